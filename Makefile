@@ -1,0 +1,39 @@
+# Everything a fresh clone needs: git, make and Python 3.11 or 3.12.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test lint lock format clean
+
+run: .venv/installed ## recordings of the sample voice to a verdict and a report, offline, on a CPU
+	$(BIN)/vox run sample --promote --first-release
+
+test: .venv/installed ## every test
+	$(BIN)/python -m pytest
+
+lint: .venv/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: .venv/installed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: .venv/uv ## resolve the versions again, for Python 3.11 and 3.12
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --custom-compile-command "make lock" --extra test pyproject.toml --output-file requirements.lock
+
+clean: ## the environment alone; data, models and releases stay
+	rm -rf .venv
+
+# The stamps are made last: an installation that was interrupted is begun again.
+.venv/installed: requirements.lock pyproject.toml .venv/uv
+	$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/uv:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v in ((3, 11), (3, 12)) else \
+	  f"error: Python {v[0]}.{v[1]} found, 3.11 or 3.12 is needed; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv
+	@touch $@

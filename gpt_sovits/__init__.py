@@ -1,0 +1,1 @@
+"""The GPT-SoVITS models: text front end, GPT, SoVITS, synthesis. Knows no DVC, Prefect or MLflow."""

@@ -1,0 +1,173 @@
+"""Semantic tokens from the GPT, for one utterance or a batch, one token a step with cached keys and values."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gpt_sovits.gpt import GPT, KeyValueCache, prefix_mask
+from gpt_sovits.sampling import SamplingOptions, draw, penalize_repetition, token_probabilities, utterance_generator
+
+MIN_TOKENS = 11  # 0.44 s; before that EOS cannot be drawn (upstream's constant)
+MAX_TOKENS = 1500  # 60 s; upstream's limit, which ends an utterance that finds no end
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompt:
+    """What one utterance starts from.
+
+    phoneme_ids: (X,) int64, those of the prompt's text and then those of the text to speak
+    tokens: (P,) int64, semantic tokens of the reference audio; empty for none
+    bert_features: (bert_dim, X) float, or None for a language without them
+    """
+
+    phoneme_ids: Tensor
+    tokens: Tensor
+    bert_features: Tensor | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Generated:
+    """tokens: (n,) int64 on the CPU, the new ones alone, without EOS; reached_eos: False when max_tokens ended them."""
+
+    tokens: Tensor
+    reached_eos: bool
+
+
+def generate(
+    model: GPT,
+    prompts: Sequence[Prompt],
+    seeds: Sequence[int],
+    options: SamplingOptions | None = None,
+    min_tokens: int = MIN_TOKENS,
+    max_tokens: int = MAX_TOKENS,
+) -> list[Generated]:
+    """Continue each prompt until EOS, at most `max_tokens` tokens; EOS is impossible among the first `min_tokens`.
+
+    An utterance ends when EOS is drawn, or when EOS is the best token after the repetition penalty, whatever was drawn.
+    Utterance i draws from a generator of seeds[i] alone, so its tokens do not depend on its batch (up to the rounding
+    of batched matrix products, about 1e-6 of a logit, which matters only where two tokens are that close).
+
+    Raises ValueError for an empty text, ids outside the tables, or limits that make no sense.
+    """
+    options = options or SamplingOptions()
+    _check(model, prompts, seeds, min_tokens, max_tokens)
+    if not prompts:
+        return []
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            tokens, reached_eos = _generate(model, prompts, seeds, options, min_tokens, max_tokens)
+    finally:
+        model.train(was_training)
+    return [Generated(torch.tensor(t, dtype=torch.int64), e) for t, e in zip(tokens, reached_eos, strict=True)]
+
+
+def _generate(
+    model: GPT,
+    prompts: Sequence[Prompt],
+    seeds: Sequence[int],
+    options: SamplingOptions,
+    min_tokens: int,
+    max_tokens: int,
+) -> tuple[list[list[int]], list[bool]]:
+    eos, device = model.config.eos_token, model.bert_proj.weight.device
+    caches = [KeyValueCache() for _ in model.h.layers]
+    x, mask, is_real = _prefix(model, prompts, device)
+    hidden = model.run(x, mask, caches)[:, -1]  # (B, D)
+    generators = [utterance_generator(seed) for seed in seeds]
+    seen = torch.zeros(len(prompts), model.config.vocab_size, dtype=torch.bool, device=device)
+    for i, prompt in enumerate(prompts):
+        seen[i, prompt.tokens.to(device)] = True
+    n_prompt = torch.tensor([len(p.tokens) for p in prompts], device=device)
+    rows = list(range(len(prompts)))  # which utterance each row of the batch still is
+    tokens: list[list[int]] = [[] for _ in prompts]
+    finished = [False] * len(prompts)
+    _check_finite(hidden)
+
+    for step in range(max_tokens):
+        width = eos if step < min_tokens else eos + 1  # EOS is the last column: leaving it out forbids it
+        logits = penalize_repetition(model.logits(hidden)[:, :width], seen[:, :width], options.repetition_penalty)
+        drawn = draw(token_probabilities(logits, options), generators)
+        ended = ((drawn == eos) | (logits.argmax(dim=-1) == eos)).tolist()
+        for row, token, end in zip(rows, drawn.tolist(), ended, strict=True):
+            finished[row] = end
+            if not end:
+                tokens[row].append(token)
+        if any(ended):
+            going = [i for i, end in enumerate(ended) if not end]
+            if not going:
+                break
+            kept = torch.tensor(going, device=device)
+            rows, generators = [rows[i] for i in going], [generators[i] for i in going]
+            drawn, seen, n_prompt, is_real = drawn[kept], seen[kept], n_prompt[kept], is_real[kept]
+            for cache in caches:
+                cache.keep_rows(kept)
+        if step + 1 == max_tokens:
+            break
+        seen.scatter_(1, drawn[:, None], True)
+        is_real = F.pad(is_real, (0, 1), value=True)
+        x = model.embed_tokens(drawn[:, None], (n_prompt + step)[:, None])
+        step_mask = None if len(rows) == 1 and len(prompts) == 1 else is_real[:, None, None, :]
+        hidden = model.run(x, step_mask, caches)[:, -1]
+    return tokens, finished
+
+
+def _prefix(model: GPT, prompts: Sequence[Prompt], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Embedded prompts padded on the LEFT, so that all of them end where generation begins.
+
+    returns: x (B, S, D), mask (B, 1, S, S) bool, is_real (B, S) bool
+    """
+    embedded, lengths = [], []
+    for prompt in prompts:
+        bert = None if prompt.bert_features is None else prompt.bert_features.to(device)[None]
+        x = model.embed_phonemes(prompt.phoneme_ids.to(device)[None], bert)
+        embedded.append(torch.cat((x, model.embed_tokens(prompt.tokens.to(device)[None])), dim=1)[0])
+        lengths.append((len(prompt.phoneme_ids), len(prompt.tokens)))
+    longest = max(sum(length) for length in lengths)
+    batch = torch.stack([F.pad(x, (0, 0, longest - len(x), 0)) for x in embedded])
+    columns = torch.arange(longest, device=device)
+    n_padding = torch.tensor([longest - sum(length) for length in lengths], device=device)
+    n_before_tokens = torch.tensor([longest - n_tokens for _, n_tokens in lengths], device=device)
+    is_real = columns >= n_padding[:, None]
+    is_token = columns >= n_before_tokens[:, None]
+    return batch, prefix_mask(is_token, is_real), is_real
+
+
+def _check(model: GPT, prompts: Sequence[Prompt], seeds: Sequence[int], min_tokens: int, max_tokens: int) -> None:
+    config = model.config
+    if len(seeds) != len(prompts):
+        raise ValueError(f"{len(seeds)} seeds for {len(prompts)} prompts; give one seed an utterance")
+    if not 0 <= min_tokens <= max_tokens or max_tokens < 1:
+        raise ValueError(f"min_tokens ({min_tokens}) must be in [0, max_tokens], max_tokens ({max_tokens}) at least 1")
+    for i, prompt in enumerate(prompts):
+        if prompt.phoneme_ids.ndim != 1 or len(prompt.phoneme_ids) == 0:
+            raise ValueError(f"prompt {i}: phoneme_ids must be a non-empty (X,) tensor, not {prompt.phoneme_ids.shape}")
+        _check_ids(f"prompt {i}: phoneme_ids", prompt.phoneme_ids, config.phoneme_vocab_size)
+        _check_ids(f"prompt {i}: tokens", prompt.tokens, config.eos_token)
+        if prompt.bert_features is not None and prompt.bert_features.shape != (
+            config.bert_dim,
+            len(prompt.phoneme_ids),
+        ):
+            raise ValueError(
+                f"prompt {i}: bert_features must be {(config.bert_dim, len(prompt.phoneme_ids))}, "
+                f"not {tuple(prompt.bert_features.shape)}"
+            )
+        if len(prompt.tokens) + max_tokens > config.max_positions:
+            raise ValueError(
+                f"prompt {i}: {len(prompt.tokens)} prompt tokens and {max_tokens} new ones exceed max_positions = "
+                f"{config.max_positions}; lower max_tokens or shorten the prompt"
+            )
+
+
+def _check_finite(hidden: Tensor) -> None:
+    if not torch.isfinite(hidden).all():
+        raise ValueError("the GPT computes NaN or infinite values for this prompt: its weights are broken; take others")
+
+
+def _check_ids(what: str, ids: Tensor, limit: int) -> None:
+    if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < limit:
+        raise ValueError(f"{what} must be in [0, {limit}), found {int(ids.min())}..{int(ids.max())}")

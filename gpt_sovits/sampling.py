@@ -1,0 +1,73 @@
+"""How the next semantic token is drawn from the GPT's logits.
+
+Every utterance has its own random generator, so neither its neighbours in a batch nor the order of calls changes what
+it draws. Source of the order of steps: GPT-SoVITS, AR/models/utils.py `logits_to_probs` and `sample`.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+LOWEST_TEMPERATURE = 1e-5  # dividing by less overflows; at this one the most probable token always wins
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplingOptions:
+    """The defaults are those of GPT-SoVITS's programming interface.
+
+    top_k: draw among this many of the best tokens (at least 1; ties with the last one stay in)
+    top_p: drop tokens from where the summed probability exceeds it, in (0, 1]; 1 drops none
+    temperature: above 1 flattens, below 1 sharpens, 0 always takes the best
+    repetition_penalty: at least 1; makes tokens that already occurred, prompt included, less likely; 1 does nothing
+    """
+
+    top_k: int = 15
+    top_p: float = 1.0
+    temperature: float = 1.0
+    repetition_penalty: float = 1.35
+
+    def __post_init__(self) -> None:
+        if self.top_k < 1:
+            raise ValueError(f"top_k must be at least 1, not {self.top_k}; take top_k=1 for the best token every time")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be in (0, 1], not {self.top_p}; take 1 to switch it off")
+        if not (math.isfinite(self.temperature) and self.temperature >= 0):
+            raise ValueError(f"temperature must be a finite number of at least 0, not {self.temperature}")
+        if not (math.isfinite(self.repetition_penalty) and self.repetition_penalty >= 1):
+            raise ValueError(f"repetition_penalty must be at least 1, not {self.repetition_penalty}; 1 switches it off")
+
+
+def penalize_repetition(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
+    """(B, V) logits, the tokens in `seen` (B, V) bool pushed down: once each, however often they occurred."""
+    return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
+
+
+def token_probabilities(penalized: Tensor, options: SamplingOptions) -> Tensor:
+    """(B, V) penalised logits -> probabilities after top-p (on untempered logits), temperature and top-k."""
+    logits = penalized
+    if options.top_p < 1:
+        ordered, index = logits.sort(descending=True, dim=-1)
+        drop = ordered.softmax(dim=-1).cumsum(dim=-1) > options.top_p  # the token that crosses the limit goes too
+        drop[:, 0] = False
+        logits = logits.masked_fill(torch.zeros_like(drop).scatter(-1, index, drop), -math.inf)
+    logits = logits / max(options.temperature, LOWEST_TEMPERATURE)
+    last_kept = logits.topk(min(options.top_k, logits.shape[-1]), dim=-1).values[:, -1:]
+    return logits.masked_fill(logits < last_kept, -math.inf).softmax(dim=-1)
+
+
+def draw(probabilities: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    """(B, V) -> (B,) int64, row i with generators[i] alone: the argmax of p / noise, noise exponential.
+
+    The noise is drawn on the CPU in float32 whatever the device, so a seed means the same on each.
+    """
+    width = probabilities.shape[-1]
+    noise = torch.stack([torch.empty(width).exponential_(generator=generator) for generator in generators])
+    return (probabilities.float() / noise.to(probabilities.device)).argmax(dim=-1)
+
+
+def utterance_generator(seed: int) -> torch.Generator:
+    """The CPU random generator of one utterance."""
+    return torch.Generator().manual_seed(seed)

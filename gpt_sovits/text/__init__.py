@@ -1,0 +1,1 @@
+"""Text front end: text in, ids of the symbol table out."""

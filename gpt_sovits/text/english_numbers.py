@@ -1,0 +1,184 @@
+"""English numbers as they are spoken: amounts, money, times, dates, years, fractions, telephone numbers, units.
+
+NUMBER_RULES is applied in order (an ISO date before a range of numbers); words come from num2words where it has them.
+"""
+
+import re
+from collections.abc import Callable
+
+from num2words import num2words
+
+Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
+
+CURRENCIES = {"$": ("dollar", "cent"), "£": ("pound", "penny"), "€": ("euro", "cent"), "¥": ("yen", "")}
+MAGNITUDES = {"k": "thousand", "m": "million", "mn": "million", "b": "billion", "bn": "billion", "tn": "trillion"}
+UNITS = {
+    "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "km/h": "kilometer per hour",
+    "mi": "mile", "yd": "yard", "ft": "foot", "mph": "mile per hour",
+    "kg": "kilogram", "g": "gram", "mg": "milligram", "lb": "pound", "lbs": "pound", "oz": "ounce",
+    "l": "liter", "ml": "milliliter",
+    "hr": "hour", "hrs": "hour", "min": "minute", "mins": "minute", "sec": "second", "ms": "millisecond",
+    "hz": "hertz", "khz": "kilohertz", "mhz": "megahertz", "ghz": "gigahertz", "db": "decibel",
+    "kb": "kilobyte", "mb": "megabyte", "gb": "gigabyte", "tb": "terabyte", "kw": "kilowatt", "kwh": "kilowatt-hour",
+    "°c": "degree Celsius", "°f": "degree Fahrenheit", "°": "degree",
+}  # fmt: skip
+MONTHS = [
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+]  # fmt: skip
+IRREGULAR_PLURALS = {"foot": "feet", "penny": "pence"} | {w: w for w in ("yen", "hertz", "kilohertz", "megahertz")}
+IRREGULAR_PLURALS |= {"gigahertz": "gigahertz"}
+MAX_CARDINAL_DIGITS = 15  # beyond that a number is read digit by digit, like a telephone number
+
+NUMBER = r"(?:\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*|\.\d+)"
+
+
+def cardinal(digits: str) -> str:
+    """'1,234' -> 'one thousand two hundred and thirty four'; after a leading zero, or very long, digit by digit."""
+    plain = digits.replace(",", "")
+    if len(plain) > MAX_CARDINAL_DIGITS or (plain.startswith("0") and len(plain) > 1):
+        return one_by_one(plain)
+    return _words(num2words(int(plain)))
+
+
+def number(text: str) -> str:
+    """Whole numbers, decimals ('3.14' -> 'three point one four'), versions ('3.11.2' -> 'three point eleven ...')."""
+    whole, *parts = text.replace(",", "").split(".")
+    if len(parts) > 1:
+        return " point ".join(cardinal(part) for part in (whole, *parts))
+    words = [cardinal(whole)] if whole else []
+    return " ".join([*words, "point", one_by_one(parts[0])]) if parts else words[0]
+
+
+def one_by_one(digits: str) -> str:
+    """'907' -> 'nine zero seven'."""
+    return " ".join(num2words(int(digit)) for digit in digits)
+
+
+def year(digits: str) -> str:
+    """'1987' -> 'nineteen eighty seven', '2005' -> 'two thousand and five'."""
+    return _words(num2words(int(digits), to="year"))
+
+
+def ordinal(digits: str) -> str:
+    """'21' -> 'twenty first'; very long ones like `cardinal`, with a 'th'."""
+    if len(digits) > MAX_CARDINAL_DIGITS:
+        return cardinal(digits) + "th"
+    return _words(num2words(int(digits.replace(",", "")), to="ordinal"))
+
+
+def plural(words: str) -> str:
+    """'ninety' -> 'nineties', 'foot' -> 'feet', 'mile per hour' -> 'miles per hour'."""
+    head, space, rest = words.partition(" ")
+    if head in IRREGULAR_PLURALS:
+        head = IRREGULAR_PLURALS[head]
+    elif head.endswith("y"):
+        head = head[:-1] + "ies"
+    else:
+        head += "es" if head.endswith(("x", "s", "ch", "sh")) else "s"
+    return head + space + rest
+
+
+def _words(words: str) -> str:
+    return words.replace(",", "").replace("-", " ")
+
+
+def _count(amount: str, unit: str) -> str:
+    return f"{number(amount)} {unit if amount == '1' else plural(unit)}"
+
+
+def _money(m: re.Match[str]) -> str:
+    unit, small_unit = CURRENCIES[m["currency"]]
+    amount = m["amount"].replace(",", "")
+    if m["magnitude"]:
+        magnitude = m["magnitude"].lower()
+        return f"{number(amount)} {MAGNITUDES.get(magnitude, magnitude)} {plural(unit)}"
+    whole, _, cents = amount.partition(".")
+    if not small_unit or len(cents) != 2:
+        return _count(amount, unit)
+    large = _count(whole or "0", unit)
+    small = _count(str(int(cents)), small_unit)
+    if int(cents) == 0:
+        return large
+    return small if int(whole or 0) == 0 else f"{large} and {small}"
+
+
+def _time(m: re.Match[str]) -> str:
+    hour, minute, half = int(m["hour"]), int(m["minute"]), m["half"]
+    words = [cardinal(str(hour))]
+    if minute:
+        words += ["oh"] * (minute < 10) + [cardinal(str(minute))]
+    elif not half:
+        words.append("o'clock" if 1 <= hour <= 12 else "hundred")
+    if m["second"]:
+        words.append("and " + _count(str(int(m["second"])), "second"))
+    if half:
+        words.append(half.upper() + " M")
+    return " ".join(words)
+
+
+def _iso_date(m: re.Match[str]) -> str:
+    return f"{MONTHS[int(m['month']) - 1]} {ordinal(m['day'])} {year(m['year'])}"
+
+
+def _fraction(m: re.Match[str]) -> str:
+    top, bottom = int(m["top"]), int(m["bottom"])
+    whole = cardinal(m["whole"]) if m["whole"] else ""
+    if not 0 < top < bottom <= 10:
+        return f"{whole} {cardinal(m['top'])} {cardinal(m['bottom'])}"  # 24/7, 9/11: just the numbers
+    part = {2: "half", 4: "quarter"}.get(bottom) or ordinal(m["bottom"])
+    words = f"{cardinal(m['top'])} {part if top == 1 else plural(part)}"
+    return f"{whole} and {words}" if whole else words
+
+
+def _numbers_plural(m: re.Match[str]) -> str:
+    """'1990s' -> 'nineteen nineties', '747s' -> 'seven hundred and forty sevens'."""
+    digits = m["digits"]
+    *first, last = (year(digits) if len(digits) == 4 else cardinal(digits)).split(" ")
+    return " ".join([*first, plural(last)])
+
+
+def _telephone(m: re.Match[str]) -> str:
+    return ", ".join(one_by_one(group) for group in re.findall(r"\d+", m[0]))
+
+
+def rule(pattern: str, function: Callable[[re.Match[str]], str], flags: re.RegexFlag = re.NOFLAG) -> Rule:
+    """What matches is replaced by the function's words, set off by spaces."""
+    return re.compile(pattern, flags), lambda m: f" {function(m)} "
+
+
+NUMBER_RULES: list[Rule] = [
+    rule(r"\b(?P<year>\d{4})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])\b", _iso_date),
+    rule(
+        r"(?<![\d:])(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?![\d:])"
+        r"(?:\s*(?P<half>[ap])\s?m\b)?",
+        _time,
+        re.IGNORECASE,
+    ),
+    rule(r"(?<=\d)\s?(?P<half>[ap])m\b", lambda m: m["half"].upper() + " M", re.IGNORECASE),
+    rule(r"(?<![\w-])(?:\+?\d{1,2}[ -])?(?:\(?\d{3}\)?[ -])?\d{3}-\d{4}\b", _telephone),
+    rule(
+        rf"(?P<currency>[$£€¥])\s?(?P<amount>{NUMBER})"
+        r"(?:\s?(?P<magnitude>hundred|thousand|million|billion|trillion|k|mn?|bn?|tn)\b)?",
+        _money,
+        re.IGNORECASE,
+    ),
+    rule(r"(?:\b(?P<whole>\d+) )?(?<![\d/.])(?P<top>\d+)/(?P<bottom>\d+)\b(?!/)", _fraction),
+    rule(r"(?<=\d)/(?=\d)", lambda m: ""),
+    rule(r"\b(?P<digits>\d+(?:,\d{3})*)(?:st|nd|rd|th)\b", lambda m: ordinal(m["digits"]), re.IGNORECASE),
+    rule(r"(?<![\w.])'?(?P<digits>\d+)'?s\b", _numbers_plural),
+    rule(r"(?<=\d)\s?-\s?(?=[$£€¥]?\d)", lambda m: "to"),
+    rule(r"(?<=\d):(?=\d)", lambda m: "to"),
+    rule(r"(?<![\w.])-(?=\.?\d)", lambda m: "minus"),
+    rule(r"#\s?(?=\d)", lambda m: "number"),
+    rule(r"~\s?(?=\d)", lambda m: "about"),
+    rule(
+        rf"(?<![\w.])(?P<amount>{NUMBER})\s?(?P<unit>{'|'.join(sorted(UNITS, key=len, reverse=True))})(?![\w'/])"
+        r"(?:\.(?=\s+[a-z]))?",
+        lambda m: _count(m["amount"], UNITS[m["unit"].lower()]),
+        re.IGNORECASE,
+    ),
+    rule(rf"(?P<amount>{NUMBER})\s?%", lambda m: f"{number(m['amount'])} percent"),
+    rule(r"(?<![\w.,])(?P<year>1[1-9]\d\d|20\d\d)(?!\d|[.,]\d)", lambda m: year(m["year"])),
+    rule(NUMBER, lambda m: number(m[0])),
+]

@@ -1,0 +1,210 @@
+"""What both fine-tunings share: a deterministic set-up, the order of clips, and a state that resumes bit for bit.
+
+A state is one safetensors file, replaced atomically: weights, optimiser tensors and random states as tensors, the rest
+as JSON in its metadata. A process that is killed at any instant leaves the previous state or the new one.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+STATE_FILE = "training_state.safetensors"
+STATE_FORMAT = 1  # part of every fingerprint: a state of another format is another state
+
+log = logging.getLogger(__name__)
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss stopped being a number; going on would only spoil the weights."""
+
+
+def require_finite(name: str, value: float, epoch: int, step: int, hint: str = "lower the learning rate") -> float:
+    """`value` itself; TrainingDivergedError when it is NaN or infinite."""
+    if not math.isfinite(value):
+        raise TrainingDivergedError(f"{name} is {value} at epoch {epoch}, step {step}; it must be finite: {hint}")
+    return value
+
+
+@contextlib.contextmanager
+def deterministic(seed: int, n_threads: int, device: str = "cpu") -> Iterator[None]:
+    """Run the body with seeded random states, a fixed thread count and deterministic algorithms; then undo all three.
+
+    The same inputs give the same bits on the same machine and CPU thread count. On a GPU some operations have no
+    deterministic form; torch then warns instead of failing.
+    """
+    if n_threads < 1:
+        raise ValueError(f"n_threads must be at least 1, not {n_threads}")
+    if device.startswith("cuda"):
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is not deterministic without it
+    before = (
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,
+    )
+    with torch.random.fork_rng(devices=[torch.device(device)] if device.startswith("cuda") else []):
+        torch.manual_seed(seed)
+        torch.set_num_threads(n_threads)
+        torch.use_deterministic_algorithms(True, warn_only=device.startswith("cuda"))
+        torch.utils.deterministic.fill_uninitialized_memory = False  # costs time and finds only our own bugs
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before[0])
+            torch.use_deterministic_algorithms(before[1], warn_only=before[2])
+            torch.utils.deterministic.fill_uninitialized_memory = before[3]
+
+
+def derive_seed(*parts: int | str) -> int:
+    """A seed in [0, 2**63) from any parts, the same in every process (unlike `hash`)."""
+    digest = hashlib.sha256(json.dumps(parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def epoch_order(n: int, seed: int, epoch: int) -> list[int]:
+    """The indices 0..n-1, shuffled by (seed, epoch) alone: a resumed epoch sees the order it would have seen."""
+    generator = torch.Generator().manual_seed(derive_seed("order", seed, epoch))
+    return torch.randperm(n, generator=generator).tolist()
+
+
+def length_buckets(
+    lengths: Sequence[int], batch_size: int, seed: int, epoch: int, bucket_width: int
+) -> list[list[int]]:
+    """Batches of indices of similar length, so that little is padded; every index occurs once.
+
+    Inside a bucket of `bucket_width` length units the order is shuffled, and so are the batches, both by (seed, epoch).
+    """
+    if batch_size < 1 or bucket_width < 1:
+        raise ValueError(f"batch_size ({batch_size}) and bucket_width ({bucket_width}) must be at least 1")
+    shuffled = epoch_order(len(lengths), seed, epoch)
+    by_length = sorted(shuffled, key=lambda i: lengths[i] // bucket_width)  # stable: the shuffle survives in a bucket
+    batches = [by_length[i : i + batch_size] for i in range(0, len(by_length), batch_size)]
+    return [batches[i] for i in epoch_order(len(batches), derive_seed("batches", seed), epoch)]
+
+
+def fingerprint(values: Any, tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over JSON-able values (options, config) and tensors (base weights, features): what a state belongs to."""
+    digest = hashlib.sha256(json.dumps([STATE_FORMAT, torch.__version__, values], sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def save_training_state(
+    folder: Path,
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, Optimizer],
+    progress: Mapping[str, Any],
+    fingerprint: str,
+) -> None:
+    """Replace the state in `folder` (made when missing) by this one.
+
+    progress: JSON-able values for the caller's own use (epoch, step, records)
+    fingerprint: names what the state belongs to; `load_training_state` takes no other
+    """
+    tensors = {
+        f"module/{m}/{key}": value for m, module in modules.items() for key, value in module.state_dict().items()
+    }
+    plain_optimizers = {}
+    for name, optimizer in optimizers.items():
+        plain, optimizer_tensors = _split_optimizer(optimizer.state_dict())
+        plain_optimizers[name] = plain
+        tensors |= {f"optimizer/{name}/{key}": value for key, value in optimizer_tensors.items()}
+    tensors["random/cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        tensors["random/cuda"] = torch.cuda.get_rng_state()
+    metadata = {
+        "fingerprint": fingerprint,
+        "progress": json.dumps(dict(progress)),
+        "optimizers": json.dumps(plain_optimizers),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f"{STATE_FILE}.{os.getpid()}.tmp"
+    # copies: safetensors refuses tensors that share memory, and a state must not change while it is written
+    save_file({k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}, temporary, metadata)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(folder / STATE_FILE)
+
+
+def load_training_state(
+    folder: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer], fingerprint: str
+) -> dict[str, Any] | None:
+    """Bring modules, optimisers and random states to the stored state and return its progress.
+
+    None when there is no state. A state of other inputs (its fingerprint differs) or one that cannot be read is
+    removed, with a line in the log, and counts as none: nothing of it is used.
+    """
+    path = folder / STATE_FILE
+    for leftover in folder.glob(f"{STATE_FILE}.*.tmp"):
+        leftover.unlink(missing_ok=True)
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("fingerprint") != fingerprint:
+                log.warning("%s belongs to other inputs or options; it is removed and training starts anew", path.name)
+                path.unlink()
+                return None
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no dict
+    except (SafetensorError, OSError) as error:
+        log.warning("%s cannot be read (%s); it is removed and training starts anew", path.name, error)
+        path.unlink(missing_ok=True)
+        return None
+    for name, module in modules.items():
+        module.load_state_dict(_below(tensors, f"module/{name}/"), strict=True)
+    plain_optimizers = json.loads(metadata["optimizers"])
+    for name, optimizer in optimizers.items():
+        optimizer.load_state_dict(_join_optimizer(plain_optimizers[name], _below(tensors, f"optimizer/{name}/")))
+    torch.set_rng_state(tensors["random/cpu"])
+    if "random/cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["random/cuda"])
+    return json.loads(metadata["progress"])
+
+
+def remove_training_state(folder: Path) -> None:
+    """Forget the state, if any; the folder stays."""
+    for path in folder.glob(f"{STATE_FILE}*"):
+        path.unlink(missing_ok=True)
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _split_optimizer(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """An optimiser's state_dict as JSON-able values and tensors named `<parameter index>/<entry>`."""
+    tensors: dict[str, Tensor] = {}
+    plain: dict[str, dict[str, Any]] = {}
+    for index, entries in state["state"].items():
+        plain[str(index)] = {key: value for key, value in entries.items() if not isinstance(value, Tensor)}
+        tensors |= {f"{index}/{key}": value for key, value in entries.items() if isinstance(value, Tensor)}
+    return {"state": plain, "param_groups": state["param_groups"]}, tensors
+
+
+def _join_optimizer(plain: dict[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    state = {int(index): dict(entries) for index, entries in plain["state"].items()}
+    for name, value in tensors.items():
+        index, key = name.split("/", 1)
+        state[int(index)][key] = value
+    groups = [
+        # JSON has no tuples: betas come back as lists, while `params` was a list from the start
+        {key: tuple(v) if isinstance(v, list) and key != "params" else v for key, v in group.items()}
+        for group in plain["param_groups"]
+    ]
+    return {"state": state, "param_groups": groups}

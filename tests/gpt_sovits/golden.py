@@ -1,0 +1,110 @@
+"""Reads the stored vectors of upstream (shared/gpt-sovits), and builds our models with the same weights."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from gpt_sovits.discriminator import Discriminator
+from gpt_sovits.sovits import SoVITS
+from gpt_sovits.sovits_config import OFFICIAL, OFFICIAL_DISCRIMINATOR, SoVITSConfig
+
+
+def reference_folder(shared: Path) -> Path:
+    folder = shared / "gpt-sovits"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is absent: no stored vectors of upstream to compare with")
+    return folder
+
+
+def key_listing(shared: Path, name: str) -> dict[str, list[int]]:
+    """keys_NAME.txt as tensor name -> shape, in its order."""
+    lines = (reference_folder(shared) / f"keys_{name}.txt").read_text().splitlines()
+    rows = [line.split("\t") for line in lines if line and not line.startswith("#")]
+    return {row[0]: json.loads(row[1]) for row in rows}
+
+
+class Golden:
+    """One stored file: g["out/x"], its index entry and its tolerance."""
+
+    def __init__(self, shared: Path, name: str) -> None:
+        folder = reference_folder(shared) / "golden"
+        self.entry: dict[str, Any] = json.loads((folder / "index.json").read_text())[name]
+        self.tolerance: float = self.entry["tolerance_rel"]
+        self.tensors = load_file(folder / self.entry["file"])
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.tensors[name]
+
+    def compare(self, name: str, value: Tensor, tolerance: float | None = None) -> None:
+        """Exact for integers; otherwise the greatest difference over the golden's greatest magnitude."""
+        expected = self.tensors[name]
+        value = value.detach()
+        assert value.shape == expected.shape, f"{name}: shape {tuple(value.shape)}, golden {tuple(expected.shape)}"
+        if not expected.is_floating_point():
+            assert torch.equal(value, expected), f"{name} differs"
+            return
+        scale = max(float(expected.abs().max()), 1e-12)
+        error = float((value.double() - expected.double()).abs().max()) / scale
+        allowed = self.tolerance if tolerance is None else tolerance
+        assert error <= allowed, f"{name}: relative error {error:.2e} exceeds {allowed:.0e}"
+
+
+def formula(shared: Path) -> ModuleType:
+    path = reference_folder(shared) / "golden" / "formula.py"
+    spec = importlib.util.spec_from_file_location("golden_formula", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def fill(module: nn.Module, shared: Path, prefix: str = "") -> None:
+    """Closed-form weights, as the goldens have them."""
+    f = formula(shared)
+    state = {k: torch.from_numpy(np.asarray(f.fill(prefix + k, v.shape))) for k, v in module.state_dict().items()}
+    module.load_state_dict(state, strict=True)
+
+
+def small_config(golden: Golden, version: str) -> SoVITSConfig:
+    model, hard_coded = golden.entry["config"]["model"], golden.entry["config"]["hard_coded"]
+    same = ("hidden_channels", "filter_channels", "n_heads", "n_layers", "p_dropout", "upsample_initial_channel")
+    return OFFICIAL[version].from_dict(
+        OFFICIAL[version].to_dict()
+        | {name: model[name] for name in same}
+        | {
+            "latent_channels": model["inter_channels"],
+            "style_channels": model["gin_channels"],
+            "ssl_dim": hard_coded["ssl_dim"],
+            "codebook_size": hard_coded["bins"],
+            "reference_hidden": hard_coded["style_hidden"],
+            "mrte_channels": hard_coded["mrte"]["hidden_size"],
+            "speaker_dim": hard_coded["sv_dim"] if OFFICIAL[version].speaker_dim else 0,
+        }
+    )
+
+
+def sovits_of(golden: Golden, shared: Path, version: str) -> SoVITS:
+    """The network of a golden file in eval mode, with upstream's treatment of padding in the reference encoder."""
+    state = {k.removeprefix("state/"): v for k, v in golden.tensors.items() if k.startswith("state/")}
+    model = SoVITS(small_config(golden, version) if state else OFFICIAL[version])
+    if state:
+        model.load_state_dict(state, strict=True)
+    else:
+        fill(model, shared)
+    model.ref_enc.padding_leaks = True
+    return model.eval()
+
+
+def discriminator_of(shared: Path, version: str) -> Discriminator:
+    model = Discriminator(OFFICIAL_DISCRIMINATOR[version])
+    fill(model, shared, "D.")
+    return model.eval()

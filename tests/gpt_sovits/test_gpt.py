@@ -1,0 +1,391 @@
+"""The GPT: names and numbers of the official one, correct padding, cached generation."""
+
+import functools
+import importlib.util
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+from gpt_sovits.generation import Prompt, generate
+from gpt_sovits.gpt import GPT, GPTConfig, KeyValueCache, prefix_mask, sine_table
+from gpt_sovits.gpt_loss import next_token_targets, token_loss
+from gpt_sovits.sampling import SamplingOptions
+
+TINY = GPTConfig(vocab_size=33, phoneme_vocab_size=20, hidden_size=32, n_heads=4, n_layers=2, bert_dim=8, dropout=0.0)
+GREEDY = SamplingOptions(top_k=1)
+REFERENCE_SIZES = {
+    "s1_small": GPTConfig(hidden_size=64, n_heads=4, n_layers=2),
+    "s1_full": GPTConfig(),
+}
+
+
+@functools.cache
+def tiny_model():
+    torch.manual_seed(0)
+    return GPT(TINY).eval()
+
+
+def tiny_prompt(n_phonemes, n_tokens, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return Prompt(
+        torch.randint(20, (n_phonemes,), generator=generator), torch.randint(32, (n_tokens,), generator=generator)
+    )
+
+
+# ---- the reference vectors -------------------------------------------------------------------------------------
+
+
+@functools.cache
+def reference(folder, name):
+    """(model, tensors, entry of the index) of one reference file."""
+    entry = json.loads((folder / "index.json").read_text())[name]
+    tensors = load_file(folder / f"{name}.safetensors")
+    with torch.device("meta"):
+        model = GPT(REFERENCE_SIZES[name])
+    stored = {k.removeprefix("state/model."): v for k, v in tensors.items() if k.startswith("state/")}
+    if not stored:
+        spec = importlib.util.spec_from_file_location("formula", folder / "formula.py")
+        formula = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(formula)
+        stored = {k: torch.from_numpy(formula.fill(f"model.{k}", v.shape)) for k, v in model.state_dict().items()}
+    model.load_state_dict(stored, assign=True)
+    return model.eval(), tensors, entry
+
+
+@pytest.fixture(params=["s1_small", "s1_full"])
+def golden(request, shared):
+    return reference(shared / "gpt-sovits" / "golden", request.param)
+
+
+@pytest.fixture
+def small(shared):
+    return reference(shared / "gpt-sovits" / "golden", "s1_small")
+
+
+def assert_near(actual, expected, tolerance):
+    """The measure of the reference index: largest difference relative to the largest reference value."""
+    assert actual.shape == expected.shape
+    assert (actual - expected).abs().max() <= tolerance * expected.abs().max()
+
+
+def run_training_forward(model, tensors, upstream_padding):
+    x_len, y_len = tensors["in/phoneme_ids_len"], tensors["in/semantic_ids_len"]
+    return model(
+        tensors["in/phoneme_ids"],
+        x_len,
+        tensors["in/semantic_ids"],
+        y_len,
+        tensors["in/bert_feature"],
+        upstream_padding,
+    )
+
+
+def upstream_loss(model, hidden, tensors):
+    """Summed over every position, padding too: what the stored loss is."""
+    return F.cross_entropy(model.logits(hidden).flatten(0, 1), tensors["out/plain.targets"].flatten(), reduction="sum")
+
+
+def test_names_and_shapes_are_those_of_the_official_checkpoint(shared):
+    with torch.device("meta"):
+        model = GPT(GPTConfig())
+    listing = (shared / "gpt-sovits" / "keys_s1_v2.txt").read_text().splitlines()
+    wanted = [tuple(line.split("\t")) for line in listing if not line.startswith("#")]
+    ours = [(f"model.{k}", str(list(v.shape)), str(v.dtype)[6:]) for k, v in model.state_dict().items()]
+    assert ours == wanted
+    assert sum(p.numel() for p in model.parameters()) == 77_606_402
+
+
+def test_sine_table(golden):
+    _, tensors, entry = golden
+    expected = tensors["out/pe.audio"]
+    rows = torch.tensor([0, 1, 2, 100, 1999, 3999])
+    assert_near(sine_table(rows, expected.shape[-1]), expected, entry["tolerance_rel"])
+
+
+def test_training_forward_with_upstream_padding(golden):
+    model, tensors, entry = golden
+    tolerance = entry["tolerance_rel"]
+    model.zero_grad()
+    hidden = run_training_forward(model, tensors, upstream_padding=True)
+    assert_near(hidden, tensors["out/plain.hidden"], tolerance)
+    assert_near(model.logits(hidden)[:, :4], tensors["out/plain.logits"], tolerance)
+    loss = upstream_loss(model, hidden, tensors)
+    assert_near(loss, tensors["out/plain.loss"], tolerance)
+    loss.backward()
+    norms = torch.stack([parameter.grad.norm() for parameter in model.parameters()])  # in the order of the checkpoint
+    assert_near(norms, tensors["out/plain.grad_norms"], tolerance)
+    model.zero_grad()
+
+
+def test_correct_padding_equals_the_reference_where_nothing_is_padded(golden):
+    model, tensors, entry = golden
+    correct = run_training_forward(model, tensors, upstream_padding=False).detach()
+    longest = int(tensors["in/phoneme_ids_len"].argmax())
+    n = int(tensors["in/semantic_ids_len"][longest]) + 1
+    assert_near(correct[longest, :n], tensors["out/plain.hidden"][longest, :n], entry["tolerance_rel"])
+
+
+def greedy(model, prompts, n, **limits):
+    return [g.tokens for g in generate(model, prompts, [0] * len(prompts), GREEDY, max_tokens=n, **limits)]
+
+
+def reference_prompt(tensors):
+    return Prompt(tensors["in/infer.phones"][0], tensors["in/infer.prompt"][0], tensors["in/infer.bert"][0])
+
+
+def test_greedy_tokens(golden):
+    model, tensors, _ = golden
+    expected = tensors["out/greedy.tokens"][0].long()
+    (tokens,) = greedy(model, [reference_prompt(tensors)], len(expected))
+    assert tokens.equal(expected)
+
+
+def test_step_logits(golden):
+    """Raw logits of the cached steps, the stored tokens fed in."""
+    model, tensors, entry = golden
+    prompt, tokens = reference_prompt(tensors), tensors["out/greedy.tokens"].long()
+    steps = sorted(int(k[-2:]) for k in tensors if k.startswith("out/greedy.logits."))
+    with torch.no_grad():
+        caches = [KeyValueCache() for _ in model.h.layers]
+        prefix = torch.cat(
+            (
+                model.embed_phonemes(prompt.phoneme_ids[None], prompt.bert_features[None]),
+                model.embed_tokens(prompt.tokens[None]),
+            ),
+            dim=1,
+        )
+        is_token = torch.arange(prefix.shape[1])[None] >= len(prompt.phoneme_ids)
+        hidden = model.run(prefix, prefix_mask(is_token, torch.ones_like(is_token)), caches)[:, -1]
+        for step in range(max(steps) + 1):
+            if step in steps:
+                expected = tensors[f"out/greedy.logits.{step:02d}"]
+                assert_near(model.logits(hidden)[:, : expected.shape[1]], expected, entry["tolerance_rel"])
+            position = torch.tensor([[len(prompt.tokens) + step]])
+            hidden = model.run(model.embed_tokens(tokens[:, step : step + 1], position), None, caches)[:, -1]
+
+
+def test_without_prompt_tokens(golden):
+    model, tensors, _ = golden
+    expected = tensors["out/ref_free.y"][0]
+    prompt = Prompt(tensors["in/infer.phones"][0], torch.zeros(0, dtype=torch.int64), tensors["in/infer.bert"][0])
+    (tokens,) = greedy(model, [prompt], len(expected))
+    assert tokens.equal(expected)
+
+
+@pytest.mark.parametrize("case", ["later", "first11"])
+def test_end_of_speech(golden, case):
+    """EOS made likely by its row of the prediction layer; it ends the utterance and is not returned."""
+    model, tensors, entry = golden
+    prompt = reference_prompt(tensors)
+    with eos_row(model, tensors[f"in/eos.{case}.predict_row_1024"]):
+        (result,) = generate(model, [prompt], [0], GREEDY)
+        (sampled,) = generate(model, [prompt], [5], SamplingOptions())
+    stop = entry["eos_cases"][case]["stop_idx"]
+    assert result.reached_eos and len(result.tokens) == stop
+    assert result.tokens.equal(tensors[f"out/eos.{case}.y"][0, len(prompt.tokens) :])
+    assert sampled.reached_eos
+    assert sampled.tokens.equal(tensors[f"out/eos.{case}.sampled_seed5.y"][0, len(prompt.tokens) :])
+
+
+def batch_prompts(tensors):
+    tokens = tensors["in/infer.prompt"][0]
+    first = Prompt(tensors["in/batch.phones.0"], tokens, tensors["in/infer.bert"][0])
+    return [first] + [Prompt(tensors[f"in/batch.phones.{i}"], tokens) for i in (1, 2)]
+
+
+def test_batch(small):
+    model, tensors, _ = small
+    prompts = batch_prompts(tensors)
+    results = greedy(model, prompts, 25)
+    for i, tokens in enumerate(results):
+        assert tokens.equal(tensors[f"out/batch.y.{i}"][len(prompts[i].tokens) :])
+
+
+def test_batch_whose_items_end_at_different_steps(small):
+    model, tensors, _ = small
+    prompts = batch_prompts(tensors)
+    n_prompt = len(prompts[0].tokens)
+    with eos_row(model, tensors["in/batch_eos.predict_row_1024"]):
+        results = greedy(model, prompts, 40)
+    assert len(results[1]) < len(results[0])
+    for i, tokens in enumerate(results):
+        assert tokens.equal(tensors[f"out/batch_eos.y.{i}"][n_prompt:])
+
+
+class eos_row:  # noqa: N801 - a context manager that reads as a word
+    """The prediction layer's EOS row, replaced for a while."""
+
+    def __init__(self, model, row):
+        self.weight, self.row = model.ar_predict_layer.weight.data, row
+
+    def __enter__(self):
+        self.before = self.weight[-1].clone()
+        self.weight[-1] = self.row
+
+    def __exit__(self, *_):
+        self.weight[-1] = self.before
+
+
+# ---- training --------------------------------------------------------------------------------------------------
+
+
+def padded(sequences, fill):
+    return torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True, padding_value=fill)
+
+
+@pytest.mark.parametrize("fill", [0, 7])
+def test_a_batch_has_the_loss_of_its_items(fill):
+    """Whatever stands in the padding."""
+    model, items = tiny_model(), [tiny_prompt(9, 12), tiny_prompt(4, 20, 1), tiny_prompt(13, 3, 2)]
+    single_total, single_n = 0.0, 0
+    for item in items:
+        lengths = torch.tensor([len(item.phoneme_ids)]), torch.tensor([len(item.tokens)])
+        hidden = model(item.phoneme_ids[None], lengths[0], item.tokens[None], lengths[1])
+        loss = token_loss(model.logits(hidden), next_token_targets(item.tokens[None], lengths[1], TINY.eos_token))
+        assert loss.n_tokens == len(item.tokens) + 1
+        single_total += loss.total.item()
+        single_n += int(loss.n_tokens)
+    tokens, token_lengths = padded([i.tokens for i in items], fill), torch.tensor([len(i.tokens) for i in items])
+    phonemes, lengths = padded([i.phoneme_ids for i in items], fill), torch.tensor([len(i.phoneme_ids) for i in items])
+    hidden = model(phonemes, lengths, tokens, token_lengths)
+    loss = token_loss(model.logits(hidden), next_token_targets(tokens, token_lengths, TINY.eos_token))
+    assert int(loss.n_tokens) == single_n == 12 + 20 + 3 + 3
+    assert loss.total.item() == pytest.approx(single_total, rel=1e-5)
+
+
+def test_targets_end_with_one_eos_and_ignore_the_rest():
+    targets = next_token_targets(torch.tensor([[1, 2, 3], [4, 9, 9]]), torch.tensor([3, 1]), eos_token=32)
+    assert targets.tolist() == [[1, 2, 3, 32], [4, 32, -100, -100]]
+
+
+def test_no_token_sees_a_later_one():
+    model, item = tiny_model(), tiny_prompt(5, 8)
+    changed = item.tokens.clone()
+    changed[5] = (changed[5] + 1) % 32
+    lengths = torch.tensor([5]), torch.tensor([8])
+    before = model(item.phoneme_ids[None], lengths[0], item.tokens[None], lengths[1])
+    after = model(item.phoneme_ids[None], lengths[0], changed[None], lengths[1])
+    assert before[:, :6].equal(after[:, :6])
+    assert not before[:, 6:].allclose(after[:, 6:])
+
+
+def test_zero_bert_features_are_no_bert_features():
+    model, ids = tiny_model(), torch.arange(6)[None]
+    assert model.embed_phonemes(ids).allclose(model.embed_phonemes(ids, torch.zeros(1, 8, 6)))
+
+
+def test_dropout_works_in_training_only():
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(**{**TINY.to_dict(), "dropout": 0.5}))
+    item = tiny_prompt(5, 8)
+    arguments = (item.phoneme_ids[None], torch.tensor([5]), item.tokens[None], torch.tensor([8]))
+    assert not model(*arguments).equal(model(*arguments))
+    assert model.eval()(*arguments).equal(model(*arguments))
+
+
+# ---- generation ------------------------------------------------------------------------------------------------
+
+
+def test_cached_generation_equals_running_everything_again():
+    model, prompt = tiny_model(), tiny_prompt(6, 4)
+    (tokens,) = greedy(model, [prompt], 300, min_tokens=300)  # 300 steps: the cache grows twice
+    assert len(tokens) == 300
+    everything = torch.cat((prompt.tokens, tokens))[None]
+    n = everything.shape[1]
+    hidden = model(prompt.phoneme_ids[None], torch.tensor([6]), everything, torch.tensor([n]))
+    logits = model.logits(hidden)[0, 4:-1, :-1].detach()
+    for step in (0, 1, 100, 251, 252, 299):
+        seen = everything[0, : 4 + step]
+        penalized = logits[step].clone()
+        penalized[seen] = torch.where(penalized[seen] < 0, penalized[seen] * 1.35, penalized[seen] / 1.35)
+        assert penalized.argmax() == tokens[step]
+
+
+@pytest.mark.parametrize("options", [GREEDY, SamplingOptions()])
+def test_batch_composition_changes_nothing(options):
+    model = tiny_model()
+    prompts = [tiny_prompt(6, 4), tiny_prompt(11, 9, 1), tiny_prompt(3, 0, 2), tiny_prompt(8, 2, 3)]
+    together = generate(model, prompts, [1, 2, 3, 4], options, max_tokens=60)
+    backwards = generate(model, prompts[::-1], [4, 3, 2, 1], options, max_tokens=60)[::-1]
+    for i, prompt in enumerate(prompts):
+        (alone,) = generate(model, [prompt], [i + 1], options, max_tokens=60)
+        assert alone.tokens.equal(together[i].tokens)
+        assert alone.tokens.equal(backwards[i].tokens)
+        assert alone.reached_eos == together[i].reached_eos
+    if options != GREEDY:
+        assert len({len(g.tokens) for g in together}) > 1, "rows must end at different steps for this to prove much"
+
+
+def test_other_seeds_speak_differently_and_the_global_random_state_stays():
+    model, prompt = tiny_model(), tiny_prompt(6, 4)
+    state = torch.get_rng_state()
+    first, again, other = (generate(model, [prompt], [s], max_tokens=30)[0].tokens for s in (1, 1, 2))
+    assert first.equal(again)
+    assert not first.equal(other)
+    assert torch.get_rng_state().equal(state)
+
+
+def test_limits_on_the_number_of_tokens_are_exact():
+    model, prompt = tiny_model(), tiny_prompt(6, 4)
+    with eos_row(model, model.ar_predict_layer.weight.data[:-1].mean(0) * 0 + 100.0):
+        results = [generate(model, [prompt], [s], SamplingOptions(), min_tokens=17)[0] for s in range(4)]
+    assert all(len(r.tokens) >= 17 for r in results)
+    (cut,) = generate(model, [prompt], [0], GREEDY, min_tokens=5, max_tokens=5)
+    assert len(cut.tokens) == 5 and not cut.reached_eos
+    assert generate(model, [], []) == []
+
+
+@pytest.mark.parametrize(
+    ("prompt", "limits", "message"),
+    [
+        (Prompt(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)), {}, "non-empty"),
+        (Prompt(torch.tensor([20]), torch.tensor([1])), {}, r"phoneme_ids must be in \[0, 20\), found 20..20"),
+        (Prompt(torch.tensor([1]), torch.tensor([32])), {}, r"tokens must be in \[0, 32\)"),
+        (Prompt(torch.tensor([1]), torch.tensor([3]), torch.zeros(8, 2)), {}, r"bert_features must be \(8, 1\)"),
+        (tiny_prompt(3, 3), {"min_tokens": 9, "max_tokens": 8}, r"min_tokens \(9\)"),
+        (tiny_prompt(3, 3), {"max_tokens": 4000}, "exceed max_positions = 4000"),
+        (tiny_prompt(4001, 3), {}, "4001 phonemes in one sequence; at most 4000"),
+    ],
+)
+def test_impossible_requests_are_refused(prompt, limits, message):
+    with pytest.raises(ValueError, match=message):
+        generate(tiny_model(), [prompt], [0], **limits)
+
+
+def test_broken_weights_are_reported():
+    model = GPT(TINY)
+    torch.nn.init.constant_(model.bert_proj.bias, float("nan"))
+    with pytest.raises(ValueError, match="weights are broken"):
+        generate(model, [tiny_prompt(3, 3)], [0])
+
+
+# ---- the config ------------------------------------------------------------------------------------------------
+
+
+def test_config_survives_json():
+    assert GPTConfig.from_dict(json.loads(json.dumps(TINY.to_dict()))) == TINY
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"linear_units": 2048}, r"unknown keys \['linear_units'\]"),
+        ({"n_heads": 5}, r"hidden_size \(32\) must be even and divisible by n_heads \(5\)"),
+        ({"n_layers": 0}, "n_layers must be a whole number of at least 1, not 0"),
+        ({"n_layers": 2.0}, "n_layers must be a whole number"),
+        ({"dropout": 1.0}, "dropout must be a number in"),
+    ],
+)
+def test_impossible_configs_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        GPTConfig.from_dict({**TINY.to_dict(), **change})
+
+
+def test_a_missing_key_is_named():
+    values = TINY.to_dict()
+    del values["n_heads"]
+    with pytest.raises(ValueError, match=r"missing keys \['n_heads'\]"):
+        GPTConfig.from_dict(values)

@@ -1,0 +1,120 @@
+"""What both fine-tunings share: order of clips, fingerprints, states on disk."""
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from gpt_sovits.training import (
+    STATE_FILE,
+    derive_seed,
+    deterministic,
+    epoch_order,
+    fingerprint,
+    length_buckets,
+    load_training_state,
+    remove_training_state,
+    save_training_state,
+)
+
+
+def test_an_epochs_order_depends_on_seed_and_epoch_alone():
+    assert sorted(epoch_order(50, 1, 1)) == list(range(50))
+    assert epoch_order(50, 1, 1) == epoch_order(50, 1, 1)
+    assert len({tuple(epoch_order(50, seed, epoch)) for seed in (1, 2) for epoch in (1, 2)}) == 4
+    assert derive_seed("a", 1) != derive_seed("a", 2) and 0 <= derive_seed("a") < 2**63
+
+
+def test_buckets_hold_every_clip_once_and_similar_lengths():
+    lengths = [7 * i % 100 for i in range(60)]
+    batches = length_buckets(lengths, 4, seed=1, epoch=1, bucket_width=10)
+    assert sorted(i for batch in batches for i in batch) == list(range(60))
+    assert max(max(lengths[i] for i in b) - min(lengths[i] for i in b) for b in batches) < 30
+    assert batches != length_buckets(lengths, 4, seed=1, epoch=2, bucket_width=10)
+    assert length_buckets([], 4, 1, 1, 10) == []
+    with pytest.raises(ValueError, match=r"batch_size \(0\)"):
+        length_buckets([1], 0, 1, 1, 10)
+
+
+def test_fingerprint_sees_values_and_tensors():
+    tensors = {"a": torch.arange(4), "b": torch.zeros(())}
+    prints = {
+        fingerprint({"x": 1}, tensors),
+        fingerprint({"x": 2}, tensors),
+        fingerprint({"x": 1}, {**tensors, "a": torch.arange(4).float()}),
+        fingerprint({"x": 1}, {**tensors, "a": torch.arange(4).view(2, 2)}),
+        fingerprint({"x": 1}, {"a": torch.arange(4)}),
+    }
+    assert len(prints) == 5
+    assert fingerprint({"x": 1, "y": 2}, tensors) == fingerprint({"y": 2, "x": 1}, dict(reversed(tensors.items())))
+
+
+def make_pair(seed):
+    torch.manual_seed(seed)
+    modules = {"g": torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4)), "d": torch.nn.Linear(4, 1)}
+    optimizers = {
+        "g": torch.optim.AdamW(modules["g"].parameters(), lr=0.1, betas=(0.8, 0.99)),
+        "d": torch.optim.SGD([{"params": [modules["d"].weight]}, {"params": [modules["d"].bias], "lr": 0.5}], lr=0.2),
+    }
+    return modules, optimizers
+
+
+def train(modules, optimizers, n):
+    for _ in range(n):
+        loss = modules["d"](modules["g"](torch.rand(5, 3))).square().mean()
+        loss.backward()
+        for optimizer in optimizers.values():
+            optimizer.step()
+            optimizer.zero_grad()
+
+
+def test_a_state_brings_everything_back_bit_for_bit(tmp_path):
+    """Two modules with buffers, two optimisers, parameter groups, the random state."""
+    modules, optimizers = make_pair(0)
+    train(modules, optimizers, 3)
+    save_training_state(tmp_path / "new", modules, optimizers, {"epoch": 3, "loss": 0.1}, "print")
+    train(modules, optimizers, 3)
+    other_modules, other_optimizers = make_pair(1)
+    progress = load_training_state(tmp_path / "new", other_modules, other_optimizers, "print")
+    assert progress == {"epoch": 3, "loss": 0.1}
+    assert other_optimizers["g"].param_groups[0]["betas"] == (0.8, 0.99)
+    assert [g["lr"] for g in other_optimizers["d"].param_groups] == [0.2, 0.5]
+    train(other_modules, other_optimizers, 3)
+    for name in modules:
+        for key, value in modules[name].state_dict().items():
+            assert value.equal(other_modules[name].state_dict()[key])
+
+
+def test_a_half_written_state_leaves_the_previous_one(tmp_path, monkeypatch):
+    modules, optimizers = make_pair(0)
+    save_training_state(tmp_path, modules, optimizers, {"epoch": 1}, "print")
+
+    def dying(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gpt_sovits.training.os.fsync", dying)
+    with pytest.raises(KeyboardInterrupt):
+        save_training_state(tmp_path, modules, optimizers, {"epoch": 2}, "print")
+    assert load_training_state(tmp_path, modules, optimizers, "print") == {"epoch": 1}
+    assert [p.name for p in tmp_path.iterdir()] == [STATE_FILE]
+
+
+def test_a_state_is_plain_safetensors_and_can_be_forgotten(tmp_path):
+    modules, optimizers = make_pair(0)
+    train(modules, optimizers, 1)
+    save_training_state(tmp_path, modules, optimizers, {}, "print")
+    with safe_open(tmp_path / STATE_FILE, framework="pt") as file:
+        assert "optimizer/g/0/exp_avg" in file.keys()  # noqa: SIM118 - safe_open is no dict
+    remove_training_state(tmp_path)
+    assert load_training_state(tmp_path, modules, optimizers, "print") is None
+
+
+def test_deterministic_undoes_itself_after_an_error():
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    with pytest.raises(KeyError), deterministic(1, 1):
+        assert torch.are_deterministic_algorithms_enabled()
+        torch.rand(3)
+        raise KeyError
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.get_num_threads() == threads and torch.get_rng_state().equal(state)
+    with pytest.raises(ValueError, match="n_threads must be at least 1, not 0"), deterministic(1, 0):
+        pass

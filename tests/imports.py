@@ -1,0 +1,49 @@
+"""Which modules of this repository a module imports, read from the source."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("flows", "stages", "registry", "metrics", "gpt_sovits")
+
+
+def direct_imports(path: Path) -> set[Path]:
+    """Files of this repository that `path` imports itself, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide what is imported"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] in PACKAGES:
+                found |= _files(name)
+    return found
+
+
+def import_closure(path: Path) -> set[Path]:
+    """`path` and every file of this repository that it imports, directly or not."""
+    seen, waiting = set(), [path, path.parent / "__init__.py"]
+    while waiting:
+        file = waiting.pop()
+        if file not in seen:
+            seen.add(file)
+            waiting += direct_imports(file)
+    return seen
+
+
+def _files(name: str) -> set[Path]:
+    """The packages and the module on the way to a dotted name; its last part may be a name in the module."""
+    parts, found = name.split("."), set()
+    for n in range(1, len(parts) + 1):
+        place = ROOT.joinpath(*parts[:n])
+        if (place / "__init__.py").is_file():
+            found.add(place / "__init__.py")
+        elif place.with_suffix(".py").is_file():
+            found.add(place.with_suffix(".py"))
+    return found
