@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import stages  # noqa: F401 - sets how OpenMP waits, before torch is loaded
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -1,0 +1,82 @@
+"""Audio files in and out, and resampling. Waveforms are float32 in [-1, 1]."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+
+class AudioError(ValueError):
+    """An audio file that cannot be read."""
+
+
+def load_audio(path: Path) -> tuple[np.ndarray, int]:
+    """Decode a whole audio file.
+
+    wav, flac, ogg and mp3 through libsndfile; the rest (m4a, webm, ...) through PyAV, whose wheel carries ffmpeg.
+    returns: (n_samples, n_channels) float32, nominally in [-1, 1]; the sample rate in Hz
+    Raises AudioError where the file is no audio, is cut short, has no samples, or holds NaN or infinities.
+    """
+    try:
+        if path.suffix.lower() in {".wav", ".flac", ".ogg", ".mp3"}:
+            samples, sample_rate = _load_with_soundfile(path)
+        else:
+            samples, sample_rate = _load_with_av(path)
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        raise AudioError(f"{path.name}: cannot be decoded ({' '.join(str(error).split())})") from error
+    if samples.size == 0:
+        raise AudioError(f"{path.name}: holds no samples")
+    if not np.isfinite(samples).all():
+        raise AudioError(f"{path.name}: holds NaN or infinite samples")
+    return samples, sample_rate
+
+
+def _load_with_soundfile(path: Path) -> tuple[np.ndarray, int]:
+    with soundfile.SoundFile(path) as file:
+        samples = file.read(dtype="float32", always_2d=True)
+        # a truncated file decodes without an error up to the cut; an mp3 or ogg header may only estimate the length
+        if file.format in {"WAV", "FLAC"} and len(samples) < file.frames:
+            raise AudioError(f"{path.name}: is cut short: {len(samples)} of {file.frames} samples can be decoded")
+        return samples, file.samplerate
+
+
+def _load_with_av(path: Path) -> tuple[np.ndarray, int]:
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.audio:
+                raise AudioError(f"{path.name}: has no audio track")
+            stream = container.streams.audio[0]
+            resampler = av.AudioResampler(format="fltp")
+            frames = [frame for packet in container.decode(stream) for frame in resampler.resample(packet)]
+            frames += resampler.resample(None)
+            if not frames:
+                return np.zeros((0, 1), np.float32), int(stream.rate)
+            return np.concatenate([frame.to_ndarray() for frame in frames], axis=1).T.copy(), int(frames[0].sample_rate)
+    except av.FFmpegError as error:
+        raise AudioError(f"{path.name}: cannot be decoded ({error})") from error
+
+
+def to_mono(samples: np.ndarray) -> np.ndarray:
+    """Mean of the channels. samples: (n_samples, n_channels); returns (n_samples,) float32."""
+    return samples.mean(axis=1, dtype=np.float32)
+
+
+def resample(waveform: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
+    """Band-limited resampling (soxr, high quality). waveform: (n_samples,) float32 at `from_rate` Hz."""
+    if from_rate == to_rate:
+        return waveform
+    return soxr.resample(waveform, from_rate, to_rate, quality="HQ").astype(np.float32, copy=False)
+
+
+def save_flac(path: Path, waveform: np.ndarray, sample_rate: int) -> None:
+    """Write mono 16-bit FLAC in one step. Samples outside [-1, 1] are an error of ours: the caller limits."""
+    assert waveform.ndim == 1, waveform.shape
+    assert np.abs(waveform).max(initial=0.0) <= 1.0, "samples beyond full scale"
+    partial = path.with_name(f".{path.name}.partial")
+    soundfile.write(partial, waveform, sample_rate, format="FLAC", subtype="PCM_16")
+    partial.replace(path)

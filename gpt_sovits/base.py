@@ -1,0 +1,151 @@
+"""The models that an adaptation starts from: GPT, SoVITS, discriminator and content encoder.
+
+A base is a folder BASES/NAME with one checkpoint each in gpt/, sovits/, discriminator/ and content_encoder/, or
+"scratch", which is made in code (see scratch.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from gpt_sovits.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
+from gpt_sovits.content_encoder import SCRATCH_CONTENT_CONFIG, build_content_encoder
+from gpt_sovits.discriminator import Discriminator
+from gpt_sovits.gpt import GPT, GPTConfig
+from gpt_sovits.scratch import DISCRIMINATOR_CONFIG, GPT_CONFIG, SOVITS_CONFIG, spread_codebook, tune_filters
+from gpt_sovits.sovits import SoVITS
+from gpt_sovits.sovits_config import DiscriminatorConfig, SoVITSConfig
+from gpt_sovits.training import deterministic
+
+if TYPE_CHECKING:
+    from transformers import HubertModel
+
+SCRATCH = "scratch"
+SCRATCH_SEED = 20250101
+HUBERT_HIDDEN_SIZE = 768  # what HubertConfig takes where a content encoder's config does not say
+BASES_FOLDER = Path(__file__).resolve().parent.parent / "base_models"  # beside the packages in a checkout
+
+
+@dataclass(frozen=True, eq=False)
+class Base:
+    """Configs and weights of one base model; the state dicts are on the CPU and must not be changed in place."""
+
+    name: str
+    gpt_config: GPTConfig
+    gpt_state: dict[str, Tensor]
+    sovits_config: SoVITSConfig
+    sovits_state: dict[str, Tensor]
+    discriminator_config: DiscriminatorConfig
+    discriminator_state: dict[str, Tensor]
+    content_encoder_config: dict[str, Any]
+    content_encoder_state: dict[str, Tensor]
+
+    def __post_init__(self) -> None:
+        if self.gpt_config.vocab_size != self.sovits_config.codebook_size + 1:
+            raise ValueError(
+                f"base {self.name}: the GPT has {self.gpt_config.vocab_size} tokens, the SoVITS "
+                f"{self.sovits_config.codebook_size} codes; there must be one token a code and one for the end"
+            )
+        if self.gpt_config.phoneme_vocab_size != self.sovits_config.n_symbols:
+            raise ValueError(
+                f"base {self.name}: the GPT knows {self.gpt_config.phoneme_vocab_size} symbols, the SoVITS "
+                f"{self.sovits_config.n_symbols}; they must share one table"
+            )
+        content_width = self.content_encoder_config.get("hidden_size", HUBERT_HIDDEN_SIZE)
+        if content_width != self.sovits_config.ssl_dim:
+            raise ValueError(
+                f"base {self.name}: the content encoder makes features of width {content_width}, the SoVITS takes "
+                f"{self.sovits_config.ssl_dim}; they must be equal"
+            )
+
+    def build_gpt(self) -> GPT:
+        """The GPT in eval mode."""
+        gpt = GPT(self.gpt_config)
+        load_weights(gpt, self.gpt_state, f"gpt of base {self.name}")
+        return gpt.eval()
+
+    def build_sovits(self) -> SoVITS:
+        """The SoVITS in eval mode, weight norms not folded."""
+        sovits = SoVITS(self.sovits_config)
+        load_weights(sovits, self.sovits_state, f"sovits of base {self.name}")
+        return sovits.eval()
+
+    def build_discriminator(self) -> Discriminator:
+        """The discriminator in eval mode."""
+        discriminator = Discriminator(self.discriminator_config)
+        load_weights(discriminator, self.discriminator_state, f"discriminator of base {self.name}")
+        return discriminator.eval()
+
+    def build_content_encoder(self) -> HubertModel:
+        """The content encoder in eval mode."""
+        encoder = build_content_encoder(self.content_encoder_config)
+        load_weights(encoder, self.content_encoder_state, f"content encoder of base {self.name}")
+        return encoder
+
+
+def load_base(name: str, folder: Path | None = None) -> Base:
+    """The base of this name.
+
+    folder: where the bases lie; None is base_models/ beside the packages. "scratch" needs none and takes 2-3 s.
+    Raises CheckpointError (a ValueError) that says which part is missing or wrong.
+    """
+    if name == SCRATCH:
+        return make_scratch()
+    home = (BASES_FOLDER if folder is None else folder) / name
+    if not name or name.startswith(".") or Path(name).name != name or not home.is_dir():
+        raise CheckpointError(f"there is no base model {name!r}: {home} is no folder; import one, or use {SCRATCH!r}")
+    gpt_config, gpt_state = load_checkpoint(home / "gpt", "gpt")
+    sovits_config, sovits_state = load_checkpoint(home / "sovits", "sovits")
+    discriminator_config, discriminator_state = load_checkpoint(home / "discriminator", "discriminator")
+    content_encoder_config, content_encoder_state = load_checkpoint(home / "content_encoder", "content_encoder")
+    return Base(
+        name,
+        GPTConfig.from_dict(gpt_config),
+        gpt_state,
+        SoVITSConfig.from_dict(sovits_config),
+        sovits_state,
+        DiscriminatorConfig.from_dict(discriminator_config),
+        discriminator_state,
+        content_encoder_config,
+        content_encoder_state,
+    )
+
+
+def save_base(base: Base, folder: Path) -> None:
+    """Write the base to folder/NAME, one checkpoint a part; load_base(NAME, folder) gives it back."""
+    home = folder / base.name
+    home.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(home / "gpt", "gpt", base.gpt_config.to_dict(), base.gpt_state)
+    save_checkpoint(home / "sovits", "sovits", base.sovits_config.to_dict(), base.sovits_state)
+    save_checkpoint(
+        home / "discriminator", "discriminator", base.discriminator_config.to_dict(), base.discriminator_state
+    )
+    save_checkpoint(
+        home / "content_encoder", "content_encoder", base.content_encoder_config, base.content_encoder_state
+    )
+
+
+def make_scratch(seed: int = SCRATCH_SEED) -> Base:
+    """Seeded weights in starter sizes, the same bits on one machine whatever the caller's random state and threads."""
+    with deterministic(seed, n_threads=1):
+        encoder = build_content_encoder(SCRATCH_CONTENT_CONFIG)
+        tune_filters(encoder)
+        sovits = SoVITS(SOVITS_CONFIG)
+        spread_codebook(sovits, encoder, seed)
+        discriminator = Discriminator(DISCRIMINATOR_CONFIG)
+        gpt = GPT(GPT_CONFIG)
+    return Base(
+        SCRATCH,
+        GPT_CONFIG,
+        gpt.state_dict(),
+        SOVITS_CONFIG,
+        sovits.state_dict(),
+        DISCRIMINATOR_CONFIG,
+        discriminator.state_dict(),
+        dict(SCRATCH_CONTENT_CONFIG),
+        encoder.state_dict(),
+    )

@@ -1,0 +1,77 @@
+"""The posterior encoder (`enc_q`) and the normalising flow between prior and posterior (`flow`).
+
+Source: VITS (Kim et al. 2021).
+Shapes: z (B, latent_channels, T), mask (B, 1, T), style (B, style_channels, 1).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gpt_sovits.wavenet import WaveNet
+
+
+class PosteriorEncoder(nn.Module):
+    """A true spectrogram to a sample of the latent. Used in training only."""
+
+    def __init__(
+        self, n_bins: int, latent_channels: int, hidden: int, kernel_size: int, n_layers: int, style_channels: int
+    ) -> None:
+        super().__init__()
+        self.pre = nn.Conv1d(n_bins, hidden, 1)
+        self.enc = WaveNet(hidden, kernel_size, n_layers, style_channels)
+        self.proj = nn.Conv1d(hidden, 2 * latent_channels, 1)
+
+    def forward(self, spectrogram: Tensor, mask: Tensor, style: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """spectrogram: (B, n_bins, T); noise: (B, latent_channels, T) standard normal -> z, mean, log deviation.
+
+        No gradient flows from here into the style: the reference encoder learns from the prior and the generator.
+        """
+        x = self.enc(self.pre(spectrogram) * mask, mask, style.detach())
+        mean, log_deviation = (self.proj(x) * mask).chunk(2, dim=1)
+        return (mean + noise * log_deviation.exp()) * mask, mean, log_deviation
+
+
+class Coupling(nn.Module):
+    """Mean-only affine coupling: one half of the channels shifts the other."""
+
+    def __init__(self, channels: int, hidden: int, kernel_size: int, n_layers: int, style_channels: int) -> None:
+        super().__init__()
+        self.pre = nn.Conv1d(channels // 2, hidden, 1)
+        self.enc = WaveNet(hidden, kernel_size, n_layers, style_channels)
+        self.post = nn.Conv1d(hidden, channels // 2, 1)
+        nn.init.zeros_(self.post.weight)  # a new flow starts as the identity
+        nn.init.zeros_(self.post.bias)
+
+    def forward(self, z: Tensor, mask: Tensor, style: Tensor, *, reverse: bool) -> Tensor:
+        fixed, moved = z.chunk(2, dim=1)
+        shift = self.post(self.enc(self.pre(fixed) * mask, mask, style)) * mask
+        moved = (moved - shift) * mask if reverse else moved * mask + shift
+        return torch.cat([fixed, moved], dim=1)
+
+
+class Flip(nn.Module):
+    """Reverses the channels, so that the next coupling moves the other half."""
+
+    def forward(self, z: Tensor, mask: Tensor, style: Tensor, *, reverse: bool) -> Tensor:
+        return z.flip(1)
+
+
+class Flow(nn.Module):
+    """Invertible map of the latent, given the style."""
+
+    def __init__(
+        self, channels: int, hidden: int, kernel_size: int, n_layers: int, n_flows: int, style_channels: int
+    ) -> None:
+        super().__init__()
+        self.flows = nn.ModuleList()
+        for _ in range(n_flows):
+            self.flows.append(Coupling(channels, hidden, kernel_size, n_layers, style_channels))
+            self.flows.append(Flip())
+
+    def forward(self, z: Tensor, mask: Tensor, style: Tensor, *, reverse: bool = False) -> Tensor:
+        """posterior latent -> prior latent; reverse=True goes back."""
+        for layer in reversed(self.flows) if reverse else self.flows:
+            z = layer(z, mask, style, reverse=reverse)
+        return z

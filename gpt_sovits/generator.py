@@ -1,0 +1,85 @@
+"""Latent frames to a waveform (`dec`).
+
+Source: HiFi-GAN (Kong et al. 2020) with its residual block of type 1, conditioned on the style as in VITS.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gpt_sovits.masks import length_mask
+from gpt_sovits.weight_norm import NormedConv1d, NormedConvTranspose1d
+
+SLOPE = 0.1  # of the leaky ReLUs, but for the last one
+
+
+def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
+    return x if mask is None else x * mask
+
+
+class ResidualBlock(nn.Module):
+    """Pairs of a dilated and a plain convolution, each pair with a residual."""
+
+    def __init__(self, channels: int, kernel_size: int, dilations: tuple[int, ...]) -> None:
+        super().__init__()
+        self.convs1 = nn.ModuleList(
+            NormedConv1d(channels, channels, kernel_size, dilation=d, padding=d * (kernel_size // 2)) for d in dilations
+        )
+        self.convs2 = nn.ModuleList(
+            NormedConv1d(channels, channels, kernel_size, padding=kernel_size // 2) for _ in dilations
+        )
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        for dilated, plain in zip(self.convs1, self.convs2, strict=True):
+            y = _masked(dilated(F.leaky_relu(x, SLOPE)), mask)
+            x = x + _masked(plain(F.leaky_relu(y, SLOPE)), mask)
+        return x
+
+
+class Generator(nn.Module):
+    """(B, latent_channels, T) and a style to (B, 1, T * product of the upsample rates), in (-1, 1)."""
+
+    def __init__(
+        self,
+        latent_channels: int,
+        initial_channel: int,
+        upsample_rates: tuple[int, ...],
+        upsample_kernel_sizes: tuple[int, ...],
+        resblock_kernel_sizes: tuple[int, ...],
+        resblock_dilations: tuple[tuple[int, ...], ...],
+        style_channels: int,
+    ) -> None:
+        super().__init__()
+        self.upsample_rates = upsample_rates
+        self.n_kernels = len(resblock_kernel_sizes)
+        self.conv_pre = nn.Conv1d(latent_channels, initial_channel, 7, padding=3)
+        self.ups = nn.ModuleList()
+        self.resblocks = nn.ModuleList()
+        width = initial_channel
+        for rate, kernel in zip(upsample_rates, upsample_kernel_sizes, strict=True):
+            self.ups.append(NormedConvTranspose1d(width, width // 2, kernel, rate, padding=(kernel - rate) // 2))
+            width //= 2
+            for size, dilations in zip(resblock_kernel_sizes, resblock_dilations, strict=True):
+                self.resblocks.append(ResidualBlock(width, size, dilations))
+        self.conv_post = nn.Conv1d(width, 1, 7, padding=3, bias=False)
+        self.cond = nn.Conv1d(style_channels, initial_channel, 1)
+
+    def forward(self, z: Tensor, style: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """z: (B, latent_channels, T); style: (B, style_channels, 1)
+
+        lengths: (B,) frames of each row; every layer then zeroes what lies beyond, exactly as the zero padding of a
+        row decoded alone, and the waveform is zero there. None: all rows have T frames.
+        returns: (B, 1, T * hop_length)
+        """
+        mask = None if lengths is None else length_mask(lengths, z.shape[2])
+        x = _masked(self.conv_pre(_masked(z, mask)) + self.cond(style), mask)
+        for stage, (rate, up) in enumerate(zip(self.upsample_rates, self.ups, strict=True)):
+            if mask is not None:
+                mask = mask.repeat_interleave(rate, dim=2)
+            x = _masked(up(F.leaky_relu(x, SLOPE)), mask)
+            blocks = self.resblocks[stage * self.n_kernels : (stage + 1) * self.n_kernels]
+            x = sum(block(x, mask) for block in blocks) / self.n_kernels
+        # The last slope is torch's default of 0.01, not 0.1: the official weights were trained so.
+        return _masked(torch.tanh(self.conv_post(F.leaky_relu(x))), mask)

@@ -1,0 +1,146 @@
+"""The base "scratch": seeded weights in starter sizes, made in code, for trying the pipeline with nothing downloaded.
+
+All weights are random but for two parts that would make the tokens meaningless if they were:
+- The content encoder's convolutions start as a bank of tuned filters in four phases and a random mix of their
+  envelopes. Random filters would answer to the phase of the waveform, not to its sound.
+- The codebook's centres are the k-means centres of what that encoder says to a minute of synthetic babble. Random
+  centres would give a handful of tokens for all speech.
+"""
+
+from __future__ import annotations
+
+from math import pi, sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gpt_sovits.content_encoder import CONTENT_SAMPLE_RATE, extract_ssl_features
+from gpt_sovits.gpt import GPTConfig
+from gpt_sovits.sovits import SoVITS
+from gpt_sovits.sovits_config import DiscriminatorConfig, SoVITSConfig
+
+if TYPE_CHECKING:
+    from transformers import HubertModel
+
+N_CODES = 256
+BABBLE_SECONDS = 60
+KMEANS_ROUNDS = 12
+
+GPT_CONFIG = GPTConfig(vocab_size=N_CODES + 1, hidden_size=224, n_heads=7, n_layers=5)
+
+SOVITS_CONFIG = SoVITSConfig(
+    sample_rate=16000,
+    n_fft=1024,
+    hop_length=320,
+    n_mels=80,
+    reference_bins=513,
+    ssl_dim=192,
+    codebook_size=N_CODES,
+    latent_channels=96,
+    hidden_channels=96,
+    filter_channels=384,
+    n_layers=4,
+    mrte_channels=128,
+    style_channels=128,
+    reference_hidden=96,
+    posterior_layers=8,
+    flow_layers=3,
+    upsample_rates=(10, 8, 4),
+    upsample_kernel_sizes=(20, 16, 8),
+    upsample_initial_channel=128,
+    resblock_kernel_sizes=(3, 7),
+    resblock_dilations=((1, 3), (1, 3)),
+)
+
+DISCRIMINATOR_CONFIG = DiscriminatorConfig(
+    scale_channels=(8, 16, 32, 64, 64, 64),
+    scale_groups=(1, 4, 8, 16, 16, 1),
+    period_channels=(8, 16, 32, 64, 64),
+)
+
+
+def tune_filters(encoder: HubertModel) -> None:
+    """Start the two convolutions as band filters in four phases, and as a random mix of the bands' envelopes.
+
+    Rectified responses of a filter in phases 0, 90, 180 and 270 degrees add up to its envelope, nearly whatever the
+    phase of the sound. The random state is torch's global one.
+    """
+    first, second = (layer.conv for layer in encoder.feature_extractor.conv_layers)
+    n_bands, length = first.out_channels // 4, first.kernel_size[0]
+    mel = torch.linspace(_mel(80.0), _mel(7400.0), n_bands)
+    centres = 700 * (torch.exp(mel / 1127) - 1)  # Hz
+    spacing = torch.gradient(centres)[0].clamp(min=60.0)
+    time = (torch.arange(length) - (length - 1) / 2) / CONTENT_SAMPLE_RATE
+    envelopes = torch.exp(-2 * (pi * time * spacing[:, None] / 2) ** 2)  # Gaussian, half a spacing wide in frequency
+    phases = torch.arange(4) * pi / 2
+    waves = torch.cos(2 * pi * centres[:, None, None] * time + phases[:, None]) * envelopes[:, None]
+    waves = waves - waves.mean(dim=2, keepdim=True)
+    waves = waves / waves.norm(dim=2, keepdim=True)
+    mix = torch.randn(second.out_channels, n_bands) / sqrt(n_bands)
+    with torch.no_grad():
+        first.weight.copy_(waves.reshape(first.weight.shape))
+        second.weight.copy_(mix.repeat_interleave(4, dim=1)[:, :, None] / second.kernel_size[0])
+        for conv in (first, second):
+            conv.bias.zero_()
+
+
+def spread_codebook(sovits: SoVITS, encoder: HubertModel, seed: int) -> None:
+    """Average the two frames of a token, and put the centres where the encoder's answers to babble lie."""
+    with torch.no_grad():
+        averaging = torch.eye(sovits.config.ssl_dim)[:, :, None] / sovits.ssl_proj.kernel_size[0]
+        sovits.ssl_proj.weight.copy_(averaging.expand_as(sovits.ssl_proj.weight))
+        sovits.ssl_proj.bias.zero_()
+        chunks = torch.from_numpy(babble(BABBLE_SECONDS, seed)).split(10 * CONTENT_SAMPLE_RATE)
+        features = [sovits.ssl_proj(extract_ssl_features(encoder, chunk[None]))[0].T for chunk in chunks]
+        centres = k_means(torch.cat(features), sovits.config.codebook_size, seed)
+        sovits.quantizer.centres.copy_(centres)
+
+
+def k_means(points: Tensor, n_centres: int, seed: int) -> Tensor:
+    """points (n, dim) -> centres (n_centres, dim), by Lloyd's rounds from a random choice of points."""
+    start = torch.randperm(len(points), generator=torch.Generator().manual_seed(seed))[:n_centres]
+    centres = points[start].clone()
+    for _ in range(KMEANS_ROUNDS):
+        nearest = torch.cdist(points, centres).argmin(dim=1)
+        counts = torch.bincount(nearest, minlength=n_centres)
+        sums = torch.zeros_like(centres).index_add_(0, nearest, points)
+        used = counts > 0  # an empty centre stays where it is
+        centres[used] = sums[used] / counts[used, None]
+    return centres
+
+
+def babble(seconds: float, seed: int) -> np.ndarray:
+    """(n,) float32 at 16 kHz: sounds of 40 to 160 ms that differ as those of speech do, but say nothing.
+
+    Each is a buzz, a hiss or both through four random resonances, or a silence.
+    """
+    from scipy.signal import lfilter
+
+    random = np.random.default_rng(seed)
+    rate, n_total = CONTENT_SAMPLE_RATE, int(seconds * CONTENT_SAMPLE_RATE)
+    pieces, n_made, pitch = [], 0, 140.0
+    while n_made < n_total:
+        n = int(rate * random.uniform(0.04, 0.16))
+        kind = random.choice(["voiced", "unvoiced", "mixed", "silent"], p=[0.6, 0.2, 0.1, 0.1])
+        pitch = float(np.clip(pitch * random.uniform(0.85, 1.18), 80, 260))
+        phase = np.cumsum(np.full(n, pitch * random.uniform(0.95, 1.05) / rate))
+        buzz = lfilter([1.0], [1.0, -0.9], np.diff(np.floor(phase), prepend=0.0)) * 3
+        hiss = random.standard_normal(n) * 0.3
+        source = {"voiced": buzz + 0.01 * hiss, "unvoiced": hiss, "mixed": buzz + hiss, "silent": 0.001 * hiss}[kind]
+        top = 7000 if kind == "unvoiced" else 3600
+        for low, high in ((220, 900), (800, 2600), (2000, top), (3000, max(top, 4500))):
+            frequency, width = random.uniform(low, high), random.uniform(60, 300)
+            radius = np.exp(-pi * width / rate)
+            poles = [1.0, -2 * radius * np.cos(2 * pi * frequency / rate), radius**2]
+            source = lfilter([sum(poles)], poles, source) + 0.3 * source
+        fade = np.minimum(1.0, np.minimum(np.arange(n), np.arange(n)[::-1]) / (0.008 * rate))
+        pieces.append(source * fade * 10 ** random.uniform(-1.0, 0.0))
+        n_made += n
+    waveform = np.concatenate(pieces)[:n_total] + 1e-4 * random.standard_normal(n_total)
+    return (0.7 * waveform / np.abs(waveform).max()).astype(np.float32)
+
+
+def _mel(hertz: float) -> float:
+    return 1127 * float(np.log1p(hertz / 700))

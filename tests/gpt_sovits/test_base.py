@@ -1,0 +1,138 @@
+"""The content encoder and the bases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from gpt_sovits.audio import load_audio, resample, to_mono
+from gpt_sovits.base import Base, load_base, make_scratch, save_base
+from gpt_sovits.checkpoint import CheckpointError
+from gpt_sovits.content_encoder import SCRATCH_CONTENT_CONFIG, build_content_encoder, extract_ssl_features
+from gpt_sovits.scratch import N_CODES, babble, k_means
+
+STATES = ("gpt_state", "sovits_state", "discriminator_state", "content_encoder_state")
+
+
+@pytest.fixture(scope="module")
+def scratch() -> Base:
+    return load_base("scratch")
+
+
+def _same(a: Base, b: Base) -> bool:
+    configs = ("name", "gpt_config", "sovits_config", "discriminator_config", "content_encoder_config")
+    return all(getattr(a, name) == getattr(b, name) for name in configs) and all(
+        x.keys() == y.keys() and all(torch.equal(x[k], y[k]) for k in x)
+        for x, y in ((getattr(a, name), getattr(b, name)) for name in STATES)
+    )
+
+
+def test_scratch_is_the_same_bits_whatever_went_before(scratch: Base) -> None:
+    threads = torch.get_num_threads()
+    torch.manual_seed(1234)
+    state = torch.get_rng_state()
+    torch.set_num_threads(2)
+    try:
+        again = make_scratch()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert _same(scratch, again)
+    assert not _same(scratch, make_scratch(seed=1))
+
+
+def test_scratch_has_starter_sizes(scratch: Base) -> None:
+    millions = {name: sum(t.numel() for t in getattr(scratch, name).values()) / 1e6 for name in STATES}
+    assert 1.5 < millions["content_encoder_state"] < 2.5
+    assert sum(millions.values()) < 14
+    assert not scratch.build_sovits().training
+    scratch.build_gpt()
+    scratch.build_discriminator()
+
+
+def test_a_saved_base_is_loaded_as_it_was(scratch: Base, tmp_path: Path) -> None:
+    save_base(scratch, tmp_path)
+    folder = tmp_path / "scratch"
+    folder.rename(tmp_path / "mine")
+    loaded = load_base("mine", tmp_path)
+    assert loaded.name == "mine"
+    assert _same(scratch, Base(**vars(loaded) | {"name": "scratch"}))
+    (tmp_path / "mine" / "sovits" / "config.json").unlink()
+    with pytest.raises(CheckpointError, match=r"config.json missing"):
+        load_base("mine", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["nothing", "", "..", "../x", "a/b"])
+def test_an_unknown_base_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no base model"):
+        load_base(name, tmp_path)
+
+
+def test_parts_that_do_not_fit_together_are_refused(scratch: Base) -> None:
+    config = scratch.sovits_config.model_copy(update={"codebook_size": 100})
+    with pytest.raises(ValueError, match="the GPT has 257 tokens, the SoVITS 100 codes"):
+        Base(**vars(scratch) | {"sovits_config": config})
+    with pytest.raises(ValueError, match="features of width 768, the SoVITS takes 192"):
+        Base(**vars(scratch) | {"content_encoder_config": {}})
+
+
+@pytest.mark.parametrize("n", [320, 639, 640, 16000, 16319])
+def test_features_come_at_exactly_50_hz(scratch: Base, n: int) -> None:
+    features = extract_ssl_features(scratch.build_content_encoder(), torch.randn(2, n))
+    assert features.shape == (2, 192, n // 320)
+
+
+def test_seven_convolutions_as_hubert_has_them_give_50_hz_too() -> None:
+    tiny = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    encoder = build_content_encoder(
+        tiny | {"conv_dim": [8] * 7, "num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2}
+    )
+    assert extract_ssl_features(encoder, torch.randn(1, 3333)).shape == (1, 16, 10)
+
+
+def test_features_repeat_and_the_end_does_not_reach_far_frames(scratch: Base) -> None:
+    encoder = scratch.build_content_encoder()
+    waveform = torch.from_numpy(babble(2, 3))[None]
+    features = extract_ssl_features(encoder, waveform)
+    assert torch.equal(features, extract_ssl_features(encoder, waveform))
+    assert torch.equal(features, extract_ssl_features(encoder, torch.cat([waveform, torch.ones(1, 300)], dim=1)))
+
+
+def test_wrong_content_configs_and_audio_are_refused(scratch: Base) -> None:
+    with pytest.raises(ValueError, match=r"unknown keys \['hidden'\]"):
+        build_content_encoder(SCRATCH_CONTENT_CONFIG | {"hidden": 3})
+    with pytest.raises(ValueError, match="is 160; it must be 320"):
+        build_content_encoder(SCRATCH_CONTENT_CONFIG | {"conv_stride": [160, 1]})
+    with pytest.raises(ValueError, match="at least 320 samples"):
+        extract_ssl_features(scratch.build_content_encoder(), torch.zeros(1, 300))
+
+
+def test_k_means_finds_separate_clouds() -> None:
+    torch.manual_seed(0)
+    clouds = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    points = (clouds[:, None] + 0.1 * torch.randn(3, 50, 2)).reshape(-1, 2)
+    centres = k_means(points, 6, seed=1)
+    assert torch.cdist(clouds, centres).min(dim=1).values.max() < 0.3
+
+
+def test_tokens_of_real_speech_are_spread(scratch: Base, shared: Path) -> None:
+    """The point of the babble: real speech uses many codes, and the same ones when it is louder."""
+    encoder, sovits = scratch.build_content_encoder(), scratch.build_sovits()
+    paths = sorted((shared / "data" / "ljspeech" / "wavs").glob("*"))[:8]
+    if not paths:
+        pytest.skip(f"no recordings in {shared / 'data' / 'ljspeech' / 'wavs'}")
+    tokens, quieter = [], []
+    for path in paths:
+        samples, rate = load_audio(path)
+        waveform = torch.from_numpy(resample(to_mono(samples), rate, 16000))[None]
+        for factor, kept in ((1.0, tokens), (0.5, quieter)):
+            kept.append(sovits.semantic_tokens(extract_ssl_features(encoder, factor * waveform))[0])
+    tokens, quieter = torch.cat(tokens), torch.cat(quieter)
+    share = torch.bincount(tokens, minlength=N_CODES).double() / len(tokens)
+    perplexity = torch.exp(torch.special.entr(share).sum()).item()
+    assert perplexity > 50
+    assert share.max() < 0.1
+    assert (tokens == quieter).double().mean() > 0.9

@@ -1,0 +1,286 @@
+"""Our SoVITS against vectors that upstream's code made, module by module and as a whole, training losses included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from sovits_golden import Golden, discriminator_of, formula, key_listing, sovits_of
+from torch import Tensor
+
+from gpt_sovits.discriminator import Discriminator
+from gpt_sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss, kl_loss, mel_loss
+from gpt_sovits.sovits import SoVITS, take_segments
+from gpt_sovits.sovits_config import OFFICIAL, OFFICIAL_DISCRIMINATOR
+from gpt_sovits.spectrogram import linear_spectrogram, log_mel_from_spectrogram, log_mel_spectrogram
+
+VERSIONS = ("v2", "v2Pro", "v2ProPlus")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Any:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # the goldens were made with one
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_official_names_and_shapes_are_exactly_the_listing(shared: Path, version: str) -> None:
+    with torch.device("meta"):
+        sovits = SoVITS(OFFICIAL[version])
+        discriminator = Discriminator(OFFICIAL_DISCRIMINATOR[version])
+    assert {k: list(v.shape) for k, v in sovits.state_dict().items()} == key_listing(shared, f"s2_{version}")
+    listing = key_listing(shared, "s2D_v2" if version == "v2" else "s2D_v2Pro")
+    assert {k: list(v.shape) for k, v in discriminator.state_dict().items()} == listing
+
+
+def test_spectrograms(shared: Path) -> None:
+    golden = Golden(shared, "spectrogram")
+    waveform = golden["in/wav"]
+    spectrogram = linear_spectrogram(waveform, 2048, 640)
+    golden.compare("out/spec", spectrogram)
+    golden.compare("out/mel_from_spec", log_mel_from_spectrogram(spectrogram, 32000, 128))
+    golden.compare("out/mel", log_mel_spectrogram(waveform, 32000, 2048, 640, 128))
+    # other sizes; the index does not say so, but this one was made from the first 6000 samples
+    golden.compare("out/mel_v3_24k", log_mel_spectrogram(waveform[:, :6000], 24000, 1024, 256, 100))
+
+
+def _feature_statistics(real: list[list[Tensor]], generated: list[list[Tensor]]) -> Tensor:
+    """One row a feature map: disc, layer, channels, numel, mean and deviation of real, of generated."""
+    return torch.tensor(
+        [
+            [disc, layer, r.shape[1], r.numel()]
+            + [float(s) for x in (r, g) for s in (x.double().mean(), x.double().std())]
+            for disc, (reals, generateds) in enumerate(zip(real, generated, strict=True))
+            for layer, (r, g) in enumerate(zip(reals, generateds, strict=True))
+        ],
+        dtype=torch.float64,
+    )
+
+
+@pytest.mark.parametrize("version", ["v2", "v2Pro"])
+@torch.no_grad()
+def test_discriminator(shared: Path, version: str) -> None:
+    golden = Golden(shared, "mpd")
+    discriminator = discriminator_of(shared, version)
+    real_scores, real_features = discriminator(golden["in/real"])
+    generated_scores, generated_features = discriminator(golden["in/gen"])
+    for i, (real, generated) in enumerate(zip(real_scores, generated_scores, strict=True)):
+        golden.compare(f"out/{version}.score_real.{i}", real[:, :64])  # the first 64 are stored
+        golden.compare(f"out/{version}.score_gen.{i}", generated[:, :64])
+    statistics = _feature_statistics(real_features, generated_features)
+    expected = golden[f"out/{version}.fmap_stats"]
+    torch.testing.assert_close(statistics[:, :4], expected[:, :4])
+    torch.testing.assert_close(statistics[:, 4:], expected[:, 4:], rtol=1e-4, atol=1e-6)
+    golden.compare(f"out/{version}.loss_fm", feature_matching_loss(real_features, generated_features))
+    golden.compare(f"out/{version}.loss_gen", adversarial_loss(generated_scores))
+    golden.compare(f"out/{version}.loss_disc", discriminator_loss(real_scores, generated_scores))
+
+
+QUICK = {("small", "v2"), ("small", "v2Pro")}  # the others take seconds each and differ in numbers only
+SIZES = [
+    pytest.param(
+        size, version, marks=[pytest.mark.slow] if (size, version) not in QUICK else [], id=f"{size}-{version}"
+    )
+    for size in ("small", "full")
+    for version in VERSIONS
+]
+
+
+class Case:
+    """A golden file, the network with its weights, and the shared inputs."""
+
+    def __init__(self, shared: Path, size: str, version: str) -> None:
+        self.golden = Golden(shared, f"s2_{size}_{version}")
+        self.inputs = Golden(shared, "s2_inputs")
+        self.model = sovits_of(self.golden, shared, version)
+        self.full = size == "full"
+        self.shared = shared
+        self.version = version
+
+    def speakers(self, name: str) -> Tensor | None:
+        """(B, speaker_dim) of "sv_emb.0", "sv_emb.1" or "train.sv_emb"; the full-size ones are not stored."""
+        if not self.model.config.speaker_dim:
+            return None
+        if not self.full:
+            return self.golden[f"in/{name}"]
+        n_rows, source = (2, "s2.train.sv") if name == "train.sv_emb" else (1, f"s2.sv{name[-1]}")
+        return torch.from_numpy(formula(self.shared).rand(source, (n_rows, self.model.config.speaker_dim))).float()
+
+    def style(self, n_references: int) -> Tensor:
+        """The mean style of the first references."""
+        names = range(n_references)
+        speakers = [self.speakers(f"sv_emb.{i}") for i in names]
+        return self.model.mean_style(
+            [self.inputs[f"in/refer.{i}"][0] for i in names],
+            [speaker[0] for speaker in speakers] if self.model.config.speaker_dim else None,
+        )
+
+    def compare_waveform(self, name: str, waveform: Tensor) -> None:
+        """Full-size goldens keep the first 3072 and the last 1024 samples of most waveforms."""
+        if self.full and waveform.shape[-1] != self.golden[name].shape[-1]:
+            waveform = torch.cat([waveform[..., :3072], waveform[..., -1024:]], dim=-1)
+        self.golden.compare(name, waveform)
+
+
+_cases: dict[tuple[str, str], Case] = {}
+
+
+@pytest.fixture
+def case(shared: Path, request: pytest.FixtureRequest) -> Case:
+    key = request.param
+    if key not in _cases:
+        _cases.clear()  # one full-size network at a time
+        _cases[key] = Case(shared, *key)
+    return _cases[key]
+
+
+def sized(test: Any) -> Any:
+    params = [pytest.param(tuple(p.values), marks=p.marks, id=p.id) for p in SIZES]
+    return pytest.mark.parametrize("case", params, indirect=True)(test)
+
+
+@sized
+@torch.no_grad()
+def test_tokens_and_decoding(case: Case) -> None:
+    golden, model = case.golden, case.model
+    ssl, text = golden["in/ssl"], golden["in/text"]
+    golden.compare("out/ssl_proj", model.ssl_proj(ssl))
+    codes = model.semantic_tokens(ssl)
+    golden.compare("out/codes", codes[None])
+    golden.compare("out/quantized", model.quantizer.decode(codes))
+
+    seen: dict[str, Tensor] = {}
+    hooks = [
+        module.register_forward_hook(lambda _m, _i, out, name=name: seen.__setitem__(name, out))
+        for name, module in model.named_modules()
+        if name in {"ref_enc", "flow"} or name in {f"enc_p.{x}" for x in ENCODER_PARTS}
+    ]
+    style = case.style(1)
+    waveform, lengths = model.decode(codes, text, style, noise_scale=0.0)
+    for hook in hooks:
+        hook.remove()
+    assert lengths.tolist() == [15360]
+    for name, value in seen.items():
+        golden.compare(f"out/decode.speed1.{name}", value)
+    case.compare_waveform("out/decode.speed1.wav", waveform[None])
+    waveform, _ = model.decode(codes, text, style, noise_scale=0.0, speed=1.3)
+    case.compare_waveform("out/decode.speed1.3.wav", waveform[None])
+    for speed in (1, 1.3):
+        out = model.enc_p(
+            model._codewords(codes), torch.tensor([24]), text, torch.tensor([15]), model._prior_style(style), speed
+        )
+        for name, value in zip(("y", "m", "logs", "mask"), out, strict=True):
+            golden.compare(f"out/enc_p.speed{speed}.{name}", value)
+    noise_source = torch.Generator().manual_seed(11)
+    waveform, _ = model.decode(codes, text, style, noise_scale=0.5, generator=noise_source)
+    case.compare_waveform("out/decode.noise0.5.wav", waveform[None])
+    waveform, _ = model.decode(codes, text, case.style(2), noise_scale=0.0)
+    case.compare_waveform("out/decode.two_refs.wav", waveform[None])
+
+
+ENCODER_PARTS = ("ssl_proj", "encoder_ssl", "encoder_text", "mrte", "encoder2")
+
+
+@sized
+@torch.no_grad()
+def test_posterior_flow_and_generator(case: Case) -> None:
+    golden, model = case.golden, case.model
+    spectrogram = case.inputs["in/refer.0"]
+    style = case.style(1)
+    if model.config.speaker_dim:
+        golden.compare("out/ge", style)
+        golden.compare("out/ge512", model._prior_style(style))
+    mask = torch.ones(1, 1, 24)
+    z, mean, log_deviation = model.enc_q(spectrogram, mask, style, golden["in/enc_q.noise"])
+    for name, value in (("z", z), ("m", mean), ("logs", log_deviation)):
+        golden.compare(f"out/enc_q.{name}", value)
+    forward = model.flow(z, mask, style)
+    golden.compare("out/flow.forward", forward)
+    golden.compare("out/flow.reverse_of_forward", model.flow(forward, mask, style, reverse=True))
+    case.compare_waveform("out/dec.wav", model.dec(z[:, :, :10], style))
+
+
+@sized
+def test_training_losses_and_gradients(case: Case) -> None:
+    golden, model = case.golden, case.model
+    c, segment_frames = model.config, golden.entry["config"]["segment_frames"]
+    waveforms, lengths = case.inputs["in/train.wav"], golden["in/train.spec_lengths"]
+    n_frames = golden["in/train.enc_q_noise"].shape[2]
+    spectrograms = torch.zeros(2, c.spectrogram_bins, n_frames)
+    for row, n in enumerate(lengths.tolist()):
+        spectrograms[row, :, :n] = linear_spectrogram(waveforms[row, :, : n * 640], c.n_fft, c.hop_length)[0]
+    if "in/train.ssl" in golden.tensors:
+        ssl = golden["in/train.ssl"]
+    else:
+        random = formula(case.shared).rand("s2.train.ssl768", (2, 768, n_frames))
+        ssl = torch.from_numpy(2.0 * random).float()
+        for row, n in enumerate(lengths.tolist()):
+            ssl[row, :, n:] = 0
+    starts = (golden["in/train.slice_rand"] * (lengths - segment_frames + 1)).long()
+    golden.compare("out/train.ids_slice", starts)
+    model.zero_grad()
+    out = model(
+        ssl,
+        spectrograms,
+        lengths,
+        golden["in/train.text"],
+        golden["in/train.text_lengths"],
+        golden["in/train.enc_q_noise"],
+        starts,
+        segment_frames,
+        case.speakers("train.sv_emb"),
+    )
+    if case.full:
+        golden.compare("out/train.y_hat", out.waveforms[..., :4096])
+    else:
+        golden.compare("out/train.y_hat", out.waveforms)
+    for name, value in (
+        ("z", out.z),
+        ("z_p", out.z_prior),
+        ("m_p", out.mean_prior),
+        ("logs_p", out.log_deviation_prior),
+        ("m_q", out.mean_posterior),
+        ("logs_q", out.log_deviation_posterior),
+    ):
+        golden.compare(f"out/train.{name}", value[:, ::8] if case.full else value)
+
+    real_mel = take_segments(log_mel_from_spectrogram(spectrograms, c.sample_rate, c.n_mels), starts, segment_frames)
+    generated_mel = log_mel_spectrogram(out.waveforms[:, 0], c.sample_rate, c.n_fft, c.hop_length, c.n_mels)
+    step = real_mel.shape[1] // golden["out/train.y_mel"].shape[1]
+    golden.compare("out/train.y_mel", real_mel[:, ::step])
+    golden.compare("out/train.y_hat_mel", generated_mel[:, ::step])
+
+    discriminator = discriminator_of(case.shared, case.version)
+    real = take_segments(waveforms, starts * c.hop_length, segment_frames * c.hop_length)
+    real_scores, real_features = discriminator(real)
+    generated_scores, generated_features = discriminator(out.waveforms)
+    for i, (r, g) in enumerate(zip(real_scores, generated_scores, strict=True)):
+        golden.compare(f"out/mpd.score_real.{i}", r[:, :64])
+        golden.compare(f"out/mpd.score_gen.{i}", g[:, :64])
+    golden.compare("out/loss.disc", discriminator_loss(real_scores, [g.detach() for g in generated_scores]))
+    mel = 45 * mel_loss(real_mel, generated_mel)
+    kl = kl_loss(out.z_prior, out.log_deviation_posterior, out.mean_prior, out.log_deviation_prior, out.mask)
+    matching = feature_matching_loss(real_features, generated_features)
+    adversarial = adversarial_loss(generated_scores)
+    total = adversarial + matching + mel + kl
+    for name, value in (("mel", mel), ("kl", kl), ("fm", matching), ("gen", adversarial), ("total_g", total)):
+        golden.compare(f"out/loss.{name}", value)
+
+    total.backward()
+    parameters = dict(model.named_parameters())
+    order = golden.entry["param_order"]
+    if not isinstance(order, list):  # full size: the order of the listing without the quantiser's buffers
+        order = [k for k in key_listing(case.shared, f"s2_{case.version}") if not k.startswith("quantizer.")]
+    norms = torch.stack(
+        [
+            torch.tensor(-1.0) if parameters[name].grad is None else torch.linalg.vector_norm(parameters[name].grad)
+            for name in order
+        ]
+    )
+    golden.compare("out/train.grad_norms_g", norms)
+    expected = golden["out/train.grad_norms_g"]
+    torch.testing.assert_close(norms, expected, rtol=2e-3, atol=1e-5 * float(expected.max()))

@@ -1,0 +1,73 @@
+"""Spectrograms and losses against their definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Normal
+
+from gpt_sovits.losses import (
+    adversarial_loss,
+    discriminator_loss,
+    feature_matching_loss,
+    kl_loss,
+    mel_loss,
+)
+from gpt_sovits.spectrogram import linear_spectrogram, log_mel_spectrogram
+
+
+@pytest.mark.parametrize("n", [705, 6400, 6401, 7039])
+def test_linear_spectrogram_is_numpys_on_mirrored_edges(n: int) -> None:
+    waveform = 0.1 * np.random.default_rng(0).standard_normal(n).astype(np.float32)
+    padded = np.pad(waveform.astype(np.float64), 704, mode="reflect")
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(2048) / 2048)
+    frames = np.stack([padded[k * 640 : k * 640 + 2048] * window for k in range(n // 640)])
+    expected = np.sqrt(np.abs(np.fft.rfft(frames, axis=1).T) ** 2 + 1e-8)
+    ours = linear_spectrogram(torch.from_numpy(waveform)[None], 2048, 640)[0].numpy()
+    assert ours.shape == (1025, n // 640)
+    np.testing.assert_allclose(ours, expected, atol=1e-4)
+
+
+def test_silence_is_finite_with_a_finite_gradient() -> None:
+    silence = torch.zeros(1, 6400, requires_grad=True)
+    mel = log_mel_spectrogram(silence, 32000, 2048, 640, 128)
+    mel.sum().backward()
+    assert mel.shape == (1, 128, 10)
+    assert mel.min() >= np.log(1e-5) - 1e-4
+    assert torch.isfinite(silence.grad).all()
+
+
+@pytest.mark.parametrize("waveform", [torch.zeros(640), torch.zeros(1, 600), torch.zeros(1, 704)])
+def test_too_short_or_misshapen_audio_is_refused(waveform: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match=r"it must be \(B, n\) with n more than 704"):
+        linear_spectrogram(waveform, 2048, 640)
+
+
+def test_kl_is_an_estimate_of_the_divergence() -> None:
+    torch.manual_seed(0)
+    mean_p, log_p, mean_q, log_q = (0.5 * torch.randn(1, 3, 4) for _ in range(4))
+    n = 40000
+    z = mean_q + torch.randn(n, 3, 4) * log_q.exp()
+    mask = torch.tensor([[[1.0, 1.0, 1.0, 0.0]]]).expand(n, -1, -1)
+    estimate = kl_loss(z, *(x.expand(n, -1, -1) for x in (log_q, mean_p, log_p)), mask)
+    exact = torch.distributions.kl_divergence(Normal(mean_q, log_q.exp()), Normal(mean_p, log_p.exp()))
+    assert estimate.item() == pytest.approx(exact[..., :3].sum().item() / 3, rel=0.03)
+
+
+def test_adversarial_losses_at_known_scores() -> None:
+    ones, zeros = [torch.ones(2, 3), torch.ones(2, 5)], [torch.zeros(2, 3), torch.zeros(2, 5)]
+    assert discriminator_loss(ones, zeros).item() == 0
+    assert discriminator_loss(zeros, ones).item() == 4
+    assert adversarial_loss(ones).item() == 0
+    assert adversarial_loss(zeros).item() == 2
+    assert feature_matching_loss([ones, ones], [zeros, zeros]).item() == 8
+
+
+def test_mel_loss_counts_only_masked_in_frames() -> None:
+    real, generated = torch.zeros(2, 4, 3), torch.ones(2, 4, 3)
+    generated[1, :, 2] = 100
+    mask = torch.ones(2, 1, 3)
+    assert mel_loss(real, generated, mask).item() == mel_loss(real, generated).item()
+    mask[1, 0, 2] = 0
+    assert mel_loss(real, generated, mask).item() == 1
