@@ -1,0 +1,1 @@
+"""Candidate, gate, release journal, promotion, rollback, consent: the only code that moves an alias."""

@@ -1,0 +1,37 @@
+"""A released voice as an MLflow model, in MLflow's "models from code" form: this file is copied into the model.
+
+MLflow runs the copy from the model's folder, so the file stands alone and imports the synthesis only when it speaks.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+
+class VoiceModel(PythonModel):
+    """Texts in, speech out. The voice's folder (weights, preset) is the artifact `voice`."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        from gpt_sovits.synthesis import load_voice
+
+        self.synthesizer = load_voice(Path(context.artifacts["voice"]))
+
+    # model_input has no type hint: MLflow would make a signature of it and drop the one that was registered
+    def predict(self, context: PythonModelContext, model_input, params: dict[str, Any] | None = None):
+        """Speak each text.
+
+        model_input: a table with the column `text`, or a list of texts
+        params:      seed (int, default 0) of the sampling
+        returns:     one {"waveform": list of n float in [-1, 1], "sample_rate": Hz} for each text
+        """
+        seed = int((params or {}).get("seed", 0))
+        texts = model_input["text"] if hasattr(model_input, "columns") else model_input
+        speeches = [self.synthesizer.say(str(text), seed=seed) for text in texts]
+        return [{"waveform": one.waveform.tolist(), "sample_rate": one.sample_rate} for one in speeches]
+
+
+mlflow.models.set_model(VoiceModel())

@@ -1,0 +1,208 @@
+"""Consent: who may be cloned, and every way in which the answer is no."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+
+import pytest
+from release_helpers import TODAY, recordings_of, synthetic_voice
+
+from registry.consent import (
+    Consent,
+    ConsentError,
+    check_consent,
+    file_sha256,
+    load_voice,
+    revoke_consent,
+    write_voice,
+)
+
+
+def recorded(root: Path, **changes: object) -> Path:
+    """A recordings folder of a real speaker with a signed paper as evidence."""
+    folder = root / "data" / "1_recordings" / "anna"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "consent.txt").write_text("I agree. Anna")
+    evidence = {"evidence": "consent.txt", "evidence_sha256": file_sha256(folder / "consent.txt")}
+    return recordings_of(root, kind="recorded", speaker="Anna", **(evidence | changes))
+
+
+def write(folder: Path, text: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "voice.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_synthetic_voice_without_evidence_is_accepted(tmp_path):
+    voice = check_consent(recordings_of(tmp_path), TODAY)
+    assert (voice.name, voice.language, voice.consent.kind) == ("anna", "en", "synthetic")
+
+
+def test_recorded_voice_with_its_evidence_is_accepted(tmp_path):
+    assert check_consent(recorded(tmp_path, valid_until=date(2027, 1, 1)), TODAY).consent.speaker == "Anna"
+
+
+def test_first_and_last_day_are_accepted_and_the_days_around_them_refused(tmp_path):
+    folder = recorded(tmp_path, granted_on=date(2026, 2, 1), valid_until=date(2026, 3, 1))
+    check_consent(folder, date(2026, 2, 1))
+    check_consent(folder, date(2026, 3, 1))
+    with pytest.raises(ConsentError, match="begins on 2026-02-01 and today is 2026-01-31"):
+        check_consent(folder, date(2026, 1, 31))
+    with pytest.raises(ConsentError, match="ended on 2026-03-01 and today is 2026-03-02"):
+        check_consent(folder, date(2026, 3, 2))
+
+
+def test_missing_record_is_refused(tmp_path):
+    with pytest.raises(ConsentError, match=r"voice\.yaml is missing, so nobody is known to have consented"):
+        check_consent(tmp_path, TODAY)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds NoneType, not a voice record"),
+        ("- anna\n", "holds list, not a voice record"),
+        ("name: [\n", "not readable YAML"),
+        ("name: anna\nname: anna\n", "duplicate key"),
+        ('!!python/object/apply:os.system ["true"]\n', "not readable YAML"),
+        ("[" * 5000, "not readable YAML"),
+        ("name: anna\nlanguage: en\n", "consent: Field required"),
+        ("name: anna\nlanguage: en\nconsent: 2030-02-31\n", "not readable YAML"),
+    ],
+)
+def test_unreadable_record_is_refused(tmp_path, text, message):
+    with pytest.raises(ConsentError, match=message):
+        check_consent(write(tmp_path / "anna", text), TODAY)
+
+
+def test_record_that_is_not_utf8_or_is_a_folder_is_refused(tmp_path):
+    (tmp_path / "voice.yaml").write_bytes(b"name: \xff\xfe")
+    with pytest.raises(ConsentError, match="not readable YAML"):
+        check_consent(tmp_path, TODAY)
+    (tmp_path / "anna" / "voice.yaml").mkdir(parents=True)
+    with pytest.raises(ConsentError, match="cannot be read"):
+        check_consent(tmp_path / "anna", TODAY)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "recorded"}, "a recorded voice needs evidence"),
+        ({"evidence": "consent.txt"}, "belong together"),
+        ({"valid_until": date(2020, 1, 1)}, "is before granted_on"),
+        ({"evidence": "x", "evidence_sha256": "0" * 63}, "String should match pattern"),
+        ({"granted_on": 20260101}, "20260101 is not a day"),
+        ({"speaker": ""}, "at least 1 character"),
+        ({"kind": "borrowed"}, "'synthetic' or 'recorded'"),
+    ],
+)
+def test_contradictory_consent_is_refused(changes, message):
+    settings = synthetic_voice().consent.model_dump() | changes
+    with pytest.raises(ValueError, match=message):
+        Consent.model_validate(settings)
+
+
+def test_unknown_key_is_refused(tmp_path):
+    folder = recordings_of(tmp_path)
+    path = folder / "voice.yaml"
+    path.write_text(path.read_text() + "licence: free\n")
+    with pytest.raises(ConsentError, match="licence: Extra inputs are not permitted"):
+        check_consent(folder, TODAY)
+
+
+def test_record_copied_from_another_voice_is_refused(tmp_path):
+    folder = recordings_of(tmp_path)
+    folder.rename(folder.with_name("bob"))
+    with pytest.raises(ConsentError, match="record of the voice 'anna', but its folder is 'bob'"):
+        check_consent(folder.with_name("bob"), TODAY)
+
+
+def test_missing_evidence_is_refused(tmp_path):
+    folder = recorded(tmp_path)
+    (folder / "consent.txt").unlink()
+    with pytest.raises(ConsentError, match=r"'consent\.txt' is missing"):
+        check_consent(folder, TODAY)
+
+
+def test_changed_evidence_is_refused(tmp_path):
+    folder = recorded(tmp_path)
+    (folder / "consent.txt").write_text("I do not agree. Anna")
+    with pytest.raises(ConsentError, match=r"'consent\.txt' has changed"):
+        check_consent(folder, TODAY)
+
+
+@pytest.mark.parametrize("evidence", ["../consent.txt", "/etc/hostname", "a/../../consent.txt", "..\\consent.txt"])
+def test_evidence_outside_the_folder_is_refused(tmp_path, evidence):
+    folder = recorded(tmp_path, evidence=evidence)
+    (folder.parent / "consent.txt").write_text("I agree. Anna")
+    with pytest.raises(ConsentError, match="leaves the voice's folder"):
+        check_consent(folder, TODAY)
+
+
+def test_evidence_that_links_outside_the_folder_is_refused(tmp_path):
+    folder = recorded(tmp_path)
+    (folder / "consent.txt").rename(folder.parent / "consent.txt")
+    (folder / "consent.txt").symlink_to(folder.parent / "consent.txt")
+    with pytest.raises(ConsentError, match="leaves the voice's folder"):
+        check_consent(folder, TODAY)
+
+
+def test_revoked_consent_is_refused_and_the_comments_stay(tmp_path):
+    folder = recorded(tmp_path)
+    path = folder / "voice.yaml"
+    path.write_text("# Anna's voice\n" + path.read_text().replace("language: en", "language: en  # her mother tongue"))
+    assert revoke_consent(folder, date(2026, 5, 1)).consent.revoked_on == date(2026, 5, 1)
+    assert path.read_text().startswith("# Anna's voice\n")
+    assert "# her mother tongue" in path.read_text()
+    with pytest.raises(ConsentError, match="Anna revoked the consent on 2026-05-01"):
+        check_consent(folder, TODAY)
+
+
+def test_revoked_again_keeps_the_first_day(tmp_path):
+    folder = recordings_of(tmp_path)
+    revoke_consent(folder, date(2026, 5, 1))
+    assert revoke_consent(folder, date(2026, 6, 1)).consent.revoked_on == date(2026, 5, 1)
+
+
+def test_expired_consent_can_be_revoked(tmp_path):
+    folder = recordings_of(tmp_path, valid_until=date(2026, 2, 1))
+    assert revoke_consent(folder, TODAY).consent.revoked_on == TODAY
+
+
+def test_revocation_that_cannot_be_written_leaves_the_old_record(tmp_path, monkeypatch):
+    folder = recordings_of(tmp_path)
+    before = (folder / "voice.yaml").read_text()
+
+    def fail(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="no space"):
+        revoke_consent(folder, TODAY)
+    assert (folder / "voice.yaml").read_text() == before
+    assert [path.name for path in folder.iterdir()] == ["voice.yaml"]
+
+
+def test_written_voice_reads_back_equal_and_twice_changes_nothing(tmp_path):
+    voice = synthetic_voice(valid_until=date(2027, 1, 1))
+    path = write_voice(tmp_path / "anna", voice)
+    assert load_voice(tmp_path / "anna") == voice
+    before = path.stat().st_mtime_ns
+    write_voice(tmp_path / "anna", voice)
+    assert path.stat().st_mtime_ns == before
+
+
+def test_voice_over_another_record_or_into_another_folder_is_refused(tmp_path):
+    write_voice(tmp_path / "anna", synthetic_voice())
+    with pytest.raises(ConsentError, match="already exists and says something else"):
+        write_voice(tmp_path / "anna", synthetic_voice(speaker="another program"))
+    with pytest.raises(ConsentError, match="belongs in a folder of that name"):
+        write_voice(tmp_path / "bob", synthetic_voice())
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a b", "ä", ".hidden", "x" * 65, "a/b"])
+def test_voice_name_that_is_no_folder_name_is_refused(name):
+    with pytest.raises(ValueError, match="pattern"):
+        synthetic_voice(name)

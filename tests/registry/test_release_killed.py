@@ -1,0 +1,147 @@
+"""A promotion killed with SIGKILL at each of its steps, and what the next call makes of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+from release_helpers import TODAY, recordings_of
+
+from registry import alias as alias_module
+from registry.audit import audit
+from registry.journal import champion, history, standing
+from registry.releases import recover, revoke
+from registry.store import mlflow_client
+
+
+def killed(work: Callable[[], object]) -> None:
+    """Run `work` in a process of its own and see that SIGKILL ends it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+
+
+def die(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def after(call: Callable) -> Callable:
+    """The call itself, and then death."""
+
+    def doomed(*arguments: object, **named: object) -> None:
+        call(*arguments, **named)
+        die()
+
+    return doomed
+
+
+@pytest.fixture
+def judged(desk, cold_desk):
+    """Version 1 is champion and version 2 may replace it; in a database that this process never opened."""
+    desk.release(1)
+    desk.judge(2)
+    return cold_desk(desk)
+
+
+def states(desk) -> list[str]:
+    return [row.state for row in history(desk.store, "anna")]
+
+
+def test_killed_while_the_voice_speaks_nothing_has_happened(judged):
+    killed(lambda: judged.promote(2, smoke=die))
+    assert states(judged) == ["started", "done"]
+    assert judged.alias() == 1
+    assert judged.promote(2).changed
+
+
+def test_killed_before_the_journal_is_written_nothing_has_happened(judged, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(alias_module, "append", die)
+        killed(lambda: judged.promote(2))
+    assert states(judged) == ["started", "done"]
+    assert recover(judged.store, "anna") == ()
+
+
+def test_killed_between_journal_and_alias_is_undone(judged, monkeypatch):
+    from mlflow import MlflowClient
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "set_registered_model_alias", die)
+        killed(lambda: judged.promote(2))
+    assert states(judged) == ["started", "done", "started"]
+    assert champion(judged.store, "anna").version == judged.alias() == 1
+    assert audit(judged.store, "anna") == ()
+    assert recover(judged.store, "anna", "tester") == ("undid the promote to version 2 of row 3",)
+    assert states(judged) == ["started", "done", "started", "undone"]
+    assert judged.promote(2).changed and judged.alias() == 2
+    assert audit(judged.store, "anna") == ()
+
+
+def test_killed_between_alias_and_journal_is_finished(judged, monkeypatch):
+    from mlflow import MlflowClient
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "set_registered_model_alias", after(MlflowClient.set_registered_model_alias))
+        killed(lambda: judged.promote(2))
+    assert states(judged) == ["started", "done", "started"]
+    assert judged.alias() == 2
+    assert audit(judged.store, "anna") == ()
+    moved = judged.promote(2)  # finds it half done, finishes it, and has nothing left to do
+    assert not moved.changed and moved.note.startswith("finished the promote to version 2 of row 3")
+    assert states(judged) == ["started", "done", "started", "done"]
+    assert champion(judged.store, "anna").version == 2
+    assert audit(judged.store, "anna") == ()
+
+
+def test_killed_half_way_and_then_rolled_back_lands_on_the_release_before(judged, monkeypatch):
+    from mlflow import MlflowClient
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "set_registered_model_alias", after(MlflowClient.set_registered_model_alias))
+        killed(lambda: judged.promote(2))
+    assert judged.rollback().changed
+    assert champion(judged.store, "anna").version == judged.alias() == 1
+
+
+def test_killed_recovery_is_recovered(judged, monkeypatch):
+    from mlflow import MlflowClient
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "set_registered_model_alias", die)
+        killed(lambda: judged.promote(2))
+    with monkeypatch.context() as patched:
+        patched.setattr(alias_module, "append", die)
+        killed(lambda: recover(judged.store, "anna"))
+    assert len(recover(judged.store, "anna")) == 1
+    assert audit(judged.store, "anna") == ()
+
+
+def test_alias_moved_by_hand_after_a_kill_ends_where_the_journal_says(judged, monkeypatch):
+    from mlflow import MlflowClient
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "set_registered_model_alias", die)
+        killed(lambda: judged.promote(2))
+    mlflow_client(judged.store).set_registered_model_alias("anna", "champion", "3")
+    assert audit(judged.store, "anna") != ()
+    assert len(recover(judged.store, "anna")) == 2
+    assert judged.alias() == champion(judged.store, "anna").version == 1
+
+
+def test_killed_revocation_is_finished_though_the_alias_had_not_moved(judged, monkeypatch):
+    from mlflow import MlflowClient
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "delete_registered_model_alias", die)
+        killed(lambda: revoke(judged.store, "anna", recordings_dir=judged.recordings, today=TODAY))
+    assert judged.alias() == 1
+    recordings_of(judged.store.root)
+    recover(judged.store, "anna")
+    assert judged.alias() is None
+    assert standing(history(judged.store, "anna")).champion is None
