@@ -1,0 +1,69 @@
+"""Training clips of the small ECAPA: read once, kept as 16-bit samples, cut into random crops."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+from torch import Generator, Tensor
+
+TRAIN_FOLDER = Path("data/librispeech_speakers/train")
+TEST_FOLDER = Path("data/librispeech_speakers/test")
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """One class: a person at one speed. samples: (n,) int16 at 16 kHz."""
+
+    name: str
+    samples: Tensor
+
+
+def read_mono(path: Path, sample_rate: int) -> np.ndarray:
+    """(n,) float32 in [-1, 1] at sample_rate Hz; channels averaged."""
+    waveform, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    mono = waveform.mean(axis=1)
+    return mono if rate == sample_rate else soxr.resample(mono, rate, sample_rate, quality="HQ").astype(np.float32)
+
+
+def train_files(shared: Path) -> list[Path]:
+    """One FLAC per speaker, sorted by speaker number. Raises FileNotFoundError when there is none."""
+    files = sorted((shared / TRAIN_FOLDER).glob("*.flac"), key=lambda path: (int(path.stem.split("-")[0]), path.name))
+    if not files:
+        raise FileNotFoundError(
+            f"{shared / TRAIN_FOLDER} holds no .flac file; it should hold one LibriSpeech train-clean-100 clip "
+            "of each speaker, named SPEAKER-CHAPTER-UTTERANCE.flac; give its parent with --shared DIR"
+        )
+    return files
+
+
+def speakers_at_speeds(files: list[Path], speeds: tuple[float, ...], sample_rate: int) -> list[Speaker]:
+    """Every file at every speed; a faster clip has higher pitch and formants, so it counts as another speaker."""
+    speakers = []
+    for path in files:
+        waveform = read_mono(path, sample_rate)
+        for speed in speeds:
+            # played at `speed`, n samples last n / speed: resample as if recorded at speed * rate
+            changed = waveform if speed == 1.0 else soxr.resample(waveform, sample_rate * speed, sample_rate)
+            samples = torch.from_numpy((np.clip(changed, -1, 1) * 32767).astype(np.int16))
+            speakers.append(Speaker(f"{path.stem.split('-')[0]}@{speed:g}", samples))
+    return speakers
+
+
+def crop(samples: Tensor, n_samples: int, start: int) -> Tensor:
+    """(n_samples,) float in [-1, 1] from start, repeating a clip that is too short."""
+    if len(samples) < n_samples:
+        samples = samples.repeat(-(-n_samples // len(samples)))
+    return samples[start : start + n_samples].float() / 32768
+
+
+def random_crops(speakers: list[Speaker], labels: Tensor, n_samples: int, generator: Generator) -> Tensor:
+    """One random crop of each label's clip: (len(labels), n_samples) float."""
+    positions = torch.rand(len(labels), generator=generator)
+    crops = []
+    for label, position in zip(labels.tolist(), positions.tolist(), strict=True):
+        samples = speakers[label].samples
+        crops.append(crop(samples, n_samples, int(position * max(0, len(samples) - n_samples))))
+    return torch.stack(crops)

@@ -1,0 +1,158 @@
+"""Failures of speech by name: what listeners of GPT-SoVITS complain about, told from a transcript and a duration.
+
+Pure functions on normalised text. A judge mishears 10-25 % of the words of good speech, in bursts, but hears about as
+many words as were said. So nothing here looks at wrong words: it looks for stretches where the number of words heard
+does not fit the text, between stretches that were heard right.
+
+    empty             no words heard, or no sound
+    cut_off           the end of the text is missing, or the speech is far too short for it
+    swallowed_clause  a stretch of the text is missing, the text goes on after it
+    repeated_clause   a stretch was said again
+    runaway           far too long for the text
+    leaked_prompt     words of the reference clip's transcript were said
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import groupby
+
+from metrics.wer import word_operations
+
+FAILURES = ("empty", "cut_off", "swallowed_clause", "repeated_clause", "runaway", "leaked_prompt")
+
+SILENT_DBFS = -60.0  # quieter than the noise floor of a quiet recording: nothing to hear
+MIN_SECONDS = 0.3  # about one syllable; also the least that a speaker judge hears
+MIN_DURATION_RATIO = 0.5  # reading aloud varies by a third at most; half the time means half the text
+MAX_DURATION_RATIO = 2.0  # twice the time: looping, or a long silence
+DURATION_SLACK_SECONDS = 0.5  # pauses before and after weigh much in a one-word prompt
+ANCHOR_WORDS = 2  # this many words in a row heard right are taken for the place in the text
+CLAUSE_WORDS = 4  # missing in one place; of 279 pocketsphinx hearings of good speech (WER 20-25 %) none lacked over 2
+SHORT_CLAUSE_WORDS = 3  # the same, where they are a third of the text
+PHRASE_WORDS = 3  # shortest phrase that is no accident when it comes back
+LEAK_WORDS = 4  # as many words in a row of another text are no accident
+STUTTERS = 3  # one word this many times more in a row than in the text
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of the text between two anchors, and what was heard there. is_tail: nothing was heard right after it."""
+
+    reference: tuple[str, ...]
+    hypothesis: tuple[str, ...]
+    is_tail: bool
+
+
+def expected_seconds(n_units: int, seconds_per_unit: float) -> float:
+    """How long a text of n_units words or phonemes takes at the voice's own pace. Both must be positive."""
+    if n_units < 1 or not seconds_per_unit > 0:
+        raise ValueError(f"{n_units} units at {seconds_per_unit} s each: both must be positive to expect a length")
+    return n_units * seconds_per_unit
+
+
+def speech_failures(
+    reference: str,
+    hypothesis: str,
+    seconds: float,
+    expected_seconds: float,
+    waveform_rms_dbfs: float,
+    prompt_text: str = "",
+) -> tuple[str, ...]:
+    """Names out of FAILURES, in that order; () for speech without any. Empty speech has no other failure.
+
+    reference, hypothesis: what was to be said and what the judge heard, both normalised
+    seconds: length of the audio; expected_seconds: of the text at the voice's pace
+    waveform_rms_dbfs: level of the audio; prompt_text: normalised transcript of the reference clip, "" for none
+    Raises ValueError when the reference is empty or expected_seconds is not positive.
+    """
+    if not expected_seconds > 0:
+        raise ValueError(f"expected_seconds is {expected_seconds}; a text with words takes a positive time")
+    said, heard, prompt = reference.split(), hypothesis.split(), prompt_text.split()
+    stretches = _stretches(reference, hypothesis)
+    # `not >=`, so that NaN counts as silence
+    if not heard or not waveform_rms_dbfs >= SILENT_DBFS or not seconds >= MIN_SECONDS:
+        return ("empty",)
+    clause = CLAUSE_WORDS if len(said) > 3 * SHORT_CLAUSE_WORDS else SHORT_CLAUSE_WORDS
+    tail_clause = SHORT_CLAUSE_WORDS if seconds < expected_seconds else clause  # short speech is further evidence
+    lost = [(len(s.reference) - len(s.hypothesis), s.is_tail) for s in stretches]
+    found = set()
+    if seconds < MIN_DURATION_RATIO * expected_seconds or any(n >= tail_clause for n, is_tail in lost if is_tail):
+        found.add("cut_off")
+    if any(n >= clause for n, is_tail in lost if not is_tail):
+        found.add("swallowed_clause")
+    if seconds > MAX_DURATION_RATIO * expected_seconds + DURATION_SLACK_SECONDS:
+        found.add("runaway")
+    for stretch in stretches:
+        found |= _kind_of_extra(stretch, said, prompt)
+    if _stutters(said, heard) or _said_again(said, heard):
+        found.add("repeated_clause")
+    if _longest_leak(said, heard, prompt) >= LEAK_WORDS:
+        found.add("leaked_prompt")
+    return tuple(name for name in FAILURES if name in found)
+
+
+def _stretches(reference: str, hypothesis: str) -> list[Stretch]:
+    """The parts of the text that were not heard as ANCHOR_WORDS or more right words in a row."""
+    operations = word_operations(reference, hypothesis)
+    stretches: list[Stretch] = []
+    said: list[str] = []
+    heard: list[str] = []
+    for is_equal, group in groupby(operations, key=lambda operation: operation.op == "equal"):
+        run = list(group)
+        if is_equal and len(run) >= ANCHOR_WORDS:
+            if said or heard:
+                stretches.append(Stretch(tuple(said), tuple(heard), is_tail=False))
+            said, heard = [], []
+        else:
+            said += [operation.reference for operation in run if operation.reference]
+            heard += [operation.hypothesis for operation in run if operation.hypothesis]
+    if said or heard:
+        stretches.append(Stretch(tuple(said), tuple(heard), is_tail=True))
+    return stretches
+
+
+def _in_pieces(words: Sequence[str], text: Sequence[str]) -> int:
+    """How many of `words` stand in `text` too, in that order and with a neighbour: "of the" counts, "the" does not."""
+    blocks = SequenceMatcher(None, words, text, autojunk=False).get_matching_blocks()
+    return sum(block.size for block in blocks if block.size > 1)
+
+
+def _kind_of_extra(stretch: Stretch, said: Sequence[str], prompt: Sequence[str]) -> set[str]:
+    """What the extra words of a stretch are: the prompt's, or the text's own again, or only misheard."""
+    n_extra = len(stretch.hypothesis) - len(stretch.reference)
+    if n_extra < min(SHORT_CLAUSE_WORDS, max(2, len(said))):
+        return set()
+    of_text, of_prompt = _in_pieces(stretch.hypothesis, said), _in_pieces(stretch.hypothesis, prompt)
+    enough = n_extra / 2 if n_extra >= CLAUSE_WORDS else n_extra
+    if max(of_text, of_prompt) < enough:
+        return set()
+    return {"leaked_prompt"} if of_prompt > of_text else {"repeated_clause"}
+
+
+def _phrases(words: Sequence[str], n: int) -> list[tuple[str, ...]]:
+    return [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
+
+
+def _said_again(said: Sequence[str], heard: Sequence[str]) -> bool:
+    """Whether a phrase of the text was heard more often than it is written."""
+    written, spoken = _phrases(said, PHRASE_WORDS), _phrases(heard, PHRASE_WORDS)
+    return any(spoken.count(phrase) > written.count(phrase) for phrase in set(written))
+
+
+def _stutters(said: Sequence[str], heard: Sequence[str]) -> bool:
+    """Whether one word was heard STUTTERS times more in a row than any word of the text is."""
+    longest = [max((len(list(run)) for _, run in groupby(words)), default=0) for words in (said, heard)]
+    return longest[1] - longest[0] >= STUTTERS
+
+
+def _longest_leak(said: Sequence[str], heard: Sequence[str], prompt: Sequence[str]) -> int:
+    """The longest phrase of the prompt that was heard and is not in the text, in words."""
+    in_text = set(_phrases(said, PHRASE_WORDS))
+    longest = 0
+    for block in SequenceMatcher(None, heard, prompt, autojunk=False).get_matching_blocks():
+        phrase = heard[block.a : block.a + block.size]
+        if not any(part in in_text for part in _phrases(phrase, PHRASE_WORDS)):
+            longest = max(longest, block.size)
+    return longest

@@ -1,0 +1,44 @@
+"""The pocketsphinx decoder that asr.py and align.py share: its settings and its identity.
+
+The acoustic model, dictionary and language model are in pocketsphinx's wheel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pocketsphinx import Decoder
+
+SAMPLE_RATE = 16_000  # of the en-us acoustic model
+
+
+@cache
+def model_folder() -> Path:
+    """The folder of the en-us model inside the wheel."""
+    import pocketsphinx
+
+    return Path(pocketsphinx.get_model_path("en-us"))
+
+
+@cache
+def sphinx_version() -> str:
+    """Package version and a hash over every model file, so that a changed model is another judge."""
+    folder, digest = model_folder(), hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        digest.update(path.read_bytes())
+    return f"{version('pocketsphinx')} en-us {digest.hexdigest()[:12]}"
+
+
+def new_decoder(with_language_model: bool) -> Decoder:
+    """A fresh decoder at SAMPLE_RATE that prints nothing."""
+    import pocketsphinx
+
+    # loglevel: it writes each empty hypothesis to stderr as an error
+    settings = {"samprate": SAMPLE_RATE, "loglevel": "FATAL"}
+    return pocketsphinx.Decoder(**settings) if with_language_model else pocketsphinx.Decoder(lm=None, **settings)

@@ -1,0 +1,182 @@
+"""Failures of speech: found in damaged speech, not in a recogniser's ordinary errors."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metrics.failures import FAILURES, expected_seconds, speech_failures
+from metrics.wer import word_errors
+
+SECONDS_PER_WORD = 0.35
+LEVEL = -25.0
+SENTENCE = (
+    "when the harvest was over the farmers of the valley met beside the old mill and talked about the price "
+    "of wheat until the lamps were lit"
+)
+TEXT = SENTENCE.split()
+PROMPT = ["she", "sold", "her", "last", "painting", "to", "a", "stranger", "from", "norway"]
+# words that a recogniser hears by mistake: short and common ones that are in the text too, and rare ones
+MISHEARD = ["the", "of", "a", "and", "in", "it", "was", "ate", "mow", "barley", "sleet", "limbs", "odd", "mail", "wits"]
+seeds = st.integers(0, 2**32)
+rates = st.sampled_from([0.0, 0.1, 0.2, 0.25])
+
+
+def misheard(words: list[str], rate: float, rng: random.Random) -> list[str]:
+    """What an ASR with word error rate `rate` hears: errors come in bursts, two words long on average."""
+    heard, wrong = [], False
+    enter = 0.5 * rate / (1 - rate)
+    for word in words:
+        wrong = rng.random() < (0.5 if wrong else enter)
+        kind = rng.random()
+        if not wrong:
+            heard.append(word)
+        elif kind < 0.7:  # substituted; then deleted, split in two
+            heard.append(rng.choice(MISHEARD))
+        elif kind > 0.85:
+            heard += rng.choices(MISHEARD, k=2)
+    return heard
+
+
+def failures(said: list[str], heard: list[str], seconds: float | None = None, level: float = LEVEL) -> tuple[str, ...]:
+    """speech_failures where the audio lasts as long as the heard words at the voice's pace."""
+    expected = expected_seconds(len(said), SECONDS_PER_WORD)
+    seconds = len(heard) * SECONDS_PER_WORD if seconds is None else seconds
+    return speech_failures(" ".join(said), " ".join(heard), seconds, expected, level, " ".join(PROMPT))
+
+
+@given(seeds, rates, st.integers(3, len(TEXT)), st.floats(0.7, 1.5))
+def test_ordinary_recognition_errors_are_no_failure(seed: int, rate: float, n_words: int, pace: float) -> None:
+    rng = random.Random(seed)
+    said = TEXT[:n_words]
+    heard = misheard(said, rate, rng) or said
+    if abs(len(heard) - len(said)) >= 3:  # no ordinary error any more: a stretch lost or added
+        return
+    assert failures(said, heard, pace * n_words * SECONDS_PER_WORD) == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [  # pocketsphinx, LJSpeech reader
+        (
+            "in being comparatively modern",
+            "him being comparatively mater",
+        ),
+        (
+            "the invention of movable metal letters in the middle of the 15th century may justly be considered as the "
+            "invention of the art of printing",
+            "invention of mobile meth or letters in the middle of the 15th century may just 3 be considered as the "
+            "invention of the art of printing",
+        ),
+        ("yes", "yet is"),
+        ("thank you", "the new"),
+        ("no", "know"),
+    ],
+)
+def test_real_hearings_are_no_failure(said: str, heard: str) -> None:
+    assert failures(said.split(), heard.split(), len(said.split()) * SECONDS_PER_WORD) == ()
+
+
+@pytest.mark.parametrize(("rate", "least"), [(0.0, 1.0), (0.1, 0.85), (0.2, 0.7)])
+@pytest.mark.parametrize(
+    ("name", "spoken"),
+    [
+        ("cut_off", TEXT[:14]),
+        ("cut_off", TEXT[:20]),
+        ("swallowed_clause", TEXT[:8] + TEXT[16:]),
+        ("swallowed_clause", TEXT[7:]),
+        ("repeated_clause", TEXT[:15] + TEXT[7:]),
+        ("repeated_clause", TEXT + TEXT[-8:]),
+        ("repeated_clause", TEXT + TEXT),
+        ("repeated_clause", TEXT[:12] + [TEXT[11]] * 8 + TEXT[12:]),
+        ("runaway", TEXT * 3),
+        ("leaked_prompt", PROMPT + TEXT),
+        ("leaked_prompt", PROMPT[-6:] + TEXT),
+        ("leaked_prompt", TEXT + PROMPT),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)} words",
+)
+def test_damaged_speech_is_named(name: str, spoken: list[str], rate: float, least: float) -> None:
+    """In every perfect hearing and most noisy ones; both copies of a repetition are misheard on their own."""
+    n_trials = 40 if rate else 1
+    found = [name in failures(TEXT, misheard(spoken, rate, random.Random(seed))) for seed in range(n_trials)]
+    assert sum(found) >= least * n_trials
+
+
+def test_the_prompt_instead_of_the_text_is_a_leak() -> None:
+    assert "leaked_prompt" in failures(TEXT, PROMPT)
+    assert "leaked_prompt" in failures(TEXT[:10], PROMPT)
+
+
+@given(st.integers(2, 20), st.integers(4, 8))
+def test_any_swallowed_clause_is_found(start: int, n_lost: int) -> None:
+    start = min(start, len(TEXT) - n_lost - 2)
+    assert failures(TEXT, TEXT[:start] + TEXT[start + n_lost :]) == ("swallowed_clause",)
+
+
+@given(st.integers(0, len(TEXT)), st.integers(3, 10))
+def test_any_repeated_clause_is_found(start: int, n_words: int) -> None:
+    start = min(start, len(TEXT) - n_words)
+    assert failures(TEXT, TEXT[: start + n_words] + TEXT[start:]) == ("repeated_clause",)
+
+
+@given(st.integers(1, len(TEXT)))
+def test_three_times_the_length_is_a_runaway(n_words: int) -> None:
+    said = TEXT[:n_words]
+    found = failures(said, said, 3 * n_words * SECONDS_PER_WORD)
+    assert ("runaway" in found) == (n_words * SECONDS_PER_WORD > 0.5), "below, the pauses around a word weigh as much"
+
+
+@pytest.mark.parametrize("n_words", [1, 2, 3, 5, 9, 10])
+def test_short_texts_said_twice_or_half(n_words: int) -> None:
+    said = TEXT[:n_words]
+    assert failures(said, said) == ()
+    if n_words > 1:
+        assert "repeated_clause" in failures(said, said + said)
+    if n_words > 4:
+        assert "cut_off" in failures(said, said[: n_words // 2])
+
+
+def test_a_text_that_repeats_itself_may_be_said_so() -> None:
+    said = ["never", "never", "never", "again", "and", "then"] * 2 + ["never", "never", "again"]
+    assert failures(said, said) == ()
+
+
+@pytest.mark.parametrize(
+    ("heard", "seconds", "level"),
+    [([], 3.0, LEVEL), (TEXT, 3.0, -90.0), (TEXT, 3.0, float("nan")), (TEXT, 0.1, LEVEL), (TEXT, float("nan"), LEVEL)],
+    ids=["no word", "silence", "NaN level", "a click", "NaN length"],
+)
+def test_nothing_to_hear_is_empty_and_nothing_else(heard: list[str], seconds: float, level: float) -> None:
+    assert failures(TEXT, heard, seconds, level) == ("empty",)
+
+
+def test_half_the_time_is_cut_off_whatever_was_heard() -> None:
+    assert failures(TEXT, TEXT, 0.49 * len(TEXT) * SECONDS_PER_WORD) == ("cut_off",)
+
+
+@given(
+    st.lists(st.sampled_from(TEXT + PROMPT), min_size=1, max_size=30),
+    st.lists(st.sampled_from(TEXT + PROMPT), max_size=60),
+    st.floats(0.01, 30),
+)
+@settings(max_examples=60)
+def test_names_come_from_the_list_in_its_order(said: list[str], heard: list[str], seconds: float) -> None:
+    found = failures(said, heard, seconds)
+    assert found == tuple(name for name in FAILURES if name in found)
+    assert ("empty" in found) <= (len(found) == 1)
+
+
+def test_what_cannot_be_judged_is_an_error() -> None:
+    with pytest.raises(ValueError, match="reference text is empty"):
+        speech_failures("", "hello", 1.0, 1.0, LEVEL)
+    with pytest.raises(ValueError, match="expected_seconds is 0"):
+        speech_failures("hello", "hello", 1.0, 0.0, LEVEL)
+    with pytest.raises(ValueError, match=r"0 units at 0\.1 s each"):
+        expected_seconds(0, 0.1)
+
+
+def test_the_misheard_texts_are_as_wrong_as_they_say() -> None:
+    counts = [word_errors(" ".join(TEXT), " ".join(misheard(TEXT, 0.25, random.Random(i)))) for i in range(200)]
+    assert 0.2 < sum(c.errors for c in counts) / sum(c.n_reference for c in counts) < 0.32
