@@ -16,17 +16,21 @@ class AudioError(ValueError):
 def load_audio(path: Path) -> tuple[np.ndarray, int]:
     """Decode a whole audio file.
 
-    wav, flac, ogg and mp3 through libsndfile; the rest (m4a, webm, ...) through PyAV, whose wheel carries ffmpeg.
+    wav, flac, ogg and mp3 through libsndfile; m4a through PyAV, whose wheel carries ffmpeg.
     returns: (n_samples, n_channels) float32, nominally in [-1, 1]; the sample rate in Hz
     Raises AudioError where the file is no audio, is cut short, has no samples, or holds NaN or infinities.
     """
     try:
         if path.suffix.lower() in {".wav", ".flac", ".ogg", ".mp3"}:
             samples, sample_rate = _load_with_soundfile(path)
-        else:
+        elif path.suffix.lower() == ".m4a":
             samples, sample_rate = _load_with_av(path)
+        else:
+            raise AudioError(f"{path.name}: is none of wav, flac, ogg, mp3 and m4a; convert it to one of them")
     except (soundfile.SoundFileError, RuntimeError) as error:
-        raise AudioError(f"{path.name}: cannot be decoded ({' '.join(str(error).split())})") from error
+        # without the path that libsndfile puts in front: a message may go into a table
+        reason = getattr(error, "error_string", str(error))
+        raise AudioError(f"{path.name}: cannot be decoded ({' '.join(reason.split())})") from error
     if samples.size == 0:
         raise AudioError(f"{path.name}: holds no samples")
     if not np.isfinite(samples).all():
@@ -47,7 +51,7 @@ def _load_with_av(path: Path) -> tuple[np.ndarray, int]:
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), format="mov") as container:  # named, or a playlist in disguise would open other files
             if not container.streams.audio:
                 raise AudioError(f"{path.name}: has no audio track")
             stream = container.streams.audio[0]
@@ -58,7 +62,7 @@ def _load_with_av(path: Path) -> tuple[np.ndarray, int]:
                 return np.zeros((0, 1), np.float32), int(stream.rate)
             return np.concatenate([frame.to_ndarray() for frame in frames], axis=1).T.copy(), int(frames[0].sample_rate)
     except av.FFmpegError as error:
-        raise AudioError(f"{path.name}: cannot be decoded ({error})") from error
+        raise AudioError(f"{path.name}: cannot be decoded ({error.strerror})") from error
 
 
 def to_mono(samples: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from registry.fingerprint import CandidateError
 from registry.journal import Release, Row, Standing, history, read_journal, standing
 from registry.judging import why_stale
 from registry.policy import GatePolicy
+from registry.smoke import CannotSpeakError, speak_once
 from registry.store import Store
 from registry.verdict_store import VerdictError, newest_verdict
 
@@ -60,7 +61,10 @@ def promote(
     recovered = plan.recovered
     if plan.folder is None:
         return _already(voice, plan.candidate.version, recovered)
-    (smoke or speak_once)(plan.folder, smoke_text)  # whatever it raises, nothing has moved yet
+    try:
+        (smoke or speak_once)(plan.folder, smoke_text)
+    except CannotSpeakError as error:
+        raise ReleaseRefused(str(error)) from error
     with releasing(store, voice):
         plan = _plan(store, voice, policy, recordings_dir, plan.candidate.version, first_release, actor, today)
         if plan.folder is None:
@@ -150,21 +154,6 @@ def recover(store: Store, voice: str, actor: str | None = None) -> tuple[str, ..
 def releases(store: Store, voice: str) -> tuple[Row, ...]:
     """The voice's journal, oldest row first. Without MLflow."""
     return history(store, voice)
-
-
-def speak_once(folder: Path, text: str) -> None:
-    """Load a voice and speak one sentence. Raises ReleaseRefused where what comes out is no sound."""
-    import numpy as np
-
-    from gpt_sovits.synthesis import load_voice
-
-    try:
-        speech = load_voice(folder).say(text)
-    except (OSError, ValueError, RuntimeError) as error:  # unreadable weights, a wrong preset, torch's own complaints
-        raise ReleaseRefused(f"the voice in {folder} cannot speak ({error}); train or register it again") from error
-    waveform = np.asarray(speech.waveform)
-    if waveform.size == 0 or not np.isfinite(waveform).all() or not np.abs(waveform).max() > 0:
-        raise ReleaseRefused(f"the voice in {folder} said nothing when asked for {text!r}; train or register it again")
 
 
 def current_actor() -> str:

@@ -21,7 +21,8 @@ from registry.candidate import find_candidate, register_candidate, voice_folder_
 from registry.consent import ConsentError
 from registry.journal import JournalError, champion, history
 from registry.judging import current_verdict, judge_candidate
-from registry.releases import promote, recover, releases, revoke, rollback, speak_once
+from registry.releases import promote, recover, releases, revoke, rollback
+from registry.smoke import CannotSpeakError, speak_once
 from registry.store import mlflow_client
 from registry.verdict import CannotMeasure
 
@@ -420,7 +421,7 @@ def test_two_processes_promoting_at_once_never_both_win(desk, cold_desk, tmp_pat
     ],
 )
 def test_silent_nan_or_unloadable_voice_does_not_pass_the_smoke_test(tmp_path, monkeypatch, waveform, message):
-    assert_smoke(monkeypatch, waveform, lambda: pytest.raises(ReleaseRefused, match=message), tmp_path)
+    assert_smoke(monkeypatch, waveform, lambda: pytest.raises(CannotSpeakError, match=message), tmp_path)
 
 
 def test_voice_that_sounds_passes_the_smoke_test(tmp_path, monkeypatch):

@@ -1,0 +1,134 @@
+"""features: everything the models are trained on, one safetensors file a clip, and the reference of the voice."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from gpt_sovits.audio import load_audio, resample, to_mono
+from gpt_sovits.base import load_base
+from gpt_sovits.content_encoder import CONTENT_SAMPLE_RATE, extract_ssl_features
+from gpt_sovits.spectrogram import linear_spectrogram
+from gpt_sovits.text.frontend import phonemize
+from gpt_sovits.training import deterministic
+from metrics.speaker import load_speaker_judge
+from stages.outputs import run_stage, stage_output
+from stages.params import Params, load_params
+from stages.profiles import PROFILES
+from stages.tables import AlignedClip, FeatureClip, VoiceReference, read_table, write_json, write_table
+
+
+def features(clips_dir: Path, aligned_dir: Path, out_dir: Path, params: Params) -> None:
+    """Write tensors/CLIP_ID.safetensors, clips.jsonl, reference.json and speaker.safetensors into `out_dir`."""
+    clips = [clip for clip in read_table(aligned_dir / "clips.jsonl", AlignedClip) if clip.kept]
+    profile = PROFILES[params.profile]
+    (out_dir / "tensors").mkdir()
+    with deterministic(seed=0, n_threads=params.features.n_threads), torch.inference_mode():
+        base = load_base(profile.base)
+        encoder, sovits = base.build_content_encoder(), base.build_sovits()
+        judge = load_speaker_judge(profile.speaker)
+        rows, embeddings = [], []
+        for number, clip in enumerate(clips, start=1):
+            waveform = _clip_waveform(clips_dir / clip.path)
+            tensors = clip_tensors(waveform, clip.text, params.align.language, encoder, sovits)
+            embedding = judge.embed(*waveform)
+            tensors["speaker_embedding"] = torch.from_numpy(embedding)
+            save_file(tensors, out_dir / "tensors" / f"{clip.clip_id}.safetensors")
+            embeddings.append(embedding)
+            rows.append((clip, len(tensors["phoneme_ids"]), len(tensors["semantic_tokens"])))
+            if number % 20 == 0 or number == len(clips):
+                print(f"features: {number}/{len(clips)} clips", flush=True)
+
+    centroid = _centroid([e for e, (clip, *_) in zip(embeddings, rows, strict=True) if clip.split == "train"])
+    table = [
+        FeatureClip(
+            clip_id=clip.clip_id,
+            split=clip.split,
+            text=clip.text,
+            seconds=clip.seconds,
+            n_phonemes=n_phonemes,
+            n_tokens=n_tokens,
+            similarity=float(embedding @ centroid),
+        )
+        for (clip, n_phonemes, n_tokens), embedding in zip(rows, embeddings, strict=True)
+    ]
+    write_table(out_dir / "clips.jsonl", table)
+    write_json(out_dir / "reference.json", choose_reference(table, params).model_dump())
+    save_file({"centroid": torch.from_numpy(centroid)}, out_dir / "speaker.safetensors")
+
+
+def clip_tensors(
+    waveform: tuple[np.ndarray, int], text: str, language: str, encoder: torch.nn.Module, sovits: torch.nn.Module
+) -> dict[str, torch.Tensor]:
+    """The features of one clip but for its speaker embedding; names and shapes are in stages/features.py's contract.
+
+    waveform: (samples (n,) float32 in [-1, 1], sample rate in Hz)
+    returns: phoneme_ids (X,), ssl_features (ssl_dim, T), semantic_tokens (T // 2,), waveform (T * hop_length,),
+        spectrogram (n_fft // 2 + 1, T); T is even, 50 frames a second
+    """
+    samples, sample_rate = waveform
+    config = sovits.config
+    content = torch.from_numpy(resample(samples, sample_rate, CONTENT_SAMPLE_RATE))
+    speech = torch.from_numpy(resample(samples, sample_rate, config.sample_rate))
+    ssl_features = extract_ssl_features(encoder, content[None])[0]
+    # whole semantic tokens only: two frames each; resampling may differ by a frame between the two rates
+    n_frames = min(ssl_features.shape[1], len(speech) // config.hop_length) // 2 * 2
+    ssl_features, speech = ssl_features[:, :n_frames].contiguous(), speech[: n_frames * config.hop_length].contiguous()
+    return {
+        "phoneme_ids": torch.tensor(phonemize(text, language).ids),
+        "ssl_features": ssl_features,
+        "semantic_tokens": sovits.semantic_tokens(ssl_features[None])[0],
+        "waveform": speech,
+        "spectrogram": linear_spectrogram(speech[None], config.n_fft, config.hop_length)[0].contiguous(),
+    }
+
+
+def choose_reference(clips: list[FeatureClip], params: Params) -> VoiceReference:
+    """The training clip of reference length that sounds most like the voice's centroid; ties by clip id."""
+    shortest, longest = params.features.reference_min_seconds, params.features.reference_max_seconds
+    training = [clip for clip in clips if clip.split == "train"]
+    fitting = [clip for clip in training if shortest <= clip.seconds <= longest]
+    if not fitting:
+        raise ValueError(
+            f"none of the {len(training)} training clips is {shortest} to {longest} s long, so no clip can be the "
+            "reference; widen features.reference_min_seconds and reference_max_seconds, or record longer sentences"
+        )
+    best = max(fitting, key=lambda clip: (clip.similarity, clip.clip_id))
+    return VoiceReference(
+        clip_id=best.clip_id,
+        text=best.text,
+        seconds=best.seconds,
+        similarity=best.similarity,
+        seconds_per_phoneme=sum(clip.seconds for clip in training) / sum(clip.n_phonemes for clip in training),
+    )
+
+
+def _clip_waveform(path: Path) -> tuple[np.ndarray, int]:
+    samples, sample_rate = load_audio(path)
+    return to_mono(samples), sample_rate
+
+
+def _centroid(embeddings: list[np.ndarray]) -> np.ndarray:
+    """(D,) float32 unit-norm mean of unit-norm embeddings."""
+    if not embeddings:
+        raise ValueError("no training clip was kept; see the reasons in the align stage's clips.jsonl")
+    mean = np.mean(embeddings, axis=0, dtype=np.float64)
+    return (mean / np.linalg.norm(mean)).astype(np.float32)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=Path, required=True)
+    parser.add_argument("--aligned", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    with stage_output(arguments.out, "features", arguments.out.name) as folder:
+        features(arguments.clips, arguments.aligned, folder, load_params())
+
+
+if __name__ == "__main__":
+    run_stage(main)

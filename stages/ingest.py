@@ -1,0 +1,74 @@
+"""Stage ingest: what lies in a voice's recordings folder, measured, with its transcripts; the rest with a reason.
+
+python -m stages.ingest --recordings data/1_recordings/V --out data/1_manifests/V
+"""
+
+from __future__ import annotations
+
+import argparse
+import posixpath
+from datetime import date
+from pathlib import Path
+
+from registry.consent import VOICE_FILE, check_consent
+from stages.outputs import run_stage, stage_output
+from stages.params import Ingest, load_params
+from stages.recordings import list_files, read_recording, without_duplicates
+from stages.tables import Recording, Reject, write_table
+from stages.transcripts import AUDIO_SUFFIXES, is_audio, is_transcript, read_transcripts
+
+
+def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> None:
+    """Write recordings.jsonl and rejects.jsonl, both sorted by path.
+
+    Raises ConsentError where the voice may not be used, ValueError where nothing usable is there.
+    """
+    voice = check_consent(recordings_dir, today)
+    files, rejects = list_files(recordings_dir)
+    known = {VOICE_FILE, posixpath.normpath(voice.consent.evidence or VOICE_FILE)}
+    rejects += [
+        Reject(
+            path=file,
+            reason=f"neither audio ({', '.join(AUDIO_SUFFIXES)}) nor a transcript (metadata.csv, .txt, .list)",
+        )
+        for file in files
+        if not (file in known or is_audio(file) or is_transcript(file))
+    ]
+    files = [file for file in files if file not in known]
+    transcripts = read_transcripts(recordings_dir, files, voice.name, voice.language)
+    rejects += [Reject(path=row.source, reason=row.fault) for row in transcripts if not row.audio]
+
+    recordings = []
+    audio = [file for file in files if is_audio(file)]
+    for number, file in enumerate(audio, start=1):
+        result = read_recording(recordings_dir, file, [row for row in transcripts if file in row.audio], params)
+        (recordings if isinstance(result, Recording) else rejects).append(result)
+        if number % 100 == 0 or number == len(audio):
+            print(f"ingest {voice.name}: {number}/{len(audio)} files", flush=True)
+    recordings, duplicates = without_duplicates(recordings)
+    rejects = sorted(rejects + duplicates, key=lambda reject: (reject.path, reject.reason))
+    if not recordings:
+        raise ValueError(f"{recordings_dir}: no usable recording; {_summary(rejects)}")
+    write_table(out_dir / "recordings.jsonl", recordings)
+    write_table(out_dir / "rejects.jsonl", rejects)
+    print(f"ingest {voice.name}: {len(recordings)} recordings, {len(rejects)} rejects", flush=True)
+
+
+def _summary(rejects: list[Reject]) -> str:
+    if not rejects:
+        return f"it holds no audio file ({', '.join(AUDIO_SUFFIXES)})"
+    return f"{len(rejects)} rejected, the first: {rejects[0].path}: {rejects[0].reason}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m stages.ingest", description="measure a voice's recordings")
+    parser.add_argument("--recordings", type=Path, required=True, help="data/1_recordings/VOICE")
+    parser.add_argument("--out", type=Path, required=True, help="data/1_manifests/VOICE")
+    arguments = parser.parse_args()
+    params = load_params().ingest
+    with stage_output(arguments.out, "ingest", arguments.recordings.name) as folder:
+        ingest(arguments.recordings, folder, params, date.today())
+
+
+if __name__ == "__main__":
+    run_stage(main)

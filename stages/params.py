@@ -1,0 +1,164 @@
+"""params.yaml as frozen types: one section a stage, key for key; unknown keys are refused.
+
+The `gate` section is typed in registry/policy.py: no stage reads it, and a stage should not go stale with it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Ingest(Section):
+    min_seconds: float = Field(gt=0, description="shorter recordings are rejected")
+    max_seconds: float = Field(gt=0, description="longer recordings are rejected: they would not fit in memory")
+    min_sample_rate: int = Field(ge=8000, description="Hz; recordings below it lack the voice's upper band")
+    min_level_dbfs: float = Field(lt=0, description="RMS level below which a recording counts as silence")
+    max_clipped_share: float = Field(ge=0, le=1, description="largest share of samples at full scale")
+    max_chars_per_second: float = Field(gt=0, description="a transcript that no one could say so fast is a mistake")
+
+
+class Segment(Section):
+    sample_rate: int = Field(gt=0, description="Hz of the clips")
+    min_clip_seconds: float = Field(ge=0.5, description="shorter speech is merged with its neighbour or rejected")
+    max_clip_seconds: float = Field(gt=0, description="longer speech is split at its quietest frame")
+    vad_threshold: float = Field(gt=0, lt=1, description="silero-vad speech probability")
+    min_silence_seconds: float = Field(gt=0, description="a pause at least this long may end a clip")
+    padding_seconds: float = Field(ge=0, description="kept before and after the speech of a clip")
+    loudness_lufs: float = Field(lt=0, description="integrated loudness of every clip (ITU-R BS.1770)")
+    max_peak_dbfs: float = Field(le=0, description="a clip whose peak would pass this gets less gain")
+
+    @model_validator(mode="after")
+    def _lengths_in_order(self) -> Segment:
+        if self.max_clip_seconds < 2 * self.min_clip_seconds:
+            raise ValueError(
+                f"max_clip_seconds = {self.max_clip_seconds} must be at least twice "
+                f"min_clip_seconds = {self.min_clip_seconds}, or a split would leave clips that are too short"
+            )
+        return self
+
+
+class Align(Section):
+    language: Literal["en"] = Field(description="language of the transcripts")
+    max_cer: float = Field(gt=0, le=1, description="clips whose ASR text differs more from the transcript are rejected")
+    held_out_share: float = Field(gt=0, lt=0.5, description="share of the kept clips that no training sees")
+    max_rejected_share: float = Field(gt=0, le=1, description="more rejected clips than this stop the pipeline")
+    n_jobs: int = Field(ge=1, description="processes that transcribe; the result does not depend on it")
+
+
+class Features(Section):
+    reference_min_seconds: float = Field(gt=0, description="shortest clip that may be the reference of the voice")
+    reference_max_seconds: float = Field(gt=0, description="longest clip that may be the reference of the voice")
+    n_threads: int = Field(ge=1, description="CPU threads of torch; fixed, because sums depend on it")
+
+
+class AdaptSovits(Section):
+    n_epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1, description="clips a step")
+    segment_frames: int = Field(ge=8, description="latent frames of 20 ms that the generator decodes per clip and step")
+    learning_rate: float = Field(gt=0)
+    text_low_lr_rate: float = Field(ge=0, le=1, description="share of the learning rate for the text encoder and MRTE")
+    mel_weight: float = Field(gt=0, description="weight of the log-mel L1 loss")
+    kl_weight: float = Field(ge=0, description="weight of the KL loss between posterior and prior")
+    adversarial_weight: float = Field(ge=0, description="weight of the generator's adversarial loss")
+    feature_weight: float = Field(ge=0, description="weight of the feature matching loss")
+    learning_rate_decay: float = Field(gt=0, le=1, description="factor on the learning rate, once an epoch")
+    weight_decay: float = Field(ge=0, description="AdamW's")
+    gradient_clip_norm: float = Field(gt=0, description="largest L2 norm of a model's gradient")
+    save_every_epochs: int = Field(ge=1, description="a checkpoint every so many epochs, and after the last")
+    seed: int = Field(ge=0)
+    n_threads: int = Field(ge=1, description="CPU threads of torch; fixed, because sums depend on it")
+
+
+class AdaptGpt(Section):
+    n_epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1, description="clips a step")
+    learning_rate: float = Field(gt=0)
+    warmup_steps: int = Field(ge=0, description="steps over which the learning rate rises linearly")
+    weight_decay: float = Field(ge=0)
+    gradient_clip_norm: float = Field(gt=0, description="largest L2 norm of the gradient")
+    save_every_epochs: int = Field(ge=1, description="a checkpoint every so many epochs, and after the last")
+    seed: int = Field(ge=0)
+    n_threads: int = Field(ge=1, description="CPU threads of torch; fixed, because sums depend on it")
+
+
+class Evaluate(Section):
+    prompts: str = Field(description="prompt file, relative to the project root")
+    n_selection_prompts: int = Field(ge=1, description="prompts on which every checkpoint pair is scored")
+    seeds: tuple[int, ...] = Field(min_length=1, description="sampling seeds; each prompt is spoken once a seed")
+    top_k: int = Field(ge=1, description="tokens the sampler may choose from")
+    top_p: float = Field(gt=0, le=1, description="probability mass the sampler may choose from")
+    temperature: float = Field(gt=0)
+    repetition_penalty: float = Field(ge=1, description="divides the logits of tokens already spoken; 1 is none")
+    noise_scale: float = Field(ge=0, description="standard deviation of the latent noise relative to the prior's")
+    speed: float = Field(gt=0.25, lt=4, description="1 is the voice's own pace, 2 twice as fast")
+    n_jobs: int = Field(ge=1, description="processes that judge; the result does not depend on it")
+    n_threads: int = Field(ge=1, description="CPU threads of torch; fixed, because sums depend on it")
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) != len(seeds) or min(seeds) < 0:
+            raise ValueError(f"seeds = {list(seeds)} must be different and not negative")
+        return seeds
+
+
+class Register(Section):
+    smoke_text: str = Field(min_length=1, description="sentence a voice must speak to be registered and to be promoted")
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    voices: tuple[str, ...] = Field(min_length=1, description="folders of data/1_recordings that dvc.yaml builds")
+    profile: Literal["starter"] = Field(description="which base models and judges, see stages/profiles.py")
+    ingest: Ingest
+    segment: Segment
+    align: Align
+    features: Features
+    adapt_sovits: AdaptSovits
+    adapt_gpt: AdaptGpt
+    evaluate: Evaluate
+    register_: Register = Field(alias="register")  # a pydantic model has a method `register`
+    gate: dict[str, Any] = Field(description="the policy of releases, see registry/policy.py")
+
+    @field_validator("voices")
+    @classmethod
+    def _folder_names(cls, voices: tuple[str, ...]) -> tuple[str, ...]:
+        if bad := [voice for voice in voices if not voice or Path(voice).name != voice or voice.startswith(".")]:
+            raise ValueError(f"{bad}: a voice is the name of a folder in data/1_recordings")
+        if len(set(voices)) != len(voices):
+            raise ValueError(f"{list(voices)} names a voice twice")
+        return voices
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """params.yaml, checked. Raises ValueError that lists every wrong key with the value seen."""
+    try:
+        raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ValueError(f"{path.absolute()} is missing; run in the project's root folder") from error
+    except YAMLError as error:
+        raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    return parse_params(raw, str(path))
+
+
+def parse_params(raw: object, source: str) -> Params:
+    """The typed parameters in a parsed YAML document; `source` names it in errors."""
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc']) or 'the whole file'}: {fault['msg']}"
+            + ("" if fault["type"] == "missing" else f" (seen: {str(fault['input'])[:60]!r})")
+            for fault in error.errors()
+        )
+        raise ValueError(f"{source}: {faults}") from error

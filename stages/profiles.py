@@ -1,0 +1,18 @@
+"""What a profile picks: the base models and the judges. Sizes come with the base models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Profile:
+    base: str  # see gpt_sovits/base.py
+    asr: str  # see metrics/asr.py
+    speaker: str  # see metrics/speaker.py
+
+
+PROFILES = {
+    # everything offline on a two-core CPU: for trying, tests and CI
+    "starter": Profile(base="scratch", asr="pocketsphinx", speaker="ecapa_small"),
+}

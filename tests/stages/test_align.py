@@ -1,0 +1,271 @@
+"""Which words fall into which clip, which clips are held out (pure); then ingest, segment and align on real speech."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import shutil
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.align import align, check_rejected_share
+from stages.ingest import ingest
+from stages.matching import Token, held_out, share_out, tokens_of
+from stages.params import Align, Params, load_params
+from stages.segment import segment
+from stages.tables import AlignedClip, Clip, Reject, read_table
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "data" / "1_recordings" / "sample"
+PARAMS = load_params(ROOT / "params.yaml")
+TODAY = date(2026, 6, 1)
+
+# ---------------------------------------------------------------- words to clips
+
+
+def one_by_one(token: str) -> list[str]:
+    """How a token is spoken alone, in a language of these tests: a % is two words, a dash is none."""
+    return token.lower().strip(".,-").replace("%", " percent").split()
+
+
+def test_every_token_has_its_spoken_words_and_a_dash_joins_the_word_before_it() -> None:
+    text = "Up 5% - he said."
+    tokens = tokens_of(text, ["up", "five", "percent", "he", "said"], one_by_one)
+    assert tokens == [
+        Token("Up", ("up",)),
+        Token("5% -", ("five", "percent")),
+        Token("he", ("he",)),
+        Token("said.", ("said",)),
+    ]
+
+
+def test_words_that_are_spoken_otherwise_in_their_sentence_stay_with_their_token() -> None:
+    tokens = tokens_of("See No. 5 at St. Ives", ["see", "number", "five", "at", "saint", "ives"], one_by_one)
+    assert [token.spoken for token in tokens] == [("see",), ("number",), ("five",), ("at",), ("saint",), ("ives",)]
+
+
+@given(st.lists(st.sampled_from(["a", "b.", "-", "5%", "Mr."]), min_size=1), st.lists(st.sampled_from(["a", "b", "x"])))
+def test_no_token_and_no_word_is_lost(written: list[str], words: list[str]) -> None:
+    tokens = tokens_of(" ".join(written), words, one_by_one)
+    assert " ".join(token.written for token in tokens) == " ".join(written)
+    assert [word for token in tokens for word in token.spoken] == words
+
+
+def test_a_token_belongs_to_the_clip_in_which_its_first_word_is_spoken() -> None:
+    tokens = [Token("One,", ("one",)), Token("5%", ("five", "percent")), Token("end.", ("end",))]
+    times = [("one", 0.1, 0.5), ("five", 1.6, 1.95), ("percent", 1.95, 2.4), ("end", 2.5, 2.9)]
+    assert share_out(tokens, times, [2.0, 1.0]) == [
+        ("One, 5%", [("one", 0.1, 0.5), ("five", 1.6, 1.95), ("percent", 1.95, 2.0)]),
+        ("end.", [("end", 0.5, 0.9)]),
+    ]
+
+
+def test_a_clip_in_which_no_word_falls_has_an_empty_text() -> None:
+    tokens = [Token("One", ("one",)), Token("two", ("two",))]
+    shares = share_out(tokens, [("one", 0.2, 0.8), ("two", 2.1, 2.9)], [1.0, 1.0, 1.0])
+    assert [text for text, _ in shares] == ["One", "", "two"]
+
+
+# ---------------------------------------------------------------- held out
+
+
+def ids(count: int) -> list[str]:
+    return [hashlib.sha256(str(number).encode()).hexdigest()[:12] + "-0000" for number in range(count)]
+
+
+@given(st.integers(0, 200), st.floats(0.001, 0.499), st.randoms(use_true_random=False))
+def test_some_are_held_out_and_some_are_left_whatever_the_order(count: int, share: float, random) -> None:
+    clips = ids(count)
+    chosen = held_out(clips, share)
+    assert chosen <= set(clips)
+    assert len(chosen) >= (2 if count >= 10 else 1 if count >= 2 else 0)
+    assert len(chosen) <= count // 2
+    random.shuffle(clips)
+    assert held_out(clips, share) == chosen
+
+
+def test_the_share_is_held_and_more_clips_move_none_between_the_splits() -> None:
+    some, more = ids(1000), ids(3000)
+    assert len(held_out(more, 0.1)) == pytest.approx(300, abs=50)
+    assert held_out(some, 0.1) == held_out(more, 0.1) & set(some)
+
+
+# ---------------------------------------------------------------- too many rejected
+
+
+def row(number: int, reason: str) -> AlignedClip:
+    return AlignedClip(
+        clip_id=f"{number:012x}-0000",
+        path="audio/x.flac",
+        seconds=2,
+        text="what was to be said",
+        text_source="given",
+        asr_text="what was heard",
+        cer=0.5,
+        words=(),
+        kept=not reason,
+        reason=reason,
+        split="train",
+    )
+
+
+def test_too_many_rejected_clips_stop_the_stage_with_the_most_common_reason() -> None:
+    rows = [row(1, ""), row(2, "CER above 0.4: 0.51"), row(3, "CER above 0.4: 0.62"), row(4, "the ASR heard no word")]
+    with pytest.raises(
+        ValueError, match=r"3 of 4 clips rejected .* most often \(2\): CER above 0\.4, such as 0+2-0000"
+    ):
+        check_rejected_share(rows, 0.5)
+    check_rejected_share(rows, 0.75)
+
+
+def test_no_kept_clip_stops_the_stage_whatever_is_allowed() -> None:
+    with pytest.raises(ValueError, match="1 of 1 clips rejected"):
+        check_rejected_share([row(1, "the ASR heard no word")], 1.0)
+
+
+# ---------------------------------------------------------------- real speech
+
+
+def run(folder: Path, work: Path, params: Params = PARAMS, n_jobs: int = 1) -> list[AlignedClip]:
+    """Ingest, segment and align a voice's folder; the aligned clips."""
+    shutil.rmtree(work, ignore_errors=True)
+    for part in ("manifest", "clips", "aligned"):
+        (work / part).mkdir(parents=True)
+    ingest(folder, work / "manifest", params.ingest, TODAY)
+    segment(folder, work / "manifest", work / "clips", params.segment)
+    run_align(work, params.align, n_jobs)
+    return read_table(work / "aligned" / "clips.jsonl", AlignedClip)
+
+
+def run_align(work: Path, params: Align, n_jobs: int) -> bytes:
+    params = params.model_copy(update={"n_jobs": n_jobs})
+    align(work / "clips", work / "manifest", work / "aligned", params, "pocketsphinx")
+    return (work / "aligned" / "clips.jsonl").read_bytes()
+
+
+def new_voice(folder: Path) -> Path:
+    folder.mkdir()
+    record = (SAMPLE / "voice.yaml").read_text().replace("name: sample", f"name: {folder.name}")
+    (folder / "voice.yaml").write_text(record)
+    shutil.copy(SAMPLE / "consent.md", folder)
+    return folder
+
+
+def transcript_of(number: int) -> str:
+    return (SAMPLE / "metadata.csv").read_text().splitlines()[number - 1].split("|")[2]
+
+
+def speech_of(number: int) -> np.ndarray:
+    return soundfile.read(SAMPLE / "wavs" / f"sample_{number:03d}.flac", dtype="float32")[0]
+
+
+def check_words(clip: AlignedClip) -> None:
+    assert [word.lower() for word, _, _ in clip.words] == [
+        word.strip(".,?").lower() for word in clip.text.replace("-", " ").split()
+    ]
+    assert all(0 <= start <= end <= clip.seconds for _, start, end in clip.words)
+    assert all(one[2] <= other[1] + 1e-9 for one, other in itertools.pairwise(clip.words))
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work folder of a voice with three recordings: with its text, with another's text, and with none."""
+    folder = new_voice(tmp_path_factory.mktemp("three") / "anna")
+    for number in (1, 6, 8):
+        soundfile.write(folder / f"x{number}.flac", speech_of(number), 16000)
+    (folder / "x1.txt").write_text(transcript_of(1))
+    (folder / "x6.txt").write_text("Something quite different is written here, my dear friend.")
+    run(folder, folder.parent / "work")
+    return folder.parent / "work"
+
+
+def test_a_clip_keeps_its_transcript_as_written_with_a_time_for_each_word(three: Path) -> None:
+    clip = read_table(three / "aligned" / "clips.jsonl", AlignedClip)[0]
+    assert (clip.kept, clip.reason, clip.text, clip.text_source) == (True, "", transcript_of(1), "given")
+    assert clip.cer is not None and clip.cer <= 0.4
+    check_words(clip)
+
+
+def test_a_transcript_of_another_sentence_is_rejected(three: Path) -> None:
+    clip = read_table(three / "aligned" / "clips.jsonl", AlignedClip)[1]
+    assert not clip.kept
+    assert clip.reason.startswith("character error rate above align.max_cer = 0.4: ")
+    assert clip.cer is not None and clip.cer > 0.4
+
+
+def test_a_clip_without_a_transcript_has_the_text_that_the_asr_heard(three: Path) -> None:
+    clip = read_table(three / "aligned" / "clips.jsonl", AlignedClip)[2]
+    assert (clip.kept, clip.text_source, clip.cer) == (True, "asr", None)
+    assert clip.text
+    check_words(clip)
+
+
+def test_the_result_does_not_depend_on_the_number_of_processes(three: Path) -> None:
+    alone = run_align(three, PARAMS.align, 1)
+    assert run_align(three, PARAMS.align, 2) == alone
+
+
+def test_a_recording_of_several_clips_shares_its_transcript_among_them(tmp_path: Path) -> None:
+    folder = new_voice(tmp_path / "anna")
+    numbers = (1, 7, 6, 8)
+    pause = np.zeros(20000, np.float32)
+    joined = np.concatenate([part for number in numbers for part in (pause, speech_of(number))])
+    soundfile.write(folder / "long.flac", joined, 16000)
+    written = [transcript_of(1), transcript_of(7).replace("fourteen", "14"), transcript_of(6), transcript_of(8)]
+    (folder / "long.txt").write_text("\n".join(written))
+    clips = run(folder, tmp_path / "work")
+    assert [clip.text for clip in clips] == written
+    assert all(clip.kept for clip in clips)
+    assert "fourteen" in [word for word, _, _ in clips[1].words]
+    for clip in (clips[0], clips[2], clips[3]):
+        check_words(clip)
+
+
+def test_a_text_in_a_script_that_cannot_be_spoken_is_rejected_with_the_reason(tmp_path: Path) -> None:
+    folder = new_voice(tmp_path / "anna")
+    for number in (1, 6, 8):
+        soundfile.write(folder / f"x{number}.flac", speech_of(number), 16000)
+        (folder / f"x{number}.txt").write_text("これは日本語です" if number == 6 else transcript_of(number))
+    clips = run(folder, tmp_path / "work")
+    assert [clip.kept for clip in clips] == [True, False, True]
+    assert clips[1].reason.startswith("text cannot be spoken: ")
+
+
+def test_a_voice_with_the_wrong_transcripts_stops(tmp_path: Path) -> None:
+    folder = new_voice(tmp_path / "anna")
+    for number in (1, 6):
+        soundfile.write(folder / f"x{number}.flac", speech_of(number), 16000)
+    (folder / "metadata.csv").write_text(f"x1|{transcript_of(6)}\nx6|{transcript_of(1)}\n")
+    with pytest.raises(
+        ValueError, match=r"2 of 2 clips rejected .*character error rate above .*check that the transcr"
+    ):
+        run(folder, tmp_path / "work")
+
+
+def test_clips_of_a_recording_that_is_not_in_the_manifest_are_refused(three: Path, tmp_path: Path) -> None:
+    (tmp_path / "recordings.jsonl").write_text("")
+    with pytest.raises(ValueError, match="run segment again"):
+        align(three / "clips", tmp_path, tmp_path, PARAMS.align, "pocketsphinx")
+
+
+def test_ljspeech_is_a_voice(shared: Path, tmp_path: Path) -> None:
+    """Five recordings of a real reader, in the layout they are published in."""
+    folder = new_voice(tmp_path / "lj")
+    (folder / "wavs").mkdir()
+    lines = (shared / "data" / "ljspeech" / "metadata.csv").read_text(encoding="utf-8").splitlines()[1:6]
+    (folder / "metadata.csv").write_text("\n".join(lines), encoding="utf-8")
+    for line in lines:
+        shutil.copy(shared / "data" / "ljspeech" / "wavs" / f"{line.partition('|')[0]}.wav", folder / "wavs")
+    clips = run(folder, tmp_path / "work")
+    assert read_table(tmp_path / "work" / "clips" / "rejects.jsonl", Reject) == []
+    assert len(read_table(tmp_path / "work" / "clips" / "clips.jsonl", Clip)) == len(clips) == 5
+    assert sum(clip.kept for clip in clips) >= 4
+    assert 1 <= sum(clip.split == "held_out" for clip in clips) <= 2
+    for clip in clips:
+        assert all(0 <= start <= end <= clip.seconds for _, start, end in clip.words)

@@ -1,0 +1,83 @@
+"""A stage writes all or nothing, alone, and never after its parent is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from stages.outputs import StageBusyError, locked, stage_output
+
+
+@pytest.fixture(autouse=True)
+def _in_a_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_output_appears_only_when_the_block_ends(tmp_path):
+    out = tmp_path / "data/clips"
+    with stage_output(out, "segment", "sample") as folder:
+        (folder / "a.txt").write_text("new")
+        assert not out.exists()
+    assert (out / "a.txt").read_text() == "new"
+
+
+def test_an_error_leaves_the_old_output_and_the_next_run_starts_afresh(tmp_path):
+    out = tmp_path / "clips"
+    with stage_output(out, "segment", "sample") as folder:
+        (folder / "old").touch()
+    with pytest.raises(RuntimeError), stage_output(out, "segment", "sample") as folder:
+        (folder / "half").touch()
+        raise RuntimeError
+    assert [path.name for path in out.iterdir()] == ["old"]
+    with stage_output(out, "segment", "sample") as folder:
+        assert not list(folder.iterdir())
+        (folder / "new").touch()
+    assert [path.name for path in out.iterdir()] == ["new"]
+
+
+def test_a_second_writer_is_refused_with_the_holder_named(tmp_path):
+    script = (
+        "import time\nfrom stages.outputs import locked\n"
+        "with locked('x'):\n    print('held', flush=True); time.sleep(60)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout.readline() == "held\n"
+        with pytest.raises(StageBusyError, match=str(child.pid)), locked("x", wait_seconds=0.3):
+            pass
+        child.kill()
+        with locked("x", wait_seconds=10):  # the kernel freed it
+            pass
+    finally:
+        child.kill()
+        child.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_a_stage_dies_with_its_parent():
+    child_code = (
+        "import os, time\nfrom stages.outputs import die_with_parent\ndie_with_parent()\n"
+        "print(os.getpid(), flush=True)\ntime.sleep(60)"
+    )
+    parent_code = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child_code!r}])"
+    parent = subprocess.Popen([sys.executable, "-c", parent_code], stdout=subprocess.PIPE, text=True)
+    grandchild = int(parent.stdout.readline())
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    deadline = time.monotonic() + 10
+    while _lives(grandchild) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _lives(grandchild)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,72 @@
+"""params.yaml as types: what is wrong is named with the value seen."""
+
+from __future__ import annotations
+
+import pytest
+from imports import ROOT
+from ruamel.yaml import YAML
+
+from stages.params import Params, load_params, parse_params
+
+
+@pytest.fixture
+def raw():
+    return YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+
+
+COMMON_NAMES = {"n_epochs", "seed", "learning_rate", "temperature", "weight_decay"}  # say what they are
+
+
+def test_every_key_has_a_meaning():
+    for name, field in Params.model_fields.items():
+        for key, inner in getattr(field.annotation, "model_fields", {}).items():
+            assert inner.description or key in COMMON_NAMES, f"{name}.{key}"
+
+
+def test_unknown_key_is_refused_by_name(raw):
+    raw["segment"]["max_clip_secnods"] = 3
+    with pytest.raises(ValueError, match=r"segment\.max_clip_secnods"):
+        parse_params(raw, "params.yaml")
+
+
+def test_missing_key_is_refused_by_name(raw):
+    del raw["adapt_gpt"]["seed"]
+    with pytest.raises(ValueError, match=r"adapt_gpt\.seed"):
+        parse_params(raw, "params.yaml")
+
+
+def test_all_faults_are_reported_together(raw):
+    raw["segment"]["vad_threshold"] = 2
+    raw["align"]["max_cer"] = float("nan")
+    with pytest.raises(ValueError, match=r"segment.vad_threshold.*2.*align.max_cer"):
+        parse_params(raw, "params.yaml")
+
+
+def test_exponent_without_a_dot_is_a_number_as_dvc_reads_it(raw):
+    raw["adapt_gpt"]["learning_rate"] = "1e-4"  # what PyYAML and ruamel make of `1e-4`
+    assert parse_params(raw, "params.yaml").adapt_gpt.learning_rate == 1e-4
+
+
+def test_combination_is_checked_where_the_values_meet(raw):
+    raw["segment"]["max_clip_seconds"] = 1.5
+    with pytest.raises(ValueError, match="at least twice"):
+        parse_params(raw, "params.yaml")
+
+
+@pytest.mark.parametrize("voice", ["../x", "a/b", ".hidden", ""])
+def test_voice_that_is_no_folder_name_is_refused(raw, voice):
+    raw["voices"] = [voice]
+    with pytest.raises(ValueError, match="voices"):
+        parse_params(raw, "params.yaml")
+
+
+def test_parameters_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        load_params(ROOT / "params.yaml").segment.sample_rate = 1
+
+
+def test_broken_yaml_is_one_sentence(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("voices: [sample\nprofile: x")
+    with pytest.raises(ValueError, match="not valid YAML"):
+        load_params(path)
