@@ -1,0 +1,1 @@
+"""Prefect flows and the `vox` command line: order, retries, decisions. No tensors."""

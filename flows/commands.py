@@ -1,0 +1,233 @@
+"""What the commands of `vox` do, and what they print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.release import judge_version, policy_of, promote, recordings_dir
+from flows.view import RunView
+from registry.store import open_store
+from registry.verdict_store import SignedVerdict
+from stages.outputs import write_atomically
+from stages.params import load_params
+
+console = Console(highlight=False)
+say = partial(console.print, soft_wrap=True)  # a line stays a line, for grep and for copying
+COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+
+
+def run_voice(
+    voice: str, promote_it: bool, first_release: bool, with_prefect: bool, settings: Sequence[str], as_json: bool
+) -> int:
+    """`vox run`."""
+    from flows.settings import apply_settings
+    from flows.train_and_release import NoPrefect, Request, run_line
+
+    view = RunView(voice, console, quiet=as_json)
+    for change in apply_settings(settings):
+        view.say(change)
+    request = Request(voice, promote_it, first_release)
+    if with_prefect:
+        outcome = _run_with_prefect(request, view)
+    else:
+        with view:
+            outcome = run_line(request, view, NoPrefect())
+    verdict = outcome.judged.signed.verdict
+    if as_json:
+        shown = {
+            "voice": voice,
+            "outcome": verdict.outcome,
+            "reasons": verdict.judgement.reasons,
+            "figures": verdict.judgement.figures,
+            "version": verdict.candidate.version,
+            "stages": {result.stage: result.state for result in outcome.stages},
+            "release": outcome.release,
+            "report": str(outcome.report),
+        }
+        print(json.dumps(shown, indent=2))
+        return verdict.exit_code
+    _show_verdict(outcome.judged.signed, outcome.judged.is_earlier)
+    if outcome.release:
+        say(f"release: {outcome.release}", markup=False)
+    say(f"report:  {outcome.report}", markup=False)
+    return verdict.exit_code
+
+
+def _run_with_prefect(request, view: RunView):
+    from flows.server import ensure_server, running_server
+
+    if running_server() is None:
+        view.say("starting the Prefect server of this project (once; `vox server stop` ends it) ...")
+    url = ensure_server()
+    view.say(f"Prefect: {url.removesuffix('/api')}")
+    from flows.prefect_engine import run_with_prefect
+
+    with view:
+        return run_with_prefect(request, view)
+
+
+def gate_voice(
+    voice: str,
+    candidate: int | None,
+    first_release: bool,
+    json_file: Path | None,
+    markdown_file: Path | None,
+    junit_file: Path | None,
+) -> int:
+    """`vox gate`."""
+    from registry import render
+
+    files = {json_file: render.to_json, markdown_file: render.markdown, junit_file: render.junit}
+    try:
+        signed = judge_version(voice, policy_of(load_params()), candidate, first_release)
+    except (ValueError, RuntimeError, OSError) as error:
+        # an earlier `pass` must not stay where CI looks for the answer
+        message = " ".join(str(error).split())
+        unmeasured = json.dumps({"voice": voice, "outcome": None, "error": message}, indent=2) + "\n"
+        _write_files({json_file: unmeasured, markdown_file: render.unmeasured_markdown(voice, message),
+                      junit_file: render.unmeasured_junit(voice, message)})  # fmt: skip
+        raise
+    _write_files({path: rendered(signed) for path, rendered in files.items()})
+    _show_verdict(signed, is_earlier=False)
+    return signed.verdict.exit_code
+
+
+def _write_files(texts: dict[Path | None, str]) -> None:
+    for path, text in texts.items():
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, text)
+
+
+def _show_verdict(signed: SignedVerdict, is_earlier: bool) -> None:
+    verdict = signed.verdict
+    judgement = verdict.judgement
+    against = f"champion version {verdict.champion.version}" if verdict.champion else "no champion"
+    colour = COLOURS[verdict.outcome]
+    say()
+    say(
+        f"verdict: [bold {colour}]{verdict.outcome}[/]  ({verdict.voice} version {verdict.candidate.version} against "
+        f"{against}{', unchanged since an earlier run' if is_earlier else ''})"
+    )
+    for reason in judgement.reasons:
+        say(f"  - {reason}", markup=False)
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in judgement.figures.items())
+    say(f"figures: {figures} on {judgement.n_prompts} prompts, {judgement.n_utterances} utterances")
+
+
+def promote_voice(voice: str, version: int | None, first_release: bool) -> int:
+    """`vox promote`."""
+    return _released(lambda: promote(voice, version, first_release)[1])
+
+
+def rollback_voice(voice: str, to_version: int | None) -> int:
+    """`vox rollback`."""
+    from datetime import UTC, datetime
+
+    from registry import releases
+
+    today = datetime.now(UTC).date()
+    return _released(
+        lambda: (
+            releases.rollback(
+                open_store(), voice, recordings_dir=recordings_dir(voice), to=to_version, today=today
+            ).note
+        )
+    )
+
+
+def _released(move) -> int:
+    """Print what a release did; 1 with every reason where it was refused."""
+    from registry.alias import ReleaseRefused
+
+    try:
+        say(move(), markup=False)
+    except ReleaseRefused as refusal:
+        Console(stderr=True, highlight=False).print(f"refused: {refusal}", markup=False, soft_wrap=True)
+        return 1
+    return 0
+
+
+def show_releases(voice: str, as_json: bool) -> int:
+    """`vox releases`: the journal, and what is live."""
+    from registry.journal import read_journal, standing
+
+    journal = read_journal(open_store())
+    rows = journal.of(voice)
+    champion = standing(rows).champion
+    if as_json:
+        shown = {
+            "voice": voice,
+            "champion": champion.version if champion else None,
+            "whole": journal.fault is None,
+            "journal": [asdict(row) for row in rows],
+        }
+        print(json.dumps(shown, indent=2))
+        return 0
+    if not rows:
+        say(f"{voice} was never released; `vox promote {voice} --first-release` after a `pass` of `vox gate`")
+        return 0
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("row", "when (UTC)", "action", "state", "from", "to", "by", "note"):
+        table.add_column(name)
+    for row in rows:
+        versions = ("-" if v is None else str(v) for v in (row.from_version, row.to_version))
+        table.add_row(str(row.number), row.utc[:19], row.action, row.state, *versions, row.actor, row.note)
+    console.print(table)
+    say(f"live: version {champion.version}" if champion else "live: nothing")
+    if journal.fault is not None:
+        say(f"[bold red]the journal is broken:[/] {journal.fault}; see `vox audit {voice}`")
+    return 0
+
+
+def audit_voice(voice: str, as_json: bool) -> int:
+    """`vox audit`: 0 whole, 1 broken."""
+    from registry.audit import audit
+
+    faults = audit(open_store(), voice)
+    if as_json:
+        print(json.dumps({"voice": voice, "whole": not faults, "faults": [str(fault) for fault in faults]}, indent=2))
+    elif not faults:
+        say(f"whole: the journal of {voice} is as it was written, and MLflow says the same")
+    for fault in [] if as_json else faults:
+        say(f"broken: {fault}", markup=False)
+    return int(bool(faults))
+
+
+def say_text(voice: str, text: str, output: Path, version: int | None, seed: int) -> int:
+    """`vox say`."""
+    from datetime import UTC, datetime
+
+    import soundfile
+
+    from gpt_sovits.synthesis import load_voice
+    from registry.candidate import find_candidate, voice_folder_of
+    from registry.consent import check_consent
+    from registry.journal import champion
+
+    formats = {".flac": "FLAC", ".wav": "WAV"}
+    if output.suffix.lower() not in formats:
+        raise ValueError(f"-o {output.name}: end it in {' or '.join(formats)}")
+    check_consent(recordings_dir(voice), datetime.now(UTC).date())
+    store = open_store()
+    if version is None:
+        live = champion(store, voice)
+        if live is None:
+            raise ValueError(f"{voice} has no champion; promote one, or name a version with --version N")
+        version = live.version
+    speech = load_voice(voice_folder_of(store, find_candidate(store, voice, version))).say(text, seed)
+    partial = output.with_name(f".{output.name}.partial")
+    soundfile.write(
+        partial, speech.waveform, speech.sample_rate, format=formats[output.suffix.lower()], subtype="PCM_16"
+    )
+    partial.replace(output)
+    cut = "" if speech.ended_by_itself else "; it found no end and was cut"
+    say(f"{output}: {len(speech.waveform) / speech.sample_rate:.1f} s, {voice} version {version}{cut}")
+    return 0

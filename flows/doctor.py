@@ -1,0 +1,144 @@
+"""`vox doctor`: what is there and what is missing, in one look."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+
+PACKAGES = (
+    "prefect",
+    "dvc",
+    "mlflow",
+    "torch",
+    "torchaudio",
+    "librosa",
+    "openai-whisper",
+    "jiwer",
+    "speechbrain",
+    "pytest",
+)
+LOW_DISK_GB = 5  # one voice with checkpoints, features and caches
+
+
+@dataclass(frozen=True)
+class Finding:
+    what: str
+    state: Literal["ok", "absent", "wrong"]  # absent: not needed by the profile in use; wrong: vox run would fail
+    detail: str
+
+
+def report(as_json: bool) -> int:
+    """Print the findings. Exit code 0 when nothing is wrong, else 1."""
+    findings = [*_environment(), *_parameters(), *_judges(), *_machine(), *_servers()]
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+        colours = {"ok": "[green]ok[/]", "absent": "[yellow]absent[/]", "wrong": "[bold red]wrong[/]"}
+        for finding in findings:
+            table.add_row(colours[finding.state], finding.what, finding.detail)
+        Console().print(table, highlight=False)
+    return int(any(finding.state == "wrong" for finding in findings))
+
+
+def _environment() -> list[Finding]:
+    python = ".".join(map(str, sys.version_info[:3]))
+    fine = (3, 11) <= sys.version_info[:2] <= (3, 12)
+    findings = [Finding("Python", "ok" if fine else "wrong", f"{python}; 3.11 and 3.12 are supported")]
+    for name in PACKAGES:
+        try:
+            findings.append(Finding(name, "ok", version(name)))
+        except PackageNotFoundError:
+            findings.append(Finding(name, "wrong", "not installed; run `make .venv/installed`"))
+    return findings
+
+
+def _parameters() -> list[Finding]:
+    from registry.policy import GatePolicy
+    from stages.params import load_params
+
+    try:
+        params = load_params()
+        GatePolicy.model_validate(params.gate)
+    except ValueError as error:
+        return [Finding("params.yaml", "wrong", " ".join(str(error).split()))]
+    detail = f"profile {params.profile}, voices {', '.join(params.voices)}"
+    return [Finding("params.yaml", "ok", detail), *(_voice(name) for name in params.voices)]
+
+
+def _voice(name: str) -> Finding:
+    from datetime import UTC, datetime
+
+    from registry.consent import ConsentError, check_consent
+
+    try:
+        voice = check_consent(Path("data/1_recordings") / name, datetime.now(UTC).date())
+    except ConsentError as error:
+        return Finding(f"voice {name}", "wrong", str(error))
+    until = voice.consent.valid_until
+    return Finding(
+        f"voice {name}", "ok", f"{voice.consent.kind}, consent {f'until {until}' if until else 'without end'}"
+    )
+
+
+def _judges() -> list[Finding]:
+    from metrics.asr import TRANSCRIBERS, load_transcriber
+    from metrics.judge_errors import JudgeUnavailableError
+    from metrics.speaker import SPEAKER_JUDGES, load_speaker_judge
+    from stages.params import load_params
+    from stages.profiles import PROFILES
+
+    try:
+        profile = PROFILES[load_params().profile]
+        needed = {profile.asr, profile.speaker}
+    except ValueError:
+        needed = set()
+    findings = []
+    for kind, names, load in (("ASR", TRANSCRIBERS, load_transcriber), ("speaker", SPEAKER_JUDGES, load_speaker_judge)):
+        for name in names:
+            try:
+                findings.append(Finding(f"{kind} judge {name}", "ok", load(name, download=False).version))
+            except JudgeUnavailableError as error:
+                state = "wrong" if name in needed else "absent"
+                findings.append(Finding(f"{kind} judge {name}", state, " ".join(str(error).split())))
+    return findings
+
+
+def _machine() -> list[Finding]:
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    free = shutil.disk_usage(".").free / 1e9
+    return [
+        Finding("GPU", "ok" if gpu else "absent", gpu or "none; the starter profile runs on the CPU"),
+        Finding("CPU", "ok", f"{os.cpu_count()} cores"),
+        Finding(
+            "disk", "ok" if free > LOW_DISK_GB else "wrong", f"{free:.0f} GB free; a voice takes up to {LOW_DISK_GB}"
+        ),
+    ]
+
+
+def _servers() -> list[Finding]:
+    from flows.server import running_server
+    from registry.store import tracking_uri
+
+    url = os.environ.get("PREFECT_API_URL") or running_server()
+    return [
+        Finding("Prefect server", "ok" if url else "absent", url or "not running; `vox run` starts one"),
+        Finding("MLflow registry", "ok", _without_password(tracking_uri())),
+    ]
+
+
+def _without_password(uri: str) -> str:
+    """An address as it may be shown: user and password left out."""
+    scheme, separator, rest = uri.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

@@ -1,0 +1,142 @@
+"""What a flow decides with the registry: judge a candidate, promote it, take a voice out of service."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from metrics.prompts import load_prompts
+from registry.journal import champion
+from registry.judging import current_verdict, judge_candidate
+from registry.policy import GatePolicy
+from registry.store import Store, open_store
+from registry.verdict import CannotMeasure
+from registry.verdict_store import SignedVerdict, newest_verdict
+from stages.params import Params, load_params
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A signed verdict, and whether it is an earlier one that still holds."""
+
+    signed: SignedVerdict
+    is_earlier: bool
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a figure, for Prefect's table artifact."""
+        judgement = self.signed.verdict.judgement
+        others = judgement.champion_figures or {}
+        return [
+            {"figure": name, "candidate": round(value, 4), "champion": round(others[name], 4) if others else ""}
+            for name, value in judgement.figures.items()
+        ]
+
+    def markdown(self) -> str:
+        from registry.render import markdown
+
+        return markdown(self.signed)
+
+
+def policy_of(params: Params) -> GatePolicy:
+    """The gate's policy; ValueError with every fault where params.yaml holds none."""
+    try:
+        return GatePolicy.model_validate(params.gate)
+    except ValueError as error:
+        raise ValueError(f"params.yaml: gate: {' '.join(str(error).split())}") from error
+
+
+def candidate_id(voice: str) -> str | None:
+    """The id of the candidate that the register stage wrote, or None before it ran."""
+    path = Path(f"data/7_candidates/{voice}/candidate.json")
+    return json.loads(path.read_text(encoding="utf-8"))["candidate_id"] if path.is_file() else None
+
+
+def candidate_is_registered(voice: str) -> bool:
+    """Whether the registry in use holds the candidate; DVC cannot know that. A verdict about it is proof enough."""
+    wanted = candidate_id(voice)
+    if wanted is None:
+        return False
+    store = open_store()
+    if newest_verdict(store, voice, wanted) is not None:
+        return True
+    from registry.candidate import find_candidate
+    from registry.fingerprint import CandidateError
+
+    try:
+        find_candidate(store, voice, candidate_id=wanted)
+    except CandidateError:
+        return False
+    return True
+
+
+def judge_newest(voice: str, policy: GatePolicy, first_release: bool) -> Judged:
+    """The verdict about the candidate of the last run: the earlier one where it still holds, else a new one."""
+    store = open_store()
+    wanted = candidate_id(voice)
+    if wanted is None:
+        raise CannotMeasure(f"{voice} has no candidate; run `vox run {voice}`")
+    first_release = first_release and champion(store, voice) is None
+    earlier = current_verdict(store, voice, wanted, policy)
+    if earlier is not None and earlier.verdict.judgement.first_release == first_release:
+        return Judged(earlier, is_earlier=True)
+    return Judged(_judge(store, voice, policy, None, wanted, first_release), is_earlier=False)
+
+
+def judge_version(voice: str, policy: GatePolicy, version: int | None, first_release: bool) -> SignedVerdict:
+    """A new verdict about a registered version, the newest without one."""
+    return _judge(open_store(), voice, policy, version, None, first_release)
+
+
+def promote(voice: str, version: int | None, first_release: bool) -> tuple[bool, str]:
+    """Make a version champion: whether anything moved, and a sentence. Raises ReleaseRefused with every reason."""
+    from registry import releases
+
+    params = load_params()
+    moved = releases.promote(
+        open_store(),
+        voice,
+        policy=policy_of(params),
+        recordings_dir=recordings_dir(voice),
+        smoke_text=params.register_.smoke_text,
+        version=version,
+        first_release=first_release,
+        today=datetime.now(UTC).date(),
+    )
+    return moved.changed, moved.note
+
+
+def promote_judged(judged: Judged) -> tuple[bool, str]:
+    """Promote what was just judged, if it passed."""
+    verdict = judged.signed.verdict
+    if verdict.outcome != "pass":
+        return False, f"not promoted: the verdict is {verdict.outcome}"
+    return promote(verdict.voice, verdict.candidate.version, verdict.judgement.first_release)
+
+
+def recordings_dir(voice: str) -> Path:
+    return Path("data/1_recordings") / voice
+
+
+def _judge(
+    store: Store, voice: str, policy: GatePolicy, version: int | None, wanted: str | None, first_release: bool
+) -> SignedVerdict:
+    from registry.candidate import find_candidate
+
+    prompts = load_prompts(Path(load_params().evaluate.prompts))
+    candidate = find_candidate(store, voice, version, wanted)
+    if candidate.prompts_sha256 != prompts.sha256:
+        raise CannotMeasure(
+            f"{voice} version {candidate.version} was scored on other prompts ({candidate.prompts_sha256[:12]}...) "
+            f"than the locked ones ({prompts.sha256[:12]}...); score it on them with `vox run {voice}`"
+        )
+    return judge_candidate(
+        store,
+        voice,
+        policy,
+        version=candidate.version,
+        first_release=first_release,
+        prompt_ids=[prompt.id for prompt in prompts.prompts],
+    )

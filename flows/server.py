@@ -1,0 +1,112 @@
+"""One Prefect server for this project, started once in the background and reused by every run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from stages.outputs import locked, write_atomically
+
+HOME = Path(".prefect")
+STARTUP_SECONDS = 180  # 9-29 s were measured on two cores; a loaded machine takes longer
+SETTINGS = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the run shows its own progress; the server keeps the log
+}
+
+
+class ServerError(RuntimeError):
+    """No Prefect server answers."""
+
+
+def ensure_server() -> str:
+    """The API address of a server that answers, started first where there is none.
+
+    PREFECT_API_URL, where set, names the server and none is started. Call before prefect is imported: the address
+    and the project's own PREFECT_HOME go into the environment. Raises ServerError with the log's place.
+    """
+    os.environ.update({key: os.environ.get(key, value) for key, value in SETTINGS.items()})
+    if given := os.environ.get("PREFECT_API_URL"):
+        if not _answers(given):
+            raise ServerError(
+                f"PREFECT_API_URL = {given} does not answer; start that server, unset the variable, or use --no-prefect"
+            )
+        return given
+    HOME.mkdir(exist_ok=True)
+    os.environ["PREFECT_HOME"] = str(HOME.absolute())
+    with locked("prefect-server", wait_seconds=STARTUP_SECONDS):
+        url = running_server() or _start()
+    os.environ["PREFECT_API_URL"] = url
+    return url
+
+
+def running_server() -> str | None:
+    """The API address of this project's background server, or None where none answers."""
+    record = _record()
+    return record["url"] if record and _answers(record["url"]) else None
+
+
+def stop_server() -> bool:
+    """Stop this project's background server; False where none was running."""
+    record = _record()
+    if not record or not running_server():
+        return False
+    os.killpg(record["pid"], signal.SIGTERM)
+    deadline = time.monotonic() + 20
+    while _answers(record["url"]) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    (HOME / "server.json").unlink(missing_ok=True)
+    return True
+
+
+def _start() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/api"
+    log_path = HOME / "server.log"
+    with log_path.open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # it outlives this run, for the next one
+        )
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise ServerError(
+                f"the Prefect server ended with code {server.returncode}; see {log_path}, or --no-prefect"
+            )
+        if _answers(url):
+            write_atomically(HOME / "server.json", json.dumps({"url": url, "pid": server.pid}))
+            return url
+        time.sleep(0.3)
+    os.killpg(server.pid, signal.SIGKILL)
+    raise ServerError(f"the Prefect server did not answer within {STARTUP_SECONDS} s; see {log_path}, or --no-prefect")
+
+
+def _record() -> dict | None:
+    try:
+        record = json.loads((HOME / "server.json").read_text(encoding="utf-8"))
+        return record if isinstance(record.get("pid"), int) and isinstance(record.get("url"), str) else None
+    except (FileNotFoundError, ValueError, AttributeError):
+        return None
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=3) as answer:  # noqa: S310 - our own loopback address
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,74 @@
+"""Changes of params.yaml from the command line: comments stay, the result is checked, the file is replaced at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+
+from registry.policy import GatePolicy
+from stages.outputs import write_atomically
+from stages.params import parse_params
+
+PARAMS = Path("params.yaml")
+
+
+def apply_settings(settings: Sequence[str]) -> list[str]:
+    """Set `key.subkey=value` in params.yaml, values read as YAML; returns what changed, one line each.
+
+    Raises ValueError for an unknown key or a value that the key cannot take; the file is then untouched.
+    """
+
+    def change(document: CommentedMap) -> list[str]:
+        changes = []
+        for setting in settings:
+            key, equals, text = setting.partition("=")
+            if not equals:
+                raise ValueError(f"-S {setting}: write it as key=value, such as -S segment.max_clip_seconds=9")
+            *path, last = key.split(".")
+            section: Any = document
+            for part in path:
+                section = section.get(part) if isinstance(section, CommentedMap) else None
+            if not isinstance(section, CommentedMap) or last not in section:
+                raise ValueError(f"-S {setting}: params.yaml has no key {key}; see `vox doctor` or the file itself")
+            value = YAML().load(text)  # keeps [0, 1] on one line
+            if section[last] != value:
+                changes.append(f"params.yaml: {key}: {section[last]} -> {value}")
+                section[last] = value
+        return changes
+
+    return _edit(change)
+
+
+def list_voice(name: str) -> None:
+    """Add a voice to `voices` of params.yaml, once."""
+
+    def change(document: CommentedMap) -> list[str]:
+        if name in document["voices"]:
+            return []
+        document["voices"].append(name)
+        return [f"params.yaml: voices: {name} added"]
+
+    _edit(change)
+
+
+def _edit(change: Callable[[CommentedMap], list[str]]) -> list[str]:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096  # never fold a line that a person wrote
+    yaml.indent(mapping=2, sequence=4, offset=2)  # as params.yaml is written
+    document = yaml.load(PARAMS.read_text(encoding="utf-8"))
+    changes = change(document)
+    if changes:
+        text = StringIO()
+        yaml.dump(document, text)
+        # checked as it will be read: by the safe loader, as plain values
+        plain = YAML(typ="safe").load(text.getvalue())
+        parse_params(plain, "params.yaml with these settings")
+        GatePolicy.model_validate(plain["gate"])
+        write_atomically(PARAMS, text.getvalue())
+    return changes

@@ -1,0 +1,57 @@
+"""`vox` as a person meets it: quick help, errors in a sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+from imports import ROOT
+
+
+def vox(*arguments, cwd=ROOT):
+    command = [sys.executable, "-m", "flows.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120)
+
+
+def test_help_answers_in_half_a_second():
+    seconds = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        done = vox("--help")
+        seconds.append(time.perf_counter() - begin)
+        assert done.returncode == 0
+    assert min(seconds) < 0.5, seconds
+
+
+def test_help_loads_nothing_heavy():
+    heavy = "('torch', 'mlflow', 'prefect', 'dvc', 'pydantic')"
+    code = f"import sys, flows.cli; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("run",), ("run", "sample", "--nonsense"), ("gate", "sample", "--candidate", "x"), ("say", "sample", "hello")],
+)
+def test_wrong_usage_is_code_2_and_no_traceback(arguments):
+    done = vox(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr
+
+
+def test_outside_a_project_it_says_so(tmp_path):
+    done = vox("releases", "sample", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "not inside a Voxfoundry project" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_unknown_voice_is_one_sentence():
+    done = vox("run", "nobody", "--no-prefect")
+    assert done.returncode == 2
+    assert "voice add nobody" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,87 @@
+"""One Prefect server, started once, reused, stopped; flows run through it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+from project import environment, run
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+FLOW = """
+import sys
+from flows.server import ensure_server
+ensure_server()
+from flows.prefect_engine import PrefectEngine
+from prefect import flow
+
+@flow(name="probe")
+def probe():
+    return PrefectEngine().step("one step", lambda log: log("a line of the stage") or 41 + 1)
+
+print(probe())
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    root = tmp_path_factory.mktemp("server")
+    yield root
+    run([sys.executable, "-c", "from flows.server import stop_server; stop_server()"], root)
+
+
+def test_two_runs_share_one_server_and_the_second_starts_quickly(project):
+    urls = []
+    for _ in range(2):
+        begin = time.perf_counter()
+        code = "from flows.server import ensure_server; print(ensure_server())"
+        urls.append(run([sys.executable, "-c", code], project).stdout.strip())
+        seconds = time.perf_counter() - begin
+    assert urls[0] == urls[1]
+    assert seconds < 5
+
+
+def test_two_runs_that_start_at_once_start_one_server(tmp_path):
+    code = "from flows.server import ensure_server; print(ensure_server())"
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    urls = {one.communicate(timeout=240)[0].strip() for one in runs}
+    run([sys.executable, "-c", "from flows.server import stop_server; assert stop_server()"], tmp_path)
+    assert len(urls) == 1
+
+
+def test_a_step_runs_as_a_task_and_its_log_reaches_the_server(project):
+    done = run([sys.executable, "-c", FLOW], project)
+    assert done.stdout.strip().endswith("42")
+    code = (
+        "from flows.server import ensure_server; ensure_server()\n"
+        "from prefect import get_client\n"
+        "from prefect.client.schemas.sorting import LogSort\n"
+        "with get_client(sync_client=True) as c: print([l.message for l in c.read_logs(limit=100, offset=0)])"
+    )
+    for _ in range(20):  # the log is sent in the background
+        if "a line of the stage" in run([sys.executable, "-c", code], project).stdout:
+            return
+        time.sleep(0.5)
+    pytest.fail("the line did not reach the server")
+
+
+def test_a_server_that_does_not_answer_is_named(tmp_path):
+    code = "from flows.server import ensure_server; ensure_server()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**environment(), "PREFECT_API_URL": "http://127.0.0.1:9/api"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "--no-prefect" in done.stderr

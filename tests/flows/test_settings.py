@@ -1,0 +1,56 @@
+"""-S key=value: checked, comments kept, all or nothing."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from imports import ROOT
+
+from flows.settings import PARAMS, apply_settings, list_voice
+from stages.params import load_params
+
+
+@pytest.fixture(autouse=True)
+def _in_a_project(tmp_path, monkeypatch):
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_value_is_set_and_the_rest_of_the_file_stays():
+    before = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    changes = apply_settings(["segment.max_clip_seconds=9", "evaluate.seeds=[0, 1]"])
+    assert [change.split(": ")[1] for change in changes] == ["segment.max_clip_seconds", "evaluate.seeds"]
+    params = load_params()
+    assert params.segment.max_clip_seconds == 9
+    assert params.evaluate.seeds == (0, 1)
+    after = PARAMS.read_text(encoding="utf-8")
+    changed = [line for line, old in zip(after.splitlines(), before.splitlines(), strict=True) if line != old]
+    assert [line.strip() for line in changed] == ["max_clip_seconds: 9", "seeds: [0, 1]"]
+
+
+def test_same_value_changes_nothing():
+    assert apply_settings([f"segment.max_clip_seconds={load_params().segment.max_clip_seconds}"]) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("segment.max_clip=9", "no key segment.max_clip"),
+        ("segment", "key=value"),
+        ("segment.vad_threshold=3", "vad_threshold"),
+        ("gate.confidence=2", "confidence"),
+        ("profile=v9", "profile"),
+    ],
+)
+def test_wrong_setting_is_refused_and_the_file_untouched(setting, message):
+    before = PARAMS.read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        apply_settings(["align.max_cer=0.3", setting])
+    assert PARAMS.read_text(encoding="utf-8") == before
+
+
+def test_voice_is_listed_once():
+    list_voice("anna")
+    list_voice("anna")
+    assert load_params().voices == ("sample", "anna")

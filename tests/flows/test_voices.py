@@ -1,0 +1,96 @@
+"""`vox voice`: a voice comes in with its consent, whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from imports import ROOT
+from project import vox
+
+from registry.consent import load_voice
+from stages.params import load_params
+
+
+@pytest.fixture
+def root(tmp_path):
+    project = tmp_path / "project"
+    (project / "data/1_recordings").mkdir(parents=True)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, project)
+    for name in ("flows", "stages", "registry", "metrics", "gpt_sovits"):
+        (project / name).symlink_to(ROOT / name)
+    return project
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "Meine Aufnahmen ö"
+    folder.mkdir()
+    shutil.copy(next((ROOT / "data/1_recordings/sample").rglob("*.flac")), folder / "a 1.flac")
+    (tmp_path / "signed.PDF").write_bytes(b"a signed paper")
+    return folder
+
+
+def add(root, source, name="anna", *more):
+    consent = str(source.parent / "signed.PDF")
+    return vox(root, "voice", "add", name, str(source), "--language", "en", "--consent", consent, *more)
+
+
+def test_added_voice_has_recordings_consent_and_a_place_in_params(root, source):
+    done = add(root, source, "anna", "--valid-until", "2099-12-31")
+    assert done.returncode == 0, done.stderr
+    folder = root / "data/1_recordings/anna"
+    assert (folder / "a 1.flac").is_file()
+    assert (folder / "consent.pdf").read_bytes() == b"a signed paper"
+    record = load_voice(folder)
+    assert (record.name, record.consent.kind, str(record.consent.valid_until)) == ("anna", "recorded", "2099-12-31")
+    assert load_params(root / "params.yaml").voices == ("sample", "anna")
+    assert not list((root / "data").rglob("*.partial"))
+
+
+def test_adding_twice_is_refused_and_changes_nothing(root, source):
+    add(root, source)
+    (source / "b.wav").write_bytes(b"x")
+    done = add(root, source)
+    assert done.returncode == 2
+    assert "already there" in done.stderr
+    assert not (root / "data/1_recordings/anna/b.wav").exists()
+
+
+@pytest.mark.parametrize("name", ["../anna", "an na", "-x", ""])
+def test_name_that_is_no_folder_is_refused(root, source, name):
+    done = add(root, source, name)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert load_params(root / "params.yaml").voices == ("sample",)
+
+
+def test_day_that_does_not_exist_is_refused(root, source):
+    done = add(root, source, "anna", "--valid-until", "2030-02-31")
+    assert done.returncode == 2
+    assert "2030-02-31" in done.stderr
+    assert not (root / "data/1_recordings/anna").exists()
+
+
+def test_empty_folder_is_refused(root, source):
+    (source / "a 1.flac").unlink()
+    done = add(root, source)
+    assert done.returncode == 2
+    assert "holds no file" in done.stderr
+
+
+def test_a_voice_record_in_the_source_is_not_taken_for_consent(root, source):
+    (source / "voice.yaml").write_text("name: somebody_else")
+    assert add(root, source).returncode == 0
+    assert load_voice(root / "data/1_recordings/anna").name == "anna"
+
+
+def test_revoked_voice_cannot_be_run(root, source):
+    add(root, source)
+    done = vox(root, "voice", "revoke", "anna")
+    assert done.returncode == 0, done.stderr
+    assert load_voice(root / "data/1_recordings/anna").consent.revoked_on is not None
+    run = vox(root, "run", "anna", "--no-prefect")
+    assert run.returncode == 2
+    assert "revoked" in run.stderr

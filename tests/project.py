@@ -1,0 +1,95 @@
+"""A small project for tests of whole runs: this repository's code, a voice of a few clips, four prompts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from imports import PACKAGES, ROOT
+
+VOICE = "tiny"
+PROMPTS = """format: 1
+language: en
+version: 1
+prompts:
+  - {id: kettle, category: everyday, text: The kettle is on., normalized: the kettle is on}
+  - {id: rain, category: everyday, text: It may rain tonight., normalized: it may rain tonight}
+  - {id: door, category: questions, text: Is the door open?, normalized: is the door open}
+  - {id: two, category: short, text: Come in., normalized: come in}
+"""
+SETTINGS = (
+    f"voices=[{VOICE}]",
+    "features.reference_min_seconds=1",
+    "adapt_sovits.n_epochs=2",
+    "adapt_sovits.batch_size=4",
+    "adapt_gpt.n_epochs=2",
+    "adapt_gpt.save_every_epochs=1",
+    "evaluate.prompts=benchmarks/prompts/tiny.yaml",
+    "evaluate.n_selection_prompts=1",
+    "gate.min_prompts=4",
+)
+
+
+def make_project(root: Path, n_clips: int = 12, voice: str = VOICE) -> Path:
+    """A git and DVC project in `root` with the first clips of the sample voice; `root` is returned."""
+    root.mkdir(parents=True, exist_ok=True)
+    for name in (*PACKAGES, "benchmarks"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", "params.yaml", "requirements.lock", ".dvcignore", ".gitignore"):
+        shutil.copy(ROOT / name, root / name)
+    (root / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc/config", root / ".dvc/config")
+    copy_voice(root / "data/1_recordings" / voice, n_clips)
+    (root / "benchmarks/prompts/tiny.yaml").write_text(PROMPTS, encoding="utf-8")
+    run([sys.executable, "-m", "metrics.prompts", "lock", "benchmarks/prompts/tiny.yaml"], root)
+    code = f"from flows.settings import apply_settings; apply_settings({[*SETTINGS, f'voices=[{voice}]']!r})"
+    run([sys.executable, "-c", code], root)
+    for command in (
+        ["git", "init", "-q"],
+        ["git", "add", "-A"],
+        ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "start"],
+    ):
+        run(command, root)
+    return root
+
+
+def copy_voice(folder: Path, n_clips: int) -> None:
+    """The first `n_clips` recordings of the sample voice, with its consent under the folder's own name."""
+    source = ROOT / "data/1_recordings/sample"
+    lines = (source / "metadata.csv").read_text(encoding="utf-8").splitlines()[:n_clips]
+    folder.mkdir(parents=True)
+    (folder / "metadata.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    shutil.copy(source / "consent.md", folder)
+    record = (source / "voice.yaml").read_text(encoding="utf-8")
+    (folder / "voice.yaml").write_text(record.replace("name: sample", f"name: {folder.name}"), encoding="utf-8")
+    for line in lines:
+        (audio,) = source.rglob(f"{line.split('|')[0]}.flac")
+        place = folder / audio.relative_to(source)
+        place.parent.mkdir(exist_ok=True)
+        shutil.copy(audio, place)
+
+
+def run(command: list[str], root: Path, check: bool = True, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+    """Run a command in the project, its own code first on the path; a failure shows the output."""
+    done = subprocess.run(
+        command, cwd=root, env=environment(), capture_output=True, text=True, timeout=timeout, check=False
+    )
+    shown = f"{command}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert not check or done.returncode == 0, shown
+    return done
+
+
+def vox(root: Path, *arguments: str, check: bool = False, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+    """`vox` with the project's own code."""
+    return run([sys.executable, "-m", "flows.cli", *arguments], root, check, timeout)
+
+
+def environment() -> dict[str, str]:
+    """Ours without what would point a project elsewhere."""
+    drop = ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_HOME", "VOXFOUNDRY_DATABASE_URI")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept = {key: value for key, value in os.environ.items() if key not in drop}
+    return {**kept, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}

@@ -1,0 +1,151 @@
+"""dvc.yaml tells the truth: every module, every parameter, every stage."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from imports import PACKAGES, ROOT, import_closure
+from ruamel.yaml import YAML
+
+from flows.pipeline import STAGES
+from stages.params import Params, load_params
+
+DVC_YAML = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+SECTIONS = {(field.alias or name): field.annotation for name, field in Params.model_fields.items()}
+# These choose what is built or judge what was built; no stage's output depends on them.
+NOT_FOR_STAGES = {"voices", "gate"}
+
+
+def modules_of(stage: str) -> set[str]:
+    return {str(path.relative_to(ROOT)) for path in import_closure(ROOT / "stages" / f"{stage}.py")}
+
+
+def test_the_stages_are_those_of_the_design_in_dag_order():
+    assert tuple(DVC_YAML) == STAGES
+    written = {}
+    for stage in STAGES:
+        for path in outputs_of(stage):
+            written[path] = stage
+    for stage in STAGES:
+        before = [other for path, other in written.items() if any(d.startswith(path) for d in DVC_YAML[stage]["deps"])]
+        assert all(STAGES.index(other) < STAGES.index(stage) for other in before)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_name_every_imported_module_and_no_other(stage):
+    named = {d for d in DVC_YAML[stage]["deps"] if d.endswith(".py")}
+    imported = modules_of(stage)
+    assert not imported - named, f"add to deps of {stage}"
+    assert not named - imported, f"remove from deps of {stage}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_path_of_the_command_is_a_dep_or_an_output(stage):
+    words = DVC_YAML[stage]["cmd"].split()
+    known = [*DVC_YAML[stage]["deps"], *outputs_of(stage)]
+    for path in (word for word in words if word.startswith("data/")):
+        assert any(k == path or k.startswith(f"{path}/") for k in known), path
+
+
+def test_every_section_and_key_is_named_in_dvc_yaml():
+    named = {key for stage in DVC_YAML.values() for key in stage["params"]}
+    raw = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for section in raw.keys() - NOT_FOR_STAGES:
+        assert section in named, f"{section} of params.yaml is in no stage's params"
+    assert {name.split(".")[0] for name in named} <= raw.keys()
+
+
+@pytest.mark.parametrize("section", [s for s in SECTIONS if hasattr(SECTIONS[s], "model_fields")])
+def test_every_key_of_a_section_is_read_by_a_stage_that_names_it(section):
+    stages = [stage for stage in STAGES if any(key.split(".")[0] == section for key in DVC_YAML[stage]["params"])]
+    read, whole = set(), False
+    for stage in stages:
+        for module in modules_of(stage) - {"stages/params.py"}:
+            tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
+            read |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+            # a section handed on as a whole goes into an options class that refuses unknown names
+            whole |= f"params.{section}.model_dump()" in (ROOT / module).read_text(encoding="utf-8")
+    unread = set() if whole else set(SECTIONS[section].model_fields) - read
+    assert not unread, f"no stage reads these keys of {section}"
+
+
+def test_every_key_of_the_gate_is_read_by_the_registry():
+    from registry.policy import GatePolicy
+
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "registry").glob("*.py"))
+    for key in GatePolicy.model_fields:
+        assert f".{key}" in code, key
+
+
+def test_params_yaml_is_valid_as_committed():
+    from registry.policy import GatePolicy
+
+    GatePolicy.model_validate(load_params(ROOT / "params.yaml").gate)
+
+
+def outputs_of(stage: str) -> list[str]:
+    entries = [e for kind in ("outs", "metrics", "plots") for e in DVC_YAML[stage].get(kind, [])]
+    return [e if isinstance(e, str) else next(iter(e)) for e in entries]
+
+
+@pytest.fixture(scope="module")
+def committed_project(tmp_path_factory):
+    """A copy of the repository in which DVC holds every stage for up to date (its outputs are empty files)."""
+    from dvc.repo import Repo
+
+    root = tmp_path_factory.mktemp("project")
+    for name in (*PACKAGES, "benchmarks", "data", "dvc.yaml", "params.yaml", "requirements.lock", ".dvcignore"):
+        source = ROOT / name
+        if name == "data":
+            (root / "data/1_recordings").mkdir(parents=True)
+            shutil.copytree(source / "1_recordings/sample", root / "data/1_recordings/sample")
+        elif source.is_dir():
+            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, root / name)
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    repo = Repo.init(str(root))
+    for stage in STAGES:
+        for path in outputs_of(stage):
+            place = root / path.replace("${item.voice}", "sample")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if not place.exists():
+                place.write_text(stage)
+        # what a later stage reads inside an output folder
+        for path in DVC_YAML[stage]["deps"]:
+            place = root / path.replace("${item.voice}", "sample")
+            assert place.exists(), f"{stage} depends on {path}, which no stage before it writes"
+    before = Path.cwd()
+    os.chdir(root)  # dvc reads dvc.yaml relative to the working folder
+    repo.commit(force=True)
+    assert not repo.status()
+    yield root, repo
+    os.chdir(before)
+
+
+@pytest.mark.slow
+def test_touching_a_module_makes_stale_the_stages_that_import_it(committed_project):
+    root, repo = committed_project
+    modules = sorted(set().union(*(modules_of(stage) for stage in STAGES)))
+    for module in modules:
+        path = root / module
+        original = path.read_text(encoding="utf-8")
+        path.write_text(original + "\n# touched\n", encoding="utf-8")
+        stale = {name.split("@")[0] for name in repo.status()}
+        path.write_text(original, encoding="utf-8")
+        assert stale == {stage for stage in STAGES if module in modules_of(stage)}, module
+
+
+def test_changing_a_segment_parameter_makes_stale_segment_alone_until_it_ran(committed_project):
+    root, repo = committed_project
+    params = root / "params.yaml"
+    original = params.read_text(encoding="utf-8")
+    params.write_text(original.replace("max_clip_seconds: 12.0", "max_clip_seconds: 9.0"), encoding="utf-8")
+    stale = set(repo.status())
+    params.write_text(original, encoding="utf-8")
+    assert stale == {"segment@sample"}

@@ -1,0 +1,30 @@
+"""The floors of the house: an import goes down and never up."""
+
+from __future__ import annotations
+
+import pytest
+from imports import PACKAGES, ROOT, direct_imports
+
+MAY_IMPORT = {
+    "flows": {"flows", "stages", "registry", "metrics", "gpt_sovits"},
+    "stages": {"stages", "registry", "metrics", "gpt_sovits"},
+    "registry": {"registry", "metrics", "gpt_sovits"},
+    "metrics": {"metrics"},
+    "gpt_sovits": {"gpt_sovits"},
+}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_package_imports_only_from_its_floor_or_below(package):
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {imported.relative_to(ROOT)}"
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for imported in sorted(direct_imports(path))
+        if imported.relative_to(ROOT).parts[0] not in MAY_IMPORT[package]
+    ]
+    assert not wrong
+
+
+def test_every_required_folder_is_there():
+    for name in ("flows", "stages", "data", "registry", "tests", "benchmarks", "gpt_sovits", "metrics"):
+        assert (ROOT / name).is_dir(), name
