@@ -18,8 +18,8 @@ format: .venv/installed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-lock: .venv/uv ## resolve the versions again, for Python 3.11 and 3.12
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+lock: .venv/uv ## resolve again what pyproject.toml changed; make lock UPGRADE=--upgrade for the newest versions
+	$(BIN)/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --custom-compile-command "make lock" --extra test pyproject.toml --output-file requirements.lock
 
 clean: ## the environment alone; data, models and releases stay

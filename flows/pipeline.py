@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stages.outputs import die_with_parent, locked
+from stages.outputs import RUN_PID, die_with_parent, locked
 
 # In an order in which every stage comes after what it reads (tests/flows/test_pipeline.py holds it against dvc.yaml).
 STAGES = ("ingest", "segment", "align", "features", "adapt_sovits", "adapt_gpt", "evaluate", "register")
@@ -124,7 +124,7 @@ def _dvc() -> list[str]:
 def _environment() -> dict[str, str]:
     """Ours; the `python` of dvc.yaml is the one that runs us, whether or not its environment is activated."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", RUN_PID: str(os.getpid())}
 
 
 def _tied() -> None:

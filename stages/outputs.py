@@ -15,6 +15,7 @@ from pathlib import Path
 
 LOCKS = Path(".cache/locks")
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+RUN_PID = "VOX_RUN_PID"  # in the environment: the process of `vox run` that DVC and its stages work for
 
 
 class StageBusyError(RuntimeError):
@@ -30,7 +31,9 @@ def die_with_parent() -> None:
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before the kernel knew
+        run = os.environ.get(RUN_PID, "")
+        # it ended before the kernel knew, or even before we asked who it is
+        if os.getppid() != parent or (run.isdigit() and not Path(f"/proc/{run}").exists()):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -91,7 +94,6 @@ def run_stage(main: Callable[[], None]) -> None:
     ValueError covers bad parameters, tables and audio; OSError a full disk or a missing file; the rest are the
     exceptions of our own packages. Anything else is a fault of ours and keeps its traceback.
     """
-    die_with_parent()
     try:
         main()
     except (ValueError, OSError, RuntimeError) as error:

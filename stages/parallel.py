@@ -29,9 +29,8 @@ def worker_processes(n_jobs: int) -> Iterator[Map]:
     if n_jobs == 1:
         yield map
         return
-    with ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn"), initializer=die_with_parent) as pool:
-        try:
-            yield pool.map
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # an error should not wait for work that nobody wants
-            raise
+    pool = ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn"), initializer=die_with_parent)
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an error nobody wants the rest

@@ -29,6 +29,8 @@ SETTINGS = (
     "adapt_gpt.save_every_epochs=1",
     "evaluate.prompts=benchmarks/prompts/tiny.yaml",
     "evaluate.n_selection_prompts=1",
+    "align.n_jobs=1",
+    "evaluate.n_jobs=1",
     "gate.min_prompts=4",
 )
 

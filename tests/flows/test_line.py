@@ -119,6 +119,38 @@ def test_kill_9_at_random_moments_ends_like_an_undisturbed_run(finished, tmp_pat
     assert run([sys.executable, "-c", code], root).stdout.strip() == "1"
 
 
+FLOW_RUNS = """
+import json
+from flows.server import ensure_server
+ensure_server()
+from prefect import get_client
+from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
+with get_client(sync_client=True) as client:
+    runs = client.read_flow_runs(sort=FlowRunSort.START_TIME_ASC, limit=50)
+    artifacts = client.read_artifacts(sort=ArtifactSort.CREATED_DESC, limit=50)
+print(json.dumps([[run.state.type.value for run in runs], sorted({a.key for a in artifacts})]))
+"""
+
+
+def test_prefect_shows_the_run_and_a_killed_one_is_not_left_running(finished, tmp_path):
+    undisturbed, _ = finished
+    root = tmp_path / "prefect"
+    shutil.copytree(undisturbed, root, symlinks=True)
+    try:
+        kill_in(root, "segment", 1.0, "-S", "segment.padding_seconds=0.06", prefect=True)
+        done = vox(root, "run", VOICE, "--first-release", "-S", "segment.padding_seconds=0.1")
+        assert done.returncode == 1, done.stderr + done.stdout[-2000:]
+        assert outputs(root) == outputs(undisturbed)
+        types, artifacts = json.loads(run([sys.executable, "-c", FLOW_RUNS], root).stdout.splitlines()[-1])
+        assert types == ["CRASHED", "COMPLETED"]
+        assert artifacts == [f"{VOICE}-figures", f"{VOICE}-report", f"{VOICE}-verdict"]
+        begin = time.perf_counter()
+        vox(root, "run", VOICE, "--first-release")
+        assert time.perf_counter() - begin < 25  # 15 s on an idle machine, see README
+    finally:
+        vox(root, "server", "stop")
+
+
 LENIENT = (
     "gate.bars=[{metric: wer, at_most: 9, unit: errors per word, reason: any sound will do in this test}]",
     "gate.non_inferiority=[{metric: wer, margin: 9, unit: errors per word, reason: any sound will do in this test}]",
@@ -184,9 +216,10 @@ def champion(root):
     return journal(root)["champion"]
 
 
-def kill_in(root, stage, seconds):
+def kill_in(root, stage, seconds, *more, prefect=False):
     """Run the line and kill -9 `vox` so many seconds after `stage` began; its children must end by themselves."""
-    command = [sys.executable, "-m", "flows.cli", "run", VOICE, "--no-prefect", "--first-release"]
+    command = [sys.executable, "-m", "flows.cli", "run", VOICE, "--first-release", *more]
+    command += [] if prefect else ["--no-prefect"]
     child = subprocess.Popen(command, cwd=root, env=environment(), stdout=subprocess.PIPE, text=True)
     for line in child.stdout:
         if line.startswith(f"{stage}: started"):

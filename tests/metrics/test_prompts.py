@@ -6,8 +6,10 @@ import csv
 import json
 from pathlib import Path
 
+import pocketsphinx
 import pytest
 
+from metrics.normalize import normalize_text
 from metrics.prompts import (
     CATEGORIES,
     content_sha256,
@@ -63,7 +65,6 @@ def test_english_prompts_are_ascii_and_speakable() -> None:
 
 
 def test_words_are_in_the_offline_judges_dictionary() -> None:
-    pocketsphinx = pytest.importorskip("pocketsphinx")
     lines = Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict")).read_text(encoding="utf-8").splitlines()
     known = {line.split()[0] for line in lines}
     words = {word for prompt in load_prompts(FILES[0]).prompts for word in prompt.normalized.split()}
@@ -71,19 +72,16 @@ def test_words_are_in_the_offline_judges_dictionary() -> None:
 
 
 def test_text_and_spoken_words_normalise_to_the_same() -> None:
-    normalize = pytest.importorskip("metrics.normalize", exc_type=ModuleNotFoundError)
     different = {
-        prompt.id: (normalize.normalize_text(prompt.text), normalize.normalize_text(prompt.normalized))
+        prompt.id: (normalize_text(prompt.text), normalize_text(prompt.normalized))
         for prompt in load_prompts(FILES[0]).prompts
-        if normalize.normalize_text(prompt.text) != normalize.normalize_text(prompt.normalized)
+        if normalize_text(prompt.text) != normalize_text(prompt.normalized)
     }
     assert different == {}
 
 
 def test_no_prompt_is_a_sentence_of_the_sample_voice() -> None:
     metadata = ROOT / "data" / "1_recordings" / "sample" / "metadata.csv"
-    if not metadata.is_file():
-        pytest.skip(f"{metadata} is absent: the sample voice is not here")
     with metadata.open(encoding="utf-8", newline="") as file:
         recorded = {_letters(row[-1]) for row in csv.reader(file, delimiter="|", quoting=csv.QUOTE_NONE)}
     for prompt in load_prompts(FILES[0]).prompts:
