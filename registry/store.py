@@ -80,6 +80,8 @@ def mlflow_client(store: Store) -> MlflowClient:
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # Versions and runs live in one place; mlflow would follow another registry's name where it downloads a version
+    os.environ["MLFLOW_REGISTRY_URI"] = store.tracking_uri
     return _client(store.tracking_uri)
 
 

@@ -91,7 +91,9 @@ def vox(root: Path, *arguments: str, check: bool = False, timeout: float = 600) 
 
 def environment() -> dict[str, str]:
     """Ours without what would point a project elsewhere."""
-    drop = ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_HOME", "VOXFOUNDRY_DATABASE_URI")
+    drop = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "PREFECT_API_URL", "PREFECT_HOME", "VOXFOUNDRY_DATABASE_URI")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     kept = {key: value for key, value in os.environ.items() if key not in drop}
-    return {**kept, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    then = "2026-01-01T00:00:00+00:00"  # equal projects are equal commits
+    dates = {"GIT_AUTHOR_DATE": then, "GIT_COMMITTER_DATE": then}
+    return {**kept, **dates, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}

@@ -127,7 +127,7 @@ from prefect import get_client
 from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
 with get_client(sync_client=True) as client:
     runs = client.read_flow_runs(sort=FlowRunSort.START_TIME_ASC, limit=50)
-    artifacts = client.read_artifacts(sort=ArtifactSort.CREATED_DESC, limit=50)
+    artifacts = client.read_artifacts(sort=ArtifactSort.CREATED_DESC, limit=50, offset=0)
 print(json.dumps([[run.state.type.value for run in runs], sorted({a.key for a in artifacts})]))
 """
 

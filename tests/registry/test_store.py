@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from registry.database import BusyError, exclusive
-from registry.store import StoreError, find_root, open_store
+from registry.store import StoreError, find_root, mlflow_client, open_store
 
 
 def test_default_is_a_database_in_the_project_found_from_a_subfolder(tmp_path):
@@ -92,3 +92,10 @@ def test_reading_the_journal_loads_no_mlflow():
         check=True,
         cwd=Path(__file__).resolve().parents[2],
     )
+
+
+def test_another_registry_in_the_environment_is_not_followed(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "sqlite:////nowhere/else.db")
+    monkeypatch.setattr("registry.store._client", lambda uri: uri)  # the environment alone, without a database
+    store = open_store(tmp_path)
+    assert mlflow_client(store) == os.environ["MLFLOW_REGISTRY_URI"] == store.tracking_uri
