@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 
 import pytest
 from project import VOICE, environment, make_project, run, vox
@@ -119,17 +120,13 @@ def test_kill_9_at_random_moments_ends_like_an_undisturbed_run(finished, tmp_pat
     assert run([sys.executable, "-c", code], root).stdout.strip() == "1"
 
 
-FLOW_RUNS = """
-import json
-from flows.server import ensure_server
-ensure_server()
-from prefect import get_client
-from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
-with get_client(sync_client=True) as client:
-    runs = client.read_flow_runs(sort=FlowRunSort.START_TIME_ASC, limit=50)
-    artifacts = client.read_artifacts(sort=ArtifactSort.CREATED_DESC, limit=50, offset=0)
-print(json.dumps([[run.state.type.value for run in runs], sorted({a.key for a in artifacts})]))
-"""
+def from_server(root, what):
+    """What the project's Prefect server knows: `flow_runs` or `artifacts`, oldest first."""
+    code = "from flows.server import running_server; print(running_server())"
+    url = f"{run([sys.executable, '-c', code], root).stdout.strip()}/{what}/filter"
+    request = urllib.request.Request(url, b"{}", {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return sorted(json.load(answer), key=lambda one: one["created"])
 
 
 def test_prefect_shows_the_run_and_a_killed_one_is_not_left_running(finished, tmp_path):
@@ -141,9 +138,9 @@ def test_prefect_shows_the_run_and_a_killed_one_is_not_left_running(finished, tm
         done = vox(root, "run", VOICE, "--first-release", "-S", "segment.padding_seconds=0.1")
         assert done.returncode == 1, done.stderr + done.stdout[-2000:]
         assert outputs(root) == outputs(undisturbed)
-        types, artifacts = json.loads(run([sys.executable, "-c", FLOW_RUNS], root).stdout.splitlines()[-1])
-        assert types == ["CRASHED", "COMPLETED"]
-        assert artifacts == [f"{VOICE}-figures", f"{VOICE}-report", f"{VOICE}-verdict"]
+        assert [one["state_type"] for one in from_server(root, "flow_runs")] == ["CRASHED", "COMPLETED"]
+        artifacts = {artifact["key"] for artifact in from_server(root, "artifacts")}
+        assert artifacts == {f"{VOICE}-figures", f"{VOICE}-report", f"{VOICE}-verdict"}
         begin = time.perf_counter()
         vox(root, "run", VOICE, "--first-release")
         assert time.perf_counter() - begin < 25  # 15 s on an idle machine, see README

@@ -1,0 +1,35 @@
+"""A real reader as a voice: recordings added with consent, through every stage to a verdict."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from project import make_project, vox
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def test_ljspeech_reaches_a_verdict_beside_its_own_recordings(shared, tmp_path):
+    source = tmp_path / "some clips"
+    (source / "wavs").mkdir(parents=True)
+    lines = (shared / "data/ljspeech/metadata.csv").read_text(encoding="utf-8").splitlines()[:12]
+    (source / "metadata.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for line in lines:
+        shutil.copy(shared / f"data/ljspeech/wavs/{line.split('|')[0]}.wav", source / "wavs")
+    consent = tmp_path / "public-domain.txt"
+    consent.write_text("LibriVox recordings are in the public domain.\n", encoding="utf-8")
+    root = make_project(tmp_path / "project")
+
+    added = vox(root, "voice", "add", "lj", str(source), "--language", "en", "--consent", str(consent))
+    assert added.returncode == 0, added.stderr
+    done = vox(root, "run", "lj", "--no-prefect", "--first-release", "--json")
+    assert done.returncode == 1, done.stderr  # untrained weights: measured, and failed
+    verdict = json.loads(done.stdout)
+    assert verdict["outcome"] == "fail"
+    metrics = json.loads((root / "data/6_scores/lj/metrics.json").read_text())
+    real, synthetic = metrics["held_out"], metrics["synthesis"]
+    assert real["wer"] < 0.6 < synthetic["wer"]
+    assert real["similarity"] > 0.5 > synthetic["similarity"]
+    assert vox(root, "gate", "tiny").returncode == 2  # a voice that was never run cannot be measured
