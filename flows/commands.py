@@ -11,8 +11,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from flows.release import judge_version, policy_of, promote, recordings_dir
+from flows.release import judge_version, promote, recordings_dir
 from flows.view import RunView
+from registry.policy import parse_policy
 from registry.store import open_store
 from registry.verdict_store import SignedVerdict
 from stages.outputs import write_atomically
@@ -86,7 +87,7 @@ def gate_voice(
 
     files = {json_file: render.to_json, markdown_file: render.markdown, junit_file: render.junit}
     try:
-        signed = judge_version(voice, policy_of(load_params()), candidate, first_release)
+        signed = judge_version(voice, parse_policy(load_params().gate), candidate, first_release)
     except (ValueError, RuntimeError, OSError) as error:
         # an earlier `pass` must not stay where CI looks for the answer
         message = " ".join(str(error).split())
@@ -190,8 +191,12 @@ def show_releases(voice: str, as_json: bool) -> int:
 def audit_voice(voice: str, as_json: bool) -> int:
     """`vox audit`: 0 whole, 1 broken."""
     from registry.audit import audit
+    from registry.journal import history
 
-    faults = audit(open_store(), voice)
+    store = open_store()
+    if not history(store, voice) and not recordings_dir(voice).is_dir():
+        raise ValueError(f"{voice} was never released and is no voice of this project; check the name")
+    faults = audit(store, voice)
     if as_json:
         print(json.dumps({"voice": voice, "whole": not faults, "faults": [str(fault) for fault in faults]}, indent=2))
     elif not faults:

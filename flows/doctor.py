@@ -63,12 +63,12 @@ def _environment() -> list[Finding]:
 
 
 def _parameters() -> list[Finding]:
-    from registry.policy import GatePolicy
+    from registry.policy import parse_policy
     from stages.params import load_params
 
     try:
         params = load_params()
-        GatePolicy.model_validate(params.gate)
+        parse_policy(params.gate)
     except ValueError as error:
         return [Finding("params.yaml", "wrong", " ".join(str(error).split()))]
     detail = f"profile {params.profile}, voices {', '.join(params.voices)}"

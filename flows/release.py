@@ -11,11 +11,11 @@ from typing import Any
 from metrics.prompts import load_prompts
 from registry.journal import champion
 from registry.judging import current_verdict, judge_candidate
-from registry.policy import GatePolicy
+from registry.policy import GatePolicy, parse_policy
 from registry.store import Store, open_store
 from registry.verdict import CannotMeasure
 from registry.verdict_store import SignedVerdict, newest_verdict
-from stages.params import Params, load_params
+from stages.params import load_params
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,6 @@ class Judged:
         from registry.render import markdown
 
         return markdown(self.signed)
-
-
-def policy_of(params: Params) -> GatePolicy:
-    """The gate's policy; ValueError with every fault where params.yaml holds none."""
-    try:
-        return GatePolicy.model_validate(params.gate)
-    except ValueError as error:
-        raise ValueError(f"params.yaml: gate: {' '.join(str(error).split())}") from error
 
 
 def candidate_id(voice: str) -> str | None:
@@ -98,7 +90,7 @@ def promote(voice: str, version: int | None, first_release: bool) -> tuple[bool,
     moved = releases.promote(
         open_store(),
         voice,
-        policy=policy_of(params),
+        policy=parse_policy(params.gate),
         recordings_dir=recordings_dir(voice),
         smoke_text=params.register_.smoke_text,
         version=version,

@@ -10,7 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
-from registry.policy import GatePolicy
+from registry.policy import parse_policy
 from stages.outputs import write_atomically
 from stages.params import parse_params
 
@@ -69,6 +69,6 @@ def _edit(change: Callable[[CommentedMap], list[str]]) -> list[str]:
         # checked as it will be read: by the safe loader, as plain values
         plain = YAML(typ="safe").load(text.getvalue())
         parse_params(plain, "params.yaml with these settings")
-        GatePolicy.model_validate(plain["gate"])
+        parse_policy(plain["gate"])
         write_atomically(PARAMS, text.getvalue())
     return changes

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from flows.pipeline import STAGES, StageResult, reproduce, stale_stages
-from flows.release import Judged, candidate_is_registered, judge_newest, policy_of, promote_judged, recordings_dir
+from flows.release import Judged, candidate_is_registered, judge_newest, promote_judged, recordings_dir
 from flows.view import RunView
 from registry.consent import check_consent
+from registry.policy import parse_policy
 from stages.outputs import locked
 from stages.params import load_params
 
@@ -60,7 +61,7 @@ def run_line(request: Request, view: RunView, engine: Engine) -> Outcome:
     voice = request.voice
     with locked(f"run-{voice}", wait_seconds=2):
         params = load_params()
-        policy = policy_of(params)
+        policy = parse_policy(params.gate)
         if voice not in params.voices:
             raise ValueError(
                 f"{voice!r} is not among the voices of params.yaml ({', '.join(params.voices)}); "

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from metrics.scores import SMALLER_IS_BETTER
 
@@ -58,3 +58,16 @@ class GatePolicy(Part):
             if twice := sorted({metric for metric in metrics if metrics.count(metric) > 1}):
                 raise ValueError(f"gate.{name} names {', '.join(twice)} more than once; one entry a metric")
         return self
+
+
+def parse_policy(raw: Any) -> GatePolicy:
+    """The policy in the `gate` section of params.yaml. Raises ValueError with every wrong key and the value seen."""
+    try:
+        return GatePolicy.model_validate(raw)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"gate.{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+            + ("" if fault["type"] == "missing" else f" (seen: {str(fault['input'])[:60]!r})")
+            for fault in error.errors()
+        )
+        raise ValueError(f"params.yaml: {faults}") from error

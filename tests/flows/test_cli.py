@@ -55,3 +55,9 @@ def test_unknown_voice_is_one_sentence():
     assert done.returncode == 2
     assert "voice add nobody" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_audit_of_a_name_that_is_no_voice_proves_nothing():
+    done = vox("audit", "nobody")
+    assert done.returncode == 2
+    assert "check the name" in done.stderr
