@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +19,9 @@ from registry.store import open_store
 from registry.verdict_store import SignedVerdict
 from stages.outputs import write_atomically
 from stages.params import load_params
+
+if TYPE_CHECKING:
+    from flows.train_and_release import Outcome, Request
 
 console = Console(highlight=False)
 say = partial(console.print, soft_wrap=True)  # a line stays a line, for grep and for copying
@@ -61,7 +65,7 @@ def run_voice(
     return verdict.exit_code
 
 
-def _run_with_prefect(request, view: RunView):
+def _run_with_prefect(request: Request, view: RunView) -> Outcome:
     from flows.server import ensure_server, running_server
 
     if running_server() is None:
@@ -85,26 +89,29 @@ def gate_voice(
     """`vox gate`."""
     from registry import render
 
-    files = {json_file: render.to_json, markdown_file: render.markdown, junit_file: render.junit}
+    def unmeasured(message: str) -> None:
+        shown = json.dumps({"voice": voice, "outcome": None, "error": message}, indent=2) + "\n"
+        _write_file(json_file, shown)
+        _write_file(markdown_file, render.unmeasured_markdown(voice, message))
+        _write_file(junit_file, render.unmeasured_junit(voice, message))
+
+    unmeasured("the gate did not finish")  # however it ends, an earlier `pass` is not where CI looks for the answer
     try:
         signed = judge_version(voice, parse_policy(load_params().gate), candidate, first_release)
     except (ValueError, RuntimeError, OSError) as error:
-        # an earlier `pass` must not stay where CI looks for the answer
-        message = " ".join(str(error).split())
-        unmeasured = json.dumps({"voice": voice, "outcome": None, "error": message}, indent=2) + "\n"
-        _write_files({json_file: unmeasured, markdown_file: render.unmeasured_markdown(voice, message),
-                      junit_file: render.unmeasured_junit(voice, message)})  # fmt: skip
+        unmeasured(" ".join(str(error).split()))
         raise
-    _write_files({path: rendered(signed) for path, rendered in files.items()})
+    _write_file(json_file, render.to_json(signed))
+    _write_file(markdown_file, render.markdown(signed))
+    _write_file(junit_file, render.junit(signed))
     _show_verdict(signed, is_earlier=False)
     return signed.verdict.exit_code
 
 
-def _write_files(texts: dict[Path | None, str]) -> None:
-    for path, text in texts.items():
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, text)
+def _write_file(path: Path | None, text: str) -> None:
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text)
 
 
 def _show_verdict(signed: SignedVerdict, is_earlier: bool) -> None:
@@ -144,7 +151,7 @@ def rollback_voice(voice: str, to_version: int | None) -> int:
     )
 
 
-def _released(move) -> int:
+def _released(move: Callable[[], str]) -> int:
     """Print what a release did; 1 with every reason where it was refused."""
     from registry.alias import ReleaseRefused
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from prefect import flow, get_client, get_run_logger, runtime, task
+from prefect import flow, get_client, get_run_logger, runtime, tags, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.filters import FlowRunFilter
@@ -42,16 +42,17 @@ class PrefectEngine:
 def run_with_prefect(request: Request, view: RunView) -> Outcome:
     """Run the line as a flow run of the server that PREFECT_API_URL names."""
 
-    @flow(name="train_and_release", flow_run_name=f"{request.voice}-{datetime.now(UTC):%Y%m%d-%H%M%S}", retries=0)
+    @flow(
+        name="train_and_release",
+        flow_run_name=f"{request.voice}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
+        persist_result=False,
+    )
     def train_and_release(voice: str, promote: bool, first_release: bool) -> Outcome:
         _end_lost_runs(voice)
         return run_line(Request(voice, promote, first_release), view, PrefectEngine())
 
-    tagged = train_and_release.with_options(persist_result=False)
-    from prefect import tags
-
     with tags(f"voice:{request.voice}", _mine()):
-        return tagged(request.voice, request.promote, request.first_release)
+        return train_and_release(request.voice, request.promote, request.first_release)
 
 
 def _mine() -> str:
@@ -70,8 +71,8 @@ def _end_lost_runs(voice: str) -> None:
                 client.set_flow_run_state(run.id, Crashed(message="its process was killed"), force=True)
 
 
-def _is_lost(tags: list[str]) -> bool:
-    for tag in tags:
+def _is_lost(run_tags: list[str]) -> bool:
+    for tag in run_tags:
         kind, _, rest = tag.partition(":")
         host, _, pid = rest.rpartition(":")
         if kind == "process" and host == socket.gethostname() and pid.isdigit():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -61,3 +62,15 @@ def test_audit_of_a_name_that_is_no_voice_proves_nothing():
     done = vox("audit", "nobody")
     assert done.returncode == 2
     assert "check the name" in done.stderr
+
+
+def test_a_gate_that_cannot_measure_leaves_no_earlier_answer_behind(tmp_path):
+    files = {option: tmp_path / f"verdict.{option}" for option in ("json", "markdown", "junit")}
+    for path in files.values():
+        path.write_text("pass")
+    done = vox("gate", "nobody", *[part for option, path in files.items() for part in (f"--{option}", str(path))])
+    assert done.returncode == 2
+    for path in files.values():
+        assert "nobody" in path.read_text(encoding="utf-8")
+        assert path.read_text(encoding="utf-8") != "pass"
+    assert json.loads(files["json"].read_text(encoding="utf-8"))["outcome"] is None
