@@ -37,9 +37,7 @@ from stages.tables import (
     write_table,
 )
 
-PAUSE_SECONDS = 0.3  # between sentences; GPT-SoVITS's fragment_interval
 RULE = "Fewest failed utterances, then the lowest WER, then the highest similarity, then the earliest epochs."
-MAX_LENGTH_FACTOR = 3.0  # a sentence three times as long as expected is a runaway: cut there, and counted as a failure
 
 
 def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params) -> None:
@@ -196,8 +194,8 @@ def _preset(params: Params, language: str, reference: VoiceReference) -> Preset:
     return Preset(
         language=language,
         seconds_per_phoneme=reference.seconds_per_phoneme,
-        max_length_factor=MAX_LENGTH_FACTOR,
-        pause_seconds=PAUSE_SECONDS,
+        max_length_factor=settings.max_length_factor,
+        pause_seconds=settings.pause_seconds,
         top_k=settings.top_k,
         top_p=settings.top_p,
         temperature=settings.temperature,

@@ -100,6 +100,8 @@ class Evaluate(Section):
     repetition_penalty: float = Field(ge=1, description="divides the logits of tokens already spoken; 1 is none")
     noise_scale: float = Field(ge=0, description="standard deviation of the latent noise relative to the prior's")
     speed: float = Field(gt=0.25, lt=4, description="1 is the voice's own pace, 2 twice as fast")
+    pause_seconds: float = Field(ge=0, le=5, description="silence between the sentences of a text")
+    max_length_factor: float = Field(gt=1, description="a sentence is cut at so many times its expected length")
     n_jobs: int = Field(ge=1, description="processes that judge; the result does not depend on it")
     n_threads: int = Field(ge=1, description="CPU threads of torch; fixed, because sums depend on it")
 
