@@ -1,0 +1,56 @@
+"""What the tests of whole runs look at, and how they kill one."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+from project import VOICE, environment
+from ruamel.yaml import YAML
+
+
+def outputs(root):
+    """Every stage's outputs with their hashes, as DVC locked them."""
+    stages = YAML(typ="safe").load((root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    return {(name, out["path"]): out["md5"] for name, stage in stages.items() for out in stage["outs"]}
+
+
+def states(stdout):
+    """stage -> what the run says happened to it."""
+    return dict(re.findall(r"^(\w+): (up to date|done|restored from cache) in \d+ s$", stdout, flags=re.MULTILINE))
+
+
+def kill_in(root, stage, seconds, *more, prefect=False):
+    """Run the line and kill -9 `vox` so many seconds after `stage` began; its children must end by themselves."""
+    command = [sys.executable, "-m", "flows.cli", "run", VOICE, "--first-release", *more]
+    command += [] if prefect else ["--no-prefect"]
+    child = subprocess.Popen(command, cwd=root, env=environment(), stdout=subprocess.PIPE, text=True)
+    for line in child.stdout:
+        if line.startswith(f"{stage}: started"):
+            time.sleep(seconds)
+            break
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    deadline = time.monotonic() + 10
+    while (left := stage_processes(root)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not left, f"{stage} outlived the run that started it"
+
+
+def stage_processes(root):
+    """Processes that still work in the project."""
+    done = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    pids = [line.split()[0] for line in done.splitlines() if "-m stages." in line or "-m dvc" in line]
+    return [pid for pid in pids if _folder_of(pid) == str(root)]
+
+
+def _folder_of(pid):
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except FileNotFoundError:
+        return ""
