@@ -39,14 +39,14 @@ def kill_in(root, stage, seconds, *more, prefect=False):
     deadline = time.monotonic() + 10
     while (left := stage_processes(root)) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not left, f"{stage} outlived the run that started it"
+    assert not left, f"{stage} outlived the run that started it: {left}"
 
 
 def stage_processes(root):
-    """Processes that still work in the project."""
-    done = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    pids = [line.split()[0] for line in done.splitlines() if "-m stages." in line or "-m dvc" in line]
-    return [pid for pid in pids if _folder_of(pid) == str(root)]
+    """Processes that still work in the project, as lines of ps: id, parent, state, seconds, command."""
+    done = subprocess.run(["ps", "-eo", "pid,ppid,stat,etimes,args"], capture_output=True, text=True, check=True).stdout
+    lines = [line for line in done.splitlines() if "-m stages." in line or "-m dvc" in line]
+    return [line for line in lines if _folder_of(line.split()[0]) == str(root)]
 
 
 def _folder_of(pid):

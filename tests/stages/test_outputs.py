@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from stages.outputs import StageBusyError, locked, stage_output
+from stages.outputs import RUN_PID, StageBusyError, locked, stage_output
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +73,23 @@ def test_a_stage_dies_with_its_parent():
     while _lives(grandchild) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not _lives(grandchild)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_a_stage_that_starts_after_its_run_was_killed_ends_even_while_nobody_has_noticed_that():
+    run = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    os.kill(run.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, run.pid, os.WEXITED | os.WNOWAIT)  # dead, and still in the table of processes
+    code = "from stages.outputs import die_with_parent\ndie_with_parent()\nprint('lives')"
+    stage = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, RUN_PID: str(run.pid)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    run.wait()
+    assert (stage.returncode, stage.stdout) == (-signal.SIGKILL, ""), stage.stderr
 
 
 def _lives(pid: int) -> bool:
