@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint lock format clean
+.PHONY: run test lint lock deps format clean
 
 run: .venv/installed ## recordings of the sample voice to a verdict and a report, offline, on a CPU
 	$(BIN)/vox run sample --promote --first-release
@@ -21,6 +21,9 @@ format: .venv/installed
 lock: .venv/uv ## resolve again what pyproject.toml changed; make lock UPGRADE=--upgrade for the newest versions
 	$(BIN)/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --custom-compile-command "make lock" --extra test pyproject.toml --output-file requirements.lock
+
+deps: .venv/installed ## name in dvc.yaml every module that a stage imports
+	$(BIN)/python tests/write_deps.py
 
 clean: ## the environment alone; data, models and releases stay
 	rm -rf .venv

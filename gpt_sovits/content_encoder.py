@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gpt_sovits.checkpoint import load_checkpoint, load_weights
+from gpt_sovits.weights.checkpoint import load_checkpoint, load_weights
 
 if TYPE_CHECKING:
     from transformers import HubertModel

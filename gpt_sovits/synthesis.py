@@ -1,7 +1,7 @@
 """Speech from text with one voice: a GPT, a SoVITS and a preset (reference clip and sampling settings).
 
 A voice folder holds
-    gpt/, sovits/           checkpoints, see gpt_sovits/checkpoint.py
+    gpt/, sovits/           checkpoints, see gpt_sovits/weights/checkpoint.py
     reference.safetensors   what the models need of the reference clip, computed once
     preset.json             how the voice speaks
 """
@@ -20,14 +20,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from gpt_sovits.checkpoint import load_checkpoint, load_weights
-from gpt_sovits.generation import MIN_TOKENS, Prompt, generate
-from gpt_sovits.gpt import GPT, GPTConfig
-from gpt_sovits.sampling import SamplingOptions
-from gpt_sovits.sovits import SoVITS
-from gpt_sovits.sovits_config import FRAMES_PER_SECOND, FRAMES_PER_TOKEN, SoVITSConfig
+from gpt_sovits.determinism import derive_seed
+from gpt_sovits.gpt.generation import MIN_TOKENS, Prompt, generate
+from gpt_sovits.gpt.model import GPT, GPTConfig
+from gpt_sovits.gpt.sampling import SamplingOptions
+from gpt_sovits.sovits.config import FRAMES_PER_SECOND, FRAMES_PER_TOKEN, SoVITSConfig
+from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.text.frontend import phonemize, split_sentences
-from gpt_sovits.training import derive_seed
+from gpt_sovits.weights.checkpoint import load_checkpoint, load_weights
 
 TOKENS_PER_SECOND = FRAMES_PER_SECOND // FRAMES_PER_TOKEN
 

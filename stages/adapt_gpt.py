@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gpt_sovits.adapt_gpt import AdaptGPTOptions, EpochRecord, GPTClip, adapt_gpt
-from gpt_sovits.base import load_base
-from gpt_sovits.gpt import GPT
+from gpt_sovits.adaptation.gpt import AdaptGPTOptions, EpochRecord, GPTClip, adapt_gpt
+from gpt_sovits.gpt.model import GPT
+from gpt_sovits.weights.base import load_base
 from stages.adaptation import adapt, load_clips
 from stages.outputs import run_stage
 from stages.params import Params

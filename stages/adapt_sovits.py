@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gpt_sovits.adapt_sovits import AdaptSoVITSOptions, EpochRecord, adapt_sovits
-from gpt_sovits.base import load_base
-from gpt_sovits.sovits import SoVITS
-from gpt_sovits.sovits_batch import SoVITSClip
+from gpt_sovits.adaptation.sovits import AdaptSoVITSOptions, EpochRecord, adapt_sovits
+from gpt_sovits.adaptation.sovits_batch import SoVITSClip
+from gpt_sovits.sovits.model import SoVITS
+from gpt_sovits.weights.base import load_base
 from stages.adaptation import adapt, load_clips
 from stages.outputs import run_stage
 from stages.params import Params

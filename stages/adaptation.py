@@ -12,7 +12,7 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from gpt_sovits.checkpoint import save_checkpoint
+from gpt_sovits.weights.checkpoint import save_checkpoint
 from stages.outputs import stage_output
 from stages.params import Params, load_params
 from stages.tables import FeatureClip, csv_text, read_table

@@ -14,10 +14,10 @@ import numpy as np
 from safetensors.torch import load_file
 
 from gpt_sovits.audio import save_flac
-from gpt_sovits.checkpoint import checkpoint_sha256
+from gpt_sovits.determinism import deterministic
 from gpt_sovits.synthesis import Preset, Reference, Synthesizer, load_gpt, load_sovits, load_voice, save_voice
 from gpt_sovits.text.frontend import phonemize
-from gpt_sovits.training import deterministic
+from gpt_sovits.weights.checkpoint import checkpoint_sha256
 from metrics.prompts import Prompt, PromptSet, load_prompts, selection_subset
 from metrics.scores import Pair, Scorecard, UtteranceScore, pooled
 from stages.judging import Utterance, judge, judges_of

@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import save_file
 
 from gpt_sovits.audio import load_audio, resample, to_mono
-from gpt_sovits.base import load_base
 from gpt_sovits.content_encoder import CONTENT_SAMPLE_RATE, extract_ssl_features
-from gpt_sovits.spectrogram import linear_spectrogram
+from gpt_sovits.determinism import deterministic
+from gpt_sovits.sovits.spectrogram import linear_spectrogram
 from gpt_sovits.text.frontend import phonemize
-from gpt_sovits.training import deterministic
+from gpt_sovits.weights.base import load_base
 from metrics.speaker import load_speaker_judge
 from stages.outputs import run_stage, stage_output
 from stages.params import Params, load_params

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Profile:
-    base: str  # see gpt_sovits/base.py
+    base: str  # see gpt_sovits/weights/base.py
     asr: str  # see metrics/asr.py
     speaker: str  # see metrics/speaker.py
 

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from gpt_sovits.discriminator import Discriminator
-from gpt_sovits.sovits import SoVITS
-from gpt_sovits.sovits_config import OFFICIAL, OFFICIAL_DISCRIMINATOR, SoVITSConfig
+from gpt_sovits.sovits.config import OFFICIAL, OFFICIAL_DISCRIMINATOR, SoVITSConfig
+from gpt_sovits.sovits.discriminator import Discriminator
+from gpt_sovits.sovits.model import SoVITS
 
 
 def reference_folder(shared: Path) -> Path:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from gpt_sovits.sovits import SoVITS
-from gpt_sovits.sovits_batch import SoVITSClip
-from gpt_sovits.sovits_config import DiscriminatorConfig, SoVITSConfig
-from gpt_sovits.spectrogram import linear_spectrogram
+from gpt_sovits.adaptation.sovits_batch import SoVITSClip
+from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
+from gpt_sovits.sovits.model import SoVITS
+from gpt_sovits.sovits.spectrogram import linear_spectrogram
 
 TINY = SoVITSConfig(
     sample_rate=3200,

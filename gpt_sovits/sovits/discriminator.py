@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt_sovits.sovits_config import DiscriminatorConfig
-from gpt_sovits.weight_norm import NormedConv1d, NormedConv2d
+from gpt_sovits.sovits.config import DiscriminatorConfig
+from gpt_sovits.sovits.weight_norm import NormedConv1d, NormedConv2d
 
 SLOPE = 0.1
 SCALE_KERNELS = (15, 41, 41, 41, 41, 5)

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gpt_sovits.gpt import GPT, KeyValueCache, prefix_mask
-from gpt_sovits.sampling import SamplingOptions, draw, penalize_repetition, token_probabilities, utterance_generator
+from gpt_sovits.gpt.model import GPT, KeyValueCache, prefix_mask
+from gpt_sovits.gpt.sampling import SamplingOptions, draw, penalize_repetition, token_probabilities, utterance_generator
 
 MIN_TOKENS = 11  # 0.44 s; before that EOS cannot be drawn (upstream's constant)
 MAX_TOKENS = 1500  # 60 s; upstream's limit, which ends an utterance that finds no end

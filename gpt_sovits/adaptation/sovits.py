@@ -17,23 +17,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from gpt_sovits.checkpoint import load_weights
-from gpt_sovits.discriminator import Discriminator
-from gpt_sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss, kl_loss, mel_loss
-from gpt_sovits.masks import length_mask
-from gpt_sovits.sovits import SoVITS, TrainingOutput, take_segments
-from gpt_sovits.sovits_batch import SoVITSBatch, SoVITSClip, check_clip, collate, draw_noise
-from gpt_sovits.sovits_config import DiscriminatorConfig, SoVITSConfig
-from gpt_sovits.spectrogram import log_mel_from_spectrogram, log_mel_spectrogram
-from gpt_sovits.training import (
-    derive_seed,
-    deterministic,
+from gpt_sovits.adaptation.sovits_batch import SoVITSBatch, SoVITSClip, check_clip, collate, draw_noise
+from gpt_sovits.adaptation.training import (
     fingerprint,
     length_buckets,
     load_training_state,
     require_finite,
     save_training_state,
 )
+from gpt_sovits.determinism import derive_seed, deterministic
+from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
+from gpt_sovits.sovits.discriminator import Discriminator
+from gpt_sovits.sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss, kl_loss, mel_loss
+from gpt_sovits.sovits.masks import length_mask
+from gpt_sovits.sovits.model import SoVITS, TrainingOutput, take_segments
+from gpt_sovits.sovits.spectrogram import log_mel_from_spectrogram, log_mel_spectrogram
+from gpt_sovits.weights.checkpoint import load_weights
 
 BUCKET_FRAMES = 100  # 2 s: clips in a batch differ by little more than this
 SLOW_PARTS = ("enc_p.text_embedding.", "enc_p.encoder_text.", "enc_p.mrte.")  # what a new voice changes least

@@ -4,10 +4,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from gpt_sovits.training import (
+from gpt_sovits.adaptation.training import (
     STATE_FILE,
-    derive_seed,
-    deterministic,
     epoch_order,
     fingerprint,
     length_buckets,
@@ -15,6 +13,7 @@ from gpt_sovits.training import (
     remove_training_state,
     save_training_state,
 )
+from gpt_sovits.determinism import derive_seed, deterministic
 
 
 def test_an_epochs_order_depends_on_seed_and_epoch_alone():
@@ -91,7 +90,7 @@ def test_a_half_written_state_leaves_the_previous_one(tmp_path, monkeypatch):
     def dying(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gpt_sovits.training.os.fsync", dying)
+    monkeypatch.setattr("gpt_sovits.adaptation.training.os.fsync", dying)
     with pytest.raises(KeyboardInterrupt):
         save_training_state(tmp_path, modules, optimizers, {"epoch": 2}, "print")
     assert load_training_state(tmp_path, modules, optimizers, "print") == {"epoch": 1}

@@ -16,16 +16,16 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.nn.utils.rnn import pad_sequence
 
-from gpt_sovits.gpt import GPT, GPTConfig
-from gpt_sovits.gpt_loss import TokenLoss, next_token_targets, token_loss
-from gpt_sovits.training import (
-    deterministic,
+from gpt_sovits.adaptation.training import (
     fingerprint,
     length_buckets,
     load_training_state,
     require_finite,
     save_training_state,
 )
+from gpt_sovits.determinism import deterministic
+from gpt_sovits.gpt.loss import TokenLoss, next_token_targets, token_loss
+from gpt_sovits.gpt.model import GPT, GPTConfig
 
 BUCKET_TOKENS = 50  # 2 s at 25 Hz: clips in a batch differ by little more than this
 

@@ -10,11 +10,11 @@ import torch
 from sovits_golden import Golden, discriminator_of, formula, key_listing, sovits_of
 from torch import Tensor
 
-from gpt_sovits.discriminator import Discriminator
-from gpt_sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss, kl_loss, mel_loss
-from gpt_sovits.sovits import SoVITS, take_segments
-from gpt_sovits.sovits_config import OFFICIAL, OFFICIAL_DISCRIMINATOR
-from gpt_sovits.spectrogram import linear_spectrogram, log_mel_from_spectrogram, log_mel_spectrogram
+from gpt_sovits.sovits.config import OFFICIAL, OFFICIAL_DISCRIMINATOR
+from gpt_sovits.sovits.discriminator import Discriminator
+from gpt_sovits.sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss, kl_loss, mel_loss
+from gpt_sovits.sovits.model import SoVITS, take_segments
+from gpt_sovits.sovits.spectrogram import linear_spectrogram, log_mel_from_spectrogram, log_mel_spectrogram
 
 VERSIONS = ("v2", "v2Pro", "v2ProPlus")
 

@@ -9,11 +9,11 @@ import torch
 from sovits_tiny import TINY, tiny_clip, tiny_sovits
 from torch import Tensor
 
-from gpt_sovits.attention import band_to_square, square_to_band
-from gpt_sovits.flow import Flow
-from gpt_sovits.sovits import SoVITS
-from gpt_sovits.sovits_batch import collate
-from gpt_sovits.sovits_config import OFFICIAL, DiscriminatorConfig, SoVITSConfig
+from gpt_sovits.adaptation.sovits_batch import collate
+from gpt_sovits.sovits.attention import band_to_square, square_to_band
+from gpt_sovits.sovits.config import OFFICIAL, DiscriminatorConfig, SoVITSConfig
+from gpt_sovits.sovits.flow import Flow
+from gpt_sovits.sovits.model import SoVITS
 
 
 @pytest.mark.parametrize("config", [TINY, *OFFICIAL.values(), DiscriminatorConfig()])

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from gpt_sovits.content_encoder import CONTENT_SAMPLE_RATE, extract_ssl_features
-from gpt_sovits.gpt import GPTConfig
-from gpt_sovits.sovits import SoVITS
-from gpt_sovits.sovits_config import DiscriminatorConfig, SoVITSConfig
+from gpt_sovits.gpt.model import GPTConfig
+from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
+from gpt_sovits.sovits.model import SoVITS
 
 if TYPE_CHECKING:
     from transformers import HubertModel

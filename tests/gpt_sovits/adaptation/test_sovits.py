@@ -10,11 +10,11 @@ import pytest
 import torch
 from sovits_tiny import TINY, TINY_DISCRIMINATOR, tiny_clip, tiny_sovits
 
-from gpt_sovits.adapt_sovits import AdaptSoVITSOptions, EpochRecord, adapt_sovits
-from gpt_sovits.checkpoint import CheckpointError
-from gpt_sovits.discriminator import Discriminator
-from gpt_sovits.sovits import SoVITS
-from gpt_sovits.training import TrainingDivergedError
+from gpt_sovits.adaptation.sovits import AdaptSoVITSOptions, EpochRecord, adapt_sovits
+from gpt_sovits.adaptation.training import TrainingDivergedError
+from gpt_sovits.sovits.discriminator import Discriminator
+from gpt_sovits.sovits.model import SoVITS
+from gpt_sovits.weights.checkpoint import CheckpointError
 
 OPTIONS = AdaptSoVITSOptions(
     n_epochs=3,

@@ -17,14 +17,14 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from gpt_sovits.flow import Flow, PosteriorEncoder
-from gpt_sovits.generator import Generator
-from gpt_sovits.masks import length_mask
-from gpt_sovits.quantizer import Quantizer
-from gpt_sovits.reference_encoder import ReferenceEncoder
-from gpt_sovits.sovits_config import FRAMES_PER_TOKEN, OFFICIAL, SoVITSConfig
-from gpt_sovits.text_encoder import TextEncoder
-from gpt_sovits.weight_norm import fold_weight_norm
+from gpt_sovits.sovits.config import FRAMES_PER_TOKEN, OFFICIAL, SoVITSConfig
+from gpt_sovits.sovits.flow import Flow, PosteriorEncoder
+from gpt_sovits.sovits.generator import Generator
+from gpt_sovits.sovits.masks import length_mask
+from gpt_sovits.sovits.quantizer import Quantizer
+from gpt_sovits.sovits.reference_encoder import ReferenceEncoder
+from gpt_sovits.sovits.text_encoder import TextEncoder
+from gpt_sovits.sovits.weight_norm import fold_weight_norm
 
 __all__ = ["OFFICIAL", "SoVITS", "SoVITSConfig", "TrainingOutput"]
 

@@ -1,16 +1,15 @@
-"""What both fine-tunings share: a deterministic set-up, the order of clips, and a state that resumes bit for bit.
+"""What both fine-tunings share: the order of clips, and a state that resumes bit for bit.
 
 A state is one safetensors file, replaced atomically: weights, optimiser tensors and random states as tensors, the rest
 as JSON in its metadata. A process that is killed at any instant leaves the previous state or the new one.
 """
 
-import contextlib
 import hashlib
 import json
 import logging
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from gpt_sovits.determinism import derive_seed
 
 STATE_FILE = "training_state.safetensors"
 STATE_FORMAT = 1  # part of every fingerprint: a state of another format is another state
@@ -35,42 +36,6 @@ def require_finite(name: str, value: float, epoch: int, step: int, hint: str = "
     if not math.isfinite(value):
         raise TrainingDivergedError(f"{name} is {value} at epoch {epoch}, step {step}; it must be finite: {hint}")
     return value
-
-
-@contextlib.contextmanager
-def deterministic(seed: int, n_threads: int, device: str = "cpu") -> Iterator[None]:
-    """Run the body with seeded random states, a fixed thread count and deterministic algorithms; then undo all three.
-
-    The same inputs give the same bits on the same machine and CPU thread count. On a GPU some operations have no
-    deterministic form; torch then warns instead of failing.
-    """
-    if n_threads < 1:
-        raise ValueError(f"n_threads must be at least 1, not {n_threads}")
-    if device.startswith("cuda"):
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is not deterministic without it
-    before = (
-        torch.get_num_threads(),
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,
-    )
-    with torch.random.fork_rng(devices=[torch.device(device)] if device.startswith("cuda") else []):
-        torch.manual_seed(seed)
-        torch.set_num_threads(n_threads)
-        torch.use_deterministic_algorithms(True, warn_only=device.startswith("cuda"))
-        torch.utils.deterministic.fill_uninitialized_memory = False  # costs time and finds only our own bugs
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before[0])
-            torch.use_deterministic_algorithms(before[1], warn_only=before[2])
-            torch.utils.deterministic.fill_uninitialized_memory = before[3]
-
-
-def derive_seed(*parts: int | str) -> int:
-    """A seed in [0, 2**63) from any parts, the same in every process (unlike `hash`)."""
-    digest = hashlib.sha256(json.dumps(parts).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> list[int]:

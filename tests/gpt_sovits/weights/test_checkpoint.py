@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gpt_sovits.checkpoint import (
+from gpt_sovits.weights.checkpoint import (
     CheckpointError,
     checkpoint_sha256,
     load_checkpoint,
@@ -121,7 +121,7 @@ def test_a_failed_save_leaves_the_old_checkpoint(folder: Path, monkeypatch: pyte
     def fail(*_args: object, **_kwargs: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("gpt_sovits.checkpoint.save_file", fail)
+    monkeypatch.setattr("gpt_sovits.weights.checkpoint.save_file", fail)
     with pytest.raises(OSError, match="disk full"):
         save_checkpoint(folder, "gpt", CONFIG, {"a": torch.zeros(1)})
     assert checkpoint_sha256(folder) == before

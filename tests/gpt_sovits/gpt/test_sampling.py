@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gpt_sovits.sampling import (
+from gpt_sovits.gpt.sampling import (
     SamplingOptions,
     draw,
     penalize_repetition,

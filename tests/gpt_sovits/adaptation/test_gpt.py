@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 import torch
 
-from gpt_sovits import adapt_gpt as module
-from gpt_sovits.adapt_gpt import AdaptGPTOptions, EpochRecord, GPTClip, adapt_gpt
-from gpt_sovits.gpt import GPT, GPTConfig
-from gpt_sovits.training import STATE_FILE, TrainingDivergedError
+from gpt_sovits.adaptation import gpt as module
+from gpt_sovits.adaptation.gpt import AdaptGPTOptions, EpochRecord, GPTClip, adapt_gpt
+from gpt_sovits.adaptation.training import STATE_FILE, TrainingDivergedError
+from gpt_sovits.gpt.model import GPT, GPTConfig
 
 CONFIG = GPTConfig(vocab_size=33, phoneme_vocab_size=20, hidden_size=32, n_heads=4, n_layers=2, bert_dim=8)
 OPTIONS = AdaptGPTOptions(

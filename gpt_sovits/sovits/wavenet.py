@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gpt_sovits.weight_norm import NormedConv1d
+from gpt_sovits.sovits.weight_norm import NormedConv1d
 
 
 class WaveNet(nn.Module):

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt_sovits.masks import length_mask
-from gpt_sovits.weight_norm import NormedConv1d, NormedConvTranspose1d
+from gpt_sovits.sovits.masks import length_mask
+from gpt_sovits.sovits.weight_norm import NormedConv1d, NormedConvTranspose1d
 
 SLOPE = 0.1  # of the leaky ReLUs, but for the last one
 

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from gpt_sovits.generation import Prompt, generate
-from gpt_sovits.gpt import GPT, GPTConfig, KeyValueCache, prefix_mask, sine_table
-from gpt_sovits.gpt_loss import next_token_targets, token_loss
-from gpt_sovits.sampling import SamplingOptions
+from gpt_sovits.gpt.generation import Prompt, generate
+from gpt_sovits.gpt.loss import next_token_targets, token_loss
+from gpt_sovits.gpt.model import GPT, GPTConfig, KeyValueCache, prefix_mask, sine_table
+from gpt_sovits.gpt.sampling import SamplingOptions
 
 TINY = GPTConfig(vocab_size=33, phoneme_vocab_size=20, hidden_size=32, n_heads=4, n_layers=2, bert_dim=8, dropout=0.0)
 GREEDY = SamplingOptions(top_k=1)
@@ -102,7 +102,9 @@ def test_sine_table(golden):
     _, tensors, entry = golden
     expected = tensors["out/pe.audio"]
     rows = torch.tensor([0, 1, 2, 100, 1999, 3999])
-    assert_near(sine_table(rows, expected.shape[-1]), expected, entry["tolerance_rel"])
+    # a unit in the last place of a frequency, which differs between the CPUs that made this and the stored table
+    one_unit = rows[:, None] * 2.0**-24
+    assert ((sine_table(rows, expected.shape[-1]) - expected).abs() <= entry["tolerance_rel"] + one_unit).all()
 
 
 def test_training_forward_with_upstream_padding(golden):

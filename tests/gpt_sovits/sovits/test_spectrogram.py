@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from gpt_sovits.losses import (
+from gpt_sovits.sovits.losses import (
     adversarial_loss,
     discriminator_loss,
     feature_matching_loss,
     kl_loss,
     mel_loss,
 )
-from gpt_sovits.spectrogram import linear_spectrogram, log_mel_spectrogram
+from gpt_sovits.sovits.spectrogram import linear_spectrogram, log_mel_spectrogram
 
 
 @pytest.mark.parametrize("n", [705, 6400, 6401, 7039])

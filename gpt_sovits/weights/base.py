@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from gpt_sovits.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
 from gpt_sovits.content_encoder import SCRATCH_CONTENT_CONFIG, build_content_encoder
-from gpt_sovits.discriminator import Discriminator
-from gpt_sovits.gpt import GPT, GPTConfig
-from gpt_sovits.scratch import DISCRIMINATOR_CONFIG, GPT_CONFIG, SOVITS_CONFIG, spread_codebook, tune_filters
-from gpt_sovits.sovits import SoVITS
-from gpt_sovits.sovits_config import DiscriminatorConfig, SoVITSConfig
-from gpt_sovits.training import deterministic
+from gpt_sovits.determinism import deterministic
+from gpt_sovits.gpt.model import GPT, GPTConfig
+from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
+from gpt_sovits.sovits.discriminator import Discriminator
+from gpt_sovits.sovits.model import SoVITS
+from gpt_sovits.weights.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
+from gpt_sovits.weights.scratch import DISCRIMINATOR_CONFIG, GPT_CONFIG, SOVITS_CONFIG, spread_codebook, tune_filters
 
 if TYPE_CHECKING:
     from transformers import HubertModel
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SCRATCH = "scratch"
 SCRATCH_SEED = 20250101
 HUBERT_HIDDEN_SIZE = 768  # what HubertConfig takes where a content encoder's config does not say
-BASES_FOLDER = Path(__file__).resolve().parent.parent / "base_models"  # beside the packages in a checkout
+BASES_FOLDER = Path(__file__).resolve().parents[2] / "base_models"  # beside the packages in a checkout
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from gpt_sovits.sovits_config import FRAMES_PER_TOKEN, SoVITSConfig
+from gpt_sovits.sovits.config import FRAMES_PER_TOKEN, SoVITSConfig
 
 
 @dataclass(frozen=True)

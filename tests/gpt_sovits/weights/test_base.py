@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from gpt_sovits.audio import load_audio, resample, to_mono
-from gpt_sovits.base import Base, load_base, make_scratch, save_base
-from gpt_sovits.checkpoint import CheckpointError
 from gpt_sovits.content_encoder import SCRATCH_CONTENT_CONFIG, build_content_encoder, extract_ssl_features
-from gpt_sovits.scratch import N_CODES, babble, k_means
+from gpt_sovits.weights.base import Base, load_base, make_scratch, save_base
+from gpt_sovits.weights.checkpoint import CheckpointError
+from gpt_sovits.weights.scratch import N_CODES, babble, k_means
 
 STATES = ("gpt_state", "sovits_state", "discriminator_state", "content_encoder_state")
 

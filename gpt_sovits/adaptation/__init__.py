@@ -1,0 +1,1 @@
+"""Fine-tuning of both models on one speaker, resumable to the bit."""

@@ -1,0 +1,1 @@
+"""Text to semantic tokens: the GPT (upstream: s1)."""

@@ -1,0 +1,1 @@
+"""Semantic tokens to a waveform: the SoVITS networks and their losses (upstream: s2)."""

@@ -1,0 +1,1 @@
+"""Models on disk: checkpoints, base models, official files in and out."""
