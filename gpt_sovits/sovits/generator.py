@@ -74,7 +74,8 @@ class Generator(nn.Module):
         row decoded alone, and the waveform is zero there. None: all rows have T frames.
         returns: (B, 1, T * hop_length)
         """
-        mask = None if lengths is None else length_mask(lengths, z.shape[2])
+        wanted, z, style = z.dtype, z.to(self.cond.weight.dtype), style.to(self.cond.weight.dtype)
+        mask = None if lengths is None else length_mask(lengths, z.shape[2]).to(z.dtype)
         x = _masked(self.conv_pre(_masked(z, mask)) + self.cond(style), mask)
         for stage, (rate, up) in enumerate(zip(self.upsample_rates, self.ups, strict=True)):
             if mask is not None:
@@ -83,4 +84,4 @@ class Generator(nn.Module):
             blocks = self.resblocks[stage * self.n_kernels : (stage + 1) * self.n_kernels]
             x = sum(block(x, mask) for block in blocks) / self.n_kernels
         # The last slope is torch's default of 0.01, not 0.1: the official weights were trained so.
-        return _masked(torch.tanh(self.conv_post(F.leaky_relu(x))), mask)
+        return _masked(torch.tanh(self.conv_post(F.leaky_relu(x)).to(wanted)), mask)

@@ -17,8 +17,10 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
+from gpt_sovits.precision import HAS_BFLOAT16_ARITHMETIC, check_precision
 from gpt_sovits.sovits.checks import check_decode, checked_lengths, require
 from gpt_sovits.sovits.config import FRAMES_PER_TOKEN, OFFICIAL, SoVITSConfig
+from gpt_sovits.sovits.fast_generator import FastGenerator
 from gpt_sovits.sovits.flow import Flow, PosteriorEncoder
 from gpt_sovits.sovits.generator import Generator
 from gpt_sovits.sovits.masks import length_mask
@@ -96,9 +98,20 @@ class SoVITS(nn.Module):
             self.ge_to512 = nn.Linear(c.style_channels, c.mrte_channels)
             self.prelu = nn.PReLU(c.style_channels)
 
-    def for_inference(self) -> Self:
-        """Eval mode with folded weight norms, in place; cannot be trained or saved as a checkpoint afterwards."""
+    def for_inference(self, precision: str = "float32") -> Self:
+        """Eval mode with folded weight norms and the generator in its fast form, in place.
+
+        precision: see `gpt_sovits.precision`; all but the generator stays float32
+        Cannot be trained or saved as a checkpoint afterwards. A second call changes nothing.
+        """
+        check_precision(precision)
         fold_weight_norm(self)
+        if isinstance(self.dec, Generator):
+            dtype = torch.bfloat16 if precision in HAS_BFLOAT16_ARITHMETIC else torch.float32
+            if self.dec.cond.weight.device.type == "cpu" and torch.backends.mkldnn.is_available():
+                self.dec = FastGenerator(self.dec, dtype)
+            else:
+                self.dec.to(dtype)
         return self.eval().requires_grad_(False)
 
     @torch.no_grad()
