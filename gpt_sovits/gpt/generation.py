@@ -1,7 +1,7 @@
-"""Semantic tokens from the GPT, for one utterance or a batch, one token a step with cached keys and values."""
+"""Semantic tokens from the GPT, whole or as a stream, for one utterance or a batch, with cached keys and values."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,8 @@ from gpt_sovits.gpt.sampling import SamplingOptions, draw, penalize_repetition, 
 
 MIN_TOKENS = 11  # 0.44 s; before that EOS cannot be drawn (upstream's constant)
 MAX_TOKENS = 1500  # 60 s; upstream's limit, which ends an utterance that finds no end
+
+Steps = Generator[list[tuple[int, int]], None, list[bool]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,28 +54,71 @@ def generate(
 
     Raises ValueError for an empty text, ids outside the tables, or limits that make no sense.
     """
-    options = options or SamplingOptions()
     _check(model, prompts, seeds, min_tokens, max_tokens)
     if not prompts:
         return []
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            tokens, reached_eos = _generate(model, prompts, seeds, options, min_tokens, max_tokens)
-    finally:
-        model.train(was_training)
-    return [Generated(torch.tensor(t, dtype=torch.int64), e) for t, e in zip(tokens, reached_eos, strict=True)]
+    tokens: list[list[int]] = [[] for _ in prompts]
+    steps = _steps(model, prompts, seeds, options or SamplingOptions(), min_tokens, max_tokens)
+    while True:
+        try:
+            for row, token in next(steps):
+                tokens[row].append(token)
+        except StopIteration as end:
+            return [Generated(torch.tensor(t, dtype=torch.int64), e) for t, e in zip(tokens, end.value, strict=True)]
 
 
-def _generate(
+def stream_tokens(
+    model: GPT,
+    prompt: Prompt,
+    seed: int,
+    options: SamplingOptions | None = None,
+    min_tokens: int = MIN_TOKENS,
+    max_tokens: int = MAX_TOKENS,
+) -> Generator[int, None, bool]:
+    """Each token as soon as it is drawn: those of `generate` for the same arguments, one after the other.
+
+    The generator's return value (StopIteration.value) is `reached_eos`. It may be closed at any time. While it is open
+    the model is in evaluation mode. Raises ValueError as `generate` does, at the call and not at the first token.
+    """
+    _check(model, [prompt], [seed], min_tokens, max_tokens)
+    return _only_row(_steps(model, [prompt], [seed], options or SamplingOptions(), min_tokens, max_tokens))
+
+
+def _only_row(steps: Steps) -> Generator[int, None, bool]:
+    while True:
+        try:
+            for _, token in next(steps):
+                yield token
+        except StopIteration as end:
+            return end.value[0]
+
+
+@torch.inference_mode()  # around each step and not around what the consumer does between two
+def _steps(
     model: GPT,
     prompts: Sequence[Prompt],
     seeds: Sequence[int],
     options: SamplingOptions,
     min_tokens: int,
     max_tokens: int,
-) -> tuple[list[list[int]], list[bool]]:
+) -> Steps:
+    """Yields each step's (utterance, token) pairs, without EOS; returns which utterances reached EOS."""
+    was_training = model.training
+    model.eval()
+    try:
+        return (yield from _decode(model, prompts, seeds, options, min_tokens, max_tokens))
+    finally:
+        model.train(was_training)
+
+
+def _decode(
+    model: GPT,
+    prompts: Sequence[Prompt],
+    seeds: Sequence[int],
+    options: SamplingOptions,
+    min_tokens: int,
+    max_tokens: int,
+) -> Steps:
     eos, device = model.config.eos_token, model.bert_proj.weight.device
     caches = [KeyValueCache() for _ in model.h.layers]
     x, mask, is_real = _prefix(model, prompts, device)
@@ -84,7 +129,6 @@ def _generate(
         seen[i, prompt.tokens.to(device)] = True
     n_prompt = torch.tensor([len(p.tokens) for p in prompts], device=device)
     rows = list(range(len(prompts)))  # which utterance each row of the batch still is
-    tokens: list[list[int]] = [[] for _ in prompts]
     finished = [False] * len(prompts)
     _check_finite(hidden)
 
@@ -93,10 +137,12 @@ def _generate(
         logits = penalize_repetition(model.logits(hidden)[:, :width], seen[:, :width], options.repetition_penalty)
         drawn = draw(token_probabilities(logits, options), generators)
         ended = ((drawn == eos) | (logits.argmax(dim=-1) == eos)).tolist()
+        new = []
         for row, token, end in zip(rows, drawn.tolist(), ended, strict=True):
             finished[row] = end
             if not end:
-                tokens[row].append(token)
+                new.append((row, token))
+        yield new
         if any(ended):
             going = [i for i, end in enumerate(ended) if not end]
             if not going:
@@ -113,7 +159,7 @@ def _generate(
         x = model.embed_tokens(drawn[:, None], (n_prompt + step)[:, None])
         step_mask = None if len(rows) == 1 and len(prompts) == 1 else is_real[:, None, None, :]
         hidden = model.run(x, step_mask, caches)[:, -1]
-    return tokens, finished
+    return finished
 
 
 def _prefix(model: GPT, prompts: Sequence[Prompt], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

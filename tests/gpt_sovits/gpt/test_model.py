@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from gpt_sovits.gpt.generation import Prompt, generate
+from gpt_sovits.gpt.generation import Prompt, generate, stream_tokens
 from gpt_sovits.gpt.loss import next_token_targets, token_loss
 from gpt_sovits.gpt.model import GPT, GPTConfig, KeyValueCache, prefix_mask, sine_table
 from gpt_sovits.gpt.sampling import SamplingOptions
@@ -328,6 +328,36 @@ def test_other_seeds_speak_differently_and_the_global_random_state_stays():
     assert first.equal(again)
     assert not first.equal(other)
     assert torch.get_rng_state().equal(state)
+
+
+@pytest.mark.parametrize("options", [GREEDY, SamplingOptions()])
+@pytest.mark.parametrize("max_tokens", [1, 40, 300])
+def test_a_stream_has_the_tokens_and_the_end_of_the_whole(options, max_tokens):
+    model, prompt = tiny_model(), tiny_prompt(6, 4)
+    (whole,) = generate(model, [prompt], [3], options, min_tokens=1, max_tokens=max_tokens)
+    stream, tokens = stream_tokens(model, prompt, 3, options, min_tokens=1, max_tokens=max_tokens), []
+    while True:
+        try:
+            tokens.append(next(stream))
+        except StopIteration as end:
+            assert end.value is whole.reached_eos
+            break
+        assert not torch.is_inference_mode_enabled(), "the consumer's own computations may need gradients"
+    assert tokens == whole.tokens.tolist()
+
+
+def test_a_stream_that_is_closed_early_gives_the_model_back_as_it_was():
+    model = GPT(TINY).train()
+    stream = stream_tokens(model, tiny_prompt(6, 4), 0)
+    next(stream)
+    assert not model.training
+    stream.close()
+    assert model.training
+
+
+def test_a_stream_refuses_at_the_call():
+    with pytest.raises(ValueError, match="non-empty"):
+        stream_tokens(tiny_model(), Prompt(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)), 0)
 
 
 def test_limits_on_the_number_of_tokens_are_exact():
