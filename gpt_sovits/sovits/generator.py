@@ -13,6 +13,7 @@ from gpt_sovits.sovits.masks import length_mask
 from gpt_sovits.sovits.weight_norm import NormedConv1d, NormedConvTranspose1d
 
 SLOPE = 0.1  # of the leaky ReLUs, but for the last one
+EDGE_KERNEL = 7  # of the first and the last convolution
 
 
 def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
@@ -54,7 +55,7 @@ class Generator(nn.Module):
         super().__init__()
         self.upsample_rates = upsample_rates
         self.n_kernels = len(resblock_kernel_sizes)
-        self.conv_pre = nn.Conv1d(latent_channels, initial_channel, 7, padding=3)
+        self.conv_pre = nn.Conv1d(latent_channels, initial_channel, EDGE_KERNEL, padding=EDGE_KERNEL // 2)
         self.ups = nn.ModuleList()
         self.resblocks = nn.ModuleList()
         width = initial_channel
@@ -63,7 +64,7 @@ class Generator(nn.Module):
             width //= 2
             for size, dilations in zip(resblock_kernel_sizes, resblock_dilations, strict=True):
                 self.resblocks.append(ResidualBlock(width, size, dilations))
-        self.conv_post = nn.Conv1d(width, 1, 7, padding=3, bias=False)
+        self.conv_post = nn.Conv1d(width, 1, EDGE_KERNEL, padding=EDGE_KERNEL // 2, bias=False)
         self.cond = nn.Conv1d(style_channels, initial_channel, 1)
 
     def forward(self, z: Tensor, style: Tensor, lengths: Tensor | None = None) -> Tensor:

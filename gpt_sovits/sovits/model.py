@@ -17,6 +17,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
+from gpt_sovits.sovits.checks import check_decode, checked_lengths, require
 from gpt_sovits.sovits.config import FRAMES_PER_TOKEN, OFFICIAL, SoVITSConfig
 from gpt_sovits.sovits.flow import Flow, PosteriorEncoder
 from gpt_sovits.sovits.generator import Generator
@@ -102,7 +103,7 @@ class SoVITS(nn.Module):
     @torch.no_grad()
     def semantic_tokens(self, ssl_features: Tensor) -> Tensor:
         """ssl_features: (B, ssl_dim, T) at 50 Hz, T at least 2 -> (B, T // 2) int64 in [0, codebook_size)"""
-        _require(
+        require(
             ssl_features.dim() == 3
             and ssl_features.shape[1] == self.config.ssl_dim
             and ssl_features.shape[2] >= FRAMES_PER_TOKEN,
@@ -120,11 +121,11 @@ class SoVITS(nn.Module):
         returns: (B, style_channels, 1)
         """
         c = self.config
-        _require(
+        require(
             spectrogram.dim() == 3 and spectrogram.shape[1] == c.spectrogram_bins and spectrogram.shape[2] > 0,
             f"spectrogram has shape {tuple(spectrogram.shape)}; it must be (B, {c.spectrogram_bins}, at least 1 frame)",
         )
-        _require(
+        require(
             (speaker_embedding is not None) == bool(c.speaker_dim),
             f"speaker_embedding is {'missing' if speaker_embedding is None else 'given'} but config.speaker_dim is "
             f"{c.speaker_dim}; give one exactly when it is not 0",
@@ -143,9 +144,9 @@ class SoVITS(nn.Module):
         spectrograms: each (spectrogram_bins, T_i); speaker_embeddings: each (speaker_dim,), paired with them
         returns: (1, style_channels, 1)
         """
-        _require(len(spectrograms) > 0, "no reference spectrogram was given; at least one is needed")
+        require(len(spectrograms) > 0, "no reference spectrogram was given; at least one is needed")
         embeddings = [None] * len(spectrograms) if speaker_embeddings is None else speaker_embeddings
-        _require(
+        require(
             len(embeddings) == len(spectrograms),
             f"{len(embeddings)} speaker embeddings for {len(spectrograms)} references; they must be pairs",
         )
@@ -155,11 +156,11 @@ class SoVITS(nn.Module):
         ]
         return torch.stack(styles).mean(dim=0)
 
-    def _prior_style(self, style: Tensor) -> Tensor:
+    def prior_style(self, style: Tensor) -> Tensor:
         """The style as wide as the prior's attention wants it: (B, mrte_channels, 1)."""
         return self.ge_to512(style.transpose(1, 2)).transpose(1, 2) if self.config.speaker_dim else style
 
-    def _codewords(self, codes: Tensor) -> Tensor:
+    def codewords(self, codes: Tensor) -> Tensor:
         """codes (B, Y) -> (B, ssl_dim, 2 Y)"""
         return self.quantizer.decode(codes).repeat_interleave(FRAMES_PER_TOKEN, dim=2)
 
@@ -186,78 +187,38 @@ class SoVITS(nn.Module):
         generator: source of the noise on the CPU, one or one a row (then a row does not depend on its neighbours);
             needed unless noise_scale is 0
         returns: waveforms (B, n) in (-1, 1) at config.sample_rate, zero beyond their lengths; lengths (B,) in samples
+        Raises ValueError for ids outside of their tables, and for shapes and numbers that do not fit.
+        Piece by piece: gpt_sovits/sovits/streaming.py.
         """
-        self._check_decode(codes, phoneme_ids, style, speed, noise_scale, generator)
-        n_rows = codes.shape[0]
-        device = codes.device
-        if code_lengths is None:
-            code_lengths = torch.full((n_rows,), codes.shape[1], device=device)
-        if phoneme_lengths is None:
-            phoneme_lengths = torch.full((n_rows,), phoneme_ids.shape[1], device=device)
-        for name, lengths, n in (
-            ("code_lengths", code_lengths, codes.shape[1]),
-            ("phoneme_lengths", phoneme_lengths, phoneme_ids.shape[1]),
-        ):
-            _require(
-                lengths.shape == (n_rows,) and bool(((lengths >= 1) & (lengths <= n)).all()),
-                f"{name} is {lengths.tolist()}; it must be {n_rows} numbers from 1 to {n}",
-            )
-        style = style.expand(n_rows, -1, -1)
+        check_decode(self.config, codes, phoneme_ids, style, speed, noise_scale, generator)
+        code_lengths = checked_lengths("code_lengths", code_lengths, codes)
+        phoneme_lengths = checked_lengths("phoneme_lengths", phoneme_lengths, phoneme_ids)
         _, mean, log_deviation, mask = self.enc_p(
-            self._codewords(codes),
+            self.codewords(codes),
             code_lengths * FRAMES_PER_TOKEN,
             phoneme_ids,
             phoneme_lengths,
-            self._prior_style(style),
+            self.prior_style(style),
             speed,
         )
         frame_lengths = mask.sum(dim=(1, 2)).long()
         z_prior = mean
         if noise_scale > 0:
-            noise = _row_noise(mean.shape, frame_lengths, generator).to(mean)
+            noise = row_noise(mean.shape, frame_lengths, generator).to(mean)
             z_prior = mean + noise * log_deviation.exp() * noise_scale
-        z = self.flow(z_prior * mask, mask, style, reverse=True)
-        alike = bool((frame_lengths == z.shape[2]).all())
-        waveforms = self.dec(z * mask, style, None if alike else frame_lengths)
-        return waveforms.squeeze(1), frame_lengths * self.config.hop_length
+        return self.render(z_prior, style, frame_lengths), frame_lengths * self.config.hop_length
 
-    def _check_decode(
-        self,
-        codes: Tensor,
-        phoneme_ids: Tensor,
-        style: Tensor,
-        speed: float,
-        noise_scale: float,
-        generator: torch.Generator | Sequence[torch.Generator] | None,
-    ) -> None:
-        c = self.config
-        for name, ids, n in (("codes", codes, c.codebook_size), ("phoneme_ids", phoneme_ids, c.n_symbols)):
-            _require(
-                ids.dim() == 2 and ids.numel() > 0 and ids.dtype == torch.int64,
-                f"{name} has shape {tuple(ids.shape)} and dtype {ids.dtype}; it must be (B, at least 1) of int64",
-            )
-            _require(
-                int(ids.min()) >= 0 and int(ids.max()) < n,
-                f"{name} holds values from {int(ids.min())} to {int(ids.max())}; they must be in 0..{n - 1}",
-            )
-        _require(
-            codes.shape[0] == phoneme_ids.shape[0],
-            f"{codes.shape[0]} rows of codes but {phoneme_ids.shape[0]} of phoneme_ids; they must be as many",
-        )
-        _require(
-            style.dim() == 3 and style.shape[0] in (1, codes.shape[0]) and style.shape[1:] == (c.style_channels, 1),
-            f"style has shape {tuple(style.shape)}; it must be (1 or {codes.shape[0]}, {c.style_channels}, 1)",
-        )
-        _require(speed > 0, f"speed is {speed}; it must be above 0")
-        _require(noise_scale >= 0, f"noise_scale is {noise_scale}; it must be at least 0")
-        _require(
-            noise_scale == 0 or generator is not None,
-            f"noise_scale is {noise_scale} without a generator; give a seeded torch.Generator, or noise_scale 0",
-        )
-        _require(
-            not isinstance(generator, Sequence) or len(generator) == codes.shape[0],
-            "a sequence of generators must hold one a row",
-        )
+    def render(self, z_prior: Tensor, style: Tensor, lengths: Tensor) -> Tensor:
+        """The sound of latents of the prior: the flow backwards, then the generator.
+
+        z_prior: (B, latent_channels, T); style: (B or 1, style_channels, 1); lengths: (B,) frames
+        returns: (B, T * hop_length) in (-1, 1), zero beyond the lengths
+        """
+        style = style.expand(z_prior.shape[0], -1, -1)
+        mask = length_mask(lengths, z_prior.shape[2])
+        z = self.flow(z_prior * mask, mask, style, reverse=True)
+        alike = bool((lengths == z.shape[2]).all())
+        return self.dec(z * mask, style, None if alike else lengths).squeeze(1)
 
     def forward(
         self,
@@ -282,11 +243,11 @@ class SoVITS(nn.Module):
         """
         style = self.style_embedding(spectrograms, frame_lengths, speaker_embeddings)
         _, mean_p, log_p, mask = self.enc_p(
-            self._codewords(self.semantic_tokens(ssl_features)),
+            self.codewords(self.semantic_tokens(ssl_features)),
             frame_lengths,
             phoneme_ids,
             phoneme_lengths,
-            self._prior_style(style),
+            self.prior_style(style),
         )
         z, mean_q, log_q = self.enc_q(spectrograms, mask, style, posterior_noise)
         z_prior = self.flow(z, mask, style)
@@ -302,17 +263,22 @@ def take_segments(x: Tensor, starts: Tensor, n: int) -> Tensor:
     return torch.stack([row[:, start : start + n] for row, start in zip(x, starts.tolist(), strict=True)])
 
 
-def _row_noise(
+def row_noise(
     shape: tuple[int, ...], lengths: Tensor, generator: torch.Generator | Sequence[torch.Generator]
 ) -> Tensor:
     """Standard normal (B, C, T) on the CPU, drawn row by row at the row's own length; zero beyond."""
     noise = torch.zeros(shape)
     generators = [generator] * shape[0] if isinstance(generator, torch.Generator) else generator
     for row, (n, source) in enumerate(zip(lengths.tolist(), generators, strict=True)):
-        noise[row, :, :n] = torch.randn(shape[1], n, generator=source)
+        noise[row, :, :n] = frame_noise(shape[1], n, source)
     return noise
 
 
-def _require(right: bool, message: str) -> None:
-    if not right:
-        raise ValueError(message)
+def frame_noise(channels: int, n_frames: int, generator: torch.Generator) -> Tensor:
+    """Standard normal (channels, n_frames) on the CPU, drawn frame after frame: n frames now and m later are the
+    n + m of one call, so that a stream has the noise of the whole.
+
+    torch draws normals in blocks of 16, and a last part of a block in another way: each frame is drawn as whole blocks.
+    """
+    width = -(-channels // 16) * 16
+    return torch.randn(n_frames, width, generator=generator)[:, :channels].T

@@ -138,6 +138,27 @@ class TextEncoder(nn.Module):
         self.encoder2 = encoder(n_layers // 2)
         self.proj = nn.Conv1d(hidden_channels, 2 * latent_channels, 1)
 
+    def encode_text(self, phoneme_ids: Tensor, phoneme_lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """phoneme_ids: (B, X) int64; phoneme_lengths: (B,) int -> text (B, hidden_channels, X), its mask (B, 1, X)"""
+        mask = length_mask(phoneme_lengths, phoneme_ids.shape[1])
+        return self.encoder_text(self.text_embedding(phoneme_ids).transpose(1, 2), mask), mask
+
+    def encode_content(
+        self, quantized: Tensor, frame_lengths: Tensor, text: Tensor, text_mask: Tensor, style: Tensor
+    ) -> Tensor:
+        """quantized: (B, ssl_dim, T) codewords at 50 Hz; text from encode_text; style: (B, mrte_channels, 1)
+
+        returns: hidden (B, hidden_channels, T), one column a frame at the tokens' own pace, zero beyond its length
+        """
+        mask = length_mask(frame_lengths, quantized.shape[2])
+        content = self.encoder_ssl(self.ssl_proj(quantized * mask) * mask, mask)
+        return self.encoder2(self.mrte(content, mask, text, text_mask, style), mask)
+
+    def project(self, hidden: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """hidden: (B, hidden_channels, T) -> mean and log deviation of the latent, (B, latent_channels, T) each"""
+        mean, log_deviation = (self.proj(hidden) * mask).chunk(2, dim=1)
+        return mean, log_deviation
+
     def forward(
         self,
         quantized: Tensor,
@@ -154,14 +175,9 @@ class TextEncoder(nn.Module):
         style: (B, mrte_channels, 1); speed: above 1 is faster; 1 leaves the frames as they are
         returns: hidden (B, hidden_channels, T'), mean and log deviation (B, latent_channels, T'), mask (B, 1, T')
         """
-        mask = length_mask(frame_lengths, quantized.shape[2])
-        text_mask = length_mask(phoneme_lengths, phoneme_ids.shape[1])
-        content = self.encoder_ssl(self.ssl_proj(quantized * mask) * mask, mask)
-        text = self.encoder_text(self.text_embedding(phoneme_ids).transpose(1, 2), text_mask)
-        x = self.mrte(content, mask, text, text_mask, style)
-        x = self.encoder2(x, mask)
+        text, text_mask = self.encode_text(phoneme_ids, phoneme_lengths)
+        x = self.encode_content(quantized, frame_lengths, text, text_mask, style)
         if speed != 1.0:
             x, frame_lengths = change_speed(x, frame_lengths, speed)
-            mask = length_mask(frame_lengths, x.shape[2])
-        mean, log_deviation = (self.proj(x) * mask).chunk(2, dim=1)
-        return x, mean, log_deviation, mask
+        mask = length_mask(frame_lengths, x.shape[2])
+        return x, *self.project(x, mask), mask

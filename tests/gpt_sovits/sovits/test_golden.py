@@ -15,6 +15,7 @@ from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss, kl_loss, mel_loss
 from gpt_sovits.sovits.model import SoVITS, take_segments
 from gpt_sovits.sovits.spectrogram import linear_spectrogram, log_mel_from_spectrogram, log_mel_spectrogram
+from gpt_sovits.sovits.streaming import decode_latest
 
 VERSIONS = ("v2", "v2Pro", "v2ProPlus")
 
@@ -171,15 +172,27 @@ def test_tokens_and_decoding(case: Case) -> None:
     case.compare_waveform("out/decode.speed1.3.wav", waveform[None])
     for speed in (1, 1.3):
         out = model.enc_p(
-            model._codewords(codes), torch.tensor([24]), text, torch.tensor([15]), model._prior_style(style), speed
+            model.codewords(codes), torch.tensor([24]), text, torch.tensor([15]), model.prior_style(style), speed
         )
         for name, value in zip(("y", "m", "logs", "mask"), out, strict=True):
             golden.compare(f"out/enc_p.speed{speed}.{name}", value)
-    noise_source = torch.Generator().manual_seed(11)
-    waveform, _ = model.decode(codes, text, style, noise_scale=0.5, generator=noise_source)
-    case.compare_waveform("out/decode.noise0.5.wav", waveform[None])
+    mean, log_deviation = golden["out/enc_p.speed1.m"], golden["out/enc_p.speed1.logs"]
+    z_prior = mean + golden["in/decode.noise"] * log_deviation.exp() * 0.5
+    case.compare_waveform("out/decode.noise0.5.wav", model.render(z_prior, style, torch.tensor([24]))[None])
     waveform, _ = model.decode(codes, text, case.style(2), noise_scale=0.0)
     case.compare_waveform("out/decode.two_refs.wav", waveform[None])
+
+
+@sized
+def test_streaming_as_upstream(case: Case) -> None:
+    golden, model = case.golden, case.model
+    codes, text, style = golden["out/codes"][0], golden["in/text"], case.style(1)
+    waveform, hidden = decode_latest(model, codes[:, :7], text, style, 7, noise_scale=0.0)
+    golden.compare("out/stream.0.latent", hidden)
+    case.compare_waveform("out/stream.0.wav", waveform[None])
+    waveform, hidden = decode_latest(model, codes, text, style, 7, hidden[:, :, -4:], noise_scale=0.0)
+    golden.compare("out/stream.1.latent", hidden)
+    case.compare_waveform("out/stream.1.wav", waveform[None])
 
 
 ENCODER_PARTS = ("ssl_proj", "encoder_ssl", "encoder_text", "mrte", "encoder2")
@@ -193,7 +206,7 @@ def test_posterior_flow_and_generator(case: Case) -> None:
     style = case.style(1)
     if model.config.speaker_dim:
         golden.compare("out/ge", style)
-        golden.compare("out/ge512", model._prior_style(style))
+        golden.compare("out/ge512", model.prior_style(style))
     mask = torch.ones(1, 1, 24)
     z, mean, log_deviation = model.enc_q(spectrogram, mask, style, golden["in/enc_q.noise"])
     for name, value in (("z", z), ("m", mean), ("logs", log_deviation)):
