@@ -47,6 +47,15 @@ class Attempt:
     sovits_seconds: float
 
 
+@dataclass(frozen=True)
+class Judged:
+    """The best attempt at a sentence, and the work of all of them. waveform: (n_samples,) float32 in [-1, 1]"""
+
+    waveform: np.ndarray
+    report: SentenceReport
+    timings: Timings
+
+
 class Synthesizer:
     """Speaks any text with one voice. Not to be shared between threads.
 
@@ -111,9 +120,9 @@ class Synthesizer:
             begin = time.perf_counter()
             by_text.append(self.sentences(text, seed))
             text_seconds.append(time.perf_counter() - begin)
-        attempts = iter(self._speak([sentence for sentences in by_text for sentence in sentences]))
+        tries = iter(self.speak([sentence for sentences in by_text for sentence in sentences]))
         return [
-            self.speech(sentences, [next(attempts) for _ in sentences], seconds)
+            self._speech([judged(sentence, next(tries)) for sentence in sentences], seconds)
             for sentences, seconds in zip(by_text, text_seconds, strict=True)
         ]
 
@@ -138,27 +147,7 @@ class Synthesizer:
         """The source of the latent noise of a sentence."""
         return torch.Generator().manual_seed(derive_seed("noise", sentence_seed))
 
-    def speech(self, sentences: list[Sentence], tries: list[list[Attempt]], text_seconds: float) -> Speech:
-        """The best attempt of each sentence, joined by pauses."""
-        best = [min(attempts, key=lambda attempt: OUTCOMES.index(attempt.outcome)) for attempts in tries]
-        reports = [
-            SentenceReport(
-                text=sentence.text,
-                seed=sentence.seed_of(attempt.number),
-                n_retries=len(attempts) - 1,
-                outcome=attempt.outcome,
-                n_tokens=len(attempt.tokens.tokens),
-                expected_tokens=sentence.expected_tokens,
-                ended_by_itself=attempt.tokens.ended_by_itself,
-                n_samples=len(attempt.waveform),
-            )
-            for sentence, attempts, attempt in zip(sentences, tries, best, strict=True)
-        ]
-        every = [attempt for attempts in tries for attempt in attempts]
-        timings = Timings(text_seconds, sum(a.tokens.gpt_seconds for a in every), sum(a.sovits_seconds for a in every))
-        return Speech(join([a.waveform for a in best], self.pause), self.sample_rate, tuple(reports), timings)
-
-    def _speak(self, sentences: list[Sentence]) -> list[list[Attempt]]:
+    def speak(self, sentences: Sequence[Sentence]) -> list[list[Attempt]]:
         """Every attempt at each sentence, in order. A round of attempts is one pass of batches over what failed."""
         tries: list[list[Attempt]] = [[] for _ in sentences]
         pending = list(range(len(sentences)))
@@ -172,6 +161,11 @@ class Synthesizer:
                 tries[i].append(Attempt(number, tokens, waveform, outcome, seconds))
             pending = [i for i in pending if tries[i][-1].outcome != "spoken"]
         return tries
+
+    def _speech(self, judged_sentences: list[Judged], text_seconds: float) -> Speech:
+        timings = sum((one.timings for one in judged_sentences), Timings(text=text_seconds))
+        waveform = join([one.waveform for one in judged_sentences], self.pause)
+        return Speech(waveform, self.sample_rate, tuple(one.report for one in judged_sentences), timings)
 
     def _tokens(self, sentences: list[Sentence], seeds: list[int]) -> list[Tokens]:
         made: dict[int, Tokens] = {}
@@ -213,6 +207,23 @@ class Synthesizer:
             shares = _shares(time.perf_counter() - begin, [len(row) for row in rows])
             spoken |= dict(zip(batch, zip(rows, shares, strict=True), strict=True))
         return [spoken[i] for i in range(len(sentences))]
+
+
+def judged(sentence: Sentence, attempts: Sequence[Attempt]) -> Judged:
+    """Picks the best attempt, the first of equals, and tells what happened."""
+    best = min(attempts, key=lambda attempt: OUTCOMES.index(attempt.outcome))
+    report = SentenceReport(
+        text=sentence.text,
+        seed=sentence.seed_of(best.number),
+        n_retries=len(attempts) - 1,
+        outcome=best.outcome,
+        n_tokens=len(best.tokens.tokens),
+        expected_tokens=sentence.expected_tokens,
+        ended_by_itself=best.tokens.ended_by_itself,
+        n_samples=len(best.waveform),
+    )
+    gpt, sovits = sum(a.tokens.gpt_seconds for a in attempts), sum(a.sovits_seconds for a in attempts)
+    return Judged(best.waveform, report, Timings(gpt=gpt, sovits=sovits))
 
 
 def limited(samples: np.ndarray) -> np.ndarray:
