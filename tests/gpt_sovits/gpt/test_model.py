@@ -88,16 +88,6 @@ def upstream_loss(model, hidden, tensors):
     return F.cross_entropy(model.logits(hidden).flatten(0, 1), tensors["out/plain.targets"].flatten(), reduction="sum")
 
 
-def test_names_and_shapes_are_those_of_the_official_checkpoint(shared):
-    with torch.device("meta"):
-        model = GPT(GPTConfig())
-    listing = (shared / "gpt-sovits" / "keys_s1_v2.txt").read_text().splitlines()
-    wanted = [tuple(line.split("\t")) for line in listing if not line.startswith("#")]
-    ours = [(f"model.{k}", str(list(v.shape)), str(v.dtype)[6:]) for k, v in model.state_dict().items()]
-    assert ours == wanted
-    assert sum(p.numel() for p in model.parameters()) == 77_606_402
-
-
 def test_sine_table(golden):
     _, tensors, entry = golden
     expected = tensors["out/pe.audio"]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from sovits_golden import Golden, discriminator_of, formula, key_listing, sovits_of
+from sovits_golden import Golden, discriminator_of, formula, formula_fill, key_listing, sovits_of
 from torch import Tensor
 
-from gpt_sovits.sovits.config import OFFICIAL, OFFICIAL_DISCRIMINATOR
-from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss, kl_loss, mel_loss
-from gpt_sovits.sovits.model import SoVITS, take_segments
+from gpt_sovits.sovits.model import take_segments
 from gpt_sovits.sovits.spectrogram import linear_spectrogram, log_mel_from_spectrogram, log_mel_spectrogram
 from gpt_sovits.sovits.streaming import decode_latest
 
@@ -28,14 +28,10 @@ def _one_thread() -> Any:
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_official_names_and_shapes_are_exactly_the_listing(shared: Path, version: str) -> None:
-    with torch.device("meta"):
-        sovits = SoVITS(OFFICIAL[version])
-        discriminator = Discriminator(OFFICIAL_DISCRIMINATOR[version])
-    assert {k: list(v.shape) for k, v in sovits.state_dict().items()} == key_listing(shared, f"s2_{version}")
-    listing = key_listing(shared, "s2D_v2" if version == "v2" else "s2D_v2Pro")
-    assert {k: list(v.shape) for k, v in discriminator.state_dict().items()} == listing
+def test_the_fast_formula_is_the_formula(shared: Path) -> None:
+    for name, shape in (("dec.ups.0.weight_g", (700, 1, 1)), ("enc_p.proj.weight", (96, 700)), ("x.alpha", (1,))):
+        expected = torch.from_numpy(formula(shared).fill(name, shape))
+        assert torch.equal(formula_fill(shared, name, shape), expected)
 
 
 def test_spectrograms(shared: Path) -> None:
@@ -81,10 +77,19 @@ def test_discriminator(shared: Path, version: str) -> None:
     golden.compare(f"out/{version}.loss_disc", discriminator_loss(real_scores, generated_scores))
 
 
+@functools.cache
+@torch.no_grad()
+def discriminated(shared: Path, starts: tuple[int, ...]) -> tuple[list[Tensor], list[list[Tensor]]]:
+    """Scores and features of the real crops: the same for every size, and v2's are the first of v2Pro's."""
+    waveforms = Golden(shared, "s2_inputs")["in/train.wav"]
+    crops = take_segments(waveforms, torch.tensor(starts) * 640, 32 * 640)
+    return discriminator_of(shared, "v2Pro")(crops)
+
+
 QUICK = {("small", "v2"), ("small", "v2Pro")}  # the others take seconds each and differ in numbers only
 SIZES = [
     pytest.param(
-        size, version, marks=[pytest.mark.slow] if (size, version) not in QUICK else [], id=f"{size}-{version}"
+        (size, version), marks=[pytest.mark.slow] if (size, version) not in QUICK else [], id=f"{size}-{version}"
     )
     for size in ("small", "full")
     for version in VERSIONS
@@ -127,24 +132,11 @@ class Case:
         self.golden.compare(name, waveform)
 
 
-_cases: dict[tuple[str, str], Case] = {}
-
-
-@pytest.fixture
+@pytest.fixture(scope="module", params=SIZES)  # of the module: tests are ordered so that each is built once
 def case(shared: Path, request: pytest.FixtureRequest) -> Case:
-    key = request.param
-    if key not in _cases:
-        _cases.clear()  # one full-size network at a time
-        _cases[key] = Case(shared, *key)
-    return _cases[key]
+    return Case(shared, *request.param)
 
 
-def sized(test: Any) -> Any:
-    params = [pytest.param(tuple(p.values), marks=p.marks, id=p.id) for p in SIZES]
-    return pytest.mark.parametrize("case", params, indirect=True)(test)
-
-
-@sized
 @torch.no_grad()
 def test_tokens_and_decoding(case: Case) -> None:
     golden, model = case.golden, case.model
@@ -183,7 +175,6 @@ def test_tokens_and_decoding(case: Case) -> None:
     case.compare_waveform("out/decode.two_refs.wav", waveform[None])
 
 
-@sized
 def test_streaming_as_upstream(case: Case) -> None:
     golden, model = case.golden, case.model
     codes, text, style = golden["out/codes"][0], golden["in/text"], case.style(1)
@@ -198,7 +189,6 @@ def test_streaming_as_upstream(case: Case) -> None:
 ENCODER_PARTS = ("ssl_proj", "encoder_ssl", "encoder_text", "mrte", "encoder2")
 
 
-@sized
 @torch.no_grad()
 def test_posterior_flow_and_generator(case: Case) -> None:
     golden, model = case.golden, case.model
@@ -217,7 +207,20 @@ def test_posterior_flow_and_generator(case: Case) -> None:
     case.compare_waveform("out/dec.wav", model.dec(z[:, :, :10], style))
 
 
-@sized
+@torch.no_grad()
+def test_a_step_of_learning_the_codebook(case: Case) -> None:
+    golden = case.golden
+    if case.full:
+        pytest.skip("stored at the small sizes only")
+    quantizer = copy.deepcopy(case.model.quantizer)
+    step = quantizer.learn(case.model.ssl_proj(golden["in/ssl"]))
+    golden.compare("out/vq_train.codes", step.codes[None])
+    golden.compare("out/vq_train.quantized", step.quantized)
+    golden.compare("out/vq_train.commit", step.commitment_loss)
+    for name in ("cluster_size", "embed_avg", "embed"):
+        golden.compare(f"out/vq_train.{name}", getattr(quantizer.codebook, name))
+
+
 def test_training_losses_and_gradients(case: Case) -> None:
     golden, model = case.golden, case.model
     c, segment_frames = model.config, golden.entry["config"]["segment_frames"]
@@ -268,19 +271,34 @@ def test_training_losses_and_gradients(case: Case) -> None:
     golden.compare("out/train.y_hat_mel", generated_mel[:, ::step])
 
     discriminator = discriminator_of(case.shared, case.version)
-    real = take_segments(waveforms, starts * c.hop_length, segment_frames * c.hop_length)
-    real_scores, real_features = discriminator(real)
     generated_scores, generated_features = discriminator(out.waveforms)
+    real_scores, real_features = (x[: len(generated_scores)] for x in discriminated(case.shared, (*starts.tolist(),)))
     for i, (r, g) in enumerate(zip(real_scores, generated_scores, strict=True)):
         golden.compare(f"out/mpd.score_real.{i}", r[:, :64])
         golden.compare(f"out/mpd.score_gen.{i}", g[:, :64])
+    statistics, expected = _feature_statistics(real_features, generated_features), golden["out/mpd.fmap_stats"]
+    torch.testing.assert_close(statistics[:, :4], expected[:, :4])
+    golden.compare("out/mpd.fmap_stats", statistics)
+    torch.testing.assert_close(statistics[:, 4:], expected[:, 4:], rtol=2e-3, atol=1e-5)
     golden.compare("out/loss.disc", discriminator_loss(real_scores, [g.detach() for g in generated_scores]))
+    for i, (r, g) in enumerate(zip(real_scores, generated_scores, strict=True)):  # the losses of one at a time
+        both = discriminator_loss([r], [g])
+        real_part, generated_part = golden["out/loss.disc_real_each"][i], golden["out/loss.disc_gen_each"][i]
+        torch.testing.assert_close(both.detach(), real_part + generated_part, rtol=1e-4, atol=0)
+        torch.testing.assert_close(adversarial_loss([g]).detach(), golden["out/loss.gen_each"][i], rtol=1e-4, atol=0)
     mel = 45 * mel_loss(real_mel, generated_mel)
     kl = kl_loss(out.z_prior, out.log_deviation_posterior, out.mean_prior, out.log_deviation_prior, out.mask)
     matching = feature_matching_loss(real_features, generated_features)
     adversarial = adversarial_loss(generated_scores)
-    total = adversarial + matching + mel + kl
-    for name, value in (("mel", mel), ("kl", kl), ("fm", matching), ("gen", adversarial), ("total_g", total)):
+    total = adversarial + matching + mel + out.commitment_loss + kl
+    for name, value in (
+        ("mel", mel),
+        ("kl", kl),
+        ("fm", matching),
+        ("gen", adversarial),
+        ("commit", out.commitment_loss),
+        ("total_g", total),
+    ):
         golden.compare(f"out/loss.{name}", value)
 
     total.backward()
