@@ -7,13 +7,19 @@ from sovits_tiny import TINY, tiny_sovits
 
 from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.sovits.config import SoVITSConfig
+from gpt_sovits.speaker_encoder import SpeakerEncoderConfig
 from gpt_sovits.synthesis import Preset, Reference, Synthesizer
 
 GPT_CONFIG = GPTConfig(
     vocab_size=TINY.codebook_size + 1, hidden_size=32, n_heads=4, n_layers=2, bert_dim=8, dropout=0.0
 )
+SPEAKER_CONFIG = SpeakerEncoderConfig(
+    n_mels=8, channels=8, base_width=8, n_splits=2, expansion=1, n_blocks=(1, 1, 1, 1)
+)
 SOVITS_CONFIG = SoVITSConfig.from_dict(TINY.to_dict() | {"n_symbols": GPT_CONFIG.phoneme_vocab_size})
-PRO_CONFIG = SoVITSConfig.from_dict(SOVITS_CONFIG.to_dict() | {"speaker_dim": 5, "style_channels": 10})
+PRO_CONFIG = SoVITSConfig.from_dict(
+    SOVITS_CONFIG.to_dict() | {"speaker_dim": SPEAKER_CONFIG.embedding_dim, "style_channels": 10}
+)
 PRESET = Preset(
     language="en",
     seconds_per_phoneme=0.08,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from gpt_sovits.audio import resample
 from gpt_sovits.content_encoder import CONTENT_SAMPLE_RATE, extract_ssl_features
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.sovits.spectrogram import linear_spectrogram
+from gpt_sovits.speaker_encoder import SpeakerEncoder, speaker_embedding
 from gpt_sovits.synthesis.preset import TOKENS_PER_SECOND
 from gpt_sovits.text.frontend import phonemize
 
@@ -96,14 +96,14 @@ def make_reference(
     language: str,
     encoder: HubertModel | None,
     sovits: SoVITS,
-    speaker_encoder: Callable[[Tensor], Tensor] | None = None,
+    speaker_encoder: SpeakerEncoder | None = None,
 ) -> Reference:
     """A Reference from a clip that the models were not adapted to (zero-shot).
 
     waveform: (n,) float at `sample_rate` Hz, nominally in [-1, 1], MIN_SECONDS to MAX_SECONDS long
     text: what is said in it, in `language`; None where it is not known
     encoder: the content encoder of the pair; needed with a text
-    speaker_encoder: from (n,) float32 in [-1, 1] at 16 kHz to (speaker_dim,); needed if the SoVITS has a speaker_dim
+    speaker_encoder: needed where the SoVITS has a speaker_dim (v2Pro, v2ProPlus)
     Raises ValueError for a clip that is too short, too long, silent or not finite, and where a needed part is missing.
     """
     waveform, advice = _checked(waveform, sample_rate)
@@ -128,7 +128,7 @@ def make_reference(
         phoneme_ids,
         tokens,
         linear_spectrogram(speech[None], config.n_fft, config.hop_length)[0],
-        speaker_encoder(content).flatten().cpu() if config.speaker_dim else None,
+        speaker_embedding(speaker_encoder, speech, config.sample_rate).cpu() if config.speaker_dim else None,
         advice=advice,
     )
 

@@ -9,9 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from sovits_tiny import tiny_sovits
-from synthesis_tiny import GPT_CONFIG, PRESET, PRO_CONFIG, SOVITS_CONFIG, tiny_gpt, tiny_reference
+from synthesis_tiny import GPT_CONFIG, PRESET, PRO_CONFIG, SOVITS_CONFIG, SPEAKER_CONFIG, tiny_gpt, tiny_reference
 
+from gpt_sovits.audio import resample
 from gpt_sovits.content_encoder import build_content_encoder
+from gpt_sovits.speaker_encoder import SpeakerEncoder, speaker_embedding
 from gpt_sovits.synthesis import Reference, Synthesizer, default_preset, load_voice, make_reference, save_voice
 from gpt_sovits.weights.checkpoint import save_checkpoint
 
@@ -100,28 +102,27 @@ def test_clips_that_cannot_be_a_reference_are_refused(waveform, message):
 def test_parts_that_are_needed_and_missing_are_named():
     with pytest.raises(ValueError, match="needs the content encoder"):
         reference_of(clip(4.0), encoder=None)
-    with pytest.raises(ValueError, match="needs speaker embeddings of 5 values"):
+    with pytest.raises(ValueError, match="needs speaker embeddings of 64 values"):
         reference_of(clip(4.0), config=PRO_CONFIG)
 
 
 def test_the_speaker_embedding_travels_with_the_reference():
-    heard = []
-
-    def speaker_encoder(waveform: torch.Tensor) -> torch.Tensor:
-        heard.append(len(waveform))
-        return torch.arange(5.0)
-
+    torch.manual_seed(0)
+    speaker_encoder = SpeakerEncoder(SPEAKER_CONFIG).eval()
     reference = reference_of(clip(4.0), config=PRO_CONFIG, speaker_encoder=speaker_encoder)
-    assert heard == [4 * 16000]
-    assert torch.equal(reference.speaker_embedding, torch.arange(5.0))
+    speech = torch.from_numpy(resample(clip(4.0), RATE, PRO_CONFIG.sample_rate))  # as the official pipeline does it
+    assert reference.speaker_embedding.shape == (PRO_CONFIG.speaker_dim,)
+    assert torch.equal(reference.speaker_embedding, speaker_embedding(speaker_encoder, speech, PRO_CONFIG.sample_rate))
+    synthesizer = Synthesizer(tiny_gpt(), tiny_sovits(config=PRO_CONFIG), reference, PRESET)
+    assert np.abs(synthesizer.say("Good morning.").waveform).max() > 0
 
 
 def test_speaker_embeddings_that_do_not_fit_the_sovits_are_refused():
     pro, plain = tiny_sovits(config=PRO_CONFIG), tiny_sovits(config=SOVITS_CONFIG)
     with pytest.raises(ValueError, match="reference 2 has no speaker embedding, which this SoVITS needs"):
-        Synthesizer(tiny_gpt(), pro, [tiny_reference(speaker_dim=5), tiny_reference()], PRESET)
-    with pytest.raises(ValueError, match="reference 1 has a speaker embedding of 5 values, this SoVITS takes none"):
-        Synthesizer(tiny_gpt(), plain, tiny_reference(speaker_dim=5), PRESET)
+        Synthesizer(tiny_gpt(), pro, [tiny_reference(speaker_dim=64), tiny_reference()], PRESET)
+    with pytest.raises(ValueError, match="reference 1 has a speaker embedding of 64 values, this SoVITS takes none"):
+        Synthesizer(tiny_gpt(), plain, tiny_reference(speaker_dim=64), PRESET)
     with pytest.raises(ValueError, match="no reference was given"):
         Synthesizer(tiny_gpt(), plain, [], PRESET)
 
@@ -168,7 +169,7 @@ def test_a_voice_speaks_the_same_from_its_folder(checkpoints, tmp_path):
 
 
 def test_several_references_and_their_speaker_embeddings_come_back(checkpoints, tmp_path):
-    references = [tiny_reference(i, n_phonemes=4 + i, speaker_dim=5) for i in range(3)]
+    references = [tiny_reference(i, n_phonemes=4 + i, speaker_dim=64) for i in range(3)]
     save_voice(tmp_path / "voice", checkpoints / "gpt", checkpoints / "pro", references, PRESET)
     loaded = load_voice(tmp_path / "voice").references
     assert len(loaded) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthesis_tiny import SOVITS_CONFIG, tiny_synthesizer
 
+from gpt_sovits.gpt.generation import stream_tokens
 from gpt_sovits.synthesis.streaming import AudioChunk, ChunkOptions, stream_chunks, stream_sentences
 
 TEXT = "The kettle is on the stove. He said no! Was it three hundred people, or more than that? Two. Take a coat."
@@ -100,14 +102,22 @@ def test_the_first_sound_needs_few_tokens_and_later_chunks_grow():
 def test_generation_has_not_run_ahead_of_what_was_heard(monkeypatch):
     """Only the tokens of the first chunk are drawn before it sounds, and closing stops the rest."""
     synthesizer = tiny_synthesizer(-20.0)
-    steps = []
-    logits = synthesizer.gpt.logits
-    monkeypatch.setattr(synthesizer.gpt, "logits", lambda hidden: steps.append(1) or logits(hidden))
+    drawn, was_closed = [], []
+
+    def watched(*arguments: object, **limits: object) -> Iterator[int]:
+        try:
+            for token in stream_tokens(*arguments, **limits):
+                drawn.append(token)
+                yield token
+        finally:
+            was_closed.append(True)
+
+    monkeypatch.setattr("gpt_sovits.synthesis.streaming.stream_tokens", watched)
     chunks = stream_chunks(synthesizer, TEXT)
     next(chunks)
-    assert len(steps) <= 13
+    assert len(drawn) == 12 and not was_closed
     chunks.close()
-    assert len(steps) <= 13
+    assert len(drawn) == 12 and was_closed
     assert list(chunks) == []
 
 
