@@ -1,5 +1,6 @@
 """The GPT: names and numbers of the official one, correct padding, cached generation."""
 
+import copy
 import functools
 import importlib.util
 import json
@@ -9,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from gpt_sovits.gpt.generation import Prompt, generate, stream_tokens
+from gpt_sovits.gpt.generation import Prompt, generate, prepare_prompts, stream_tokens
 from gpt_sovits.gpt.loss import next_token_targets, token_loss
-from gpt_sovits.gpt.model import GPT, GPTConfig, KeyValueCache, prefix_mask, sine_table
+from gpt_sovits.gpt.model import GPT, GPTConfig, sine_table
 from gpt_sovits.gpt.sampling import SamplingOptions
 
 TINY = GPTConfig(vocab_size=33, phoneme_vocab_size=20, hidden_size=32, n_heads=4, n_layers=2, bert_dim=8, dropout=0.0)
@@ -60,9 +61,28 @@ def golden(request, shared):
     return reference(shared / "gpt-sovits" / "golden", request.param)
 
 
+@functools.cache
+def compiled_reference(folder, name):
+    model, tensors, entry = reference(folder, name)
+    return copy.deepcopy(model).for_inference("float32"), tensors, entry
+
+
+WAYS = {"plain": reference, "compiled": compiled_reference}  # of decoding; the same numbers are asked of each
+
+
+@pytest.fixture(params=WAYS)
+def way(request):
+    return WAYS[request.param]
+
+
+@pytest.fixture(params=["s1_small", "s1_full"])
+def golden_decoding(request, way, shared):
+    return way(shared / "gpt-sovits" / "golden", request.param)
+
+
 @pytest.fixture
-def small(shared):
-    return reference(shared / "gpt-sovits" / "golden", "s1_small")
+def small(way, shared):
+    return way(shared / "gpt-sovits" / "golden", "s1_small")
 
 
 def assert_near(actual, expected, tolerance):
@@ -128,39 +148,30 @@ def reference_prompt(tensors):
     return Prompt(tensors["in/infer.phones"][0], tensors["in/infer.prompt"][0], tensors["in/infer.bert"][0])
 
 
-def test_greedy_tokens(golden):
-    model, tensors, _ = golden
+def test_greedy_tokens(golden_decoding):
+    model, tensors, _ = golden_decoding
     expected = tensors["out/greedy.tokens"][0].long()
     (tokens,) = greedy(model, [reference_prompt(tensors)], len(expected))
     assert tokens.equal(expected)
 
 
-def test_step_logits(golden):
+def test_step_logits(golden_decoding):
     """Raw logits of the cached steps, the stored tokens fed in."""
-    model, tensors, entry = golden
+    model, tensors, entry = golden_decoding
     prompt, tokens = reference_prompt(tensors), tensors["out/greedy.tokens"].long()
     steps = sorted(int(k[-2:]) for k in tensors if k.startswith("out/greedy.logits."))
-    with torch.no_grad():
-        caches = [KeyValueCache() for _ in model.h.layers]
-        prefix = torch.cat(
-            (
-                model.embed_phonemes(prompt.phoneme_ids[None], prompt.bert_features[None]),
-                model.embed_tokens(prompt.tokens[None]),
-            ),
-            dim=1,
-        )
-        is_token = torch.arange(prefix.shape[1])[None] >= len(prompt.phoneme_ids)
-        hidden = model.run(prefix, prefix_mask(is_token, torch.ones_like(is_token)), caches)[:, -1]
+    with torch.inference_mode():
+        decoding = model.begin_decoding(*prepare_prompts(model, [prompt], torch.device("cpu")), max(steps) + 1)
+        logits = model.logits(decoding.hidden)
         for step in range(max(steps) + 1):
             if step in steps:
                 expected = tensors[f"out/greedy.logits.{step:02d}"]
-                assert_near(model.logits(hidden)[:, : expected.shape[1]], expected, entry["tolerance_rel"])
-            position = torch.tensor([[len(prompt.tokens) + step]])
-            hidden = model.run(model.embed_tokens(tokens[:, step : step + 1], position), None, caches)[:, -1]
+                assert_near(logits[:, : expected.shape[1]], expected, entry["tolerance_rel"])
+            logits = decoding.step(tokens[:, step], torch.tensor([len(prompt.tokens) + step]))
 
 
-def test_without_prompt_tokens(golden):
-    model, tensors, _ = golden
+def test_without_prompt_tokens(golden_decoding):
+    model, tensors, _ = golden_decoding
     expected = tensors["out/ref_free.y"][0]
     prompt = Prompt(tensors["in/infer.phones"][0], torch.zeros(0, dtype=torch.int64), tensors["in/infer.bert"][0])
     (tokens,) = greedy(model, [prompt], len(expected))
@@ -168,9 +179,9 @@ def test_without_prompt_tokens(golden):
 
 
 @pytest.mark.parametrize("case", ["later", "first11"])
-def test_end_of_speech(golden, case):
+def test_end_of_speech(golden_decoding, case):
     """EOS made likely by its row of the prediction layer; it ends the utterance and is not returned."""
-    model, tensors, entry = golden
+    model, tensors, entry = golden_decoding
     prompt = reference_prompt(tensors)
     with eos_row(model, tensors[f"in/eos.{case}.predict_row_1024"]):
         (result,) = generate(model, [prompt], [0], GREEDY)
