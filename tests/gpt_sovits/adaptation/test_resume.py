@@ -36,7 +36,7 @@ CASES = {
     ),
     "gpt bf16": (run_gpt, replace(GPT_OPTIONS, n_epochs=2, precision="bf16", frozen=("h.layers.0",)), {}),
     "sovits": (run_sovits, replace(SOVITS_OPTIONS, n_epochs=2), {}),
-    "sovits accumulated": (run_sovits, replace(SOVITS_OPTIONS, n_epochs=2, batch_size=1, accumulate_batches=2), {}),
+    "sovits accumulated": (run_sovits, replace(SOVITS_OPTIONS, n_epochs=1, batch_size=1, accumulate_batches=2), {}),
     "sovits upstream": (
         run_sovits,
         replace(SOVITS_OPTIONS, n_epochs=1, batch_size=30, recipe="upstream"),
