@@ -131,9 +131,17 @@ def run_epochs(training: Training, resume_folder: Path, belongs_to: str, on_epoc
         all runs at least once an epoch, twice with the same weights where the interruption fell between. What it writes
         has to outlive an interruption: keep it beside `resume_folder` until the end. In the list that is returned,
         is_best and is_saved of earlier epochs may have become false, because a better one came
-    Raises TrainingDivergedError as soon as options.max_skipped_steps does not cover a loss that is not finite.
+    Raises TrainingDivergedError as soon as options.max_skipped_steps does not cover a loss that is not finite, and
+    ValueError where the recipe would never step.
     """
     options, what = training.options, training.options.what
+    groups = training.groups(1)
+    if not any(group.steps for group in groups):
+        n = sum(len(group.batches) for group in groups)
+        raise ValueError(
+            f"{what}: the recipe {options.recipe} makes no step in an epoch of {n} batches, so nothing would be "
+            f"learned; batch_size is {options.batch_size}, take a smaller one"
+        )
     progress = _Progress.of(load_training_state(resume_folder, training.modules, training.optimizers, belongs_to))
     training.stepper.load(progress.stepper)
     keeper = _StateKeeper(training, resume_folder, belongs_to)

@@ -131,6 +131,15 @@ def test_the_upstream_recipe_has_its_own_optimiser_rates_and_steps(tmp_path):
     assert_same(run_gpt(tmp_path / "b", ignored, train_clips=train), runs[0])
 
 
+def test_an_upstream_epoch_too_short_for_a_step_is_refused(tmp_path):
+    """The original would run all its epochs and hand out the base: four batches are one too few."""
+    options = replace(GPT_OPTIONS, recipe="upstream", n_epochs=1, batch_size=25)
+    with pytest.raises(
+        ValueError, match=r"upstream makes no step in an epoch of 4 batches, .* batch_size is 25, take a"
+    ):
+        run_gpt(tmp_path, options, train_clips=gpt_clips(50))
+
+
 def test_the_upstream_loss_is_a_sum_that_counts_padding(tmp_path, monkeypatch):
     seen = {"voxfoundry": [], "upstream": []}
     backward = Stepper.backward
