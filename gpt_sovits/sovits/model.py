@@ -71,14 +71,15 @@ class SoVITS(nn.Module):
             c.resblock_dilations,
             c.style_channels,
         )
-        self.enc_q = PosteriorEncoder(
-            c.spectrogram_bins,
-            c.latent_channels,
-            c.hidden_channels,
-            c.wavenet_kernel,
-            c.posterior_layers,
-            c.style_channels,
-        )
+        if c.posterior_layers:
+            self.enc_q = PosteriorEncoder(
+                c.spectrogram_bins,
+                c.latent_channels,
+                c.hidden_channels,
+                c.wavenet_kernel,
+                c.posterior_layers,
+                c.style_channels,
+            )
         self.flow = Flow(
             c.latent_channels, c.hidden_channels, c.wavenet_kernel, c.flow_layers, c.n_flows, c.style_channels
         )
@@ -280,6 +281,10 @@ class SoVITS(nn.Module):
             T - segment_frames; where a crop runs over the end of its clip, the sound is zero from there on
         speaker_embeddings: (B, speaker_dim), given if and only if config.speaker_dim is not 0
         """
+        _require(
+            self.config.posterior_layers > 0,
+            "this SoVITS has no posterior encoder (enc_q): its exporter dropped it; it speaks and cannot be trained",
+        )
         style = self.style_embedding(spectrograms, frame_lengths, speaker_embeddings)
         _, mean_p, log_p, mask = self.enc_p(
             self._codewords(self.semantic_tokens(ssl_features)),
