@@ -1,8 +1,8 @@
 """The models that an adaptation starts from: GPT, SoVITS, discriminator and content encoder.
 
 A base is a folder BASES/NAME with one checkpoint each in gpt/ and sovits/, perhaps discriminator/ and content_encoder/,
-or "scratch", which is made in code (see scratch.py). A pair as users share it is no more than GPT and SoVITS: it speaks,
-and it has no discriminator, often no posterior encoder either, without which no voice can be adapted from it.
+or "scratch", which is made in code (see scratch.py). A pair as users share it is no more than GPT and SoVITS: it
+speaks, but it has no discriminator, often no posterior encoder either, and no voice can be adapted without them.
 
 All official pairs were trained on the same encoders, which are therefore folders of their own (SHARED_PARTS).
 """

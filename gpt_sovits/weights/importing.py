@@ -32,8 +32,11 @@ MODEL_FILES = ("model.safetensors", "pytorch_model.bin")  # of a transformers fo
 
 @dataclass(frozen=True)
 class Imported:
-    """folder: what was written; version: of the SoVITS, "" without one; adaptable: whether a voice can be adapted from it
-    once the content encoder is there; sources: kind -> where it came from, as the manifests have it"""
+    """What was written.
+
+    version: of the SoVITS, "" without one; sources: kind -> where it came from, as the manifests have it
+    adaptable: whether a voice can be adapted from it once the content encoder is there
+    """
 
     folder: Path
     version: str

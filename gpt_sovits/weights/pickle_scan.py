@@ -27,10 +27,14 @@ ALLOWED_NAMES = frozenset(
 # Instructions of protocol 2 that build plain values, containers, tensors and the config. Not among them: INST, OBJ,
 # STACK_GLOBAL and the extension registry, which reach names in other ways than GLOBAL does.
 ALLOWED_OPCODES = frozenset(
-    "PROTO STOP MARK POP NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE SHORT_BINSTRING "
-    "EMPTY_DICT EMPTY_LIST EMPTY_TUPLE EMPTY_SET TUPLE TUPLE1 TUPLE2 TUPLE3 APPEND APPENDS SETITEM SETITEMS "
-    "BINPUT LONG_BINPUT BINGET LONG_BINGET GLOBAL REDUCE NEWOBJ BUILD BINPERSID".split()
-)
+    (
+        "PROTO", "STOP", "MARK", "GLOBAL", "REDUCE", "NEWOBJ", "BUILD", "BINPERSID",
+        "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE",
+        "SHORT_BINSTRING",
+        "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "EMPTY_SET", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3",
+        "APPEND", "APPENDS", "SETITEM", "SETITEMS", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET",
+    )
+)  # fmt: skip
 
 
 def check_pickle(path: Path, pickle: bytes) -> None:
