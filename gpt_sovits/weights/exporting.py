@@ -56,11 +56,17 @@ def export_pair(
     (gpt_config, gpt_state), (sovits_config, sovits_state) = gpt, sovits
     _check_sizes(gpt_config, sovits_config, other_sizes)
     with torch.device("meta"):
-        load_weights(GPT(gpt_config), _on_meta(gpt_state), "the GPT")
-        load_weights(SoVITS(sovits_config), _on_meta(sovits_state), "the SoVITS")
-    kept = {name: t for name, t in sovits_state.items() if with_posterior or not name.startswith(POSTERIOR)}
-    gpt_weights = _rounded({f"model.{name}": t for name, t in gpt_state.items()}, dtype, "GPT")
-    sovits_weights = _rounded(kept, dtype, "SoVITS")
+        models = {"GPT": GPT(gpt_config), "SoVITS": SoVITS(sovits_config)}
+    for what, state in (("GPT", gpt_state), ("SoVITS", sovits_state)):
+        load_weights(models[what], _on_meta(state), f"the {what}")
+    # in the networks' own order, so that equal weights are equal files
+    gpt_weights = {f"model.{name}": gpt_state[name] for name in models["GPT"].state_dict()}
+    sovits_weights = {
+        name: sovits_state[name]
+        for name in models["SoVITS"].state_dict()
+        if with_posterior or not name.startswith(POSTERIOR)
+    }
+    gpt_weights, sovits_weights = _rounded(gpt_weights, dtype, "GPT"), _rounded(sovits_weights, dtype, "SoVITS")
     heads = {version: head for head, version in HEADS.items()}
     head = heads.get(version_of(sovits_config), ZIP_HEAD)
     info = info or "Voxfoundry"

@@ -203,9 +203,13 @@ def _largest(value: object) -> float:
 
 
 def _transformers_shapes(file: TorchFile, build: Callable[[], nn.Module]) -> dict[str, tuple[int, ...]]:
+    from huggingface_hub.errors import StrictDataclassError
+
     try:
         return _meta_shapes(build)
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
+    except (
+        StrictDataclassError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError,
+    ) as error:  # fmt: skip
         raise WeightsError(
             f"{file.path.with_name('config.json')}: transformers builds no model of it "
             f"({' '.join(str(error).split())[:200]}); download it again"
