@@ -21,6 +21,7 @@ def options(params: Params) -> AdaptSoVITSOptions:
 
 def fine_tune(features_dir: Path, params: Params, resume_folder: Path, on_epoch: OnEpoch) -> Adaptation:
     base = load_base(PROFILES[params.profile].base)
+    base.require_adaptable()
     train, held_out = (
         [
             SoVITSClip(name, t["phoneme_ids"], t["ssl_features"], t["waveform"], t["spectrogram"])
