@@ -24,9 +24,12 @@ TRADITIONAL = str.maketrans(
     "負點兩萬億號個數時鐘秒頓噸級納方毫升伏頻赫兆吉貝幀攝華零幾歐鎊韓幣台帕項陣約於為極槓線問號無窮雙邊"
     "馬爾貢艾紐繆陶歐伽伊約飛",
 )
-CORRECTIONS = {  # words that the dictionary lacks or reads otherwise than people do
-    "行長": "hong4 zoeng2", "銀行行長": "ngan4 hong4 hong4 zoeng2", "音樂": "jam1 ngok6", "軟件": "jyun5 gin2",
+CORRECTIONS = {  # what the dictionary lacks or reads otherwise than people do; a character's entry leaves words alone
+    "行長": "hong4 zoeng2", "銀行行長": "ngan4 hong4 hong4 zoeng2", "軟件": "jyun5 gin2", "分之": "fan6 zi1",
+    "個女": "go3 neoi2", "坐": "co5", "請": "cing2", "呢": "ni1", "上樓": "soeng5 lau2",
 }  # fmt: skip
+FINAL_NE = "ne1"  # 呢 as the last word of a phrase is the particle
+GO_UP = re.compile("上(?=[零一二兩三四五六七八九十百]+(?:樓|層))")
 
 
 def _wording(words: str) -> str:
@@ -62,7 +65,14 @@ def characters_of(spoken: str, marks: Mapping[str, Entry]) -> list[tuple[str, tu
 
 
 def _read(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for character, (_, jyutping) in zip(text, _dictionary().get_jyutping_list(traditional(text)), strict=True):
+    looked_up = traditional(text)
+    going_up = {m.start() for m in GO_UP.finditer(looked_up)}
+    for i, (_, jyutping) in enumerate(_dictionary().get_jyutping_list(looked_up)):
+        character = text[i]
+        if i in going_up:
+            jyutping = "soeng5"
+        elif character == "呢" and i == len(text) - 1:
+            jyutping = FINAL_NE
         if jyutping is None:
             raise ValueError(f"no dictionary knows how to read {character!r} in Cantonese; put it into the lexicon")
         # a few characters stand for two syllables: 瓩 is cin1 ngaa5

@@ -28,6 +28,7 @@ UNITS = {
 }  # fmt: skip
 COUNTED = (  # 两 stands before these, 二 before a month, a floor or a number of its own
     "个位名人天周年夜岁点次回家间件只条张本台辆座种样块元角公里米吨斤克升度"
+    "個間隻條張臺輛種樣塊雙對歲蚊次聲"
     "小时分钟秒倍万千亿遍套双对把杯瓶碗盒包份篇首部场届口头匹棵朵颗支片"
 )
 SYMBOLS = {
@@ -195,7 +196,7 @@ RULES: list[Rule] = [
     rule(r"(?<![\d.])(?:\+\d{1,3}[ -]?\d{2,4}(?:[ -]?\d{3,4}){1,3}|0\d{2,3}[ -]\d{3,4}[ -]?\d{4})(?!\d)", _telephone),
     rule(r"(?<![\d.])[48]00-\d{3,4}-?\d{3,4}(?!\d)", _telephone),
     rule(
-        r"(?P<before>(?:拨打|致电|电话|热线|拨|電話|打|撥打)(?:号码|號碼)?[是为:为]?\s?)(?P<n>\d{3,8})(?![\d.%])",
+        r"(?P<before>(?:拨打|撥打|致电|致電|电话|電話|热线|熱線|拨|撥|打)(?:号码|號碼)?[是为:为]?\s?)(?P<n>\d{3,8})(?![\d.%])",
         lambda m, dialect: m["before"] + one_by_one(m["n"], dialect.telephone_one),
     ),
     rule(r"(?<![\d.])\d+(?:-\d+){2,}(?!\d)", lambda m, dialect: ",".join(map(one_by_one, m[0].split("-")))),
@@ -238,6 +239,7 @@ RULES: list[Rule] = [
         lambda m, dialect: SYMBOLS[m[0]],
     ),
 ]
+# fmt: off
 MANDARIN = Dialect(
     name="Chinese",
     wording=lambda words: words,
@@ -255,6 +257,7 @@ MANDARIN = Dialect(
         "%": "百分号",
         "+": "加",
         "~": "波浪线",
-    },  # fmt: skip
+    },
     telephone_one=True,
 )
+# fmt: on

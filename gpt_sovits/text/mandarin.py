@@ -21,7 +21,7 @@ WORD_OR_MARK = re.compile(f"[{MAIN_MARKS}]|[^{MAIN_MARKS}]+")
 NUMBER = re.compile("(?:百分之)?[零一二两三四五六七八九十百千万亿点幺]{3,}")
 NUMBER_FEET = re.compile("百分之|[一二两三四五六七八九十][十百千万亿]+|.")
 COUNTING = set(mandarin_words.NUMERALS) | set("这那哪每某各")
-FULL_LOCATIVES = set("以上 以下 之上 之下 天下 如下 地下 手下 公里 英里 海里 上 下".split())  # noqa: SIM905
+FULL_LOCATIVES = set("以上 以下 之上 之下 天下 如下 地下 手下 公里 英里 海里".split())  # noqa: SIM905
 LOCATIVES = "上下里"  # neutral at the end of a place: 桌上, 家里
 
 
@@ -111,7 +111,10 @@ def _known(word: str) -> list[str]:
     """The reading of a word or phrase that a table or pypinyin's dictionary has, else nothing."""
     if word in mandarin_words.CORRECTIONS:
         return mandarin_words.CORRECTIONS[word].split()
-    return _phrase(word) if word in _phrases() else []
+    if word not in _phrases():
+        return []
+    pinyin = _phrase(word)
+    return [*pinyin[:-1], "zi3"] if pinyin[-1] == "zi5" and word[-2:] in mandarin_words.FULL_ZI else pinyin
 
 
 @functools.cache
@@ -165,4 +168,4 @@ def _neutralised(word: str, tag: str, pinyin: list[str], before: str) -> list[st
 
 
 def _is_suffix_zi(word: str) -> bool:
-    return word[-1] == "子" and word[-2:] not in mandarin_words.FULL_ZI and word not in mandarin_words.FULL_ZI
+    return word[-1] == "子" and not {word, word[-2:], word[-3:]} & mandarin_words.FULL_ZI
