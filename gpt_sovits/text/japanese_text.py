@@ -1,7 +1,8 @@
 """Japanese as written to Japanese as spoken: money, dates, times, fractions, units and addresses become words.
 
-Whole numbers with their counters stay in digits: Open JTalk reads them with the sound changes of the counter (1本 いっぽん,
-3本 さんぼん, 20日 はつか) and the accents of compounds. RULES is applied in order, a date before a fraction.
+Whole numbers with their counters stay in digits: Open JTalk reads them with the sound changes of the counter
+(1本 いっぽん, 3本 さんぼん, 20日 はつか) and the accents of compounds. RULES is applied in order, a date before a
+fraction.
 """
 
 import re
@@ -27,8 +28,9 @@ SYMBOLS = {
     "+": "プラス", "°": "度", "¥": "円", "$": "ドル", "€": "ユーロ", "£": "ポンド", "§": "セクション", "†": "",
 }  # fmt: skip
 ADDRESS_SIGNS = {
-    ".": "ドット", "/": "スラッシュ", "-": "ハイフン", "_": "アンダーバー", ":": "コロン", "@": "アット", "?": "クエスチョン",
-    "=": "イコール", "&": "アンド", "#": "シャープ", "%": "パーセント", "~": "チルダ", "+": "プラス",
+    ".": "ドット", "/": "スラッシュ", "-": "ハイフン", "_": "アンダーバー", ":": "コロン", "@": "アット",
+    "?": "クエスチョン", "=": "イコール", "&": "アンド", "#": "シャープ", "%": "パーセント", "~": "チルダ",
+    "+": "プラス",
 }  # fmt: skip
 COUNTERS = "人名個本枚匹頭羽冊台杯回度階歳才年月日時分秒週円つ件点社校駅倍割代位番号話章巻%"
 LONE_KANA = str.maketrans(
@@ -128,6 +130,7 @@ RULES: list[Rule] = [
     rule(rf"(マイナス)?(?<![\d.])({NUMBER})\s?°F", lambda m: f"華氏{m[1] or ''}{m[2]}度"),
     rule(rf"(?<=\d)\s?({_either(UNITS)})(?![A-Za-z0-9])", lambda m: UNITS[m[1]]),
     rule(r"(?<=\d)\+(?=\d)", "足す"),
+    rule(r"×(?!\s?\d)", "バツ"),
     rule(r"(?<![A-Za-z])C#", "シーシャープ"),
     rule(r"#(?=\d)", "ナンバー"),
     rule(r"#(?=\w)", "ハッシュタグ"),
