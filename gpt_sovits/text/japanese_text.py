@@ -98,8 +98,8 @@ def _plain_hyphens(m: re.Match[str]) -> str:
 
 
 def _about(m: re.Match[str]) -> str:
-    """2、3日 is one number, "two or three days": in kanji its mark ends no clause."""
-    return f"{KANJI_DIGITS[m[1]]}、{KANJI_DIGITS[m[2]]}"
+    """2、3日 is one number, "two or three days": in kanji its mark ends no clause. 5、7日 are two days."""
+    return f"{KANJI_DIGITS[m[1]]}、{KANJI_DIGITS[m[2]]}" if int(m[2]) == int(m[1]) + 1 else m[0]
 
 
 NUMBER = r"\d+(?:\.\d+)?"
@@ -109,6 +109,7 @@ RULES: list[Rule] = [
     rule(r"(?<![A-Za-z0-9.])(?:[A-Za-z0-9-]{1,63}\.){1,8}(?:com|org|net|jp|io|ai|dev|tv)(?:/[\w./-]*\w)?(?![A-Za-z0-9])",
          _address, re.ASCII),
     rule(r"(?<=\d),(?=\d{3}(?!\d))", ""),
+    rule(r"(?<![\dA-Za-z])\.(?=\d)", "0."),
     rule(rf"(?P<sign>[{''.join(CURRENCIES)}])\s?(?P<amount>{NUMBER})\s?(?P<kanji>[万億兆]?)", _money),
     rule(r"(?<![\d/.-])(?P<year>\d{4})(?P<s>[/.-])(?P<month>\d{1,2})(?P=s)(?P<day>\d{1,2})(?![\d/.-]\d|\d)", _date),
     rule(r"(?<![\d:])(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}))?(?![\d:])", _time),
@@ -117,7 +118,7 @@ RULES: list[Rule] = [
     rule(r"〒\s?(?=\d)", "郵便番号"),
     rule(r"\(株\)", "株式会社"),
     rule(r"\(有\)", "有限会社"),
-    rule(r"(?<!\d)([1-9])、([1-9])(?=[" + COUNTERS + "])", _about),
+    rule(r"(?<!\d)([1-9])(?:、|, ?)([1-9])(?=[" + COUNTERS + "])", _about),
     rule(rf"(?<=[\d{COUNTERS}])\s?[~〜]\s?(?=\d)", "から"),
     rule(r"\+(?=\d{1,3}-\d)", "プラス"),
     rule(r"\((0\d{1,4})\)\s?(?=\d)", lambda m: m[1] + "-"),
@@ -125,7 +126,6 @@ RULES: list[Rule] = [
     rule(r"(?<![\d-])\d+(?:-\d+)+(?![\d-])", _plain_hyphens),
     rule(r"(?<![A-Za-z0-9.])[-−](?=\.?\d)", "マイナス"),
     rule(r"(?<=\d)−(?=\d)", "ひく"),
-    rule(r"(?<!\d)\.(?=\d)", "0."),
     rule(r"(?<![\d.])\d+(?:\.\d+){2,}(?![\d.])", lambda m: m[0].replace(".", "点")),
     rule(rf"(マイナス)?(?<![\d.])({NUMBER})\s?°F", lambda m: f"華氏{m[1] or ''}{m[2]}度"),
     rule(rf"(?<=\d)\s?({_either(UNITS)})(?![A-Za-z0-9])", lambda m: UNITS[m[1]]),
@@ -146,7 +146,9 @@ PAUSE_MARKS = "?!…。-、"
 MARKS = str.maketrans({**dict.fromkeys(";:()[]{}/→⇒|,", "、"), **dict.fromkeys("–—―─", "-"), "．": "。"})
 KEPT = re.compile(r"[^\W_]|[ー・%&×÷]|[" + re.escape(PAUSE_MARKS) + "]")
 
-LATIN, JAPANESE = "[A-Za-z0-9]", "[\u3040-\u30ff\u3400-\u9fff々]"  # a gap between these is typography
+QUOTES = '「」『』“”"‘’〝〟'
+# a gap between these is typography; katakana may be a word of its own
+LATIN, JAPANESE = "[A-Za-z0-9]", "[\u3041-\u309f\u3400-\u9fff々]"
 
 
 def spoken_form(text: str) -> str:
@@ -155,6 +157,7 @@ def spoken_form(text: str) -> str:
     text: any. Compatibility forms are composed (½ is 1/2, ㎏ is kg), quotes dropped; brackets become pauses; a run of
     marks becomes its strongest one. A period stays inside a number, a hyphen inside a telephone number, and the mark of
     "2、3日" in "二、三日" ends no clause. Accents of Latin letters are folded. Symbols without a word are dropped.
+    Twice is the same as once.
     """
     text = unicodedata.normalize("NFKC", text).replace("\N{FRACTION SLASH}", "/").replace("...", "…")
     text = (
@@ -163,7 +166,7 @@ def spoken_form(text: str) -> str:
         .replace("\u309a", "")
         .replace("\u3099", "")
     )
-    text = re.sub(rf"(?<={LATIN})\s+(?={JAPANESE})|(?<={JAPANESE})\s+(?={LATIN})", "", text)
+    text = _close(re.sub(r"\s+", " ", re.sub(f"[{QUOTES}]", "", text)))
     for pattern, words in RULES:
         text = pattern.sub(words, text)
     text = re.sub(r"\.(?!\d)|(?<!\d)\.", "。", text).translate(MARKS)
@@ -173,7 +176,11 @@ def spoken_form(text: str) -> str:
     text = re.sub(rf"(?<!\d)-|-(?!\d)|[{re.escape(PAUSE_MARKS.replace('-', ''))}]", r" \g<0> ", text)
     text = re.sub(rf" (?:{marks} *)+", _strongest, text)
     text = re.sub(r"(?<=[一二三四五六七八九]) ?、 ?(?=[一二三四五六七八九])", "、", text)
-    return re.sub(r" +", " ", text).strip().lstrip(PAUSE_MARKS + " ")
+    return _close(re.sub(r" +", " ", text)).strip().lstrip(PAUSE_MARKS + " ")
+
+
+def _close(text: str) -> str:
+    return re.sub(rf"(?<={LATIN}) +(?={JAPANESE})|(?<={JAPANESE}) +(?={LATIN})", "", text)
 
 
 def _unaccented(m: re.Match[str]) -> str:
@@ -181,8 +188,7 @@ def _unaccented(m: re.Match[str]) -> str:
 
 
 def _replacement(character: str) -> str:
-    """Quotes fall away inside a sentence; other signs leave a gap."""
-    return "" if character in "「」『』“”\"'‘’〝〟" or unicodedata.category(character) in ("Mn", "Cf") else " "
+    return "" if unicodedata.category(character) in ("Mn", "Cf") else " "
 
 
 def _strongest(m: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ import itertools
 import re
 
 from gpt_sovits.text.korean_rules import Border, Syllable, pronounce
-from gpt_sovits.text.korean_text import FINALS, INITIALS, PAUSE_MARKS, VOWELS, spoken_form
+from gpt_sovits.text.korean_text import FINALS, INITIALS, PAUSE_MARKS, VOWELS, letters_named, spoken_form
 from gpt_sovits.text.korean_words import MARKS, WORDS
 
 SPACE = "空"
@@ -38,10 +38,10 @@ PIECE = re.compile(rf"[{re.escape(PAUSE_MARKS)}]|[^{re.escape(PAUSE_MARKS)}]+")
 def phonemes_of(text: str) -> tuple[list[str], str]:
     """(symbols of the table, the spoken form they stand for) of a Korean text, pauses as ! ? … , . - and spaces as 空.
 
-    text: Korean; Chinese characters are read where the dictionary knows the word. Raises ValueError for letters of a
-    script that Korean does not speak, because dropping them would swallow words.
+    text: Korean; Chinese characters are read where the dictionary knows the word, Latin letters named. Raises
+    ValueError for letters of a script that Korean does not speak, because dropping them would swallow words.
     """
-    spoken = spoken_form(text)
+    spoken = letters_named(spoken_form(text))
     symbols: list[str] = []
     for piece in PIECE.findall(spoken):
         symbols += [piece] if piece in PAUSE_MARKS else _clause(piece)
@@ -159,13 +159,13 @@ def _words() -> tuple[re.Pattern[str], dict[str, str]]:
 
 
 def _mark_words(text: str, words: list, borders: dict[int, Border]) -> None:
-    """Listed words, where a morpheme starts and no particle is in it (주가 is a share's price, or 주 with 가)."""
+    """Listed words where a morpheme starts; of two syllables, the second must be no particle (주가, not 주 with 가)."""
     pattern, marked = _words()
     starts = {word.span.start for word in words}
     particles = {word.span.start for word in words if word.feature.pos.startswith("J")}
     place = 0
     while m := pattern.search(text, place):
-        if m.start() not in starts or particles & set(range(m.start(), m.end())):
+        if m.start() not in starts or (len(m[0]) == 2 and m.start() + 1 in particles):
             place = m.start() + 1
             continue
         place, i = m.end(), m.start() - 1

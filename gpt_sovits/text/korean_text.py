@@ -151,7 +151,6 @@ RULES: list[Rule] = [
     rule(r"\d+(?:\.\d+)*", lambda m: number(m[0])),
     rule(r"(?<=[A-Za-z])[-'](?=\w)", " ", 0),
     rule(f"[{re.escape(''.join(SYMBOLS))}]", lambda m: f" {SYMBOLS[m[0]]} "),
-    rule("[A-Za-z]", lambda m: LETTER_NAMES[m[0].lower()]),
 ]  # fmt: skip
 # marks, the strongest first, and what else becomes one of them
 PAUSE_MARKS = "?!….-,"
@@ -160,11 +159,11 @@ MARK = "[" + re.escape(PAUSE_MARKS) + "]"
 
 
 def spoken_form(text: str) -> str:
-    """Hangul, Chinese characters, spaces and the marks ! ? … , . -
+    """Hangul, Chinese characters, Latin words, spaces and the marks ! ? … , . -
 
     text: any. Compatibility forms are composed, quotes dropped, brackets become pauses, a run of marks becomes its
-    strongest one. Latin letters are named one by one, as GPT-SoVITS does; lone Korean letters by their names (ㄱ 기역)
-    or, where they stand for a noise, by their sound (ㅋㅋ 크크). Other symbols without a word are dropped.
+    strongest one. Lone Korean letters are named (ㄱ 기역) or, where they stand for a noise, sounded (ㅋㅋ 크크). Other
+    symbols without a word are dropped. Twice is the same as once.
     """
     text = unicodedata.normalize("NFKC", text).replace("\N{FRACTION SLASH}", "/").replace("...", "…")
     text = re.sub(r"\s+", " ", text)
@@ -176,6 +175,11 @@ def spoken_form(text: str) -> str:
     text = "".join(c if c.isalnum() or c in PAUSE_MARKS else _replacement(c) for c in text)
     text = re.sub(rf" ?{MARK}(?: ?{MARK})* ?", _strongest, re.sub(r"\s+", " ", text))
     return re.sub(r"\s+", " ", text).strip().lstrip(PAUSE_MARKS + " ")
+
+
+def letters_named(text: str) -> str:
+    """Latin letters by their Korean names, one by one, as GPT-SoVITS reads them: 'GPU' -> '지피유'."""
+    return re.sub("[A-Za-z]", lambda m: LETTER_NAMES[m[0].lower()], text)
 
 
 def _replacement(character: str) -> str:
