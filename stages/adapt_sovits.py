@@ -24,7 +24,14 @@ def fine_tune(features_dir: Path, params: Params, resume_folder: Path, on_epoch:
     base.require_adaptable()
     train, held_out = (
         [
-            SoVITSClip(name, t["phoneme_ids"], t["ssl_features"], t["waveform"], t["spectrogram"])
+            SoVITSClip(
+                name,
+                t["phoneme_ids"],
+                t["ssl_features"],
+                t["waveform"],
+                t["spectrogram"],
+                t.get("speaker_embedding"),
+            )
             for name, t in load_clips(features_dir, split)
         ]
         for split in ("train", "held_out")

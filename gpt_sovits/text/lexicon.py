@@ -27,6 +27,7 @@ from pathlib import Path
 from gpt_sovits.text.symbols import PUNCTUATION, SYMBOL_IDS
 from gpt_sovits.text.yaml_lines import check_format, items, read_nodes, text, where
 
+LEXICON_FILE = "lexicon.yaml"  # in the folder of a voice
 FORMAT = 1
 LEXICON_LANGUAGES = ("en", "zh", "yue", "ja", "ko")
 FIRST_MARK = {"en": 0xF000}  # scripts.ENGLISH_MARKS; the others begin at scripts.MAIN_MARKS
