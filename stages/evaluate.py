@@ -186,7 +186,13 @@ def held_out_utterances(dirs: argparse.Namespace, reference: VoiceReference, par
 
 def _reference(features_dir: Path, clip: VoiceReference) -> Reference:
     tensors = load_file(features_dir / "tensors" / f"{clip.clip_id}.safetensors")
-    return Reference(tensors["phoneme_ids"], tensors["semantic_tokens"], tensors["spectrogram"])
+    return Reference(
+        tensors["phoneme_ids"],
+        tensors["semantic_tokens"],
+        tensors["spectrogram"],
+        tensors.get("speaker_embedding"),
+        tensors.get("bert_features"),
+    )
 
 
 def _preset(params: Params, language: str, reference: VoiceReference) -> Preset:
@@ -195,6 +201,7 @@ def _preset(params: Params, language: str, reference: VoiceReference) -> Preset:
         language=language,
         seconds_per_phoneme=reference.seconds_per_phoneme,
         max_length_factor=settings.max_length_factor,
+        max_retries=settings.max_retries,
         pause_seconds=settings.pause_seconds,
         top_k=settings.top_k,
         top_p=settings.top_p,

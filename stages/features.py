@@ -17,10 +17,10 @@ from gpt_sovits.content_encoder import CONTENT_SAMPLE_RATE, extract_ssl_features
 from gpt_sovits.determinism import deterministic
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.sovits.spectrogram import linear_spectrogram
-from gpt_sovits.speaker_encoder import SpeakerEncoder, speaker_embedding
+from gpt_sovits.speaker_encoder import SpeakerEncoder, load_speaker_encoder, speaker_embedding
 from gpt_sovits.text.features import TextReader
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
-from gpt_sovits.weights.base import load_base
+from gpt_sovits.weights.base import load_base, shared_part
 from metrics.speaker import load_speaker_judge
 from stages.outputs import run_stage, stage_output
 from stages.params import Params, load_params
@@ -53,7 +53,7 @@ def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Pa
             TextReader(params.align.language, _lexicon(manifest_dir, out_dir)),
             base.build_content_encoder(),
             base.build_sovits(),
-            base.build_speaker_encoder() if base.sovits_config.speaker_dim else None,
+            load_speaker_encoder(shared_part("speaker_encoder")) if base.sovits_config.speaker_dim else None,
         )
         judge = load_speaker_judge(profile.speaker)
         rows, embeddings = [], []

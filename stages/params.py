@@ -127,6 +127,7 @@ class Evaluate(Section):
     speed: float = Field(gt=0.25, lt=4, description="1 is the voice's own pace, 2 twice as fast")
     pause_seconds: float = Field(ge=0, le=5, description="silence between the sentences of a text")
     max_length_factor: float = Field(gt=1, description="a sentence is cut at so many times its expected length")
+    max_retries: int = Field(ge=0, le=20, description="so often a sentence that failed is spoken with another seed")
     n_jobs: int = Field(ge=1, description="processes that judge; the result does not depend on it")
     n_threads: int = Field(ge=1, description="CPU threads of torch; fixed, because sums depend on it")
 
@@ -146,7 +147,9 @@ class Params(Section):
     """All of params.yaml."""
 
     voices: tuple[str, ...] = Field(min_length=1, description="folders of data/1_recordings that dvc.yaml builds")
-    profile: Literal["starter"] = Field(description="which base models and judges, see stages/profiles.py")
+    profile: Literal["starter", "v2", "v2Pro", "v2ProPlus"] = Field(
+        description="which base models and judges, see stages/profiles.py"
+    )
     ingest: Ingest
     segment: Segment
     align: Align

@@ -164,8 +164,8 @@ def load_base(name: str, folder: Path | None = None) -> Base:
     )
 
 
-def load_shared_part(kind: str, folder: Path | None = None) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """(config, state) of an encoder that all official pairs share.
+def shared_part(kind: str, folder: Path | None = None) -> Path:
+    """The checkpoint folder of an encoder that all official pairs share.
 
     kind: a key of SHARED_PARTS; folder: where the bases lie; None is base_models/ beside the packages
     Raises CheckpointError that says which `vox pull` brings it.
@@ -173,7 +173,12 @@ def load_shared_part(kind: str, folder: Path | None = None) -> tuple[dict[str, A
     home = _shared_part(kind, BASES_FOLDER if folder is None else folder)
     if not home.is_dir():
         raise CheckpointError(f"{home} is not there; run `vox pull {SHARED_PARTS[kind]}`")
-    return load_checkpoint(home, kind)
+    return home
+
+
+def load_shared_part(kind: str, folder: Path | None = None) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """(config, state) of the checkpoint that shared_part finds."""
+    return load_checkpoint(shared_part(kind, folder), kind)
 
 
 def _shared_part(kind: str, folder: Path) -> Path:
