@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gpt_sovits.gpt.model import GPT, KeyValueCache, prefix_mask
+from gpt_sovits.gpt.model import GPT, prefix_mask
 from gpt_sovits.gpt.sampling import SamplingOptions, draw, penalize_repetition, token_probabilities, utterance_generator
 
 MIN_TOKENS = 11  # 0.44 s; before that EOS cannot be drawn (upstream's constant)
@@ -120,9 +120,9 @@ def _decode(
     max_tokens: int,
 ) -> Steps:
     eos, device = model.config.eos_token, model.bert_proj.weight.device
-    caches = [KeyValueCache() for _ in model.h.layers]
-    x, mask, is_real = _prefix(model, prompts, device)
-    hidden = model.run(x, mask, caches)[:, -1]  # (B, D)
+    decoding = model.begin_decoding(*prepare_prompts(model, prompts, device), max_tokens)
+    _check_finite(decoding.hidden)
+    logits = model.logits(decoding.hidden)  # (B, V)
     generators = [utterance_generator(seed) for seed in seeds]
     seen = torch.zeros(len(prompts), model.config.vocab_size, dtype=torch.bool, device=device)
     for i, prompt in enumerate(prompts):
@@ -130,13 +130,12 @@ def _decode(
     n_prompt = torch.tensor([len(p.tokens) for p in prompts], device=device)
     rows = list(range(len(prompts)))  # which utterance each row of the batch still is
     finished = [False] * len(prompts)
-    _check_finite(hidden)
 
     for step in range(max_tokens):
         width = eos if step < min_tokens else eos + 1  # EOS is the last column: leaving it out forbids it
-        logits = penalize_repetition(model.logits(hidden)[:, :width], seen[:, :width], options.repetition_penalty)
-        drawn = draw(token_probabilities(logits, options), generators)
-        ended = ((drawn == eos) | (logits.argmax(dim=-1) == eos)).tolist()
+        penalized = penalize_repetition(logits[:, :width], seen[:, :width], options.repetition_penalty)
+        drawn = draw(token_probabilities(penalized, options), generators)
+        ended = ((drawn == eos) | (penalized.argmax(dim=-1) == eos)).tolist()
         new = []
         for row, token, end in zip(rows, drawn.tolist(), ended, strict=True):
             finished[row] = end
@@ -149,20 +148,16 @@ def _decode(
                 break
             kept = torch.tensor(going, device=device)
             rows, generators = [rows[i] for i in going], [generators[i] for i in going]
-            drawn, seen, n_prompt, is_real = drawn[kept], seen[kept], n_prompt[kept], is_real[kept]
-            for cache in caches:
-                cache.keep_rows(kept)
+            drawn, seen, n_prompt = drawn[kept], seen[kept], n_prompt[kept]
+            decoding.keep_rows(kept)
         if step + 1 == max_tokens:
             break
         seen.scatter_(1, drawn[:, None], True)
-        is_real = F.pad(is_real, (0, 1), value=True)
-        x = model.embed_tokens(drawn[:, None], (n_prompt + step)[:, None])
-        step_mask = None if len(rows) == 1 and len(prompts) == 1 else is_real[:, None, None, :]
-        hidden = model.run(x, step_mask, caches)[:, -1]
+        logits = decoding.step(drawn, n_prompt + step)
     return finished
 
 
-def _prefix(model: GPT, prompts: Sequence[Prompt], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def prepare_prompts(model: GPT, prompts: Sequence[Prompt], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Embedded prompts padded on the LEFT, so that all of them end where generation begins.
 
     returns: x (B, S, D), mask (B, 1, S, S) bool, is_real (B, S) bool

@@ -11,13 +11,16 @@ Letters in shapes: B batch, X phonemes, Y semantic tokens, S = X + Y, D hidden s
 
 import dataclasses
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CACHE_BLOCK = 256  # key/value caches grow by this many positions at a time
+from gpt_sovits.gpt.decoding import Decoding, KeyValueCache, PlainDecoding
+
+if TYPE_CHECKING:
+    from gpt_sovits.gpt.cpu_decoder import CPUDecoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,38 +75,6 @@ class GPTConfig:
                 f"GPT config: unknown keys {unknown}, missing keys {missing}; it must have exactly {sorted(names)}"
             )
         return cls(**values)
-
-
-class KeyValueCache:
-    """Keys and values of one layer, (B, H, room, D/H), of which the first `length` positions are filled."""
-
-    def __init__(self) -> None:
-        self.keys: Tensor | None = None
-        self.values: Tensor | None = None
-        self.length = 0
-
-    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add (B, H, n, D/H) and return all so far as views: a step writes one position and copies nothing."""
-        end = self.length + keys.shape[2]
-        if self.keys is None or end > self.keys.shape[2]:
-            room = -(-end // CACHE_BLOCK) * CACHE_BLOCK
-            self.keys = _with_room(self.keys, keys, self.length, room)
-            self.values = _with_room(self.values, values, self.length, room)
-        self.keys[:, :, self.length : end] = keys
-        self.values[:, :, self.length : end] = values
-        self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
-
-    def keep_rows(self, rows: Tensor) -> None:
-        """Forget the batch rows that are not in `rows` (int64)."""
-        self.keys, self.values = self.keys[rows], self.values[rows]
-
-
-def _with_room(old: Tensor | None, like: Tensor, length: int, room: int) -> Tensor:
-    new = like.new_zeros((like.shape[0], like.shape[1], room, like.shape[3]))
-    if old is not None:
-        new[:, :, :length] = old[:, :, :length]
-    return new
 
 
 class SelfAttention(nn.Module):
@@ -203,7 +174,7 @@ def prefix_mask(is_token: Tensor, is_real: Tensor) -> Tensor:
 
 
 class GPT(nn.Module):
-    """See the module's docstring. `forward` is for training; generation.py drives `embed_*`, `run` and `logits`."""
+    """See the module's docstring. `forward` is for training; generation.py drives `embed_*` and `begin_decoding`."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -217,6 +188,30 @@ class GPT(nn.Module):
         self.h = Stack(config.n_layers, hidden, config.n_heads, config.dropout)
         self.ar_predict_layer = nn.Linear(hidden, config.vocab_size, bias=False)
         self.dropout = nn.Dropout(config.dropout)
+        self._decoder: CPUDecoder | None = None
+
+    def for_inference(self, precision: str = "float32") -> "GPT":
+        """Packs the weights for fast decoding on the device they are on, in place, and returns the same model.
+
+        precision: see `gpt_sovits.precision`. The weights must not change afterwards; training mode drops the packing.
+        Raises ValueError for an unknown precision, or weights that it cannot hold.
+        """
+        from gpt_sovits.gpt.cpu_decoder import CPUDecoder  # numba takes a second to import: only where it is used
+
+        self.eval().requires_grad_(False)
+        self._decoder = CPUDecoder(self, precision)
+        return self
+
+    def train(self, mode: bool = True) -> "GPT":
+        if mode:
+            self._decoder = None
+        return super().train(mode)
+
+    def begin_decoding(self, x: Tensor, mask: Tensor, is_real: Tensor, n_steps: int) -> Decoding:
+        """The prompts through the layers, and what continues them (see `gpt.decoding.Decoding`)."""
+        if self._decoder is None:
+            return PlainDecoding(self, x, mask, is_real, n_steps)
+        return self._decoder.begin(x, mask, is_real, n_steps)
 
     def embed_phonemes(self, phoneme_ids: Tensor, bert_features: Tensor | None = None) -> Tensor:
         """(B, X) ids and (B, bert_dim, X) features -> (B, X, D). Without features the projection's bias still counts,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,9 +14,9 @@ from gpt_helpers import eos_row
 from sovits_golden import Golden, fill
 from torch import Tensor
 
-from gpt_sovits.gpt.generation import Prompt, generate
+from gpt_sovits.gpt.generation import Prompt, generate, prepare_prompts
 from gpt_sovits.gpt.loss import IGNORED_TARGET, token_loss
-from gpt_sovits.gpt.model import GPT, GPTConfig, KeyValueCache, prefix_mask, sine_table
+from gpt_sovits.gpt.model import GPT, GPTConfig, sine_table
 from gpt_sovits.gpt.sampling import SamplingOptions, penalize_repetition
 
 GREEDY = SamplingOptions(top_k=1)
@@ -58,14 +61,39 @@ class Case:
         return [g.tokens for g in generate(self.model, prompts, [0] * len(prompts), GREEDY, max_tokens=n)]
 
 
-@pytest.fixture(scope="module", params=CONFIGS)
+@functools.cache
+def case_of(shared: Path, name: str) -> Case:
+    return Case(shared, name)
+
+
+@functools.cache
+def compiled_case_of(shared: Path, name: str) -> Case:
+    compiled = copy.copy(case_of(shared, name))
+    compiled.model = copy.deepcopy(compiled.model).for_inference("float32")
+    return compiled
+
+
+WAYS = {"plain": case_of, "compiled": compiled_case_of}  # of decoding; the same numbers are asked of each
+
+
+@pytest.fixture(params=CONFIGS)
 def case(shared: Path, request: pytest.FixtureRequest) -> Case:
-    return Case(shared, request.param)
+    return case_of(shared, request.param)
 
 
-@pytest.fixture(scope="module")
-def small(shared: Path) -> Case:
-    return Case(shared, "s1_small")
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> Callable[[Path, str], Case]:
+    return WAYS[request.param]
+
+
+@pytest.fixture(params=CONFIGS)
+def decoding_case(shared: Path, request: pytest.FixtureRequest, way: Callable[[Path, str], Case]) -> Case:
+    return way(shared, request.param)
+
+
+@pytest.fixture
+def small(shared: Path, way: Callable[[Path, str], Case]) -> Case:
+    return way(shared, "s1_small")
 
 
 def test_sine_table(case: Case) -> None:
@@ -122,27 +150,14 @@ def test_correct_padding_equals_the_reference_where_nothing_is_padded(case: Case
 # ---- cached steps ----------------------------------------------------------------------------------------------
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def step_logits(model: GPT, prompts: list[Prompt], fed: Tensor) -> list[Tensor]:
-    """Raw logits (B, V) of each step: prompts padded on the left, then the tokens fed (B, n), one a step."""
-    embedded = []
-    for p in prompts:
-        bert = None if p.bert_features is None else p.bert_features[None]
-        embedded.append(
-            torch.cat((model.embed_phonemes(p.phoneme_ids[None], bert), model.embed_tokens(p.tokens[None])), 1)[0]
-        )
-    width = max(len(x) for x in embedded)
-    prefix = torch.stack([F.pad(x, (0, 0, width - len(x), 0)) for x in embedded])
+    """Raw logits (B, V) of each step: the prompts, then the tokens fed (B, n), one a step."""
+    decoding = model.begin_decoding(*prepare_prompts(model, prompts, torch.device("cpu")), fed.shape[1])
     n_prompt = torch.tensor([len(p.tokens) for p in prompts])
-    columns = torch.arange(width)
-    real = columns >= torch.tensor([width - len(x) for x in embedded])[:, None]
-    caches = [KeyValueCache() for _ in model.h.layers]
-    mask = prefix_mask(columns >= width - n_prompt[:, None], real)
-    logits = [model.logits(model.run(prefix, mask, caches)[:, -1])]
+    logits = [model.logits(decoding.hidden)]
     for step in range(fed.shape[1]):
-        real = F.pad(real, (0, 1), value=True)
-        x = model.embed_tokens(fed[:, step : step + 1], (n_prompt + step)[:, None])
-        logits.append(model.logits(model.run(x, real[:, None, None], caches)[:, -1]))
+        logits.append(decoding.step(fed[:, step], n_prompt + step).clone())  # the next step may overwrite them
     return logits
 
 
@@ -155,10 +170,10 @@ def compare_steps(golden: Golden, name: str, logits: list[Tensor]) -> None:
         golden.compare(f"out/{name}.logits.{step:02d}", logits[step][:, :width])
 
 
-def test_cached_steps(case: Case) -> None:
-    golden, prompt = case.golden, case.prompt
+def test_cached_steps(decoding_case: Case) -> None:
+    golden, prompt = decoding_case.golden, decoding_case.prompt
     fed = golden["out/greedy.tokens"].long()
-    logits = step_logits(case.model, [prompt], fed[:, :11])
+    logits = step_logits(decoding_case.model, [prompt], fed[:, :11])
     compare_steps(golden, "greedy", logits)
     seen = torch.zeros(1, EOS + 1, dtype=torch.bool)
     seen[0, torch.cat((prompt.tokens, fed[0, :3]))] = True
@@ -166,9 +181,11 @@ def test_cached_steps(case: Case) -> None:
     golden.compare("out/greedy.penalised.03", penalized[:, :EOS])
 
 
-def test_cached_steps_without_prompt_tokens(case: Case) -> None:
+def test_cached_steps_without_prompt_tokens(decoding_case: Case) -> None:
     none = torch.zeros(1, 0, dtype=torch.int64)
-    compare_steps(case.golden, "ref_free", step_logits(case.model, [case.prompt_without_tokens], none))
+    compare_steps(
+        decoding_case.golden, "ref_free", step_logits(decoding_case.model, [decoding_case.prompt_without_tokens], none)
+    )
 
 
 def test_cached_steps_of_a_batch_of_unequal_prompts(small: Case) -> None:
@@ -180,30 +197,30 @@ def test_cached_steps_of_a_batch_of_unequal_prompts(small: Case) -> None:
 # ---- generation ------------------------------------------------------------------------------------------------
 
 
-def test_greedy_tokens(case: Case) -> None:
-    golden = case.golden
+def test_greedy_tokens(decoding_case: Case) -> None:
+    golden = decoding_case.golden
     expected = golden["out/greedy.tokens"][0].long()
     # stopped by its limit upstream counts one less than it drew, and its callers lose the first token: ours do not
     assert len(expected) == int(golden["out/greedy.idx"]) + 1
-    (tokens,) = case.tokens([case.prompt], len(expected))
+    (tokens,) = decoding_case.tokens([decoding_case.prompt], len(expected))
     assert tokens.equal(expected)
-    assert torch.cat((case.prompt.tokens, tokens)).equal(golden["out/greedy.y"][0])
+    assert torch.cat((decoding_case.prompt.tokens, tokens)).equal(golden["out/greedy.y"][0])
 
 
-def test_tokens_without_prompt_tokens(case: Case) -> None:
-    expected = case.golden["out/ref_free.y"][0]
-    assert int(case.golden["out/ref_free.idx"]) == 0  # upstream's count fails here; ours is that of its tokens
-    (tokens,) = case.tokens([case.prompt_without_tokens], len(expected))
+def test_tokens_without_prompt_tokens(decoding_case: Case) -> None:
+    expected = decoding_case.golden["out/ref_free.y"][0]
+    assert int(decoding_case.golden["out/ref_free.idx"]) == 0  # upstream's count fails here; ours is that of its tokens
+    (tokens,) = decoding_case.tokens([decoding_case.prompt_without_tokens], len(expected))
     assert tokens.equal(expected)
 
 
 @pytest.mark.parametrize("name", ["later", "first11"])
-def test_end_of_speech(case: Case, name: str) -> None:
+def test_end_of_speech(decoding_case: Case, name: str) -> None:
     """EOS made likely by its row of the prediction layer; it ends the utterance and is not returned."""
-    golden, prompt = case.golden, case.prompt
-    with eos_row(case.model, golden[f"in/eos.{name}.predict_row_1024"]):
-        (best,) = generate(case.model, [prompt], [0], GREEDY)
-        (sampled,) = generate(case.model, [prompt], [5], SamplingOptions())
+    golden, prompt = decoding_case.golden, decoding_case.prompt
+    with eos_row(decoding_case.model, golden[f"in/eos.{name}.predict_row_1024"]):
+        (best,) = generate(decoding_case.model, [prompt], [0], GREEDY)
+        (sampled,) = generate(decoding_case.model, [prompt], [5], SamplingOptions())
     assert best.reached_eos and sampled.reached_eos
     assert len(best.tokens) == int(golden[f"out/eos.{name}.idx"]) == golden.entry["eos_cases"][name]["stop_idx"]
     assert torch.cat((prompt.tokens, best.tokens)).equal(golden[f"out/eos.{name}.y"][0])
