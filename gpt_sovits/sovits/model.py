@@ -246,7 +246,7 @@ class SoVITS(nn.Module):
         learn_codebook: for training a base from nothing only: moves the semantic tokens, and with them what any GPT was
             trained on; let the gradients of ssl_proj be computed too
         """
-        _require(
+        require(
             self.config.posterior_layers > 0,
             "this SoVITS has no posterior encoder (enc_q): its exporter dropped it; it speaks and cannot be trained",
         )
