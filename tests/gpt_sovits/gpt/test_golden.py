@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from gpt_helpers import eos_row
-from sovits_golden import Golden, fill
+from sovits_golden import Golden, fill, left_out
 from torch import Tensor
 
 from gpt_sovits.gpt.generation import Prompt, generate, prepare_prompts
@@ -25,7 +28,7 @@ N_FORBIDDEN = 11  # steps before which upstream's logits lack the column of EOS
 class Case:
     """A golden file, the network with its weights, and its prompts."""
 
-    def __init__(self, shared: Path, name: str, *, compiled: bool = False) -> None:
+    def __init__(self, shared: Path, name: str) -> None:
         self.golden = Golden(shared, name)
         with torch.device("meta"):
             self.model = GPT(CONFIGS[name])
@@ -35,8 +38,6 @@ class Case:
         else:
             fill(self.model, shared, "model.")
         self.model.eval()
-        if compiled:
-            self.model.for_inference("float32")
 
     @property
     def prompt(self) -> Prompt:
@@ -60,24 +61,47 @@ class Case:
         return [g.tokens for g in generate(self.model, prompts, [0] * len(prompts), GREEDY, max_tokens=n)]
 
 
-@pytest.fixture(scope="module", params=CONFIGS)
+@functools.cache
+def case_of(shared: Path, name: str) -> Case:
+    return Case(shared, name)
+
+
+@functools.cache
+def compiled_case_of(shared: Path, name: str) -> Case:
+    compiled = copy.copy(case_of(shared, name))
+    compiled.model = copy.deepcopy(compiled.model).for_inference("float32")
+    return compiled
+
+
+WAYS = {"plain": case_of, "compiled": compiled_case_of}  # of decoding; the same numbers are asked of each
+
+
+@pytest.fixture(params=CONFIGS)
 def case(shared: Path, request: pytest.FixtureRequest) -> Case:
-    return Case(shared, request.param)
+    return case_of(shared, request.param)
 
 
-# The same numbers are asked of both ways to decode.
-WAYS = {"plain": False, "compiled": True}
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> Callable[[Path, str], Case]:
+    return WAYS[request.param]
 
 
-@pytest.fixture(scope="module", params=[(name, way) for name in CONFIGS for way in WAYS], ids="-".join)
-def decoding_case(shared: Path, request: pytest.FixtureRequest) -> Case:
-    name, way = request.param
-    return Case(shared, name, compiled=WAYS[way])
+@pytest.fixture(params=CONFIGS)
+def decoding_case(shared: Path, request: pytest.FixtureRequest, way: Callable[[Path, str], Case]) -> Case:
+    return way(shared, request.param)
 
 
-@pytest.fixture(scope="module", params=WAYS)
-def small(shared: Path, request: pytest.FixtureRequest) -> Case:
-    return Case(shared, "s1_small", compiled=WAYS[request.param])
+@pytest.fixture
+def small(shared: Path, way: Callable[[Path, str], Case]) -> Case:
+    return way(shared, "s1_small")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_left_out(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After the last test: every stored output was looked at, but for those of the preference loss (DPO)."""
+    yield
+    mine = [entry for entry in left_out(request.config) if entry.startswith("s1_") and " out/dpo." not in entry]
+    assert not mine
 
 
 def test_sine_table(case: Case) -> None:
@@ -136,12 +160,12 @@ def test_correct_padding_equals_the_reference_where_nothing_is_padded(case: Case
 
 @torch.inference_mode()
 def step_logits(model: GPT, prompts: list[Prompt], fed: Tensor) -> list[Tensor]:
-    """Raw logits (B, V) of each step: prompts padded on the left, then the tokens fed (B, n), one a step."""
+    """Raw logits (B, V) of each step: the prompts, then the tokens fed (B, n), one a step."""
     decoding = model.begin_decoding(*prepare_prompts(model, prompts, torch.device("cpu")), fed.shape[1])
     n_prompt = torch.tensor([len(p.tokens) for p in prompts])
     logits = [model.logits(decoding.hidden)]
     for step in range(fed.shape[1]):
-        logits.append(decoding.step(fed[:, step], n_prompt + step).clone())  # the next step may overwrite it
+        logits.append(decoding.step(fed[:, step], n_prompt + step).clone())  # the next step may overwrite them
     return logits
 
 
