@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import os
 import pickle
+import shutil
 import sys
 import warnings
 import zipfile
@@ -289,6 +290,32 @@ def test_two_entries_of_one_name_are_refused(tmp_path: Path) -> None:
         warnings.simplefilter("ignore")
         file.writestr("archive/data.pkl", b"x")
     refuse(path, r"entries twice \(archive/data\.pkl\)")
+
+
+def test_two_entries_that_differ_in_case_are_refused_because_torch_takes_either(tmp_path: Path) -> None:
+    path = archive(tmp_path / "x.pth", pickled({"weight": {}}))
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("archive/DATA.pkl", b"x")
+    refuse(path, r"entries twice \(archive/data\.pkl\)")
+
+
+def test_an_archive_with_something_before_or_after_it_is_refused(tmp_path: Path) -> None:
+    """Two archives in one file: which one a reader finds is its own choice."""
+    inner = archive(
+        tmp_path / "inner.pth", pickled({"weight": {"a": Claim(Storage("0", 1), (1,), (1,))}}), {"0": bytes(4)}
+    )
+    path = tmp_path / "x.pth"
+    path.write_bytes(inner.read_bytes() * 2)
+    refuse(path, "something besides its zip archive")
+    path.write_bytes(b"PK" + bytes(98) + inner.read_bytes())
+    refuse(path, "something besides its zip archive")
+    path.write_bytes(inner.read_bytes() + b"more")
+    refuse(path, "something besides its zip archive")
+    shutil.copy(inner, path)
+    with zipfile.ZipFile(path, "a") as file:
+        file.comment = inner.read_bytes()
+    refuse(path, r"something besides its zip archive|cut off or damaged")
+    assert read_torch_file(inner).weights.keys() == {"a"}
 
 
 def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
