@@ -352,6 +352,27 @@ def test_tensors_beyond_their_storage_are_refused(claim: Claim, tmp_path: Path) 
     refuse(archive(tmp_path / "x.pth", pickled({"weight": {"a": claim}}), {"0": bytes(16)}), "damaged or was made to")
 
 
+class ClaimThenSet(Claim):
+    """A tensor that is made as it should be and then told to be bigger."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        storage = self.arguments[0]
+        return (*super().__reduce__(), (storage, 0, (10**6,), (1,)))
+
+
+def test_a_tensor_cannot_be_made_bigger_afterwards(tmp_path: Path) -> None:
+    data = pickled({"weight": {"a": ClaimThenSet(Storage("0", 4), (4,), (1,))}})
+    refuse(archive(tmp_path / "x.pth", data, {"0": bytes(16)}), "damaged or was made to")
+
+
+def test_tuples_nested_until_python_would_crash_are_refused(tmp_path: Path) -> None:
+    data = b"\x80\x02})" + b"\x85" * 1_000_000 + b"Ns."  # a dict whose key is ((((...))))
+    refuse(archive(tmp_path / "x.pth", data), "makes 1000000 tuples")
+    refuse(
+        archive(tmp_path / "x.pth", data.replace(b"\x85" * 1_000_000, b"\x85" * 20_000)), "tensors are expected under"
+    )
+
+
 def test_a_tensor_that_repeats_its_storage_is_a_bomb_too(tmp_path: Path) -> None:
     claim = Claim(Storage("0", 4), (10**9, 4), (0, 1))
     path = archive(tmp_path / "x.pth", pickled({"weight": {"a": claim}}), {"0": bytes(16)})
