@@ -386,6 +386,36 @@ def test_senseless_pickles_are_refused(data: bytes, tmp_path: Path) -> None:
     refuse(archive(tmp_path / "x.pth", data), "damaged")
 
 
+@given(
+    changes=st.lists(
+        st.tuples(
+            st.integers(0, 10**6), st.sampled_from(["replace", "insert", "delete"]), st.binary(min_size=1, max_size=3)
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_change_of_the_pickle_is_refused_or_read(changes: list[tuple[int, str, bytes]], tmp_path: Path) -> None:
+    """Under a right checksum: whatever torch's unpickler makes of it, what comes out is a WeightsError or tensors."""
+    with upstream_utils():
+        content = {
+            "weight": {"a": Claim(Storage("0", 4), (2, 2), (2, 1))},
+            "config": HParams(a={"b": [1, 2.5, "x", None]}),
+        }
+        data = bytearray(pickled(content | {"info": "x"}))
+    for where, how, new in changes:
+        at = where % len(data)
+        data[at : at + (0 if how == "insert" else len(new))] = b"" if how == "delete" else new
+    path = archive(tmp_path / "x.pth", bytes(data), {"0": bytes(16)})
+    try:
+        read = read_torch_file(path)
+    except WeightsError as error:
+        assert "\n" not in str(error)
+    else:
+        assert all(tensor.numel() <= 8 for tensor in read.weights.values())
+
+
 @pytest.mark.parametrize(
     ("content", "match"),
     [
