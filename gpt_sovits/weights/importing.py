@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from gpt_sovits.gpt.model import GPTConfig
-from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
+from gpt_sovits.sovits.config import OFFICIAL_DISCRIMINATOR, DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.weights.base import BASES_FOLDER, SCRATCH, SHARED_PARTS, Base
 from gpt_sovits.weights.checkpoint import save_checkpoint
 from gpt_sovits.weights.errors import WeightsError
@@ -79,10 +79,16 @@ def import_pair(
         )
     except ValueError as error:
         raise WeightsError(f"{gpt_file} and {sovits_file} are no pair: {error}") from error
+    version = by_kind["sovits"].version
+    if base.discriminator_config and base.discriminator_config.periods != OFFICIAL_DISCRIMINATOR[version].periods:
+        raise WeightsError(
+            f"{discriminator_file} has the periods {base.discriminator_config.periods}, the discriminator of {version} "
+            f"{OFFICIAL_DISCRIMINATOR[version].periods}; take the s2D file that was published with {sovits_file.name}"
+        )
     _write(home, parts)
     return Imported(
         folder=home,
-        version=by_kind["sovits"].version,
+        version=version,
         adaptable=bool(base.sovits_config.posterior_layers and discriminator),
         sources={part.kind: part.source() for part in parts},
     )

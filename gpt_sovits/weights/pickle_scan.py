@@ -7,6 +7,7 @@ name it was that a file asked for.
 from __future__ import annotations
 
 import pickletools
+from collections import Counter
 from pathlib import Path
 
 from gpt_sovits.weights.errors import WeightsError, some
@@ -36,16 +37,20 @@ ALLOWED_OPCODES = frozenset(
     )
 )  # fmt: skip
 
+TUPLES = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3")
+# A tensor needs four. Python hashes tuples inside tuples without a bound and crashes at some 100,000 levels
+MAX_TUPLES = 20_000
+
 
 def check_pickle(path: Path, pickle: bytes) -> None:
     """Raises WeightsError unless the pickle is well formed and names nothing beyond ALLOWED_NAMES.
 
     path: the file that it came from, for messages
     """
-    names, opcodes = set(), set()
+    names, opcodes = set(), Counter()
     try:
         for opcode, argument, _ in pickletools.genops(pickle):
-            opcodes.add(opcode.name)
+            opcodes[opcode.name] += 1
             if opcode.name == "GLOBAL":
                 names.add(argument)
     except (ValueError, UnicodeDecodeError) as error:
@@ -55,7 +60,9 @@ def check_pickle(path: Path, pickle: bytes) -> None:
             f"{path} asks for {some([name.replace(' ', '.') for name in foreign])} when it is read; weights need "
             "nothing of the kind, so nothing of it was run and the file is refused: do not load it elsewhere either"
         )
-    if foreign := sorted(opcodes - ALLOWED_OPCODES):
+    if foreign := sorted(opcodes.keys() - ALLOWED_OPCODES):
         raise WeightsError(
             f"{path} uses pickle instructions that torch.save does not write ({some(foreign)}); it is refused"
         )
+    if (n_tuples := sum(opcodes[name] for name in TUPLES)) > MAX_TUPLES:
+        raise WeightsError(f"{path}: its pickle makes {n_tuples} tuples; weights need at most {MAX_TUPLES}")

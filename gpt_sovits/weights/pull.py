@@ -87,7 +87,10 @@ class _Job:
                     "replaced (`--replace`)"
                 )
         seen = {file: self._obtain(name, file, remote, incoming, pins, model) for file, remote in model.files.items()}
-        _bring_in(model, incoming, name, self.folder)
+        try:
+            _bring_in(model, incoming, name, self.folder)
+        except WeightsError as error:
+            raise WeightsError(f"{error}. Delete {incoming} to have its files fetched again") from error
         save_pins(self.lock_file, load_pins(self.lock_file) | {f"{name}/{file}": pin for file, pin in seen.items()})
         shutil.rmtree(incoming, ignore_errors=True)
         if not any((self.folder / INCOMING).iterdir()):

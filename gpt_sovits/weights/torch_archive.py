@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ MAX_FILE_BYTES = 8 << 30
 MAX_PICKLE_BYTES = 16 << 20  # of data.pkl; the official ones have 20-150 kB
 MAX_ENTRIES = 20_000
 LOCAL_HEADER_BYTES = 30  # of a zip entry, before its name
+END_RECORD, END_RECORD_BYTES = b"PK\5\6", 22  # the last of an archive without a comment
 
 
 class _Restored(io.RawIOBase):
@@ -71,7 +73,7 @@ def open_torch_archive(path: Path) -> Iterator[tuple[BinaryIO, bytes, bytes]]:
         whole = io.BufferedReader(_Restored(file), 1 << 20)
         try:
             with zipfile.ZipFile(whole) as archive:
-                pickle = _checked_pickle(path, archive, n_bytes)
+                pickle = _checked_pickle(path, archive, whole)
         except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeError, OverflowError) as error:
             raise WeightsError(
                 f"{path} is cut off or damaged: its zip archive cannot be read ({error}); copy or download it again"
@@ -98,20 +100,21 @@ def _check_head(path: Path, head: bytes, n_bytes: int) -> None:
         raise WeightsError(f"{path} has {n_bytes} bytes; at most {MAX_FILE_BYTES} are read")
 
 
-def _checked_pickle(path: Path, archive: zipfile.ZipFile, n_bytes: int) -> bytes:
+def _checked_pickle(path: Path, archive: zipfile.ZipFile, file: BinaryIO) -> bytes:
     entries = archive.infolist()
     if len(entries) > MAX_ENTRIES:
         raise WeightsError(f"{path} holds {len(entries)} entries; a model has at most {MAX_ENTRIES}")
     names = [entry.filename for entry in entries]
-    if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1}) if len(names) < 2000 else []
-        raise WeightsError(f"{path} holds entries twice ({some(twice)}); torch.save does not write such a file")
+    alike = [name for name, n in Counter(name.casefold() for name in names).items() if n > 1]
+    if alike:  # torch finds an entry without regard to case
+        raise WeightsError(f"{path} holds entries twice ({some(sorted(alike))}); torch.save does not write such a file")
     folder = names[0].partition("/")[0] if names else ""
     for name in names:
         parts = name.split("/")
         if parts[0] != folder or len(parts) < 2 or "\\" in name or any(part in ("", ".", "..") for part in parts):
             raise WeightsError(f"{path} holds an entry {name!r} outside of its folder {folder!r}; it is refused")
-    _check_sizes(path, entries, n_bytes)
+    _check_sizes(path, entries, archive.start_dir)
+    _check_ends(path, archive, file)
     if f"{folder}/constants.pkl" in names:
         raise WeightsError(f"{path} is a TorchScript program, not a file of weights; it is refused")
     if f"{folder}/data.pkl" not in names:
@@ -124,8 +127,16 @@ def _checked_pickle(path: Path, archive: zipfile.ZipFile, n_bytes: int) -> bytes
     return archive.read(f"{folder}/data.pkl")
 
 
+def _check_ends(path: Path, archive: zipfile.ZipFile, file: BinaryIO) -> None:
+    """Nothing before the first entry and nothing after the directory: every reader finds the same archive in a file."""
+    first = min((entry.header_offset for entry in archive.infolist()), default=0)
+    file.seek(-END_RECORD_BYTES, io.SEEK_END)
+    if first != 0 or archive.comment or file.read(len(END_RECORD)) != END_RECORD:
+        raise WeightsError(f"{path} holds something besides its zip archive; torch.save does not write such a file")
+
+
 def _check_sizes(path: Path, entries: list[zipfile.ZipInfo], n_bytes: int) -> None:
-    """Nothing unfolds: every entry is stored as it is, inside the file, and no two share bytes."""
+    """Nothing unfolds: every entry is stored as it is, before the directory (at n_bytes), and no two share bytes."""
     end = 0
     for entry in sorted(entries, key=lambda one: one.header_offset):
         if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
@@ -139,6 +150,6 @@ def _check_sizes(path: Path, entries: list[zipfile.ZipInfo], n_bytes: int) -> No
         end = begin + LOCAL_HEADER_BYTES + len(entry.filename.encode()) + entry.file_size
         if begin < end_before or end > n_bytes:
             raise WeightsError(
-                f"{path}: {entry.filename} claims bytes {begin} to {end} of a file of {n_bytes}, which other entries "
+                f"{path}: {entry.filename} claims bytes {begin} to {end} of {n_bytes}, which other entries "
                 "have or which are not there; it is refused"
             )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 import pickle
+import reprlib
 import struct
 import warnings
 from collections.abc import Mapping
@@ -140,7 +141,7 @@ def _tensors_of(path: Path, content: object) -> tuple[str, dict[str, Any]]:
     if any(isinstance(value, Tensor) for value in content.values()):
         return "tensors", _named(path, content)
     raise WeightsError(
-        f"{path} holds {some([repr(key)[:40] for key in content])}; tensors are expected under "
+        f"{path} holds {some([reprlib.repr(key) for key in content])}; tensors are expected under "
         f"{', '.join(repr(key) for key in LAYOUTS)}, or alone"
     )
 
@@ -150,7 +151,9 @@ def _named(path: Path, weights: dict[Any, Any]) -> dict[str, Any]:
         raise WeightsError(f"{path} holds no tensor; it is no file of weights")
     wrong = [name for name, value in weights.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
     if wrong:
-        raise WeightsError(f"{path}: {some([repr(name)[:60] for name in wrong])} should be a named tensor and is not")
+        raise WeightsError(
+            f"{path}: {some([reprlib.repr(name) for name in wrong])} should be a named tensor and is not"
+        )
     return weights
 
 
@@ -210,12 +213,12 @@ def _plain(path: Path, value: object, counter: list[int], depth: int) -> Any:
         return [_plain(path, inner, counter, depth + 1) for inner in value]
     if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    raise WeightsError(f"{path}: its config holds {repr(value)[:60]}, which is no plain value; it is refused")
+    raise WeightsError(f"{path}: its config holds {reprlib.repr(value)}, which is no plain value; it is refused")
 
 
 def _key(path: Path, key: object) -> str:
     if not isinstance(key, str):
-        raise WeightsError(f"{path}: its config has a key {repr(key)[:60]} that is no text; it is refused")
+        raise WeightsError(f"{path}: its config has a key {reprlib.repr(key)} that is no text; it is refused")
     return key
 
 

@@ -112,6 +112,8 @@ def test_a_community_pair_becomes_a_base_that_speaks_and_cannot_be_adapted(versi
         match=r"posterior encoder .* a discriminator, a content encoder; adapt from a base that is whole",
     ):
         base.require_adaptable()
+    with pytest.raises(ValueError, match=r"no posterior encoder .* it speaks and cannot be trained"):
+        model(*[torch.zeros(1)] * 7, 32)
     with pytest.raises(CheckpointError, match="has no discriminator"):
         base.build_discriminator()
     with pytest.raises(CheckpointError, match="`vox pull chinese-hubert-base`"):
@@ -141,6 +143,9 @@ def test_an_official_pair_with_its_discriminator_and_encoder_can_be_adapted(tmp_
     base.build_discriminator()
     with pytest.raises(CheckpointError, match="it lacks a content encoder;"):
         base.require_adaptable()
+    other = save(tmp_path / "s2Dv2.pth", {"weight": discriminator_state("v2")})
+    with pytest.raises(WeightsError, match=r"s2Dv2\.pth has the periods .* 11\), the discriminator of v2Pro"):
+        import_pair(tmp_path / "a.ckpt", sovits, "mixed", bases, discriminator_file=other)
 
 
 def test_the_shared_content_encoder_is_found_where_it_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -441,7 +446,7 @@ def test_safetensors_are_checked_like_all_others(tmp_path: Path) -> None:
     seed=st.integers(0, 2**31),
     scale=st.sampled_from([1e-6, 1.0, 100.0]),
 )
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_exported_and_imported_is_what_it_was(
     version: str, dtype: str, with_posterior: bool, seed: int, scale: float, tmp_path: Path
 ) -> None:

@@ -98,7 +98,7 @@ def test_the_address_of_whisper_is_the_one_that_its_package_knows() -> None:
         ("x: {kind: files, files: {../a: {url: 'https://h/a', max_mb: 1}}}", "cannot be file names"),
         ("x: {kind: files, files: {a: {url: 'https://h/a', max_mb: 1, md5: 3}}}", "md5"),
         ("x: {kind: files, files: {}}", "files"),
-        ("x: {kind: files, needs: [y], files: {a: {url: 'https://h/a', max_mb: 1}}}", "y is needed and not in the table"),
+        ("x: {kind: files, needs: [y], files: {a: {url: 'https://h/a', max_mb: 1}}}", "y is needed and not in"),
         ("x: [", "not a table"),
         ("", "not a table"),
     ],
@@ -134,7 +134,7 @@ def test_what_was_pinned_is_the_only_thing_that_comes_again(server: FileServer, 
     elsewhere = tmp_path / "other machine" / "base_models"
     for same_size in (True, False):
         server.files["/m/model.bin"] = b"WEIGHTS" if same_size else b"more weights"
-        with pytest.raises(WeightsError, match="is expected; the file was changed|12 bytes where 7 are expected"):
+        with pytest.raises(WeightsError, match=r"is expected; the file was changed|12 bytes where 7 are expected"):
             get("judge", server, elsewhere, lock_file=lock_of(bases))
         assert not (elsewhere / "judge").exists()
         assert lock_of(bases).read_bytes() == before

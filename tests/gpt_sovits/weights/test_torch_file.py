@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import os
 import pickle
+import shutil
 import sys
 import warnings
 import zipfile
@@ -291,6 +292,32 @@ def test_two_entries_of_one_name_are_refused(tmp_path: Path) -> None:
     refuse(path, r"entries twice \(archive/data\.pkl\)")
 
 
+def test_two_entries_that_differ_in_case_are_refused_because_torch_takes_either(tmp_path: Path) -> None:
+    path = archive(tmp_path / "x.pth", pickled({"weight": {}}))
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("archive/DATA.pkl", b"x")
+    refuse(path, r"entries twice \(archive/data\.pkl\)")
+
+
+def test_an_archive_with_something_before_or_after_it_is_refused(tmp_path: Path) -> None:
+    """Two archives in one file: which one a reader finds is its own choice."""
+    inner = archive(
+        tmp_path / "inner.pth", pickled({"weight": {"a": Claim(Storage("0", 1), (1,), (1,))}}), {"0": bytes(4)}
+    )
+    path = tmp_path / "x.pth"
+    path.write_bytes(inner.read_bytes() * 2)
+    refuse(path, "something besides its zip archive")
+    path.write_bytes(b"PK" + bytes(98) + inner.read_bytes())
+    refuse(path, "something besides its zip archive")
+    path.write_bytes(inner.read_bytes() + b"more")
+    refuse(path, "something besides its zip archive")
+    shutil.copy(inner, path)
+    with zipfile.ZipFile(path, "a") as file:
+        file.comment = inner.read_bytes()
+    refuse(path, r"something besides its zip archive|cut off or damaged")
+    assert read_torch_file(inner).weights.keys() == {"a"}
+
+
 def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.pth", "w") as file:
         file.writestr("word/document.xml", b"x")
@@ -325,6 +352,27 @@ def test_tensors_beyond_their_storage_are_refused(claim: Claim, tmp_path: Path) 
     refuse(archive(tmp_path / "x.pth", pickled({"weight": {"a": claim}}), {"0": bytes(16)}), "damaged or was made to")
 
 
+class ClaimThenSet(Claim):
+    """A tensor that is made as it should be and then told to be bigger."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        storage = self.arguments[0]
+        return (*super().__reduce__(), (storage, 0, (10**6,), (1,)))
+
+
+def test_a_tensor_cannot_be_made_bigger_afterwards(tmp_path: Path) -> None:
+    data = pickled({"weight": {"a": ClaimThenSet(Storage("0", 4), (4,), (1,))}})
+    refuse(archive(tmp_path / "x.pth", data, {"0": bytes(16)}), "damaged or was made to")
+
+
+def test_tuples_nested_until_python_would_crash_are_refused(tmp_path: Path) -> None:
+    data = b"\x80\x02})" + b"\x85" * 1_000_000 + b"Ns."  # a dict whose key is ((((...))))
+    refuse(archive(tmp_path / "x.pth", data), "makes 1000000 tuples")
+    refuse(
+        archive(tmp_path / "x.pth", data.replace(b"\x85" * 1_000_000, b"\x85" * 20_000)), "tensors are expected under"
+    )
+
+
 def test_a_tensor_that_repeats_its_storage_is_a_bomb_too(tmp_path: Path) -> None:
     claim = Claim(Storage("0", 4), (10**9, 4), (0, 1))
     path = archive(tmp_path / "x.pth", pickled({"weight": {"a": claim}}), {"0": bytes(16)})
@@ -336,6 +384,36 @@ def test_a_tensor_that_repeats_its_storage_is_a_bomb_too(tmp_path: Path) -> None
 )
 def test_senseless_pickles_are_refused(data: bytes, tmp_path: Path) -> None:
     refuse(archive(tmp_path / "x.pth", data), "damaged")
+
+
+@given(
+    changes=st.lists(
+        st.tuples(
+            st.integers(0, 10**6), st.sampled_from(["replace", "insert", "delete"]), st.binary(min_size=1, max_size=3)
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_change_of_the_pickle_is_refused_or_read(changes: list[tuple[int, str, bytes]], tmp_path: Path) -> None:
+    """Under a right checksum: whatever torch's unpickler makes of it, what comes out is a WeightsError or tensors."""
+    with upstream_utils():
+        content = {
+            "weight": {"a": Claim(Storage("0", 4), (2, 2), (2, 1))},
+            "config": HParams(a={"b": [1, 2.5, "x", None]}),
+        }
+        data = bytearray(pickled(content | {"info": "x"}))
+    for where, how, new in changes:
+        at = where % len(data)
+        data[at : at + (0 if how == "insert" else len(new))] = b"" if how == "delete" else new
+    path = archive(tmp_path / "x.pth", bytes(data), {"0": bytes(16)})
+    try:
+        read = read_torch_file(path)
+    except WeightsError as error:
+        assert "\n" not in str(error)
+    else:
+        assert all(tensor.numel() <= 8 for tensor in read.weights.values())
 
 
 @pytest.mark.parametrize(
