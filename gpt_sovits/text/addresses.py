@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 DOMAINS = "com|org|net|edu|gov|io|ai|co|cn|hk|tw|jp|kr|uk|de|fr|eu|info|dev|app|tv"
 ADDRESS = (
-    r"(?:https?://|www\.)[!-~]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+    r"(?:https?://|www\.)[!-~]+|(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]+)+"
     rf"|(?<![\w.])[a-z0-9][\w-]*(?:\.[\w-]+)*\.(?:{DOMAINS})(?:\.[a-z]{{2}})?(?![\w.-])(?:/[!-~]*)?"
 )
 CLOSING_MARKS = ".,!?;:)]}'\""  # at the end of an address they are the sentence's

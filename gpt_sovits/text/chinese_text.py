@@ -48,7 +48,7 @@ PAUSES = str.maketrans(
 )
 PAUSE_MARKS = "?!….-,"  # the strongest first
 MARK = "[" + re.escape(PAUSE_MARKS) + "]"
-NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*"
+NUMBER = r"(?>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*)"  # atomic: without it long digits take seconds
 ALONE = r"(?<![\d.])"  # what follows does not begin inside a number
 TO = r"\s?[-~–—]\s?"
 
@@ -210,7 +210,7 @@ RULES: list[Rule] = [
     rule(rf"(?P<minus>(?<![A-Za-z0-9%])-)?(?P<amount>{NUMBER})\s?(?P<unit>° ?[cf])(?![a-z])", _temperature),
     rule(rf"(?<=[\d%‰]){TO}(?=\d)", "到"),
     rule(
-        rf"(?P<minus>(?<!\w)-)?(?P<amount>{NUMBER})\s?(?P<of>[%‰])",
+        rf"(?P<minus>(?<![A-Za-z0-9%])-)?(?P<amount>{NUMBER})\s?(?P<of>[%‰])",
         lambda m, d: ("百" if m["of"] == "%" else "千") + "分之" + "负" * bool(m["minus"]) + number(m["amount"]),
     ),
     rule(

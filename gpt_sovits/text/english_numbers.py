@@ -39,7 +39,7 @@ IRREGULAR_PLURALS = {"foot": "feet", "penny": "pence"} | {
 IRREGULAR_PLURALS |= {"gigahertz": "gigahertz"}
 MAX_CARDINAL_DIGITS = 15  # beyond that a number is read digit by digit, like a telephone number
 
-NUMBER = r"(?:\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*|\.\d+)"
+NUMBER = r"(?>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*|\.\d+)"
 
 
 def cardinal(digits: str) -> str:
