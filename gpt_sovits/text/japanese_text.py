@@ -81,12 +81,15 @@ def _time(m: re.Match[str]) -> str:
 
 
 def _slash(m: re.Match[str]) -> str:
-    """3/4 is a fraction, 11/25 a day: a proper fraction with a one-digit denominator wins, then a possible date."""
-    upper, lower = int(m[1]), int(m[2])
-    dated = m[3] is not None and 1 <= upper <= 12 and 1 <= lower <= 31
-    if dated or (1 <= upper <= 12 and 10 < lower <= 31 and lower not in (16, 20)) or (upper > lower and lower > 12):
-        return f"{upper}月{lower}日" + (m[3] or "")
-    return f"{lower}分の{upper}" + (m[3] or "")
+    """3/4 is a fraction, 11/25 and 6/5 are days: see `is_day`."""
+    upper, lower, rest = int(m[1]), int(m[2]), m[3] or ""
+    day = 1 <= upper <= 12 and 1 <= lower <= 31 and (m[3] is not None or is_day(upper, lower))
+    return (f"{upper}月{lower}日" if day else f"{lower}分の{upper}") + rest
+
+
+def is_day(upper: int, lower: int) -> bool:
+    """Whether a possible month and day are likelier than a fraction, which is below one and has a handy denominator."""
+    return upper >= lower or (lower > 10 and lower not in (12, 16, 20, 24))
 
 
 def _plain_hyphens(m: re.Match[str]) -> str:
@@ -113,6 +116,7 @@ RULES: list[Rule] = [
     rule(rf"(?P<sign>[{''.join(CURRENCIES)}])\s?(?P<amount>{NUMBER})\s?(?P<kanji>[万億兆]?)", _money),
     rule(r"(?<![\d/.-])(?P<year>\d{4})(?P<s>[/.-])(?P<month>\d{1,2})(?P=s)(?P<day>\d{1,2})(?![\d/.-]\d|\d)", _date),
     rule(r"(?<![\d:])(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}))?(?![\d:])", _time),
+    rule(r"(?<=\d):(?=\d)", "対"),
     rule(r"(?<![\d/])(\d{1,2})/(\d{1,3})(?![\d/])(\s?(?:\((?=[月火水木金土日]\))|日|号|付|まで|から|に))?", _slash),
     rule(r"\(([月火水木金土日])(?:曜日?)?\)", lambda m: m[1] + "曜日"),
     rule(r"〒\s?(?=\d)", "郵便番号"),
