@@ -148,7 +148,7 @@ RULES: list[Rule] = [
 # marks as Japanese writes them, the strongest first, and what else becomes one of them
 PAUSE_MARKS = "?!…。-、"
 MARKS = str.maketrans({**dict.fromkeys(";:()[]{}/→⇒|,", "、"), **dict.fromkeys("–—―─", "-"), "．": "。"})
-KEPT = re.compile(r"[^\W_]|[ー・%&×÷]|[" + re.escape(PAUSE_MARKS) + "]")
+KEPT = re.compile(r"[^\W_]|[ー・%&×÷\ue000-\uf8ff]|[" + re.escape(PAUSE_MARKS) + "]")
 
 QUOTES = '「」『』“”"‘’〝〟'
 # a gap between these is typography; katakana may be a word of its own
@@ -160,7 +160,8 @@ def spoken_form(text: str) -> str:
 
     text: any. Compatibility forms are composed (½ is 1/2, ㎏ is kg), quotes dropped; brackets become pauses; a run of
     marks becomes its strongest one. A period stays inside a number, a hyphen inside a telephone number, and the mark of
-    "2、3日" in "二、三日" ends no clause. Accents of Latin letters are folded. Symbols without a word are dropped.
+    "2、3日" in "二、三日" ends no clause. Accents of Latin letters are folded. Symbols without a word are dropped,
+    private-use characters kept (a lexicon may mark its words with them).
     Twice is the same as once.
     """
     text = unicodedata.normalize("NFKC", text).replace("\N{FRACTION SLASH}", "/").replace("...", "…")

@@ -176,7 +176,8 @@ def spoken_form(text: str) -> str:
 
     text: any. Compatibility forms are composed, quotes dropped, brackets become pauses, a run of marks becomes its
     strongest one. Lone Korean letters are named (ㄱ 기역) or, where they stand for a noise, sounded (ㅋㅋ 크크). Other
-    symbols without a word are dropped. Twice is the same as once.
+    symbols without a word are dropped, private-use characters kept (a lexicon may mark its words with them). Twice is
+    the same as once.
     """
     text = unicodedata.normalize("NFKC", text).replace("\N{FRACTION SLASH}", "/").replace("...", "…")
     text = re.sub(r"\s+", " ", text)
@@ -185,7 +186,7 @@ def spoken_form(text: str) -> str:
     for pattern, words in RULES:
         text = pattern.sub(words, text)
     text = text.translate(MARKS)
-    text = "".join(c if c.isalnum() or c in PAUSE_MARKS else _replacement(c) for c in text)
+    text = "".join(c if c.isalnum() or c in PAUSE_MARKS or "\ue000" <= c <= "\uf8ff" else _replacement(c) for c in text)
     text = re.sub(rf" ?{MARK}(?: ?{MARK})* ?", _strongest, re.sub(r"\s+", " ", text))
     return re.sub(r"\s+", " ", text).strip().lstrip(PAUSE_MARKS + " ")
 

@@ -126,6 +126,10 @@ def test_other_scripts_are_refused_not_swallowed(text):
         phonemes_of(f"これは{text}です")
 
 
+def test_marks_of_a_lexicon_pass_the_spoken_form():
+    assert spoken_form("\ue001を$3で") == "\ue001を3ドルで"
+
+
 @pytest.mark.parametrize("text", ["", " ", "。", "…", "ー", "々", "・", "👍", "\x00\x07", "「」", "\u200b"])
 def test_nothing_to_say(text):
     assert all(symbol in PUNCTUATION for symbol in phonemes_of(text)[0])

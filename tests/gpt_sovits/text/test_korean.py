@@ -171,6 +171,8 @@ def test_words_and_grammar(text, pronunciation):
 
 def test_spaces_and_marks_are_kept():
     assert phonemes_of("네, 가요!")[0] == ["ㄴ", "ㅔ", ",", "空", "ㄱ", "ㅏ", "ㅇ", "ㅣ", "ㅗ", "!"]
+    assert phonemes_of("나는 ")[0][-2:] == ["ㄴ", "空"]
+    assert phonemes_of(" 를 ")[0] == ["空", "ㄹ", "ㅡ", "ㄹ", "空"]
 
 
 def test_chinese_characters_that_the_dictionary_knows():
@@ -181,6 +183,10 @@ def test_chinese_characters_that_the_dictionary_knows():
 def test_other_scripts_are_refused_not_swallowed(text):
     with pytest.raises(ValueError, match=r"cannot speak .* as Korean; write such words in Hangul"):
         phonemes_of(f"이것은 {text}")
+
+
+def test_marks_of_a_lexicon_pass_the_spoken_form():
+    assert spoken_form("이 \ue001를 3개") == "이 \ue001를 세개"
 
 
 @pytest.mark.parametrize("text", ["", " ", ".", "…", "👍", "\x00\x07", "“”", "\u200b"])
