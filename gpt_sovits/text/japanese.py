@@ -17,13 +17,8 @@ BORDER = UNKNOWN
 RISE, FALL = "[", "]"
 MARKS = dict(zip(PAUSE_MARKS, "?!….-,", strict=True))
 INNER_PAUSES = {"-": ",", "、": "", "・": PAD}  # in a telephone number, in "two or three", between parts of a name
-MISSING_CONSONANTS = {
-    "kw": "k w",
-    "gw": "g w",
-    "ty": "t y",
-    "fy": "f y",
-    "vy": "v y",
-}  # of loans: クァ グァ テュ フュ ヴュ
+# of loans (クァ グァ テュ フュ): the table lacks them, GPT-SoVITS writes UNK
+MISSING_CONSONANTS = {"kw": "k w", "gw": "g w", "ty": "t y", "fy": "f y", "vy": "v y"}
 ENDS_OF_MORA = {*"aiueoAIUEO", "N", "cl"}
 MAX_CLAUSE = 200  # characters; Open JTalk's time grows with the square of its input
 CLAUSE = re.compile(rf"([{re.escape(PAUSE_MARKS.replace('-', ''))}](?= |$)|-(?= |$)| )")

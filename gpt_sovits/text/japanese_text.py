@@ -5,6 +5,7 @@ Whole numbers with their counters stay in digits: Open JTalk reads them with the
 fraction.
 """
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Callable
@@ -37,6 +38,7 @@ LONE_KANA = str.maketrans(
     {"ヷ": "ヴァ", "ヸ": "ヴィ", "ヹ": "ヴェ", "ヺ": "ヴォ", "ゟ": "より", "ゕ": "か", "ゖ": "け"}
 )
 KANJI_DIGITS = dict(zip("123456789", "一二三四五六七八九", strict=True))
+ABOUT = list(itertools.pairwise(KANJI_DIGITS.values()))  # two or three, three or four, ...
 KANJI_NUMERALS = "一二三四五六七八九十百千万億"
 
 Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
@@ -162,15 +164,10 @@ def spoken_form(text: str) -> str:
     marks becomes its strongest one. A period stays inside a number, a hyphen inside a telephone number, and the mark of
     "2、3日" in "二、三日" ends no clause. Accents of Latin letters are folded. Symbols without a word are dropped,
     private-use characters kept (a lexicon may mark its words with them).
-    Twice is the same as once.
     """
     text = unicodedata.normalize("NFKC", text).replace("\N{FRACTION SLASH}", "/").replace("...", "…")
-    text = (
-        re.sub("[\u00c0-\u024f\u1e00-\u1eff]", _unaccented, text)
-        .translate(LONE_KANA)
-        .replace("\u309a", "")
-        .replace("\u3099", "")
-    )
+    text = re.sub("[\u00c0-\u024f\u1e00-\u1eff]", _unaccented, text)
+    text = re.sub("[\u3099\u309a]", "", text.translate(LONE_KANA))  # voicing marks on what cannot carry them
     text = _close(re.sub(r"\s+", " ", re.sub(f"[{QUOTES}]", "", text)))
     for pattern, words in RULES:
         text = pattern.sub(words, text)
@@ -180,7 +177,7 @@ def spoken_form(text: str) -> str:
     marks = f"[{re.escape(PAUSE_MARKS)}]"
     text = re.sub(rf"(?<!\d)-|-(?!\d)|[{re.escape(PAUSE_MARKS.replace('-', ''))}]", r" \g<0> ", text)
     text = re.sub(rf" (?:{marks} *)+", _strongest, text)
-    text = re.sub(r"(?<=[一二三四五六七八九]) ?、 ?(?=[一二三四五六七八九])", "、", text)
+    text = re.sub("|".join(f"{a} ?、 ?{b}" for a, b in ABOUT), lambda m: m[0].replace(" ", ""), text)
     return _close(re.sub(r" +", " ", text)).strip().lstrip(PAUSE_MARKS + " ")
 
 
