@@ -9,9 +9,10 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+from gpt_sovits.text.addresses import ADDRESS, spoken_address
 from gpt_sovits.text.alphabets import ENGLISH_MARKS, HAN, LATIN, MAIN_MARKS
 from gpt_sovits.text.chinese_numbers import cardinal, number, one_by_one
-from gpt_sovits.text.scripts import ADDRESS, NO_UNIT
+from gpt_sovits.text.scripts import NO_UNIT
 
 CURRENCIES = {
     "US$": "美元", "USD": "美元", "HK$": "港元", "HKD": "港元", "NT$": "新台币", "RMB": "元人民币", "CNY": "元人民币",
@@ -47,7 +48,7 @@ PAUSES = str.maketrans(
 )
 PAUSE_MARKS = "?!….-,"  # the strongest first
 MARK = "[" + re.escape(PAUSE_MARKS) + "]"
-NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*"
+NUMBER = r"(?>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*)"  # atomic: without it long digits take seconds
 ALONE = r"(?<![\d.])"  # what follows does not begin inside a number
 TO = r"\s?[-~–—]\s?"
 
@@ -98,12 +99,7 @@ def _strongest(m: re.Match[str]) -> str:
 
 
 def _address(m: re.Match[str], dialect: Dialect) -> str:
-    """user@site.org: names as words, signs as they are called, digits one by one; no protocol and no www."""
-    text = re.sub(r"^https?://|^www\.|^https?://www\.", "", m[0].rstrip(".,!?;:"), flags=re.IGNORECASE)
-    tail = m[0][len(m[0].rstrip(".,!?;:")) :]
-    parts = re.findall(r"[A-Za-z]+|\d+|.", text.removeprefix("www.").rstrip("/"))
-    words = (one_by_one(part) if part.isdigit() else dialect.address_words.get(part, f" {part} ") for part in parts)
-    return "".join(words) + tail
+    return spoken_address(m[0], dialect.address_words, one_by_one, " ")
 
 
 def _date(m: re.Match[str], dialect: Dialect) -> str:
@@ -214,7 +210,7 @@ RULES: list[Rule] = [
     rule(rf"(?P<minus>(?<![A-Za-z0-9%])-)?(?P<amount>{NUMBER})\s?(?P<unit>° ?[cf])(?![a-z])", _temperature),
     rule(rf"(?<=[\d%‰]){TO}(?=\d)", "到"),
     rule(
-        rf"(?P<minus>(?<!\w)-)?(?P<amount>{NUMBER})\s?(?P<of>[%‰])",
+        rf"(?P<minus>(?<![A-Za-z0-9%])-)?(?P<amount>{NUMBER})\s?(?P<of>[%‰])",
         lambda m, d: ("百" if m["of"] == "%" else "千") + "分之" + "负" * bool(m["minus"]) + number(m["amount"]),
     ),
     rule(

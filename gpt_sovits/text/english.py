@@ -22,6 +22,14 @@ LETTER_NAMES = {
 # in capitals these are spelled, though the dictionary knows a word of the same letters
 SPELLED_IN_CAPITALS = {"US", "IT", "AM", "PM", "UN", "ID", "AI", "AC", "AD", "IP", "OS", "EU", "PA", "ER", "LA", "PR"}
 
+LETTERED = {"vitamin", "hepatitis", "plan", "grade", "type", "class", "group", "team", "option", "section", "appendix"}
+MODERN_WORDS = {  # younger than the dictionary
+    "gigahertz": "G IH1 G AH0 HH EH2 R T S", "terahertz": "T EH1 R AH0 HH EH2 R T S", "json": "JH EY1 S AH0 N",
+    "wifi": "W AY1 F AY2", "linux": "L IH1 N AH0 K S", "sql": "S IY1 K W AH0 L",
+    "pytorch": "P AY1 T AO2 R CH", "chatgpt": "CH AE1 T JH IY2 P IY2 T IY1",
+    "ascii": "AE1 S K IY0", "gui": "G UW1 IY0", "exe": "EH1 K S IY0", "covid": "K OW1 V IH0 D",
+}  # fmt: skip
+
 CONTRACTIONS = {"n't": "AH0 N T", "'ll": "AH0 L", "'re": "ER0", "'ve": "V", "'d": "D", "'m": "M"}
 SUFFIXES = {  # after the plain stem, or one that lost its e, doubled its last letter or turned y to i
     "ing": "IH0 NG", "in'": "AH0 N", "er": "ER0", "ers": "ER0 Z", "est": "AH0 S T", "able": "AH0 B AH0 L",
@@ -88,6 +96,8 @@ def _is_letter_name(tokens: list[str], i: int) -> bool:
     neighbours = tokens[max(0, i - 1) : i] + tokens[i + 1 : i + 2]
     if any(len(word) == 1 and word.isupper() and word != "I" for word in neighbours):
         return True
+    if i and tokens[i - 1].lower() in LETTERED:
+        return True
     return i > 0 and tokens[i - 1] not in PUNCTUATION and (i + 1 == len(tokens) or tokens[i + 1] in PUNCTUATION)
 
 
@@ -104,6 +114,8 @@ def pronounce(word: str) -> list[str]:
         return _with_s(pronounce(letters[:-1]))  # TVs, DVDs
     if letters in SPELLED_IN_CAPITALS:
         return _spelled(letters)
+    if letters.lower() in MODERN_WORDS:
+        return MODERN_WORDS[letters.lower()].split()
     known = _known(word.lower()) or _known(letters.lower())
     if known:
         return known

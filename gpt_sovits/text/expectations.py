@@ -70,7 +70,7 @@ def _expectation(node: Node, path: Path) -> Expectation:
     for key, key_node, value in items(node, path, "a line"):
         if key not in KEYS:
             raise ValueError(f"{where(path, key_node)}: unknown key {key!r}; known: {', '.join(KEYS)}")
-        values[key] = text(value, path, key)
+        values[key] = text(value, path, key, key_node)
     missing = [key for key in ("text", "phonemes", "about") if key not in values]
     if missing:
         raise ValueError(f"{place}: the line has no {' and no '.join(missing)}")

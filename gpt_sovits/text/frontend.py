@@ -115,7 +115,7 @@ def phonemize(text: str, language: str = "en", lexicon: Lexicon | None = None) -
     symbols = [symbol for segment in segments for symbol in segment.symbols]
     if all(symbol in PUNCTUATION for symbol in symbols):
         raise ValueError(f"the text {text[:40]!r} has nothing to say; it needs at least one word or number")
-    spoken = _sentence([segment.normalized_text for segment in segments])
+    spoken = _sentence(segments)
     return Phonemes([SYMBOL_IDS[symbol] for symbol in symbols], symbols, spoken, tuple(segments))
 
 
@@ -178,10 +178,9 @@ def _around_marks(
             yield marks[character].written, tuple(marks[character].symbols)
 
 
-def _sentence(texts: list[str]) -> str:
-    """Joined, with a space where a Latin word touches another piece."""
+def _sentence(segments: list[Segment]) -> str:
+    """What the segments say, joined, with a space between English and other languages."""
     joined = ""
-    for text in texts:
-        touching = joined[-1:] + text[:1]
-        joined += " " * (len(touching) == 2 and any(c.isascii() and c.isalpha() for c in touching)) + text
+    for before, segment in zip([None, *segments], segments, strict=False):
+        joined += " " * (before is not None and "en" in (before.language, segment.language)) + segment.normalized_text
     return joined

@@ -17,13 +17,9 @@ BORDER = UNKNOWN
 RISE, FALL = "[", "]"
 MARKS = dict(zip(PAUSE_MARKS, "?!….-,", strict=True))
 INNER_PAUSES = {"-": ",", "、": "", "・": PAD}  # in a telephone number, in "two or three", between parts of a name
-MISSING_CONSONANTS = {
-    "kw": "k w",
-    "gw": "g w",
-    "ty": "t y",
-    "fy": "f y",
-    "vy": "v y",
-}  # of loans: クァ グァ テュ フュ ヴュ
+# of loans (クァ グァ テュ フュ): the table lacks them, GPT-SoVITS writes UNK
+MISSING_CONSONANTS = {"kw": "k w", "gw": "g w", "ty": "t y", "fy": "f y", "vy": "v y"}
+NO_KANA = re.compile("[^ァ-ヶー’、？！]")  # in a reading; ’ marks a vowel without voice
 ENDS_OF_MORA = {*"aiueoAIUEO", "N", "cl"}
 MAX_CLAUSE = 200  # characters; Open JTalk's time grows with the square of its input
 CLAUSE = re.compile(rf"([{re.escape(PAUSE_MARKS.replace('-', ''))}](?= |$)|-(?= |$)| )")
@@ -102,8 +98,9 @@ def _pitch(label: re.Match[str], following: re.Match[str]) -> list[str]:
 
 
 def _refuse_unread(words: list[dict[str, object]]) -> None:
-    """Open JTalk says a pause for what it cannot read."""
-    unread = "".join(word["string"] for word in words if word["pron"] == "、" and re.search(r"\w", word["string"]))
+    """Open JTalk says a pause for what it cannot read, and swallows a reading that is no kana."""
+    silent = [w["string"] for w in words if w["pron"] == "、" and re.search(r"\w", w["string"])]
+    unread = "".join([*silent, *(w["string"] for w in words if NO_KANA.search(w["pron"]))])
     unread = re.sub("[々ー〻ゝゞヽヾ]", "", unread)  # signs of repetition with nothing to repeat
     if unread:
         raise ValueError(f"cannot speak {unread[:10]!r} as Japanese; write such words in kana")

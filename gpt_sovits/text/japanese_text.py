@@ -5,6 +5,7 @@ Whole numbers with their counters stay in digits: Open JTalk reads them with the
 fraction.
 """
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Callable
@@ -37,6 +38,7 @@ LONE_KANA = str.maketrans(
     {"ヷ": "ヴァ", "ヸ": "ヴィ", "ヹ": "ヴェ", "ヺ": "ヴォ", "ゟ": "より", "ゕ": "か", "ゖ": "け"}
 )
 KANJI_DIGITS = dict(zip("123456789", "一二三四五六七八九", strict=True))
+ABOUT = list(itertools.pairwise(KANJI_DIGITS.values()))  # two or three, three or four, ...
 KANJI_NUMERALS = "一二三四五六七八九十百千万億"
 
 Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
@@ -81,12 +83,15 @@ def _time(m: re.Match[str]) -> str:
 
 
 def _slash(m: re.Match[str]) -> str:
-    """3/4 is a fraction, 11/25 a day: a proper fraction with a one-digit denominator wins, then a possible date."""
-    upper, lower = int(m[1]), int(m[2])
-    dated = m[3] is not None and 1 <= upper <= 12 and 1 <= lower <= 31
-    if dated or (1 <= upper <= 12 and 10 < lower <= 31 and lower not in (16, 20)) or (upper > lower and lower > 12):
-        return f"{upper}月{lower}日" + (m[3] or "")
-    return f"{lower}分の{upper}" + (m[3] or "")
+    """3/4 is a fraction, 11/25 and 6/5 are days: see `is_day`."""
+    upper, lower, rest = int(m[1]), int(m[2]), m[3] or ""
+    day = 1 <= upper <= 12 and 1 <= lower <= 31 and (m[3] is not None or is_day(upper, lower))
+    return (f"{upper}月{lower}日" if day else f"{lower}分の{upper}") + rest
+
+
+def is_day(upper: int, lower: int) -> bool:
+    """Whether a possible month and day are likelier than a fraction, which is below one and has a handy denominator."""
+    return upper >= lower or (lower > 10 and lower not in (12, 16, 20, 24))
 
 
 def _plain_hyphens(m: re.Match[str]) -> str:
@@ -113,6 +118,7 @@ RULES: list[Rule] = [
     rule(rf"(?P<sign>[{''.join(CURRENCIES)}])\s?(?P<amount>{NUMBER})\s?(?P<kanji>[万億兆]?)", _money),
     rule(r"(?<![\d/.-])(?P<year>\d{4})(?P<s>[/.-])(?P<month>\d{1,2})(?P=s)(?P<day>\d{1,2})(?![\d/.-]\d|\d)", _date),
     rule(r"(?<![\d:])(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}))?(?![\d:])", _time),
+    rule(r"(?<=\d):(?=\d)", "対"),
     rule(r"(?<![\d/])(\d{1,2})/(\d{1,3})(?![\d/])(\s?(?:\((?=[月火水木金土日]\))|日|号|付|まで|から|に))?", _slash),
     rule(r"\(([月火水木金土日])(?:曜日?)?\)", lambda m: m[1] + "曜日"),
     rule(r"〒\s?(?=\d)", "郵便番号"),
@@ -144,7 +150,7 @@ RULES: list[Rule] = [
 # marks as Japanese writes them, the strongest first, and what else becomes one of them
 PAUSE_MARKS = "?!…。-、"
 MARKS = str.maketrans({**dict.fromkeys(";:()[]{}/→⇒|,", "、"), **dict.fromkeys("–—―─", "-"), "．": "。"})
-KEPT = re.compile(r"[^\W_]|[ー・%&×÷]|[" + re.escape(PAUSE_MARKS) + "]")
+KEPT = re.compile(r"[^\W_]|[ー・%&×÷\ue000-\uf8ff]|[" + re.escape(PAUSE_MARKS) + "]")
 
 QUOTES = '「」『』“”"‘’〝〟'
 # a gap between these is typography; katakana may be a word of its own
@@ -156,16 +162,12 @@ def spoken_form(text: str) -> str:
 
     text: any. Compatibility forms are composed (½ is 1/2, ㎏ is kg), quotes dropped; brackets become pauses; a run of
     marks becomes its strongest one. A period stays inside a number, a hyphen inside a telephone number, and the mark of
-    "2、3日" in "二、三日" ends no clause. Accents of Latin letters are folded. Symbols without a word are dropped.
-    Twice is the same as once.
+    "2、3日" in "二、三日" ends no clause. Accents of Latin letters are folded. Symbols without a word are dropped,
+    private-use characters kept (a lexicon may mark its words with them).
     """
     text = unicodedata.normalize("NFKC", text).replace("\N{FRACTION SLASH}", "/").replace("...", "…")
-    text = (
-        re.sub("[\u00c0-\u024f\u1e00-\u1eff]", _unaccented, text)
-        .translate(LONE_KANA)
-        .replace("\u309a", "")
-        .replace("\u3099", "")
-    )
+    text = re.sub("[\u00c0-\u024f\u1e00-\u1eff]", _unaccented, text)
+    text = re.sub("[\u3099\u309a]", "", text.translate(LONE_KANA))  # voicing marks on what cannot carry them
     text = _close(re.sub(r"\s+", " ", re.sub(f"[{QUOTES}]", "", text)))
     for pattern, words in RULES:
         text = pattern.sub(words, text)
@@ -175,7 +177,7 @@ def spoken_form(text: str) -> str:
     marks = f"[{re.escape(PAUSE_MARKS)}]"
     text = re.sub(rf"(?<!\d)-|-(?!\d)|[{re.escape(PAUSE_MARKS.replace('-', ''))}]", r" \g<0> ", text)
     text = re.sub(rf" (?:{marks} *)+", _strongest, text)
-    text = re.sub(r"(?<=[一二三四五六七八九]) ?、 ?(?=[一二三四五六七八九])", "、", text)
+    text = re.sub("|".join(f"{a} ?、 ?{b}" for a, b in ABOUT), lambda m: m[0].replace(" ", ""), text)
     return _close(re.sub(r" +", " ", text)).strip().lstrip(PAUSE_MARKS + " ")
 
 

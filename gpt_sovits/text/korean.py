@@ -45,6 +45,8 @@ def phonemes_of(text: str) -> tuple[list[str], str]:
     symbols: list[str] = []
     for piece in PIECE.findall(spoken):
         symbols += [piece] if piece in PAUSE_MARKS else _clause(piece)
+    if symbols:  # a piece of a longer text: its outer spaces part it from words of another language
+        symbols = [SPACE] * text[0].isspace() + symbols + [SPACE] * text[-1].isspace()
     return symbols, spoken
 
 

@@ -78,13 +78,15 @@ def counted(digits: str, counter: str) -> str:
         return number(digits)
     if counter.startswith("시") and not counter.startswith("시간") and not 1 <= int(digits[:3]) <= 12:
         return sino(digits)  # of 24 hours
+    if counter.startswith("대") and digits.endswith("0"):
+        return sino(digits)  # people in their twenties
     if NATIVE_COUNTER.match(counter):
         return native(digits)
     return sino(digits)
 
 
 # what stands after a counter: nothing, a particle or a suffix; so that 개 is not found in 개월, 시 in 시즌, 대 in 대학
-AFTER = "을를이가은는의에도와과로만씩쯤째정까부밖마나랑하입이였인짜들당반전후남여"
+AFTER = "경당을를이가은는의에도와과로만씩쯤째정까부밖마나랑하입이였인짜들당반전후남여"
 NATIVE_COUNTER = re.compile(
     f"(?:{'|'.join(sorted(NATIVE_COUNTERS, key=len, reverse=True))})(?![가-힣])"
     f"|(?:{'|'.join(sorted(NATIVE_COUNTERS, key=len, reverse=True))})(?=[{AFTER}])"

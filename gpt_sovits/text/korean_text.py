@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from gpt_sovits.text.korean_numbers import counted, number, one_by_one, sino
+from gpt_sovits.text.korean_numbers import SINO_DIGITS, counted, number, one_by_one, sino
 
 # ruff: noqa: SIM905 - tables of short words read better as text
 
@@ -98,12 +98,20 @@ def _time(m: re.Match[str]) -> str:
 
 
 def _slash(m: re.Match[str]) -> str:
-    """3/4 is a fraction, 11/25 a day: a weekday or a date's particle decides, then what is a proper small fraction."""
-    upper, lower = int(m[1]), int(m[2])
-    dated = m[3] is not None and 1 <= upper <= 12 and 1 <= lower <= 31
-    if dated or (1 <= upper <= 12 and 10 < lower <= 31 and lower not in (16, 20)):
-        return f"{upper}월 {lower}일" + (m[3] or "")
-    return f"{sino(str(lower))}분의 {sino(str(upper))}" + (m[3] or "")
+    """3/4 is a fraction, 11/25 and 6/5 are days: see `is_day`."""
+    upper, lower, rest = int(m[1]), int(m[2]), m[3] or ""
+    day = 1 <= upper <= 12 and 1 <= lower <= 31 and (m[3] is not None or is_day(upper, lower))
+    return (f"{upper}월 {lower}일" if day else f"{sino(str(lower))}분의 {sino(str(upper))}") + rest
+
+
+def is_day(upper: int, lower: int) -> bool:
+    """Whether a possible month and day are likelier than a fraction, which is below one and has a handy denominator."""
+    return upper >= lower or (lower > 10 and lower not in (12, 16, 20, 24))
+
+
+def _anniversary(m: re.Match[str]) -> str:
+    """6·25 is 육이오, 12·12 십이십이."""
+    return sino(m[1]) + ("".join(SINO_DIGITS[digit] for digit in m[2]) if len(m[1]) == 1 else sino(m[2]))
 
 
 def _telephone(m: re.Match[str]) -> str:
@@ -117,6 +125,8 @@ def _range(m: re.Match[str]) -> str:
 
 
 NUMBER = r"\d+(?:\.\d+)?"
+# after these 번 is the number of a thing and not "times": 3번 출구 is 삼번
+NUMBERED = "출구|문제|문항|버스|국도|선수|타자|홈|게이트|창구|채널|트랙|좌석|후보|항목"
 RULES: list[Rule] = [
     rule(r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}", _address),
     rule(r"(?i:https?://|www\.)[A-Za-z0-9._/:?=&#%~+-]*[A-Za-z0-9/]", _address),
@@ -128,6 +138,8 @@ RULES: list[Rule] = [
     rule(r"(?<![\d/.-])(?P<year>\d{4})(?P<s>[/.-])\s?(?P<month>\d{1,2})(?P=s)\s?(?P<day>\d{1,2})(?![\d/-]|\.\d)",
          _date),
     rule(r"(?<![\d:])(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}))?(?![\d:])", _time),
+    rule(r"(?<!\d)(\d{1,4})(?::|\s?대\s?)(?=\d)", lambda m: f"{sino(m[1])} 대 "),
+    rule(r"(?<!\d)(\d{1,2})·(\d{1,2})(?!\d)", _anniversary),
     rule(r"(?<![\d/])(\d{1,2})/(\d{1,3})(?![\d/])((?=\([월화수목금토일]\))|일|까지|부터|에)?", _slash),
     rule(r"\(([월화수목금토일])\)", lambda m: f" {m[1]}요일"),
     rule(r"\(주\)\s?", "주식회사 "),
@@ -147,6 +159,7 @@ RULES: list[Rule] = [
     rule(r"#(?=[가-힣])", "해시태그 "),
     rule(r"(?<=\d)\s?\+\s?(?=\d)", " 더하기 "),
     rule(rf"(?<=\d)\s?=\s?(?={NUMBER})", "은 "),
+    rule(rf"(?<=제)\s?(\d+)|(?<![\d.])(\d+)(?=번 (?:{NUMBERED}))", lambda m: sino(m[1] or m[2])),
     rule(r"(?<![\d.])(\d+(?:\.\d+)?)(\s?)([가-힣]+)", lambda m: counted(m[1], m[3]) + m[2] + m[3]),
     rule(r"\d+(?:\.\d+)*", lambda m: number(m[0])),
     rule(r"(?<=[A-Za-z])[-'](?=\w)", " ", 0),
@@ -163,7 +176,8 @@ def spoken_form(text: str) -> str:
 
     text: any. Compatibility forms are composed, quotes dropped, brackets become pauses, a run of marks becomes its
     strongest one. Lone Korean letters are named (ㄱ 기역) or, where they stand for a noise, sounded (ㅋㅋ 크크). Other
-    symbols without a word are dropped. Twice is the same as once.
+    symbols without a word are dropped, private-use characters kept (a lexicon may mark its words with them). Twice is
+    the same as once.
     """
     text = unicodedata.normalize("NFKC", text).replace("\N{FRACTION SLASH}", "/").replace("...", "…")
     text = re.sub(r"\s+", " ", text)
@@ -172,7 +186,7 @@ def spoken_form(text: str) -> str:
     for pattern, words in RULES:
         text = pattern.sub(words, text)
     text = text.translate(MARKS)
-    text = "".join(c if c.isalnum() or c in PAUSE_MARKS else _replacement(c) for c in text)
+    text = "".join(c if c.isalnum() or c in PAUSE_MARKS or "\ue000" <= c <= "\uf8ff" else _replacement(c) for c in text)
     text = re.sub(rf" ?{MARK}(?: ?{MARK})* ?", _strongest, re.sub(r"\s+", " ", text))
     return re.sub(r"\s+", " ", text).strip().lstrip(PAUSE_MARKS + " ")
 

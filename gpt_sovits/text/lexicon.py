@@ -85,7 +85,9 @@ def load_lexicon(path: str | Path) -> Lexicon:
                 written = _written(word, place)
                 if written in sections[key]:
                     raise ValueError(f"{place} is the same word as {sections[key][written].written!r} above")
-                sections[key][written] = _entry(written, text(sounds, path, f"the sound of {word!r}"), key, place)
+                sections[key][written] = _entry(
+                    written, text(sounds, path, f"the sound of {word!r}", word_node), key, place
+                )
         else:
             known = ", ".join(LEXICON_LANGUAGES)
             raise ValueError(f"{where(path, key_node)}: unknown key {key!r}; known: format, {known}")

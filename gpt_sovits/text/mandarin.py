@@ -21,7 +21,7 @@ WORD_OR_MARK = re.compile(f"[{MAIN_MARKS}]|[^{MAIN_MARKS}]+")
 NUMBER = re.compile("(?:百分之)?[零一二两三四五六七八九十百千万亿点幺]{3,}")
 NUMBER_FEET = re.compile("百分之|[一二两三四五六七八九十][十百千万亿]+|.")
 COUNTING = set(mandarin_words.NUMERALS) | set("这那哪每某各")
-FULL_LOCATIVES = set("以上 以下 之上 之下 天下 如下 地下 手下 公里 英里 海里".split())  # noqa: SIM905
+FULL_LOCATIVES = set("以上 以下 之上 之下 天下 如下 地下 手下 公里 英里 海里 邻里 故里 乡里".split())  # noqa: SIM905
 LOCATIVES = "上下里"  # neutral at the end of a place: 桌上, 家里
 
 
@@ -86,9 +86,13 @@ def _converter() -> Any:
 
 
 def simplified(text: str) -> str:
-    """The same text in simplified characters, one for one."""
+    """The same text in simplified characters, one for one, where they are ones that have a reading."""
+    from pypinyin.constants import PINYIN_DICT
+
     converted = _converter().convert(text)
-    return converted if len(converted) == len(text) else text
+    if len(converted) != len(text):
+        return text
+    return "".join(new if ord(new) in PINYIN_DICT else old for new, old in zip(converted, text, strict=True))
 
 
 def _pinyin(word: str, context: str, start: int) -> list[str]:
@@ -158,7 +162,8 @@ def _neutralised(word: str, tag: str, pinyin: list[str], before: str) -> list[st
         lighten(1)
     if len(word) == 2 and word[0] == word[1] and word[0] in mandarin_words.DOUBLED_VERBS:
         lighten(-1)
-    if word[-1] in LOCATIVES and tag in ("s", "l", "f") and (before or len(word) > 1) and word not in FULL_LOCATIVES:
+    place = tag in ("s", "l", "f") or (tag == "n" and word[-1] == "里")
+    if word[-1] in LOCATIVES and place and (before or len(word) > 1) and word not in FULL_LOCATIVES:
         lighten(-1)
     if word[-1] == "个" and (before + word)[-2:-1] in COUNTING:
         lighten(-1)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from gpt_sovits.text.addresses import ADDRESS
 from gpt_sovits.text.alphabets import ENGLISH_MARKS, HAN, HANGUL, JAMO, KANA, LATIN
 from gpt_sovits.text.sentences import SENTENCE_END
 
@@ -15,11 +16,6 @@ FORCED = "all_"  # all_zh: Chinese and nothing else
 AUTOMATIC = {"auto": "zh", "auto_yue": "yue"}  # -> the language of Han characters in a sentence without kana
 STRONG = re.compile(f"(?P<kana>[{KANA}])|(?P<hangul>[{HANGUL}{JAMO}])|(?P<han>[{HAN}])")
 
-DOMAINS = "com|org|net|edu|gov|io|ai|co|cn|hk|tw|jp|kr|uk|de|fr|eu|info|dev|app|tv"
-ADDRESS = (
-    r"(?:https?://|www\.)[!-~]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
-    rf"|(?<![\w.])[a-z0-9][\w-]*(?:\.[\w-]+)*\.(?:{DOMAINS})(?:\.[a-z]{{2}})?(?![\w.-])(?:/[!-~]*)?"
-)
 UNITS = "km/h|km|cm|mm|nm|m|kg|mg|g|t|ml|l|kwh|kw|mw|w|mah|v|a|khz|mhz|ghz|hz|kb|mb|gb|tb|db|ms|h|min|s|px|fps|°[cf]"
 NO_UNIT = "(?-i:[GMTSHK](?![A-Za-z]))"  # 5G and 10M are no grams and metres
 ENGLISH_WORD = rf"[{LATIN}{ENGLISH_MARKS}][{LATIN}{ENGLISH_MARKS}'’]*"

@@ -54,13 +54,13 @@ def elements(node: Node, path: Path, what: str) -> list[Node]:
     return node.value
 
 
-def text(node: Node, path: Path, what: str) -> str:
-    """A text that is not empty; ValueError for another type."""
+def text(node: Node, path: Path, what: str, key: Node | None = None) -> str:
+    """A text that is not empty; ValueError for another type, at the line of the node or of its key."""
     if not isinstance(node, ScalarNode) or node.tag != TEXT_TAG:
         hint = f"; write it in quotes: {node.value!r}" if isinstance(node, ScalarNode) and node.value else ""
-        raise ValueError(f"{where(path, node)}: {what} must be text, not {_kind(node)}{hint}")
+        raise ValueError(f"{where(path, key or node)}: {what} must be text, not {_kind(node)}{hint}")
     if not node.value.strip():
-        raise ValueError(f"{where(path, node)}: {what} is empty")
+        raise ValueError(f"{where(path, key or node)}: {what} is empty")
     return node.value
 
 

@@ -28,6 +28,8 @@ SPOKEN = {
     "45:99": "45対99",
     # fractions, decimals, signs
     "3/4、1/2カップ": "4分の3、 2分の1カップ",
+    "6/5、9/11、1/16、5/6": "6月5日、 9月11日、 16分の1、 6分の5",
+    "3:1で勝つ": "3対1で勝つ",
     "½カップ": "2分の1カップ",
     ".5と3.14": "0.5と3.14",
     "-5から+5": "マイナス5からプラス5",
@@ -38,6 +40,7 @@ SPOKEN = {
     # ranges and about
     "10〜20人、10-20人、10~20人": "10から20人、 10から20人、 10から20人",
     "2、3日と5、7日": "二、三日と5、 7日",
+    "全部で十九、一人は三、四歳": "全部で十九、 一人は三、四歳",
     "千代田1-2-3": "千代田1の2の3",
     # telephone numbers keep what pauses
     "03-1234-5678": "03-1234-5678",
@@ -122,6 +125,10 @@ def test_a_telephone_number_is_read_digit_by_digit_with_pauses():
 def test_other_scripts_are_refused_not_swallowed(text):
     with pytest.raises(ValueError, match=r"cannot speak .* as Japanese; write such words in kana"):
         phonemes_of(f"これは{text}です")
+
+
+def test_marks_of_a_lexicon_pass_the_spoken_form():
+    assert spoken_form("\ue001を$3で") == "\ue001を3ドルで"
 
 
 @pytest.mark.parametrize("text", ["", " ", "。", "…", "ー", "々", "・", "👍", "\x00\x07", "「」", "\u200b"])

@@ -25,6 +25,9 @@ SPOKEN = {
     "3개, 20살, 21명, 100명": "세개, 스무살, 스물한명, 백명",
     "3 마리를 2번": "세 마리를 두번",
     "3개월, 3층, 5분, 5인분, 3대학": "삼개월, 삼층, 오분, 오인분, 삼대학",
+    "20대, 2대, 제1장, 3번 출구, 3번 했다": "이십대, 두대, 제일장, 삼번 출구, 세번 했다",
+    "3:1, 6·25, 8·15, 12·12": "삼 대 일, 육이오, 팔일오, 십이십이",
+    "2시경, 10명당": "두시경, 열명당",
     "1번째, 2번째": "첫번째, 두번째",
     "3시, 13시, 3시간": "세시, 십삼시, 세시간",
     # dates and times
@@ -34,7 +37,7 @@ SPOKEN = {
     "45:99": "사십오 대 구십구",
     # decimals, fractions, percent, degrees
     "3.14, 0.5, .5": "삼점일사, 영점오, 영점오",
-    "3/4, ½": "사분의 삼, 이분의 일",
+    "3/4, ½, 6/5, 1/16": "사분의 삼, 이분의 일, 유월 오일, 십육분의 일",
     "50%, 3.5 %": "오십퍼센트, 삼점오퍼센트",
     "-5°C, 100°F, -3": "영하 오도, 화씨 백도, 마이너스 삼",
     "1+1=2": "일 더하기 일은 이",
@@ -168,6 +171,8 @@ def test_words_and_grammar(text, pronunciation):
 
 def test_spaces_and_marks_are_kept():
     assert phonemes_of("네, 가요!")[0] == ["ㄴ", "ㅔ", ",", "空", "ㄱ", "ㅏ", "ㅇ", "ㅣ", "ㅗ", "!"]
+    assert phonemes_of("나는 ")[0][-2:] == ["ㄴ", "空"]
+    assert phonemes_of(" 를 ")[0] == ["空", "ㄹ", "ㅡ", "ㄹ", "空"]
 
 
 def test_chinese_characters_that_the_dictionary_knows():
@@ -178,6 +183,10 @@ def test_chinese_characters_that_the_dictionary_knows():
 def test_other_scripts_are_refused_not_swallowed(text):
     with pytest.raises(ValueError, match=r"cannot speak .* as Korean; write such words in Hangul"):
         phonemes_of(f"이것은 {text}")
+
+
+def test_marks_of_a_lexicon_pass_the_spoken_form():
+    assert spoken_form("이 \ue001를 3개") == "이 \ue001를 세개"
 
 
 @pytest.mark.parametrize("text", ["", " ", ".", "…", "👍", "\x00\x07", "“”", "\u200b"])
