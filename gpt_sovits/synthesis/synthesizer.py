@@ -62,6 +62,7 @@ class Synthesizer:
     references: one, or several whose styles are averaged; the GPT is prompted with the first. Their features and the
         voice's style are computed once, not once a sentence
     batch_size: sentences that are computed together; a matter of speed and memory, not of the result
+    precision: what the weights are stored as, see gpt_sovits/precision.py; the networks are packed for it in place
     Raises ValueError where GPT, SoVITS and references do not fit each other.
     """
 
@@ -73,6 +74,7 @@ class Synthesizer:
         preset: Preset,
         *,
         batch_size: int = 8,
+        precision: str = "float32",
     ) -> None:
         if gpt.config.vocab_size - 1 != sovits.config.codebook_size:
             raise ValueError(
@@ -81,8 +83,9 @@ class Synthesizer:
             )
         self.references = (references,) if isinstance(references, Reference) else tuple(references)
         _check_references(self.references, sovits)
-        self.gpt, self.sovits, self.preset, self.batch_size = gpt.eval(), sovits.for_inference(), preset, batch_size
         length_buckets([], batch_size)  # refuses a batch size that makes no sense now and not in mid-speech
+        self.gpt, self.sovits = gpt.for_inference(precision), sovits.for_inference()
+        self.preset, self.batch_size = preset, batch_size
         self.device = sovits.ssl_proj.weight.device
         embeddings = [r.speaker_embedding.to(self.device) for r in self.references if r.speaker_embedding is not None]
         with torch.inference_mode():

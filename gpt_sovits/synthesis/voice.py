@@ -55,8 +55,11 @@ def save_voice(
     (folder / "preset.json").write_text(preset.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def load_voice(folder: Path) -> Synthesizer:
-    """The voice in a folder that `save_voice` wrote. Raises ValueError that names the file that is missing or wrong."""
+def load_voice(folder: Path, *, batch_size: int = 8, precision: str = "float32") -> Synthesizer:
+    """The voice in a folder that `save_voice` wrote; batch_size, precision: see Synthesizer.
+
+    Raises ValueError that names the file that is missing or wrong.
+    """
     try:
         preset = Preset.model_validate_json((folder / "preset.json").read_text(encoding="utf-8"))
         references = [_load_reference(folder / _reference_name(1))]
@@ -64,7 +67,8 @@ def load_voice(folder: Path) -> Synthesizer:
             references.append(_load_reference(further))
     except (OSError, ValidationError) as error:
         raise ValueError(f"{folder}: not a voice folder ({' '.join(str(error).split())})") from error
-    return Synthesizer(load_gpt(folder / "gpt"), load_sovits(folder / "sovits"), references, preset)
+    gpt, sovits = load_gpt(folder / "gpt"), load_sovits(folder / "sovits")
+    return Synthesizer(gpt, sovits, references, preset, batch_size=batch_size, precision=precision)
 
 
 def _reference_name(number: int) -> str:

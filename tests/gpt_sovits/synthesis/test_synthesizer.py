@@ -204,6 +204,18 @@ def test_broken_weights_are_named():
         Synthesizer(gpt, tiny_sovits(config=SOVITS_CONFIG), tiny_reference(), PRESET).say("Hello.")
 
 
+def test_smaller_weights_speak_too():
+    gpt, sovits = tiny_gpt(LIVELY), tiny_sovits(config=SOVITS_CONFIG)
+    speech = Synthesizer(gpt, sovits, tiny_reference(), PRESET, precision="bfloat16").say(TEXTS[0])
+    assert np.abs(speech.waveform).max() > 0
+
+
+@pytest.mark.parametrize("setting", [{"precision": "float8"}, {"batch_size": 0}])
+def test_settings_that_make_no_sense_are_refused_at_once(setting):
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        Synthesizer(tiny_gpt(), tiny_sovits(config=SOVITS_CONFIG), tiny_reference(), PRESET, **setting)
+
+
 def test_a_gpt_of_another_codebook_is_refused():
     gpt = GPT(GPTConfig.from_dict(tiny_gpt().config.to_dict() | {"vocab_size": 33}))
     with pytest.raises(ValueError, match="the GPT speaks 32 semantic tokens, the SoVITS knows 9"):
