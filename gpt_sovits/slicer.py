@@ -51,6 +51,8 @@ def slice_at_silence(
         )
     config = config or SlicerConfig()
     hop = round(sample_rate * config.hop_ms / 1000)
+    if hop < 1:
+        raise ValueError(f"hop_ms {config.hop_ms} is less than a sample at {sample_rate} Hz; take more")
     interval = sample_rate * config.min_interval_ms / 1000
     levels = _levels(waveform, min(round(interval), 4 * hop), hop)
     keep = round(sample_rate * config.max_silence_kept_ms / 1000 / hop)

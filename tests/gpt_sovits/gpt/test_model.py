@@ -1,26 +1,19 @@
 """The GPT: names and numbers of the official one, correct padding, cached generation."""
 
-import copy
 import functools
-import importlib.util
 import json
 
 import pytest
 import torch
-import torch.nn.functional as F
-from safetensors.torch import load_file
+from gpt_helpers import eos_row
 
-from gpt_sovits.gpt.generation import Prompt, generate, prepare_prompts, stream_tokens
+from gpt_sovits.gpt.generation import Prompt, generate, stream_tokens
 from gpt_sovits.gpt.loss import next_token_targets, token_loss
-from gpt_sovits.gpt.model import GPT, GPTConfig, sine_table
+from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.gpt.sampling import SamplingOptions
 
 TINY = GPTConfig(vocab_size=33, phoneme_vocab_size=20, hidden_size=32, n_heads=4, n_layers=2, bert_dim=8, dropout=0.0)
 GREEDY = SamplingOptions(top_k=1)
-REFERENCE_SIZES = {
-    "s1_small": GPTConfig(hidden_size=64, n_heads=4, n_layers=2),
-    "s1_full": GPTConfig(),
-}
 
 
 @functools.cache
@@ -36,200 +29,8 @@ def tiny_prompt(n_phonemes, n_tokens, seed=0):
     )
 
 
-# ---- the reference vectors -------------------------------------------------------------------------------------
-
-
-@functools.cache
-def reference(folder, name):
-    """(model, tensors, entry of the index) of one reference file."""
-    entry = json.loads((folder / "index.json").read_text())[name]
-    tensors = load_file(folder / f"{name}.safetensors")
-    with torch.device("meta"):
-        model = GPT(REFERENCE_SIZES[name])
-    stored = {k.removeprefix("state/model."): v for k, v in tensors.items() if k.startswith("state/")}
-    if not stored:
-        spec = importlib.util.spec_from_file_location("formula", folder / "formula.py")
-        formula = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(formula)
-        stored = {k: torch.from_numpy(formula.fill(f"model.{k}", v.shape)) for k, v in model.state_dict().items()}
-    model.load_state_dict(stored, assign=True)
-    return model.eval(), tensors, entry
-
-
-@pytest.fixture(params=["s1_small", "s1_full"])
-def golden(request, shared):
-    return reference(shared / "gpt-sovits" / "golden", request.param)
-
-
-@functools.cache
-def compiled_reference(folder, name):
-    model, tensors, entry = reference(folder, name)
-    return copy.deepcopy(model).for_inference("float32"), tensors, entry
-
-
-WAYS = {"plain": reference, "compiled": compiled_reference}  # of decoding; the same numbers are asked of each
-
-
-@pytest.fixture(params=WAYS)
-def way(request):
-    return WAYS[request.param]
-
-
-@pytest.fixture(params=["s1_small", "s1_full"])
-def golden_decoding(request, way, shared):
-    return way(shared / "gpt-sovits" / "golden", request.param)
-
-
-@pytest.fixture
-def small(way, shared):
-    return way(shared / "gpt-sovits" / "golden", "s1_small")
-
-
-def assert_near(actual, expected, tolerance):
-    """The measure of the reference index: largest difference relative to the largest reference value."""
-    assert actual.shape == expected.shape
-    assert (actual - expected).abs().max() <= tolerance * expected.abs().max()
-
-
-def run_training_forward(model, tensors, upstream_padding):
-    x_len, y_len = tensors["in/phoneme_ids_len"], tensors["in/semantic_ids_len"]
-    return model(
-        tensors["in/phoneme_ids"],
-        x_len,
-        tensors["in/semantic_ids"],
-        y_len,
-        tensors["in/bert_feature"],
-        upstream_padding,
-    )
-
-
-def upstream_loss(model, hidden, tensors):
-    """Summed over every position, padding too: what the stored loss is."""
-    return F.cross_entropy(model.logits(hidden).flatten(0, 1), tensors["out/plain.targets"].flatten(), reduction="sum")
-
-
-def test_sine_table(golden):
-    _, tensors, entry = golden
-    expected = tensors["out/pe.audio"]
-    rows = torch.tensor([0, 1, 2, 100, 1999, 3999])
-    # a unit in the last place of a frequency, which differs between the CPUs that made this and the stored table
-    one_unit = rows[:, None] * 2.0**-24
-    assert ((sine_table(rows, expected.shape[-1]) - expected).abs() <= entry["tolerance_rel"] + one_unit).all()
-
-
-def test_training_forward_with_upstream_padding(golden):
-    model, tensors, entry = golden
-    tolerance = entry["tolerance_rel"]
-    model.zero_grad()
-    hidden = run_training_forward(model, tensors, upstream_padding=True)
-    assert_near(hidden, tensors["out/plain.hidden"], tolerance)
-    assert_near(model.logits(hidden)[:, :4], tensors["out/plain.logits"], tolerance)
-    loss = upstream_loss(model, hidden, tensors)
-    assert_near(loss, tensors["out/plain.loss"], tolerance)
-    loss.backward()
-    norms = torch.stack([parameter.grad.norm() for parameter in model.parameters()])  # in the order of the checkpoint
-    assert_near(norms, tensors["out/plain.grad_norms"], tolerance)
-    model.zero_grad()
-
-
-def test_correct_padding_equals_the_reference_where_nothing_is_padded(golden):
-    model, tensors, entry = golden
-    correct = run_training_forward(model, tensors, upstream_padding=False).detach()
-    longest = int(tensors["in/phoneme_ids_len"].argmax())
-    n = int(tensors["in/semantic_ids_len"][longest]) + 1
-    assert_near(correct[longest, :n], tensors["out/plain.hidden"][longest, :n], entry["tolerance_rel"])
-
-
 def greedy(model, prompts, n, **limits):
     return [g.tokens for g in generate(model, prompts, [0] * len(prompts), GREEDY, max_tokens=n, **limits)]
-
-
-def reference_prompt(tensors):
-    return Prompt(tensors["in/infer.phones"][0], tensors["in/infer.prompt"][0], tensors["in/infer.bert"][0])
-
-
-def test_greedy_tokens(golden_decoding):
-    model, tensors, _ = golden_decoding
-    expected = tensors["out/greedy.tokens"][0].long()
-    (tokens,) = greedy(model, [reference_prompt(tensors)], len(expected))
-    assert tokens.equal(expected)
-
-
-def test_step_logits(golden_decoding):
-    """Raw logits of the cached steps, the stored tokens fed in."""
-    model, tensors, entry = golden_decoding
-    prompt, tokens = reference_prompt(tensors), tensors["out/greedy.tokens"].long()
-    steps = sorted(int(k[-2:]) for k in tensors if k.startswith("out/greedy.logits."))
-    with torch.inference_mode():
-        decoding = model.begin_decoding(*prepare_prompts(model, [prompt], torch.device("cpu")), max(steps) + 1)
-        logits = model.logits(decoding.hidden)
-        for step in range(max(steps) + 1):
-            if step in steps:
-                expected = tensors[f"out/greedy.logits.{step:02d}"]
-                assert_near(logits[:, : expected.shape[1]], expected, entry["tolerance_rel"])
-            logits = decoding.step(tokens[:, step], torch.tensor([len(prompt.tokens) + step]))
-
-
-def test_without_prompt_tokens(golden_decoding):
-    model, tensors, _ = golden_decoding
-    expected = tensors["out/ref_free.y"][0]
-    prompt = Prompt(tensors["in/infer.phones"][0], torch.zeros(0, dtype=torch.int64), tensors["in/infer.bert"][0])
-    (tokens,) = greedy(model, [prompt], len(expected))
-    assert tokens.equal(expected)
-
-
-@pytest.mark.parametrize("case", ["later", "first11"])
-def test_end_of_speech(golden_decoding, case):
-    """EOS made likely by its row of the prediction layer; it ends the utterance and is not returned."""
-    model, tensors, entry = golden_decoding
-    prompt = reference_prompt(tensors)
-    with eos_row(model, tensors[f"in/eos.{case}.predict_row_1024"]):
-        (result,) = generate(model, [prompt], [0], GREEDY)
-        (sampled,) = generate(model, [prompt], [5], SamplingOptions())
-    stop = entry["eos_cases"][case]["stop_idx"]
-    assert result.reached_eos and len(result.tokens) == stop
-    assert result.tokens.equal(tensors[f"out/eos.{case}.y"][0, len(prompt.tokens) :])
-    assert sampled.reached_eos
-    assert sampled.tokens.equal(tensors[f"out/eos.{case}.sampled_seed5.y"][0, len(prompt.tokens) :])
-
-
-def batch_prompts(tensors):
-    tokens = tensors["in/infer.prompt"][0]
-    first = Prompt(tensors["in/batch.phones.0"], tokens, tensors["in/infer.bert"][0])
-    return [first] + [Prompt(tensors[f"in/batch.phones.{i}"], tokens) for i in (1, 2)]
-
-
-def test_batch(small):
-    model, tensors, _ = small
-    prompts = batch_prompts(tensors)
-    results = greedy(model, prompts, 25)
-    for i, tokens in enumerate(results):
-        assert tokens.equal(tensors[f"out/batch.y.{i}"][len(prompts[i].tokens) :])
-
-
-def test_batch_whose_items_end_at_different_steps(small):
-    model, tensors, _ = small
-    prompts = batch_prompts(tensors)
-    n_prompt = len(prompts[0].tokens)
-    with eos_row(model, tensors["in/batch_eos.predict_row_1024"]):
-        results = greedy(model, prompts, 40)
-    assert len(results[1]) < len(results[0])
-    for i, tokens in enumerate(results):
-        assert tokens.equal(tensors[f"out/batch_eos.y.{i}"][n_prompt:])
-
-
-class eos_row:  # noqa: N801 - a context manager that reads as a word
-    """The prediction layer's EOS row, replaced for a while."""
-
-    def __init__(self, model, row):
-        self.weight, self.row = model.ar_predict_layer.weight.data, row
-
-    def __enter__(self):
-        self.before = self.weight[-1].clone()
-        self.weight[-1] = self.row
-
-    def __exit__(self, *_):
-        self.weight[-1] = self.before
 
 
 # ---- training --------------------------------------------------------------------------------------------------

@@ -29,6 +29,37 @@ def test_linear_spectrogram_is_numpys_on_mirrored_edges(n: int) -> None:
     np.testing.assert_allclose(ours, expected, atol=1e-4)
 
 
+def tone(hertz: float, n: int, sample_rate: int = 32000) -> torch.Tensor:
+    return 0.5 * torch.sin(2 * torch.pi * hertz * torch.arange(n, dtype=torch.float64) / sample_rate).float()[None]
+
+
+@pytest.mark.parametrize("hertz", [200.0, 1000.0, 9000.0])
+def test_a_tone_is_the_band_around_its_pitch(hertz: float) -> None:
+    import librosa
+
+    mel = log_mel_spectrogram(tone(hertz, 32000), 32000, 2048, 640, 128)
+    centres = librosa.mel_frequencies(n_mels=130, fmin=0, fmax=16000)[1:-1]
+    loudest = mel[0].mean(dim=1).argmax().item()
+    assert abs(centres[loudest] - hertz) == np.abs(centres - hertz).min()
+
+
+def test_frames_follow_the_sound_by_one_a_hop_and_scale_with_it() -> None:
+    waveform = tone(300, 12800) + 0.1 * torch.randn(1, 12800, generator=torch.Generator().manual_seed(0))
+    spectrogram = linear_spectrogram(waveform, 2048, 640)
+    later = linear_spectrogram(waveform[:, 640:], 2048, 640)
+    torch.testing.assert_close(later[:, :, 2:-2], spectrogram[:, :, 3:-2], rtol=1e-3, atol=1e-3)
+    louder = linear_spectrogram(2 * waveform, 2048, 640)
+    torch.testing.assert_close(louder, 2 * spectrogram, rtol=1e-3, atol=1e-3)  # but for the floor of 1e-4
+
+
+def test_rows_of_a_batch_are_what_they_are_alone() -> None:
+    waveforms = torch.cat([tone(300, 6400), tone(900, 6400)])
+    together = log_mel_spectrogram(waveforms, 32000, 2048, 640, 80)
+    for row in range(2):
+        alone = log_mel_spectrogram(waveforms[row : row + 1], 32000, 2048, 640, 80)
+        torch.testing.assert_close(together[row], alone[0], rtol=1e-4, atol=1e-4)
+
+
 def test_silence_is_finite_with_a_finite_gradient() -> None:
     silence = torch.zeros(1, 6400, requires_grad=True)
     mel = log_mel_spectrogram(silence, 32000, 2048, 640, 128)
