@@ -19,6 +19,7 @@ def fine_tune(
     features_dir: Path, params: Params, resume_folder: Path, on_epoch: Callable[[int, SoVITS, EpochRecord], None]
 ) -> Sequence[EpochRecord]:
     base = load_base(PROFILES[params.profile].base)
+    base.require_adaptable()
     train, held_out = (
         [
             SoVITSClip(name, t["phoneme_ids"], t["ssl_features"], t["waveform"], t["spectrogram"])

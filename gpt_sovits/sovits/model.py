@@ -73,14 +73,15 @@ class SoVITS(nn.Module):
             c.resblock_dilations,
             c.style_channels,
         )
-        self.enc_q = PosteriorEncoder(
-            c.spectrogram_bins,
-            c.latent_channels,
-            c.hidden_channels,
-            c.wavenet_kernel,
-            c.posterior_layers,
-            c.style_channels,
-        )
+        if c.posterior_layers:
+            self.enc_q = PosteriorEncoder(
+                c.spectrogram_bins,
+                c.latent_channels,
+                c.hidden_channels,
+                c.wavenet_kernel,
+                c.posterior_layers,
+                c.style_channels,
+            )
         self.flow = Flow(
             c.latent_channels, c.hidden_channels, c.wavenet_kernel, c.flow_layers, c.n_flows, c.style_channels
         )
@@ -245,6 +246,10 @@ class SoVITS(nn.Module):
         learn_codebook: for training a base from nothing only: moves the semantic tokens, and with them what any GPT was
             trained on; let the gradients of ssl_proj be computed too
         """
+        require(
+            self.config.posterior_layers > 0,
+            "this SoVITS has no posterior encoder (enc_q): its exporter dropped it; it speaks and cannot be trained",
+        )
         style = self.style_embedding(spectrograms, frame_lengths, speaker_embeddings)
         if learn_codebook:
             token_mask = length_mask(frame_lengths // FRAMES_PER_TOKEN, ssl_features.shape[2] // FRAMES_PER_TOKEN)
