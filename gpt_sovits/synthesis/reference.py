@@ -16,6 +16,7 @@ from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.sovits.spectrogram import linear_spectrogram
 from gpt_sovits.speaker_encoder import SpeakerEncoder, speaker_embedding
 from gpt_sovits.synthesis.preset import TOKENS_PER_SECOND
+from gpt_sovits.synthesis.sentences import finished
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.text.lexicon import Lexicon
 
@@ -124,7 +125,7 @@ def make_reference(
     content = torch.from_numpy(resample(waveform, sample_rate, CONTENT_SAMPLE_RATE))
     phoneme_ids, tokens, features = torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), None
     if text is not None:
-        phonemes = phonemize(text, language, lexicon)
+        phonemes = phonemize(finished(text), language, lexicon)
         phoneme_ids, features = torch.tensor(phonemes.ids), bert_features(bert, phonemes) if bert else None
         silence = torch.zeros(round(PROMPT_SILENCE_SECONDS * CONTENT_SAMPLE_RATE))
         ssl_features = extract_ssl_features(encoder, torch.cat((content, silence))[None].to(device))

@@ -15,6 +15,7 @@ from gpt_sovits.synthesis.preset import TOKENS_PER_SECOND, Preset
 from gpt_sovits.text.frontend import Phonemes, phonemize, split_sentences
 from gpt_sovits.text.lexicon import Lexicon
 
+CLOSING = " \"'”’)]」』】》）"  # may stand after the last mark
 MAX_TEXT_CHARACTERS = 20_000  # about 20 minutes of speech
 
 
@@ -64,7 +65,7 @@ class Reader:
         return spoken + (len(pieces) - 1) * self.preset.pause_seconds
 
     def _phonemes(self, sentence: str) -> Phonemes:
-        return phonemize(sentence, self.preset.language, self.lexicon)
+        return phonemize(finished(sentence), self.preset.language, self.lexicon)
 
     def _sentence(self, text: str, seed: int) -> Sentence:
         phonemes = self._phonemes(text)
@@ -77,6 +78,15 @@ class Reader:
         bound = max(MIN_TOKENS, math.ceil(expected * self.preset.max_length_factor))
         features = bert_features(self.bert, phonemes) if self.bert else None
         return Sentence(text, torch.tensor(phonemes.ids), seed, expected, min(bound, self.room), features)
+
+
+def finished(text: str) -> str:
+    """The text with a full stop where it ends in no mark: the official models were trained on finished sentences, and
+    break off or go on where one is missing."""
+    last = text.rstrip(CLOSING)[-1:]
+    if not last.isalnum():
+        return text
+    return text + ("。" if "\u3041" <= last <= "\u9fff" else ".")
 
 
 def _pieces(text: str) -> list[str]:

@@ -127,9 +127,14 @@ class Synthesizer:
         if len(texts) != len(seeds):
             raise ValueError(f"{len(seeds)} seeds for {len(texts)} texts; give one a text")
         by_text, text_seconds = [], []
-        for text, seed in zip(texts, seeds, strict=True):
+        for number, (text, seed) in enumerate(zip(texts, seeds, strict=True), start=1):
             begin = time.perf_counter()
-            by_text.append(self.sentences(text, seed))
+            try:
+                by_text.append(self.sentences(text, seed))
+            except ValueError as error:
+                if len(texts) == 1:
+                    raise
+                raise ValueError(f"text {number} of {len(texts)}: {error}") from error
             text_seconds.append(time.perf_counter() - begin)
         tries = iter(self.speak([sentence for sentences in by_text for sentence in sentences]))
         return [
