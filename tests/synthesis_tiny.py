@@ -13,9 +13,7 @@ from gpt_sovits.synthesis import Preset, Reference, Synthesizer
 GPT_CONFIG = GPTConfig(
     vocab_size=TINY.codebook_size + 1, hidden_size=32, n_heads=4, n_layers=2, bert_dim=8, dropout=0.0
 )
-SPEAKER_CONFIG = SpeakerEncoderConfig(
-    n_mels=8, channels=8, base_width=8, n_splits=2, expansion=1, n_blocks=(1, 1, 1, 1)
-)
+SPEAKER_CONFIG = SpeakerEncoderConfig(n_mels=8, n_channels=8, base_width=8, scale=2, expansion=1, n_blocks=(1, 1, 1, 1))
 SOVITS_CONFIG = SoVITSConfig.from_dict(TINY.to_dict() | {"n_symbols": GPT_CONFIG.phoneme_vocab_size})
 PRO_CONFIG = SoVITSConfig.from_dict(
     SOVITS_CONFIG.to_dict() | {"speaker_dim": SPEAKER_CONFIG.embedding_dim, "style_channels": 10}

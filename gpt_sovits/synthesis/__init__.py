@@ -5,6 +5,14 @@
     voice.py        a voice as a folder on disk        streaming.py   audio while it is made
     detection.py    whether a sentence was spoken      speech.py      what comes out, and what happened to each sentence
 
+A voice that nothing was adapted to (zero-shot):
+
+    reference = make_reference(waveform, sample_rate, "What is said in it.", "en", content_encoder, sovits)
+    synthesizer = Synthesizer(gpt, sovits, reference, default_preset("en", reference.seconds_per_phoneme))
+    speech = synthesizer.say("Good morning.", seed=1)
+    for chunk in stream_chunks(synthesizer, "Good morning.", seed=1):  # gpt_sovits.synthesis.streaming
+        play(chunk.waveform)
+
 Released voices import `load_voice` from here.
 """
 

@@ -13,6 +13,8 @@ from gpt_sovits.synthesis.preset import TOKENS_PER_SECOND
 OUTCOMES = ("spoken", "runaway", "looped", "cut_off", "empty")
 
 MIN_LENGTH_SHARE = 0.5  # reading aloud varies by a third at most; half the time means half the text
+MAX_LENGTH_SHARE = 2.0  # twice the time: words said again, or a long silence
+LENGTH_SLACK_SECONDS = 0.5  # pauses before and after weigh much in a sentence of one word
 LOOP_SECONDS = 2.0  # the same for so long is no sound of speech, and too long for a pause
 LOOP_ROUNDS = 3
 LONGEST_ROUND_SECONDS = 4.0  # a clause
@@ -27,14 +29,16 @@ def outcome_of(tokens: np.ndarray, ended_by_itself: bool, expected_tokens: float
 
     empty     no tokens, or no sound
     looped    a stretch of LOOP_SECONDS or more repeats itself LOOP_ROUNDS times or more
-    runaway   no end was found before the length bound
+    runaway   no end was found before the length bound, or one at more than MAX_LENGTH_SHARE of the expected length
+              and LENGTH_SLACK_SECONDS
     cut_off   ended by itself at less than MIN_LENGTH_SHARE of the expected length
     """
+    longest = MAX_LENGTH_SHARE * expected_tokens + LENGTH_SLACK_SECONDS * TOKENS_PER_SECOND
     if len(tokens) == 0 or is_silent(waveform):
         return "empty"
     if loops(tokens):
         return "looped"
-    if not ended_by_itself:
+    if not ended_by_itself or len(tokens) > longest:
         return "runaway"
     return "cut_off" if len(tokens) < MIN_LENGTH_SHARE * expected_tokens else "spoken"
 

@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 
 from gpt_sovits.audio import resample
+from gpt_sovits.bert import Bert, bert_features
 from gpt_sovits.content_encoder import CONTENT_SAMPLE_RATE, extract_ssl_features
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.sovits.spectrogram import linear_spectrogram
 from gpt_sovits.speaker_encoder import SpeakerEncoder, speaker_embedding
 from gpt_sovits.synthesis.preset import TOKENS_PER_SECOND
+from gpt_sovits.synthesis.sentences import finished
 from gpt_sovits.text.frontend import phonemize
+from gpt_sovits.text.lexicon import Lexicon
 
 if TYPE_CHECKING:
     from transformers import HubertModel
@@ -97,13 +100,16 @@ def make_reference(
     encoder: HubertModel | None,
     sovits: SoVITS,
     speaker_encoder: SpeakerEncoder | None = None,
+    *,
+    lexicon: Lexicon | None = None,
+    bert: Bert | None = None,
 ) -> Reference:
     """A Reference from a clip that the models were not adapted to (zero-shot).
 
     waveform: (n,) float at `sample_rate` Hz, nominally in [-1, 1], MIN_SECONDS to MAX_SECONDS long
     text: what is said in it, in `language`; None where it is not known
     encoder: the content encoder of the pair; needed with a text
-    speaker_encoder: needed where the SoVITS has a speaker_dim (v2Pro, v2ProPlus)
+    speaker_encoder: needed where the SoVITS has a speaker_dim (v2Pro, v2ProPlus); lexicon, bert: see Synthesizer
     Raises ValueError for a clip that is too short, too long, silent or not finite, and where a needed part is missing.
     """
     waveform, advice = _checked(waveform, sample_rate)
@@ -117,19 +123,21 @@ def make_reference(
         )
     device = sovits.ssl_proj.weight.device
     content = torch.from_numpy(resample(waveform, sample_rate, CONTENT_SAMPLE_RATE))
-    phoneme_ids = tokens = torch.zeros(0, dtype=torch.int64)
+    phoneme_ids, tokens, features = torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), None
     if text is not None:
-        phoneme_ids = torch.tensor(phonemize(text, language).ids)
+        phonemes = phonemize(finished(text), language, lexicon)
+        phoneme_ids, features = torch.tensor(phonemes.ids), bert_features(bert, phonemes) if bert else None
         silence = torch.zeros(round(PROMPT_SILENCE_SECONDS * CONTENT_SAMPLE_RATE))
-        features = extract_ssl_features(encoder, torch.cat((content, silence))[None].to(device))
-        tokens = sovits.semantic_tokens(features)[0].cpu()
+        ssl_features = extract_ssl_features(encoder, torch.cat((content, silence))[None].to(device))
+        tokens = sovits.semantic_tokens(ssl_features)[0].cpu()
     speech = torch.from_numpy(resample(waveform, sample_rate, config.sample_rate))
     return Reference(
         phoneme_ids,
         tokens,
         linear_spectrogram(speech[None], config.n_fft, config.hop_length)[0],
         speaker_embedding(speaker_encoder, speech, config.sample_rate).cpu() if config.speaker_dim else None,
-        advice=advice,
+        features,
+        advice,
     )
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from gpt_sovits.bert import Bert
 from gpt_sovits.determinism import derive_seed
 from gpt_sovits.gpt.generation import Prompt, generate
 from gpt_sovits.gpt.model import GPT
@@ -23,8 +23,9 @@ from gpt_sovits.synthesis.batching import length_buckets
 from gpt_sovits.synthesis.detection import OUTCOMES, outcome_of
 from gpt_sovits.synthesis.preset import Preset
 from gpt_sovits.synthesis.reference import Reference
-from gpt_sovits.synthesis.sentences import Sentence, expected_seconds, sentences_of
+from gpt_sovits.synthesis.sentences import Reader, Sentence
 from gpt_sovits.synthesis.speech import SentenceReport, Speech, Timings, join
+from gpt_sovits.text.lexicon import Lexicon
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,10 @@ class Synthesizer:
 
     references: one, or several whose styles are averaged; the GPT is prompted with the first. Their features and the
         voice's style are computed once, not once a sentence
+    lexicon: the voice's own words; bert: where the GPT was trained with its features and the language has them, else
+        they are zeros
     batch_size: sentences that are computed together; a matter of speed and memory, not of the result
+    precision: what the weights are stored as, see gpt_sovits/precision.py; the networks are packed for it in place
     Raises ValueError where GPT, SoVITS and references do not fit each other.
     """
 
@@ -72,7 +76,10 @@ class Synthesizer:
         references: Reference | Sequence[Reference],
         preset: Preset,
         *,
+        lexicon: Lexicon | None = None,
+        bert: Bert | None = None,
         batch_size: int = 8,
+        precision: str = "float32",
     ) -> None:
         if gpt.config.vocab_size - 1 != sovits.config.codebook_size:
             raise ValueError(
@@ -81,8 +88,12 @@ class Synthesizer:
             )
         self.references = (references,) if isinstance(references, Reference) else tuple(references)
         _check_references(self.references, sovits)
-        self.gpt, self.sovits, self.preset, self.batch_size = gpt.eval(), sovits.for_inference(), preset, batch_size
+        _check_bert(self.references, bert, gpt)
         length_buckets([], batch_size)  # refuses a batch size that makes no sense now and not in mid-speech
+        self.gpt, self.sovits = gpt.for_inference(precision), sovits.for_inference()
+        self.preset, self.batch_size = preset, batch_size
+        room = gpt.config.max_positions - len(self.references[0].semantic_tokens)
+        self.reader = Reader(preset, room, lexicon, bert)
         self.device = sovits.ssl_proj.weight.device
         embeddings = [r.speaker_embedding.to(self.device) for r in self.references if r.speaker_embedding is not None]
         with torch.inference_mode():
@@ -116,9 +127,14 @@ class Synthesizer:
         if len(texts) != len(seeds):
             raise ValueError(f"{len(seeds)} seeds for {len(texts)} texts; give one a text")
         by_text, text_seconds = [], []
-        for text, seed in zip(texts, seeds, strict=True):
+        for number, (text, seed) in enumerate(zip(texts, seeds, strict=True), start=1):
             begin = time.perf_counter()
-            by_text.append(self.sentences(text, seed))
+            try:
+                by_text.append(self.sentences(text, seed))
+            except ValueError as error:
+                if len(texts) == 1:
+                    raise
+                raise ValueError(f"text {number} of {len(texts)}: {error}") from error
             text_seconds.append(time.perf_counter() - begin)
         tries = iter(self.speak([sentence for sentences in by_text for sentence in sentences]))
         return [
@@ -128,20 +144,21 @@ class Synthesizer:
 
     def expected_seconds(self, text: str) -> float:
         """How long the speaker would take for `text`, from the number of its phonemes."""
-        return expected_seconds(text, self.preset)
+        return self.reader.expected_seconds(text)
 
     def sentences(self, text: str, seed: int) -> list[Sentence]:
         """The sentences of a text as this voice speaks them, at least one."""
-        room = self.gpt.config.max_positions - len(self.references[0].semantic_tokens)
-        return sentences_of(text, seed, self.preset, room)
+        return self.reader.sentences(text, seed)
 
     def prompt(self, sentence: Sentence) -> Prompt:
         """What the GPT continues: what is said in the reference and is to be said, and the reference's tokens."""
         reference = self.references[0]
-        bert = reference.bert_features
-        if bert is not None:
-            bert = F.pad(bert, (0, len(sentence.phoneme_ids)))
-        return Prompt(torch.cat((reference.phoneme_ids, sentence.phoneme_ids)), reference.semantic_tokens, bert)
+        parts = [(part.phoneme_ids, part.bert_features) for part in (reference, sentence)]
+        bert = None
+        if any(features is not None for _, features in parts):
+            zeros = torch.zeros(self.gpt.config.bert_dim, 1)
+            bert = torch.cat([zeros.expand(-1, len(ids)) if f is None else f for ids, f in parts], dim=1)
+        return Prompt(torch.cat([ids for ids, _ in parts]), reference.semantic_tokens, bert)
 
     def noise_generator(self, sentence_seed: int) -> torch.Generator:
         """The source of the latent noise of a sentence."""
@@ -250,6 +267,13 @@ def _check_references(references: tuple[Reference, ...], sovits: SoVITS) -> None
                 f"reference {number} has a speaker embedding of {len(embedding)} values, this SoVITS takes "
                 f"{dim or 'none'}; make the reference for this SoVITS"
             )
+
+
+def _check_bert(references: tuple[Reference, ...], bert: Bert | None, gpt: GPT) -> None:
+    if bert is None and references[0].bert_features is not None:
+        raise ValueError("the reference has BERT features, but there is no BERT for what is to be said; give it")
+    if bert is not None and bert.dim != gpt.config.bert_dim:
+        raise ValueError(f"the BERT makes features of width {bert.dim}, the GPT takes {gpt.config.bert_dim}")
 
 
 def _padded(rows: list[Tensor], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -18,13 +18,17 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from gpt_sovits.bert import load_bert
 from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.sovits.config import SoVITSConfig
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.synthesis.preset import Preset
 from gpt_sovits.synthesis.reference import Reference
 from gpt_sovits.synthesis.synthesizer import Synthesizer
+from gpt_sovits.text.lexicon import load_lexicon
 from gpt_sovits.weights.checkpoint import load_checkpoint, load_weights
+
+LEXICON_FILE = "lexicon.yaml"
 
 
 def load_gpt(folder: Path) -> GPT:
@@ -44,7 +48,12 @@ def load_sovits(folder: Path) -> SoVITS:
 
 
 def save_voice(
-    folder: Path, gpt_folder: Path, sovits_folder: Path, references: Reference | Sequence[Reference], preset: Preset
+    folder: Path,
+    gpt_folder: Path,
+    sovits_folder: Path,
+    references: Reference | Sequence[Reference],
+    preset: Preset,
+    lexicon_file: Path | None = None,
 ) -> None:
     """Assemble a voice folder in `folder`, which must not exist. The caller moves it into place."""
     folder.mkdir(parents=True)
@@ -53,18 +62,34 @@ def save_voice(
     for number, reference in enumerate([references] if isinstance(references, Reference) else references, start=1):
         save_file(reference.tensors(), folder / _reference_name(number))
     (folder / "preset.json").write_text(preset.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if lexicon_file is not None:
+        shutil.copyfile(lexicon_file, folder / LEXICON_FILE)
 
 
-def load_voice(folder: Path) -> Synthesizer:
-    """The voice in a folder that `save_voice` wrote. Raises ValueError that names the file that is missing or wrong."""
+def load_voice(folder: Path, *, batch_size: int = 8, precision: str = "float32") -> Synthesizer:
+    """The voice in a folder that `save_voice` wrote; batch_size, precision: see Synthesizer.
+
+    Raises ValueError that names the file that is missing or wrong, also where the references have BERT features and
+    the official BERT is not in base_models/.
+    """
     try:
         preset = Preset.model_validate_json((folder / "preset.json").read_text(encoding="utf-8"))
         references = [_load_reference(folder / _reference_name(1))]
         while (further := folder / _reference_name(len(references) + 1)).exists():
             references.append(_load_reference(further))
+        lexicon = load_lexicon(folder / LEXICON_FILE) if (folder / LEXICON_FILE).exists() else None
     except (OSError, ValidationError) as error:
         raise ValueError(f"{folder}: not a voice folder ({' '.join(str(error).split())})") from error
-    return Synthesizer(load_gpt(folder / "gpt"), load_sovits(folder / "sovits"), references, preset)
+    return Synthesizer(
+        load_gpt(folder / "gpt"),
+        load_sovits(folder / "sovits"),
+        references,
+        preset,
+        lexicon=lexicon,
+        bert=load_bert() if references[0].bert_features is not None else None,
+        batch_size=batch_size,
+        precision=precision,
+    )
 
 
 def _reference_name(number: int) -> str:

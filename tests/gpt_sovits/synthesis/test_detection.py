@@ -23,7 +23,9 @@ def varied(n: int, seed: int = 0) -> np.ndarray:
         (varied(100), True, SOUND, "spoken"),
         (varied(50), True, SOUND, "spoken"),
         (varied(49), True, SOUND, "cut_off"),
-        (varied(300), False, SOUND, "runaway"),
+        (varied(212), True, SOUND, "spoken"),  # twice what is expected, and half a second
+        (varied(213), True, SOUND, "runaway"),
+        (varied(100), False, SOUND, "runaway"),
         (np.tile(varied(20), 5), False, SOUND, "looped"),
         (np.concatenate((varied(60), np.full(60, 486))), True, SOUND, "looped"),
         (varied(100), True, np.zeros(1000, np.float32), "empty"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from gpt_sovits.audio import resample
 from gpt_sovits.content_encoder import build_content_encoder
 from gpt_sovits.speaker_encoder import SpeakerEncoder, speaker_embedding
 from gpt_sovits.synthesis import Reference, Synthesizer, default_preset, load_voice, make_reference, save_voice
+from gpt_sovits.text.symbols import SYMBOLS
 from gpt_sovits.weights.checkpoint import save_checkpoint
 
 RATE = 8000
@@ -142,6 +144,38 @@ def test_broken_references_are_refused(change, message):
         Reference(**tiny_reference().tensors() | change)
 
 
+class FakeBert:
+    """Features of ones for what is to be said; the networks behind the real one are tested in test_bert.py."""
+
+    dim = GPT_CONFIG.bert_dim
+
+
+def test_bert_features_of_reference_and_sentence_stand_side_by_side(monkeypatch):
+    monkeypatch.setattr(
+        "gpt_sovits.synthesis.sentences.bert_features", lambda bert, phonemes: torch.ones(bert.dim, len(phonemes.ids))
+    )
+    plain = tiny_reference()
+    twos = replace(plain, bert_features=torch.full((GPT_CONFIG.bert_dim, 6), 2.0))
+    for reference, value in ((plain, 0.0), (twos, 2.0)):
+        sovits = tiny_sovits(config=SOVITS_CONFIG)
+        synthesizer = Synthesizer(tiny_gpt(), sovits, reference, PRESET, bert=FakeBert())
+        (sentence,) = synthesizer.sentences("Hello.", 0)
+        features = synthesizer.prompt(sentence).bert_features
+        assert torch.equal(features[0], torch.tensor([value] * 6 + [1.0] * len(sentence.phoneme_ids)))
+        assert len(synthesizer.say("Hello.").waveform) > 0
+
+
+def test_a_bert_that_is_missing_or_does_not_fit_is_refused():
+    reference = replace(tiny_reference(), bert_features=torch.zeros(GPT_CONFIG.bert_dim, 6))
+    gpt, sovits = tiny_gpt(), tiny_sovits(config=SOVITS_CONFIG)
+    with pytest.raises(ValueError, match="there is no BERT for what is to be said"):
+        Synthesizer(gpt, sovits, reference, PRESET)
+    wide = FakeBert()
+    wide.dim = 9
+    with pytest.raises(ValueError, match="features of width 9, the GPT takes 8"):
+        Synthesizer(gpt, sovits, reference, PRESET, bert=wide)
+
+
 # ---- on disk ---------------------------------------------------------------------------------------------------
 
 
@@ -187,6 +221,18 @@ def test_a_folder_of_the_version_before_still_loads(checkpoints, tmp_path):
     (folder / "preset.json").write_text(preset.replace(',\n  "max_retries": 0', ""), encoding="utf-8")
     assert set(load_file(folder / "reference.safetensors")) == {"phoneme_ids", "semantic_tokens", "spectrogram"}
     assert load_voice(folder).preset == PRESET
+
+
+def test_the_voices_own_words_travel_with_it(checkpoints, tmp_path):
+    (tmp_path / "words.yaml").write_text('format: 1\nen:\n  voxfoundry: "B IY1"\n', encoding="utf-8")
+    folder, parts = tmp_path / "voice", (checkpoints / "gpt", checkpoints / "sovits", tiny_reference(), PRESET)
+    save_voice(folder, *parts, tmp_path / "words.yaml")
+    (sentence,) = load_voice(folder).sentences("voxfoundry", 0)
+    assert [SYMBOLS[i] for i in sentence.phoneme_ids][:2] == ["B", "IY1"]
+    assert len(load_voice(folder).say("voxfoundry").waveform) > 0
+    (folder / "lexicon.yaml").write_text("format: 9", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"lexicon\.yaml"):
+        load_voice(folder)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_chunks_that_wait_for_all_that_matters_are_the_speech(eos_bias):
     assert np.abs(sound(chunks) - speech.waveform).max() <= WAVEFORM_BOUND
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     first_tokens=st.integers(1, 30),
     growth=st.floats(1.0, 3.0),

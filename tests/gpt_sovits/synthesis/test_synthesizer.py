@@ -14,6 +14,7 @@ from gpt_sovits.determinism import derive_seed
 from gpt_sovits.gpt.generation import MIN_TOKENS, generate
 from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.synthesis import Speech, Synthesizer
+from gpt_sovits.synthesis.sentences import finished
 
 TEXTS = (
     "The kettle is on the stove. He said no! Was it three hundred people, or more than that?",
@@ -167,6 +168,31 @@ def test_a_line_of_dashes_between_sentences_is_passed_over():
 
 
 @pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("Hello", "Hello."),
+        ('He said "Hello"', 'He said "Hello".'),
+        ("Hello?", "Hello?"),
+        ('He said "Hello!"', 'He said "Hello!"'),
+        ("Well -", "Well -"),
+        ("你好", "你好。"),
+        ("こんにちは", "こんにちは。"),
+        ("안녕", "안녕."),
+        ("", ""),
+    ],
+)
+def test_an_unfinished_sentence_gets_its_full_stop(text, spoken):
+    assert finished(text) == spoken
+
+
+def test_an_unfinished_sentence_is_spoken_as_the_finished_one():
+    synthesizer = tiny_synthesizer(LIVELY)
+    one, other = synthesizer.say("Rain in the hills", 1), synthesizer.say("Rain in the hills.", 1)
+    assert np.array_equal(one.waveform, other.waveform)
+    assert [sentence.text for sentence in one.sentences] == ["Rain in the hills"]
+
+
+@pytest.mark.parametrize(
     ("texts", "seeds", "message"),
     [
         ([""], [0], "the text is empty"),
@@ -174,6 +200,7 @@ def test_a_line_of_dashes_between_sentences_is_passed_over():
         (["..."], [0], "nothing to say"),
         (["hello " * 4000], [0], "the text has 24000 characters; at most 20000"),
         (["hello"], [0, 1], "2 seeds for 1 texts"),
+        (["hello", "...", "you"], [0, 1, 2], "text 2 of 3: the text '...' has nothing to say"),
     ],
 )
 def test_texts_that_cannot_be_spoken_are_refused(texts, seeds, message):
@@ -202,6 +229,18 @@ def test_broken_weights_are_named():
     torch.nn.init.constant_(gpt.bert_proj.bias, float("nan"))
     with pytest.raises(ValueError, match="the GPT computes NaN"):
         Synthesizer(gpt, tiny_sovits(config=SOVITS_CONFIG), tiny_reference(), PRESET).say("Hello.")
+
+
+def test_smaller_weights_speak_too():
+    gpt, sovits = tiny_gpt(LIVELY), tiny_sovits(config=SOVITS_CONFIG)
+    speech = Synthesizer(gpt, sovits, tiny_reference(), PRESET, precision="bfloat16").say(TEXTS[0])
+    assert np.abs(speech.waveform).max() > 0
+
+
+@pytest.mark.parametrize("setting", [{"precision": "float8"}, {"batch_size": 0}])
+def test_settings_that_make_no_sense_are_refused_at_once(setting):
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        Synthesizer(tiny_gpt(), tiny_sovits(config=SOVITS_CONFIG), tiny_reference(), PRESET, **setting)
 
 
 def test_a_gpt_of_another_codebook_is_refused():
