@@ -22,10 +22,7 @@ def options(params: Params) -> AdaptGPTOptions:
 def fine_tune(features_dir: Path, params: Params, resume_folder: Path, on_epoch: OnEpoch) -> Adaptation:
     base = load_base(PROFILES[params.profile].base)
     train, held_out = (
-        [
-            GPTClip(name, t["phoneme_ids"], t["semantic_tokens"], t.get("bert_features"))
-            for name, t in load_clips(features_dir, split)
-        ]
+        [GPTClip(name, t["phoneme_ids"], t["semantic_tokens"]) for name, t in load_clips(features_dir, split)]
         for split in ("train", "held_out")
     )
     return adapt_gpt(base.gpt_config, base.gpt_state, train, held_out, options(params), resume_folder, on_epoch)

@@ -18,7 +18,7 @@ from gpt_sovits.determinism import deterministic
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.sovits.spectrogram import linear_spectrogram
 from gpt_sovits.speaker_encoder import SpeakerEncoder, load_speaker_encoder, speaker_embedding
-from gpt_sovits.text.features import TextReader
+from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from gpt_sovits.weights.base import load_base, shared_part
 from metrics.speaker import load_speaker_judge
@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Encoders:
-    """Those of the base model. speaker_encoder: for a SoVITS that takes speaker embeddings (v2Pro, v2ProPlus)."""
+    """What a clip and its text are shown to. lexicon: the voice's own words; speaker_encoder: for a SoVITS that takes
+    speaker embeddings (v2Pro, v2ProPlus)."""
 
-    reader: TextReader
+    lexicon: Lexicon
     content_encoder: HubertModel
     sovits: SoVITS
     speaker_encoder: SpeakerEncoder | None = None
@@ -50,7 +51,7 @@ def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Pa
     with deterministic(seed=0, n_threads=params.features.n_threads), torch.inference_mode():
         base = load_base(profile.base)
         encoders = Encoders(
-            TextReader(params.align.language, _lexicon(manifest_dir, out_dir)),
+            _lexicon(manifest_dir, out_dir),
             base.build_content_encoder(),
             base.build_sovits(),
             load_speaker_encoder(shared_part("speaker_encoder")) if base.sovits_config.speaker_dim else None,
@@ -59,7 +60,7 @@ def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Pa
         rows, embeddings = [], []
         for number, clip in enumerate(clips, start=1):
             waveform = _clip_waveform(clips_dir / clip.path)
-            tensors = clip_tensors(waveform, clip.text, encoders)
+            tensors = clip_tensors(waveform, clip.text, params.align.language, encoders)
             embedding = judge.embed(*waveform)
             save_file(tensors, out_dir / "tensors" / f"{clip.clip_id}.safetensors")
             embeddings.append(embedding)
@@ -85,13 +86,15 @@ def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Pa
     save_file({"centroid": torch.from_numpy(centroid)}, out_dir / "speaker.safetensors")
 
 
-def clip_tensors(waveform: tuple[np.ndarray, int], text: str, encoders: Encoders) -> dict[str, torch.Tensor]:
+def clip_tensors(
+    waveform: tuple[np.ndarray, int], text: str, language: str, encoders: Encoders
+) -> dict[str, torch.Tensor]:
     """The features of one clip; what the networks of gpt_sovits/adaptation take.
 
     waveform: (samples (n,) float32 in [-1, 1], sample rate in Hz)
     returns: phoneme_ids (X,), ssl_features (ssl_dim, T), semantic_tokens (T // 2,), waveform (T * hop_length,),
-        spectrogram (n_fft // 2 + 1, T); T is even, 50 frames a second. With a BERT and Chinese text bert_features
-        (bert_dim, X), with a speaker encoder speaker_embedding (speaker_dim,)
+        spectrogram (n_fft // 2 + 1, T); T is even, 50 frames a second. With a speaker encoder speaker_embedding
+        (speaker_dim,)
     """
     samples, sample_rate = waveform
     config = encoders.sovits.config
@@ -101,10 +104,8 @@ def clip_tensors(waveform: tuple[np.ndarray, int], text: str, encoders: Encoders
     # whole semantic tokens only: two frames each; resampling may differ by a frame between the two rates
     n_frames = min(ssl_features.shape[1], len(speech) // config.hop_length) // 2 * 2
     ssl_features, speech = ssl_features[:, :n_frames].contiguous(), speech[: n_frames * config.hop_length].contiguous()
-    read = encoders.reader.read(text)
     tensors = {
-        "phoneme_ids": read.phoneme_ids,
-        "bert_features": read.bert_features,
+        "phoneme_ids": torch.tensor(phonemize(text, language, encoders.lexicon).ids),
         "ssl_features": ssl_features,
         "semantic_tokens": encoders.sovits.semantic_tokens(ssl_features[None])[0],
         "waveform": speech,
@@ -112,7 +113,7 @@ def clip_tensors(waveform: tuple[np.ndarray, int], text: str, encoders: Encoders
     }
     if encoders.speaker_encoder is not None:
         tensors["speaker_embedding"] = speaker_embedding(encoders.speaker_encoder, content, CONTENT_SAMPLE_RATE)
-    return {name: tensor for name, tensor in tensors.items() if tensor is not None}
+    return tensors
 
 
 def choose_reference(clips: list[FeatureClip], params: Params) -> VoiceReference:

@@ -25,10 +25,8 @@ from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.synthesis.preset import Preset
 from gpt_sovits.synthesis.reference import Reference
 from gpt_sovits.synthesis.synthesizer import Synthesizer
-from gpt_sovits.text.lexicon import load_lexicon
+from gpt_sovits.text.lexicon import LEXICON_FILE, load_lexicon
 from gpt_sovits.weights.checkpoint import load_checkpoint, load_weights
-
-LEXICON_FILE = "lexicon.yaml"
 
 
 def load_gpt(folder: Path) -> GPT:
