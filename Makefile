@@ -30,7 +30,7 @@ clean: ## the environment alone; data, models and releases stay
 
 # The stamps are made last: an installation that was interrupted is begun again.
 .venv/installed: requirements.lock pyproject.toml .venv/uv
-	$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -150,6 +150,57 @@ def say(voice: str, text: str, output: Path, version: int | None, seed: int) -> 
     return say_text(voice, text, output, version, seed)
 
 
+@vox.command("import")
+@click.argument("gpt", type=PRESENT_FILE)
+@click.argument("sovits", type=PRESENT_FILE)
+@click.option("--as", "name", required=True, metavar="NAME", help="Folder in base_models/ to write.")
+@click.option("--discriminator", type=PRESENT_FILE, help="The s2D file of the same version; an adaptation needs it.")
+@click.option("--replace", is_flag=True, help="Replace a base model of this name.")
+def import_(gpt: Path, sovits: Path, name: str, discriminator: Path | None, replace: bool) -> int:
+    """Read an official or community GPT (.ckpt) and SoVITS (.pth) of v2, v2Pro or v2ProPlus into base_models/NAME.
+
+    Nothing in the files is run, and they are not changed. Exit code: 0 imported, 1 refused, with the reason.
+    """
+    from flows.weights import import_files
+
+    return import_files(gpt, sovits, name, discriminator, replace)
+
+
+@vox.command()
+@voice_argument
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False, resolve_path=True))
+@click.option("--version", type=int, metavar="N", help="Export this version; the champion without it.")
+@click.option("--float32", "in_full", is_flag=True, help="Do not round to float16, as the original does.")
+@click.option("--inference-only", is_flag=True, help="Leave out enc_q, which only an adaptation needs.")
+@click.option("--other-sizes", is_flag=True, help="Write sizes too that the original GPT-SoVITS cannot load.")
+def export(
+    voice: str, folder: Path, version: int | None, in_full: bool, inference_only: bool, other_sizes: bool
+) -> int:
+    """Write the champion of VOICE as VOICE-vN.ckpt and .pth, which the original GPT-SoVITS and its tools load.
+
+    Exit code: 0 written, 1 refused, with the reason.
+    """
+    from flows.weights import export_voice
+
+    dtype = "float32" if in_full else "float16"
+    return export_voice(voice, folder, version, dtype, not inference_only, other_sizes)
+
+
+@vox.command()
+@click.argument("name", required=False)
+@click.option("--mirror", metavar="URL", help="Stands in for scheme and host of the addresses; or VOXFOUNDRY_MIRROR.")
+@click.option("--replace", is_flag=True, help="Replace a folder of this name that is not what base_models.lock pins.")
+def pull(name: str | None, mirror: str | None, replace: bool) -> int:
+    """Fetch the base model NAME, and what it needs, into base_models/; without NAME, list what there is.
+
+    Files are continued where they broke off, and pinned in base_models.lock when they are first seen.
+    Exit code: 0 there now, 1 refused or out of reach, with what to put where.
+    """
+    from flows.weights import pull_model
+
+    return pull_model(name, mirror, replace)
+
+
 @vox.group()
 def voice() -> None:
     """Add a voice with its consent, or take one out of service."""

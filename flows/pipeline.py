@@ -29,6 +29,7 @@ NOISE = (
     "\tdvc config",
     "Use `dvc push`",
 )
+EMPTY_OUTPUT = "' is empty."  # a table without rows, such as that of the dropped clips, is no fault
 # What it says when it need not run a stage; without either line the stage ran.
 MARKS: dict[State, str] = {"unchanged": "didn't change, skipping", "restored": "is cached - skipping run"}
 SHOWN = 2  # changes named in a reason; their number says how many there are
@@ -74,7 +75,7 @@ def reproduce(stage: str, voice: str, on_line: Callable[[str], None], force: boo
     with locked("dvc", wait_seconds=A_DAY), _lines(command) as lines:
         for line in lines:
             log.append(line)
-            if not line.startswith(NOISE):
+            if not line.startswith(NOISE) and not line.endswith(EMPTY_OUTPUT):
                 on_line(line)
         code = lines.wait()
     if code:

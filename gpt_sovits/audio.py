@@ -77,6 +77,18 @@ def resample(waveform: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     return soxr.resample(waveform, from_rate, to_rate, quality="HQ").astype(np.float32, copy=False)
 
 
+def pcm16(waveform: np.ndarray) -> np.ndarray:
+    """16-bit samples: full scale is 32767 on both sides, so that nothing wraps around.
+
+    waveform: float in [-1, 1], any shape; returns: int16 of that shape
+    Raises ValueError for NaN and for samples beyond full scale by more than rounding makes.
+    """
+    peak = float(np.abs(waveform).max(initial=0.0))
+    if not peak <= 1.0 + 1e-6:
+        raise ValueError(f"samples reach {peak}; they must be in [-1, 1]: divide the waveform by its peak")
+    return np.rint(np.clip(waveform, -1.0, 1.0) * 32767).astype(np.int16)
+
+
 def save_flac(path: Path, waveform: np.ndarray, sample_rate: int) -> None:
     """Write mono 16-bit FLAC in one step. Samples outside [-1, 1] are an error of ours: the caller limits."""
     assert waveform.ndim == 1, waveform.shape

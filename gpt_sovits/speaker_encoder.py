@@ -9,10 +9,11 @@ Module names are those of the official file. Shapes: B batch, C channels, F mel 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from gpt_sovits.sovits.config import ModelConfig
@@ -31,16 +32,25 @@ class SpeakerEncoderConfig(ModelConfig):
     """Sizes of ERes2NetV2. The defaults are official (eres2netv2 w24 s4 ep4)."""
 
     n_mels: PositiveInt = Field(80, multiple_of=8, description="bands of the log-mel features")
-    channels: PositiveInt = Field(64, multiple_of=8, description="width of the first stage; each one doubles it")
+    n_channels: PositiveInt = Field(64, multiple_of=8, description="width of the first stage; each one doubles it")
     base_width: PositiveInt = Field(24, description="channels of one split, for each 64 of its stage")
-    n_splits: PositiveInt = Field(4, description="groups of channels that are seen one after the other in a block")
+    scale: PositiveInt = Field(4, description="splits: groups of channels that a block sees one after the other")
     expansion: PositiveInt = Field(4, description="a block's outputs in units of its stage's width")
     n_blocks: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (3, 4, 6, 3)
 
     @property
     def embedding_dim(self) -> int:
         """Values in an embedding: the last stage's channels at its remaining frequencies."""
-        return 8 * self.channels * self.expansion * (self.n_mels // 8)
+        return 8 * self.n_channels * self.expansion * (self.n_mels // 8)
+
+    @model_validator(mode="after")
+    def _check_width(self) -> Self:
+        if self.n_channels * self.base_width < 64:
+            raise ValueError(
+                f"n_channels {self.n_channels} times base_width {self.base_width} must be at least 64: "
+                "a split of the first stage has a 64th of it in channels"
+            )
+        return self
 
 
 def clipped_relu(x: Tensor) -> Tensor:
@@ -102,16 +112,16 @@ class SpeakerEncoder(nn.Module):
     def __init__(self, config: SpeakerEncoderConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.conv1 = nn.Conv2d(1, c.channels, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(c.channels)
-        n_in = c.channels
+        self.conv1 = nn.Conv2d(1, c.n_channels, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(c.n_channels)
+        n_in = c.n_channels
         for stage, (n_blocks, stride) in enumerate(zip(c.n_blocks, STRIDES, strict=True)):
-            planes = c.channels * 2**stage
+            planes = c.n_channels * 2**stage
             n_out, width = planes * c.expansion, planes * c.base_width // 64
             blocks = []
             for i in range(n_blocks):
                 fused = stage in FUSED_STAGES
-                blocks.append(Block(n_in, width, c.n_splits, n_out, 1 if i else stride, fused=fused))
+                blocks.append(Block(n_in, width, c.scale, n_out, 1 if i else stride, fused=fused))
                 n_in = n_out
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
         self.layer3_ds = nn.Conv2d(n_in // 2, n_in, 3, 2, padding=1, bias=False)

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gpt_sovits.adaptation.sovits import AdaptSoVITSOptions, EpochRecord, adapt_sovits
+from gpt_sovits.adaptation.loop import Adaptation, OnEpoch
+from gpt_sovits.adaptation.sovits import adapt_sovits
 from gpt_sovits.adaptation.sovits_batch import SoVITSClip
-from gpt_sovits.sovits.model import SoVITS
+from gpt_sovits.adaptation.sovits_recipe import AdaptSoVITSOptions
 from gpt_sovits.weights.base import load_base
-from stages.adaptation import adapt, load_clips
+from stages.adaptation import load_clips, run_adaptation
 from stages.outputs import run_stage
 from stages.params import Params
 from stages.profiles import PROFILES
 
 
-def fine_tune(
-    features_dir: Path, params: Params, resume_folder: Path, on_epoch: Callable[[int, SoVITS, EpochRecord], None]
-) -> Sequence[EpochRecord]:
+def options(params: Params) -> AdaptSoVITSOptions:
+    return AdaptSoVITSOptions(**params.adapt_sovits.model_dump())
+
+
+def fine_tune(features_dir: Path, params: Params, resume_folder: Path, on_epoch: OnEpoch) -> Adaptation:
     base = load_base(PROFILES[params.profile].base)
+    base.require_adaptable()
     train, held_out = (
         [
-            SoVITSClip(name, t["phoneme_ids"], t["ssl_features"], t["waveform"], t["spectrogram"])
+            SoVITSClip(
+                name,
+                t["phoneme_ids"],
+                t["ssl_features"],
+                t["waveform"],
+                t["spectrogram"],
+                t.get("speaker_embedding"),
+            )
             for name, t in load_clips(features_dir, split)
         ]
         for split in ("train", "held_out")
@@ -33,11 +43,11 @@ def fine_tune(
         base.discriminator_state,
         train,
         held_out,
-        AdaptSoVITSOptions(**params.adapt_sovits.model_dump()),
+        options(params),
         resume_folder,
         on_epoch,
     )
 
 
 if __name__ == "__main__":
-    run_stage(lambda: adapt("sovits", fine_tune, __doc__))
+    run_stage(lambda: run_adaptation("sovits", fine_tune, options, __doc__))

@@ -1,21 +1,21 @@
-"""What adapt_gpt and adapt_sovits share: clips in, checkpoints and a curve out, and where a killed run continues."""
+"""What adapt_gpt and adapt_sovits share: clips in; checkpoints, curve and summary out; where a killed run goes on."""
 
 from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from gpt_sovits.adaptation.loop import Adaptation, EpochRecord, OnEpoch
+from gpt_sovits.adaptation.options import TrainingOptions
 from gpt_sovits.weights.checkpoint import save_checkpoint
 from stages.outputs import stage_output
 from stages.params import Params, load_params
-from stages.tables import FeatureClip, csv_text, read_table
+from stages.tables import FeatureClip, Reject, csv_text, read_table, write_json, write_table
 
 RESUME = Path(".cache/resume")  # outside DVC's outputs, which DVC deletes before it runs a stage
 
@@ -29,44 +29,79 @@ def load_clips(features_dir: Path, split: str) -> list[tuple[str, dict[str, Tens
     ]
 
 
-def adapt(
+def run_adaptation(
     model: str,
-    fine_tune: Callable[[Path, Params, Path, Callable[[int, nn.Module, Any], None]], Sequence[Any]],
+    fine_tune: Callable[[Path, Params, Path, OnEpoch], Adaptation],
+    options_of: Callable[[Params], TrainingOptions],
     description: str,
 ) -> None:
     """The program of an adaptation stage.
 
     model: "gpt" or "sovits"
-    fine_tune(features_dir, params, resume_folder, on_epoch) returns one record an epoch; on_epoch(epoch, model, record)
-    is called after each. Checkpoints wait in the resume folder until training ends, so that a killed run loses at most
-    the epoch that it was in.
+    fine_tune(features_dir, params, resume_folder, on_epoch): the training; options_of(params): its settings
+    Checkpoints wait in the resume folder until training ends, so that a killed run loses next to nothing.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--features", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="gets checkpoints/epoch_NNNN and curve.csv")
+    parser.add_argument("--out", type=Path, required=True, help="gets checkpoints/epoch_NNNN and three tables")
     arguments = parser.parse_args()
-    voice = arguments.out.parent.name
+    voice, stage, params = arguments.out.parent.name, f"adapt_{model}", load_params()
     resume_folder = RESUME / voice / model
+    options = options_of(params)
+    if unused := sorted(options.recipes[options.recipe].unused):
+        print(f"{stage}: the recipe {options.recipe} has values of its own for {', '.join(unused)}", flush=True)
 
-    def on_epoch(epoch: int, network: nn.Module, record: Any) -> None:
+    def on_epoch(epoch: int, network: nn.Module, record: EpochRecord) -> None:
         if record.is_saved:
             folder = resume_folder / f"epoch_{epoch:04d}"
             save_checkpoint(folder, model, network.config.to_dict(), network.state_dict())
-        print(f"adapt_{model}: {_shown(record)}", flush=True)
+        print(f"{stage}: {_shown(record)}", flush=True)
 
-    with stage_output(arguments.out, f"adapt_{model}", voice) as out:
+    with stage_output(arguments.out, stage, voice) as out:
         resume_folder.mkdir(parents=True, exist_ok=True)
-        records = fine_tune(arguments.features, load_params(), resume_folder, on_epoch)
-        for record in records:
-            if record.is_saved:
-                name = f"epoch_{record.epoch:04d}"
-                shutil.copytree(resume_folder / name, out / "checkpoints" / name)
-        (out / "curve.csv").write_text(csv_text(asdict(record) for record in records), encoding="utf-8")
+        adaptation = fine_tune(arguments.features, params, resume_folder, on_epoch)
+        _write(out, resume_folder, adaptation, options.recipe)
+        for clip in adaptation.dropped:
+            print(f"{stage}: dropped {clip.clip_id}: {clip.reason}", flush=True)
+        print(f"{stage}: {_summed_up(adaptation)}", flush=True)
     shutil.rmtree(resume_folder)
 
 
-def _shown(record: Any) -> str:
-    values = {name: value for name, value in asdict(record).items() if name != "is_saved" and value is not None}
-    return ", ".join(
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
+def _write(out: Path, resume_folder: Path, adaptation: Adaptation, recipe: str) -> None:
+    """checkpoints/epoch_NNNN, curve.csv, dropped.jsonl and summary.json"""
+    for record in adaptation.records:
+        if record.is_saved:
+            name = f"epoch_{record.epoch:04d}"
+            shutil.copytree(resume_folder / name, out / "checkpoints" / name)
+    (out / "curve.csv").write_text(csv_text(adaptation.rows()), encoding="utf-8")
+    write_table(out / "dropped.jsonl", [Reject(path=clip.clip_id, reason=clip.reason) for clip in adaptation.dropped])
+    best = adaptation.records[adaptation.best_epoch - 1] if adaptation.best_epoch else None
+    write_json(
+        out / "summary.json",
+        {
+            "recipe": recipe,
+            "best_epoch": adaptation.best_epoch,
+            "best_held_out_loss": best.held_out["loss"] if best else None,
+            "n_epochs": len(adaptation.records),
+            "stopped_early": adaptation.stopped_early,
+            "n_steps": adaptation.records[-1].n_steps,
+            "n_skipped_steps": sum(record.n_skipped_steps for record in adaptation.records),
+            "n_dropped_clips": len(adaptation.dropped),
+        },
     )
+
+
+def _shown(record: EpochRecord) -> str:
+    row = record.row(tuple(record.held_out or {}))
+    hidden = {"is_best", "is_saved"} | ({"n_skipped_steps"} if not record.n_skipped_steps else set())
+    return ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in row.items()
+        if name not in hidden and value is not None
+    )
+
+
+def _summed_up(adaptation: Adaptation) -> str:
+    n = len(adaptation.records)
+    best = f"epoch {adaptation.best_epoch} is best on held-out clips" if adaptation.best_epoch else "no held-out clips"
+    return f"{n} epochs{', ended early' if adaptation.stopped_early else ''}; {best}"

@@ -17,6 +17,7 @@ from gpt_sovits.audio import save_flac
 from gpt_sovits.determinism import deterministic
 from gpt_sovits.synthesis import Preset, Reference, Synthesizer, load_gpt, load_sovits, load_voice, save_voice
 from gpt_sovits.text.frontend import phonemize
+from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from gpt_sovits.weights.checkpoint import checkpoint_sha256
 from metrics.prompts import Prompt, PromptSet, load_prompts, selection_subset
 from metrics.scores import Pair, Scorecard, UtteranceScore, pooled
@@ -48,6 +49,8 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
     centroid = load_file(dirs.features / "speaker.safetensors")["centroid"].numpy()
     reference = _reference(dirs.features, reference_clip)
     preset = _preset(params, prompts.language, reference_clip)
+    lexicon_file = dirs.features / LEXICON_FILE if (dirs.features / LEXICON_FILE).is_file() else None
+    lexicon = load_lexicon(lexicon_file) if lexicon_file else Lexicon()
     timings: list[dict[str, float | str]] = []
 
     def score(
@@ -60,7 +63,8 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         subset = selection_subset(prompts.prompts, settings.n_selection_prompts)
         pair_rows = []
         for gpt_folder, sovits_folder in checkpoint_pairs(dirs.gpt, dirs.sovits):
-            synthesizer = Synthesizer(load_gpt(gpt_folder), load_sovits(sovits_folder), reference, preset)
+            gpt, sovits = load_gpt(gpt_folder), load_sovits(sovits_folder)
+            synthesizer = Synthesizer(gpt, sovits, reference, preset, lexicon=lexicon)
             figures = pooled(score(synthesizer, subset, settings.seeds[:1], out_dir / "selection"))
             pair_rows.append(_pair_row(_epoch(gpt_folder), _epoch(sovits_folder), figures))
             print(f"evaluate: {_shown(pair_rows[-1])} on {len(subset)} prompts", flush=True)
@@ -70,10 +74,10 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         gpt_folder = dirs.gpt / f"epoch_{best.gpt_epoch:04d}"
         sovits_folder = dirs.sovits / f"epoch_{best.sovits_epoch:04d}"
         print(f"evaluate: best pair is GPT epoch {best.gpt_epoch} with SoVITS epoch {best.sovits_epoch}", flush=True)
-        save_voice(out_dir / "voice", gpt_folder, sovits_folder, reference, preset)
+        save_voice(out_dir / "voice", gpt_folder, sovits_folder, reference, preset, lexicon_file)
         timings.clear()
         rows = score(load_voice(out_dir / "voice"), prompts.prompts, settings.seeds, out_dir / "audio")
-        real = held_out_utterances(dirs, reference_clip, params)
+        real = held_out_utterances(dirs, reference_clip, params, lexicon)
         held_out = judge(real, centroid, profile, prompts.language, workers)
 
     scorecard = Scorecard(
@@ -166,7 +170,9 @@ def speak(
     return utterances
 
 
-def held_out_utterances(dirs: argparse.Namespace, reference: VoiceReference, params: Params) -> list[Utterance]:
+def held_out_utterances(
+    dirs: argparse.Namespace, reference: VoiceReference, params: Params, lexicon: Lexicon
+) -> list[Utterance]:
     """The voice's own held-out recordings, to be judged like synthesised speech."""
     paths = {clip.clip_id: clip.path for clip in read_table(dirs.aligned / "clips.jsonl", AlignedClip)}
     return [
@@ -177,7 +183,8 @@ def held_out_utterances(dirs: argparse.Namespace, reference: VoiceReference, par
             text=clip.text,
             audio=dirs.clips / paths[clip.clip_id],
             shown_as="",
-            expected_seconds=len(phonemize(clip.text, params.align.language).ids) * reference.seconds_per_phoneme,
+            expected_seconds=len(phonemize(clip.text, params.align.language, lexicon).ids)
+            * reference.seconds_per_phoneme,
         )
         for clip in read_table(dirs.features / "clips.jsonl", FeatureClip)
         if clip.split == "held_out"
@@ -186,7 +193,12 @@ def held_out_utterances(dirs: argparse.Namespace, reference: VoiceReference, par
 
 def _reference(features_dir: Path, clip: VoiceReference) -> Reference:
     tensors = load_file(features_dir / "tensors" / f"{clip.clip_id}.safetensors")
-    return Reference(tensors["phoneme_ids"], tensors["semantic_tokens"], tensors["spectrogram"])
+    return Reference(
+        tensors["phoneme_ids"],
+        tensors["semantic_tokens"],
+        tensors["spectrogram"],
+        tensors.get("speaker_embedding"),
+    )
 
 
 def _preset(params: Params, language: str, reference: VoiceReference) -> Preset:
@@ -195,6 +207,7 @@ def _preset(params: Params, language: str, reference: VoiceReference) -> Preset:
         language=language,
         seconds_per_phoneme=reference.seconds_per_phoneme,
         max_length_factor=settings.max_length_factor,
+        max_retries=settings.max_retries,
         pause_seconds=settings.pause_seconds,
         top_k=settings.top_k,
         top_p=settings.top_p,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,31 +15,53 @@ from safetensors.torch import save_file
 from gpt_sovits.audio import load_audio, resample, to_mono
 from gpt_sovits.content_encoder import CONTENT_SAMPLE_RATE, extract_ssl_features
 from gpt_sovits.determinism import deterministic
+from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.sovits.spectrogram import linear_spectrogram
+from gpt_sovits.speaker_encoder import SpeakerEncoder, load_speaker_encoder, speaker_embedding
 from gpt_sovits.text.frontend import phonemize
-from gpt_sovits.weights.base import load_base
+from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
+from gpt_sovits.weights.base import load_base, shared_part
 from metrics.speaker import load_speaker_judge
 from stages.outputs import run_stage, stage_output
 from stages.params import Params, load_params
 from stages.profiles import PROFILES
 from stages.tables import AlignedClip, FeatureClip, VoiceReference, read_table, write_json, write_table
 
+if TYPE_CHECKING:
+    from transformers import HubertModel
 
-def features(clips_dir: Path, aligned_dir: Path, out_dir: Path, params: Params) -> None:
-    """Write tensors/CLIP_ID.safetensors, clips.jsonl, reference.json and speaker.safetensors into `out_dir`."""
+
+@dataclass(frozen=True, eq=False)
+class Encoders:
+    """What a clip and its text are shown to. lexicon: the voice's own words; speaker_encoder: for a SoVITS that takes
+    speaker embeddings (v2Pro, v2ProPlus)."""
+
+    lexicon: Lexicon
+    content_encoder: HubertModel
+    sovits: SoVITS
+    speaker_encoder: SpeakerEncoder | None = None
+
+
+def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Path, params: Params) -> None:
+    """Write tensors/CLIP_ID.safetensors, clips.jsonl, reference.json, speaker.safetensors and, where the voice has one,
+    lexicon.yaml into `out_dir`."""
     clips = [clip for clip in read_table(aligned_dir / "clips.jsonl", AlignedClip) if clip.kept]
     profile = PROFILES[params.profile]
     (out_dir / "tensors").mkdir()
     with deterministic(seed=0, n_threads=params.features.n_threads), torch.inference_mode():
         base = load_base(profile.base)
-        encoder, sovits = base.build_content_encoder(), base.build_sovits()
+        encoders = Encoders(
+            _lexicon(manifest_dir, out_dir),
+            base.build_content_encoder(),
+            base.build_sovits(),
+            load_speaker_encoder(shared_part("speaker_encoder")) if base.sovits_config.speaker_dim else None,
+        )
         judge = load_speaker_judge(profile.speaker)
         rows, embeddings = [], []
         for number, clip in enumerate(clips, start=1):
             waveform = _clip_waveform(clips_dir / clip.path)
-            tensors = clip_tensors(waveform, clip.text, params.align.language, encoder, sovits)
+            tensors = clip_tensors(waveform, clip.text, params.align.language, encoders)
             embedding = judge.embed(*waveform)
-            tensors["speaker_embedding"] = torch.from_numpy(embedding)
             save_file(tensors, out_dir / "tensors" / f"{clip.clip_id}.safetensors")
             embeddings.append(embedding)
             rows.append((clip, len(tensors["phoneme_ids"]), len(tensors["semantic_tokens"])))
@@ -62,29 +87,33 @@ def features(clips_dir: Path, aligned_dir: Path, out_dir: Path, params: Params) 
 
 
 def clip_tensors(
-    waveform: tuple[np.ndarray, int], text: str, language: str, encoder: torch.nn.Module, sovits: torch.nn.Module
+    waveform: tuple[np.ndarray, int], text: str, language: str, encoders: Encoders
 ) -> dict[str, torch.Tensor]:
-    """The features of one clip but for its speaker embedding; names and shapes are in stages/features.py's contract.
+    """The features of one clip; what the networks of gpt_sovits/adaptation take.
 
     waveform: (samples (n,) float32 in [-1, 1], sample rate in Hz)
     returns: phoneme_ids (X,), ssl_features (ssl_dim, T), semantic_tokens (T // 2,), waveform (T * hop_length,),
-        spectrogram (n_fft // 2 + 1, T); T is even, 50 frames a second
+        spectrogram (n_fft // 2 + 1, T); T is even, 50 frames a second. With a speaker encoder speaker_embedding
+        (speaker_dim,)
     """
     samples, sample_rate = waveform
-    config = sovits.config
+    config = encoders.sovits.config
     content = torch.from_numpy(resample(samples, sample_rate, CONTENT_SAMPLE_RATE))
     speech = torch.from_numpy(resample(samples, sample_rate, config.sample_rate))
-    ssl_features = extract_ssl_features(encoder, content[None])[0]
+    ssl_features = extract_ssl_features(encoders.content_encoder, content[None])[0]
     # whole semantic tokens only: two frames each; resampling may differ by a frame between the two rates
     n_frames = min(ssl_features.shape[1], len(speech) // config.hop_length) // 2 * 2
     ssl_features, speech = ssl_features[:, :n_frames].contiguous(), speech[: n_frames * config.hop_length].contiguous()
-    return {
-        "phoneme_ids": torch.tensor(phonemize(text, language).ids),
+    tensors = {
+        "phoneme_ids": torch.tensor(phonemize(text, language, encoders.lexicon).ids),
         "ssl_features": ssl_features,
-        "semantic_tokens": sovits.semantic_tokens(ssl_features[None])[0],
+        "semantic_tokens": encoders.sovits.semantic_tokens(ssl_features[None])[0],
         "waveform": speech,
         "spectrogram": linear_spectrogram(speech[None], config.n_fft, config.hop_length)[0].contiguous(),
     }
+    if encoders.speaker_encoder is not None:
+        tensors["speaker_embedding"] = speaker_embedding(encoders.speaker_encoder, content, CONTENT_SAMPLE_RATE)
+    return tensors
 
 
 def choose_reference(clips: list[FeatureClip], params: Params) -> VoiceReference:
@@ -107,6 +136,15 @@ def choose_reference(clips: list[FeatureClip], params: Params) -> VoiceReference
     )
 
 
+def _lexicon(manifest_dir: Path, out_dir: Path) -> Lexicon:
+    """The voice's own words, kept with the features: what speaks for the voice later must read as these were read."""
+    path = manifest_dir / LEXICON_FILE
+    if not path.is_file():
+        return Lexicon()
+    shutil.copyfile(path, out_dir / LEXICON_FILE)
+    return load_lexicon(path)
+
+
 def _clip_waveform(path: Path) -> tuple[np.ndarray, int]:
     samples, sample_rate = load_audio(path)
     return to_mono(samples), sample_rate
@@ -124,10 +162,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=Path, required=True)
     parser.add_argument("--aligned", type=Path, required=True)
+    parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     with stage_output(arguments.out, "features", arguments.out.name) as folder:
-        features(arguments.clips, arguments.aligned, folder, load_params())
+        features(arguments.clips, arguments.aligned, arguments.manifest, folder, load_params())
 
 
 if __name__ == "__main__":

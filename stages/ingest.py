@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 import posixpath
+import shutil
 from datetime import date
 from pathlib import Path
 
+from gpt_sovits.text.lexicon import LEXICON_FILE, load_lexicon
 from registry.consent import VOICE_FILE, check_consent
 from stages.outputs import run_stage, stage_output
 from stages.params import Ingest, load_params
@@ -19,13 +21,17 @@ from stages.transcripts import AUDIO_SUFFIXES, is_audio, is_transcript, read_tra
 
 
 def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> None:
-    """Write recordings.jsonl and rejects.jsonl, both sorted by path.
+    """Write recordings.jsonl and rejects.jsonl, both sorted by path, and the voice's lexicon.yaml if it has one.
 
-    Raises ConsentError where the voice may not be used, ValueError where nothing usable is there.
+    Raises ConsentError where the voice may not be used, ValueError where nothing usable is there and for a lexicon with
+    a fault.
     """
     voice = check_consent(recordings_dir, today)
     files, rejects = list_files(recordings_dir)
-    known = {VOICE_FILE, posixpath.normpath(voice.consent.evidence or VOICE_FILE)}
+    known = {VOICE_FILE, posixpath.normpath(voice.consent.evidence or VOICE_FILE), LEXICON_FILE}
+    if LEXICON_FILE in files:
+        load_lexicon(recordings_dir / LEXICON_FILE)  # a fault is told here, before hours of work
+        shutil.copyfile(recordings_dir / LEXICON_FILE, out_dir / LEXICON_FILE)
     rejects += [
         Reject(
             path=file,

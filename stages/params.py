@@ -60,34 +60,59 @@ class Features(Section):
     n_threads: int = Field(ge=1, description="CPU threads of torch; fixed, because sums depend on it")
 
 
-class AdaptSovits(Section):
-    n_epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1, description="clips a step")
-    segment_frames: int = Field(ge=8, description="latent frames of 20 ms that the generator decodes per clip and step")
+class Adaptation(Section):
+    """What adapt_sovits and adapt_gpt have in common; gpt_sovits/adaptation/options.py says more."""
+
+    recipe: Literal["voxfoundry", "upstream"] = Field(description="upstream: the original's schedule, to compare with")
+    n_epochs: int | None = Field(ge=1, description="null: as many as the original's web interface proposes")
+    batch_size: int = Field(ge=1, description="clips in a batch")
+    accumulate_batches: int = Field(ge=1, description="batches whose gradients make one step, as one batch would")
     learning_rate: float = Field(gt=0)
-    text_low_lr_rate: float = Field(ge=0, le=1, description="share of the learning rate for the text encoder and MRTE")
+    frozen: tuple[str, ...] = Field(description="modules that do not learn, such as enc_p.encoder_text or h.layers.0")
+    learning_rate_factors: dict[str, float] = Field(description="share of the learning rate of single modules")
+    weight_decay: float = Field(ge=0, description="AdamW's")
+    gradient_clip_norm: float = Field(gt=0, description="largest L2 norm of a network's gradient")
+    precision: Literal["fp32", "bf16", "fp16"] = Field(description="of forward passes; weights stay in float32")
+    max_skipped_steps: int = Field(ge=0, description="steps in a row that may be left out for a loss that is no number")
+    patience_epochs: int = Field(ge=0, description="epochs without a better held-out loss that end it; 0: never")
+    min_improvement: float = Field(ge=0, description="by how much a held-out loss must be lower to be better")
+    save_every_epochs: int | None = Field(
+        ge=1, description="a checkpoint every so many epochs, after the last and of the best; null: as the original"
+    )
+    min_clip_seconds: float = Field(ge=0, description="shorter clips are dropped")
+    max_clip_seconds: float = Field(gt=0, description="longer clips are dropped")
+    max_dropped_share: float = Field(ge=0, le=1, description="more dropped clips than this stop the stage")
+    state_every_steps: int = Field(
+        ge=0,
+        description="a state to resume from every so many steps and epoch; 0: about once a minute. No output changes",
+    )
+    device: Literal["cpu", "cuda"] = Field(description="where the models are trained")
+    seed: int = Field(ge=0)
+    n_threads: int = Field(ge=1, description="CPU threads of torch; fixed, because sums depend on it")
+
+    @field_validator("learning_rate_factors")
+    @classmethod
+    def _factors_above_0(cls, factors: dict[str, float]) -> dict[str, float]:
+        if bad := {name: factor for name, factor in factors.items() if not factor > 0}:
+            raise ValueError(f"{bad}: a factor must be above 0; a module that shall not learn goes into `frozen`")
+        return factors
+
+
+class AdaptSovits(Adaptation):
+    segment_frames: int = Field(ge=8, description="latent frames of 20 ms that the generator decodes per clip and step")
     mel_weight: float = Field(gt=0, description="weight of the log-mel L1 loss")
     kl_weight: float = Field(ge=0, description="weight of the KL loss between posterior and prior")
     adversarial_weight: float = Field(ge=0, description="weight of the generator's adversarial loss")
     feature_weight: float = Field(ge=0, description="weight of the feature matching loss")
     learning_rate_decay: float = Field(gt=0, le=1, description="factor on the learning rate, once an epoch")
-    weight_decay: float = Field(ge=0, description="AdamW's")
-    gradient_clip_norm: float = Field(gt=0, description="largest L2 norm of a model's gradient")
-    save_every_epochs: int = Field(ge=1, description="a checkpoint every so many epochs, and after the last")
-    seed: int = Field(ge=0)
-    n_threads: int = Field(ge=1, description="CPU threads of torch; fixed, because sums depend on it")
 
 
-class AdaptGpt(Section):
-    n_epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1, description="clips a step")
-    learning_rate: float = Field(gt=0)
+class AdaptGpt(Adaptation):
     warmup_steps: int = Field(ge=0, description="steps over which the learning rate rises linearly")
-    weight_decay: float = Field(ge=0)
-    gradient_clip_norm: float = Field(gt=0, description="largest L2 norm of the gradient")
-    save_every_epochs: int = Field(ge=1, description="a checkpoint every so many epochs, and after the last")
-    seed: int = Field(ge=0)
-    n_threads: int = Field(ge=1, description="CPU threads of torch; fixed, because sums depend on it")
+    preference_weight: float = Field(ge=0, description="of the loss against repeated and lost speech (DPO); 0: none")
+    max_phonemes: int = Field(ge=1, description="clips with more are dropped")
+    min_phonemes_per_second: float = Field(ge=0, description="slower clips are dropped: their text is not all of it")
+    max_phonemes_per_second: float = Field(gt=0, description="faster clips are dropped: their text says too much")
 
 
 class Evaluate(Section):
@@ -102,6 +127,7 @@ class Evaluate(Section):
     speed: float = Field(gt=0.25, lt=4, description="1 is the voice's own pace, 2 twice as fast")
     pause_seconds: float = Field(ge=0, le=5, description="silence between the sentences of a text")
     max_length_factor: float = Field(gt=1, description="a sentence is cut at so many times its expected length")
+    max_retries: int = Field(ge=0, le=20, description="so often a sentence that failed is spoken with another seed")
     n_jobs: int = Field(ge=1, description="processes that judge; the result does not depend on it")
     n_threads: int = Field(ge=1, description="CPU threads of torch; fixed, because sums depend on it")
 
@@ -121,7 +147,9 @@ class Params(Section):
     """All of params.yaml."""
 
     voices: tuple[str, ...] = Field(min_length=1, description="folders of data/1_recordings that dvc.yaml builds")
-    profile: Literal["starter"] = Field(description="which base models and judges, see stages/profiles.py")
+    profile: Literal["starter", "v2", "v2Pro", "v2ProPlus"] = Field(
+        description="which base models and judges, see stages/profiles.py"
+    )
     ingest: Ingest
     segment: Segment
     align: Align

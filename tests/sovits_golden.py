@@ -35,6 +35,18 @@ def key_listing(shared: Path, name: str) -> dict[str, list[int]]:
     return {row[0]: json.loads(row[1]) for row in rows}
 
 
+_outputs: dict[str, set[str]] = {}  # of each stored file that was opened
+_looked_at: dict[str, set[str]] = {}  # and those of them that tests asked for
+
+
+def left_out(config: pytest.Config) -> list[str]:
+    """Stored outputs that no test looked at, of the files that this process opened; nothing where tests were picked."""
+    o = config.option
+    if o.keyword or o.markexpr or o.deselect or o.lf or any("::" in argument for argument in config.args):
+        return []
+    return sorted(f"{name} {key}" for name, seen in _looked_at.items() for key in _outputs[name] - seen)
+
+
 class Golden:
     """One stored file: g["out/x"], its index entry and its tolerance."""
 
@@ -43,13 +55,16 @@ class Golden:
         self.entry: dict[str, Any] = json.loads((folder / "index.json").read_text())[name]
         self.tolerance: float = self.entry["tolerance_rel"]
         self.tensors = load_file(folder / self.entry["file"])
+        _outputs[name] = {key for key in self.tensors if key.startswith("out/")}
+        self.looked_at = _looked_at.setdefault(name, set())
 
     def __getitem__(self, name: str) -> Tensor:
+        self.looked_at.add(name)
         return self.tensors[name]
 
     def compare(self, name: str, value: Tensor, tolerance: float | None = None) -> None:
         """Exact for integers; otherwise the greatest difference over the golden's greatest magnitude."""
-        expected = self.tensors[name]
+        expected = self[name]
         value = value.detach()
         assert value.shape == expected.shape, f"{name}: shape {tuple(value.shape)}, golden {tuple(expected.shape)}"
         if not expected.is_floating_point():

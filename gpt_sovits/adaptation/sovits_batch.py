@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from gpt_sovits.sovits.config import FRAMES_PER_TOKEN, SoVITSConfig
+from gpt_sovits.sovits.config import FRAMES_PER_SECOND, FRAMES_PER_TOKEN, SoVITSConfig
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class SoVITSClip:
     @property
     def n_frames(self) -> int:
         return self.spectrogram.shape[1] // FRAMES_PER_TOKEN * FRAMES_PER_TOKEN
+
+    @property
+    def seconds(self) -> float:
+        return self.n_frames / FRAMES_PER_SECOND
 
     def tensors(self) -> dict[str, Tensor]:
         """The features that are there, by name."""
@@ -105,6 +109,11 @@ def collate(clips: Sequence[SoVITSClip], config: SoVITSConfig, least_frames: int
 
 
 def draw_noise(batch: SoVITSBatch, config: SoVITSConfig, generators: Sequence[torch.Generator]) -> Tensor:
-    """(B, latent_channels, T) standard normal for the posterior encoder, each row from its own generator."""
-    n = batch.spectrograms.shape[2]
-    return torch.stack([torch.randn(config.latent_channels, n, generator=generator) for generator in generators])
+    """(B, latent_channels, T) standard normal for the posterior encoder, zero beyond a row's length.
+
+    Each row comes from its own generator at its own length, so that it does not depend on its neighbours.
+    """
+    noise = torch.zeros(len(generators), config.latent_channels, batch.spectrograms.shape[2])
+    for row, n, generator in zip(noise, batch.frame_lengths.tolist(), generators, strict=True):
+        row[:, :n] = torch.randn(config.latent_channels, n, generator=generator)
+    return noise

@@ -129,6 +129,8 @@ class Stack(nn.Module):
 
 
 class TokenEmbedding(nn.Module):
+    """(B, n) ids -> (B, n, D); one level deeper for the checkpoint's names `...word_embeddings.weight`."""
+
     def __init__(self, n_tokens: int, hidden_size: int) -> None:
         super().__init__()
         self.word_embeddings = nn.Embedding(n_tokens, hidden_size)
@@ -215,7 +217,7 @@ class GPT(nn.Module):
 
     def embed_phonemes(self, phoneme_ids: Tensor, bert_features: Tensor | None = None) -> Tensor:
         """(B, X) ids and (B, bert_dim, X) features -> (B, X, D). Without features the projection's bias still counts,
-        as it does for features of zeros."""
+        as it does for features of zeros. Raises ValueError for more than max_positions phonemes."""
         _check_length("phonemes", phoneme_ids.shape[1], self.config.max_positions)
         bert = self.bert_proj.bias if bert_features is None else self.bert_proj(bert_features.transpose(1, 2))
         x = self.ar_text_embedding(phoneme_ids) + bert

@@ -66,7 +66,7 @@ class SoVITSConfig(ModelConfig):
     speaker_dim: int = Field(0, ge=0, description="width of the verifier's embedding added to the style; 0 = none")
 
     wavenet_kernel: PositiveInt = Field(5, description="of posterior encoder and flow; odd")
-    posterior_layers: PositiveInt = 16
+    posterior_layers: int = Field(16, ge=0, description="0 = no posterior encoder: speaks, cannot be adapted")
     n_flows: PositiveInt = 4
     flow_layers: PositiveInt = Field(4, description="WaveNet layers in each coupling")
 

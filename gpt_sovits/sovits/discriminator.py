@@ -47,6 +47,7 @@ class ScaleDiscriminator(_Discriminator):
         self.conv_post = NormedConv1d(widths[-1], 1, 3, padding=1)
 
     def forward(self, waveforms: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(B, 1, n) -> score, feature maps (B, C, n / stride)"""
         return self._score(waveforms)
 
 
@@ -71,6 +72,7 @@ class PeriodDiscriminator(_Discriminator):
         self.conv_post = NormedConv2d(widths[-1], 1, (3, 1), padding=(1, 0))
 
     def forward(self, waveforms: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(B, 1, n) -> score, feature maps (B, C, n / period / stride, period); a missing end is mirrored"""
         missing = -waveforms.shape[2] % self.period
         if missing:
             waveforms = F.pad(waveforms, (0, missing), mode="reflect")

@@ -24,8 +24,10 @@ class PosteriorEncoder(nn.Module):
         self.proj = nn.Conv1d(hidden, 2 * latent_channels, 1)
 
     def forward(self, spectrogram: Tensor, mask: Tensor, style: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """spectrogram: (B, n_bins, T); noise: (B, latent_channels, T) standard normal -> z, mean, log deviation.
+        """spectrogram: (B, n_bins, T); noise: (B, latent_channels, T) standard normal
 
+        returns: z = mean + noise * exp(log deviation), the mean and the log deviation, each like the noise and zero
+            where masked
         No gradient flows from here into the style: the reference encoder learns from the prior and the generator.
         """
         x = self.enc(self.pre(spectrogram) * mask, mask, style.detach())
@@ -45,6 +47,7 @@ class Coupling(nn.Module):
         nn.init.zeros_(self.post.bias)
 
     def forward(self, z: Tensor, mask: Tensor, style: Tensor, *, reverse: bool) -> Tensor:
+        """Adds the shift to the second half of the channels; reverse=True takes it away."""
         fixed, moved = z.chunk(2, dim=1)
         shift = self.post(self.enc(self.pre(fixed) * mask, mask, style)) * mask
         moved = (moved - shift) * mask if reverse else moved * mask + shift
@@ -55,6 +58,7 @@ class Flip(nn.Module):
     """Reverses the channels, so that the next coupling moves the other half."""
 
     def forward(self, z: Tensor, mask: Tensor, style: Tensor, *, reverse: bool) -> Tensor:
+        """Its own inverse."""
         return z.flip(1)
 
 
@@ -71,7 +75,7 @@ class Flow(nn.Module):
             self.flows.append(Flip())
 
     def forward(self, z: Tensor, mask: Tensor, style: Tensor, *, reverse: bool = False) -> Tensor:
-        """posterior latent -> prior latent; reverse=True goes back."""
+        """z of the posterior -> z of the prior, (B, latent_channels, T), zero where masked; reverse=True goes back."""
         for layer in reversed(self.flows) if reverse else self.flows:
             z = layer(z, mask, style, reverse=reverse)
         return z

@@ -33,6 +33,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """x: (B, C, n); mask: (B, 1, n), 0 = beyond the row's end, or None -> (B, C, n)"""
         for dilated, plain in zip(self.convs1, self.convs2, strict=True):
             y = _masked(dilated(F.leaky_relu(x, SLOPE)), mask)
             x = x + _masked(plain(F.leaky_relu(y, SLOPE)), mask)
@@ -72,7 +73,7 @@ class Generator(nn.Module):
 
         lengths: (B,) frames of each row; every layer then zeroes what lies beyond, exactly as the zero padding of a
         row decoded alone, and the waveform is zero there. None: all rows have T frames.
-        returns: (B, 1, T * hop_length)
+        returns: (B, 1, T * product of the upsample rates), in (-1, 1)
         """
         wanted, z, style = z.dtype, z.to(self.cond.weight.dtype), style.to(self.cond.weight.dtype)
         mask = None if lengths is None else length_mask(lengths, z.shape[2]).to(z.dtype)

@@ -1,6 +1,8 @@
 """Losses of SoVITS: least-squares adversarial, feature matching, mel and KL.
 
-Sources: HiFi-GAN (Kong et al. 2020) and VITS (Kim et al. 2021). All return scalars.
+Scores and feature maps are those of discriminator.py: one tensor a critic, or one a layer of it, batch first.
+All return scalars (), of any range from 0 but for `kl_loss`, an estimate that may fall below 0.
+Sources: HiFi-GAN (Kong et al. 2020) and VITS (Kim et al. 2021).
 """
 
 from __future__ import annotations

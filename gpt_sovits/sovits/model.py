@@ -75,14 +75,15 @@ class SoVITS(nn.Module):
             c.resblock_dilations,
             c.style_channels,
         )
-        self.enc_q = PosteriorEncoder(
-            c.spectrogram_bins,
-            c.latent_channels,
-            c.hidden_channels,
-            c.wavenet_kernel,
-            c.posterior_layers,
-            c.style_channels,
-        )
+        if c.posterior_layers:
+            self.enc_q = PosteriorEncoder(
+                c.spectrogram_bins,
+                c.latent_channels,
+                c.hidden_channels,
+                c.wavenet_kernel,
+                c.posterior_layers,
+                c.style_channels,
+            )
         self.flow = Flow(
             c.latent_channels, c.hidden_channels, c.wavenet_kernel, c.flow_layers, c.n_flows, c.style_channels
         )
@@ -116,7 +117,10 @@ class SoVITS(nn.Module):
 
     @torch.no_grad()
     def semantic_tokens(self, ssl_features: Tensor) -> Tensor:
-        """ssl_features: (B, ssl_dim, T) at 50 Hz, T at least 2 -> (B, T // 2) int64 in [0, codebook_size)"""
+        """ssl_features: (B, ssl_dim, T) at 50 Hz, T at least 2 -> (B, T // 2) int64 in [0, codebook_size)
+
+        An odd last frame is left out. Raises ValueError for another shape.
+        """
         require(
             ssl_features.dim() == 3
             and ssl_features.shape[1] == self.config.ssl_dim
@@ -133,6 +137,7 @@ class SoVITS(nn.Module):
         spectrogram: (B, spectrogram_bins, T) linear magnitude at config.sample_rate; lengths: (B,) frames, None = all T
         speaker_embedding: (B, speaker_dim), given if and only if config.speaker_dim is not 0
         returns: (B, style_channels, 1)
+        Raises ValueError for another shape, and where a speaker embedding is missing or superfluous.
         """
         c = self.config
         require(
@@ -157,6 +162,7 @@ class SoVITS(nn.Module):
 
         spectrograms: each (spectrogram_bins, T_i); speaker_embeddings: each (speaker_dim,), paired with them
         returns: (1, style_channels, 1)
+        Raises ValueError for no reference, for pairs that do not match, and as style_embedding does.
         """
         require(len(spectrograms) > 0, "no reference spectrogram was given; at least one is needed")
         embeddings = [None] * len(spectrograms) if speaker_embeddings is None else speaker_embeddings
@@ -171,11 +177,11 @@ class SoVITS(nn.Module):
         return torch.stack(styles).mean(dim=0)
 
     def prior_style(self, style: Tensor) -> Tensor:
-        """The style as wide as the prior's attention wants it: (B, mrte_channels, 1)."""
+        """(B, style_channels, 1) -> (B, mrte_channels, 1): the style as wide as the prior's attention wants it."""
         return self.ge_to512(style.transpose(1, 2)).transpose(1, 2) if self.config.speaker_dim else style
 
     def codewords(self, codes: Tensor) -> Tensor:
-        """codes (B, Y) -> (B, ssl_dim, 2 Y)"""
+        """codes (B, Y) -> (B, ssl_dim, 2 Y), the codeword of each latent frame"""
         return self.quantizer.decode(codes).repeat_interleave(FRAMES_PER_TOKEN, dim=2)
 
     @torch.no_grad()
@@ -257,7 +263,12 @@ class SoVITS(nn.Module):
         speaker_embeddings: (B, speaker_dim), given if and only if config.speaker_dim is not 0
         learn_codebook: for training a base from nothing only: moves the semantic tokens, and with them what any GPT was
             trained on; let the gradients of ssl_proj be computed too
+        Raises ValueError where the config has no posterior encoder, and as style_embedding and Quantizer.learn do.
         """
+        require(
+            self.config.posterior_layers > 0,
+            "this SoVITS has no posterior encoder (enc_q): its exporter dropped it; it speaks and cannot be trained",
+        )
         style = self.style_embedding(spectrograms, frame_lengths, speaker_embeddings)
         if learn_codebook:
             token_mask = length_mask(frame_lengths // FRAMES_PER_TOKEN, ssl_features.shape[2] // FRAMES_PER_TOKEN)

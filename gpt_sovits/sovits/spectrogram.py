@@ -20,6 +20,7 @@ def linear_spectrogram(waveform: Tensor, n_fft: int, hop_length: int) -> Tensor:
 
     waveform: (B, n) float in [-1, 1], n at least hop_length and more than (n_fft - hop_length) / 2
     returns:  (B, n_fft // 2 + 1, n // hop_length) float, never below 1e-4
+    Raises ValueError for another shape and for less audio than that.
     The edges are mirrored by (n_fft - hop_length) / 2 samples, so that frame k is centred on its own hop.
     """
     pad = (n_fft - hop_length) // 2

@@ -36,6 +36,7 @@ class FeedForward(nn.Module):
         self.drop = nn.Dropout(p_dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: (B, C, T); mask: (B, 1, T) -> (B, C, T), zero where masked"""
         x = self.drop(torch.relu(self.conv_1(x * mask)))
         return self.conv_2(x * mask) * mask
 
@@ -62,6 +63,7 @@ class Encoder(nn.Module):
         self.drop = nn.Dropout(p_dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: (B, C, T); mask: (B, 1, T), 0 = padding, which nobody looks at -> (B, C, T)"""
         pairs = mask.unsqueeze(2) * mask.unsqueeze(3)  # (B, 1, T, T)
         x = x * mask
         for attention, norm_1, feed_forward, norm_2 in zip(
@@ -97,7 +99,8 @@ class StyleAttention(nn.Module):
 def change_speed(x: Tensor, lengths: Tensor, speed: float) -> tuple[Tensor, Tensor]:
     """Stretches each row in time by 1 / speed by linear interpolation, each by itself, so that padding never leaks in.
 
-    x: (B, C, T); lengths: (B,) int -> (B, C, T'), (B,) int with lengths int(length / speed) + 1
+    x: (B, C, T); lengths: (B,) int, at least 1; speed: above 0, above 1 is faster
+    returns: (B, C, T'), zero beyond each row's new length; the new lengths (B,), int(length / speed) + 1
     """
     new_lengths = [int(n / speed) + 1 for n in lengths.tolist()]
     out = x.new_zeros(*x.shape[:2], max(new_lengths))

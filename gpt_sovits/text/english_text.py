@@ -3,7 +3,9 @@
 import re
 import unicodedata
 
-from gpt_sovits.text.english_numbers import MONTHS, NUMBER_RULES, Rule, rule
+from gpt_sovits.text.addresses import ADDRESS, DOMAINS, spoken_address
+from gpt_sovits.text.alphabets import ENGLISH_MARKS
+from gpt_sovits.text.english_numbers import MONTHS, NUMBER_RULES, Rule, one_by_one, rule
 
 TITLES = {  # before a name
     "mr": "mister", "mrs": "missus", "ms": "miz", "messrs": "messieurs", "prof": "professor",
@@ -29,7 +31,11 @@ SYMBOLS = {
     "÷": "divided by", "<": "less than", ">": "greater than", "§": "section", "±": "plus or minus", "≈": "about",
     "$": "dollars", "£": "pounds", "€": "euros", "¥": "yen",
 }  # fmt: skip
-DOMAINS = "com|org|net|edu|gov|io|ai|co|uk|de|fr|eu|info|dev|app|tv"
+ADDRESS_SIGNS = {
+    "@": " at ", ".": " dot ", "/": " slash ", "-": " dash ", "_": " underscore ", ":": " colon ", "=": " equals ",
+    "?": " question mark ", "&": " and ", "#": " hash ", "%": " percent ", "+": " plus ", "~": " tilde ",
+}  # fmt: skip
+GREEK = "Α-Ωα-ω"
 FOLDED = str.maketrans({"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D"})
 FOLDED |= str.maketrans({"ł": "l", "Ł": "L", "þ": "th", "Þ": "Th", "ð": "th", "Ð": "Th", "ı": "i"})
 
@@ -53,12 +59,14 @@ TEXT_RULES: list[Rule] = [
     rule(rf"\b((?i:{_either(TITLES)}))\.(?=\s+(?:and\b|&|[A-Z]))", lambda m: TITLES[m[1].lower()]),
     rule(rf"(?<=[\w,] )({_either(AFTER_NAMES)})\.(?!\w)", lambda m: AFTER_NAMES[m[1]] + _full_stop(m)),
     rule(r"(?<![A-Za-z])[ap]\.\s?m\.?(?!\w)", _spelled, re.IGNORECASE),
-    rule(r"\b(?:https?://(?:www\.)?|www\.)", lambda m: "", re.IGNORECASE),
+    rule(f"(?a:{ADDRESS})", lambda m: spoken_address(m[0], ADDRESS_SIGNS, one_by_one, ""), re.IGNORECASE),
+    rule(r"\b([A-G])#(?!\w)", lambda m: m[1] + " sharp"),
     rule(rf"(?<=\w)\.(?=(?:{DOMAINS})\b)", lambda m: "dot", re.IGNORECASE),
     rule(r"\b(?:[A-Za-z]\.){2,}", _spelled),
     rule(r"\b(?!I\b)([A-Z])\.(?=\s+[A-Z](?:\.|[a-z]))", lambda m: m[1]),  # J. Smith
     rule(r"(?<=[A-Za-z])-(?=\w)|(?<=\d)-(?=[A-Za-z])", lambda m: ""),  # well-known, 10-year-old: words of their own
     *NUMBER_RULES,
+    rule(f"(?<![{GREEK}])[{GREEK}](?![{GREEK}])", lambda m: unicodedata.name(m[0]).split()[-1].lower()),
     rule("[" + "".join(map(re.escape, SYMBOLS)) + "]", lambda m: SYMBOLS[m[0]]),
 ]
 PAUSE_MARKS = "?!….-,"  # the strongest first
@@ -83,7 +91,7 @@ def spoken_form(text: str) -> str:
     foreign = sorted({c for c in text if ord(c) > 127 and unicodedata.category(c)[0] in "LN"})
     if foreign:
         raise ValueError(f"cannot speak {''.join(foreign[:10])!r} as English; write such words in Latin letters")
-    text = "".join(c if (c.isascii() and c.isalpha()) or c in PAUSE_MARKS + "' " else " " for c in text)
+    text = "".join(c if re.match(f"[A-Za-z{ENGLISH_MARKS}]", c) or c in PAUSE_MARKS + "' " else " " for c in text)
     text = re.sub("'(?![A-Za-z])", " ", text)  # closing quotes and dogs'; opening ones may belong to a word ('em)
     text = re.sub(rf"\s*{MARK}(?:\s*{MARK})*\s*", _strongest, text)
     return re.sub(r"\s+", " ", text).strip().lstrip(PAUSE_MARKS + " ")

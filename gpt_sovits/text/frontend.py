@@ -1,123 +1,186 @@
-"""Text to the ids of the symbol table, for every language that is installed."""
+"""Text to the ids of the symbol table, in English, Chinese, Cantonese, Japanese and Korean, mixed with English."""
 
 import dataclasses
-import re
-import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
-from gpt_sovits.text import english
-from gpt_sovits.text.english_text import AFTER_NAMES, ANYWHERE, BEFORE_NUMBERS, TITLES
+from gpt_sovits.text.cleaning import clean
+from gpt_sovits.text.lexicon import Entry, Lexicon
+from gpt_sovits.text.scripts import AUTOMATIC, FORCED, Piece, by_script, stretches
+from gpt_sovits.text.sentences import MAX_SENTENCE_CHARACTERS, split_sentences
 from gpt_sovits.text.symbols import PUNCTUATION, SYMBOL_IDS
 
-# language -> function from cleaned text to (symbols, spoken form)
-LANGUAGES: dict[str, Callable[[str], tuple[list[str], str]]] = {"en": english.phonemes_of}
-MAX_CHARACTERS = 2000  # about two minutes of speech; the models are trained on less than one
-MAX_SENTENCE_CHARACTERS = 300  # about 20 s
+__all__ = ["LANGUAGES", "MAX_CHARACTERS", "MAX_SENTENCE_CHARACTERS", "Phonemes", "Segment", "clean", "phonemize",
+           "split_sentences"]  # fmt: skip
 
-QUOTES = str.maketrans({**dict.fromkeys("‘’‛′`´", "'"), **dict.fromkeys('“”„‟«»″"', " "), **dict.fromkeys("™®©", " ")})
-DASHES = str.maketrans(dict.fromkeys("‐‑‒", "-"))
-DROPPED_CATEGORIES = {"Cc", "Cf", "Co", "Cn", "Cs", "So", "Sk", "Me"}  # controls, unassigned, emoji, modifiers
-SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s|$)")
-ABBREVIATIONS = {a.lower() for table in (TITLES, AFTER_NAMES, ANYWHERE) for a in table}
-STARTERS = {"A", "After", "And", "As", "At", "But", "He", "I", "If", "In", "It", "She", "The", "Then", "There", "They"}
-STARTERS |= {"This", "We", "What", "When", "You"}  # words that begin a sentence and rarely follow an acronym
+MAX_CHARACTERS = 2000  # about two minutes of English; the models are trained on less than one
+
+
+@dataclasses.dataclass(frozen=True)
+class Segment:
+    """A part of a text in one language.
+
+    word2ph: for Chinese and Cantonese the number of symbols of each character of `normalized_text` (what BERT's
+    features, one a character, are repeated by); None for the others.
+    """
+
+    language: str
+    normalized_text: str
+    symbols: tuple[str, ...]
+    word2ph: tuple[int, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Phonemes:
-    """What a text says: ids and symbols of the table, one for one, and the words they stand for."""
+    """What a text says: ids and symbols of the table, one for one, the words they stand for, and the languages."""
 
     ids: list[int]
     symbols: list[str]
     normalized_text: str
+    segments: tuple[Segment, ...] = ()
+
+    @property
+    def word2ph(self) -> tuple[int, ...] | None:
+        """Symbols of each character of `normalized_text`; None where a part is not Chinese or Cantonese."""
+        parts = [segment.word2ph for segment in self.segments]
+        return None if not parts or None in parts else tuple(n for part in parts for n in part)
 
 
-def phonemize(text: str, language: str = "en") -> Phonemes:
+Marks = Mapping[str, Entry]
+Speaker = Callable[[str, Marks], list[tuple[str, tuple[str, ...]]]]
+
+
+def _english(text: str, marks: Marks) -> list[tuple[str, tuple[str, ...]]]:
+    from gpt_sovits.text.english import phonemes_of
+
+    symbols, spoken = phonemes_of(text, marks)
+    return [(spoken, tuple(symbols))]
+
+
+def _mandarin(text: str, marks: Marks) -> list[tuple[str, tuple[str, ...]]]:
+    from gpt_sovits.text.mandarin import characters_of
+
+    return characters_of(text, marks)
+
+
+def _cantonese(text: str, marks: Marks) -> list[tuple[str, tuple[str, ...]]]:
+    from gpt_sovits.text.cantonese import characters_of
+
+    return characters_of(text, marks)
+
+
+def _japanese(text: str, marks: Marks) -> list[tuple[str, tuple[str, ...]]]:
+    from gpt_sovits.text.japanese import phonemes_of
+
+    return list(_around_marks(text, marks, phonemes_of))
+
+
+def _korean(text: str, marks: Marks) -> list[tuple[str, tuple[str, ...]]]:
+    from gpt_sovits.text.korean import phonemes_of
+
+    return list(_around_marks(text, marks, phonemes_of))
+
+
+# language -> function from a text of that language alone to its parts (for zh and yue its characters) and their symbols
+LANGUAGES: dict[str, Speaker] = {
+    "en": _english, "zh": _mandarin, "yue": _cantonese, "ja": _japanese, "ko": _korean,
+}  # fmt: skip
+BY_CHARACTER = ("zh", "yue")
+
+
+def phonemize(text: str, language: str = "en", lexicon: Lexicon | None = None) -> Phonemes:
     """The phonemes of one text, pauses as the marks ! ? … , . -
 
-    Control characters and emoji are dropped and line breaks become full stops; a word that no dictionary knows is
-    spoken by rule, never dropped.
+    language: "en"; "zh", "yue", "ja" or "ko", which speak Latin words as English; the same after "all_" (all_zh), which
+    refuse them; "auto" or "auto_yue" for texts in several languages (gpt_sovits.text.scripts says how they are told
+    apart). lexicon: words with their own sounds, looked up before any dictionary.
 
-    Raises ValueError for a language that is not installed, a text longer than MAX_CHARACTERS (`split_sentences` cuts
-    it), letters of a script that the language cannot speak, and a text with nothing to say.
+    Control characters and emoji are dropped and line breaks become full stops; a word that no English dictionary knows
+    is spoken by rule, never dropped.
+
+    Raises ValueError for an unknown language or one whose library is not installed, a text longer than MAX_CHARACTERS
+    (`split_sentences` cuts it), letters of a script that the language cannot speak, and a text with nothing to say.
     """
-    if language not in LANGUAGES:
-        raise ValueError(f"no text front end for language {language!r}; installed: {', '.join(sorted(LANGUAGES))}")
+    if language.removeprefix(FORCED) not in LANGUAGES and language not in AUTOMATIC:
+        known = ", ".join([*LANGUAGES, *(FORCED + name for name in LANGUAGES), *AUTOMATIC])
+        raise ValueError(f"no text front end for language {language!r}; known: {known}")
     if len(text) > MAX_CHARACTERS:
         raise ValueError(
             f"the text has {len(text)} characters, at most {MAX_CHARACTERS} can be spoken at once: split it"
         )
-    symbols, spoken = LANGUAGES[language](clean(text))
+    segments = [
+        segment
+        for stretch in stretches(clean(text), language)
+        for segment in _segments(stretch, lexicon or Lexicon(), mixed=not language.startswith(FORCED))
+    ]
+    symbols = [symbol for segment in segments for symbol in segment.symbols]
     if all(symbol in PUNCTUATION for symbol in symbols):
         raise ValueError(f"the text {text[:40]!r} has nothing to say; it needs at least one word or number")
-    return Phonemes([SYMBOL_IDS[symbol] for symbol in symbols], symbols, spoken)
+    spoken = _sentence(segments)
+    return Phonemes([SYMBOL_IDS[symbol] for symbol in symbols], symbols, spoken, tuple(segments))
 
 
-def clean(text: str) -> str:
-    """One line of composed Unicode with plain quotes and dashes, without control characters and emoji."""
-    text = text.translate(QUOTES).translate(DASHES)
-    text = unicodedata.normalize("NFKC", re.sub(r"([^\s])?[ \t]*[\r\n\u2028\u2029]+\s*", _line_break, text))
-    text = text.replace("\N{FRACTION SLASH}", "/")
-    text = "".join(c if c == "°" or unicodedata.category(c) not in DROPPED_CATEGORIES else _gap(c) for c in text)
-    return re.sub(r"\s+", " ", text).strip()
+def _segments(stretch: Piece, lexicon: Lexicon, mixed: bool) -> Iterator[Segment]:
+    """What a stretch of one main language says, English words apart."""
+    main, (text, marks) = stretch.language, lexicon.marked(stretch.text, stretch.language)
+    if main in BY_CHARACTER:
+        text = _chinese_words(text, main)
+    pieces = by_script(text, main)
+    latin = [piece.text for piece in pieces if piece.language != main]
+    if latin and not mixed:
+        raise ValueError(
+            f"cannot speak {latin[0].strip()!r} with language '{FORCED}{main}', which is {main} alone; "
+            f"language {main!r} speaks such words as English"
+        )
+    for language, piece in pieces:
+        parts = _speak(language, piece, marks)
+        symbols = tuple(symbol for _, part in parts for symbol in part)
+        if symbols:
+            by_character = language in BY_CHARACTER
+            word2ph = tuple(len(part) for _, part in parts) if by_character else None
+            yield Segment(language, "".join(written for written, _ in parts), symbols, word2ph)
 
 
-def _line_break(m: re.Match[str]) -> str:
-    """A full stop, unless the line ends with a mark already."""
-    last = m[1] or ""
-    return last + (". " if last.isalnum() else " ")
+def _chinese_words(text: str, language: str) -> str:
+    """Numbers, dates and units in characters, before English words are taken out: they may stand beside them."""
+    from gpt_sovits.text.cantonese import CANTONESE
+    from gpt_sovits.text.chinese_text import MANDARIN, spoken_form
+
+    return spoken_form(text, MANDARIN if language == "zh" else CANTONESE)
 
 
-def _gap(character: str) -> str:
-    """Format characters (zero-width joiners, soft hyphens) sit inside words, the others between them."""
-    return "" if unicodedata.category(character) == "Cf" else " "
+def _speak(language: str, text: str, marks: Marks) -> list[tuple[str, tuple[str, ...]]]:
+    try:
+        return LANGUAGES[language](text, marks)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"the text front end for language {language!r} is not installed: the package {error.name!r} is missing; "
+            "install the requirements of this project again"
+        ) from error
 
 
-def split_sentences(text: str, max_characters: int = MAX_SENTENCE_CHARACTERS) -> list[str]:
-    """Sentences of at most `max_characters`, in order, none empty; joined by spaces they are the text again.
-
-    A period inside a number (3.14), after an abbreviation (Mr., e.g.) or an initial (J. Smith) ends no sentence, a line
-    break does. A sentence that is too long is cut at its last comma, semicolon, colon or dash that fits, else between
-    words.
-    """
-    if max_characters < 1:
-        raise ValueError(f"max_characters must be at least 1, not {max_characters}")
-    sentences = []
-    for line in text.splitlines():
-        start = 0
-        for m in SENTENCE_END.finditer(line):
-            if not _goes_on(line[start : m.end()], line[m.end() :]):
-                sentences.append(line[start : m.end()])
-                start = m.end()
-        sentences.append(line[start:])
-    return [piece for s in sentences if s.strip() for piece in _pieces(" ".join(s.split()), max_characters)]
-
-
-def _goes_on(before: str, after: str) -> bool:
-    """Whether the mark that ends `before` ends no sentence, because `after` continues it."""
-    following = after.strip().lstrip("(['\"“‘").split(" ")[0].rstrip(",")
-    last = before.split()[-1].lstrip("(['\"“‘")
-    if not following:
-        return False
-    if not last.endswith("."):
-        return following[0].islower() and not last.endswith(("?", "!"))  # "Really?" she asked
-    word = last[:-1]
-    if word.lower() in BEFORE_NUMBERS and following[0].isdigit():
-        return True
-    if not following[0].isupper():
-        return word.lower() in ABBREVIATIONS or bool(re.fullmatch(r"(?:[A-Za-z]\.)+", last))
-    if re.fullmatch(r"(?:[A-Z]\.){2,}", last):
-        return following not in STARTERS  # the U.S. Senate
-    return word.lower() in TITLES or bool(re.fullmatch(r"[A-HJ-Z]\.", last))  # Mr. Smith, J. Smith
+def _around_marks(
+    text: str, marks: Marks, phonemes_of: Callable[[str], tuple[list[str], str]]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The text in pieces, the lexicon's words said as it says and what is between them by the language."""
+    between = ""
+    for character in [*text, ""]:
+        if character and character not in marks:
+            between += character
+            continue
+        if any(c.isalnum() for c in between):
+            symbols, spoken = phonemes_of(between)
+            yield spoken, tuple(symbols)
+        else:
+            pauses = tuple(c for c in between if c in PUNCTUATION)[:1]
+            yield "".join(pauses), pauses
+        between = ""
+        if character:
+            yield marks[character].written, tuple(marks[character].symbols)
 
 
-def _pieces(sentence: str, max_characters: int) -> list[str]:
-    pieces = []
-    while len(sentence) > max_characters:
-        window = sentence[: max_characters + 1]
-        marks = [m.end() for m in re.finditer(r"[,;:–—]+(?=\s)|\s-(?=\s)", window) if m.end() <= max_characters]
-        cut = marks[-1] if marks else window.rfind(" ")
-        cut = cut if cut > 0 else max_characters  # one endless word
-        pieces.append(sentence[:cut].strip())
-        sentence = sentence[cut:].strip()
-    return [*pieces, sentence] if sentence else pieces
+def _sentence(segments: list[Segment]) -> str:
+    """What the segments say, joined, with a space between English and other languages."""
+    joined = ""
+    for before, segment in zip([None, *segments], segments, strict=False):
+        joined += " " * (before is not None and "en" in (before.language, segment.language)) + segment.normalized_text
+    return joined

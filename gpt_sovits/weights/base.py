@@ -1,7 +1,10 @@
 """The models that an adaptation starts from: GPT, SoVITS, discriminator and content encoder.
 
-A base is a folder BASES/NAME with one checkpoint each in gpt/, sovits/, discriminator/ and content_encoder/, or
-"scratch", which is made in code (see scratch.py).
+A base is a folder BASES/NAME with one checkpoint each in gpt/ and sovits/, perhaps discriminator/ and content_encoder/,
+or "scratch", which is made in code (see scratch.py). A pair as users share it is no more than GPT and SoVITS: it
+speaks, but it has no discriminator, often no posterior encoder either, and no voice can be adapted without them.
+
+All official pairs were trained on the same encoders, which are therefore folders of their own (SHARED_PARTS).
 """
 
 from __future__ import annotations
@@ -27,22 +30,31 @@ if TYPE_CHECKING:
 SCRATCH = "scratch"
 SCRATCH_SEED = 20250101
 HUBERT_HIDDEN_SIZE = 768  # what HubertConfig takes where a content encoder's config does not say
+# kind of a checkpoint -> the folder in BASES that holds it in a subfolder named like the kind; `vox pull` fetches them
+SHARED_PARTS = {
+    "content_encoder": "chinese-hubert-base",
+    "bert": "chinese-roberta-wwm-ext-large",
+    "speaker_encoder": "eres2netv2",
+}
 BASES_FOLDER = Path(__file__).resolve().parents[2] / "base_models"  # beside the packages in a checkout
 
 
 @dataclass(frozen=True, eq=False)
 class Base:
-    """Configs and weights of one base model; the state dicts are on the CPU and must not be changed in place."""
+    """Configs and weights of one base model; the state dicts are on the CPU and must not be changed in place.
+
+    What a base does not have is None; build_* and require_adaptable then say what to do.
+    """
 
     name: str
     gpt_config: GPTConfig
     gpt_state: dict[str, Tensor]
     sovits_config: SoVITSConfig
     sovits_state: dict[str, Tensor]
-    discriminator_config: DiscriminatorConfig
-    discriminator_state: dict[str, Tensor]
-    content_encoder_config: dict[str, Any]
-    content_encoder_state: dict[str, Tensor]
+    discriminator_config: DiscriminatorConfig | None = None
+    discriminator_state: dict[str, Tensor] | None = None
+    content_encoder_config: dict[str, Any] | None = None
+    content_encoder_state: dict[str, Tensor] | None = None
 
     def __post_init__(self) -> None:
         if self.gpt_config.vocab_size != self.sovits_config.codebook_size + 1:
@@ -55,11 +67,33 @@ class Base:
                 f"base {self.name}: the GPT knows {self.gpt_config.phoneme_vocab_size} symbols, the SoVITS "
                 f"{self.sovits_config.n_symbols}; they must share one table"
             )
+        if self.content_encoder_config is None:
+            return
         content_width = self.content_encoder_config.get("hidden_size", HUBERT_HIDDEN_SIZE)
         if content_width != self.sovits_config.ssl_dim:
             raise ValueError(
                 f"base {self.name}: the content encoder makes features of width {content_width}, the SoVITS takes "
                 f"{self.sovits_config.ssl_dim}; they must be equal"
+            )
+
+    def require_adaptable(self) -> None:
+        """Raises CheckpointError that names everything that an adaptation needs and this base lacks."""
+        lacking = [
+            part
+            for part, is_there in (
+                (
+                    "a posterior encoder (enc_q; the exporter of the SoVITS dropped it)",
+                    self.sovits_config.posterior_layers,
+                ),
+                ("a discriminator", self.discriminator_config),
+                ("a content encoder", self.content_encoder_config),
+            )
+            if not is_there
+        ]
+        if lacking:
+            raise CheckpointError(
+                f"base {self.name} cannot be adapted, only spoken with: it lacks {', '.join(lacking)}; adapt from a "
+                f"base that is whole, such as {SCRATCH!r} or one that `vox pull` fetches (v2, v2Pro, v2ProPlus)"
             )
 
     def build_gpt(self) -> GPT:
@@ -75,13 +109,21 @@ class Base:
         return sovits.eval()
 
     def build_discriminator(self) -> Discriminator:
-        """The discriminator in eval mode."""
+        """The discriminator in eval mode. Raises CheckpointError where the base has none."""
+        if self.discriminator_config is None:
+            raise CheckpointError(
+                f"base {self.name} has no discriminator; import the pair again with its s2D file (`--discriminator`)"
+            )
         discriminator = Discriminator(self.discriminator_config)
         load_weights(discriminator, self.discriminator_state, f"discriminator of base {self.name}")
         return discriminator.eval()
 
     def build_content_encoder(self) -> HubertModel:
-        """The content encoder in eval mode."""
+        """The content encoder in eval mode. Raises CheckpointError where the base has none."""
+        if self.content_encoder_config is None:
+            raise CheckpointError(
+                f"base {self.name} has no content encoder; run `vox pull {SHARED_PARTS['content_encoder']}`"
+            )
         encoder = build_content_encoder(self.content_encoder_config)
         load_weights(encoder, self.content_encoder_state, f"content encoder of base {self.name}")
         return encoder
@@ -100,33 +142,61 @@ def load_base(name: str, folder: Path | None = None) -> Base:
         raise CheckpointError(f"there is no base model {name!r}: {home} is no folder; import one, or use {SCRATCH!r}")
     gpt_config, gpt_state = load_checkpoint(home / "gpt", "gpt")
     sovits_config, sovits_state = load_checkpoint(home / "sovits", "sovits")
-    discriminator_config, discriminator_state = load_checkpoint(home / "discriminator", "discriminator")
-    content_encoder_config, content_encoder_state = load_checkpoint(home / "content_encoder", "content_encoder")
+    sovits = SoVITSConfig.from_dict(sovits_config)
+    discriminator = discriminator_state = encoder = encoder_state = None
+    if (home / "discriminator").is_dir():
+        values, discriminator_state = load_checkpoint(home / "discriminator", "discriminator")
+        discriminator = DiscriminatorConfig.from_dict(values)
+    if (home / "content_encoder").is_dir():
+        encoder, encoder_state = load_checkpoint(home / "content_encoder", "content_encoder")
+    elif sovits.ssl_dim == HUBERT_HIDDEN_SIZE and _shared_part("content_encoder", home.parent).is_dir():
+        encoder, encoder_state = load_shared_part("content_encoder", home.parent)
     return Base(
         name,
         GPTConfig.from_dict(gpt_config),
         gpt_state,
-        SoVITSConfig.from_dict(sovits_config),
+        sovits,
         sovits_state,
-        DiscriminatorConfig.from_dict(discriminator_config),
+        discriminator,
         discriminator_state,
-        content_encoder_config,
-        content_encoder_state,
+        encoder,
+        encoder_state,
     )
+
+
+def shared_part(kind: str, folder: Path | None = None) -> Path:
+    """The checkpoint folder of an encoder that all official pairs share.
+
+    kind: a key of SHARED_PARTS; folder: where the bases lie; None is base_models/ beside the packages
+    Raises CheckpointError that says which `vox pull` brings it.
+    """
+    home = _shared_part(kind, BASES_FOLDER if folder is None else folder)
+    if not home.is_dir():
+        raise CheckpointError(f"{home} is not there; run `vox pull {SHARED_PARTS[kind]}`")
+    return home
+
+
+def load_shared_part(kind: str, folder: Path | None = None) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """(config, state) of the checkpoint that shared_part finds."""
+    return load_checkpoint(shared_part(kind, folder), kind)
+
+
+def _shared_part(kind: str, folder: Path) -> Path:
+    return folder / SHARED_PARTS[kind] / kind
 
 
 def save_base(base: Base, folder: Path) -> None:
     """Write the base to folder/NAME, one checkpoint a part; load_base(NAME, folder) gives it back."""
     home = folder / base.name
     home.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(home / "gpt", "gpt", base.gpt_config.to_dict(), base.gpt_state)
-    save_checkpoint(home / "sovits", "sovits", base.sovits_config.to_dict(), base.sovits_state)
-    save_checkpoint(
-        home / "discriminator", "discriminator", base.discriminator_config.to_dict(), base.discriminator_state
-    )
-    save_checkpoint(
-        home / "content_encoder", "content_encoder", base.content_encoder_config, base.content_encoder_state
-    )
+    for kind, config, state in (
+        ("gpt", base.gpt_config, base.gpt_state),
+        ("sovits", base.sovits_config, base.sovits_state),
+        ("discriminator", base.discriminator_config, base.discriminator_state),
+        ("content_encoder", base.content_encoder_config, base.content_encoder_state),
+    ):
+        if config is not None:
+            save_checkpoint(home / kind, kind, config if isinstance(config, dict) else config.to_dict(), state)
 
 
 def make_scratch(seed: int = SCRATCH_SEED) -> Base:

@@ -27,11 +27,18 @@ class CheckpointError(ValueError):
     """The folder is not the checkpoint that was asked for. The message says what to do."""
 
 
-def save_checkpoint(folder: Path, kind: str, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
+def save_checkpoint(
+    folder: Path,
+    kind: str,
+    config: Mapping[str, Any],
+    state: Mapping[str, Tensor],
+    source: Mapping[str, Any] | None = None,
+) -> None:
     """Write a checkpoint; one that is already there is replaced.
 
     kind: what it is, for instance "gpt", "sovits", "discriminator", "content_encoder"
     config: JSON-ready sizes, as the config's to_dict gives them; state: the module's state_dict
+    source: what the weights were imported from (JSON-ready), kept in the manifest; None for our own
     Raises CheckpointError for tensors with NaN or infinity, and for no tensors.
     """
     _require_finite(state, f"{folder}: not saved")
@@ -48,7 +55,8 @@ def save_checkpoint(folder: Path, kind: str, config: Mapping[str, Any], state: M
             "format": FORMAT,
             "kind": kind,
             "sha256": {name: _sha256(temporary / name) for name in (CONFIG_FILE, WEIGHTS_FILE)},
-        },
+        }
+        | ({} if source is None else {"source": dict(source)}),
     )
     _move_into_place(temporary, folder)
 
@@ -74,6 +82,11 @@ def checkpoint_sha256(folder: Path) -> str:
     """One hash for weights, config and kind: that of the manifest, once every file was found to agree with it."""
     _verified_manifest(folder)
     return _sha256(folder / MANIFEST_FILE)
+
+
+def checkpoint_source(folder: Path) -> dict[str, Any]:
+    """What a checkpoint was imported from, {} for one of our own, once every file was found to agree with it."""
+    return dict(_verified_manifest(folder).get("source", {}))
 
 
 def load_weights(module: nn.Module, state: Mapping[str, Tensor], what: str) -> None:

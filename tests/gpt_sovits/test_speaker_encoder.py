@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from sovits_golden import Golden, fill
+from sovits_tiny import TINY as TINY_SOVITS
+from sovits_tiny import tiny_sovits
 
+from gpt_sovits.sovits.config import SoVITSConfig
 from gpt_sovits.speaker_encoder import (
     SpeakerEncoder,
     SpeakerEncoderConfig,
@@ -18,8 +21,9 @@ from gpt_sovits.speaker_encoder import (
     speaker_embedding,
 )
 from gpt_sovits.weights.checkpoint import CheckpointError, save_checkpoint
+from gpt_sovits.weights.eres2net import OFFICIAL_ERES2NET
 
-TINY = SpeakerEncoderConfig(n_mels=16, channels=8, base_width=16, n_splits=3, expansion=2, n_blocks=(1, 2, 1, 1))
+TINY = SpeakerEncoderConfig(n_mels=16, n_channels=8, base_width=16, scale=3, expansion=2, n_blocks=(1, 2, 1, 1))
 
 
 @functools.cache
@@ -45,9 +49,9 @@ def test_embeddings_of_upstream(shared: Path, name: str) -> None:
     sizes = golden.entry["config"]
     config = SpeakerEncoderConfig(
         n_mels=sizes["feat_dim"],
-        channels=sizes["m_channels"],
+        n_channels=sizes["m_channels"],
         base_width=sizes["baseWidth"],
-        n_splits=sizes["scale"],
+        scale=sizes["scale"],
         expansion=sizes["expansion"],
         n_blocks=tuple(sizes["num_blocks"]),
     )
@@ -101,6 +105,27 @@ def test_clips_of_a_batch_do_not_see_each_other() -> None:
 def test_what_is_no_clip_is_refused(waveform: torch.Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         speaker_embedding(tiny_encoder(), waveform, 16000)
+
+
+def test_splits_without_channels_are_refused() -> None:
+    with pytest.raises(ValueError, match="n_channels 8 times base_width 7 must be at least 64"):
+        SpeakerEncoderConfig(n_channels=8, base_width=7)
+
+
+@torch.no_grad()
+def test_the_style_of_a_model_that_takes_embeddings_follows_the_speaker() -> None:
+    sizes = {"speaker_dim": TINY.embedding_dim, "style_channels": 10}
+    sovits = tiny_sovits(config=SoVITSConfig.from_dict(TINY_SOVITS.to_dict() | sizes))
+    reference = torch.rand(TINY_SOVITS.spectrogram_bins, 9, generator=torch.Generator().manual_seed(0))
+    embeddings = [speaker_embedding(tiny_encoder(), hum(hertz, 0.5, 32000), 32000) for hertz in (120, 240)]
+    low, high = (sovits.mean_style([reference], [embedding]) for embedding in embeddings)
+    assert not torch.allclose(low, high)
+    both = sovits.mean_style([reference, reference], embeddings)
+    torch.testing.assert_close(both, (low + high) / 2)
+
+
+def test_the_sizes_that_the_importer_writes_are_the_official_ones() -> None:
+    assert SpeakerEncoderConfig.from_dict(OFFICIAL_ERES2NET) == SpeakerEncoderConfig()
 
 
 def test_a_saved_encoder_gives_the_same_embedding(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from imports import ROOT
 from ruamel.yaml import YAML
 
 from stages.params import Params, load_params, parse_params
+from stages.profiles import PROFILES
 
 
 @pytest.fixture
@@ -70,3 +73,7 @@ def test_broken_yaml_is_one_sentence(tmp_path):
     path.write_text("voices: [sample\nprofile: x")
     with pytest.raises(ValueError, match="not valid YAML"):
         load_params(path)
+
+
+def test_every_profile_has_its_base_and_judges():
+    assert set(get_args(Params.model_fields["profile"].annotation)) == PROFILES.keys()

@@ -1,174 +1,165 @@
-"""Fine-tuning of SoVITS: it learns, leaves the quantiser alone, and resumes bit for bit."""
+"""Fine-tuning of SoVITS: it learns, leaves the quantiser alone, and does what its settings say."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from sovits_tiny import TINY, TINY_DISCRIMINATOR, tiny_clip, tiny_sovits
+from adaptation_tiny import (
+    SOVITS_OPTIONS,
+    SOVITS_TRAIN,
+    Run,
+    assert_same,
+    discriminator_state,
+    killed_at,
+    run_sovits,
+)
+from sovits_tiny import tiny_clip, tiny_sovits
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from gpt_sovits.adaptation.sovits import AdaptSoVITSOptions, EpochRecord, adapt_sovits
-from gpt_sovits.adaptation.training import TrainingDivergedError
-from gpt_sovits.sovits.discriminator import Discriminator
+from gpt_sovits.adaptation.loop import TrainingDivergedError
+from gpt_sovits.adaptation.precision import Stepper
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.weights.checkpoint import CheckpointError
 
-OPTIONS = AdaptSoVITSOptions(
-    n_epochs=3,
-    batch_size=2,
-    segment_frames=8,
-    learning_rate=1e-3,
-    text_low_lr_rate=0.4,
-    mel_weight=45.0,
-    kl_weight=1.0,
-    gradient_clip_norm=1000.0,
-    save_every_epochs=2,
-    seed=7,
-    n_threads=1,
-)
-TRAIN = [tiny_clip(n, i) for i, n in enumerate((20, 31, 12, 26, 6))]  # an odd one, and one shorter than a crop
-HELD_OUT = [tiny_clip(18, 10), tiny_clip(6, 11)]
-
-
-def _discriminator_state() -> dict[str, torch.Tensor]:
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        return Discriminator(TINY_DISCRIMINATOR).state_dict()
-
-
-def _train(
-    folder: Path,
-    options: AdaptSoVITSOptions = OPTIONS,
-    on_epoch: Callable[[int, SoVITS, EpochRecord], None] | None = None,
-    **changes: object,
-) -> tuple[list[EpochRecord], dict[str, torch.Tensor]]:
-    weights: dict[str, torch.Tensor] = {}
-
-    def keep(epoch: int, model: SoVITS, record: EpochRecord) -> None:
-        weights.update({k: v.clone() for k, v in model.state_dict().items()})
-        if on_epoch:
-            on_epoch(epoch, model, record)
-
-    arguments = {
-        "config": TINY,
-        "state": tiny_sovits().state_dict(),
-        "discriminator_config": TINY_DISCRIMINATOR,
-        "discriminator_state": _discriminator_state(),
-        "train_clips": TRAIN,
-        "held_out_clips": HELD_OUT,
-        "options": options,
-        "resume_folder": folder,
-        "on_epoch": keep,
-    }
-    return adapt_sovits(**arguments | changes), weights
+LONG_CLIPS = [tiny_clip(n, i) for i, n in enumerate((40, 44, 36))]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[EpochRecord], dict[str, torch.Tensor]]:
-    return _train(tmp_path_factory.mktemp("undisturbed"))
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return run_sovits(tmp_path_factory.mktemp("undisturbed"))
 
 
-def _assert_same(a: tuple, b: tuple) -> None:
-    assert a[0] == b[0]
-    assert a[1].keys() == b[1].keys()
-    different = [name for name in a[1] if not torch.equal(a[1][name], b[1][name])]
-    assert not different
-
-
-def test_same_inputs_same_bits(undisturbed: tuple, tmp_path: Path) -> None:
+def test_same_inputs_same_bits(undisturbed: Run, tmp_path: Path) -> None:
     torch.manual_seed(99)
-    _assert_same(_train(tmp_path), undisturbed)
+    assert_same(run_sovits(tmp_path), undisturbed)
 
 
-@pytest.mark.parametrize("at_call", [2, 5, 8])
-def test_killed_inside_an_epoch_it_ends_as_undisturbed(
-    undisturbed: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_call: int
-) -> None:
-    """Three steps an epoch: calls 2, 5 and 8 of the generator's forward are the middle of epoch 1, 2 and 3."""
-    calls, forward = [0], SoVITS.forward
-
-    def counted(self: SoVITS, *args: object) -> object:
-        calls[0] += self.training
-        if calls[0] == at_call and self.training:
-            raise KeyboardInterrupt
-        return forward(self, *args)
-
-    monkeypatch.setattr(SoVITS, "forward", counted)
-    with pytest.raises(KeyboardInterrupt):
-        _train(tmp_path)
-    monkeypatch.undo()
-    torch.manual_seed(1)
-    _assert_same(_train(tmp_path), undisturbed)
+def test_a_finished_run_is_not_repeated_and_a_state_of_other_options_not_used(undisturbed: Run, tmp_path: Path) -> None:
+    run_sovits(tmp_path, replace(SOVITS_OPTIONS, n_epochs=1, seed=8))
+    assert_same(run_sovits(tmp_path), undisturbed)
+    again = run_sovits(tmp_path)
+    assert again.adaptation == undisturbed.adaptation and again.epochs == []
 
 
-def test_killed_between_epochs_it_ends_as_undisturbed(undisturbed: tuple, tmp_path: Path) -> None:
-    def stop_after_first(epoch: int, _model: SoVITS, _record: EpochRecord) -> None:
-        if epoch == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        _train(tmp_path, on_epoch=stop_after_first)
-    seen: list[int] = []
-    resumed = _train(tmp_path, on_epoch=lambda epoch, _m, _r: seen.append(epoch))
-    assert seen == [2, 3]  # the second again: its state was not stored yet
-    _assert_same(resumed, undisturbed)
-    seen.clear()
-    assert _train(tmp_path, on_epoch=lambda epoch, _m, _r: seen.append(epoch))[0] == undisturbed[0]
-    assert seen == []  # all done
-
-
-def test_a_state_of_other_options_is_not_used(undisturbed: tuple, tmp_path: Path) -> None:
-    _train(tmp_path, replace(OPTIONS, n_epochs=1, seed=8))
-    _assert_same(_train(tmp_path), undisturbed)
-
-
-def test_records_and_what_stays_frozen(undisturbed: tuple) -> None:
-    records, weights = undisturbed
+def test_records_and_what_stays_frozen(undisturbed: Run) -> None:
     base = tiny_sovits().state_dict()
-    assert [r.epoch for r in records] == [1, 2, 3]
-    assert [r.n_steps for r in records] == [3, 6, 9]
-    assert [r.is_saved for r in records] == [False, True, True]
-    assert records[0].learning_rate == pytest.approx(1e-3 * 0.999875)
-    same = {name for name in base if torch.equal(base[name], weights[name])}
+    assert [r.epoch for r in undisturbed.records] == [1, 2, 3]
+    assert [r.n_steps for r in undisturbed.records] == [3, 6, 9]
+    assert [r.is_saved for r in undisturbed.records] == [False, True, True]
+    same = {name for name in base if torch.equal(base[name], undisturbed.weights[name])}
     assert same == {name for name in base if name.startswith(("quantizer.", "ssl_proj."))}
-    for r in records:
-        assert r.train_discriminator_loss > 0
-        assert r.held_out_mel_loss > 0
+    for r in undisturbed.records:
+        assert r.train["discriminator_loss"] > 0
+        assert r.held_out["loss"] == pytest.approx(45 * r.held_out["mel_loss"] + r.held_out["kl_loss"])
+
+
+def test_the_configured_learning_rate_is_the_one_used(tmp_path: Path) -> None:
+    """Decayed once an epoch, the first included; the text's modules at their factor; the discriminator at the full."""
+    seen = []
+    handle = register_optimizer_step_pre_hook(lambda o, *_: seen.append([group["lr"] for group in o.param_groups]))
+    try:
+        options = replace(SOVITS_OPTIONS, n_epochs=2, batch_size=5, learning_rate_decay=0.5)
+        records = run_sovits(tmp_path, options).records
+    finally:
+        handle.remove()
+    rates = [r.learning_rate for r in records]
+    assert rates == pytest.approx([0.5e-3, 0.25e-3])
+    expected = [[rates[0]], [rates[0], 0.4 * rates[0]], [rates[1]], [rates[1], 0.4 * rates[1]]]
+    assert seen == [pytest.approx(e) for e in expected]
 
 
 def test_it_learns(tmp_path: Path) -> None:
-    options = replace(OPTIONS, n_epochs=15, learning_rate=2e-3, adversarial_weight=0.0, feature_weight=0.0)
-    records, _ = _train(tmp_path, options)
-    assert records[-1].train_mel_loss < 0.8 * records[0].train_mel_loss
-    assert records[-1].held_out_mel_loss < 0.8 * records[0].held_out_mel_loss
-    assert records[-1].held_out_kl_loss < records[0].held_out_kl_loss
-    assert records[-1].train_discriminator_loss == 0
+    options = replace(SOVITS_OPTIONS, n_epochs=15, learning_rate=2e-3, adversarial_weight=0.0, feature_weight=0.0)
+    records = run_sovits(tmp_path, options).records
+    assert records[-1].train["mel_loss"] < 0.8 * records[0].train["mel_loss"]
+    assert records[-1].held_out["mel_loss"] < 0.8 * records[0].held_out["mel_loss"]
+    assert records[-1].held_out["kl_loss"] < records[0].held_out["kl_loss"]
+    assert records[-1].train["discriminator_loss"] == 0
 
 
-def test_slow_parts_learn_at_their_own_rate(tmp_path: Path) -> None:
-    _, weights = _train(tmp_path, replace(OPTIONS, n_epochs=1, text_low_lr_rate=0.0))
-    base = tiny_sovits().state_dict()
-    slow = ("enc_p.text_embedding.", "enc_p.encoder_text.", "enc_p.mrte.")
-    assert all(torch.equal(base[n], weights[n]) for n in base if n.startswith(slow))
-    assert not torch.equal(base["enc_p.proj.weight"], weights["enc_p.proj.weight"])
+def test_frozen_modules_stay_and_all_others_learn(tmp_path: Path) -> None:
+    frozen = ("enc_p.text_embedding", "enc_p.encoder_text", "ref_enc")
+    options = replace(SOVITS_OPTIONS, n_epochs=1, frozen=frozen, learning_rate_factors={"enc_p.mrte": 0.1})
+    weights = run_sovits(tmp_path, options).weights
+    for name, before in tiny_sovits().state_dict().items():
+        assert weights[name].equal(before) == name.startswith((*frozen, "quantizer.", "ssl_proj.")), name
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_accumulated_batches_make_the_step_of_one_batch(
+    tmp_path: Path, batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clips of different lengths, one shorter than a crop: each loss is weighed by what its mean is over."""
+    monkeypatch.setattr(torch.nn.Dropout, "forward", lambda _, x: x)  # it would draw otherwise for other batches
+    options = replace(SOVITS_OPTIONS, n_epochs=2, batch_size=5)
+    whole = run_sovits(tmp_path / "whole", options)
+    parts = run_sovits(tmp_path / "parts", replace(options, batch_size=batch_size, accumulate_batches=5))
+    assert [r.n_steps for r in parts.records] == [1, 2]
+    for record, expected in zip(parts.records, whole.records, strict=True):
+        for name, value in expected.train.items():
+            assert record.train[name] == pytest.approx(value, rel=1e-3), name
+    differences = torch.cat([(parts.weights[n] - w).float().abs().flatten() for n, w in whole.weights.items()])
+    # two steps of up to 1e-3 each; where a gradient is zero but for rounding, AdamW may take either way
+    assert (differences > 1e-5).float().mean() < 0.01
+
+
+def test_the_upstream_recipe_takes_long_clips_alone_and_repeats_them(tmp_path: Path) -> None:
+    """Three clips are repeated to 99: ten batches of ten, whatever is to be accumulated; all others are dropped."""
+    options = replace(SOVITS_OPTIONS, recipe="upstream", n_epochs=1, batch_size=10, accumulate_batches=7)
+    unclipped = replace(options, gradient_clip_norm=1e-6)
+    run = run_sovits(tmp_path / "a", options, train_clips=[*LONG_CLIPS, tiny_clip(32, 8)])
+    assert run.records[0].n_steps == 10
+    assert [(c.clip_id, c.reason) for c in run.adaptation.dropped if c.clip_id == "clip8"] == [
+        ("clip8", "0.64 seconds, allowed are 0.66 to 38")
+    ]
+    assert_same(run_sovits(tmp_path / "b", unclipped, train_clips=LONG_CLIPS), run)
+
+
+def test_bfloat16_learns_and_keeps_float32_weights(undisturbed: Run, tmp_path: Path) -> None:
+    run = run_sovits(tmp_path, replace(SOVITS_OPTIONS, precision="bf16"))
+    floating = [weight for weight in run.weights.values() if weight.is_floating_point()]
+    assert {weight.dtype for weight in floating} == {torch.float32}
+    assert run.records != undisturbed.records
+    assert run.records[-1].held_out["loss"] == pytest.approx(undisturbed.records[-1].held_out["loss"], rel=0.05)
 
 
 def test_without_held_out_clips_there_are_no_such_losses(tmp_path: Path) -> None:
-    records, _ = _train(tmp_path, replace(OPTIONS, n_epochs=1), held_out_clips=[])
-    assert records[0].held_out_mel_loss is None
-    assert records[0].held_out_kl_loss is None
+    run = run_sovits(tmp_path, replace(SOVITS_OPTIONS, n_epochs=1), held_out_clips=[])
+    assert run.records[0].held_out is None
+    row = run.adaptation.rows()[0]
+    assert row["held_out_loss"] is None and row["held_out_mel_loss"] is None
 
 
 def test_a_loss_that_is_no_number_stops_at_once(tmp_path: Path) -> None:
     state = tiny_sovits().state_dict()
     state["dec.conv_pre.bias"] = torch.full_like(state["dec.conv_pre.bias"], float("nan"))
-    with pytest.raises(TrainingDivergedError, match="at epoch 1, step 1; it must be finite"):
-        _train(tmp_path, state=state)
+    with pytest.raises(
+        TrainingDivergedError, match=r"adapt_sovits: .*loss is nan.* at epoch 1, step 1; it must be finite"
+    ):
+        run_sovits(tmp_path, state=state)
     with pytest.raises(TrainingDivergedError, match="adapt_sovits"):
-        _train(tmp_path, replace(OPTIONS, learning_rate=1e18))
+        run_sovits(tmp_path, replace(SOVITS_OPTIONS, learning_rate=1e18))
+
+
+def test_a_step_that_is_not_finite_is_left_out_by_both_networks_and_counted(undisturbed: Run, tmp_path: Path) -> None:
+    forward, calls = SoVITS.forward, []
+
+    def overflowing(self: SoVITS, *arguments: object) -> object:
+        out = forward(self, *arguments)
+        calls.append(self.training)
+        return out._replace(waveforms=out.waveforms * float("nan")) if len(calls) == 2 else out
+
+    options = replace(SOVITS_OPTIONS, max_skipped_steps=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SoVITS, "forward", overflowing)
+        run = run_sovits(tmp_path, options)
+    assert [r.n_skipped_steps for r in run.records] == [1, 0, 0]
+    assert [r.n_steps for r in run.records] == [3, 6, 9]
+    assert all(weight.isfinite().all() for weight in run.weights.values())
+    assert run.records[-1].held_out["loss"] < run.records[0].held_out["loss"]
 
 
 @pytest.mark.parametrize(
@@ -183,26 +174,47 @@ def test_a_loss_that_is_no_number_stops_at_once(tmp_path: Path) -> None:
 )
 def test_a_clip_that_does_not_fit_is_named(tmp_path: Path, change: dict[str, torch.Tensor], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        _train(tmp_path, train_clips=[replace(TRAIN[0], **change)])
+        run_sovits(tmp_path, train_clips=[replace(SOVITS_TRAIN[0], **change)])
 
 
 def test_nothing_to_train_on_and_weights_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no clips to train on"):
-        _train(tmp_path, train_clips=[])
+        run_sovits(tmp_path, train_clips=[])
     with pytest.raises(CheckpointError, match="the base's sovits does not fit its config: missing"):
-        _train(tmp_path, state={"x": torch.zeros(1)})
+        run_sovits(tmp_path, state={"enc_q.x": torch.zeros(1)})
+    with pytest.raises(CheckpointError, match="the base's discriminator does not fit its config"):
+        run_sovits(tmp_path, discriminator_state=dict(list(discriminator_state().items())[1:]))
+
+
+def test_a_base_that_was_made_for_speaking_alone_is_refused(tmp_path: Path) -> None:
+    state = {name: weight for name, weight in tiny_sovits().state_dict().items() if not name.startswith("enc_q.")}
+    with pytest.raises(ValueError, match=r"no posterior encoder \(enc_q\).*cannot be trained further; take a base"):
+        run_sovits(tmp_path, state=state)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"n_epochs": 0}, "n_epochs must be at least 1"),
+        ({"n_epochs": 0}, "adapt_sovits: n_epochs must be at least 1"),
         ({"segment_frames": 4}, "segment_frames must be at least 8"),
-        ({"learning_rate": float("nan")}, "learning_rate must be a finite number above 0"),
-        ({"text_low_lr_rate": 1.5}, "text_low_lr_rate must be at most 1"),
-        ({"kl_weight": -1.0}, "kl_weight must be a finite number of at least 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be above 0, not nan"),
+        ({"learning_rate_decay": 1.5}, "learning_rate_decay must be above 0 and at most 1, not 1.5"),
+        ({"kl_weight": -1.0}, "kl_weight must be at least 0"),
     ],
 )
 def test_wrong_options_are_refused(change: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        replace(OPTIONS, **change)
+        replace(SOVITS_OPTIONS, **change)
+
+
+def test_epochs_that_are_not_set_are_those_of_the_originals_web_interface() -> None:
+    options = replace(SOVITS_OPTIONS, n_epochs=None, save_every_epochs=None)
+    assert (options.n_epochs, options.save_every_epochs) == (8, 4)
+
+
+def test_one_generator_pass_serves_both_networks_unless_batches_are_accumulated(tmp_path: Path) -> None:
+    for accumulated, n_passes in ((1, 5), (5, 10)):
+        options = replace(SOVITS_OPTIONS, n_epochs=1, batch_size=1, accumulate_batches=accumulated)
+        with killed_at(0, SoVITS, "forward") as calls, killed_at(0, Stepper, "backward") as backward:
+            run_sovits(tmp_path / str(accumulated), options, held_out_clips=[])
+        assert (len(calls), len(backward)) == (n_passes, 10)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from sovits_golden import Golden, discriminator_of, formula, formula_fill, key_listing, sovits_of
+from sovits_golden import Golden, discriminator_of, formula, formula_fill, key_listing, left_out, sovits_of
 from torch import Tensor
 
 from gpt_sovits.sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss, kl_loss, mel_loss
@@ -26,6 +26,14 @@ def _one_thread() -> Any:
     torch.set_num_threads(1)  # the goldens were made with one
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_left_out(request: pytest.FixtureRequest) -> Any:
+    """After the last test: every stored output was looked at."""
+    yield
+    mine = ("s2_", "mpd ", "spectrogram ")
+    assert not [entry for entry in left_out(request.config) if entry.startswith(mine)]
 
 
 def test_the_fast_formula_is_the_formula(shared: Path) -> None:

@@ -15,6 +15,8 @@ from gpt_sovits.sovits.config import OFFICIAL, DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.sovits.flow import Flow
 from gpt_sovits.sovits.model import SoVITS
 
+WITH_SPEAKERS = SoVITSConfig.from_dict(TINY.to_dict() | {"speaker_dim": 5, "style_channels": 10})
+
 
 @pytest.mark.parametrize("config", [TINY, *OFFICIAL.values(), DiscriminatorConfig()])
 def test_config_survives_json(config: SoVITSConfig | DiscriminatorConfig) -> None:
@@ -90,14 +92,16 @@ def _rows() -> list[tuple[Tensor, Tensor, Tensor]]:
 
 
 @pytest.mark.parametrize("speed", [1.0, 1.4, 0.7])
+@pytest.mark.parametrize("config", [TINY, WITH_SPEAKERS], ids=["v2", "v2Pro"])
 @torch.no_grad()
-def test_a_row_of_a_batch_is_decoded_as_it_would_be_alone(speed: float) -> None:
-    model, rows = tiny_sovits().for_inference(), _rows()
+def test_a_row_of_a_batch_is_decoded_as_it_would_be_alone(config: SoVITSConfig, speed: float) -> None:
+    model, rows = tiny_sovits(config=config).for_inference(), _rows()
+    speakers = torch.randn(3, config.speaker_dim, generator=torch.Generator().manual_seed(1))
     n_codes, n_phonemes, n_frames = (torch.tensor([r[i].shape[-1] for r in rows]) for i in range(3))
     codes = torch.stack([torch.nn.functional.pad(r[0], (0, 12 - len(r[0])), value=8) for r in rows])
     phonemes = torch.stack([torch.nn.functional.pad(r[1], (0, 15 - len(r[1])), value=3) for r in rows])
     references = torch.stack([torch.nn.functional.pad(r[2], (0, 20 - r[2].shape[1]), value=0.5) for r in rows])
-    style = model.style_embedding(references, n_frames)
+    style = model.style_embedding(references, n_frames, speakers if config.speaker_dim else None)
     waveforms, lengths = model.decode(
         codes,
         phonemes,
@@ -108,7 +112,7 @@ def test_a_row_of_a_batch_is_decoded_as_it_would_be_alone(speed: float) -> None:
         generator=[torch.Generator().manual_seed(i) for i in range(3)],
     )
     for i, (row_codes, row_phonemes, reference) in enumerate(rows):
-        alone_style = model.mean_style([reference])
+        alone_style = model.mean_style([reference], [speakers[i]] if config.speaker_dim else None)
         torch.testing.assert_close(style[i : i + 1], alone_style, rtol=1e-4, atol=1e-5)
         alone, alone_length = model.decode(
             row_codes[None],
@@ -180,7 +184,7 @@ def test_several_references_are_averaged() -> None:
 
 
 def test_speaker_embedding_takes_part_where_the_config_has_one() -> None:
-    model = tiny_sovits(config=SoVITSConfig.from_dict(TINY.to_dict() | {"speaker_dim": 5, "style_channels": 10}))
+    model = tiny_sovits(config=WITH_SPEAKERS)
     codes, phonemes, reference = _rows()[0]
     styles = [model.mean_style([reference], [torch.full((5,), value)]) for value in (0.1, 2.0)]
     assert not torch.equal(*styles)

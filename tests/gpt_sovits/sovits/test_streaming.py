@@ -23,6 +23,7 @@ from gpt_sovits.sovits.streaming import (
 # A few units in the last place of float32, of waveforms in (-1, 1): the stated bound of "equal up to rounding".
 BOUND = 1e-5
 N_TOKENS = 40
+WITH_SPEAKERS = SoVITSConfig.from_dict(TINY.to_dict() | {"speaker_dim": 5, "style_channels": 10})
 
 
 def utterance(n_tokens: int = N_TOKENS) -> tuple[Tensor, Tensor]:
@@ -94,8 +95,9 @@ def test_any_window_sounds_as_it_does_in_the_whole(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("piece_frames", [1, 9, 200])
 @pytest.mark.parametrize("speed", [1.0, 1.3])
-def test_pieces_of_known_tokens_are_the_whole(piece_frames: int, speed: float) -> None:
-    model, (codes, phonemes) = tiny_sovits().for_inference(), utterance()
+@pytest.mark.parametrize("config", [TINY, WITH_SPEAKERS], ids=["v2", "v2Pro"])
+def test_pieces_of_known_tokens_are_the_whole(config: SoVITSConfig, piece_frames: int, speed: float) -> None:
+    model, (codes, phonemes) = tiny_sovits(config=config).for_inference(), utterance()
     arguments = {"style": a_style(model), "speed": speed}
     whole, _ = model.decode(codes, phonemes, **arguments, generator=seeded())
     pieces = list(decode_in_pieces(model, codes, phonemes, **arguments, piece_frames=piece_frames, generator=seeded()))

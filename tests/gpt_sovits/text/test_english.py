@@ -38,7 +38,10 @@ SPOKEN = {
     "1914-1918": "nineteen fourteen to nineteen eighteen",
     "the 1990s and '80s": "the nineteen nineties and eighties",
     "on 2024-05-17": "on May seventeenth twenty twenty four",
-    "Jan. 5": "January five",
+    "Jan. 5": "January fifth",
+    "5/17/2024, 17/5/2024": "May seventeenth twenty twenty four, May seventeenth twenty twenty four",
+    "the 17 May 2024": "the the seventeenth of May twenty twenty four",
+    "May 20 people": "May twenty people",
     # times
     "at 9:30": "at nine thirty",
     "at 9:05 a.m.": "at nine oh five A M.",

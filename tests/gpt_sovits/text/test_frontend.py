@@ -1,11 +1,16 @@
 """Text to ids: what is dropped, what is refused, how long texts are cut."""
 
+import subprocess
+import sys
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpt_sovits.text.frontend import MAX_CHARACTERS, phonemize, split_sentences
-from gpt_sovits.text.symbols import PUNCTUATION, SYMBOLS
+from gpt_sovits.text.frontend import LANGUAGES, MAX_CHARACTERS, phonemize, split_sentences
+from gpt_sovits.text.scripts import AUTOMATIC
+from gpt_sovits.text.symbols import PUNCTUATION, SYMBOL_IDS, SYMBOLS
 
 
 def test_ids_and_symbols_belong_together():
@@ -42,9 +47,90 @@ def test_too_long():
         phonemize("a" * 2001)
 
 
-def test_a_language_that_is_not_installed():
-    with pytest.raises(ValueError, match="no text front end for language 'ja'; installed: en"):
-        phonemize("konnichiwa", "ja")
+def test_an_unknown_language():
+    with pytest.raises(ValueError, match="no text front end for language 'tlh'; known: en, zh, yue, ja, ko, all_en"):
+        phonemize("nuqneH", "tlh")
+
+
+@pytest.mark.parametrize(("language", "library"), [("zh", "rjieba"), ("yue", "ToJyutping")])
+def test_a_language_whose_library_is_missing_says_which(language, library, monkeypatch):
+    phonemize("你好", language)
+    monkeypatch.setitem(sys.modules, library, None)
+    for cached in ("_dictionary", "_converter"):
+        module = sys.modules[f"gpt_sovits.text.{'mandarin' if language == 'zh' else 'cantonese'}"]
+        getattr(getattr(module, cached, None), "cache_clear", lambda: None)()
+    with pytest.raises(ValueError, match=f"language '{language}' is not installed: the package '{library}' is missing"):
+        phonemize("你好", language)
+
+
+def test_languages_load_on_first_use():
+    code = (
+        "import sys; from gpt_sovits.text.frontend import phonemize; phonemize('Hello'); "
+        "print([m for m in ('rjieba', 'pypinyin', 'ToJyutping', 'opencc', 'pyopenjtalk', 'mecab', 'torch') "
+        "if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+WORDS = {"en": "word ", "zh": "你好", "yue": "你好", "ja": "こんにちは", "ko": "안녕 "}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_twenty_thousand_characters_are_refused_and_can_be_cut(language):
+    text = (WORDS[language] * 20_000)[:20_000]
+    with pytest.raises(ValueError, match="20000 characters, at most 2000"):
+        phonemize(text, language)
+    sentences = split_sentences(text)
+    assert sum(len("".join(s.split())) for s in sentences) == len("".join(text.split()))
+    assert all(len(s) <= 300 for s in sentences)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("text", ["", "   ", "\n", "...", "。！？", "👍", "\u200b", "「」"])
+def test_nothing_to_say_in_any_language(language, text):
+    with pytest.raises(ValueError, match="has nothing to say"):
+        phonemize(text, language)
+
+
+ANY_TEXT = st.one_of(
+    st.text(max_size=60),
+    st.text(
+        alphabet="你好世界銀行佢哋こんにちはカタ東京안녕하세요abcXYZ 0123456789.,!?。、「」$€%-+/:@#&'\n👍\u200b\x00",
+        max_size=60,
+    ),
+)
+
+
+@pytest.mark.parametrize("language", [*LANGUAGES, *AUTOMATIC, "all_zh", "all_ja"])
+@settings(max_examples=80, deadline=None)
+@given(text=ANY_TEXT)
+def test_any_text_in_any_language_is_spoken_or_refused(language, text):
+    start = time.process_time()
+    try:
+        result = phonemize(text, language)
+    except ValueError as error:
+        assert len(str(error)) > 20
+    else:
+        assert [SYMBOL_IDS[symbol] for symbol in result.symbols] == result.ids
+        assert any(symbol not in PUNCTUATION for symbol in result.symbols)
+        assert [symbol for segment in result.segments for symbol in segment.symbols] == result.symbols
+        for segment in result.segments:
+            if segment.word2ph is not None:
+                assert sum(segment.word2ph) == len(segment.symbols)
+                assert len(segment.word2ph) == len(segment.normalized_text)
+    assert time.process_time() - start < 20  # the first call loads the dictionaries
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("unit", ["9", "1.", "a@", "1-", "一", "你9", "a.", "(", "1/", "あ", "가"])
+def test_the_longest_texts_take_seconds_at_most(language, unit):
+    start = time.process_time()
+    try:
+        phonemize(unit * (MAX_CHARACTERS // len(unit)), language)
+    except ValueError as error:
+        assert "nothing to say" in str(error) or "cannot" in str(error) or "dictionary" in str(error)
+    assert time.process_time() - start < 10
 
 
 def test_other_scripts():

@@ -1,37 +1,18 @@
-"""What both fine-tunings share: order of clips, fingerprints, states on disk."""
+"""States of a training on disk, and what they belong to."""
 
 import pytest
 import torch
 from safetensors import safe_open
 
-from gpt_sovits.adaptation.training import (
+from gpt_sovits.adaptation.scaled_adam import ScaledAdam
+from gpt_sovits.adaptation.state import (
     STATE_FILE,
-    epoch_order,
     fingerprint,
-    length_buckets,
     load_training_state,
     remove_training_state,
     save_training_state,
 )
-from gpt_sovits.determinism import derive_seed, deterministic
-
-
-def test_an_epochs_order_depends_on_seed_and_epoch_alone():
-    assert sorted(epoch_order(50, 1, 1)) == list(range(50))
-    assert epoch_order(50, 1, 1) == epoch_order(50, 1, 1)
-    assert len({tuple(epoch_order(50, seed, epoch)) for seed in (1, 2) for epoch in (1, 2)}) == 4
-    assert derive_seed("a", 1) != derive_seed("a", 2) and 0 <= derive_seed("a") < 2**63
-
-
-def test_buckets_hold_every_clip_once_and_similar_lengths():
-    lengths = [7 * i % 100 for i in range(60)]
-    batches = length_buckets(lengths, 4, seed=1, epoch=1, bucket_width=10)
-    assert sorted(i for batch in batches for i in batch) == list(range(60))
-    assert max(max(lengths[i] for i in b) - min(lengths[i] for i in b) for b in batches) < 30
-    assert batches != length_buckets(lengths, 4, seed=1, epoch=2, bucket_width=10)
-    assert length_buckets([], 4, 1, 1, 10) == []
-    with pytest.raises(ValueError, match=r"batch_size \(0\)"):
-        length_buckets([1], 0, 1, 1, 10)
+from gpt_sovits.determinism import deterministic
 
 
 def test_fingerprint_sees_values_and_tensors():
@@ -83,6 +64,37 @@ def test_a_state_brings_everything_back_bit_for_bit(tmp_path):
             assert value.equal(other_modules[name].state_dict()[key])
 
 
+def test_gradients_that_wait_for_a_step_come_back(tmp_path):
+    modules, optimizers = make_pair(0)
+    modules["d"](torch.ones(1, 4)).sum().backward()
+    save_training_state(tmp_path, modules, optimizers, {}, "print")
+    other_modules, other_optimizers = make_pair(1)
+    train(other_modules, other_optimizers, 1)
+    other_modules["g"](torch.rand(5, 3)).sum().backward()
+    load_training_state(tmp_path, other_modules, other_optimizers, "print")
+    assert other_modules["d"].weight.grad.equal(torch.ones(1, 4))
+    assert all(parameter.grad is None for parameter in other_modules["g"].parameters())
+
+
+def test_scaled_adam_goes_on_as_if_nothing_had_happened(tmp_path):
+    """Past an update of its clipping threshold, with tensors, scalars and parameters of equal shape."""
+
+    def pair(seed):
+        torch.manual_seed(seed)
+        module = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 3), torch.nn.Linear(3, 1))
+        return {"d": module[2], "g": module[:2]}, {"all": ScaledAdam(module.parameters(), clipping_period=5)}
+
+    (modules, optimizers), (others, other_optimizers) = pair(0), pair(1)
+    train(modules, optimizers, 7)
+    save_training_state(tmp_path, modules, optimizers, {}, "print")
+    train(modules, optimizers, 9)
+    load_training_state(tmp_path, others, other_optimizers, "print")
+    train(others, other_optimizers, 9)
+    for name in modules:
+        for key, value in modules[name].state_dict().items():
+            assert value.equal(others[name].state_dict()[key]), key
+
+
 def test_a_half_written_state_leaves_the_previous_one(tmp_path, monkeypatch):
     modules, optimizers = make_pair(0)
     save_training_state(tmp_path, modules, optimizers, {"epoch": 1}, "print")
@@ -90,7 +102,7 @@ def test_a_half_written_state_leaves_the_previous_one(tmp_path, monkeypatch):
     def dying(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gpt_sovits.adaptation.training.os.fsync", dying)
+    monkeypatch.setattr("gpt_sovits.adaptation.state.os.fsync", dying)
     with pytest.raises(KeyboardInterrupt):
         save_training_state(tmp_path, modules, optimizers, {"epoch": 2}, "print")
     assert load_training_state(tmp_path, modules, optimizers, "print") == {"epoch": 1}

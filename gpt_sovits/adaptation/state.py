@@ -1,15 +1,15 @@
-"""What both fine-tunings share: the order of clips, and a state that resumes bit for bit.
+"""A training's state on disk, from which it goes on to the same bits.
 
-A state is one safetensors file, replaced atomically: weights, optimiser tensors and random states as tensors, the rest
-as JSON in its metadata. A process that is killed at any instant leaves the previous state or the new one.
+One safetensors file, replaced atomically: weights, gradients that wait for a step, optimiser tensors and random states
+as tensors, the rest as JSON in its metadata. A process that is killed at any instant leaves the previous state or the
+new one.
 """
 
 import hashlib
 import json
 import logging
-import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,44 +19,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gpt_sovits.determinism import derive_seed
-
 STATE_FILE = "training_state.safetensors"
-STATE_FORMAT = 1  # part of every fingerprint: a state of another format is another state
+STATE_FORMAT = 2  # part of every fingerprint: a state of another format is another state
 
 log = logging.getLogger(__name__)
-
-
-class TrainingDivergedError(RuntimeError):
-    """The loss stopped being a number; going on would only spoil the weights."""
-
-
-def require_finite(name: str, value: float, epoch: int, step: int, hint: str = "lower the learning rate") -> float:
-    """`value` itself; TrainingDivergedError when it is NaN or infinite."""
-    if not math.isfinite(value):
-        raise TrainingDivergedError(f"{name} is {value} at epoch {epoch}, step {step}; it must be finite: {hint}")
-    return value
-
-
-def epoch_order(n: int, seed: int, epoch: int) -> list[int]:
-    """The indices 0..n-1, shuffled by (seed, epoch) alone: a resumed epoch sees the order it would have seen."""
-    generator = torch.Generator().manual_seed(derive_seed("order", seed, epoch))
-    return torch.randperm(n, generator=generator).tolist()
-
-
-def length_buckets(
-    lengths: Sequence[int], batch_size: int, seed: int, epoch: int, bucket_width: int
-) -> list[list[int]]:
-    """Batches of indices of similar length, so that little is padded; every index occurs once.
-
-    Inside a bucket of `bucket_width` length units the order is shuffled, and so are the batches, both by (seed, epoch).
-    """
-    if batch_size < 1 or bucket_width < 1:
-        raise ValueError(f"batch_size ({batch_size}) and bucket_width ({bucket_width}) must be at least 1")
-    shuffled = epoch_order(len(lengths), seed, epoch)
-    by_length = sorted(shuffled, key=lambda i: lengths[i] // bucket_width)  # stable: the shuffle survives in a bucket
-    batches = [by_length[i : i + batch_size] for i in range(0, len(by_length), batch_size)]
-    return [batches[i] for i in epoch_order(len(batches), derive_seed("batches", seed), epoch)]
 
 
 def fingerprint(values: Any, tensors: Mapping[str, Tensor]) -> str:
@@ -84,6 +50,9 @@ def save_training_state(
     tensors = {
         f"module/{m}/{key}": value for m, module in modules.items() for key, value in module.state_dict().items()
     }
+    for name, module in modules.items():
+        waiting = {key: p.grad for key, p in module.named_parameters() if p.grad is not None}
+        tensors |= {f"gradient/{name}/{key}": gradient for key, gradient in waiting.items()}
     plain_optimizers = {}
     for name, optimizer in optimizers.items():
         plain, optimizer_tensors = _split_optimizer(optimizer.state_dict())
@@ -109,7 +78,7 @@ def save_training_state(
 def load_training_state(
     folder: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer], fingerprint: str
 ) -> dict[str, Any] | None:
-    """Bring modules, optimisers and random states to the stored state and return its progress.
+    """Bring modules, their gradients, optimisers and random states to the stored state and return its progress.
 
     None when there is no state. A state of other inputs (its fingerprint differs) or one that cannot be read is
     removed, with a line in the log, and counts as none: nothing of it is used.
@@ -133,6 +102,9 @@ def load_training_state(
         return None
     for name, module in modules.items():
         module.load_state_dict(_below(tensors, f"module/{name}/"), strict=True)
+        gradients = _below(tensors, f"gradient/{name}/")
+        for key, parameter in module.named_parameters():
+            parameter.grad = gradients[key].to(parameter.device) if key in gradients else None
     plain_optimizers = json.loads(metadata["optimizers"])
     for name, optimizer in optimizers.items():
         optimizer.load_state_dict(_join_optimizer(plain_optimizers[name], _below(tensors, f"optimizer/{name}/")))

@@ -1,0 +1,52 @@
+"""How a voice speaks: pace, length bound, pauses and sampling."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gpt_sovits.gpt.sampling import SamplingOptions
+from gpt_sovits.sovits.config import FRAMES_PER_SECOND, FRAMES_PER_TOKEN
+
+TOKENS_PER_SECOND = FRAMES_PER_SECOND // FRAMES_PER_TOKEN
+
+
+class Preset(BaseModel):
+    """How a voice speaks. It travels with the weights as preset.json; a file of an older version lacks what has a
+    default here and speaks as it did then."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    language: str
+    seconds_per_phoneme: float = Field(gt=0, description="the speaker's pace, measured on the training clips")
+    max_length_factor: float = Field(ge=1, description="a sentence is cut at so many times its expected length")
+    pause_seconds: float = Field(ge=0, description="silence between sentences")
+    top_k: int = Field(ge=1)
+    top_p: float = Field(gt=0, le=1)
+    temperature: float = Field(gt=0)
+    repetition_penalty: float = Field(ge=1)
+    noise_scale: float = Field(ge=0)
+    speed: float = Field(gt=0)
+    max_retries: int = Field(0, ge=0, le=20, description="so often a sentence that failed is spoken with another seed")
+
+    def sampling(self) -> SamplingOptions:
+        return SamplingOptions(self.top_k, self.top_p, self.temperature, self.repetition_penalty)
+
+
+def default_preset(language: str, seconds_per_phoneme: float, **changes: float) -> Preset:
+    """The settings of GPT-SoVITS's programming interface, for a voice without a preset of its own (zero-shot).
+
+    seconds_per_phoneme: the speaker's pace, for instance `Reference.seconds_per_phoneme`
+    changes: fields of Preset that are to have other values
+    """
+    settings = {
+        "max_length_factor": 3.0,
+        "pause_seconds": 0.3,
+        "top_k": 15,
+        "top_p": 1.0,
+        "temperature": 1.0,
+        "repetition_penalty": 1.35,
+        "noise_scale": 0.5,
+        "speed": 1.0,
+        "max_retries": 2,
+    }
+    return Preset(language=language, seconds_per_phoneme=seconds_per_phoneme, **(settings | changes))

@@ -1,0 +1,287 @@
+"""Whole texts to speech, sentences in batches.
+
+Each sentence draws from random streams of its own, seeded by (seed, place in the text, attempt): neither the batch
+size nor the neighbours change its tokens or its sound, but for rounding of batched sums.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gpt_sovits.bert import Bert
+from gpt_sovits.determinism import derive_seed
+from gpt_sovits.gpt.generation import Prompt, generate
+from gpt_sovits.gpt.model import GPT
+from gpt_sovits.sovits.model import SoVITS
+from gpt_sovits.synthesis.batching import length_buckets
+from gpt_sovits.synthesis.detection import OUTCOMES, outcome_of
+from gpt_sovits.synthesis.preset import Preset
+from gpt_sovits.synthesis.reference import Reference
+from gpt_sovits.synthesis.sentences import Reader, Sentence
+from gpt_sovits.synthesis.speech import SentenceReport, Speech, Timings, join
+from gpt_sovits.text.lexicon import Lexicon
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What the GPT made of a sentence. tokens: (n,) int64 on the CPU, without EOS; gpt_seconds: its share of work."""
+
+    tokens: Tensor
+    ended_by_itself: bool
+    gpt_seconds: float
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A sentence spoken once. waveform: (n_samples,) float32 in [-1, 1]"""
+
+    number: int
+    tokens: Tokens
+    waveform: np.ndarray
+    outcome: str
+    sovits_seconds: float
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The best attempt at a sentence, and the work of all of them. waveform: (n_samples,) float32 in [-1, 1]"""
+
+    waveform: np.ndarray
+    report: SentenceReport
+    timings: Timings
+
+
+class Synthesizer:
+    """Speaks any text with one voice. Not to be shared between threads.
+
+    references: one, or several whose styles are averaged; the GPT is prompted with the first. Their features and the
+        voice's style are computed once, not once a sentence
+    lexicon: the voice's own words; bert: where the GPT was trained with its features and the language has them, else
+        they are zeros
+    batch_size: sentences that are computed together; a matter of speed and memory, not of the result
+    precision: what the weights are stored as, see gpt_sovits/precision.py; the networks are packed for it in place
+    Raises ValueError where GPT, SoVITS and references do not fit each other.
+    """
+
+    def __init__(
+        self,
+        gpt: GPT,
+        sovits: SoVITS,
+        references: Reference | Sequence[Reference],
+        preset: Preset,
+        *,
+        lexicon: Lexicon | None = None,
+        bert: Bert | None = None,
+        batch_size: int = 8,
+        precision: str = "float32",
+    ) -> None:
+        if gpt.config.vocab_size - 1 != sovits.config.codebook_size:
+            raise ValueError(
+                f"the GPT speaks {gpt.config.vocab_size - 1} semantic tokens, the SoVITS knows "
+                f"{sovits.config.codebook_size}; they must come from the same base model"
+            )
+        self.references = (references,) if isinstance(references, Reference) else tuple(references)
+        _check_references(self.references, sovits)
+        _check_bert(self.references, bert, gpt)
+        length_buckets([], batch_size)  # refuses a batch size that makes no sense now and not in mid-speech
+        self.gpt, self.sovits = gpt.for_inference(precision), sovits.for_inference()
+        self.preset, self.batch_size = preset, batch_size
+        room = gpt.config.max_positions - len(self.references[0].semantic_tokens)
+        self.reader = Reader(preset, room, lexicon, bert)
+        self.device = sovits.ssl_proj.weight.device
+        embeddings = [r.speaker_embedding.to(self.device) for r in self.references if r.speaker_embedding is not None]
+        with torch.inference_mode():
+            spectrograms = [reference.spectrogram.to(self.device) for reference in self.references]
+            self.style = self.sovits.mean_style(spectrograms, embeddings or None)  # (1, style_channels, 1)
+
+    @property
+    def sample_rate(self) -> int:
+        return self.sovits.config.sample_rate
+
+    @property
+    def pause(self) -> np.ndarray:
+        """The silence between two sentences, (n,) float32."""
+        return np.zeros(round(self.preset.pause_seconds * self.sample_rate), np.float32)
+
+    def say(self, text: str, seed: int = 0) -> Speech:
+        """Speak `text`. The same text and seed give the same samples.
+
+        Raises ValueError where there is nothing to say in the text, where it is too long, and for broken weights.
+        """
+        return self.say_many([text], [seed])[0]
+
+    @torch.inference_mode()
+    def say_many(self, texts: Sequence[str], seeds: Sequence[int]) -> list[Speech]:
+        """Speak each text with its seed, all their sentences together in batches: what `say` gives for each.
+
+        Tokens are equal; samples differ by the rounding of batched sums, at most 1e-4 of full scale in float32. The
+        same call gives the same bytes. A sentence that fails is spoken again with its next seed, at most
+        preset.max_retries times; if none succeeds, the best attempt is kept, and its report says what is wrong.
+        """
+        if len(texts) != len(seeds):
+            raise ValueError(f"{len(seeds)} seeds for {len(texts)} texts; give one a text")
+        by_text, text_seconds = [], []
+        for number, (text, seed) in enumerate(zip(texts, seeds, strict=True), start=1):
+            begin = time.perf_counter()
+            try:
+                by_text.append(self.sentences(text, seed))
+            except ValueError as error:
+                if len(texts) == 1:
+                    raise
+                raise ValueError(f"text {number} of {len(texts)}: {error}") from error
+            text_seconds.append(time.perf_counter() - begin)
+        tries = iter(self.speak([sentence for sentences in by_text for sentence in sentences]))
+        return [
+            self._speech([judged(sentence, next(tries)) for sentence in sentences], seconds)
+            for sentences, seconds in zip(by_text, text_seconds, strict=True)
+        ]
+
+    def expected_seconds(self, text: str) -> float:
+        """How long the speaker would take for `text`, from the number of its phonemes."""
+        return self.reader.expected_seconds(text)
+
+    def sentences(self, text: str, seed: int) -> list[Sentence]:
+        """The sentences of a text as this voice speaks them, at least one."""
+        return self.reader.sentences(text, seed)
+
+    def prompt(self, sentence: Sentence) -> Prompt:
+        """What the GPT continues: what is said in the reference and is to be said, and the reference's tokens."""
+        reference = self.references[0]
+        parts = [(part.phoneme_ids, part.bert_features) for part in (reference, sentence)]
+        bert = None
+        if any(features is not None for _, features in parts):
+            zeros = torch.zeros(self.gpt.config.bert_dim, 1)
+            bert = torch.cat([zeros.expand(-1, len(ids)) if f is None else f for ids, f in parts], dim=1)
+        return Prompt(torch.cat([ids for ids, _ in parts]), reference.semantic_tokens, bert)
+
+    def noise_generator(self, sentence_seed: int) -> torch.Generator:
+        """The source of the latent noise of a sentence."""
+        return torch.Generator().manual_seed(derive_seed("noise", sentence_seed))
+
+    def speak(self, sentences: Sequence[Sentence]) -> list[list[Attempt]]:
+        """Every attempt at each sentence, in order. A round of attempts is one pass of batches over what failed."""
+        tries: list[list[Attempt]] = [[] for _ in sentences]
+        pending = list(range(len(sentences)))
+        for number in range(self.preset.max_retries + 1):
+            seeds = [sentences[i].seed_of(number) for i in pending]
+            made = self._tokens([sentences[i] for i in pending], seeds)
+            waveforms = self._waveforms([sentences[i] for i in pending], made, seeds)
+            for i, tokens, (waveform, seconds) in zip(pending, made, waveforms, strict=True):
+                expected = sentences[i].expected_tokens
+                outcome = outcome_of(tokens.tokens.numpy(), tokens.ended_by_itself, expected, waveform)
+                tries[i].append(Attempt(number, tokens, waveform, outcome, seconds))
+            pending = [i for i in pending if tries[i][-1].outcome != "spoken"]
+        return tries
+
+    def _speech(self, judged_sentences: list[Judged], text_seconds: float) -> Speech:
+        timings = sum((one.timings for one in judged_sentences), Timings(text=text_seconds))
+        waveform = join([one.waveform for one in judged_sentences], self.pause)
+        return Speech(waveform, self.sample_rate, tuple(one.report for one in judged_sentences), timings)
+
+    def _tokens(self, sentences: list[Sentence], seeds: list[int]) -> list[Tokens]:
+        made: dict[int, Tokens] = {}
+        for batch in length_buckets([sentence.max_tokens for sentence in sentences], self.batch_size):
+            begin = time.perf_counter()
+            generated = generate(
+                self.gpt,
+                [self.prompt(sentences[i]) for i in batch],
+                [seeds[i] for i in batch],
+                self.preset.sampling(),
+                max_tokens=max(sentences[i].max_tokens for i in batch),
+            )
+            shares = _shares(time.perf_counter() - begin, [len(one.tokens) for one in generated])
+            for i, one, seconds in zip(batch, generated, shares, strict=True):
+                bound = sentences[i].max_tokens  # of the sentence, where its neighbours may be longer
+                made[i] = Tokens(one.tokens[:bound], one.reached_eos and len(one.tokens) < bound, seconds)
+        return [made[i] for i in range(len(sentences))]
+
+    def _waveforms(
+        self, sentences: list[Sentence], made: list[Tokens], seeds: list[int]
+    ) -> list[tuple[np.ndarray, float]]:
+        """For each sentence its sound, (n_samples,) float32 in [-1, 1], and its share of the seconds."""
+        spoken: dict[int, tuple[np.ndarray, float]] = {}
+        for batch in length_buckets([len(one.tokens) for one in made], self.batch_size):
+            begin = time.perf_counter()
+            codes, code_lengths = _padded([made[i].tokens for i in batch], self.device)
+            phonemes, phoneme_lengths = _padded([sentences[i].phoneme_ids for i in batch], self.device)
+            waveforms, lengths = self.sovits.decode(
+                codes,
+                phonemes,
+                self.style,
+                code_lengths=code_lengths,
+                phoneme_lengths=phoneme_lengths,
+                speed=self.preset.speed,
+                noise_scale=self.preset.noise_scale,
+                generator=[self.noise_generator(seeds[i]) for i in batch],
+            )
+            rows = [limited(row[:n]) for row, n in zip(waveforms.float().cpu().numpy(), lengths.tolist(), strict=True)]
+            shares = _shares(time.perf_counter() - begin, [len(row) for row in rows])
+            spoken |= dict(zip(batch, zip(rows, shares, strict=True), strict=True))
+        return [spoken[i] for i in range(len(sentences))]
+
+
+def judged(sentence: Sentence, attempts: Sequence[Attempt]) -> Judged:
+    """Picks the best attempt, the first of equals, and tells what happened."""
+    best = min(attempts, key=lambda attempt: OUTCOMES.index(attempt.outcome))
+    report = SentenceReport(
+        text=sentence.text,
+        seed=sentence.seed_of(best.number),
+        n_retries=len(attempts) - 1,
+        outcome=best.outcome,
+        n_tokens=len(best.tokens.tokens),
+        expected_tokens=sentence.expected_tokens,
+        ended_by_itself=best.tokens.ended_by_itself,
+        n_samples=len(best.waveform),
+    )
+    gpt, sovits = sum(a.tokens.gpt_seconds for a in attempts), sum(a.sovits_seconds for a in attempts)
+    return Judged(best.waveform, report, Timings(gpt=gpt, sovits=sovits))
+
+
+def limited(samples: np.ndarray) -> np.ndarray:
+    """(n,) float32 made quieter where it is beyond [-1, 1]. Raises ValueError for NaN and infinity."""
+    peak = float(np.abs(samples).max(initial=0.0))
+    if not np.isfinite(peak):
+        raise ValueError("the SoVITS computes NaN or infinite samples: its weights or the reference are broken")
+    return samples / max(1.0, peak)
+
+
+def _check_references(references: tuple[Reference, ...], sovits: SoVITS) -> None:
+    dim = sovits.config.speaker_dim
+    if not references:
+        raise ValueError("no reference was given; a voice needs at least one")
+    for number, reference in enumerate(references, start=1):
+        embedding = reference.speaker_embedding
+        if dim and embedding is None:
+            raise ValueError(
+                f"reference {number} has no speaker embedding, which this SoVITS needs (v2Pro, v2ProPlus: {dim} "
+                "values); make the reference with the speaker encoder"
+            )
+        if embedding is not None and len(embedding) != dim:
+            raise ValueError(
+                f"reference {number} has a speaker embedding of {len(embedding)} values, this SoVITS takes "
+                f"{dim or 'none'}; make the reference for this SoVITS"
+            )
+
+
+def _check_bert(references: tuple[Reference, ...], bert: Bert | None, gpt: GPT) -> None:
+    if bert is None and references[0].bert_features is not None:
+        raise ValueError("the reference has BERT features, but there is no BERT for what is to be said; give it")
+    if bert is not None and bert.dim != gpt.config.bert_dim:
+        raise ValueError(f"the BERT makes features of width {bert.dim}, the GPT takes {gpt.config.bert_dim}")
+
+
+def _padded(rows: list[Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
+    """(B, longest) int64, padded on the right with 0, and (B,) lengths."""
+    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    return padded.to(device), torch.tensor([len(row) for row in rows], device=device)
+
+
+def _shares(seconds: float, sizes: list[int]) -> list[float]:
+    total = sum(sizes)
+    return [seconds * size / total if total else seconds / len(sizes) for size in sizes]

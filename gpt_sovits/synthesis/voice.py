@@ -1,0 +1,101 @@
+"""A voice as a folder.
+
+gpt/, sovits/             checkpoints, see gpt_sovits/weights/checkpoint.py
+reference.safetensors     what the models need of the reference clip, computed once: phoneme_ids (X,) int64,
+                          semantic_tokens (Y,) int64, spectrogram (n_fft // 2 + 1, T); where there are any,
+                          speaker_embedding (speaker_dim,) and bert_features (bert_dim, X)
+reference_2.safetensors   further references in the same form, numbered without gaps; they share in the style
+preset.json               how the voice speaks
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from gpt_sovits.bert import load_bert
+from gpt_sovits.gpt.model import GPT, GPTConfig
+from gpt_sovits.sovits.config import SoVITSConfig
+from gpt_sovits.sovits.model import SoVITS
+from gpt_sovits.synthesis.preset import Preset
+from gpt_sovits.synthesis.reference import Reference
+from gpt_sovits.synthesis.synthesizer import Synthesizer
+from gpt_sovits.text.lexicon import LEXICON_FILE, load_lexicon
+from gpt_sovits.weights.checkpoint import load_checkpoint, load_weights
+
+
+def load_gpt(folder: Path) -> GPT:
+    """The GPT in a checkpoint folder. Raises CheckpointError (a ValueError) where it is not one."""
+    config, state = load_checkpoint(folder, "gpt")
+    gpt = GPT(GPTConfig.from_dict(config))
+    load_weights(gpt, state, f"the GPT in {folder}")
+    return gpt.eval()
+
+
+def load_sovits(folder: Path) -> SoVITS:
+    """The SoVITS in a checkpoint folder. Raises CheckpointError (a ValueError) where it is not one."""
+    config, state = load_checkpoint(folder, "sovits")
+    sovits = SoVITS(SoVITSConfig.from_dict(config))
+    load_weights(sovits, state, f"the SoVITS in {folder}")
+    return sovits
+
+
+def save_voice(
+    folder: Path,
+    gpt_folder: Path,
+    sovits_folder: Path,
+    references: Reference | Sequence[Reference],
+    preset: Preset,
+    lexicon_file: Path | None = None,
+) -> None:
+    """Assemble a voice folder in `folder`, which must not exist. The caller moves it into place."""
+    folder.mkdir(parents=True)
+    shutil.copytree(gpt_folder, folder / "gpt")
+    shutil.copytree(sovits_folder, folder / "sovits")
+    for number, reference in enumerate([references] if isinstance(references, Reference) else references, start=1):
+        save_file(reference.tensors(), folder / _reference_name(number))
+    (folder / "preset.json").write_text(preset.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if lexicon_file is not None:
+        shutil.copyfile(lexicon_file, folder / LEXICON_FILE)
+
+
+def load_voice(folder: Path, *, batch_size: int = 8, precision: str = "float32") -> Synthesizer:
+    """The voice in a folder that `save_voice` wrote; batch_size, precision: see Synthesizer.
+
+    Raises ValueError that names the file that is missing or wrong, also where the references have BERT features and
+    the official BERT is not in base_models/.
+    """
+    try:
+        preset = Preset.model_validate_json((folder / "preset.json").read_text(encoding="utf-8"))
+        references = [_load_reference(folder / _reference_name(1))]
+        while (further := folder / _reference_name(len(references) + 1)).exists():
+            references.append(_load_reference(further))
+        lexicon = load_lexicon(folder / LEXICON_FILE) if (folder / LEXICON_FILE).exists() else None
+    except (OSError, ValidationError) as error:
+        raise ValueError(f"{folder}: not a voice folder ({' '.join(str(error).split())})") from error
+    return Synthesizer(
+        load_gpt(folder / "gpt"),
+        load_sovits(folder / "sovits"),
+        references,
+        preset,
+        lexicon=lexicon,
+        bert=load_bert() if references[0].bert_features is not None else None,
+        batch_size=batch_size,
+        precision=precision,
+    )
+
+
+def _reference_name(number: int) -> str:
+    return "reference.safetensors" if number == 1 else f"reference_{number}.safetensors"
+
+
+def _load_reference(path: Path) -> Reference:
+    try:
+        return Reference(**load_file(path))
+    except (SafetensorError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not the reference of a voice ({' '.join(str(error).split())})") from error

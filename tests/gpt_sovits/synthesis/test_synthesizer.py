@@ -1,0 +1,249 @@
+"""Whole texts: batches that change nothing, exact token counts, retries that are told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sovits_tiny import tiny_sovits
+from synthesis_tiny import PRESET, SOVITS_CONFIG, tiny_gpt, tiny_reference, tiny_synthesizer
+
+from gpt_sovits.determinism import derive_seed
+from gpt_sovits.gpt.generation import MIN_TOKENS, generate
+from gpt_sovits.gpt.model import GPT, GPTConfig
+from gpt_sovits.synthesis import Speech, Synthesizer
+from gpt_sovits.synthesis.sentences import finished
+
+TEXTS = (
+    "The kettle is on the stove. He said no! Was it three hundred people, or more than that?",
+    "Hello.",
+    "Rain is expected by the evening, and it will turn to snow in the hills. Take a coat.",
+    "Two.",
+)
+SAMPLES_PER_TOKEN = 2 * SOVITS_CONFIG.hop_length
+# of full scale; what batched sums may round differently, see Synthesizer.say_many
+WAVEFORM_BOUND = 1e-4
+LIVELY = -0.6  # an EOS bias with which sentences end by themselves at very different lengths
+
+
+def assert_same(one: Speech, other: Speech) -> None:
+    assert [s.n_tokens for s in one.sentences] == [s.n_tokens for s in other.sentences]
+    assert one.sentences == other.sentences
+    assert one.waveform.shape == other.waveform.shape
+    assert np.abs(one.waveform - other.waveform).max() <= WAVEFORM_BOUND
+
+
+@settings(max_examples=12, deadline=None)
+@given(order=st.permutations(range(len(TEXTS))), batch_size=st.integers(1, 9), speed=st.sampled_from([1.0, 1.3]))
+def test_neither_batch_size_nor_order_changes_a_text(order, batch_size, speed):
+    alone = tiny_synthesizer(LIVELY, batch_size=1, speed=speed)
+    together = tiny_synthesizer(LIVELY, batch_size=batch_size, speed=speed).say_many(
+        [TEXTS[i] for i in order], [100 + i for i in order]
+    )
+    lengths = set()
+    for i, speech in zip(order, together, strict=True):
+        assert_same(alone.say(TEXTS[i], 100 + i), speech)
+        lengths |= {sentence.n_tokens for sentence in speech.sentences}
+    assert len(lengths) > 2, "sentences must end at different steps for this to prove much"
+
+
+def test_the_same_call_gives_the_same_bytes_and_another_seed_another_speech():
+    synthesizer = tiny_synthesizer(LIVELY)
+    state = torch.get_rng_state()
+    first, again, other = (synthesizer.say(TEXTS[0], seed).waveform.tobytes() for seed in (1, 1, 2))
+    assert first == again and first != other
+    assert torch.get_rng_state().equal(state)
+
+
+@pytest.mark.parametrize("eos_bias", [-20.0, LIVELY, 20.0])
+def test_no_token_is_lost_however_the_sentence_ends(eos_bias):
+    """Never by itself, sometimes, and at the first step that may: every token is in the sound, from first to last."""
+    synthesizer = tiny_synthesizer(eos_bias, noise_scale=0.0)
+    for text in TEXTS:
+        speech = synthesizer.say(text, 5)
+        position = 0
+        for index, (sentence, report) in enumerate(zip(synthesizer.sentences(text, 5), speech.sentences, strict=True)):
+            (alone,) = generate(
+                synthesizer.gpt,
+                [synthesizer.prompt(sentence)],
+                [derive_seed("sentence", 5, index)],
+                synthesizer.preset.sampling(),
+                max_tokens=sentence.max_tokens,
+            )
+            assert report.n_tokens == len(alone.tokens)
+            assert report.ended_by_itself == alone.reached_eos
+            assert report.n_samples == report.n_tokens * SAMPLES_PER_TOKEN
+            expected, _ = synthesizer.sovits.decode(
+                alone.tokens[None], sentence.phoneme_ids[None], synthesizer.style, noise_scale=0.0
+            )
+            piece = speech.waveform[position : position + report.n_samples]
+            assert np.abs(piece - expected[0].numpy()).max() <= WAVEFORM_BOUND
+            position += report.n_samples + len(synthesizer.pause)
+        assert position - len(synthesizer.pause) == len(speech.waveform)
+        if eos_bias == -20.0:
+            assert [r.n_tokens for r in speech.sentences] == [s.max_tokens for s in synthesizer.sentences(text, 5)]
+            assert not speech.ended_by_itself
+        if eos_bias == 20.0:
+            assert all(r.n_tokens == MIN_TOKENS for r in speech.sentences) and speech.ended_by_itself
+
+
+def test_an_end_right_at_the_bound_counts_alike_alone_and_beside_a_longer_sentence():
+    """EOS comes at the first step that may, which is just beyond the bound of the shorter text."""
+    texts = ("Two.", "Hello there.")
+    for batch_size in (1, 2):
+        synthesizer = tiny_synthesizer(20.0, batch_size=batch_size, seconds_per_phoneme=0.06, max_length_factor=1.0)
+        bounds = [synthesizer.sentences(text, 0)[0].max_tokens for text in texts]
+        assert bounds[0] == MIN_TOKENS < bounds[1] < 2 * MIN_TOKENS  # near enough for one batch
+        short, long = (speech.sentences[0] for speech in synthesizer.say_many(texts, [0, 1]))
+        assert short.n_tokens == long.n_tokens == MIN_TOKENS
+        assert not short.ended_by_itself and long.ended_by_itself
+
+
+def test_a_sentence_that_failed_is_spoken_again_and_the_report_says_so():
+    once, thrice = tiny_synthesizer(LIVELY), tiny_synthesizer(LIVELY, max_retries=2)
+    seen = set()
+    for seed in range(6):
+        before, after = once.say(TEXTS[0], seed), thrice.say(TEXTS[0], seed)
+        for first, kept in zip(before.sentences, after.sentences, strict=True):
+            seen.add((first.outcome == "spoken", kept.outcome == "spoken", kept.n_retries))
+            assert first.n_retries == 0
+            if first.outcome == "spoken":
+                assert kept == first
+            else:
+                assert 1 <= kept.n_retries <= 2
+                assert kept.seed in {first.seed, *(derive_seed("retry", first.seed, k) for k in (1, 2))}
+        assert set(after.failures) == {s for s in after.sentences if s.outcome != "spoken"}
+    assert {(True, True, 0), (False, True, 1), (False, False, 2)} <= seen
+
+
+def test_retries_neither_depend_on_the_batch_nor_wander():
+    alone, together = (tiny_synthesizer(LIVELY, batch_size=n, max_retries=3) for n in (1, 8))
+    speeches = together.say_many(TEXTS, [7, 8, 9, 10])
+    assert any(sentence.n_retries for speech in speeches for sentence in speech.sentences)
+    for text, seed, speech in zip(TEXTS, (7, 8, 9, 10), speeches, strict=True):
+        assert_same(alone.say(text, seed), speech)
+
+
+def test_the_best_of_all_failed_attempts_is_kept():
+    """Every attempt runs away: the first of equals stays."""
+    (report,) = tiny_synthesizer(-20.0, max_retries=2, max_length_factor=1.0).say("Two.", 3).sentences
+    (first,) = tiny_synthesizer(-20.0, max_length_factor=1.0).say("Two.", 3).sentences
+    assert report.n_retries == 2 and report.outcome == "runaway"
+    assert report.seed == first.seed
+
+
+def test_sound_stays_within_full_scale_and_pauses_are_silent():
+    synthesizer = tiny_synthesizer(LIVELY)
+    with torch.no_grad():
+        synthesizer.sovits.dec.conv_post.weight.mul_(1e4)  # the last tanh saturates
+    speech = synthesizer.say(TEXTS[2], 1)
+    assert speech.waveform.dtype == np.float32
+    assert np.abs(speech.waveform).max() == 1.0
+    first = speech.sentences[0].n_samples
+    assert not speech.waveform[first : first + round(0.3 * speech.sample_rate)].any()
+
+
+def test_pace_and_speed_are_expected_as_they_are_spoken():
+    slow, fast = (
+        tiny_synthesizer(-20.0, max_length_factor=1.0),
+        tiny_synthesizer(-20.0, max_length_factor=1.0, speed=2.0),
+    )
+    for synthesizer in (slow, fast):  # what never ends lasts exactly as long as is expected
+        speech = synthesizer.say(TEXTS[0])
+        seconds = len(speech.waveform) / speech.sample_rate
+        assert seconds == pytest.approx(synthesizer.expected_seconds(TEXTS[0]), abs=0.2)
+
+
+def test_timings_name_each_part():
+    timings = tiny_synthesizer().say(TEXTS[0]).timings
+    assert min(timings.text, timings.gpt, timings.sovits) > 0
+    assert timings.total == timings.text + timings.gpt + timings.sovits
+
+
+def test_a_line_of_dashes_between_sentences_is_passed_over():
+    speech = tiny_synthesizer().say("Hello.\n-----\nWorld. ...")
+    assert [sentence.text for sentence in speech.sentences] == ["Hello.", "World."]
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("Hello", "Hello."),
+        ('He said "Hello"', 'He said "Hello".'),
+        ("Hello?", "Hello?"),
+        ('He said "Hello!"', 'He said "Hello!"'),
+        ("Well -", "Well -"),
+        ("你好", "你好。"),
+        ("こんにちは", "こんにちは。"),
+        ("안녕", "안녕."),
+        ("", ""),
+    ],
+)
+def test_an_unfinished_sentence_gets_its_full_stop(text, spoken):
+    assert finished(text) == spoken
+
+
+def test_an_unfinished_sentence_is_spoken_as_the_finished_one():
+    synthesizer = tiny_synthesizer(LIVELY)
+    one, other = synthesizer.say("Rain in the hills", 1), synthesizer.say("Rain in the hills.", 1)
+    assert np.array_equal(one.waveform, other.waveform)
+    assert [sentence.text for sentence in one.sentences] == ["Rain in the hills"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "seeds", "message"),
+    [
+        ([""], [0], "the text is empty"),
+        (["  \n "], [0], "the text is empty"),
+        (["..."], [0], "nothing to say"),
+        (["hello " * 4000], [0], "the text has 24000 characters; at most 20000"),
+        (["hello"], [0, 1], "2 seeds for 1 texts"),
+        (["hello", "...", "you"], [0, 1, 2], "text 2 of 3: the text '...' has nothing to say"),
+    ],
+)
+def test_texts_that_cannot_be_spoken_are_refused(texts, seeds, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_synthesizer().say_many(texts, seeds)
+
+
+def test_a_sentence_beyond_the_gpts_positions_is_refused_and_a_bound_beyond_them_is_lowered():
+    config = GPTConfig.from_dict(tiny_gpt().config.to_dict() | {"max_positions": 60})
+    torch.manual_seed(0)
+    gpt = GPT(config)
+    torch.nn.init.constant_(gpt.ar_predict_layer.weight[-1].detach(), 0.0)
+    synthesizer = Synthesizer(gpt, tiny_sovits(config=SOVITS_CONFIG), tiny_reference(), PRESET)
+    assert [sentence.max_tokens for sentence in synthesizer.sentences("Hello there, you.", 0)] == [60 - 5]
+    synthesizer.say("Hello there, you.")
+    with pytest.raises(ValueError, match="would take 3 s; this GPT has room for 2 s: split the sentence"):
+        synthesizer.say("Was it three hundred people, or more than that?")
+
+
+def test_broken_weights_are_named():
+    synthesizer = tiny_synthesizer()
+    synthesizer.sovits.dec.conv_pre.bias.fill_(float("nan"))
+    with pytest.raises(ValueError, match="the SoVITS computes NaN"):
+        synthesizer.say("Hello.")
+    gpt = tiny_gpt()
+    torch.nn.init.constant_(gpt.bert_proj.bias, float("nan"))
+    with pytest.raises(ValueError, match="the GPT computes NaN"):
+        Synthesizer(gpt, tiny_sovits(config=SOVITS_CONFIG), tiny_reference(), PRESET).say("Hello.")
+
+
+def test_smaller_weights_speak_too():
+    gpt, sovits = tiny_gpt(LIVELY), tiny_sovits(config=SOVITS_CONFIG)
+    speech = Synthesizer(gpt, sovits, tiny_reference(), PRESET, precision="bfloat16").say(TEXTS[0])
+    assert np.abs(speech.waveform).max() > 0
+
+
+@pytest.mark.parametrize("setting", [{"precision": "float8"}, {"batch_size": 0}])
+def test_settings_that_make_no_sense_are_refused_at_once(setting):
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        Synthesizer(tiny_gpt(), tiny_sovits(config=SOVITS_CONFIG), tiny_reference(), PRESET, **setting)
+
+
+def test_a_gpt_of_another_codebook_is_refused():
+    gpt = GPT(GPTConfig.from_dict(tiny_gpt().config.to_dict() | {"vocab_size": 33}))
+    with pytest.raises(ValueError, match="the GPT speaks 32 semantic tokens, the SoVITS knows 9"):
+        Synthesizer(gpt, tiny_sovits(config=SOVITS_CONFIG), tiny_reference(), PRESET)

@@ -1,0 +1,50 @@
+"""Sentences in every language: where they end, and how long ones are cut."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpt_sovits.text.sentences import split_sentences, width
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        (
+            "他说：“你好。”然后走了。今天不错!我们走吧？好的……我不知道。",
+            ["他说：“你好。”", "然后走了。", "今天不错!", "我们走吧？", "好的……我不知道。"],
+        ),
+        ("「はい。」と言った。そうですか！本当に？", ["「はい。」と言った。", "そうですか！", "本当に？"]),
+        ("안녕하세요. 반갑습니다.다음 문장! 네?", ["안녕하세요.", "반갑습니다.", "다음 문장!", "네?"]),
+        ("佢話：「早晨！」我哋走喇。", ["佢話：「早晨！」", "我哋走喇。"]),
+        ("价格是3.14元。版本3.11.2很好。", ["价格是3.14元。", "版本3.11.2很好。"]),
+        ("网址是example.com。Mr. Smith来了。He left. 好", ["网址是example.com。", "Mr. Smith来了。", "He left.", "好"]),
+        ("第一行\n第二行", ["第一行", "第二行"]),
+        ("真的吗？！是的。。。", ["真的吗？！", "是的。。。"]),
+        ("。", ["。"]),
+        ("", []),
+    ],
+)
+def test_sentences_end_without_a_space_where_the_script_has_none(text, sentences):
+    assert split_sentences(text) == sentences
+
+
+def test_long_sentences_are_cut_at_marks_then_between_characters_but_not_in_a_word():
+    assert split_sentences("今天天气很好，我们去公园散步吧", 24) == ["今天天气很好，", "我们去公园散步吧"]
+    assert split_sentences("我们去公园散步吧" * 2, 24) == ["我们去公园散步吧"] * 2
+    assert split_sentences("我用TensorFlow写程序", 18) == ["我用TensorFlow", "写程序"]
+    assert split_sentences("好好", 1) == ["好", "好"]
+
+
+def test_han_characters_count_for_what_they_take_to_say():
+    assert [width(text) for text in ("abc", "你好", "こん", "안녕", "a你")] == [3, 6, 4, 6, 4]
+    long = "很" * 1000
+    assert {len(piece) for piece in split_sentences(long)} == {100}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="ab A.?!,;:-…\"'() \n19你好世界。，！？「」こん안녕", max_size=80), st.integers(3, 30))
+def test_splitting_loses_nothing_and_keeps_the_limit(text, max_characters):
+    pieces = split_sentences(text, max_characters)
+    assert "".join("".join(pieces).split()) == "".join(text.split())
+    assert all(piece.strip() and width(piece) <= max_characters for piece in pieces)

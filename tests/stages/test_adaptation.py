@@ -1,0 +1,134 @@
+"""The adaptation stages: what they write, what they drop, and that an interruption leaves no trace in it."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+from adaptation_tiny import TINY_GPT, InterruptionError, gpt_state, killed_at
+from imports import ROOT
+from ruamel.yaml import YAML
+from safetensors.torch import save_file
+
+from gpt_sovits.adaptation import loop
+from gpt_sovits.weights.checkpoint import load_checkpoint
+from stages import adapt_gpt, adaptation
+from stages.outputs import run_stage
+from stages.tables import FeatureClip, Reject, read_table, write_table
+
+SETTINGS = {"n_epochs": 3, "save_every_epochs": 2, "batch_size": 2, "n_threads": 1, "max_dropped_share": 0.3}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with params.yaml and the features of five clips, the last of which nobody could say so fast; the base
+    is a tiny one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(adapt_gpt, "load_base", lambda _: SimpleNamespace(gpt_config=TINY_GPT, gpt_state=gpt_state()))
+    generator, rows = torch.Generator().manual_seed(0), []
+    (tmp_path / "features/tensors").mkdir(parents=True)
+    for i, n_phonemes in enumerate((10, 12, 9, 11, 80)):
+        clip_id, n_tokens = f"clip-{i}", 25 + i
+        tensors = {
+            "phoneme_ids": torch.randint(20, (n_phonemes,), generator=generator),
+            "semantic_tokens": torch.randint(32, (n_tokens,), generator=generator),
+        }
+        save_file(tensors, tmp_path / f"features/tensors/{clip_id}.safetensors")
+        rows.append(
+            FeatureClip(
+                clip_id=clip_id,
+                split="held_out" if i == 0 else "train",
+                text="x",
+                seconds=n_tokens / 25,
+                n_phonemes=n_phonemes,
+                n_tokens=n_tokens,
+                similarity=1.0,
+            )
+        )
+    write_table(tmp_path / "features/clips.jsonl", rows)
+    set_params(tmp_path)
+    return tmp_path
+
+
+def set_params(root, **changes):
+    params = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["adapt_gpt"] |= SETTINGS | changes
+    with (root / "params.yaml").open("w") as file:
+        YAML().dump(params, file)
+
+
+def run(monkeypatch, out="voice/gpt"):
+    monkeypatch.setattr("sys.argv", ["adapt_gpt", "--features", "features", "--out", out])
+    run_stage(lambda: adaptation.run_adaptation("gpt", adapt_gpt.fine_tune, adapt_gpt.options, "GPT"))
+
+
+def hashes(folder):
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_it_writes_checkpoints_a_curve_a_summary_and_what_it_dropped(project, monkeypatch, capsys):
+    run(monkeypatch)
+    out = project / "voice/gpt"
+    with (out / "curve.csv").open() as file:
+        curve = list(csv.DictReader(file))
+    assert [row["epoch"] for row in curve] == ["1", "2", "3"]
+    best = [int(row["epoch"]) for row in curve if row["is_best"] == "True"]
+    saved = {int(row["epoch"]) for row in curve if row["is_saved"] == "True"}
+    assert len(best) == 1 and saved == {2, 3, *best}
+    assert {int(path.name.removeprefix("epoch_")) for path in (out / "checkpoints").iterdir()} == saved
+    for epoch in saved:
+        load_checkpoint(out / f"checkpoints/epoch_{epoch:04d}", "gpt")
+    (dropped,) = read_table(out / "dropped.jsonl", Reject)
+    assert dropped.path == "clip-4" and dropped.reason == "68.97 phonemes a second, allowed are 3 to 25"
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["best_epoch"] == best[0] and summary["n_dropped_clips"] == 1 and summary["recipe"] == "voxfoundry"
+    assert summary["best_held_out_loss"] == min(float(row["held_out_loss"]) for row in curve)
+    printed = capsys.readouterr().out
+    assert f"3 epochs; epoch {best[0]} is best on held-out clips" in printed
+    assert "dropped clip-4: 68.97 phonemes a second" in printed
+    assert not (project / ".cache/resume/voice/gpt").exists()
+
+
+def test_an_interruption_leaves_no_trace(project, monkeypatch):
+    run(monkeypatch, "whole/gpt")
+    set_params(project, state_every_steps=1)
+    for place, call in (("save_training_state", 3), ("_record", 1)):
+        with killed_at(call, loop, place), pytest.raises(InterruptionError):
+            run(monkeypatch, "cut/gpt")
+    run(monkeypatch, "cut/gpt")
+    assert hashes(project / "cut/gpt") == hashes(project / "whole/gpt")
+    assert [path.name for path in (project / "cut").iterdir()] == ["gpt"]
+
+
+def test_too_many_dropped_clips_stop_it_with_their_reasons(project, monkeypatch, capsys):
+    set_params(project, max_dropped_share=0.1)
+    with pytest.raises(SystemExit):
+        run(monkeypatch)
+    error = capsys.readouterr().err
+    assert "adapt_gpt: 1 of 5 clips are outside the limits" in error and "clip-4: 68.97 phonemes a second" in error
+    assert not (project / "voice/gpt").exists()
+
+
+def test_a_recipe_says_which_settings_it_does_not_use(project, monkeypatch, capsys):
+    set_params(project, recipe="upstream", n_epochs=1)
+    run(monkeypatch)
+    printed = capsys.readouterr().out
+    assert (
+        "the recipe upstream has values of its own for accumulate_batches, gradient_clip_norm, learning_rate" in printed
+    )
+    assert json.loads((project / "voice/gpt/summary.json").read_text())["recipe"] == "upstream"
+
+
+def test_a_learning_rate_of_zero_for_a_module_is_refused(project, monkeypatch, capsys):
+    set_params(project, learning_rate_factors={"h.layers.0": 0.0})
+    with pytest.raises(SystemExit):
+        run(monkeypatch)
+    assert "a module that shall not learn goes into `frozen`" in capsys.readouterr().err
