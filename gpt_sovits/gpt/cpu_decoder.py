@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from gpt_sovits.gpt.model import GPT
 
 LARGEST_FLOAT16 = 65504.0
+# The threads of a step wait for each other: two decodings at a time must not each hold a part of the workers.
+SUBMITTING = threading.Lock()
 
 
 class CPUDecoder:
@@ -95,7 +98,8 @@ class CPUDecoding:
             logits,
             counters,
         )
-        others = [_workers(n_threads).submit(decode_step, *arguments, thread) for thread in range(1, n_threads)]
+        with SUBMITTING:
+            others = [_workers(n_threads).submit(decode_step, *arguments, thread) for thread in range(1, n_threads)]
         decode_step(*arguments, 0)
         for other in others:
             other.result()

@@ -21,6 +21,7 @@ from gpt_sovits.gpt.decoding import Decoding, KeyValueCache, PlainDecoding
 
 if TYPE_CHECKING:
     from gpt_sovits.gpt.cpu_decoder import CPUDecoder
+    from gpt_sovits.gpt.gpu_decoder import GPUDecoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,7 +191,7 @@ class GPT(nn.Module):
         self.h = Stack(config.n_layers, hidden, config.n_heads, config.dropout)
         self.ar_predict_layer = nn.Linear(hidden, config.vocab_size, bias=False)
         self.dropout = nn.Dropout(config.dropout)
-        self._decoder: CPUDecoder | None = None
+        self._decoder: CPUDecoder | GPUDecoder | None = None
 
     def for_inference(self, precision: str = "float32") -> "GPT":
         """Packs the weights for fast decoding on the device they are on, in place, and returns the same model.
@@ -198,10 +199,15 @@ class GPT(nn.Module):
         precision: see `gpt_sovits.precision`. The weights must not change afterwards; training mode drops the packing.
         Raises ValueError for an unknown precision, or weights that it cannot hold.
         """
-        from gpt_sovits.gpt.cpu_decoder import CPUDecoder  # numba takes a second to import: only where it is used
-
         self.eval().requires_grad_(False)
-        self._decoder = CPUDecoder(self, precision)
+        if self.bert_proj.weight.device.type == "cpu":
+            from gpt_sovits.gpt.cpu_decoder import CPUDecoder  # numba takes a second to import: only where it is used
+
+            self._decoder = CPUDecoder(self, precision)
+        else:
+            from gpt_sovits.gpt.gpu_decoder import GPUDecoder
+
+            self._decoder = GPUDecoder(self, precision)
         return self
 
     def train(self, mode: bool = True) -> "GPT":

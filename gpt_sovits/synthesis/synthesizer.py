@@ -90,7 +90,7 @@ class Synthesizer:
         _check_references(self.references, sovits)
         _check_bert(self.references, bert, gpt)
         length_buckets([], batch_size)  # refuses a batch size that makes no sense now and not in mid-speech
-        self.gpt, self.sovits = gpt.for_inference(precision), sovits.for_inference()
+        self.gpt, self.sovits = gpt.for_inference(precision), sovits.for_inference(precision)
         self.preset, self.batch_size = preset, batch_size
         room = gpt.config.max_positions - len(self.references[0].semantic_tokens)
         self.reader = Reader(preset, room, lexicon, bert)

@@ -1,0 +1,99 @@
+"""Decoding with a cache of fixed room and a mask: equal to the plain way, unrecorded on a CPU, as a graph on a GPU."""
+
+import copy
+import functools
+
+import pytest
+import torch
+
+from gpt_sovits.gpt.decoding import PlainDecoding
+from gpt_sovits.gpt.generation import Prompt, generate, prepare_prompts
+from gpt_sovits.gpt.gpu_decoder import GPUDecoder
+from gpt_sovits.gpt.model import GPT, GPTConfig
+from gpt_sovits.gpt.sampling import SamplingOptions
+
+TINY = GPTConfig(vocab_size=33, phoneme_vocab_size=20, hidden_size=32, n_heads=4, n_layers=3, bert_dim=8, dropout=0.0)
+TOLERANCE = {"float32": 3e-6, "float16": 5e-3, "bfloat16": 5e-2}  # of the largest logit
+NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+
+
+@functools.cache
+def model():
+    torch.manual_seed(0)
+    made = GPT(TINY).eval()
+    for parameter in made.parameters():  # norms and biases that do something
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    return made
+
+
+def prompt(n_phonemes, n_tokens, seed):
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(20, (n_phonemes,), generator=generator)
+    return Prompt(ids, torch.randint(32, (n_tokens,), generator=generator))
+
+
+PROMPTS = [prompt(6, 4, 0), prompt(11, 9, 1), prompt(3, 0, 2), prompt(8, 2, 3)]
+
+
+def largest_error(decoder, prompts, n_steps):
+    """Of the logits of all steps, against the plain way; rows leave the batch on the way."""
+    device = decoder.predict.device
+    plain = decoder.model
+    x, mask, is_real = prepare_prompts(plain, prompts, device)
+    ways = [PlainDecoding(plain, x, mask, is_real, n_steps), decoder.begin(x, mask, is_real, n_steps)]
+    positions = torch.tensor([len(p.tokens) for p in prompts], device=device)
+    generator, errors = torch.Generator().manual_seed(1), []
+    for step in range(n_steps):
+        if step == 4 and len(positions) > 1:
+            kept = torch.arange(len(positions), device=device)[1:]
+            positions = positions[kept]
+            for way in ways:
+                way.keep_rows(kept)
+        tokens = torch.randint(32, (len(positions),), generator=generator).to(device)
+        expected, actual = (way.step(tokens, positions + step) for way in ways)
+        errors.append(float((actual - expected).abs().max() / expected.abs().max()))
+    return max(errors)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("precision", TOLERANCE)
+@pytest.mark.parametrize("prompts", [PROMPTS[:1], PROMPTS], ids=["alone", "four"])
+def test_steps_equal_the_plain_ones_though_most_of_the_room_is_empty(precision, prompts):
+    assert largest_error(GPUDecoder(model(), precision), prompts, 12) < TOLERANCE[precision]
+
+
+@torch.inference_mode()
+def test_two_decodings_at_a_time_do_not_share_memory():
+    decoder = GPUDecoder(model(), "float32")
+    x, mask, is_real = prepare_prompts(model(), PROMPTS[:1], torch.device("cpu"))
+    first = decoder.begin(x, mask, is_real, 5)
+    alone = [first.step(torch.tensor([token]), torch.tensor([4 + token])).clone() for token in range(3)]
+    del first
+    first, second = decoder.begin(x, mask, is_real, 5), decoder.begin(x, mask, is_real, 5)
+    for token in range(3):
+        second.step(torch.tensor([9]), torch.tensor([4 + token]))
+        assert first.step(torch.tensor([token]), torch.tensor([4 + token])).equal(alone[token])
+
+
+def test_int8_is_refused():
+    with pytest.raises(ValueError, match="'int8' is for CPUs"):
+        GPUDecoder(model(), "int8")
+
+
+@pytest.mark.gpu
+@NEEDS_GPU
+@torch.inference_mode()
+@pytest.mark.parametrize("precision", TOLERANCE)
+def test_the_recorded_graph_equals_the_plain_steps(precision):
+    on_gpu = copy.deepcopy(model()).cuda()
+    assert largest_error(GPUDecoder(on_gpu, precision), PROMPTS, 12) < TOLERANCE[precision]
+
+
+@pytest.mark.gpu
+@NEEDS_GPU
+def test_generation_on_a_gpu_draws_the_tokens_of_the_cpu():
+    on_gpu = copy.deepcopy(model()).cuda().for_inference("float32")
+    options = SamplingOptions(top_k=5)
+    expected = generate(model(), PROMPTS, [1, 2, 3, 4], options, max_tokens=60)
+    actual = generate(on_gpu, PROMPTS, [1, 2, 3, 4], options, max_tokens=60)
+    assert [one.tokens.tolist() for one in actual] == [one.tokens.tolist() for one in expected]
