@@ -1,0 +1,383 @@
+"""How fast the models are, each figure beside the limit of the machine it was measured on.
+
+    python -m benchmarks.speed --size v2                      # a table
+    python -m benchmarks.speed --size v2 --precision int8 --only gpt
+    python -m benchmarks.speed --size starter --markdown benchmarks/RESULTS.md
+
+The weights are random, in the sizes of a table or of a voice's folder: speed does not depend on what they say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import platform
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.limits import Limits, measure, operations_of, seconds_of, spread
+from gpt_sovits.adaptation.gpt import adapt_gpt
+from gpt_sovits.adaptation.gpt_batch import GPTClip
+from gpt_sovits.adaptation.gpt_recipe import AdaptGPTOptions
+from gpt_sovits.adaptation.sovits import adapt_sovits
+from gpt_sovits.adaptation.sovits_batch import SoVITSClip
+from gpt_sovits.adaptation.sovits_recipe import AdaptSoVITSOptions
+from gpt_sovits.gpt.generation import Prompt, generate
+from gpt_sovits.gpt.model import GPT, GPTConfig
+from gpt_sovits.precision import BYTES_PER_WEIGHT, HAS_BFLOAT16_ARITHMETIC, PRECISIONS
+from gpt_sovits.sovits.config import OFFICIAL, OFFICIAL_DISCRIMINATOR, DiscriminatorConfig, SoVITSConfig
+from gpt_sovits.sovits.discriminator import Discriminator
+from gpt_sovits.sovits.model import SoVITS
+from gpt_sovits.sovits.weight_norm import fold_weight_norm
+from gpt_sovits.synthesis import Reference, Synthesizer, default_preset
+from gpt_sovits.synthesis.streaming import stream_chunks
+from gpt_sovits.weights import scratch
+
+TINY_GPT = GPTConfig(vocab_size=scratch.N_CODES + 1, hidden_size=32, n_heads=2, n_layers=2)
+SIZES: dict[str, tuple[GPTConfig, SoVITSConfig, DiscriminatorConfig]] = {
+    "tiny": (TINY_GPT, scratch.SOVITS_CONFIG, scratch.DISCRIMINATOR_CONFIG),
+    "starter": (scratch.GPT_CONFIG, scratch.SOVITS_CONFIG, scratch.DISCRIMINATOR_CONFIG),
+    **{name: (GPTConfig(), config, OFFICIAL_DISCRIMINATOR[name]) for name, config in OFFICIAL.items()},
+}
+N_PHONEMES, N_PROMPT_TOKENS = 60, 100  # a sentence after a reference of 4 s and its text
+SENTENCE = "The meeting was moved from nine to eleven in the morning."
+PARTS = ("gpt", "sovits", "stream", "training")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """median, least, greatest: of the repeats; limit: what the machine allows, in the same unit, where there is one"""
+
+    what: str
+    unit: str
+    median: float
+    least: float
+    greatest: float
+    limit: float | None
+    command: str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is measured, and how."""
+
+    size: str
+    device: str
+    precision: str
+    n_threads: int
+    n_repeats: int
+    seconds: float
+
+    def command(self, part: str) -> str:
+        words = [f"--size {self.size}", f"--precision {self.precision}", f"--threads {self.n_threads}"]
+        words += [f"--device {self.device}"] if self.device != "cpu" else []
+        words += ["--quick"] if self.n_repeats == 1 else []
+        return f"python -m benchmarks.speed {' '.join(words)} --only {part}"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of matrix products of many rows."""
+        return torch.bfloat16 if self.precision in HAS_BFLOAT16_ARITHMETIC else torch.float32
+
+    def figure(self, part: str, what: str, unit: str, values: Sequence[float], limit: float | None = None) -> Figure:
+        return Figure(what, unit, *spread(list(values)), limit, self.command(part))
+
+    def timed(self, work: Callable[[], object]) -> list[float]:
+        return seconds_of(work, self.device, self.n_repeats)
+
+
+def random_gpt(setting: Setting) -> GPT:
+    torch.manual_seed(0)
+    return GPT(SIZES[setting.size][0]).eval().to(setting.device)
+
+
+def random_sovits(setting: Setting) -> SoVITS:
+    torch.manual_seed(0)
+    return SoVITS(SIZES[setting.size][1]).eval().to(setting.device)
+
+
+def gpt_figures(setting: Setting, limits: Limits) -> list[Figure]:
+    """Tokens a second of one sentence and of eight, the prompt left out; and the time that the prompt takes."""
+    model = random_gpt(setting)
+    config, device = model.config, setting.device
+    n_weights = sum(p.numel() for p in model.h.parameters()) + model.ar_predict_layer.weight.numel()
+    limit = limits.bytes_per_second / (n_weights * BYTES_PER_WEIGHT[setting.precision])
+    model.for_inference(setting.precision)
+    g = torch.Generator().manual_seed(0)
+    prompt = Prompt(
+        torch.randint(config.phoneme_vocab_size, (N_PHONEMES,), generator=g).to(device),
+        torch.randint(config.eos_token, (N_PROMPT_TOKENS,), generator=g).to(device),
+    )
+    n_tokens = max(2, round(setting.seconds * 25))
+    figures, medians = [], {}
+    for n_rows in (1, 8):
+
+        def speak(n: int, n_rows: int = n_rows) -> None:
+            generate(model, [prompt] * n_rows, list(range(n_rows)), min_tokens=n, max_tokens=n)
+
+        whole, first = setting.timed(partial(speak, n_tokens)), setting.timed(partial(speak, 1))
+        prefill = min(*first, 0.5 * min(whole))  # on a busy machine a prompt alone may seem to take longer than all
+        rates = [n_rows * (n_tokens - 1) / (seconds - prefill) for seconds in whole]
+        medians[n_rows] = spread(rates)[0]
+        what = f"GPT, {n_rows} sentence{'s' * (n_rows > 1)}"
+        figures.append(setting.figure("gpt", what, "tokens/s", rates, limit if n_rows == 1 else None))
+        figures.append(setting.figure("gpt", f"{what}: the prompt", "ms", [1000 * s for s in first]))
+    figures.append(setting.figure("gpt", "GPT, 8 sentences over 1", "times the tokens/s", [medians[8] / medians[1]]))
+    figures.append(setting.figure("gpt", "GPT, error of a step's logits", "of the largest", [_logit_error(setting)]))
+    return figures
+
+
+@torch.inference_mode()
+def _logit_error(setting: Setting) -> float:
+    """The largest difference from the plain float32 way over 20 steps of two prompts, in units of the largest logit."""
+    from gpt_sovits.gpt.decoding import PlainDecoding
+    from gpt_sovits.gpt.generation import prepare_prompts
+
+    plain = random_gpt(setting)
+    fast = copy.deepcopy(plain).for_inference(setting.precision)
+    g = torch.Generator().manual_seed(1)
+    prompts = [
+        Prompt(torch.randint(700, (n,), generator=g), torch.randint(plain.config.eos_token, (20,), generator=g))
+        for n in (30, 50)
+    ]
+    inputs = prepare_prompts(plain, prompts, torch.device(setting.device))
+    ways = [PlainDecoding(plain, *inputs, 20), fast.begin_decoding(*inputs, 20)]
+    largest = 0.0
+    for step in range(20):
+        tokens = torch.randint(plain.config.eos_token, (2,), generator=g).to(setting.device)
+        positions = torch.full((2,), 20 + step, device=setting.device)
+        expected, actual = (way.step(tokens, positions) for way in ways)
+        largest = max(largest, float((actual - expected).abs().max() / expected.abs().max()))
+    return largest
+
+
+def sovits_figures(setting: Setting, limits: Limits) -> list[Figure]:
+    """Seconds of work for a second of sound, tokens and style given."""
+    plain = random_sovits(setting)
+    model = copy.deepcopy(plain).for_inference(setting.precision)
+    config, device = model.config, setting.device
+    n_tokens = max(2, round(setting.seconds * 25))
+    g = torch.Generator().manual_seed(0)
+    codes = torch.randint(config.codebook_size, (1, n_tokens), generator=g).to(device)
+    phonemes = torch.randint(config.n_symbols, (1, N_PHONEMES), generator=g).to(device)
+    style = torch.randn(1, config.style_channels, 1, generator=g).to(device)
+
+    def speak(sovits: SoVITS) -> torch.Tensor:
+        return sovits.decode(codes, phonemes, style, generator=torch.Generator().manual_seed(0))[0]
+
+    seconds = n_tokens / 25
+    fold_weight_norm(plain)  # otherwise its products are counted too
+    least = operations_of(lambda: speak(plain)) / limits.operations_per_second
+    factors = [s / seconds for s in setting.timed(lambda: speak(model))]
+    figures = [setting.figure("sovits", "SoVITS, real-time factor", "s/s", factors, least / seconds)]
+    expected, actual = speak(plain), speak(model)
+    noise = (actual - expected).square().mean().clamp(min=1e-30)
+    decibels = float(10 * torch.log10(expected.square().mean() / noise))
+    figures.append(setting.figure("sovits", "SoVITS, plain float32 sound over difference", "dB", [decibels]))
+    return figures
+
+
+def stream_figures(setting: Setting, _: Limits) -> list[Figure]:
+    """From a text to the first sound, and to all of it."""
+    gpt, sovits = random_gpt(setting), random_sovits(setting)
+    config, g = sovits.config, torch.Generator().manual_seed(0)
+    reference = Reference(
+        torch.randint(config.n_symbols, (N_PHONEMES,), generator=g),
+        torch.randint(config.codebook_size, (N_PROMPT_TOKENS,), generator=g),
+        torch.rand(config.spectrogram_bins, 200, generator=g),
+        torch.rand(config.speaker_dim, generator=g) if config.speaker_dim else None,
+    )
+    preset = default_preset("en", 0.09, max_length_factor=1.1)  # random weights find no end: do not wait for it
+    synthesizer = Synthesizer(gpt, sovits, reference, preset, precision=setting.precision)
+    firsts, factors = [], []
+
+    def speak() -> None:
+        begin = time.perf_counter()
+        n_samples = 0
+        for chunk in stream_chunks(synthesizer, SENTENCE):
+            if not n_samples:
+                firsts.append(1000 * (time.perf_counter() - begin))
+            n_samples += len(chunk.waveform)
+        factors.append((time.perf_counter() - begin) * synthesizer.sample_rate / n_samples)
+
+    setting.timed(speak)
+    return [
+        setting.figure("stream", "stream, first sound", "ms", firsts[1:]),  # the first round warms up
+        setting.figure("stream", "stream, real-time factor of all", "s/s", factors[1:]),
+    ]
+
+
+def training_figures(setting: Setting, _: Limits) -> list[Figure]:
+    """Optimiser steps a second in an epoch of few steps, its stored state included; batches of 4 clips of 3 s."""
+    gpt_config, config, discriminator_config = SIZES[setting.size]
+    n_clips, n_frames = 4 * (1 if setting.n_repeats == 1 else 3), 150
+    g = torch.Generator().manual_seed(0)
+    gpt_clips = [
+        GPTClip(
+            f"clip {i}",
+            torch.randint(gpt_config.phoneme_vocab_size, (36,), generator=g),
+            torch.randint(gpt_config.eos_token, (n_frames // 2,), generator=g),
+        )
+        for i in range(n_clips)
+    ]
+    sovits_clips = [
+        SoVITSClip(
+            clip.clip_id,
+            clip.phoneme_ids,
+            torch.randn(config.ssl_dim, n_frames, generator=g),
+            torch.rand(n_frames * config.hop_length, generator=g) * 0.2 - 0.1,
+            torch.rand(config.spectrogram_bins, n_frames, generator=g),
+            torch.randn(config.speaker_dim, generator=g) if config.speaker_dim else None,
+        )
+        for clip in gpt_clips
+    ]
+    common = {
+        "n_epochs": 2,
+        "batch_size": 4,
+        "learning_rate": 1e-4,
+        "gradient_clip_norm": 1.0,
+        "save_every_epochs": 2,
+        "seed": 0,
+        "n_threads": setting.n_threads,
+        "device": setting.device,
+        "state_every_steps": 1000,
+        "precision": "bf16" if setting.dtype == torch.bfloat16 else "fp32",
+    }
+    gpt_state = random_gpt(setting).cpu().state_dict()
+    sovits_state = random_sovits(setting).cpu().state_dict()
+    discriminator_state = Discriminator(discriminator_config).state_dict()
+    rates = {}
+    for name, adapt in (
+        ("GPT", partial(adapt_gpt, gpt_config, gpt_state, gpt_clips, [], AdaptGPTOptions(**common, warmup_steps=0))),
+        (
+            "SoVITS",
+            partial(
+                adapt_sovits,
+                config,
+                sovits_state,
+                discriminator_config,
+                discriminator_state,
+                sovits_clips,
+                [],
+                AdaptSoVITSOptions(**common, segment_frames=32, mel_weight=45.0, kl_weight=1.0),
+            ),
+        ),
+    ):
+        ends = []
+        with tempfile.TemporaryDirectory() as folder:
+            adapt(Path(folder), lambda *_, ends=ends: ends.append(time.perf_counter()))
+        rates[name] = n_clips // 4 / (ends[1] - ends[0])
+    return [setting.figure("training", f"adapting the {name}", "steps/s", [rate]) for name, rate in rates.items()]
+
+
+MEASURES = {"gpt": gpt_figures, "sovits": sovits_figures, "stream": stream_figures, "training": training_figures}
+
+
+def run(setting: Setting, parts: Sequence[str]) -> dict[str, object]:
+    """The figures of these parts, and what they were measured on."""
+    torch.set_num_threads(setting.n_threads)
+    limits = measure(setting.device, setting.dtype)
+    figures = [figure for part in parts for figure in MEASURES[part](setting, limits)]
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = torch.cuda.max_memory_allocated() / 1e9 if setting.device == "cuda" else kilobytes / 1e6
+    figures.append(Figure("peak memory of this run", "GB", peak, peak, peak, None, setting.command(" ".join(parts))))
+    return {
+        "machine": _machine(setting),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "torch": torch.__version__,
+        "setting": asdict(setting),
+        "limits": {
+            "GB/s": limits.bytes_per_second / 1e9,
+            f"GFLOP/s in {setting.dtype}".replace("torch.", ""): limits.operations_per_second / 1e9,
+        },
+        "figures": [asdict(figure) for figure in figures],
+    }
+
+
+def _machine(setting: Setting) -> str:
+    if setting.device == "cuda":
+        return torch.cuda.get_device_name()
+    names = [
+        line.partition(":")[2].strip()
+        for line in (Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if sys.platform == "linux" else [])
+        if line.startswith("model name")
+    ]
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, {capability}"
+
+
+def as_table(result: dict[str, object]) -> Table:
+    table = Table(title=_headline(result), title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in ("what", "median", "least", "greatest", "unit", "limit", "of limit"):
+        table.add_column(name, justify="left" if name in ("what", "unit") else "right")
+    for figure in result["figures"]:
+        table.add_row(*_cells(figure))
+    return table
+
+
+def as_markdown(result: dict[str, object]) -> str:
+    lines = [f"### {_headline(result)}", "", "| what | median | least | greatest | unit | limit | of limit | command |"]
+    lines.append("|---|---|---|---|---|---|---|---|")
+    lines += [f"| {' | '.join(_cells(figure))} | `{figure['command']}` |" for figure in result["figures"]]
+    return "\n".join(lines) + "\n"
+
+
+def _headline(result: dict[str, object]) -> str:
+    setting = result["setting"]
+    limits = ", ".join(f"{value:.1f} {unit}" for unit, value in result["limits"].items())
+    return (
+        f"{setting['size']}, {setting['precision']}, {setting['n_threads']} threads on {result['machine']} ({limits}), "
+        f"torch {result['torch']}, {result['date']}"
+    )
+
+
+def _cells(figure: dict[str, object]) -> list[str]:
+    share = ""
+    if figure["limit"]:
+        is_rate = figure["unit"].endswith("tokens/s")
+        share = f"{(figure['median'] / figure['limit'] if is_rate else figure['limit'] / figure['median']):.0%}"
+    numbers = [f"{figure[name]:.3g}" for name in ("median", "least", "greatest")]
+    limit = f"{figure['limit']:.3g}" if figure["limit"] else ""
+    return [figure["what"], *numbers, figure["unit"], limit, share]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description="how fast the models are")
+    parser.add_argument("--size", choices=SIZES, default="v2")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure; all without it")
+    parser.add_argument("--quick", action="store_true", help="one repeat of two seconds of speech each")
+    parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="append a table with each figure's command")
+    arguments = parser.parse_args()
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        parser.error("there is no CUDA device here; leave --device out")
+    n_repeats, seconds = (1, 2.0) if arguments.quick else (5, 6.0)
+    setting = Setting(arguments.size, arguments.device, arguments.precision, arguments.threads, n_repeats, seconds)
+    result = run(setting, arguments.only)
+    if arguments.markdown:
+        with arguments.markdown.open("a", encoding="utf-8") as file:
+            file.write("\n" + as_markdown(result))
+    if arguments.json:
+        print(json.dumps(result, indent=2))
+    else:
+        Console(width=None if sys.stdout.isatty() else 160).print(as_table(result))
+
+
+if __name__ == "__main__":
+    main()
