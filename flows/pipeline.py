@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from flows.dvc_locks import forget_dead_holders
 from stages.outputs import RUN_PID, die_with_parent, locked
 
 # In an order in which every stage comes after what it reads (tests/flows/test_pipeline.py holds it against dvc.yaml).
@@ -51,6 +53,7 @@ def stale_stages(voice: str) -> dict[str, str]:
     """The stages of `voice` that DVC would run, each with the reason in a few words; empty when nothing changed."""
     targets = [f"{stage}@{voice}" for stage in STAGES]
     with locked("dvc", wait_seconds=A_DAY):
+        forget_dead_holders()
         done = subprocess.run(
             [*_dvc(), "status", "--json", *targets],
             capture_output=True,
@@ -72,7 +75,7 @@ def reproduce(stage: str, voice: str, on_line: Callable[[str], None], force: boo
     """
     command = [*_dvc(), "repro", "--single-item", f"{stage}@{voice}", *(["--force"] if force else [])]
     log = []
-    with locked("dvc", wait_seconds=A_DAY), _lines(command) as lines:
+    with _alone(), _lines(command) as lines:
         for line in lines:
             log.append(line)
             if not line.startswith(NOISE) and not line.endswith(EMPTY_OUTPUT):
@@ -83,6 +86,14 @@ def reproduce(stage: str, voice: str, on_line: Callable[[str], None], force: boo
         raise StageFailedError(f"stage {stage} of {voice}: {message}")
     state: State = next((state for state, mark in MARKS.items() if any(mark in line for line in log)), "ran")
     return StageResult(stage, state, tuple(log))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One DVC at a time, and no trace of killed ones."""
+    with locked("dvc", wait_seconds=A_DAY):
+        forget_dead_holders()
+        yield
 
 
 class _lines:  # noqa: N801 - reads as a function where it is used

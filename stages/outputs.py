@@ -33,11 +33,11 @@ def die_with_parent() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         run = os.environ.get(RUN_PID, "")
         # it ended before the kernel knew, or even before we asked who it is
-        if os.getppid() != parent or (run.isdigit() and _has_ended(int(run))):
+        if os.getppid() != parent or (run.isdigit() and has_ended(int(run))):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _has_ended(pid: int) -> bool:
+def has_ended(pid: int) -> bool:
     """Whether the process is gone, or dead and only not yet waited for: such a zombie keeps its place in /proc."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,17 +18,20 @@ from registry.releases import promote, rollback
 from registry.store import Store, mlflow_client, open_store
 from registry.verdict_store import SignedVerdict
 
+# MLflow leaves the first two behind in the environment of a process that registered something.
+SETTINGS = (
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_REGISTRY_URI",
+    "VOXFOUNDRY_DATABASE_URI",
+    "VOXFOUNDRY_SIGNING_KEY",
+    "VOXFOUNDRY_TRUSTED_KEYS",
+    "VOXFOUNDRY_ACTOR",
+)
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (
-        "MLFLOW_TRACKING_URI",
-        "MLFLOW_REGISTRY_URI",
-        "VOXFOUNDRY_DATABASE_URI",
-        "VOXFOUNDRY_SIGNING_KEY",
-        "VOXFOUNDRY_TRUSTED_KEYS",
-        "VOXFOUNDRY_ACTOR",
-    ):
+    for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -41,6 +45,8 @@ def bare_store(tmp_path: Path) -> Store:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with versions 1 (WER 0.2), 2 (0.1) and 3 (0.4, above the bar) of the voice anna, none judged."""
     root = tmp_path_factory.mktemp("template")
+    for name in SETTINGS:
+        os.environ.pop(name, None)
     store = open_store(root)
     for number, wer in ((1, 0.2), (2, 0.1), (3, 0.4)):
         folder = root / f"build_{number}"
