@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("flows", "stages", "registry", "metrics", "gpt_sovits")
 
 
+@cache
 def direct_imports(path: Path) -> set[Path]:
     """Files of this repository that `path` imports itself, inside functions too."""
     found = set()

@@ -6,6 +6,7 @@ import ast
 import os
 import shutil
 import subprocess
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -131,14 +132,28 @@ def committed_project(tmp_path_factory):
 @pytest.mark.slow
 def test_touching_a_module_makes_stale_the_stages_that_import_it(committed_project):
     root, repo = committed_project
-    modules = sorted(set().union(*(modules_of(stage) for stage in STAGES)))
-    for module in modules:
-        path = root / module
-        original = path.read_text(encoding="utf-8")
-        path.write_text(original + "\n# touched\n", encoding="utf-8")
-        stale = {name.split("@")[0] for name in repo.status()}
-        path.write_text(original, encoding="utf-8")
-        assert stale == {stage for stage in STAGES if module in modules_of(stage)}, module
+    deps = [(stage.name.split("@")[0], dep) for stage in repo.index.stages for dep in stage.deps]
+    importers = {}
+    for module in sorted(set().union(*(modules_of(stage) for stage in STAGES))):
+        importers.setdefault(frozenset(stage for stage in STAGES if module in modules_of(stage)), []).append(module)
+    for expected, modules in importers.items():
+        for module in modules:
+            with touched(root / module):
+                # asked dependency by dependency, which is ten times faster than the whole status
+                assert {stage for stage, dep in deps if dep.def_path == module and dep.status()} == expected, module
+        with ExitStack() as stack:
+            for module in modules:
+                stack.enter_context(touched(root / module))
+            assert {name.split("@")[0] for name in repo.status()} == expected, modules
+
+
+@contextmanager
+def touched(path):
+    """The module with one line more, for a while."""
+    original = path.read_text(encoding="utf-8")
+    path.write_text(original + "\n# touched\n", encoding="utf-8")
+    yield
+    path.write_text(original, encoding="utf-8")
 
 
 def test_changing_a_segment_parameter_makes_stale_segment_alone_until_it_ran(committed_project):
