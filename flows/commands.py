@@ -240,6 +240,10 @@ def say_text(voice: str, text: str, output: Path, version: int | None, seed: int
         partial, speech.waveform, speech.sample_rate, format=formats[output.suffix.lower()], subtype="PCM_16"
     )
     partial.replace(output)
-    cut = "" if speech.ended_by_itself else "; it found no end and was cut"
-    say(f"{output}: {len(speech.waveform) / speech.sample_rate:.1f} s, {voice} version {version}{cut}")
+    say(f"{output}: {len(speech.waveform) / speech.sample_rate:.1f} s, {voice} version {version}")
+    for sentence in speech.failures:
+        say(
+            f"{sentence.outcome.replace('_', ' ')}: {sentence.text[:60]!r}, after {sentence.n_retries} retries",
+            markup=False,
+        )
     return 0

@@ -38,7 +38,7 @@ class Finding:
 
 def report(as_json: bool) -> int:
     """Print the findings. Exit code 0 when nothing is wrong, else 1."""
-    findings = [*_environment(), *_parameters(), *_judges(), *_machine(), *_servers()]
+    findings = [*_environment(), *_parameters(), *_judges(), *_base_models(), *_machine(), *_servers()]
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -95,7 +95,7 @@ def _judges() -> list[Finding]:
     from metrics.judge_errors import JudgeUnavailableError
     from metrics.speaker import SPEAKER_JUDGES, load_speaker_judge
     from stages.params import load_params
-    from stages.profiles import PROFILES
+    from stages.profiles import PROFILES, PULLED_AS, judge_weights
 
     try:
         profile = PROFILES[load_params().profile]
@@ -106,10 +106,35 @@ def _judges() -> list[Finding]:
     for kind, names, load in (("ASR", TRANSCRIBERS, load_transcriber), ("speaker", SPEAKER_JUDGES, load_speaker_judge)):
         for name in names:
             try:
-                findings.append(Finding(f"{kind} judge {name}", "ok", load(name, download=False).version))
-            except JudgeUnavailableError as error:
+                judge = load(name, judge_weights(name), download=False)
+                findings.append(Finding(f"{kind} judge {name}", "ok", judge.version))
+            except JudgeUnavailableError:
                 state = "wrong" if name in needed else "absent"
-                findings.append(Finding(f"{kind} judge {name}", state, " ".join(str(error).split())))
+                detail = f"`vox pull {PULLED_AS.get(name, name)}` brings it"
+                findings.append(Finding(f"{kind} judge {name}", state, detail))
+    return findings
+
+
+def _base_models() -> list[Finding]:
+    from gpt_sovits.weights.base import SCRATCH
+    from gpt_sovits.weights.model_table import load_table
+    from gpt_sovits.weights.places import BASES_FOLDER
+    from stages.params import load_params
+    from stages.profiles import PROFILES
+
+    try:
+        needed = PROFILES[load_params().profile].base
+    except ValueError:
+        needed = SCRATCH
+    findings = [Finding(f"base model {SCRATCH}", "ok", "seeded weights, made in code")]
+    imported = {path.name for path in BASES_FOLDER.glob("*") if (path / "gpt").is_dir()}
+    pairs = {name for name, model in load_table().items() if model.kind == "pair"}
+    for name in sorted(imported | pairs):
+        if name in imported:
+            findings.append(Finding(f"base model {name}", "ok", str(BASES_FOLDER / name)))
+        else:
+            state = "wrong" if name == needed else "absent"
+            findings.append(Finding(f"base model {name}", state, f"`vox pull {name}` brings it"))
     return findings
 
 

@@ -84,7 +84,7 @@ class WhisperTranscriber:
         import whisper
 
         self.name = f"whisper-{size}"
-        folder = weights_dir or Path.home() / ".cache" / "whisper"
+        folder = weights_dir / self.name if weights_dir else Path.home() / ".cache" / "whisper"
         path = folder / f"{size}.pt"
         fetch = f"python -c \"import whisper; whisper.load_model('{size}', download_root='{folder}')\""
         unavailable = f"judge {self.name} needs {path}: put it there, or run `{fetch}` where there is a network"

@@ -24,7 +24,7 @@ from gpt_sovits.weights.base import load_base, shared_part
 from metrics.speaker import load_speaker_judge
 from stages.outputs import run_stage, stage_output
 from stages.params import Params, load_params
-from stages.profiles import PROFILES
+from stages.profiles import PROFILES, judge_weights
 from stages.tables import AlignedClip, FeatureClip, VoiceReference, read_table, write_json, write_table
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Pa
             base.build_sovits(),
             load_speaker_encoder(shared_part("speaker_encoder")) if base.sovits_config.speaker_dim else None,
         )
-        judge = load_speaker_judge(profile.speaker)
+        judge = load_speaker_judge(profile.speaker, judge_weights(profile.speaker))
         rows, embeddings = [], []
         for number, clip in enumerate(clips, start=1):
             waveform = _clip_waveform(clips_dir / clip.path)

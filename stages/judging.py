@@ -20,7 +20,7 @@ from metrics.scores import Judges, UtteranceScore
 from metrics.speaker import SpeakerJudge, cosine, load_speaker_judge
 from metrics.wer import character_errors, word_errors
 from stages.parallel import Map
-from stages.profiles import Profile
+from stages.profiles import Profile, judge_weights
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,10 @@ def level_dbfs(waveform: np.ndarray) -> float:
 @lru_cache(maxsize=1)
 def _judges(asr_name: str, speaker_name: str) -> tuple[Transcriber, SpeakerJudge]:
     """The judges of this process: loaded once."""
-    return load_transcriber(asr_name), load_speaker_judge(speaker_name)
+    return (
+        load_transcriber(asr_name, judge_weights(asr_name)),
+        load_speaker_judge(speaker_name, judge_weights(speaker_name)),
+    )
 
 
 @contextmanager

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from gpt_sovits.weights.places import BASES_FOLDER
+
+# judges whose weights `vox pull` keeps under another name than their own
+PULLED_AS = {"ecapa_voxceleb": "spkrec-ecapa-voxceleb"}
 
 
 @dataclass(frozen=True)
@@ -20,3 +26,9 @@ PROFILES = {
     "v2Pro": Profile(base="v2Pro", asr="faster-whisper-large-v3", speaker="ecapa_voxceleb"),
     "v2ProPlus": Profile(base="v2ProPlus", asr="faster-whisper-large-v3", speaker="ecapa_voxceleb"),
 }
+
+
+def judge_weights(name: str) -> Path | None:
+    """The folder for load_transcriber and load_speaker_judge if `vox pull` brought the weights of this judge; None, its
+    library's own cache, if not."""
+    return BASES_FOLDER if (BASES_FOLDER / PULLED_AS.get(name, name)).is_dir() else None

@@ -18,6 +18,7 @@ from gpt_sovits.text.frontend import phonemize, split_sentences
 from metrics.align import AlignmentError, force_align
 from metrics.asr import load_transcriber
 from stages.matching import WordTime
+from stages.profiles import judge_weights
 
 WORD = re.compile(r"[A-Za-z']*[A-Za-z][A-Za-z']*")
 load_transcriber_once = functools.lru_cache(maxsize=1)(load_transcriber)
@@ -26,7 +27,7 @@ load_transcriber_once = functools.lru_cache(maxsize=1)(load_transcriber)
 def hear(path: Path, asr: str) -> str:
     """What the ASR of that name hears in a clip; empty where it hears no word."""
     samples, sample_rate = load_audio(path)
-    return load_transcriber_once(asr).transcribe(to_mono(samples), sample_rate).strip()
+    return load_transcriber_once(asr, judge_weights(asr)).transcribe(to_mono(samples), sample_rate).strip()
 
 
 def spoken_words(text: str, language: str) -> list[str]:

@@ -22,6 +22,7 @@ from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.weights.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
+from gpt_sovits.weights.places import BASES_FOLDER
 from gpt_sovits.weights.scratch import DISCRIMINATOR_CONFIG, GPT_CONFIG, SOVITS_CONFIG, spread_codebook, tune_filters
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ SHARED_PARTS = {
     "bert": "chinese-roberta-wwm-ext-large",
     "speaker_encoder": "eres2netv2",
 }
-BASES_FOLDER = Path(__file__).resolve().parents[2] / "base_models"  # beside the packages in a checkout
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,12 +18,13 @@ from gpt_sovits.content_encoder import build_content_encoder
 from gpt_sovits.gpt.model import GPT
 from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.model import SoVITS
-from gpt_sovits.weights.eres2net import OFFICIAL_ERES2NET, UNUSED, eres2net_shapes
+from gpt_sovits.speaker_encoder import UNUSED_TENSORS, SpeakerEncoder, SpeakerEncoderConfig
 from gpt_sovits.weights.errors import WeightsError, some
 from gpt_sovits.weights.sizes import discriminator_config, gpt_config, sovits_config, version_of
 from gpt_sovits.weights.torch_file import TorchFile
 
 V1_SYMBOLS = {"gpt": 512, "sovits": 322}  # rows of the phoneme embeddings of GPT-SoVITS v1
+SPEAKER_ENCODER = SpeakerEncoderConfig()  # the only one there is; its file says no sizes
 MAX_CONFIG_BYTES = 1 << 20
 MAX_SIZE, MAX_LAYERS = 1_000_000, 200  # in a config.json: beyond lies no model, only a long wait
 
@@ -142,9 +143,9 @@ def _bert(file: TorchFile) -> Part:
 
 
 def _speaker_encoder(file: TorchFile) -> Part:
-    state, dropped = _taken(file.weights, "", (UNUSED,))
-    _require_shapes(file, state, eres2net_shapes(OFFICIAL_ERES2NET))
-    return Part("speaker_encoder", "", dict(OFFICIAL_ERES2NET), state, dropped, file)
+    state, dropped = _taken(file.weights, "", tuple(UNUSED_TENSORS))
+    _require_shapes(file, state, _meta_shapes(lambda: SpeakerEncoder(SPEAKER_ENCODER)))
+    return Part("speaker_encoder", "", SPEAKER_ENCODER.to_dict(), state, dropped, file)
 
 
 # a tensor that only this network has (at the end of its name) -> its reader

@@ -130,13 +130,14 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
         n_text_layer=1,
     )
     folder = tmp_path_factory.mktemp("whisper")
-    torch.save({"dims": vars(dims), "model_state_dict": Whisper(dims).state_dict()}, folder / "tiny.pt")
+    (folder / "whisper-tiny").mkdir()
+    torch.save({"dims": vars(dims), "model_state_dict": Whisper(dims).state_dict()}, folder / "whisper-tiny/tiny.pt")
     return folder
 
 
 def test_whisper_loads_local_weights_and_transcribes(tiny_whisper: Path) -> None:
     judge = load_transcriber("whisper-tiny", tiny_whisper)
-    digest = hashlib.sha256((tiny_whisper / "tiny.pt").read_bytes()).hexdigest()
+    digest = hashlib.sha256((tiny_whisper / "whisper-tiny/tiny.pt").read_bytes()).hexdigest()
     assert judge.version == f"20250625 tiny {digest[:12]} greedy"
     assert judge.transcribe(NOISE, 24_000) == judge.transcribe(NOISE, 24_000)
     assert judge.transcribe(np.zeros(16_000, np.float32), 16_000) == ""
@@ -146,6 +147,7 @@ def test_whisper_loads_local_weights_and_transcribes(tiny_whisper: Path) -> None
     "content", [b"version https://git-lfs.github.com/spec/v1", b"PK\x03\x04 a truncated file", b""]
 )
 def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "tiny.pt").write_bytes(content)
+    (tmp_path / "whisper-tiny").mkdir()
+    (tmp_path / "whisper-tiny/tiny.pt").write_bytes(content)
     with pytest.raises(JudgeUnavailableError, match=r"tiny\.pt is no openai-whisper checkpoint"):
         load_transcriber("whisper-tiny", tmp_path)

@@ -37,9 +37,9 @@ from upstream_files import (
 from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.sovits.config import OFFICIAL, OFFICIAL_DISCRIMINATOR, SoVITSConfig
 from gpt_sovits.sovits.discriminator import Discriminator
+from gpt_sovits.speaker_encoder import SpeakerEncoder, SpeakerEncoderConfig
 from gpt_sovits.weights.base import load_base, load_shared_part
 from gpt_sovits.weights.checkpoint import CheckpointError, checkpoint_source, load_checkpoint
-from gpt_sovits.weights.eres2net import OFFICIAL_ERES2NET, eres2net_shapes
 from gpt_sovits.weights.errors import WeightsError
 from gpt_sovits.weights.exporting import export_pair
 from gpt_sovits.weights.importing import import_pair, import_part, read_weights
@@ -184,11 +184,6 @@ def test_official_gpt_and_discriminators_are_recognised_without_a_config(shared:
     for version in ("v2", "v2Pro"):
         listing = {n: torch.empty(s, device="meta") for n, s in key_listing(shared, f"s2D_{version}").items()}
         assert discriminator_config(listing, "s2D.pth") == OFFICIAL_DISCRIMINATOR[version]
-
-
-def test_the_shapes_of_the_speaker_model_are_the_official_ones(shared: Path) -> None:
-    listing = {n: tuple(s) for n, s in key_listing(shared, "sv_eres2netv2").items() if not n.startswith("seg_1.")}
-    assert eres2net_shapes(OFFICIAL_ERES2NET) == listing
 
 
 # ---- files that are no pair --------------------------------------------------------------------------------------
@@ -386,14 +381,13 @@ def test_a_bert_folder_loses_its_heads(file: str, tmp_path: Path) -> None:
 
 
 def test_a_speaker_encoder_loses_the_head_that_nobody_uses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = OFFICIAL_ERES2NET | {"n_blocks": [1, 1, 1, 1], "n_channels": 8}
-    monkeypatch.setattr("gpt_sovits.weights.parts.OFFICIAL_ERES2NET", small)
-    state = {name: torch.ones(shape) for name, shape in eres2net_shapes(small).items()}
-    state = {n: t.long() if n.endswith("tracked") else t for n, t in state.items()}
+    small = SpeakerEncoderConfig(n_channels=8, n_blocks=(1, 1, 1, 1))
+    monkeypatch.setattr("gpt_sovits.weights.parts.SPEAKER_ENCODER", small)
+    state = SpeakerEncoder(small).state_dict()
     path = save(tmp_path / "sv.ckpt", state | {"seg_1.weight": torch.ones(2, 2)})
     import_part(path, None, tmp_path)
     config, loaded = load_shared_part("speaker_encoder", tmp_path)
-    assert config == small and equal(loaded, state)
+    assert config == small.to_dict() and equal(loaded, state)
     del state["layer4.0.bn3.bias"]
     with pytest.raises(WeightsError, match=r"missing layer4\.0\.bn3\.bias"):
         recognise(read_weights(save(path, state)))

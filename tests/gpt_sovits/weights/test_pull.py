@@ -9,10 +9,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import torch
 from file_server import FileServer, file_server
 from upstream_files import save, save_gpt, save_sovits
 
+from gpt_sovits.speaker_encoder import SpeakerEncoder, SpeakerEncoderConfig
 from gpt_sovits.weights.base import SHARED_PARTS, load_base
 from gpt_sovits.weights.download import Patience, UnreachableError
 from gpt_sovits.weights.errors import WeightsError
@@ -198,8 +198,9 @@ def test_a_damaged_model_is_not_taken_for_whole(server: FileServer, bases: Path)
 def test_an_encoder_is_pulled_with_the_files_to_keep(
     server: FileServer, bases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gpt_sovits.weights.parts.eres2net_shapes", lambda config: {"fuse34.local_att.0.weight": (2,)})
-    weights = save(tmp_path / "sv.ckpt", {"fuse34.local_att.0.weight": torch.ones(2)})
+    small = SpeakerEncoderConfig(n_channels=8, n_blocks=(1, 1, 1, 1))
+    monkeypatch.setattr("gpt_sovits.weights.parts.SPEAKER_ENCODER", small)
+    weights = save(tmp_path / "sv.ckpt", SpeakerEncoder(small).state_dict())
     server.files |= {"/m/sv.ckpt": weights.read_bytes(), "/m/notes.json": b"{}"}
     assert get("sv", server, bases) == [("sv", True)]
     assert files_in(bases / "sv") >= {"notes.json", "speaker_encoder/model.safetensors"}
