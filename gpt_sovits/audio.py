@@ -86,7 +86,7 @@ def pcm16(waveform: np.ndarray) -> np.ndarray:
     peak = float(np.abs(waveform).max(initial=0.0))
     if not peak <= 1.0 + 1e-6:
         raise ValueError(f"samples reach {peak}; they must be in [-1, 1]: divide the waveform by its peak")
-    return np.rint(np.clip(waveform, -1.0, 1.0) * 32767).astype(np.int16)
+    return np.rint(np.clip(waveform.astype(np.float64), -1.0, 1.0) * 32767).astype(np.int16)  # float32 rounds twice
 
 
 def save_flac(path: Path, waveform: np.ndarray, sample_rate: int) -> None:

@@ -6,8 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import stages  # noqa: F401 - sets how OpenMP waits, before torch is loaded
+
+# New examples every time find new faults, on a developer's machine; a verdict of CI must not depend on chance.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 ROOT = Path(__file__).resolve().parent.parent
 
