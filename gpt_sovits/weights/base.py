@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from gpt_sovits.content_encoder import SCRATCH_CONTENT_CONFIG, build_content_encoder
+from gpt_sovits.content_encoder import SCRATCH_CONTENT_CONFIG, build_content_encoder, content_width
 from gpt_sovits.determinism import deterministic
 from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
@@ -26,11 +26,11 @@ from gpt_sovits.weights.places import BASES_FOLDER
 from gpt_sovits.weights.scratch import DISCRIMINATOR_CONFIG, GPT_CONFIG, SOVITS_CONFIG, spread_codebook, tune_filters
 
 if TYPE_CHECKING:
-    from transformers import HubertModel
+    from transformers import HubertForCTC, HubertModel
 
 SCRATCH = "scratch"
 SCRATCH_SEED = 20250101
-HUBERT_HIDDEN_SIZE = 768  # what HubertConfig takes where a content encoder's config does not say
+OFFICIAL_SSL_DIM = 768  # of chinese-hubert-base
 # kind of a checkpoint -> the folder in BASES that holds it in a subfolder named like the kind; `vox pull` fetches them
 SHARED_PARTS = {
     "content_encoder": "chinese-hubert-base",
@@ -69,10 +69,10 @@ class Base:
             )
         if self.content_encoder_config is None:
             return
-        content_width = self.content_encoder_config.get("hidden_size", HUBERT_HIDDEN_SIZE)
-        if content_width != self.sovits_config.ssl_dim:
+        width = content_width(self.content_encoder_config)
+        if width != self.sovits_config.ssl_dim:
             raise ValueError(
-                f"base {self.name}: the content encoder makes features of width {content_width}, the SoVITS takes "
+                f"base {self.name}: the content encoder makes features of width {width}, the SoVITS takes "
                 f"{self.sovits_config.ssl_dim}; they must be equal"
             )
 
@@ -118,7 +118,7 @@ class Base:
         load_weights(discriminator, self.discriminator_state, f"discriminator of base {self.name}")
         return discriminator.eval()
 
-    def build_content_encoder(self) -> HubertModel:
+    def build_content_encoder(self) -> HubertModel | HubertForCTC:
         """The content encoder in eval mode. Raises CheckpointError where the base has none."""
         if self.content_encoder_config is None:
             raise CheckpointError(
@@ -149,7 +149,7 @@ def load_base(name: str, folder: Path | None = None) -> Base:
         discriminator = DiscriminatorConfig.from_dict(values)
     if (home / "content_encoder").is_dir():
         encoder, encoder_state = load_checkpoint(home / "content_encoder", "content_encoder")
-    elif sovits.ssl_dim == HUBERT_HIDDEN_SIZE and _shared_part("content_encoder", home.parent).is_dir():
+    elif sovits.ssl_dim == OFFICIAL_SSL_DIM and _shared_part("content_encoder", home.parent).is_dir():
         encoder, encoder_state = load_shared_part("content_encoder", home.parent)
     return Base(
         name,

@@ -154,7 +154,7 @@ def test_the_shared_content_encoder_is_found_where_it_fits(tmp_path: Path, monke
         load_shared_part("content_encoder", tmp_path)
     import_part(hubert_folder(tmp_path / "hub", hidden_size=6, num_attention_heads=2), None, tmp_path)
     assert load_base("anna", tmp_path).content_encoder_config is None  # the official width is 768
-    monkeypatch.setattr("gpt_sovits.weights.base.HUBERT_HIDDEN_SIZE", 6)
+    monkeypatch.setattr("gpt_sovits.weights.base.OFFICIAL_SSL_DIM", 6)
     assert load_base("anna", tmp_path).build_content_encoder().config.hidden_size == 6
 
 

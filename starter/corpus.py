@@ -1,0 +1,145 @@
+"""Stage corpus: five synthetic voices read sentences, with a phone label for every instant.
+
+    python -m starter.corpus VOICE
+
+flite and festival print where each of their phones ends, so that the labels cost nothing and have no errors. The texts
+are pieces of public-domain sentences between two punctuation marks: short ones teach the models to stop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from starter.phones import from_festival
+from starter.settings import CorpusSettings, corpus_folder, load_settings, shared_folder
+from starter.store import Utterance, write_corpus
+
+SAMPLE_RATE = 16000
+N_PROCESSES = 2
+PIECE = re.compile(r"[^,.;:!?()\"\[\]]+[,.;:!?]?")
+
+
+def pieces_of_text(path: Path, excluded: set[str], least: int, most: int) -> list[str]:
+    """Pieces of least to most characters, each once, in the order of a hash: any first n are a fair sample.
+
+    path: lines of id, text and normalised text, parted by tabs; excluded: ids whose text is not to be used
+    """
+    found: dict[str, None] = {}
+    for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+        name, _, text = line.split("\t")
+        if name in excluded:
+            continue
+        for match in PIECE.finditer(text):
+            piece = match[0].strip().strip("-").strip()
+            if least <= len(piece) <= most and piece.isascii():
+                found[piece[0].upper() + piece[1:].rstrip(",;:")] = None
+    return sorted(found, key=lambda piece: hash_of(piece))
+
+
+def hash_of(text: str) -> str:
+    from hashlib import sha256
+
+    return sha256(text.encode()).hexdigest()
+
+
+def speak_flite(voice: str, text: str, stretch: float, pitch: float) -> tuple[np.ndarray, list[tuple[str, float]]]:
+    """The waveform (n,) int16 at 16 kHz and the phones with their ends in seconds.
+
+    stretch: of all durations; pitch: mean of the melody in Hz, 0 for the voice's own
+    """
+    with tempfile.NamedTemporaryFile(suffix=".wav") as wav:
+        command = ["flite", "-voice", voice, "-t", text, "-psdur", "-o", wav.name]
+        command += ["--setf", f"duration_stretch={stretch:.3f}"]
+        command += ["--setf", f"int_f0_target_mean={pitch:.1f}"] if pitch else []
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        waveform = _read(Path(wav.name))
+    return waveform, [(phone, float(end)) for phone, _, end in (word.partition(":") for word in printed.split())]
+
+
+def speak_festival(voice: str, texts: list[str], stretches: list[float]) -> list[tuple[np.ndarray, list]]:
+    """As speak_flite, for many texts in one process: festival takes a third of a second to start."""
+    with tempfile.TemporaryDirectory() as folder:
+        lines = [f"(voice_{voice})"]
+        for i, (text, stretch) in enumerate(zip(texts, stretches, strict=True)):
+            quoted = text.replace("\\", " ").replace('"', " ")
+            lines += [
+                f"(Parameter.set 'Duration_Stretch {stretch:.3f})",
+                f'(set! u (Utterance Text "{quoted}"))',
+                "(utt.synth u)",
+                f'(utt.save.wave u "{folder}/{i}.wav" \'riff)',
+                f'(format t "@{i} ")',
+                '(mapcar (lambda (s) (format t "%s:%f " (item.name s) (item.feat s \'end)))'
+                " (utt.relation.items u 'Segment))",
+                '(format t "\\n")',
+            ]
+        script = Path(folder) / "speak.scm"
+        script.write_text("\n".join(lines), encoding="utf-8")
+        printed = subprocess.run(["festival", "-b", str(script)], check=True, capture_output=True, text=True).stdout
+        spoken = []
+        for i, line in enumerate(row for row in printed.splitlines() if row.startswith("@")):
+            words = line.split()[1:]
+            ends = [(phone, float(end)) for phone, _, end in (word.partition(":") for word in words)]
+            spoken.append((_read(Path(folder) / f"{i}.wav"), ends))
+    return spoken
+
+
+def _read(path: Path) -> np.ndarray:
+    waveform, rate = soundfile.read(io.BytesIO(path.read_bytes()), dtype="float32")
+    if rate != SAMPLE_RATE:
+        waveform = soxr.resample(waveform, rate, SAMPLE_RATE)
+    return np.round(np.clip(waveform, -1, 1) * 32767).astype(np.int16)
+
+
+def speak(settings: CorpusSettings, voice: str, texts: list[str]) -> Iterator[Utterance]:
+    """The utterances in order; rate and pitch are drawn for each from its own hash."""
+    how = settings.voices[voice]
+    draws = [np.random.default_rng(int(hash_of(f"{voice} {text}")[:8], 16)) for text in texts]
+    stretches = [float(d.uniform(*settings.stretch)) for d in draws]
+    pitches = [float(d.uniform(*how.pitch_hz)) if how.pitch_hz else 0.0 for d in draws]
+    with ThreadPoolExecutor(N_PROCESSES) as pool:
+        if how.program == "flite":
+            spoken = pool.map(lambda job: speak_flite(how.voice, *job), zip(texts, stretches, pitches, strict=True))
+        else:
+            chunks = [slice(i, i + 100) for i in range(0, len(texts), 100)]
+            made = pool.map(lambda part: speak_festival(how.voice, texts[part], stretches[part]), chunks)
+            spoken = (pair for chunk in made for pair in chunk)
+        for i, (text, (waveform, phones)) in enumerate(zip(texts, spoken, strict=True)):
+            yield Utterance(f"{voice}_{i:05d}", voice, text, waveform, [(from_festival(p), end) for p, end in phones])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m starter.corpus", description=__doc__.splitlines()[0])
+    parser.add_argument("voice", help="a key of corpus.voices in starter/params.yaml")
+    voice = parser.parse_args().voice
+    settings = load_settings().corpus
+    program = settings.voices[voice].program
+    if shutil.which(program) is None:
+        raise SystemExit(f"{program} is not on PATH; install it (see starter/README.md) and run again")
+    texts_file = shared_folder() / "data" / "text" / "ljspeech_transcripts.tsv"
+    metadata = shared_folder() / "data" / "ljspeech" / "metadata.csv"
+    kept_out = {line.split("|")[0] for line in metadata.read_text(encoding="utf-8").splitlines()}
+    pieces = pieces_of_text(texts_file, kept_out, *settings.characters)
+    # every voice reads its own part, so that more is said in all; a common tail lets voices be compared
+    names = list(settings.voices)
+    first = sum(settings.voices[name].n_utterances for name in names[: names.index(voice)])
+    n = settings.voices[voice].n_utterances
+    texts = pieces[first : first + n - settings.n_common] + pieces[-settings.n_common :]
+    if len(texts) != n:
+        raise SystemExit(f"corpus: {len(pieces)} pieces of text are too few for all voices; lower n_utterances")
+    write_corpus(corpus_folder() / voice, speak(settings, voice, texts))
+
+
+if __name__ == "__main__":
+    main()

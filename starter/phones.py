@@ -1,0 +1,67 @@
+"""The 40 phones of the labels: those of the CMU dictionary without stress, and silence.
+
+flite and festival have a schwa of their own (ax), which the CMU dictionary and pocketsphinx write as ah.
+"""
+
+from __future__ import annotations
+
+SILENCE = "sil"
+PHONES = (
+    SILENCE,
+    *[
+        "aa",
+        "ae",
+        "ah",
+        "ao",
+        "aw",
+        "ay",
+        "b",
+        "ch",
+        "d",
+        "dh",
+        "eh",
+        "er",
+        "ey",
+        "f",
+        "g",
+        "hh",
+        "ih",
+        "iy",
+        "jh",
+        "k",
+        "l",
+        "m",
+        "n",
+        "ng",
+        "ow",
+        "oy",
+        "p",
+        "r",
+        "s",
+        "sh",
+        "t",
+        "th",
+        "uh",
+        "uw",
+        "v",
+        "w",
+        "y",
+        "z",
+        "zh",
+    ],
+)
+NUMBER_OF = {phone: number for number, phone in enumerate(PHONES)}
+ALIASES = {"ax": "ah", "axr": "er", "pau": SILENCE, "h#": SILENCE, "brth": SILENCE, "ssil": SILENCE}
+
+
+def from_festival(name: str) -> str:
+    """Raises ValueError for a phone that is not in the table."""
+    phone = ALIASES.get(name, name)
+    if phone not in NUMBER_OF:
+        raise ValueError(f"the phone {name!r} is not known; the table has {', '.join(PHONES)}")
+    return phone
+
+
+def from_sphinx(name: str) -> str:
+    """Fillers (+NOISE+, SIL) are silence. Raises ValueError for a phone that is not in the table."""
+    return SILENCE if name == "SIL" or name.startswith("+") else from_festival(name.lower())

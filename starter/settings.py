@@ -1,0 +1,94 @@
+"""starter/params.yaml as frozen types, and where the recipe keeps what it makes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from ruamel.yaml import YAML
+
+HOME = Path(__file__).resolve().parent
+WORK = HOME / "work"  # not in git; DVC tracks it
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class SyntheticVoice(Section):
+    program: Literal["flite", "festival"]
+    voice: str = Field(description="its name in that program")
+    n_utterances: int = Field(gt=0)
+    pitch_hz: tuple[float, float] | None = Field(None, description="mean of the melody, drawn for each utterance")
+
+
+class CorpusSettings(Section):
+    voices: dict[str, SyntheticVoice]
+    stranger: str = Field(description="the one of the voices that no stage trains on")
+    characters: tuple[int, int] = Field(description="least and most of a piece of text")
+    stretch: tuple[float, float] = Field(description="of durations, drawn for each utterance")
+    n_common: int = Field(gt=0, description="pieces that every voice reads: they are held out from all training")
+
+
+class TrainingSettings(Section):
+    """Of every stage that trains."""
+
+    n_steps: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    learning_rate: float = Field(gt=0)
+    warmup_steps: int = Field(ge=0)
+    decay_share: float = Field(gt=0, le=1, description="share of the steps in which the rate falls to nothing")
+    average_decay: float = Field(gt=0, lt=1, description="of the moving average of the weights, which is what is kept")
+    weight_decay: float = Field(ge=0)
+    gradient_clip_norm: float = Field(gt=0)
+    precision: Literal["fp32", "bf16"]
+    evaluate_every: int = Field(gt=0, description="steps")
+    seed: int
+    n_threads: int = Field(ge=1)
+
+
+class ContentEncoderSettings(TrainingSettings):
+    network: dict[str, Any] = Field(description="transformers.HubertConfig")
+    shares: dict[str, float] = Field(description="of the crops that a voice gives; `others` for those not named")
+    crop_seconds: float = Field(gt=0)
+    largest_stretch: float = Field(ge=1, description="a crop is played up to so many times as fast or as slow")
+    label_smoothing: float = Field(ge=0, lt=1)
+
+
+class TokenSettings(Section):
+    n_centres: int = Field(gt=1)
+    n_sampled: int = Field(gt=0, description="utterances of each voice that the centres are computed from")
+    seed: int
+    n_threads: int = Field(ge=1)
+
+
+class Settings(Section):
+    corpus: CorpusSettings
+    content_encoder: ContentEncoderSettings
+    tokens: TokenSettings
+
+
+def load_settings(path: Path = HOME / "params.yaml") -> Settings:
+    return Settings.model_validate(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
+
+
+def corpus_folder() -> Path:
+    return WORK / "corpus"
+
+
+def encoder_folder() -> Path:
+    return WORK / "content_encoder"
+
+
+def tokens_folder() -> Path:
+    return WORK / "tokens"
+
+
+def shared_folder() -> Path:
+    """Where the real speech and the sentences lie: $VOXFOUNDRY_SHARED, or ../shared beside the project."""
+    folder = Path(os.environ.get("VOXFOUNDRY_SHARED", HOME.parent.parent / "shared"))
+    if not (folder / "data").is_dir():
+        raise SystemExit(f"{folder} has no data/; set VOXFOUNDRY_SHARED to the folder that starter/README.md describes")
+    return folder

@@ -1,0 +1,126 @@
+"""Stage speech: real voices, 16 kHz, with the phones that a recogniser hears in them.
+
+    python -m starter.speech
+
+The 200 LibriSpeech clips have no text: pocketsphinx transcribes them and aligns its own words; about a phone in six is
+wrong, which is good enough beside ten hours without errors. The LJSpeech clips have their text and are for evaluation
+only, as is everything of the speakers in librispeech_speakers/test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from metrics.sphinx import SAMPLE_RATE, new_decoder
+from starter.phones import from_sphinx
+from starter.settings import corpus_folder, load_settings, shared_folder
+from starter.store import Utterance, read_corpus, write_corpus
+
+N_PROCESSES = 2
+REAL, LJ = "librispeech", "lj"
+
+
+def load_16k(path: Path) -> np.ndarray:
+    """(n,) int16, one channel"""
+    waveform, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    waveform = waveform.mean(axis=1)
+    if rate != SAMPLE_RATE:
+        waveform = soxr.resample(waveform, rate, SAMPLE_RATE)
+    return np.round(np.clip(waveform, -1, 1) * 32767).astype(np.int16)
+
+
+def recognise(waveform: np.ndarray) -> list[str]:
+    """The words that pocketsphinx hears."""
+    decoder = new_decoder(with_language_model=True)
+    decoder.start_utt()
+    decoder.process_raw(waveform.tobytes(), full_utt=True)
+    decoder.end_utt()
+    found = decoder.hyp()
+    return found.hypstr.split() if found else []
+
+
+def align_phones(waveform: np.ndarray, words: Sequence[str]) -> list[tuple[str, float]]:
+    """The phones of these words with their ends in seconds; empty where the words cannot be aligned.
+
+    Two passes of pocketsphinx, for words and then for phones. Words that its dictionary does not have are left out
+    together with the whole utterance: a hole would shift every label behind it.
+    """
+    decoder = new_decoder(with_language_model=False)
+    if not words or any(decoder.lookup_word(word) is None for word in words):
+        return []
+    decoder.set_align_text(" ".join(words))
+    try:
+        for is_first in (True, False):
+            decoder.start_utt()
+            decoder.process_raw(waveform.tobytes(), full_utt=True)
+            decoder.end_utt()
+            if is_first:
+                decoder.set_alignment()
+    except RuntimeError:  # pocketsphinx: no path through the words fits the sound
+        return []
+    alignment = decoder.get_alignment()
+    if alignment is None:
+        return []
+    return [(from_sphinx(p.name), (p.start + p.duration) / 100) for word in alignment for p in word]
+
+
+def _recognised(job: tuple[str, str]) -> Utterance:
+    path, speaker = job
+    waveform = load_16k(Path(path))
+    words = [re.sub(r"\(\d+\)$", "", word) for word in recognise(waveform)]
+    return Utterance(Path(path).stem, speaker, "", waveform, align_phones(waveform, words))
+
+
+def _read_aloud(job: tuple[str, str]) -> Utterance:
+    path, text = job
+    waveform = load_16k(Path(path))
+    words = re.sub(r"[^a-z' ]", " ", text.lower()).split()
+    return Utterance(Path(path).stem, LJ, text, waveform, align_phones(waveform, words))
+
+
+def main() -> None:
+    data = shared_folder() / "data"
+    clips = sorted((data / "librispeech_speakers" / "train").glob("*.flac"))
+    lines = (data / "ljspeech" / "metadata.csv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("|") for line in lines]
+    wavs = {path.stem: path for path in (data / "ljspeech").rglob("*") if path.suffix in {".wav", ".flac"}}
+    with ProcessPoolExecutor(N_PROCESSES) as pool:
+        real = pool.map(_recognised, [(str(path), path.stem.split("-")[0]) for path in clips])
+        write_corpus(corpus_folder() / REAL, real)
+        write_corpus(corpus_folder() / LJ, pool.map(_read_aloud, [(str(wavs[row[0]]), row[-1]) for row in rows]))
+
+
+def base_voices() -> list[str]:
+    """The synthetic voices that are trained on."""
+    corpus = load_settings().corpus
+    return [name for name in corpus.voices if name != corpus.stranger]
+
+
+def training_voices() -> dict[str, list[Utterance]]:
+    """Voice -> its utterances that may be trained on: all but the last ones, which every voice reads."""
+    corpus = load_settings().corpus
+    voices = {name: read_corpus(corpus_folder() / name)[: -corpus.n_common] for name in base_voices()}
+    return voices | {REAL: list(_labelled(read_corpus(corpus_folder() / REAL)))}
+
+
+def held_out_sets(n: int = 12) -> dict[str, list[Utterance]]:
+    """What no stage trains on: the base voices on common texts, the stranger on the same, and a real reader."""
+    corpus = load_settings().corpus
+    base = [one for name in base_voices() for one in read_corpus(corpus_folder() / name)[-n:]]
+    stranger = read_corpus(corpus_folder() / corpus.stranger)[-n:]
+    return {"base": base, corpus.stranger: stranger, LJ: list(_labelled(read_corpus(corpus_folder() / LJ)))[:n]}
+
+
+def _labelled(utterances: Sequence[Utterance]) -> Iterator[Utterance]:
+    return (one for one in utterances if one.phones)
+
+
+if __name__ == "__main__":
+    main()
