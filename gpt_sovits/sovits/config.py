@@ -7,7 +7,7 @@ Source of the numbers: the published GPT-SoVITS v2 / v2Pro / v2ProPlus configura
 from __future__ import annotations
 
 from math import prod
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
@@ -70,11 +70,19 @@ class SoVITSConfig(ModelConfig):
     n_flows: PositiveInt = 4
     flow_layers: PositiveInt = Field(4, description="WaveNet layers in each coupling")
 
+    generator: Literal["hifigan", "istft"] = Field(
+        "hifigan", description="upsamples to samples, or to the frames of an inverse STFT; official models: hifigan"
+    )
     upsample_rates: tuple[PositiveInt, ...] = (10, 8, 2, 2, 2)
     upsample_kernel_sizes: tuple[PositiveInt, ...] = (16, 16, 8, 2, 2)
     upsample_initial_channel: PositiveInt = 512
     resblock_kernel_sizes: tuple[PositiveInt, ...] = (3, 7, 11)
     resblock_dilations: tuple[tuple[PositiveInt, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
+    trunk_dilations: tuple[tuple[PositiveInt, ...], ...] = Field(
+        (), description="istft only: of each residual block (kernel 3) at 50 Hz, before the upsampling"
+    )
+    istft_n_fft: int = Field(0, ge=0, description="istft only: frame and window of the inverse STFT, samples; even")
+    istft_hop: int = Field(0, ge=0, description="istft only: from one such frame to the next, samples; even")
 
     @property
     def spectrogram_bins(self) -> int:
@@ -90,10 +98,7 @@ class SoVITSConfig(ModelConfig):
                     self.hop_length * FRAMES_PER_SECOND != self.sample_rate,
                     f"hop_length {self.hop_length} must be sample_rate / 50 = {self.sample_rate / FRAMES_PER_SECOND:g}",
                 ),
-                (
-                    prod(self.upsample_rates) != self.hop_length,
-                    f"the product of upsample_rates {self.upsample_rates} must be hop_length {self.hop_length}",
-                ),
+                *self._generator_problems(),
                 (
                     len(self.upsample_rates) != len(self.upsample_kernel_sizes),
                     f"{len(self.upsample_rates)} upsample_rates but {len(self.upsample_kernel_sizes)} "
@@ -160,6 +165,38 @@ class SoVITSConfig(ModelConfig):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _generator_problems(self) -> tuple[tuple[bool, str], ...]:
+        """What only one of the generators wants: whether it is wrong, and the message."""
+        n_fft, hop = self.istft_n_fft, self.istft_hop
+        if self.generator == "hifigan":
+            return (
+                (
+                    prod(self.upsample_rates) != self.hop_length,
+                    f"the product of upsample_rates {self.upsample_rates} must be hop_length {self.hop_length}",
+                ),
+                (
+                    bool(n_fft or hop or self.trunk_dilations),
+                    f"istft_n_fft {n_fft}, istft_hop {hop} and trunk_dilations {self.trunk_dilations} must be 0, 0 and "
+                    "() with the generator hifigan; only istft has such parts",
+                ),
+            )
+        return (
+            (
+                prod(self.upsample_rates) * hop != self.hop_length,
+                f"the product of upsample_rates {self.upsample_rates} and istft_hop {hop} must be hop_length "
+                f"{self.hop_length}",
+            ),
+            (
+                n_fft % 2 != 0 or hop % 2 != 0,
+                f"istft_n_fft {n_fft} and istft_hop {hop} must be even: a frame lies centred on its hop",
+            ),
+            (
+                n_fft < 2 * hop,
+                f"istft_n_fft {n_fft} must be at least twice istft_hop {hop}: a sample must lie in the middle half of "
+                "its own frame, or it is divided by a window that is nearly closed",
+            ),
+        )
 
 
 class DiscriminatorConfig(ModelConfig):

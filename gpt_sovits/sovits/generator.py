@@ -16,7 +16,7 @@ SLOPE = 0.1  # of the leaky ReLUs, but for the last one
 EDGE_KERNEL = 7  # of the first and the last convolution
 
 
-def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
+def masked(x: Tensor, mask: Tensor | None) -> Tensor:
     return x if mask is None else x * mask
 
 
@@ -35,8 +35,8 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """x: (B, C, n); mask: (B, 1, n), 0 = beyond the row's end, or None -> (B, C, n)"""
         for dilated, plain in zip(self.convs1, self.convs2, strict=True):
-            y = _masked(dilated(F.leaky_relu(x, SLOPE)), mask)
-            x = x + _masked(plain(F.leaky_relu(y, SLOPE)), mask)
+            y = masked(dilated(F.leaky_relu(x, SLOPE)), mask)
+            x = x + masked(plain(F.leaky_relu(y, SLOPE)), mask)
         return x
 
 
@@ -77,12 +77,12 @@ class Generator(nn.Module):
         """
         wanted, z, style = z.dtype, z.to(self.cond.weight.dtype), style.to(self.cond.weight.dtype)
         mask = None if lengths is None else length_mask(lengths, z.shape[2]).to(z.dtype)
-        x = _masked(self.conv_pre(_masked(z, mask)) + self.cond(style), mask)
+        x = masked(self.conv_pre(masked(z, mask)) + self.cond(style), mask)
         for stage, (rate, up) in enumerate(zip(self.upsample_rates, self.ups, strict=True)):
             if mask is not None:
                 mask = mask.repeat_interleave(rate, dim=2)
-            x = _masked(up(F.leaky_relu(x, SLOPE)), mask)
+            x = masked(up(F.leaky_relu(x, SLOPE)), mask)
             blocks = self.resblocks[stage * self.n_kernels : (stage + 1) * self.n_kernels]
             x = sum(block(x, mask) for block in blocks) / self.n_kernels
         # The last slope is torch's default of 0.01, not 0.1: the official weights were trained so.
-        return _masked(torch.tanh(self.conv_post(F.leaky_relu(x)).to(wanted)), mask)
+        return masked(torch.tanh(self.conv_post(F.leaky_relu(x)).to(wanted)), mask)

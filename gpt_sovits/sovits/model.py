@@ -23,6 +23,7 @@ from gpt_sovits.sovits.config import FRAMES_PER_TOKEN, OFFICIAL, SoVITSConfig
 from gpt_sovits.sovits.fast_generator import FastGenerator
 from gpt_sovits.sovits.flow import Flow, PosteriorEncoder
 from gpt_sovits.sovits.generator import Generator
+from gpt_sovits.sovits.istft_generator import ISTFTGenerator
 from gpt_sovits.sovits.masks import length_mask
 from gpt_sovits.sovits.quantizer import Quantizer
 from gpt_sovits.sovits.reference_encoder import ReferenceEncoder
@@ -35,7 +36,7 @@ __all__ = ["OFFICIAL", "SoVITS", "SoVITSConfig", "TrainingOutput"]
 class TrainingOutput(NamedTuple):
     """What the losses need. The latents are (B, latent_channels, T), the mask (B, 1, T)."""
 
-    waveforms: Tensor  # (B, 1, segment_frames * hop_length) in (-1, 1), the crops
+    waveforms: Tensor  # (B, 1, segment_frames * hop_length), the crops, as the generator makes them: not clipped
     mask: Tensor
     z: Tensor
     z_prior: Tensor
@@ -66,15 +67,7 @@ class SoVITS(nn.Module):
             mrte_channels=c.mrte_channels,
             mrte_heads=c.mrte_heads,
         )
-        self.dec = Generator(
-            c.latent_channels,
-            c.upsample_initial_channel,
-            c.upsample_rates,
-            c.upsample_kernel_sizes,
-            c.resblock_kernel_sizes,
-            c.resblock_dilations,
-            c.style_channels,
-        )
+        self.dec = _generator(c)
         if c.posterior_layers:
             self.enc_q = PosteriorEncoder(
                 c.spectrogram_bins,
@@ -107,9 +100,10 @@ class SoVITS(nn.Module):
         """
         check_precision(precision)
         fold_weight_norm(self)
-        if isinstance(self.dec, Generator):
+        if not isinstance(self.dec, FastGenerator):
             dtype = torch.bfloat16 if precision in HAS_BFLOAT16_ARITHMETIC else torch.float32
-            if self.dec.cond.weight.device.type == "cpu" and torch.backends.mkldnn.is_available():
+            on_cpu = self.dec.cond.weight.device.type == "cpu"
+            if isinstance(self.dec, Generator) and on_cpu and torch.backends.mkldnn.is_available():
                 self.dec = FastGenerator(self.dec, dtype)
             else:
                 self.dec.to(dtype)
@@ -206,7 +200,7 @@ class SoVITS(nn.Module):
         noise_scale: deviation of the latent in units of the prior's, at least 0
         generator: source of the noise on the CPU, one or one a row (then a row does not depend on its neighbours);
             needed unless noise_scale is 0
-        returns: waveforms (B, n) in (-1, 1) at config.sample_rate, zero beyond their lengths; lengths (B,) in samples
+        returns: waveforms (B, n) in [-1, 1] at config.sample_rate, zero beyond their lengths; lengths (B,) in samples
         Raises ValueError for ids outside of their tables, and for shapes and numbers that do not fit.
         Piece by piece: gpt_sovits/sovits/streaming.py.
         """
@@ -232,13 +226,21 @@ class SoVITS(nn.Module):
         """The sound of latents of the prior: the flow backwards, then the generator.
 
         z_prior: (B, latent_channels, T); style: (B or 1, style_channels, 1); lengths: (B,) frames
-        returns: (B, T * hop_length) in (-1, 1), zero beyond the lengths
+        returns: (B, T * hop_length) in [-1, 1], zero beyond the lengths
         """
         style = style.expand(z_prior.shape[0], -1, -1)
         mask = length_mask(lengths, z_prior.shape[2])
         z = self.flow(z_prior * mask, mask, style, reverse=True)
         alike = bool((lengths == z.shape[2]).all())
-        return self.dec(z * mask, style, None if alike else lengths).squeeze(1)
+        return self.sound(z * mask, style, None if alike else lengths)
+
+    def sound(self, z: Tensor, style: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """The generator's waveform, clipped, which the istft generator needs where it is too loud.
+
+        z: (B, latent_channels, T); style: (B, style_channels, 1); lengths: (B,) frames, None = all T
+        returns: (B, T * hop_length) in [-1, 1], zero beyond the lengths
+        """
+        return self.dec(z, style, lengths).squeeze(1).clamp(-1.0, 1.0)
 
     def forward(
         self,
@@ -290,6 +292,21 @@ class SoVITS(nn.Module):
         crops = take_segments(z, segment_starts, segment_frames)
         waveforms = self.dec(crops, style, None if whole else crop_lengths)
         return TrainingOutput(waveforms, mask, z, z_prior, mean_p, log_p, mean_q, log_q, commitment_loss)
+
+
+def _generator(c: SoVITSConfig) -> Generator | ISTFTGenerator:
+    sizes = (
+        c.latent_channels,
+        c.upsample_initial_channel,
+        c.upsample_rates,
+        c.upsample_kernel_sizes,
+        c.resblock_kernel_sizes,
+        c.resblock_dilations,
+        c.style_channels,
+    )
+    if c.generator == "hifigan":
+        return Generator(*sizes)
+    return ISTFTGenerator(*sizes, trunk_dilations=c.trunk_dilations, n_fft=c.istft_n_fft, hop=c.istft_hop)
 
 
 def take_segments(x: Tensor, starts: Tensor, n: int) -> Tensor:
