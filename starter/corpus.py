@@ -86,7 +86,8 @@ def speak_festival(voice: str, texts: list[str], stretches: list[float]) -> list
             ]
         script = Path(folder) / "speak.scm"
         script.write_text("\n".join(lines), encoding="utf-8")
-        printed = subprocess.run(["festival", "-b", str(script)], check=True, capture_output=True, text=True).stdout
+        command = ["festival", "-b", str(script)]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         spoken = []
         for i, line in enumerate(row for row in printed.splitlines() if row.startswith("@")):
             words = line.split()[1:]

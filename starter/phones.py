@@ -6,50 +6,8 @@ flite and festival have a schwa of their own (ax), which the CMU dictionary and 
 from __future__ import annotations
 
 SILENCE = "sil"
-PHONES = (
-    SILENCE,
-    *[
-        "aa",
-        "ae",
-        "ah",
-        "ao",
-        "aw",
-        "ay",
-        "b",
-        "ch",
-        "d",
-        "dh",
-        "eh",
-        "er",
-        "ey",
-        "f",
-        "g",
-        "hh",
-        "ih",
-        "iy",
-        "jh",
-        "k",
-        "l",
-        "m",
-        "n",
-        "ng",
-        "ow",
-        "oy",
-        "p",
-        "r",
-        "s",
-        "sh",
-        "t",
-        "th",
-        "uh",
-        "uw",
-        "v",
-        "w",
-        "y",
-        "z",
-        "zh",
-    ],
-)
+_SPOKEN = "aa ae ah ao aw ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh"
+PHONES = (SILENCE, *_SPOKEN.split())
 NUMBER_OF = {phone: number for number, phone in enumerate(PHONES)}
 ALIASES = {"ax": "ah", "axr": "er", "pau": SILENCE, "h#": SILENCE, "brth": SILENCE, "ssil": SILENCE}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -57,7 +56,7 @@ def write_corpus(folder: Path, utterances: Iterable[Utterance]) -> None:
                 print(f"{folder.name}: {n} utterances, {offset / SAMPLE_RATE / 3600:.2f} h", flush=True)
     print(f"{folder.name}: {n} utterances, {offset / SAMPLE_RATE / 3600:.2f} h", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
-    os.replace(part, folder)
+    part.replace(folder)
 
 
 def read_corpus(folder: Path) -> list[Utterance]:
