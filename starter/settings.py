@@ -59,15 +59,45 @@ class ContentEncoderSettings(TrainingSettings):
 
 class TokenSettings(Section):
     n_centres: int = Field(gt=1)
+    largest_stretch: float = Field(ge=1)
     n_sampled: int = Field(gt=0, description="utterances of each voice that the centres are computed from")
     seed: int
     n_threads: int = Field(ge=1)
+
+
+class AutoencoderSettings(TrainingSettings):
+    shares: dict[str, float] = Field(description="of the crops that a voice gives; `others` for those not named")
+    crop_seconds: float = Field(gt=0)
+    style_seconds: float = Field(gt=0, description="of other speech of the same utterance")
+    largest_stretch: float = Field(ge=1)
+    spectral_weight: float = Field(gt=0)
+    kl_weight: float = Field(ge=0, description="of the latent's divergence from standard normal, nats a frame")
+
+
+class PriorSettings(TrainingSettings):
+    longest_seconds: float = Field(gt=0, description="longer utterances are left out")
+    crop_seconds: float = Field(gt=0, description="that become sound")
+    style_seconds: float = Field(gt=0)
+    spectral_weight: float = Field(ge=0, description="of the sound that the tokens and the text make")
+    kl_weight: float = Field(ge=0)
+    latent_weight: float = Field(ge=0, description="of |latent of the tokens and the text - latent of the speech|")
+    noise_scale: float = Field(ge=0, description="deviation of the latent that becomes sound, of the prior's")
+
+
+class JointSettings(PriorSettings):
+    adversarial_weight: float = Field(ge=0)
+    feature_weight: float = Field(ge=0)
+    discriminator: dict[str, Any] = Field(description="DiscriminatorConfig")
 
 
 class Settings(Section):
     corpus: CorpusSettings
     content_encoder: ContentEncoderSettings
     tokens: TokenSettings
+    sovits_network: dict[str, Any] = Field(description="SoVITSConfig, but for what follows from other sections")
+    autoencoder: AutoencoderSettings
+    prior: PriorSettings
+    joint: JointSettings
 
 
 def load_settings(path: Path = HOME / "params.yaml") -> Settings:
@@ -84,6 +114,18 @@ def encoder_folder() -> Path:
 
 def tokens_folder() -> Path:
     return WORK / "tokens"
+
+
+def autoencoder_folder() -> Path:
+    return WORK / "autoencoder"
+
+
+def prior_folder() -> Path:
+    return WORK / "prior"
+
+
+def joint_folder() -> Path:
+    return WORK / "joint"
 
 
 def shared_folder() -> Path:

@@ -24,7 +24,7 @@ from starter.settings import corpus_folder, load_settings, shared_folder
 from starter.store import Utterance, read_corpus, write_corpus
 
 N_PROCESSES = 2
-REAL, LJ = "librispeech", "lj"
+REAL, HEARD, LJ = "librispeech", "librispeech_heard", "lj"
 
 
 def load_16k(path: Path) -> np.ndarray:
@@ -71,6 +71,11 @@ def align_phones(waveform: np.ndarray, words: Sequence[str]) -> list[tuple[str, 
     return [(from_sphinx(p.name), (p.start + p.duration) / 100) for word in alignment for p in word]
 
 
+def _unheard(job: tuple[str, str]) -> Utterance:
+    path, speaker = job
+    return Utterance(Path(path).stem, speaker, "", load_16k(Path(path)), [])
+
+
 def _recognised(job: tuple[str, str]) -> Utterance:
     path, speaker = job
     waveform = load_16k(Path(path))
@@ -92,8 +97,9 @@ def main() -> None:
     rows = [line.split("|") for line in lines]
     wavs = {path.stem: path for path in (data / "ljspeech").rglob("*") if path.suffix in {".wav", ".flac"}}
     with ProcessPoolExecutor(N_PROCESSES) as pool:
-        real = pool.map(_recognised, [(str(path), path.stem.split("-")[0]) for path in clips])
-        write_corpus(corpus_folder() / REAL, real)
+        jobs = [(str(path), path.stem.split("-")[0]) for path in clips]
+        write_corpus(corpus_folder() / REAL, pool.map(_unheard, jobs))
+        write_corpus(corpus_folder() / HEARD, pool.map(_recognised, jobs))
         write_corpus(corpus_folder() / LJ, pool.map(_read_aloud, [(str(wavs[row[0]]), row[-1]) for row in rows]))
 
 
@@ -103,11 +109,15 @@ def base_voices() -> list[str]:
     return [name for name in corpus.voices if name != corpus.stranger]
 
 
-def training_voices() -> dict[str, list[Utterance]]:
-    """Voice -> its utterances that may be trained on: all but the last ones, which every voice reads."""
+def training_voices(labelled: bool = True) -> dict[str, list[Utterance]]:
+    """Voice -> its utterances that may be trained on: all but the last ones, which every voice reads.
+
+    labelled: of the real speech only what the recogniser could align
+    """
     corpus = load_settings().corpus
     voices = {name: read_corpus(corpus_folder() / name)[: -corpus.n_common] for name in base_voices()}
-    return voices | {REAL: list(_labelled(read_corpus(corpus_folder() / REAL)))}
+    real = list(_labelled(read_corpus(corpus_folder() / HEARD))) if labelled else read_corpus(corpus_folder() / REAL)
+    return voices | {REAL: real}
 
 
 def held_out_sets(n: int = 12) -> dict[str, list[Utterance]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gpt_sovits.content_encoder import extract_ssl_features, load_content_encoder
-from gpt_sovits.determinism import deterministic
+from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.weights.scratch import k_means
+from starter.augment import stretch
 from starter.phones import NUMBER_OF, PHONES, SILENCE
 from starter.settings import corpus_folder, encoder_folder, load_settings, tokens_folder
 from starter.speech import base_voices, training_voices
@@ -70,15 +72,33 @@ def places(phonemes: Sequence[str], phones: Sequence[tuple[str, float]], n_token
     return [of_phone[k] for k in np.minimum(np.searchsorted(ends, middles, side="right"), len(phones) - 1)]
 
 
-def tokenised(encoder: torch.nn.Module, centres: Tensor, utterances: Sequence[Utterance]) -> Iterator[dict]:
+def ratio_of(name: str, largest: float) -> float:
+    """How fast the utterance of this name is played in training: half of them as they are."""
+    random = np.random.default_rng(derive_seed("stretch", name))
+    return float(np.exp(random.uniform(-1, 1) * np.log(largest))) if random.random() < 0.5 else 1.0
+
+
+def played(one: Utterance, ratio: float) -> Utterance:
+    """The utterance `ratio` times as fast, which is that of a smaller speaker."""
+    if ratio == 1.0:
+        return one
+    waveform = np.clip(stretch(one.waveform.astype(np.float32), ratio), -32767, 32767).astype(np.int16)
+    return replace(one, waveform=waveform, phones=[(phone, end / ratio) for phone, end in one.phones])
+
+
+def tokenised(
+    encoder: torch.nn.Module, centres: Tensor, utterances: Sequence[Utterance], ratios: Sequence[float]
+) -> Iterator[dict]:
     """Rows of tokens.jsonl."""
-    for one in utterances:
+    for original, ratio in zip(utterances, ratios, strict=True):
+        one = played(original, ratio)
         tokens = torch.cdist(posteriors(encoder, one.waveform), centres).argmin(dim=1).tolist()
         said = phonemize(one.text, "en")
         yield {
             "name": one.name,
             "voice": one.voice,
             "text": one.text,
+            "ratio": ratio,
             "phoneme_ids": list(map(int, said.ids)),
             "tokens": tokens,
             "places": places(said.symbols, one.phones, len(tokens)),
@@ -110,7 +130,7 @@ def _entropy(counts: np.ndarray) -> float:
 
 
 def main() -> None:
-    settings = load_settings().tokens
+    settings, n_common = load_settings().tokens, load_settings().corpus.n_common
     folder = tokens_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with deterministic(settings.seed, settings.n_threads):
@@ -130,7 +150,10 @@ def main() -> None:
         (folder / "statistics.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         with (folder / "tokens.jsonl.partial").open("w", encoding="utf-8") as file:
             for voice in base_voices():
-                for row in tokenised(encoder, centres, read_corpus(corpus_folder() / voice)):
+                utterances = read_corpus(corpus_folder() / voice)
+                ratios = [ratio_of(one.name, settings.largest_stretch) for one in utterances]
+                ratios[-n_common:] = [1.0] * n_common
+                for row in tokenised(encoder, centres, utterances, ratios):
                     file.write(json.dumps(row) + "\n")
                 print(f"tokens: {voice}", flush=True)
         (folder / "tokens.jsonl.partial").replace(folder / "tokens.jsonl")

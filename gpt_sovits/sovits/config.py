@@ -44,6 +44,9 @@ class SoVITSConfig(ModelConfig):
     hop_length: PositiveInt = Field(640, description="samples a frame; sample_rate / 50")
     n_mels: PositiveInt = Field(128, description="bands of the log-mel spectrogram in the mel loss")
     reference_bins: PositiveInt = Field(704, description="lowest spectrogram bins that the reference encoder sees")
+    log_spectrogram: bool = Field(
+        False, description="style and posterior encoder see log magnitudes, which a small network learns from sooner"
+    )
     n_symbols: PositiveInt = Field(732, description="rows of the phoneme embedding")
     ssl_dim: PositiveInt = Field(768, description="width of the content features")
     codebook_size: PositiveInt = Field(1024, description="number of semantic tokens")

@@ -27,6 +27,7 @@ from gpt_sovits.sovits.istft_generator import ISTFTGenerator
 from gpt_sovits.sovits.masks import length_mask
 from gpt_sovits.sovits.quantizer import Quantizer
 from gpt_sovits.sovits.reference_encoder import ReferenceEncoder
+from gpt_sovits.sovits.spectrogram import log_magnitudes
 from gpt_sovits.sovits.text_encoder import TextEncoder
 from gpt_sovits.sovits.weight_norm import fold_weight_norm
 
@@ -123,6 +124,10 @@ class SoVITS(nn.Module):
         )
         return self.quantizer.encode(self.ssl_proj(ssl_features))
 
+    def seen(self, spectrogram: Tensor) -> Tensor:
+        """(B, spectrogram_bins, T) linear magnitudes as the style and posterior encoders want them."""
+        return log_magnitudes(spectrogram) if self.config.log_spectrogram else spectrogram
+
     def style_embedding(
         self, spectrogram: Tensor, lengths: Tensor | None = None, speaker_embedding: Tensor | None = None
     ) -> Tensor:
@@ -146,7 +151,7 @@ class SoVITS(nn.Module):
         if lengths is None:
             lengths = torch.full((spectrogram.shape[0],), spectrogram.shape[2], device=spectrogram.device)
         mask = length_mask(lengths, spectrogram.shape[2])
-        style = self.ref_enc(spectrogram[:, : c.reference_bins], mask)
+        style = self.ref_enc(self.seen(spectrogram)[:, : c.reference_bins], mask)
         if speaker_embedding is not None:
             style = self.prelu(style + self.sv_emb(speaker_embedding).unsqueeze(2))
         return style
@@ -285,7 +290,7 @@ class SoVITS(nn.Module):
             phoneme_lengths,
             self.prior_style(style),
         )
-        z, mean_q, log_q = self.enc_q(spectrograms, mask, style, posterior_noise)
+        z, mean_q, log_q = self.enc_q(self.seen(spectrograms), mask, style, posterior_noise)
         z_prior = self.flow(z, mask, style)
         crop_lengths = (frame_lengths - segment_starts).clamp(max=segment_frames)
         whole = bool((crop_lengths == segment_frames).all())

@@ -34,6 +34,11 @@ def linear_spectrogram(waveform: Tensor, n_fft: int, hop_length: int) -> Tensor:
     return torch.sqrt(spectrum.real.square() + spectrum.imag.square() + MAGNITUDE_FLOOR)
 
 
+def log_magnitudes(spectrogram: Tensor) -> Tensor:
+    """Linear magnitudes to about (-2.3, 1.5): the natural log from 1e-4 up, a quarter of it."""
+    return 0.25 * torch.log(spectrogram.clamp(min=1e-4))
+
+
 def log_mel_from_spectrogram(spectrogram: Tensor, sample_rate: int, n_mels: int) -> Tensor:
     """spectrogram: (B, n_fft // 2 + 1, T) linear magnitude -> (B, n_mels, T), natural log, never below log(1e-5)"""
     n_fft = 2 * (spectrogram.shape[1] - 1)

@@ -1,0 +1,71 @@
+"""Stage pack: the networks of the recipe as a base model of the product, in half precision, with every file's hash.
+
+    python -m starter.pack
+
+Writes base_models/starter, which is what the repository ships, and prints what it weighs.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+from torch import Tensor
+
+from gpt_sovits.gpt.model import GPTConfig
+from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
+from gpt_sovits.weights.base import Base, load_base, save_base
+from gpt_sovits.weights.checkpoint import load_checkpoint
+from gpt_sovits.weights.places import BASES_FOLDER
+from starter.settings import HOME, encoder_folder, gpt_folder, joint_folder
+
+LARGEST_BYTES = 25_000_000
+NAME = "starter"
+
+
+def halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """float16 where it was float32. Raises ValueError where a number does not fit."""
+    small = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    if wrong := [name for name, tensor in small.items() if not tensor.isfinite().all()]:
+        raise ValueError(f"pack: {wrong} have numbers beyond half precision; they cannot be shipped so")
+    return small
+
+
+def starter_base() -> Base:
+    gpt_config, gpt_state = load_checkpoint(gpt_folder() / "gpt", "gpt")
+    sovits_config, sovits_state = load_checkpoint(joint_folder() / "sovits", "sovits")
+    critic_config, critic_state = load_checkpoint(joint_folder() / "discriminator", "discriminator")
+    encoder_config, encoder_state = load_checkpoint(encoder_folder() / "content_encoder", "content_encoder")
+    return Base(
+        NAME,
+        GPTConfig.from_dict(gpt_config),
+        halved(gpt_state),
+        SoVITSConfig.from_dict(sovits_config),
+        halved(sovits_state),
+        DiscriminatorConfig.from_dict(critic_config),
+        halved(critic_state),
+        encoder_config,
+        halved(encoder_state),
+    )
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """sha256 of every file of the base, by its path inside."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def main() -> None:
+    save_base(starter_base(), BASES_FOLDER)
+    folder = BASES_FOLDER / NAME
+    n_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if n_bytes > LARGEST_BYTES:
+        raise SystemExit(f"pack: {folder} has {n_bytes} bytes, at most {LARGEST_BYTES} may be shipped")
+    load_base(NAME)
+    (HOME / "weights.json").write_text(json.dumps(hashes(folder), indent=2) + "\n", encoding="utf-8")
+    print(f"pack: {n_bytes / 1e6:.1f} MB in {folder.name}")
+
+
+if __name__ == "__main__":
+    main()
