@@ -21,6 +21,7 @@ from torch import Tensor
 from gpt_sovits.sovits.checks import check_decode, require
 from gpt_sovits.sovits.config import FRAMES_PER_TOKEN, SoVITSConfig
 from gpt_sovits.sovits.generator import EDGE_KERNEL
+from gpt_sovits.sovits.istft_generator import TRUNK_KERNEL
 from gpt_sovits.sovits.masks import length_mask
 from gpt_sovits.sovits.model import SoVITS, frame_noise
 from gpt_sovits.sovits.text_encoder import change_speed
@@ -37,16 +38,24 @@ def generator_context(config: SoVITSConfig) -> int:
     Walks from the samples of one frame back to the frames they are made of.
     """
     edge = EDGE_KERNEL // 2
-    first, last = -edge, config.hop_length - 1 + edge
+    first, last = 0, config.hop_length - 1
+    if config.generator == "istft":  # an inverse STFT reaches as far as a transposed convolution
+        first, last = _upsampled_from(first, last, config.istft_hop, config.istft_n_fft)
+    first, last = first - edge, last + edge
     widest = max(
         sum((d + 1) * (kernel // 2) for d in dilations)
         for kernel, dilations in zip(config.resblock_kernel_sizes, config.resblock_dilations, strict=True)
     )
     for rate, kernel in zip(reversed(config.upsample_rates), reversed(config.upsample_kernel_sizes), strict=True):
-        first, last = first - widest, last + widest
-        padding = (kernel - rate) // 2  # input i makes outputs i * rate - padding ... + kernel - 1
-        first, last = -((kernel - 1 - padding - first) // rate), (last + padding) // rate
-    return max(edge - first, last + edge)
+        first, last = _upsampled_from(first - widest, last + widest, rate, kernel)
+    at_frame_rate = edge + sum((d + 1) * (TRUNK_KERNEL // 2) for row in config.trunk_dilations for d in row)
+    return max(at_frame_rate - first, last + at_frame_rate)
+
+
+def _upsampled_from(first: int, last: int, rate: int, kernel: int) -> tuple[int, int]:
+    """The inputs of a transposed convolution that its outputs first to last are made of."""
+    padding = (kernel - rate) // 2  # input i makes outputs i * rate - padding ... + kernel - 1
+    return -((kernel - 1 - padding - first) // rate), (last + padding) // rate
 
 
 def render_window(
@@ -57,7 +66,7 @@ def render_window(
     z_prior: (B, latent_channels, T) of the prior, as SoVITS.render takes it; style: (B or 1, style_channels, 1)
     context: frames on either side that are taken into account; None = all that matter, and then the window equals that
         part of the whole, up to rounding (a few 1e-6 in float32)
-    returns: (B, (stop - start) * hop_length) in (-1, 1)
+    returns: (B, (stop - start) * hop_length) in [-1, 1]
     """
     c = model.config
     n_frames = z_prior.shape[2]
@@ -69,7 +78,7 @@ def render_window(
     window = z_prior[:, :, left:right]
     z = model.flow(window, torch.ones_like(window[:, :1]), style, reverse=True)
     near_left, near_right = max(0, start - after_flow), min(n_frames, stop + after_flow)
-    waveform = model.dec(z[:, :, near_left - left : near_right - left], style).squeeze(1)
+    waveform = model.sound(z[:, :, near_left - left : near_right - left], style)
     return waveform[:, (start - near_left) * c.hop_length : (stop - near_left) * c.hop_length]
 
 
@@ -89,7 +98,7 @@ def decode_in_pieces(
 
     codes: (1, Y); phoneme_ids: (1, X); style, speed, noise_scale, generator and ValueErrors: as in SoVITS.decode
     piece_frames: length of a piece, at least 1; a piece costs its context too, see generator_context
-    yields: (n,) in (-1, 1), n = piece_frames * hop_length but for the last
+    yields: (n,) in [-1, 1], n = piece_frames * hop_length but for the last
     """
     _check_one(codes, phoneme_ids, piece_frames)
     check_decode(model.config, codes, phoneme_ids, style, speed, noise_scale, generator)
@@ -176,7 +185,7 @@ class StreamingDecoder:
         """Takes the tokens that came since the last call and returns the sound that is now certain.
 
         codes: (n,) int64 in [0, codebook_size), n may be 0; final: no more will come, so everything left is returned
-        returns: (n_samples,) in (-1, 1), empty where more tokens are needed first
+        returns: (n_samples,) in [-1, 1], empty where more tokens are needed first
         Raises ValueError for tokens outside of the codebook, after the final call, or where no token ever came.
         """
         c = self._model.config
@@ -245,7 +254,7 @@ def decode_latest(
     codes: (1, Y), all so far; phoneme_ids: (1, X); style and the rest: as in SoVITS.decode
     previous: (1, hidden_channels, L) hidden frames of the call before that lie where this call begins, blended into it
         with a sine and a cosine, as upstream has it (their sum exceeds 1: a bump of up to 1.41 in the hidden frames)
-    returns: waveform (1, n) in (-1, 1), and the hidden frames (1, hidden_channels, 2 n_latest) for the next call
+    returns: waveform (1, n) in [-1, 1], and the hidden frames (1, hidden_channels, 2 n_latest) for the next call
     Source: GPT-SoVITS, module/models.py `decode_streaming`.
     """
     check_decode(model.config, codes, phoneme_ids, style, speed, noise_scale, generator)

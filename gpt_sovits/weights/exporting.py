@@ -78,6 +78,7 @@ def _check_sizes(gpt: GPTConfig, sovits: SoVITSConfig, other_sizes: bool) -> Non
     unsaid = [
         f"{name} {seen} (always {expected})"
         for name, seen, expected in (
+            ("SoVITS generator", sovits.generator, "hifigan"),
             ("SoVITS mrte_heads", sovits.mrte_heads, MRTE_HEADS),
             ("SoVITS reference_heads", sovits.reference_heads, REFERENCE_HEADS),
             ("GPT dropout", gpt.dropout, GPTConfig.dropout),

@@ -16,7 +16,7 @@ from adaptation_tiny import (
     killed_at,
     run_sovits,
 )
-from sovits_tiny import tiny_clip, tiny_sovits
+from sovits_tiny import TINY_ISTFT, tiny_clip, tiny_sovits
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from gpt_sovits.adaptation.loop import TrainingDivergedError
@@ -54,6 +54,14 @@ def test_records_and_what_stays_frozen(undisturbed: Run) -> None:
     for r in undisturbed.records:
         assert r.train["discriminator_loss"] > 0
         assert r.held_out["loss"] == pytest.approx(45 * r.held_out["mel_loss"] + r.held_out["kl_loss"])
+
+
+def test_one_with_an_istft_generator_learns_too(tmp_path: Path) -> None:
+    base = tiny_sovits(config=TINY_ISTFT).state_dict()
+    run = run_sovits(tmp_path, replace(SOVITS_OPTIONS, n_epochs=1), config=TINY_ISTFT, state=base)
+    assert run.records[0].held_out["mel_loss"] > 0
+    same = {name for name in base if torch.equal(base[name], run.weights[name])}
+    assert same == {name for name in base if name.startswith(("quantizer.", "ssl_proj."))}
 
 
 def test_the_configured_learning_rate_is_the_one_used(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from sovits_tiny import TINY, tiny_clip, tiny_sovits
+from sovits_tiny import TINY, TINY_ISTFT, tiny_clip, tiny_sovits
 from torch import Tensor
 
 from gpt_sovits.adaptation.sovits_batch import collate
@@ -18,7 +18,7 @@ from gpt_sovits.sovits.model import SoVITS
 WITH_SPEAKERS = SoVITSConfig.from_dict(TINY.to_dict() | {"speaker_dim": 5, "style_channels": 10})
 
 
-@pytest.mark.parametrize("config", [TINY, *OFFICIAL.values(), DiscriminatorConfig()])
+@pytest.mark.parametrize("config", [TINY, TINY_ISTFT, *OFFICIAL.values(), DiscriminatorConfig()])
 def test_config_survives_json(config: SoVITSConfig | DiscriminatorConfig) -> None:
     assert type(config).from_dict(config.to_dict()) == config
 
@@ -47,11 +47,30 @@ def test_config_refuses_unknown_and_missing_keys_and_changes() -> None:
         ({"n_heads": 3}, "hidden_channels 8 must be divisible by its 3 heads"),
         ({"resblock_kernel_sizes": (3, 4)}, "must be odd"),
         ({"codebook_size": 0}, "codebook_size"),
+        ({"generator": "vocos"}, "generator"),
+        ({"istft_hop": 8}, r"istft_hop 8 and trunk_dilations \(\) must be 0, 0 and \(\) with the generator hifigan"),
+        ({"trunk_dilations": ((1,),)}, r"trunk_dilations \(\(1,\),\) must be 0, 0 and \(\)"),
     ],
 )
 def test_config_names_what_does_not_fit(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SoVITSConfig.from_dict(TINY.to_dict() | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"istft_hop": 0}, r"product of upsample_rates \(8,\) and istft_hop 0 must be hop_length 64"),
+        ({"upsample_rates": (16,)}, r"product of upsample_rates \(16,\) and istft_hop 8 must be hop_length 64"),
+        ({"istft_n_fft": 14}, "istft_n_fft 14 must be at least twice istft_hop 8"),
+        ({"istft_n_fft": 33}, "istft_n_fft 33 and istft_hop 8 must be even"),
+        ({"istft_n_fft": -2}, "istft_n_fft"),
+        ({"generator": "hifigan", "upsample_rates": (8,)}, "must be hop_length 64.*only istft has such parts"),
+    ],
+)
+def test_config_of_an_istft_generator_names_what_does_not_fit(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SoVITSConfig.from_dict(TINY_ISTFT.to_dict() | change)
 
 
 def test_band_and_square_agree_with_their_definition() -> None:
@@ -92,7 +111,7 @@ def _rows() -> list[tuple[Tensor, Tensor, Tensor]]:
 
 
 @pytest.mark.parametrize("speed", [1.0, 1.4, 0.7])
-@pytest.mark.parametrize("config", [TINY, WITH_SPEAKERS], ids=["v2", "v2Pro"])
+@pytest.mark.parametrize("config", [TINY, WITH_SPEAKERS, TINY_ISTFT], ids=["v2", "v2Pro", "istft"])
 @torch.no_grad()
 def test_a_row_of_a_batch_is_decoded_as_it_would_be_alone(config: SoVITSConfig, speed: float) -> None:
     model, rows = tiny_sovits(config=config).for_inference(), _rows()
@@ -127,9 +146,10 @@ def test_a_row_of_a_batch_is_decoded_as_it_would_be_alone(config: SoVITSConfig, 
         assert not waveforms[i, lengths[i] :].any()
 
 
+@pytest.mark.parametrize("config", [TINY, TINY_ISTFT], ids=["hifigan", "istft"])
 @torch.no_grad()
-def test_a_padded_training_batch_gives_each_clip_what_it_gets_alone() -> None:
-    model, clips = tiny_sovits(), [tiny_clip(30, 1), tiny_clip(18, 2), tiny_clip(6, 3)]
+def test_a_padded_training_batch_gives_each_clip_what_it_gets_alone(config: SoVITSConfig) -> None:
+    model, clips = tiny_sovits(config=config), [tiny_clip(30, 1), tiny_clip(18, 2), tiny_clip(6, 3)]
     starts = torch.tensor([5, 10, 0])
     noise = torch.randn(3, TINY.latent_channels, 30, generator=torch.Generator().manual_seed(0))
 

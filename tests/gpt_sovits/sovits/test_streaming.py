@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sovits_tiny import TINY, tiny_sovits
+from sovits_tiny import TINY, TINY_ISTFT, tiny_sovits
 from torch import Tensor
 
 from gpt_sovits.sovits.config import OFFICIAL, SoVITSConfig
@@ -40,18 +40,23 @@ def a_style(model: SoVITS) -> Tensor:
     return torch.randn(1, model.config.style_channels, 1, generator=seeded(1))
 
 
-def local_model() -> SoVITS:
+def local_model(config: SoVITSConfig = TINY) -> SoVITS:
     """A model whose prior looks at a frame's own token alone, so that what is fixed early is right at once."""
-    model = tiny_sovits().for_inference()
+    model = tiny_sovits(config=config).for_inference()
     model.enc_p.encode_content = lambda quantized, *_: model.enc_p.ssl_proj(quantized)
     return model
 
 
+ISTFT = TINY_ISTFT.to_dict()
 OTHER_SHAPES = [
     {},
     {"n_flows": 3, "flow_layers": 1, "wavenet_kernel": 3},
     {"upsample_rates": (4, 16), "upsample_kernel_sizes": (4, 22), "resblock_kernel_sizes": (3, 7)},
     {"upsample_rates": (16, 2, 2), "upsample_kernel_sizes": (18, 8, 2), "resblock_dilations": ((5, 1), (1, 2))},
+    ISTFT,
+    ISTFT | {"trunk_dilations": ((5, 2), (1,), (3, 3)), "istft_n_fft": 16},
+    ISTFT | {"upsample_rates": (2,), "upsample_kernel_sizes": (4,), "istft_hop": 32, "istft_n_fft": 150},
+    ISTFT | {"upsample_rates": (), "upsample_kernel_sizes": (), "istft_hop": 64, "istft_n_fft": 128},
 ]
 
 
@@ -79,9 +84,9 @@ def test_contexts_of_the_official_sizes() -> None:
 
 
 @given(st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_window_sounds_as_it_does_in_the_whole(data: st.DataObject) -> None:
-    model = tiny_sovits()
+    model = tiny_sovits(config=data.draw(st.sampled_from([TINY, TINY_ISTFT])))
     n = data.draw(st.integers(1, 60))
     start = data.draw(st.integers(0, n - 1))
     stop = data.draw(st.integers(start + 1, n))
@@ -95,7 +100,7 @@ def test_any_window_sounds_as_it_does_in_the_whole(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("piece_frames", [1, 9, 200])
 @pytest.mark.parametrize("speed", [1.0, 1.3])
-@pytest.mark.parametrize("config", [TINY, WITH_SPEAKERS], ids=["v2", "v2Pro"])
+@pytest.mark.parametrize("config", [TINY, WITH_SPEAKERS, TINY_ISTFT], ids=["v2", "v2Pro", "istft"])
 def test_pieces_of_known_tokens_are_the_whole(config: SoVITSConfig, piece_frames: int, speed: float) -> None:
     model, (codes, phonemes) = tiny_sovits(config=config).for_inference(), utterance()
     arguments = {"style": a_style(model), "speed": speed}
@@ -123,10 +128,15 @@ def test_a_stream_of_tokens_that_came_at_once_is_the_whole(prior_lookahead: int)
     torch.testing.assert_close(sound, whole[0], rtol=0, atol=BOUND)
 
 
-@given(st.lists(st.integers(0, 12), max_size=8).filter(lambda cuts: sum(cuts) <= N_TOKENS))
-@settings(max_examples=25, deadline=None)
-def test_where_the_prior_is_local_a_stream_is_the_whole_whatever_its_parts(cuts: list[int]) -> None:
-    model, (codes, phonemes) = local_model(), utterance()
+@given(
+    st.lists(st.integers(0, 12), max_size=8).filter(lambda cuts: sum(cuts) <= N_TOKENS),
+    st.sampled_from([TINY, TINY_ISTFT]),
+)
+@settings(max_examples=40, deadline=None)
+def test_where_the_prior_is_local_a_stream_is_the_whole_whatever_its_parts(
+    cuts: list[int], config: SoVITSConfig
+) -> None:
+    model, (codes, phonemes) = local_model(config), utterance()
     whole, _ = model.decode(codes, phonemes, a_style(model), generator=seeded())
     torch.testing.assert_close(torch.cat(stream(model, cuts)), whole[0], rtol=0, atol=BOUND)
 

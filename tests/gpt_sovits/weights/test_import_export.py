@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 from sovits_golden import key_listing
-from sovits_tiny import TINY_DISCRIMINATOR
+from sovits_tiny import TINY_DISCRIMINATOR, TINY_ISTFT, tiny_sovits
 from torch import Tensor
 from upstream_files import (
     GPT_TINY,
@@ -515,6 +515,8 @@ def test_what_the_files_cannot_say_or_the_original_cannot_load_is_refused(tmp_pa
         export_pair(gpt, (config, state), *files)
     with pytest.raises(WeightsError, match=r"no place for SoVITS mrte_heads 2 \(always 4\)"):
         export_pair(gpt, (config.model_copy(update={"mrte_heads": 2}), state), *files, other_sizes=True)
+    with pytest.raises(WeightsError, match=r"no place for SoVITS generator istft \(always hifigan\)"):
+        export_pair(gpt, (TINY_ISTFT, tiny_sovits(config=TINY_ISTFT).state_dict()), *files, other_sizes=True)
     with pytest.raises(WeightsError, match=r"no place for GPT dropout 0\.5"):
         export_pair((replace(GPT_TINY, dropout=0.5), gpt[1]), (config, state), *files, other_sizes=True)
     with pytest.raises(WeightsError, match=r"SoVITS: ssl_proj\.bias goes beyond float16; export with float32"):
