@@ -104,6 +104,10 @@ class AdaptSovits(Adaptation):
     kl_weight: float = Field(ge=0, description="weight of the KL loss between posterior and prior")
     adversarial_weight: float = Field(ge=0, description="weight of the generator's adversarial loss")
     feature_weight: float = Field(ge=0, description="weight of the feature matching loss")
+    latent_weight: float = Field(
+        ge=0, description="weight of the latent that tokens and text make, against the speech's"
+    )
+    prior_mel_weight: float = Field(ge=0, description="weight of the log-mel L1 loss of what tokens and text make")
     learning_rate_decay: float = Field(gt=0, le=1, description="factor on the learning rate, once an epoch")
 
 

@@ -29,6 +29,7 @@ from starter.speech import base_voices, training_voices
 from starter.store import Utterance, read_corpus
 
 TOKEN_SECONDS = 0.04
+GAP = 0.8  # cost of a phone that one transcription has and the other has not; of another phone: 1
 
 
 @torch.inference_mode()
@@ -37,6 +38,12 @@ def posteriors(encoder: torch.nn.Module, waveform: np.ndarray) -> Tensor:
     features = extract_ssl_features(encoder, torch.from_numpy(waveform.astype(np.float32) / 32768)[None])[0]
     n_tokens = features.shape[1] // 2
     return features[:, : 2 * n_tokens].reshape(len(features), n_tokens, 2).mean(dim=2).T
+
+
+def _difference(phoneme: str, phone: str) -> float:
+    if phoneme == phone:
+        return 0.0
+    return 2 * GAP if SILENCE in (phoneme, phone) else 1.0
 
 
 def places(phonemes: Sequence[str], phones: Sequence[tuple[str, float]], n_tokens: int) -> list[int]:
@@ -48,25 +55,26 @@ def places(phonemes: Sequence[str], phones: Sequence[tuple[str, float]], n_token
     mine = [name if name in NUMBER_OF and name != SILENCE else SILENCE for name in mine]
     other = [phone for phone, _ in phones]
     rows, columns = len(mine) + 1, len(other) + 1
-    cost = np.zeros((rows, columns))
-    cost[:, 0], cost[0] = np.arange(rows), np.arange(columns)
+    costs = np.zeros((rows, columns))
+    costs[:, 0], costs[0] = GAP * np.arange(rows), GAP * np.arange(columns)
+    ways = np.zeros((rows, columns), np.int64)  # where the cheapest way comes from: both, mine alone, other alone
+    ways[1:, 0], ways[0, 1:] = 1, 2
     for i in range(1, rows):
         for j in range(1, columns):
-            replace = 0.0 if mine[i - 1] == other[j - 1] else (1.6 if SILENCE in (mine[i - 1], other[j - 1]) else 1.0)
-            cost[i, j] = min(cost[i - 1, j - 1] + replace, cost[i - 1, j] + 0.8, cost[i, j - 1] + 0.8)
+            candidates = (
+                costs[i - 1, j - 1] + _difference(mine[i - 1], other[j - 1]),
+                costs[i - 1, j] + GAP,
+                costs[i, j - 1] + GAP,
+            )
+            ways[i, j] = way = min(range(3), key=candidates.__getitem__)
+            costs[i, j] = candidates[way]
     of_phone, i, j = [0] * len(other), rows - 1, columns - 1
     while j:
-        replace = np.inf
-        if i:
-            replace = 0.0 if mine[i - 1] == other[j - 1] else (1.6 if SILENCE in (mine[i - 1], other[j - 1]) else 1.0)
-        if i and np.isclose(cost[i, j], cost[i - 1, j - 1] + replace):
-            i, j = i - 1, j - 1
-            of_phone[j] = i
-        elif np.isclose(cost[i, j], cost[i, j - 1] + 0.8):
-            j -= 1
-            of_phone[j] = max(0, i - 1)
-        else:
-            i -= 1
+        way = ways[i, j]
+        i -= way != 2
+        j -= way != 1
+        if way != 1:
+            of_phone[j] = max(0, int(i) - (way == 2))
     ends = np.array([end for _, end in phones])
     middles = (np.arange(n_tokens) + 0.5) * TOKEN_SECONDS
     return [of_phone[k] for k in np.minimum(np.searchsorted(ends, middles, side="right"), len(phones) - 1)]

@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("flows", "stages", "registry", "metrics", "gpt_sovits")
+PRODUCT = ("flows", "stages", "registry", "metrics", "gpt_sovits")
+PACKAGES = (*PRODUCT, "starter")  # the recipe of the starter base beside what users run
 
 
 @cache

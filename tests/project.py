@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from imports import PACKAGES, ROOT
+from imports import PRODUCT, ROOT
 
 VOICE = "tiny"
 PROMPTS = """format: 1
@@ -40,7 +40,7 @@ SETTINGS = (
 def make_project(root: Path, n_clips: int = 12, voice: str = VOICE) -> Path:
     """A git and DVC project in `root` with the first clips of the sample voice; `root` is returned."""
     root.mkdir(parents=True, exist_ok=True)
-    for name in (*PACKAGES, "benchmarks"):
+    for name in (*PRODUCT, "benchmarks"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "params.yaml", "requirements.lock", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, root / name)

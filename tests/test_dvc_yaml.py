@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from imports import PACKAGES, ROOT, import_closure
+from imports import PRODUCT, ROOT, import_closure
 from ruamel.yaml import YAML
 
 from flows.pipeline import STAGES
@@ -100,7 +100,7 @@ def committed_project(tmp_path_factory):
     from dvc.repo import Repo
 
     root = tmp_path_factory.mktemp("project")
-    for name in (*PACKAGES, "benchmarks", "data", "dvc.yaml", "params.yaml", "requirements.lock", ".dvcignore"):
+    for name in (*PRODUCT, "benchmarks", "data", "dvc.yaml", "params.yaml", "requirements.lock", ".dvcignore"):
         source = ROOT / name
         if name == "data":
             (root / "data/1_recordings").mkdir(parents=True)

@@ -31,7 +31,7 @@ from gpt_sovits.sovits.model import SoVITS, TrainingOutput, take_segments
 from gpt_sovits.sovits.spectrogram import log_mel_from_spectrogram, log_mel_spectrogram
 from gpt_sovits.weights.checkpoint import load_weights
 
-LOSSES = ("mel", "kl", "adversarial", "feature", "discriminator")
+LOSSES = ("mel", "kl", "latent", "prior_mel", "adversarial", "feature", "discriminator")
 
 
 def adapt_sovits(
@@ -47,9 +47,10 @@ def adapt_sovits(
 ) -> Adaptation:
     """Fine-tune the base weights; see loop.run_epochs for on_epoch and for interruptions.
 
-    Losses of the curve: mel is the mean |difference| of log-mels, kl nats a frame, all unweighted; those with a
-    discriminator are 0 without one. Training losses are means over steps, held-out losses over clips; the held-out
-    `loss`, by which the best epoch is chosen, is mel_weight * mel + kl_weight * kl.
+    Losses of the curve: mel is the mean |difference| of log-mels, kl nats a frame, latent and prior_mel the differences
+    of what tokens and text alone make, all unweighted; those that the options do not use are 0. Training losses are
+    means over steps, held-out losses over clips; the held-out `loss`, by which the best epoch is chosen, is the
+    weighted sum of those without a discriminator.
     The state in resume_folder stays when training ends (state.remove_training_state).
 
     Raises ValueError for clips that cannot be trained on, settings and weights that do not fit, and a base without a
@@ -92,8 +93,6 @@ class _Prepared(NamedTuple):
 class _SoVITSTraining:
     """A loop.Training: the two networks, their optimisers and one step of each."""
 
-    held_out_names = ("loss", "mel_loss", "kl_loss")
-
     def __init__(
         self,
         model: SoVITS,
@@ -105,6 +104,8 @@ class _SoVITSTraining:
         self.model, self.discriminator, self.options = model, discriminator, options
         self.clips, self.held_out_clips, self.has_held_out = clips, held_out_clips, bool(held_out_clips)
         self.recipe = RECIPES[options.recipe]
+        self.spectral_names = ("mel", "kl", *(("latent", "prior_mel") if options.uses_prior else ()))
+        self.held_out_names = ("loss", *(f"{name}_loss" for name in self.spectral_names))
         model.ref_enc.padding_leaks = self.recipe.padding_leaks
         generator_groups = parameter_groups(model, options.frozen, options.learning_rate_factors, options.what)
         discriminator_groups = parameter_groups(discriminator, (), {}, options.what)
@@ -151,18 +152,18 @@ class _SoVITSTraining:
     @torch.no_grad()
     def held_out(self) -> dict[str, float] | None:
         """The middle crop and the noise of each clip never change."""
-        mel = kl = 0.0
+        means = dict.fromkeys(self.spectral_names, 0.0)
         for index, clip in enumerate(self.held_out_clips):
             batch = collate([clip], self.model.config, self.options.segment_frames)
             starts = (batch.frame_lengths - self.options.segment_frames).clamp(min=0) // 2
             generator = torch.Generator().manual_seed(derive_seed("held out", index))
             noise = draw_noise(batch, self.model.config, [generator])
             one = self._on_device(_Prepared(batch, starts, noise, 1.0, 1.0, 1.0))
-            mel_one, kl_one = self._mel_and_kl(one, self._forward(one))
-            mel += mel_one.item() / len(self.held_out_clips)
-            kl += kl_one.item() / len(self.held_out_clips)
-        loss = self.options.mel_weight * mel + self.options.kl_weight * kl
-        return {"loss": loss, "mel_loss": mel, "kl_loss": kl} if self.held_out_clips else None
+            for name, value in self._spectral_losses(one, self._forward(one)).items():
+                means[name] += value.item() / len(self.held_out_clips)
+        loss = sum(getattr(self.options, f"{name}_weight") * value for name, value in means.items())
+        losses = {f"{name}_loss": value for name, value in means.items()}
+        return {"loss": loss} | losses if self.held_out_clips else None
 
     def _prepare(self, batches: list[list[int]], epoch: int) -> list[_Prepared]:
         """Random numbers belong to (epoch, place), so that they do not depend on how clips are put together."""
@@ -227,8 +228,7 @@ class _SoVITSTraining:
 
     def _learn_to_speak(self, one: _Prepared, out: TrainingOutput) -> dict[str, float]:
         options = self.options
-        mel, kl = self._mel_and_kl(one, out)
-        losses = {"mel": one.share_of_crop_frames * mel, "kl": one.share_of_frames * kl}
+        losses = self._spectral_losses(one, out)
         if options.uses_discriminator:
             with torch.no_grad():
                 _, real_features = self._judge(self._real(one))
@@ -238,16 +238,29 @@ class _SoVITSTraining:
         self.stepper.backward(sum(getattr(options, f"{name}_weight") * loss for name, loss in losses.items()))
         return {name: loss.item() for name, loss in losses.items()}
 
-    def _mel_and_kl(self, one: _Prepared, out: TrainingOutput) -> tuple[Tensor, Tensor]:
+    def _spectral_losses(self, one: _Prepared, out: TrainingOutput) -> dict[str, Tensor]:
+        """The losses without a discriminator, each as its part in the mean over the batches of a step."""
+        n = self.options.segment_frames
+        # a clip may be shorter than a crop
+        inside = length_mask((one.batch.frame_lengths - one.starts).clamp(max=n), n)
+        kl = kl_loss(out.z_prior, out.log_deviation_posterior, out.mean_prior, out.log_deviation_prior, out.mask)
+        losses = {
+            "mel": one.share_of_crop_frames * self._mel(one, out.waveforms, inside),
+            "kl": one.share_of_frames * kl,
+        }
+        if self.options.uses_prior:
+            with self.stepper.autocast():
+                z, waveforms = self.model.through_prior(out, one.starts, n)
+            # the posterior is the target: it does not move towards what the tokens can say
+            losses["latent"] = one.share_of_frames * mel_loss(out.mean_posterior.detach(), z.float(), out.mask)
+            losses["prior_mel"] = one.share_of_crop_frames * self._mel(one, waveforms.float(), inside)
+        return losses
+
+    def _mel(self, one: _Prepared, waveforms: Tensor, inside: Tensor) -> Tensor:
         c, n = self.model.config, self.options.segment_frames
         real = log_mel_from_spectrogram(take_segments(one.batch.spectrograms, one.starts, n), c.sample_rate, c.n_mels)
-        generated = log_mel_spectrogram(out.waveforms[:, 0], c.sample_rate, c.n_fft, c.hop_length, c.n_mels)
-        inside = length_mask(
-            (one.batch.frame_lengths - one.starts).clamp(max=n), n
-        )  # a clip may be shorter than a crop
-        mel = mel_loss(real, generated, inside)
-        kl = kl_loss(out.z_prior, out.log_deviation_posterior, out.mean_prior, out.log_deviation_prior, out.mask)
-        return mel, kl
+        generated = log_mel_spectrogram(waveforms[:, 0], c.sample_rate, c.n_fft, c.hop_length, c.n_mels)
+        return mel_loss(real, generated, inside)
 
     def _step(self, network: str, losses: Mapping[str, float]) -> list[str]:
         """One optimiser step; the faults that prevented it."""

@@ -64,6 +64,8 @@ class AdaptSoVITSOptions(TrainingOptions):
     learning_rate_decay: in (0, 1]; factor on the learning rate, once an epoch, the first included
     mel_weight, kl_weight, adversarial_weight, feature_weight: at least 0, of the generator's losses; with the last two
         at 0 there is no discriminator and a step takes about a fifth less time
+    latent_weight, prior_mel_weight: at least 0, of what tokens and text alone make: its distance from the posterior's
+        mean, and from the speech. Not in the original; a small base needs them, with enc_q frozen
     With accumulate_batches above 1 the generator runs twice a batch: the discriminator steps once, before it judges.
     """
 
@@ -72,6 +74,8 @@ class AdaptSoVITSOptions(TrainingOptions):
     kl_weight: float
     adversarial_weight: float = 1.0
     feature_weight: float = 1.0
+    latent_weight: float = 0.0
+    prior_mel_weight: float = 0.0
     learning_rate_decay: float = 0.999875
     learning_rate_factors: Mapping[str, float] = field(default_factory=lambda: dict(TEXT_FACTORS))
 
@@ -83,11 +87,16 @@ class AdaptSoVITSOptions(TrainingOptions):
         super().__post_init__()
         self.require(("segment_frames",), at_least=8)
         self.require(("mel_weight", "kl_weight", "adversarial_weight", "feature_weight"), at_least=0)
+        self.require(("latent_weight", "prior_mel_weight"), at_least=0)
         self.require(("learning_rate_decay",), above=0, at_most=1)
 
     @property
     def uses_discriminator(self) -> bool:
         return self.adversarial_weight > 0 or self.feature_weight > 0
+
+    @property
+    def uses_prior(self) -> bool:
+        return self.latent_weight > 0 or self.prior_mel_weight > 0
 
     def limits(self) -> list[Limit]:
         low, high = RECIPES[self.recipe].seconds

@@ -46,6 +46,7 @@ class TrainingOutput(NamedTuple):
     mean_posterior: Tensor
     log_deviation_posterior: Tensor
     commitment_loss: Tensor  # () of the quantiser; 0 while the codebook is frozen
+    style: Tensor  # (B, style_channels, 1)
 
 
 class SoVITS(nn.Module):
@@ -296,7 +297,20 @@ class SoVITS(nn.Module):
         whole = bool((crop_lengths == segment_frames).all())
         crops = take_segments(z, segment_starts, segment_frames)
         waveforms = self.dec(crops, style, None if whole else crop_lengths)
-        return TrainingOutput(waveforms, mask, z, z_prior, mean_p, log_p, mean_q, log_q, commitment_loss)
+        return TrainingOutput(waveforms, mask, z, z_prior, mean_p, log_p, mean_q, log_q, commitment_loss, style)
+
+    def through_prior(self, out: TrainingOutput, segment_starts: Tensor, segment_frames: int) -> tuple[Tensor, Tensor]:
+        """What the tokens and the text alone would make of the batch: the way of speaking, without noise.
+
+        out, segment_starts, segment_frames: as forward gave and took them
+        returns: the latent (B, latent_channels, T), to be compared with out.mean_posterior, and its sound
+            (B, 1, segment_frames * hop_length), not clipped
+        """
+        z = self.flow(out.mean_prior * out.mask, out.mask, out.style, reverse=True)
+        crop_lengths = (out.mask.sum(dim=(1, 2)).long() - segment_starts).clamp(max=segment_frames)
+        whole = bool((crop_lengths == segment_frames).all())
+        crops = take_segments(z, segment_starts, segment_frames)
+        return z, self.dec(crops, out.style, None if whole else crop_lengths)
 
 
 def _generator(c: SoVITSConfig) -> Generator | ISTFTGenerator:

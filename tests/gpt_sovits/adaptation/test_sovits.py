@@ -88,6 +88,21 @@ def test_it_learns(tmp_path: Path) -> None:
     assert records[-1].train["discriminator_loss"] == 0
 
 
+def test_with_losses_of_the_prior_what_tokens_and_text_make_comes_closer_while_the_posterior_stays(
+    tmp_path: Path,
+) -> None:
+    weights = {"latent_weight": 30.0, "prior_mel_weight": 45.0, "adversarial_weight": 0.0, "feature_weight": 0.0}
+    options = replace(SOVITS_OPTIONS, n_epochs=12, learning_rate=2e-3, frozen=("enc_q",), **weights)
+    run = run_sovits(tmp_path, options)
+    first, last = run.records[0], run.records[-1]
+    for name in ("latent_loss", "prior_mel_loss"):
+        assert last.train[name] < first.train[name]
+        assert last.held_out[name] < first.held_out[name]
+    parts = last.held_out
+    total = 45 * (parts["mel_loss"] + parts["prior_mel_loss"]) + parts["kl_loss"] + 30 * parts["latent_loss"]
+    assert parts["loss"] == pytest.approx(total)
+
+
 def test_frozen_modules_stay_and_all_others_learn(tmp_path: Path) -> None:
     frozen = ("enc_p.text_embedding", "enc_p.encoder_text", "ref_enc")
     options = replace(SOVITS_OPTIONS, n_epochs=1, frozen=frozen, learning_rate_factors={"enc_p.mrte": 0.1})

@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from gpt_sovits.audio import load_audio, resample, to_mono
-from gpt_sovits.content_encoder import SCRATCH_CONTENT_CONFIG, build_content_encoder, extract_ssl_features
+from gpt_sovits.content_encoder import (
+    SCRATCH_CONTENT_CONFIG,
+    build_content_encoder,
+    content_width,
+    extract_ssl_features,
+)
 from gpt_sovits.weights.base import Base, load_base, make_scratch, save_base
 from gpt_sovits.weights.checkpoint import CheckpointError
 from gpt_sovits.weights.scratch import N_CODES, babble, k_means
@@ -91,6 +96,15 @@ def test_seven_convolutions_as_hubert_has_them_give_50_hz_too() -> None:
         tiny | {"conv_dim": [8] * 7, "num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2}
     )
     assert extract_ssl_features(encoder, torch.randn(1, 3333)).shape == (1, 16, 10)
+
+
+def test_an_encoder_with_a_head_answers_with_the_roots_of_its_posteriors() -> None:
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = SCRATCH_CONTENT_CONFIG | sizes | {"conv_dim": [16, 16], "architectures": ["HubertForCTC"], "vocab_size": 9}
+    features = extract_ssl_features(build_content_encoder(config), torch.randn(2, 3333))
+    assert features.shape == (2, 9, 10)
+    assert torch.allclose(features.square().sum(dim=1), torch.ones(2, 10))
+    assert content_width(config) == 9 and content_width(SCRATCH_CONTENT_CONFIG) == 192
 
 
 def test_features_repeat_and_the_end_does_not_reach_far_frames(scratch: Base) -> None:

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from starter.corpus import pieces_of_text, speak_festival, speak_flite
+from starter.phones import NUMBER_OF, PHONES, SILENCE, from_festival, from_sphinx
+from starter.store import Utterance, read_corpus, write_corpus
+
+
+def utterance(name="one", n=1600, phones=((SILENCE, 0.03), ("aa", 0.07), ("t", 0.1))):
+    return Utterance(name, "slt", "A t.", np.arange(n, dtype=np.int16), list(phones))
+
+
+def test_a_corpus_that_is_read_is_the_one_that_was_written(tmp_path):
+    written = [utterance("one"), utterance("two", 800)]
+    write_corpus(tmp_path / "slt", written)
+    read = read_corpus(tmp_path / "slt")
+    assert [one.name for one in read] == ["one", "two"]
+    assert all(np.array_equal(a.waveform, b.waveform) for a, b in zip(read, written, strict=True))
+    assert read[0].phones == written[0].phones
+
+
+def test_a_corpus_that_is_not_complete_is_not_there(tmp_path):
+    def broken():
+        yield utterance()
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        write_corpus(tmp_path / "slt", broken())
+    with pytest.raises(FileNotFoundError, match="make starter"):
+        read_corpus(tmp_path / "slt")
+
+
+def test_a_label_is_the_phone_at_the_middle_of_its_frame():
+    labels = utterance().labels(7, 0.02)  # middles 0.01, 0.03, 0.05 ...: the end of a phone is the next one's start
+    assert [PHONES[number] for number in labels] == [SILENCE, "aa", "aa", "t", "t", SILENCE, SILENCE]
+
+
+def test_pieces_are_cut_at_punctuation_and_each_is_there_once(tmp_path):
+    path = tmp_path / "text.tsv"
+    path.write_text(
+        "id\ttext\tnormalized\n"
+        "a\t-\tIn the morning, the boats went out; in the morning, nobody spoke.\n"
+        "b\t-\tKept out of every corpus.\n",
+        encoding="utf-8",
+    )
+    pieces = pieces_of_text(path, {"b"}, 8, 90)
+    assert sorted(pieces) == ["In the morning", "Nobody spoke.", "The boats went out"]
+    assert pieces == pieces_of_text(path, {"b"}, 8, 90)
+
+
+@pytest.mark.parametrize(("name", "phone"), [("ax", "ah"), ("pau", SILENCE), ("zh", "zh")])
+def test_the_phones_of_festival_have_one_name_each(name, phone):
+    assert from_festival(name) == phone
+
+
+@pytest.mark.parametrize(("name", "phone"), [("AH", "ah"), ("SIL", SILENCE), ("+NOISE+", SILENCE)])
+def test_the_phones_of_sphinx_have_one_name_each(name, phone):
+    assert from_sphinx(name) == phone
+
+
+@given(st.text(max_size=4))
+def test_a_phone_is_in_the_table_or_refused(name):
+    try:
+        assert from_festival(name) in NUMBER_OF
+    except ValueError as error:
+        assert repr(name) in str(error)
+
+
+@pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed; only the recipe needs it")
+def test_flite_says_where_each_phone_ends():
+    waveform, phones = speak_flite("slt", "Nine boats.", 1.0, 0.0)
+    assert [from_festival(phone) for phone, _ in phones] == [SILENCE, "n", "ay", "n", "b", "ow", "t", "s", SILENCE]
+    assert phones[-1][1] == pytest.approx(len(waveform) / 16000, abs=0.03)
+
+
+@pytest.mark.skipif(shutil.which("festival") is None, reason="festival is not installed; only the recipe needs it")
+def test_festival_speaks_many_texts_and_no_text_is_code():
+    hostile = 'Ten" (system "touch /nowhere") "boats'
+    spoken = speak_festival("ked_diphone", ["Nine boats.", hostile], [1.0, 1.2])
+    assert len(spoken) == 2
+    assert [from_festival(phone) for phone, _ in spoken[0][1]][1:4] == ["n", "ay", "n"]
+    assert all(len(waveform) > 8000 for waveform, _ in spoken)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from starter.settings import TrainingSettings, load_settings
+from starter.training import Average, learning_rate, step_of, train
+
+SETTINGS = TrainingSettings(
+    n_steps=8,
+    batch_size=1,
+    learning_rate=0.1,
+    warmup_steps=2,
+    decay_share=0.5,
+    average_decay=0.9,
+    weight_decay=0.0,
+    gradient_clip_norm=10.0,
+    precision="fp32",
+    evaluate_every=4,
+    seed=0,
+    n_threads=1,
+)
+
+
+def run(folder, stop_before=None):
+    """The weights after a training that fits y = 2 x, and its curve."""
+    torch.manual_seed(0)
+    model = nn.Linear(1, 1)
+    average = Average(model, SETTINGS.average_decay)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1.0)
+
+    def batch(step):
+        return torch.randn(16, 1, generator=torch.Generator().manual_seed(step))
+
+    def learn(x, step):
+        if step == stop_before:
+            raise KeyboardInterrupt
+        loss = (model(x) - 2 * x).square().mean()
+        step_of(optimizer, loss, SETTINGS.gradient_clip_norm)
+        average.follow(model, step)
+        return {"loss": loss.item()}
+
+    modules = {"model": model, "average": average.module}
+    train("fit", SETTINGS, modules, {"adamw": optimizer}, batch, learn, lambda: {"held_out": 0.0}, folder, {})
+    return model.state_dict() | {f"average {k}": v for k, v in average.module.state_dict().items()}
+
+
+def test_a_training_that_was_stopped_ends_at_the_same_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr("starter.training.STATE_SECONDS", 0.0)  # a state after every step
+    whole = run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "stopped", stop_before=5)
+    again = run(tmp_path / "stopped")
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    curves = [(tmp_path / name / "curve.jsonl").read_text().splitlines() for name in ("whole", "stopped")]
+    steps = [[json.loads(line)["step"] for line in lines] for lines in curves]
+    assert steps == [[4, 8], [4, 8]]
+
+
+def test_a_finished_training_is_not_begun_again(tmp_path):
+    first = run(tmp_path)
+    second = run(tmp_path, stop_before=0)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_its_step(tmp_path):
+    model = nn.Linear(1, 1)
+    with pytest.raises(SystemExit, match="loss is nan at step 0"):
+        train("x", SETTINGS, {"m": model}, {}, lambda _: None, lambda *_: {"loss": float("nan")}, dict, tmp_path, {})
+
+
+def test_the_rate_rises_stays_and_falls():
+    rates = [learning_rate(SETTINGS, step) for step in range(SETTINGS.n_steps)]
+    assert rates[0] == pytest.approx(0.05)
+    assert rates[1:5] == pytest.approx([0.1] * 4)
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+    assert rates[-1] < 0.03
+
+
+def test_the_shipped_settings_are_valid_and_the_stranger_is_no_base_voice():
+    settings = load_settings()
+    assert settings.corpus.stranger in settings.corpus.voices
