@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint lock deps format clean
+.PHONY: run test lint lock deps format starter clean
 
 run: .venv/installed ## recordings of the sample voice to a verdict and a report, offline, on a CPU
 	$(BIN)/vox run sample --promote --first-release
@@ -24,6 +24,9 @@ lock: .venv/uv ## resolve again what pyproject.toml changed; make lock UPGRADE=-
 
 deps: .venv/installed ## name in dvc.yaml every module that a stage imports
 	$(BIN)/python tests/write_deps.py
+
+starter: .venv/installed ## make the starter base again, for hours; starter/README.md says what it needs
+	$(BIN)/dvc repro starter/dvc.yaml
 
 clean: ## the environment alone; data, models and releases stay
 	rm -rf .venv

@@ -10,7 +10,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,19 @@ def train(
                 save_training_state(folder / "state", modules, optimizers, {"step": step, "rows": rows}, identity)
                 saved = time.monotonic()
     (folder / "curve.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    if step > first:
+        log_to_mlflow(name, settings, rows)
+
+
+def log_to_mlflow(name: str, settings: TrainingSettings, rows: Sequence[Mapping[str, float]]) -> None:
+    """The settings and the curve as a run `name` of the experiment "starter", beside those of the voices."""
+    import mlflow  # takes seconds
+
+    mlflow.set_experiment("starter")
+    with mlflow.start_run(run_name=name):
+        mlflow.log_params({key: str(value)[:500] for key, value in settings.model_dump().items()})
+        for row in rows:
+            mlflow.log_metrics({key: value for key, value in row.items() if key != "step"}, step=int(row["step"]))
 
 
 def _short(value: float) -> str:

@@ -1,3 +1,5 @@
+"""The training loop of the recipe's stages."""
+
 from __future__ import annotations
 
 import json
@@ -25,6 +27,14 @@ SETTINGS = TrainingSettings(
 )
 
 
+@pytest.fixture(autouse=True)
+def logged(monkeypatch):
+    """(name, rows) of every curve that would have gone to MLflow."""
+    curves = []
+    monkeypatch.setattr("starter.training.log_to_mlflow", lambda name, _, rows: curves.append((name, rows)))
+    return curves
+
+
 def run(folder, stop_before=None):
     """The weights after a training that fits y = 2 x, and its curve."""
     torch.manual_seed(0)
@@ -48,7 +58,7 @@ def run(folder, stop_before=None):
     return model.state_dict() | {f"average {k}": v for k, v in average.module.state_dict().items()}
 
 
-def test_a_training_that_was_stopped_ends_at_the_same_weights(tmp_path, monkeypatch):
+def test_a_training_that_was_stopped_ends_at_the_same_weights(tmp_path, monkeypatch, logged):
     monkeypatch.setattr("starter.training.STATE_SECONDS", 0.0)  # a state after every step
     whole = run(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
@@ -58,6 +68,7 @@ def test_a_training_that_was_stopped_ends_at_the_same_weights(tmp_path, monkeypa
     curves = [(tmp_path / name / "curve.jsonl").read_text().splitlines() for name in ("whole", "stopped")]
     steps = [[json.loads(line)["step"] for line in lines] for lines in curves]
     assert steps == [[4, 8], [4, 8]]
+    assert [name for name, _ in logged] == ["fit", "fit"]
 
 
 def test_a_finished_training_is_not_begun_again(tmp_path):
