@@ -30,6 +30,7 @@ def autoencode(model: SoVITS, crops: Tensor, styles: Tensor, noise: Tensor) -> t
     c = model.config
     style = model.style_embedding(spectrogram(styles, c))
     z, mean, log_deviation = _encode(model, crops, style, noise)
+    mean, log_deviation = mean.float(), log_deviation.float()  # half precision is too coarse for sums of many
     kl = 0.5 * (mean.square() + (2 * log_deviation).exp() - 1 - 2 * log_deviation).sum(dim=1).mean()
     return model.dec(z, style)[:, 0], kl
 

@@ -138,11 +138,12 @@ def say(model: SoVITS, batch: SpokenBatch, settings: PriorSettings) -> Said:
         model.codewords(batch.tokens), batch.lengths, batch.phoneme_ids, batch.phoneme_lengths, style
     )
     z, mean_q, log_q = model.enc_q(model.seen(spectrogram(batch.waveforms, c)), mask, style, batch.noise)
-    kl = kl_loss(model.flow(z, mask, style), log_q, mean_p, log_p, mask)
+    latents = model.flow(z, mask, style), log_q, mean_p, log_p
+    kl = kl_loss(*(latent.float() for latent in latents), mask)
     # other noise than the posterior's, which would tell the flow where the speech is
     noise = batch.noise.flip(0, 1) * settings.noise_scale
     guess = model.flow((mean_p + noise * log_p.exp()) * mask, mask, style, reverse=True)
-    latent = ((guess - mean_q).abs() * mask).sum() / (mask.sum() * c.latent_channels)
+    latent = ((guess.float() - mean_q.float()).abs() * mask).sum() / (mask.sum() * c.latent_channels)
     sound = model.dec(take_segments(guess, batch.starts, n_crop), style)[:, 0].float()
     real = take_segments(batch.waveforms[:, None], batch.starts * c.hop_length, n_crop * c.hop_length)[:, 0]
     return Said(kl, latent, sound, real, style, z)
