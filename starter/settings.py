@@ -120,6 +120,10 @@ def autoencoder_folder() -> Path:
     return WORK / "autoencoder"
 
 
+def gpt_folder() -> Path:
+    return WORK / "gpt"
+
+
 def prior_folder() -> Path:
     return WORK / "prior"
 
