@@ -11,6 +11,7 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,10 @@ from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.synthesis import Reference, Synthesizer, default_preset
+from gpt_sovits.synthesis.sentences import finished
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.weights.checkpoint import load_checkpoint, load_weights
-from metrics.asr import load_transcriber
+from metrics.asr import Transcriber, load_transcriber
 from metrics.normalize import normalize_text
 from metrics.speaker import cosine, load_speaker_judge
 from metrics.wer import word_errors
@@ -47,8 +49,14 @@ from starter.tokens import posteriors, read_centres
 N_PROCESSES = 2
 
 
+@cache
+def _transcriber() -> Transcriber:
+    """One a process: it takes a second to load."""
+    return load_transcriber("pocketsphinx")
+
+
 def _hear(waveform: np.ndarray) -> str:
-    return normalize_text(load_transcriber("pocketsphinx").transcribe(waveform, SAMPLE_RATE))
+    return normalize_text(_transcriber().transcribe(waveform, SAMPLE_RATE))
 
 
 def word_error_rate(waveforms: Sequence[np.ndarray], texts: Sequence[str]) -> float:
@@ -97,7 +105,7 @@ def resynthesised(model: SoVITS, encoder: torch.nn.Module, one: Utterance, noise
     codes = torch.cdist(posteriors(encoder, one.waveform), read_centres()).argmin(dim=1)
     style = model.style_embedding(spectrogram(torch.from_numpy(floats(one))[None], model.config))
     generator = torch.Generator().manual_seed(derive_seed(one.name))
-    ids = torch.tensor(phonemize(one.text, "en").ids)
+    ids = torch.tensor(phonemize(finished(one.text), "en").ids)
     return model.decode(codes[None], ids[None], style, noise_scale=noise_scale, generator=generator)[0][0].numpy()
 
 
@@ -105,7 +113,7 @@ def spoken(model: SoVITS, gpt: GPT, encoder: torch.nn.Module, sets: Sequence[Utt
     """Each text with the voice of the utterance before it as the reference: zero-shot."""
     waveforms = []
     for one, other in zip(sets, [sets[-1], *sets[:-1]], strict=True):
-        ids = torch.tensor(phonemize(other.text, "en").ids)
+        ids = torch.tensor(phonemize(finished(other.text), "en").ids)
         codes = torch.cdist(posteriors(encoder, other.waveform), read_centres()).argmin(dim=1)
         reference = Reference(ids, codes, spectrogram(torch.from_numpy(floats(other))[None], model.config)[0], None)
         preset = default_preset(

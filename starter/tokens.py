@@ -20,6 +20,7 @@ from torch import Tensor
 
 from gpt_sovits.content_encoder import extract_ssl_features, load_content_encoder
 from gpt_sovits.determinism import derive_seed, deterministic
+from gpt_sovits.synthesis.sentences import finished
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.weights.scratch import k_means
 from starter.augment import stretch
@@ -101,7 +102,7 @@ def tokenised(
     for original, ratio in zip(utterances, ratios, strict=True):
         one = played(original, ratio)
         tokens = torch.cdist(posteriors(encoder, one.waveform), centres).argmin(dim=1).tolist()
-        said = phonemize(one.text, "en")
+        said = phonemize(finished(one.text), "en")
         yield {
             "name": one.name,
             "voice": one.voice,
