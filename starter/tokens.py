@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -139,8 +141,7 @@ def _entropy(counts: np.ndarray) -> float:
 
 
 def main() -> None:
-    settings, n_common = load_settings().tokens, load_settings().corpus.n_common
-    folder = tokens_folder()
+    settings, folder = load_settings().tokens, tokens_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with deterministic(settings.seed, settings.n_threads):
         encoder = load_content_encoder(encoder_folder() / "content_encoder")
@@ -157,15 +158,26 @@ def main() -> None:
         print("tokens: " + "  ".join(f"{name} {value:.3f}" for name, value in figures.items()), flush=True)
         save_file({"centres": centres.contiguous()}, folder / "codebook.safetensors")
         (folder / "statistics.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        with (folder / "tokens.jsonl.partial").open("w", encoding="utf-8") as file:
-            for voice in base_voices():
-                utterances = read_corpus(corpus_folder() / voice)
-                ratios = [ratio_of(one.name, settings.largest_stretch) for one in utterances]
-                ratios[-n_common:] = [1.0] * n_common
-                for row in tokenised(encoder, centres, utterances, ratios):
-                    file.write(json.dumps(row) + "\n")
-                print(f"tokens: {voice}", flush=True)
-        (folder / "tokens.jsonl.partial").replace(folder / "tokens.jsonl")
+    with (
+        ProcessPoolExecutor(settings.n_threads, get_context("spawn")) as pool,
+        (folder / "tokens.jsonl.partial").open("w", encoding="utf-8") as file,
+    ):
+        for lines in pool.map(lines_of, base_voices()):
+            file.write(lines)
+    (folder / "tokens.jsonl.partial").replace(folder / "tokens.jsonl")
+
+
+def lines_of(voice: str) -> str:
+    """The rows of one voice, as JSON Lines; the common texts as they were spoken."""
+    settings, n_common = load_settings().tokens, load_settings().corpus.n_common
+    utterances = read_corpus(corpus_folder() / voice)
+    ratios = [ratio_of(one.name, settings.largest_stretch) for one in utterances]
+    ratios[-n_common:] = [1.0] * n_common
+    with deterministic(settings.seed, n_threads=1):
+        encoder = load_content_encoder(encoder_folder() / "content_encoder")
+        rows = list(tokenised(encoder, read_centres(), utterances, ratios))
+    print(f"tokens: {voice}", flush=True)
+    return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 def read_tokens(folder: Path | None = None) -> list[dict]:
