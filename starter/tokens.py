@@ -73,7 +73,7 @@ def places(phonemes: Sequence[str], phones: Sequence[tuple[str, float]], n_token
             costs[i, j] = candidates[way]
     of_phone, i, j = [0] * len(other), rows - 1, columns - 1
     while j:
-        way = ways[i, j]
+        way = int(ways[i, j])
         i -= way != 2
         j -= way != 1
         if way != 1:
