@@ -19,6 +19,7 @@ from torch import Tensor
 
 from gpt_sovits.content_encoder import extract_ssl_features, load_content_encoder
 from gpt_sovits.determinism import deterministic
+from gpt_sovits.synthesis.sentences import finished
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.weights.scratch import k_means
 from starter.phones import NUMBER_OF, PHONES, SILENCE
@@ -47,7 +48,7 @@ def places(phonemes: Sequence[str], phones: Sequence[tuple[str, float]], n_token
     other = [phone for phone, _ in phones]
     rows, columns = len(mine) + 1, len(other) + 1
     cost = np.zeros((rows, columns))
-    cost[:, 0], cost[0] = np.arange(rows), np.arange(columns)
+    cost[:, 0], cost[0] = 0.8 * np.arange(rows), 0.8 * np.arange(columns)
     for i in range(1, rows):
         for j in range(1, columns):
             replace = 0.0 if mine[i - 1] == other[j - 1] else (1.6 if SILENCE in (mine[i - 1], other[j - 1]) else 1.0)
@@ -74,7 +75,7 @@ def tokenised(encoder: torch.nn.Module, centres: Tensor, utterances: Sequence[Ut
     """Rows of tokens.jsonl."""
     for one in utterances:
         tokens = torch.cdist(posteriors(encoder, one.waveform), centres).argmin(dim=1).tolist()
-        said = phonemize(one.text, "en")
+        said = phonemize(finished(one.text), "en")
         yield {
             "name": one.name,
             "voice": one.voice,
