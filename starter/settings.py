@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ruamel.yaml import YAML
 
 HOME = Path(__file__).resolve().parent
@@ -90,6 +90,39 @@ class JointSettings(PriorSettings):
     discriminator: dict[str, Any] = Field(description="DiscriminatorConfig")
 
 
+class GPTPhase(Section):
+    """What is read in a part of the training; the alignment locks on short pieces first."""
+
+    share: float = Field(gt=0, le=1, description="of the steps")
+    longest_seconds: float = Field(gt=0, description="longer utterances are cut at the borders of phones")
+    pairs: float = Field(ge=0, le=1, description="share of the pieces that follow a prompt of the same voice")
+
+
+class GPTSettings(TrainingSettings):
+    """batch_size counts places: phonemes and tokens, padding aside."""
+
+    network: dict[str, Any] = Field(description="gpt_sovits.gpt.model.GPTConfig")
+    phases: list[GPTPhase] = Field(min_length=1)
+    prompt_seconds: tuple[float, float] = Field(description="of the prompt in a pair, least and most")
+    prompt_silence: int = Field(ge=0, description="at most so many tokens of silence follow a prompt, as in synthesis")
+    moved_share: float = Field(ge=0, le=1, description="of the pieces whose positions do not begin at 0")
+    largest_move: int = Field(ge=0, description="tokens that are thought to come before such a piece, at most")
+    noise: float = Field(ge=0, lt=1, description="share of the tokens read that are replaced by random ones")
+    guided_layers: list[int] = Field(description="counted from 0: the first head of each is shown the alignment")
+    guided_weight: tuple[float, float] = Field(description="of that loss, at the start and once `guided_share` is over")
+    guided_share: float = Field(gt=0, le=1, description="of the steps in which the weight falls")
+    n_evaluated: int = Field(gt=0, description="utterances held out of training that losses are computed on")
+    n_spoken: int = Field(gt=0, description="texts among them that are spoken freely")
+    speak_every: int = Field(gt=0, description="evaluations; the last one always speaks")
+
+    @model_validator(mode="after")
+    def _whole(self) -> GPTSettings:
+        total = sum(phase.share for phase in self.phases)
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the shares of gpt.phases add up to {total}; they must be 1 in all")
+        return self
+
+
 class Settings(Section):
     corpus: CorpusSettings
     content_encoder: ContentEncoderSettings
@@ -98,6 +131,7 @@ class Settings(Section):
     autoencoder: AutoencoderSettings
     prior: PriorSettings
     joint: JointSettings
+    gpt: GPTSettings
 
 
 def load_settings(path: Path = HOME / "params.yaml") -> Settings:

@@ -1,0 +1,104 @@
+"""What the GPT says when nobody corrects it: its tokens as phones, beside those of the text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from gpt_sovits.gpt.generation import Prompt, generate
+from gpt_sovits.gpt.model import GPT
+from gpt_sovits.gpt.sampling import SamplingOptions
+from gpt_sovits.text.symbols import SYMBOLS
+from starter.gpt_batches import Piece, tail
+from starter.phones import NUMBER_OF, SILENCE
+from starter.tokens import TOKEN_SECONDS
+from starter.training import Losses
+
+SAMPLING = SamplingOptions(temperature=0.5, repetition_penalty=1.0)
+N_EDGE = 2  # tokens at either end of an utterance that are silence for sure
+LONGEST = 3.0  # times the true length; then it is cut
+
+
+def phone_of(symbol: str) -> str:
+    """A symbol of the front end without its stress; silence for marks."""
+    name = symbol.rstrip("012").lower()
+    return name if name in NUMBER_OF else SILENCE
+
+
+def phones_of_tokens(pieces: Sequence[Piece], n_tokens: int) -> np.ndarray:
+    """(n_tokens,) the number of the phone that each token is said in most often; silence for tokens never seen."""
+    of_symbol = np.array([NUMBER_OF[phone_of(symbol)] for symbol in SYMBOLS])
+    counts = np.zeros((n_tokens, len(NUMBER_OF)))
+    for piece in pieces:
+        phones = of_symbol[piece.phonemes[piece.places]]
+        phones[:N_EDGE] = phones[-N_EDGE:] = NUMBER_OF[SILENCE]
+        np.add.at(counts, (piece.tokens, phones), 1)
+    return counts.argmax(axis=1)
+
+
+def spoken_phones(tokens: Sequence[int] | np.ndarray, phones: np.ndarray) -> list[int]:
+    """The phones of these tokens, each run once, without silence."""
+    said = phones[np.asarray(tokens, dtype=int)]
+    starts = np.ones(len(said), dtype=bool)
+    starts[1:] = said[1:] != said[:-1]
+    return [int(phone) for phone in said[starts] if phone != NUMBER_OF[SILENCE]]
+
+
+def written_phones(piece: Piece) -> list[int]:
+    phones = [NUMBER_OF[phone_of(SYMBOLS[number])] for number in piece.phonemes]
+    return [phone for phone in phones if phone != NUMBER_OF[SILENCE]]
+
+
+def distance(one: Sequence[int], other: Sequence[int]) -> int:
+    """Levenshtein's."""
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, start=1):
+        last, row[0] = row[0], i
+        for j, b in enumerate(other, start=1):
+            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (a != b))
+    return row[-1]
+
+
+def phone_error(said: Sequence[Sequence[int] | np.ndarray], pieces: Sequence[Piece], phones: np.ndarray) -> float:
+    """Edits for each phone of the texts. said: the tokens spoken for each piece."""
+    edits = [distance(spoken_phones(t, phones), written_phones(p)) for t, p in zip(said, pieces, strict=True)]
+    return sum(edits) / sum(len(written_phones(piece)) for piece in pieces)
+
+
+def speak(model: GPT, pieces: Sequence[Piece], prompts: Sequence[Piece] | None = None) -> list[np.ndarray]:
+    """The tokens that the model says for each piece's phonemes, after each prompt where there are any."""
+    starts = []
+    for number, piece in enumerate(pieces):
+        phonemes, tokens = piece.phonemes, piece.tokens[:0]
+        if prompts is not None:
+            phonemes = np.concatenate((prompts[number].phonemes, phonemes))
+            tokens = prompts[number].tokens
+        starts.append(Prompt(torch.from_numpy(phonemes), torch.from_numpy(tokens)))
+    longest = round(LONGEST * max(len(piece.tokens) for piece in pieces))
+    said = generate(model, starts, list(range(len(starts))), SAMPLING, max_tokens=longest)
+    return [one.tokens.numpy()[: round(LONGEST * len(piece.tokens))] for one, piece in zip(said, pieces, strict=True)]
+
+
+def speech_scores(
+    model: GPT, pieces: Sequence[Piece], others: Sequence[Piece], phones: np.ndarray, prompt_seconds: float = 2.5
+) -> Losses:
+    """Phone error and length of free speech, with and without prompts, and the error that the true tokens have.
+
+    others: for each piece another utterance of its voice, whose end is the prompt
+    """
+    prompts = [tail(other, round(prompt_seconds / TOKEN_SECONDS)) for other in others]
+    scores = {"phone_error_true": phone_error([piece.tokens for piece in pieces], pieces, phones)}
+    for name, said in {"spoken": speak(model, pieces), "prompted": speak(model, pieces, prompts)}.items():
+        scores[f"phone_error_{name}"] = phone_error(said, pieces, phones)
+        scores[f"length_{name}"] = sum(map(len, said)) / sum(len(piece.tokens) for piece in pieces)
+    return scores
+
+
+def by_voice(rows: Sequence[Mapping]) -> dict[str, list[Mapping]]:
+    """The rows of each voice, in order."""
+    voices: dict[str, list[Mapping]] = {}
+    for row in rows:
+        voices.setdefault(row["voice"], []).append(row)
+    return voices
