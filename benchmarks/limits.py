@@ -27,7 +27,7 @@ def measure(device: str, dtype: torch.dtype, n_repeats: int = 5) -> Limits:
     """The best of several tries each: a limit is not what a busy machine happens to leave."""
     # from numpy, which asks for large pages: in torch's own memory a CPU reads only two thirds as fast
     numbers = torch.from_numpy(np.ones(BANDWIDTH_BYTES // 4, np.float32)).to(device)
-    reading = min(seconds_of(numbers.sum, device, n_repeats))
+    reading = min(seconds_of(numbers.sum, device, 20 * n_repeats))  # short, and a machine's neighbours read too
     n = MATRIX_SIZE[device]
     a, b = (torch.ones(n, n, device=device, dtype=dtype) for _ in range(2))
     product = min(seconds_of(lambda: a @ b, device, n_repeats))
