@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt_sovits.gpt.cpu_kernel import decode_step
+from gpt_sovits.gpt.cpu_kernel import BLOCK, decode_step
 from gpt_sovits.gpt.decoding import compute_prompt
 from gpt_sovits.precision import HAS_BFLOAT16_ARITHMETIC, check_precision
 
@@ -65,23 +66,29 @@ class CPUDecoding:
     def __init__(self, decoder: CPUDecoder, x: Tensor, mask: Tensor, is_real: Tensor, n_steps: int) -> None:
         config = decoder.model.config
         batch, n_prompt, hidden = x.shape
-        room, n_threads = n_prompt + n_steps, torch.get_num_threads()
-        shape = (config.n_layers, batch, config.n_heads, room, hidden // config.n_heads)
-        keys, values = torch.empty(shape), torch.empty(shape)  # memory that no step reaches is never touched
+        n_blocks, n_threads = -(-(n_prompt + n_steps) // BLOCK), torch.get_num_threads()
+        shape = (config.n_layers, batch, config.n_heads, n_blocks, hidden // config.n_heads, BLOCK)
+        self.keys, self.values = (np.zeros(shape, np.float32) for _ in range(2))
         bfloat16 = decoder.precision in HAS_BFLOAT16_ARITHMETIC
-        self.hidden = compute_prompt(decoder.model, x, mask, keys, values, bfloat16)
+        self.hidden = compute_prompt(decoder.model, x, mask, self._store, bfloat16)
         self.decoder = decoder
-        self.keys, self.values = keys.numpy(), values.numpy()
         self.rows = np.arange(batch)
         self.starts = (~is_real).sum(dim=1).numpy()
         self.position = n_prompt  # the column that the next token fills
         widths = (3 * hidden, hidden, hidden, 4 * hidden, config.vocab_size)
         self.buffers = [np.empty((batch, width), np.float32) for width in widths]
         self.states = np.empty((n_threads, batch, hidden), np.float32)
-        self.scores = np.empty((n_threads, room), np.float32)
+        self.scores = np.empty((n_threads, n_blocks * BLOCK), np.float32)
+
+    def _store(self, layer: int, keys: Tensor, values: Tensor) -> None:
+        for cache, new in ((self.keys, keys), (self.values, values)):
+            blocks = F.pad(new, (0, 0, 0, -new.shape[2] % BLOCK)).unflatten(2, (-1, BLOCK))
+            torch.from_numpy(cache[layer, :, :, : blocks.shape[2]]).copy_(blocks.mT)
 
     def step(self, tokens: Tensor, positions: Tensor) -> Tensor:
-        inputs = (self.decoder.embedding[tokens] + self.decoder.positions[positions]).numpy()
+        # embedding[tokens] would wake torch's threads, which then spin for milliseconds where ours have work
+        inputs = self.decoder.embedding.index_select(0, tokens) + self.decoder.positions.index_select(0, positions)
+        inputs = inputs.numpy()
         n, n_threads = len(inputs), len(self.states)
         *buffers, logits = (buffer[:n] for buffer in self.buffers)
         counters = np.zeros((n_threads, 8), np.int64)
@@ -120,23 +127,30 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
     return torch.stack([tensor.detach().float() for tensor in tensors])
 
 
+def _in_large_pages(tensor: Tensor) -> Tensor:
+    """A copy in memory of numpy's, which asks the system for large pages where torch does not: reading a large
+    array is then half as fast again."""
+    return torch.from_numpy(tensor.numpy().copy())
+
+
 def _pack(weights: Sequence[nn.Parameter], precision: str) -> tuple[np.ndarray, np.ndarray]:
     """(L, R, C) as the kernel reads it, and one scale a row (L, R) float32."""
     stacked = _stack(weights)
     scales = torch.ones(stacked.shape[:2])
     if precision == "float32":
+        stacked = _in_large_pages(stacked)
         for weight, view in zip(weights, stacked, strict=True):
             weight.data = view
         return stacked.numpy(), scales.numpy()
     if precision == "bfloat16":
-        return stacked.bfloat16().view(torch.uint16).numpy(), scales.numpy()
+        return _in_large_pages(stacked.bfloat16().view(torch.uint16)).numpy(), scales.numpy()
     if precision == "float16":
         largest = float(stacked.abs().max())
         if largest > LARGEST_FLOAT16:
             raise ValueError(
                 f"a weight of the GPT is {largest:g}, above float16's {LARGEST_FLOAT16:g}; take another precision"
             )
-        return stacked.half().view(torch.int16).numpy(), scales.numpy()
+        return _in_large_pages(stacked.half().view(torch.int16)).numpy(), scales.numpy()
     largest = stacked.abs().amax(dim=2)
     scales = torch.where(largest > 0, largest / 127, scales)
-    return (stacked / scales[..., None]).round().to(torch.int8).numpy(), scales.numpy()
+    return _in_large_pages((stacked / scales[..., None]).round().to(torch.int8)).numpy(), scales.numpy()

@@ -7,7 +7,7 @@ stored as; tests hold the two equal. numba compiles them for the CPU at hand whe
 result; its wheel carries the compiler.
 
 Every thread runs `decode_step` and takes its share of the rows of each matrix; between the matrices they wait for each
-other. No row of a batch sees another, and padding is never looked at.
+other. No row of a batch sees another, and padding counts for nothing.
 
 Letters in shapes: N rows at work, B rows of the cache, L layers, D hidden size, H heads, V vocabulary.
 """
@@ -19,9 +19,14 @@ from numba.extending import intrinsic
 
 # What may be reordered: sums (or nothing would be vectorised). NaN and infinity keep their meaning.
 FAST = {"reassoc", "contract", "nsz", "arcp"}
-# Tries, about 20 microseconds of them, before a waiting thread sleeps. A thread that spins or yields on a busy machine
-# uses up the time that the scheduler owes it, and is then late for the others: 100 times slower, measured.
-SPINS = 20000
+# Tries, about 200 microseconds of them, before a waiting thread sleeps. A sleep takes 85 microseconds, longer than most
+# waits: with fewer tries a thread that is late once makes another sleep, which is then late itself, through all layers
+# (9 ms a token instead of 4, measured). A thread that spins for milliseconds, or yields, on a busy machine uses up the
+# time that the scheduler owes it, and is then late for the others (75 ms a token instead of 20, measured).
+SPINS = 200000
+BLOCK = (
+    64  # columns of the cache that lie side by side, so that loops over them are vectorised and read memory in a row
+)
 
 
 @intrinsic
@@ -183,10 +188,24 @@ def power_of_two(typing_context, n):
 
 
 @njit(nogil=True, cache=True, fastmath=FAST)
+def exponentials(x, factor):
+    """x becomes e ** (factor * (x - its largest)); returns the sum."""
+    largest = np.float32(-np.inf)
+    for t in range(len(x)):
+        largest = max(largest, x[t])
+    total = np.float32(0)
+    for t in range(len(x)):
+        x[t] = exponential(factor * (x[t] - largest))
+        total += x[t]
+    return total
+
+
+@njit(nogil=True, cache=True, fastmath=FAST)
 def attend(qkv, keys, values, rows, starts, position, scores, out, thread, n_threads):
     """Store the new keys and values and attend to the columns from each row's start to `position`.
 
-    qkv: (N, 3D); keys, values: (B, H, room, D/H); rows: (N,) of the cache; scores: (n_threads, room) to work in
+    qkv: (N, 3D); keys, values: (B, H, blocks, D/H, BLOCK), column t of the cache in block t // BLOCK, finite everywhere
+    rows: (N,) of the cache; scores: (n_threads, blocks * BLOCK) to work in
     """
     n_heads, head = keys.shape[1], keys.shape[3]
     hidden = n_heads * head
@@ -195,29 +214,30 @@ def attend(qkv, keys, values, rows, starts, position, scores, out, thread, n_thr
     score = scores[thread]
     for item in range(first, last):
         i, h = item // n_heads, item % n_heads
-        key, value = keys[rows[i], h], values[rows[i], h]  # (room, D/H)
-        query = qkv[i, h * head : (h + 1) * head]
-        key[position] = qkv[i, hidden + h * head : hidden + (h + 1) * head]
-        value[position] = qkv[i, 2 * hidden + h * head : 2 * hidden + (h + 1) * head]
-        start = starts[i]
-        largest = np.float32(-np.inf)
-        for t in range(start, position + 1):
-            s = np.float32(0)
+        key, value = keys[rows[i], h], values[rows[i], h]  # (blocks, D/H, BLOCK)
+        query, result = qkv[i, h * head : (h + 1) * head], out[i, h * head : (h + 1) * head]
+        for d in range(head):
+            key[position // BLOCK, d, position % BLOCK] = qkv[i, hidden + h * head + d]
+            value[position // BLOCK, d, position % BLOCK] = qkv[i, 2 * hidden + h * head + d]
+        start, end = starts[i], position + 1
+        first_block, last_block = start // BLOCK, position // BLOCK
+        for block in range(first_block, last_block + 1):
+            part = score[block * BLOCK : (block + 1) * BLOCK]
+            part[:] = 0
             for d in range(head):
-                s += query[d] * key[t, d]
-            s *= factor
-            score[t] = s
-            largest = max(largest, s)
-        total = np.float32(0)
-        for t in range(start, position + 1):
-            score[t] = exponential(score[t] - largest)
-            total += score[t]
-        result = out[i, h * head : (h + 1) * head]
+                for t in range(BLOCK):
+                    part[t] += query[d] * key[block, d, t]
+        total = exponentials(score[start:end], factor)
+        score[first_block * BLOCK : start] = 0
+        score[end : (last_block + 1) * BLOCK] = 0
         result[:] = 0
-        for t in range(start, position + 1):
-            p = score[t]
+        for block in range(first_block, last_block + 1):
+            part = score[block * BLOCK : (block + 1) * BLOCK]
             for d in range(head):
-                result[d] += p * value[t, d]
+                sum_ = np.float32(0)
+                for t in range(BLOCK):
+                    sum_ += part[t] * value[block, d, t]
+                result[d] += sum_
         for d in range(head):
             result[d] /= total
 
@@ -246,7 +266,7 @@ def decode_step(layers, predict, keys, values, rows, starts, position, inputs, w
     """Logits of the token after `position` for each row, keys and values of `position` stored on the way.
 
     layers: (weight, scale, bias) of the four matrices, each with a first dimension L, and the two norms' (weight, bias)
-    predict: (weight, scale, bias) of the last one; keys, values: (L, B, H, room, D/H); inputs: (N, D)
+    predict: (weight, scale, bias) of the last one; keys, values: (L, B, H, blocks, D/H, BLOCK); inputs: (N, D)
     work: arrays to compute in, see `gpt.cpu_decoder`; logits: (N, V), written; counters: zeros (n_threads, 8)
     """
     qkv_w, qkv_s, qkv_b, out_w, out_s, out_b, up_w, up_s, up_b, down_w, down_s, down_b, g1, b1, g2, b2 = layers

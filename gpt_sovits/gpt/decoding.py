@@ -7,6 +7,7 @@ as one CUDA graph. `GPT.for_inference` picks one of the latter.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from gpt_sovits.gpt.model import GPT
+
+Store = Callable[[int, Tensor, Tensor], None]
 
 
 class Decoding(Protocol):
@@ -90,8 +93,8 @@ class PlainDecoding:
             cache.keep_rows(rows)
 
 
-def compute_prompt(model: GPT, x: Tensor, mask: Tensor, keys: Tensor, values: Tensor, bfloat16: bool) -> Tensor:
-    """The prompt through the layers, its keys and values into the first columns of (L, B, H, room, D/H).
+def compute_prompt(model: GPT, x: Tensor, mask: Tensor, store: Store, bfloat16: bool) -> Tensor:
+    """The prompt through the layers; `store` gets the number of each layer, its keys and its values (B, H, S, D/H).
 
     returns: (B, D), the last hidden states, float32
     """
@@ -100,7 +103,6 @@ def compute_prompt(model: GPT, x: Tensor, mask: Tensor, keys: Tensor, values: Te
         hidden = model.run(x, mask, caches)[:, -1]
     n = x.shape[1]
     for layer, cache in enumerate(caches):
-        keys[layer, :, :, :n] = cache.keys[:, :, :n]
-        values[layer, :, :, :n] = cache.values[:, :, :n]
+        store(layer, cache.keys[:, :, :n], cache.values[:, :, :n])
         caches[layer] = None  # frees it: a long prompt need not be held twice
     return hidden.float()

@@ -142,13 +142,16 @@ class GPUDecoding:
         free = decoder.free_steps(n_rows, room)
         self.work = free.pop() if free else _Step(decoder, n_rows, room)
         weakref.finalize(self, free.append, self.work)
-        keys, values = self.work.keys, self.work.values
         half = decoder.dtype == torch.bfloat16
-        self.hidden = compute_prompt(decoder.model, x, mask, keys, values, half)
+        self.hidden = compute_prompt(decoder.model, x, mask, self._store, half)
         self.work.visible.zero_()
         self.work.visible[:, :n_prompt] = is_real
         self.work.position.fill_(n_prompt)
         self.rows = torch.arange(n_rows, device=x.device)
+
+    def _store(self, layer: int, keys: Tensor, values: Tensor) -> None:
+        self.work.keys[layer, :, :, : keys.shape[2]] = keys
+        self.work.values[layer, :, :, : values.shape[2]] = values
 
     def step(self, tokens: Tensor, positions: Tensor) -> Tensor:
         self.work.tokens[self.rows] = tokens

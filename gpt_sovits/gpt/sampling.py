@@ -50,12 +50,20 @@ def token_probabilities(penalized: Tensor, options: SamplingOptions) -> Tensor:
     logits = penalized
     if options.top_p < 1:
         ordered, index = logits.sort(descending=True, dim=-1)
-        drop = ordered.softmax(dim=-1).cumsum(dim=-1) > options.top_p  # the token that crosses the limit goes too
+        drop = _softmax(ordered).cumsum(dim=-1) > options.top_p  # the token that crosses the limit goes too
         drop[:, 0] = False
         logits = logits.masked_fill(torch.zeros_like(drop).scatter(-1, index, drop), -math.inf)
     logits = logits / max(options.temperature, LOWEST_TEMPERATURE)
     last_kept = logits.topk(min(options.top_k, logits.shape[-1]), dim=-1).values[:, -1:]
-    return logits.masked_fill(logits < last_kept, -math.inf).softmax(dim=-1)
+    return _softmax(logits.masked_fill(logits < last_kept, -math.inf))
+
+
+def _softmax(logits: Tensor) -> Tensor:
+    """(B, V), over the last dimension. On a CPU row by row: torch would share more than two rows among its threads,
+    which then spin for milliseconds on the cores that the next step of `gpt.cpu_decoder` needs."""
+    if logits.is_cuda:
+        return logits.softmax(dim=-1)
+    return torch.stack([row.softmax(dim=-1) for row in logits])
 
 
 def draw(probabilities: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
