@@ -20,15 +20,18 @@ import torch
 from gpt_sovits.determinism import deterministic
 from gpt_sovits.gpt.loss import token_loss
 from gpt_sovits.gpt.model import GPT, GPTConfig
+from gpt_sovits.text.symbols import SYMBOLS
 from gpt_sovits.weights.checkpoint import save_checkpoint
 from starter.gpt_batches import Batches, Piece, TrainingBatch, collate, followed, tail, whole
 from starter.gpt_forward import aligned, forward, guided_loss
-from starter.gpt_speech import by_voice, phones_of_tokens, speech_scores
+from starter.gpt_speech import by_voice, phone_of, phones_of_tokens, speech_scores
+from starter.phones import NUMBER_OF
 from starter.settings import GPTSettings, gpt_folder, load_settings
 from starter.tokens import TOKEN_SECONDS, read_tokens
 from starter.training import Average, Losses, step_of, train
 
 EVALUATED_AT_ONCE = 20
+OWN_SHARE = 0.25  # of the variance of an embedding at the start that is its own and not its phone's
 PROMPT_SECONDS = 2.5  # in evaluation
 
 
@@ -37,6 +40,21 @@ def guided_weight(settings: GPTSettings, step: int) -> float:
     first, last = settings.guided_weight
     done = min(1.0, step / (settings.guided_share * settings.n_steps))
     return last + (first - last) * (0.5 + 0.5 * float(np.cos(np.pi * done)))
+
+
+def start_embeddings(gpt: GPT, phones: np.ndarray) -> None:
+    """Symbols and tokens of one phone start near one vector, so that attention finds them by their likeness.
+
+    phones: the phone of each token, see phones_of_tokens
+    """
+    of_symbol = torch.tensor([NUMBER_OF[phone_of(symbol)] for symbol in SYMBOLS[: gpt.config.phoneme_vocab_size]])
+    centres = torch.randn(len(NUMBER_OF), gpt.config.hidden_size)
+    with torch.no_grad():
+        for embedding, numbers in (
+            (gpt.ar_text_embedding.word_embeddings.weight, of_symbol),
+            (gpt.ar_audio_embedding.word_embeddings.weight[:-1], torch.from_numpy(phones)),
+        ):
+            embedding.mul_(OWN_SHARE**0.5).add_((1 - OWN_SHARE) ** 0.5 * centres[numbers])
 
 
 class Trainer:
@@ -49,28 +67,30 @@ class Trainer:
         self, training: Mapping[str, Sequence[Piece]], held_out: Mapping[str, Sequence[Piece]], settings: GPTSettings
     ) -> None:
         self.settings = settings
+        self.guided = dict.fromkeys(settings.guided_now, False) | dict.fromkeys(settings.guided_next, True)
+        self.judged = settings.guided_next[-1]
         self.batches = Batches(training, settings)
         self.gpt = GPT(GPTConfig(**settings.network)).train()
         if self.gpt.config.dropout:
             raise ValueError(f"gpt.network.dropout is {self.gpt.config.dropout}; this training has none: set it to 0")
+        n = self.gpt.config.eos_token
+        self.phones = phones_of_tokens([piece for pieces in training.values() for piece in pieces], n)
+        start_embeddings(self.gpt, self.phones)
         self.average = Average(self.gpt, settings.average_decay)
         self.optimizer = torch.optim.AdamW(
             self.gpt.parameters(), lr=1.0, betas=(0.9, 0.98), weight_decay=settings.weight_decay
         )
-        n = self.gpt.config.eos_token
-        self.phones = phones_of_tokens([piece for pieces in training.values() for piece in pieces], n)
         voices = list(held_out.values())
         chosen = [(v, i) for i in range(len(voices[0])) for v in voices][: settings.n_evaluated]
         self.pieces = [voice[i] for voice, i in chosen]
         self.others = [voice[(i + 1) % len(voice)] for voice, i in chosen]
-        self.n_evaluations = 0
 
     def learn(self, batch: TrainingBatch, step: int) -> Losses:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.precision == "bf16"):
-            hidden, guided = forward(self.gpt, batch, self.settings.guided_layers)
+            hidden, guided = forward(self.gpt, batch, self.guided)
             logits = self.gpt.logits(hidden)
         loss = token_loss(logits, batch.targets).mean
-        guidance = torch.stack([guided_loss(one, batch) for one in guided]).mean() if guided else torch.zeros(())
+        guidance = torch.stack([guided_loss(guided[layer], batch, self.guided[layer]) for layer in self.guided]).mean()
         weight = guided_weight(self.settings, step)
         norm = step_of(self.optimizer, loss + weight * guidance, self.settings.gradient_clip_norm)
         self.average.follow(self.gpt, step)
@@ -95,13 +115,12 @@ class Trainer:
         order = sorted(pieces, key=lambda piece: piece.size)
         for first in range(0, len(order), EVALUATED_AT_ONCE):
             batch = collate(order[first : first + EVALUATED_AT_ONCE], self.gpt.config.eos_token)
-            hidden, guided = forward(self.average.module, batch, self.settings.guided_layers)
+            hidden, guided = forward(self.average.module, batch, [self.judged])
             loss = token_loss(self.average.module.logits(hidden), batch.targets)
             total, n_tokens = total + float(loss.total), n_tokens + int(loss.n_tokens)
-            if guided:
-                counts = aligned(guided[-1], batch)
-                near, n_places = near + counts[0], n_places + counts[1]
-        return {f"loss{suffix}": total / n_tokens, f"alignment{suffix}": near / max(1, n_places)}
+            counts = aligned(guided[self.judged], batch)
+            near, n_places = near + counts[0], n_places + counts[1]
+        return {f"loss{suffix}": total / n_tokens, f"alignment{suffix}": near / n_places}
 
     def speak(self) -> Losses:
         n = self.settings.n_spoken

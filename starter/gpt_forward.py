@@ -40,9 +40,9 @@ def run_layer(layer: Layer, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return layer.norm2(x + layer.linear2(F.relu(layer.linear1(x)))), scores
 
 
-def forward(model: GPT, batch: TrainingBatch, guided_layers: Collection[int] = ()) -> tuple[Tensor, list[Tensor]]:
-    """Hidden states (B, Y+1, D) that predict batch.targets, and for each guided layer, in order, the logarithm of the
-    first head's weights over the phonemes, (B, Y+1, X), -inf in padding, where it predicts them.
+def forward(model: GPT, batch: TrainingBatch, guided_layers: Collection[int] = ()) -> tuple[Tensor, dict[int, Tensor]]:
+    """Hidden states (B, Y+1, D) that predict batch.targets, and of each guided layer the logarithm of the first head's
+    weights on the phonemes at the same places, (B, Y+1, X), -inf in padding. What is missing to 1 lies on tokens.
 
     The model's dropout must be 0.
     """
@@ -58,29 +58,37 @@ def forward(model: GPT, batch: TrainingBatch, guided_layers: Collection[int] = (
     visible = prefix_mask(is_token, torch.cat((real_phonemes, real_tokens), dim=1))
     mask = torch.zeros(visible.shape).masked_fill(~visible, -torch.inf)
     predicting = torch.arange(n_phonemes - 1, n_phonemes + n_tokens).expand(len(x), -1).clone()
-    predicting[:, 0] = batch.phoneme_lengths - 1
-    guided = []
+    predicting[:, 0] = batch.phoneme_lengths - 1  # the last real phoneme
+    guided = {}
     for number, layer in enumerate(model.h.layers):
         x, scores = run_layer(layer, x, mask)
         if number in guided_layers:
-            scores = scores[:, :, :n_phonemes].gather(1, predicting[:, :, None].expand(-1, -1, n_phonemes))
-            guided.append(scores.float().log_softmax(dim=-1))
+            weights = scores.float().log_softmax(dim=-1)[:, :, :n_phonemes]
+            guided[number] = weights.gather(1, predicting[:, :, None].expand(-1, -1, n_phonemes))
     return x.gather(1, predicting[:, :, None].expand(-1, -1, x.shape[-1])), guided
 
 
-def guided_loss(guided: Tensor, batch: TrainingBatch) -> Tensor:
-    """() cross entropy of the weights (B, Y+1, X) against the true places, an eighth of it at either neighbour."""
+def guided_loss(weights: Tensor, batch: TrainingBatch, ahead: bool) -> Tensor:
+    """() cross entropy of the weights (B, Y+1, X) against the true places, an eighth of it at either neighbour.
+
+    ahead: the place of the token that is to be said, else that of the token just read
+    """
     last = batch.phoneme_lengths[:, None] - 1
     losses = torch.zeros(batch.places.shape)
     for move, share in ((-1, 0.125), (0, 0.75), (1, 0.125)):
         places = (batch.places + move).clamp(min=0).minimum(last)
-        losses = losses - share * guided[:, :-1].gather(2, places[:, :, None])[:, :, 0]
+        losses = losses - share * _at(weights, ahead).gather(2, places[:, :, None])[:, :, 0]
     is_real = batch.places >= 0
     return losses.masked_fill(~is_real, 0).sum() / is_real.sum()
 
 
-def aligned(guided: Tensor, batch: TrainingBatch) -> tuple[int, int]:
-    """How many tokens are predicted looking at the true phoneme or a neighbour, and of how many."""
+def aligned(weights: Tensor, batch: TrainingBatch) -> tuple[int, int]:
+    """How many tokens are predicted looking at their true phoneme or a neighbour of it, and of how many."""
     is_real = batch.places >= 0
-    is_near = (guided[:, :-1].argmax(dim=2) - batch.places).abs() <= 1
+    is_near = (_at(weights, ahead=True).argmax(dim=2) - batch.places).abs() <= 1
     return int((is_near & is_real).sum()), int(is_real.sum())
+
+
+def _at(weights: Tensor, ahead: bool) -> Tensor:
+    """(B, Y, X): those with which each token was predicted, or those of each token once it is read."""
+    return weights[:, :-1] if ahead else weights[:, 1:]
