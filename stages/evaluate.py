@@ -206,6 +206,8 @@ def _preset(params: Params, language: str, reference: VoiceReference) -> Preset:
     return Preset(
         language=language,
         seconds_per_phoneme=reference.seconds_per_phoneme,
+        prompted=settings.prompted,
+        max_sentence_characters=settings.max_sentence_characters,
         max_length_factor=settings.max_length_factor,
         max_retries=settings.max_retries,
         pause_seconds=settings.pause_seconds,

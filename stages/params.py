@@ -130,6 +130,8 @@ class Evaluate(Section):
     noise_scale: float = Field(ge=0, description="standard deviation of the latent noise relative to the prior's")
     speed: float = Field(gt=0.25, lt=4, description="1 is the voice's own pace, 2 twice as fast")
     pause_seconds: float = Field(ge=0, le=5, description="silence between the sentences of a text")
+    prompted: bool = Field(description="the GPT continues the reference; false: it reads the text alone")
+    max_sentence_characters: int = Field(ge=0, description="longer sentences are spoken clause by clause; 0: never")
     max_length_factor: float = Field(gt=1, description="a sentence is cut at so many times its expected length")
     max_retries: int = Field(ge=0, le=20, description="so often a sentence that failed is spoken with another seed")
     n_jobs: int = Field(ge=1, description="processes that judge; the result does not depend on it")

@@ -27,6 +27,14 @@ class Preset(BaseModel):
     noise_scale: float = Field(ge=0)
     speed: float = Field(gt=0)
     max_retries: int = Field(0, ge=0, le=20, description="so often a sentence that failed is spoken with another seed")
+    prompted: bool = Field(
+        True,
+        description="the GPT continues the reference's tokens; else it reads the text alone, which a small GPT does "
+        "better, and the reference gives no more than its style",
+    )
+    max_sentence_characters: int = Field(
+        0, ge=0, description="a longer sentence is spoken clause by clause; 0: never, however long it is"
+    )
 
     def sampling(self) -> SamplingOptions:
         return SamplingOptions(self.top_k, self.top_p, self.temperature, self.repetition_penalty)

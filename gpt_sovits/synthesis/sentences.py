@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,8 @@ from gpt_sovits.text.frontend import Phonemes, phonemize, split_sentences
 from gpt_sovits.text.lexicon import Lexicon
 
 CLOSING = " \"'”’)]」』】》）"  # may stand after the last mark
+LOOSE = " ,;:，、；：—"  # marks that join clauses
+CLAUSE_END = re.compile(r"(?<=[,;:—])(?=\s)|(?<=[，、；：])")  # not the comma of 10,000
 MAX_TEXT_CHARACTERS = 20_000  # about 20 minutes of speech
 
 
@@ -55,14 +58,18 @@ class Reader:
             raise ValueError(
                 f"the text has {len(text)} characters; at most {MAX_TEXT_CHARACTERS} are spoken in one call: split it"
             )
-        return [self._sentence(piece, derive_seed("sentence", seed, i)) for i, piece in enumerate(_pieces(text))]
+        return [self._sentence(piece, derive_seed("sentence", seed, i)) for i, piece in enumerate(self._pieces(text))]
 
     def expected_seconds(self, text: str) -> float:
         """How long the speaker would take for `text`, from the number of its phonemes, at the preset's speed."""
-        pieces = _pieces(text)
+        pieces = self._pieces(text)
         n_phonemes = sum(len(self._phonemes(piece).ids) for piece in pieces)
         spoken = n_phonemes * self.preset.seconds_per_phoneme / self.preset.speed
         return spoken + (len(pieces) - 1) * self.preset.pause_seconds
+
+    def _pieces(self, text: str) -> list[str]:
+        most = self.preset.max_sentence_characters
+        return [piece for sentence in _pieces(text) for piece in (clauses(sentence, most) if most else [sentence])]
 
     def _phonemes(self, sentence: str) -> Phonemes:
         return phonemize(finished(sentence), self.preset.language, self.lexicon)
@@ -87,6 +94,20 @@ def finished(text: str) -> str:
     if not last.isalnum():
         return text
     return text + ("。" if "\u3041" <= last <= "\u9fff" else ".")
+
+
+def clauses(sentence: str, most: int) -> list[str]:
+    """A sentence of more than `most` characters as groups of clauses, each of at most so many where its marks allow.
+
+    A group loses the mark at its end, so that it is spoken as a sentence of its own: `finished` gives it a full stop.
+    """
+    groups = [""]
+    for clause in CLAUSE_END.split(sentence) if len(sentence) > most else [sentence]:
+        if groups[-1] and len(groups[-1]) + len(clause) > most:
+            groups.append("")
+        groups[-1] += clause
+    spoken = [group.strip(LOOSE) for group in groups if any(character.isalnum() for character in group)]
+    return spoken if len(spoken) > 1 else [sentence]
 
 
 def _pieces(text: str) -> list[str]:

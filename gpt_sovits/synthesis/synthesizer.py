@@ -92,7 +92,8 @@ class Synthesizer:
         length_buckets([], batch_size)  # refuses a batch size that makes no sense now and not in mid-speech
         self.gpt, self.sovits = gpt.for_inference(precision), sovits.for_inference(precision)
         self.preset, self.batch_size = preset, batch_size
-        room = gpt.config.max_positions - len(self.references[0].semantic_tokens)
+        n_prompt_tokens = len(self.references[0].semantic_tokens) if preset.prompted else 0
+        room = gpt.config.max_positions - n_prompt_tokens
         self.reader = Reader(preset, room, lexicon, bert)
         self.device = sovits.ssl_proj.weight.device
         embeddings = [r.speaker_embedding.to(self.device) for r in self.references if r.speaker_embedding is not None]
@@ -151,8 +152,13 @@ class Synthesizer:
         return self.reader.sentences(text, seed)
 
     def prompt(self, sentence: Sentence) -> Prompt:
-        """What the GPT continues: what is said in the reference and is to be said, and the reference's tokens."""
+        """What the GPT continues: what is said in the reference and is to be said, and the reference's tokens.
+
+        Without preset.prompted: what is to be said.
+        """
         reference = self.references[0]
+        if not self.preset.prompted:
+            return Prompt(sentence.phoneme_ids, reference.semantic_tokens[:0], sentence.bert_features)
         parts = [(part.phoneme_ids, part.bert_features) for part in (reference, sentence)]
         bert = None
         if any(features is not None for _, features in parts):

@@ -14,7 +14,7 @@ from gpt_sovits.determinism import derive_seed
 from gpt_sovits.gpt.generation import MIN_TOKENS, generate
 from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.synthesis import Speech, Synthesizer
-from gpt_sovits.synthesis.sentences import finished
+from gpt_sovits.synthesis.sentences import clauses, finished
 
 TEXTS = (
     "The kettle is on the stove. He said no! Was it three hundred people, or more than that?",
@@ -247,3 +247,53 @@ def test_a_gpt_of_another_codebook_is_refused():
     gpt = GPT(GPTConfig.from_dict(tiny_gpt().config.to_dict() | {"vocab_size": 33}))
     with pytest.raises(ValueError, match="the GPT speaks 32 semantic tokens, the SoVITS knows 9"):
         Synthesizer(gpt, tiny_sovits(config=SOVITS_CONFIG), tiny_reference(), PRESET)
+
+
+def test_an_unprompted_voice_reads_the_text_alone_and_has_all_positions_for_it():
+    prompted, unprompted = tiny_synthesizer(LIVELY), tiny_synthesizer(LIVELY, prompted=False)
+    sentence = unprompted.sentences("Hello.", 1)[0]
+    prompt = unprompted.prompt(sentence)
+    assert prompt.phoneme_ids.tolist() == sentence.phoneme_ids.tolist()
+    assert len(prompt.tokens) == 0
+    n_prompt = len(prompted.references[0].semantic_tokens)
+    assert unprompted.reader.room == prompted.reader.room + n_prompt
+    assert unprompted.say("Hello.", 1).waveform.size
+    assert torch.equal(unprompted.style, prompted.style)  # the reference still gives the style
+
+
+LONG = "When the noise stopped, we opened the shutters, swept 10,000 leaves off the path and sat down; nobody spoke."
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "pieces"),
+    [
+        (LONG, 200, [LONG]),
+        (
+            LONG,
+            50,
+            [
+                "When the noise stopped, we opened the shutters",
+                "swept 10,000 leaves off the path and sat down",
+                "nobody spoke.",
+            ],
+        ),
+        ("One clause of many words and no mark at all", 10, ["One clause of many words and no mark at all"]),
+        ("早上好，大家请坐，我们开始吧。", 8, ["早上好", "大家请坐", "我们开始吧。"]),
+    ],
+)
+def test_a_long_sentence_is_cut_where_its_clauses_end(text, most, pieces):
+    assert clauses(text, most) == pieces
+
+
+@given(st.text("ab ,;:—1.", max_size=60), st.integers(1, 30))
+def test_no_letter_or_digit_of_a_sentence_is_lost_or_moved(text, most):
+    said = [character for piece in clauses(text, most) for character in piece if character.isalnum()]
+    assert said == [character for character in text if character.isalnum()]
+
+
+def test_clauses_are_sentences_with_pauses_of_their_own():
+    synthesizer = tiny_synthesizer(LIVELY, max_sentence_characters=50)
+    speech = synthesizer.say(LONG, 3)
+    assert [sentence.text for sentence in speech.sentences] == clauses(LONG, 50)
+    pauses = 2 * len(synthesizer.pause)
+    assert len(speech.waveform) == sum(sentence.n_samples for sentence in speech.sentences) + pauses
