@@ -234,9 +234,10 @@ def trainer_of(settings: GPTSettings) -> Trainer:
 
 def test_tiny_gpt_learns_to_read(tmp_path):
     settings = settings_of(
-        n_steps=120,
-        evaluate_every=60,
+        n_steps=90,
+        evaluate_every=45,
         speak_every=100,
+        batch_size=600,
         learning_rate=5e-3,
         warmup_steps=10,
         average_decay=0.9,
