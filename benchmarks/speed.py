@@ -44,7 +44,7 @@ from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.sovits.weight_norm import fold_weight_norm
 from gpt_sovits.synthesis import Reference, Synthesizer, default_preset
 from gpt_sovits.synthesis.streaming import stream_chunks
-from gpt_sovits.weights import scratch
+from starter import scratch
 
 TINY_GPT = GPTConfig(vocab_size=scratch.N_CODES + 1, hidden_size=32, n_heads=2, n_layers=2)
 SIZES: dict[str, tuple[GPTConfig, SoVITSConfig, DiscriminatorConfig]] = {

@@ -116,7 +116,6 @@ def _judges() -> list[Finding]:
 
 
 def _base_models() -> list[Finding]:
-    from gpt_sovits.weights.base import SCRATCH
     from gpt_sovits.weights.model_table import load_table
     from gpt_sovits.weights.places import BASES_FOLDER
     from stages.params import load_params
@@ -125,8 +124,8 @@ def _base_models() -> list[Finding]:
     try:
         needed = PROFILES[load_params().profile].base
     except ValueError:
-        needed = SCRATCH
-    findings = [Finding(f"base model {SCRATCH}", "ok", "seeded weights, made in code")]
+        needed = ""
+    findings = []
     imported = {path.name for path in BASES_FOLDER.glob("*") if (path / "gpt").is_dir()}
     pairs = {name for name, model in load_table().items() if model.kind == "pair"}
     for name in sorted(imported | pairs):

@@ -25,22 +25,6 @@ CONTENT_SAMPLE_RATE = 16000
 POSTERIORS = "HubertForCTC"
 SAMPLES_PER_FRAME = 320
 
-# Two convolutions instead of HuBERT's seven: a window of 25 ms every 10 ms, then pairs of them. 2.0 M parameters.
-SCRATCH_CONTENT_CONFIG: dict[str, Any] = {
-    "hidden_size": 192,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "intermediate_size": 768,
-    "conv_dim": [192, 192],
-    "conv_kernel": [400, 2],
-    "conv_stride": [160, 2],
-    "feat_extract_norm": "layer",
-    "conv_bias": True,
-    "do_stable_layer_norm": False,
-    "num_conv_pos_embeddings": 32,
-    "num_conv_pos_embedding_groups": 16,
-}
-
 
 def build_content_encoder(config: Mapping[str, Any]) -> HubertModel | HubertForCTC:
     """A network with random weights, in eval mode: a HubertModel, or a HubertForCTC if `architectures` names it.

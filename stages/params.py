@@ -156,6 +156,9 @@ class Params(Section):
     profile: Literal["starter", "v2", "v2Pro", "v2ProPlus"] = Field(
         description="which base models and judges, see stages/profiles.py"
     )
+    settings_for: Literal["starter", "official"] = Field(
+        description="the base models that adapt_sovits, adapt_gpt and evaluate are set for; they want different things"
+    )
     ingest: Ingest
     segment: Segment
     align: Align
@@ -165,6 +168,18 @@ class Params(Section):
     evaluate: Evaluate
     register_: Register = Field(alias="register")  # a pydantic model has a method `register`
     gate: dict[str, Any] = Field(description="the policy of releases, see registry/policy.py")
+
+    @model_validator(mode="after")
+    def _settings_fit_the_profile(self) -> Params:
+        wanted = "starter" if self.profile == "starter" else "official"
+        if self.settings_for != wanted:
+            source = "params.official.yaml" if wanted == "official" else "the params.yaml of the repository"
+            raise ValueError(
+                f"profile {self.profile} takes settings for {wanted} base models, but settings_for is "
+                f"{self.settings_for}: they would spoil its voices; copy adapt_sovits, adapt_gpt and evaluate from "
+                f"{source} and set settings_for: {wanted}"
+            )
+        return self
 
     @field_validator("voices")
     @classmethod

@@ -87,7 +87,7 @@ def frame_errors(encoder: nn.Module, sets: Mapping[str, Sequence[Utterance]]) ->
 
 def start_filters(encoder: nn.Module, crops: Crops) -> None:
     """The first convolution as tuned filters in four phases, each as loud as the others on speech; see scratch.py."""
-    from gpt_sovits.weights.scratch import tune_filters
+    from starter.scratch import tune_filters
 
     tune_filters(encoder.hubert)
     first = encoder.hubert.feature_extractor.conv_layers[0].conv

@@ -24,9 +24,9 @@ from gpt_sovits.content_encoder import extract_ssl_features, load_content_encode
 from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.synthesis.sentences import finished
 from gpt_sovits.text.frontend import phonemize
-from gpt_sovits.weights.scratch import k_means
 from starter.augment import stretch
 from starter.phones import NUMBER_OF, PHONES, SILENCE
+from starter.scratch import k_means
 from starter.settings import corpus_folder, encoder_folder, load_settings, tokens_folder
 from starter.speech import base_voices, training_voices
 from starter.store import Utterance, read_corpus

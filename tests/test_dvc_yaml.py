@@ -19,7 +19,7 @@ from stages.params import Params, load_params
 DVC_YAML = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 SECTIONS = {(field.alias or name): field.annotation for name, field in Params.model_fields.items()}
 # These choose what is built or judge what was built; no stage's output depends on them.
-NOT_FOR_STAGES = {"voices", "gate"}
+NOT_FOR_STAGES = {"voices", "gate", "settings_for"}
 
 
 def modules_of(stage: str) -> set[str]:
@@ -109,6 +109,8 @@ def committed_project(tmp_path_factory):
             shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, root / name)
+    (root / "base_models/starter").mkdir(parents=True)
+    (root / "base_models/starter/config.json").write_text("{}")
     subprocess.run(["git", "init", "-q", str(root)], check=True)
     repo = Repo.init(str(root))
     for stage in STAGES:
@@ -119,7 +121,7 @@ def committed_project(tmp_path_factory):
                 place.write_text(stage)
         # what a later stage reads inside an output folder
         for path in DVC_YAML[stage]["deps"]:
-            place = root / path.replace("${item.voice}", "sample")
+            place = root / path.replace("${item.voice}", "sample").replace("${profile}", "starter")
             assert place.exists(), f"{stage} depends on {path}, which no stage before it writes"
     before = Path.cwd()
     os.chdir(root)  # dvc reads dvc.yaml relative to the working folder

@@ -1,7 +1,7 @@
 """The models that an adaptation starts from: GPT, SoVITS, discriminator and content encoder.
 
 A base is a folder BASES/NAME with one checkpoint each in gpt/ and sovits/, perhaps discriminator/ and content_encoder/,
-or "scratch", which is made in code (see scratch.py). A pair as users share it is no more than GPT and SoVITS: it
+"starter" among them, which the repository brings. A pair as users share it is no more than GPT and SoVITS: it
 speaks, but it has no discriminator, often no posterior encoder either, and no voice can be adapted without them.
 
 All official pairs were trained on the same encoders, which are therefore folders of their own (SHARED_PARTS).
@@ -15,21 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from gpt_sovits.content_encoder import SCRATCH_CONTENT_CONFIG, build_content_encoder, content_width
-from gpt_sovits.determinism import deterministic
+from gpt_sovits.content_encoder import build_content_encoder, content_width
 from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.weights.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
 from gpt_sovits.weights.places import BASES_FOLDER
-from gpt_sovits.weights.scratch import DISCRIMINATOR_CONFIG, GPT_CONFIG, SOVITS_CONFIG, spread_codebook, tune_filters
 
 if TYPE_CHECKING:
     from transformers import HubertForCTC, HubertModel
 
-SCRATCH = "scratch"
-SCRATCH_SEED = 20250101
+STARTER = "starter"
 OFFICIAL_SSL_DIM = 768  # of chinese-hubert-base
 # kind of a checkpoint -> the folder in BASES that holds it in a subfolder named like the kind; `vox pull` fetches them
 SHARED_PARTS = {
@@ -93,7 +90,7 @@ class Base:
         if lacking:
             raise CheckpointError(
                 f"base {self.name} cannot be adapted, only spoken with: it lacks {', '.join(lacking)}; adapt from a "
-                f"base that is whole, such as {SCRATCH!r} or one that `vox pull` fetches (v2, v2Pro, v2ProPlus)"
+                f"base that is whole, such as {STARTER!r} or one that `vox pull` fetches (v2, v2Pro, v2ProPlus)"
             )
 
     def build_gpt(self) -> GPT:
@@ -132,14 +129,12 @@ class Base:
 def load_base(name: str, folder: Path | None = None) -> Base:
     """The base of this name.
 
-    folder: where the bases lie; None is base_models/ beside the packages. "scratch" needs none and takes 2-3 s.
+    folder: where the bases lie; None is base_models/ beside the packages.
     Raises CheckpointError (a ValueError) that says which part is missing or wrong.
     """
-    if name == SCRATCH:
-        return make_scratch()
     home = (BASES_FOLDER if folder is None else folder) / name
     if not name or name.startswith(".") or Path(name).name != name or not home.is_dir():
-        raise CheckpointError(f"there is no base model {name!r}: {home} is no folder; import one, or use {SCRATCH!r}")
+        raise CheckpointError(f"there is no base model {name!r}: {home} is no folder; import one, or use {STARTER!r}")
     gpt_config, gpt_state = load_checkpoint(home / "gpt", "gpt")
     sovits_config, sovits_state = load_checkpoint(home / "sovits", "sovits")
     sovits = SoVITSConfig.from_dict(sovits_config)
@@ -197,25 +192,3 @@ def save_base(base: Base, folder: Path) -> None:
     ):
         if config is not None:
             save_checkpoint(home / kind, kind, config if isinstance(config, dict) else config.to_dict(), state)
-
-
-def make_scratch(seed: int = SCRATCH_SEED) -> Base:
-    """Seeded weights in starter sizes, the same bits on one machine whatever the caller's random state and threads."""
-    with deterministic(seed, n_threads=1):
-        encoder = build_content_encoder(SCRATCH_CONTENT_CONFIG)
-        tune_filters(encoder)
-        sovits = SoVITS(SOVITS_CONFIG)
-        spread_codebook(sovits, encoder, seed)
-        discriminator = Discriminator(DISCRIMINATOR_CONFIG)
-        gpt = GPT(GPT_CONFIG)
-    return Base(
-        SCRATCH,
-        GPT_CONFIG,
-        gpt.state_dict(),
-        SOVITS_CONFIG,
-        sovits.state_dict(),
-        DISCRIMINATOR_CONFIG,
-        discriminator.state_dict(),
-        dict(SCRATCH_CONTENT_CONFIG),
-        encoder.state_dict(),
-    )

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from gpt_sovits.gpt.model import GPTConfig
 from gpt_sovits.sovits.config import OFFICIAL_DISCRIMINATOR, DiscriminatorConfig, SoVITSConfig
-from gpt_sovits.weights.base import BASES_FOLDER, SCRATCH, SHARED_PARTS, Base
+from gpt_sovits.weights.base import BASES_FOLDER, SHARED_PARTS, STARTER, Base
 from gpt_sovits.weights.checkpoint import save_checkpoint
 from gpt_sovits.weights.errors import WeightsError
 from gpt_sovits.weights.parts import Part, recognise
@@ -135,8 +135,8 @@ def _part_of(path: Path, kind: str) -> Part:
 
 
 def _home(name: str, folder: Path | None, replace: bool) -> Path:
-    if not re.fullmatch(MODEL_NAME, name) or name == SCRATCH:
-        raise WeightsError(f"{name!r} cannot be a base model's name: letters, digits, . - and _, and not {SCRATCH!r}")
+    if not re.fullmatch(MODEL_NAME, name) or name == STARTER:
+        raise WeightsError(f"{name!r} cannot be a base model's name: letters, digits, . - and _, and not {STARTER!r}")
     home = (BASES_FOLDER if folder is None else folder) / name
     if home.exists() and not replace:
         raise WeightsError(f"{home} is already there; choose another name, or have it replaced (`--replace`)")

@@ -56,6 +56,22 @@ def test_combination_is_checked_where_the_values_meet(raw):
         parse_params(raw, "params.yaml")
 
 
+def test_settings_of_the_starter_base_are_refused_for_an_official_one_and_the_other_way_round(raw):
+    with pytest.raises(ValueError, match=r"profile v2 takes settings for official base models.*params\.official\.yaml"):
+        parse_params(raw | {"profile": "v2"}, "params.yaml")
+    official = YAML(typ="safe").load((ROOT / "params.official.yaml").read_text(encoding="utf-8"))
+    assert parse_params(official, "params.official.yaml").profile == "v2"
+    with pytest.raises(ValueError, match="settings_for: starter"):
+        parse_params(official | {"profile": "starter"}, "params.yaml")
+
+
+def test_both_settings_files_have_the_same_keys(raw):
+    official = YAML(typ="safe").load((ROOT / "params.official.yaml").read_text(encoding="utf-8"))
+    assert {name: set(v) if isinstance(v, dict) else None for name, v in official.items()} == {
+        name: set(v) if isinstance(v, dict) else None for name, v in raw.items()
+    }
+
+
 @pytest.mark.parametrize("voice", ["../x", "a/b", ".hidden", ""])
 def test_voice_that_is_no_folder_name_is_refused(raw, voice):
     raw["voices"] = [voice]

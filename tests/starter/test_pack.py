@@ -1,9 +1,40 @@
+"""What the recipe ships is what the repository holds."""
+
 from __future__ import annotations
+
+import json
 
 import pytest
 import torch
 
-from starter.pack import draw, halved, hashes
+from gpt_sovits.weights.base import load_base
+from gpt_sovits.weights.places import BASES_FOLDER
+from starter.pack import LARGEST_BYTES, NAME, STAGES, draw, halved, hashes
+from starter.settings import HOME
+
+
+def test_the_weights_in_the_repository_are_those_that_the_recipe_wrote():
+    written = json.loads((HOME / "weights.json").read_text(encoding="utf-8"))
+    assert {path: digest for path, digest in hashes(BASES_FOLDER / NAME).items() if path in written} == written
+    assert set(hashes(BASES_FOLDER / NAME)) - set(written) <= {"MODEL_CARD.md"}
+
+
+def test_the_curve_of_every_stage_is_kept_with_them():
+    for stage, names in STAGES.items():
+        lines = (HOME / "curves" / f"{stage}.jsonl").read_text(encoding="utf-8").splitlines()
+        last = json.loads(lines[-1])
+        assert set(names) <= set(last), stage
+
+
+def test_the_starter_base_is_small_enough_whole_and_speaks_the_symbols_of_the_official_models():
+    base = load_base(NAME)
+    base.require_adaptable()
+    assert sum(path.stat().st_size for path in (BASES_FOLDER / NAME).rglob("*")) <= LARGEST_BYTES
+    assert base.gpt_config.phoneme_vocab_size == base.sovits_config.n_symbols == 732
+    base.build_gpt()
+    base.build_sovits()
+    base.build_discriminator()
+    base.build_content_encoder()
 
 
 def test_a_number_that_half_precision_cannot_hold_is_refused():

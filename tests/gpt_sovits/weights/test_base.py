@@ -9,21 +9,20 @@ import torch
 
 from gpt_sovits.audio import load_audio, resample, to_mono
 from gpt_sovits.content_encoder import (
-    SCRATCH_CONTENT_CONFIG,
     build_content_encoder,
     content_width,
     extract_ssl_features,
 )
-from gpt_sovits.weights.base import Base, load_base, make_scratch, save_base
+from gpt_sovits.weights.base import Base, load_base, save_base
 from gpt_sovits.weights.checkpoint import CheckpointError
-from gpt_sovits.weights.scratch import N_CODES, babble, k_means
+from starter.scratch import N_CODES, SCRATCH_CONTENT_CONFIG, babble, k_means, make_scratch
 
 STATES = ("gpt_state", "sovits_state", "discriminator_state", "content_encoder_state")
 
 
 @pytest.fixture(scope="module")
 def scratch() -> Base:
-    return load_base("scratch")
+    return make_scratch()
 
 
 def _same(a: Base, b: Base) -> bool:

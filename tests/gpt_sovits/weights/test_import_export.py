@@ -296,7 +296,7 @@ def test_other_networks_are_refused(tmp_path: Path) -> None:
         recognise(read_weights(save(tmp_path / "x.pth", {"a": torch.ones(1), "b": torch.ones(1)})))
 
 
-@pytest.mark.parametrize("name", ["scratch", "", ".", "..", "../x", "a/b", "-x", "x" * 65, "a b", "a\n"])
+@pytest.mark.parametrize("name", ["starter", "", ".", "..", "../x", "a/b", "-x", "x" * 65, "a b", "a\n"])
 def test_names_that_are_no_folder_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="cannot be a base model's name"):
         import_pair(tmp_path / "a.ckpt", tmp_path / "b.pth", name, tmp_path)
