@@ -23,6 +23,7 @@ from gpt_sovits.sovits.losses import kl_loss
 from gpt_sovits.sovits.masks import length_mask
 from gpt_sovits.sovits.model import SoVITS, SoVITSConfig, take_segments
 from gpt_sovits.weights.checkpoint import load_checkpoint, load_weights, save_checkpoint
+from starter.scratch import set_codebook
 from starter.settings import PriorSettings, autoencoder_folder, corpus_folder, load_settings, prior_folder
 from starter.sovits_data import spectral_loss, spectrogram
 from starter.speech import base_voices
@@ -167,20 +168,11 @@ def load_sovits(folder, name: str) -> SoVITS:
     return model
 
 
-def set_codebook(model: SoVITS) -> None:
-    """The projection averages the two frames of a token; the centres are those of stage tokens."""
-    with torch.no_grad():
-        averaging = torch.eye(model.config.ssl_dim)[:, :, None] / model.ssl_proj.kernel_size[0]
-        model.ssl_proj.weight.copy_(averaging.expand_as(model.ssl_proj.weight))
-        model.ssl_proj.bias.zero_()
-    model.quantizer.set_centres(read_centres())
-
-
 def main() -> None:
     own = load_settings().prior
     with deterministic(own.seed, own.n_threads):
         model = load_sovits(autoencoder_folder(), "autoencoder")
-        set_codebook(model)
+        set_codebook(model, read_centres())
         config = model.config
         rows = read_tokens()
         draws = Draws(spoken(rows, own.longest_seconds, is_held_out=False), config, own, "prior")

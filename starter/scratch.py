@@ -106,16 +106,20 @@ def tune_filters(encoder: HubertModel) -> None:
             conv.bias.zero_()
 
 
-def spread_codebook(sovits: SoVITS, encoder: HubertModel, seed: int) -> None:
-    """Average the two frames of a token, and put the centres where the encoder's answers to babble lie."""
+def set_codebook(sovits: SoVITS, centres: Tensor) -> None:
+    """Tokens without training: the projection averages the two frames of a token, the codewords are these centres."""
     with torch.no_grad():
         averaging = torch.eye(sovits.config.ssl_dim)[:, :, None] / sovits.ssl_proj.kernel_size[0]
         sovits.ssl_proj.weight.copy_(averaging.expand_as(sovits.ssl_proj.weight))
         sovits.ssl_proj.bias.zero_()
-        chunks = torch.from_numpy(babble(BABBLE_SECONDS, seed)).split(10 * CONTENT_SAMPLE_RATE)
-        features = [sovits.ssl_proj(extract_ssl_features(encoder, chunk[None]))[0].T for chunk in chunks]
-        centres = k_means(torch.cat(features), sovits.config.codebook_size, seed)
-        sovits.quantizer.set_centres(centres)
+    sovits.quantizer.set_centres(centres)
+
+
+def spread_codebook(sovits: SoVITS, encoder: HubertModel, seed: int) -> None:
+    """Put the centres where the encoder's answers to babble lie."""
+    chunks = torch.from_numpy(babble(BABBLE_SECONDS, seed)).split(10 * CONTENT_SAMPLE_RATE)
+    pairs = [extract_ssl_features(encoder, chunk[None])[0].T.unflatten(0, (-1, 2)) for chunk in chunks]
+    set_codebook(sovits, k_means(torch.cat(pairs).mean(dim=1), sovits.config.codebook_size, seed))
 
 
 def k_means(points: Tensor, n_centres: int, seed: int) -> Tensor:

@@ -166,3 +166,12 @@ def test_changing_a_segment_parameter_makes_stale_segment_alone_until_it_ran(com
     stale = set(repo.status())
     params.write_text(original, encoding="utf-8")
     assert stale == {"segment@sample"}
+
+
+def test_the_recipe_of_the_starter_base_is_no_part_of_a_voices_pipeline():
+    recipe = YAML(typ="safe").load((ROOT / "starter/dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    outs = [out for stage in recipe.values() for out in stage.get("do", stage)["outs"]]
+    made = {out if isinstance(out, str) else next(iter(out)) for out in outs}
+    needed = {path for stage in DVC_YAML.values() for path in stage["deps"]}
+    assert all(path.startswith("starter/") for path in made)
+    assert not any(path.startswith("starter/") for path in needed)
