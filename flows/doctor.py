@@ -128,12 +128,13 @@ def _base_models() -> list[Finding]:
     findings = []
     imported = {path.name for path in BASES_FOLDER.glob("*") if (path / "gpt").is_dir()}
     pairs = {name for name, model in load_table().items() if model.kind == "pair"}
-    for name in sorted(imported | pairs):
+    for name in sorted(imported | pairs | ({needed} - {""})):
         if name in imported:
             findings.append(Finding(f"base model {name}", "ok", str(BASES_FOLDER / name)))
         else:
             state = "wrong" if name == needed else "absent"
-            findings.append(Finding(f"base model {name}", state, f"`vox pull {name}` brings it"))
+            how = f"`vox pull {name}` brings it" if name in pairs else f"`git checkout {BASES_FOLDER.name}/{name}`"
+            findings.append(Finding(f"base model {name}", state, how))
     return findings
 
 

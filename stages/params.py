@@ -209,7 +209,7 @@ def parse_params(raw: object, source: str) -> Params:
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(str(part) for part in fault['loc']) or 'the whole file'}: {fault['msg']}"
-            + ("" if fault["type"] == "missing" else f" (seen: {str(fault['input'])[:60]!r})")
+            + ("" if fault["type"] == "missing" or not fault["loc"] else f" (seen: {str(fault['input'])[:60]!r})")
             for fault in error.errors()
         )
         raise ValueError(f"{source}: {faults}") from error

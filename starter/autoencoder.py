@@ -14,7 +14,7 @@ from torch import Tensor
 from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.weights.checkpoint import save_checkpoint
-from starter.settings import autoencoder_folder, load_settings
+from starter.settings import load_settings, stage_folder
 from starter.sovits_data import SpeechCrops, sovits_config, spectral_loss, spectrogram
 from starter.speech import held_out_sets, training_voices
 from starter.training import Average, Losses, step_of, train
@@ -90,11 +90,11 @@ def main() -> None:
             {"adamw": optimizer},
             make_batch,
             learn,
-            lambda: copy_losses(average.module),
-            autoencoder_folder(),
+            lambda _: copy_losses(average.module),
+            stage_folder("autoencoder"),
             {"config": config.to_dict()},
         )
-        save_checkpoint(autoencoder_folder() / "sovits", "sovits", config.to_dict(), average.module.state_dict())
+        save_checkpoint(stage_folder("autoencoder") / "sovits", "sovits", config.to_dict(), average.module.state_dict())
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.weights.checkpoint import save_checkpoint
 from starter.augment import disturb, stretch
 from starter.phones import PHONES
-from starter.settings import ContentEncoderSettings, encoder_folder, load_settings
+from starter.settings import ContentEncoderSettings, load_settings, stage_folder
 from starter.speech import held_out_sets, training_voices
 from starter.store import Utterance
 from starter.training import Average, Losses, step_of, train
@@ -124,11 +124,13 @@ def main() -> None:
             {"adamw": optimizer},
             crops.batch,
             learn,
-            lambda: frame_errors(average.module, held_out),
-            encoder_folder(),
+            lambda _: frame_errors(average.module, held_out),
+            stage_folder("content_encoder"),
             {"voices": {name: len(voice) for name, voice in voices.items()}},
         )
-        save_checkpoint(encoder_folder() / "content_encoder", "content_encoder", config, average.module.state_dict())
+        save_checkpoint(
+            stage_folder("content_encoder") / "content_encoder", "content_encoder", config, average.module.state_dict()
+        )
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ import soundfile
 import soxr
 
 from starter.phones import from_festival
-from starter.settings import CorpusSettings, corpus_folder, load_settings, shared_folder
+from starter.settings import CorpusSettings, load_settings, shared_folder, stage_folder
 from starter.store import Utterance, write_corpus
 
 SAMPLE_RATE = 16000
@@ -49,8 +50,6 @@ def pieces_of_text(path: Path, excluded: set[str], least: int, most: int) -> lis
 
 
 def hash_of(text: str) -> str:
-    from hashlib import sha256
-
     return sha256(text.encode()).hexdigest()
 
 
@@ -139,7 +138,7 @@ def main() -> None:
     texts = pieces[first : first + n - settings.n_common] + pieces[-settings.n_common :]
     if len(texts) != n:
         raise SystemExit(f"corpus: {len(pieces)} pieces of text are too few for all voices; lower n_utterances")
-    write_corpus(corpus_folder() / voice, speak(settings, voice, texts))
+    write_corpus(stage_folder("corpus") / voice, speak(settings, voice, texts))
 
 
 if __name__ == "__main__":

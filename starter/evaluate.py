@@ -1,8 +1,11 @@
-"""Stage evaluate: how good each part of the base is, from speech copied to text spoken. Prints a table, writes JSON.
+"""Stage evaluate: how good the packed base is, from speech copied to text spoken. Prints a table, writes JSON.
 
-    python -m starter.evaluate [--only copy resynthesis speech]
+python -m starter.evaluate [--only real copy resynthesis speech] [--n 20]
 
-WER is pocketsphinx's, pooled over words. `real` is what it makes of the recordings themselves: no voice can be better.
+real         the recordings themselves: no voice can be better
+copy         through the posterior encoder and the generator
+resynthesis  from the recording's tokens, its text and its style
+speech       from the text, with the style of another recording of the voice: zero-shot, nothing is adapted
 """
 
 from __future__ import annotations
@@ -11,42 +14,32 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from gpt_sovits.content_encoder import load_content_encoder
+from gpt_sovits.content_encoder import extract_ssl_features
 from gpt_sovits.determinism import derive_seed, deterministic
-from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.synthesis import Reference, Synthesizer, default_preset
 from gpt_sovits.synthesis.sentences import finished
 from gpt_sovits.text.frontend import phonemize
-from gpt_sovits.weights.checkpoint import load_checkpoint, load_weights
+from gpt_sovits.weights.base import STARTER, Base, load_base
 from metrics.asr import Transcriber, load_transcriber
 from metrics.normalize import normalize_text
 from metrics.speaker import cosine, load_speaker_judge
 from metrics.wer import word_errors
 from starter.autoencoder import autoencode
-from starter.prior import load_sovits
-from starter.settings import (
-    WORK,
-    autoencoder_folder,
-    corpus_folder,
-    encoder_folder,
-    gpt_folder,
-    joint_folder,
-    load_settings,
-    prior_folder,
-)
+from starter.settings import WORK, load_settings, stage_folder
 from starter.sovits_data import spectral_loss, spectrogram
 from starter.speech import LJ, base_voices
 from starter.store import SAMPLE_RATE, Utterance, read_corpus
-from starter.tokens import posteriors, read_centres
 
 N_PROCESSES = 2
+NOISE_SCALE = 0.3  # this and the preset below as params.yaml has them for the starter base
+SAMPLING = {"temperature": 0.6, "repetition_penalty": 1.0, "prompted": False, "noise_scale": NOISE_SCALE}
 
 
 @cache
@@ -67,22 +60,26 @@ def word_error_rate(waveforms: Sequence[np.ndarray], texts: Sequence[str]) -> fl
     return sum(c.errors for c in counts) / sum(c.n_reference for c in counts)
 
 
-def similarity(waveforms: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> float:
-    """Mean cosine of each waveform to the mean direction of the others."""
+def similarity(waveforms: Sequence[np.ndarray], utterances: Sequence[Utterance]) -> float:
+    """Mean cosine of each waveform to the mean direction of the other recordings of its voice."""
     judge = load_speaker_judge("ecapa_small")
-    centre = np.mean([judge.embed(other, SAMPLE_RATE) for other in others], axis=0)
-    return float(np.mean([cosine(judge.embed(waveform, SAMPLE_RATE), centre) for waveform in waveforms]))
+    real = [judge.embed(floats(one), SAMPLE_RATE) for one in utterances]
+    cosines = []
+    for i, waveform in enumerate(waveforms):
+        others = [r for j, r in enumerate(real) if j != i and utterances[j].voice == utterances[i].voice]
+        cosines.append(cosine(judge.embed(waveform, SAMPLE_RATE), np.mean(others, axis=0)))
+    return float(np.mean(cosines))
 
 
-def test_sets(n: int) -> dict[str, list[Utterance]]:
-    """n utterances each: base voices mixed, the stranger, the real reader."""
-    corpus = load_settings().corpus
-    base = [read_corpus(corpus_folder() / name)[-n:] for name in base_voices()]
-    mixed = [base[i % len(base)][i] for i in range(n)]
+def sets_to_judge(n: int) -> dict[str, list[Utterance]]:
+    """n utterances each that no stage trained on: base voices in turn, the stranger, the real reader."""
+    stranger = load_settings().corpus.stranger
+    folder = stage_folder("corpus")
+    voices = [read_corpus(folder / name)[-n:] for name in base_voices()]
     return {
-        "base": mixed,
-        corpus.stranger: read_corpus(corpus_folder() / corpus.stranger)[-n:],
-        LJ: read_corpus(corpus_folder() / LJ)[:n],
+        "base": [voices[i % len(voices)][i] for i in range(n)],
+        stranger: read_corpus(folder / stranger)[-n:],
+        LJ: read_corpus(folder / LJ)[:n],
     }
 
 
@@ -91,102 +88,82 @@ def floats(one: Utterance) -> np.ndarray:
 
 
 @torch.inference_mode()
-def copied(model: SoVITS, one: Utterance) -> np.ndarray:
-    hop = model.config.hop_length
+def copied(sovits: SoVITS, one: Utterance) -> np.ndarray:
+    hop = sovits.config.hop_length
     waveform = torch.from_numpy(floats(one))
     waveform = waveform[: len(waveform) // hop * hop][None]
-    noise = torch.zeros(1, model.config.latent_channels, waveform.shape[1] // hop)
-    return autoencode(model, waveform, waveform, noise)[0][0].clamp(-1, 1).numpy()
+    noise = torch.zeros(1, sovits.config.latent_channels, waveform.shape[1] // hop)
+    return autoencode(sovits, waveform, waveform, noise)[0][0].clamp(-1, 1).numpy()
 
 
 @torch.inference_mode()
-def resynthesised(model: SoVITS, encoder: torch.nn.Module, one: Utterance, noise_scale: float = 0.3) -> np.ndarray:
-    """From the tokens of the recording, its text and its style."""
-    codes = torch.cdist(posteriors(encoder, one.waveform), read_centres()).argmin(dim=1)
-    style = model.style_embedding(spectrogram(torch.from_numpy(floats(one))[None], model.config))
+def reference_of(sovits: SoVITS, encoder: torch.nn.Module, one: Utterance) -> Reference:
+    waveform = torch.from_numpy(floats(one))[None]
+    codes = sovits.semantic_tokens(extract_ssl_features(encoder, waveform))[0]
+    return Reference(phoneme_ids(one.text), codes, spectrogram(waveform, sovits.config)[0], None)
+
+
+def phoneme_ids(text: str) -> Tensor:
+    return torch.tensor(phonemize(finished(text), "en").ids)
+
+
+@torch.inference_mode()
+def resynthesised(sovits: SoVITS, encoder: torch.nn.Module, one: Utterance) -> np.ndarray:
+    own = reference_of(sovits, encoder, one)
+    style = sovits.style_embedding(own.spectrogram[None])
     generator = torch.Generator().manual_seed(derive_seed(one.name))
-    ids = torch.tensor(phonemize(finished(one.text), "en").ids)
-    return model.decode(codes[None], ids[None], style, noise_scale=noise_scale, generator=generator)[0][0].numpy()
+    codes, ids = own.semantic_tokens[None], own.phoneme_ids[None]
+    return sovits.decode(codes, ids, style, noise_scale=NOISE_SCALE, generator=generator)[0][0].numpy()
 
 
-def spoken(model: SoVITS, gpt: GPT, encoder: torch.nn.Module, sets: Sequence[Utterance]) -> list[np.ndarray]:
-    """Each text with the voice of the utterance before it as the reference: zero-shot."""
+def spoken(base: Base, utterances: Sequence[Utterance]) -> list[np.ndarray]:
+    """Each text in the style of the next utterance of the same voice."""
+    encoder, sovits = base.build_content_encoder(), base.build_sovits()
+    references = [reference_of(sovits, encoder, one) for one in utterances]
     waveforms = []
-    for one, other in zip(sets, [sets[-1], *sets[:-1]], strict=True):
-        ids = torch.tensor(phonemize(finished(other.text), "en").ids)
-        codes = torch.cdist(posteriors(encoder, other.waveform), read_centres()).argmin(dim=1)
-        reference = Reference(ids, codes, spectrogram(torch.from_numpy(floats(other))[None], model.config)[0], None)
-        preset = default_preset(
-            "en", len(codes) / 25 / len(ids), temperature=0.5, repetition_penalty=1.0, noise_scale=0.3
-        )
-        waveforms.append(Synthesizer(gpt, model, reference, preset).say(one.text, seed=0).waveform)
+    for i, one in enumerate(utterances):
+        others = [j for j, other in enumerate(utterances) if other.voice == one.voice and j != i]
+        reference = references[next((j for j in others if j > i), others[0])]
+        preset = default_preset("en", reference.seconds_per_phoneme, **SAMPLING)
+        waveforms.append(Synthesizer(base.build_gpt(), base.build_sovits(), reference, preset).say(one.text).waveform)
     return waveforms
 
 
-def figures_of(make: Callable[[Utterance], np.ndarray], utterances: Sequence[Utterance]) -> dict[str, float]:
-    made = [make(one) for one in utterances]
-    return judged(made, utterances)
-
-
-def judged(made: Sequence[np.ndarray], utterances: Sequence[Utterance]) -> dict[str, float]:
-    real = [floats(one) for one in utterances]
-    return {
-        "wer": word_error_rate(made, [one.text for one in utterances]),
-        "similarity": similarity(made, real),
+def figures(part: str, base: Base, utterances: Sequence[Utterance]) -> dict[str, float]:
+    """WER and similarity of one part, and for copies the spectral loss."""
+    sovits, encoder = base.build_sovits(), base.build_content_encoder()
+    one_by_one: dict[str, Callable[[Utterance], np.ndarray]] = {
+        "real": floats,
+        "copy": partial(copied, sovits),
+        "resynthesis": partial(resynthesised, sovits, encoder),
     }
+    made = spoken(base, utterances) if part == "speech" else [one_by_one[part](one) for one in utterances]
+    found = {
+        "wer": word_error_rate(made, [one.text for one in utterances]),
+        "similarity": similarity(made, utterances),
+    }
+    if part == "copy":
+        pairs = [(torch.from_numpy(floats(one)), torch.from_numpy(m)) for one, m in zip(utterances, made, strict=True)]
+        losses = [float(spectral_loss(real[None, : len(copy)], copy[None])) for real, copy in pairs]
+        found["spectral"] = float(np.mean(losses))
+    return found
 
 
-def _load(folder: Path, name: str) -> SoVITS:
-    return load_sovits(folder, name).eval()
-
-
-def _load_gpt() -> GPT:
-    config, state = load_checkpoint(gpt_folder() / "gpt", "gpt")
-    gpt = GPT(GPTConfig.from_dict(config))
-    load_weights(gpt, state, "gpt")
-    return gpt.eval()
+PARTS = ("real", "copy", "resynthesis", "speech")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m starter.evaluate", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=("real", "copy", "resynthesis", "speech"))
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--n", type=int, default=20, help="utterances of each set")
-    parser.add_argument("--sovits", choices=("autoencoder", "prior", "joint"), default="joint")
     arguments = parser.parse_args()
-    parts = arguments.only or ("real", "copy", "resynthesis", "speech")
-    folder = {"autoencoder": autoencoder_folder(), "prior": prior_folder(), "joint": joint_folder()}[arguments.sovits]
+    base = load_base(STARTER)
     results: dict[str, dict[str, float]] = {}
-    with deterministic(0, 2):
-        for name, utterances in test_sets(arguments.n).items():
-            if "real" in parts:
-                results[f"{name} real"] = figures_of(floats, utterances)
-            if "copy" in parts:
-                model = _load(folder, arguments.sovits)
-                results[f"{name} copy"] = figures_of(lambda one, model=model: copied(model, one), utterances)
-                pairs = [
-                    (torch.from_numpy(floats(one))[None], torch.from_numpy(copied(model, one))[None])
-                    for one in utterances
-                ]
-                losses = [float(spectral_loss(real[:, : made.shape[1]], made)) for real, made in pairs]
-                results[f"{name} copy"]["spectral"] = float(np.mean(losses))
-            if "resynthesis" in parts:
-                model, encoder = (
-                    _load(folder, arguments.sovits),
-                    load_content_encoder(encoder_folder() / "content_encoder"),
-                )
-                results[f"{name} resynthesis"] = figures_of(
-                    lambda one, model=model, encoder=encoder: resynthesised(model, encoder, one), utterances
-                )
-            if "speech" in parts:
-                model, encoder = (
-                    _load(folder, arguments.sovits),
-                    load_content_encoder(encoder_folder() / "content_encoder"),
-                )
-                results[f"{name} speech"] = judged(spoken(model, _load_gpt(), encoder, utterances), utterances)
-            for key, values in results.items():
-                if key.startswith(f"{name} "):
-                    print(f"{key:24s} " + "  ".join(f"{k} {v:.3f}" for k, v in values.items()), flush=True)
-    WORK.mkdir(exist_ok=True)
+    with deterministic(0, N_PROCESSES):
+        for name, utterances in sets_to_judge(arguments.n).items():
+            for part in arguments.only:
+                found = results[f"{name} {part}"] = figures(part, base, utterances)
+                print(f"{name:6s} {part:12s} " + "  ".join(f"{k} {v:.3f}" for k, v in found.items()), flush=True)
     (WORK / "evaluation.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 

@@ -3,8 +3,8 @@
     python -m starter.gpt
 
 From random weights. That it reads the text at all is the hard part: without help it learns to continue tokens and
-ignores the phonemes for hours. Short pieces at first, and one head of two layers that is shown which phoneme each token
-says, make it read within minutes.
+ignores the phonemes for hours. Short pieces at first, and one head in each of three layers that is shown which phoneme
+each token says, make it read within minutes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from starter.gpt_batches import Batches, Piece, TrainingBatch, collate, followed
 from starter.gpt_forward import aligned, forward, guided_loss
 from starter.gpt_speech import by_voice, phone_of, phones_of_tokens, speech_scores
 from starter.phones import NUMBER_OF
-from starter.settings import GPTSettings, gpt_folder, load_settings
+from starter.settings import GPTSettings, load_settings, stage_folder
 from starter.tokens import TOKEN_SECONDS, read_tokens
 from starter.training import Average, Losses, step_of, train
 
@@ -128,16 +128,11 @@ class Trainer:
 
     def run(self, folder: Path, belongs_to: Mapping[str, Any]) -> GPT:
         """Train; returns the average of the weights."""
-        every = self.settings.evaluate_every
-        steps = {"done": 0}
 
-        def learn(batch: TrainingBatch, step: int) -> Losses:
-            steps["done"] = step + 1
-            return self.learn(batch, step)
-
-        def evaluate() -> Losses:
-            is_time = steps["done"] == self.settings.n_steps or steps["done"] // every % self.settings.speak_every == 0
-            return self.evaluate() | (self.speak() if is_time else {})
+        def evaluate(step: int) -> Losses:
+            n = step // self.settings.evaluate_every
+            speaks = step == self.settings.n_steps or n % self.settings.speak_every == 0
+            return self.evaluate() | (self.speak() if speaks else {})
 
         train(
             "gpt",
@@ -145,7 +140,7 @@ class Trainer:
             {"gpt": self.gpt, "average": self.average.module},
             {"adamw": self.optimizer},
             self.batches.batch,
-            learn,
+            self.learn,
             evaluate,
             folder,
             belongs_to,
@@ -161,8 +156,8 @@ def main() -> None:
     held_out = {name: pieces[-n_common:] for name, pieces in voices.items()}
     with deterministic(settings.gpt.seed, settings.gpt.n_threads):
         trainer = Trainer(training, held_out, settings.gpt)
-        gpt = trainer.run(gpt_folder(), {"voices": {name: len(pieces) for name, pieces in training.items()}})
-        save_checkpoint(gpt_folder() / "gpt", "gpt", gpt.config.to_dict(), gpt.state_dict())
+        gpt = trainer.run(stage_folder("gpt"), {"voices": {name: len(pieces) for name, pieces in training.items()}})
+        save_checkpoint(stage_folder("gpt") / "gpt", "gpt", gpt.config.to_dict(), gpt.state_dict())
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from gpt_sovits.sovits.losses import adversarial_loss, discriminator_loss, featu
 from gpt_sovits.sovits.model import take_segments
 from gpt_sovits.weights.checkpoint import save_checkpoint
 from starter.prior import Draws, SpokenBatch, held_out_losses, load_sovits, say, spoken
-from starter.settings import joint_folder, load_settings, prior_folder
+from starter.settings import load_settings, stage_folder
 from starter.sovits_data import spectral_loss
 from starter.tokens import read_tokens
 from starter.training import Average, Losses, step_of, train
@@ -28,7 +28,7 @@ BETAS = (0.8, 0.99)
 def main() -> None:
     own = load_settings().joint
     with deterministic(own.seed, own.n_threads):
-        model = load_sovits(prior_folder(), "prior")
+        model = load_sovits(stage_folder("prior"), "prior")
         config = model.config
         discriminator = Discriminator(DiscriminatorConfig(**own.discriminator))
         rows = read_tokens()
@@ -90,13 +90,13 @@ def main() -> None:
             {"speaker": speaker, "critic": critic},
             draws.batch,
             learn,
-            lambda: held_out_losses(average.module, test_batches, own),
-            joint_folder(),
+            lambda _: held_out_losses(average.module, test_batches, own),
+            stage_folder("joint"),
             {"config": config.to_dict()},
         )
-        save_checkpoint(joint_folder() / "sovits", "sovits", config.to_dict(), average.module.state_dict())
+        save_checkpoint(stage_folder("joint") / "sovits", "sovits", config.to_dict(), average.module.state_dict())
         save_checkpoint(
-            joint_folder() / "discriminator",
+            stage_folder("joint") / "discriminator",
             "discriminator",
             discriminator.config.to_dict(),
             discriminator.state_dict(),

@@ -20,7 +20,7 @@ from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.weights.base import Base, load_base, save_base
 from gpt_sovits.weights.checkpoint import load_checkpoint
 from gpt_sovits.weights.places import BASES_FOLDER
-from starter.settings import HOME, WORK, encoder_folder, gpt_folder, joint_folder
+from starter.settings import HOME, WORK, stage_folder
 
 LARGEST_BYTES = 25_000_000 - 1_200_000  # 25 MB with the speaker judge, which has a folder of its own
 NAME = "starter"
@@ -43,10 +43,12 @@ def halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def starter_base() -> Base:
-    gpt_config, gpt_state = load_checkpoint(gpt_folder() / "gpt", "gpt")
-    sovits_config, sovits_state = load_checkpoint(joint_folder() / "sovits", "sovits")
-    critic_config, critic_state = load_checkpoint(joint_folder() / "discriminator", "discriminator")
-    encoder_config, encoder_state = load_checkpoint(encoder_folder() / "content_encoder", "content_encoder")
+    gpt_config, gpt_state = load_checkpoint(stage_folder("gpt") / "gpt", "gpt")
+    sovits_config, sovits_state = load_checkpoint(stage_folder("joint") / "sovits", "sovits")
+    critic_config, critic_state = load_checkpoint(stage_folder("joint") / "discriminator", "discriminator")
+    encoder_config, encoder_state = load_checkpoint(
+        stage_folder("content_encoder") / "content_encoder", "content_encoder"
+    )
     return Base(
         NAME,
         GPTConfig.from_dict(gpt_config),

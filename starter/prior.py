@@ -24,7 +24,7 @@ from gpt_sovits.sovits.masks import length_mask
 from gpt_sovits.sovits.model import SoVITS, SoVITSConfig, take_segments
 from gpt_sovits.weights.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from starter.scratch import set_codebook
-from starter.settings import PriorSettings, autoencoder_folder, corpus_folder, load_settings, prior_folder
+from starter.settings import PriorSettings, load_settings, stage_folder
 from starter.sovits_data import spectral_loss, spectrogram
 from starter.speech import base_voices
 from starter.store import SAMPLE_RATE, Utterance, read_corpus
@@ -64,7 +64,7 @@ def spoken(rows: Sequence[Mapping], longest_seconds: float, is_held_out: bool) -
     n_common = load_settings().corpus.n_common
     known = {}
     for voice in base_voices():
-        utterances = read_corpus(corpus_folder() / voice)
+        utterances = read_corpus(stage_folder("corpus") / voice)
         known |= {one.name: one for one in (utterances[-n_common:] if is_held_out else utterances[:-n_common])}
     return [
         Spoken(known[row["name"]], row["ratio"], torch.tensor(row["phoneme_ids"]), torch.tensor(row["tokens"]))
@@ -171,7 +171,7 @@ def load_sovits(folder, name: str) -> SoVITS:
 def main() -> None:
     own = load_settings().prior
     with deterministic(own.seed, own.n_threads):
-        model = load_sovits(autoencoder_folder(), "autoencoder")
+        model = load_sovits(stage_folder("autoencoder"), "autoencoder")
         set_codebook(model, read_centres())
         config = model.config
         rows = read_tokens()
@@ -202,11 +202,11 @@ def main() -> None:
             {"adamw": optimizer},
             draws.batch,
             learn,
-            lambda: held_out_losses(average.module, test_batches, own),
-            prior_folder(),
+            lambda _: held_out_losses(average.module, test_batches, own),
+            stage_folder("prior"),
             {"config": config.to_dict()},
         )
-        save_checkpoint(prior_folder() / "sovits", "sovits", config.to_dict(), average.module.state_dict())
+        save_checkpoint(stage_folder("prior") / "sovits", "sovits", config.to_dict(), average.module.state_dict())
 
 
 if __name__ == "__main__":

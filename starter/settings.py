@@ -139,32 +139,9 @@ def load_settings(path: Path = HOME / "params.yaml") -> Settings:
     return Settings.model_validate(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
 
 
-def corpus_folder() -> Path:
-    return WORK / "corpus"
-
-
-def encoder_folder() -> Path:
-    return WORK / "content_encoder"
-
-
-def tokens_folder() -> Path:
-    return WORK / "tokens"
-
-
-def autoencoder_folder() -> Path:
-    return WORK / "autoencoder"
-
-
-def gpt_folder() -> Path:
-    return WORK / "gpt"
-
-
-def prior_folder() -> Path:
-    return WORK / "prior"
-
-
-def joint_folder() -> Path:
-    return WORK / "joint"
+def stage_folder(name: str) -> Path:
+    """Where the stage of this name keeps its outputs and its state."""
+    return WORK / name
 
 
 def shared_folder() -> Path:

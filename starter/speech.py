@@ -2,9 +2,8 @@
 
     python -m starter.speech
 
-The 200 LibriSpeech clips have no text: pocketsphinx transcribes them and aligns its own words; about a phone in six is
-wrong, which is good enough beside ten hours without errors. The LJSpeech clips have their text and are for evaluation
-only, as is everything of the speakers in librispeech_speakers/test.
+The LibriSpeech clips have no text: pocketsphinx transcribes them and aligns its own words, right or wrong. The LJSpeech
+clips have their text and are for evaluation only.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import soxr
 
 from metrics.sphinx import SAMPLE_RATE, new_decoder
 from starter.phones import from_sphinx
-from starter.settings import corpus_folder, load_settings, shared_folder
+from starter.settings import load_settings, shared_folder, stage_folder
 from starter.store import Utterance, read_corpus, write_corpus
 
 N_PROCESSES = 2
@@ -98,9 +97,9 @@ def main() -> None:
     wavs = {path.stem: path for path in (data / "ljspeech").rglob("*") if path.suffix in {".wav", ".flac"}}
     with ProcessPoolExecutor(N_PROCESSES) as pool:
         jobs = [(str(path), path.stem.split("-")[0]) for path in clips]
-        write_corpus(corpus_folder() / REAL, pool.map(_unheard, jobs))
-        write_corpus(corpus_folder() / HEARD, pool.map(_recognised, jobs))
-        write_corpus(corpus_folder() / LJ, pool.map(_read_aloud, [(str(wavs[row[0]]), row[-1]) for row in rows]))
+        write_corpus(stage_folder("corpus") / REAL, pool.map(_unheard, jobs))
+        write_corpus(stage_folder("corpus") / HEARD, pool.map(_recognised, jobs))
+        write_corpus(stage_folder("corpus") / LJ, pool.map(_read_aloud, [(str(wavs[row[0]]), row[-1]) for row in rows]))
 
 
 def base_voices() -> list[str]:
@@ -115,17 +114,21 @@ def training_voices(labelled: bool = True) -> dict[str, list[Utterance]]:
     labelled: of the real speech only what the recogniser could align
     """
     corpus = load_settings().corpus
-    voices = {name: read_corpus(corpus_folder() / name)[: -corpus.n_common] for name in base_voices()}
-    real = list(_labelled(read_corpus(corpus_folder() / HEARD))) if labelled else read_corpus(corpus_folder() / REAL)
+    voices = {name: read_corpus(stage_folder("corpus") / name)[: -corpus.n_common] for name in base_voices()}
+    real = (
+        list(_labelled(read_corpus(stage_folder("corpus") / HEARD)))
+        if labelled
+        else read_corpus(stage_folder("corpus") / REAL)
+    )
     return voices | {REAL: real}
 
 
 def held_out_sets(n: int = 12) -> dict[str, list[Utterance]]:
     """What no stage trains on: the base voices on common texts, the stranger on the same, and a real reader."""
     corpus = load_settings().corpus
-    base = [one for name in base_voices() for one in read_corpus(corpus_folder() / name)[-n:]]
-    stranger = read_corpus(corpus_folder() / corpus.stranger)[-n:]
-    return {"base": base, corpus.stranger: stranger, LJ: list(_labelled(read_corpus(corpus_folder() / LJ)))[:n]}
+    base = [one for name in base_voices() for one in read_corpus(stage_folder("corpus") / name)[-n:]]
+    stranger = read_corpus(stage_folder("corpus") / corpus.stranger)[-n:]
+    return {"base": base, corpus.stranger: stranger, LJ: list(_labelled(read_corpus(stage_folder("corpus") / LJ)))[:n]}
 
 
 def _labelled(utterances: Sequence[Utterance]) -> Iterator[Utterance]:

@@ -27,7 +27,7 @@ from gpt_sovits.text.frontend import phonemize
 from starter.augment import stretch
 from starter.phones import NUMBER_OF, PHONES, SILENCE
 from starter.scratch import k_means
-from starter.settings import corpus_folder, encoder_folder, load_settings, tokens_folder
+from starter.settings import load_settings, stage_folder
 from starter.speech import base_voices, training_voices
 from starter.store import Utterance, read_corpus
 
@@ -141,10 +141,10 @@ def _entropy(counts: np.ndarray) -> float:
 
 
 def main() -> None:
-    settings, folder = load_settings().tokens, tokens_folder()
+    settings, folder = load_settings().tokens, stage_folder("tokens")
     folder.mkdir(parents=True, exist_ok=True)
     with deterministic(settings.seed, settings.n_threads):
-        encoder = load_content_encoder(encoder_folder() / "content_encoder")
+        encoder = load_content_encoder(stage_folder("content_encoder") / "content_encoder")
         random = np.random.default_rng(settings.seed)
         sample, labels, owners = [], [], []
         for number, (_, utterances) in enumerate(training_voices().items()):
@@ -170,24 +170,24 @@ def main() -> None:
 def lines_of(voice: str) -> str:
     """The rows of one voice, as JSON Lines; the common texts as they were spoken."""
     settings, n_common = load_settings().tokens, load_settings().corpus.n_common
-    utterances = read_corpus(corpus_folder() / voice)
+    utterances = read_corpus(stage_folder("corpus") / voice)
     ratios = [ratio_of(one.name, settings.largest_stretch) for one in utterances]
     ratios[-n_common:] = [1.0] * n_common
     with deterministic(settings.seed, n_threads=1):
-        encoder = load_content_encoder(encoder_folder() / "content_encoder")
+        encoder = load_content_encoder(stage_folder("content_encoder") / "content_encoder")
         rows = list(tokenised(encoder, read_centres(), utterances, ratios))
     print(f"tokens: {voice}", flush=True)
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 def read_tokens(folder: Path | None = None) -> list[dict]:
-    path = (folder or tokens_folder()) / "tokens.jsonl"
+    path = (folder or stage_folder("tokens")) / "tokens.jsonl"
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def read_centres(folder: Path | None = None) -> Tensor:
     """(n_centres, n_phones)"""
-    return load_file((folder or tokens_folder()) / "codebook.safetensors")["centres"]
+    return load_file((folder or stage_folder("tokens")) / "codebook.safetensors")["centres"]
 
 
 if __name__ == "__main__":

@@ -60,13 +60,14 @@ def train(
     optimizers: Mapping[str, Optimizer],
     make_batch: Callable[[int], Any],
     learn: Callable[[Any, int], Losses],
-    evaluate: Callable[[], Losses],
+    evaluate: Callable[[int], Losses],
     folder: Path,
     belongs_to: Mapping[str, Any],
 ) -> None:
     """Train for settings.n_steps; the modules hold the result, folder/curve.jsonl the losses.
 
     modules: everything that has a state, averages included; learn(batch, step) makes one step of all optimisers
+    evaluate(n): what is judged every settings.evaluate_every steps and at the end, after n of them
     belongs_to: JSON-able names of the inputs; a stored state of other inputs or settings is not used
     """
     identity = fingerprint({"stage": name, "settings": settings.model_dump(), "inputs": dict(belongs_to)}, {})
@@ -100,7 +101,7 @@ def train(
                     "learning_rate": rate,
                     "seconds_a_step": (time.monotonic() - began) / (step - first),
                 }
-                row |= {f"train_{key}": value / n_summed for key, value in sums.items()} | evaluate()
+                row |= {f"train_{key}": value / n_summed for key, value in sums.items()} | evaluate(step)
                 rows.append(row)
                 sums, n_summed = {}, 0
                 print(f"{name}: " + "  ".join(f"{key} {_short(value)}" for key, value in row.items()), flush=True)

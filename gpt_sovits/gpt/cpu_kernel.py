@@ -24,9 +24,8 @@ FAST = {"reassoc", "contract", "nsz", "arcp"}
 # (9 ms a token instead of 4, measured). A thread that spins for milliseconds, or yields, on a busy machine uses up the
 # time that the scheduler owes it, and is then late for the others (75 ms a token instead of 20, measured).
 SPINS = 200000
-BLOCK = (
-    64  # columns of the cache that lie side by side, so that loops over them are vectorised and read memory in a row
-)
+# Columns of the cache that lie side by side, so that loops over them are vectorised and read memory in a row.
+BLOCK = 64
 
 
 @intrinsic

@@ -40,6 +40,38 @@ class ResidualBlock(nn.Module):
         return x
 
 
+def upsampling_stages(
+    width: int,
+    rates: tuple[int, ...],
+    kernel_sizes: tuple[int, ...],
+    resblock_kernel_sizes: tuple[int, ...],
+    resblock_dilations: tuple[tuple[int, ...], ...],
+) -> tuple[nn.ModuleList, nn.ModuleList, int]:
+    """`ups`, `resblocks` (of each stage in turn) and the width at the end; every stage halves it."""
+    ups, resblocks = nn.ModuleList(), nn.ModuleList()
+    for rate, kernel in zip(rates, kernel_sizes, strict=True):
+        ups.append(NormedConvTranspose1d(width, width // 2, kernel, rate, padding=(kernel - rate) // 2))
+        width //= 2
+        for size, dilations in zip(resblock_kernel_sizes, resblock_dilations, strict=True):
+            resblocks.append(ResidualBlock(width, size, dilations))
+    return ups, resblocks, width
+
+
+def upsample(
+    x: Tensor, mask: Tensor | None, rates: tuple[int, ...], ups: nn.ModuleList, resblocks: nn.ModuleList
+) -> tuple[Tensor, Tensor | None]:
+    """x: (B, C, n) and its mask (B, 1, n) through all stages, both longer by the product of the rates. The residual
+    blocks of a stage are averaged."""
+    n_kernels = len(resblocks) // len(ups)
+    for stage, (rate, up) in enumerate(zip(rates, ups, strict=True)):
+        if mask is not None:
+            mask = mask.repeat_interleave(rate, dim=2)
+        x = masked(up(F.leaky_relu(x, SLOPE)), mask)
+        blocks = resblocks[stage * n_kernels : (stage + 1) * n_kernels]
+        x = sum(block(x, mask) for block in blocks) / n_kernels
+    return x, mask
+
+
 class Generator(nn.Module):
     """(B, latent_channels, T) and a style to (B, 1, T * product of the upsample rates), in (-1, 1)."""
 
@@ -57,14 +89,9 @@ class Generator(nn.Module):
         self.upsample_rates = upsample_rates
         self.n_kernels = len(resblock_kernel_sizes)
         self.conv_pre = nn.Conv1d(latent_channels, initial_channel, EDGE_KERNEL, padding=EDGE_KERNEL // 2)
-        self.ups = nn.ModuleList()
-        self.resblocks = nn.ModuleList()
-        width = initial_channel
-        for rate, kernel in zip(upsample_rates, upsample_kernel_sizes, strict=True):
-            self.ups.append(NormedConvTranspose1d(width, width // 2, kernel, rate, padding=(kernel - rate) // 2))
-            width //= 2
-            for size, dilations in zip(resblock_kernel_sizes, resblock_dilations, strict=True):
-                self.resblocks.append(ResidualBlock(width, size, dilations))
+        self.ups, self.resblocks, width = upsampling_stages(
+            initial_channel, upsample_rates, upsample_kernel_sizes, resblock_kernel_sizes, resblock_dilations
+        )
         self.conv_post = nn.Conv1d(width, 1, EDGE_KERNEL, padding=EDGE_KERNEL // 2, bias=False)
         self.cond = nn.Conv1d(style_channels, initial_channel, 1)
 
@@ -78,11 +105,6 @@ class Generator(nn.Module):
         wanted, z, style = z.dtype, z.to(self.cond.weight.dtype), style.to(self.cond.weight.dtype)
         mask = None if lengths is None else length_mask(lengths, z.shape[2]).to(z.dtype)
         x = masked(self.conv_pre(masked(z, mask)) + self.cond(style), mask)
-        for stage, (rate, up) in enumerate(zip(self.upsample_rates, self.ups, strict=True)):
-            if mask is not None:
-                mask = mask.repeat_interleave(rate, dim=2)
-            x = masked(up(F.leaky_relu(x, SLOPE)), mask)
-            blocks = self.resblocks[stage * self.n_kernels : (stage + 1) * self.n_kernels]
-            x = sum(block(x, mask) for block in blocks) / self.n_kernels
+        x, mask = upsample(x, mask, self.upsample_rates, self.ups, self.resblocks)
         # The last slope is torch's default of 0.01, not 0.1: the official weights were trained so.
         return masked(torch.tanh(self.conv_post(F.leaky_relu(x)).to(wanted)), mask)

@@ -15,9 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt_sovits.sovits.generator import EDGE_KERNEL, SLOPE, ResidualBlock, masked
+from gpt_sovits.sovits.generator import EDGE_KERNEL, SLOPE, ResidualBlock, masked, upsample, upsampling_stages
 from gpt_sovits.sovits.masks import length_mask
-from gpt_sovits.sovits.weight_norm import NormedConvTranspose1d
 
 TRUNK_KERNEL = 3
 MAX_LOG_MAGNITUDE = math.log(100)  # speech stays far below; exp of a wild start must not overflow
@@ -70,20 +69,14 @@ class ISTFTGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.upsample_rates, self.hop = upsample_rates, hop
-        self.n_kernels = len(resblock_kernel_sizes)
         self.conv_pre = nn.Conv1d(latent_channels, initial_channel, EDGE_KERNEL, padding=EDGE_KERNEL // 2)
         self.cond = nn.Conv1d(style_channels, initial_channel, 1)
         self.trunk = nn.ModuleList(
             ResidualBlock(initial_channel, TRUNK_KERNEL, dilations) for dilations in trunk_dilations
         )
-        self.ups = nn.ModuleList()
-        self.resblocks = nn.ModuleList()
-        width = initial_channel
-        for rate, kernel in zip(upsample_rates, upsample_kernel_sizes, strict=True):
-            self.ups.append(NormedConvTranspose1d(width, width // 2, kernel, rate, padding=(kernel - rate) // 2))
-            width //= 2
-            for size, dilations in zip(resblock_kernel_sizes, resblock_dilations, strict=True):
-                self.resblocks.append(ResidualBlock(width, size, dilations))
+        self.ups, self.resblocks, width = upsampling_stages(
+            initial_channel, upsample_rates, upsample_kernel_sizes, resblock_kernel_sizes, resblock_dilations
+        )
         self.conv_post = nn.Conv1d(width, n_fft + 2, EDGE_KERNEL, padding=EDGE_KERNEL // 2)
         with torch.no_grad():
             self.conv_post.bias[: n_fft // 2 + 1] = QUIET_LOG_MAGNITUDE
@@ -101,12 +94,7 @@ class ISTFTGenerator(nn.Module):
         x = masked(self.conv_pre(masked(z, mask)) + self.cond(style), mask)
         for block in self.trunk:
             x = block(x, mask)
-        for stage, (rate, up) in enumerate(zip(self.upsample_rates, self.ups, strict=True)):
-            if mask is not None:
-                mask = mask.repeat_interleave(rate, dim=2)
-            x = masked(up(F.leaky_relu(x, SLOPE)), mask)
-            blocks = self.resblocks[stage * self.n_kernels : (stage + 1) * self.n_kernels]
-            x = sum(block(x, mask) for block in blocks) / self.n_kernels
+        x, mask = upsample(x, mask, self.upsample_rates, self.ups, self.resblocks)
         log_magnitude, phase = self.conv_post(F.leaky_relu(x, SLOPE)).to(wanted).chunk(2, dim=1)
         magnitude = log_magnitude.clamp(max=MAX_LOG_MAGNITUDE).exp()
         spectrum = torch.complex(magnitude * phase.cos(), magnitude * phase.sin())  # torch.polar's gradient is slower

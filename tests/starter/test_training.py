@@ -54,7 +54,7 @@ def run(folder, stop_before=None):
         return {"loss": loss.item()}
 
     modules = {"model": model, "average": average.module}
-    train("fit", SETTINGS, modules, {"adamw": optimizer}, batch, learn, lambda: {"held_out": 0.0}, folder, {})
+    train("fit", SETTINGS, modules, {"adamw": optimizer}, batch, learn, lambda n: {"held_out": 1.0 * n}, folder, {})
     return model.state_dict() | {f"average {k}": v for k, v in average.module.state_dict().items()}
 
 
@@ -80,7 +80,17 @@ def test_a_finished_training_is_not_begun_again(tmp_path):
 def test_a_loss_that_is_no_number_ends_the_training_with_its_step(tmp_path):
     model = nn.Linear(1, 1)
     with pytest.raises(SystemExit, match="loss is nan at step 0"):
-        train("x", SETTINGS, {"m": model}, {}, lambda _: None, lambda *_: {"loss": float("nan")}, dict, tmp_path, {})
+        train(
+            "x",
+            SETTINGS,
+            {"m": model},
+            {},
+            lambda _: None,
+            lambda *_: {"loss": float("nan")},
+            lambda _: {},
+            tmp_path,
+            {},
+        )
 
 
 def test_the_rate_rises_stays_and_falls():
