@@ -4,7 +4,7 @@
     python -m benchmarks.speed --size v2 --precision int8 --only gpt
     python -m benchmarks.speed --size starter --markdown benchmarks/RESULTS.md
 
-The weights are random, in the sizes of a table or of a voice's folder: speed does not depend on what they say.
+The weights are random, in the official sizes or those of the starter base: speed does not depend on what they say.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -44,17 +44,24 @@ from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.sovits.weight_norm import fold_weight_norm
 from gpt_sovits.synthesis import Reference, Synthesizer, default_preset
 from gpt_sovits.synthesis.streaming import stream_chunks
-from starter import scratch
+from gpt_sovits.weights.base import STARTER, load_base
 
-TINY_GPT = GPTConfig(vocab_size=scratch.N_CODES + 1, hidden_size=32, n_heads=2, n_layers=2)
-SIZES: dict[str, tuple[GPTConfig, SoVITSConfig, DiscriminatorConfig]] = {
-    "tiny": (TINY_GPT, scratch.SOVITS_CONFIG, scratch.DISCRIMINATOR_CONFIG),
-    "starter": (scratch.GPT_CONFIG, scratch.SOVITS_CONFIG, scratch.DISCRIMINATOR_CONFIG),
-    **{name: (GPTConfig(), config, OFFICIAL_DISCRIMINATOR[name]) for name, config in OFFICIAL.items()},
-}
+SIZES = ("tiny", "starter", *OFFICIAL)
 N_PHONEMES, N_PROMPT_TOKENS = 60, 100  # a sentence after a reference of 4 s and its text
 SENTENCE = "The meeting was moved from nine to eleven in the morning."
 PARTS = ("gpt", "sovits", "stream", "training")
+
+
+@cache
+def sizes(name: str) -> tuple[GPTConfig, SoVITSConfig, DiscriminatorConfig]:
+    """starter: those of the base in the repository; tiny: with a GPT for tests"""
+    if name in OFFICIAL:
+        return GPTConfig(), OFFICIAL[name], OFFICIAL_DISCRIMINATOR[name]
+    base = load_base(STARTER)
+    gpt = base.gpt_config
+    if name == "tiny":
+        gpt = replace(gpt, hidden_size=32, n_heads=2, n_layers=2)
+    return gpt, base.sovits_config, base.discriminator_config
 
 
 @dataclass(frozen=True)
@@ -101,12 +108,12 @@ class Setting:
 
 def random_gpt(setting: Setting) -> GPT:
     torch.manual_seed(0)
-    return GPT(SIZES[setting.size][0]).eval().to(setting.device)
+    return GPT(sizes(setting.size)[0]).eval().to(setting.device)
 
 
 def random_sovits(setting: Setting) -> SoVITS:
     torch.manual_seed(0)
-    return SoVITS(SIZES[setting.size][1]).eval().to(setting.device)
+    return SoVITS(sizes(setting.size)[1]).eval().to(setting.device)
 
 
 def gpt_figures(setting: Setting, limits: Limits) -> list[Figure]:
@@ -222,7 +229,7 @@ def stream_figures(setting: Setting, _: Limits) -> list[Figure]:
 
 def training_figures(setting: Setting, _: Limits) -> list[Figure]:
     """Optimiser steps a second in an epoch of few steps, its stored state included; batches of 4 clips of 3 s."""
-    gpt_config, config, discriminator_config = SIZES[setting.size]
+    gpt_config, config, discriminator_config = sizes(setting.size)
     n_clips, n_frames = 4 * (1 if setting.n_repeats == 1 else 3), 150
     g = torch.Generator().manual_seed(0)
     gpt_clips = [
