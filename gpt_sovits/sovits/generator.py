@@ -62,8 +62,8 @@ def upsample(
 ) -> tuple[Tensor, Tensor | None]:
     """x: (B, C, n) and its mask (B, 1, n) through all stages, both longer by the product of the rates. The residual
     blocks of a stage are averaged."""
-    n_kernels = len(resblocks) // len(ups)
     for stage, (rate, up) in enumerate(zip(rates, ups, strict=True)):
+        n_kernels = len(resblocks) // len(ups)
         if mask is not None:
             mask = mask.repeat_interleave(rate, dim=2)
         x = masked(up(F.leaky_relu(x, SLOPE)), mask)
