@@ -13,6 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from registry.mlflow_tables import create_mlflow_tables
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -35,8 +37,7 @@ class Store:
     @property
     def sqlite_file(self) -> Path | None:
         """The database file, or None where the database is a server."""
-        prefix, _, path = self.database_uri.partition(":///")
-        return Path(path) if prefix.startswith("sqlite") else None
+        return _file_of(self.database_uri)
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -85,6 +86,12 @@ def mlflow_client(store: Store) -> MlflowClient:
     return _client(store.tracking_uri)
 
 
+def _file_of(uri: str) -> Path | None:
+    """The file of a SQLite address, or None."""
+    prefix, separator, path = uri.partition(":///")
+    return Path(path) if prefix.startswith("sqlite") and separator and path not in ("", ":memory:") else None
+
+
 @lru_cache(maxsize=8)
 def _client(tracking_uri: str) -> MlflowClient:
     import logging
@@ -94,6 +101,8 @@ def _client(tracking_uri: str) -> MlflowClient:
     # "Creating initial MLflow database tables", a line for each migration: noise in front of the first verdict
     for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    if (database := _file_of(tracking_uri)) is not None:
+        create_mlflow_tables(database)
     return MlflowClient(tracking_uri, registry_uri=tracking_uri)
 
 
