@@ -39,7 +39,8 @@ def test_they_are_those_that_mlflow_makes_and_mlflow_works_with_them(made, tmp_p
     own = tmp_path / "own.db"
     MlflowClient(f"sqlite:///{own}").search_experiments(max_results=1)
     assert schema(made) == schema(own)
-    client = MlflowClient(f"sqlite:///{made}")
+    uri = f"sqlite:///{made}"
+    client = MlflowClient(uri, registry_uri=uri)  # else the registry that this process opened last
     client.create_registered_model("anna")
     assert [model.name for model in client.search_registered_models()] == ["anna"]
 
