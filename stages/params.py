@@ -109,6 +109,9 @@ class AdaptSovits(Adaptation):
     )
     prior_mel_weight: float = Field(ge=0, description="weight of the log-mel L1 loss of what tokens and text make")
     learning_rate_decay: float = Field(gt=0, le=1, description="factor on the learning rate, once an epoch")
+    min_steps: int = Field(
+        ge=0, description="a voice of few clips gets so many more epochs that as many steps are made"
+    )
 
 
 class AdaptGpt(Adaptation):
