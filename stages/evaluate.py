@@ -65,7 +65,7 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         for gpt_folder, sovits_folder in checkpoint_pairs(dirs.gpt, dirs.sovits):
             gpt, sovits = load_gpt(gpt_folder), load_sovits(sovits_folder)
             synthesizer = Synthesizer(gpt, sovits, reference, preset, lexicon=lexicon)
-            figures = pooled(score(synthesizer, subset, settings.seeds[:1], out_dir / "selection"))
+            figures = pooled(score(synthesizer, subset, prompts.seeds[:1], out_dir / "selection"))
             pair_rows.append(_pair_row(_epoch(gpt_folder), _epoch(sovits_folder), figures))
             print(f"evaluate: {_shown(pair_rows[-1])} on {len(subset)} prompts", flush=True)
         shutil.rmtree(out_dir / "selection")
@@ -76,7 +76,7 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         print(f"evaluate: best pair is GPT epoch {best.gpt_epoch} with SoVITS epoch {best.sovits_epoch}", flush=True)
         save_voice(out_dir / "voice", gpt_folder, sovits_folder, reference, preset, lexicon_file)
         timings.clear()
-        rows = score(load_voice(out_dir / "voice"), prompts.prompts, settings.seeds, out_dir / "audio")
+        rows = score(load_voice(out_dir / "voice"), prompts.prompts, prompts.seeds, out_dir / "audio")
         real = held_out_utterances(dirs, reference_clip, params, lexicon)
         held_out = judge(real, centroid, profile, prompts.language, workers)
 
@@ -88,9 +88,9 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
             gpt_sha256=checkpoint_sha256(gpt_folder),
             sovits_sha256=checkpoint_sha256(sovits_folder),
         ),
-        judges=judges_of(profile),
+        judges=judges_of(profile, prompts.language),
         prompts_sha256=prompts.sha256,
-        seeds=settings.seeds,
+        seeds=prompts.seeds,
         rows=tuple(rows),
         held_out=tuple(held_out),
     )
