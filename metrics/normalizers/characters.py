@@ -11,6 +11,8 @@ _UNIT = re.compile(rf"[{LATIN}]+|\S")
 _GROUP_COMMA = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 
 NUMBER = r"[0-9]+(?:\.[0-9]+)?"  # as `plain` leaves it
+CLOCK = r"(?<![0-9:])([01]?[0-9]|2[0-4]):([0-5][0-9])(?![0-9:])"
+DATE = r"(?<![0-9/-])([0-9]{4})([/-])0?([0-9]{1,2})\2(?:0)?([0-9]{1,2})(?![0-9/-])"
 Rule = tuple[str, str | Callable[[re.Match[str]], str]]
 
 
@@ -40,12 +42,9 @@ def rewritten(text: str, rules: Sequence[Rule]) -> str:
 
 
 def clock(m: re.Match[str], hour: str, minute: str = "") -> str:
-    """7:05 with the words for hours and minutes: 7点05. A full hour has no minutes."""
-    return f"{int(m[1])}{hour}" + (f"{m[2]}{minute}" if int(m[2]) else "")
-
-
-CLOCK = r"(?<![0-9:])([01]?[0-9]|2[0-4]):([0-5][0-9])(?![0-9:])"
-DATE = r"(?<![0-9/-])([0-9]{4})([/-])0?([0-9]{1,2})\2(?:0?)([0-9]{1,2})(?![0-9/-])"
+    """7:05 with the words for hours and minutes: 7点05, 7時5分. A full hour has no minutes."""
+    minutes = f"{int(m[2])}{minute}" if minute else m[2]
+    return f"{int(m[1])}{hour}" + (minutes if int(m[2]) else "")
 
 
 def units_of_measure(words: dict[str, str], digit: str = "0-9") -> list[Rule]:

@@ -46,7 +46,7 @@ _CANTONESE_SIGNS = [
 _UNITS = units_of_measure({"km": "公里", "cm": "厘米", "mm": "毫米", "m": "米", "kg": "公斤", "g": "克"}, NUMERAL)
 _NUMERALS: list[Rule] = [
     ("〇", "零"),
-    ("[两俩]", "二"),
+    ("两", "二"),
     ("廿", "二十"),
     ("卅", "三十"),
     (rf"(?<=[{NUMERAL}幺])幺|幺(?=[{NUMERAL}幺])", "一"),  # 1 on the telephone
