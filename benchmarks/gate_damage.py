@@ -130,8 +130,8 @@ def score(clips: Sequence[Clip], n_jobs: int = 2) -> Scorecard:
     return Scorecard(
         voice="sample",
         pair=Pair(gpt_epoch=1, sovits_epoch=1, gpt_sha256="0" * 64, sovits_sha256="0" * 64),
-        judges=judges_of(profile),
-        prompts_sha256=content_sha256("en", []),
+        judges=judges_of(profile, "en"),
+        prompts_sha256=content_sha256("en", (0,), []),
         seeds=(0,),
         rows=tuple(rows),
         held_out=tuple(_as_recording(row) for row in rows[:12]),

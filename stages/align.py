@@ -12,7 +12,7 @@ from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 
-from metrics.normalize import normalize_text
+from metrics.normalize import normalize_text, without_unit_spaces
 from metrics.wer import character_errors
 from stages.clip_texts import ALIGNMENT_FAILED, ClipText, clip_texts
 from stages.matching import held_out
@@ -85,7 +85,8 @@ def find_texts(
 def judge(clip: Clip, found: ClipText, given: bool, heard: str, params: Align) -> AlignedClip:
     """The row of one clip: kept, or with the first reason why not. given: the text is the transcript's."""
     reference, asr_text = (normalize_text(said, params.language) for said in (found.text, heard))
-    cer = round(character_errors(reference, asr_text).rate, 6) if given and reference else None
+    compared = [without_unit_spaces(text, params.language) for text in (reference, asr_text)]
+    cer = round(character_errors(*compared).rate, 6) if given and reference else None
     if not asr_text:
         reason = "the ASR heard no word"
     elif found.fault and found.fault != ALIGNMENT_FAILED:

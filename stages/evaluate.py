@@ -64,7 +64,7 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
 
     with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
         folders = checkpoint_pairs(dirs.gpt, dirs.sovits)
-        selection = partial(score, seeds=settings.seeds[:1], folder=out_dir / "selection")
+        selection = partial(score, seeds=prompts.seeds[:1], folder=out_dir / "selection")
 
         def score_pair(epochs: Epochs, some: Sequence[Prompt]) -> list[UtteranceScore]:
             gpt_folder, sovits_folder = folders[epochs]
@@ -90,7 +90,7 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         print(f"evaluate: best pair is GPT epoch {best[0]} with SoVITS epoch {best[1]}", flush=True)
         save_voice(out_dir / "voice", gpt_folder, sovits_folder, reference, preset, lexicon_file)
         timings.clear()
-        rows = score(load_voice(out_dir / "voice"), prompts.prompts, settings.seeds, out_dir / "audio")
+        rows = score(load_voice(out_dir / "voice"), prompts.prompts, prompts.seeds, out_dir / "audio")
         real = held_out_utterances(dirs, reference_clip, params, lexicon)
         held_out = judge(real, centroid, profile, prompts.language, workers)
 
@@ -102,9 +102,9 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
             gpt_sha256=checkpoint_sha256(gpt_folder),
             sovits_sha256=checkpoint_sha256(sovits_folder),
         ),
-        judges=judges_of(profile),
+        judges=judges_of(profile, prompts.language),
         prompts_sha256=prompts.sha256,
-        seeds=settings.seeds,
+        seeds=prompts.seeds,
         rows=tuple(rows),
         held_out=tuple(held_out),
     )

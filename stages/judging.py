@@ -15,7 +15,7 @@ import numpy as np
 from gpt_sovits.audio import load_audio, to_mono
 from metrics.asr import Transcriber, load_transcriber
 from metrics.failures import speech_failures
-from metrics.normalize import NORMALIZER_NAME, NORMALIZER_VERSION, normalize_text
+from metrics.normalize import normalize_text, normalizer_of, without_unit_spaces
 from metrics.scores import Judges, UtteranceScore
 from metrics.speaker import SpeakerJudge, cosine, load_speaker_judge
 from metrics.wer import character_errors, word_errors
@@ -37,16 +37,17 @@ class Utterance:
     prompt_text: str = ""  # what the reference clip says: it must not leak into the speech
 
 
-def judges_of(profile: Profile) -> Judges:
-    """Names and versions of the judges that a profile picks."""
+def judges_of(profile: Profile, language: str) -> Judges:
+    """Names and versions of the judges that a profile picks, and of the normaliser of the language."""
     asr, speaker = _judges(profile.asr, profile.speaker)
+    normalizer = normalizer_of(language)
     return Judges(
         asr=asr.name,
         asr_version=asr.version,
         speaker=speaker.name,
         speaker_version=speaker.version,
-        normalizer=NORMALIZER_NAME,
-        normalizer_version=NORMALIZER_VERSION,
+        normalizer=normalizer.name,
+        normalizer_version=normalizer.version,
     )
 
 
@@ -69,7 +70,8 @@ def _judge_one(
     waveform = to_mono(samples)
     reference = normalize_text(utterance.text, language)
     hypothesis = normalize_text(asr.transcribe(waveform, sample_rate), language)
-    words, characters = word_errors(reference, hypothesis), character_errors(reference, hypothesis)
+    words = word_errors(reference, hypothesis)
+    characters = character_errors(*(without_unit_spaces(text, language) for text in (reference, hypothesis)))
     seconds = len(waveform) / sample_rate
     try:
         with _one_thread():

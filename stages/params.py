@@ -123,12 +123,13 @@ class AdaptGpt(Adaptation):
 
 
 class Evaluate(Section):
-    prompts: str = Field(description="prompt file, relative to the project root")
+    prompts: str = Field(
+        description="prompt file of the voice's language, relative to the project root; it has the seeds"
+    )
     n_selection_prompts: int = Field(ge=1, description="prompts on which the last two checkpoint pairs are compared")
     similarity_tolerance: float = Field(
         ge=0, le=2, description="cosine; a pair further below the most similar one is not the speaker and not chosen"
     )
-    seeds: tuple[int, ...] = Field(min_length=1, description="sampling seeds; each prompt is spoken once a seed")
     top_k: int = Field(ge=1, description="tokens the sampler may choose from")
     top_p: float = Field(gt=0, le=1, description="probability mass the sampler may choose from")
     temperature: float = Field(gt=0)
@@ -142,13 +143,6 @@ class Evaluate(Section):
     max_retries: int = Field(ge=0, le=20, description="so often a sentence that failed is spoken with another seed")
     n_jobs: int = Field(ge=1, description="processes that judge; the result does not depend on it")
     n_threads: int = Field(ge=1, description="CPU threads of torch; fixed, because sums depend on it")
-
-    @field_validator("seeds")
-    @classmethod
-    def _seeds_differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(seeds)) != len(seeds) or min(seeds) < 0:
-            raise ValueError(f"seeds = {list(seeds)} must be different and not negative")
-        return seeds
 
 
 class Register(Section):

@@ -48,16 +48,16 @@ def score_again(
     lexicon_file = dirs.features / LEXICON_FILE
     lexicon = load_lexicon(lexicon_file) if lexicon_file.is_file() else Lexicon()
     with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
-        utterances = speak(load_voice(voice_folder), prompts.prompts, settings.seeds, audio_dir, reference.text, [])
+        utterances = speak(load_voice(voice_folder), prompts.prompts, prompts.seeds, audio_dir, reference.text, [])
         rows = judge(utterances, centroid, profile, prompts.language, workers)
         real = held_out_utterances(dirs, reference, params, lexicon)
         held_out = judge(real, centroid, profile, prompts.language, workers)
     return Scorecard(
         voice=voice,
         pair=pair,
-        judges=judges_of(profile),
+        judges=judges_of(profile, prompts.language),
         prompts_sha256=prompts.sha256,
-        seeds=settings.seeds,
+        seeds=prompts.seeds,
         rows=tuple(rows),
         held_out=tuple(held_out),
     )

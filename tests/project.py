@@ -18,6 +18,7 @@ VOICE = "tiny"
 PROMPTS = """format: 1
 language: en
 version: 1
+seeds: [0]
 prompts:
   - {id: kettle, category: everyday, text: The kettle is on., normalized: the kettle is on}
   - {id: rain, category: everyday, text: It may rain tonight., normalized: it may rain tonight}
@@ -53,6 +54,7 @@ def make_project(root: Path, n_clips: int = 12, voice: str = VOICE) -> Path:
     copy_voice(root / "data/1_recordings" / voice, n_clips)
     # weights that say nothing: the outcome of a run is known, and a test of the plumbing is no test of the base
     save_base(replace(make_scratch(), name="starter"), root / "base_models")
+    shutil.rmtree(root / "benchmarks/prompts/custom")  # what a user asks of other voices is no part of these tests
     (root / "benchmarks/prompts/tiny.yaml").write_text(PROMPTS, encoding="utf-8")
     run([sys.executable, "-m", "metrics.prompts", "lock", "benchmarks/prompts/tiny.yaml"], root)
     code = f"from flows.settings import apply_settings; apply_settings({[*SETTINGS, f'voices=[{voice}]']!r})"

@@ -168,6 +168,15 @@ def test_changing_a_segment_parameter_makes_stale_segment_alone_until_it_ran(com
     assert stale == {"segment@sample"}
 
 
+def test_own_prompts_make_stale_evaluate_alone(committed_project):
+    root, repo = committed_project
+    own = root / "benchmarks/prompts/custom/orders.yaml"
+    own.write_text("prompts of a user", encoding="utf-8")
+    stale = set(repo.status())
+    own.unlink()
+    assert stale == {"evaluate@sample"}
+
+
 def test_the_recipe_of_the_starter_base_is_no_part_of_a_voices_pipeline():
     recipe = YAML(typ="safe").load((ROOT / "starter/dvc.yaml").read_text(encoding="utf-8"))["stages"]
     outs = [out for stage in recipe.values() for out in stage.get("do", stage)["outs"]]

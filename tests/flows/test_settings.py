@@ -19,14 +19,14 @@ def _in_a_project(tmp_path, monkeypatch):
 
 def test_value_is_set_and_the_rest_of_the_file_stays():
     before = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    changes = apply_settings(["segment.max_clip_seconds=9", "evaluate.seeds=[0, 1]"])
-    assert [change.split(": ")[1] for change in changes] == ["segment.max_clip_seconds", "evaluate.seeds"]
+    changes = apply_settings(["segment.max_clip_seconds=9", "adapt_gpt.frozen=[ar_text_embedding, h.layers.0]"])
+    assert [change.split(": ")[1] for change in changes] == ["segment.max_clip_seconds", "adapt_gpt.frozen"]
     params = load_params()
     assert params.segment.max_clip_seconds == 9
-    assert params.evaluate.seeds == (0, 1)
+    assert params.adapt_gpt.frozen == ("ar_text_embedding", "h.layers.0")
     after = PARAMS.read_text(encoding="utf-8")
     changed = [line for line, old in zip(after.splitlines(), before.splitlines(), strict=True) if line != old]
-    assert [line.strip() for line in changed] == ["max_clip_seconds: 9", "seeds: [0, 1]"]
+    assert [line.strip() for line in changed] == ["max_clip_seconds: 9", "frozen: [ar_text_embedding, h.layers.0]"]
 
 
 def test_same_value_changes_nothing():

@@ -1,11 +1,19 @@
-"""The scoring normaliser: what is spoken alike is scored alike."""
+"""The scoring normalisers: what is spoken alike is scored alike. English here, the others in normalizers/."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from num2words import num2words
 
-from metrics.normalize import NORMALIZER_NAME, NORMALIZER_VERSION, normalize_text
+from metrics.normalize import LANGUAGES, normalize_text, normalizer_of, without_unit_spaces
+from metrics.wer import character_errors, word_errors
+
+BY_CHARACTER = [language for language in LANGUAGES if language != "en"]
+MARKS = "，。、！？：；「」『』（）《》…—·,!?;"
+SCRIPTS = st.sampled_from(
+    "零〇一二三四五六七八九十百千万亿億兆两兩廿幺点半分時时年月个個円乾坤著名的他她嘅左々ヴァカヶアイウーん人子供시개월명께에할가나다"
+    "가ゔ゙éİ①㎏½ｱﾞ abdkmAB0123456789.,:/%-~$'\u200b"
+)
 
 
 @pytest.mark.parametrize(
@@ -63,11 +71,52 @@ def test_any_text_gives_lower_case_words_with_single_spaces(text: str) -> None:
     assert words == [""] or all(word and any(c.isalnum() for c in word) and word == word.lower() for word in words)
 
 
+@pytest.mark.parametrize("language", BY_CHARACTER)
+@given(text=st.one_of(st.text(SCRIPTS, max_size=16), st.text(max_size=40)))
+def test_any_text_gives_single_characters_and_latin_words_and_stays_so(language: str, text: str) -> None:
+    normal = normalize_text(text, language)
+    assert normal == normal.lower() and normalize_text(normal, language) == normal
+    for unit in normal.split(" ") if normal else []:
+        assert unit.isalnum() and (len(unit) == 1 or not any(c.isdigit() or c > "\u0400" for c in unit))
+
+
+@pytest.mark.parametrize("language", BY_CHARACTER)
+@given(text=st.text("天地人一二三百你好吗山川やまカワ가나다라마바사", max_size=12), data=st.data())
+def test_spaces_marks_and_widths_change_nothing(language: str, text: str, data: st.DataObject) -> None:
+    gaps = st.text(MARKS + " \u3000", max_size=2)
+    spread = "".join(character + data.draw(gaps) for character in text)
+    assert normalize_text(spread, language) == normalize_text(text, language)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("text", ["", " \u3000", "。！？…", "-", "''", "\u200b"])
+def test_nothing_to_score_is_empty_in_every_language(language: str, text: str) -> None:
+    assert normalize_text(text, language) == ""
+
+
+@pytest.mark.parametrize("language", BY_CHARACTER)
+def test_word_errors_are_character_errors_where_the_character_is_the_unit(language: str) -> None:
+    reference, hypothesis = (normalize_text(text, language) for text in ("山山山川川川OK", "山川川川天天OK"))
+    words = word_errors(reference, hypothesis)
+    assert (words.errors, words.n_reference) == (4, 7)  # the Latin word is one
+    characters = character_errors(*(without_unit_spaces(text, language) for text in (reference, hypothesis)))
+    assert (characters.errors, characters.n_reference) == (4, 8)
+
+
+def test_character_errors_of_english_are_counted_with_its_spaces() -> None:
+    assert without_unit_spaces("a word", "en") == "a word"
+
+
 def test_an_unknown_language_is_refused() -> None:
-    with pytest.raises(ValueError, match="no scoring normaliser for language 'ja'; there is one for en"):
-        normalize_text("hello", "ja")
+    with pytest.raises(
+        ValueError, match="no scoring normaliser for language 'de'; there is one for en, zh, yue, ja, ko"
+    ):
+        normalize_text("hello", "de")
 
 
-def test_the_normaliser_is_named_and_versioned() -> None:
-    assert NORMALIZER_NAME == "whisper_english"
-    assert NORMALIZER_VERSION.endswith("+rules1"), "a change of the rules needs a new RULES_VERSION"
+def test_every_normaliser_has_a_name_of_its_own_and_a_version() -> None:
+    named = [normalizer_of(language) for language in LANGUAGES]
+    assert [one.name for one in named] == [
+        "whisper_english", "mandarin_characters", "cantonese_characters", "japanese_characters", "korean_syllables",
+    ]  # fmt: skip
+    assert all(one.version.endswith("rules1") for one in named), "a change of the rules needs a new version"
