@@ -19,7 +19,7 @@ def votes(won: int, lost: int, ties: int = 0) -> PreferenceVotes:
 
 
 def claims(chance: float, n_runs: int, n_votes: int) -> dict[str, float]:
-    """Share of listenings that claim a preference after any of their votes. chance: that a vote is for the candidate."""
+    """Share of listenings that claim a preference after any vote. chance: that a vote is for the candidate."""
     proven = {
         (won, n): preference_test(votes(won, n - won)).preferred for n in range(n_votes + 1) for won in range(n + 1)
     }
