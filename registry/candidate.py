@@ -120,8 +120,11 @@ def scorecard_of(store: Store, candidate: Candidate) -> Scorecard:
     return load_scorecard(path)
 
 
-def utterance_audio(store: Store, candidate: Candidate) -> Path:
-    """The folder to which the scorecard's rows name their `audio`, every file as scored. Raises CandidateError."""
+def score_folder_of(store: Store, candidate: Candidate) -> Path:
+    """The folder with a candidate's scorecard and all the audio that was scored, every byte as registered.
+
+    Raises CandidateError where a byte has changed or a file is missing.
+    """
     folder = _download(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}")
     check_audio(scorecard_of(store, candidate), folder)
     return folder

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from metrics.failures import FAILURES
 from registry.blinding import Key, Side, candidate_side, next_key, trial_id
-from registry.candidate import Candidate, find_candidate, scorecard_of, utterance_audio
+from registry.candidate import Candidate, find_candidate, score_folder_of, scorecard_of
 from registry.chain import BrokenChainError, append_row, make_chain, read_chain
 from registry.database import appending
 from registry.journal import champion
@@ -274,5 +274,5 @@ def _append(
 
 def _sounds(store: Store, candidate: Candidate) -> dict[Key, tuple[str, Path]]:
     """Text and audio of every utterance with sound. Raises CandidateError where a file is not what was scored."""
-    card, folder = scorecard_of(store, candidate), utterance_audio(store, candidate)
+    card, folder = scorecard_of(store, candidate), score_folder_of(store, candidate)
     return {(row.prompt_id, row.seed): (row.reference, folder / row.audio) for row in card.rows if row.audio}

@@ -2,10 +2,11 @@
 
 Listeners stop when they like, so a test for a fixed number of votes would find a preference in chance far too often.
 This one is a test martingale: the likelihood of the votes under "the candidate is preferred with probability p", mixed
-evenly over p in (1/2, 1), against p = 1/2. Where the candidate is not preferred (p <= 1/2 at every vote, given those
+evenly over p in (s, 1), against p = s. Where the candidate's share is no larger than s (at every vote, given those
 before it) its mean never grows, so it reaches 1 / level with probability `level` at most, whenever one stops (Ville,
 "Étude critique de la notion de collectif", 1939; the beta mixture: Robbins, "Statistical Methods Related to the Law of
-the Iterated Logarithm", 1970). The same with sides exchanged says that the champion is preferred.
+the Iterated Logarithm", 1970). The same with sides exchanged says that the share is smaller than s. "Preferred" is
+s = 1/2.
 
 Votes of one listener, or on one prompt, need not be independent: which side is A is drawn anew for each vote, so where
 nobody can hear a difference every vote is a fair coin. "No difference" is counted and moves nothing.
@@ -58,7 +59,7 @@ def preference_test(votes: PreferenceVotes, level: float = LEVEL) -> PreferenceT
     if not 0 < level < 1:
         raise ValueError(f"level is {level}; it is a chance of error between 0 and 1, such as {LEVEL}")
     won, lost = votes.n_candidate, votes.n_champion
-    for_candidate, for_champion = _log_evidence(won, lost), _log_evidence(lost, won)
+    for_candidate, for_champion = _log_evidence(won, lost, 0.5), _log_evidence(lost, won, 0.5)
     needed = -math.log(level)
     preferred = "candidate" if for_candidate >= needed else "champion" if for_champion >= needed else None
     low, high = _share_limits(won, lost, needed)
@@ -72,12 +73,24 @@ def preference_test(votes: PreferenceVotes, level: float = LEVEL) -> PreferenceT
     )
 
 
-def _log_evidence(won: int, lost: int) -> float:
-    """log of 2 * integral over p in (1/2, 1) of p^won (1 - p)^lost dp, over (1/2)^(won + lost)."""
-    tail = float(betainc(lost + 1, won + 1, 0.5))  # 1 - I_{1/2}(won + 1, lost + 1), without the cancellation
+def p_above(votes: PreferenceVotes, share: float) -> float:
+    """Always-valid p-value that the candidate's share is no larger than `share`, in (0, 1): small says it is larger."""
+    return math.exp(min(0.0, -_log_evidence(votes.n_candidate, votes.n_champion, share)))
+
+
+def p_below(votes: PreferenceVotes, share: float) -> float:
+    """Always-valid p-value that the candidate's share is no smaller than `share`: small says it is smaller."""
+    return math.exp(min(0.0, -_log_evidence(votes.n_champion, votes.n_candidate, 1 - share)))
+
+
+def _log_evidence(won: int, lost: int, share: float) -> float:
+    """log of the mean over p in (share, 1) of p^won (1 - p)^lost, over share^won (1 - share)^lost."""
+    assert 0 < share < 1, share
+    tail = float(betainc(lost + 1, won + 1, 1 - share))  # 1 - I_share(won + 1, lost + 1), without the cancellation
     if tail == 0.0:
         return -math.inf
-    return (won + lost + 1) * math.log(2) + float(betaln(won + 1, lost + 1)) + math.log(tail)
+    mixed = float(betaln(won + 1, lost + 1)) + math.log(tail) - math.log1p(-share)
+    return mixed - won * math.log(share) - lost * math.log1p(-share)
 
 
 def _share_limits(won: int, lost: int, needed: float) -> tuple[float, float]:

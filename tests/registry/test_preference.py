@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.preference import LEVEL, PreferenceVotes, preference_test
+from registry.preference import LEVEL, PreferenceVotes, p_above, p_below, preference_test
 
 COUNTS = st.integers(0, 400)
 
@@ -98,6 +98,34 @@ def test_the_confidence_sequence_holds_the_truth_at_every_look_as_often_as_it_pr
     won = np.cumsum(np.random.default_rng(1).random((n_runs, n_votes)) < truth, axis=1)
     always = np.mean([all(limits[(int(k), n)] for n, k in enumerate(run, start=1)) for run in won])
     assert always >= 1 - LEVEL - 0.02
+
+
+@pytest.mark.parametrize("share", [0.3, 0.4, 0.5])
+def test_who_stops_when_the_p_value_pleases_is_wrong_at_most_as_often_as_the_level_says(share):
+    """The candidate's share is exactly `share`: that it is larger, or smaller, is claimed at most that often."""
+    n_runs, n_votes = 2000, 120
+    draws = np.random.default_rng(2).random((n_runs, n_votes)) < share
+    won = np.cumsum(draws, axis=1)
+    for p_value in (p_above, p_below):
+        table = {(k, n): p_value(votes(k, n - k), share) for n in range(1, n_votes + 1) for k in range(n + 1)}
+        smallest = [min(table[(int(k), n)] for n, k in enumerate(run, start=1)) for run in won]
+        for level in (0.05, 0.2):
+            slack = 3 * math.sqrt(level * (1 - level) / n_runs)
+            assert np.mean(np.array(smallest) <= level) <= level + slack
+
+
+@given(COUNTS, COUNTS)
+def test_at_a_share_of_one_half_the_p_values_are_the_evidence_turned_over(won, lost):
+    test = preference_test(votes(won, lost))
+    assert p_above(votes(won, lost), 0.5) == pytest.approx(min(1.0, 1 / max(test.e_candidate, 1e-300)))
+    assert p_below(votes(won, lost), 0.5) == pytest.approx(min(1.0, 1 / max(test.e_champion, 1e-300)))
+
+
+@given(COUNTS, COUNTS, st.floats(0.05, 0.95))
+def test_p_values_are_chances_and_another_vote_for_the_candidate_speaks_for_it(won, lost, share):
+    before, after = votes(won, lost), votes(won + 1, lost)
+    assert 0 <= p_above(after, share) <= p_above(before, share) <= 1
+    assert 0 <= p_below(before, share) <= p_below(after, share) <= 1
 
 
 def test_a_huge_number_of_votes_gives_finite_evidence():
