@@ -41,14 +41,20 @@ def hear_both(page):
     for key, side in (("1", "a"), ("2", "b")):
         page.locator(f"#play-{side}:not(.heard)").wait_for()
         page.keyboard.press(key)
-        page.locator(f"#play-{side}.heard").wait_for(timeout=10_000)
+        page.locator(f"#play-{side}.heard").wait_for(timeout=20_000)
 
 
 def vote(page, key):
     before = page.locator("#bar").evaluate("bar => bar.value")
     hear_both(page)
     page.keyboard.press(key)
-    page.wait_for_function("before => document.getElementById('bar').value === before + 1", arg=before)
+    has_voted(page, before + 1)
+
+
+def has_voted(page, n):
+    from playwright.sync_api import expect  # its waiting needs no script in the page, which forbids them
+
+    expect(page.locator("#bar")).to_have_js_property("value", n, timeout=20_000)
 
 
 def votes(session):
@@ -95,7 +101,7 @@ def test_defects_are_kept_with_the_side_that_was_heard(browser, served):
     page.get_by_role("group", name="A", exact=True).get_by_label("cut off").check()
     page.get_by_label("What else is wrong with B").fill("a hum & <b>ab12x</b>")  # keys in a text are no votes
     page.get_by_role("button", name="No difference").click()
-    page.wait_for_function("document.getElementById('bar').value === 1")
+    has_voted(page, 1)
     (row,) = of(session, "carol")
     a, b = ("candidate", "champion") if row["candidate_side"] == "a" else ("champion", "candidate")
     assert (row[f"{a}_defects"], row[f"{b}_defects"], row[f"{b}_other"]) == ("cut_off", "other", "a hum & <b>ab12x</b>")
@@ -108,7 +114,7 @@ def test_who_has_not_heard_both_cannot_vote(browser, served):
     session, url = served
     page, _ = begin(browser, url, "dave")
     page.locator("#play-a").click()
-    page.locator("#play-a.heard").wait_for(timeout=10_000)
+    page.locator("#play-a.heard").wait_for(timeout=20_000)
     page.keyboard.press("a")
     assert page.locator("#vote-a").is_disabled()
     page.wait_for_timeout(300)
