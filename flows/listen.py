@@ -24,7 +24,7 @@ from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
 from flows.release import recordings_dir
-from registry.blinding import blind_pair
+from registry.blind_audio import blind_pair
 from registry.consent import check_consent
 from registry.listening import (
     DEFECTS,

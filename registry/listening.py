@@ -17,15 +17,16 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from metrics.failures import FAILURES
-from registry.blinding import Key, Side, candidate_side, next_key, trial_id
 from registry.candidate import Candidate, find_candidate, score_folder_of, scorecard_of
 from registry.chain import BrokenChainError, append_row, make_chain, read_chain
 from registry.database import appending
 from registry.journal import champion
 from registry.preference import PreferenceVotes
+from registry.randomization import Key, Side, candidate_side, next_key, trial_id
 from registry.store import Store
 
 LISTENER_NAME = r"[a-z0-9][a-z0-9_-]{0,31}"
+EMPTY = "empty"  # the failure of speech in which there is nothing to hear
 OTHER = "other"
 DEFECTS = (*FAILURES, OTHER)
 Choice = Literal["candidate", "champion", "no_difference", "finished"]  # finished: the listener asked for the result
@@ -70,7 +71,7 @@ class Listening:
     candidate: Candidate
     champion: Candidate
     utterances: dict[Key, Utterance]
-    n_left_out: int  # utterances that one side did not speak at all: the gate counts them, ears have nothing to compare
+    n_left_out: int  # utterances that are empty on one side: the gate counts them, ears have nothing to compare
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ def open_listening(store: Store, voice: str, version: int | None = None) -> List
 
 
 def draw_trial(listening: Listening, votes: Votes, listener: str, salt: str) -> Trial | None:
-    """The listener's next trial; None after the last utterance. salt: this listening's, see blinding.py."""
+    """The listener's next trial; None after the last utterance. salt: this listening's, see randomization.py."""
     done = votes.keys_of(listener)
     n = len(done)
     key = next_key(salt, listener, listening.utterances.keys() - done, n)
@@ -273,6 +274,10 @@ def _append(
 
 
 def _sounds(store: Store, candidate: Candidate) -> dict[Key, tuple[str, Path]]:
-    """Text and audio of every utterance with sound. Raises CandidateError where a file is not what was scored."""
+    """Text and audio of every utterance that is not empty. Raises CandidateError where a file is not as scored."""
     card, folder = scorecard_of(store, candidate), score_folder_of(store, candidate)
-    return {(row.prompt_id, row.seed): (row.reference, folder / row.audio) for row in card.rows if row.audio}
+    spoken = [row for row in card.rows if row.audio and EMPTY not in row.failures]
+    return {(row.prompt_id, row.seed): (row.reference, folder / row.audio) for row in spoken}
+
+
+assert EMPTY in FAILURES

@@ -56,12 +56,12 @@ def make_release(root: Path) -> Store:
         write_scores(folder, card)
         rows = []
         for row in card.rows:
-            save_flac(folder / row.audio, tone(version, 0.5 + 0.1 * version, 0.1 * version), RATE)
+            is_silent = version == 2 and row == card.rows[-1]
+            wave = tone(version, 0.5 + 0.1 * version, 0.1 * version)
+            save_flac(folder / row.audio, wave * (not is_silent), RATE)
             digest = hashlib.sha256((folder / row.audio).read_bytes()).hexdigest()
-            rows.append(row.model_copy(update={"audio_sha256": digest}))
-        if version == 2:
-            silent = {"audio": "", "audio_sha256": "", "failures": ("empty",), "seconds": 0.0}
-            rows[-1] = rows[-1].model_copy(update=silent)
+            changes = {"audio_sha256": digest, "failures": ("empty",) if is_silent else ()}
+            rows.append(row.model_copy(update=changes))
         scores = folder / "scorecard.json"
         scores.write_text(card.model_copy(update={"rows": tuple(rows)}).model_dump_json(), encoding="utf-8")
         voice_folder = write_voice_folder(folder / "voice", f"weights {version}")

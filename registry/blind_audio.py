@@ -1,46 +1,21 @@
-"""What keeps a listener blind: which side is A, what comes next, and two sounds that differ in nothing but the speech.
-
-Both follow from a salt that the machine draws for a listening and no listener sees. It is stored with each vote, so
-that anybody can compute later that the sides were drawn and not chosen.
-"""
+"""Two sounds for a blind listener: they differ in nothing but the speech."""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Collection
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pyloudnorm
 import soundfile
 
 from gpt_sovits.audio import load_audio, pcm16, resample, to_mono
-from registry.database import canonical, sha256_text
-
-Side = Literal["a", "b"]
-Key = tuple[str, int]  # prompt id, seed
 
 SAMPLE_RATE = 32_000  # Hz: what the voices speak at; other rates would tell the sides apart
 LOUDNESS_LUFS = -23.0  # louder is liked better (EBU R 128 asks for this level)
 MAX_PEAK_DBFS = -1.0
 BLOCK_SECONDS = 0.4  # of ITU-R BS.1770; a shorter sound is one block
-
-
-def candidate_side(salt: str, listener: str, key: Key, n: int) -> Side:
-    """Whether the candidate is A or B in the listener's trial number n. A fair coin for whoever has not the salt."""
-    return "a" if _draw(salt, "side", listener, key, n) % 2 else "b"
-
-
-def next_key(salt: str, listener: str, keys: Collection[Key], n: int) -> Key | None:
-    """The utterance of the listener's trial number n, any of `keys` with the same chance; None where there is none."""
-    return min(keys, key=lambda key: (_draw(salt, "order", listener, key, n), key), default=None)
-
-
-def trial_id(salt: str, listener: str, key: Key, n: int) -> str:
-    """A name of a trial, the same whenever it is drawn again, that tells nothing to whoever has not the salt."""
-    return f"{_draw(salt, 'id', listener, key, n):064x}"
 
 
 def blind_pair(first: Path, second: Path) -> tuple[bytes, bytes]:
@@ -59,10 +34,6 @@ def blind_pair(first: Path, second: Path) -> tuple[bytes, bytes]:
         _wav(np.pad(wave * 10 ** ((gain - too_much) / 20), (0, n_samples - len(wave))))
         for wave, gain in zip(waveforms, gains, strict=True)
     )
-
-
-def _draw(salt: str, *what: object) -> int:
-    return int(sha256_text(canonical({"salt": salt, "what": what})), 16)
 
 
 def _waveform(path: Path) -> np.ndarray:
