@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from scipy.optimize import brentq
-from scipy.special import betainc, betaln, xlog1py, xlogy
+from scipy.special import betainc, betaln
 
 LEVEL = 0.05  # of each side's claim, over the whole listening
 
@@ -50,7 +50,7 @@ class PreferenceTest:
     e_candidate: float  # evidence that the candidate is preferred: 1 / level or more proves it
     e_champion: float
     share: float | None  # votes for the candidate among those with a preference; None without any
-    share_low: float  # the confidence sequence of that share, in [0, 1], at 1 - level
+    share_low: float  # the share's confidence sequence, in [0, 1]: both ends hold at 1 - level, at every look
     share_high: float
 
 
@@ -62,7 +62,7 @@ def preference_test(votes: PreferenceVotes, level: float = LEVEL) -> PreferenceT
     for_candidate, for_champion = _log_evidence(won, lost, 0.5), _log_evidence(lost, won, 0.5)
     needed = -math.log(level)
     preferred = "candidate" if for_candidate >= needed else "champion" if for_champion >= needed else None
-    low, high = _share_limits(won, lost, needed)
+    low, high = share_bounds(votes, level / 2)
     return PreferenceTest(
         preferred=preferred,
         e_candidate=math.exp(min(for_candidate, 700.0)),  # beyond it a float overflows, and nobody reads on
@@ -83,6 +83,21 @@ def p_below(votes: PreferenceVotes, share: float) -> float:
     return math.exp(min(0.0, -_log_evidence(votes.n_champion, votes.n_candidate, 1 - share)))
 
 
+def share_bounds(votes: PreferenceVotes, level: float) -> tuple[float, float]:
+    """Two one-sided bounds of the candidate's share, in [0, 1]: each is wrong with probability `level`, ever.
+
+    The lower one is the share at which `p_above` is `level`; the evidence only falls as the share in question rises.
+    """
+    won, lost = votes.n_candidate, votes.n_champion
+    return _lower_bound(won, lost, level), 1 - _lower_bound(lost, won, level)
+
+
+def _lower_bound(won: int, lost: int, level: float) -> float:
+    if won == 0:
+        return 0.0
+    return float(brentq(lambda share: _log_evidence(won, lost, share) + math.log(level), 1e-300, 1 - 1e-12))
+
+
 def _log_evidence(won: int, lost: int, share: float) -> float:
     """log of the mean over p in (share, 1) of p^won (1 - p)^lost, over share^won (1 - share)^lost."""
     assert 0 < share < 1, share
@@ -91,15 +106,3 @@ def _log_evidence(won: int, lost: int, share: float) -> float:
         return -math.inf
     mixed = float(betaln(won + 1, lost + 1)) + math.log(tail) - math.log1p(-share)
     return mixed - won * math.log(share) - lost * math.log1p(-share)
-
-
-def _share_limits(won: int, lost: int, needed: float) -> tuple[float, float]:
-    """Every p that the mixture over (0, 1) does not refute: those whose likelihood is not 1 / level times smaller."""
-    mixed, centre = float(betaln(won + 1, lost + 1)), won / max(won + lost, 1)
-
-    def excess(share: float) -> float:
-        return mixed - float(xlogy(won, share) + xlog1py(lost, -share)) - needed
-
-    low = brentq(excess, 1e-12, centre) if won and excess(1e-12) > 0 else 0.0
-    high = brentq(excess, centre, 1 - 1e-12) if lost and excess(1 - 1e-12) > 0 else 1.0
-    return float(low), float(high)

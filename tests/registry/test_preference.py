@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.preference import LEVEL, PreferenceVotes, p_above, p_below, preference_test
+from registry.preference import LEVEL, PreferenceVotes, p_above, p_below, preference_test, share_bounds
 
 COUNTS = st.integers(0, 400)
 
@@ -126,6 +126,18 @@ def test_p_values_are_chances_and_another_vote_for_the_candidate_speaks_for_it(w
     before, after = votes(won, lost), votes(won + 1, lost)
     assert 0 <= p_above(after, share) <= p_above(before, share) <= 1
     assert 0 <= p_below(before, share) <= p_below(after, share) <= 1
+
+
+@given(st.integers(0, 3000), st.integers(0, 3000), st.floats(0.001, 0.3))
+def test_a_bound_is_the_share_at_which_the_p_value_is_the_level(won, lost, level):
+    low, high = share_bounds(votes(won, lost), level)
+    assert 0 <= low <= high <= 1
+    if won:
+        assert p_above(votes(won, lost), low) == pytest.approx(level, rel=1e-3)
+        assert p_above(votes(won, lost), low / 2) < level
+    if lost:
+        assert p_below(votes(won, lost), high) == pytest.approx(level, rel=1e-3)
+        assert p_below(votes(won, lost), (1 + high) / 2) < level
 
 
 def test_a_huge_number_of_votes_gives_finite_evidence():
