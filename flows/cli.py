@@ -98,6 +98,18 @@ def gate(
 
 @vox.command()
 @voice_argument
+@click.option("--candidate", type=int, metavar="N", help="Version to hear; the newest without it.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on this machine; a free one without it.")
+@click.option("--listener", metavar="NAME", help="Who listens; the page asks without it.")
+def listen(voice: str, candidate: int | None, port: int, listener: str | None) -> int:
+    """Hear a candidate of VOICE against the champion, blind, on a page of this machine; the votes go to the gate."""
+    from flows.listen import listen as listen_on_page
+
+    return listen_on_page(voice, candidate, port, listener)
+
+
+@vox.command()
+@voice_argument
 @click.option("--version", type=int, metavar="N", help="Version to promote; the newest without it.")
 @click.option("--first-release", is_flag=True, help="This voice has no champion yet.")
 def promote(voice: str, version: int | None, first_release: bool) -> int:

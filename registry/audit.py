@@ -1,11 +1,13 @@
-"""Prove a voice's release history: the journal whole, its verdicts genuine, MLflow in agreement with it."""
+"""Prove a voice's release history: the journals whole, its verdicts genuine, MLflow in agreement with it."""
 
 from __future__ import annotations
 
 from registry.alias import champion_alias, releasing
 from registry.candidate import find_candidate
+from registry.chain import read_chain
 from registry.fingerprint import CandidateError
 from registry.journal import Row, Standing, read_journal, standing
+from registry.listening import VOTES
 from registry.store import Store
 from registry.verdict_store import VerdictError, verdict_by_sha256
 
@@ -23,10 +25,17 @@ def audit(store: Store, voice: str) -> tuple[str, ...]:
         rows = journal.of(voice)
         now = standing(rows)
         return (
+            *_vote_problems(store),
             *_verdict_problems(store, rows),
             *_version_problems(store, voice, now),
             *_alias_problems(store, voice, now),
         )
+
+
+def _vote_problems(store: Store) -> list[str]:
+    """The listeners' votes, of all voices, are as they were cast."""
+    _, fault = read_chain(store, VOTES)
+    return [] if fault is None else [str(fault)]
 
 
 def _verdict_problems(store: Store, rows: tuple[Row, ...]) -> list[str]:

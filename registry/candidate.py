@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from metrics.scores import Scorecard, load_scorecard
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # What the caller must say about the origin of a candidate; prompts and weights are hashed here
 LINEAGE = ("git_commit", "dvc_lock_sha256", "params_sha256", "data_manifest_sha256")
 SCORECARD = "scorecard.json"
-RECORD_FOLDER = "candidate"  # of the run's artifacts: scorecard.json and files.json
+RECORD_FOLDER = "candidate"  # of the run's artifacts: scorecard.json, files.json and what its rows name as audio
 NOT_FOUND = (
     "RESOURCE_DOES_NOT_EXIST",
     "INVALID_PARAMETER_VALUE",
@@ -120,6 +120,16 @@ def scorecard_of(store: Store, candidate: Candidate) -> Scorecard:
     return load_scorecard(path)
 
 
+def score_folder_of(store: Store, candidate: Candidate) -> Path:
+    """The folder with a candidate's scorecard and all the audio that was scored, every byte as registered.
+
+    Raises CandidateError where a byte has changed or a file is missing.
+    """
+    folder = _download(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}")
+    check_audio(scorecard_of(store, candidate), folder)
+    return folder
+
+
 def voice_folder_of(store: Store, candidate: Candidate) -> Path:
     """The voice's folder of a candidate, every byte as registered. Raises CandidateError where one is not."""
     model = f"models:/{candidate.voice}/{candidate.version}"
@@ -155,6 +165,8 @@ def _register(
                 mlflow.log_metric(metric, value)
         mlflow.log_artifact(str(scorecard_path), RECORD_FOLDER)
         mlflow.log_dict(files, f"{RECORD_FOLDER}/files.json")
+        for parent in sorted({str(PurePosixPath(row.audio).parent) for row in scorecard.rows if row.audio}):
+            mlflow.log_artifacts(str(scorecard_path.parent / parent), f"{RECORD_FOLDER}/{parent}")
         # MLflow's advice is kept off the terminal: an example would make it load the voice and speak at every
         # registration, and a type hint on predict would replace the signature. It resets filters, so record
         with warnings.catch_warnings(record=True):

@@ -64,12 +64,23 @@ def appending(store: Store) -> Iterator[sa.Connection]:
 
 def rows_of(store: Store, table: sa.Table) -> list[dict[str, Any]]:
     """Every row of a table by number, as it is stored; none where the table or the file does not exist yet."""
+    return snapshot(store, table)[0]
+
+
+def snapshot(store: Store, *tables: sa.Table) -> list[list[dict[str, Any]]]:
+    """`rows_of` several tables as they were at one moment: what is appended meanwhile is in all of them or in none."""
     if store.sqlite_file is not None and not store.sqlite_file.is_file():
-        return []
+        return [[] for _ in tables]
     with engine(store).connect() as connection:
-        if not sa.inspect(connection).has_table(table.name):
-            return []
-        return [dict(row._mapping) for row in connection.execute(sa.select(table).order_by(table.c.number))]
+        if store.sqlite_file is None:  # a transaction of SQLite is a snapshot by itself
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        there = [sa.inspect(connection).has_table(table.name) for table in tables]
+        return [
+            [dict(row._mapping) for row in connection.execute(sa.select(table).order_by(table.c.number))]
+            if is_there
+            else []
+            for table, is_there in zip(tables, there, strict=True)
+        ]
 
 
 @contextmanager

@@ -7,16 +7,15 @@ from dataclasses import replace
 
 import pytest
 
+from registry.chain import Fault, row_hash
 from registry.database import appending
 from registry.journal import (
     Entry,
-    Fault,
     JournalError,
     append,
     champion,
     history,
     read_journal,
-    row_hash,
     standing,
 )
 from registry.signing import SigningError

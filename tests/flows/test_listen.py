@@ -1,0 +1,332 @@
+"""`vox listen` as a program meets it: who may ask, what is given away, and what becomes of the votes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import soundfile
+from imports import ROOT
+from listening_helpers import LEFT_BEHIND, PITCH, ask, make_release, pitch_of, request, serving
+
+from registry.listening import preference_votes
+from registry.store import open_store
+
+LISTEN = (sys.executable, "-u", "-m", "flows.cli", "listen")
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    root = tmp_path_factory.mktemp("released")
+    make_release(root)
+    return root
+
+
+@pytest.fixture
+def store(released, tmp_path, monkeypatch):
+    """A store of the test's own, on which nobody has voted."""
+    for name in LEFT_BEHIND:
+        monkeypatch.delenv(name, raising=False)
+    for name in ("mlflow.db", "params.yaml", "dvc.yaml"):
+        shutil.copy(released / name, tmp_path / name)
+    for name in (".vox", "data"):
+        shutil.copytree(released / name, tmp_path / name)
+    return open_store(tmp_path)
+
+
+@pytest.fixture
+def page(store):
+    with serving(store) as (session, url):
+        yield session, url
+
+
+def counts(session):
+    pair = session.listening
+    return preference_votes(session.store, pair.candidate.candidate_id, pair.champion.candidate_id)
+
+
+def sound(url, trial, side):
+    status, headers, content = request(f"{url}sound/{trial}/{side}")
+    assert status == 200
+    return headers, content
+
+
+def true_side(url, trial):
+    """What a listener with perfect pitch knows: the side of version 2."""
+    pitches = {side: pitch_of(soundfile.read(io.BytesIO(sound(url, trial, side)[1]))[0]) for side in "ab"}
+    assert sorted(pitches.values()) == sorted(PITCH.values())
+    return next(side for side, pitch in pitches.items() if pitch == PITCH[2])
+
+
+def test_votes_by_ear_are_counted_for_the_side_that_was_heard(page):
+    session, url = page
+    now = ask(url, "trial", listener="anna")
+    sides = []
+    while now["state"] == "trial":
+        sides.append(true_side(url, now["trial"]))
+        now = ask(url, "vote", listener="anna", trial=now["trial"], choice=sides[-1])
+    assert now["state"] == "no_more" and set(sides) == {"a", "b"}
+    found = counts(session)
+    assert (found.n_candidate, found.n_champion, found.n_ties) == (len(sides), 0, 0)
+    result = ask(url, "finish", listener="anna")["result"]
+    assert (result["preferred"], result["n_candidate"]) == ("candidate", len(sides))
+    assert ask(url, "trial", listener="anna")["state"] == "finished"
+
+
+def test_the_two_sounds_of_a_trial_cannot_be_told_apart_without_hearing_them(page):
+    _, url = page
+    trial = ask(url, "trial", listener="anna")["trial"]
+    (first, one), (second, two) = (sound(url, trial, side) for side in "ab")
+    assert {key: value for key, value in first.items() if key != "Date"} == {
+        key: value for key, value in second.items() if key != "Date"
+    }
+    assert len(one) == len(two) and one[:44] == two[:44] and one != two
+
+
+def test_nothing_that_the_page_is_told_before_the_end_has_a_direction(page):
+    """Whoever votes for the candidate throughout and whoever votes for the champion throughout see the same."""
+    session, url = page
+    seen = []
+    for listener, side in (("anna", "candidate"), ("bob", "champion")):
+        now, shown = ask(url, "trial", listener=listener), []
+        for _ in range(5):
+            here = session.trials[now["trial"]].candidate_side
+            choice = here if side == "candidate" else {"a": "b", "b": "a"}[here]
+            now = ask(url, "vote", listener=listener, trial=now["trial"], choice=choice)
+            shown.append({key: now[key] for key in ("state", "done", "total", "n_ties", "decided")})
+            assert set(now) == set(shown[-1]) | {"trial", "text", "n_votes", "n_listeners"}
+        seen.append(shown)
+    assert seen[0] == seen[1]
+
+
+def test_loading_the_page_again_draws_no_other_sides(page):
+    _, url = page
+    now = ask(url, "trial", listener="anna")
+    assert ask(url, "trial", listener="anna") == now
+    assert ask(url, "trial", listener="bob") != now
+
+
+def test_a_vote_sent_twice_is_counted_once_and_said_to_be_refused(page):
+    session, url = page
+    trial = ask(url, "trial", listener="anna")["trial"]
+    vote = {"listener": "anna", "trial": trial, "choice": "a"}
+    assert [request(url + "vote", vote)[0] for _ in range(2)] == [200, 409]
+    assert b"first vote stands" in request(url + "vote", {**vote, "choice": "b"})[2]
+    assert counts(session).n_votes == 1
+
+
+def test_two_listeners_at_once_on_one_page_lose_no_vote(page):
+    session, url = page
+
+    def listen(name):
+        now, n = ask(url, "trial", listener=name), 0
+        while now["state"] == "trial":
+            now, n = ask(url, "vote", listener=name, trial=now["trial"], choice="no_difference"), n + 1
+        return n
+
+    with ThreadPoolExecutor(2) as pool:
+        voted = list(pool.map(listen, ("anna", "bob")))
+    assert voted == [len(session.listening.utterances)] * 2
+    assert (counts(session).n_ties, counts(session).n_listeners) == (sum(voted), 2)
+
+
+@pytest.mark.parametrize("route", ["", "sound/x/a"])
+@pytest.mark.parametrize("token", ["", "x", "..", "%2e%2e", "x" * 32])
+def test_without_the_token_there_is_nothing(page, route, token):
+    session, url = page
+    root = url.removesuffix(f"{session.token}/")
+    for address in (f"{root}{token}/{route}", f"{root}{token}"):
+        status, _, content = request(address)
+        assert status == 404 and session.token.encode() not in content
+    assert request(f"{root}{token}/vote", {"listener": "anna"})[0] == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["sound/../../etc/passwd", "sound/..%2f..%2fparams.yaml/a", "../params.yaml", "sound", "sound/x/a/b", "sound//a"],
+)
+def test_no_path_leads_to_a_file(page, path):
+    _, url = page
+    ask(url, "trial", listener="anna")
+    status, content = raw_get(url, path)
+    assert status in (404, 409)
+    assert b"error" in content and b"root:" not in content
+
+
+def raw_get(url, path):
+    """A GET whose path no client tidies up first."""
+    parts = urllib.parse.urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(f"GET {parts.path}{path} HTTP/1.0\r\nHost: 127.0.0.1:{parts.port}\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    return int(answer.split()[1]), answer
+
+
+def test_a_third_side_of_a_trial_is_not_there(page):
+    _, url = page
+    trial = ask(url, "trial", listener="anna")["trial"]
+    assert request(f"{url}sound/{trial}/c")[0] == 404
+
+
+def test_a_foreign_name_for_this_machine_is_not_served(page):
+    _, url = page
+    assert request(url, None, Host="evil.example")[0] == 404
+    assert request(url, None, Host="localhost:1")[0] == 200
+
+
+def test_a_form_of_another_page_cannot_vote(page):
+    """A foreign page can only send what needs no permission: a form or plain text."""
+    session, url = page
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        status, headers, _ = request(url + "trial", b'{"listener": "anna"}', **{"Content-Type": kind})
+        assert status == 400
+        assert not any(name.lower().startswith("access-control") for name in headers)
+    assert counts(session).n_votes == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"[]", 400),
+        (b"{" * 9000, 400),
+        (b"\xff", 400),
+        (b'{"listener": "' + b"x" * 20_000 + b'"}', 413),
+        (b'{"listener": "a@b"}', 409),
+        (b'{"listener": "anna", "trial": "unknown", "choice": "a"}', 409),
+    ],
+)
+def test_a_broken_request_is_one_sentence_and_no_vote(page, body, status):
+    session, url = page
+    found, _, content = request(url + "vote", body)
+    assert found == status
+    assert json.loads(content)["error"]
+    assert counts(session).n_votes == 0
+
+
+def test_a_ballot_of_another_form_is_refused_and_can_be_mended(page):
+    session, url = page
+    trial = ask(url, "trial", listener="anna")["trial"]
+    for wrong in ({"choice": "candidate"}, {"choice": "a", "a": {"defects": ["ugly"]}}, {"choice": "a", "more": 1}):
+        assert request(url + "vote", {"listener": "anna", "trial": trial, **wrong})[0] == 400
+    assert counts(session).n_votes == 0
+    ask(url, "vote", listener="anna", trial=trial, choice="a", a={"defects": ["cut_off", "other"], "other": "hum"})
+    assert counts(session).n_votes == 1
+
+
+def test_a_trial_is_the_listeners_own(page):
+    session, url = page
+    trial = ask(url, "trial", listener="anna")["trial"]
+    assert request(url + "vote", {"listener": "bob", "trial": trial, "choice": "a"})[0] == 409
+    assert counts(session).n_votes == 0
+
+
+def test_a_page_opened_for_one_listener_takes_no_other(store):
+    with serving(store, "anna") as (_, url):
+        assert ask(url, "trial", listener="anna")["state"] == "trial"
+        assert request(url + "trial", {"listener": "bob"})[0] == 409
+
+
+def test_a_vote_that_cannot_be_written_is_told_and_no_name_is_in_the_answer(page, monkeypatch):
+    from sqlalchemy.exc import OperationalError
+
+    session, url = page
+    trial = ask(url, "trial", listener="secretname")["trial"]
+
+    def fail(*arguments):
+        raise OperationalError("INSERT", {"listener": "secretname"}, Exception("disk full"))
+
+    monkeypatch.setattr("flows.listen.cast", fail)
+    status, _, content = request(url + "vote", {"listener": "secretname", "trial": trial, "choice": "a"})
+    assert status == 500
+    assert b"nothing was counted" in content and b"secretname" not in content
+    monkeypatch.undo()
+    assert ask(url, "trial", listener="secretname")["trial"] == trial
+    assert counts(session).n_votes == 0
+
+
+def test_the_command_serves_on_this_machine_alone_says_the_votes_and_logs_no_name(store):
+    command = [
+        sys.executable,
+        "-u",
+        "-m",
+        "flows.cli",
+        "listen",
+        "anna",
+        "--candidate",
+        "2",
+        "--listener",
+        "Secretname",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        command, cwd=store.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    printed = []
+    try:
+        for line in process.stdout:
+            printed.append(line)
+            if "http://" in line:
+                break
+        url = next(word for word in printed[-1].split() if word.startswith("http://127.0.0.1:"))
+        now = ask(url, "trial", listener="secretname")
+        ask(url, "vote", listener="secretname", trial=now["trial"], choice="no_difference")
+        assert b"Which one speaks better" in request(url)[2]
+        port = urllib.parse.urlsplit(url).port
+        with pytest.raises(OSError), socket.create_connection((own_address(), port), timeout=2):
+            pass
+    finally:
+        process.send_signal(signal.SIGINT)
+        printed.append(process.communicate(timeout=30)[0])
+    text = "".join(printed)
+    assert process.returncode == 0, text
+    assert "1 votes of 1 listeners" in text and "vox gate anna --candidate 2" in text
+    assert "secretname" not in text.lower() and "Traceback" not in text
+
+
+def own_address():
+    """An address of this machine that is not the loopback one 127.0.0.1."""
+    return next((a for a in socket.gethostbyname_ex(socket.gethostname())[2] if a != "127.0.0.1"), "127.0.0.2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("anna", "--candidate", "1"), "is the champion itself"),
+        (("anna", "--candidate", "9"), "no version 9"),
+        (("anna", "--listener", "a@b.example"), "no address is needed"),
+        (("nobody",), "voice.yaml"),
+        (("anna", "--port", "70000"), "70000"),
+    ],
+)
+def test_what_cannot_be_heard_is_one_sentence(store, arguments, message):
+    done = subprocess.run(
+        [*LISTEN, *arguments],
+        cwd=store.root,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_port_in_use_is_named(store):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        from flows.listen import Session, make_server
+
+        with pytest.raises(OSError, match=f"port {port} cannot be used"):
+            make_server(Session(store, None, None), port)
