@@ -104,7 +104,10 @@ def test_markdown_tells_outcome_reasons_and_figures(bare_store):
     text = render.markdown(save_verdict(bare_store, verdict(failing, scorecard(wer=0.2))))
     assert text.startswith("## ❌ anna version 2: fail\n")
     assert "Against version 1; 20 prompts, 40 utterances, seeds 0, 1." in text
-    assert "- bar missed: wer 0.9000 errors per word, must be at most 0.3000\n" in text
+    assert (
+        "- failed utterances (+0.900 per word): bar missed: wer 0.9000 errors per word, must be at most 0.3000\n"
+        in text
+    )
     assert "| wer | 0.9000 | at most 0.3000 | errors per word | **no** |" in text
     assert "| wer | 0.9000 | 0.2000 | +0.7000 |" in text
     assert "| cut off | 40 | 0 |" in text
@@ -127,7 +130,7 @@ def test_junit_counts_what_failed(bare_store):
     }  # fmt: skip
     assert cases["bar wer"].find("failure").get("message") == "wer missed its bar"
     assert cases["bar similarity"].find("failure") is None
-    assert cases["verdict"].find("failure").text.startswith("bar missed: wer")
+    assert cases["verdict"].find("failure").text.startswith("wrong words: bar missed: wer")
 
 
 def test_junit_of_what_could_not_be_measured_is_an_error_and_valid_xml():
