@@ -20,7 +20,7 @@ from gpt_sovits.adaptation.groups import ParameterGroup, parameter_groups
 from gpt_sovits.adaptation.loop import Adaptation, OnEpoch, run_epochs, stops_early
 from gpt_sovits.adaptation.precision import Stepper
 from gpt_sovits.adaptation.sovits_batch import SoVITSBatch, SoVITSClip, check_clip, collate, draw_noise
-from gpt_sovits.adaptation.sovits_recipe import RECIPES, AdaptSoVITSOptions
+from gpt_sovits.adaptation.sovits_recipe import RECIPES, AdaptSoVITSOptions, stretched
 from gpt_sovits.adaptation.state import fingerprint
 from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
@@ -71,7 +71,9 @@ def adapt_sovits(
         model, discriminator = SoVITS(config), Discriminator(discriminator_config)
         load_weights(model, state, "adapt_sovits: the base's sovits")
         load_weights(discriminator, discriminator_state, "adapt_sovits: the base's discriminator")
-        training = _SoVITSTraining(model.to(options.device), discriminator.to(options.device), train, held_out, options)
+        model, discriminator = model.to(options.device), discriminator.to(options.device)
+        training = _SoVITSTraining(model, discriminator, train, held_out, options)
+        options = training.options
         inputs = dict(_inputs(state, discriminator_state, train, held_out))
         configs = {"sovits": config.to_dict(), "discriminator": discriminator_config.to_dict()}
         belongs_to = fingerprint({"config": configs, "options": options.identity()}, inputs)
@@ -116,6 +118,7 @@ class _SoVITSTraining:
         }
         clip_norm = options.gradient_clip_norm if self.recipe.clips_gradient else None
         self.stepper = Stepper(options.precision, options.device, clip_norm)
+        self.options = stretched(options, max(1, sum(group.steps for group in self.groups(1))))
 
     def groups(self, epoch: int) -> list[StepGroup]:
         batches = self.recipe.batches(self.clips, self.options, epoch)

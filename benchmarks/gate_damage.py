@@ -1,0 +1,184 @@
+"""Does the gate see what a listener would, and name the right cause? Real recordings, damaged on purpose and judged.
+
+    python -m benchmarks.gate_damage [--n 92] [--only noise ...]
+
+The champion is the sample voice's own recordings; each candidate is the same audio with one damage. Everything else is
+the product: its judges, its scores, the gate with the policy of params.yaml (first reason printed).
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import librosa
+import numpy as np
+
+from gpt_sovits.audio import load_audio, save_flac, to_mono
+from gpt_sovits.text.english import pronounce
+from gpt_sovits.text.frontend import phonemize
+from metrics.align import AlignedWord, force_align
+from metrics.prompts import content_sha256
+from metrics.scores import Pair, Scorecard, UtteranceScore
+from metrics.speaker import load_speaker_judge
+from registry.gate import judge as judge_scores
+from registry.policy import GatePolicy, parse_policy
+from registry.verdict import Judgement
+from stages.judging import Utterance, judge, judges_of
+from stages.parallel import worker_processes
+from stages.params import load_params
+from stages.profiles import PROFILES
+
+RECORDINGS = Path("data/1_recordings/sample")
+SECONDS_PER_PHONEME = 0.075  # of this voice, from its features
+FADE_SECONDS = 0.005  # at every cut: a click is another damage
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording: what it says, where, and when."""
+
+    name: str
+    text: str
+    waveform: np.ndarray  # (n,) float32
+    sample_rate: int
+    words: tuple[AlignedWord, ...]
+
+
+def swallow_words(clip: Clip, rng: np.random.Generator) -> np.ndarray:
+    """A tenth of the words is cut out, at least one a clip of ten words, never two neighbours."""
+    n = rng.binomial(1, len(clip.words) / 10 % 1) + len(clip.words) // 10
+    kept, places = clip.waveform, rng.permutation(range(1, len(clip.words) - 1))[: int(n)]
+    for place in sorted(places, reverse=True):
+        begin, end = (round(time * clip.sample_rate) for time in (clip.words[place].start, clip.words[place].end))
+        kept = _joined(kept[:begin], kept[end:], clip.sample_rate)
+    return kept
+
+
+def as_another_speaker(clip: Clip, rng: np.random.Generator) -> np.ndarray:
+    """Pitch and formants a third of an octave up, at the same pace: a shorter vocal tract."""
+    factor = 2 ** (4 / 12)
+    slower = librosa.effects.time_stretch(clip.waveform, rate=1 / factor)
+    return librosa.resample(slower, orig_sr=clip.sample_rate * factor, target_sr=clip.sample_rate).astype(np.float32)
+
+
+def add_noise(clip: Clip, rng: np.random.Generator) -> np.ndarray:
+    """White noise 6 dB below the speech."""
+    level = np.sqrt(np.mean(clip.waveform**2)) * 10 ** (-6 / 20)
+    return (clip.waveform + level * rng.standard_normal(len(clip.waveform))).astype(np.float32)
+
+
+def silence_some(clip: Clip, rng: np.random.Generator) -> np.ndarray:
+    """Every twentieth clip is silence (see damage())."""
+    return np.zeros_like(clip.waveform)
+
+
+def truncate(clip: Clip, rng: np.random.Generator) -> np.ndarray:
+    """The last fifth is missing."""
+    return _faded(clip.waveform[: round(0.8 * len(clip.waveform))], clip.sample_rate)
+
+
+# damage -> (what it does, how many of all clips, what the first reason must say)
+DAMAGES: dict[str, tuple[Callable[[Clip, np.random.Generator], np.ndarray], float, str]] = {
+    "swallowed": (swallow_words, 1.0, "swallowed"),
+    "speaker": (as_another_speaker, 1.0, "speaker"),
+    "noise": (add_noise, 1.0, "noise"),
+    "silent": (silence_some, 0.05, "silent"),
+    "truncated": (truncate, 1.0, "cut off"),
+}
+
+
+def read_clips(n: int) -> list[Clip]:
+    """The first n recordings of the sample voice, with the time of every word."""
+    clips = []
+    for line in (RECORDINGS / "metadata.csv").read_text(encoding="utf-8").splitlines()[:n]:
+        name, text, *_ = line.split("|")
+        (path,) = RECORDINGS.rglob(f"{name}.flac")
+        samples, sample_rate = load_audio(path)
+        waveform = to_mono(samples)
+        words = [word.strip(".,;:?!\"'") for word in text.split()]
+        clips.append(
+            Clip(name, text, waveform, sample_rate, tuple(force_align(waveform, sample_rate, words, pronounce)))
+        )
+    return clips
+
+
+def damage(clips: Sequence[Clip], name: str, seed: int = 0) -> list[Clip]:
+    """The clips after one damage; equal seeds give equal damage."""
+    work, share, _ = DAMAGES[name]
+    rng = np.random.default_rng(seed)
+    hit = set(rng.permutation(len(clips))[: max(1, round(share * len(clips)))].tolist())
+    return [replace(clip, waveform=work(clip, rng)) if i in hit else clip for i, clip in enumerate(clips)]
+
+
+def score(clips: Sequence[Clip], n_jobs: int = 2) -> Scorecard:
+    """The clips under the judges of the starter profile, each as one prompt."""
+    profile = PROFILES["starter"]
+    speaker = load_speaker_judge(profile.speaker)
+    centroid = np.mean([speaker.embed(clip.waveform, clip.sample_rate) for clip in read_clips(12)], axis=0)
+    with tempfile.TemporaryDirectory() as folder, worker_processes(n_jobs) as workers:
+        utterances = []
+        for clip in clips:
+            path = Path(folder) / f"{clip.name}.flac"
+            save_flac(path, np.clip(clip.waveform, -1, 1), clip.sample_rate)
+            expected = len(phonemize(clip.text, "en").ids) * SECONDS_PER_PHONEME
+            utterances.append(Utterance(clip.name, "everyday", 0, clip.text, path, f"audio/{path.name}", expected))
+        rows = judge(utterances, centroid / np.linalg.norm(centroid), profile, "en", workers)
+    return Scorecard(
+        voice="sample",
+        pair=Pair(gpt_epoch=1, sovits_epoch=1, gpt_sha256="0" * 64, sovits_sha256="0" * 64),
+        judges=judges_of(profile),
+        prompts_sha256=content_sha256("en", []),
+        seeds=(0,),
+        rows=tuple(rows),
+        held_out=tuple(_as_recording(row) for row in rows[:12]),
+    )
+
+
+def policy_for(n: int) -> GatePolicy:
+    """The policy of params.yaml, for so few prompts as there are."""
+    return parse_policy(load_params().gate | {"min_prompts": n})
+
+
+def verdict_on(candidate: Scorecard, champion: Scorecard) -> Judgement:
+    champion = champion.model_copy(update={"held_out": champion.held_out})
+    candidate = candidate.model_copy(update={"held_out": champion.held_out})
+    return judge_scores(candidate, champion, policy_for(len(candidate.rows)))
+
+
+def _as_recording(row: UtteranceScore) -> UtteranceScore:
+    return row.model_copy(update={"category": "held_out", "audio": ""})
+
+
+def _joined(before: np.ndarray, after: np.ndarray, sample_rate: int) -> np.ndarray:
+    return np.concatenate((_faded(before, sample_rate), _faded(after[::-1], sample_rate)[::-1]))
+
+
+def _faded(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+    n = min(len(waveform), round(FADE_SECONDS * sample_rate))
+    faded = waveform.copy()
+    if n:
+        faded[-n:] *= np.linspace(1, 0, n, dtype=np.float32)
+    return faded
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gate_damage", description=__doc__.splitlines()[0])
+    parser.add_argument("--n", type=int, default=92, help="recordings")
+    parser.add_argument("--only", nargs="+", choices=["identical", *DAMAGES], default=["identical", *DAMAGES])
+    arguments = parser.parse_args()
+    clips = read_clips(arguments.n)
+    champion = score(clips)
+    print("| candidate | verdict | first reason | WER | similarity | failed |\n|---|---|---|---|---|---|")
+    for name in arguments.only:
+        candidate = champion if name == "identical" else score(damage(clips, name))
+        judged = verdict_on(candidate, champion)
+        figures = (f"{judged.figures[key]:.3f}" for key in ("wer", "similarity", "failed_share"))
+        print(f"| {name} | {judged.outcome} | {judged.reasons[0]} | {' | '.join(figures)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
