@@ -13,12 +13,13 @@ from registry.gate import judge
 from registry.journal import Release, champion
 from registry.policy import GatePolicy, policy_sha256
 from registry.preference import PreferenceVotes
+from registry.rescoring import rescored
 from registry.store import Store, mlflow_client
 from registry.verdict import CannotMeasure, Subject, Verdict
 from registry.verdict_store import SignedVerdict, newest_verdict, save_verdict
 
 CHALLENGER = "challenger"
-RESCORE = "score the champion again with `vox evaluate-champion {voice}`"
+RESCORE = "score the champion again with `vox rescore {voice}`"
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ def judge_candidate(
 
     first_release:   a person or a demo asked for a release without a champion.
     prompt_ids:      every prompt of the set, where known.
-    champion_scores: the champion scored again, in place of the scores that it was registered with: where those are of
-                     other judges or prompts, or lost. Nothing is assumed about a champion without usable scores.
+    champion_scores: the champion scored again. Without it, its own scores count, and where those are lost or of other
+                     judges or prompts, what `vox rescore` kept. Nothing is assumed about a champion without either.
     votes:           of listeners, between this candidate and the current champion.
     Raises CannotMeasure, CandidateError, JournalError.
     """
@@ -120,9 +121,12 @@ def _reigning(store: Store, voice: str, release: Release) -> Candidate:
 
 
 def _scores_of_champion(
-    store: Store, reigning: Candidate, fresh: ChampionScores | None, ours: Scorecard
+    store: Store, reigning: Candidate, fresh: ChampionScores | None, candidate: Scorecard
 ) -> tuple[Scorecard, str]:
-    """The champion's scores to compare with, and their sha256. Raises CannotMeasure that says how to get them."""
+    """The champion's scores to compare with, and their sha256: those given, else its own, else the newest later ones.
+
+    Raises CannotMeasure that says how to get them.
+    """
     who = f"the champion of {reigning.voice}, version {reigning.version},"
     if fresh is not None:
         for name in ("candidate_id", "weights_sha256"):
@@ -135,16 +139,20 @@ def _scores_of_champion(
         return fresh.scorecard, sha256_text(fresh.scorecard.model_dump_json())
     again = RESCORE.format(voice=reigning.voice)
     try:
-        scorecard = scorecard_of(store, reigning)
+        own, why = scorecard_of(store, reigning), ""
     except (CandidateError, ValueError) as error:  # lost, changed, or of an older kind
-        raise CannotMeasure(f"{who} has no scores that can be used: {error}; or {again}") from error
-    for name in ("judges", "prompts_sha256", "seeds"):
-        if getattr(scorecard, name) != getattr(ours, name):
-            raise CannotMeasure(
-                f"{who} was scored under other {name} than the candidate: {_short(getattr(scorecard, name))} and "
-                f"{_short(getattr(ours, name))} are not compared; {again}"
-            )
-    return scorecard, reigning.scores_sha256
+        own, why = None, f"has no scores that can be used: {error}; or {again}"
+    else:
+        for name in ("judges", "prompts_sha256", "seeds"):
+            ours, theirs = getattr(candidate, name), getattr(own, name)
+            if ours != theirs:
+                why = f"was scored under other {name} than the candidate: {_short(theirs)} and {_short(ours)}; {again}"
+    if not why:
+        return own, reigning.scores_sha256
+    later = rescored(store, reigning, candidate)
+    if later is None:
+        raise CannotMeasure(f"{who} {why}")
+    return later, sha256_text(later.model_dump_json())
 
 
 def _has_other_votes(verdict: Verdict, votes: PreferenceVotes | None) -> bool:

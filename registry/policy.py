@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from metrics.scores import SMALLER_IS_BETTER
 from registry.database import canonical, sha256_text
+from registry.preference import PreferenceVotes, p_above
 
 Metric = Literal["wer", "cer", "similarity", "failed_share"]
 Of = Literal["value", "recordings_share", "above_recordings"]
@@ -181,7 +182,7 @@ class GatePolicy(Part):
                 f"get better by {room[gain.metric]:.4g} at most: no candidate could meet it; make it smaller"
             )
         votes = self.preference
-        if votes is not None and votes.worse_than**votes.min_votes > 1 - self.confidence:
+        if votes is not None and p_above(_all_for_candidate(votes.min_votes), votes.worse_than) > 1 - self.confidence:
             raise ValueError(
                 f"gate.preference: {votes.min_votes} votes, all for the candidate, would not show a share above "
                 f"{votes.worse_than} at {self.confidence:.0%} confidence; raise min_votes"
@@ -210,6 +211,10 @@ def policy_sha256(policy: GatePolicy) -> str:
 def _right_unit(metric: str, right: str, seen: str) -> None:
     if seen != right:
         raise ValueError(f"{metric} is counted in `{right}`, not in `{seen}`")
+
+
+def _all_for_candidate(n_votes: int) -> PreferenceVotes:
+    return PreferenceVotes(n_candidate=n_votes, n_champion=0, n_ties=0, n_listeners=1)
 
 
 def _named(bar: Bar) -> str:

@@ -1,8 +1,27 @@
-"""Blind A/B votes: how many listeners preferred which side."""
+"""Blind A/B votes: how many listeners preferred which side, and what that proves at any moment of the listening.
+
+Listeners stop when they like, so a test for a fixed number of votes would find a preference in chance far too often.
+This one is a test martingale: the likelihood of the votes under "the candidate is preferred with probability p", mixed
+evenly over p in (s, 1), against p = s. Where the candidate's share is no larger than s (at every vote, given those
+before it) its mean never grows, so it reaches 1 / level with probability `level` at most, whenever one stops (Ville,
+"Étude critique de la notion de collectif", 1939; the beta mixture: Robbins, "Statistical Methods Related to the Law of
+the Iterated Logarithm", 1970). The same with sides exchanged says that the share is smaller than s. "Preferred" is
+s = 1/2.
+
+Votes of one listener, or on one prompt, need not be independent: which side is A is drawn anew for each vote, so where
+nobody can hear a difference every vote is a fair coin. "No difference" is counted and moves nothing.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
+from typing import Literal
+
+from scipy.optimize import brentq
+from scipy.special import betainc, betaln, xlog1py, xlogy
+
+LEVEL = 0.05  # of each side's claim, over the whole listening
 
 
 @dataclass(frozen=True)
@@ -17,3 +36,70 @@ class PreferenceVotes:
     def __post_init__(self) -> None:
         if negative := {name: value for name, value in asdict(self).items() if value < 0}:
             raise ValueError(f"counts of votes are 0 or more, and these are not: {negative}")
+
+    @property
+    def n_votes(self) -> int:
+        return self.n_candidate + self.n_champion + self.n_ties
+
+
+@dataclass(frozen=True)
+class PreferenceTest:
+    """What the votes so far prove; right at any time, however often one looks."""
+
+    preferred: Literal["candidate", "champion"] | None  # None: not enough evidence for either
+    e_candidate: float  # evidence that the candidate is preferred: 1 / level or more proves it
+    e_champion: float
+    share: float | None  # votes for the candidate among those with a preference; None without any
+    share_low: float  # the confidence sequence of that share, in [0, 1], at 1 - level
+    share_high: float
+
+
+def preference_test(votes: PreferenceVotes, level: float = LEVEL) -> PreferenceTest:
+    """The sequential binomial test. level: in (0, 1), the chance of a false claim for each side, over all time."""
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; it is a chance of error between 0 and 1, such as {LEVEL}")
+    won, lost = votes.n_candidate, votes.n_champion
+    for_candidate, for_champion = _log_evidence(won, lost, 0.5), _log_evidence(lost, won, 0.5)
+    needed = -math.log(level)
+    preferred = "candidate" if for_candidate >= needed else "champion" if for_champion >= needed else None
+    low, high = _share_limits(won, lost, needed)
+    return PreferenceTest(
+        preferred=preferred,
+        e_candidate=math.exp(min(for_candidate, 700.0)),  # beyond it a float overflows, and nobody reads on
+        e_champion=math.exp(min(for_champion, 700.0)),
+        share=won / (won + lost) if won + lost else None,
+        share_low=low,
+        share_high=high,
+    )
+
+
+def p_above(votes: PreferenceVotes, share: float) -> float:
+    """Always-valid p-value that the candidate's share is no larger than `share`, in (0, 1): small says it is larger."""
+    return math.exp(min(0.0, -_log_evidence(votes.n_candidate, votes.n_champion, share)))
+
+
+def p_below(votes: PreferenceVotes, share: float) -> float:
+    """Always-valid p-value that the candidate's share is no smaller than `share`: small says it is smaller."""
+    return math.exp(min(0.0, -_log_evidence(votes.n_champion, votes.n_candidate, 1 - share)))
+
+
+def _log_evidence(won: int, lost: int, share: float) -> float:
+    """log of the mean over p in (share, 1) of p^won (1 - p)^lost, over share^won (1 - share)^lost."""
+    assert 0 < share < 1, share
+    tail = float(betainc(lost + 1, won + 1, 1 - share))  # 1 - I_share(won + 1, lost + 1), without the cancellation
+    if tail == 0.0:
+        return -math.inf
+    mixed = float(betaln(won + 1, lost + 1)) + math.log(tail) - math.log1p(-share)
+    return mixed - won * math.log(share) - lost * math.log1p(-share)
+
+
+def _share_limits(won: int, lost: int, needed: float) -> tuple[float, float]:
+    """Every p that the mixture over (0, 1) does not refute: those whose likelihood is not 1 / level times smaller."""
+    mixed, centre = float(betaln(won + 1, lost + 1)), won / max(won + lost, 1)
+
+    def excess(share: float) -> float:
+        return mixed - float(xlogy(won, share) + xlog1py(lost, -share)) - needed
+
+    low = brentq(excess, 1e-12, centre) if won and excess(1e-12) > 0 else 0.0
+    high = brentq(excess, centre, 1 - 1e-12) if lost and excess(1 - 1e-12) > 0 else 1.0
+    return float(low), float(high)

@@ -97,7 +97,7 @@ class PreferenceCheck(Record):
     n_listeners: int
     min_votes: int
     share: float | None = Field(description="of the votes with a preference, those for the candidate; null: none")
-    low: float = Field(description="one-sided exact lower bound of the share, at the policy's confidence")
+    low: float = Field(description="end of the share's confidence sequence, at the policy's confidence")
     high: float
     worse_than: float
     p_not_worse: float = Field(ge=0, le=1)

@@ -1,16 +1,15 @@
-"""Listeners' votes in the gate: exact, part of Holm's family, and never a pass where they are missing."""
+"""Listeners' votes in the gate: part of Holm's family, and never a pass where they are missing."""
 
 from __future__ import annotations
 
-import math
-
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from release_helpers import policy, scorecard
 
 from registry.gate import judge
-from registry.gate.votes import count_votes, p_values_of
+from registry.gate.votes import p_values_of
 from registry.policy import GatePolicy, Preference
 from registry.preference import PreferenceVotes
 
@@ -33,7 +32,7 @@ def listened() -> GatePolicy:
         (votes(19, 0, ties=30), "inconclusive"),  # ties are no votes
         (votes(17, 17), "inconclusive"),
         (votes(40, 20), "pass"),
-        (votes(10, 40), "fail"),
+        (votes(8, 42), "fail"),
     ],
 )
 def test_votes_that_the_policy_asks_for_decide(seen, outcome):
@@ -53,30 +52,31 @@ def test_votes_that_the_policy_does_not_ask_for_change_nothing():
 
 
 def test_listeners_who_prefer_the_champion_are_the_reason():
-    judgement = judge(scorecard(), scorecard(), listened(), votes=votes(10, 40, ties=2))
-    assert judgement.reasons[0].startswith("listeners prefer the champion: 10 of 50 votes prefer the candidate (2 with")
-    assert judgement.preference.share == 0.2 and judgement.preference.high < 0.4
+    judgement = judge(scorecard(), scorecard(), listened(), votes=votes(8, 42, ties=2))
+    assert judgement.reasons[0].startswith("listeners prefer the champion: 8 of 50 votes prefer the candidate (2 with")
+    assert judgement.preference.share == 0.16 and judgement.preference.high < 0.4
 
 
-@given(st.integers(0, 60), st.integers(0, 60))
-def test_p_values_are_those_of_the_binomial_summed_by_hand(won, lost):
-    n = won + lost
+@given(st.integers(0, 80), st.integers(0, 80))
+def test_votes_never_say_both_and_too_few_say_nothing(won, lost):
     p_not_worse, p_worse = p_values_of(RULE, votes(won, lost))
-    if n < RULE.min_votes:
+    assert max(p_not_worse, p_worse) > 0.05
+    if won + lost < RULE.min_votes:
         assert (p_not_worse, p_worse) == (1.0, 1.0)
-        return
-    chance = [math.comb(n, k) * 0.4**k * 0.6 ** (n - k) for k in range(n + 1)]
-    assert p_not_worse == pytest.approx(sum(chance[won:]))
-    assert p_worse == pytest.approx(sum(chance[: won + 1]))
 
 
-@given(st.integers(0, 60), st.integers(0, 60))
-def test_bounds_of_the_share_agree_with_the_test(won, lost):
-    checked = count_votes(RULE, votes(won, lost), 0.05, False, False)
-    assert 0 <= checked.low <= checked.high <= 1
-    if won + lost >= RULE.min_votes:
-        assert (checked.low > 0.4) == (checked.p_not_worse < 0.05)
-        assert (checked.high < 0.4) == (checked.p_worse < 0.05)
+@given(st.integers(0, 80), st.integers(0, 80))
+def test_a_vote_more_for_the_candidate_never_counts_against_it(won, lost):
+    less, more = (p_values_of(RULE, votes(count, lost + RULE.min_votes)) for count in (won, won + 1))
+    assert more[0] <= less[0] * (1 + 1e-9) and more[1] >= less[1] * (1 - 1e-9)
+
+
+def test_gate_asked_after_every_vote_is_wrong_at_most_as_often_as_it_promises():
+    """A candidate that is exactly as bad as the policy forbids; listeners go on until the gate likes it."""
+    shown = {(won, n): p_values_of(RULE, votes(won, n - won))[0] <= 0.05 for n in range(121) for won in range(n + 1)}
+    won = np.cumsum(np.random.default_rng(0).random((2000, 120)) < RULE.worse_than, axis=1)
+    wrong = np.mean([any(shown[(int(k), n)] for n, k in enumerate(run, start=1)) for run in won])
+    assert 0.005 < wrong <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 2000)
 
 
 def test_negative_votes_are_refused():

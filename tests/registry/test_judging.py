@@ -13,11 +13,12 @@ from registry.candidate import Candidate, register_candidate
 from registry.judging import ChampionScores, current_verdict, judge_candidate
 from registry.preference import PreferenceVotes
 from registry.releases import promote
+from registry.rescoring import save_rescore
 from registry.store import Store
 from registry.verdict import CannotMeasure
 
 VOICE = "carl"
-AGAIN = "score the champion again with `vox evaluate-champion carl`"
+AGAIN = "score the champion again with `vox rescore carl`"
 
 
 def register(store: Store, folder: Path, number: int, card: Scorecard) -> Candidate:
@@ -68,6 +69,16 @@ def test_champion_scored_again_is_compared_and_the_verdict_names_those_scores(st
     assert signed.verdict.candidate.scores_sha256 == candidate.scores_sha256
     assert signed.verdict.champion.candidate_id == champion.candidate_id
     assert signed.verdict.champion.scores_sha256 != champion.scores_sha256
+
+
+def test_champion_that_was_scored_again_and_kept_is_compared_by_those_scores(store, pair):
+    champion, _ = pair
+    save_rescore(store, champion, scorecard(VOICE, wer=0.2), findings=())
+    judgement = judge_candidate(store, VOICE, policy(), version=2).verdict.judgement
+    assert judgement.champion_figures["wer"] == pytest.approx(0.2)
+    save_rescore(store, champion, scorecard(VOICE, seeds=(0, 3)), findings=())  # of other seeds: not these
+    again = judge_candidate(store, VOICE, policy(), version=2).verdict.judgement
+    assert again == judgement
 
 
 @pytest.mark.parametrize("name", ["candidate_id", "weights_sha256"])
