@@ -125,7 +125,7 @@ def score_folder_of(store: Store, candidate: Candidate) -> Path:
 
     Raises CandidateError where a byte has changed or a file is missing.
     """
-    folder = _download(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}")
+    folder = download_artifact(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}")
     check_audio(scorecard_of(store, candidate), folder)
     return folder
 

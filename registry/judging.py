@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import asdict, dataclass
 
+from metrics.scores import Scorecard
 from registry.candidate import Candidate, find_candidate, scorecard_of
+from registry.database import sha256_text
 from registry.fingerprint import CandidateError
-from registry.gate import judge, policy_sha256
+from registry.gate import judge
 from registry.journal import Release, champion
-from registry.policy import GatePolicy
+from registry.policy import GatePolicy, policy_sha256
+from registry.preference import PreferenceVotes
+from registry.rescoring import rescored
 from registry.store import Store, mlflow_client
 from registry.verdict import CannotMeasure, Subject, Verdict
 from registry.verdict_store import SignedVerdict, newest_verdict, save_verdict
 
 CHALLENGER = "challenger"
+RESCORE = "score the champion again with `vox rescore {voice}`"
+
+
+@dataclass(frozen=True)
+class ChampionScores:
+    """The champion scored again, and which version that was: other scores than its own are refused."""
+
+    candidate_id: str
+    weights_sha256: str
+    scorecard: Scorecard
 
 
 def judge_candidate(
@@ -25,38 +40,46 @@ def judge_candidate(
     candidate_id: str | None = None,
     first_release: bool = False,
     prompt_ids: Collection[str] | None = None,
+    champion_scores: ChampionScores | None = None,
+    votes: PreferenceVotes | None = None,
 ) -> SignedVerdict:
     """The signed verdict about a candidate (default: the newest) against the current champion.
 
-    first_release: a person or a demo asked for a release without a champion.
-    prompt_ids:    every prompt of the set, where known.
+    first_release:   a person or a demo asked for a release without a champion.
+    prompt_ids:      every prompt of the set, where known.
+    champion_scores: the champion scored again. Without it, its own scores count, and where those are lost or of other
+                     judges or prompts, what `vox rescore` kept. Nothing is assumed about a champion without either.
+    votes:           of listeners, between this candidate and the current champion.
     Raises CannotMeasure, CandidateError, JournalError.
     """
     candidate = find_candidate(store, voice, version, candidate_id)
+    scorecard = scorecard_of(store, candidate)
     release = champion(store, voice)
     reigning = _reigning(store, voice, release) if release else None
     if reigning is None or reigning.version != candidate.version:
         mlflow_client(store).set_registered_model_alias(voice, CHALLENGER, str(candidate.version))
-    judgement = judge(
-        scorecard_of(store, candidate),
-        scorecard_of(store, reigning) if reigning else None,
-        policy,
-        first_release,
-        prompt_ids,
-    )
+    theirs, scores_sha256 = None, ""
+    if reigning is not None:
+        theirs, scores_sha256 = _scores_of_champion(store, reigning, champion_scores, scorecard)
+    elif champion_scores is not None:
+        raise CannotMeasure(f"scores of a champion of {voice} were given, and it has none; leave them out")
+    judgement = judge(scorecard, theirs, policy, first_release, prompt_ids, votes)
     verdict = Verdict(
         voice=voice,
-        candidate=_subject(candidate),
-        champion=_subject(reigning) if reigning else None,
+        candidate=_subject(candidate, candidate.scores_sha256),
+        champion=_subject(reigning, scores_sha256) if reigning else None,
         judgement=judgement,
     )
     return save_verdict(store, verdict)
 
 
-def current_verdict(store: Store, voice: str, candidate_id: str, policy: GatePolicy) -> SignedVerdict | None:
+def current_verdict(
+    store: Store, voice: str, candidate_id: str, policy: GatePolicy, votes: PreferenceVotes | None = None
+) -> SignedVerdict | None:
     """The newest verdict about a candidate if it still holds. Without MLflow.
 
-    It holds while the policy and the champion are the same, and after the candidate itself became champion by it.
+    It holds while the policy, the champion and, where the policy asks for them, the listeners' votes are the same, and
+    after the candidate itself became champion by it.
     """
     signed = newest_verdict(store, voice, candidate_id)
     if signed is None:
@@ -64,7 +87,9 @@ def current_verdict(store: Store, voice: str, candidate_id: str, policy: GatePol
     release = champion(store, voice)
     if release is not None and release.candidate_id == candidate_id:
         return signed if signed.verdict.judgement.policy_sha256 == policy_sha256(policy) else None
-    return None if why_stale(signed.verdict, release, policy) else signed
+    if why_stale(signed.verdict, release, policy) or _has_other_votes(signed.verdict, votes):
+        return None
+    return signed
 
 
 def why_stale(verdict: Verdict, release: Release | None, policy: GatePolicy) -> list[str]:
@@ -95,10 +120,57 @@ def _reigning(store: Store, voice: str, release: Release) -> Candidate:
     return found
 
 
-def _subject(candidate: Candidate) -> Subject:
+def _scores_of_champion(
+    store: Store, reigning: Candidate, fresh: ChampionScores | None, candidate: Scorecard
+) -> tuple[Scorecard, str]:
+    """The champion's scores to compare with, and their sha256: those given, else its own, else the newest later ones.
+
+    Raises CannotMeasure that says how to get them.
+    """
+    who = f"the champion of {reigning.voice}, version {reigning.version},"
+    if fresh is not None:
+        for name in ("candidate_id", "weights_sha256"):
+            given, right = getattr(fresh, name), getattr(reigning, name)
+            if given != right:
+                raise CannotMeasure(
+                    f"the scores given for {who} are of another voice ({name} {given[:12]}... instead of "
+                    f"{right[:12]}...); {RESCORE.format(voice=reigning.voice)}"
+                )
+        return fresh.scorecard, sha256_text(fresh.scorecard.model_dump_json())
+    again = RESCORE.format(voice=reigning.voice)
+    try:
+        own, why = scorecard_of(store, reigning), ""
+    except (CandidateError, ValueError) as error:  # lost, changed, or of an older kind
+        own, why = None, f"has no scores that can be used: {error}; or {again}"
+    else:
+        for name in ("judges", "prompts_sha256", "seeds"):
+            ours, theirs = getattr(candidate, name), getattr(own, name)
+            if ours != theirs:
+                why = f"was scored under other {name} than the candidate: {_short(theirs)} and {_short(ours)}; {again}"
+    if not why:
+        return own, reigning.scores_sha256
+    later = rescored(store, reigning, candidate)
+    if later is None:
+        raise CannotMeasure(f"{who} {why}")
+    return later, sha256_text(later.model_dump_json())
+
+
+def _has_other_votes(verdict: Verdict, votes: PreferenceVotes | None) -> bool:
+    seen = verdict.judgement.preference
+    if seen is None:
+        return False
+    now = votes or PreferenceVotes(n_candidate=0, n_champion=0, n_ties=0, n_listeners=0)
+    return any(getattr(seen, name) != count for name, count in asdict(now).items())
+
+
+def _short(value: object) -> str:
+    return str(value) if len(str(value)) <= 200 else f"{str(value)[:200]}..."
+
+
+def _subject(candidate: Candidate, scores_sha256: str) -> Subject:
     return Subject(
         version=candidate.version,
         candidate_id=candidate.candidate_id,
         weights_sha256=candidate.weights_sha256,
-        scores_sha256=candidate.scores_sha256,
+        scores_sha256=scores_sha256,
     )

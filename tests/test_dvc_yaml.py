@@ -78,7 +78,7 @@ def test_every_key_of_a_section_is_read_by_a_stage_that_names_it(section):
 def test_every_key_of_the_gate_is_read_by_the_registry():
     from registry.policy import GatePolicy
 
-    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "registry").glob("*.py"))
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "registry").rglob("*.py"))
     for key in GatePolicy.model_fields:
         assert f".{key}" in code, key
 

@@ -16,9 +16,11 @@ from project import VOICE, run, vox
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
+# Any sound will do. Both versions make the same: project.py has their GPTs learn next to nothing.
 LENIENT = (
-    "gate.bars=[{metric: wer, at_most: 9, unit: errors per word, reason: any sound will do in this test}]",
-    "gate.non_inferiority=[{metric: wer, margin: 9, unit: errors per word, reason: any sound will do in this test}]",
+    "gate.bars=[{metric: similarity, of: above_recordings, at_least: -0.99, unit: cosine, reason: a test}]",
+    "gate.non_inferiority=[{metric: similarity, margin: 0.1, unit: cosine, reason: a test}]",
+    "gate.slices=[]",
 )
 
 

@@ -1,0 +1,108 @@
+"""How often the gate is right, in small; benchmarks/gate_oc/RESULTS.md has it in full."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from release_helpers import JUDGES, PAIR
+
+from benchmarks import gate_oc
+from benchmarks.gate_oc import IN_CLAUSES, LEVELS, TRUTHS, Truth, block, follow_advice, margins_of, rate, run_cell
+from metrics.scores import Scorecard, UtteranceScore, pooled
+from registry.gate import check, judge
+from registry.gate.reasons import outcome_of
+from registry.gate.tables import ScoreTable
+
+IDENTICAL, WORSE, LESS_LIKE = TRUTHS
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_identical_candidate_passes_nine_times_in_ten_and_is_hardly_ever_refused(level):
+    shares = run_cell(level, IDENTICAL, 100, 3, n_pairs=300, n_resamples=1000).shares
+    assert shares["pass"] >= 0.9
+    assert shares["fail"] <= 0.02  # 1 % is promised; six of 300 are the most that chance makes of that
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("truth", [WORSE, LESS_LIKE, IN_CLAUSES], ids=lambda truth: truth.name)
+def test_candidate_worse_by_the_margin_hardly_ever_passes(level, truth):
+    cell = run_cell(level, truth, 100, 3, n_pairs=300, n_resamples=1000)
+    assert cell.shares["pass"] <= 0.08  # 5 % is promised; 24 of 300 are the most that chance makes of that
+
+
+def test_candidate_far_worse_fails():
+    assert run_cell("official", Truth("far worse", wer=5.0), 100, 3, n_pairs=50, n_resamples=1000).shares["fail"] > 0.9
+
+
+def test_bounds_hold_the_truth():
+    cell = run_cell("starter", WORSE, 100, 3, n_pairs=300, n_resamples=1000)
+    assert set(cell.coverage) == {"wer lower", "wer upper", "similarity lower", "similarity upper"}
+    assert min(cell.coverage.values()) >= 0.93  # 95 % is promised
+
+
+def test_advice_decides_most_of_what_was_unclear():
+    followed = {one.by: one for one in follow_advice("starter", Truth("half", wer=0.5), 60, 3, n_pairs=60)}
+    assert followed["prompts"].n_advised >= 5
+    assert followed["prompts"].decided >= 0.5
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_simulated_loss_is_the_margin(level):
+    generator = np.random.default_rng(0)
+    for truth in (WORSE, IN_CLAUSES):
+        pairs = list(gate_oc.simulate(level, truth, 200, 3, 400, generator))
+        loss = np.mean([candidate.figure("wer") - champion.figure("wer") for candidate, champion in pairs])
+        assert loss == pytest.approx(margins_of(level)["wer"], rel=0.05)
+    assert rate(level, 1.0, LEVELS[level].clause) == pytest.approx({"starter": 0.3, "official": 0.022}[level], rel=0.05)
+
+
+def test_simulation_asks_the_gate_itself():
+    """Tables and the scorecards that they stand for are judged alike."""
+    policy = gate_oc.policy_of("starter").model_copy(update={"n_resamples": 1000})
+    recordings = scorecard_of(block(next(gate_oc.simulate("starter", IDENTICAL, 60, 3, 1, np.random.default_rng(9)))[0],
+                                    20, 1)).rows  # fmt: skip
+    seen = set()
+    for truth in (IDENTICAL, WORSE, Truth("in between", wer=0.5)):
+        for pair in gate_oc.simulate("starter", truth, 60, 3, 5, np.random.default_rng(3)):
+            checks = check(policy, *pair, pooled(recordings))
+            cards = [scorecard_of(scores).model_copy(update={"held_out": recordings}) for scores in pair]
+            judgement = judge(*cards, policy)
+            assert judgement.outcome == outcome_of(checks, has_champion=True, first_release=False)
+            assert (judgement.comparisons, judgement.lost_prompts) == (checks.comparisons, checks.lost_prompts)
+            assert (judgement.bars, judgement.slice_bars) == (checks.bars, checks.slice_bars)
+            seen.add(judgement.outcome)
+    assert len(seen) > 1
+
+
+def scorecard_of(scores: ScoreTable) -> Scorecard:
+    n_prompts, n_seeds = scores.failed.shape
+    rows = [
+        UtteranceScore.model_construct(
+            prompt_id=scores.prompt_ids[prompt],
+            category=str(scores.labels["category"][prompt]),
+            seed=seed,
+            reference="x",
+            hypothesis="x",
+            word_errors=int(scores.word_errors[prompt, seed]),
+            n_words=int(scores.n_words[prompt, seed]),
+            char_errors=int(scores.char_errors[prompt, seed]),
+            n_chars=int(scores.n_chars[prompt, seed]),
+            similarity=float(scores.similarity[prompt, seed]),
+            seconds=1.0,
+            duration_ratio=1.0,
+            failures=("cut_off",) if scores.failed[prompt, seed] else (),
+            audio="a",
+            audio_sha256="a",
+        )
+        for prompt in range(n_prompts)
+        for seed in range(n_seeds)
+    ]
+    return Scorecard.model_construct(
+        voice="anna",
+        pair=PAIR,
+        judges=JUDGES,
+        prompts_sha256="e" * 64,
+        seeds=tuple(range(n_seeds)),
+        rows=tuple(rows),
+        held_out=(),
+    )
