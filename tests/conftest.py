@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from browser import artifacts, browser  # noqa: F401 - fixtures
 from hypothesis import settings
 
 import stages  # noqa: F401 - sets how OpenMP waits, before torch is loaded
