@@ -7,7 +7,8 @@ import itertools
 import json
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,12 @@ from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from gpt_sovits.weights.checkpoint import checkpoint_sha256
 from metrics.prompts import Prompt, PromptSet, load_prompts, selection_subset
 from metrics.scores import Pair, Scorecard, UtteranceScore, pooled
+from registry.report import Scored, render_report
 from stages.judging import Utterance, judge, judges_of
 from stages.outputs import run_stage, stage_output, write_atomically
 from stages.parallel import worker_processes
 from stages.params import Params, load_params
 from stages.profiles import PROFILES
-from stages.report import render_report
 from stages.tables import (
     AlignedClip,
     CheckpointPairRow,
@@ -42,7 +43,11 @@ RULE = "Fewest failed utterances, then the lowest WER, then the highest similari
 
 
 def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params) -> None:
-    """Write scores.jsonl, scorecard.json, pairs.csv, metrics.json, report.html, audio/ and voice/ into `out_dir`."""
+    """Write what one pair is and how it scores into `out_dir`.
+
+    scores.jsonl, scorecard.json, pairs.csv, metrics.json, report.html, voice/, and as FLAC audio/ (the prompts),
+    recordings/ (held-out clips of the speaker) and twins/ (the pair saying the same).
+    """
     settings, profile = params.evaluate, PROFILES[params.profile]
     prompts = load_prompts(Path(settings.prompts))
     reference_clip = VoiceReference.model_validate_json((dirs.features / "reference.json").read_text(encoding="utf-8"))
@@ -76,9 +81,15 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         print(f"evaluate: best pair is GPT epoch {best.gpt_epoch} with SoVITS epoch {best.sovits_epoch}", flush=True)
         save_voice(out_dir / "voice", gpt_folder, sovits_folder, reference, preset, lexicon_file)
         timings.clear()
-        rows = score(load_voice(out_dir / "voice"), prompts.prompts, settings.seeds, out_dir / "audio")
+        synthesizer = load_voice(out_dir / "voice")
+        rows = score(synthesizer, prompts.prompts, settings.seeds, out_dir / "audio")
         real = held_out_utterances(dirs, reference_clip, params, lexicon)
+        real = [*keep_recordings(real[: settings.n_twins], out_dir / "recordings"), *real[settings.n_twins :]]
+        twins = speak_twins(
+            synthesizer, real[: settings.n_twins], settings.seeds[0], out_dir / "twins", reference_clip.text
+        )
         held_out = judge(real, centroid, profile, prompts.language, workers)
+        twin_rows = judge(twins, centroid, profile, prompts.language, workers)
 
     scorecard = Scorecard(
         voice=voice,
@@ -93,6 +104,7 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         seeds=settings.seeds,
         rows=tuple(rows),
         held_out=tuple(held_out),
+        twins=tuple(twin_rows),
     )
     _write(out_dir, scorecard, pair_rows, params, prompts)
     _keep_timings(voice, timings)
@@ -109,7 +121,7 @@ def _write(
         out_dir / "metrics.json",
         {"synthesis": _without_nan(synthesis), "held_out": _without_nan(real), "pair": _epochs(scorecard.pair)},
     )
-    report = render_report(scorecard, [row.model_dump() for row in pair_rows], out_dir / "audio", RULE)
+    report = render_report(Scored(scorecard, out_dir), pairs=[row.model_dump() for row in pair_rows], rule=RULE)
     (out_dir / "report.html").write_text(report, encoding="utf-8")
     for name, figures in (("synthesis", synthesis), ("real held-out clips", real)):
         print(f"evaluate: {name}: " + ", ".join(f"{key} {value:.3f}" for key, value in figures.items()), flush=True)
@@ -189,6 +201,30 @@ def held_out_utterances(
         for clip in read_table(dirs.features / "clips.jsonl", FeatureClip)
         if clip.split == "held_out"
     ]
+
+
+def keep_recordings(real: Sequence[Utterance], folder: Path) -> list[Utterance]:
+    """Held-out clips copied into the score folder, so that a report and the registry have them beside the voice."""
+    folder.mkdir()
+    for one in real:
+        shutil.copyfile(one.audio, folder / one.audio.name)
+    return [replace(one, shown_as=f"{folder.name}/{one.audio.name}") for one in real]
+
+
+def speak_twins(
+    synthesizer: Synthesizer, real: Sequence[Utterance], seed: int, folder: Path, prompt_text: str
+) -> list[Utterance]:
+    """Speak the text of each recording as FLAC in `folder`: what a listener hears beside the speaker's own voice."""
+    folder.mkdir()
+    twins = []
+    for one in real:
+        speech = synthesizer.say(one.text, seed)
+        path = folder / f"{one.audio.stem}-{seed}.flac"
+        save_flac(path, speech.waveform, speech.sample_rate)
+        twin = replace(one, category="twin", seed=seed, audio=path, shown_as=f"{folder.name}/{path.name}")
+        expected = synthesizer.expected_seconds(one.text)
+        twins.append(replace(twin, expected_seconds=expected, prompt_text=prompt_text))
+    return twins
 
 
 def _reference(features_dir: Path, clip: VoiceReference) -> Reference:

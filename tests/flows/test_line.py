@@ -25,6 +25,9 @@ def test_run_ends_with_a_verdict_its_reasons_and_a_report(undisturbed):
     assert "verdict: fail" in printed
     assert "bar missed: wer" in printed
     assert (root / f"data/6_scores/{VOICE}/report.html").stat().st_size > 10_000
+    (report,) = (root / ".vox/reports").glob(f"{VOICE}-1-*.html")
+    assert f"report:  {report}" in printed
+    assert f"Version 1 of the voice “{VOICE}” must not be released" in report.read_text(encoding="utf-8")
     metrics = json.loads((root / f"data/6_scores/{VOICE}/metrics.json").read_text())
     assert metrics["synthesis"]["wer"] > metrics["held_out"]["wer"]
 
