@@ -65,7 +65,7 @@ def _encoded(wanted: Mapping[tuple[Path, str], None], bit_rate: int) -> Iterator
 
 
 def opus_base64(waveform: np.ndarray, sample_rate: int, bit_rate: int) -> str:
-    """(n,) float32 mono audio in [-1, 1] as Ogg Opus in base64.
+    """(n,) float32 mono audio in [-1, 1] as Ogg Opus in base64; silence fills it up to a tenth of a second.
 
     Through FFmpeg and not libsndfile, which gives every Ogg stream a random serial number: equal audio must give equal
     bytes. FFmpeg's `bitexact` numbers streams from 0 and writes no version of its own.
@@ -73,6 +73,7 @@ def opus_base64(waveform: np.ndarray, sample_rate: int, bit_rate: int) -> str:
     import av
 
     samples = np.clip(resample(waveform, sample_rate, OPUS_RATE), -1.0, 1.0)
+    samples = np.pad(samples, (0, max(0, OPUS_RATE // 10 - len(samples))))
     frame = av.AudioFrame.from_ndarray(np.round(samples * 32767).astype(np.int16)[None], format="s16", layout="mono")
     frame.sample_rate = OPUS_RATE
     file = io.BytesIO()
