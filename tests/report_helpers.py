@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
 import release_helpers
+import soundfile
 from release_helpers import JUDGES, PAIR, policy
 
 from gpt_sovits.audio import save_flac
@@ -27,11 +29,16 @@ def tone(seconds: float, hertz: float = 1000.0, sample_rate: int = RATE) -> np.n
     return (0.5 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
 
 
-def utterance(folder: Path, audio: str, hypothesis: str = TEXT, **changes: object) -> UtteranceScore:
-    """A row whose half a second of sound is in `folder`; its errors follow from the two texts."""
+def utterance(
+    folder: Path, audio: str, hypothesis: str = TEXT, recording: Path | None = None, **changes: object
+) -> UtteranceScore:
+    """A row whose sound is in `folder`: a recording, or half a second of a tone. Its errors follow from its texts."""
     path = folder / audio
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_flac(path, tone(0.5, 400 + 20 * (len(audio) + sum(map(ord, audio)) % 50)), RATE)
+    if recording:
+        shutil.copyfile(recording, path)
+    else:
+        save_flac(path, tone(0.5, 400 + 20 * (len(audio) + sum(map(ord, audio)) % 50)), RATE)
     reference = str(changes.pop("reference", TEXT))
     words, characters = word_errors(reference, hypothesis), character_errors(reference, hypothesis)
     settings = {
@@ -44,7 +51,7 @@ def utterance(folder: Path, audio: str, hypothesis: str = TEXT, **changes: objec
         "char_errors": characters.errors,
         "n_chars": characters.n_reference,
         "similarity": 0.8,
-        "seconds": 0.5,
+        "seconds": soundfile.info(path).duration,
         "duration_ratio": 1.0,
         "audio": audio,
         "audio_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
