@@ -279,11 +279,14 @@ def _ensure_registered_model(client: MlflowClient, voice: str) -> None:
 
 def _download(store: Store, candidate: Candidate, uri: str) -> Path:
     """The local path of an artifact: the file itself where artifacts are local, else a copy."""
-    mlflow_client(store)
+    client = mlflow_client(store)
     import mlflow
     from mlflow.exceptions import MlflowException
 
+    run = f"runs:/{candidate.run_id}/"
     try:
+        if uri.startswith(run):  # by its own address: what is asked for as runs:/ is copied, local or not
+            uri = f"{client.get_run(candidate.run_id).info.artifact_uri}/{uri.removeprefix(run)}"
         return Path(
             mlflow.artifacts.download_artifacts(uri, tracking_uri=store.tracking_uri, registry_uri=store.tracking_uri)
         )

@@ -111,6 +111,12 @@ def render_report(
     )
 
 
+def in_plain_words(reason: str) -> str:
+    """A reason of the gate for a reader who knows neither its figures' technical names nor what a bar is."""
+    reason = reason.replace("bar missed:", "limit missed:").replace("bar holds:", "limit kept:")
+    return METRIC.sub(lambda match: FIGURES[match[0]][0].lower(), reason)
+
+
 def headline(voice: str, verdict: Verdict | None) -> str:
     """The decision in one sentence."""
     if verdict is None:
@@ -147,7 +153,7 @@ def _template() -> jinja2.Template:
         "figure": show_figure,
         "clock": lambda seconds: f"{seconds:.1f} s",
         "words": lambda name: name.replace("_", " "),
-        "plain": lambda reason: METRIC.sub(lambda match: FIGURES[match[0]][0].lower(), reason),
+        "plain": in_plain_words,
         "heard": lambda row: compare_words(row.reference, row.hypothesis),
     }
     return environment.from_string((HERE / "page.html").read_text(encoding="utf-8"))
