@@ -121,6 +121,23 @@ def rollback(voice: str, to_version: int | None) -> int:
 
 @vox.command()
 @voice_argument
+@click.option("--version", type=int, metavar="N", help="Score this version; the champion without it.")
+@click.option("--prefect", "with_prefect", is_flag=True, help="As a flow run of the Prefect server, with artifacts.")
+@click.option("--every", "cron", metavar="CRON", help='Stay, and do it whenever cron says, such as "0 6 * * 1".')
+@json_option
+def rescore(voice: str, version: int | None, with_prefect: bool, cron: str | None, as_json: bool) -> int:
+    """Score the champion of VOICE again and say whether judge or environment have drifted since it was registered.
+
+    Its new scores are kept, for the trend, and for the gate once a judge has changed.
+    Exit code: 0 as it was, 1 it drifted, 2 could not be measured.
+    """
+    from flows.commands import rescore_voice
+
+    return rescore_voice(voice, version, with_prefect, cron, as_json)
+
+
+@vox.command()
+@voice_argument
 @json_option
 def releases(voice: str, as_json: bool) -> int:
     """What was released, when, by whom, and what is live."""

@@ -66,16 +66,21 @@ def run_voice(
 
 
 def _run_with_prefect(request: Request, view: RunView) -> Outcome:
-    from flows.server import ensure_server, running_server
-
-    if running_server() is None:
-        view.say("starting the Prefect server of this project (once; `vox server stop` ends it) ...")
-    url = ensure_server()
-    view.say(f"Prefect: {url.removesuffix('/api')}")
+    _prefect_server(view.say)
     from flows.prefect_engine import run_with_prefect
 
     with view:
         return run_with_prefect(request, view)
+
+
+def _prefect_server(tell: Callable[[str], None] = lambda line: None) -> None:
+    """See that a Prefect server answers; before anything imports prefect, which reads its settings then."""
+    from flows.server import ensure_server, running_server
+
+    if running_server() is None:
+        tell("starting the Prefect server of this project (once; `vox server stop` ends it) ...")
+    url = ensure_server()
+    tell(f"Prefect: {url.removesuffix('/api')}")
 
 
 def gate_voice(
@@ -111,6 +116,41 @@ def gate_voice(
         _write_file(html_file, report_html(signed))
     _show_verdict(signed, is_earlier=False)
     return signed.verdict.exit_code
+
+
+def rescore_voice(voice: str, version: int | None, with_prefect: bool, cron: str | None, as_json: bool) -> int:
+    """`vox rescore`: 0 as it was, 1 it drifted."""
+    from flows import rescore
+    from flows.train_and_release import NoPrefect
+
+    if cron is not None:
+        _prefect_server()
+        from flows.prefect_engine import rescore_on_schedule
+
+        say(f"scoring the champion of {voice} again at {cron!r} (cron, UTC); this process must stay", markup=False)
+        rescore_on_schedule(voice, cron)
+        return 0
+    if with_prefect:
+        _prefect_server()
+        from flows.prefect_engine import rescore_with_prefect
+
+        done = rescore_with_prefect(voice, version)
+    else:
+        done = rescore.evaluate_champion(voice, version, NoPrefect())
+    if as_json:
+        print(rescore.as_json(done))
+        return int(done.has_drifted)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    rows = done.table()
+    for name in rows[0]:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*(str(row.get(name, "")) for name in rows[0]))
+    console.print(table)
+    say(f"{voice} version {done.candidate.version}: [bold]{done.headline()}[/]")
+    for finding in (*done.drift.findings, *done.worse):
+        say(f"  - {finding}", markup=False)
+    return int(done.has_drifted)
 
 
 def _write_file(path: Path | None, text: str) -> None:

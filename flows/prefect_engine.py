@@ -1,10 +1,14 @@
-"""The line as a Prefect flow. Import it after flows.server.ensure_server: prefect reads its settings on import."""
+"""The flows of Prefect: train_and_release, gate, evaluate_champion.
+
+Import it after flows.server.ensure_server: prefect reads its settings on import.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -15,6 +19,8 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Crashed
 
+from flows.release import Judged
+from flows.rescore import Rescored, evaluate_champion
 from flows.train_and_release import Log, Outcome, Request, run_line
 from flows.view import RunView
 
@@ -33,26 +39,80 @@ class PrefectEngine:
 
     def publish(self, voice: str, outcome: Outcome) -> None:
         """The figures as a table, the verdict as Markdown and the report as a link."""
-        key = voice.lower().replace("_", "-")
-        create_table_artifact(key=f"{key}-figures", table=outcome.judged.table(), description=f"Figures of {voice}")
-        create_markdown_artifact(key=f"{key}-verdict", markdown=outcome.judged.markdown())
-        create_link_artifact(key=f"{key}-report", link=outcome.report.as_uri(), link_text=f"Report of {voice}")
+        _publish_verdict(voice, outcome.judged)
+        create_link_artifact(key=f"{_key(voice)}-report", link=outcome.report.as_uri(), link_text=f"Report of {voice}")
 
 
 def run_with_prefect(request: Request, view: RunView) -> Outcome:
-    """Run the line as a flow run of the server that PREFECT_API_URL names."""
+    """train_and_release: the line as a flow run of the server that PREFECT_API_URL names."""
+    voice = request.voice
+    return _as_flow("train_and_release", voice, lambda: run_line(request, view, PrefectEngine()), **asdict(request))
 
-    @flow(
-        name="train_and_release",
-        flow_run_name=f"{request.voice}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
-        persist_result=False,
-    )
-    def train_and_release(voice: str, promote: bool, first_release: bool) -> Outcome:
+
+def gate_with_prefect(voice: str, version: int | None, judge: Callable[[], Judged]) -> Judged:
+    """gate: a verdict as a flow run, with the figures and the verdict as its artifacts."""
+
+    def work() -> Judged:
+        judged = PrefectEngine().step("gate", lambda log: judge())
+        _publish_verdict(voice, judged)
+        return judged
+
+    return _as_flow("gate", voice, work, voice=voice, version=version)
+
+
+class DriftFound(RuntimeError):  # noqa: N818  (an answer, which makes a scheduled run fail where people look)
+    """The version does not score as it did."""
+
+    def __init__(self, done: Rescored) -> None:
+        super().__init__("; ".join((*done.drift.findings, *done.worse)))
+        self.done = done
+
+
+@flow(name="evaluate_champion", flow_run_name="{voice}", persist_result=False)
+def evaluate_champion_flow(voice: str, version: int | None = None) -> Rescored:
+    """What is live scored again; the trend as a table, what changed as Markdown. Raises DriftFound."""
+    done = evaluate_champion(voice, version, PrefectEngine())
+    create_table_artifact(key=f"{_key(voice)}-trend", table=done.table(), description=f"Trend of {voice}")
+    create_markdown_artifact(key=f"{_key(voice)}-drift", markdown=done.markdown())
+    if done.has_drifted:
+        raise DriftFound(done)
+    return done
+
+
+def rescore_with_prefect(voice: str, version: int | None) -> Rescored:
+    """evaluate_champion as a flow run of the server that PREFECT_API_URL names."""
+    try:
+        with tags(f"voice:{voice}", _mine()):
+            return evaluate_champion_flow(voice, version)
+    except DriftFound as found:
+        return found.done
+
+
+def rescore_on_schedule(voice: str, cron: str) -> None:
+    """Serve evaluate_champion for a voice until interrupted; Prefect starts it whenever `cron` says."""
+    evaluate_champion_flow.serve(name=voice, cron=cron, parameters={"voice": voice}, tags=[f"voice:{voice}"])
+
+
+def _as_flow(name: str, voice: str, work: Callable[[], T], **parameters: object) -> T:
+    """work() as a flow run that shows its parameters; runs of this voice whose process was killed are ended first."""
+
+    @flow(name=name, flow_run_name=f"{voice}-{datetime.now(UTC):%Y%m%d-%H%M%S}", persist_result=False)
+    def run(parameters: dict[str, object]) -> T:
         _end_lost_runs(voice)
-        return run_line(Request(voice, promote, first_release), view, PrefectEngine())
+        return work()
 
-    with tags(f"voice:{request.voice}", _mine()):
-        return train_and_release(request.voice, request.promote, request.first_release)
+    with tags(f"voice:{voice}", _mine()):
+        return run(parameters)
+
+
+def _publish_verdict(voice: str, judged: Judged) -> None:
+    create_table_artifact(key=f"{_key(voice)}-figures", table=judged.table(), description=f"Figures of {voice}")
+    create_markdown_artifact(key=f"{_key(voice)}-verdict", markdown=judged.markdown())
+
+
+def _key(voice: str) -> str:
+    """A voice's name as Prefect wants the keys of artifacts."""
+    return voice.lower().replace("_", "-")
 
 
 def _mine() -> str:

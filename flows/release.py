@@ -112,7 +112,7 @@ def promote_judged(judged: Judged) -> tuple[bool, str]:
 def report_html(signed: SignedVerdict) -> str:
     """The report of a verdict, from what the registry holds."""
     from registry.reporting import report_of
-    from stages.evaluate import RULE
+    from stages.selection import RULE
 
     return report_of(open_store(), signed, RULE)
 

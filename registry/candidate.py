@@ -81,7 +81,7 @@ def register_candidate(
     with exclusive(store, f"register-{voice}"):
         client = mlflow_client(store)
         found = _versions(client, voice, tags["candidate_id"])
-        experiment_id = _experiment(client, store, voice)
+        experiment_id = experiment_of(client, store, voice)
         _close_abandoned_runs(client, experiment_id, {version.run_id for version in found})
         if found:
             return _candidate(found[0])
@@ -114,14 +114,14 @@ def find_candidate(store: Store, voice: str, version: int | None = None, candida
 
 def scorecard_of(store: Store, candidate: Candidate) -> Scorecard:
     """The scorecard that was registered with a candidate. Raises CandidateError where its bytes have changed."""
-    path = _download(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}/{SCORECARD}")
+    path = download_artifact(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}/{SCORECARD}")
     return _checked_scorecard(candidate, path)
 
 
 def voice_folder_of(store: Store, candidate: Candidate) -> Path:
     """The voice's folder of a candidate, every byte as registered. Raises CandidateError where one is not."""
     model = f"models:/{candidate.voice}/{candidate.version}"
-    folder = _download(store, candidate, f"{model}/{candidate.voice_path}")
+    folder = download_artifact(store, candidate, f"{model}/{candidate.voice_path}")
     files = hash_files(folder)
     seen = fingerprint.candidate_id(candidate.voice, files, candidate.scores_sha256, candidate.prompts_sha256)
     if seen != candidate.candidate_id:
@@ -137,7 +137,7 @@ def score_folder_of(store: Store, candidate: Candidate) -> Path:
 
     Raises CandidateError where a byte has changed or a file is missing.
     """
-    folder = _download(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}")
+    folder = download_artifact(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}")
     check_audio(_checked_scorecard(candidate, folder / SCORECARD), folder)
     wanted = candidate.tags.get("pairs_sha256")
     if wanted and ((folder / PAIRS).is_file() and file_sha256(folder / PAIRS)) != wanted:
@@ -250,7 +250,8 @@ def _candidate(version: Any) -> Candidate:
     )
 
 
-def _experiment(client: MlflowClient, store: Store, voice: str) -> str:
+def experiment_of(client: MlflowClient, store: Store, voice: str) -> str:
+    """The id of the MLflow experiment of a voice, made where it is not there."""
     experiment = client.get_experiment_by_name(voice)
     if experiment is None:
         return client.create_experiment(voice, artifact_location=store.artifacts)
@@ -277,7 +278,7 @@ def _ensure_registered_model(client: MlflowClient, voice: str) -> None:
             raise
 
 
-def _download(store: Store, candidate: Candidate, uri: str) -> Path:
+def download_artifact(store: Store, candidate: Candidate, uri: str) -> Path:
     """The local path of an artifact: the file itself where artifacts are local, else a copy."""
     client = mlflow_client(store)
     import mlflow
@@ -297,7 +298,7 @@ def _download(store: Store, candidate: Candidate, uri: str) -> Path:
 
 
 def _what_changed(store: Store, candidate: Candidate, files: dict[str, str]) -> str:
-    path = _download(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}/files.json")
+    path = download_artifact(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}/files.json")
     registered = json.loads(path.read_text(encoding="utf-8"))
     changed = sorted(name for name in files.keys() | registered.keys() if files.get(name) != registered.get(name))
     return f"{', '.join(changed[:5])} changed" if changed else "its tags changed"

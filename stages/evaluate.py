@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from gpt_sovits.determinism import deterministic
 from gpt_sovits.synthesis import Preset, Reference, Synthesizer, load_gpt, load_sovits, load_voice, save_voice
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
+from gpt_sovits.weights.base import load_base
 from gpt_sovits.weights.checkpoint import checkpoint_sha256
 from metrics.prompts import Prompt, PromptSet, load_prompts, selection_subset
 from metrics.scores import Pair, Scorecard, UtteranceScore, pooled
@@ -28,6 +30,7 @@ from stages.outputs import run_stage, stage_output, write_atomically
 from stages.parallel import worker_processes
 from stages.params import Params, load_params
 from stages.profiles import PROFILES
+from stages.selection import RULE, Epochs, choose_pair, pair_row
 from stages.tables import (
     AlignedClip,
     CheckpointPairRow,
@@ -39,7 +42,7 @@ from stages.tables import (
     write_table,
 )
 
-RULE = "Fewest failed utterances, then the lowest WER, then the highest similarity, then the earliest epochs."
+BEFORE: Epochs = (0, 0)  # in the table of pairs: the base models, before adaptation
 
 
 def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params) -> None:
@@ -65,20 +68,31 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         return judge(utterances, centroid, profile, prompts.language, workers)
 
     with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
-        subset = selection_subset(prompts.prompts, settings.n_selection_prompts)
-        pair_rows = []
-        for gpt_folder, sovits_folder in checkpoint_pairs(dirs.gpt, dirs.sovits):
+        folders = checkpoint_pairs(dirs.gpt, dirs.sovits)
+        selection = partial(score, seeds=settings.seeds[:1], folder=out_dir / "selection")
+
+        def score_pair(epochs: Epochs, some: Sequence[Prompt]) -> list[UtteranceScore]:
+            gpt_folder, sovits_folder = folders[epochs]
             gpt, sovits = load_gpt(gpt_folder), load_sovits(sovits_folder)
-            synthesizer = Synthesizer(gpt, sovits, reference, preset, lexicon=lexicon)
-            figures = pooled(score(synthesizer, subset, settings.seeds[:1], out_dir / "selection"))
-            pair_rows.append(_pair_row(_epoch(gpt_folder), _epoch(sovits_folder), figures))
-            print(f"evaluate: {_shown(pair_rows[-1])} on {len(subset)} prompts", flush=True)
+            return selection(Synthesizer(gpt, sovits, reference, preset, lexicon=lexicon), some)
+
+        def score_base(some: Sequence[Prompt]) -> list[UtteranceScore]:
+            base = load_base(profile.base)
+            return selection(
+                Synthesizer(base.build_gpt(), base.build_sovits(), reference, preset, lexicon=lexicon), some
+            )
+
+        best, pair_rows = choose_pair(
+            list(folders), prompts.prompts, settings.n_selection_prompts, settings.similarity_tolerance, score_pair
+        )
+        subset = selection_subset(prompts.prompts, pair_rows[-1].n_prompts)
+        pair_rows.insert(0, pair_row(BEFORE, pair_rows[-1].rung, score_base(subset)))
+        for row in pair_rows:
+            print(f"evaluate: {_shown(row)}", flush=True)
         shutil.rmtree(out_dir / "selection")
 
-        best = choose_pair(pair_rows)
-        gpt_folder = dirs.gpt / f"epoch_{best.gpt_epoch:04d}"
-        sovits_folder = dirs.sovits / f"epoch_{best.sovits_epoch:04d}"
-        print(f"evaluate: best pair is GPT epoch {best.gpt_epoch} with SoVITS epoch {best.sovits_epoch}", flush=True)
+        gpt_folder, sovits_folder = folders[best]
+        print(f"evaluate: best pair is GPT epoch {best[0]} with SoVITS epoch {best[1]}", flush=True)
         save_voice(out_dir / "voice", gpt_folder, sovits_folder, reference, preset, lexicon_file)
         timings.clear()
         synthesizer = load_voice(out_dir / "voice")
@@ -94,8 +108,8 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
     scorecard = Scorecard(
         voice=voice,
         pair=Pair(
-            gpt_epoch=best.gpt_epoch,
-            sovits_epoch=best.sovits_epoch,
+            gpt_epoch=best[0],
+            sovits_epoch=best[1],
             gpt_sha256=checkpoint_sha256(gpt_folder),
             sovits_sha256=checkpoint_sha256(sovits_folder),
         ),
@@ -119,7 +133,12 @@ def _write(
     synthesis, real = scorecard.figures(), pooled(scorecard.held_out)
     write_json(
         out_dir / "metrics.json",
-        {"synthesis": _without_nan(synthesis), "held_out": _without_nan(real), "pair": _epochs(scorecard.pair)},
+        {
+            "synthesis": _without_nan(synthesis),
+            "held_out": _without_nan(real),
+            "pair": _epochs(scorecard.pair),
+            "before_adaptation": _figures(pair_rows[0]),
+        },
     )
     report = render_report(Scored(scorecard, out_dir), pairs=[row.model_dump() for row in pair_rows], rule=RULE)
     (out_dir / "report.html").write_text(report, encoding="utf-8")
@@ -127,23 +146,13 @@ def _write(
         print(f"evaluate: {name}: " + ", ".join(f"{key} {value:.3f}" for key, value in figures.items()), flush=True)
 
 
-def checkpoint_pairs(gpt_dir: Path, sovits_dir: Path) -> list[tuple[Path, Path]]:
+def checkpoint_pairs(gpt_dir: Path, sovits_dir: Path) -> dict[Epochs, tuple[Path, Path]]:
     """Every saved GPT checkpoint with every saved SoVITS checkpoint, earlier epochs first."""
     folders = [sorted(folder.glob("epoch_[0-9]*")) for folder in (gpt_dir, sovits_dir)]
     for folder, found in zip((gpt_dir, sovits_dir), folders, strict=True):
         if not found:
             raise ValueError(f"{folder} holds no checkpoint (epoch_NNNN); run the adaptation again")
-    return list(itertools.product(*folders))
-
-
-def choose_pair(rows: list[CheckpointPairRow]) -> CheckpointPairRow:
-    """The declared rule: fewest failed utterances, then lowest WER, then highest similarity, then earliest epochs."""
-
-    def rank(row: CheckpointPairRow) -> tuple[float, ...]:
-        similarity = -1.0 if row.similarity is None else row.similarity
-        return (row.failed_share, row.wer, -similarity, row.gpt_epoch, row.sovits_epoch)
-
-    return min(rows, key=rank)
+    return {(_epoch(gpt), _epoch(sovits)): (gpt, sovits) for gpt, sovits in itertools.product(*folders)}
 
 
 def speak(
@@ -260,12 +269,12 @@ def _epoch(folder: Path) -> int:
     return int(folder.name.removeprefix("epoch_"))
 
 
-def _pair_row(gpt_epoch: int, sovits_epoch: int, figures: dict[str, float]) -> CheckpointPairRow:
-    return CheckpointPairRow(gpt_epoch=gpt_epoch, sovits_epoch=sovits_epoch, **_without_nan(figures))
-
-
 def _without_nan(figures: dict[str, float]) -> dict[str, float | None]:
     return {name: None if np.isnan(value) else value for name, value in figures.items()}
+
+
+def _figures(row: CheckpointPairRow) -> dict[str, float | None]:
+    return row.model_dump(include={"wer", "cer", "similarity", "failed_share", "n_prompts"})
 
 
 def _epochs(pair: Pair) -> dict[str, int]:
@@ -274,9 +283,10 @@ def _epochs(pair: Pair) -> dict[str, int]:
 
 def _shown(row: CheckpointPairRow) -> str:
     similarity = "not measurable" if row.similarity is None else f"{row.similarity:.3f}"
+    who = f"GPT epoch {row.gpt_epoch}, SoVITS epoch {row.sovits_epoch}"
     return (
-        f"GPT epoch {row.gpt_epoch}, SoVITS epoch {row.sovits_epoch}: WER {row.wer:.3f}, similarity {similarity}, "
-        f"failed {row.failed_share:.2f}"
+        f"{'before adaptation' if (row.gpt_epoch, row.sovits_epoch) == BEFORE else who}: WER {row.wer:.3f}, similarity "
+        f"{similarity}, failed {row.failed_share:.2f} on {row.n_prompts} prompts"
     )
 
 

@@ -121,7 +121,10 @@ class AdaptGpt(Adaptation):
 
 class Evaluate(Section):
     prompts: str = Field(description="prompt file, relative to the project root")
-    n_selection_prompts: int = Field(ge=1, description="prompts on which every checkpoint pair is scored")
+    n_selection_prompts: int = Field(ge=1, description="prompts on which the last two checkpoint pairs are compared")
+    similarity_tolerance: float = Field(
+        ge=0, le=2, description="cosine; a pair further below the most similar one is not the speaker and not chosen"
+    )
     seeds: tuple[int, ...] = Field(min_length=1, description="sampling seeds; each prompt is spoken once a seed")
     top_k: int = Field(ge=1, description="tokens the sampler may choose from")
     top_p: float = Field(gt=0, le=1, description="probability mass the sampler may choose from")

@@ -89,14 +89,17 @@ class VoiceReference(Row):
 
 
 class CheckpointPairRow(Row):
-    """Pooled figures of one checkpoint pair on the selection prompts. Written by evaluate as pairs.csv."""
+    """Pooled figures of one checkpoint pair in one rung of the selection. Written by evaluate as pairs.csv."""
 
+    rung: int = Field(ge=1, description="1 is the coarsest")
+    n_prompts: int = Field(ge=1)
     gpt_epoch: int = Field(ge=0)
     sovits_epoch: int = Field(ge=0)
     wer: float = Field(ge=0)
     cer: float = Field(ge=0)
     similarity: float | None = Field(ge=-1, le=1)
     failed_share: float = Field(ge=0, le=1)
+    kept: bool = Field(description="it goes on to the next rung; in the last one: it is the best pair")
 
 
 T = TypeVar("T", bound=BaseModel)

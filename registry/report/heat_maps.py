@@ -10,12 +10,14 @@ from metrics.scores import SMALLER_IS_BETTER, Pair
 from registry.report.figures import FIGURES, is_known
 
 PairRow = Mapping[str, float | None]
+BASE = (0, 0)  # in place of epochs: the base models as they were before the voice was adapted
+WORDS = {"": None, "True": 1.0, "False": 0.0}
 
 
 def parse_pairs(text: str) -> list[dict[str, float | None]]:
-    """The rows of a score folder's pairs.csv; an empty field could not be measured."""
+    """The rows of a score folder's pairs.csv; an empty field could not be measured, True is 1."""
     return [
-        {key: float(value) if value else None for key, value in row.items()}
+        {key: WORDS[value] if value in WORDS else float(value) for key, value in row.items()}
         for row in csv.DictReader(io.StringIO(text))
     ]
 
@@ -28,6 +30,7 @@ def heat_maps(pairs: Sequence[PairRow], chosen: Pair) -> list[dict]:
     last: dict[tuple[int, int], PairRow] = {}
     for row in sorted(pairs, key=lambda row: row.get("rung") or 0):
         last[int(row["gpt_epoch"]), int(row["sovits_epoch"])] = row
+    base = last.pop(BASE, {})
     counts = {key: int(row["n_prompts"]) for key, row in last.items() if is_known(row.get("n_prompts"))}
     notes = counts if len(set(counts.values())) > 1 else {}
     gpt_epochs, sovits_epochs = (sorted({key[side] for key in last}) for side in (0, 1))
@@ -48,7 +51,14 @@ def heat_maps(pairs: Sequence[PairRow], chosen: Pair) -> list[dict]:
         title, technical, _ = FIGURES[name]
         rows = [{"gpt_epoch": gpt, "cells": [cell((gpt, sovits)) for sovits in sovits_epochs]} for gpt in gpt_epochs]
         maps.append(
-            {"name": name, "title": title, "technical": technical, "sovits_epochs": sovits_epochs, "rows": rows}
+            {
+                "name": name,
+                "title": title,
+                "technical": technical,
+                "sovits_epochs": sovits_epochs,
+                "rows": rows,
+                "base": base.get(name),
+            }
         )
     return maps
 

@@ -68,9 +68,16 @@ def test_pair_of_several_rounds_counts_with_its_last():
     assert all(cell["n_prompts"] is None for row in same["rows"] for cell in row["cells"])  # nothing to tell apart
 
 
+def test_base_before_adaptation_is_beside_the_maps_and_not_in_them():
+    base = {**pairs()[0], "gpt_epoch": 0, "sovits_epoch": 0, "wer": 0.9, "rung": 2}
+    words, *_ = heat_maps([base, *pairs()], PAIR)
+    assert (words["base"], words["sovits_epochs"], len(words["rows"])) == (0.9, [1, 2], 2)
+    assert heat_maps(pairs(), PAIR)[0]["base"] is None
+
+
 def test_pairs_are_read_back_from_their_table():
-    text = "gpt_epoch,sovits_epoch,wer,similarity\n2,1,0.25,\n4,1,0.5,0.75\n"
+    text = "gpt_epoch,sovits_epoch,wer,similarity,kept\n2,1,0.25,,False\n4,1,0.5,0.75,True\n"
     assert parse_pairs(text) == [
-        {"gpt_epoch": 2.0, "sovits_epoch": 1.0, "wer": 0.25, "similarity": None},
-        {"gpt_epoch": 4.0, "sovits_epoch": 1.0, "wer": 0.5, "similarity": 0.75},
+        {"gpt_epoch": 2.0, "sovits_epoch": 1.0, "wer": 0.25, "similarity": None, "kept": 0.0},
+        {"gpt_epoch": 4.0, "sovits_epoch": 1.0, "wer": 0.5, "similarity": 0.75, "kept": 1.0},
     ]
