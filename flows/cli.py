@@ -79,6 +79,7 @@ def run(
 @click.option("--json", "json_file", type=FILE, help="Write the signed verdict here.")
 @click.option("--markdown", "markdown_file", type=FILE, help="Write a summary for CI here.")
 @click.option("--junit", "junit_file", type=FILE, help="Write JUnit XML here.")
+@click.option("--html", "html_file", type=FILE, help="Write the report to read and listen to here, one page.")
 def gate(
     voice: str,
     candidate: int | None,
@@ -86,6 +87,7 @@ def gate(
     json_file: Path | None,
     markdown_file: Path | None,
     junit_file: Path | None,
+    html_file: Path | None,
 ) -> int:
     """The verdict alone: may this candidate replace the champion of VOICE? Nothing is synthesised or moved.
 
@@ -93,7 +95,7 @@ def gate(
     """
     from flows.commands import gate_voice
 
-    return gate_voice(voice, candidate, first_release, json_file, markdown_file, junit_file)
+    return gate_voice(voice, candidate, first_release, json_file, markdown_file, junit_file, html_file)
 
 
 @vox.command()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from flows.release import judge_version, promote, recordings_dir
+from flows.release import judge_version, promote, recordings_dir, report_html
 from flows.view import RunView
 from registry.policy import parse_policy
 from registry.store import open_store
@@ -90,15 +90,18 @@ def gate_voice(
     json_file: Path | None,
     markdown_file: Path | None,
     junit_file: Path | None,
+    html_file: Path | None,
 ) -> int:
     """`vox gate`."""
     from registry import render
+    from registry.report import unmeasured_report
 
     def unmeasured(message: str) -> None:
         shown = json.dumps({"voice": voice, "outcome": None, "error": message}, indent=2) + "\n"
         _write_file(json_file, shown)
         _write_file(markdown_file, render.unmeasured_markdown(voice, message))
         _write_file(junit_file, render.unmeasured_junit(voice, message))
+        _write_file(html_file, unmeasured_report(voice, message))
 
     unmeasured("the gate did not finish")  # however it ends, an earlier `pass` is not where CI looks for the answer
     try:
@@ -109,6 +112,8 @@ def gate_voice(
     _write_file(json_file, render.to_json(signed))
     _write_file(markdown_file, render.markdown(signed))
     _write_file(junit_file, render.junit(signed))
+    if html_file is not None:
+        _write_file(html_file, report_html(signed))
     _show_verdict(signed, is_earlier=False)
     return signed.verdict.exit_code
 

@@ -15,6 +15,7 @@ from registry.policy import GatePolicy, parse_policy
 from registry.store import Store, open_store
 from registry.verdict import CannotMeasure
 from registry.verdict_store import SignedVerdict, newest_verdict
+from stages.outputs import write_atomically
 from stages.params import load_params
 
 
@@ -106,6 +107,25 @@ def promote_judged(judged: Judged) -> tuple[bool, str]:
     if verdict.outcome != "pass":
         return False, f"not promoted: the verdict is {verdict.outcome}"
     return promote(verdict.voice, verdict.candidate.version, verdict.judgement.first_release)
+
+
+def report_html(signed: SignedVerdict) -> str:
+    """The report of a verdict, from what the registry holds."""
+    from registry.reporting import report_of
+    from stages.selection import RULE
+
+    return report_of(open_store(), signed, RULE)
+
+
+def write_report(judged: Judged) -> Path:
+    """Where the report of a verdict is; made where there is none. It names the verdict, for it never changes."""
+    signed = judged.signed
+    name = f"{signed.verdict.voice}-{signed.verdict.candidate.version}-{signed.sha256[:8]}.html"
+    path = Path(".vox/reports").absolute() / name
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, report_html(signed))
+    return path
 
 
 def recordings_dir(voice: str) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from flows.pipeline import STAGES, StageResult, reproduce, stale_stages
-from flows.release import Judged, candidate_is_registered, judge_newest, promote_judged, recordings_dir
+from flows.release import Judged, candidate_is_registered, judge_newest, promote_judged, recordings_dir, write_report
 from flows.view import RunView
 from registry.consent import check_consent
 from registry.policy import parse_policy
@@ -76,7 +76,8 @@ def run_line(request: Request, view: RunView, engine: Engine) -> Outcome:
         results = build(voice, view, engine)
         judged = engine.step("gate", lambda log: judge_newest(voice, policy, request.first_release))
         release = engine.step("promote", lambda log: promote_judged(judged))[1] if request.promote else ""
-        outcome = Outcome(tuple(results), judged, release, Path(f"data/6_scores/{voice}/report.html").absolute())
+        report = engine.step("report", lambda log: write_report(judged))
+        outcome = Outcome(tuple(results), judged, release, report)
         engine.publish(voice, outcome)
         return outcome
 

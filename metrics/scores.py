@@ -35,7 +35,7 @@ class UtteranceScore(Row):
     seconds: float = Field(ge=0, description="length of the audio")
     duration_ratio: float = Field(ge=0, description="seconds over the seconds expected from the text")
     failures: tuple[str, ...] = Field(default=(), description="failures of speech by name, see metrics/failures.py")
-    audio: str = Field(description="path of the audio, relative to the score folder; empty for a real recording")
+    audio: str = Field(description="path of the audio, relative to the score folder; empty where none was kept")
     audio_sha256: str
 
 
@@ -69,6 +69,9 @@ class Scorecard(Row):
     seeds: tuple[int, ...]
     rows: tuple[UtteranceScore, ...]
     held_out: tuple[UtteranceScore, ...] = Field(description="the voice's own held-out recordings, same judges")
+    twins: tuple[UtteranceScore, ...] = Field(
+        default=(), description="the texts of held-out recordings as the pair says them, prompt_id as there; not gated"
+    )
 
     def figures(self) -> dict[str, float]:
         """The pooled figures of the synthesised utterances, see `pooled`."""

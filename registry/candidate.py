@@ -11,14 +11,14 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metrics.scores import Scorecard, load_scorecard
 from registry import fingerprint
 from registry.consent import VOICE_NAME, file_sha256
 from registry.database import exclusive
-from registry.fingerprint import CandidateError, check_audio, hash_files, weights_sha256
+from registry.fingerprint import CandidateError, check_audio, hash_files, scored_rows, weights_sha256
 from registry.store import Store, mlflow_client
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 # What the caller must say about the origin of a candidate; prompts and weights are hashed here
 LINEAGE = ("git_commit", "dvc_lock_sha256", "params_sha256", "data_manifest_sha256")
 SCORECARD = "scorecard.json"
-RECORD_FOLDER = "candidate"  # of the run's artifacts: scorecard.json, files.json and what its rows name as audio
+PAIRS = "pairs.csv"
+RECORD_FOLDER = "candidate"  # of the run's artifacts: the score folder (scorecard, audio, pairs) and files.json
 NOT_FOUND = (
     "RESOURCE_DOES_NOT_EXIST",
     "INVALID_PARAMETER_VALUE",
@@ -67,12 +68,14 @@ def register_candidate(
         raise CandidateError(f"{scorecard_path} must be named {SCORECARD}; the evaluate stage names it so")
     check_audio(scorecard, scorecard_path.parent)
     files, scores_sha256 = hash_files(voice_folder), file_sha256(scorecard_path)
+    pairs = scorecard_path.with_name(PAIRS)
     tags = {
         **lineage,
         "candidate_id": fingerprint.candidate_id(voice, files, scores_sha256, scorecard.prompts_sha256),
         "weights_sha256": weights_sha256(files, voice_folder),
         "scores_sha256": scores_sha256,
         "prompts_sha256": scorecard.prompts_sha256,
+        **({"pairs_sha256": file_sha256(pairs)} if pairs.is_file() else {}),
         "voice_path": f"artifacts/{voice_folder.absolute().name}",
     }
     with exclusive(store, f"register-{voice}"):
@@ -112,22 +115,7 @@ def find_candidate(store: Store, voice: str, version: int | None = None, candida
 def scorecard_of(store: Store, candidate: Candidate) -> Scorecard:
     """The scorecard that was registered with a candidate. Raises CandidateError where its bytes have changed."""
     path = download_artifact(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}/{SCORECARD}")
-    if file_sha256(path) != candidate.scores_sha256:
-        raise CandidateError(
-            f"the scorecard of {candidate.voice} version {candidate.version} was changed since it was registered; "
-            "restore the artifact store or register the candidate again"
-        )
-    return load_scorecard(path)
-
-
-def score_folder_of(store: Store, candidate: Candidate) -> Path:
-    """The folder with a candidate's scorecard and all the audio that was scored, every byte as registered.
-
-    Raises CandidateError where a byte has changed or a file is missing.
-    """
-    folder = download_artifact(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}")
-    check_audio(scorecard_of(store, candidate), folder)
-    return folder
+    return _checked_scorecard(candidate, path)
 
 
 def voice_folder_of(store: Store, candidate: Candidate) -> Path:
@@ -142,6 +130,31 @@ def voice_folder_of(store: Store, candidate: Candidate) -> Path:
             f"{_what_changed(store, candidate, files)}; restore the artifact store or register the candidate again"
         )
     return folder
+
+
+def score_folder_of(store: Store, candidate: Candidate) -> Path:
+    """The folder with a candidate's scorecard, pairs and all the audio that was scored, every byte as registered.
+
+    Raises CandidateError where a byte has changed or a file is missing.
+    """
+    folder = download_artifact(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}")
+    check_audio(_checked_scorecard(candidate, folder / SCORECARD), folder)
+    wanted = candidate.tags.get("pairs_sha256")
+    if wanted and ((folder / PAIRS).is_file() and file_sha256(folder / PAIRS)) != wanted:
+        raise CandidateError(
+            f"{PAIRS} of {candidate.voice} version {candidate.version} is not what was registered; "
+            "restore the artifact store or register the candidate again"
+        )
+    return folder
+
+
+def _checked_scorecard(candidate: Candidate, path: Path) -> Scorecard:
+    if file_sha256(path) != candidate.scores_sha256:
+        raise CandidateError(
+            f"the scorecard of {candidate.voice} version {candidate.version} was changed since it was registered; "
+            "restore the artifact store or register the candidate again"
+        )
+    return load_scorecard(path)
 
 
 def _register(
@@ -163,10 +176,8 @@ def _register(
         for metric, value in scorecard.figures().items():
             if value == value:  # a NaN figure (an utterance without a voice) is in the scorecard; MLflow plots numbers
                 mlflow.log_metric(metric, value)
-        mlflow.log_artifact(str(scorecard_path), RECORD_FOLDER)
+        _log_scores(scorecard, scorecard_path.parent)
         mlflow.log_dict(files, f"{RECORD_FOLDER}/files.json")
-        for parent in sorted({str(PurePosixPath(row.audio).parent) for row in scorecard.rows if row.audio}):
-            mlflow.log_artifacts(str(scorecard_path.parent / parent), f"{RECORD_FOLDER}/{parent}")
         # MLflow's advice is kept off the terminal: an example would make it load the voice and speak at every
         # registration, and a type hint on predict would replace the signature. It resets filters, so record
         with warnings.catch_warnings(record=True):
@@ -183,6 +194,15 @@ def _register(
             voice, source=logged.model_uri, run_id=run.info.run_id, tags=tags, model_id=logged.model_id
         )
     return _candidate(version)
+
+
+def _log_scores(scorecard: Scorecard, folder: Path) -> None:
+    """Keep the score folder with the run: what a champion said must be there to be heard and judged again."""
+    import mlflow
+
+    names = {row.audio for row in scored_rows(scorecard) if row.audio}
+    for name in sorted(names | {SCORECARD} | ({PAIRS} if (folder / PAIRS).is_file() else set())):
+        mlflow.log_artifact(str(folder / name), (Path(RECORD_FOLDER) / name).parent.as_posix())
 
 
 def _signature() -> Any:
@@ -260,11 +280,14 @@ def _ensure_registered_model(client: MlflowClient, voice: str) -> None:
 
 def download_artifact(store: Store, candidate: Candidate, uri: str) -> Path:
     """The local path of an artifact: the file itself where artifacts are local, else a copy."""
-    mlflow_client(store)
+    client = mlflow_client(store)
     import mlflow
     from mlflow.exceptions import MlflowException
 
+    run = f"runs:/{candidate.run_id}/"
     try:
+        if uri.startswith(run):  # by its own address: what is asked for as runs:/ is copied, local or not
+            uri = f"{client.get_run(candidate.run_id).info.artifact_uri}/{uri.removeprefix(run)}"
         return Path(
             mlflow.artifacts.download_artifacts(uri, tracking_uri=store.tracking_uri, registry_uri=store.tracking_uri)
         )

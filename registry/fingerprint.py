@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from metrics.scores import Scorecard
+from metrics.scores import Scorecard, UtteranceScore
 from registry.consent import file_sha256
 from registry.database import canonical, sha256_text
 
@@ -40,10 +40,15 @@ def weights_sha256(files: dict[str, str], folder: Path) -> str:
     return sha256_text(canonical(weights))
 
 
+def scored_rows(scorecard: Scorecard) -> list[UtteranceScore]:
+    """Every row of a scorecard: the prompts, the speaker's recordings, and the voice saying the same as they do."""
+    return [*scorecard.rows, *scorecard.held_out, *scorecard.twins]
+
+
 def check_audio(scorecard: Scorecard, folder: Path) -> None:
-    """Every utterance that was scored is there, byte for byte."""
+    """Every utterance and recording that was scored and kept is there, byte for byte."""
     faults = []
-    for row in scorecard.rows:
+    for row in scored_rows(scorecard):
         if not row.audio:
             continue  # nothing was spoken: the gate counts it as all wrong or refuses to judge
         path = folder / row.audio

@@ -8,6 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,12 +24,12 @@ from gpt_sovits.weights.base import load_base
 from gpt_sovits.weights.checkpoint import checkpoint_sha256
 from metrics.prompts import Prompt, PromptSet, load_prompts, selection_subset
 from metrics.scores import Pair, Scorecard, UtteranceScore, pooled
+from registry.report import Scored, render_report
 from stages.judging import Utterance, judge, judges_of
 from stages.outputs import run_stage, stage_output, write_atomically
 from stages.parallel import worker_processes
 from stages.params import Params, load_params
 from stages.profiles import PROFILES
-from stages.report import render_report
 from stages.selection import RULE, Epochs, choose_pair, pair_row
 from stages.tables import (
     AlignedClip,
@@ -45,7 +46,11 @@ BEFORE: Epochs = (0, 0)  # in the table of pairs: the base models, before adapta
 
 
 def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params) -> None:
-    """Write scores.jsonl, scorecard.json, pairs.csv, metrics.json, report.html, audio/ and voice/ into `out_dir`."""
+    """Write what one pair is and how it scores into `out_dir`.
+
+    scores.jsonl, scorecard.json, pairs.csv, metrics.json, report.html, voice/, and as FLAC audio/ (the prompts),
+    recordings/ (held-out clips of the speaker) and twins/ (the pair saying the same).
+    """
     settings, profile = params.evaluate, PROFILES[params.profile]
     prompts = load_prompts(Path(settings.prompts))
     reference_clip = VoiceReference.model_validate_json((dirs.features / "reference.json").read_text(encoding="utf-8"))
@@ -90,9 +95,15 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         print(f"evaluate: best pair is GPT epoch {best[0]} with SoVITS epoch {best[1]}", flush=True)
         save_voice(out_dir / "voice", gpt_folder, sovits_folder, reference, preset, lexicon_file)
         timings.clear()
-        rows = score(load_voice(out_dir / "voice"), prompts.prompts, prompts.seeds, out_dir / "audio")
+        synthesizer = load_voice(out_dir / "voice")
+        rows = score(synthesizer, prompts.prompts, prompts.seeds, out_dir / "audio")
         real = held_out_utterances(dirs, reference_clip, params, lexicon)
+        real = [*keep_recordings(real[: settings.n_twins], out_dir / "recordings"), *real[settings.n_twins :]]
+        twins = speak_twins(
+            synthesizer, real[: settings.n_twins], prompts.seeds[0], out_dir / "twins", reference_clip.text
+        )
         held_out = judge(real, centroid, profile, prompts.language, workers)
+        twin_rows = judge(twins, centroid, profile, prompts.language, workers)
 
     scorecard = Scorecard(
         voice=voice,
@@ -107,6 +118,7 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         seeds=prompts.seeds,
         rows=tuple(rows),
         held_out=tuple(held_out),
+        twins=tuple(twin_rows),
     )
     _write(out_dir, scorecard, pair_rows, params, prompts)
     _keep_timings(voice, timings)
@@ -128,7 +140,7 @@ def _write(
             "before_adaptation": _figures(pair_rows[0]),
         },
     )
-    report = render_report(scorecard, [row.model_dump() for row in pair_rows], out_dir / "audio", RULE)
+    report = render_report(Scored(scorecard, out_dir), pairs=[row.model_dump() for row in pair_rows], rule=RULE)
     (out_dir / "report.html").write_text(report, encoding="utf-8")
     for name, figures in (("synthesis", synthesis), ("real held-out clips", real)):
         print(f"evaluate: {name}: " + ", ".join(f"{key} {value:.3f}" for key, value in figures.items()), flush=True)
@@ -198,6 +210,30 @@ def held_out_utterances(
         for clip in read_table(dirs.features / "clips.jsonl", FeatureClip)
         if clip.split == "held_out"
     ]
+
+
+def keep_recordings(real: Sequence[Utterance], folder: Path) -> list[Utterance]:
+    """Held-out clips copied into the score folder, so that a report and the registry have them beside the voice."""
+    folder.mkdir()
+    for one in real:
+        shutil.copyfile(one.audio, folder / one.audio.name)
+    return [replace(one, shown_as=f"{folder.name}/{one.audio.name}") for one in real]
+
+
+def speak_twins(
+    synthesizer: Synthesizer, real: Sequence[Utterance], seed: int, folder: Path, prompt_text: str
+) -> list[Utterance]:
+    """Speak the text of each recording as FLAC in `folder`: what a listener hears beside the speaker's own voice."""
+    folder.mkdir()
+    twins = []
+    for one in real:
+        speech = synthesizer.say(one.text, seed)
+        path = folder / f"{one.audio.stem}-{seed}.flac"
+        save_flac(path, speech.waveform, speech.sample_rate)
+        twin = replace(one, category="twin", seed=seed, audio=path, shown_as=f"{folder.name}/{path.name}")
+        expected = synthesizer.expected_seconds(one.text)
+        twins.append(replace(twin, expected_seconds=expected, prompt_text=prompt_text))
+    return twins
 
 
 def _reference(features_dir: Path, clip: VoiceReference) -> Reference:

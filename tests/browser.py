@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +63,14 @@ class Watch:
 
     complaints: list[str] = field(default_factory=list)  # console errors and warnings, uncaught exceptions
     requests: list[str] = field(default_factory=list)  # addresses, those inside the page (data:, blob:) left out
+
+
+def wait_for(page: Page, expression: str, seconds: float = 15.0) -> None:
+    """Wait until a JavaScript expression is true. `page.wait_for_function` cannot where a page forbids eval."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, f"not true within {seconds} s: {expression}"
+        page.wait_for_timeout(20)
 
 
 def watch(page: Page) -> Watch:

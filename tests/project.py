@@ -36,6 +36,7 @@ SETTINGS = (
     "adapt_gpt.learning_rate=0.0000001",  # other weights that speak the same: the gate finds them equal
     "evaluate.prompts=benchmarks/prompts/tiny.yaml",
     "evaluate.n_selection_prompts=1",
+    "evaluate.n_twins=1",
     "evaluate.max_length_factor=1.1",  # untrained weights find no end: do not wait for it
     "align.n_jobs=1",
     "evaluate.n_jobs=1",

@@ -65,7 +65,7 @@ def test_audit_of_a_name_that_is_no_voice_proves_nothing():
 
 
 def test_a_gate_that_cannot_measure_leaves_no_earlier_answer_behind(tmp_path):
-    files = {option: tmp_path / f"verdict.{option}" for option in ("json", "markdown", "junit")}
+    files = {option: tmp_path / f"verdict.{option}" for option in ("json", "markdown", "junit", "html")}
     for path in files.values():
         path.write_text("pass")
     done = vox("gate", "nobody", *[part for option, path in files.items() for part in (f"--{option}", str(path))])

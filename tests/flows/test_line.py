@@ -13,6 +13,8 @@ from line_helpers import kill_in, outputs, states
 from project import VOICE, make_project, run, vox
 
 from flows.pipeline import STAGES
+from metrics.scores import load_scorecard
+from registry.consent import file_sha256
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 KILLED_STAGES = ("segment", "adapt_sovits", "adapt_gpt", "evaluate", "register")
@@ -25,6 +27,14 @@ def test_run_ends_with_a_verdict_its_reasons_and_a_report(undisturbed):
     assert "verdict: fail" in printed
     assert "bar missed: wer" in printed
     assert (root / f"data/6_scores/{VOICE}/report.html").stat().st_size > 10_000
+    card = load_scorecard(root / f"data/6_scores/{VOICE}/scorecard.json")
+    (twin,), (real,) = card.twins, [row for row in card.held_out if row.audio]  # evaluate.n_twins is 1
+    assert (twin.prompt_id, twin.reference, twin.category) == (real.prompt_id, real.reference, "twin")
+    for row in (twin, real):
+        assert file_sha256(root / f"data/6_scores/{VOICE}" / row.audio) == row.audio_sha256
+    (report,) = (root / ".vox/reports").glob(f"{VOICE}-1-*.html")
+    assert f"report:  {report}" in printed
+    assert f"Version 1 of the voice “{VOICE}” must not be released" in report.read_text(encoding="utf-8")
     metrics = json.loads((root / f"data/6_scores/{VOICE}/metrics.json").read_text())
     assert metrics["synthesis"]["wer"] > metrics["held_out"]["wer"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
@@ -15,7 +16,14 @@ import numpy as np
 import pytest
 from release_helpers import LINEAGE, scorecard, utterance, write_scores, write_voice_folder
 
-from registry.candidate import Candidate, find_candidate, register_candidate, scorecard_of, voice_folder_of
+from registry.candidate import (
+    Candidate,
+    find_candidate,
+    register_candidate,
+    score_folder_of,
+    scorecard_of,
+    voice_folder_of,
+)
 from registry.fingerprint import CandidateError, hash_files
 from registry.store import Store, mlflow_client
 
@@ -70,6 +78,47 @@ def test_registered_candidate_carries_lineage_scores_and_files(store, built):
     assert run.data.metrics["wer"] == pytest.approx(0.1)
     assert find_candidate(store, "bob") == candidate == find_candidate(store, "bob", 1)
     assert find_candidate(store, "bob", candidate_id=candidate.candidate_id) == candidate
+
+
+def with_twins(built: Path) -> None:
+    """The score folder of `built` with a recording, the voice saying the same, and pairs."""
+    real = utterance(
+        0, 0, category="held_out", audio="recordings/clip.flac", audio_sha256=sha256("recordings/clip.flac")
+    )
+    twin = utterance(0, 0, category="twin", audio="twins/clip-0.flac", audio_sha256=sha256("twins/clip-0.flac"))
+    write_scores(built, scorecard("bob", held_out=(real,), twins=(twin,)))
+    for row in (real, twin):
+        (built / row.audio).parent.mkdir(exist_ok=True)
+        (built / row.audio).write_text(row.audio)
+    (built / "pairs.csv").write_text("gpt_epoch,sovits_epoch\n4,2\n")
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_everything_that_was_scored_is_had_from_the_registry_after_the_score_folder_is_gone(store, built):
+    with_twins(built)
+    there = {path.relative_to(built).as_posix(): path.read_bytes() for path in built.rglob("*") if path.is_file()}
+    candidate = register(store, built)
+    shutil.rmtree(built)
+    folder = score_folder_of(store, candidate)
+    for name, content in there.items():
+        if not name.startswith("voice/"):
+            assert (folder / name).read_bytes() == content, name
+
+
+@pytest.mark.parametrize("name", ["audio/p003_1.flac", "twins/clip-0.flac", "recordings/clip.flac", "pairs.csv"])
+def test_registered_audio_that_was_changed_or_lost_is_refused_by_name(store, built, name):
+    with_twins(built)
+    candidate = register(store, built)
+    path = score_folder_of(store, candidate) / name
+    path.write_text("other")
+    with pytest.raises(CandidateError, match=Path(name).name):
+        score_folder_of(store, candidate)
+    path.unlink()
+    with pytest.raises(CandidateError, match=Path(name).name):
+        score_folder_of(store, candidate)
 
 
 def test_same_candidate_registered_again_is_the_same_version(store, built):
