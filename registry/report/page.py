@@ -141,7 +141,7 @@ def unmeasured_report(voice: str, message: str) -> str:
 
 def _limits(verdict: Verdict) -> list[Any]:
     """Every bar that was held against a figure, those of all prompts before those of parts of them."""
-    return [*verdict.judgement.bars, *getattr(verdict.judgement, "slice_bars", ())]
+    return [*verdict.judgement.bars, *verdict.judgement.slice_bars]
 
 
 def _template() -> jinja2.Template:
