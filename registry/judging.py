@@ -11,6 +11,7 @@ from registry.database import sha256_text
 from registry.fingerprint import CandidateError
 from registry.gate import judge
 from registry.journal import Release, champion
+from registry.listening import preference_votes
 from registry.policy import GatePolicy, policy_sha256
 from registry.preference import PreferenceVotes
 from registry.rescoring import rescored
@@ -41,16 +42,16 @@ def judge_candidate(
     first_release: bool = False,
     prompt_ids: Collection[str] | None = None,
     champion_scores: ChampionScores | None = None,
-    votes: PreferenceVotes | None = None,
 ) -> SignedVerdict:
     """The signed verdict about a candidate (default: the newest) against the current champion.
+
+    Where the policy asks for listeners' votes, those on exactly these two are taken from the store.
 
     first_release:   a person or a demo asked for a release without a champion.
     prompt_ids:      every prompt of the set, where known.
     champion_scores: the champion scored again. Without it, its own scores count, and where those are lost or of other
                      judges or prompts, what `vox rescore` kept. Nothing is assumed about a champion without either.
-    votes:           of listeners, between this candidate and the current champion.
-    Raises CannotMeasure, CandidateError, JournalError.
+    Raises CannotMeasure, CandidateError, JournalError, ListeningError.
     """
     candidate = find_candidate(store, voice, version, candidate_id)
     scorecard = scorecard_of(store, candidate)
@@ -63,6 +64,7 @@ def judge_candidate(
         theirs, scores_sha256 = _scores_of_champion(store, reigning, champion_scores, scorecard)
     elif champion_scores is not None:
         raise CannotMeasure(f"scores of a champion of {voice} were given, and it has none; leave them out")
+    votes = votes_for(store, policy, candidate.candidate_id, release)
     judgement = judge(scorecard, theirs, policy, first_release, prompt_ids, votes)
     verdict = Verdict(
         voice=voice,
@@ -73,9 +75,7 @@ def judge_candidate(
     return save_verdict(store, verdict)
 
 
-def current_verdict(
-    store: Store, voice: str, candidate_id: str, policy: GatePolicy, votes: PreferenceVotes | None = None
-) -> SignedVerdict | None:
+def current_verdict(store: Store, voice: str, candidate_id: str, policy: GatePolicy) -> SignedVerdict | None:
     """The newest verdict about a candidate if it still holds. Without MLflow.
 
     It holds while the policy, the champion and, where the policy asks for them, the listeners' votes are the same, and
@@ -87,13 +87,21 @@ def current_verdict(
     release = champion(store, voice)
     if release is not None and release.candidate_id == candidate_id:
         return signed if signed.verdict.judgement.policy_sha256 == policy_sha256(policy) else None
-    if why_stale(signed.verdict, release, policy) or _has_other_votes(signed.verdict, votes):
+    votes = votes_for(store, policy, candidate_id, release)
+    return None if why_stale(signed.verdict, release, policy, votes) else signed
+
+
+def votes_for(store: Store, policy: GatePolicy, candidate_id: str, release: Release | None) -> PreferenceVotes | None:
+    """The votes on a candidate against the champion; None where the policy asks for none. Raises ListeningError."""
+    if policy.preference is None or release is None:
         return None
-    return signed
+    return preference_votes(store, candidate_id, release.candidate_id)
 
 
-def why_stale(verdict: Verdict, release: Release | None, policy: GatePolicy) -> list[str]:
-    """What has changed since a verdict was given: the champion, the policy. Empty where it still holds."""
+def why_stale(
+    verdict: Verdict, release: Release | None, policy: GatePolicy, votes: PreferenceVotes | None
+) -> list[str]:
+    """What has changed since a verdict was given: champion, policy, votes. Empty where it still holds."""
     reasons = []
     judged = verdict.champion
     if (judged and (judged.version, judged.candidate_id)) != (release and (release.version, release.candidate_id)):
@@ -102,6 +110,8 @@ def why_stale(verdict: Verdict, release: Release | None, policy: GatePolicy) -> 
         reasons.append(f"it was given against {then} and the champion is now {now}")
     if verdict.judgement.policy_sha256 != policy_sha256(policy):
         reasons.append("it was given under another gate policy than the one in params.yaml")
+    elif votes is not None and _has_other_votes(verdict, votes):
+        reasons.append("listeners have voted since it was given")
     return reasons
 
 
@@ -155,12 +165,9 @@ def _scores_of_champion(
     return later, sha256_text(later.model_dump_json())
 
 
-def _has_other_votes(verdict: Verdict, votes: PreferenceVotes | None) -> bool:
+def _has_other_votes(verdict: Verdict, votes: PreferenceVotes) -> bool:
     seen = verdict.judgement.preference
-    if seen is None:
-        return False
-    now = votes or PreferenceVotes(n_candidate=0, n_champion=0, n_ties=0, n_listeners=0)
-    return any(getattr(seen, name) != count for name, count in asdict(now).items())
+    return seen is None or any(getattr(seen, name) != count for name, count in asdict(votes).items())
 
 
 def _short(value: object) -> str:

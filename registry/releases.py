@@ -14,7 +14,7 @@ from registry.candidate import Candidate, find_candidate, voice_folder_of
 from registry.consent import ConsentError, check_consent, revoke_consent
 from registry.fingerprint import CandidateError
 from registry.journal import Release, Row, Standing, history, read_journal, standing
-from registry.judging import why_stale
+from registry.judging import votes_for, why_stale
 from registry.policy import GatePolicy
 from registry.smoke import CannotSpeakError, speak_once
 from registry.store import Store
@@ -212,7 +212,8 @@ def _verdict(
     verdict = signed.verdict
     if verdict.outcome != "pass":
         reasons.append(f"its verdict is {verdict.outcome}: {verdict.judgement.reasons[0]}")
-    if stale := why_stale(verdict, champion, policy):
+    votes = votes_for(store, policy, candidate.candidate_id, champion)
+    if stale := why_stale(verdict, champion, policy, votes):
         reasons.append(f"its verdict is stale: {', '.join(stale)}; judge it again with `vox gate {candidate.voice}`")
     judged = verdict.candidate
     if (judged.version, judged.weights_sha256, judged.scores_sha256) != (

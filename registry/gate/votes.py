@@ -7,7 +7,7 @@ see registry/preference.py.
 from __future__ import annotations
 
 from registry.policy import Preference
-from registry.preference import PreferenceVotes, p_above, p_below, preference_test
+from registry.preference import PreferenceVotes, p_above, p_below, share_bounds
 from registry.verdict import PreferenceCheck
 
 NOBODY = PreferenceVotes(n_candidate=0, n_champion=0, n_ties=0, n_listeners=0)
@@ -24,18 +24,20 @@ def p_values_of(rule: Preference, votes: PreferenceVotes | None) -> tuple[float,
 def count_votes(
     rule: Preference, votes: PreferenceVotes | None, level: float, shown: bool, refuted: bool
 ) -> PreferenceCheck:
-    """The votes and what they show. level: of the share's confidence sequence."""
+    """The votes and what they show. level: of the share's one-sided bounds."""
     votes = votes or NOBODY
-    test, (p_not_worse, p_worse) = preference_test(votes, level), p_values_of(rule, votes)
+    won, lost = votes.n_candidate, votes.n_champion
+    p_not_worse, p_worse = p_values_of(rule, votes)
+    low, high = share_bounds(votes, level)
     return PreferenceCheck(
         n_candidate=votes.n_candidate,
         n_champion=votes.n_champion,
         n_ties=votes.n_ties,
         n_listeners=votes.n_listeners,
         min_votes=rule.min_votes,
-        share=test.share,
-        low=test.share_low,
-        high=test.share_high,
+        share=won / (won + lost) if won + lost else None,
+        low=low,
+        high=high,
         worse_than=rule.worse_than,
         p_not_worse=p_not_worse,
         p_worse=p_worse,

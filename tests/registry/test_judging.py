@@ -10,8 +10,7 @@ from release_helpers import JUDGES, LINEAGE, TODAY, policy, recordings_of, score
 
 from metrics.scores import Scorecard
 from registry.candidate import Candidate, register_candidate
-from registry.judging import ChampionScores, current_verdict, judge_candidate
-from registry.preference import PreferenceVotes
+from registry.judging import ChampionScores, judge_candidate
 from registry.releases import promote
 from registry.rescoring import save_rescore
 from registry.store import Store
@@ -120,21 +119,3 @@ def test_scores_of_a_champion_where_there_is_none_are_refused(store, tmp_path):
     candidate = register(store, tmp_path / "scores", 1, scorecard(VOICE))
     with pytest.raises(CannotMeasure, match="scores of a champion of carl were given, and it has none"):
         judge_candidate(store, VOICE, policy(), champion_scores=again(candidate))
-
-
-def test_verdict_holds_until_the_votes_that_it_counted_change(store, pair):
-    champion, candidate = pair
-    rules = policy(preference={"min_votes": 20, "worse_than": 0.4, "reason": "x"})
-    votes = PreferenceVotes(n_candidate=40, n_champion=20, n_ties=3, n_listeners=4)
-
-    def judged(seen: PreferenceVotes | None) -> str:
-        return judge_candidate(
-            store, VOICE, rules, version=2, champion_scores=again(champion), votes=seen
-        ).verdict.outcome
-
-    assert judged(None) == "inconclusive"
-    assert current_verdict(store, VOICE, candidate.candidate_id, rules) is not None
-    assert current_verdict(store, VOICE, candidate.candidate_id, rules, votes) is None
-    assert judged(votes) == "pass"
-    assert current_verdict(store, VOICE, candidate.candidate_id, rules, votes) is not None
-    assert current_verdict(store, VOICE, candidate.candidate_id, rules) is None
