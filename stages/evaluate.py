@@ -19,9 +19,10 @@ from gpt_sovits.synthesis import Preset, Reference, Synthesizer, load_gpt, load_
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from gpt_sovits.weights.checkpoint import checkpoint_sha256
+from metrics.failures import unmeasurable_failures
 from metrics.prompts import Prompt, PromptSet, load_prompts, selection_subset
 from metrics.scores import Pair, Scorecard, UtteranceScore, pooled
-from stages.judging import Utterance, judge, judges_of
+from stages.judging import Utterance, judge, judges_of, know_voice, mos_judge_of, similarity_floor
 from stages.outputs import run_stage, stage_output, write_atomically
 from stages.parallel import worker_processes
 from stages.params import Params, load_params
@@ -57,9 +58,11 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         synthesizer: Synthesizer, some: Iterable[Prompt], seeds: Iterable[int], folder: Path
     ) -> list[UtteranceScore]:
         utterances = speak(synthesizer, some, seeds, folder, reference_clip.text, timings)
-        return judge(utterances, centroid, profile, prompts.language, workers)
+        return judge(utterances, known, profile, prompts.language, workers, settings.mos)
 
     with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
+        recordings = held_out_utterances(dirs, reference_clip, params, lexicon)
+        known = know_voice(centroid, recordings, profile, workers)
         subset = selection_subset(prompts.prompts, settings.n_selection_prompts)
         pair_rows = []
         for gpt_folder, sovits_folder in checkpoint_pairs(dirs.gpt, dirs.sovits):
@@ -77,9 +80,9 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         save_voice(out_dir / "voice", gpt_folder, sovits_folder, reference, preset, lexicon_file)
         timings.clear()
         rows = score(load_voice(out_dir / "voice"), prompts.prompts, settings.seeds, out_dir / "audio")
-        real = held_out_utterances(dirs, reference_clip, params, lexicon)
-        held_out = judge(real, centroid, profile, prompts.language, workers)
+        held_out = judge(recordings, known, profile, params.align.language, workers, settings.mos)
 
+    judges = judges_of(profile)
     scorecard = Scorecard(
         voice=voice,
         pair=Pair(
@@ -88,11 +91,13 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
             gpt_sha256=checkpoint_sha256(gpt_folder),
             sovits_sha256=checkpoint_sha256(sovits_folder),
         ),
-        judges=judges_of(profile),
+        judges=judges,
         prompts_sha256=prompts.sha256,
         seeds=settings.seeds,
         rows=tuple(rows),
         held_out=tuple(held_out),
+        similarity_floor=similarity_floor(known, judges),
+        mos_judge=mos_judge_of(settings.mos),
     )
     _write(out_dir, scorecard, pair_rows, params, prompts)
     _keep_timings(voice, timings)
@@ -107,12 +112,19 @@ def _write(
     synthesis, real = scorecard.figures(), pooled(scorecard.held_out)
     write_json(
         out_dir / "metrics.json",
-        {"synthesis": _without_nan(synthesis), "held_out": _without_nan(real), "pair": _epochs(scorecard.pair)},
+        {
+            "synthesis": _without_nan(synthesis),
+            "held_out": _without_nan(real),
+            "other_speakers": {"similarity": scorecard.similarity_floor.similarity},
+            "pair": _epochs(scorecard.pair),
+        },
     )
     report = render_report(scorecard, [row.model_dump() for row in pair_rows], out_dir / "audio", RULE)
     (out_dir / "report.html").write_text(report, encoding="utf-8")
     for name, figures in (("synthesis", synthesis), ("real held-out clips", real)):
         print(f"evaluate: {name}: " + ", ".join(f"{key} {value:.3f}" for key, value in figures.items()), flush=True)
+    if unseen := unmeasurable_failures(scorecard.judges.asr):
+        print(f"evaluate: {', '.join(unseen)}: not measurable with judge {scorecard.judges.asr}", flush=True)
 
 
 def checkpoint_pairs(gpt_dir: Path, sovits_dir: Path) -> list[tuple[Path, Path]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from release_helpers import JUDGES, PAIR, policy
+from release_helpers import FLOOR, JUDGES, PAIR, policy
 
 from metrics.scores import Scorecard, UtteranceScore
 from registry.gate import judge
@@ -38,6 +38,7 @@ def card(generator: np.random.Generator, words: np.ndarray, wrong: np.ndarray, l
         UtteranceScore.model_construct(
             prompt_id=f"p{prompt:03d}",
             category="simulated",
+            language="en",
             seed=seed,
             reference="x",
             hypothesis="x",
@@ -46,8 +47,13 @@ def card(generator: np.random.Generator, words: np.ndarray, wrong: np.ndarray, l
             char_errors=0,
             n_chars=1,
             similarity=heard[prompt][seed],
+            similarity_held_out=heard[prompt][seed],
+            mos=None,
             seconds=1.0,
             duration_ratio=1.0,
+            silence_share=0.1,
+            clipped_share=0.0,
+            pitch_range_semitones=8.0,
             failures=(),
             audio="a",
             audio_sha256="a",
@@ -56,7 +62,15 @@ def card(generator: np.random.Generator, words: np.ndarray, wrong: np.ndarray, l
         for seed in SEEDS
     )
     return Scorecard.model_construct(
-        voice="anna", pair=PAIR, judges=JUDGES, prompts_sha256="e" * 64, seeds=SEEDS, rows=rows, held_out=()
+        voice="anna",
+        pair=PAIR,
+        judges=JUDGES,
+        prompts_sha256="e" * 64,
+        seeds=SEEDS,
+        rows=rows,
+        held_out=(),
+        similarity_floor=FLOOR,
+        mos_judge="",
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gpt_sovits.audio import save_flac
-from metrics.scores import Judges, Pair, Scorecard, UtteranceScore
+from metrics.scores import Judges, Pair, Scorecard, Similarities, UtteranceScore
 from stages import report
 from stages.report import Word, compare_words, render_report
 from stages.report_media import (
@@ -71,6 +71,7 @@ def utterance(prompt_id: str, errors: int = 0, **changes: object) -> UtteranceSc
         **{
             "prompt_id": prompt_id,
             "category": "short",
+            "language": "en",
             "seed": 0,
             "reference": "one two three four",
             "hypothesis": " ".join(heard),
@@ -79,8 +80,12 @@ def utterance(prompt_id: str, errors: int = 0, **changes: object) -> UtteranceSc
             "char_errors": errors,
             "n_chars": 18,
             "similarity": 0.7,
+            "similarity_held_out": 0.7,
             "seconds": 0.5,
             "duration_ratio": 1.0,
+            "silence_share": 0.1,
+            "clipped_share": 0.0,
+            "pitch_range_semitones": 8.0,
             "audio": f"audio/{prompt_id}-0.flac",
             "audio_sha256": "0" * 64,
         }
@@ -100,7 +105,8 @@ def scorecard(rows: tuple[UtteranceScore, ...], **changes: object) -> Scorecard:
     )
     pair = Pair(gpt_epoch=4, sovits_epoch=2, gpt_sha256="a" * 64, sovits_sha256="b" * 64)
     values = {"voice": "robin", "pair": pair, "judges": judges, "prompts_sha256": "c" * 64, "seeds": (0,)}
-    return Scorecard(**values | {"rows": rows, "held_out": (real,)} | changes)
+    floor = Similarities(similarity=0.1, similarity_held_out=0.1, n=26)
+    return Scorecard(**values | {"rows": rows, "held_out": (real,), "similarity_floor": floor} | changes)
 
 
 def pairs() -> list[dict[str, float | None]]:
