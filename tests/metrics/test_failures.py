@@ -188,7 +188,7 @@ def test_half_the_time_is_cut_off_whatever_was_heard() -> None:
     st.lists(st.sampled_from(TEXT + PROMPT), min_size=1, max_size=30),
     st.lists(st.sampled_from(TEXT + PROMPT), max_size=60),
     st.floats(0.01, 30),
-    st.floats(-60, 3),
+    st.floats(-60.0, 3.0),
     st.floats(0, 20),
     st.sampled_from([None, "en", "de"]),
 )
@@ -203,9 +203,10 @@ def test_names_come_from_the_list_in_its_order(
 
 def test_speech_that_breaks_off_in_its_last_word_is_cut_off() -> None:
     broken = [*TEXT[:-1], "li"]
-    assert failures(TEXT, broken, end_db=-5.0) == ("cut_off",)
+    assert failures(TEXT, broken, end_db=-10.0) == ("cut_off",)
+    assert failures(TEXT, TEXT, end_db=-2.0) == ("cut_off",), "as loud as its vowels: a recogniser guessed the rest"
     assert failures(TEXT, broken) == (), "the last word misheard in speech that fades out is an ordinary error"
-    assert failures(TEXT, TEXT, end_db=-5.0) == (), "a tight cut after the last word loses nothing"
+    assert failures(TEXT, TEXT, end_db=-10.0) == (), "a tight cut after the last word loses nothing"
 
 
 @pytest.mark.parametrize("change", [{"floor_db": -12.0}, {"steadiest_db": 1.8}], ids=["in every pause", "a burst"])
