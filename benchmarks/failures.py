@@ -210,8 +210,8 @@ def speakers() -> list[Path]:
 
 
 def speeches_of(folder: Path, n_damaged: int, n: int) -> list[Speech]:
-    """The first n recordings of MIN_WORDS words and more, the first n_damaged + 1 of them with the places of their words.
-    What forced alignment does not understand is left out of those."""
+    """The first n recordings of MIN_WORDS words and more, the first n_damaged + 1 with the places of their words: of
+    those, what forced alignment does not understand is left out."""
     speeches: list[Speech] = []
     for line in (folder / "metadata.csv").read_text(encoding="utf-8").splitlines():
         name, _, text = line.split("|")
