@@ -27,7 +27,7 @@ from metrics.speaker import load_speaker_judge
 from registry.gate import judge as judge_scores
 from registry.policy import GatePolicy, parse_policy
 from registry.verdict import Judgement
-from stages.judging import Utterance, judge, judges_of
+from stages.judging import KnownVoice, Utterance, judge, judges_of, similarity_floor
 from stages.parallel import worker_processes
 from stages.params import load_params
 from stages.profiles import PROFILES
@@ -126,15 +126,18 @@ def score(clips: Sequence[Clip], n_jobs: int = 2) -> Scorecard:
             save_flac(path, np.clip(clip.waveform, -1, 1), clip.sample_rate)
             expected = len(phonemize(clip.text, "en").ids) * SECONDS_PER_PHONEME
             utterances.append(Utterance(clip.name, "everyday", 0, clip.text, path, f"audio/{path.name}", expected))
-        rows = judge(utterances, centroid / np.linalg.norm(centroid), profile, "en", workers)
+        known = KnownVoice(centroid / np.linalg.norm(centroid), {})
+        rows = judge(utterances, known, profile, "en", workers, None)
+    judges = judges_of(profile, "en")
     return Scorecard(
         voice="sample",
         pair=Pair(gpt_epoch=1, sovits_epoch=1, gpt_sha256="0" * 64, sovits_sha256="0" * 64),
-        judges=judges_of(profile, "en"),
+        judges=judges,
         prompts_sha256=content_sha256("en", (0,), []),
         seeds=(0,),
         rows=tuple(rows),
         held_out=tuple(_as_recording(row) for row in rows[:12]),
+        similarity_floor=similarity_floor(known, judges),
     )
 
 
@@ -144,7 +147,7 @@ def policy_for(n: int) -> GatePolicy:
 
 
 def verdict_on(candidate: Scorecard, champion: Scorecard) -> Judgement:
-    champion = champion.model_copy(update={"held_out": champion.held_out})
+    """What the gate says of damaged clips against the clean ones, whose recordings are those of both."""
     candidate = candidate.model_copy(update={"held_out": champion.held_out})
     return judge_scores(candidate, champion, policy_for(len(candidate.rows)))
 

@@ -23,16 +23,26 @@ FASTER_WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json")
 
 
 class Transcriber(Protocol):
-    """A speech recogniser as a judge. The same audio gives the same text, whatever it heard before."""
+    """A speech recogniser as a judge. The same audio gives the same text, whatever it heard before.
+
+    languages: ISO 639 codes of what it can hear
+    """
 
     name: str
     version: str
+    languages: tuple[str, ...]
 
-    def transcribe(self, waveform: np.ndarray, sample_rate: int) -> str:
-        """The words heard, not normalised; "" for silence and for less than MIN_SECONDS.
+    def transcribe(self, waveform: np.ndarray, sample_rate: int, language: str) -> str:
+        """The words heard, taken to be of that language, not normalised; "" for silence and less than MIN_SECONDS.
 
-        waveform: (n,) float32 in [-1, 1] at sample_rate Hz. Raises ValueError for another shape, NaN or infinity.
+        waveform: (n,) float32 in [-1, 1] at sample_rate Hz. Raises ValueError for another shape, NaN or infinity, and
+        for a language that this judge does not hear.
         """
+        ...
+
+    def spoken_language(self, waveform: np.ndarray, sample_rate: int) -> str | None:
+        """The ISO 639 code of the likeliest language; None where nothing is heard, or where this judge cannot tell
+        languages apart (then `languages` has one alone)."""
         ...
 
 
@@ -42,6 +52,14 @@ def _heard(waveform: np.ndarray, sample_rate: int) -> np.ndarray | None:
     if len(waveform) < MIN_SECONDS * sample_rate or is_silent(waveform):
         return None
     return to_rate(waveform, sample_rate, SAMPLE_RATE)
+
+
+def _check_language(judge: Transcriber, language: str) -> None:
+    if language not in judge.languages:
+        raise ValueError(
+            f"judge {judge.name} does not hear language {language!r}; it hears {', '.join(judge.languages[:8])}"
+            f"{' and more' if len(judge.languages) > 8 else ''}; use a profile whose ASR does (stages/profiles.py)"
+        )
 
 
 def _sha256(path: Path) -> str:
@@ -60,12 +78,17 @@ class PocketsphinxTranscriber:
     the next utterance differently (measured on LJSpeech), even after its cepstral mean is set back."""
 
     name = "pocketsphinx"
+    languages = ("en",)
 
     def __init__(self) -> None:
         self.version = sphinx_version()
 
-    def transcribe(self, waveform: np.ndarray, sample_rate: int) -> str:
+    def spoken_language(self, waveform: np.ndarray, sample_rate: int) -> None:
+        """None: to an English model all speech is English."""
+
+    def transcribe(self, waveform: np.ndarray, sample_rate: int, language: str) -> str:
         """See Transcriber."""
+        _check_language(self, language)
         heard = _heard(waveform, sample_rate)
         if heard is None:
             return ""
@@ -78,7 +101,7 @@ class PocketsphinxTranscriber:
 
 
 class WhisperTranscriber:
-    """openai-whisper, greedy, English, each utterance on its own."""
+    """openai-whisper, greedy, each utterance on its own."""
 
     def __init__(self, size: str, weights_dir: Path | None, download: bool) -> None:
         import whisper
@@ -102,16 +125,31 @@ class WhisperTranscriber:
         except (KeyError, RuntimeError) as error:
             raise JudgeUnavailableError(f"{path} is no openai-whisper checkpoint ({error}); {unavailable}") from error
         self._model.eval()
+        # whisper's own order: a model knows the first num_languages of them
+        known = tuple(whisper.tokenizer.LANGUAGES)[: self._model.num_languages]
+        self.languages = known if self._model.is_multilingual else ("en",)
         self.version = f"{version('openai-whisper')} {size} {_sha256(path)[:12]} greedy"
 
-    def transcribe(self, waveform: np.ndarray, sample_rate: int) -> str:
+    def spoken_language(self, waveform: np.ndarray, sample_rate: int) -> str | None:
+        """See Transcriber; from the first 30 s."""
+        import whisper
+
+        heard = _heard(waveform, sample_rate)
+        if heard is None or not self._model.is_multilingual:
+            return None
+        mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(heard), self._model.dims.n_mels).to(self._model.device)
+        _, chances = self._model.detect_language(mel)
+        return max(sorted(chances), key=chances.__getitem__)
+
+    def transcribe(self, waveform: np.ndarray, sample_rate: int, language: str) -> str:
         """See Transcriber."""
+        _check_language(self, language)
         heard = _heard(waveform, sample_rate)
         if heard is None:
             return ""
         result = self._model.transcribe(
             heard,
-            language="en",
+            language=language,
             temperature=0.0,  # one number: no retries at higher, random temperatures
             condition_on_previous_text=False,
             fp16=self._model.device.type == "cuda",
@@ -121,7 +159,7 @@ class WhisperTranscriber:
 
 
 class FasterWhisperTranscriber:
-    """faster-whisper (CTranslate2), greedy, English, each utterance on its own."""
+    """faster-whisper (CTranslate2), greedy, each utterance on its own."""
 
     def __init__(self, size: str, weights_dir: Path | None, download: bool) -> None:
         import torch
@@ -133,14 +171,24 @@ class FasterWhisperTranscriber:
         kind = "float16" if device == "cuda" else "float32"
         self._model = WhisperModel(str(folder), device=device, compute_type=kind, local_files_only=True)
         self.version = f"{version('faster-whisper')} {size} {_sha256(folder / 'model.bin')[:12]} greedy {kind}"
+        self.languages = tuple(self._model.supported_languages)
 
-    def transcribe(self, waveform: np.ndarray, sample_rate: int) -> str:
+    def spoken_language(self, waveform: np.ndarray, sample_rate: int) -> str | None:
+        """See Transcriber; from the first 30 s."""
+        heard = _heard(waveform, sample_rate)
+        if heard is None or not self._model.model.is_multilingual:
+            return None
+        language, *_ = self._model.detect_language(heard)
+        return language
+
+    def transcribe(self, waveform: np.ndarray, sample_rate: int, language: str) -> str:
         """See Transcriber."""
+        _check_language(self, language)
         heard = _heard(waveform, sample_rate)
         if heard is None:
             return ""
         segments, _ = self._model.transcribe(
-            heard, language="en", beam_size=1, temperature=0.0, condition_on_previous_text=False
+            heard, language=language, beam_size=1, temperature=0.0, condition_on_previous_text=False
         )
         return "".join(segment.text for segment in segments).strip()
 

@@ -34,7 +34,7 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
     if unknown := sorted({clip.recording_id for clip in clips} - set(recordings)):
         raise ValueError(f"{clips_dir} has clips of {unknown[0]}, which {manifest_dir} lacks; run segment again")
     with worker_processes(params.n_jobs) as workers:
-        heard = transcribe(clips_dir, clips, asr, workers)
+        heard = transcribe(clips_dir, clips, asr, params.language, workers)
         texts = find_texts(clips_dir, clips, heard, recordings, params.language, workers)
     rows = [
         judge(clip, text, recordings[clip.recording_id].transcript is not None, asr_text, params)
@@ -48,10 +48,10 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
     print(f"align {clips_dir.name}: kept {len(kept_ids)}/{len(rows)} clips, {len(chosen)} held out", flush=True)
 
 
-def transcribe(clips_dir: Path, clips: Sequence[Clip], asr: str, workers: Map) -> list[str]:
+def transcribe(clips_dir: Path, clips: Sequence[Clip], asr: str, language: str, workers: Map) -> list[str]:
     """What the ASR hears in each clip, in order, whatever the number of workers."""
     heard = []
-    for text in workers(partial(hear, asr=asr), [clips_dir / clip.path for clip in clips]):
+    for text in workers(partial(hear, asr=asr, language=language), [clips_dir / clip.path for clip in clips]):
         heard.append(text)
         if len(heard) % 20 == 0 or len(heard) == len(clips):
             print(f"align {clips_dir.name}: transcribed {len(heard)}/{len(clips)} clips", flush=True)

@@ -22,10 +22,11 @@ from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from gpt_sovits.weights.base import load_base
 from gpt_sovits.weights.checkpoint import checkpoint_sha256
+from metrics.failures import unmeasurable_failures
 from metrics.prompts import Prompt, PromptSet, load_prompts, selection_subset
 from metrics.scores import Pair, Scorecard, UtteranceScore, pooled
 from registry.report import Scored, render_report
-from stages.judging import Utterance, judge, judges_of
+from stages.judging import Utterance, judge, judges_of, know_voice, mos_judge_of, similarity_floor
 from stages.outputs import run_stage, stage_output, write_atomically
 from stages.parallel import worker_processes
 from stages.params import Params, load_params
@@ -65,9 +66,12 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         synthesizer: Synthesizer, some: Iterable[Prompt], seeds: Iterable[int], folder: Path
     ) -> list[UtteranceScore]:
         utterances = speak(synthesizer, some, seeds, folder, reference_clip.text, timings)
-        return judge(utterances, centroid, profile, prompts.language, workers)
+        return judge(utterances, known, profile, prompts.language, workers, settings.mos)
 
     with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
+        recordings = held_out_utterances(dirs, reference_clip, params, lexicon)
+        kept = keep_recordings(recordings[: settings.n_twins], out_dir / "recordings")
+        known = know_voice(centroid, recordings, profile, workers)
         folders = checkpoint_pairs(dirs.gpt, dirs.sovits)
         selection = partial(score, seeds=prompts.seeds[:1], folder=out_dir / "selection")
 
@@ -97,14 +101,13 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         timings.clear()
         synthesizer = load_voice(out_dir / "voice")
         rows = score(synthesizer, prompts.prompts, prompts.seeds, out_dir / "audio")
-        real = held_out_utterances(dirs, reference_clip, params, lexicon)
-        real = [*keep_recordings(real[: settings.n_twins], out_dir / "recordings"), *real[settings.n_twins :]]
-        twins = speak_twins(
-            synthesizer, real[: settings.n_twins], prompts.seeds[0], out_dir / "twins", reference_clip.text
+        twins = speak_twins(synthesizer, kept, prompts.seeds[0], out_dir / "twins", reference_clip.text)
+        recordings = [*kept, *recordings[len(kept) :]]
+        held_out, twin_rows = (
+            judge(some, known, profile, prompts.language, workers, settings.mos) for some in (recordings, twins)
         )
-        held_out = judge(real, centroid, profile, prompts.language, workers)
-        twin_rows = judge(twins, centroid, profile, prompts.language, workers)
 
+    judges = judges_of(profile, prompts.language)
     scorecard = Scorecard(
         voice=voice,
         pair=Pair(
@@ -113,12 +116,14 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
             gpt_sha256=checkpoint_sha256(gpt_folder),
             sovits_sha256=checkpoint_sha256(sovits_folder),
         ),
-        judges=judges_of(profile, prompts.language),
+        judges=judges,
         prompts_sha256=prompts.sha256,
         seeds=prompts.seeds,
         rows=tuple(rows),
         held_out=tuple(held_out),
         twins=tuple(twin_rows),
+        similarity_floor=similarity_floor(known, judges),
+        mos_judge=mos_judge_of(settings.mos),
     )
     _write(out_dir, scorecard, pair_rows, params, prompts)
     _keep_timings(voice, timings)
@@ -136,6 +141,7 @@ def _write(
         {
             "synthesis": _without_nan(synthesis),
             "held_out": _without_nan(real),
+            "other_speakers": {"similarity": scorecard.similarity_floor.similarity},
             "pair": _epochs(scorecard.pair),
             "before_adaptation": _figures(pair_rows[0]),
         },
@@ -144,6 +150,8 @@ def _write(
     (out_dir / "report.html").write_text(report, encoding="utf-8")
     for name, figures in (("synthesis", synthesis), ("real held-out clips", real)):
         print(f"evaluate: {name}: " + ", ".join(f"{key} {value:.3f}" for key, value in figures.items()), flush=True)
+    if unseen := unmeasurable_failures(scorecard.judges.asr):
+        print(f"evaluate: {', '.join(unseen)}: not measurable with judge {scorecard.judges.asr}", flush=True)
 
 
 def checkpoint_pairs(gpt_dir: Path, sovits_dir: Path) -> dict[Epochs, tuple[Path, Path]]:

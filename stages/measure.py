@@ -10,11 +10,10 @@ import numpy as np
 import soundfile
 
 from gpt_sovits.audio import AudioError, load_audio, to_mono
+from metrics.sound import clipped_share, decibels
 from stages.containers import fault_of_container
 from stages.params import Ingest
 
-SILENCE_DBFS = -120.0  # the level given to digital silence, whose own is minus infinity; 16 bit end near -98
-FULL_SCALE = 127 / 128  # the largest positive sample of an 8-bit file
 FRAME_SECONDS = 0.05
 NOISE_FLOOR_PERCENTILE = 5
 
@@ -56,7 +55,7 @@ def measure(samples: np.ndarray, sample_rate: int) -> Measurement:
         sample_rate=sample_rate,
         n_channels=samples.shape[1],
         level_dbfs=decibels(math.sqrt(np.square(mono).mean())),
-        clipped_share=round(float((np.abs(samples) >= FULL_SCALE).mean()), 6),
+        clipped_share=clipped_share(samples),
         noise_floor_dbfs=decibels(float(np.percentile(frame_levels, NOISE_FLOOR_PERCENTILE))),
     )
 
@@ -76,8 +75,3 @@ def unusable(measurement: Measurement, params: Ingest) -> str:
     if clipped > params.max_clipped_share:
         reasons.append(f"clipped: share {clipped:.3f} is above ingest.max_clipped_share = {params.max_clipped_share}")
     return "; ".join(reasons)
-
-
-def decibels(amplitude: float) -> float:
-    """Amplitude in dB relative to full scale, to 0.01 dB, at least SILENCE_DBFS."""
-    return round(max(SILENCE_DBFS, 20 * math.log10(max(amplitude, 1e-12))), 2)

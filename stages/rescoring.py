@@ -14,7 +14,7 @@ from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from metrics.prompts import load_prompts
 from metrics.scores import Pair, Scorecard
 from stages.evaluate import held_out_utterances, speak
-from stages.judging import judge, judges_of
+from stages.judging import judge, judges_of, know_voice, mos_judge_of, similarity_floor
 from stages.parallel import worker_processes
 from stages.params import Params
 from stages.profiles import PROFILES
@@ -47,17 +47,22 @@ def score_again(
     centroid = load_file(dirs.features / "speaker.safetensors")["centroid"].numpy()
     lexicon_file = dirs.features / LEXICON_FILE
     lexicon = load_lexicon(lexicon_file) if lexicon_file.is_file() else Lexicon()
+    judges = judges_of(profile, prompts.language)
     with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
+        recordings = held_out_utterances(dirs, reference, params, lexicon)
+        known = know_voice(centroid, recordings, profile, workers)
         utterances = speak(load_voice(voice_folder), prompts.prompts, prompts.seeds, audio_dir, reference.text, [])
-        rows = judge(utterances, centroid, profile, prompts.language, workers)
-        real = held_out_utterances(dirs, reference, params, lexicon)
-        held_out = judge(real, centroid, profile, prompts.language, workers)
+        rows, held_out = (
+            judge(some, known, profile, prompts.language, workers, settings.mos) for some in (utterances, recordings)
+        )
     return Scorecard(
         voice=voice,
         pair=pair,
-        judges=judges_of(profile, prompts.language),
+        judges=judges,
         prompts_sha256=prompts.sha256,
         seeds=prompts.seeds,
         rows=tuple(rows),
         held_out=tuple(held_out),
+        similarity_floor=similarity_floor(known, judges),
+        mos_judge=mos_judge_of(settings.mos),
     )

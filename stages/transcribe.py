@@ -24,10 +24,11 @@ WORD = re.compile(r"[A-Za-z']*[A-Za-z][A-Za-z']*")
 load_transcriber_once = functools.lru_cache(maxsize=1)(load_transcriber)
 
 
-def hear(path: Path, asr: str) -> str:
-    """What the ASR of that name hears in a clip; empty where it hears no word."""
+def hear(path: Path, asr: str, language: str) -> str:
+    """What the ASR of that name hears in a clip of that language; empty where it hears no word."""
     samples, sample_rate = load_audio(path)
-    return load_transcriber_once(asr, judge_weights(asr)).transcribe(to_mono(samples), sample_rate).strip()
+    transcriber = load_transcriber_once(asr, judge_weights(asr))
+    return transcriber.transcribe(to_mono(samples), sample_rate, language).strip()
 
 
 def spoken_words(text: str, language: str) -> list[str]:

@@ -49,7 +49,7 @@ def _transcriber() -> Transcriber:
 
 
 def _hear(waveform: np.ndarray) -> str:
-    return normalize_text(_transcriber().transcribe(waveform, SAMPLE_RATE))
+    return normalize_text(_transcriber().transcribe(waveform, SAMPLE_RATE, "en"))
 
 
 def word_error_rate(waveforms: Sequence[np.ndarray], texts: Sequence[str]) -> float:

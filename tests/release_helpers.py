@@ -6,7 +6,7 @@ import hashlib
 from datetime import date
 from pathlib import Path
 
-from metrics.scores import Judges, Pair, Scorecard, UtteranceScore
+from metrics.scores import Judges, Pair, Scorecard, Similarities, UtteranceScore
 from registry.consent import Consent, Voice, write_voice
 from registry.policy import GatePolicy
 
@@ -25,6 +25,7 @@ JUDGES = Judges(
     normalizer="english",
     normalizer_version="1",
 )
+FLOOR = Similarities(similarity=0.1, similarity_held_out=0.1, n=26, note="other speakers of a test")
 PAIR = Pair(gpt_epoch=4, sovits_epoch=2, gpt_sha256="1" * 64, sovits_sha256="2" * 64)
 
 
@@ -54,6 +55,7 @@ def utterance(prompt: int, seed: int, word_errors: int = 0, similarity: float | 
     settings = {
         "prompt_id": f"p{prompt:03d}",
         "category": "everyday",
+        "language": "en",
         "seed": seed,
         "reference": "one two three four five six seven eight nine ten",
         "hypothesis": "one two three four five six seven eight nine ten",
@@ -62,8 +64,12 @@ def utterance(prompt: int, seed: int, word_errors: int = 0, similarity: float | 
         "char_errors": word_errors * 4,
         "n_chars": 48,
         "similarity": similarity,
+        "similarity_held_out": similarity,
         "seconds": 3.0,
         "duration_ratio": 1.0,
+        "silence_share": 0.1,
+        "clipped_share": 0.0,
+        "pitch_range_semitones": 8.0,
         "audio": audio,
         "audio_sha256": hashlib.sha256(audio.encode()).hexdigest(),
     }
@@ -90,6 +96,7 @@ def scorecard(voice: str = "anna", n_prompts: int = 20, seeds: tuple[int, ...] =
         "seeds": seeds,
         "rows": rows,
         "held_out": (),
+        "similarity_floor": FLOOR,
     }
     return Scorecard.model_validate(settings | changes)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import release_helpers
 import soundfile
-from release_helpers import JUDGES, PAIR, policy
+from release_helpers import FLOOR, JUDGES, PAIR, policy
 
 from gpt_sovits.audio import save_flac
 from metrics.scores import Scorecard, UtteranceScore
@@ -86,6 +86,7 @@ def score_folder(folder: Path, heard: dict[str, str], n_seeds: int = 1, **change
         "prompts_sha256": "e" * 64,
         "seeds": tuple(range(n_seeds)),
         "rows": rows,
+        "similarity_floor": FLOOR,
         "held_out": real,
         "twins": twins,
     }

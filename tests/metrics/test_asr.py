@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from metrics.asr import TRANSCRIBERS, PocketsphinxTranscriber, load_transcriber
+from metrics.asr import FASTER_WHISPER_FILES, TRANSCRIBERS, PocketsphinxTranscriber, load_transcriber
 from metrics.judge_errors import JudgeUnavailableError
 from metrics.normalize import normalize_text
 from metrics.wer import word_errors
@@ -26,16 +26,16 @@ def clip(shared: Path, name: str) -> tuple[np.ndarray, int]:
 
 
 def test_pocketsphinx_hears_a_reader(sphinx: PocketsphinxTranscriber, shared: Path) -> None:
-    heard = sphinx.transcribe(*clip(shared, "LJ001-0008"))
+    heard = sphinx.transcribe(*clip(shared, "LJ001-0008"), "en")
     assert word_errors("has never been surpassed", normalize_text(heard)).errors <= 2
 
 
 def test_pocketsphinx_does_not_remember_what_it_heard_before(sphinx: PocketsphinxTranscriber, shared: Path) -> None:
     # with one decoder for all, these two clips in this order changed the second one's transcript
     first, second = clip(shared, "LJ001-0002"), clip(shared, "LJ001-0005")
-    alone = PocketsphinxTranscriber().transcribe(*second)
-    sphinx.transcribe(*first)
-    assert sphinx.transcribe(*second) == alone
+    alone = PocketsphinxTranscriber().transcribe(*second, "en")
+    sphinx.transcribe(*first, "en")
+    assert sphinx.transcribe(*second, "en") == alone
 
 
 @pytest.mark.parametrize(
@@ -44,18 +44,18 @@ def test_pocketsphinx_does_not_remember_what_it_heard_before(sphinx: Pocketsphin
     ids=["no sample", "one sample", "half a second of silence", "silence", "one of noise", "60 ms", "dither"],
 )
 def test_silence_and_crumbs_are_no_words(sphinx: PocketsphinxTranscriber, waveform: np.ndarray) -> None:
-    assert sphinx.transcribe(waveform.astype(np.float32), 16_000) == ""
+    assert sphinx.transcribe(waveform.astype(np.float32), 16_000, "en") == ""
 
 
 @pytest.mark.parametrize("rate", [8000, 22_050, 48_000, 96_000])
 def test_any_rate_is_heard(sphinx: PocketsphinxTranscriber, rate: int) -> None:
-    assert isinstance(sphinx.transcribe(NOISE, rate), str)
+    assert isinstance(sphinx.transcribe(NOISE, rate, "en"), str)
 
 
 def test_pocketsphinx_prints_nothing(capfd: pytest.CaptureFixture) -> None:
     judge = load_transcriber("pocketsphinx")
-    judge.transcribe(NOISE, 16_000)
-    judge.transcribe(NOISE[:2000], 16_000)
+    judge.transcribe(NOISE, 16_000, "en")
+    judge.transcribe(NOISE[:2000], 16_000, "en")
     assert capfd.readouterr() == ("", "")
 
 
@@ -65,7 +65,7 @@ def test_pocketsphinx_prints_nothing(capfd: pytest.CaptureFixture) -> None:
 )
 def test_what_is_no_mono_speech_is_refused(sphinx, waveform: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        sphinx.transcribe(waveform, 16_000)
+        sphinx.transcribe(waveform, 16_000, "en")
 
 
 def test_the_version_pins_package_and_model(sphinx: PocketsphinxTranscriber) -> None:
@@ -139,8 +139,75 @@ def test_whisper_loads_local_weights_and_transcribes(tiny_whisper: Path) -> None
     judge = load_transcriber("whisper-tiny", tiny_whisper)
     digest = hashlib.sha256((tiny_whisper / "whisper-tiny/tiny.pt").read_bytes()).hexdigest()
     assert judge.version == f"20250625 tiny {digest[:12]} greedy"
-    assert judge.transcribe(NOISE, 24_000) == judge.transcribe(NOISE, 24_000)
-    assert judge.transcribe(np.zeros(16_000, np.float32), 16_000) == ""
+    assert judge.transcribe(NOISE, 24_000, "en") == judge.transcribe(NOISE, 24_000, "en")
+    assert judge.transcribe(np.zeros(16_000, np.float32), 16_000, "en") == ""
+
+
+@pytest.mark.parametrize("language", ["en", "zh", "ja", "ko"])
+def test_whisper_is_told_the_language(tiny_whisper: Path, monkeypatch: pytest.MonkeyPatch, language: str) -> None:
+    import whisper
+
+    asked, original = [], whisper.decoding.DecodingTask.__init__
+
+    def spy(task: object, model: object, options: object) -> None:
+        asked.append(options.language)
+        original(task, model, options)
+
+    monkeypatch.setattr(whisper.decoding.DecodingTask, "__init__", spy)
+    load_transcriber("whisper-tiny", tiny_whisper).transcribe(NOISE, 16_000, language)
+    assert set(asked) == {language}
+
+
+def test_whisper_tells_the_language_and_nothing_of_silence(tiny_whisper: Path) -> None:
+    judge = load_transcriber("whisper-tiny", tiny_whisper)
+    found = judge.spoken_language(NOISE, 24_000)
+    assert found in judge.languages
+    assert found == judge.spoken_language(NOISE, 24_000)
+    assert judge.spoken_language(np.zeros(16_000, np.float32), 16_000) is None
+
+
+def test_a_whisper_from_before_cantonese_refuses_it(tiny_whisper: Path) -> None:
+    judge = load_transcriber("whisper-tiny", tiny_whisper)
+    assert "zh" in judge.languages
+    with pytest.raises(ValueError, match="whisper-tiny does not hear language 'yue'; it hears en, zh"):
+        judge.transcribe(NOISE, 16_000, "yue")
+
+
+class FakeFasterWhisper:
+    """What faster_whisper.WhisperModel would be asked, without its weights."""
+
+    supported_languages = ("en", "ko")
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.model = type("Inner", (), {"is_multilingual": True})
+        self.asked: list[str] = []
+
+    def transcribe(self, _: np.ndarray, language: str, **__: object) -> tuple[list, None]:
+        self.asked.append(language)
+        return [], None
+
+    def detect_language(self, _: np.ndarray) -> tuple[str, float, list]:
+        return "ko", 0.9, []
+
+
+def test_faster_whisper_is_told_the_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("faster_whisper.WhisperModel", FakeFasterWhisper)
+    folder = tmp_path / "faster-whisper-tiny"
+    folder.mkdir()
+    for name in FASTER_WHISPER_FILES:
+        (folder / name).write_bytes(b"weights")
+    judge = load_transcriber("faster-whisper-tiny", tmp_path)
+    judge.transcribe(NOISE, 16_000, "ko")
+    assert judge._model.asked == ["ko"]
+    assert judge.spoken_language(NOISE, 16_000) == "ko"
+    with pytest.raises(ValueError, match="does not hear language 'zh'"):
+        judge.transcribe(NOISE, 16_000, "zh")
+
+
+def test_pocketsphinx_hears_english_alone_and_cannot_tell(sphinx: PocketsphinxTranscriber) -> None:
+    assert sphinx.spoken_language(NOISE, 16_000) is None
+    with pytest.raises(ValueError, match=r"judge pocketsphinx does not hear language 'ja'; it hears en; use a profile"):
+        sphinx.transcribe(NOISE, 16_000, "ja")
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,26 @@
 """Failures of speech: found in damaged speech, not in a recogniser's ordinary errors."""
 
 import random
+from itertools import groupby
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrics.failures import FAILURES, expected_seconds, speech_failures
+from metrics.failures import FAILURES, expected_seconds, speech_failures, unmeasurable_failures
+from metrics.sound import Sound
 from metrics.wer import word_errors
 
 SECONDS_PER_WORD = 0.35
-LEVEL = -25.0
+CLEAN = Sound(
+    level_dbfs=-25.0,
+    clipped_share=0.0,
+    silence_share=0.1,
+    pitch_range_semitones=8.0,
+    end_db=-45.0,
+    floor_db=-35.0,
+    steadiest_db=5.0,
+)
 SENTENCE = (
     "when the harvest was over the farmers of the valley met beside the old mill and talked about the price "
     "of wheat until the lamps were lit"
@@ -39,11 +49,30 @@ def misheard(words: list[str], rate: float, rng: random.Random) -> list[str]:
     return heard
 
 
-def failures(said: list[str], heard: list[str], seconds: float | None = None, level: float = LEVEL) -> tuple[str, ...]:
-    """speech_failures where the audio lasts as long as the heard words at the voice's pace."""
+def failures(
+    said: list[str],
+    heard: list[str],
+    seconds: float | None = None,
+    language: str = "en",
+    heard_language: str | None = None,
+    **sound: float,
+) -> tuple[str, ...]:
+    """speech_failures where the audio lasts as long as the heard words at the voice's pace.
+
+    sound: what is different from a clean recording's figures
+    """
     expected = expected_seconds(len(said), SECONDS_PER_WORD)
     seconds = len(heard) * SECONDS_PER_WORD if seconds is None else seconds
-    return speech_failures(" ".join(said), " ".join(heard), seconds, expected, level, " ".join(PROMPT))
+    return speech_failures(
+        " ".join(said),
+        " ".join(heard),
+        seconds,
+        expected,
+        CLEAN._replace(**sound),
+        " ".join(PROMPT),
+        language=language,
+        heard_language=heard_language,
+    )
 
 
 @given(seeds, rates, st.integers(3, len(TEXT)), st.floats(0.7, 1.5))
@@ -51,7 +80,8 @@ def test_ordinary_recognition_errors_are_no_failure(seed: int, rate: float, n_wo
     rng = random.Random(seed)
     said = TEXT[:n_words]
     heard = misheard(said, rate, rng) or said
-    if abs(len(heard) - len(said)) >= 3:  # no ordinary error any more: a stretch lost or added
+    stutters = max(len(list(run)) for _, run in groupby(heard)) > 3
+    if abs(len(heard) - len(said)) >= 3 or stutters:  # no ordinary error any more: a stretch lost or added
         return
     assert failures(said, heard, pace * n_words * SECONDS_PER_WORD) == ()
 
@@ -145,11 +175,11 @@ def test_a_text_that_repeats_itself_may_be_said_so() -> None:
 
 @pytest.mark.parametrize(
     ("heard", "seconds", "level"),
-    [([], 3.0, LEVEL), (TEXT, 3.0, -90.0), (TEXT, 3.0, float("nan")), (TEXT, 0.1, LEVEL), (TEXT, float("nan"), LEVEL)],
+    [([], 3.0, -25.0), (TEXT, 3.0, -90.0), (TEXT, 3.0, float("nan")), (TEXT, 0.1, -25.0), (TEXT, float("nan"), -25.0)],
     ids=["no word", "silence", "NaN level", "a click", "NaN length"],
 )
 def test_nothing_to_hear_is_empty_and_nothing_else(heard: list[str], seconds: float, level: float) -> None:
-    assert failures(TEXT, heard, seconds, level) == ("empty",)
+    assert failures(TEXT, heard, seconds, level_dbfs=level) == ("empty",)
 
 
 def test_half_the_time_is_cut_off_whatever_was_heard() -> None:
@@ -160,19 +190,76 @@ def test_half_the_time_is_cut_off_whatever_was_heard() -> None:
     st.lists(st.sampled_from(TEXT + PROMPT), min_size=1, max_size=30),
     st.lists(st.sampled_from(TEXT + PROMPT), max_size=60),
     st.floats(0.01, 30),
+    st.floats(-60.0, 3.0),
+    st.floats(0, 20),
+    st.sampled_from([None, "en", "de"]),
 )
 @settings(max_examples=60)
-def test_names_come_from_the_list_in_its_order(said: list[str], heard: list[str], seconds: float) -> None:
-    found = failures(said, heard, seconds)
+def test_names_come_from_the_list_in_its_order(
+    said: list[str], heard: list[str], seconds: float, end: float, steadiest: float, heard_language: str | None
+) -> None:
+    found = failures(said, heard, seconds, heard_language=heard_language, end_db=end, steadiest_db=steadiest)
     assert found == tuple(name for name in FAILURES if name in found)
-    assert ("empty" in found) <= (len(found) == 1)
+    assert ("empty" in found) <= (set(found) <= {"empty", "noise"})
+
+
+def test_speech_that_breaks_off_in_its_last_word_is_cut_off() -> None:
+    broken = [*TEXT[:-1], "li"]
+    assert failures(TEXT, broken, end_db=-10.0) == ("cut_off",)
+    assert failures(TEXT, TEXT, end_db=-2.0) == ("cut_off",), "as loud as its vowels: a recogniser guessed the rest"
+    assert failures(TEXT, broken) == (), "the last word misheard in speech that fades out is an ordinary error"
+    assert failures(TEXT, TEXT, end_db=-10.0) == (), "a tight cut after the last word loses nothing"
+
+
+@pytest.mark.parametrize("change", [{"floor_db": -12.0}, {"steadiest_db": 1.8}], ids=["in every pause", "a burst"])
+def test_noise_is_named_whatever_was_heard(change: dict[str, float]) -> None:
+    assert failures(TEXT, TEXT, **change) == ("noise",)
+    assert failures(TEXT, [], 8.0, **change) == ("empty", "noise")
+    assert "noise" in failures(TEXT, PROMPT, **change)
+
+
+def test_another_language_is_named_where_the_judge_hears_one() -> None:
+    assert "wrong_language" in failures(TEXT, PROMPT, heard_language="de")
+    assert "wrong_language" not in failures(TEXT, PROMPT, heard_language="en")
+    assert "wrong_language" not in failures(TEXT, PROMPT, heard_language=None)
+    assert failures(TEXT, TEXT, heard_language="de") == (), "what was heard right is in the right language"
+
+
+@pytest.mark.parametrize(
+    ("language", "heard", "is_wrong"), [("yue", "zh", False), ("zh", "yue", False), ("zh", "ja", True)]
+)
+def test_cantonese_and_mandarin_are_not_told_apart(language: str, heard: str, is_wrong: bool) -> None:
+    found = failures(list("春天到了花都开了我们去公园散步吧"), list("一二三四五六"), None, language, heard)
+    assert ("wrong_language" in found) == is_wrong
+
+
+@pytest.mark.parametrize(
+    ("asr", "names"),
+    [
+        ("pocketsphinx", ("wrong_language",)),
+        ("whisper-small.en", ("wrong_language",)),
+        ("faster-whisper-large-v3", ()),
+    ],
+)
+def test_a_judge_of_one_language_says_that_it_cannot_tell_languages(asr: str, names: tuple[str, ...]) -> None:
+    assert unmeasurable_failures(asr) == names
+
+
+def test_a_character_weighs_half_a_word() -> None:
+    said = list("春天到了花都开了我们去公园散步吧然后一起吃饭再回家休息")
+    lost_four = said[:8] + said[12:]
+    assert failures(said, lost_four, language="zh") == ()
+    assert failures(said, lost_four, language="en") == ("swallowed_clause",)
+    assert failures(said, said[:6] + said[15:], language="zh") == ("swallowed_clause",)
+    assert "cut_off" in failures(said, said[:15], language="ja")
+    assert "repeated_clause" in failures(said, said[:16] + said[6:], language="yue")
 
 
 def test_what_cannot_be_judged_is_an_error() -> None:
     with pytest.raises(ValueError, match="reference text is empty"):
-        speech_failures("", "hello", 1.0, 1.0, LEVEL)
+        speech_failures("", "hello", 1.0, 1.0, CLEAN, language="en")
     with pytest.raises(ValueError, match="expected_seconds is 0"):
-        speech_failures("hello", "hello", 1.0, 0.0, LEVEL)
+        speech_failures("hello", "hello", 1.0, 0.0, CLEAN, language="en")
     with pytest.raises(ValueError, match=r"0 units at 0\.1 s each"):
         expected_seconds(0, 0.1)
 
