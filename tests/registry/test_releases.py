@@ -86,7 +86,9 @@ def test_promote_without_a_verdict_is_refused(desk):
 
 def test_promote_with_a_failed_verdict_is_refused(desk):
     desk.judge(3, first_release=True)
-    assert_refused(desk, "its verdict is fail: bar missed: wer 0.4000", lambda: desk.promote(3, first_release=True))
+    assert_refused(
+        desk, "its verdict is fail: wrong words: bar missed: wer 0.4000", lambda: desk.promote(3, first_release=True)
+    )
 
 
 def test_promote_with_an_inconclusive_verdict_is_refused(desk):
@@ -116,7 +118,9 @@ def test_verdict_against_an_earlier_champion_is_stale(desk):
 
 
 def test_verdict_under_another_policy_is_stale(desk):
-    desk.judge(3, first_release=True, bars=[{"metric": "wer", "at_most": 0.9, "unit": "x", "reason": "lenient"}])
+    desk.judge(
+        3, first_release=True, bars=[{"metric": "wer", "at_most": 0.9, "unit": "errors per word", "reason": "lenient"}]
+    )
     assert_refused(desk, "under another gate policy", lambda: desk.promote(3, first_release=True))
 
 
@@ -220,8 +224,8 @@ def three_releases(desk) -> None:
     """Versions 1, 2 and, under a policy that allows anything, 3."""
     desk.release(1, 2)
     lenient = {
-        "bars": [{"metric": "wer", "at_most": 0.9, "unit": "x", "reason": "test"}],
-        "non_inferiority": [{"metric": "wer", "margin": 0.9, "unit": "x", "reason": "test"}],
+        "bars": [{"metric": "wer", "at_most": 0.9, "unit": "errors per word", "reason": "test"}],
+        "non_inferiority": [{"metric": "similarity", "margin": 0.1, "unit": "cosine", "reason": "test"}],
     }
     assert desk.judge(3, **lenient).verdict.outcome == "pass"
     assert desk.promote(3, policy=policy(**lenient)).changed
@@ -383,8 +387,8 @@ def test_two_processes_promoting_at_once_never_both_win(desk, cold_desk, tmp_pat
     """Both have a pass against version 1; whoever comes second finds a champion that it was not judged against."""
     desk.release(1)
     lenient = {
-        "bars": [{"metric": "wer", "at_most": 0.9, "unit": "x", "reason": "test"}],
-        "non_inferiority": [{"metric": "wer", "margin": 0.9, "unit": "x", "reason": "test"}],
+        "bars": [{"metric": "wer", "at_most": 0.9, "unit": "errors per word", "reason": "test"}],
+        "non_inferiority": [{"metric": "similarity", "margin": 0.1, "unit": "cosine", "reason": "test"}],
     }
     for version in (2, 3):
         assert desk.judge(version, **lenient).verdict.outcome == "pass"
