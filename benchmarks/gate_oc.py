@@ -298,15 +298,18 @@ class Followed:
     n_advised: int  # with an advice of at most three times what there was
     median: float  # of the advice
     decided: float  # share of those advised
+    passed: float  # share of all pairs that pass at the first look, or after the advice was followed
 
 
 def follow_advice(level: str, truth: Truth, n_prompts: int, n_seeds: int, n_pairs: int) -> list[Followed]:
     """Judge pairs, add to the inconclusive ones what the gate advises, and judge again."""
     policy, recordings = policy_of(level).model_copy(update={"n_resamples": N_RESAMPLES}), LEVELS[level].recordings
-    advice, decided, n_inconclusive = {"prompts": [], "seeds": []}, Counter(), 0
+    advice, decided, passed, n_inconclusive = {"prompts": [], "seeds": []}, Counter(), Counter(), 0
     for pair in simulate(level, truth, 3 * n_prompts, 3 * n_seeds, n_pairs, np.random.default_rng(1)):
         first = check(policy, *(block(one, n_prompts, n_seeds) for one in pair), recordings)
-        if outcome_of(first, has_champion=True, first_release=False) != "inconclusive":
+        outcome = outcome_of(first, has_champion=True, first_release=False)
+        passed["at once"] += outcome == "pass"
+        if outcome != "inconclusive":
             continue
         n_inconclusive += 1
         unclear = [one for one in first.comparisons if one.outcome == "unclear"]
@@ -318,10 +321,21 @@ def follow_advice(level: str, truth: Truth, n_prompts: int, n_seeds: int, n_pair
                 continue
             size = (n_prompts + max(wanted), n_seeds) if by == "prompts" else (n_prompts, n_seeds + max(wanted))
             again = check(policy, *(block(one, *size) for one in pair), recordings)
+            outcome = outcome_of(again, has_champion=True, first_release=False)
             advice[by].append(max(wanted))
-            decided[by] += outcome_of(again, has_champion=True, first_release=False) != "inconclusive"
+            decided[by] += outcome != "inconclusive"
+            passed[by] += outcome == "pass"
     return [
-        Followed(level, truth.name, by, n_inconclusive, len(found), float(np.median(found)), decided[by] / len(found))
+        Followed(
+            level=level,
+            truth=truth.name,
+            by=by,
+            n_inconclusive=n_inconclusive,
+            n_advised=len(found),
+            median=float(np.median(found)),
+            decided=decided[by] / len(found),
+            passed=(passed["at once"] + passed[by]) / n_pairs,
+        )
         for by, found in advice.items()
         if found
     ]
@@ -438,7 +452,7 @@ def run_all(n_pairs: int) -> dict[str, list[dict]]:
         "advice": [
             asdict(one)
             for level in LEVELS
-            for truth in (TRUTHS[0], Truth("WER worse by half the margin", wer=0.5))
+            for truth in (TRUTHS[0], Truth("WER worse by half the margin", wer=0.5), TRUTHS[1])
             for one in follow_advice(level, truth, 60, 3, n_pairs)
         ],
     }

@@ -35,7 +35,7 @@ def _markdown(results: dict[str, list[dict]]) -> str:
         "## Is the advice worth following?",
         ADVICE,
         _table(
-            ("voice", "truth", "added", "inconclusive", "advised", "median advice", "decided after it"),
+            ("voice", "truth", "added", "inconclusive", "advised", "median advice", "decided after it", "pass in all"),
             [
                 (
                     one["level"],
@@ -45,6 +45,7 @@ def _markdown(results: dict[str, list[dict]]) -> str:
                     one["n_advised"],
                     f"{one['median']:.0f} {one['by']}",
                     _percent(one["decided"]),
+                    _percent(one["passed"]),
                 )
                 for one in results["advice"]
             ],
@@ -86,8 +87,9 @@ Each end of an interval is a one-sided bound at 95 %: it should hold the truth a
 the mean of the truths above. The bounds are cautious by design (`CAUTION` in registry/gate/noninferiority.py): where
 errors come in rare bursts, plain ones let too much through."""
 ADVICE = """\
-Pairs of 60 prompts x 3 seeds that came out inconclusive, judged again with as many more prompts (of the same
-kind), or as many more seeds, as the verdict advised; where it advised no more than twice what there was."""
+Pairs of 60 prompts x 3 seeds that came out inconclusive, judged again with as many more prompts (of the same kind), or
+as many more seeds, as the verdict advised; where it advised no more than twice what there was. *Pass in all*: at the
+first look or at the second, of all pairs: a second look must not let through what is worse by the margin."""
 
 
 def _outcome_table(cells: Sequence[dict], level: str) -> str:

@@ -52,8 +52,8 @@ def reasons_of(checks: Checks, causes: Causes | None, has_champion: bool, first_
         if bar.holds:
             good.append(_bar_sentence(bar))
         else:
-            cause = f"{causes.of(bar.metric)}: " if not bar.slice else ""
-            failed.append((SLICE if bar.slice else RANKS[bar.metric], cause + _bar_sentence(bar)))
+            cause = f"slice {bar.slice}" if bar.slice else causes.of(bar.metric)
+            failed.append((SLICE if bar.slice else RANKS[bar.metric], f"{cause}: {_bar_sentence(bar)}"))
     for one in checks.comparisons:
         sentence = _comparison_sentence(one)
         if one.outcome == "worse":
@@ -130,7 +130,7 @@ def _outcomes(checks: Checks) -> list[Comparison | PreferenceCheck]:
 def _bar_sentence(bar: Bound) -> str:
     words = "at most" if bar.direction == "at_most" else "at least"
     verb = "holds:" if bar.holds else "missed:"
-    where = f" in slice {bar.slice} ({bar.n_prompts} prompts)" if bar.slice else ""
+    where = f" in {bar.slice} ({bar.n_prompts} prompts)" if bar.slice else ""
     value = f"{bar.metric} {bar.figure:.4f}{where}"
     if bar.of == "recordings_share":
         value += f" is {bar.value:.4f} of the recordings' {bar.recordings:.4f}"

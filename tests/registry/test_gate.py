@@ -281,8 +281,10 @@ def test_slice_that_misses_its_bar_fails_though_the_whole_does_not():
     judgement = judge(card, None, sliced(), first_release=True)
     assert judgement.outcome == "fail" and all(bar.holds for bar in judgement.bars)
     assert judgement.reasons[0] == (
-        "bar missed: wer 0.6000 in slice category names (4 prompts) errors per word, must be at most 0.5000"
+        "slice category names: bar missed: wer 0.6000 in category names (4 prompts) errors per word, "
+        "must be at most 0.5000"
     )
+    assert judgement.advice.startswith("Do not release it: slice category names. Listen first to p000, p001, p002")
     assert {bar.slice: bar.holds for bar in judgement.slice_bars} == {
         "category everyday": True,
         "category names": False,
@@ -314,6 +316,15 @@ def test_slices_by_length_go_by_the_words_of_the_prompt():
         "length medium": 8,
         "length long": 4,
     }
+
+
+def test_slices_by_language_go_by_the_language_of_the_prompt():
+    rows = [
+        row.model_copy(update={"language": "ja" if int(row.prompt_id[1:]) < 8 else "en"}) for row in scorecard().rows
+    ]
+    card = scorecard().model_copy(update={"rows": tuple(rows)})
+    judgement = judge(card, None, sliced(by="language"), first_release=True)
+    assert {bar.slice: bar.n_prompts for bar in judgement.slice_bars} == {"language en": 12, "language ja": 8}
 
 
 # sentences that were lost
