@@ -59,6 +59,7 @@ class Pair(Row):
 
     gpt_epoch: int = Field(ge=0)
     sovits_epoch: int = Field(ge=0)
+    adapted_share: float = Field(default=1.0, gt=0, le=1, description="of SoVITS; the rest is the base's weights")
     gpt_sha256: str
     sovits_sha256: str
 

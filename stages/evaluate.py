@@ -20,8 +20,9 @@ from gpt_sovits.determinism import deterministic
 from gpt_sovits.synthesis import Preset, Reference, Synthesizer, load_gpt, load_sovits, load_voice, save_voice
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
-from gpt_sovits.weights.base import load_base
-from gpt_sovits.weights.checkpoint import checkpoint_sha256
+from gpt_sovits.weights.base import Base, load_base
+from gpt_sovits.weights.blending import blend_states
+from gpt_sovits.weights.checkpoint import checkpoint_sha256, load_checkpoint, save_checkpoint
 from metrics.failures import unmeasurable_failures
 from metrics.prompts import Prompt, PromptSet, load_prompts, selection_subset
 from metrics.scores import Pair, Scorecard, UtteranceScore, pooled
@@ -31,7 +32,7 @@ from stages.outputs import run_stage, stage_output, write_atomically
 from stages.parallel import worker_processes
 from stages.params import Params, load_params
 from stages.profiles import PROFILES
-from stages.selection import RULE, Epochs, choose_pair, pair_row
+from stages.selection import RULE, Epochs, choose_pair, choose_share, pair_row
 from stages.tables import (
     AlignedClip,
     CheckpointPairRow,
@@ -72,7 +73,7 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         recordings = held_out_utterances(dirs, reference_clip, params, lexicon)
         kept = keep_recordings(recordings[: settings.n_twins], out_dir / "recordings")
         known = know_voice(centroid, recordings, profile, workers)
-        folders = checkpoint_pairs(dirs.gpt, dirs.sovits)
+        base, folders = load_base(profile.base), checkpoint_pairs(dirs.gpt, dirs.sovits)
         selection = partial(score, seeds=prompts.seeds[:1], folder=out_dir / "selection")
 
         def score_pair(epochs: Epochs, some: Sequence[Prompt]) -> list[UtteranceScore]:
@@ -81,22 +82,31 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
             return selection(Synthesizer(gpt, sovits, reference, preset, lexicon=lexicon), some)
 
         def score_base(some: Sequence[Prompt]) -> list[UtteranceScore]:
-            base = load_base(profile.base)
             return selection(
                 Synthesizer(base.build_gpt(), base.build_sovits(), reference, preset, lexicon=lexicon), some
             )
+
+        def score_share(share: float) -> list[UtteranceScore]:
+            gpt, sovits = load_gpt(gpt_folder), load_sovits(_blended(base, sovits_folder, share, out_dir / "blended"))
+            return selection(Synthesizer(gpt, sovits, reference, preset, lexicon=lexicon), subset)
 
         best, pair_rows = choose_pair(
             list(folders), prompts.prompts, settings.n_selection_prompts, settings.similarity_tolerance, score_pair
         )
         subset = selection_subset(prompts.prompts, pair_rows[-1].n_prompts)
-        pair_rows.insert(0, pair_row(BEFORE, pair_rows[-1].rung, score_base(subset)))
+        gpt_folder, sovits_folder = folders[best]
+        before = pair_row(BEFORE, pair_rows[-1].rung, score_base(subset))
+        best_row = next(row for row in reversed(pair_rows) if row.kept)
+        share_rows = choose_share(before, best_row, settings.adapted_shares, score_share)
+        share = next((row.adapted_share for row in share_rows if row.kept), 1.0)
+        pair_rows = [before, *pair_rows, *share_rows]
         for row in pair_rows:
             print(f"evaluate: {_shown(row)}", flush=True)
         shutil.rmtree(out_dir / "selection")
 
-        gpt_folder, sovits_folder = folders[best]
-        print(f"evaluate: best pair is GPT epoch {best[0]} with SoVITS epoch {best[1]}", flush=True)
+        if share < 1:
+            sovits_folder = _blended(base, sovits_folder, share, out_dir / "blended")
+        print(f"evaluate: best pair is GPT epoch {best[0]} with SoVITS epoch {best[1]}{_of(share)}", flush=True)
         save_voice(out_dir / "voice", gpt_folder, sovits_folder, reference, preset, lexicon_file)
         timings.clear()
         synthesizer = load_voice(out_dir / "voice")
@@ -113,6 +123,7 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         pair=Pair(
             gpt_epoch=best[0],
             sovits_epoch=best[1],
+            adapted_share=share,
             gpt_sha256=checkpoint_sha256(gpt_folder),
             sovits_sha256=checkpoint_sha256(sovits_folder),
         ),
@@ -125,6 +136,7 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         similarity_floor=similarity_floor(known, judges),
         mos_judge=mos_judge_of(settings.mos),
     )
+    shutil.rmtree(out_dir / "blended", ignore_errors=True)
     _write(out_dir, scorecard, pair_rows, params, prompts)
     _keep_timings(voice, timings)
 
@@ -142,7 +154,7 @@ def _write(
             "synthesis": _without_nan(synthesis),
             "held_out": _without_nan(real),
             "other_speakers": {"similarity": scorecard.similarity_floor.similarity},
-            "pair": _epochs(scorecard.pair),
+            "pair": scorecard.pair.model_dump(include={"gpt_epoch", "sovits_epoch", "adapted_share"}),
             "before_adaptation": _figures(pair_rows[0]),
         },
     )
@@ -285,13 +297,22 @@ def _figures(row: CheckpointPairRow) -> dict[str, float | None]:
     return row.model_dump(include={"wer", "cer", "similarity", "failed_share", "n_prompts"})
 
 
-def _epochs(pair: Pair) -> dict[str, int]:
-    return {"gpt_epoch": pair.gpt_epoch, "sovits_epoch": pair.sovits_epoch}
+def _blended(base: Base, sovits_folder: Path, share: float, folder: Path) -> Path:
+    """A checkpoint in `folder` of which `share` is the adapted one and the rest the base."""
+    config, adapted = load_checkpoint(sovits_folder, "sovits")
+    path = folder / f"{sovits_folder.name}_{round(100 * share)}"
+    if not path.is_dir():
+        save_checkpoint(path, "sovits", config, blend_states(base.sovits_state, adapted, share))
+    return path
+
+
+def _of(share: float) -> str:
+    return f", {share:.0%} adapted" if share < 1 else ""
 
 
 def _shown(row: CheckpointPairRow) -> str:
     similarity = "not measurable" if row.similarity is None else f"{row.similarity:.3f}"
-    who = f"GPT epoch {row.gpt_epoch}, SoVITS epoch {row.sovits_epoch}"
+    who = f"GPT epoch {row.gpt_epoch}, SoVITS epoch {row.sovits_epoch}{_of(row.adapted_share)}"
     return (
         f"{'before adaptation' if (row.gpt_epoch, row.sovits_epoch) == BEFORE else who}: WER {row.wer:.3f}, similarity "
         f"{similarity}, failed {row.failed_share:.2f} on {row.n_prompts} prompts"

@@ -130,6 +130,9 @@ class Evaluate(Section):
     similarity_tolerance: float = Field(
         ge=0, le=2, description="cosine; a pair further below the most similar one is not the speaker and not chosen"
     )
+    adapted_shares: tuple[float, ...] = Field(
+        description="shares of the adapted SoVITS weights to try, the largest first, where adaptation costs words"
+    )
     top_k: int = Field(ge=1, description="tokens the sampler may choose from")
     top_p: float = Field(gt=0, le=1, description="probability mass the sampler may choose from")
     temperature: float = Field(gt=0)
@@ -145,6 +148,13 @@ class Evaluate(Section):
     mos: Literal["dnsmos"] | None = Field(description="MOS predictor, shown and never gated; null: none")
     n_jobs: int = Field(ge=1, description="processes that judge; the result does not depend on it")
     n_threads: int = Field(ge=1, description="CPU threads of torch; fixed, because sums depend on it")
+
+    @field_validator("adapted_shares")
+    @classmethod
+    def _shares_fall(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < share < 1 for share in shares) or list(shares) != sorted(set(shares), reverse=True):
+            raise ValueError(f"adapted_shares = {list(shares)} must lie between 0 and 1, the largest first, each once")
+        return shares
 
 
 class Register(Section):

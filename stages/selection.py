@@ -16,7 +16,8 @@ from stages.tables import CheckpointPairRow
 
 RULE = (
     "Among the pairs that sound like the speaker (similarity no further below the best pair's than the tolerance): "
-    "fewest failed utterances, then the lowest WER, then the earliest epochs."
+    "fewest failed utterances, then the lowest WER, then the earliest epochs. Where its WER is above that of the base "
+    "before adaptation, its SoVITS is drawn back towards the base until it is not."
 )
 FEWEST_PROMPTS = 4  # a rung of fewer would be a lottery
 
@@ -67,6 +68,27 @@ def rank_pairs(rows: Sequence[CheckpointPairRow], similarity_tolerance: float) -
         return (is_another, row.failed_share, row.wer, row.gpt_epoch, row.sovits_epoch)
 
     return sorted(rows, key=rank)
+
+
+def choose_share(
+    before: CheckpointPairRow,
+    best: CheckpointPairRow,
+    shares: Sequence[float],
+    score: Callable[[float], Sequence[UtteranceScore]],
+) -> list[CheckpointPairRow]:
+    """Rows of the best pair with ever smaller shares of its adapted SoVITS, until adaptation costs no words.
+
+    None where it costs none as it is. Where every share does, the one of the lowest WER counts, the largest of equals.
+    shares: in (0, 1), the largest first; score(share): what the pair says then, on the prompts of `before` and `best`
+    """
+    rows = []
+    for share in shares:
+        if min(row.wer for row in (best, *rows)) <= before.wer:
+            break
+        row = pair_row((best.gpt_epoch, best.sovits_epoch), best.rung, score(share))
+        rows.append(row.model_copy(update={"adapted_share": share}))
+    kept = min((best, *rows), key=lambda row: (row.wer, -row.adapted_share))
+    return [row.model_copy(update={"kept": row is kept}) for row in rows]
 
 
 def pair_row(pair: Epochs, rung: int, rows: Sequence[UtteranceScore]) -> CheckpointPairRow:

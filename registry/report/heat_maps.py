@@ -29,6 +29,8 @@ def heat_maps(pairs: Sequence[PairRow], chosen: Pair) -> list[dict]:
     """
     last: dict[tuple[int, int], PairRow] = {}
     for row in sorted(pairs, key=lambda row: row.get("rung") or 0):
+        if is_drawn_back(row):
+            continue
         last[int(row["gpt_epoch"]), int(row["sovits_epoch"])] = row
     base = last.pop(BASE, {})
     counts = {key: int(row["n_prompts"]) for key, row in last.items() if is_known(row.get("n_prompts"))}
@@ -61,6 +63,11 @@ def heat_maps(pairs: Sequence[PairRow], chosen: Pair) -> list[dict]:
             }
         )
     return maps
+
+
+def is_drawn_back(row: PairRow) -> bool:
+    """Whether only a share of its SoVITS is adapted; the page names such rows apart from the maps."""
+    return (row.get("adapted_share") or 1.0) < 1
 
 
 def _heats(values: Mapping[tuple[int, int], float | None], smaller_is_better: bool) -> dict[tuple[int, int], float]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from release_helpers import utterance
 
 from metrics.prompts import Prompt
-from stages.selection import choose_pair, rank_pairs, rung_sizes
+from stages.selection import choose_pair, choose_share, rank_pairs, rung_sizes
 from stages.tables import CheckpointPairRow
 
 PROMPTS = [
@@ -106,3 +106,25 @@ def test_a_pair_that_does_not_sound_like_the_speaker_loses_however_clear_it_is(s
 
 def test_a_similarity_within_the_tolerance_does_not_matter():
     assert best([row(1, 5, wer=0.1, similarity=0.78), row(1, 10, wer=0.2)]) == (1, 5)
+
+
+def shares_tried(before: float, best: float, *others: float) -> list[tuple[float, bool]]:
+    """What is tried and what is kept where the pair has these WERs with three quarters, half and a quarter adapted."""
+    errors = dict(zip((0.75, 0.5, 0.25), (round(10 * wer) for wer in others), strict=False))
+    rows = choose_share(
+        row(0, 0, wer=before), row(1, 10, wer=best), (0.75, 0.5, 0.25), lambda share: [utterance(1, 0, errors[share])]
+    )
+    return [(one.adapted_share, one.kept) for one in rows]
+
+
+def test_adaptation_that_costs_no_words_is_kept_whole():
+    assert shares_tried(0.3, 0.3) == []
+
+
+def test_adaptation_that_costs_words_is_drawn_back_until_it_does_not():
+    assert shares_tried(0.3, 0.5, 0.4, 0.3) == [(0.75, False), (0.5, True)]
+
+
+def test_where_every_share_costs_words_the_one_that_costs_least_counts():
+    assert shares_tried(0.1, 0.5, 0.4, 0.2, 0.2) == [(0.75, False), (0.5, True), (0.25, False)]
+    assert shares_tried(0.1, 0.3, 0.4, 0.5, 0.6) == [(0.75, False), (0.5, False), (0.25, False)]

@@ -260,3 +260,12 @@ def test_a_row_without_audio_says_so(candidate):
     row = candidate.scorecard.rows[0].model_copy(update={"audio": ""})
     page = Page(render_report(with_card(candidate, rows=(row,))))
     assert "No audio was kept." in page.text() and page.players() == []
+
+
+def test_a_pair_that_was_drawn_back_is_named_beside_the_maps_and_not_in_them(candidate):
+    rows = pairs()
+    drawn = rows[-1] | {"adapted_share": 0.5, "wer": 0.0625, "similarity": 0.77, "kept": True}
+    plain, page = (Page(render_report(candidate, pairs=some)) for some in (rows, [*rows, drawn]))
+    words = "With 50% of the adapted SoVITS and the rest of the base: word mistakes 6.2%, likeness 0.77, chosen."
+    assert words in page.text() and words not in plain.text()
+    assert page.text().replace(words, "").split() == plain.text().split()
