@@ -176,8 +176,8 @@ DAMAGES: dict[str, tuple[str, Damage]] = {
 NOTES = """
 Which judge sees what: `empty`, `cut_off`, `swallowed_clause`, `repeated_clause`, `runaway` and `leaked_prompt` need the
 words, so a judge that mishears more finds fewer; `noise` and the abrupt ends among `cut_off` are told from the samples,
-whoever judges. `wrong_language` needs a recogniser of many languages (whisper, faster-whisper); one of English alone hears
-English in everything, and the evaluate stage says so. Its utterances still count: hardly a word of them is right.
+whoever judges. `wrong_language` needs a recogniser of many languages (whisper, faster-whisper); one of English alone
+hears English in everything, and the evaluate stage says so. Such speech still counts: hardly a word of it is right.
 """
 
 
