@@ -19,7 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -41,6 +41,7 @@ LANGUAGE = "en"
 UNDAMAGED = "none"
 RATE = 16_000  # Hz at which everything is damaged and judged
 MIN_WORDS = 8  # below, a clause is most of the text
+MAX_SECONDS = 6.0  # of what is damaged: pocketsphinx takes longer for noise than it lasts
 N_LOOPS = 9
 CLAUSE = 5  # words that are swallowed or repeated: the shortest that a listener calls a clause
 
@@ -172,6 +173,14 @@ DAMAGES: dict[str, tuple[str, Damage]] = {
 }
 
 
+NOTES = """
+Which judge sees what: `empty`, `cut_off`, `swallowed_clause`, `repeated_clause`, `runaway` and `leaked_prompt` need the
+words, so a judge that mishears more finds fewer; `noise` and the abrupt ends among `cut_off` are told from the samples,
+whoever judges. `wrong_language` needs a recogniser of many languages (whisper, faster-whisper); one of English alone
+hears English in everything, and the evaluate stage says so. Such speech still counts: hardly a word of it is right.
+"""
+
+
 @cache
 def _transcriber() -> Transcriber:
     return load_transcriber(ASR)
@@ -210,26 +219,31 @@ def speakers() -> list[Path]:
 
 
 def speeches_of(folder: Path, n_damaged: int, n: int) -> list[Speech]:
-    """The first n recordings of MIN_WORDS words and more, the first n_damaged + 1 with the places of their words: of
-    those, what forced alignment does not understand is left out."""
+    """At most n recordings of MIN_WORDS words and more, first those to be damaged: n_damaged + 1 of at most MAX_SECONDS
+    with the places of their words."""
     speeches: list[Speech] = []
     for line in (folder / "metadata.csv").read_text(encoding="utf-8").splitlines():
         name, _, text = line.split("|")
-        said = re.findall(r"[a-z']+", text.lower())
-        if len(said) < MIN_WORDS or any(character.isdigit() for character in text) or len(speeches) == n:
-            continue
-        samples, sample_rate = load_audio(next((folder / "wavs").glob(f"{name}.*")))
-        waveform, words = to_rate(to_mono(samples), sample_rate, RATE), []
-        if len(speeches) <= n_damaged:
-            try:
-                words = force_align(waveform, RATE, said, pronounce)
-            except AlignmentError:
-                continue
-        speeches.append(Speech(text, waveform, tuple(words), pace=0.0))
-    total = sum(len(speech.waveform) for speech in speeches) / RATE
-    pace = total / sum(len(normalize_text(speech.text, LANGUAGE).split()) for speech in speeches)
-    paced = [replace(speech, pace=pace) for speech in speeches]
-    return [replace(speech, other=following) for speech, following in pairwise([*paced, paced[0]])]
+        if len(text.split()) >= MIN_WORDS:
+            samples, sample_rate = load_audio(next((folder / "wavs").glob(f"{name}.*")))
+            speeches.append(Speech(text, to_rate(to_mono(samples), sample_rate, RATE), words=(), pace=0.0))
+    n_words = sum(len(normalize_text(speech.text, LANGUAGE).split()) for speech in speeches)
+    pace = sum(len(speech.waveform) for speech in speeches) / RATE / n_words
+    speeches = [replace(speech, pace=pace) for speech in speeches]
+    short = (speech for speech in speeches if len(speech.waveform) <= MAX_SECONDS * RATE)
+    placed = list(islice(filter(None, map(_with_places, short)), n_damaged + 1))
+    done = {speech.text for speech in placed}
+    chosen = (placed + [speech for speech in speeches if speech.text not in done])[:n]
+    return [replace(speech, other=following) for speech, following in pairwise([*chosen, chosen[0]])]
+
+
+def _with_places(speech: Speech) -> Speech | None:
+    """The speech with the places of its words; None where forced alignment does not understand it."""
+    try:
+        words = force_align(speech.waveform, RATE, re.findall(r"[a-z']+", speech.text.lower()), pronounce)
+    except AlignmentError:
+        return None
+    return replace(speech, words=tuple(words))
 
 
 def _share(k: int, n: int) -> str:
@@ -267,6 +281,7 @@ def run(n: int, n_good: int, damages: Sequence[str], n_jobs: int) -> str:
     folders = speakers()
     by_speaker = [speeches_of(folder, n, max(n + 1, n_good)) for folder in folders]
     work = [(speech, damages if i < n else ()) for speeches in by_speaker for i, speech in enumerate(speeches)]
+    work = [(speech, some if speech.words and speech.other.words else ()) for speech, some in work]
     work.sort(key=lambda pair: -len(pair[1]))  # the long ones first, or one process has them all at the end
     with ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn")) as pool:
         futures = [pool.submit(judge_all, speech, some, seed) for seed, (speech, some) in enumerate(work)]
@@ -291,7 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.markdown:
         command = f"python -m benchmarks.failures --n {options.n}"
         head = f"# Failures of speech: hits and false alarms\n\n`{command}`, {datetime.now(UTC):%Y-%m-%d}: "
-        options.markdown.write_text(head + text, encoding="utf-8")
+        options.markdown.write_text(head + text + NOTES, encoding="utf-8")
 
 
 if __name__ == "__main__":
