@@ -136,11 +136,11 @@ def _at_snr(snr_db: float) -> Damage:
 
 
 def _with_burst(make: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> Damage:
-    """Half a second of a sound as loud as the speech, between two words. make: (n,) seconds to (n,) of RMS 1"""
+    """0.8 s of a sound as loud as the speech, between two words. make: (n,) seconds to (n,) of RMS 1"""
 
     def damage(speech: Speech, generator: np.random.Generator) -> np.ndarray:
         cut = round(speech.words[_clause(speech, generator)[0]].start * RATE)
-        sound = make(np.arange(RATE // 2) / RATE, generator) * float(speech.waveform.std())
+        sound = make(np.arange(round(0.8 * RATE)) / RATE, generator) * float(speech.waveform.std())
         return _joined(speech.waveform[:cut], np.clip(sound, -1, 1), speech.waveform[cut:])
 
     return damage
@@ -166,9 +166,9 @@ DAMAGES: dict[str, tuple[str, Damage]] = {
     "8 words of another recording first": ("leaked_prompt", _leaked(8)),
     "white noise, 6 dB SNR": ("noise", _at_snr(6)),
     "white noise, 10 dB SNR": ("noise", _at_snr(10)),
-    "0.5 s of white noise": ("noise", _with_burst(lambda t, generator: _noise(len(t), 1.0, generator))),
-    "0.5 s of 100 Hz hum": ("noise", _with_burst(lambda t, _: np.sign(np.sin(2 * np.pi * 100 * t)))),
-    "0.5 s of a 1 kHz tone": ("noise", _with_burst(lambda t, _: np.sqrt(2) * np.sin(2 * np.pi * 1000 * t))),
+    "0.8 s of white noise": ("noise", _with_burst(lambda t, generator: _noise(len(t), 1.0, generator))),
+    "0.8 s of 100 Hz hum": ("noise", _with_burst(lambda t, _: np.sign(np.sin(2 * np.pi * 100 * t)))),
+    "0.8 s of a 1 kHz tone": ("noise", _with_burst(lambda t, _: np.sqrt(2) * np.sin(2 * np.pi * 1000 * t))),
     "noise alone": ("noise", _noise_alone),
 }
 

@@ -59,7 +59,7 @@ FOREIGN_WER = 0.5  # speech of which half was heard right is in the right langua
 ABRUPT_END_DB = -15.0  # the speech may break off: it does where the last word was not heard
 BROKEN_END_DB = -6.0  # it does, whatever was heard
 NOISY_FLOOR_DB = -16.0  # exceeded by none of those 188, 5 of those 259, and all of them with noise at 6 dB SNR
-STEADIEST_DB = 2.2  # noise, hum and tones vary by up to 2.0 in 0.4 s, speech by 3.3 and more
+STEADIEST_DB = 2.2  # noise, hum and tones vary by up to 2.0 in 0.6 s, speech by 3.5 and more
 
 
 @dataclass(frozen=True)
