@@ -34,6 +34,7 @@ from stages.profiles import PROFILES
 
 RECORDINGS = Path("data/1_recordings/sample")
 SECONDS_PER_PHONEME = 0.075  # of this voice, from its features
+SEEDS = (0, 1, 2)  # a recording is what it is: every seed of a prompt counts the same audio
 FADE_SECONDS = 0.005  # at every cut: a click is another damage
 
 
@@ -134,22 +135,22 @@ def score(clips: Sequence[Clip], n_jobs: int = 2) -> Scorecard:
         pair=Pair(gpt_epoch=1, sovits_epoch=1, gpt_sha256="0" * 64, sovits_sha256="0" * 64),
         judges=judges,
         prompts_sha256=content_sha256("en", (0,), []),
-        seeds=(0,),
-        rows=tuple(rows),
+        seeds=SEEDS,
+        rows=tuple(row.model_copy(update={"seed": seed}) for row in rows for seed in SEEDS),
         held_out=tuple(_as_recording(row) for row in rows[:12]),
         similarity_floor=similarity_floor(known, judges),
     )
 
 
 def policy_for(n: int) -> GatePolicy:
-    """The policy of params.yaml, for so few prompts as there are."""
-    return parse_policy(load_params().gate | {"min_prompts": n})
+    """The policy of params.yaml for so few prompts as there are, which are too few for slices."""
+    return parse_policy(load_params().gate | {"min_prompts": n, "slices": []})
 
 
 def verdict_on(candidate: Scorecard, champion: Scorecard) -> Judgement:
     """What the gate says of damaged clips against the clean ones, whose recordings are those of both."""
     candidate = candidate.model_copy(update={"held_out": champion.held_out})
-    return judge_scores(candidate, champion, policy_for(len(candidate.rows)))
+    return judge_scores(candidate, champion, policy_for(len(candidate.rows) // len(SEEDS)))
 
 
 def _as_recording(row: UtteranceScore) -> UtteranceScore:
