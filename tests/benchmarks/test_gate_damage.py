@@ -1,4 +1,4 @@
-"""Damage that a listener would hear fails at the gate, and the first reason names it: real recordings, really judged."""
+"""Damage that a listener would hear fails at the gate and is named in its first reason: recordings, really judged."""
 
 from __future__ import annotations
 
