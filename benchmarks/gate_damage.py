@@ -96,7 +96,7 @@ def read_clips(n: int) -> list[Clip]:
     """The first n recordings of the sample voice, with the time of every word."""
     clips = []
     for line in (RECORDINGS / "metadata.csv").read_text(encoding="utf-8").splitlines()[:n]:
-        name, text, *_ = line.split("|")
+        name, _, text = line.split("|")  # numbers as they are said
         (path,) = RECORDINGS.rglob(f"{name}.flac")
         samples, sample_rate = load_audio(path)
         waveform = to_mono(samples)

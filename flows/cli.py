@@ -80,6 +80,7 @@ def run(
 @click.option("--markdown", "markdown_file", type=FILE, help="Write a summary for CI here.")
 @click.option("--junit", "junit_file", type=FILE, help="Write JUnit XML here.")
 @click.option("--html", "html_file", type=FILE, help="Write the report to read and listen to here, one page.")
+@click.option("--prefect", "with_prefect", is_flag=True, help="As a flow run of the Prefect server, with artifacts.")
 def gate(
     voice: str,
     candidate: int | None,
@@ -88,6 +89,7 @@ def gate(
     markdown_file: Path | None,
     junit_file: Path | None,
     html_file: Path | None,
+    with_prefect: bool,
 ) -> int:
     """The verdict alone: may this candidate replace the champion of VOICE? Nothing is synthesised or moved.
 
@@ -95,7 +97,7 @@ def gate(
     """
     from flows.commands import gate_voice
 
-    return gate_voice(voice, candidate, first_release, json_file, markdown_file, junit_file, html_file)
+    return gate_voice(voice, candidate, first_release, json_file, markdown_file, junit_file, html_file, with_prefect)
 
 
 @vox.command()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from flows.release import judge_version, promote, recordings_dir, report_html
+from flows.release import Judged, judge_version, promote, recordings_dir, report_html
 from flows.view import RunView
 from registry.policy import parse_policy
 from registry.store import open_store
@@ -91,6 +91,7 @@ def gate_voice(
     markdown_file: Path | None,
     junit_file: Path | None,
     html_file: Path | None,
+    with_prefect: bool,
 ) -> int:
     """`vox gate`."""
     from registry import render
@@ -105,7 +106,10 @@ def gate_voice(
 
     unmeasured("the gate did not finish")  # however it ends, an earlier `pass` is not where CI looks for the answer
     try:
-        signed = judge_version(voice, parse_policy(load_params().gate), candidate, first_release)
+        if with_prefect:
+            signed = _gate_with_prefect(voice, candidate, first_release)
+        else:
+            signed = judge_version(voice, parse_policy(load_params().gate), candidate, first_release)
     except (ValueError, RuntimeError, OSError) as error:
         unmeasured(" ".join(str(error).split()))
         raise
@@ -116,6 +120,16 @@ def gate_voice(
         _write_file(html_file, report_html(signed))
     _show_verdict(signed, is_earlier=False)
     return signed.verdict.exit_code
+
+
+def _gate_with_prefect(voice: str, candidate: int | None, first_release: bool) -> SignedVerdict:
+    _prefect_server()
+    from flows.prefect_engine import gate_with_prefect
+
+    policy = parse_policy(load_params().gate)
+    return gate_with_prefect(
+        voice, candidate, lambda: Judged(judge_version(voice, policy, candidate, first_release), is_earlier=False)
+    ).signed
 
 
 def rescore_voice(voice: str, version: int | None, with_prefect: bool, cron: str | None, as_json: bool) -> int:
