@@ -38,6 +38,11 @@ def test_prefect_shows_the_run_and_a_killed_one_is_not_left_running(finished, tm
         begin = time.perf_counter()
         vox(root, "run", VOICE, "--first-release")
         assert time.perf_counter() - begin < 25  # 15 s on an idle machine, see README
+        assert vox(root, "gate", VOICE, "--first-release", "--prefect").returncode == 1
+        rescored = vox(root, "rescore", VOICE, "--version", "1", "--prefect")
+        assert rescored.returncode == 0, rescored.stdout + rescored.stderr
+        assert {one["flow_name"] for one in flows_of(root)} == {"train_and_release", "gate", "evaluate_champion"}
+        assert f"{VOICE}-trend" in {artifact["key"] for artifact in from_server(root, "artifacts")}
     finally:
         vox(root, "server", "stop")
 
@@ -71,6 +76,11 @@ def test_release_promote_again_roll_back_and_audit(finished, tmp_path):
     assert vox(root, "say", VOICE, "The meeting was moved from nine to eleven.", "-o", str(spoken)).returncode == 0
     assert spoken.stat().st_size > 10_000
 
+    scored_again = vox(root, "rescore", VOICE, "--json")
+    assert scored_again.returncode == 0, scored_again.stdout + scored_again.stderr
+    shown = json.loads(scored_again.stdout)
+    assert (shown["version"], shown["drifted"], len(shown["trend"])) == (2, False, 2)
+
     assert (vox(root, "rollback", VOICE).returncode, champion(root)) == (0, 1)
     refused = vox(root, "rollback", VOICE)
     assert refused.returncode == 1
@@ -92,8 +102,14 @@ def test_release_promote_again_roll_back_and_audit(finished, tmp_path):
     assert "row 3" in broken.stdout
 
 
+def flows_of(root):
+    """The flow runs with the names of their flows."""
+    names = {one["id"]: one["name"] for one in from_server(root, "flows")}
+    return [one | {"flow_name": names[one["flow_id"]]} for one in from_server(root, "flow_runs")]
+
+
 def from_server(root, what):
-    """What the project's Prefect server knows: `flow_runs` or `artifacts`, oldest first."""
+    """What the project's Prefect server knows: `flows`, `flow_runs` or `artifacts`, oldest first."""
     code = "from flows.server import running_server; print(running_server())"
     url = f"{run([sys.executable, '-c', code], root).stdout.strip()}/{what}/filter"
     request = urllib.request.Request(url, b"{}", {"Content-Type": "application/json"})
