@@ -29,6 +29,7 @@ SETTINGS = (
     f"voices=[{VOICE}]",
     "features.reference_min_seconds=1",
     "adapt_sovits.n_epochs=2",
+    "adapt_sovits.min_steps=0",
     "adapt_sovits.save_every_epochs=2",
     "adapt_sovits.batch_size=4",
     "adapt_gpt.n_epochs=2",
