@@ -81,7 +81,12 @@ those about recordings and slices, lost sentences, non-inferiority with Holm. Ro
 ![operating characteristic](oc.svg)"""
 OUTCOMES = """\
 Promised: of the identical candidates at least 90 % pass and at most 1 % are refused (fail); of those worse by
-exactly the margin at most 5 % pass. **Bold** is what misses it."""
+exactly the margin at most 5 % pass. **Bold** is what misses it.
+
+No row lets too much through. At 100 prompts x 3 seeds and above everything promised is met. With less, equal
+candidates are too often inconclusive, as the power that the verdict tells says beforehand; and some starter voices are
+refused: their WER of 0.30 lies near the bar of 0.35, which few prompts of changing difficulty cross by chance. One seed
+cannot tell a lost sentence from a bad draw, and a voice that errs so often is bound to have one: inconclusive."""
 COVERAGE = """\
 Each end of an interval is a one-sided bound at 95 %: it should hold the truth at least so often. The least and
 the mean of the truths above. The bounds are cautious by design (`CAUTION` in registry/gate/noninferiority.py): where
