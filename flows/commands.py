@@ -185,6 +185,7 @@ def _show_verdict(signed: SignedVerdict, is_earlier: bool) -> None:
     )
     for reason in judgement.reasons:
         say(f"  - {reason}", markup=False)
+    say(f"next: {judgement.advice}", markup=False)
     figures = ", ".join(f"{name} {value:.3f}" for name, value in judgement.figures.items())
     say(f"figures: {figures} on {judgement.n_prompts} prompts, {judgement.n_utterances} utterances")
 
