@@ -46,7 +46,7 @@ class PrefectEngine:
 def run_with_prefect(request: Request, view: RunView) -> Outcome:
     """train_and_release: the line as a flow run of the server that PREFECT_API_URL names."""
     voice = request.voice
-    return _as_flow("train_and_release", voice, lambda: run_line(request, view, PrefectEngine()), **asdict(request))
+    return _as_flow("train_and_release", voice, lambda: run_line(request, view, PrefectEngine()), asdict(request))
 
 
 def gate_with_prefect(voice: str, version: int | None, judge: Callable[[], Judged]) -> Judged:
@@ -57,7 +57,7 @@ def gate_with_prefect(voice: str, version: int | None, judge: Callable[[], Judge
         _publish_verdict(voice, judged)
         return judged
 
-    return _as_flow("gate", voice, work, voice=voice, version=version)
+    return _as_flow("gate", voice, work, {"voice": voice, "version": version})
 
 
 class DriftFound(RuntimeError):  # noqa: N818  (an answer, which makes a scheduled run fail where people look)
@@ -93,7 +93,7 @@ def rescore_on_schedule(voice: str, cron: str) -> None:
     evaluate_champion_flow.serve(name=voice, cron=cron, parameters={"voice": voice}, tags=[f"voice:{voice}"])
 
 
-def _as_flow(name: str, voice: str, work: Callable[[], T], **parameters: object) -> T:
+def _as_flow(name: str, voice: str, work: Callable[[], T], parameters: dict[str, object]) -> T:
     """work() as a flow run that shows its parameters; runs of this voice whose process was killed are ended first."""
 
     @flow(name=name, flow_run_name=f"{voice}-{datetime.now(UTC):%Y%m%d-%H%M%S}", persist_result=False)
