@@ -39,11 +39,12 @@ ROOT = Path(__file__).resolve().parent.parent
 ASR = "pocketsphinx"
 LANGUAGE = "en"
 UNDAMAGED = "none"
+WORD = re.compile(r"[A-Za-z']+")
 RATE = 16_000  # Hz at which everything is damaged and judged
-MIN_WORDS = 8  # below, a clause is most of the text
-MAX_SECONDS = 6.0  # of what is damaged: pocketsphinx takes longer for noise than it lasts
+MAX_SECONDS = 8.0  # of what is damaged: pocketsphinx takes longer for noise than it lasts
 N_LOOPS = 9
 CLAUSE = 5  # words that are swallowed or repeated: the shortest that a listener calls a clause
+MIN_WORDS = CLAUSE + 4  # two before and two behind: a judge must hear where the text goes on
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +225,7 @@ def speeches_of(folder: Path, n_damaged: int, n: int) -> list[Speech]:
     speeches: list[Speech] = []
     for line in (folder / "metadata.csv").read_text(encoding="utf-8").splitlines():
         name, _, text = line.split("|")
-        if len(text.split()) >= MIN_WORDS:
+        if len(WORD.findall(text)) >= MIN_WORDS:
             samples, sample_rate = load_audio(next((folder / "wavs").glob(f"{name}.*")))
             speeches.append(Speech(text, to_rate(to_mono(samples), sample_rate, RATE), words=(), pace=0.0))
     n_words = sum(len(normalize_text(speech.text, LANGUAGE).split()) for speech in speeches)
@@ -240,7 +241,7 @@ def speeches_of(folder: Path, n_damaged: int, n: int) -> list[Speech]:
 def _with_places(speech: Speech) -> Speech | None:
     """The speech with the places of its words; None where forced alignment does not understand it."""
     try:
-        words = force_align(speech.waveform, RATE, re.findall(r"[a-z']+", speech.text.lower()), pronounce)
+        words = force_align(speech.waveform, RATE, WORD.findall(speech.text), pronounce)
     except AlignmentError:
         return None
     return replace(speech, words=tuple(words))
