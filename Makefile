@@ -35,6 +35,7 @@ clean: ## the environment alone; data, models and releases stay
 .venv/installed: requirements.lock pyproject.toml .venv/uv
 	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m metrics.sound
 	@touch $@
 
 .venv/uv:

@@ -61,6 +61,7 @@ def _edit(change: Callable[[CommentedMap], list[str]]) -> list[str]:
     yaml.preserve_quotes = True
     yaml.width = 4096  # never fold a line that a person wrote
     yaml.indent(mapping=2, sequence=4, offset=2)  # as params.yaml is written
+    yaml.representer.add_representer(type(None), lambda as_, _: as_.represent_scalar("tag:yaml.org,2002:null", "null"))
     document = yaml.load(PARAMS.read_text(encoding="utf-8"))
     changes = change(document)
     if changes:

@@ -7,10 +7,15 @@ single plosives do not move it.
 from __future__ import annotations
 
 import math
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
-import librosa
 import numpy as np
+from filelock import FileLock
 
 from metrics.audio import checked_waveform, to_rate
 
@@ -78,13 +83,21 @@ def clipped_share(samples: np.ndarray) -> float:
     return round(float((np.abs(samples) >= FULL_SCALE).mean()), 6) if samples.size else 0.0
 
 
-def pitch_range_semitones(waveform: np.ndarray) -> float | None:
-    """From the 5th to the 95th percentile of the pitch that pYIN finds; None where it finds no voice.
-
-    waveform: (n,) float32 at SAMPLE_RATE. Read speech of adults has 5 to 15; 0 is a monotone.
+@cache
+def compiled_librosa() -> ModuleType:
+    """librosa with what it compiles at its first use. One process at a time: where two compile at once, they spoil
+    numba's cache on the disk, and from then on every process that reads it crashes.
     """
-    if len(waveform) < PITCH_FRAME:
-        return None
+    with FileLock(Path(tempfile.gettempdir()) / f"voxfoundry-compile-{os.getuid()}.lock"):
+        import librosa
+
+        _pitch(librosa, np.sin(np.arange(4 * PITCH_FRAME, dtype=np.float32) / 10))
+        librosa.filters.mel(sr=SAMPLE_RATE, n_fft=512, n_mels=N_BANDS, fmin=60)
+    return librosa
+
+
+def _pitch(librosa: ModuleType, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n_frames,) Hz, NaN where unvoiced, and whether voiced."""
     pitch, is_voiced, _ = librosa.pyin(
         waveform,
         fmin=PITCH_HZ[0],
@@ -96,6 +109,17 @@ def pitch_range_semitones(waveform: np.ndarray) -> float | None:
         beta_parameters=PITCH_THRESHOLDS,
         switch_prob=SWITCH_PROBABILITY,
     )
+    return pitch, is_voiced
+
+
+def pitch_range_semitones(waveform: np.ndarray) -> float | None:
+    """From the 5th to the 95th percentile of the pitch that pYIN finds; None where it finds no voice.
+
+    waveform: (n,) float32 at SAMPLE_RATE. Read speech of adults has 5 to 15; 0 is a monotone.
+    """
+    if len(waveform) < PITCH_FRAME:
+        return None
+    pitch, is_voiced = _pitch(compiled_librosa(), waveform)
     if not is_voiced.any():
         return None
     low, high = np.percentile(pitch[is_voiced], PITCH_PERCENTILES)
@@ -125,6 +149,7 @@ def _steadiest_db(waveform: np.ndarray) -> float:
     n_fft, hop = 512, round(HOP_SECONDS * SAMPLE_RATE)
     if len(waveform) < n_fft + (n_frames - 1) * hop:
         return math.inf
+    librosa = compiled_librosa()
     power = np.abs(librosa.stft(waveform, n_fft=n_fft, hop_length=hop, win_length=400, center=False)) ** 2
     bands = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=n_fft, n_mels=N_BANDS, fmin=60) @ power  # (N_BANDS, T)
     bands, levels = (10 * np.log10(np.maximum(x, 1e-10)) for x in (bands, power.sum(axis=0)))
@@ -134,3 +159,7 @@ def _steadiest_db(waveform: np.ndarray) -> float:
     quietest = np.lib.stride_tricks.sliding_window_view(levels, n_frames).min(axis=1)
     loud = quietest >= np.percentile(levels, 95) + STEADY_DB
     return round(float(spread[loud].min()), 2) if loud.any() else math.inf
+
+
+if __name__ == "__main__":  # when the environment is made, so that no run waits for it
+    compiled_librosa()

@@ -58,7 +58,7 @@ def test_simulated_loss_is_the_margin(level):
 
 def test_simulation_asks_the_gate_itself():
     """Tables and the scorecards that they stand for are judged alike."""
-    policy = gate_oc.policy_of("starter").model_copy(update={"n_resamples": 1000})
+    policy = gate_oc.policy_of("starter").model_copy(update={"n_resamples": 1000, "min_prompts": 60})
     recordings = scorecard_of(block(next(gate_oc.simulate("starter", IDENTICAL, 60, 3, 1, np.random.default_rng(9)))[0],
                                     20, 1)).rows  # fmt: skip
     seen = set()
