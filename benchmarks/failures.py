@@ -1,7 +1,7 @@
 """Which damage to speech is found, and how often good speech is called damaged.
 
     python -m benchmarks.failures --n 10                      # tables
-    python -m benchmarks.failures --n 10 --markdown benchmarks/RESULTS_failures.md
+    python -m benchmarks.failures --n 10 --markdown benchmarks/FAILURES.md
 
 Recordings with known words are damaged on purpose at word borders that forced alignment finds, then judged as the
 evaluate stage judges: pocketsphinx hears them, metrics/failures.py names what is wrong. The recordings are the sample
@@ -305,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = run(options.n, options.n_good, options.only, options.jobs)
     print(text)
     if options.markdown:
-        command = f"python -m benchmarks.failures --n {options.n}"
+        command = f"python -m benchmarks.failures --n {options.n} --n-good {options.n_good}"
         head = f"# Failures of speech: hits and false alarms\n\n`{command}`, {datetime.now(UTC):%Y-%m-%d}: "
         options.markdown.write_text(head + text + NOTES, encoding="utf-8")
 

@@ -13,7 +13,7 @@ where the number of words heard does not fit the text, between stretches that we
     wrong_language    not the text, and the judge takes it for another language
     noise             a sound that is no speech: it stays the same for STEADY_SECONDS, or fills the pauses
 
-benchmarks/RESULTS_failures.md says how often each is found and how often it is a false alarm.
+benchmarks/FAILURES.md says how often each is found and how often it is a false alarm.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from benchmarks.failures import DAMAGES, UNDAMAGED, Speech, found, judge_all, sp
 from metrics.failures import FAILURES, unmeasurable_failures
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data/1_recordings/sample"
-# what is not always found, or takes pocketsphinx long to hear; RESULTS_failures.md has the figures of all
+# what is not always found, or takes pocketsphinx long to hear; FAILURES.md has the figures of all
 LEFT_OUT = {
     "ends in the middle of the last word",
     "last 3 words 10 times",
