@@ -66,8 +66,13 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
     def score(
         synthesizer: Synthesizer, some: Iterable[Prompt], seeds: Iterable[int], folder: Path
     ) -> list[UtteranceScore]:
+        begin = time.perf_counter()
         utterances = speak(synthesizer, some, seeds, folder, reference_clip.text, timings)
-        return judge(utterances, known, profile, prompts.language, workers, settings.mos)
+        spoken = time.perf_counter()
+        rows = judge(utterances, known, profile, prompts.language, workers, settings.mos)
+        took = f"speaking {spoken - begin:.0f} s, judging {time.perf_counter() - spoken:.0f} s"
+        print(f"evaluate: {len(rows)} utterances in {folder.name}: {took}", flush=True)
+        return rows
 
     with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
         recordings = held_out_utterances(dirs, reference_clip, params, lexicon)

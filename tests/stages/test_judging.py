@@ -58,12 +58,12 @@ def voice() -> KnownVoice:
 
 @pytest.fixture(scope="module")
 def utterances(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
-    """Three recordings, and the first one silent, and with half a second of hum in it. Not in noise: then pocketsphinx
+    """Three recordings, and the first one silent, and with 0.8 s of hum in it. Not in noise: then pocketsphinx
     searches ten times as long."""
     folder = tmp_path_factory.mktemp("audio")
     real = recordings(3)
     speech, _ = soundfile.read(real[0].audio, dtype="float32")
-    hum = 0.1 * np.sign(np.sin(2 * np.pi * 100 * np.arange(8_000) / 16_000)).astype(np.float32)
+    hum = 0.1 * np.sign(np.sin(2 * np.pi * 100 * np.arange(12_800) / 16_000)).astype(np.float32)
     return [
         *real,
         changed(real[0], folder / "silent.flac", np.zeros_like(speech)),
@@ -127,7 +127,7 @@ def test_with_one_recording_it_has_nothing_to_be_compared_with(voice: KnownVoice
 
 
 def test_the_floor_is_far_below_the_voice(voice: KnownVoice, rows: list[UtteranceScore]) -> None:
-    floor = similarity_floor(voice, judges_of(STARTER))
+    floor = similarity_floor(voice, judges_of(STARTER, "en"))
     assert floor.n == 26
     assert "LibriSpeech" in floor.note
     for name in ("similarity", "similarity_held_out"):
@@ -135,7 +135,7 @@ def test_the_floor_is_far_below_the_voice(voice: KnownVoice, rows: list[Utteranc
 
 
 def test_without_held_out_recordings_the_floor_says_so(voice: KnownVoice) -> None:
-    floor = similarity_floor(KnownVoice(voice.centroid, {}), judges_of(STARTER))
+    floor = similarity_floor(KnownVoice(voice.centroid, {}), judges_of(STARTER, "en"))
     assert floor.similarity is not None
     assert floor.similarity_held_out is None
     assert "no held-out recordings" in floor.note
@@ -148,12 +148,12 @@ def test_a_judge_that_heard_no_others_gives_no_floor_but_the_reason(
         raise NoOtherSpeakersError("nobody")
 
     monkeypatch.setattr("stages.judging.load_other_speakers", nobody)
-    floor = similarity_floor(voice, judges_of(STARTER))
+    floor = similarity_floor(voice, judges_of(STARTER, "en"))
     assert (floor.similarity, floor.similarity_held_out, floor.n, floor.note) == (None, None, 0, "nobody")
 
 
 def test_another_version_of_the_judge_gives_no_floor(voice: KnownVoice) -> None:
-    judges = judges_of(STARTER).model_copy(update={"speaker_version": "2"})
+    judges = judges_of(STARTER, "en").model_copy(update={"speaker_version": "2"})
     floor = similarity_floor(voice, judges)
     assert floor.similarity is None
     assert "make their table again" in floor.note
