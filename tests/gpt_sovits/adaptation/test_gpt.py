@@ -85,7 +85,10 @@ def test_accumulated_batches_make_the_step_of_one_batch(tmp_path, batch_size):
         assert record.train["loss"] == pytest.approx(expected.train["loss"], rel=1e-5)
         assert record.held_out["loss"] == pytest.approx(expected.held_out["loss"], rel=1e-5)
     for name, weights in whole.weights.items():
-        torch.testing.assert_close(parts.weights[name], weights, rtol=1e-4, atol=5e-5)
+        ours = parts.weights[name]
+        if name.endswith("in_proj_bias"):  # no attention feels the keys' bias: its gradient is rounding alone
+            ours, weights = (torch.cat((b[: len(b) // 3], b[2 * len(b) // 3 :])) for b in (ours, weights))
+        torch.testing.assert_close(ours, weights, rtol=1e-4, atol=2e-5)
 
 
 def test_an_epochs_last_step_takes_what_is_left(tmp_path):
