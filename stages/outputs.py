@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from pathlib import Path
 
 LOCKS = Path(".cache/locks")
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+WATCH_SECONDS = 0.2
 RUN_PID = "VOX_RUN_PID"  # in the environment: the process of `vox run` that DVC and its stages work for
 
 
@@ -35,6 +37,23 @@ def die_with_parent() -> None:
         # it ended before the kernel knew, or even before we asked who it is
         if os.getppid() != parent or (run.isdigit() and has_ended(int(run))):
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_with_run() -> None:
+    """Watch the run that this stage works for (RUN_PID) and end when it ends, from a thread of its own.
+
+    die_with_parent is not enough for a stage: DVC starts it through a shell, and a shell that waits for its command,
+    as dash does, outlives DVC and keeps the stage's parent alive.
+    """
+    run = os.environ.get(RUN_PID, "")
+    if sys.platform == "linux" and run.isdigit():
+        threading.Thread(target=_end_after, args=(int(run),), name="die_with_run", daemon=True).start()
+
+
+def _end_after(run: int) -> None:
+    while not has_ended(run):
+        time.sleep(WATCH_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def has_ended(pid: int) -> bool:

@@ -75,6 +75,32 @@ def test_a_stage_dies_with_its_parent():
     assert not _lives(grandchild)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="runs are watched in /proc")
+def test_a_stage_dies_with_its_run_though_the_shell_between_them_lives_on(tmp_path):
+    """A shell that waits for its command, as dash does, is what DVC starts a stage through."""
+    stage_code = (
+        "import os, time\nfrom stages.outputs import die_with_parent, die_with_run\n"
+        "die_with_parent()\ndie_with_run()\nprint(os.getpid(), os.getppid(), flush=True)\ntime.sleep(60)"
+    )
+    (tmp_path / "stage.py").write_text(stage_code)
+    command = f"{sys.executable} {tmp_path / 'stage.py'}; true"  # with a second command no shell replaces itself
+    run_code = (
+        "import os, subprocess\n"
+        f"subprocess.run(['/bin/sh', '-c', {command!r}], env={{**os.environ, {RUN_PID!r}: str(os.getpid())}})"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    run = subprocess.Popen([sys.executable, "-c", run_code], stdout=subprocess.PIPE, text=True, env=environment)
+    stage, shell = map(int, run.stdout.readline().split())
+    assert shell != run.pid
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    run.stdout.close()
+    deadline = time.monotonic() + 10
+    while _lives(stage) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _lives(stage)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
 def test_a_stage_that_starts_after_its_run_was_killed_ends_even_while_nobody_has_noticed_that():
     run = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
