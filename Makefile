@@ -26,7 +26,7 @@ deps: .venv/installed ## name in dvc.yaml every module that a stage imports
 	$(BIN)/python tests/write_deps.py
 
 starter: .venv/installed ## make the starter base again, for hours; starter/README.md says what it needs
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro starter/dvc.yaml
+	$(BIN)/python -m starter
 
 clean: ## the environment alone; data, models and releases stay
 	rm -rf .venv

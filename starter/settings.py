@@ -1,4 +1,7 @@
-"""starter/params.yaml as frozen types, and where the recipe keeps what it makes."""
+"""starter/params.yaml as frozen types, and where the recipe keeps what it makes.
+
+$STARTER_PARAMS and $STARTER_WORK stand in for params.yaml and work/: starter/ablations.py tries other settings so.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ruamel.yaml import YAML
 
 HOME = Path(__file__).resolve().parent
-WORK = HOME / "work"  # not in git; DVC tracks it
+WORK = Path(os.environ.get("STARTER_WORK", HOME / "work"))  # not in git; DVC tracks it
+PARAMS = Path(os.environ.get("STARTER_PARAMS", HOME / "params.yaml"))
 
 
 class Section(BaseModel):
@@ -135,7 +139,7 @@ class Settings(Section):
     gpt: GPTSettings
 
 
-def load_settings(path: Path = HOME / "params.yaml") -> Settings:
+def load_settings(path: Path = PARAMS) -> Settings:
     return Settings.model_validate(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
 
 

@@ -109,7 +109,5 @@ def environment() -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if key not in drop}
     then = "2026-01-01T00:00:00+00:00"  # equal projects are equal commits
     dates = {"GIT_AUTHOR_DATE": then, "GIT_COMMITTER_DATE": then}
-    shell = (
-        "/bin/sh"  # what DVC starts stages with where SHELL is not set; dash outlives DVC, bash gives way to the stage
-    )
+    shell = "/bin/sh"  # DVC's own choice where SHELL is not set; as dash it outlives DVC, bash gives way to the stage
     return {**kept, **dates, "PATH": path, "SHELL": shell, "PYTHONDONTWRITEBYTECODE": "1"}

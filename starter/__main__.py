@@ -1,0 +1,147 @@
+"""The whole recipe, two stages at a time where neither needs the other: `make starter`.
+
+    python -m starter
+
+What it needs beyond Python is looked for first. A run that was stopped goes on where it was; what is up to date is not
+made again. Everything that the stages print is also in starter/run.log.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+
+from starter.settings import HOME, WORK, CorpusSettings, Settings, load_settings, shared_folder
+
+LOG = HOME / "run.log"
+BUSY = ("Unable to acquire lock", "is busy, it is being blocked by")  # DVC beside itself: it only has to wait
+CHATTER = (
+    "To enable auto staging",
+    "To track the changes with git",
+    "Use `dvc push`",
+    "\t",
+    "Updating lock",
+    "Generating",
+)
+N_TRIES = 20
+NEEDED_DATA = ("text/ljspeech_transcripts.tsv", "ljspeech/metadata.csv", "librispeech_speakers/train")
+
+
+def lanes(settings: Settings) -> list[list[list[str]]]:
+    """Phases of lanes of stages: lanes of a phase run beside each other, the stages of a lane one after the other."""
+    return [
+        [[f"corpus@{voice}" for voice in settings.corpus.voices], ["speech"]],
+        [["content_encoder", "tokens"], ["autoencoder"]],
+        [["gpt"], ["prior", "joint"]],
+        [["pack", "evaluate"]],
+    ]
+
+
+def festival_voices() -> str:
+    command = ["festival", "-b", "(print (voice.list))"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def missing(settings: CorpusSettings) -> list[str]:
+    """What the recipe needs and does not find, in words, with what brings it."""
+    lines = []
+    programs = {voice.program for voice in settings.voices.values()}
+    for program in sorted(programs):
+        if shutil.which(program) is None:
+            lines.append(f"the program {program} is not on PATH: install the package {program}")
+    if shutil.which("festival"):
+        found = festival_voices()
+        for voice in settings.voices.values():
+            if voice.program == "festival" and voice.voice not in found:
+                lines.append(f"festival has no voice {voice.voice}: install festvox-kdlpc16k and festvox-us-slt-hts")
+    try:
+        data = shared_folder() / "data"
+    except SystemExit as error:
+        return [*lines, str(error)]
+    return [*lines, *(f"{data / name} does not exist" for name in NEEDED_DATA if not (data / name).exists())]
+
+
+class Log:
+    """Lines of several stages at once, on the screen and in a file."""
+
+    def __init__(self, path: Path, is_new: bool) -> None:
+        self._file = path.open("w" if is_new else "a", encoding="utf-8")
+        self._lock = threading.Lock()
+
+    def say(self, line: str) -> None:
+        with self._lock:
+            print(line, flush=True)
+            self._file.write(line + "\n")
+            self._file.flush()
+
+
+def reproduce(stage: str, log: Log) -> bool:
+    """Run one stage if it is stale. Whether it ended well."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    command = [sys.executable, "-m", "dvc", "repro", "--single-item", f"starter/dvc.yaml:{stage}"]
+    began = time.monotonic()
+    for _ in range(N_TRIES):
+        lines = []
+        with subprocess.Popen(
+            command, cwd=HOME.parent, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as child:
+            for line in child.stdout:
+                lines.append(line.rstrip())
+                if lines[-1] and not line.startswith(CHATTER):
+                    log.say(lines[-1])
+        if child.returncode == 0:
+            log.say(f"{stage}: done in {(time.monotonic() - began) / 60:.1f} min")
+            return True
+        if not any(sign in line for line in lines for sign in BUSY):
+            break
+        time.sleep(5)
+    log.say(f"{stage}: failed, exit code {child.returncode}; what it said is above")
+    return False
+
+
+def run_lane(stages: Sequence[str], log: Log) -> bool:
+    return all(reproduce(stage, log) for stage in stages)
+
+
+def main() -> int:
+    settings = load_settings()
+    if lines := missing(settings.corpus):
+        print("\n".join(f"error: {line}" for line in lines) + "\nstarter/README.md says what the recipe needs")
+        return 2
+    log = Log(LOG, is_new=not WORK.exists())
+    began = time.monotonic()
+    log.say(
+        f"starter: {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {os.cpu_count()} cores of {_processor()}, "
+        f"torch {torch.__version__}, Python {platform.python_version()}"
+    )
+    for phase in lanes(settings):
+        with ThreadPoolExecutor(len(phase)) as pool:
+            ended = list(pool.map(lambda lane: run_lane(lane, log), phase))
+        if not all(ended):
+            log.say("starter: stopped; `make starter` goes on from here")
+            return 1
+    log.say(f"starter: done in {(time.monotonic() - began) / 60:.1f} min")
+    return 0
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
