@@ -13,14 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from release_helpers import LINEAGE, TODAY, policy, recordings_of, scorecard, write_scores, write_voice_folder
+from release_helpers import LINEAGE, promote_first, scorecard, write_scores, write_voice_folder
 
 from flows.listen import Session, address, make_server
 from gpt_sovits.audio import save_flac
 from registry.candidate import register_candidate
-from registry.judging import judge_candidate
 from registry.listening import open_listening
-from registry.releases import promote
 from registry.store import Store, open_store
 
 PITCH = {1: 110.0, 2: 150.0}  # Hz, of each version: what tells them apart in a test
@@ -49,7 +47,7 @@ def make_release(root: Path) -> Store:
     root.mkdir(parents=True, exist_ok=True)
     (root / "params.yaml").write_text("{}")
     (root / "dvc.yaml").write_text("{}")
-    store, recordings = open_store(root), recordings_of(root)
+    store = open_store(root)
     for version in PITCH:
         folder = root / f"build_{version}"
         card = scorecard(n_prompts=N_PROMPTS, seeds=(0,))
@@ -66,20 +64,7 @@ def make_release(root: Path) -> Store:
         scores.write_text(card.model_copy(update={"rows": tuple(rows)}).model_dump_json(), encoding="utf-8")
         voice_folder = write_voice_folder(folder / "voice", f"weights {version}")
         assert register_candidate(store, "anna", voice_folder, scores, LINEAGE).version == version
-    judge_candidate(store, "anna", policy(), version=1, first_release=True)
-    moved = promote(
-        store,
-        "anna",
-        policy=policy(),
-        recordings_dir=recordings,
-        smoke_text="hello",
-        version=1,
-        first_release=True,
-        actor="tester",
-        today=TODAY,
-        smoke=lambda folder, text: None,
-    )
-    assert moved.changed
+    promote_first(store)
     return store
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from metrics.scores import Judges, Pair, Scorecard, Similarities, UtteranceScore
 from registry.consent import Consent, Voice, write_voice
+from registry.judging import judge_candidate
 from registry.policy import GatePolicy
+from registry.releases import promote
+from registry.store import Store
 
 TODAY = date(2026, 6, 1)
 LINEAGE = {
@@ -143,3 +146,21 @@ def recordings_of(root: Path, name: str = "anna", **changes: object) -> Path:
     (folder / "voice.yaml").unlink(missing_ok=True)
     write_voice(folder, synthetic_voice(name, **changes))
     return folder
+
+
+def promote_first(store: Store, voice: str = "anna") -> None:
+    """Judge version 1 of the voice and make it the first champion; it is not asked to speak."""
+    judge_candidate(store, voice, policy(), version=1, first_release=True)
+    moved = promote(
+        store,
+        voice,
+        policy=policy(),
+        recordings_dir=recordings_of(store.root),
+        smoke_text="hello",
+        version=1,
+        first_release=True,
+        actor="tester",
+        today=TODAY,
+        smoke=lambda folder, text: None,
+    )
+    assert moved.changed

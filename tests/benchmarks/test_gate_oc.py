@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from release_helpers import JUDGES, PAIR
 
-from benchmarks import gate_oc
-from benchmarks.gate_oc import IN_CLAUSES, LEVELS, TRUTHS, Truth, block, follow_advice, margins_of, rate, run_cell
+from benchmarks.gate_oc import IN_CLAUSES, TRUTHS, follow_advice, run_cell
+from benchmarks.gate_oc_voices import LEVELS, Truth, block, margins_of, policy_of, rate, simulate
 from metrics.scores import Scorecard, UtteranceScore, pooled
 from registry.gate import check, judge
 from registry.gate.reasons import outcome_of
@@ -50,7 +50,7 @@ def test_advice_decides_most_of_what_was_unclear():
 def test_simulated_loss_is_the_margin(level):
     generator = np.random.default_rng(0)
     for truth in (WORSE, IN_CLAUSES):
-        pairs = list(gate_oc.simulate(level, truth, 200, 3, 400, generator))
+        pairs = list(simulate(level, truth, 200, 3, 400, generator))
         loss = np.mean([candidate.figure("wer") - champion.figure("wer") for candidate, champion in pairs])
         assert loss == pytest.approx(margins_of(level)["wer"], rel=0.05)
     assert rate(level, 1.0, LEVELS[level].clause) == pytest.approx({"starter": 0.3, "official": 0.022}[level], rel=0.05)
@@ -58,12 +58,12 @@ def test_simulated_loss_is_the_margin(level):
 
 def test_simulation_asks_the_gate_itself():
     """Tables and the scorecards that they stand for are judged alike."""
-    policy = gate_oc.policy_of("starter").model_copy(update={"n_resamples": 1000, "min_prompts": 60})
-    recordings = scorecard_of(block(next(gate_oc.simulate("starter", IDENTICAL, 60, 3, 1, np.random.default_rng(9)))[0],
+    policy = policy_of("starter").model_copy(update={"n_resamples": 1000, "min_prompts": 60})
+    recordings = scorecard_of(block(next(simulate("starter", IDENTICAL, 60, 3, 1, np.random.default_rng(9)))[0],
                                     20, 1)).rows  # fmt: skip
     seen = set()
     for truth in (IDENTICAL, WORSE, Truth("in between", wer=0.5)):
-        for pair in gate_oc.simulate("starter", truth, 60, 3, 5, np.random.default_rng(3)):
+        for pair in simulate("starter", truth, 60, 3, 5, np.random.default_rng(3)):
             checks = check(policy, *pair, pooled(recordings))
             cards = [scorecard_of(scores).model_copy(update={"held_out": recordings}) for scores in pair]
             judgement = judge(*cards, policy)

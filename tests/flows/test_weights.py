@@ -14,7 +14,7 @@ import torch
 from file_server import FileServer, file_server
 from imports import ROOT
 from project import vox
-from release_helpers import LINEAGE, TODAY, policy, recordings_of, scorecard, write_scores, write_voice_folder
+from release_helpers import LINEAGE, TODAY, promote_first, recordings_of, scorecard, write_scores, write_voice_folder
 from rich.console import Console
 from upstream_files import GPT_TINY, SOVITS_TINY, gpt_state, save, save_gpt, save_sovits, sovits_state
 
@@ -122,8 +122,6 @@ def test_wrong_usage_is_code_2(arguments: tuple[str, ...], root: Path) -> None:
 def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project whose champion of the voice anna is a pair of tiny weights."""
     from registry.candidate import register_candidate
-    from registry.judging import judge_candidate
-    from registry.releases import promote
     from registry.store import open_store
 
     root = tmp_path_factory.mktemp("released")
@@ -132,7 +130,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.delenv(name, raising=False)
         for name in ("params.yaml", "dvc.yaml"):
             shutil.copy(ROOT / name, root)
-        store, recordings = open_store(root), recordings_of(root)
+        store = open_store(root)
         voice = write_voice_folder(root / "build" / "voice")
         for kind, config, state in (
             ("gpt", GPT_TINY, gpt_state()),
@@ -142,20 +140,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             save_checkpoint(voice / kind, kind, config.to_dict(), state)
         scores = write_scores(root / "build", scorecard())
         register_candidate(store, "anna", voice, scores, LINEAGE)
-        judge_candidate(store, "anna", policy(), version=1, first_release=True)
-        moved = promote(
-            store,
-            "anna",
-            policy=policy(),
-            recordings_dir=recordings,
-            smoke_text="hello",
-            version=1,
-            first_release=True,
-            actor="tester",
-            today=TODAY,
-            smoke=lambda folder, text: None,
-        )
-        assert moved.changed
+        promote_first(store)
         yield root
 
 
