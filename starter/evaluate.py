@@ -6,13 +6,15 @@ real         the recordings themselves: no voice can be better
 copy         through the posterior encoder and the generator
 resynthesis  from the recording's tokens, its text and its style
 speech       from the text, with the style of another recording of the voice: zero-shot, nothing is adapted
+
+Last comes the stranger reading the fixed prompts, by its own program: what the adapted sample voice can hope to reach.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 
@@ -29,10 +31,12 @@ from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.weights.base import STARTER, Base, load_base
 from metrics.asr import Transcriber, load_transcriber
 from metrics.normalize import normalize_text
+from metrics.prompts import load_prompts
 from metrics.speaker import cosine, load_speaker_judge
 from metrics.wer import word_errors
 from starter.autoencoder import autoencode
-from starter.settings import WORK, load_settings, stage_folder
+from starter.corpus import speak_flite
+from starter.settings import HOME, WORK, load_settings, stage_folder
 from starter.sovits_data import spectral_loss, spectrogram
 from starter.speech import LJ, base_voices
 from starter.store import SAMPLE_RATE, Utterance, read_corpus
@@ -149,7 +153,19 @@ def figures(part: str, base: Base, utterances: Sequence[Utterance]) -> dict[str,
     return found
 
 
+def prompts_read_by_the_stranger() -> list[Utterance]:
+    corpus = load_settings().corpus
+    voice = corpus.voices[corpus.stranger].voice
+    prompts = load_prompts(HOME.parent / "benchmarks/prompts/en.yaml").prompts
+    read = [(one, speak_flite(voice, one.text, stretch=1.0, pitch=0.0)[0]) for one in prompts]
+    return [Utterance(prompt.id, corpus.stranger, prompt.text, waveform, []) for prompt, waveform in read]
+
+
 PARTS = ("real", "copy", "resynthesis", "speech")
+
+
+def show(name: str, part: str, found: Mapping[str, float]) -> None:
+    print(f"{name:6s} {part:12s} " + "  ".join(f"{key} {value:.3f}" for key, value in found.items()), flush=True)
 
 
 def main() -> None:
@@ -163,7 +179,11 @@ def main() -> None:
         for name, utterances in sets_to_judge(arguments.n).items():
             for part in arguments.only:
                 found = results[f"{name} {part}"] = figures(part, base, utterances)
-                print(f"{name:6s} {part:12s} " + "  ".join(f"{k} {v:.3f}" for k, v in found.items()), flush=True)
+                show(name, part, found)
+        if "real" in arguments.only:
+            read = prompts_read_by_the_stranger()
+            results["prompts real"] = figures("real", base, read)
+            show("prompts", "real", results["prompts real"])
     (WORK / "evaluation.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 
