@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from statistics import median
 
-from metrics.scores import SMALLER_IS_BETTER, Scorecard, UtteranceScore, pooled
+from metrics.scores import SMALLER_IS_BETTER, Scorecard, UtteranceScore, mean_similarities, pooled
 
 # figure -> (what a newcomer calls it, its technical name, what it means)
 FIGURES = {
@@ -28,6 +29,21 @@ FAILURES = {
     "leaked_prompt": "Words of the reference clip are in the speech.",
     "wrong_language": "Words of another language than the text's.",
     "noise": "Noise where speech should be.",
+}
+UNKNOWN = "—"
+SPEAKERS = ("voice", "champion", "real", "others")
+# of utterances -> (title, meaning)
+LIKENESS = {
+    "similarity": ("Likeness to the reference", "Mean cosine to the clip that the voice speaks after."),
+    "similarity_held_out": ("Likeness to unheard recordings", "Mean cosine to recordings that training never saw."),
+}
+# column of an utterance -> (title, meaning, how its median is written)
+SOUND = {
+    "duration_ratio": ("Length", "Against what the text needs.", "{:.2f}×"),
+    "silence_share": ("Pauses", "Share of the time.", "{:.0%}"),
+    "clipped_share": ("Clipping", "Share of samples at full scale.", "{:.2%}"),
+    "pitch_range_semitones": ("Pitch range", "Semitones from the low to the high end: a small one is flat.", "{:.1f}"),
+    "mos": ("Predicted opinion", "What a predictor says that listeners would give, from 1 to 5.", "{:.2f}"),
 }
 
 
@@ -78,6 +94,40 @@ def failures(candidate: Scorecard, champion: Scorecard | None, numbers: dict[str
         }
         for name in sorted(ours.keys() | theirs.keys() | real.keys(), key=lambda name: (-ours[name], name))
     ]
+
+
+def sound_figures(candidate: Scorecard, champion: Scorecard | None) -> list[dict]:
+    """What the gate does not ask about: likeness beside its floor, and medians of length, pauses, level and pitch.
+
+    Each entry has a title, what it means, and a value in words for the voice, the champion, the speaker and, where it
+    makes sense, other speakers.
+    """
+    floor = candidate.similarity_floor
+    found = []
+    for name, (title, meaning) in LIKENESS.items():
+        means = [mean_similarities(rows) for rows in _of_all(candidate, champion)]
+        values = [getattr(mean, name) for mean in means]
+        found.append(_sound_row(title, meaning, values, "{:.2f}", others=getattr(floor, name)))
+    for name, (title, meaning, form) in SOUND.items():
+        medians = [_known_median([getattr(row, name) for row in rows]) for rows in _of_all(candidate, champion)]
+        found.append(_sound_row(title, meaning, medians, form))
+    return [row for row in found if row["voice"] != UNKNOWN or row["real"] != UNKNOWN]
+
+
+def _of_all(candidate: Scorecard, champion: Scorecard | None) -> list[Sequence[UtteranceScore]]:
+    return [candidate.rows, champion.rows if champion else (), candidate.held_out]
+
+
+def _known_median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
+
+
+def _sound_row(
+    title: str, meaning: str, values: Sequence[float | None], form: str, others: float | None = None
+) -> dict:
+    words = [form.format(value) if is_known(value) else UNKNOWN for value in (*values, others)]
+    return {"title": title, "meaning": meaning} | dict(zip(SPEAKERS, words, strict=True))
 
 
 def categories(candidate: Scorecard, champion: Scorecard | None) -> list[dict]:

@@ -17,7 +17,7 @@ import jinja2
 from metrics.scores import Scorecard, UtteranceScore
 from registry.report.comparison import PromptPair, compare_words, prompt_pairs
 from registry.report.distributions import distributions
-from registry.report.figures import FIGURES, categories, failures, key_figures, percent, show_figure
+from registry.report.figures import FIGURES, categories, failures, key_figures, percent, show_figure, sound_figures
 from registry.report.heat_maps import PairRow, heat_maps, is_drawn_back
 from registry.report.media import embed_sounds, read_audio, spectrogram_base64
 
@@ -97,6 +97,7 @@ def render_report(
         distributions=distributions(
             {"voice": card.rows, "champion": other.rows if other else (), "real": card.held_out}
         ),
+        sound_figures=sound_figures(card, other),
         heat_maps=maps,
         drawn_back=[row for row in pairs if is_drawn_back(row)],
         unmeasured_pair=any(cell["value"] is None for cell in cells),

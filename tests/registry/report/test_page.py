@@ -8,6 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from release_helpers import FLOOR
 from report_helpers import TEXT, pairs, score_folder, utterance, verdict_on
 
 from metrics.scores import Judges
@@ -207,6 +208,21 @@ def test_unmeasured_likeness_has_no_figure_and_is_explained(candidate):
     text = Page(render_report(with_card(candidate, rows=rows), pairs=pairs())).text()
     assert "Could not be measured in 1 of 5, so there is no figure for all; the mean of the other 4 is 0.80." in text
     assert "? is what could not be measured" in text
+
+
+def test_likeness_stands_between_the_recordings_and_other_speakers_and_what_is_not_gated_says_so(candidate, champion):
+    rows = tuple(row.model_copy(update={"similarity": 0.8, "mos": 3.1}) for row in candidate.scorecard.rows)
+    real = tuple(row.model_copy(update={"similarity": 0.9}) for row in candidate.scorecard.held_out)
+    text = Page(render_report(with_card(candidate, rows=rows, held_out=real))).text()
+    assert re.search(r"How it sounds not gated", text) and f"what {FLOOR.n} other speakers do" in text
+    assert re.search(r"Likeness to the reference [^—\d]*0\.80 0\.90 0\.10", text)
+    assert re.search(r"Predicted opinion \D*1 to 5\. 3\.10 — —", text)
+
+
+def test_what_was_not_measured_has_no_row(candidate):
+    rows = tuple(row.model_copy(update={"mos": None}) for row in candidate.scorecard.rows)
+    real = tuple(row.model_copy(update={"mos": None}) for row in candidate.scorecard.held_out)
+    assert "Predicted opinion" not in Page(render_report(with_card(candidate, rows=rows, held_out=real))).text()
 
 
 def test_lineage_names_versions_commit_policy_and_judges(candidate, champion):
