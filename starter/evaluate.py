@@ -7,6 +7,8 @@ copy         through the posterior encoder and the generator
 resynthesis  from the recording's tokens, its text and its style
 speech       from the text, with the style of another recording of the voice: zero-shot, nothing is adapted
 
+frames       share of frames whose phone the content encoder takes for another (--only frames)
+
 Last comes the stranger reading the fixed prompts, by its own program: what the adapted sample voice can hope to reach.
 """
 
@@ -17,6 +19,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -35,13 +38,15 @@ from metrics.prompts import load_prompts
 from metrics.speaker import cosine, load_speaker_judge
 from metrics.wer import word_errors
 from starter.autoencoder import autoencode
+from starter.content_encoder import frame_errors
 from starter.corpus import speak_flite
-from starter.settings import HOME, WORK, load_settings, stage_folder
+from starter.settings import HOME, WORK, load_settings, shared_folder, stage_folder
 from starter.sovits_data import spectral_loss, spectrogram
-from starter.speech import LJ, base_voices
+from starter.speech import LJ, align_phones, base_voices, load_16k, recognise
 from starter.store import SAMPLE_RATE, Utterance, read_corpus
 
 N_PROCESSES = 2
+N_CLIPS_OF_A_SPEAKER = 3
 NOISE_SCALE = 0.3  # this and the preset below as params.yaml has them for the starter base
 SAMPLING = {"temperature": 0.6, "repetition_penalty": 1.0, "prompted": False, "noise_scale": NOISE_SCALE}
 
@@ -161,7 +166,23 @@ def prompts_read_by_the_stranger() -> list[Utterance]:
     return [Utterance(prompt.id, corpus.stranger, prompt.text, waveform, []) for prompt, waveform in read]
 
 
-PARTS = ("real", "copy", "resynthesis", "speech")
+def _labelled(path: Path) -> Utterance:
+    """The clip with the phones of the words that pocketsphinx hears in it, as stage speech labels its clips."""
+    waveform = load_16k(path)
+    words = [word.partition("(")[0] for word in recognise(waveform)]  # `the(2)` is a way of saying `the`
+    return Utterance(path.stem, path.stem.split("-")[0], "", waveform, align_phones(waveform, words))
+
+
+def strangers_of_librispeech() -> list[Utterance]:
+    """Speakers whom no stage heard; clips whose words could not be aligned are left out."""
+    folder = shared_folder() / "data" / "librispeech_speakers" / "test"
+    speakers = [sorted(one.rglob("*.flac"))[:N_CLIPS_OF_A_SPEAKER] for one in sorted(folder.iterdir())]
+    clips = [path for some in speakers for path in some]
+    with ProcessPoolExecutor(N_PROCESSES) as pool:
+        return [one for one in pool.map(_labelled, clips) if one.phones]
+
+
+PARTS = ("frames", "real", "copy", "resynthesis", "speech")
 
 
 def show(name: str, part: str, found: Mapping[str, float]) -> None:
@@ -176,8 +197,14 @@ def main() -> None:
     base = load_base(STARTER)
     results: dict[str, dict[str, float]] = {}
     with deterministic(0, N_PROCESSES):
-        for name, utterances in sets_to_judge(arguments.n).items():
-            for part in arguments.only:
+        sets = sets_to_judge(arguments.n)
+        if "frames" in arguments.only:
+            labelled = {name: [one for one in some if one.phones] for name, some in sets.items()}
+            labelled["librispeech"] = strangers_of_librispeech()
+            results["frames"] = frame_errors(base.build_content_encoder(), labelled)
+            show("", "frames", results["frames"])
+        for name, utterances in sets.items():
+            for part in [part for part in PARTS[1:] if part in arguments.only]:
                 found = results[f"{name} {part}"] = figures(part, base, utterances)
                 show(name, part, found)
         if "real" in arguments.only:
