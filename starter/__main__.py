@@ -34,7 +34,12 @@ CHATTER = (
     "Generating",
 )
 N_TRIES = 20
-NEEDED_DATA = ("text/ljspeech_transcripts.tsv", "ljspeech/metadata.csv", "librispeech_speakers/train")
+NEEDED_DATA = (
+    "text/ljspeech_transcripts.tsv",
+    "ljspeech/metadata.csv",
+    "librispeech_speakers/train",
+    "librispeech_speakers/test",
+)
 
 
 def lanes(settings: Settings) -> list[list[list[str]]]:

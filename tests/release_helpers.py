@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -164,3 +167,18 @@ def promote_first(store: Store, voice: str = "anna") -> None:
         smoke=lambda folder, text: None,
     )
     assert moved.changed
+
+
+def killed(work: Callable[[], object]) -> None:
+    """Run `work` in a process of its own and see that SIGKILL ends it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+
+
+def kill_self(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import signal
 import sys
 import types
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-from release_helpers import LINEAGE, scorecard, utterance, write_scores, write_voice_folder
+from release_helpers import LINEAGE, kill_self, killed, scorecard, utterance, write_scores, write_voice_folder
 
 from registry.candidate import (
     Candidate,
@@ -49,21 +47,6 @@ def runs(store: Store, voice: str) -> list[str]:
     client = mlflow_client(store)
     experiment = client.get_experiment_by_name(voice)
     return sorted(run.info.status for run in client.search_runs([experiment.experiment_id])) if experiment else []
-
-
-def killed(work: Callable[[], object]) -> None:
-    """Run `work` in a process of its own and see that SIGKILL ends it."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        finally:
-            os._exit(0)
-    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
-
-
-def kill_self(*_: object, **__: object) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_registered_candidate_carries_lineage_scores_and_files(store, built):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from listening_helpers import N_PROMPTS, make_release
+from listening_helpers import N_PROMPTS, copied, make_release
 from pydantic import ValidationError
 
 from registry.audit import audit
@@ -43,9 +42,7 @@ def released(tmp_path_factory):
 @pytest.fixture
 def store(released, tmp_path):
     """That store's database in a project of the test's own; the artifacts stay where they are."""
-    shutil.copy(released / "mlflow.db", tmp_path / "mlflow.db")
-    shutil.copytree(released / ".vox", tmp_path / ".vox")
-    return open_store(tmp_path)
+    return copied(released, tmp_path)
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 
 import pytest
-from release_helpers import TODAY, recordings_of
+from release_helpers import TODAY, kill_self, killed, recordings_of
 
 from registry import alias as alias_module
 from registry.audit import audit
@@ -16,27 +14,12 @@ from registry.releases import recover, revoke
 from registry.store import mlflow_client
 
 
-def killed(work: Callable[[], object]) -> None:
-    """Run `work` in a process of its own and see that SIGKILL ends it."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        finally:
-            os._exit(0)
-    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
-
-
-def die(*_: object, **__: object) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def after(call: Callable) -> Callable:
     """The call itself, and then death."""
 
     def doomed(*arguments: object, **named: object) -> None:
         call(*arguments, **named)
-        die()
+        kill_self()
 
     return doomed
 
@@ -54,7 +37,7 @@ def states(desk) -> list[str]:
 
 
 def test_killed_while_the_voice_speaks_nothing_has_happened(judged):
-    killed(lambda: judged.promote(2, smoke=die))
+    killed(lambda: judged.promote(2, smoke=kill_self))
     assert states(judged) == ["started", "done"]
     assert judged.alias() == 1
     assert judged.promote(2).changed
@@ -62,7 +45,7 @@ def test_killed_while_the_voice_speaks_nothing_has_happened(judged):
 
 def test_killed_before_the_journal_is_written_nothing_has_happened(judged, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(alias_module, "append", die)
+        patched.setattr(alias_module, "append", kill_self)
         killed(lambda: judged.promote(2))
     assert states(judged) == ["started", "done"]
     assert recover(judged.store, "anna") == ()
@@ -72,7 +55,7 @@ def test_killed_between_journal_and_alias_is_undone(judged, monkeypatch):
     from mlflow import MlflowClient
 
     with monkeypatch.context() as patched:
-        patched.setattr(MlflowClient, "set_registered_model_alias", die)
+        patched.setattr(MlflowClient, "set_registered_model_alias", kill_self)
         killed(lambda: judged.promote(2))
     assert states(judged) == ["started", "done", "started"]
     assert champion(judged.store, "anna").version == judged.alias() == 1
@@ -113,10 +96,10 @@ def test_killed_recovery_is_recovered(judged, monkeypatch):
     from mlflow import MlflowClient
 
     with monkeypatch.context() as patched:
-        patched.setattr(MlflowClient, "set_registered_model_alias", die)
+        patched.setattr(MlflowClient, "set_registered_model_alias", kill_self)
         killed(lambda: judged.promote(2))
     with monkeypatch.context() as patched:
-        patched.setattr(alias_module, "append", die)
+        patched.setattr(alias_module, "append", kill_self)
         killed(lambda: recover(judged.store, "anna"))
     assert len(recover(judged.store, "anna")) == 1
     assert audit(judged.store, "anna") == ()
@@ -126,7 +109,7 @@ def test_alias_moved_by_hand_after_a_kill_ends_where_the_journal_says(judged, mo
     from mlflow import MlflowClient
 
     with monkeypatch.context() as patched:
-        patched.setattr(MlflowClient, "set_registered_model_alias", die)
+        patched.setattr(MlflowClient, "set_registered_model_alias", kill_self)
         killed(lambda: judged.promote(2))
     mlflow_client(judged.store).set_registered_model_alias("anna", "champion", "3")
     assert audit(judged.store, "anna") != ()
@@ -138,7 +121,7 @@ def test_killed_revocation_is_finished_though_the_alias_had_not_moved(judged, mo
     from mlflow import MlflowClient
 
     with monkeypatch.context() as patched:
-        patched.setattr(MlflowClient, "delete_registered_model_alias", die)
+        patched.setattr(MlflowClient, "delete_registered_model_alias", kill_self)
         killed(lambda: revoke(judged.store, "anna", recordings_dir=judged.recordings, today=TODAY))
     assert judged.alias() == 1
     recordings_of(judged.store.root)

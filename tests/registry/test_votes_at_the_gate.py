@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 
 import pytest
-from listening_helpers import make_release
+from listening_helpers import copied, make_release
 from release_helpers import TODAY, policy, recordings_of
 
 from registry.alias import ReleaseRefused
 from registry.judging import current_verdict, judge_candidate
 from registry.listening import Ballot, ListeningError, cast, draw_trial, open_listening, read_votes
 from registry.releases import promote
-from registry.store import open_store
 
 LENIENT = {"metric": "wer", "at_most": 0.5, "unit": "errors per word", "reason": "one utterance is empty"}
 ASKED = policy(bars=[LENIENT], preference={"min_votes": 7, "worse_than": 0.5, "reason": "test"})
@@ -28,9 +26,7 @@ def released(tmp_path_factory):
 
 @pytest.fixture
 def store(released, tmp_path):
-    shutil.copy(released / "mlflow.db", tmp_path / "mlflow.db")
-    shutil.copytree(released / ".vox", tmp_path / ".vox")
-    return open_store(tmp_path)
+    return copied(released, tmp_path)
 
 
 def vote(store, side, listener, n):

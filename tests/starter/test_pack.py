@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
 import torch
+from ruamel.yaml import YAML
 
 from gpt_sovits.weights.base import load_base
 from gpt_sovits.weights.places import BASES_FOLDER
 from starter.pack import LARGEST_BYTES, NAME, STAGES, draw, halved, hashes
 from starter.settings import HOME
 
+PARAMS = "starter/params.yaml"
+
 
 def test_the_weights_in_the_repository_are_those_that_the_recipe_wrote():
     written = json.loads((HOME / "weights.json").read_text(encoding="utf-8"))
     assert {path: digest for path, digest in hashes(BASES_FOLDER / NAME).items() if path in written} == written
     assert set(hashes(BASES_FOLDER / NAME)) - set(written) <= {"MODEL_CARD.md"}
+
+
+def test_the_recipe_was_run_with_the_settings_that_are_in_the_repository():
+    """dvc.lock is what DVC wrote down in that run: settings, and the hash of the list of the weights' hashes."""
+    lock = YAML(typ="safe").load((HOME / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    settings = YAML(typ="safe").load((HOME / "params.yaml").read_text(encoding="utf-8"))
+    used = {key: value for stage in lock.values() for key, value in stage.get("params", {}).get(PARAMS, {}).items()}
+    assert used == settings
+    (written,) = [out for out in lock["pack"]["outs"] if out["path"] == "starter/weights.json"]
+    assert written["md5"] == hashlib.md5((HOME / "weights.json").read_bytes()).hexdigest()
 
 
 def test_the_curve_of_every_stage_is_kept_with_them():
