@@ -78,6 +78,8 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         recordings = held_out_utterances(dirs, reference_clip, params, lexicon)
         kept = keep_recordings(recordings[: settings.n_twins], out_dir / "recordings")
         known = know_voice(centroid, recordings, profile, workers)
+        recordings = [*kept, *recordings[len(kept) :]]
+        held_out = judge(recordings, known, profile, prompts.language, workers, settings.mos)
         base, folders = load_base(profile.base), checkpoint_pairs(dirs.gpt, dirs.sovits)
         selection = partial(score, seeds=prompts.seeds[:1], folder=out_dir / "selection")
 
@@ -102,7 +104,8 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         gpt_folder, sovits_folder = folders[best]
         before = pair_row(BEFORE, pair_rows[-1].rung, score_base(subset))
         best_row = next(row for row in reversed(pair_rows) if row.kept)
-        share_rows = choose_share(before, best_row, settings.adapted_shares, score_share)
+        likeness = settings.likeness * pooled(held_out)["similarity"]
+        share_rows = choose_share(before, best_row, settings.adapted_shares, likeness, score_share)
         share = next((row.adapted_share for row in share_rows if row.kept), 1.0)
         pair_rows = [before, *pair_rows, *share_rows]
         for row in pair_rows:
@@ -117,10 +120,7 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         synthesizer = load_voice(out_dir / "voice")
         rows = score(synthesizer, prompts.prompts, prompts.seeds, out_dir / "audio")
         twins = speak_twins(synthesizer, kept, prompts.seeds[0], out_dir / "twins", reference_clip.text)
-        recordings = [*kept, *recordings[len(kept) :]]
-        held_out, twin_rows = (
-            judge(some, known, profile, prompts.language, workers, settings.mos) for some in (recordings, twins)
-        )
+        twin_rows = judge(twins, known, profile, prompts.language, workers, settings.mos)
 
     judges = judges_of(profile, prompts.language)
     scorecard = Scorecard(

@@ -133,6 +133,11 @@ class Evaluate(Section):
     adapted_shares: tuple[float, ...] = Field(
         description="shares of the adapted SoVITS weights to try, the largest first, where adaptation costs words"
     )
+    likeness: float = Field(
+        gt=0,
+        le=1,
+        description="share of the recordings' similarity that a voice which reaches it is not drawn back below",
+    )
     top_k: int = Field(ge=1, description="tokens the sampler may choose from")
     top_p: float = Field(gt=0, le=1, description="probability mass the sampler may choose from")
     temperature: float = Field(gt=0)

@@ -17,7 +17,8 @@ from stages.tables import CheckpointPairRow
 RULE = (
     "Among the pairs that sound like the speaker (similarity no further below the best pair's than the tolerance): "
     "fewest failed utterances, then the lowest WER, then the earliest epochs. Where its WER is above that of the base "
-    "before adaptation, its SoVITS is drawn back towards the base until it is not."
+    "before adaptation, its SoVITS is drawn back towards the base until it is not; but a pair that sounds like the "
+    "speaker (similarity at least `likeness` of the recordings') stays one that does."
 )
 FEWEST_PROMPTS = 4  # a rung of fewer would be a lottery
 
@@ -74,20 +75,28 @@ def choose_share(
     before: CheckpointPairRow,
     best: CheckpointPairRow,
     shares: Sequence[float],
+    least_similarity: float,
     score: Callable[[float], Sequence[UtteranceScore]],
 ) -> list[CheckpointPairRow]:
     """Rows of the best pair with ever smaller shares of its adapted SoVITS, until adaptation costs no words.
 
     None where it costs none as it is. Where every share does, the one of the lowest WER counts, the largest of equals.
+    A pair that has the least similarity keeps it: shares below it are not chosen, and no smaller one is tried.
     shares: in (0, 1), the largest first; score(share): what the pair says then, on the prompts of `before` and `best`
     """
-    rows = []
+
+    def is_speaker(row: CheckpointPairRow) -> bool:
+        return row.similarity is not None and row.similarity >= least_similarity
+
+    keeps = is_speaker(best)
+    rows: list[CheckpointPairRow] = []
     for share in shares:
-        if min(row.wer for row in (best, *rows)) <= before.wer:
+        if min(row.wer for row in (best, *rows)) <= before.wer or (keeps and not all(map(is_speaker, rows))):
             break
         row = pair_row((best.gpt_epoch, best.sovits_epoch), best.rung, score(share))
         rows.append(row.model_copy(update={"adapted_share": share}))
-    kept = min((best, *rows), key=lambda row: (row.wer, -row.adapted_share))
+    possible = [row for row in (best, *rows) if is_speaker(row) or not keeps]
+    kept = min(possible, key=lambda row: (row.wer, -row.adapted_share))
     return [row.model_copy(update={"kept": row is kept}) for row in rows]
 
 

@@ -33,6 +33,7 @@ CHATTER = (
     "Updating lock",
     "Generating",
 )
+UNCHANGED = "didn't change, skipping"
 N_TRIES = 20
 NEEDED_DATA = (
     "text/ljspeech_transcripts.tsv",
@@ -102,10 +103,11 @@ def reproduce(stage: str, log: Log) -> bool:
         ) as child:
             for line in child.stdout:
                 lines.append(line.rstrip())
-                if lines[-1] and not line.startswith(CHATTER):
+                if lines[-1] and not line.startswith(CHATTER) and not lines[-1].endswith(UNCHANGED):
                     log.say(lines[-1])
         if child.returncode == 0:
-            log.say(f"{stage}: done in {(time.monotonic() - began) / 60:.1f} min")
+            is_old = any(line.endswith(UNCHANGED) for line in lines)
+            log.say(f"{stage}: " + ("up to date" if is_old else f"done in {(time.monotonic() - began) / 60:.1f} min"))
             return True
         if not any(sign in line for line in lines for sign in BUSY):
             break

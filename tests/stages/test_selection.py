@@ -108,11 +108,18 @@ def test_a_similarity_within_the_tolerance_does_not_matter():
     assert best([row(1, 5, wer=0.1, similarity=0.78), row(1, 10, wer=0.2)]) == (1, 5)
 
 
-def shares_tried(before: float, best: float, *others: float) -> list[tuple[float, bool]]:
-    """What is tried and what is kept where the pair has these WERs with three quarters, half and a quarter adapted."""
-    errors = dict(zip((0.75, 0.5, 0.25), (round(10 * wer) for wer in others), strict=False))
+def shares_tried(before: float, best: float, *others: float, similarities=(0.8, 0.8, 0.8, 0.8), least=0.9):
+    """What is tried and what is kept where the pair has these WERs whole and with 75, 50 and 25 % adapted."""
+    shares = (0.75, 0.5, 0.25)
+    errors = dict(zip(shares, (round(10 * wer) for wer in others), strict=False))
+    whole, *rest = similarities
+    likeness = dict(zip(shares, rest, strict=True))
     rows = choose_share(
-        row(0, 0, wer=before), row(1, 10, wer=best), (0.75, 0.5, 0.25), lambda share: [utterance(1, 0, errors[share])]
+        row(0, 0, wer=before, similarity=0.1),
+        row(1, 10, wer=best, similarity=whole),
+        shares,
+        least,
+        lambda share: [utterance(1, 0, errors[share], likeness[share])],
     )
     return [(one.adapted_share, one.kept) for one in rows]
 
@@ -128,3 +135,16 @@ def test_adaptation_that_costs_words_is_drawn_back_until_it_does_not():
 def test_where_every_share_costs_words_the_one_that_costs_least_counts():
     assert shares_tried(0.1, 0.5, 0.4, 0.2, 0.2) == [(0.75, False), (0.5, True), (0.25, False)]
     assert shares_tried(0.1, 0.3, 0.4, 0.5, 0.6) == [(0.75, False), (0.5, False), (0.25, False)]
+
+
+def test_a_pair_that_sounds_like_the_speaker_is_drawn_back_only_as_far_as_it_still_does():
+    falling = {"similarities": (0.9, 0.8, 0.6, 0.3), "least": 0.75}
+    assert shares_tried(0.1, 0.5, 0.4, 0.3, **falling) == [(0.75, True), (0.5, False)]  # and no further
+    assert shares_tried(0.1, 0.3, 0.4, 0.2, **falling) == [(0.75, False), (0.5, False)]
+    assert shares_tried(0.1, 0.5, 0.1, **falling) == [(0.75, True)]
+
+
+def test_a_pair_that_does_not_sound_like_the_speaker_has_nothing_to_keep():
+    assert shares_tried(0.1, 0.5, 0.4, 0.3, 0.1, similarities=(0.7, 0.6, 0.4, 0.2), least=0.75)[-1] == (0.25, True)
+    assert shares_tried(0.1, 0.5, 0.1, similarities=(None, None, None, None), least=0.75) == [(0.75, True)]
+    assert shares_tried(0.1, 0.5, 0.1, least=float("nan")) == [(0.75, True)]

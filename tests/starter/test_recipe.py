@@ -97,3 +97,12 @@ def test_after_a_stage_that_fails_nothing_that_needs_it_runs_and_the_log_says_wh
     assert "no such voice" in log and "corpus: failed" in log and "speech: done" in log and "goes on from here" in log
     assert (project / "starter" / "b").exists() and not (project / "starter" / "c").exists()
     assert log in capsys.readouterr().out + "\n"
+
+
+def test_what_is_up_to_date_is_not_made_again(project, capsys):
+    recipe.main()
+    made = (project / "starter" / "b").stat().st_mtime_ns
+    capsys.readouterr()
+    recipe.main()
+    assert "speech: up to date" in capsys.readouterr().out
+    assert (project / "starter" / "b").stat().st_mtime_ns == made
