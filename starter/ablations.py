@@ -33,7 +33,7 @@ FIGURES = {
     "autoencoder": ("spectral_base", "spectral_rms", "spectral_lj"),
     "joint": ("wer_base", "wer_rms", "wer_lj", "similarity_base"),
 }
-N_STEPS = {"content_encoder": 1000, "autoencoder": 800}
+N_STEPS = {"content_encoder": 600, "autoencoder": 400}
 
 
 @dataclass(frozen=True)

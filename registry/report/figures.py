@@ -43,7 +43,7 @@ SOUND = {
     "silence_share": ("Pauses", "Share of the time.", "{:.0%}"),
     "clipped_share": ("Clipping", "Share of samples at full scale.", "{:.2%}"),
     "pitch_range_semitones": ("Pitch range", "Semitones from the low to the high end: a small one is flat.", "{:.1f}"),
-    "mos": ("Predicted opinion", "What a predictor says that listeners would give, from 1 to 5.", "{:.2f}"),
+    "mos": ("Predicted opinion", "What a predictor says that listeners would give, from 1 to 5; not gated.", "{:.2f}"),
 }
 
 
@@ -97,7 +97,7 @@ def failures(candidate: Scorecard, champion: Scorecard | None, numbers: dict[str
 
 
 def sound_figures(candidate: Scorecard, champion: Scorecard | None) -> list[dict]:
-    """What the gate does not ask about: likeness beside its floor, and medians of length, pauses, level and pitch.
+    """What a reader wants beside the verdict: likeness with its floor, medians of length, pauses, level and pitch.
 
     Each entry has a title, what it means, and a value in words for the voice, the champion, the speaker and, where it
     makes sense, other speakers.

@@ -214,9 +214,9 @@ def test_likeness_stands_between_the_recordings_and_other_speakers_and_what_is_n
     rows = tuple(row.model_copy(update={"similarity": 0.8, "mos": 3.1}) for row in candidate.scorecard.rows)
     real = tuple(row.model_copy(update={"similarity": 0.9}) for row in candidate.scorecard.held_out)
     text = Page(render_report(with_card(candidate, rows=rows, held_out=real))).text()
-    assert re.search(r"How it sounds not gated", text) and f"what {FLOOR.n} other speakers do" in text
+    assert "Of these the gate asks for the first alone" in text and f"what {FLOOR.n} other speakers do" in text
     assert re.search(r"Likeness to the reference [^—\d]*0\.80 0\.90 0\.10", text)
-    assert re.search(r"Predicted opinion \D*1 to 5\. 3\.10 — —", text)
+    assert re.search(r"Predicted opinion \D*1 to 5; not gated\. 3\.10 — —", text)
 
 
 def test_what_was_not_measured_has_no_row(candidate):
