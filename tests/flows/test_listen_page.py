@@ -39,7 +39,7 @@ def begin(browser, url, name, **options):
 
 def hear_both(page):
     for key, side in (("1", "a"), ("2", "b")):
-        page.locator(f"#play-{side}:not(.heard)").wait_for()
+        page.locator(f"#play-{side}:not(.heard):enabled").wait_for()
         page.keyboard.press(key)
         page.locator(f"#play-{side}.heard").wait_for(timeout=20_000)
 
