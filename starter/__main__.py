@@ -17,9 +17,8 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version  # torch itself takes seconds to load
 from pathlib import Path
-
-import torch
 
 from starter.settings import HOME, WORK, CorpusSettings, Settings, load_settings, shared_folder
 
@@ -129,7 +128,7 @@ def main() -> int:
     began = time.monotonic()
     log.say(
         f"starter: {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {os.cpu_count()} cores of {_processor()}, "
-        f"torch {torch.__version__}, Python {platform.python_version()}"
+        f"torch {version('torch')}, Python {platform.python_version()}"
     )
     for phase in lanes(settings):
         with ThreadPoolExecutor(len(phase)) as pool:
