@@ -19,7 +19,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -42,7 +41,7 @@ from starter.content_encoder import frame_errors
 from starter.corpus import speak_flite
 from starter.settings import HOME, WORK, load_settings, shared_folder, stage_folder
 from starter.sovits_data import spectral_loss, spectrogram
-from starter.speech import LJ, align_phones, base_voices, load_16k, recognise
+from starter.speech import LJ, base_voices, recognised
 from starter.store import SAMPLE_RATE, Utterance, read_corpus
 
 N_PROCESSES = 2
@@ -166,20 +165,13 @@ def prompts_read_by_the_stranger() -> list[Utterance]:
     return [Utterance(prompt.id, corpus.stranger, prompt.text, waveform, []) for prompt, waveform in read]
 
 
-def _labelled(path: Path) -> Utterance:
-    """The clip with the phones of the words that pocketsphinx hears in it, as stage speech labels its clips."""
-    waveform = load_16k(path)
-    words = [word.partition("(")[0] for word in recognise(waveform)]  # `the(2)` is a way of saying `the`
-    return Utterance(path.stem, path.stem.split("-")[0], "", waveform, align_phones(waveform, words))
-
-
 def strangers_of_librispeech() -> list[Utterance]:
     """Speakers whom no stage heard; clips whose words could not be aligned are left out."""
     folder = shared_folder() / "data" / "librispeech_speakers" / "test"
     speakers = [sorted(one.rglob("*.flac"))[:N_CLIPS_OF_A_SPEAKER] for one in sorted(folder.iterdir())]
     clips = [path for some in speakers for path in some]
     with ProcessPoolExecutor(N_PROCESSES) as pool:
-        return [one for one in pool.map(_labelled, clips) if one.phones]
+        return [one for one in pool.map(recognised, clips) if one.phones]
 
 
 PARTS = ("frames", "real", "copy", "resynthesis", "speech")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,16 +71,16 @@ def align_phones(waveform: np.ndarray, words: Sequence[str]) -> list[tuple[str, 
     return [(from_sphinx(p.name), (p.start + p.duration) / 100) for word in alignment for p in word]
 
 
-def _unheard(job: tuple[str, str]) -> Utterance:
-    path, speaker = job
-    return Utterance(Path(path).stem, speaker, "", load_16k(Path(path)), [])
+def unheard(path: Path) -> Utterance:
+    """A LibriSpeech clip, its speaker from its name, without labels."""
+    return Utterance(path.stem, path.stem.split("-")[0], "", load_16k(path), [])
 
 
-def _recognised(job: tuple[str, str]) -> Utterance:
-    path, speaker = job
-    waveform = load_16k(Path(path))
-    words = [re.sub(r"\(\d+\)$", "", word) for word in recognise(waveform)]
-    return Utterance(Path(path).stem, speaker, "", waveform, align_phones(waveform, words))
+def recognised(path: Path) -> Utterance:
+    """The clip with the phones of the words that pocketsphinx hears in it."""
+    one = unheard(path)
+    words = [word.partition("(")[0] for word in recognise(one.waveform)]  # `the(2)` is a way of saying `the`
+    return replace(one, phones=align_phones(one.waveform, words))
 
 
 def _read_aloud(job: tuple[str, str]) -> Utterance:
@@ -96,9 +97,8 @@ def main() -> None:
     rows = [line.split("|") for line in lines]
     wavs = {path.stem: path for path in (data / "ljspeech").rglob("*") if path.suffix in {".wav", ".flac"}}
     with ProcessPoolExecutor(N_PROCESSES) as pool:
-        jobs = [(str(path), path.stem.split("-")[0]) for path in clips]
-        write_corpus(stage_folder("corpus") / REAL, pool.map(_unheard, jobs))
-        write_corpus(stage_folder("corpus") / HEARD, pool.map(_recognised, jobs))
+        write_corpus(stage_folder("corpus") / REAL, pool.map(unheard, clips))
+        write_corpus(stage_folder("corpus") / HEARD, pool.map(recognised, clips))
         write_corpus(stage_folder("corpus") / LJ, pool.map(_read_aloud, [(str(wavs[row[0]]), row[-1]) for row in rows]))
 
 

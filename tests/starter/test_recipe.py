@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+from imports import ROOT, import_closure
 from ruamel.yaml import YAML
 
 from starter import __main__ as recipe
@@ -106,3 +107,11 @@ def test_what_is_up_to_date_is_not_made_again(project, capsys):
     recipe.main()
     assert "speech: up to date" in capsys.readouterr().out
     assert (project / "starter" / "b").stat().st_mtime_ns == made
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_stale_when_a_module_of_the_recipe_that_it_imports_changes(stage):
+    imported = {path.relative_to(ROOT).as_posix() for path in import_closure(HOME / f"{stage}.py")}
+    of_recipe = {path for path in imported if path.startswith("starter/")}
+    # the settings are named key by key under params
+    assert of_recipe - {"starter/__init__.py", "starter/settings.py"} <= set(of(stage)["deps"])
