@@ -280,6 +280,7 @@ def _preset(params: Params, language: str, reference: VoiceReference) -> Preset:
         max_sentence_characters=settings.max_sentence_characters,
         max_length_factor=settings.max_length_factor,
         max_retries=settings.max_retries,
+        alignment_head=settings.alignment_head,
         pause_seconds=settings.pause_seconds,
         top_k=settings.top_k,
         top_p=settings.top_p,

@@ -149,6 +149,9 @@ class Evaluate(Section):
     max_sentence_characters: int = Field(ge=0, description="longer sentences are spoken clause by clause; 0: never")
     max_length_factor: float = Field(gt=1, description="a sentence is cut at so many times its expected length")
     max_retries: int = Field(ge=0, le=20, description="so often a sentence that failed is spoken with another seed")
+    alignment_head: tuple[int, int] | None = Field(
+        description="layer and head of the GPT whose attention follows the text, by which skipped words are found"
+    )
     n_twins: int = Field(ge=0, description="held-out recordings whose text is spoken too, to be heard side by side")
     mos: Literal["dnsmos"] | None = Field(description="MOS predictor, shown and never gated; null: none")
     n_jobs: int = Field(ge=1, description="processes that judge; the result does not depend on it")

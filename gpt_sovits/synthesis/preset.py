@@ -35,6 +35,11 @@ class Preset(BaseModel):
     max_sentence_characters: int = Field(
         0, ge=0, description="a longer sentence is spoken clause by clause; 0: never, however long it is"
     )
+    alignment_head: tuple[int, int] | None = Field(
+        None,
+        description="layer and head of the GPT whose attention follows the text, counted from 0; by it a sentence that "
+        "was not read whole is found. None: no head is known to",
+    )
 
     def sampling(self) -> SamplingOptions:
         return SamplingOptions(self.top_k, self.top_p, self.temperature, self.repetition_penalty)

@@ -20,7 +20,6 @@ import torch
 
 from gpt_sovits.gpt.generation import stream_tokens
 from gpt_sovits.sovits.streaming import StreamingDecoder
-from gpt_sovits.synthesis.detection import outcome_of
 from gpt_sovits.synthesis.sentences import Sentence
 from gpt_sovits.synthesis.speech import SentenceReport, Timings
 from gpt_sovits.synthesis.synthesizer import Attempt, Synthesizer, Tokens, judged, limited
@@ -179,5 +178,5 @@ def _chunks_of(
     ended = len(tokens) < sentence.max_tokens
     waveform = np.concatenate(sounds)
     made = Tokens(torch.tensor(tokens), ended, total.gpt)
-    outcome = outcome_of(np.array(tokens), ended, sentence.expected_tokens, waveform)
+    outcome = synthesizer.outcome(sentence, made, waveform)
     yield sound, since_last, judged(sentence, [Attempt(0, made, waveform, outcome, total.sovits)]).report

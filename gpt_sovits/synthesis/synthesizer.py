@@ -18,6 +18,7 @@ from gpt_sovits.bert import Bert
 from gpt_sovits.determinism import derive_seed
 from gpt_sovits.gpt.generation import Prompt, generate
 from gpt_sovits.gpt.model import GPT
+from gpt_sovits.gpt.reading import check_head, longest_unread, places_read
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.synthesis.batching import length_buckets
 from gpt_sovits.synthesis.detection import OUTCOMES, outcome_of
@@ -89,6 +90,8 @@ class Synthesizer:
         self.references = (references,) if isinstance(references, Reference) else tuple(references)
         _check_references(self.references, sovits)
         _check_bert(self.references, bert, gpt)
+        if preset.alignment_head is not None:
+            check_head(preset.alignment_head, gpt.config)
         length_buckets([], batch_size)  # refuses a batch size that makes no sense now and not in mid-speech
         self.gpt, self.sovits = gpt.for_inference(precision), sovits.for_inference(precision)
         self.preset, self.batch_size = preset, batch_size
@@ -166,6 +169,16 @@ class Synthesizer:
             bert = torch.cat([zeros.expand(-1, len(ids)) if f is None else f for ids, f in parts], dim=1)
         return Prompt(torch.cat([ids for ids, _ in parts]), reference.semantic_tokens, bert)
 
+    def outcome(self, sentence: Sentence, tokens: Tokens, waveform: np.ndarray) -> str:
+        """One of detection.OUTCOMES, for a sentence with its tokens and its sound, (n,) float32."""
+        n_unread = 0
+        if self.preset.alignment_head is not None:
+            prompt, n_phonemes = self.prompt(sentence), len(sentence.phoneme_ids)
+            places = places_read(self.gpt, prompt, tokens.tokens, self.preset.alignment_head)
+            n_unread = longest_unread(places - (len(prompt.phoneme_ids) - n_phonemes), n_phonemes)
+        ended, expected = tokens.ended_by_itself, sentence.expected_tokens
+        return outcome_of(tokens.tokens.numpy(), ended, expected, waveform, n_unread)
+
     def noise_generator(self, sentence_seed: int) -> torch.Generator:
         """The source of the latent noise of a sentence."""
         return torch.Generator().manual_seed(derive_seed("noise", sentence_seed))
@@ -179,8 +192,7 @@ class Synthesizer:
             made = self._tokens([sentences[i] for i in pending], seeds)
             waveforms = self._waveforms([sentences[i] for i in pending], made, seeds)
             for i, tokens, (waveform, seconds) in zip(pending, made, waveforms, strict=True):
-                expected = sentences[i].expected_tokens
-                outcome = outcome_of(tokens.tokens.numpy(), tokens.ended_by_itself, expected, waveform)
+                outcome = self.outcome(sentences[i], tokens, waveform)
                 tries[i].append(Attempt(number, tokens, waveform, outcome, seconds))
             pending = [i for i in pending if tries[i][-1].outcome != "spoken"]
         return tries

@@ -39,6 +39,12 @@ def test_outcome_is_named(tokens, ended, waveform, outcome):
     assert outcome_of(tokens, ended, 100.0, waveform) == outcome
 
 
+@pytest.mark.parametrize(("n_unread", "outcome"), [(3, "spoken"), (4, "skipped")])
+def test_words_that_were_not_read_are_skipped(n_unread, outcome):
+    assert outcome_of(varied(100), True, 100.0, SOUND, n_unread) == outcome
+    assert outcome_of(varied(49), True, 100.0, SOUND, n_unread) == "cut_off"
+
+
 def test_a_pause_of_a_second_and_a_word_said_twice_are_no_loop():
     assert not loops(np.concatenate((varied(40), np.full(25, 486), varied(40, 1))))
     assert not loops(np.concatenate((varied(30), varied(30), varied(40, 1))))

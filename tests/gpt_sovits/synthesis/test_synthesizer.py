@@ -15,6 +15,7 @@ from gpt_sovits.gpt.generation import MIN_TOKENS, generate
 from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.synthesis import Speech, Synthesizer
 from gpt_sovits.synthesis.sentences import clauses, finished
+from gpt_sovits.synthesis.streaming import stream_chunks
 
 TEXTS = (
     "The kettle is on the stove. He said no! Was it three hundred people, or more than that?",
@@ -116,6 +117,39 @@ def test_a_sentence_that_failed_is_spoken_again_and_the_report_says_so():
                 assert kept.seed in {first.seed, *(derive_seed("retry", first.seed, k) for k in (1, 2))}
         assert set(after.failures) == {s for s in after.sentences if s.outcome != "spoken"}
     assert {(True, True, 0), (False, True, 1), (False, False, 2)} <= seen
+
+
+@pytest.mark.parametrize("prompted", [True, False])
+def test_a_sentence_of_which_words_were_skipped_is_spoken_again(prompted, monkeypatch):
+    """The head looks at every phoneme of the sentence but the last five, then, in the second attempt, at all."""
+    synthesizer = tiny_synthesizer(LIVELY, max_retries=2, alignment_head=(0, 1), prompted=prompted)
+    before = 0 if not prompted else len(synthesizer.references[0].phoneme_ids)
+    looked_at = []
+
+    def places(model, prompt, tokens, head):
+        assert head == (0, 1)
+        last = len(prompt.phoneme_ids) - (6 if not looked_at else 1)
+        looked_at.append(torch.arange(before, last + 1))
+        return looked_at[-1]
+
+    monkeypatch.setattr("gpt_sovits.synthesis.synthesizer.places_read", places)
+    text = "The kettle is on the stove."
+    seed = next(seed for seed in range(50) if not tiny_synthesizer(LIVELY, prompted=prompted).say(text, seed).failures)
+    (report,) = synthesizer.say(text, seed).sentences
+    assert looked_at and report.n_retries >= 1
+    assert report.seed != synthesizer.sentences(text, seed)[0].seed
+
+
+def test_a_stream_tells_of_skipped_words(monkeypatch):
+    synthesizer = tiny_synthesizer(LIVELY, alignment_head=(0, 1))
+    monkeypatch.setattr("gpt_sovits.synthesis.synthesizer.places_read", lambda *_: torch.zeros(3, dtype=torch.int64))
+    reports = [chunk.report for chunk in stream_chunks(synthesizer, TEXTS[0], 1) if chunk.report]
+    assert len(reports) == 3 and "skipped" in {report.outcome for report in reports}
+
+
+def test_an_alignment_head_that_the_gpt_does_not_have_is_refused():
+    with pytest.raises(ValueError, match=r"alignment_head names layer 7 and head 0; this GPT has 2 layers of 4 heads"):
+        tiny_synthesizer(alignment_head=(7, 0))
 
 
 def test_retries_neither_depend_on_the_batch_nor_wander():
