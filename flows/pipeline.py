@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ruamel.yaml import YAML
+
 from flows.dvc_locks import forget_dead_holders
 from stages.outputs import RUN_PID, die_with_parent, locked
 
-# In an order in which every stage comes after what it reads (tests/flows/test_pipeline.py holds it against dvc.yaml).
+# In an order in which every stage comes after what it reads (tests/test_dvc_yaml.py holds it against dvc.yaml).
 STAGES = ("ingest", "segment", "align", "features", "adapt_sovits", "adapt_gpt", "evaluate", "register")
 
 State = Literal["fresh", "unchanged", "restored", "ran"]
@@ -35,6 +37,7 @@ EMPTY_OUTPUT = "' is empty."  # a table without rows, such as that of the droppe
 # What it says when it need not run a stage; without either line the stage ran.
 MARKS: dict[State, str] = {"unchanged": "didn't change, skipping", "restored": "is cached - skipping run"}
 SHOWN = 2  # changes named in a reason; their number says how many there are
+NEVER_RAN = "for the first time"
 A_DAY = 86_400.0  # how long to wait for another voice's run before giving up
 
 
@@ -65,7 +68,14 @@ def stale_stages(voice: str) -> dict[str, str]:
     if done.returncode:
         raise StageFailedError(f"dvc status: {_last_error(done.stderr.splitlines()) or 'failed without a message'}")
     status = json.loads(done.stdout or "{}")
-    return {name.split("@")[0]: _reason(changes) for name, changes in status.items()}
+    known = _stages_that_ran()
+    return {name.split("@")[0]: _reason(changes) if name in known else NEVER_RAN for name, changes in status.items()}
+
+
+def _stages_that_ran() -> set[str]:
+    """Of all voices, as `ingest@sample`: for DVC everything about the others is modified or deleted."""
+    path = Path("dvc.lock")
+    return set(YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]) if path.exists() else set()
 
 
 def reproduce(stage: str, voice: str, on_line: Callable[[str], None], force: bool = False) -> StageResult:

@@ -24,6 +24,7 @@ KILLS_A_STAGE = 2
 def test_run_ends_with_a_verdict_its_reasons_and_a_report(undisturbed):
     root, printed = undisturbed
     assert states(printed) == dict.fromkeys(STAGES, "done")
+    assert all(f"{stage}: started (for the first time)" in printed for stage in STAGES)
     assert "verdict: fail" in printed
     assert "bar missed: wer" in printed
     assert (root / f"data/6_scores/{VOICE}/report.html").stat().st_size > 10_000
