@@ -20,6 +20,7 @@ from stages.outputs import run_stage, stage_output
 from stages.parallel import Map, call, worker_processes
 from stages.params import Align, load_params
 from stages.profiles import PROFILES
+from stages.progress import counted
 from stages.tables import AlignedClip, Clip, Recording, read_table, write_table
 from stages.transcribe import hear
 
@@ -50,12 +51,8 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
 
 def transcribe(clips_dir: Path, clips: Sequence[Clip], asr: str, language: str, workers: Map) -> list[str]:
     """What the ASR hears in each clip, in order, whatever the number of workers."""
-    heard = []
-    for text in workers(partial(hear, asr=asr, language=language), [clips_dir / clip.path for clip in clips]):
-        heard.append(text)
-        if len(heard) % 20 == 0 or len(heard) == len(clips):
-            print(f"align {clips_dir.name}: transcribed {len(heard)}/{len(clips)} clips", flush=True)
-    return heard
+    heard = workers(partial(hear, asr=asr, language=language), [clips_dir / clip.path for clip in clips])
+    return list(counted(heard, len(clips), f"align {clips_dir.name}: transcribed {{}} clips"))
 
 
 def find_texts(

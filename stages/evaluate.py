@@ -32,6 +32,7 @@ from stages.outputs import run_stage, stage_output, write_atomically
 from stages.parallel import worker_processes
 from stages.params import Params, load_params
 from stages.profiles import PROFILES
+from stages.progress import counted
 from stages.selection import RULE, Epochs, choose_pair, choose_share, pair_row
 from stages.tables import (
     AlignedClip,
@@ -191,7 +192,8 @@ def speak(
     """Synthesise every prompt with every seed as FLAC in `folder`; seconds of work go to `timings`, not to a row."""
     folder.mkdir(exist_ok=True)
     utterances = []
-    for prompt, seed in itertools.product(prompts, tuple(seeds)):
+    wanted = list(itertools.product(prompts, tuple(seeds)))
+    for prompt, seed in counted(wanted, len(wanted), "evaluate: spoken {} utterances"):
         begin = time.perf_counter()
         speech = synthesizer.say(prompt.text, seed)
         elapsed = time.perf_counter() - begin
@@ -211,8 +213,6 @@ def speak(
                 prompt_text=prompt_text,
             )
         )
-        if len(utterances) % 20 == 0:
-            print(f"evaluate: {len(utterances)} utterances spoken", flush=True)
     return utterances
 
 

@@ -25,6 +25,7 @@ from metrics.speaker import load_speaker_judge
 from stages.outputs import run_stage, stage_output
 from stages.params import Params, load_params
 from stages.profiles import PROFILES, judge_weights
+from stages.progress import counted
 from stages.tables import AlignedClip, FeatureClip, VoiceReference, read_table, write_json, write_table
 
 if TYPE_CHECKING:
@@ -58,15 +59,13 @@ def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Pa
         )
         judge = load_speaker_judge(profile.speaker, judge_weights(profile.speaker))
         rows, embeddings = [], []
-        for number, clip in enumerate(clips, start=1):
+        for clip in counted(clips, len(clips), "features: {} clips"):
             waveform = _clip_waveform(clips_dir / clip.path)
             tensors = clip_tensors(waveform, clip.text, params.align.language, encoders)
             embedding = judge.embed(*waveform)
             save_file(tensors, out_dir / "tensors" / f"{clip.clip_id}.safetensors")
             embeddings.append(embedding)
             rows.append((clip, len(tensors["phoneme_ids"]), len(tensors["semantic_tokens"])))
-            if number % 20 == 0 or number == len(clips):
-                print(f"features: {number}/{len(clips)} clips", flush=True)
 
     centroid = _centroid([e for e, (clip, *_) in zip(embeddings, rows, strict=True) if clip.split == "train"])
     table = [

@@ -15,6 +15,7 @@ from gpt_sovits.text.lexicon import LEXICON_FILE, load_lexicon
 from registry.consent import VOICE_FILE, check_consent
 from stages.outputs import run_stage, stage_output
 from stages.params import Ingest, load_params
+from stages.progress import counted
 from stages.recordings import list_files, read_recording, without_duplicates
 from stages.tables import Recording, Reject, write_table
 from stages.transcripts import AUDIO_SUFFIXES, is_audio, is_transcript, read_transcripts
@@ -46,11 +47,9 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> 
 
     recordings = []
     audio = [file for file in files if is_audio(file)]
-    for number, file in enumerate(audio, start=1):
+    for file in counted(audio, len(audio), f"ingest {voice.name}: {{}} files", every=100):
         result = read_recording(recordings_dir, file, [row for row in transcripts if file in row.audio], params)
         (recordings if isinstance(result, Recording) else rejects).append(result)
-        if number % 100 == 0 or number == len(audio):
-            print(f"ingest {voice.name}: {number}/{len(audio)} files", flush=True)
     recordings, duplicates = without_duplicates(recordings)
     rejects = sorted(rejects + duplicates, key=lambda reject: (reject.path, reject.reason))
     if not recordings:

@@ -23,6 +23,7 @@ from metrics.speaker import SpeakerJudge, cosine, load_speaker_judge
 from metrics.wer import character_errors, word_errors
 from stages.parallel import Map
 from stages.profiles import Profile, judge_weights
+from stages.progress import counted
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def judge(
     language: ISO 639 code of every text; mos: name of the MOS predictor (metrics/mos.py), None for none
     """
     one = partial(_judge_one, voice=voice, profile=profile, language=language, mos=mos)
-    return list(workers(one, utterances))
+    return list(counted(workers(one, utterances), len(utterances), "judged {} utterances"))
 
 
 def mos_judge_of(mos: str | None) -> str:

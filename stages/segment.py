@@ -20,6 +20,7 @@ from registry.consent import file_sha256
 from stages.cutting import Limits, Span, cut
 from stages.outputs import run_stage, stage_output
 from stages.params import Segment, load_params
+from stages.progress import counted
 from stages.tables import Clip, Recording, Reject, read_table, write_table
 
 VAD_RATE = 16000  # Hz; silero-vad's own
@@ -42,7 +43,8 @@ def segment(recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Seg
     find_speech = load_speech_finder()
     (out_dir / "audio").mkdir()
     clips, rejects = [], []
-    for number, recording in enumerate(recordings, start=1):
+    says = f"segment {recordings_dir.name}: {{}} recordings"
+    for recording in counted(recordings, len(recordings), says):
         path = recordings_dir / recording.path
         if file_sha256(path) != recording.sha256:
             raise ValueError(f"{path} has changed since ingest wrote {manifest_dir}; run the ingest stage again")
@@ -51,8 +53,6 @@ def segment(recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Seg
         rows, rejected = cut_recording(waveform, recording, params, find_speech, out_dir)
         clips += rows
         rejects += rejected
-        if number % 20 == 0 or number == len(recordings):
-            print(f"segment {recordings_dir.name}: {number}/{len(recordings)} recordings", flush=True)
     if not clips:
         raise ValueError(f"{recordings_dir}: no clip in {len(recordings)} recordings; the first: {rejects[0].reason}")
     write_table(out_dir / "clips.jsonl", clips)
