@@ -48,7 +48,7 @@ def change(root, *settings):
 
 
 @pytest.fixture(scope="module")
-def released(tmp_path_factory):
+def released(tmp_path_factory, artifacts):
     """A project in which the sample voice was adapted as params.yaml says, and promoted."""
     root = make_project(tmp_path_factory.mktemp("sample") / "project", n_clips=N_RECORDINGS)
     shutil.rmtree(root / "base_models/starter")
@@ -62,7 +62,15 @@ def released(tmp_path_factory):
     done = vox(root, "run", VOICE, "--no-prefect", "--promote", "--first-release", "--json", timeout=1500)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert json.loads(done.stdout)["outcome"] == "pass"
+    keep(artifacts, "as-it-is", load_scorecard(root / f"data/6_scores/{VOICE}/scorecard.json"), "pass")
     return root
+
+
+def keep(artifacts, candidate, scorecard, outcome):
+    """The figures for the table in starter/RESULTS.md."""
+    figures = {name: round(value, 3) for name, value in scorecard.figures().items()}
+    path = artifacts / f"candidate-{candidate}.json"
+    path.write_text(json.dumps(figures | {"outcome": outcome}, indent=1) + "\n", encoding="utf-8")
 
 
 def champion(root):
@@ -81,18 +89,21 @@ def test_the_sample_voice_passes_with_margin_and_speaks(released):
     assert spoken.stat().st_size > 50_000
 
 
-def test_a_tenth_of_the_steps_is_refused(released):
+def test_a_tenth_of_the_steps_is_refused(released, artifacts):
     change(released, "adapt_sovits.n_epochs=1", "adapt_sovits.min_steps=10")
     try:
         done = vox(released, "run", VOICE, "--no-prefect", "--promote", "--json", timeout=900)
     finally:
         change(released, *SETTINGS)
     assert done.returncode in (1, 3), done.stdout[-3000:] + done.stderr[-3000:]
-    assert json.loads(done.stdout)["outcome"] != "pass"
+    outcome = json.loads(done.stdout)["outcome"]
+    scorecard = load_scorecard(released / f"data/6_scores/{VOICE}/scorecard.json")
+    keep(artifacts, "a-tenth-of-the-steps", scorecard, outcome)
+    assert outcome != "pass"
     assert champion(released) == 1
 
 
-def test_the_other_voices_reference_is_refused(released, shared, tmp_path):
+def test_the_other_voices_reference_is_refused(released, shared, artifacts, tmp_path):
     """The champion's checkpoints in the style of LJSpeech's reader, whatever the rest of the pipeline would say."""
     features = tmp_path / "features"
     shutil.copytree(released / f"data/4_features/{VOICE}", features)
@@ -116,7 +127,9 @@ def test_the_other_voices_reference_is_refused(released, shared, tmp_path):
     cards = [
         load_scorecard(folder / "scorecard.json") for folder in (folders["out"], released / f"data/6_scores/{VOICE}")
     ]
-    assert judge(*cards, policy).outcome != "pass"
+    outcome = judge(*cards, policy).outcome
+    keep(artifacts, "the-other-voices-reference", cards[0], outcome)
+    assert outcome != "pass"
 
 
 def test_wrong_transcripts_never_become_a_candidate(tmp_path):
