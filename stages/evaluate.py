@@ -59,7 +59,8 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
     reference_clip = VoiceReference.model_validate_json((dirs.features / "reference.json").read_text(encoding="utf-8"))
     centroid = load_file(dirs.features / "speaker.safetensors")["centroid"].numpy()
     reference = _reference(dirs.features, reference_clip)
-    preset = _preset(params, prompts.language, reference_clip)
+    base = load_base(profile.base)
+    preset = _preset(params, prompts.language, reference_clip, base)
     lexicon_file = dirs.features / LEXICON_FILE if (dirs.features / LEXICON_FILE).is_file() else None
     lexicon = load_lexicon(lexicon_file) if lexicon_file else Lexicon()
     timings: list[dict[str, float | str]] = []
@@ -81,7 +82,7 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         known = know_voice(centroid, recordings, profile, workers)
         recordings = [*kept, *recordings[len(kept) :]]
         held_out = judge(recordings, known, profile, prompts.language, workers, settings.mos)
-        base, folders = load_base(profile.base), checkpoint_pairs(dirs.gpt, dirs.sovits)
+        folders = checkpoint_pairs(dirs.gpt, dirs.sovits)
         selection = partial(score, seeds=prompts.seeds[:1], folder=out_dir / "selection")
 
         def score_pair(epochs: Epochs, some: Sequence[Prompt]) -> list[UtteranceScore]:
@@ -271,7 +272,7 @@ def _reference(features_dir: Path, clip: VoiceReference) -> Reference:
     )
 
 
-def _preset(params: Params, language: str, reference: VoiceReference) -> Preset:
+def _preset(params: Params, language: str, reference: VoiceReference, base: Base) -> Preset:
     settings = params.evaluate
     return Preset(
         language=language,
@@ -280,6 +281,8 @@ def _preset(params: Params, language: str, reference: VoiceReference) -> Preset:
         max_sentence_characters=settings.max_sentence_characters,
         max_length_factor=settings.max_length_factor,
         max_retries=settings.max_retries,
+        n_takes=settings.n_takes,
+        token_phones=base.token_phones() if settings.n_takes > 1 else None,
         alignment_head=settings.alignment_head,
         pause_seconds=settings.pause_seconds,
         top_k=settings.top_k,

@@ -149,6 +149,7 @@ class Evaluate(Section):
     max_sentence_characters: int = Field(ge=0, description="longer sentences are spoken clause by clause; 0: never")
     max_length_factor: float = Field(gt=1, description="a sentence is cut at so many times its expected length")
     max_retries: int = Field(ge=0, le=20, description="so often a sentence that failed is spoken with another seed")
+    n_takes: int = Field(ge=1, le=32, description="takes of each sentence; the one whose tokens say it best is spoken")
     alignment_head: tuple[int, int] | None = Field(
         description="layer and head of the GPT whose attention follows the text, by which skipped words are found"
     )

@@ -47,7 +47,15 @@ from starter.store import SAMPLE_RATE, Utterance, read_corpus
 N_PROCESSES = 2
 N_CLIPS_OF_A_SPEAKER = 3
 NOISE_SCALE = 0.3  # this and the preset below as params.yaml has them for the starter base
-SAMPLING = {"temperature": 0.6, "repetition_penalty": 1.0, "prompted": False, "noise_scale": NOISE_SCALE}
+SAMPLING = {
+    "temperature": 0.6,
+    "repetition_penalty": 1.0,
+    "prompted": False,
+    "noise_scale": NOISE_SCALE,
+    "n_takes": 8,
+    "max_retries": 4,
+    "alignment_head": (1, 0),
+}
 
 
 @cache
@@ -132,7 +140,7 @@ def spoken(base: Base, utterances: Sequence[Utterance]) -> list[np.ndarray]:
     for i, one in enumerate(utterances):
         others = [j for j, other in enumerate(utterances) if other.voice == one.voice and j != i]
         reference = references[next((j for j in others if j > i), others[0])]
-        preset = default_preset("en", reference.seconds_per_phoneme, **SAMPLING)
+        preset = default_preset("en", reference.seconds_per_phoneme, **SAMPLING, token_phones=base.token_phones())
         waveforms.append(Synthesizer(base.build_gpt(), base.build_sovits(), reference, preset).say(one.text).waveform)
     return waveforms
 

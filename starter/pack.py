@@ -20,6 +20,7 @@ from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.weights.base import Base, load_base, save_base
 from gpt_sovits.weights.checkpoint import load_checkpoint
 from gpt_sovits.weights.places import BASES_FOLDER
+from starter.phones import PHONES
 from starter.settings import HOME, WORK, stage_folder
 
 LARGEST_BYTES = 25_000_000 - 1_200_000  # 25 MB with the speaker judge, which has a folder of its own
@@ -57,7 +58,7 @@ def starter_base() -> Base:
         halved(sovits_state),
         DiscriminatorConfig.from_dict(critic_config),
         halved(critic_state),
-        encoder_config,
+        {**encoder_config, "id2label": {str(number): phone for number, phone in enumerate(PHONES)}},
         halved(encoder_state),
     )
 

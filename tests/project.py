@@ -38,6 +38,7 @@ SETTINGS = (
     "evaluate.prompts=benchmarks/prompts/tiny.yaml",
     "evaluate.n_selection_prompts=1",
     "evaluate.n_twins=1",
+    "evaluate.n_takes=1",  # untrained weights' tokens say nothing
     "evaluate.max_length_factor=1.1",  # untrained weights find no end: do not wait for it
     "align.n_jobs=1",
     "evaluate.n_jobs=1",

@@ -34,9 +34,9 @@ class Sentence:
     max_tokens: int
     bert_features: Tensor | None = None
 
-    def seed_of(self, attempt: int) -> int:
-        """The seed of an attempt, counted from 0: the sentence's own first."""
-        return self.seed if attempt == 0 else derive_seed("retry", self.seed, attempt)
+    def seed_of(self, take: int) -> int:
+        """The seed of a take, counted from 0: the sentence's own first."""
+        return self.seed if take == 0 else derive_seed("retry", self.seed, take)
 
 
 @dataclass(frozen=True)

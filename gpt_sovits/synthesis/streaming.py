@@ -96,9 +96,9 @@ def stream_chunks(
 ) -> Iterator[AudioChunk]:
     """The speech of a text in chunks, while its semantic tokens arrive. The same call gives the same samples.
 
-    The tokens are those of Synthesizer.say without retries, the latent noise too. A chunk cannot know the tokens after
-    it, which `say` does: where prior_lookahead covers a sentence and render_lookahead is None they are equal up to
-    rounding; with less they differ as two takes of a sentence do, never in length.
+    The tokens and the latent noise are those of Synthesizer.say where it speaks one take and does not retry. A chunk
+    cannot know the tokens after it, which `say` does: where prior_lookahead covers a sentence and render_lookahead is
+    None they are equal up to rounding; with less they differ as two takes of a sentence do, never in length.
     The iterator may be closed at any time, which stops the work. Raises ValueError as Synthesizer.say does.
     """
     options = options or ChunkOptions()

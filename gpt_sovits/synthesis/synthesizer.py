@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from gpt_sovits.determinism import derive_seed
 from gpt_sovits.gpt.generation import Prompt, generate
 from gpt_sovits.gpt.model import GPT
 from gpt_sovits.gpt.reading import check_head, longest_unread, places_read
+from gpt_sovits.gpt.takes import n_misread
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.synthesis.batching import length_buckets
 from gpt_sovits.synthesis.detection import OUTCOMES, outcome_of
@@ -40,7 +41,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A sentence spoken once. waveform: (n_samples,) float32 in [-1, 1]"""
+    """A sentence spoken once. number: of the take, from 0; waveform: (n_samples,) float32 in [-1, 1]"""
 
     number: int
     tokens: Tokens
@@ -187,13 +188,14 @@ class Synthesizer:
         """Every attempt at each sentence, in order. A round of attempts is one pass of batches over what failed."""
         tries: list[list[Attempt]] = [[] for _ in sentences]
         pending = list(range(len(sentences)))
-        for number in range(self.preset.max_retries + 1):
-            seeds = [sentences[i].seed_of(number) for i in pending]
-            made = self._tokens([sentences[i] for i in pending], seeds)
-            waveforms = self._waveforms([sentences[i] for i in pending], made, seeds)
-            for i, tokens, (waveform, seconds) in zip(pending, made, waveforms, strict=True):
+        for round_ in range(self.preset.max_retries + 1):
+            again = [sentences[i] for i in pending]
+            takes = self._best_takes(again, round_)
+            seeds = [sentence.seed_of(take) for sentence, (take, _) in zip(again, takes, strict=True)]
+            waveforms = self._waveforms(again, [tokens for _, tokens in takes], seeds)
+            for i, (take, tokens), (waveform, seconds) in zip(pending, takes, waveforms, strict=True):
                 outcome = self.outcome(sentences[i], tokens, waveform)
-                tries[i].append(Attempt(number, tokens, waveform, outcome, seconds))
+                tries[i].append(Attempt(take, tokens, waveform, outcome, seconds))
             pending = [i for i in pending if tries[i][-1].outcome != "spoken"]
         return tries
 
@@ -201,6 +203,21 @@ class Synthesizer:
         timings = sum((one.timings for one in judged_sentences), Timings(text=text_seconds))
         waveform = join([one.waveform for one in judged_sentences], self.pause)
         return Speech(waveform, self.sample_rate, tuple(one.report for one in judged_sentences), timings)
+
+    def _best_takes(self, sentences: list[Sentence], round_: int) -> list[tuple[int, Tokens]]:
+        """Of each sentence's takes of a round the first of the best: its number, and its tokens with all the work."""
+        phones, n = self.preset.token_phones, self.preset.n_takes
+        numbers = range(round_ * n, (round_ + 1) * n)
+        jobs = [(sentence, number) for sentence in sentences for number in numbers]
+        made = self._tokens([sentence for sentence, _ in jobs], [sentence.seed_of(number) for sentence, number in jobs])
+        best = []
+        for sentence, start in zip(sentences, range(0, len(made), n), strict=True):
+            takes, ids = made[start : start + n], sentence.phoneme_ids.tolist()
+            misread = [n_misread(take.tokens.tolist(), ids, phones) for take in takes] if n > 1 else [0]
+            place = misread.index(min(misread))
+            work = sum(take.gpt_seconds for take in takes)
+            best.append((numbers[place], replace(takes[place], gpt_seconds=work)))
+        return best
 
     def _tokens(self, sentences: list[Sentence], seeds: list[int]) -> list[Tokens]:
         made: dict[int, Tokens] = {}

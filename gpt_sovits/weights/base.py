@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from gpt_sovits.content_encoder import build_content_encoder, content_width
+from gpt_sovits.content_encoder import build_content_encoder, content_width, has_posteriors
 from gpt_sovits.gpt.model import GPT, GPTConfig
+from gpt_sovits.gpt.takes import phones_of_codewords
 from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.model import SoVITS
@@ -124,6 +125,16 @@ class Base:
         encoder = build_content_encoder(self.content_encoder_config)
         load_weights(encoder, self.content_encoder_state, f"content encoder of base {self.name}")
         return encoder
+
+    def token_phones(self) -> tuple[str, ...] | None:
+        """The phone that each semantic token says; None where the content encoder's features are no phone posteriors
+        or its config does not name them (`id2label`)."""
+        config = self.content_encoder_config or {}
+        labels = config.get("id2label")
+        if labels is None or not has_posteriors(config):
+            return None
+        codewords = self.sovits_state["quantizer.vq.layers.0._codebook.embed"]
+        return phones_of_codewords(codewords, [labels[str(i)] for i in range(codewords.shape[1])])
 
 
 def load_base(name: str, folder: Path | None = None) -> Base:

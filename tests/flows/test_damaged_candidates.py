@@ -36,6 +36,7 @@ SETTINGS = (
     "adapt_gpt.learning_rate=0.00002",
     "evaluate.prompts=benchmarks/prompts/some.yaml",
     "evaluate.max_length_factor=1.6",
+    "evaluate.n_takes=8",
     f"gate.min_prompts={N_PROMPTS}",
     "gate.slices=[]",  # of so few prompts, slices are too small
     "align.n_jobs=2",

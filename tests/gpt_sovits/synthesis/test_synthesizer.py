@@ -13,7 +13,8 @@ from synthesis_tiny import PRESET, SOVITS_CONFIG, tiny_gpt, tiny_reference, tiny
 from gpt_sovits.determinism import derive_seed
 from gpt_sovits.gpt.generation import MIN_TOKENS, generate
 from gpt_sovits.gpt.model import GPT, GPTConfig
-from gpt_sovits.synthesis import Speech, Synthesizer
+from gpt_sovits.gpt.takes import n_misread
+from gpt_sovits.synthesis import Preset, Speech, Synthesizer
 from gpt_sovits.synthesis.sentences import clauses, finished
 from gpt_sovits.synthesis.streaming import stream_chunks
 
@@ -117,6 +118,43 @@ def test_a_sentence_that_failed_is_spoken_again_and_the_report_says_so():
                 assert kept.seed in {first.seed, *(derive_seed("retry", first.seed, k) for k in (1, 2))}
         assert set(after.failures) == {s for s in after.sentences if s.outcome != "spoken"}
     assert {(True, True, 0), (False, True, 1), (False, False, 2)} <= seen
+
+
+# phones of the tiny codebook: those of "Two.", of "Hello.", silence
+TOKEN_PHONES = ("t", "uw", "hh", "ah", "l", "ow", "sil", "sil", "s")
+
+
+def test_of_several_takes_the_one_whose_tokens_say_the_text_best_is_spoken():
+    synthesizer = tiny_synthesizer(LIVELY, n_takes=5, token_phones=TOKEN_PHONES, max_retries=1)
+    texts, moved = TEXTS * 3, 0
+    for seed, (text, speech) in enumerate(zip(texts, synthesizer.say_many(texts, range(len(texts))), strict=True)):
+        for sentence, report in zip(synthesizer.sentences(text, seed), speech.sentences, strict=True):
+            rounds = [range(5), range(5, 10)]
+            best = []
+            for takes in rounds:
+                seeds = [sentence.seed_of(take) for take in takes]
+                prompts = [synthesizer.prompt(sentence)] * 5
+                options = synthesizer.preset.sampling()
+                said = generate(synthesizer.gpt, prompts, seeds, options, max_tokens=sentence.max_tokens)
+                misread = [n_misread(one.tokens.tolist(), sentence.phoneme_ids.tolist(), TOKEN_PHONES) for one in said]
+                best.append(seeds[misread.index(min(misread))])
+                moved += misread[0] > min(misread)
+            assert report.seed in best[: report.n_retries + 1]
+            if report.outcome == "spoken":
+                assert report.seed == best[report.n_retries]
+    assert moved > 10, "the first take must often not be the best for this to prove much"
+
+
+def test_takes_neither_depend_on_the_batch_nor_wander():
+    alone = tiny_synthesizer(LIVELY, batch_size=1, n_takes=3, token_phones=TOKEN_PHONES)
+    together = tiny_synthesizer(LIVELY, batch_size=4, n_takes=3, token_phones=TOKEN_PHONES)
+    for text, speech in zip(TEXTS, together.say_many(TEXTS, range(4)), strict=True):
+        assert_same(alone.say(text, TEXTS.index(text)), speech)
+
+
+def test_takes_that_cannot_be_compared_are_refused():
+    with pytest.raises(ValueError, match="n_takes = 3, but nobody knows which phones"):
+        Preset.model_validate(PRESET.model_dump() | {"n_takes": 3})
 
 
 @pytest.mark.parametrize("prompted", [True, False])
