@@ -18,11 +18,12 @@ from gpt_sovits.bert import Bert
 from gpt_sovits.determinism import derive_seed
 from gpt_sovits.gpt.generation import Prompt, generate
 from gpt_sovits.gpt.model import GPT
-from gpt_sovits.gpt.reading import check_head, longest_unread, places_read
+from gpt_sovits.gpt.reading import longest_unread, places_read
 from gpt_sovits.gpt.takes import n_misread
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.synthesis.batching import length_buckets
 from gpt_sovits.synthesis.detection import OUTCOMES, outcome_of
+from gpt_sovits.synthesis.fit import check_fit
 from gpt_sovits.synthesis.preset import Preset
 from gpt_sovits.synthesis.reference import Reference
 from gpt_sovits.synthesis.sentences import Reader, Sentence
@@ -83,16 +84,8 @@ class Synthesizer:
         batch_size: int = 8,
         precision: str = "float32",
     ) -> None:
-        if gpt.config.vocab_size - 1 != sovits.config.codebook_size:
-            raise ValueError(
-                f"the GPT speaks {gpt.config.vocab_size - 1} semantic tokens, the SoVITS knows "
-                f"{sovits.config.codebook_size}; they must come from the same base model"
-            )
         self.references = (references,) if isinstance(references, Reference) else tuple(references)
-        _check_references(self.references, sovits)
-        _check_bert(self.references, bert, gpt)
-        if preset.alignment_head is not None:
-            check_head(preset.alignment_head, gpt.config)
+        check_fit(gpt, sovits, self.references, bert, preset)
         length_buckets([], batch_size)  # refuses a batch size that makes no sense now and not in mid-speech
         self.gpt, self.sovits = gpt.for_inference(precision), sovits.for_inference(precision)
         self.preset, self.batch_size = preset, batch_size
@@ -284,31 +277,6 @@ def limited(samples: np.ndarray) -> np.ndarray:
     if not np.isfinite(peak):
         raise ValueError("the SoVITS computes NaN or infinite samples: its weights or the reference are broken")
     return samples / max(1.0, peak)
-
-
-def _check_references(references: tuple[Reference, ...], sovits: SoVITS) -> None:
-    dim = sovits.config.speaker_dim
-    if not references:
-        raise ValueError("no reference was given; a voice needs at least one")
-    for number, reference in enumerate(references, start=1):
-        embedding = reference.speaker_embedding
-        if dim and embedding is None:
-            raise ValueError(
-                f"reference {number} has no speaker embedding, which this SoVITS needs (v2Pro, v2ProPlus: {dim} "
-                "values); make the reference with the speaker encoder"
-            )
-        if embedding is not None and len(embedding) != dim:
-            raise ValueError(
-                f"reference {number} has a speaker embedding of {len(embedding)} values, this SoVITS takes "
-                f"{dim or 'none'}; make the reference for this SoVITS"
-            )
-
-
-def _check_bert(references: tuple[Reference, ...], bert: Bert | None, gpt: GPT) -> None:
-    if bert is None and references[0].bert_features is not None:
-        raise ValueError("the reference has BERT features, but there is no BERT for what is to be said; give it")
-    if bert is not None and bert.dim != gpt.config.bert_dim:
-        raise ValueError(f"the BERT makes features of width {bert.dim}, the GPT takes {gpt.config.bert_dim}")
 
 
 def _padded(rows: list[Tensor], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -152,6 +152,11 @@ def test_takes_neither_depend_on_the_batch_nor_wander():
         assert_same(alone.say(text, TEXTS.index(text)), speech)
 
 
+def test_phones_of_another_bases_tokens_are_refused():
+    with pytest.raises(ValueError, match="the phones of 8 semantic tokens, the GPT speaks 9"):
+        tiny_synthesizer(n_takes=2, token_phones=TOKEN_PHONES[:8])
+
+
 def test_takes_that_cannot_be_compared_are_refused():
     with pytest.raises(ValueError, match="n_takes = 3, but nobody knows which phones"):
         Preset.model_validate(PRESET.model_dump() | {"n_takes": 3})
