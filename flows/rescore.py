@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,7 +107,8 @@ def _version(store: Store, voice: str, version: int | None) -> int:
 def _score(store: Store, candidate: Candidate, then: Scorecard) -> Scorecard:
     from stages.rescoring import score_again
 
-    with tempfile.TemporaryDirectory(prefix="rescore-") as folder:
+    # how far it is belongs beside the answer, which `--json` promises to be all there is on stdout
+    with tempfile.TemporaryDirectory(prefix="rescore-") as folder, redirect_stdout(sys.stderr):
         return score_again(
             candidate.voice,
             voice_folder_of(store, candidate),
