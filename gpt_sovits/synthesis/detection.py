@@ -18,9 +18,8 @@ LENGTH_SLACK_SECONDS = 0.5  # pauses before and after weigh much in a sentence o
 LOOP_SECONDS = 2.0  # the same for so long is no sound of speech, and too long for a pause
 LOOP_ROUNDS = 3
 LONGEST_ROUND_SECONDS = 4.0  # a clause
-MAX_UNREAD = (
-    3  # phonemes; of 600 takes of the starter base those of full length had at most so many on end, others 4 to 66
-)
+# Phonemes: of 612 takes of the starter base those of usual length left at most so many on end, the others 4 to 66.
+MAX_UNREAD = 3
 SILENT_DBFS = -60.0  # quieter than the noise floor of a quiet recording
 
 
