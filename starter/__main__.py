@@ -30,6 +30,7 @@ CHATTER = (
     "Use `dvc push`",
     "\t",
     "Updating lock",
+    "Data and pipelines are up to date",
     "Generating",
 )
 UNCHANGED = "didn't change, skipping"
