@@ -8,17 +8,14 @@ import json
 import shutil
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from safetensors.torch import load_file
 
-from gpt_sovits.audio import save_flac
 from gpt_sovits.determinism import deterministic
 from gpt_sovits.synthesis import Preset, Reference, Synthesizer, load_gpt, load_sovits, load_voice, save_voice
-from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from gpt_sovits.weights.base import Base, load_base
 from gpt_sovits.weights.blending import blend_states
@@ -27,20 +24,17 @@ from metrics.failures import unmeasurable_failures
 from metrics.prompts import Prompt, PromptSet, load_prompts, selection_subset
 from metrics.scores import Pair, Scorecard, UtteranceScore, pooled
 from registry.report import Scored, render_report
-from stages.judging import Utterance, judge, judges_of, know_voice, mos_judge_of, similarity_floor
+from stages.judging import judge, judges_of, know_voice, mos_judge_of, similarity_floor
 from stages.outputs import run_stage, stage_output, write_atomically
 from stages.parallel import worker_processes
 from stages.params import Params, load_params
 from stages.profiles import PROFILES
-from stages.progress import counted
 from stages.selection import RULE, Epochs, choose_pair, choose_share, pair_row
+from stages.speaking import held_out_utterances, keep_recordings, speak, speak_twins
 from stages.tables import (
-    AlignedClip,
     CheckpointPairRow,
-    FeatureClip,
     VoiceReference,
     csv_text,
-    read_table,
     write_json,
     write_table,
 )
@@ -180,86 +174,6 @@ def checkpoint_pairs(gpt_dir: Path, sovits_dir: Path) -> dict[Epochs, tuple[Path
         if not found:
             raise ValueError(f"{folder} holds no checkpoint (epoch_NNNN); run the adaptation again")
     return {(_epoch(gpt), _epoch(sovits)): (gpt, sovits) for gpt, sovits in itertools.product(*folders)}
-
-
-def speak(
-    synthesizer: Synthesizer,
-    prompts: Iterable[Prompt],
-    seeds: Iterable[int],
-    folder: Path,
-    prompt_text: str,
-    timings: list[dict[str, float | str]],
-) -> list[Utterance]:
-    """Synthesise every prompt with every seed as FLAC in `folder`; seconds of work go to `timings`, not to a row."""
-    folder.mkdir(exist_ok=True)
-    utterances = []
-    wanted = list(itertools.product(prompts, tuple(seeds)))
-    for prompt, seed in counted(wanted, len(wanted), "evaluate: spoken {} utterances"):
-        begin = time.perf_counter()
-        speech = synthesizer.say(prompt.text, seed)
-        elapsed = time.perf_counter() - begin
-        path = folder / f"{prompt.id}-{seed}.flac"
-        save_flac(path, speech.waveform, speech.sample_rate)
-        seconds = len(speech.waveform) / speech.sample_rate
-        timings.append({"prompt_id": prompt.id, "seconds": seconds, "synthesis_seconds": elapsed})
-        utterances.append(
-            Utterance(
-                prompt_id=prompt.id,
-                category=prompt.category,
-                seed=seed,
-                text=prompt.normalized,
-                audio=path,
-                shown_as=f"{folder.name}/{path.name}",
-                expected_seconds=synthesizer.expected_seconds(prompt.text),
-                prompt_text=prompt_text,
-            )
-        )
-    return utterances
-
-
-def held_out_utterances(
-    dirs: argparse.Namespace, reference: VoiceReference, params: Params, lexicon: Lexicon
-) -> list[Utterance]:
-    """The voice's own held-out recordings, to be judged like synthesised speech."""
-    paths = {clip.clip_id: clip.path for clip in read_table(dirs.aligned / "clips.jsonl", AlignedClip)}
-    return [
-        Utterance(
-            prompt_id=clip.clip_id,
-            category="held_out",
-            seed=0,
-            text=clip.text,
-            audio=dirs.clips / paths[clip.clip_id],
-            shown_as="",
-            expected_seconds=len(phonemize(clip.text, params.align.language, lexicon).ids)
-            * reference.seconds_per_phoneme,
-        )
-        for clip in read_table(dirs.features / "clips.jsonl", FeatureClip)
-        if clip.split == "held_out"
-    ]
-
-
-def keep_recordings(real: Sequence[Utterance], folder: Path) -> list[Utterance]:
-    """Held-out clips copied into the score folder, so that a report and the registry have them beside the voice."""
-    folder.mkdir()
-    for one in real:
-        shutil.copyfile(one.audio, folder / one.audio.name)
-    return [replace(one, shown_as=f"{folder.name}/{one.audio.name}") for one in real]
-
-
-def speak_twins(
-    synthesizer: Synthesizer, real: Sequence[Utterance], seed: int, folder: Path, prompt_text: str
-) -> list[Utterance]:
-    """Speak the text of each recording as FLAC in `folder`: what a listener hears beside the speaker's own voice."""
-    folder.mkdir()
-    twins = []
-    for one in real:
-        speech = synthesizer.say(one.text, seed)
-        path = folder / f"{one.audio.stem}-{seed}.flac"
-        save_flac(path, speech.waveform, speech.sample_rate)
-        twin = replace(one, category="twin", seed=seed, audio=path, shown_as=f"{folder.name}/{path.name}")
-        expected = synthesizer.expected_seconds(one.text)
-        twins.append(replace(twin, expected_seconds=expected, prompt_text=prompt_text))
-    return twins
 
 
 def _reference(features_dir: Path, clip: VoiceReference) -> Reference:

@@ -13,11 +13,11 @@ from gpt_sovits.synthesis import load_voice
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from metrics.prompts import load_prompts
 from metrics.scores import Pair, Scorecard
-from stages.evaluate import held_out_utterances, speak
 from stages.judging import judge, judges_of, know_voice, mos_judge_of, similarity_floor
 from stages.parallel import worker_processes
 from stages.params import Params
 from stages.profiles import PROFILES
+from stages.speaking import held_out_utterances, speak
 from stages.tables import VoiceReference
 
 
