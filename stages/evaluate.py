@@ -7,7 +7,7 @@ import itertools
 import json
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -60,14 +60,13 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
     timings: list[dict[str, float | str]] = []
 
     def score(
-        synthesizer: Synthesizer, some: Iterable[Prompt], seeds: Iterable[int], folder: Path
+        synthesizer: Synthesizer, some: Sequence[Prompt], seeds: Sequence[int], folder: Path
     ) -> list[UtteranceScore]:
         begin = time.perf_counter()
         utterances = speak(synthesizer, some, seeds, folder, reference_clip.text, timings)
-        spoken = time.perf_counter()
-        rows = judge(utterances, known, profile, prompts.language, workers, settings.mos)
-        took = f"speaking {spoken - begin:.0f} s, judging {time.perf_counter() - spoken:.0f} s"
-        print(f"evaluate: {len(rows)} utterances in {folder.name}: {took}", flush=True)
+        rows = judged(utterances, n_utterances=len(some) * len(seeds))
+        seconds = time.perf_counter() - begin
+        print(f"evaluate: {len(rows)} utterances in {folder.name}: spoken and judged in {seconds:.0f} s", flush=True)
         return rows
 
     with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
@@ -75,7 +74,10 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         kept = keep_recordings(recordings[: settings.n_twins], out_dir / "recordings")
         known = know_voice(centroid, recordings, profile, workers)
         recordings = [*kept, *recordings[len(kept) :]]
-        held_out = judge(recordings, known, profile, prompts.language, workers, settings.mos)
+        judged = partial(
+            judge, voice=known, profile=profile, language=prompts.language, workers=workers, mos=settings.mos
+        )
+        held_out = judged(recordings)
         folders = checkpoint_pairs(dirs.gpt, dirs.sovits)
         selection = partial(score, seeds=prompts.seeds[:1], folder=out_dir / "selection")
 
@@ -116,7 +118,7 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         synthesizer = load_voice(out_dir / "voice")
         rows = score(synthesizer, prompts.prompts, prompts.seeds, out_dir / "audio")
         twins = speak_twins(synthesizer, kept, prompts.seeds[0], out_dir / "twins", reference_clip.text)
-        twin_rows = judge(twins, known, profile, prompts.language, workers, settings.mos)
+        twin_rows = judged(twins)
 
     judges = judges_of(profile, prompts.language)
     scorecard = Scorecard(
@@ -249,7 +251,7 @@ def _keep_timings(voice: str, timings: list[dict[str, float | str]]) -> None:
     folder = Path(".cache/timings")
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"{voice}.json", json.dumps({"rtf": rtf, "utterances": timings}))
-    print(f"evaluate: synthesis took {rtf:.3f} of real time", flush=True)
+    print(f"evaluate: synthesis took {rtf:.3f} of real time, the judges beside it", flush=True)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -98,19 +98,22 @@ def judges_of(profile: Profile, language: str) -> Judges:
 
 
 def judge(
-    utterances: Sequence[Utterance],
+    utterances: Iterable[Utterance],
     voice: KnownVoice,
     profile: Profile,
     language: str,
     workers: Map,
     mos: str | None = None,
+    n_utterances: int | None = None,
 ) -> list[UtteranceScore]:
-    """One row an utterance, in their order, whatever the number of workers.
+    """One row an utterance, in their order, whatever the number of workers, who start with the first that comes.
 
     language: ISO 639 code of every text; mos: name of the MOS predictor (metrics/mos.py), None for none
+    n_utterances: how many will come, where that is not their length
     """
+    n_utterances = len(utterances) if n_utterances is None else n_utterances
     one = partial(_judge_one, voice=voice, profile=profile, language=language, mos=mos)
-    return list(counted(workers(one, utterances), len(utterances), "judged {} utterances"))
+    return list(counted(workers(one, utterances), n_utterances, "judged {} utterances"))
 
 
 def mos_judge_of(mos: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+from functools import partial
 from pathlib import Path
 
 from safetensors.torch import load_file
@@ -52,9 +53,11 @@ def score_again(
         recordings = held_out_utterances(dirs, reference, params, lexicon)
         known = know_voice(centroid, recordings, profile, workers)
         utterances = speak(load_voice(voice_folder), prompts.prompts, prompts.seeds, audio_dir, reference.text, [])
-        rows, held_out = (
-            judge(some, known, profile, prompts.language, workers, settings.mos) for some in (utterances, recordings)
+        judged = partial(
+            judge, voice=known, profile=profile, language=prompts.language, workers=workers, mos=settings.mos
         )
+        rows = judged(utterances, n_utterances=len(prompts.prompts) * len(prompts.seeds))
+        held_out = judged(recordings)
     return Scorecard(
         voice=voice,
         pair=pair,

@@ -6,7 +6,7 @@ import argparse
 import itertools
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,10 +28,10 @@ def speak(
     folder: Path,
     prompt_text: str,
     timings: list[dict[str, float | str]],
-) -> list[Utterance]:
-    """Synthesise every prompt with every seed as FLAC in `folder`; seconds of work go to `timings`, not to a row."""
+) -> Iterator[Utterance]:
+    """Synthesise every prompt with every seed as FLAC in `folder`, one when the next is asked for, so that the judges
+    need not wait for the last; seconds of work go to `timings`, not to a row."""
     folder.mkdir(exist_ok=True)
-    utterances = []
     wanted = list(itertools.product(prompts, tuple(seeds)))
     for prompt, seed in counted(wanted, len(wanted), "evaluate: spoken {} utterances"):
         begin = time.perf_counter()
@@ -41,19 +41,16 @@ def speak(
         save_flac(path, speech.waveform, speech.sample_rate)
         seconds = len(speech.waveform) / speech.sample_rate
         timings.append({"prompt_id": prompt.id, "seconds": seconds, "synthesis_seconds": elapsed})
-        utterances.append(
-            Utterance(
-                prompt_id=prompt.id,
-                category=prompt.category,
-                seed=seed,
-                text=prompt.normalized,
-                audio=path,
-                shown_as=f"{folder.name}/{path.name}",
-                expected_seconds=synthesizer.expected_seconds(prompt.text),
-                prompt_text=prompt_text,
-            )
+        yield Utterance(
+            prompt_id=prompt.id,
+            category=prompt.category,
+            seed=seed,
+            text=prompt.normalized,
+            audio=path,
+            shown_as=f"{folder.name}/{path.name}",
+            expected_seconds=synthesizer.expected_seconds(prompt.text),
+            prompt_text=prompt_text,
         )
-    return utterances
 
 
 def held_out_utterances(
