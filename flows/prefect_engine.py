@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from httpx import TransportError
 from prefect import flow, get_client, get_run_logger, runtime, tags, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -21,6 +23,7 @@ from prefect.states import Crashed
 
 from flows.release import Judged
 from flows.rescore import Rescored, evaluate_champion
+from flows.server import ServerError
 from flows.train_and_release import Log, Outcome, Request, run_line
 from flows.view import RunView
 
@@ -82,7 +85,7 @@ def evaluate_champion_flow(voice: str, version: int | None = None) -> Rescored:
 def rescore_with_prefect(voice: str, version: int | None) -> Rescored:
     """evaluate_champion as a flow run of the server that PREFECT_API_URL names."""
     try:
-        with tags(f"voice:{voice}", _mine()):
+        with _on_the_server(voice):
             return evaluate_champion_flow(voice, version)
     except DriftFound as found:
         return found.done
@@ -101,8 +104,21 @@ def _as_flow(name: str, voice: str, work: Callable[[], T], parameters: dict[str,
         _end_lost_runs(voice)
         return work()
 
-    with tags(f"voice:{voice}", _mine()):
+    with _on_the_server(voice):
         return run(parameters)
+
+
+@contextmanager
+def _on_the_server(voice: str) -> Iterator[None]:
+    """Tags what runs with its voice and process. Raises ServerError where the server went away meanwhile."""
+    try:
+        with tags(f"voice:{voice}", _mine()):
+            yield
+    except TransportError as error:
+        raise ServerError(
+            f"the Prefect server at {os.environ['PREFECT_API_URL']} went away during the run ({error}); stages that "
+            "ended are kept: the same command goes on from there, with a new server or with --no-prefect"
+        ) from error
 
 
 def _publish_verdict(voice: str, judged: Judged) -> None:

@@ -85,3 +85,23 @@ def test_a_server_that_does_not_answer_is_named(tmp_path):
     )
     assert done.returncode != 0
     assert "--no-prefect" in done.stderr
+
+
+def test_a_server_that_goes_away_during_a_run_is_named(tmp_path):
+    code = """
+from flows.server import ensure_server, stop_server
+ensure_server()
+from flows.prefect_engine import gate_with_prefect
+gate_with_prefect("voice", None, stop_server)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**environment(), "PREFECT_CLIENT_MAX_RETRIES": "0"},  # it would be asked for minutes
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "flows.server.ServerError: the Prefect server at http://127.0.0.1" in done.stderr
+    assert "went away during the run" in done.stderr
