@@ -27,11 +27,11 @@ import numpy as np
 from scipy.stats import binomtest
 
 from gpt_sovits.audio import load_audio, to_mono
-from gpt_sovits.text.english import pronounce
-from metrics.align import AlignedWord, AlignmentError, force_align
-from metrics.asr import Transcriber, load_transcriber
-from metrics.audio import to_rate
+from gpt_sovits.text.english.phonemes import pronounce
 from metrics.failures import FAILURES, speech_failures, unmeasurable_failures
+from metrics.judges.align import AlignedWord, AlignmentError, force_align
+from metrics.judges.asr import Transcriber, load_transcriber
+from metrics.judges.audio import to_rate
 from metrics.normalize import normalize_text
 from metrics.sound import measure_sound
 

@@ -18,19 +18,19 @@ import librosa
 import numpy as np
 
 from gpt_sovits.audio import load_audio, save_flac, to_mono
-from gpt_sovits.text.english import pronounce
+from gpt_sovits.text.english.phonemes import pronounce
 from gpt_sovits.text.frontend import phonemize
-from metrics.align import AlignedWord, force_align
+from metrics.judges.align import AlignedWord, force_align
+from metrics.judges.speaker import load_speaker_judge
 from metrics.prompts import content_sha256
 from metrics.scores import Pair, Scorecard, UtteranceScore
-from metrics.speaker import load_speaker_judge
 from registry.gate import judge as judge_scores
-from registry.policy import GatePolicy, parse_policy
-from registry.verdict import Judgement
-from stages.judging import KnownVoice, Utterance, judge, judges_of, similarity_floor
-from stages.parallel import worker_processes
+from registry.gate.policy import GatePolicy, parse_policy
+from registry.verdicts.verdict import Decision
+from stages.evaluation.scoring import KnownVoice, Utterance, judge, judges_of, similarity_floor
 from stages.params import load_params
 from stages.profiles import PROFILES
+from stages.running.parallel import worker_processes
 
 RECORDINGS = Path("data/1_recordings/sample")
 SECONDS_PER_PHONEME = 0.075  # of this voice, from its features
@@ -147,7 +147,7 @@ def policy_for(n: int) -> GatePolicy:
     return parse_policy(load_params().gate | {"min_prompts": n, "slices": []})
 
 
-def verdict_on(candidate: Scorecard, champion: Scorecard) -> Judgement:
+def verdict_on(candidate: Scorecard, champion: Scorecard) -> Decision:
     """What the gate says of damaged clips against the clean ones, whose recordings are those of both."""
     candidate = candidate.model_copy(update={"held_out": champion.held_out})
     return judge_scores(candidate, champion, policy_for(len(candidate.rows) // len(SEEDS)))

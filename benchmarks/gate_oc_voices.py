@@ -16,8 +16,8 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from metrics.prompts import load_prompts
+from registry.gate.policy import LENGTHS, GatePolicy, parse_policy
 from registry.gate.tables import ScoreTable
-from registry.policy import LENGTHS, GatePolicy, parse_policy
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = ("word_errors", "n_words", "char_errors", "n_chars", "similarity", "failed", "silent")

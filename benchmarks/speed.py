@@ -40,8 +40,8 @@ from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.precision import BYTES_PER_WEIGHT, HAS_BFLOAT16_ARITHMETIC, PRECISIONS
 from gpt_sovits.sovits.config import OFFICIAL, OFFICIAL_DISCRIMINATOR, DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.sovits.discriminator import Discriminator
+from gpt_sovits.sovits.layers.weight_norm import fold_weight_norm
 from gpt_sovits.sovits.model import SoVITS
-from gpt_sovits.sovits.weight_norm import fold_weight_norm
 from gpt_sovits.synthesis import Reference, Synthesizer, default_preset
 from gpt_sovits.synthesis.streaming import stream_chunks
 from gpt_sovits.weights.base import STARTER, load_base

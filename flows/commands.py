@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from flows.release import Judged, judge_version, promote, recordings_dir, report_html
+from flows.release import GatedCandidate, gate_version, promote, recordings_dir, report_html
 from flows.view import RunView
-from registry.policy import parse_policy
-from registry.store import open_store
-from registry.verdict_store import SignedVerdict
-from stages.outputs import write_atomically
+from registry.gate.policy import parse_policy
+from registry.storage.store import open_store
+from registry.verdicts.store import SignedVerdict
 from stages.params import load_params
+from stages.running.outputs import write_atomically
 
 if TYPE_CHECKING:
     from flows.train_and_release import Outcome, Request
@@ -33,7 +33,7 @@ def run_voice(
 ) -> int:
     """`vox run`."""
     from flows.settings import apply_settings
-    from flows.train_and_release import NoPrefect, Request, run_line
+    from flows.train_and_release import NoPrefect, Request, run_pipeline
 
     view = RunView(voice, console, quiet=as_json)
     for change in apply_settings(settings):
@@ -43,14 +43,14 @@ def run_voice(
         outcome = _run_with_prefect(request, view)
     else:
         with view:
-            outcome = run_line(request, view, NoPrefect())
+            outcome = run_pipeline(request, view, NoPrefect())
     verdict = outcome.judged.signed.verdict
     if as_json:
         shown = {
             "voice": voice,
             "outcome": verdict.outcome,
-            "reasons": verdict.judgement.reasons,
-            "figures": verdict.judgement.figures,
+            "reasons": verdict.decision.reasons,
+            "figures": verdict.decision.figures,
             "version": verdict.candidate.version,
             "stages": {result.stage: result.state for result in outcome.stages},
             "release": outcome.release,
@@ -94,8 +94,8 @@ def gate_voice(
     with_prefect: bool,
 ) -> int:
     """`vox gate`."""
-    from registry import render
     from registry.report import unmeasured_report
+    from registry.verdicts import render
 
     def unmeasured(message: str) -> None:
         shown = json.dumps({"voice": voice, "outcome": None, "error": message}, indent=2) + "\n"
@@ -109,7 +109,7 @@ def gate_voice(
         if with_prefect:
             signed = _gate_with_prefect(voice, candidate, first_release)
         else:
-            signed = judge_version(voice, parse_policy(load_params().gate), candidate, first_release)
+            signed = gate_version(voice, parse_policy(load_params().gate), candidate, first_release)
     except (ValueError, RuntimeError, OSError) as error:
         unmeasured(" ".join(str(error).split()))
         raise
@@ -128,7 +128,9 @@ def _gate_with_prefect(voice: str, candidate: int | None, first_release: bool) -
 
     policy = parse_policy(load_params().gate)
     return gate_with_prefect(
-        voice, candidate, lambda: Judged(judge_version(voice, policy, candidate, first_release), is_earlier=False)
+        voice,
+        candidate,
+        lambda: GatedCandidate(gate_version(voice, policy, candidate, first_release), is_earlier=False),
     ).signed
 
 
@@ -175,7 +177,7 @@ def _write_file(path: Path | None, text: str) -> None:
 
 def _show_verdict(signed: SignedVerdict, is_earlier: bool) -> None:
     verdict = signed.verdict
-    judgement = verdict.judgement
+    decision = verdict.decision
     against = f"champion version {verdict.champion.version}" if verdict.champion else "no champion"
     colour = COLOURS[verdict.outcome]
     say()
@@ -183,11 +185,11 @@ def _show_verdict(signed: SignedVerdict, is_earlier: bool) -> None:
         f"verdict: [bold {colour}]{verdict.outcome}[/]  ({verdict.voice} version {verdict.candidate.version} against "
         f"{against}{', unchanged since an earlier run' if is_earlier else ''})"
     )
-    for reason in judgement.reasons:
+    for reason in decision.reasons:
         say(f"  - {reason}", markup=False)
-    say(f"next: {judgement.advice}", markup=False)
-    figures = ", ".join(f"{name} {value:.3f}" for name, value in judgement.figures.items())
-    say(f"figures: {figures} on {judgement.n_prompts} prompts, {judgement.n_utterances} utterances")
+    say(f"next: {decision.advice}", markup=False)
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in decision.figures.items())
+    say(f"figures: {figures} on {decision.n_prompts} prompts, {decision.n_utterances} utterances")
 
 
 def promote_voice(voice: str, version: int | None, first_release: bool) -> int:
@@ -199,7 +201,7 @@ def rollback_voice(voice: str, to_version: int | None) -> int:
     """`vox rollback`."""
     from datetime import UTC, datetime
 
-    from registry import releases
+    from registry.releases.promotion import promotion as releases
 
     today = datetime.now(UTC).date()
     return _released(
@@ -213,7 +215,7 @@ def rollback_voice(voice: str, to_version: int | None) -> int:
 
 def _released(move: Callable[[], str]) -> int:
     """Print what a release did; 1 with every reason where it was refused."""
-    from registry.alias import ReleaseRefused
+    from registry.releases.alias import ReleaseRefused
 
     try:
         say(move(), markup=False)
@@ -225,11 +227,11 @@ def _released(move: Callable[[], str]) -> int:
 
 def show_releases(voice: str, as_json: bool) -> int:
     """`vox releases`: the journal, and what is live."""
-    from registry.journal import read_journal, standing
+    from registry.releases.journal import read_journal, release_state
 
     journal = read_journal(open_store())
     rows = journal.of(voice)
-    champion = standing(rows).champion
+    champion = release_state(rows).champion
     if as_json:
         shown = {
             "voice": voice,
@@ -257,8 +259,8 @@ def show_releases(voice: str, as_json: bool) -> int:
 
 def audit_voice(voice: str, as_json: bool) -> int:
     """`vox audit`: 0 whole, 1 broken."""
-    from registry.audit import audit
-    from registry.journal import history
+    from registry.releases.audit import audit
+    from registry.releases.journal import history
 
     store = open_store()
     if not history(store, voice) and not recordings_dir(voice).is_dir():
@@ -280,9 +282,9 @@ def say_text(voice: str, text: str, output: Path, version: int | None, seed: int
     import soundfile
 
     from gpt_sovits.synthesis import load_voice
-    from registry.candidate import find_candidate, voice_folder_of
+    from registry.candidates.candidate import find_candidate, voice_folder_of
     from registry.consent import check_consent
-    from registry.journal import champion
+    from registry.releases.journal import champion
 
     formats = {".flac": "FLAC", ".wav": "WAV"}
     if output.suffix.lower() not in formats:

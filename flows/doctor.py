@@ -63,7 +63,7 @@ def _environment() -> list[Finding]:
 
 
 def _parameters() -> list[Finding]:
-    from registry.policy import parse_policy
+    from registry.gate.policy import parse_policy
     from stages.params import load_params
 
     try:
@@ -91,9 +91,9 @@ def _voice(name: str) -> Finding:
 
 
 def _judges() -> list[Finding]:
-    from metrics.asr import TRANSCRIBERS, load_transcriber
-    from metrics.judge_errors import JudgeUnavailableError
-    from metrics.speaker import SPEAKER_JUDGES, load_speaker_judge
+    from metrics.judges.asr import TRANSCRIBERS, load_transcriber
+    from metrics.judges.errors import JudgeUnavailableError
+    from metrics.judges.speaker import SPEAKER_JUDGES, load_speaker_judge
     from stages.params import load_params
     from stages.profiles import PROFILES, PULLED_AS, judge_weights
 
@@ -116,7 +116,7 @@ def _judges() -> list[Finding]:
 
 
 def _base_models() -> list[Finding]:
-    from gpt_sovits.weights.model_table import load_table
+    from gpt_sovits.weights.network.model_table import load_table
     from gpt_sovits.weights.places import BASES_FOLDER
     from stages.params import load_params
     from stages.profiles import PROFILES
@@ -154,7 +154,7 @@ def _machine() -> list[Finding]:
 
 def _servers() -> list[Finding]:
     from flows.server import running_server
-    from registry.store import tracking_uri
+    from registry.storage.store import tracking_uri
 
     url = os.environ.get("PREFECT_API_URL") or running_server()
     return [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stages.outputs import has_ended, write_atomically
+from stages.running.outputs import has_ended, write_atomically
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 

@@ -24,9 +24,10 @@ from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
 from flows.release import recordings_dir
-from registry.blind_audio import blind_pair
 from registry.consent import check_consent
-from registry.listening import (
+from registry.gate.preference import LEVEL, preference_test
+from registry.listening.blind_audio import blind_pair
+from registry.listening.sessions import (
     DEFECTS,
     Ballot,
     Listening,
@@ -39,8 +40,7 @@ from registry.listening import (
     open_listening,
     read_votes,
 )
-from registry.preference import LEVEL, preference_test
-from registry.store import Store, open_store
+from registry.storage.store import Store, open_store
 
 TEMPLATE = Path(__file__).with_name("listen.html")
 HOSTS = ("127.0.0.1", "localhost")

@@ -21,10 +21,10 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Crashed
 
-from flows.release import Judged
+from flows.release import GatedCandidate
 from flows.rescore import Rescored, evaluate_champion
 from flows.server import ServerError
-from flows.train_and_release import Log, Outcome, Request, run_line
+from flows.train_and_release import Log, Outcome, Request, run_pipeline
 from flows.view import RunView
 
 T = TypeVar("T")
@@ -49,13 +49,13 @@ class PrefectEngine:
 def run_with_prefect(request: Request, view: RunView) -> Outcome:
     """train_and_release: the line as a flow run of the server that PREFECT_API_URL names."""
     voice = request.voice
-    return _as_flow("train_and_release", voice, lambda: run_line(request, view, PrefectEngine()), asdict(request))
+    return _as_flow("train_and_release", voice, lambda: run_pipeline(request, view, PrefectEngine()), asdict(request))
 
 
-def gate_with_prefect(voice: str, version: int | None, judge: Callable[[], Judged]) -> Judged:
+def gate_with_prefect(voice: str, version: int | None, judge: Callable[[], GatedCandidate]) -> GatedCandidate:
     """gate: a verdict as a flow run, with the figures and the verdict as its artifacts."""
 
-    def work() -> Judged:
+    def work() -> GatedCandidate:
         judged = PrefectEngine().step("gate", lambda log: judge())
         _publish_verdict(voice, judged)
         return judged
@@ -121,7 +121,7 @@ def _on_the_server(voice: str) -> Iterator[None]:
         ) from error
 
 
-def _publish_verdict(voice: str, judged: Judged) -> None:
+def _publish_verdict(voice: str, judged: GatedCandidate) -> None:
     create_table_artifact(key=f"{_key(voice)}-figures", table=judged.table(), description=f"Figures of {voice}")
     create_markdown_artifact(key=f"{_key(voice)}-verdict", markdown=judged.markdown())
 

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from metrics.prompts import load_prompts
-from registry.journal import champion
-from registry.judging import current_verdict, judge_candidate
-from registry.policy import GatePolicy, parse_policy
-from registry.store import Store, open_store
-from registry.verdict import CannotMeasure
-from registry.verdict_store import SignedVerdict, newest_verdict
-from stages.outputs import write_atomically
+from registry.gate.policy import GatePolicy, parse_policy
+from registry.releases.journal import champion
+from registry.storage.store import Store, open_store
+from registry.verdicts.gating import current_verdict, gate_candidate
+from registry.verdicts.store import SignedVerdict, newest_verdict
+from registry.verdicts.verdict import CannotMeasure
 from stages.params import load_params
+from stages.running.outputs import write_atomically
 
 
 @dataclass(frozen=True)
-class Judged:
+class GatedCandidate:
     """A signed verdict, and whether it is an earlier one that still holds."""
 
     signed: SignedVerdict
@@ -28,15 +28,15 @@ class Judged:
 
     def table(self) -> list[dict[str, Any]]:
         """One row a figure, for Prefect's table artifact."""
-        judgement = self.signed.verdict.judgement
-        others = judgement.champion_figures or {}
+        decision = self.signed.verdict.decision
+        others = decision.champion_figures or {}
         return [
             {"figure": name, "candidate": round(value, 4), "champion": round(others[name], 4) if others else ""}
-            for name, value in judgement.figures.items()
+            for name, value in decision.figures.items()
         ]
 
     def markdown(self) -> str:
-        from registry.render import markdown
+        from registry.verdicts.render import markdown
 
         return markdown(self.signed)
 
@@ -55,8 +55,8 @@ def candidate_is_registered(voice: str) -> bool:
     store = open_store()
     if newest_verdict(store, voice, wanted) is not None:
         return True
-    from registry.candidate import find_candidate
-    from registry.fingerprint import CandidateError
+    from registry.candidates.candidate import find_candidate
+    from registry.candidates.fingerprint import CandidateError
 
     try:
         find_candidate(store, voice, candidate_id=wanted)
@@ -65,7 +65,7 @@ def candidate_is_registered(voice: str) -> bool:
     return True
 
 
-def judge_newest(voice: str, policy: GatePolicy, first_release: bool) -> Judged:
+def gate_newest(voice: str, policy: GatePolicy, first_release: bool) -> GatedCandidate:
     """The verdict about the candidate of the last run: the earlier one where it still holds, else a new one."""
     store = open_store()
     wanted = candidate_id(voice)
@@ -73,19 +73,19 @@ def judge_newest(voice: str, policy: GatePolicy, first_release: bool) -> Judged:
         raise CannotMeasure(f"{voice} has no candidate; run `vox run {voice}`")
     first_release = first_release and champion(store, voice) is None
     earlier = current_verdict(store, voice, wanted, policy)
-    if earlier is not None and earlier.verdict.judgement.first_release == first_release:
-        return Judged(earlier, is_earlier=True)
-    return Judged(_judge(store, voice, policy, None, wanted, first_release), is_earlier=False)
+    if earlier is not None and earlier.verdict.decision.first_release == first_release:
+        return GatedCandidate(earlier, is_earlier=True)
+    return GatedCandidate(_judge(store, voice, policy, None, wanted, first_release), is_earlier=False)
 
 
-def judge_version(voice: str, policy: GatePolicy, version: int | None, first_release: bool) -> SignedVerdict:
+def gate_version(voice: str, policy: GatePolicy, version: int | None, first_release: bool) -> SignedVerdict:
     """A new verdict about a registered version, the newest without one."""
     return _judge(open_store(), voice, policy, version, None, first_release)
 
 
 def promote(voice: str, version: int | None, first_release: bool) -> tuple[bool, str]:
     """Make a version champion: whether anything moved, and a sentence. Raises ReleaseRefused with every reason."""
-    from registry import releases
+    from registry.releases.promotion import promotion as releases
 
     params = load_params()
     moved = releases.promote(
@@ -101,23 +101,23 @@ def promote(voice: str, version: int | None, first_release: bool) -> tuple[bool,
     return moved.changed, moved.note
 
 
-def promote_judged(judged: Judged) -> tuple[bool, str]:
+def promote_if_passed(judged: GatedCandidate) -> tuple[bool, str]:
     """Promote what was just judged, if it passed."""
     verdict = judged.signed.verdict
     if verdict.outcome != "pass":
         return False, f"not promoted: the verdict is {verdict.outcome}"
-    return promote(verdict.voice, verdict.candidate.version, verdict.judgement.first_release)
+    return promote(verdict.voice, verdict.candidate.version, verdict.decision.first_release)
 
 
 def report_html(signed: SignedVerdict) -> str:
     """The report of a verdict, from what the registry holds."""
-    from registry.reporting import report_of
-    from stages.selection import RULE
+    from registry.report.verdict_report import report_of
+    from stages.evaluation.selection import RULE
 
     return report_of(open_store(), signed, RULE)
 
 
-def write_report(judged: Judged) -> Path:
+def write_report(judged: GatedCandidate) -> Path:
     """Where the report of a verdict is; made where there is none. It names the verdict, for it never changes."""
     signed = judged.signed
     name = f"{signed.verdict.voice}-{signed.verdict.candidate.version}-{signed.sha256[:8]}.html"
@@ -135,7 +135,7 @@ def recordings_dir(voice: str) -> Path:
 def _judge(
     store: Store, voice: str, policy: GatePolicy, version: int | None, wanted: str | None, first_release: bool
 ) -> SignedVerdict:
-    from registry.candidate import find_candidate
+    from registry.candidates.candidate import find_candidate
 
     prompts = load_prompts(Path(load_params().evaluate.prompts))
     candidate = find_candidate(store, voice, version, wanted)
@@ -144,7 +144,7 @@ def _judge(
             f"{voice} version {candidate.version} was scored on other prompts ({candidate.prompts_sha256[:12]}...) "
             f"than the locked ones ({prompts.sha256[:12]}...); score it on them with `vox run {voice}`"
         )
-    return judge_candidate(
+    return gate_candidate(
         store,
         voice,
         policy,

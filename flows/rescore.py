@@ -14,15 +14,15 @@ from typing import Any
 from flows.release import recordings_dir
 from flows.train_and_release import Engine
 from metrics.scores import SMALLER_IS_BETTER, Scorecard
-from registry.candidate import Candidate, find_candidate, scorecard_of, voice_folder_of
+from registry.candidates.candidate import Candidate, find_candidate, scorecard_of, voice_folder_of
+from registry.candidates.drift import Drift, find_drift, moved_for_the_worse
+from registry.candidates.rescoring import Rescore, rescores_of, save_rescore
 from registry.consent import check_consent
-from registry.drift import Drift, find_drift, moved_for_the_worse
-from registry.journal import champion
-from registry.policy import parse_policy
-from registry.rescoring import Rescore, rescores_of, save_rescore
-from registry.store import Store, open_store
-from stages.outputs import locked
+from registry.gate.policy import parse_policy
+from registry.releases.journal import champion
+from registry.storage.store import Store, open_store
 from stages.params import load_params
+from stages.running.outputs import locked
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _version(store: Store, voice: str, version: int | None) -> int:
 
 
 def _score(store: Store, candidate: Candidate, then: Scorecard) -> Scorecard:
-    from stages.rescoring import score_again
+    from stages.evaluation.rescoring import score_again
 
     # how far it is belongs beside the answer, which `--json` promises to be all there is on stdout
     with tempfile.TemporaryDirectory(prefix="rescore-") as folder, redirect_stdout(sys.stderr):

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from stages.outputs import locked, write_atomically
+from stages.running.outputs import locked, write_atomically
 
 HOME = Path(".prefect")
 STARTUP_SECONDS = 180  # 9-29 s were measured on two cores; a loaded machine takes longer

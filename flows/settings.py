@@ -10,9 +10,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
-from registry.policy import parse_policy
-from stages.outputs import write_atomically
+from registry.gate.policy import parse_policy
 from stages.params import parse_params
+from stages.running.outputs import write_atomically
 
 PARAMS = Path("params.yaml")
 

@@ -8,13 +8,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from flows.pipeline import STAGES, StageResult, reproduce, stale_stages
-from flows.release import Judged, candidate_is_registered, judge_newest, promote_judged, recordings_dir, write_report
+from flows.dvc_stages import STAGES, StageResult, reproduce, stale_stages
+from flows.release import (
+    GatedCandidate,
+    candidate_is_registered,
+    gate_newest,
+    promote_if_passed,
+    recordings_dir,
+    write_report,
+)
 from flows.view import RunView
 from registry.consent import check_consent
-from registry.policy import parse_policy
-from stages.outputs import locked
+from registry.gate.policy import parse_policy
 from stages.params import load_params
+from stages.running.outputs import locked
 
 T = TypeVar("T")
 Log = Callable[[str], None]
@@ -38,7 +45,7 @@ class Request:
 @dataclass(frozen=True)
 class Outcome:
     stages: tuple[StageResult, ...]
-    judged: Judged
+    judged: GatedCandidate
     release: str  # what became of the promotion; empty where none was asked for
     report: Path
 
@@ -53,7 +60,7 @@ class NoPrefect:
         pass
 
 
-def run_line(request: Request, view: RunView, engine: Engine) -> Outcome:
+def run_pipeline(request: Request, view: RunView, engine: Engine) -> Outcome:
     """Reproduce what is stale, judge the candidate, and promote it where that was asked for and the gate passes.
 
     Nothing is retried: a stage that failed would fail again on the same inputs. One run a voice at a time.
@@ -74,8 +81,8 @@ def run_line(request: Request, view: RunView, engine: Engine) -> Outcome:
                 f"{params.align.language!r}; set right the one that is wrong"
             )
         results = build(voice, view, engine)
-        judged = engine.step("gate", lambda log: judge_newest(voice, policy, request.first_release))
-        release = engine.step("promote", lambda log: promote_judged(judged))[1] if request.promote else ""
+        judged = engine.step("gate", lambda log: gate_newest(voice, policy, request.first_release))
+        release = engine.step("promote", lambda log: promote_if_passed(judged))[1] if request.promote else ""
         report = engine.step("report", lambda log: write_report(judged))
         outcome = Outcome(tuple(results), judged, release, report)
         engine.publish(voice, outcome)

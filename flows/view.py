@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from flows.pipeline import STAGES
+from flows.dvc_stages import STAGES
 
 WORDS = {
     "waiting": "[dim]waiting[/]",

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from flows.settings import list_voice
 from registry.consent import VOICE_NAME, Consent, Voice, file_sha256, load_voice, write_voice
-from stages.outputs import locked
+from stages.running.outputs import locked
 
 RECORDINGS = Path("data/1_recordings")
 console = Console()
@@ -60,8 +60,8 @@ def add_voice(
 
 def revoke_voice(name: str) -> int:
     """Withdraw the consent, so that nothing can be released again, and take the champion out of service."""
-    from registry.releases import revoke
-    from registry.store import open_store
+    from registry.releases.promotion import revoke
+    from registry.storage.store import open_store
 
     folder = RECORDINGS / name
     load_voice(folder)  # an unknown voice is refused before anything is written

@@ -20,7 +20,7 @@ say = partial(console.print, markup=False, soft_wrap=True)
 
 def import_files(gpt: Path, sovits: Path, name: str, discriminator: Path | None, replace: bool) -> int:
     """`vox import`: 0 imported, 1 refused."""
-    from gpt_sovits.weights.importing import import_pair
+    from gpt_sovits.weights.upstream.importing import import_pair
 
     def work() -> None:
         done = import_pair(gpt, sovits, name, discriminator_file=discriminator, replace=replace)
@@ -49,11 +49,11 @@ def export_voice(
     from gpt_sovits.gpt.model import GPTConfig
     from gpt_sovits.sovits.config import SoVITSConfig
     from gpt_sovits.weights.checkpoint import load_checkpoint
-    from gpt_sovits.weights.exporting import export_pair
-    from registry.candidate import find_candidate, voice_folder_of
+    from gpt_sovits.weights.upstream.exporting import export_pair
+    from registry.candidates.candidate import find_candidate, voice_folder_of
     from registry.consent import check_consent
-    from registry.journal import champion
-    from registry.store import open_store
+    from registry.releases.journal import champion
+    from registry.storage.store import open_store
 
     check_consent(recordings_dir(voice), datetime.now(UTC).date())
     store = open_store()
@@ -87,9 +87,9 @@ def export_voice(
 def pull_model(name: str | None, mirror: str | None, replace: bool) -> int:
     """`vox pull`: 0 there now, 1 refused or out of reach. Without a name: what there is to pull."""
     from gpt_sovits.weights.base import BASES_FOLDER
-    from gpt_sovits.weights.model_table import load_table
-    from gpt_sovits.weights.pull import pull
-    from stages.outputs import locked
+    from gpt_sovits.weights.network.model_table import load_table
+    from gpt_sovits.weights.network.pull import pull
+    from stages.running.outputs import locked
 
     if name is None:
         for known, model in load_table().items():

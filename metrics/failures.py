@@ -79,8 +79,10 @@ def expected_seconds(n_units: int, seconds_per_unit: float) -> float:
 
 
 def unmeasurable_failures(asr: str) -> tuple[str, ...]:
-    """Names out of FAILURES that a recogniser of this name (metrics/asr.py) cannot see: that its rows are without them
-    says nothing. A model of one language takes all speech for that language."""
+    """Return the names in FAILURES that a recogniser of this name (metrics/judges/asr.py) cannot see.
+
+    Rows without them prove nothing: a model of one language takes all speech for that language.
+    """
     return ("wrong_language",) if asr == "pocketsphinx" or asr.endswith(".en") else ()
 
 

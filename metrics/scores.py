@@ -59,7 +59,9 @@ class Pair(Row):
 
     gpt_epoch: int = Field(ge=0)
     sovits_epoch: int = Field(ge=0)
-    adapted_share: float = Field(default=1.0, gt=0, le=1, description="of SoVITS; the rest is the base's weights")
+    interpolation_weight: float = Field(
+        default=1.0, gt=0, le=1, description="of SoVITS; the rest is the base's weights"
+    )
     gpt_sha256: str
     sovits_sha256: str
 
@@ -94,7 +96,7 @@ class Scorecard(Row):
     seeds: tuple[int, ...]
     rows: tuple[UtteranceScore, ...]
     held_out: tuple[UtteranceScore, ...] = Field(description="the voice's own held-out recordings, same judges")
-    twins: tuple[UtteranceScore, ...] = Field(
+    resynthesis: tuple[UtteranceScore, ...] = Field(
         default=(), description="the texts of held-out recordings as the pair says them, prompt_id as there; not gated"
     )
     similarity_floor: Similarities = Field(description="what other speakers reach, under the same speaker judge")

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from filelock import FileLock
 
-from metrics.audio import checked_waveform, to_rate
+from metrics.judges.audio import checked_waveform, to_rate
 
 SILENCE_DBFS = -120.0  # the level given to digital silence, whose own is minus infinity; 16 bit end near -98
 FULL_SCALE = 127 / 128  # the largest positive sample of an 8-bit file

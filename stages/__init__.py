@@ -3,7 +3,7 @@
 import os
 import sys
 
-from stages.outputs import die_with_parent, die_with_run
+from stages.running.outputs import die_with_parent, die_with_run
 
 # Threads that wait must sleep, not spin: two spinning threads on a busy machine made training eight times slower.
 # OpenMP reads this when torch is loaded, so it stands where every stage program passes first.

@@ -10,9 +10,9 @@ from gpt_sovits.adaptation.gpt_recipe import AdaptGPTOptions
 from gpt_sovits.adaptation.loop import Adaptation, OnEpoch
 from gpt_sovits.weights.base import load_base
 from stages.adaptation import load_clips, run_adaptation
-from stages.outputs import run_stage
 from stages.params import Params
 from stages.profiles import PROFILES
+from stages.running.outputs import run_stage
 
 
 def options(params: Params) -> AdaptGPTOptions:

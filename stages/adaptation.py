@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from gpt_sovits.adaptation.loop import Adaptation, EpochRecord, OnEpoch
 from gpt_sovits.adaptation.options import TrainingOptions
 from gpt_sovits.weights.checkpoint import save_checkpoint
-from stages.outputs import stage_output
 from stages.params import Params, load_params
+from stages.running.outputs import stage_output
 from stages.tables import FeatureClip, Reject, csv_text, read_table, write_json, write_table
 
 RESUME = Path(".cache/resume")  # outside DVC's outputs, which DVC deletes before it runs a stage

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from metrics.normalize import normalize_text, without_unit_spaces
 from metrics.wer import character_errors
-from stages.clip_texts import ALIGNMENT_FAILED, ClipText, clip_texts
-from stages.matching import held_out
-from stages.outputs import run_stage, stage_output
-from stages.parallel import Map, call, worker_processes
+from stages.alignment.clip_texts import ALIGNMENT_FAILED, ClipText, clip_texts
+from stages.alignment.matching import held_out
+from stages.alignment.transcribe import hear
 from stages.params import Align, load_params
 from stages.profiles import PROFILES
-from stages.progress import counted
+from stages.running.outputs import run_stage, stage_output
+from stages.running.parallel import Map, call, worker_processes
+from stages.running.progress import counted
 from stages.tables import AlignedClip, Clip, Recording, read_table, write_table
-from stages.transcribe import hear
 
 
 def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr: str) -> None:

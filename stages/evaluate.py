@@ -18,19 +18,19 @@ from gpt_sovits.determinism import deterministic
 from gpt_sovits.synthesis import Preset, Reference, Synthesizer, load_gpt, load_sovits, load_voice, save_voice
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from gpt_sovits.weights.base import Base, load_base
-from gpt_sovits.weights.blending import blend_states
 from gpt_sovits.weights.checkpoint import checkpoint_sha256, load_checkpoint, save_checkpoint
+from gpt_sovits.weights.interpolation import interpolate_states
 from metrics.failures import unmeasurable_failures
 from metrics.prompts import Prompt, PromptSet, load_prompts, selection_subset
 from metrics.scores import Pair, Scorecard, UtteranceScore, pooled
 from registry.report import Scored, render_report
-from stages.judging import judge, judges_of, know_voice, mos_judge_of, similarity_floor
-from stages.outputs import run_stage, stage_output, write_atomically
-from stages.parallel import worker_processes
+from stages.evaluation.scoring import judge, judges_of, know_voice, mos_judge_of, similarity_floor
+from stages.evaluation.selection import RULE, Epochs, choose_interpolation, choose_pair, pair_row
+from stages.evaluation.speaking import held_out_utterances, keep_recordings, resynthesize, speak
 from stages.params import Params, load_params
 from stages.profiles import PROFILES
-from stages.selection import RULE, Epochs, choose_pair, choose_share, pair_row
-from stages.speaking import held_out_utterances, keep_recordings, speak, speak_twins
+from stages.running.outputs import run_stage, stage_output, write_atomically
+from stages.running.parallel import worker_processes
 from stages.tables import (
     CheckpointPairRow,
     VoiceReference,
@@ -46,7 +46,7 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
     """Write what one pair is and how it scores into `out_dir`.
 
     scores.jsonl, scorecard.json, pairs.csv, metrics.json, report.html, voice/, and as FLAC audio/ (the prompts),
-    recordings/ (held-out clips of the speaker) and twins/ (the pair saying the same).
+    recordings/ (held-out clips of the speaker) and resynthesis/ (the pair saying the same).
     """
     settings, profile = params.evaluate, PROFILES[params.profile]
     prompts = load_prompts(Path(settings.prompts))
@@ -71,7 +71,7 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
 
     with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
         recordings = held_out_utterances(dirs, reference_clip, params, lexicon)
-        kept = keep_recordings(recordings[: settings.n_twins], out_dir / "recordings")
+        kept = keep_recordings(recordings[: settings.n_resynthesized], out_dir / "recordings")
         known = know_voice(centroid, recordings, profile, workers)
         recordings = [*kept, *recordings[len(kept) :]]
         judged = partial(
@@ -91,7 +91,7 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
                 Synthesizer(base.build_gpt(), base.build_sovits(), reference, preset, lexicon=lexicon), some
             )
 
-        def score_share(share: float) -> list[UtteranceScore]:
+        def score_interpolation(share: float) -> list[UtteranceScore]:
             gpt, sovits = load_gpt(gpt_folder), load_sovits(_blended(base, sovits_folder, share, out_dir / "blended"))
             return selection(Synthesizer(gpt, sovits, reference, preset, lexicon=lexicon), subset)
 
@@ -102,10 +102,12 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         gpt_folder, sovits_folder = folders[best]
         before = pair_row(BEFORE, pair_rows[-1].rung, score_base(subset))
         best_row = next(row for row in reversed(pair_rows) if row.kept)
-        likeness = settings.likeness * pooled(held_out)["similarity"]
-        share_rows = choose_share(before, best_row, settings.adapted_shares, likeness, score_share)
-        share = next((row.adapted_share for row in share_rows if row.kept), 1.0)
-        pair_rows = [before, *pair_rows, *share_rows]
+        likeness = settings.min_similarity_ratio * pooled(held_out)["similarity"]
+        interpolation_rows = choose_interpolation(
+            before, best_row, settings.interpolation_weights, likeness, score_interpolation
+        )
+        share = next((row.interpolation_weight for row in interpolation_rows if row.kept), 1.0)
+        pair_rows = [before, *pair_rows, *interpolation_rows]
         for row in pair_rows:
             print(f"evaluate: {_shown(row)}", flush=True)
         shutil.rmtree(out_dir / "selection")
@@ -117,8 +119,8 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         timings.clear()
         synthesizer = load_voice(out_dir / "voice")
         rows = score(synthesizer, prompts.prompts, prompts.seeds, out_dir / "audio")
-        twins = speak_twins(synthesizer, kept, prompts.seeds[0], out_dir / "twins", reference_clip.text)
-        twin_rows = judged(twins)
+        resynthesis = resynthesize(synthesizer, kept, prompts.seeds[0], out_dir / "resynthesis", reference_clip.text)
+        resynthesis_rows = judged(resynthesis)
 
     judges = judges_of(profile, prompts.language)
     scorecard = Scorecard(
@@ -126,7 +128,7 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         pair=Pair(
             gpt_epoch=best[0],
             sovits_epoch=best[1],
-            adapted_share=share,
+            interpolation_weight=share,
             gpt_sha256=checkpoint_sha256(gpt_folder),
             sovits_sha256=checkpoint_sha256(sovits_folder),
         ),
@@ -135,7 +137,7 @@ def evaluate(voice: str, dirs: argparse.Namespace, out_dir: Path, params: Params
         seeds=prompts.seeds,
         rows=tuple(rows),
         held_out=tuple(held_out),
-        twins=tuple(twin_rows),
+        resynthesis=tuple(resynthesis_rows),
         similarity_floor=similarity_floor(known, judges),
         mos_judge=mos_judge_of(settings.mos),
     )
@@ -157,7 +159,7 @@ def _write(
             "synthesis": _without_nan(synthesis),
             "held_out": _without_nan(real),
             "other_speakers": {"similarity": scorecard.similarity_floor.similarity},
-            "pair": scorecard.pair.model_dump(include={"gpt_epoch", "sovits_epoch", "adapted_share"}),
+            "pair": scorecard.pair.model_dump(include={"gpt_epoch", "sovits_epoch", "interpolation_weight"}),
             "before_adaptation": _figures(pair_rows[0]),
         },
     )
@@ -197,8 +199,8 @@ def _preset(params: Params, language: str, reference: VoiceReference, base: Base
         max_sentence_characters=settings.max_sentence_characters,
         max_length_factor=settings.max_length_factor,
         max_retries=settings.max_retries,
-        n_takes=settings.n_takes,
-        token_phones=base.token_phones() if settings.n_takes > 1 else None,
+        n_best_of=settings.n_best_of,
+        token_phones=base.token_phones() if settings.n_best_of > 1 else None,
         alignment_head=settings.alignment_head,
         pause_seconds=settings.pause_seconds,
         top_k=settings.top_k,
@@ -227,7 +229,7 @@ def _blended(base: Base, sovits_folder: Path, share: float, folder: Path) -> Pat
     config, adapted = load_checkpoint(sovits_folder, "sovits")
     path = folder / f"{sovits_folder.name}_{round(100 * share)}"
     if not path.is_dir():
-        save_checkpoint(path, "sovits", config, blend_states(base.sovits_state, adapted, share))
+        save_checkpoint(path, "sovits", config, interpolate_states(base.sovits_state, adapted, share))
     return path
 
 
@@ -237,7 +239,7 @@ def _of(share: float) -> str:
 
 def _shown(row: CheckpointPairRow) -> str:
     similarity = "not measurable" if row.similarity is None else f"{row.similarity:.3f}"
-    who = f"GPT epoch {row.gpt_epoch}, SoVITS epoch {row.sovits_epoch}{_of(row.adapted_share)}"
+    who = f"GPT epoch {row.gpt_epoch}, SoVITS epoch {row.sovits_epoch}{_of(row.interpolation_weight)}"
     return (
         f"{'before adaptation' if (row.gpt_epoch, row.sovits_epoch) == BEFORE else who}: WER {row.wer:.3f}, similarity "
         f"{similarity}, failed {row.failed_share:.2f} on {row.n_prompts} prompts"

@@ -21,11 +21,11 @@ from gpt_sovits.speaker_encoder import SpeakerEncoder, load_speaker_encoder, spe
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from gpt_sovits.weights.base import load_base, shared_part
-from metrics.speaker import load_speaker_judge
-from stages.outputs import run_stage, stage_output
+from metrics.judges.speaker import load_speaker_judge
 from stages.params import Params, load_params
 from stages.profiles import PROFILES, judge_weights
-from stages.progress import counted
+from stages.running.outputs import run_stage, stage_output
+from stages.running.progress import counted
 from stages.tables import AlignedClip, FeatureClip, VoiceReference, read_table, write_json, write_table
 
 if TYPE_CHECKING:

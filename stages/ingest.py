@@ -13,12 +13,12 @@ from pathlib import Path
 
 from gpt_sovits.text.lexicon import LEXICON_FILE, load_lexicon
 from registry.consent import VOICE_FILE, check_consent
-from stages.outputs import run_stage, stage_output
 from stages.params import Ingest, load_params
-from stages.progress import counted
-from stages.recordings import list_files, read_recording, without_duplicates
+from stages.recordings.files import list_files, read_recording, without_duplicates
+from stages.recordings.transcripts import AUDIO_SUFFIXES, is_audio, is_transcript, read_transcripts
+from stages.running.outputs import run_stage, stage_output
+from stages.running.progress import counted
 from stages.tables import Recording, Reject, write_table
-from stages.transcripts import AUDIO_SUFFIXES, is_audio, is_transcript, read_transcripts
 
 
 def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> None:

@@ -1,6 +1,6 @@
 """params.yaml as frozen types: one section a stage, key for key; unknown keys are refused.
 
-The `gate` section is typed in registry/policy.py: no stage reads it, and a stage should not go stale with it.
+The `gate` section is typed in registry/gate/policy.py: no stage reads it, and a stage should not go stale with it.
 """
 
 from __future__ import annotations
@@ -130,10 +130,10 @@ class Evaluate(Section):
     similarity_tolerance: float = Field(
         ge=0, le=2, description="cosine; a pair further below the most similar one is not the speaker and not chosen"
     )
-    adapted_shares: tuple[float, ...] = Field(
+    interpolation_weights: tuple[float, ...] = Field(
         description="shares of the adapted SoVITS weights to try, the largest first, where adaptation costs words"
     )
-    likeness: float = Field(
+    min_similarity_ratio: float = Field(
         gt=0,
         le=1,
         description="share of the recordings' similarity that a voice which reaches it is not drawn back below",
@@ -149,20 +149,26 @@ class Evaluate(Section):
     max_sentence_characters: int = Field(ge=0, description="longer sentences are spoken clause by clause; 0: never")
     max_length_factor: float = Field(gt=1, description="a sentence is cut at so many times its expected length")
     max_retries: int = Field(ge=0, le=20, description="so often a sentence that failed is spoken with another seed")
-    n_takes: int = Field(ge=1, le=32, description="takes of each sentence; the one whose tokens say it best is spoken")
+    n_best_of: int = Field(
+        ge=1, le=32, description="takes of each sentence; the one whose tokens say it best is spoken"
+    )
     alignment_head: tuple[int, int] | None = Field(
         description="layer and head of the GPT whose attention follows the text, by which skipped words are found"
     )
-    n_twins: int = Field(ge=0, description="held-out recordings whose text is spoken too, to be heard side by side")
+    n_resynthesized: int = Field(
+        ge=0, description="held-out recordings whose text is spoken too, to be heard side by side"
+    )
     mos: Literal["dnsmos"] | None = Field(description="MOS predictor, shown and never gated; null: none")
     n_jobs: int = Field(ge=1, description="processes that judge; the result does not depend on it")
     n_threads: int = Field(ge=1, description="CPU threads of torch; fixed, because sums depend on it")
 
-    @field_validator("adapted_shares")
+    @field_validator("interpolation_weights")
     @classmethod
     def _shares_fall(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
         if any(not 0 < share < 1 for share in shares) or list(shares) != sorted(set(shares), reverse=True):
-            raise ValueError(f"adapted_shares = {list(shares)} must lie between 0 and 1, the largest first, each once")
+            raise ValueError(
+                f"interpolation_weights = {list(shares)} must lie between 0 and 1, the largest first, each once"
+            )
         return shares
 
 
@@ -188,7 +194,7 @@ class Params(Section):
     adapt_gpt: AdaptGpt
     evaluate: Evaluate
     register_: Register = Field(alias="register")  # a pydantic model has a method `register`
-    gate: dict[str, Any] = Field(description="the policy of releases, see registry/policy.py")
+    gate: dict[str, Any] = Field(description="the policy of releases, see registry/gate/policy.py")
 
     @model_validator(mode="after")
     def _settings_fit_the_profile(self) -> Params:

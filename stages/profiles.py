@@ -14,8 +14,8 @@ PULLED_AS = {"ecapa_voxceleb": "spkrec-ecapa-voxceleb"}
 @dataclass(frozen=True)
 class Profile:
     base: str  # see gpt_sovits/weights/base.py
-    asr: str  # see metrics/asr.py
-    speaker: str  # see metrics/speaker.py
+    asr: str  # see metrics/judges/asr.py
+    speaker: str  # see metrics/judges/speaker.py
 
 
 PROFILES = {

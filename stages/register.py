@@ -6,12 +6,12 @@ import argparse
 import json
 from pathlib import Path
 
-from registry.candidate import register_candidate
-from registry.smoke import speak_once
-from registry.store import open_store
+from registry.candidates.candidate import register_candidate
+from registry.candidates.smoke import speak_once
+from registry.storage.store import open_store
 from stages.lineage import lineage
-from stages.outputs import run_stage, stage_output
 from stages.params import load_params
+from stages.running.outputs import run_stage, stage_output
 from stages.tables import write_json
 
 

@@ -18,9 +18,9 @@ from silero_vad import get_speech_timestamps, load_silero_vad
 from gpt_sovits.audio import load_audio, resample, save_flac, to_mono
 from registry.consent import file_sha256
 from stages.cutting import Limits, Span, cut
-from stages.outputs import run_stage, stage_output
 from stages.params import Segment, load_params
-from stages.progress import counted
+from stages.running.outputs import run_stage, stage_output
+from stages.running.progress import counted
 from stages.tables import Clip, Recording, Reject, read_table, write_table
 
 VAD_RATE = 16000  # Hz; silero-vad's own

@@ -99,7 +99,7 @@ class CheckpointPairRow(Row):
     cer: float = Field(ge=0)
     similarity: float | None = Field(ge=-1, le=1)
     failed_share: float = Field(ge=0, le=1)
-    adapted_share: float = Field(
+    interpolation_weight: float = Field(
         default=1.0, ge=0, le=1, description="of the adapted SoVITS weights; the rest is the base's"
     )
     kept: bool = Field(description="it goes on to the next rung; in the last one: it is the best pair")

@@ -31,10 +31,10 @@ from gpt_sovits.synthesis import Reference, Synthesizer, default_preset
 from gpt_sovits.synthesis.sentences import finished
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.weights.base import STARTER, Base, load_base
-from metrics.asr import Transcriber, load_transcriber
+from metrics.judges.asr import Transcriber, load_transcriber
+from metrics.judges.speaker import cosine, load_speaker_judge
 from metrics.normalize import normalize_text
 from metrics.prompts import load_prompts
-from metrics.speaker import cosine, load_speaker_judge
 from metrics.wer import word_errors
 from starter.autoencoder import autoencode
 from starter.content_encoder import frame_errors
@@ -52,7 +52,7 @@ SAMPLING = {
     "repetition_penalty": 1.0,
     "prompted": False,
     "noise_scale": NOISE_SCALE,
-    "n_takes": 8,
+    "n_best_of": 8,
     "max_retries": 4,
     "alignment_head": (1, 0),
 }

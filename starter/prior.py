@@ -19,8 +19,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from gpt_sovits.adaptation.batches import length_buckets
 from gpt_sovits.determinism import derive_seed, deterministic
+from gpt_sovits.sovits.layers.masks import length_mask
 from gpt_sovits.sovits.losses import kl_loss
-from gpt_sovits.sovits.masks import length_mask
 from gpt_sovits.sovits.model import SoVITS, SoVITSConfig, take_segments
 from gpt_sovits.weights.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from starter.scratch import set_codebook

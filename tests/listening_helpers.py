@@ -18,9 +18,9 @@ from release_helpers import LINEAGE, promote_first, scorecard, write_scores, wri
 
 from flows.listen import Session, address, make_server
 from gpt_sovits.audio import save_flac
-from registry.candidate import register_candidate
-from registry.listening import open_listening
-from registry.store import Store, open_store
+from registry.candidates.candidate import register_candidate
+from registry.listening.sessions import open_listening
+from registry.storage.store import Store, open_store
 
 PITCH = {1: 110.0, 2: 150.0}  # Hz, of each version: what tells them apart in a test
 RATE = 32_000

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from metrics.scores import Judges, Pair, Scorecard, Similarities, UtteranceScore
 from registry.consent import Consent, Voice, write_voice
-from registry.judging import judge_candidate
-from registry.policy import GatePolicy
-from registry.releases import promote
-from registry.store import Store
+from registry.gate.policy import GatePolicy
+from registry.releases.promotion import promote
+from registry.storage.store import Store
+from registry.verdicts.gating import gate_candidate
 
 TODAY = date(2026, 6, 1)
 LINEAGE = {
@@ -153,7 +153,7 @@ def recordings_of(root: Path, name: str = "anna", **changes: object) -> Path:
 
 def promote_first(store: Store, voice: str = "anna") -> None:
     """Judge version 1 of the voice and make it the first champion; it is not asked to speak."""
-    judge_candidate(store, voice, policy(), version=1, first_release=True)
+    gate_candidate(store, voice, policy(), version=1, first_release=True)
     moved = promote(
         store,
         voice,

@@ -16,8 +16,8 @@ from metrics.scores import Scorecard, UtteranceScore
 from metrics.wer import character_errors, word_errors
 from registry.gate import judge
 from registry.report import Scored
-from registry.verdict import Subject, Verdict
-from registry.verdict_store import SignedVerdict
+from registry.verdicts.store import SignedVerdict
+from registry.verdicts.verdict import Subject, Verdict
 
 RATE = 32_000
 TEXT = "one two three four five six seven eight"
@@ -78,7 +78,9 @@ def score_folder(folder: Path, heard: dict[str, str], n_seeds: int = 1, **change
     ]
     clips = {"clip_a": TEXT, "clip_b": TEXT.replace("two ", ""), "clip_c": "one two nine"}
     real = [utterance(folder, f"recordings/{name}-0.flac", category="held_out", similarity=0.9) for name in clips]
-    twins = [utterance(folder, f"twins/{name}-0.flac", words, category="twin") for name, words in clips.items()]
+    resynthesis = [
+        utterance(folder, f"resynthesis/{name}-0.flac", words, category="resynthesis") for name, words in clips.items()
+    ]
     settings = {
         "voice": "robin",
         "pair": PAIR,
@@ -88,21 +90,21 @@ def score_folder(folder: Path, heard: dict[str, str], n_seeds: int = 1, **change
         "rows": rows,
         "similarity_floor": FLOOR,
         "held_out": real,
-        "twins": twins,
+        "resynthesis": resynthesis,
     }
     return Scored(Scorecard.model_validate(settings | changes), folder, {"git_commit": "c" * 40})
 
 
 def verdict_on(candidate: Scored, champion: Scored | None) -> SignedVerdict:
     """What the gate says about version 3 against version 2, under the policy of the release tests."""
-    judgement = judge(
+    decision = judge(
         candidate.scorecard, champion.scorecard if champion else None, policy(min_prompts=2), champion is None
     )
     verdict = Verdict(
         voice=candidate.scorecard.voice,
         candidate=_subject(3, "a"),
         champion=_subject(2, "b") if champion else None,
-        judgement=judgement,
+        decision=decision,
     )
     return SignedVerdict(verdict, verdict.sha256(), "2026-06-01T00:00:00.000", "a public key", "a signature")
 

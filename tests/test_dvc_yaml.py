@@ -13,7 +13,7 @@ import pytest
 from imports import PRODUCT, ROOT, import_closure
 from ruamel.yaml import YAML
 
-from flows.pipeline import STAGES
+from flows.dvc_stages import STAGES
 from stages.params import Params, load_params
 
 DVC_YAML = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -76,7 +76,7 @@ def test_every_key_of_a_section_is_read_by_a_stage_that_names_it(section):
 
 
 def test_every_key_of_the_gate_is_read_by_the_registry():
-    from registry.policy import GatePolicy
+    from registry.gate.policy import GatePolicy
 
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "registry").rglob("*.py"))
     for key in GatePolicy.model_fields:
@@ -84,7 +84,7 @@ def test_every_key_of_the_gate_is_read_by_the_registry():
 
 
 def test_params_yaml_is_valid_as_committed():
-    from registry.policy import GatePolicy
+    from registry.gate.policy import GatePolicy
 
     GatePolicy.model_validate(load_params(ROOT / "params.yaml").gate)
 

@@ -25,8 +25,8 @@ from gpt_sovits.adaptation.state import fingerprint
 from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.sovits.discriminator import Discriminator
+from gpt_sovits.sovits.layers.masks import length_mask
 from gpt_sovits.sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss, kl_loss, mel_loss
-from gpt_sovits.sovits.masks import length_mask
 from gpt_sovits.sovits.model import SoVITS, TrainingOutput, take_segments
 from gpt_sovits.sovits.spectrogram import log_mel_from_spectrogram, log_mel_spectrogram
 from gpt_sovits.weights.checkpoint import load_weights

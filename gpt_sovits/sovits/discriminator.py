@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt_sovits.sovits.config import DiscriminatorConfig
-from gpt_sovits.sovits.weight_norm import NormedConv1d, NormedConv2d
+from gpt_sovits.sovits.layers.weight_norm import NormedConv1d, NormedConv2d
 
 SLOPE = 0.1
 SCALE_KERNELS = (15, 41, 41, 41, 41, 5)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gpt_sovits.sovits.wavenet import WaveNet
+from gpt_sovits.sovits.layers.wavenet import WaveNet
 
 
 class PosteriorEncoder(nn.Module):

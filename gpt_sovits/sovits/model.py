@@ -20,16 +20,16 @@ from torch import Tensor, nn
 from gpt_sovits.precision import HAS_BFLOAT16_ARITHMETIC, check_precision
 from gpt_sovits.sovits.checks import check_decode, checked_lengths, require
 from gpt_sovits.sovits.config import FRAMES_PER_TOKEN, OFFICIAL, SoVITSConfig
-from gpt_sovits.sovits.fast_generator import FastGenerator
 from gpt_sovits.sovits.flow import Flow, PosteriorEncoder
-from gpt_sovits.sovits.generator import Generator
-from gpt_sovits.sovits.istft_generator import ISTFTGenerator
-from gpt_sovits.sovits.masks import length_mask
+from gpt_sovits.sovits.generators.fast_hifigan import FastGenerator
+from gpt_sovits.sovits.generators.hifigan import Generator
+from gpt_sovits.sovits.generators.istft import ISTFTGenerator
+from gpt_sovits.sovits.layers.masks import length_mask
+from gpt_sovits.sovits.layers.weight_norm import fold_weight_norm
 from gpt_sovits.sovits.quantizer import Quantizer
 from gpt_sovits.sovits.reference_encoder import ReferenceEncoder
 from gpt_sovits.sovits.spectrogram import log_magnitudes
 from gpt_sovits.sovits.text_encoder import TextEncoder
-from gpt_sovits.sovits.weight_norm import fold_weight_norm
 
 __all__ = ["OFFICIAL", "SoVITS", "SoVITSConfig", "TrainingOutput"]
 

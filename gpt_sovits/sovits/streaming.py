@@ -20,9 +20,9 @@ from torch import Tensor
 
 from gpt_sovits.sovits.checks import check_decode, require
 from gpt_sovits.sovits.config import FRAMES_PER_TOKEN, SoVITSConfig
-from gpt_sovits.sovits.generator import EDGE_KERNEL
-from gpt_sovits.sovits.istft_generator import TRUNK_KERNEL
-from gpt_sovits.sovits.masks import length_mask
+from gpt_sovits.sovits.generators.hifigan import EDGE_KERNEL
+from gpt_sovits.sovits.generators.istft import TRUNK_KERNEL
+from gpt_sovits.sovits.layers.masks import length_mask
 from gpt_sovits.sovits.model import SoVITS, frame_noise
 from gpt_sovits.sovits.text_encoder import change_speed
 

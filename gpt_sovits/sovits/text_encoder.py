@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt_sovits.sovits.attention import MultiHeadAttention
-from gpt_sovits.sovits.masks import length_mask
+from gpt_sovits.sovits.layers.attention import MultiHeadAttention
+from gpt_sovits.sovits.layers.masks import length_mask
 
 
 class ChannelNorm(nn.Module):

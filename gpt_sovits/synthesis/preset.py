@@ -42,19 +42,19 @@ class Preset(BaseModel):
         description="layer and head of the GPT whose attention follows the text, counted from 0; by it a sentence that "
         "was not read whole is found. None: no head is known to",
     )
-    n_takes: int = Field(
+    n_best_of: int = Field(
         1, ge=1, le=32, description="takes of each sentence, of which the one whose tokens say the text best is spoken"
     )
     token_phones: tuple[str, ...] | None = Field(
-        None, description="the phone that each semantic token says (Base.token_phones), for n_takes; None: not known"
+        None, description="the phone that each semantic token says (Base.token_phones), for n_best_of; None: not known"
     )
 
     @model_validator(mode="after")
     def _takes_can_be_compared(self) -> Self:
-        if self.n_takes > 1 and self.token_phones is None:
+        if self.n_best_of > 1 and self.token_phones is None:
             raise ValueError(
-                f"n_takes = {self.n_takes}, but nobody knows which phones the tokens of this base model say: no take "
-                "can be called the best; set n_takes to 1"
+                f"n_best_of = {self.n_best_of} needs a base model whose tokens map to phones, and this one has none; "
+                "set n_best_of to 1"
             )
         return self
 

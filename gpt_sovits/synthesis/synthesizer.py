@@ -19,7 +19,7 @@ from gpt_sovits.determinism import derive_seed
 from gpt_sovits.gpt.generation import Prompt, generate
 from gpt_sovits.gpt.model import GPT
 from gpt_sovits.gpt.reading import longest_unread, places_read
-from gpt_sovits.gpt.takes import n_misread
+from gpt_sovits.gpt.reranking import n_misread
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.synthesis.batching import length_buckets
 from gpt_sovits.synthesis.detection import OUTCOMES, outcome_of
@@ -199,7 +199,7 @@ class Synthesizer:
 
     def _best_takes(self, sentences: list[Sentence], round_: int) -> list[tuple[int, Tokens]]:
         """Of each sentence's takes of a round the first of the best: its number, and its tokens with all the work."""
-        phones, n = self.preset.token_phones, self.preset.n_takes
+        phones, n = self.preset.token_phones, self.preset.n_best_of
         numbers = range(round_ * n, (round_ + 1) * n)
         jobs = [(sentence, number) for sentence in sentences for number in numbers]
         made = self._tokens([sentence for sentence, _ in jobs], [sentence.seed_of(number) for sentence, number in jobs])

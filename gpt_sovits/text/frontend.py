@@ -50,32 +50,32 @@ Speaker = Callable[[str, Marks], list[tuple[str, tuple[str, ...]]]]
 
 
 def _english(text: str, marks: Marks) -> list[tuple[str, tuple[str, ...]]]:
-    from gpt_sovits.text.english import phonemes_of
+    from gpt_sovits.text.english.phonemes import phonemes_of
 
     symbols, spoken = phonemes_of(text, marks)
     return [(spoken, tuple(symbols))]
 
 
 def _mandarin(text: str, marks: Marks) -> list[tuple[str, tuple[str, ...]]]:
-    from gpt_sovits.text.mandarin import characters_of
+    from gpt_sovits.text.chinese.mandarin import characters_of
 
     return characters_of(text, marks)
 
 
 def _cantonese(text: str, marks: Marks) -> list[tuple[str, tuple[str, ...]]]:
-    from gpt_sovits.text.cantonese import characters_of
+    from gpt_sovits.text.chinese.cantonese import characters_of
 
     return characters_of(text, marks)
 
 
 def _japanese(text: str, marks: Marks) -> list[tuple[str, tuple[str, ...]]]:
-    from gpt_sovits.text.japanese import phonemes_of
+    from gpt_sovits.text.japanese.phonemes import phonemes_of
 
     return list(_around_marks(text, marks, phonemes_of))
 
 
 def _korean(text: str, marks: Marks) -> list[tuple[str, tuple[str, ...]]]:
-    from gpt_sovits.text.korean import phonemes_of
+    from gpt_sovits.text.korean.phonemes import phonemes_of
 
     return list(_around_marks(text, marks, phonemes_of))
 
@@ -142,8 +142,8 @@ def _segments(stretch: Piece, lexicon: Lexicon, mixed: bool) -> Iterator[Segment
 
 def _chinese_words(text: str, language: str) -> str:
     """Numbers, dates and units in characters, before English words are taken out: they may stand beside them."""
-    from gpt_sovits.text.cantonese import CANTONESE
-    from gpt_sovits.text.chinese_text import MANDARIN, spoken_form
+    from gpt_sovits.text.chinese.cantonese import CANTONESE
+    from gpt_sovits.text.chinese.normalization import MANDARIN, spoken_form
 
     return spoken_form(text, MANDARIN if language == "zh" else CANTONESE)
 

@@ -132,8 +132,8 @@ def _entry(written: str, sounds: str, language: str, place: str) -> Entry:
 
 def _syllables(tokens: list[str], language: str) -> list[tuple[str, ...]] | None:
     """The symbols of each token where all are syllables with a tone, None where they are symbols of the table."""
-    from gpt_sovits.text.jyutping_symbols import symbols_of_jyutping
-    from gpt_sovits.text.pinyin_symbols import symbols_of_pinyin
+    from gpt_sovits.text.chinese.jyutping_symbols import symbols_of_jyutping
+    from gpt_sovits.text.chinese.pinyin_symbols import symbols_of_pinyin
 
     readers: dict[str, Callable[[str], tuple[str, ...]]] = {"zh": symbols_of_pinyin, "yue": symbols_of_jyutping}
     if language not in readers or any(token in SYMBOL_IDS and not token[-1].isdigit() for token in tokens):

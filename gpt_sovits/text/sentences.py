@@ -4,7 +4,7 @@ import itertools
 import re
 
 from gpt_sovits.text.alphabets import HAN, HANGUL, KANA
-from gpt_sovits.text.english_text import AFTER_NAMES, ANYWHERE, BEFORE_NUMBERS, TITLES
+from gpt_sovits.text.english.normalization import AFTER_NAMES, ANYWHERE, BEFORE_NUMBERS, TITLES
 
 MAX_SENTENCE_CHARACTERS = 300  # in Latin letters: about 20 s
 WIDTHS = {HAN: 3, KANA: 2, HANGUL: 3}  # about as many Latin letters take the same time to say

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gpt_sovits.content_encoder import build_content_encoder, content_width, has_posteriors
 from gpt_sovits.gpt.model import GPT, GPTConfig
-from gpt_sovits.gpt.takes import phones_of_codewords
+from gpt_sovits.gpt.reranking import phones_of_codewords
 from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.model import SoVITS

@@ -21,7 +21,7 @@ from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.speaker_encoder import UNUSED_TENSORS, SpeakerEncoder, SpeakerEncoderConfig
 from gpt_sovits.weights.errors import WeightsError, some
 from gpt_sovits.weights.sizes import discriminator_config, gpt_config, sovits_config, version_of
-from gpt_sovits.weights.torch_file import TorchFile
+from gpt_sovits.weights.upstream.torch_file import TorchFile
 
 V1_SYMBOLS = {"gpt": 512, "sovits": 322}  # rows of the phoneme embeddings of GPT-SoVITS v1
 SPEAKER_ENCODER = SpeakerEncoderConfig()  # the only one there is; its file says no sizes

@@ -22,13 +22,13 @@ from registry.gate.bars import hold_bars, hold_slice_bars
 from registry.gate.causes import causes_of, failures_by_name
 from registry.gate.comparisons import compare
 from registry.gate.faults import faults_of, has_audio, not_a_number
-from registry.gate.guards import check_lost_prompts
+from registry.gate.guards import check_regressed_prompts
+from registry.gate.policy import GatePolicy, policy_sha256
+from registry.gate.preference import PreferenceVotes
 from registry.gate.reasons import Checks, advice_of, outcome_of, reasons_of
 from registry.gate.tables import ScoreTable, table
 from registry.gate.worst import worst_prompts
-from registry.policy import GatePolicy, policy_sha256
-from registry.preference import PreferenceVotes
-from registry.verdict import CannotMeasure, Judgement
+from registry.verdicts.verdict import CannotMeasure, Decision
 
 
 def judge(
@@ -38,10 +38,10 @@ def judge(
     first_release: bool = False,
     prompt_ids: Collection[str] | None = None,
     votes: PreferenceVotes | None = None,
-) -> Judgement:
+) -> Decision:
     """Judge a candidate by the bars and, if there is a champion, against it.
 
-    first_release: a person asked for a release without a champion; only the bars count and the judgement says so.
+    first_release: a person asked for a release without a champion; only the bars count and the decision says so.
     prompt_ids: every prompt of the set, where known: finds prompts that both scorecards lack.
     votes: of listeners between these two, where there are any.
     Raises CannotMeasure with every reason.
@@ -58,7 +58,7 @@ def judge(
     causes = causes_of(rows, champion_rows, recordings) if outcome == "fail" else None
     reasons = reasons_of(checks, causes, champion is not None, first_release)
     worst = worst_prompts(rows, scores, champion_scores)
-    return Judgement(
+    return Decision(
         outcome=outcome,
         reasons=reasons,
         advice=advice_of(checks, outcome, reasons, worst, champion is not None, first_release),
@@ -72,7 +72,7 @@ def judge(
         slice_bars=checks.slice_bars,
         small_slices=checks.small_slices,
         comparisons=checks.comparisons,
-        lost_prompts=checks.lost_prompts,
+        regressed_prompts=checks.regressed_prompts,
         preference=checks.preference,
         worst_prompts=worst,
         n_prompts=len(scores.prompt_ids),
@@ -97,8 +97,12 @@ def check(
     if champion is None:
         return checks
     comparisons, preference = compare(policy, candidate, champion, votes)
-    lost = None if policy.lost_prompts is None else check_lost_prompts(policy.lost_prompts, candidate, champion)
-    return replace(checks, comparisons=comparisons, preference=preference, lost_prompts=lost)
+    lost = (
+        None
+        if policy.regressed_prompts is None
+        else check_regressed_prompts(policy.regressed_prompts, candidate, champion)
+    )
+    return replace(checks, comparisons=comparisons, preference=preference, regressed_prompts=lost)
 
 
 def _counted(row: UtteranceScore) -> UtteranceScore:

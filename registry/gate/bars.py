@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from registry.gate.policy import Bar, GatePolicy, SliceBars
 from registry.gate.tables import ScoreTable
-from registry.policy import Bar, GatePolicy, SliceBars
-from registry.verdict import Bound, SmallSlice
+from registry.verdicts.verdict import Bound, SmallSlice
 
 
 def hold_bars(policy: GatePolicy, scores: ScoreTable, recordings: Mapping[str, float]) -> tuple[Bound, ...]:

@@ -26,7 +26,7 @@ EXPLAINS = {
 }
 WORD_CAUSES = ("failed utterances", "words cut off at the end", "swallowed words", "misread words", "added words")
 # Below this share of what the champion (or the recordings) reach, a voice is no worse copy but somebody else: the judge
-# puts two voices at 0.0 to 0.5 and takes of one at 0.8 to 0.95 (metrics/ecapa_small/MODEL_CARD.md).
+# puts two voices at 0.0 to 0.5 and takes of one at 0.8 to 0.95 (metrics/judges/ecapa_small/MODEL_CARD.md).
 ANOTHER_SPEAKER = 0.75
 
 

@@ -8,11 +8,11 @@ from typing import Literal
 from metrics.scores import SMALLER_IS_BETTER
 from registry.gate.needed import more_needed, variances
 from registry.gate.noninferiority import Bootstrap, PairedLoss, holm, paired_loss
+from registry.gate.policy import GatePolicy, Margin, Superiority
+from registry.gate.preference import PreferenceVotes
 from registry.gate.tables import ScoreTable
 from registry.gate.votes import count_votes, p_values_of
-from registry.policy import GatePolicy, Margin, Superiority
-from registry.preference import PreferenceVotes
-from registry.verdict import Comparison, PreferenceCheck
+from registry.verdicts.verdict import Comparison, PreferenceCheck
 
 
 def compare(

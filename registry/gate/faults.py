@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 
 from metrics.scores import Scorecard, UtteranceScore, pooled
+from registry.gate.policy import GatePolicy
 from registry.gate.tables import label
-from registry.policy import GatePolicy
 
 SHOWN = 5  # rows named in one fault; the count says how many there are
 

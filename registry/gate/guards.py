@@ -14,15 +14,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from registry.gate.policy import RegressedPrompts
 from registry.gate.tables import ScoreTable
-from registry.policy import LostPrompts
-from registry.verdict import LostPromptsCheck
+from registry.verdicts.verdict import RegressedPromptsCheck
 
 SAID = 0.2
 LOST = 2 / 3
 
 
-def check_lost_prompts(rule: LostPrompts, candidate: ScoreTable, champion: ScoreTable) -> LostPromptsCheck:
+def check_regressed_prompts(
+    rule: RegressedPrompts, candidate: ScoreTable, champion: ScoreTable
+) -> RegressedPromptsCheck:
     """Whether more prompts are lost than the policy allows; with too few seeds that is unclear, not broken.
 
     Silence needs no number of seeds: no voice that speaks is silent by chance.
@@ -36,7 +38,7 @@ def check_lost_prompts(rule: LostPrompts, candidate: ScoreTable, champion: Score
         outcome = "broken"
     else:
         outcome = "unclear"
-    return LostPromptsCheck(
+    return RegressedPromptsCheck(
         lost=_ids(candidate, lost),
         silent=_ids(candidate, silent),
         at_most=rule.at_most,

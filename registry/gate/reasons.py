@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from metrics.scores import SMALLER_IS_BETTER
 from registry.gate.causes import Causes
-from registry.verdict import Bound, Comparison, LostPromptsCheck, Outcome, PreferenceCheck, PromptDifference, SmallSlice
+from registry.verdicts.verdict import (
+    Bound,
+    Comparison,
+    Outcome,
+    PreferenceCheck,
+    PromptDifference,
+    RegressedPromptsCheck,
+    SmallSlice,
+)
 
 SHOWN = 5  # prompts named in one reason; the count says how many there are
 # The order of failed reasons: what explains the other figures comes first.
@@ -23,7 +31,7 @@ class Checks:
     slice_bars: tuple[Bound, ...] = ()
     small_slices: tuple[SmallSlice, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
-    lost_prompts: LostPromptsCheck | None = None
+    regressed_prompts: RegressedPromptsCheck | None = None
     preference: PreferenceCheck | None = None
 
 
@@ -31,11 +39,11 @@ def outcome_of(checks: Checks, has_champion: bool, first_release: bool) -> Outco
     """fail: something is shown to be bad; inconclusive: something is not shown to be good; else pass."""
     shown_bad = [not bar.holds for bar in (*checks.bars, *checks.slice_bars)]
     shown_bad += [one.outcome == "worse" for one in _outcomes(checks)]
-    shown_bad += [checks.lost_prompts is not None and checks.lost_prompts.outcome == "broken"]
+    shown_bad += [checks.regressed_prompts is not None and checks.regressed_prompts.outcome == "broken"]
     if any(shown_bad):
         return "fail"
     unclear = [one.outcome == "unclear" for one in _outcomes(checks)]
-    unclear += [checks.lost_prompts is not None and checks.lost_prompts.outcome == "unclear"]
+    unclear += [checks.regressed_prompts is not None and checks.regressed_prompts.outcome == "unclear"]
     unclear += [not has_champion and not first_release]
     return "inconclusive" if any(unclear) else "pass"
 
@@ -61,7 +69,7 @@ def reasons_of(checks: Checks, causes: Causes | None, has_champion: bool, first_
             failed.append((GAIN, sentence) if gain else (RANKS[one.metric], f"{causes.of(one.metric)}: {sentence}"))
         else:
             (unclear if one.outcome == "unclear" else good).append(sentence)
-    if lost := checks.lost_prompts:
+    if lost := checks.regressed_prompts:
         sentence = _lost_sentence(lost, causes)
         if lost.outcome == "broken":
             failed.append((FAILURES, sentence))
@@ -114,8 +122,8 @@ def advice_of(
         steps.append(
             f"let listeners decide {names}, which lies so near its margin that ten times the prompts would not"
         )
-    if checks.lost_prompts is not None and checks.lost_prompts.outcome == "unclear":
-        steps.append(f"score with {checks.lost_prompts.min_seeds} seeds to tell lost sentences from bad draws")
+    if checks.regressed_prompts is not None and checks.regressed_prompts.outcome == "unclear":
+        steps.append(f"score with {checks.regressed_prompts.min_seeds} seeds to tell lost sentences from bad draws")
     if checks.preference is not None and checks.preference.outcome == "unclear":
         votes = checks.preference
         missing = votes.min_votes - votes.n_candidate - votes.n_champion
@@ -158,7 +166,7 @@ def _comparison_sentence(one: Comparison) -> str:
     return f"not enough evidence: {worst}{bound}; {equal} is recognised {one.power:.0%} of the time"
 
 
-def _lost_sentence(lost: LostPromptsCheck, causes: Causes | None) -> str:
+def _lost_sentence(lost: RegressedPromptsCheck, causes: Causes | None) -> str:
     n, allowed = len(lost.lost), f"{lost.at_most} allowed"
     names = ", ".join(lost.lost[:SHOWN]) + (f" and {n - SHOWN} more" if n > SHOWN else "")
     if lost.outcome == "holds":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metrics.scores import UtteranceScore
-from registry.policy import LENGTHS
+from registry.gate.policy import LENGTHS
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
 """Listeners' blind votes as one more metric: a sequential binomial test, ties left out.
 
 Listeners stop when they like and the gate may be asked after every vote: its p-values are those that stay right then,
-see registry/preference.py.
+see registry/gate/preference.py.
 """
 
 from __future__ import annotations
 
-from registry.policy import Preference
-from registry.preference import PreferenceVotes, p_above, p_below, share_bounds
-from registry.verdict import PreferenceCheck
+from registry.gate.policy import Preference
+from registry.gate.preference import PreferenceVotes, p_above, p_below, share_bounds
+from registry.verdicts.verdict import PreferenceCheck
 
 NOBODY = PreferenceVotes(n_candidate=0, n_champion=0, n_ties=0, n_listeners=0)
 

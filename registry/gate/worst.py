@@ -9,7 +9,7 @@ import numpy as np
 from metrics.scores import UtteranceScore
 from registry.gate.causes import failures_by_name
 from registry.gate.tables import ScoreTable
-from registry.verdict import PromptDifference
+from registry.verdicts.verdict import PromptDifference
 
 SHOWN = 50  # rows; the report shows all of them
 MOST_CHARACTERS = 120

@@ -67,7 +67,7 @@ def heat_maps(pairs: Sequence[PairRow], chosen: Pair) -> list[dict]:
 
 def is_drawn_back(row: PairRow) -> bool:
     """Whether only a share of its SoVITS is adapted; the page names such rows apart from the maps."""
-    return (row.get("adapted_share") or 1.0) < 1
+    return (row.get("interpolation_weight") or 1.0) < 1
 
 
 def _heats(values: Mapping[tuple[int, int], float | None], smaller_is_better: bool) -> dict[tuple[int, int], float]:

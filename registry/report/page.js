@@ -28,7 +28,7 @@ player.addEventListener("play", () => {
   for (const other of all("audio")) if (other !== player) other.pause();
   if (playing) show(playing, true);
 });
-for (const other of all(".twin audio"))
+for (const other of all(".resynthesis audio"))
   other.addEventListener("play", () => all("audio").forEach((one) => one !== other && one.pause()));
 for (const name of ["pause", "ended"]) player.addEventListener(name, () => playing && show(playing, false));
 

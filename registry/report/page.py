@@ -23,7 +23,7 @@ from registry.report.media import embed_sounds, read_audio, spectrogram_base64
 
 HERE = Path(__file__).parent
 METRIC = re.compile(rf"\b(?:{'|'.join(FIGURES)})(?= -?\d)")  # a figure's technical name before its value
-# A registry.verdict_store.SignedVerdict. It is not imported: evaluate, which renders without one, would become stale
+# A registry.verdicts.store.SignedVerdict. It is not imported: evaluate, which renders without one, would become stale
 # with every change of the gate's code.
 SignedVerdict = Any
 Verdict = Any
@@ -70,8 +70,8 @@ def render_report(
     card, other = candidate.scorecard, champion.scorecard if champion else None
     prompts = prompt_pairs(card, other)
     takes = [_takes(prompt, candidate, champion) for prompt in prompts]
-    twins = _twins(candidate, champion)
-    wanted = [*(take for _, some in twins for take in some), *_first_takes_first(takes)]
+    resynthesis = _twins(candidate, champion)
+    wanted = [*(take for _, some in resynthesis for take in some), *_first_takes_first(takes)]
     sounds = embed_sounds(
         [take.key for take in wanted if take.key], sum(take.row.seconds for take in wanted if take.key)
     )
@@ -104,10 +104,10 @@ def render_report(
         in_rounds=any(cell["n_prompts"] for cell in cells),
         rule=rule,
         titles=FIGURES,
-        twins=[(face, _with_pictures(some)) for face, some in twins],
+        resynthesis=[(face, _with_pictures(some)) for face, some in resynthesis],
         prompts=list(zip(prompts, takes, strict=True)),
         sound=lambda take: sounds.get(take.key, ""),
-        n_takes=sum(map(len, takes)),
+        n_best_of=sum(map(len, takes)),
         n_left_out=sum(take.key is not None and take.key not in sounds for take in wanted),
         recordings=sorted(card.held_out, key=lambda row: (-row.word_errors / row.n_words, row.prompt_id)),
     )
@@ -143,7 +143,7 @@ def unmeasured_report(voice: str, message: str) -> str:
 
 def _limits(verdict: Verdict) -> list[Any]:
     """Every bar that was held against a figure, those of all prompts before those of parts of them."""
-    return [*verdict.judgement.bars, *verdict.judgement.slice_bars]
+    return [*verdict.decision.bars, *verdict.decision.slice_bars]
 
 
 def _template() -> jinja2.Template:
@@ -180,16 +180,20 @@ def _first_takes_first(takes: Sequence[Sequence[Take]]) -> list[Take]:
 def _twins(candidate: Scored, champion: Scored | None) -> list[tuple[str, list[Take]]]:
     """The best, the middle and the worst sentence that the speaker recorded too, each as recorded and as spoken."""
     real = {row.prompt_id: row for row in candidate.scorecard.held_out if row.audio}
-    theirs = {(row.prompt_id, row.reference): row for row in (champion.scorecard.twins if champion else ())}
-    both = [row for row in candidate.scorecard.twins if row.audio and row.prompt_id in real] if candidate.folder else []
+    theirs = {(row.prompt_id, row.reference): row for row in (champion.scorecard.resynthesis if champion else ())}
+    both = (
+        [row for row in candidate.scorecard.resynthesis if row.audio and row.prompt_id in real]
+        if candidate.folder
+        else []
+    )
     both.sort(key=lambda row: (row.word_errors / row.n_words, row.prompt_id))
     places = {0: "best", len(both) - 1: "worst", (len(both) - 1) // 2: "middle"} if len(both) > 2 else {}
     places = places or dict(zip(range(len(both)), ("best", "worst"), strict=False))
     found = []
     for place in sorted(places):
-        twin = both[place]
-        some = [Take("real", candidate, real[twin.prompt_id]), Take("voice", candidate, twin)]
-        other = theirs.get((twin.prompt_id, twin.reference))
+        resynthesis = both[place]
+        some = [Take("real", candidate, real[resynthesis.prompt_id]), Take("voice", candidate, resynthesis)]
+        other = theirs.get((resynthesis.prompt_id, resynthesis.reference))
         some += [Take("champion", champion, other)] if champion and champion.folder and other and other.audio else []
         found.append((places[place], some))
     return found

@@ -66,11 +66,11 @@ def test_simulation_asks_the_gate_itself():
         for pair in simulate("starter", truth, 60, 3, 5, np.random.default_rng(3)):
             checks = check(policy, *pair, pooled(recordings))
             cards = [scorecard_of(scores).model_copy(update={"held_out": recordings}) for scores in pair]
-            judgement = judge(*cards, policy)
-            assert judgement.outcome == outcome_of(checks, has_champion=True, first_release=False)
-            assert (judgement.comparisons, judgement.lost_prompts) == (checks.comparisons, checks.lost_prompts)
-            assert (judgement.bars, judgement.slice_bars) == (checks.bars, checks.slice_bars)
-            seen.add(judgement.outcome)
+            decision = judge(*cards, policy)
+            assert decision.outcome == outcome_of(checks, has_champion=True, first_release=False)
+            assert (decision.comparisons, decision.regressed_prompts) == (checks.comparisons, checks.regressed_prompts)
+            assert (decision.bars, decision.slice_bars) == (checks.bars, checks.slice_bars)
+            seen.add(decision.outcome)
     assert len(seen) > 1
 
 

@@ -229,7 +229,7 @@ def test_a_command_with_an_option_that_is_gone_is_found():
 
 
 def test_the_pages_give_the_exit_codes_of_the_code():
-    from registry.verdict import EXIT_CANNOT_MEASURE, EXIT_CODES
+    from registry.verdicts.verdict import EXIT_CANNOT_MEASURE, EXIT_CODES
 
     text = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
     table = dict(re.findall(r"^\| (\d) \| ([\w ]+?):", text, flags=re.MULTILINE))

@@ -18,7 +18,7 @@ from gpt_sovits.weights.base import load_base
 from metrics.prompts import load_prompts, selection_subset
 from metrics.scores import load_scorecard
 from registry.gate import judge
-from registry.policy import parse_policy
+from registry.gate.policy import parse_policy
 from stages.params import load_params
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -34,7 +34,7 @@ SHIPPED = (
     "adapt_gpt.n_epochs",
     "adapt_gpt.batch_size",
     "adapt_gpt.learning_rate",
-    "evaluate.n_takes",
+    "evaluate.n_best_of",
     "evaluate.max_length_factor",
 )
 OWN = (

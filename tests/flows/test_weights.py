@@ -21,8 +21,8 @@ from upstream_files import GPT_TINY, SOVITS_TINY, gpt_state, save, save_gpt, sav
 from flows.cli import _guarded
 from flows.cli import vox as command
 from gpt_sovits.weights.checkpoint import save_checkpoint
-from gpt_sovits.weights.importing import read_weights
 from gpt_sovits.weights.parts import recognise
+from gpt_sovits.weights.upstream.importing import read_weights
 
 SETTINGS = (
     "MLFLOW_TRACKING_URI",
@@ -121,8 +121,8 @@ def test_wrong_usage_is_code_2(arguments: tuple[str, ...], root: Path) -> None:
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project whose champion of the voice anna is a pair of tiny weights."""
-    from registry.candidate import register_candidate
-    from registry.store import open_store
+    from registry.candidates.candidate import register_candidate
+    from registry.storage.store import open_store
 
     root = tmp_path_factory.mktemp("released")
     with pytest.MonkeyPatch.context() as patch:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from release_helpers import scorecard, utterance
 
 from metrics.scores import SMALLER_IS_BETTER, Scorecard, UtteranceScore, load_scorecard, mean_similarities, pooled
-from registry.policy import Bar, Margin
+from registry.gate.policy import Bar, Margin
 
 NEW = ("language", "similarity_held_out", "silence_share", "clipped_share", "pitch_range_semitones")
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from release_helpers import LINEAGE, TODAY, policy, recordings_of, scorecard, write_scores, write_voice_folder
 
-from registry.alias import Moved
-from registry.candidate import register_candidate
-from registry.judging import judge_candidate
-from registry.releases import promote, rollback
-from registry.store import Store, mlflow_client, open_store
-from registry.verdict_store import SignedVerdict
+from registry.candidates.candidate import register_candidate
+from registry.releases.alias import AliasMove
+from registry.releases.promotion import promote, rollback
+from registry.storage.store import Store, mlflow_client, open_store
+from registry.verdicts.gating import gate_candidate
+from registry.verdicts.store import SignedVerdict
 
 # MLflow leaves the first two behind in the environment of a process that registered something.
 SETTINGS = (
@@ -72,11 +72,11 @@ class Desk:
     spoken: list[str]  # what the smoke test was asked to say
 
     def judge(self, version: int, first_release: bool = False, **changes: object) -> SignedVerdict:
-        return judge_candidate(
+        return gate_candidate(
             self.store, "anna", policy(**changes), version=version, first_release=first_release
         )  # fmt: skip
 
-    def promote(self, version: int | None, first_release: bool = False, **changes: object) -> Moved:
+    def promote(self, version: int | None, first_release: bool = False, **changes: object) -> AliasMove:
         settings = {
             "policy": policy(),
             "recordings_dir": self.recordings,
@@ -89,7 +89,7 @@ class Desk:
         }
         return promote(self.store, "anna", **(settings | changes))
 
-    def rollback(self, to: int | None = None) -> Moved:
+    def rollback(self, to: int | None = None) -> AliasMove:
         return rollback(self.store, "anna", recordings_dir=self.recordings, to=to, actor="tester", today=TODAY)
 
     def release(self, *versions: int) -> None:

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from gpt_sovits.adaptation import loop
 from gpt_sovits.weights.checkpoint import load_checkpoint
 from stages import adapt_gpt, adaptation
-from stages.outputs import run_stage
+from stages.running.outputs import run_stage
 from stages.tables import FeatureClip, Reject, read_table, write_table
 
 SETTINGS = {"n_epochs": 3, "save_every_epochs": 2, "batch_size": 2, "n_threads": 1, "max_dropped_share": 0.3}

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.align import align, check_rejected_share
+from stages.alignment.matching import Token, held_out, share_out, tokens_of
 from stages.ingest import ingest
-from stages.matching import Token, held_out, share_out, tokens_of
 from stages.params import Align, Params, load_params
 from stages.segment import segment
 from stages.tables import AlignedClip, Clip, Reject, read_table

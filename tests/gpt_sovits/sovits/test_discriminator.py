@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gpt_sovits.sovits.config import OFFICIAL_DISCRIMINATOR, DiscriminatorConfig
 from gpt_sovits.sovits.discriminator import Discriminator, PeriodDiscriminator
-from gpt_sovits.sovits.weight_norm import fold_weight_norm
+from gpt_sovits.sovits.layers.weight_norm import fold_weight_norm
 
 
 def tiny_discriminator() -> Discriminator:

@@ -10,9 +10,9 @@ from sovits_tiny import TINY, TINY_ISTFT, tiny_clip, tiny_sovits
 from torch import Tensor
 
 from gpt_sovits.adaptation.sovits_batch import collate
-from gpt_sovits.sovits.attention import band_to_square, square_to_band
 from gpt_sovits.sovits.config import OFFICIAL, DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.sovits.flow import Flow
+from gpt_sovits.sovits.layers.attention import band_to_square, square_to_band
 from gpt_sovits.sovits.model import SoVITS
 
 WITH_SPEAKERS = SoVITSConfig.from_dict(TINY.to_dict() | {"speaker_dim": 5, "style_channels": 10})

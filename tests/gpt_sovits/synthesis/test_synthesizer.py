@@ -13,7 +13,7 @@ from synthesis_tiny import PRESET, SOVITS_CONFIG, tiny_gpt, tiny_reference, tiny
 from gpt_sovits.determinism import derive_seed
 from gpt_sovits.gpt.generation import MIN_TOKENS, generate
 from gpt_sovits.gpt.model import GPT, GPTConfig
-from gpt_sovits.gpt.takes import n_misread
+from gpt_sovits.gpt.reranking import n_misread
 from gpt_sovits.synthesis import Preset, Speech, Synthesizer
 from gpt_sovits.synthesis.sentences import clauses, finished
 from gpt_sovits.synthesis.streaming import stream_chunks
@@ -125,7 +125,7 @@ TOKEN_PHONES = ("t", "uw", "hh", "ah", "l", "ow", "sil", "sil", "s")
 
 
 def test_of_several_takes_the_one_whose_tokens_say_the_text_best_is_spoken():
-    synthesizer = tiny_synthesizer(LIVELY, n_takes=5, token_phones=TOKEN_PHONES, max_retries=1)
+    synthesizer = tiny_synthesizer(LIVELY, n_best_of=5, token_phones=TOKEN_PHONES, max_retries=1)
     texts, moved = TEXTS * 3, 0
     for seed, (text, speech) in enumerate(zip(texts, synthesizer.say_many(texts, range(len(texts))), strict=True)):
         for sentence, report in zip(synthesizer.sentences(text, seed), speech.sentences, strict=True):
@@ -146,20 +146,20 @@ def test_of_several_takes_the_one_whose_tokens_say_the_text_best_is_spoken():
 
 
 def test_takes_neither_depend_on_the_batch_nor_wander():
-    alone = tiny_synthesizer(LIVELY, batch_size=1, n_takes=3, token_phones=TOKEN_PHONES)
-    together = tiny_synthesizer(LIVELY, batch_size=4, n_takes=3, token_phones=TOKEN_PHONES)
+    alone = tiny_synthesizer(LIVELY, batch_size=1, n_best_of=3, token_phones=TOKEN_PHONES)
+    together = tiny_synthesizer(LIVELY, batch_size=4, n_best_of=3, token_phones=TOKEN_PHONES)
     for text, speech in zip(TEXTS, together.say_many(TEXTS, range(4)), strict=True):
         assert_same(alone.say(text, TEXTS.index(text)), speech)
 
 
 def test_phones_of_another_bases_tokens_are_refused():
     with pytest.raises(ValueError, match="the phones of 8 semantic tokens, the GPT speaks 9"):
-        tiny_synthesizer(n_takes=2, token_phones=TOKEN_PHONES[:8])
+        tiny_synthesizer(n_best_of=2, token_phones=TOKEN_PHONES[:8])
 
 
 def test_takes_that_cannot_be_compared_are_refused():
-    with pytest.raises(ValueError, match="n_takes = 3, but nobody knows which phones"):
-        Preset.model_validate(PRESET.model_dump() | {"n_takes": 3})
+    with pytest.raises(ValueError, match="n_best_of = 3, but nobody knows which phones"):
+        Preset.model_validate(PRESET.model_dump() | {"n_best_of": 3})
 
 
 @pytest.mark.parametrize("prompted", [True, False])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpt_sovits.text.chinese_numbers import cardinal
+from gpt_sovits.text.chinese.numbers import cardinal
 from metrics.normalize import normalize_text
 
 

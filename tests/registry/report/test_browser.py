@@ -47,9 +47,11 @@ def version(folder: Path, every: int, silent: tuple[int, ...] = ()) -> Scored:
         for n in range(12)
     )
     real = tuple(row(n, f"recordings/clip{n}-0.flac", sample[n][1], "held_out") for n in range(12, 15))
-    twins = tuple(row(n, f"twins/clip{n}-0.flac", spoken(sample[n][1]), "twin") for n in range(12, 15))
+    resynthesis = tuple(
+        row(n, f"resynthesis/clip{n}-0.flac", spoken(sample[n][1]), "resynthesis") for n in range(12, 15)
+    )
     scored = score_folder(folder, {})
-    card = scored.scorecard.model_copy(update={"rows": rows, "held_out": real, "twins": twins})
+    card = scored.scorecard.model_copy(update={"rows": rows, "held_out": real, "resynthesis": resynthesis})
     return replace(scored, scorecard=card)
 
 
@@ -100,8 +102,8 @@ def test_first_screen_says_what_was_decided_and_why(page, artifacts):
 
 
 def test_every_twin_can_be_heard(page, artifacts):
-    wait_for(page, "[...document.querySelectorAll('.twin audio')].every(audio => audio.duration > 1)")
-    assert page.locator(".twin audio").count() == 9
+    wait_for(page, "[...document.querySelectorAll('.resynthesis audio')].every(audio => audio.duration > 1)")
+    assert page.locator(".resynthesis audio").count() == 9
     page.locator("#hear").scroll_into_view_if_needed()
     page.screenshot(path=artifacts / "report-hear-it.png", full_page=True)
 
@@ -114,8 +116,8 @@ def test_players_play_one_at_a_time(page):
     buttons.nth(1).click()
     wait_until_it_plays(page)
     assert [buttons.nth(n).get_attribute("aria-pressed") for n in (0, 1)] == ["false", "true"]
-    page.locator(".twin audio").first.evaluate("audio => audio.play()")
-    wait_for(page, f"{PLAYER}.paused && document.querySelector('.twin audio').currentTime > 0")
+    page.locator(".resynthesis audio").first.evaluate("audio => audio.play()")
+    wait_for(page, f"{PLAYER}.paused && document.querySelector('.resynthesis audio').currentTime > 0")
     assert buttons.nth(1).get_attribute("aria-pressed") == "false"
 
 

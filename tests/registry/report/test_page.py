@@ -100,7 +100,7 @@ def test_decision_and_every_reason_come_before_any_figure(candidate, champion):
     assert "✕ fail Version 3 of the voice “robin” must not replace version 2" in head
     assert "failed utterances 0.2000" in head and "word mistakes 0.3250" in head  # names of people, not of columns
     assert "limit missed: " in head and "bar " not in head
-    for reason in signed.verdict.judgement.reasons:
+    for reason in signed.verdict.decision.reasons:
         assert reason.split(": ")[-1].split(" ", 2)[-1] in head, reason
 
 
@@ -128,7 +128,7 @@ def test_hostile_text_is_shown_and_not_obeyed(tmp_path):
         prompt_id=HOSTILE,
     )
     judges = Judges(**dict.fromkeys(Judges.model_fields, HOSTILE))
-    twin = row.model_copy(update={"category": "twin"})
+    resynthesis = row.model_copy(update={"category": "resynthesis"})
     scored = with_card(
         score_folder(tmp_path, {}),
         voice=HOSTILE,
@@ -136,7 +136,7 @@ def test_hostile_text_is_shown_and_not_obeyed(tmp_path):
         prompts_sha256=HOSTILE,
         rows=(row,),
         held_out=(row,),
-        twins=(twin,),
+        resynthesis=(resynthesis,),
         seeds=(0,),
     )
     scored = replace(scored, lineage={HOSTILE: HOSTILE}, missing=HOSTILE)
@@ -186,17 +186,17 @@ def test_recording_and_voice_stand_side_by_side_on_the_same_sentence(candidate, 
     assert len(page.all("img")) == 9 and "6 of 8 words wrong" in page.text()
 
 
-@pytest.mark.parametrize(("n_twins", "faces"), [(0, []), (1, ["best"]), (2, ["best", "worst"])])
-def test_with_few_twins_those_there_are_are_heard(candidate, n_twins, faces):
-    page = Page(render_report(with_card(candidate, twins=candidate.scorecard.twins[:n_twins])))
+@pytest.mark.parametrize(("n_resynthesized", "faces"), [(0, []), (1, ["best"]), (2, ["best", "worst"])])
+def test_with_few_twins_those_there_are_are_heard(candidate, n_resynthesized, faces):
+    page = Page(render_report(with_card(candidate, resynthesis=candidate.scorecard.resynthesis[:n_resynthesized])))
     assert [s["aria-label"].split(", ")[1].split()[0] for s in page.all("audio") if "src" in s] == [
         face for face in faces for _ in range(2)
     ]
-    assert ("Hear it" in page.text()) == bool(n_twins)
+    assert ("Hear it" in page.text()) == bool(n_resynthesized)
 
 
 def test_without_recordings_or_speech_the_page_says_so(candidate):
-    nothing = Page(render_report(with_card(candidate, rows=(), held_out=(), twins=()))).text()
+    nothing = Page(render_report(with_card(candidate, rows=(), held_out=(), resynthesis=()))).text()
     assert "Nothing was spoken, so nothing could be measured." in nothing and "not measured" in nothing
     assert "There are no real recordings to compare with." in nothing and "nan" not in nothing.lower().split()
     assert "Which checkpoint pair" not in nothing
@@ -228,8 +228,8 @@ def test_what_was_not_measured_has_no_row(candidate):
 def test_lineage_names_versions_commit_policy_and_judges(candidate, champion):
     signed = verdict_on(candidate, champion)
     text = Page(render_report(candidate, champion, signed)).text()
-    judgement = signed.verdict.judgement
-    for shown in ("a" * 64, "b" * 64, "c" * 40, judgement.policy_sha256, signed.sha256, "pocketsphinx 5.1.1", "e" * 64):
+    decision = signed.verdict.decision
+    for shown in ("a" * 64, "b" * 64, "c" * 40, decision.policy_sha256, signed.sha256, "pocketsphinx 5.1.1", "e" * 64):
         assert shown in text
 
 
@@ -244,10 +244,10 @@ def test_a_page_that_would_grow_too_big_plays_first_takes_first(tmp_path, monkey
     scored = score_folder(tmp_path, HEARD, n_seeds=2)
     whole = Page(render_report(scored))
     assert len(whole.players()) == 10
-    twins = sum(len(sound["src"].partition(",")[2]) for sound in whole.all("audio") if "src" in sound)
+    resynthesis = sum(len(sound["src"].partition(",")[2]) for sound in whole.all("audio") if "src" in sound)
     sizes = {b["aria-label"]: len(b["data-sound"]) for b in whole.all("button") if "data-sound" in b}
     kept = [size for label, size in sizes.items() if "take 0" in label or "silent" in label]
-    monkeypatch.setattr(media, "MAX_AUDIO_CHARS", twins + sum(kept))
+    monkeypatch.setattr(media, "MAX_AUDIO_CHARS", resynthesis + sum(kept))
     page = Page(render_report(scored))
     takes = [label.split("sentence ")[1] for label in page.players()]
     assert sorted(takes) == sorted([f"{name}, take 0" for name in HEARD] + ["silent, take 1"])
@@ -280,7 +280,7 @@ def test_a_row_without_audio_says_so(candidate):
 
 def test_a_pair_that_was_drawn_back_is_named_beside_the_maps_and_not_in_them(candidate):
     rows = pairs()
-    drawn = rows[-1] | {"adapted_share": 0.5, "wer": 0.0625, "similarity": 0.77, "kept": True}
+    drawn = rows[-1] | {"interpolation_weight": 0.5, "wer": 0.0625, "similarity": 0.77, "kept": True}
     plain, page = (Page(render_report(candidate, pairs=some)) for some in (rows, [*rows, drawn]))
     words = "With 50% of the adapted SoVITS and the rest of the base: word mistakes 6.2%, likeness 0.77, chosen."
     assert words in page.text() and words not in plain.text()

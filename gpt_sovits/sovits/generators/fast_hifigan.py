@@ -1,0 +1,99 @@
+"""The generator for inference on a CPU: the same network as `generator.Generator`, with less memory to pass over.
+
+Frames lie with their channels side by side, so that oneDNN need not turn them before and after every convolution, and
+what follows a convolution (leaky ReLU, residual) happens where its result is written. In bfloat16 the convolutions
+read half the bytes and use the CPU's bfloat16 units, where it has some; each sum is still made in float32.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gpt_sovits.sovits.generators.hifigan import SLOPE, Generator
+from gpt_sovits.sovits.layers.masks import length_mask
+
+LAST_SLOPE = 0.01
+
+
+class FusedConv(nn.Module):
+    """A convolution over time, as one over rows of height 1, with what follows it. Weights are buffers: no training."""
+
+    def __init__(self, conv: nn.Conv1d, dtype: torch.dtype, scale: float = 1.0) -> None:
+        super().__init__()
+        weight = (conv.weight.detach() * scale).unsqueeze(2).to(dtype)
+        self.register_buffer("weight", weight.to(memory_format=torch.channels_last))
+        self.register_buffer("bias", None if conv.bias is None else conv.bias.detach().to(dtype))
+        self.padding, self.dilation = [0, conv.padding[0]], [1, conv.dilation[0]]
+
+    def forward(self, x: Tensor, slope: float | None = None) -> Tensor:
+        """x: (B, C, 1, T) channels last; slope: of a leaky ReLU afterwards"""
+        relu = ("none", []) if slope is None else ("leaky_relu", [slope])
+        return torch.ops.mkldnn._convolution_pointwise(
+            x, self.weight, self.bias, self.padding, [1, 1], self.dilation, 1, *relu, ""
+        )
+
+    def add_to_(self, residual: Tensor, x: Tensor) -> Tensor:
+        """residual, with the convolution of x added in place"""
+        return torch.ops.mkldnn._convolution_pointwise_.binary(
+            residual, x, self.weight, self.bias, self.padding, [1, 1], self.dilation, 1, "add", 1.0, None, [], None
+        )
+
+
+class FusedUpsample(nn.Module):
+    """A transposed convolution over time, in the same layout."""
+
+    def __init__(self, conv: nn.ConvTranspose1d, dtype: torch.dtype, scale: float) -> None:
+        super().__init__()
+        weight = (conv.weight.detach() * scale).unsqueeze(2).to(dtype)
+        self.register_buffer("weight", weight.to(memory_format=torch.channels_last))
+        self.register_buffer("bias", conv.bias.detach().to(dtype))
+        self.stride, self.padding = (1, conv.stride[0]), (0, conv.padding[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv_transpose2d(x, self.weight, self.bias, self.stride, self.padding)
+
+
+class FastGenerator(nn.Module):
+    """Made from a `Generator` whose weight norms are folded; called as it is, and equal to it up to rounding."""
+
+    def __init__(self, generator: Generator, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+        self.upsample_rates, self.n_kernels = generator.upsample_rates, generator.n_kernels
+        # The mean over the blocks is left to the next convolution: a leaky ReLU does not mind a positive factor.
+        mean = 1 / self.n_kernels
+        self.conv_pre, self.cond = FusedConv(generator.conv_pre, dtype), generator.cond
+        self.ups = nn.ModuleList(FusedUpsample(up, dtype, mean if i else 1.0) for i, up in enumerate(generator.ups))
+        self.resblocks = nn.ModuleList(
+            nn.ModuleList(FusedConv(conv, dtype) for pair in zip(b.convs1, b.convs2, strict=True) for conv in pair)
+            for b in generator.resblocks
+        )
+        self.conv_post = FusedConv(generator.conv_post, dtype, mean)
+
+    def forward(self, z: Tensor, style: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """As `Generator.forward`; z, style and the result are float32."""
+        mask = None if lengths is None else length_mask(lengths, z.shape[2])[:, None].to(self.dtype)  # (B, 1, 1, T)
+        x = z[:, :, None].to(self.dtype, memory_format=torch.channels_last)
+        x = self._masked(self.conv_pre(self._masked(x, mask)) + self.cond(style)[:, :, None].to(self.dtype), mask)
+        for stage, (rate, up) in enumerate(zip(self.upsample_rates, self.ups, strict=True)):
+            if mask is not None:
+                mask = mask.repeat_interleave(rate, dim=3)
+            x = self._masked(up(F.leaky_relu_(x, SLOPE)), mask)
+            *others, last = self.resblocks[stage * self.n_kernels : (stage + 1) * self.n_kernels]
+            sums = [self._block_(block, x.clone(), mask) for block in others]
+            x = self._block_(last, x, mask)
+            for y in sums:
+                x.add_(y)
+        x = self.conv_post(F.leaky_relu_(x, LAST_SLOPE))
+        return self._masked(torch.tanh(x.float()), mask)[:, :, 0]
+
+    def _block_(self, convs: nn.ModuleList, x: Tensor, mask: Tensor | None) -> Tensor:
+        for dilated, plain in zip(convs[::2], convs[1::2], strict=True):
+            y = self._masked(dilated(F.leaky_relu(x, SLOPE), SLOPE), mask)
+            x = self._masked(plain.add_to_(x, y), mask)
+        return x
+
+    def _masked(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        return x if mask is None else x.mul_(mask)

@@ -1,0 +1,101 @@
+"""Cantonese: characters to Jyutping (ToJyutping's dictionary), Jyutping to the table's symbols.
+
+Numbers, dates and units are read by the rules of chinese_text in Cantonese words. Texts in simplified characters are
+looked up as their traditional ones, which the dictionary knows better.
+"""
+
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gpt_sovits.text.alphabets import HAN, MAIN_MARKS
+from gpt_sovits.text.chinese.jyutping_symbols import symbols_of_jyutping
+from gpt_sovits.text.chinese.normalization import MANDARIN, Dialect
+from gpt_sovits.text.lexicon import Entry
+from gpt_sovits.text.symbols import PUNCTUATION
+
+PARTS = re.compile(f"[{MAIN_MARKS}]|[{HAN}]+|.")
+# what the rules of chinese_text say, in Cantonese words, then in traditional characters
+WORDS = {"幺": "一", "到": "至", "公里": "公里", "厘米": "厘米", "分钟": "分鐘", "冒号": "冒號"}
+TRADITIONAL = str.maketrans(
+    "负点两万亿号个数时钟秒顿吨级纳方毫升伏频赫兆吉贝帧摄华零几欧镑韩币台帕项阵约于为极杠线问号无穷双边"
+    "马尔贡艾纽缪陶欧伽伊约飞",
+    "負點兩萬億號個數時鐘秒頓噸級納方毫升伏頻赫兆吉貝幀攝華零幾歐鎊韓幣台帕項陣約於為極槓線問號無窮雙邊"
+    "馬爾貢艾紐繆陶歐伽伊約飛",
+)
+CORRECTIONS = {  # what the dictionary lacks or reads otherwise than people do; a character's entry leaves words alone
+    "行長": "hong4 zoeng2", "銀行行長": "ngan4 hong4 hong4 zoeng2", "軟件": "jyun5 gin2", "分之": "fan6 zi1",
+    "個女": "go3 neoi2", "坐": "co5", "請": "cing2", "呢": "ni1", "上樓": "soeng5 lau2",
+}  # fmt: skip
+FINAL_NE = "ne1"  # 呢 as the last word of a phrase is the particle
+GO_UP = re.compile("上(?=[零一二兩三四五六七八九十百]+(?:樓|層))")
+
+
+def _wording(words: str) -> str:
+    for mandarin, cantonese in WORDS.items():
+        words = words.replace(mandarin, cantonese)
+    return words.translate(TRADITIONAL)
+
+
+CANTONESE = Dialect(
+    name="Cantonese",
+    wording=_wording,
+    address_words=MANDARIN.address_words
+    | {"@": " at ", ".": " dot ", "/": " slash ", "-": " dash ", "_": " underscore "},
+    telephone_one=False,
+)
+
+
+def characters_of(spoken: str, marks: Mapping[str, Entry]) -> list[tuple[str, tuple[str, ...]]]:
+    """(character, its symbols) for each character of a Cantonese text; white space has none and is left out.
+
+    spoken: what chinese_text.spoken_form gives for CANTONESE, without Latin words. marks: the lexicon's private-use
+    characters. Raises ValueError for a character that the dictionary cannot read.
+    """
+    characters: list[tuple[str, tuple[str, ...]]] = []
+    for part in PARTS.findall(spoken):
+        if part in marks:
+            characters += marks[part].parts
+        elif part in PUNCTUATION:
+            characters.append((part, (part,)))
+        elif not part.isspace():
+            characters += _read(part)
+    return characters
+
+
+def _read(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    looked_up = traditional(text)
+    going_up = {m.start() for m in GO_UP.finditer(looked_up)}
+    for i, (_, jyutping) in enumerate(_dictionary().get_jyutping_list(looked_up)):
+        character = text[i]
+        if i in going_up:
+            jyutping = "soeng5"
+        elif character == "呢" and i == len(text) - 1:
+            jyutping = FINAL_NE
+        if jyutping is None:
+            raise ValueError(f"no dictionary knows how to read {character!r} in Cantonese; put it into the lexicon")
+        # a few characters stand for two syllables: 瓩 is cin1 ngaa5
+        yield character, tuple(symbol for syllable in jyutping.split() for symbol in symbols_of_jyutping(syllable))
+
+
+@functools.cache
+def _dictionary() -> Any:
+    import ToJyutping
+
+    return ToJyutping.customize(CORRECTIONS)
+
+
+@functools.cache
+def _converter(name: str) -> Any:
+    import opencc
+
+    return opencc.OpenCC(name)
+
+
+def traditional(text: str) -> str:
+    """The text in traditional characters, one for one; a text that has any already is left alone."""
+    if _converter("t2s").convert(text) != text:
+        return text
+    converted = _converter("s2hk").convert(text)
+    return converted if len(converted) == len(text) else text

@@ -1,0 +1,259 @@
+"""Chinese as written to Chinese as spoken: numbers, dates, money, units, addresses and symbols become characters.
+
+One set of rules for Mandarin and Cantonese. The rules think in simplified characters and Mandarin words; what they
+produce goes through the dialect's `wording`. English words stay as they are: gpt_sovits.text.scripts takes them out.
+"""
+
+import dataclasses
+import re
+import unicodedata
+from collections.abc import Callable
+
+from gpt_sovits.text.addresses import ADDRESS, spoken_address
+from gpt_sovits.text.alphabets import ENGLISH_MARKS, HAN, LATIN, MAIN_MARKS
+from gpt_sovits.text.chinese.numbers import cardinal, number, one_by_one
+from gpt_sovits.text.scripts import NO_UNIT
+
+CURRENCIES = {
+    "US$": "美元", "USD": "美元", "HK$": "港元", "HKD": "港元", "NT$": "新台币", "RMB": "元人民币", "CNY": "元人民币",
+    "EUR": "欧元", "GBP": "英镑", "JPY": "日元", "$": "美元", "¥": "元", "€": "欧元", "£": "英镑", "₩": "韩元",
+}  # fmt: skip
+UNITS = {
+    "km/h": "每小时{}公里", "m/s": "每秒{}米", "fps": "每秒{}帧",
+    "km": "公里", "m": "米", "cm": "厘米", "mm": "毫米", "nm": "纳米",
+    "km2": "平方公里", "m2": "平方米", "cm2": "平方厘米", "m3": "立方米", "cm3": "立方厘米",
+    "kg": "公斤", "g": "克", "mg": "毫克", "t": "吨", "l": "升", "ml": "毫升",
+    "kwh": "千瓦时", "kw": "千瓦", "mw": "兆瓦", "w": "瓦", "mah": "毫安时", "v": "伏",
+    "hz": "赫兹", "khz": "千赫", "mhz": "兆赫", "ghz": "吉赫", "db": "分贝", "px": "像素",
+    "h": "小时", "min": "分钟", "s": "秒", "ms": "毫秒", "°c": "摄氏度", "°f": "华氏度", "°": "度",
+}  # fmt: skip
+COUNTED = (  # 两 stands before these, 二 before a month, a floor or a number of its own
+    "个位名人天周年夜岁点次回家间件只条张本台辆座种样块元角公里米吨斤克升度"
+    "個間隻條張臺輛種樣塊雙對歲蚊次聲"
+    "小时分钟秒倍万千亿遍套双对把杯瓶碗盒包份篇首部场届口头匹棵朵颗支片"
+)
+SYMBOLS = {
+    "+": "加", "=": "等于", "×": "乘", "÷": "除以", "<": "小于", ">": "大于", "≤": "小于等于", "≥": "大于等于",
+    "≈": "约等于", "≠": "不等于", "±": "正负", "%": "百分号", "‰": "千分号", "°": "度", "@": "艾特", "&": "和",
+    "√": "根号", "∞": "无穷大", "$": "美元", "€": "欧元", "£": "英镑", "¥": "元", "^": "的",
+}  # fmt: skip
+GREEK = {
+    "α": "阿尔法", "β": "贝塔", "γ": "伽马", "δ": "德尔塔", "ε": "艾普西龙", "ζ": "泽塔", "η": "伊塔", "θ": "西塔",
+    "ι": "约塔", "κ": "卡帕", "λ": "拉姆达", "μ": "缪", "ν": "纽", "ξ": "克西", "ο": "奥密克戎", "π": "派", "ρ": "柔",
+    "σ": "西格马", "τ": "陶", "υ": "宇普西龙", "φ": "斐", "χ": "希", "ψ": "普西", "ω": "欧米伽",
+}  # fmt: skip
+PAUSES = str.maketrans(
+    {**dict.fromkeys(";:()[]{}、【】•", ","), **dict.fromkeys("—–―", "-"), "。": ".", "｡": ".", "~": "…"}
+    | {**dict.fromkeys("《》〈〉「」『』·・", ""), "〇": "零"}
+)
+PAUSE_MARKS = "?!….-,"  # the strongest first
+MARK = "[" + re.escape(PAUSE_MARKS) + "]"
+NUMBER = r"(?>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*)"  # atomic: without it long digits take seconds
+ALONE = r"(?<![\d.])"  # what follows does not begin inside a number
+TO = r"\s?[-~–—]\s?"
+
+
+@dataclasses.dataclass(frozen=True)
+class Dialect:
+    """What differs between the two languages.
+
+    wording: words of a rule (simplified, Mandarin) -> the same in this language.
+    address_words: how the signs of an e-mail or web address are called.
+    """
+
+    name: str
+    wording: Callable[[str], str]
+    address_words: dict[str, str]
+    telephone_one: bool  # 1 is 幺 on the telephone
+
+
+def spoken_form(text: str, dialect: Dialect) -> str:
+    """Characters, Latin words, private-use marks of the lexicon and the marks ! ? … , . -, spaces at Latin words only.
+
+    text: already cleaned by cleaning.clean. A run of marks becomes its strongest one, symbols without a word of their
+    own are dropped. Raises ValueError for letters or digits of another script, because dropping them would swallow
+    words.
+    """
+    text = text.replace("...", "…").replace("−", "-")
+    for pattern, function in RULES:
+        text = pattern.sub(lambda m, function=function: dialect.wording(function(m, dialect)), text)
+    text = re.sub(rf"(?<=[{LATIN}])-(?=[{LATIN}\d])", " ", text).translate(PAUSES)
+    foreign = sorted({c for c in text if unicodedata.category(c)[0] in "LN" and not SPOKEN.match(c)})
+    if foreign:
+        raise ValueError(
+            f"cannot speak {''.join(foreign[:10])!r} as {dialect.name}; write such words in Chinese or English, "
+            "or give the text's own language"
+        )
+    text = re.sub(" +", " ", "".join(c if SPOKEN.match(c) or c in PAUSE_MARKS + "' &+#" else " " for c in text))
+    text = re.sub(rf"\s*{MARK}(?:\s*{MARK})*\s*", _strongest, text)
+    text = re.sub(rf"(?<![{LATIN}{ENGLISH_MARKS}{re.escape(PAUSE_MARKS)}'+#]) | (?![{LATIN}{ENGLISH_MARKS}])", "", text)
+    return text.lstrip(PAUSE_MARKS + " '&+#").rstrip()
+
+
+SPOKEN = re.compile(f"[{HAN}{LATIN}{MAIN_MARKS}{ENGLISH_MARKS}]")
+
+
+def _strongest(m: re.Match[str]) -> str:
+    mark = min((c for c in m[0] if c in PAUSE_MARKS), key=PAUSE_MARKS.index)
+    return mark + " " if re.match(f"[{LATIN}]", m.string[m.end() : m.end() + 1]) else mark
+
+
+def _address(m: re.Match[str], dialect: Dialect) -> str:
+    return spoken_address(m[0], dialect.address_words, one_by_one, " ")
+
+
+def _date(m: re.Match[str], dialect: Dialect) -> str:
+    if not (1 <= int(m["month"]) <= 12 and 1 <= int(m["day"]) <= 31):
+        return m[0]
+    return f"{one_by_one(m['year'])}年{cardinal(str(int(m['month'])))}月{cardinal(str(int(m['day'])))}日"
+
+
+def _time(m: re.Match[str], dialect: Dialect) -> str:
+    hour, minute, second = int(m["hour"]), int(m["minute"]), m["second"]
+    half = {"a": "上午", "p": "下午"}.get((m["half"] or "").lower(), "")
+    words = half + ("两" if hour == 2 else cardinal(str(hour))) + "点"
+    if second:
+        return words + f"{_two_digits(m['minute'])}分{_two_digits(second)}秒"
+    if minute == 30:
+        return words + "半"
+    return words + (_two_digits(m["minute"]) + "分" if minute else "")
+
+
+def _two_digits(digits: str) -> str:
+    """'05' -> '零五', '15' -> '十五', '00' -> '零'."""
+    value = int(digits)
+    return cardinal(str(value)) if value >= 10 or value == 0 else "零" + cardinal(str(value))
+
+
+def _telephone(m: re.Match[str], dialect: Dialect) -> str:
+    digits = re.sub(r"[^\d+]", " ", m[0]).split()
+    if len(digits) == 1 and len(digits[0]) == 11:  # a mobile number: 138 0013 8000
+        digits = [digits[0][:3], digits[0][3:7], digits[0][7:]]
+    groups = (one_by_one(group.lstrip("+"), dialect.telephone_one) for group in digits)
+    return ("加" if m[0].startswith("+") else "") + ",".join(groups)
+
+
+def _money(m: re.Match[str], dialect: Dialect) -> str:
+    amounts = (re.sub(r"\.0+$|(?<=\.\d)0$", "", a) for a in (m["amount"], m["until"]) if a)
+    words = "到".join(number(amount) for amount in amounts)
+    magnitude = {"k": "千", "m": "百万", "b": "十亿"}.get((m["magnitude"] or "").lower(), m["magnitude"] or "")
+    return words + magnitude + CURRENCIES[m["currency"].upper()]
+
+
+def _fraction(m: re.Match[str], dialect: Dialect) -> str:
+    whole = cardinal(m["whole"]) + "又" if m["whole"] else ""
+    return f"{whole}{cardinal(m['bottom'])}分之{cardinal(m['top'])}"
+
+
+def _power(m: re.Match[str], dialect: Dialect) -> str:
+    return "的" + ({"2": "平方", "3": "立方"}.get(m["power"]) or f"{cardinal(m['power'])}次方")
+
+
+def _temperature(m: re.Match[str], dialect: Dialect) -> str:
+    return ("零下" if m["minus"] else "") + number(m["amount"]) + UNITS[m["unit"].lower().replace(" ", "")]
+
+
+def _unit(m: re.Match[str], dialect: Dialect) -> str:
+    amount, unit = "两" if m["amount"] == "2" else number(m["amount"]), UNITS[m["unit"].lower()]
+    return unit.format(amount) if "{}" in unit else amount + unit
+
+
+Rule = tuple[re.Pattern[str], Callable[[re.Match[str], Dialect], str]]
+
+
+def rule(pattern: str, function: Callable[[re.Match[str], Dialect], str] | str) -> Rule:
+    """What matches is replaced by the function's words, or by these words."""
+    words = (lambda m, dialect: function) if isinstance(function, str) else function
+    return re.compile(pattern, re.IGNORECASE), words
+
+
+def numeral(pattern: str, read: Callable[[str], str]) -> Rule:
+    """The digits of group n are read so."""
+    return rule(pattern, lambda m, dialect: read(m["n"]))
+
+
+RULES: list[Rule] = [
+    rule(f"(?a:{ADDRESS})", _address),
+    rule(r"(?<![A-Za-z])(?:[A-Za-z]\.){2,}", lambda m, dialect: " ".join(m[0].replace(".", "")) + " "),  # U.S.
+    rule(rf"{ALONE}(?P<year>\d{{4}})(?P<s>[-/.])(?P<month>\d{{1,2}})(?P=s)(?P<day>\d{{1,2}})(?![\d.-])", _date),
+    numeral(rf"{ALONE}(?P<n>1\d{{3}}|20\d{{2}})(?={TO}(?:1\d{{3}}|20\d{{2}})年)", one_by_one),
+    rule(rf"(?<=[{'零一二三四五六七八九'}]){TO}(?=\d{{4}}年)", "到"),
+    numeral(
+        rf"{ALONE}(?P<n>1[1-9]\d\d|20\d\d|0\d)(?=\s?(?:年(?!级|前|以前|之前|历史)|届|级|款|财年|赛季))", one_by_one
+    ),
+    rule(rf"(?<=\d:\d\d){TO}(?=\d{{1,2}}:\d\d)", "到"),
+    rule(
+        r"(?<![\d:])(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?![\d:])"
+        r"(?:\s?(?P<half>[ap])\.?m\b\.?)?",
+        _time,
+    ),
+    rule(r"(?<=\d):(?=\d)", "比"),
+    rule(r"(?<![\d.])(?:\+?86[ -]?)?1[3-9]\d(?:[ -]?\d{4}){2}(?![\d.])", _telephone),
+    rule(r"(?<![\d.])(?:\+\d{1,3}[ -]?\d{2,4}(?:[ -]?\d{3,4}){1,3}|0\d{2,3}[ -]\d{3,4}[ -]?\d{4})(?!\d)", _telephone),
+    rule(r"(?<![\d.])[48]00-\d{3,4}-?\d{3,4}(?!\d)", _telephone),
+    rule(
+        r"(?P<before>(?:拨打|撥打|致电|致電|电话|電話|热线|熱線|拨|撥|打)(?:号码|號碼)?[是为:为]?\s?)(?P<n>\d{3,8})(?![\d.%])",
+        lambda m, dialect: m["before"] + one_by_one(m["n"], dialect.telephone_one),
+    ),
+    rule(r"(?<![\d.])\d+(?:-\d+){2,}(?!\d)", lambda m, dialect: ",".join(map(one_by_one, m[0].split("-")))),
+    rule(
+        rf"(?<![A-Za-z])(?P<currency>{'|'.join(map(re.escape, sorted(CURRENCIES, key=len, reverse=True)))})\s?"
+        rf"(?P<amount>{NUMBER})(?:{TO}(?P<until>{NUMBER}))?(?P<magnitude>[万亿千百萬億]+|[kmb](?![a-z]))?",
+        _money,
+    ),
+    rule(
+        rf"(?P<amount>{NUMBER})(?:{TO}(?P<until>{NUMBER}))?(?P<magnitude>[万亿千百萬億]+)?\s?"
+        rf"(?P<currency>{'|'.join(c for c in CURRENCIES if c.isalpha())}|[€£])(?![A-Za-z])",
+        _money,
+    ),
+    rule(rf"{ALONE}(?:(?P<whole>\d+) )?(?P<top>\d+)/(?P<bottom>\d+)(?![\d/.])", _fraction),
+    rule(rf"(?P<minus>(?<![A-Za-z0-9%])-)?(?P<amount>{NUMBER})\s?(?P<unit>° ?[cf])(?![a-z])", _temperature),
+    rule(rf"(?<=[\d%‰]){TO}(?=\d)", "到"),
+    rule(
+        rf"(?P<minus>(?<![A-Za-z0-9%])-)?(?P<amount>{NUMBER})\s?(?P<of>[%‰])",
+        lambda m, d: ("百" if m["of"] == "%" else "千") + "分之" + "负" * bool(m["minus"]) + number(m["amount"]),
+    ),
+    rule(
+        rf"(?P<amount>{NUMBER})\s?(?!{NO_UNIT})(?P<unit>{'|'.join(sorted(UNITS, key=len, reverse=True))})"
+        rf"(?![{LATIN}\d/'])",
+        _unit,
+    ),
+    rule(r"\^(?P<power>\d{1,4})(?!\d)", _power),
+    numeral(r"(?<=第)\s?(?P<n>\d+)(?!\d)", lambda digits: cardinal(digits, "二")),
+    numeral(r"(?:\bno\.?|№|#)\s?(?P<n>\d+)(?!\d)", lambda digits: cardinal(digits, "二") + "号"),
+    numeral(rf"(?<=[{LATIN}])[- ]?(?P<n>\d{{3,}})(?![\d.,]\d)", one_by_one),  # H200, RTX 4090
+    rule(rf"(?<=[{LATIN}])-(?=\d)", " "),
+    rule(rf"(?<=[{HAN}])-(?=[零一二三四五六七八九十百千万])", "到"),  # 10 kg-20 kg
+    rule(r"(?<![A-Za-z0-9.零一二三四五六七八九十年月日号点分])-(?=\.?\d)", "负"),
+    rule(r"(?<![\w.])[~约]\s?(?=\d)", "约"),
+    rule(r"(?<=\d)\+(?!\d|\s\d)", "多"),
+    numeral(rf"{ALONE}(?P<n>2)(?=\s?[{COUNTED}](?!级|級))", lambda digits: "两"),
+    rule(rf"{NUMBER}", lambda m, dialect: number(m[0])),
+    rule("[" + "".join(GREEK) + "]", lambda m, dialect: GREEK[m[0].lower().replace("ς", "σ")]),
+    rule(  # C++ and AT&T are for English
+        rf"(?<![{LATIN}+])[+]|(?<![{LATIN}])&|&(?![{LATIN}])|[{re.escape(''.join(set(SYMBOLS) - set('+&')))}]",
+        lambda m, dialect: SYMBOLS[m[0]],
+    ),
+]
+# fmt: off
+MANDARIN = Dialect(
+    name="Chinese",
+    wording=lambda words: words,
+    address_words={
+        "@": "艾特",
+        ".": "点",
+        "/": "斜杠",
+        ":": "冒号",
+        "-": "横杠",
+        "_": "下划线",
+        "?": "问号",
+        "=": "等于",
+        "&": "和",
+        "#": "井号",
+        "%": "百分号",
+        "+": "加",
+        "~": "波浪线",
+    },
+    telephone_one=True,
+)
+# fmt: on

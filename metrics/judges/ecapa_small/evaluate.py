@@ -1,0 +1,135 @@
+"""Measure the small ECAPA on speakers it never saw.
+
+    python -m metrics.judges.ecapa_small.evaluate --shared DIR --out FILE
+
+Sets: the six speakers of librispeech_speakers/test, the LJSpeech reader against them, flite's synthetic voices (where
+flite is installed), and the training speakers that were held out (crops of one clip each, so of one session).
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from metrics.judges.ecapa_small.config import HERE, load_config
+from metrics.judges.ecapa_small.data import TEST_FOLDER, read_mono, train_files
+from metrics.judges.ecapa_small.train import VALIDATION_CROP_SECONDS, write_atomic
+from metrics.judges.ecapa_small.trials import (
+    Trials,
+    all_pairs,
+    centroid_trials,
+    cross_pairs,
+    equal_error_rate,
+    percentiles,
+)
+from metrics.judges.speaker import SAMPLE_RATE, SmallEcapa, SpeakerJudge
+
+LJSPEECH_FOLDER = Path("data/ljspeech/wavs")
+FLITE_VOICES = ("slt", "rms", "awb", "kal16")
+FLITE_SENTENCES = (
+    "The morning train was late again, and nobody seemed to mind.",
+    "Please leave the parcel with my neighbour if I am out.",
+    "A cold wind came down from the hills before sunset.",
+    "She keeps her recipes in a green wooden box.",
+    "We could hear the sea long before we saw it.",
+    "There is a small shop at the corner that sells old maps.",
+    "He promised to call as soon as the doctor had left.",
+    "Nothing grows in this garden but nettles and mint.",
+    "Turn left after the bridge, then follow the river.",
+    "The children built a tower out of empty boxes.",
+)
+
+
+def embed_files(judge: SpeakerJudge, files: list[Path]) -> np.ndarray:
+    """(n_files, D) embeddings."""
+    return np.stack([judge.embed(read_mono(path, SAMPLE_RATE), SAMPLE_RATE) for path in files])
+
+
+def embed_held_out(judge: SpeakerJudge, files: list[Path]) -> tuple[np.ndarray, list[str]]:
+    """Embeddings of disjoint crops of each file, and the speaker of each crop."""
+    n_samples = int(VALIDATION_CROP_SECONDS * SAMPLE_RATE)
+    embeddings, names = [], []
+    for path in files:
+        waveform = read_mono(path, SAMPLE_RATE)
+        for start in range(0, len(waveform) - n_samples + 1, n_samples):
+            embeddings.append(judge.embed(waveform[start : start + n_samples], SAMPLE_RATE))
+            names.append(path.stem.split("-")[0])
+    return np.stack(embeddings), names
+
+
+def embed_flite(judge: SpeakerJudge, flite: str) -> tuple[np.ndarray, list[str]]:
+    """Embeddings of every sentence by every voice, and the voice of each."""
+    embeddings, names = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "speech.wav"
+        for voice in FLITE_VOICES:
+            for sentence in FLITE_SENTENCES:
+                subprocess.run([flite, "-voice", voice, "-t", sentence, "-o", str(path)], check=True)
+                embeddings.append(judge.embed(read_mono(path, SAMPLE_RATE), SAMPLE_RATE))
+                names.append(voice)
+    return np.stack(embeddings), names
+
+
+def figures(trials: Trials) -> dict:
+    """What is published of one set of trials."""
+    rate, threshold = equal_error_rate(trials)
+    return {
+        "eer": round(rate, 4),
+        "eer_cosine": round(threshold, 4),
+        "n_same": len(trials.same),
+        "n_different": len(trials.different),
+        "same": percentiles(trials.same),
+        "different": percentiles(trials.different),
+    }
+
+
+def evaluate(judge: SpeakerJudge, shared: Path, held_out: list[Path]) -> dict[str, dict]:
+    """Figures of every set that is there, by the set's name."""
+    test_files = sorted((shared / TEST_FOLDER).glob("*/*.flac"))
+    if not test_files:
+        raise FileNotFoundError(
+            f"{shared / TEST_FOLDER} holds no SPEAKER/*.flac; give its parent's parent with --shared"
+        )
+    test, test_names = embed_files(judge, test_files), [path.parent.name for path in test_files]
+    sets = {
+        "librispeech_test": figures(all_pairs(test, test_names)),
+        "librispeech_test, clip against centroid of the speaker's other clips": figures(
+            centroid_trials(test, test_names)
+        ),
+        "held-out training speakers, 3 s crops of one session": figures(all_pairs(*embed_held_out(judge, held_out))),
+    }
+    if reader_files := sorted((shared / LJSPEECH_FOLDER).glob("*.wav")):
+        sets["ljspeech reader against librispeech_test"] = figures(cross_pairs(embed_files(judge, reader_files), test))
+    if flite := shutil.which("flite"):
+        sets["flite voices (synthetic)"] = figures(all_pairs(*embed_flite(judge, flite)))
+    return sets
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line, measure, write and print."""
+    parser = argparse.ArgumentParser(description="Measure the small ECAPA speaker judge on unseen speakers.")
+    parser.add_argument("--shared", type=Path, required=True, help="folder that holds data/librispeech_speakers")
+    parser.add_argument("--weights", type=Path, default=HERE, help="folder of config.json and weights.safetensors")
+    parser.add_argument("--out", type=Path, default=HERE / "results.json", help="file for the figures")
+    options = parser.parse_args(arguments)
+    config = load_config(options.weights)
+    judge = SmallEcapa(options.weights)
+    held_out = train_files(options.shared)[:: config.training.validation_every_nth_speaker]
+    sets = evaluate(judge, options.shared, held_out)
+    write_atomic(
+        json.dumps({"judge": judge.name, "version": judge.version, "sets": sets}, indent=2) + "\n", options.out
+    )
+    for name, values in sets.items():
+        print(
+            f"{name}: EER {values['eer']:.2%} at cosine {values['eer_cosine']:.3f} of {values['n_same']} same and "
+            f"{values['n_different']} different pairs; medians {values['same']['p50']:.3f} and "
+            f"{values['different']['p50']:.3f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

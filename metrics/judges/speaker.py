@@ -1,0 +1,182 @@
+"""Judges of similarity: speech in, one direction in speaker space out; the cosine of two says how alike they sound.
+
+ecapa_small is ours, trained in this repository and shipped with it (ecapa_small/MODEL_CARD.md); ecapa_voxceleb is the
+judge of production. Their cosines are on different scales and are never compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from metrics.judges.audio import checked_waveform, is_silent, to_rate
+from metrics.judges.errors import JudgeUnavailableError
+from metrics.judges.speechbrain_import import import_speechbrain
+
+SAMPLE_RATE = 16_000  # of both judges
+MIN_SECONDS = 0.3  # about one syllable; on less the cosine says more about the sound than about the speaker
+VOXCELEB_FOLDER = "spkrec-ecapa-voxceleb"
+VOXCELEB_FILE = "embedding_model.ckpt"
+
+
+class SpeakerJudge(Protocol):
+    """A speaker encoder as a judge."""
+
+    name: str
+    version: str
+
+    def embed(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+        """(D,) float32 of unit norm.
+
+        waveform: (n,) float32 in [-1, 1] at sample_rate Hz
+        Raises ValueError where no speaker can be heard: silence, less than MIN_SECONDS, NaN or infinity. The caller
+        counts such speech as failed; there is no embedding that would stand for nobody.
+        """
+        ...
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """Cosine of two unit embeddings (D,), in [-1, 1]. Raises ValueError when they are of different judges."""
+    if a.shape != b.shape:
+        raise ValueError(f"embeddings have shapes {a.shape} and {b.shape}; compare embeddings of one judge")
+    return float(np.clip(np.dot(a.astype(np.float64), b.astype(np.float64)), -1.0, 1.0))
+
+
+def _heard(waveform: np.ndarray, sample_rate: int) -> Tensor:
+    """(1, n) float32 at 16 kHz. Raises ValueError where no speaker can be heard."""
+    waveform = checked_waveform(waveform, sample_rate)
+    seconds = len(waveform) / sample_rate
+    if seconds < MIN_SECONDS:
+        raise ValueError(f"{seconds:.2f} s of audio is too short to hear a speaker; at least {MIN_SECONDS} s is needed")
+    if is_silent(waveform):
+        raise ValueError(f"{seconds:.2f} s of silence; there is no speaker to hear")
+    return torch.from_numpy(to_rate(waveform, sample_rate, SAMPLE_RATE)).unsqueeze(0)
+
+
+def _embedding(model: nn.Module, features: Tensor) -> np.ndarray:
+    """features (1, n_frames, n_mels) -> (D,) float32 of unit norm."""
+    with torch.inference_mode():
+        return F.normalize(model(features).squeeze(0).squeeze(0), dim=0).numpy()
+
+
+class SmallEcapa:
+    """The project's own small ECAPA-TDNN, trained by metrics/judges/ecapa_small.
+
+    folder: where config.json and weights.safetensors lie; the package's own without it
+    """
+
+    name = "ecapa_small"
+
+    def __init__(self, folder: Path | None = None) -> None:
+        from metrics.judges.ecapa_small.config import HERE
+        from metrics.judges.ecapa_small.model import load_trained, log_mel_features
+
+        try:
+            config, self._model = load_trained(folder or HERE)
+        except FileNotFoundError as error:
+            raise JudgeUnavailableError(f"judge {self.name}: {error}") from error
+        self._features = log_mel_features(config.features)
+        self.version = f"{config.version} {config.weights_sha256[:12]} speechbrain {version('speechbrain')}"
+
+    def embed(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+        """See SpeakerJudge."""
+        return _embedding(self._model, self._features(_heard(waveform, sample_rate)))
+
+
+class SpeechbrainEcapa:
+    """speechbrain's ECAPA-TDNN trained on VoxCeleb (spkrec-ecapa-voxceleb; EER about 0.9 % on VoxCeleb1).
+
+    Built here rather than by from_hparams, which runs the YAML file that comes with the weights and unpickles freely.
+    """
+
+    name = "ecapa_voxceleb"
+
+    def __init__(self, weights_dir: Path | None = None, download: bool = True) -> None:
+        import_speechbrain()
+        from speechbrain.lobes.features import Fbank
+        from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+        from speechbrain.processing.features import InputNormalization
+
+        path = _voxceleb_weights(weights_dir, download)
+        # sizes and features as in that model's hyperparams.yaml
+        self._model = ECAPA_TDNN(80, channels=[1024, 1024, 1024, 1024, 3072], attention_channels=128, lin_neurons=192)
+        try:
+            self._model.load_state_dict(_tensors(path), strict=True)
+        except RuntimeError as error:
+            raise JudgeUnavailableError(
+                f"{path} does not fit speechbrain's VoxCeleb ECAPA-TDNN; fetch {VOXCELEB_FILE} again ({error})"
+            ) from error
+        self._model.eval()
+        self._fbank = Fbank(n_mels=80).eval()
+        self._normalize = InputNormalization(norm_type="sentence", std_norm=False).eval()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.version = f"{VOXCELEB_FOLDER} {digest[:12]} speechbrain {version('speechbrain')}"
+
+    def embed(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+        """See SpeakerJudge."""
+        heard = _heard(waveform, sample_rate)
+        return _embedding(self._model, self._normalize(self._fbank(heard), torch.ones(1)))
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """A torch checkpoint's tensors, read without running any code of it."""
+    from torch.serialization import get_unsafe_globals_in_checkpoint
+
+    # a broken file gives RuntimeError; anything but tensors in a whole one is refused before it is read
+    if unsafe := get_unsafe_globals_in_checkpoint(path):
+        raise JudgeUnavailableError(
+            f"{path} holds not only tensors but {', '.join(unsafe)}; fetch {VOXCELEB_FILE} again"
+        )
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _voxceleb_weights(weights_dir: Path | None, download: bool) -> Path:
+    """WEIGHTS_DIR/spkrec-ecapa-voxceleb/embedding_model.ckpt, else the Hugging Face cache, filled if `download`."""
+    import httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    repository = f"speechbrain/{VOXCELEB_FOLDER}"
+    if weights_dir is not None:
+        path = weights_dir / VOXCELEB_FOLDER / VOXCELEB_FILE
+        if not path.is_file():
+            raise JudgeUnavailableError(
+                f"judge ecapa_voxceleb needs {path}: put {VOXCELEB_FILE} of {repository} there, "
+                f"or run `hf download {repository} {VOXCELEB_FILE} --local-dir {path.parent}` where there is a network"
+            )
+        return path
+    try:
+        # not hf_hub_download, which retries for half a minute without a network
+        folder = snapshot_download(repository, allow_patterns=[VOXCELEB_FILE], local_files_only=not download)
+    except (LocalEntryNotFoundError, HfHubHTTPError, httpx.TransportError) as error:
+        raise JudgeUnavailableError(
+            "judge ecapa_voxceleb: its weights are not in the Hugging Face cache and could not be fetched; "
+            f"run `hf download {repository} {VOXCELEB_FILE}` where there is a network, "
+            f"or give the folder that holds {VOXCELEB_FOLDER}/ as weights_dir"
+        ) from error
+    return Path(folder) / VOXCELEB_FILE
+
+
+SPEAKER_JUDGES: dict[str, Callable[[Path | None, bool], SpeakerJudge]] = {
+    "ecapa_small": lambda weights_dir, download: SmallEcapa(),  # its weights are in the repository
+    "ecapa_voxceleb": SpeechbrainEcapa,
+}
+
+
+def load_speaker_judge(name: str, weights_dir: Path | None = None, download: bool = True) -> SpeakerJudge:
+    """The judge of that name.
+
+    weights_dir: where ecapa_voxceleb's weights lie; without it, the Hugging Face cache, filled if download is true
+    Raises ValueError for a name that is none, JudgeUnavailableError when the weights are absent.
+    """
+    if name not in SPEAKER_JUDGES:
+        raise ValueError(f"no speaker judge is named {name!r}; there are {', '.join(SPEAKER_JUDGES)}")
+    return SPEAKER_JUDGES[name](weights_dir, download)

@@ -1,0 +1,118 @@
+"""Later scores of a registered version: each an MLflow run of the voice's experiment, with its scorecard.
+
+A version's own scorecard never changes, for its id stands on it. What the same bytes score under the judges of today is
+kept beside it: as the trend, and for the gate where a judge has changed.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from metrics.scores import Judges, Scorecard, load_scorecard, pooled
+from registry.candidates.candidate import SCORECARD, Candidate, download_artifact, experiment_of
+from registry.candidates.fingerprint import CandidateError
+from registry.consent import file_sha256
+from registry.storage.store import Store, mlflow_client
+
+KIND = "rescore"
+
+
+@dataclass(frozen=True)
+class Rescore:
+    """One later measurement of a version."""
+
+    utc: str
+    run_id: str
+    version: int
+    scores_sha256: str
+    judges: Judges
+    figures: dict[str, float]
+    findings: tuple[str, ...]  # what had changed, see registry/candidates/drift.py
+
+
+def save_rescore(store: Store, candidate: Candidate, scorecard: Scorecard, findings: tuple[str, ...]) -> Rescore:
+    """Keep a scorecard that was made of a registered version just now. Raises ValueError for another voice's."""
+    if scorecard.voice != candidate.voice:
+        raise ValueError(f"the scorecard is of {scorecard.voice!r}, the version of {candidate.voice!r}")
+    import mlflow
+
+    client = mlflow_client(store)
+    mlflow.set_tracking_uri(store.tracking_uri)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / SCORECARD
+        path.write_text(scorecard.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        tags = {
+            "kind": KIND,
+            "candidate_id": candidate.candidate_id,
+            "version": str(candidate.version),
+            "scores_sha256": file_sha256(path),
+            "prompts_sha256": scorecard.prompts_sha256,
+            "judges": scorecard.judges.model_dump_json(),
+            "findings": json.dumps(findings),
+        }
+        name = f"rescore {candidate.voice} {candidate.version}"
+        experiment_id = experiment_of(client, store, candidate.voice)
+        with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=tags) as run:
+            for prefix, rows in (("", scorecard.rows), ("held_out_", scorecard.held_out)):
+                for metric, value in pooled(rows).items():
+                    if value == value:  # MLflow plots numbers; what could not be measured is in the scorecard
+                        mlflow.log_metric(prefix + metric, value)
+            mlflow.log_artifact(str(path))
+    return _rescore(client.get_run(run.info.run_id))
+
+
+def rescores_of(store: Store, candidate: Candidate) -> list[Rescore]:
+    """Every finished later measurement of a version, the oldest first."""
+    client = mlflow_client(store)
+    experiment_id = experiment_of(client, store, candidate.voice)
+    wanted = (
+        f"tags.kind = '{KIND}' and tags.candidate_id = '{candidate.candidate_id}' and attributes.status = 'FINISHED'"
+    )
+    runs, token = [], None
+    while True:
+        page = client.search_runs([experiment_id], wanted, order_by=["attributes.start_time ASC"], page_token=token)
+        runs += page
+        token = page.token
+        if not token:
+            return [_rescore(run) for run in runs]
+
+
+def rescored(store: Store, candidate: Candidate, like: Scorecard) -> Scorecard | None:
+    """The newest later scorecard of a version by the same judges, prompts and seeds as `like`, or None.
+
+    Raises CandidateError where its bytes have changed since it was kept.
+    """
+    for rescore in reversed(rescores_of(store, candidate)):
+        if rescore.judges == like.judges:
+            card = scorecard_of_rescore(store, candidate, rescore)
+            if card.prompts_sha256 == like.prompts_sha256 and card.seeds == like.seeds:
+                return card
+    return None
+
+
+def scorecard_of_rescore(store: Store, candidate: Candidate, rescore: Rescore) -> Scorecard:
+    """Raises CandidateError where its bytes have changed since it was kept."""
+    path = download_artifact(store, candidate, f"runs:/{rescore.run_id}/{SCORECARD}")
+    if file_sha256(path) != rescore.scores_sha256:
+        raise CandidateError(
+            f"the scorecard that {candidate.voice} version {candidate.version} got on {rescore.utc} was changed; "
+            f"score it again with `vox rescore {candidate.voice}`"
+        )
+    return load_scorecard(path)
+
+
+def _rescore(run: object) -> Rescore:
+    tags, metrics = run.data.tags, run.data.metrics
+    return Rescore(
+        utc=datetime.fromtimestamp(run.info.start_time / 1000, UTC).isoformat(timespec="seconds"),
+        run_id=run.info.run_id,
+        version=int(tags["version"]),
+        scores_sha256=tags["scores_sha256"],
+        judges=Judges.model_validate_json(tags["judges"]),
+        figures=dict(metrics),
+        findings=tuple(json.loads(tags["findings"])),
+    )

@@ -1,0 +1,153 @@
+"""Append-only tables that prove themselves: what the release journal and the listeners' votes are written in.
+
+One chain for a whole table: a row vouches for every row before it. Each row holds the hash of the row before, and a
+signature over its own hash: an edited row is found even if every later hash was computed anew. The last row's number is
+signed in a table of its own, for otherwise the newest rows could be cut off unseen. A row is never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from registry.storage.database import METADATA, canonical, sha256_text, snapshot
+from registry.storage.signing import Signature, sign, trusted_keys, why_not_valid
+from registry.storage.store import Store
+
+FIRST_PREVIOUS = "0" * 64
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A table with its signed end. `name` is in what is signed, so a row of one chain is no row of another."""
+
+    name: str
+    rows: sa.Table
+    end: sa.Table
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The first place where a chain is not what was written."""
+
+    chain: str
+    row: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the {self.chain} is broken at row {self.row}: {self.reason}"
+
+
+class BrokenChainError(RuntimeError):
+    """The end of a chain is not what was written, so nothing may be appended. The message names the row."""
+
+
+def make_chain(name: str, table: str, *columns: sa.Column | sa.UniqueConstraint) -> Chain:
+    """A chain with these columns between `number`, `utc` and the hashes."""
+    rows = sa.Table(
+        table,
+        METADATA,
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("utc", sa.Text, nullable=False),
+        *columns,
+        sa.Column("public_key", sa.Text, nullable=False),
+        sa.Column("prev_hash", sa.Text, nullable=False),
+        sa.Column("hash", sa.Text, nullable=False),
+        sa.Column("signature", sa.Text, nullable=False),
+    )
+    end = sa.Table(
+        f"{table}_head",
+        METADATA,
+        sa.Column("number", sa.Integer, nullable=False),
+        sa.Column("hash", sa.Text, nullable=False),
+        sa.Column("public_key", sa.Text, nullable=False),
+        sa.Column("signature", sa.Text, nullable=False),
+    )
+    return Chain(name, rows, end)
+
+
+def read_chain(store: Store, chain: Chain) -> tuple[list[dict[str, Any]], Fault | None]:
+    """All rows as stored, oldest first, and the first fault. Raises SigningError for unreadable trusted keys."""
+    stored, ends = snapshot(store, chain.rows, chain.end)
+    fault = find_fault(chain, stored, ends, trusted_keys(store.root)) if stored or ends else None
+    return stored, fault
+
+
+def append_row(store: Store, chain: Chain, connection: sa.Connection, contents: Mapping[str, Any]) -> dict[str, Any]:
+    """Append a row inside an `appending` transaction; returns it as stored. Raises BrokenChainError, SigningError."""
+    rows, end = chain.rows, chain.end
+    last = connection.execute(sa.select(rows).order_by(rows.c.number.desc()).limit(1)).mappings().first()
+    ends = [dict(row) for row in connection.execute(sa.select(end)).mappings()]
+    if fault := _end_fault(chain, dict(last) if last else None, ends, trusted_keys(store.root)):
+        raise BrokenChainError(str(fault))
+    row: dict[str, Any] = {
+        "number": (last["number"] if last else 0) + 1,
+        "utc": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "prev_hash": last["hash"] if last else FIRST_PREVIOUS,
+        **contents,
+    }
+    row["hash"] = row_hash(row)
+    row |= asdict(sign(store.root, _row_message(chain, row["hash"])))
+    connection.execute(sa.insert(rows).values(**row))
+    connection.execute(sa.delete(end))
+    signed_end = asdict(sign(store.root, _end_message(chain, row["number"], row["hash"])))
+    connection.execute(sa.insert(end).values(number=row["number"], hash=row["hash"], **signed_end))
+    return row
+
+
+def find_fault(
+    chain: Chain, rows: list[dict[str, Any]], ends: list[dict[str, Any]], trusted: frozenset[str]
+) -> Fault | None:
+    """The first row that is missing, changed, out of order or signed by nobody we trust; then the end. Pure."""
+    previous = FIRST_PREVIOUS
+    for number, row in enumerate(rows, start=1):
+        if row["number"] != number:
+            return Fault(chain.name, number, f"it is missing, and row {row['number']} follows")
+        if row["prev_hash"] != previous:
+            return Fault(chain.name, number, "it does not continue the row before it")
+        if row_hash(row) != row["hash"]:
+            return Fault(chain.name, number, "its contents were changed after it was written")
+        signature = Signature(row["public_key"], row["signature"])
+        if reason := why_not_valid(_row_message(chain, row["hash"]), signature, trusted):
+            return Fault(chain.name, number, reason)
+        previous = row["hash"]
+    return _end_fault(chain, rows[-1] if rows else None, ends, trusted)
+
+
+def row_hash(row: Mapping[str, Any]) -> str:
+    """sha256 over the canonical JSON of a row's contents and prev_hash; signer and signature come after it."""
+    outside = ("hash", "signature", "public_key")
+    contents = {name: value for name, value in row.items() if name not in outside}
+    return sha256_text(canonical(contents))
+
+
+def _end_fault(
+    chain: Chain, last: dict[str, Any] | None, ends: list[dict[str, Any]], trusted: frozenset[str]
+) -> Fault | None:
+    if last is None and not ends:
+        return None
+    number = last["number"] if last else 0
+    here = f"the {chain.name}'s signed end"
+    if len(ends) != 1:
+        return Fault(chain.name, max(number, 1), f"{here} has {len(ends)} entries instead of one")
+    end = ends[0]
+    message = _end_message(chain, end["number"], end["hash"])
+    if reason := why_not_valid(message, Signature(end["public_key"], end["signature"]), trusted):
+        return Fault(chain.name, max(number, 1), f"{here} is not genuine: {reason}")
+    if end["number"] != number:
+        return Fault(chain.name, number + 1, f"{here} says {end['number']} rows and there are {number}")
+    if last is None or end["hash"] != last["hash"]:
+        return Fault(chain.name, number, f"{here} names another last row")
+    return None
+
+
+def _row_message(chain: Chain, digest: str) -> str:
+    return f"voxfoundry {chain.name} row {digest}"
+
+
+def _end_message(chain: Chain, number: int, digest: str) -> str:
+    return f"voxfoundry {chain.name} end {number} {digest}"

@@ -1,0 +1,122 @@
+"""Where MLflow and the journal live.
+
+By default both are in `mlflow.db` in the project's root, with the artifacts in `mlartifacts/`. MLFLOW_TRACKING_URI
+moves them: to another SQLite file, to PostgreSQL, or to an MLflow server. Behind a server the database cannot be
+reached, so VOXFOUNDRY_DATABASE_URI must then name the database of the journal (the server's own is the natural one).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from registry.storage.mlflow_tables import create_mlflow_tables
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+MARKER = "params.yaml"  # the file that makes a folder the root of a project
+
+
+class StoreError(RuntimeError):
+    """MLflow or the journal cannot be reached as things are set. The message says what to set."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """Addresses only; opening one touches nothing."""
+
+    root: Path
+    tracking_uri: str
+    database_uri: str  # SQLAlchemy URL of the journal
+    artifacts: str | None  # where new experiments keep artifacts; None where the server decides
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The database file, or None where the database is a server."""
+        return _file_of(self.database_uri)
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The folder with params.yaml, from `start` (default: the working folder) upwards. Raises StoreError."""
+    start = (start or Path.cwd()).absolute()
+    for folder in (start, *start.parents):
+        if (folder / MARKER).is_file():
+            return folder
+    raise StoreError(f"no {MARKER} in {start} or above it; run this inside a Voxfoundry project")
+
+
+def tracking_uri(root: Path | None = None) -> str:
+    """MLflow's address, as set or the default. May hold a password: do not show it as it is."""
+    named = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
+    return named or f"sqlite:///{(find_root() if root is None else root.absolute()) / 'mlflow.db'}"
+
+
+def open_store(root: Path | None = None) -> Store:
+    """The addresses for a project. Raises StoreError where the settings cannot hold a journal."""
+    root = find_root() if root is None else root.absolute()
+    tracking = tracking_uri(root)
+    database = os.environ.get("VOXFOUNDRY_DATABASE_URI", "").strip()
+    scheme = tracking.partition(":")[0]
+    if not scheme.startswith(("sqlite", "postgres", "http")):
+        raise StoreError(
+            f"MLFLOW_TRACKING_URI is {tracking!r}; it must begin with sqlite:///, postgresql:// or http(s)://, "
+            "for a release needs a database that can lock"
+        )
+    if scheme.startswith("http") and not database:
+        raise StoreError(
+            f"MLFLOW_TRACKING_URI is the server {tracking}, which hides its database; set VOXFOUNDRY_DATABASE_URI "
+            "to the database for the release journal (sqlite:///FILE or postgresql://...)"
+        )
+    artifacts = None if scheme.startswith("http") else (root / "mlartifacts").as_uri()
+    return Store(root, tracking, _journal_uri(database or tracking), artifacts)
+
+
+def mlflow_client(store: Store) -> MlflowClient:
+    """A client of the store's MLflow. The first call in a process imports mlflow (3-7 s)."""
+    # No pickle is ever loaded, nothing is reported to anyone; set here, for mlflow reads some of it when imported
+    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # Versions and runs live in one place; mlflow would follow another registry's name where it downloads a version
+    os.environ["MLFLOW_REGISTRY_URI"] = store.tracking_uri
+    return _client(store.tracking_uri)
+
+
+def _file_of(uri: str) -> Path | None:
+    """The file of a SQLite address, or None."""
+    prefix, separator, path = uri.partition(":///")
+    return Path(path) if prefix.startswith("sqlite") and separator and path not in ("", ":memory:") else None
+
+
+@lru_cache(maxsize=8)
+def _client(tracking_uri: str) -> MlflowClient:
+    import logging
+
+    from mlflow import MlflowClient
+
+    # "Creating initial MLflow database tables", a line for each migration: noise in front of the first verdict
+    for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if (database := _file_of(tracking_uri)) is not None:
+        create_mlflow_tables(database)
+    return MlflowClient(tracking_uri, registry_uri=tracking_uri)
+
+
+def _journal_uri(uri: str) -> str:
+    if uri.startswith("postgres://"):  # SQLAlchemy dropped this spelling, hosting providers did not
+        uri = "postgresql://" + uri.removeprefix("postgres://")
+    if not uri.startswith(("sqlite", "postgresql")):
+        raise StoreError(
+            f"the release journal cannot live in {uri.partition(':')[0]}; "
+            "set VOXFOUNDRY_DATABASE_URI to sqlite:///FILE or postgresql://..."
+        )
+    prefix, separator, path = uri.partition(":///")
+    if prefix.startswith("sqlite"):
+        if not separator or path in ("", ":memory:"):
+            raise StoreError(f"{uri!r} names no file; a journal in memory would be lost: use sqlite:///FILE")
+        uri = f"{prefix}:///{Path(path).absolute()}"
+    return uri

@@ -1,0 +1,92 @@
+"""The recordings of one voice: the files that are there, each read into a row, and equal ones told apart."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from gpt_sovits.audio import AudioError
+from registry.consent import file_sha256
+from stages.params import Ingest
+from stages.recordings.measure import measure_file, unusable
+from stages.recordings.transcripts import Transcript
+from stages.tables import Recording, Reject
+
+
+def list_files(folder: Path) -> tuple[list[str], list[Reject]]:
+    """POSIX paths of the regular files below `folder`, sorted, without hidden ones; links and the like as rejects."""
+    files, rejects = [], []
+    for path, mode in sorted(_walk(folder)):
+        name = path.relative_to(folder).as_posix()
+        shown = name.encode("utf-8", "backslashreplace").decode()
+        if shown != name:
+            rejects.append(Reject(path=shown, reason="its name is not UTF-8; rename it"))
+        elif stat.S_ISLNK(mode):
+            rejects.append(
+                Reject(path=name, reason="a symbolic link, which may leave the voice's folder; copy the file")
+            )
+        elif stat.S_ISREG(mode):
+            files.append(name)
+        else:  # a pipe would wait for a writer for ever
+            rejects.append(Reject(path=name, reason="not a regular file"))
+    return files, rejects
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
+    for entry in os.scandir(folder):
+        path, mode = folder / entry.name, entry.stat(follow_symlinks=False).st_mode
+        if entry.name.startswith("."):
+            continue
+        if stat.S_ISDIR(mode):
+            yield from _walk(path)
+        else:
+            yield path, mode
+
+
+def read_recording(folder: Path, file: str, transcripts: list[Transcript], params: Ingest) -> Recording | Reject:
+    """One audio file as a row of the one table or the other.
+
+    A recording whose transcript is at fault is rejected with it: used without, it would count as one that has none.
+    """
+    if fault := next((f"{row.source}: {row.fault}" for row in transcripts if row.fault), ""):
+        return Reject(path=file, reason=fault)
+    if len({row.text for row in transcripts}) > 1:
+        sources = " and ".join(row.source for row in transcripts)
+        return Reject(path=file, reason=f"transcripts that differ: {sources}; keep the right one")
+    transcript = transcripts[0].text if transcripts else None
+    try:
+        measurement = measure_file(folder / file)
+        sha256 = file_sha256(folder / file)
+    except AudioError as error:
+        return Reject(path=file, reason=str(error).removeprefix(f"{Path(file).name}: "))
+    except OSError as error:
+        return Reject(path=file, reason=f"cannot be read: {error.strerror}")
+    if reason := unusable(measurement, params):
+        return Reject(path=file, reason=reason)
+    if transcript is not None and len(transcript) > params.max_chars_per_second * measurement.seconds:
+        limit = f"ingest.max_chars_per_second = {params.max_chars_per_second:g} in {measurement.seconds:.1f} s"
+        return Reject(path=file, reason=f"{transcripts[0].source}: {len(transcript)} characters exceed {limit}")
+    return Recording(recording_id=sha256[:12], path=file, sha256=sha256, transcript=transcript, **measurement._asdict())
+
+
+def without_duplicates(recordings: list[Recording]) -> tuple[list[Recording], list[Reject]]:
+    """One recording for each content: the first by path that has a transcript, else the first.
+
+    Equal files with different transcripts are all rejected: which text is right cannot be known.
+    """
+    groups: dict[str, list[Recording]] = {}
+    for recording in sorted(recordings, key=lambda recording: (recording.transcript is None, recording.path)):
+        groups.setdefault(recording.sha256, []).append(recording)
+    kept, rejects = [], []
+    for first, *others in groups.values():
+        texts = {recording.transcript for recording in (first, *others) if recording.transcript is not None}
+        if len(texts) > 1:
+            names = ", ".join(recording.path for recording in (first, *others))
+            reason = f"the same bytes with different transcripts: {names}; keep the right one"
+            rejects += [Reject(path=recording.path, reason=reason) for recording in (first, *others)]
+        else:
+            kept.append(first)
+            rejects += [Reject(path=other.path, reason=f"the same bytes as {first.path}") for other in others]
+    return sorted(kept, key=lambda recording: recording.path), rejects

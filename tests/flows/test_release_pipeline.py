@@ -1,0 +1,126 @@
+"""Releases through the commands, and what Prefect keeps of a run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import sys
+import time
+import urllib.request
+
+import pytest
+from pipeline_helpers import kill_in, outputs, states
+from project import VOICE, run, vox
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+# Any sound will do. Both versions make the same: project.py has their GPTs learn next to nothing.
+LENIENT = (
+    "gate.bars=[{metric: similarity, of: above_recordings, at_least: -0.99, unit: cosine, reason: a test}]",
+    "gate.non_inferiority=[{metric: similarity, margin: 0.1, unit: cosine, reason: a test}]",
+    "gate.slices=[]",
+    "gate.confidence=0.9",  # four prompts prove nothing at 0.95
+)
+
+
+def test_prefect_shows_the_run_and_a_killed_one_is_not_left_running(finished, tmp_path):
+    root = tmp_path / "prefect"
+    shutil.copytree(finished, root, symlinks=True)
+    try:
+        kill_in(root, "segment", 1.0, "-S", "segment.padding_seconds=0.06", prefect=True)
+        done = vox(root, "run", VOICE, "--first-release", "-S", "segment.padding_seconds=0.1")
+        assert done.returncode == 1, done.stderr + done.stdout[-2000:]
+        assert outputs(root) == outputs(finished)
+        assert [one["state_type"] for one in from_server(root, "flow_runs")] == ["CRASHED", "COMPLETED"]
+        artifacts = {artifact["key"] for artifact in from_server(root, "artifacts")}
+        assert artifacts == {f"{VOICE}-figures", f"{VOICE}-report", f"{VOICE}-verdict"}
+        begin = time.perf_counter()
+        vox(root, "run", VOICE, "--first-release")
+        assert time.perf_counter() - begin < 25  # 15 s on an idle machine, see README
+        assert vox(root, "gate", VOICE, "--first-release", "--prefect").returncode == 1
+        rescored = vox(root, "rescore", VOICE, "--version", "1", "--prefect")
+        assert rescored.returncode == 0, rescored.stdout + rescored.stderr
+        assert {one["flow_name"] for one in flows_of(root)} == {"train_and_release", "gate", "evaluate_champion"}
+        assert f"{VOICE}-trend" in {artifact["key"] for artifact in from_server(root, "artifacts")}
+    finally:
+        vox(root, "server", "stop")
+
+
+def test_release_promote_again_roll_back_and_audit(finished, tmp_path):
+    """Two versions through the commands, under a policy that lets untrained weights pass."""
+    root = tmp_path / "releases"
+    shutil.copytree(finished, root, symlinks=True)
+    shutil.rmtree(root / "mlartifacts")  # absolute addresses in mlflow.db point to the other project: register afresh
+    for path in root.glob("mlflow.db*"):
+        path.unlink()
+
+    def settings(*values):
+        return [part for value in values for part in ("-S", value)]
+
+    first = vox(root, "run", VOICE, "--no-prefect", "--promote", "--first-release", *settings(*LENIENT))
+    assert first.returncode == 0, first.stderr + first.stdout[-2000:]
+    assert states(first.stdout) == {"register": "done"}
+    assert champion(root) == 1
+    again = vox(root, "promote", VOICE)
+    assert (again.returncode, champion(root)) == (0, 1)
+    assert "already" in again.stdout
+
+    second = vox(root, "run", VOICE, "--no-prefect", "--promote", *settings("adapt_gpt.seed=7"))
+    assert second.returncode == 0, second.stderr + second.stdout[-2000:]
+    assert "adapt_gpt" in states(second.stdout)
+    assert "adapt_sovits" not in {s for s, state in states(second.stdout).items() if state == "done"}
+    assert champion(root) == 2
+
+    spoken = root / "a.wav"
+    assert vox(root, "say", VOICE, "The meeting was moved from nine to eleven.", "-o", str(spoken)).returncode == 0
+    assert spoken.stat().st_size > 10_000
+
+    scored_again = vox(root, "rescore", VOICE, "--json")
+    assert scored_again.returncode == 0, scored_again.stdout + scored_again.stderr
+    shown = json.loads(scored_again.stdout)
+    assert (shown["version"], shown["drifted"], len(shown["trend"])) == (2, False, 2)
+
+    assert (vox(root, "rollback", VOICE).returncode, champion(root)) == (0, 1)
+    refused = vox(root, "rollback", VOICE)
+    assert refused.returncode == 1
+    assert "first release" in refused.stderr
+    assert (vox(root, "rollback", VOICE, "--to", "2").returncode, champion(root)) == (0, 2)
+    moves = [(row["action"], row["state"], row["to_version"]) for row in journal(root)["journal"]]
+    assert [move for move in moves if move[1] == "done"] == [
+        ("promote", "done", 1),
+        ("promote", "done", 2),
+        ("rollback", "done", 1),
+        ("rollback", "done", 2),
+    ]
+    assert vox(root, "audit", VOICE).returncode == 0
+
+    with sqlite3.connect(root / "mlflow.db") as database:
+        database.execute("UPDATE voxfoundry_journal SET actor = 'nobody' WHERE number = 3")
+    broken = vox(root, "audit", VOICE)
+    assert broken.returncode == 1
+    assert "row 3" in broken.stdout
+
+
+def flows_of(root):
+    """The flow runs with the names of their flows."""
+    names = {one["id"]: one["name"] for one in from_server(root, "flows")}
+    return [one | {"flow_name": names[one["flow_id"]]} for one in from_server(root, "flow_runs")]
+
+
+def from_server(root, what):
+    """What the project's Prefect server knows: `flows`, `flow_runs` or `artifacts`, oldest first."""
+    code = "from flows.server import running_server; print(running_server())"
+    url = f"{run([sys.executable, '-c', code], root).stdout.strip()}/{what}/filter"
+    request = urllib.request.Request(url, b"{}", {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return sorted(json.load(answer), key=lambda one: one["created"])
+
+
+def journal(root):
+    return json.loads(vox(root, "releases", VOICE, "--json", check=True).stdout)
+
+
+def champion(root):
+    return journal(root)["champion"]

@@ -1,0 +1,166 @@
+"""English: what is written becomes what is said, and every word gets sounds."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpt_sovits.text.english.letter_to_sound import letters_to_sounds
+from gpt_sovits.text.english.normalization import spoken_form
+from gpt_sovits.text.english.phonemes import LETTER_NAMES, dictionary, phonemes_of, pronounce
+from gpt_sovits.text.frontend import clean
+from gpt_sovits.text.symbols import ENGLISH_VOWELS, SYMBOL_IDS
+
+SPOKEN = {
+    # money
+    "It costs $3.50.": "It costs three dollars and fifty cents.",
+    "$1, £1.99, €0.50, ¥500": "one dollar, one pound and ninety nine pence, fifty cents, five hundred yen",
+    "$5 million and $5.2bn": "five million dollars and five point two billion dollars",
+    "$5.00": "five dollars",
+    # numbers
+    "1,234 items": "one thousand two hundred and thirty four items",
+    "3.14 and .5": "three point one four and point five",
+    "version 3.11.2": "version three point eleven point two",
+    "agent 007": "agent zero zero seven",
+    "-5 or 10-20": "minus five or ten to twenty",
+    "50% or 3.5 %": "fifty percent or three point five percent",
+    "the 21st and 103rd": "the twenty first and one hundred and third",
+    "1/2, 3/4, 2 1/2, 24/7": "one half, three quarters, two and one half, twenty four seven",
+    "½ cup": "one half cup",
+    "mp3 and H200": "mp three and H two hundred",
+    "COVID-19": "COVID nineteen",
+    "a 10-year-old": "a ten year old",
+    "12345678901234567": "one two three four five six seven eight nine zero one two three four five six seven",
+    # years and dates
+    "in 1987": "in nineteen eighty seven",
+    "in 1900, 2000, 2005 and 2024": "in nineteen hundred, two thousand, two thousand and five and twenty twenty four",
+    "1914-1918": "nineteen fourteen to nineteen eighteen",
+    "the 1990s and '80s": "the nineteen nineties and eighties",
+    "on 2024-05-17": "on May seventeenth twenty twenty four",
+    "Jan. 5": "January fifth",
+    "5/17/2024, 17/5/2024": "May seventeenth twenty twenty four, May seventeenth twenty twenty four",
+    "the 17 May 2024": "the the seventeenth of May twenty twenty four",
+    "May 20 people": "May twenty people",
+    # times
+    "at 9:30": "at nine thirty",
+    "at 9:05 a.m.": "at nine oh five A M.",
+    "at 9:00 or 17:00": "at nine o'clock or seventeen hundred",
+    "at 9 pm": "at nine P M",
+    "1:23:45": "one twenty three and forty five seconds",
+    "3:1 odds": "three to one odds",
+    # telephone numbers
+    "call 555-123-4567": "call five five five, one two three, four five six seven",
+    # units
+    "5 km, 1 kg, 20 min. walk, -3°C": "five kilometers, one kilogram, twenty minutes walk, minus three degrees Celsius",
+    # abbreviations
+    "Mr. and Mrs. Smith": "mister and missus Smith",
+    "Dr. Jones, Prof. Lee": "doctor Jones, professor Lee",
+    "St. John on Main St.": "saint John on Main street.",
+    "e.g. cats, i.e. pets, etc.": "for example cats, that is pets, et cetera.",
+    "No. 5": "number five",
+    "the U.S. Senate": "the U S Senate",
+    "J. K. Rowling": "J K Rowling",
+    "Plan B. A cat.": "Plan B. A cat.",
+    # marks and symbols
+    "“Don’t” — she said…": "Don't - she said…",
+    "Really?! Wow!!!": "Really? Wow!",
+    "(yes).": "yes.",
+    "AT&T": "AT and T",
+    "well-known": "well known",
+    "user@site.org": "user at site dot org",
+    "#1": "number one",
+    "café, naïve, Ærø": "cafe, naive, Aero",
+    "HELLO WORLD, IT IS ME": "hello world, it is me",
+}
+
+
+@pytest.mark.parametrize("written", SPOKEN)
+def test_spoken_form(written):
+    assert spoken_form(clean(written)) == SPOKEN[written]
+
+
+def test_other_scripts_are_refused_not_swallowed():
+    with pytest.raises(ValueError, match="cannot speak '你好' as English"):
+        spoken_form("hello 你好")
+
+
+@pytest.mark.parametrize(
+    ("word", "sounds"),
+    [
+        ("hello", "HH AH0 L OW1"),
+        ("don't", "D OW1 N T"),
+        ("'em", "AH0 M"),
+        ("dogs'", "D AO1 G Z"),
+        ("podcaster's", "P AO1 D K AE2 S T ER0 Z"),  # derived: pod + caster + 's
+        ("blogged", "B L AO1 G D"),
+        ("googling", "G UW1 G L IH0 NG"),
+        ("misclicked", "M IH0 S K L IH1 K T"),
+        ("unfriendliness", "AH0 N F R EH1 N D L IY0 N AH0 S"),
+        ("skateboarder", "S K EY1 T B AO2 R D ER0"),
+        ("voxfoundry", "V AA1 K S F AW2 N D R IY0"),
+        ("GPT", "JH IY1 P IY1 T IY1"),
+        ("xkcd", "EH1 K S K EY1 S IY1 D IY1"),
+        ("US", "Y UW1 EH1 S"),
+        ("us", "AH1 S"),
+        ("NASA", "N AE1 S AH0"),
+        ("TVs", "T IY1 V IY1 Z"),
+        ("GitHub", "G IH1 T HH AH0 B"),
+        ("YouTube", "Y UW1 T Y UW2 B"),
+        ("a", "AH0"),
+        ("b", "B IY1"),
+    ],
+)
+def test_pronounce(word, sounds):
+    assert pronounce(word) == sounds.split()
+
+
+@pytest.mark.parametrize("word", ["", "hello world", "mp3", "naïve", "'", "-"])
+def test_what_is_no_word_is_refused(word):
+    with pytest.raises(ValueError, match="a word is made of the letters a-z and apostrophes"):
+        pronounce(word)
+
+
+def test_a_is_a_letter_only_where_it_is_spelled():
+    assert phonemes_of("A cat at 9 a.m. took vitamin A.")[0][:2] == ["AH0", "K"]
+    symbols = phonemes_of("At 9 a.m. take vitamin A.")[0]
+    assert " ".join(symbols) == "AE1 T N AY1 N EY1 EH1 M T EY1 K V AY1 T AH0 M AH0 N EY1 ."
+
+
+def test_every_sound_of_the_dictionary_is_in_the_table():
+    sounds = {sound for line in dictionary().values() for sound in line.partition("#")[0].split()}
+    assert sounds <= set(SYMBOL_IDS)
+    assert len(dictionary()) > 120_000
+    assert all(sound in SYMBOL_IDS for name in LETTER_NAMES.values() for sound in name.split())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.from_regex(r"[a-z]{1,12}", fullmatch=True))
+def test_any_letters_get_sounds_of_the_table(word):
+    sounds = pronounce(word)
+    assert sounds and all(sound in SYMBOL_IDS for sound in sounds)
+
+
+def edits(a, b):
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        new = [i]
+        for j, y in enumerate(b, 1):
+            new.append(min(row[j] + 1, new[-1] + 1, row[j - 1] + (x != y)))
+        row = new
+    return row[-1]
+
+
+def test_letter_to_sound_rules_are_reasonable():
+    """Against every 100th word of the dictionary; the docstring of letter_to_sound states the same measure."""
+    words = [w for w in sorted(dictionary()) if re.fullmatch("[a-z]{3,}", w) and re.search("[aeiouy]", w)][::100]
+    errors = total = one_stress = 0
+    for word in words:
+        ours, theirs = letters_to_sounds(word), dictionary()[word].partition("#")[0].split()
+        errors += edits([s.strip("012") for s in ours], [s.strip("012") for s in theirs])
+        total += len(theirs)
+        vowels = [s for s in ours if s.strip("012") in ENGLISH_VOWELS]
+        one_stress += not vowels or sum(s.endswith("1") for s in vowels) == 1
+    assert len(words) > 1000
+    assert errors / total < 0.20
+    assert one_stress == len(words)

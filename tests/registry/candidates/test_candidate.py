@@ -1,0 +1,293 @@
+"""Candidates: registered once, whole or not at all, and found changed if anybody changed them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import types
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from release_helpers import LINEAGE, kill_self, killed, scorecard, utterance, write_scores, write_voice_folder
+
+from registry.candidates.candidate import (
+    Candidate,
+    find_candidate,
+    register_candidate,
+    score_folder_of,
+    scorecard_of,
+    voice_folder_of,
+)
+from registry.candidates.fingerprint import CandidateError, hash_files
+from registry.storage.store import Store, mlflow_client
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    """A voice of bob with its scores, not registered."""
+    write_voice_folder(tmp_path / "bob" / "voice")
+    write_scores(tmp_path / "bob", scorecard("bob"))
+    return tmp_path / "bob"
+
+
+def register(store: Store, built: Path, **lineage: str) -> Candidate:
+    return register_candidate(store, "bob", built / "voice", built / "scorecard.json", LINEAGE | lineage)
+
+
+def versions(store: Store, voice: str) -> list[int]:
+    return [int(version.version) for version in mlflow_client(store).search_model_versions(f"name='{voice}'")]
+
+
+def runs(store: Store, voice: str) -> list[str]:
+    """The states of the voice's runs, sorted."""
+    client = mlflow_client(store)
+    experiment = client.get_experiment_by_name(voice)
+    return sorted(run.info.status for run in client.search_runs([experiment.experiment_id])) if experiment else []
+
+
+def test_registered_candidate_carries_lineage_scores_and_files(store, built):
+    candidate = register(store, built)
+    assert candidate.version == 1
+    assert LINEAGE.items() <= candidate.tags.items()
+    assert candidate.tags["prompts_sha256"] == "e" * 64
+    assert scorecard_of(store, candidate) == scorecard("bob")
+    assert hash_files(voice_folder_of(store, candidate)) == hash_files(built / "voice")
+    run = mlflow_client(store).get_run(candidate.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["wer"] == pytest.approx(0.1)
+    assert find_candidate(store, "bob") == candidate == find_candidate(store, "bob", 1)
+    assert find_candidate(store, "bob", candidate_id=candidate.candidate_id) == candidate
+
+
+def with_twins(built: Path) -> None:
+    """The score folder of `built` with a recording, the voice saying the same, and pairs."""
+    real = utterance(
+        0, 0, category="held_out", audio="recordings/clip.flac", audio_sha256=sha256("recordings/clip.flac")
+    )
+    resynthesis = utterance(
+        0, 0, category="resynthesis", audio="resynthesis/clip-0.flac", audio_sha256=sha256("resynthesis/clip-0.flac")
+    )
+    write_scores(built, scorecard("bob", held_out=(real,), resynthesis=(resynthesis,)))
+    for row in (real, resynthesis):
+        (built / row.audio).parent.mkdir(exist_ok=True)
+        (built / row.audio).write_text(row.audio)
+    (built / "pairs.csv").write_text("gpt_epoch,sovits_epoch\n4,2\n")
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_everything_that_was_scored_is_had_from_the_registry_after_the_score_folder_is_gone(store, built):
+    with_twins(built)
+    there = {path.relative_to(built).as_posix(): path.read_bytes() for path in built.rglob("*") if path.is_file()}
+    candidate = register(store, built)
+    shutil.rmtree(built)
+    folder = score_folder_of(store, candidate)
+    for name, content in there.items():
+        if not name.startswith("voice/"):
+            assert (folder / name).read_bytes() == content, name
+
+
+@pytest.mark.parametrize("name", ["audio/p003_1.flac", "resynthesis/clip-0.flac", "recordings/clip.flac", "pairs.csv"])
+def test_registered_audio_that_was_changed_or_lost_is_refused_by_name(store, built, name):
+    with_twins(built)
+    candidate = register(store, built)
+    path = score_folder_of(store, candidate) / name
+    path.write_text("other")
+    with pytest.raises(CandidateError, match=Path(name).name):
+        score_folder_of(store, candidate)
+    path.unlink()
+    with pytest.raises(CandidateError, match=Path(name).name):
+        score_folder_of(store, candidate)
+
+
+def test_same_candidate_registered_again_is_the_same_version(store, built):
+    first = register(store, built)
+    assert register(store, built, git_commit="0" * 40) == first
+    assert (versions(store, "bob"), runs(store, "bob")) == ([1], ["FINISHED"])
+
+
+def test_other_weights_or_other_scores_are_another_version(store, built):
+    first = register(store, built)
+    (built / "voice" / "gpt" / "model.safetensors").write_text("other")
+    second = register(store, built)
+    write_scores(built, scorecard("bob", wer=0.2))
+    third = register(store, built)
+    assert [first.version, second.version, third.version] == [1, 2, 3]
+    assert len({first.candidate_id, second.candidate_id, third.candidate_id}) == 3
+    assert second.weights_sha256 == third.weights_sha256 != first.weights_sha256
+
+
+@pytest.mark.parametrize("step", ["log_artifact", "log_model", "create_model_version"])
+def test_registration_killed_before_its_version_leaves_none_and_the_next_one_ends_well(store, built, monkeypatch, step):
+    import mlflow
+
+    target = {"log_artifact": mlflow, "log_model": mlflow.pyfunc, "create_model_version": mlflow.MlflowClient}[step]
+    with monkeypatch.context() as patched:
+        patched.setattr(target, step, kill_self)
+        killed(lambda: register(store, built))
+    assert versions(store, "bob") == []
+    assert runs(store, "bob") == ["RUNNING"]
+    assert register(store, built).version == 1
+    assert runs(store, "bob") == ["FINISHED", "KILLED"]
+
+
+def test_registration_killed_after_its_version_is_taken_as_done(store, built, monkeypatch):
+    from mlflow import MlflowClient
+
+    create = MlflowClient.create_model_version
+
+    def create_and_die(*arguments: object, **named: object) -> None:
+        create(*arguments, **named)
+        kill_self()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "create_model_version", create_and_die)
+        killed(lambda: register(store, built))
+    assert (versions(store, "bob"), runs(store, "bob")) == ([1], ["RUNNING"])
+    assert register(store, built).version == 1
+    assert (versions(store, "bob"), runs(store, "bob")) == ([1], ["FINISHED"])
+
+
+def test_two_processes_registering_at_once_make_one_version(store, built):
+    children = []
+    for _ in range(2):
+        if (child := os.fork()) == 0:
+            code = 1
+            try:
+                code = int(register(store, built).version != 1)
+            finally:
+                os._exit(code)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+    assert (versions(store, "bob"), runs(store, "bob")) == ([1], ["FINISHED"])
+
+
+def test_changed_file_of_a_version_is_found_and_named(store, built):
+    candidate = register(store, built)
+    folder = voice_folder_of(store, candidate)
+    (folder / "sovits" / "model.safetensors").write_text("tampered")
+    with pytest.raises(CandidateError, match=r"not what was registered: sovits/model\.safetensors changed"):
+        voice_folder_of(store, candidate)
+
+
+def test_added_or_removed_file_of_a_version_is_found(store, built):
+    candidate = register(store, built)
+    folder = voice_folder_of(store, candidate)
+    (folder / "extra.txt").write_text("x")
+    with pytest.raises(CandidateError, match=r"extra\.txt changed"):
+        voice_folder_of(store, candidate)
+    (folder / "extra.txt").unlink()
+    (folder / "preset.json").unlink()
+    with pytest.raises(CandidateError, match=r"preset\.json changed"):
+        voice_folder_of(store, candidate)
+
+
+def test_version_whose_artifacts_are_gone_is_refused(store, built):
+    candidate = register(store, built)
+    shutil.rmtree(voice_folder_of(store, candidate))
+    with pytest.raises(CandidateError, match=r"bob version 1: .* cannot be read|is no folder|is empty"):
+        voice_folder_of(store, candidate)
+
+
+def test_changed_scorecard_or_tag_is_found(store, built):
+    candidate = register(store, built)
+    mlflow_client(store).set_model_version_tag("bob", "1", "scores_sha256", "0" * 64)
+    with pytest.raises(CandidateError, match="the scorecard of bob version 1 was changed"):
+        scorecard_of(store, find_candidate(store, "bob"))
+    with pytest.raises(CandidateError, match="its tags changed"):
+        voice_folder_of(store, find_candidate(store, "bob"))
+    assert scorecard_of(store, candidate) == scorecard("bob")
+
+
+def test_unknown_voice_version_or_id_is_refused(store):
+    with pytest.raises(CandidateError, match="bob has no candidate at all"):
+        find_candidate(store, "bob")
+    with pytest.raises(CandidateError, match="anna has no version 9"):
+        find_candidate(store, "anna", 9)
+    with pytest.raises(CandidateError, match="anna has no candidate with the id"):
+        find_candidate(store, "anna", candidate_id="0" * 64)
+    with pytest.raises(CandidateError, match="is no candidate id"):
+        find_candidate(store, "anna", candidate_id="x' or '1'='1")
+    with pytest.raises(CandidateError, match="is no voice name"):
+        find_candidate(store, "anna' or name='bob")
+
+
+def test_version_registered_by_hand_is_refused(store, built):
+    client = mlflow_client(store)
+    client.create_registered_model("bob")
+    client.create_model_version("bob", source=(built / "voice").as_uri())
+    with pytest.raises(CandidateError, match=r"lacks the tags candidate_id.*not registered by Voxfoundry"):
+        find_candidate(store, "bob")
+
+
+def test_missing_lineage_weights_scores_or_files_are_refused(store, built):
+    with pytest.raises(CandidateError, match="lacks git_commit"):
+        register(store, built, git_commit="")
+    with pytest.raises(CandidateError, match="scores the voice 'bob', not 'anna'"):
+        register_candidate(store, "anna", built / "voice", built / "scorecard.json", LINEAGE)
+    (built / "plain").mkdir()
+    (built / "plain" / "preset.json").write_text("{}")
+    with pytest.raises(CandidateError, match=r"has no \*\.safetensors"):
+        register_candidate(store, "bob", built / "plain", built / "scorecard.json", LINEAGE)
+    with pytest.raises(CandidateError, match="is no folder"):
+        register_candidate(store, "bob", built / "absent", built / "scorecard.json", LINEAGE)
+    (built / "voice" / "link.safetensors").symlink_to(built / "scorecard.json")
+    with pytest.raises(CandidateError, match="is a link"):
+        register(store, built)
+    (built / "scorecard.json").unlink()
+    with pytest.raises(ValueError, match="no scorecard there"):
+        register(store, built)
+
+
+def test_missing_changed_or_outside_audio_is_refused(store, built):
+    (built / "audio" / "p000_0.flac").unlink()
+    (built / "audio" / "p001_0.flac").write_text("other sound")
+    with pytest.raises(CandidateError, match=r"p000_0\.flac is missing; .*p001_0\.flac is not the audio"):
+        register(store, built)
+    write_scores(built, scorecard("bob", rows=[utterance(0, 0, audio="../outside.flac")], seeds=(0,)))
+    with pytest.raises(CandidateError, match="lies outside"):
+        register(store, built)
+
+
+def test_utterance_that_was_never_spoken_needs_no_audio(store, built):
+    silent = utterance(0, 0, 10, None, failures=("empty",), audio="", audio_sha256="", seconds=0.0)
+    write_scores(built, scorecard("bob", rows=[silent, utterance(1, 0)], seeds=(0,)))
+    assert register(store, built).version == 1
+
+
+def test_registered_model_speaks_through_mlflow(store, built, monkeypatch):
+    """The pyfunc loads the voice's folder and speaks with its seed; the synthesis is ours to replace here."""
+    import mlflow
+
+    @dataclass
+    class Speech:
+        waveform: np.ndarray
+        sample_rate: int
+
+    class Synthesizer:
+        def __init__(self, folder: Path) -> None:
+            self.folder = folder
+
+        def say(self, text: str, seed: int = 0) -> Speech:
+            assert (self.folder / "gpt" / "model.safetensors").read_text() == "gpt weights"
+            return Speech(np.full(len(text), seed / 10, dtype=np.float32), 32000)
+
+    module = types.ModuleType("gpt_sovits.synthesis")
+    module.load_voice = Synthesizer
+    monkeypatch.setitem(sys.modules, "gpt_sovits.synthesis", module)
+    register(store, built)
+    mlflow.set_tracking_uri(store.tracking_uri)
+    model = mlflow.pyfunc.load_model("models:/bob/1")
+    assert [spec.name for spec in model.metadata.get_input_schema().inputs] == ["text"]
+    import pandas
+
+    said = model.predict(pandas.DataFrame({"text": ["hello", "hi"]}), params={"seed": 5})
+    assert [len(one["waveform"]) for one in said] == [5, 2]
+    assert said[0]["sample_rate"] == 32000 and said[0]["waveform"][0] == 0.5
+    assert not list((Path(voice_folder_of(store, find_candidate(store, "bob"))).parents[1]).rglob("*.pkl"))

@@ -1,0 +1,55 @@
+"""The report of a verdict is made from what the registry holds, and of nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import pytest
+from release_helpers import LINEAGE, policy, write_voice_folder
+from report_helpers import TEXT, score_folder
+
+from registry.candidates.candidate import register_candidate, score_folder_of
+from registry.candidates.fingerprint import CandidateError
+from registry.report.verdict_report import report_of
+from registry.verdicts.gating import gate_candidate
+
+
+@pytest.fixture
+def judged(store, tmp_path):
+    """Version 1 of robin on its first release; its score folder is gone, as on another machine."""
+    folder = tmp_path / "robin"
+    scored = score_folder(folder, {"a": TEXT, "b": "one two three"})
+    (folder / "scorecard.json").write_text(scored.scorecard.model_dump_json(), encoding="utf-8")
+    (folder / "pairs.csv").write_text("gpt_epoch,sovits_epoch,wer,cer,similarity,failed_share\n4,2,0.123,0.1,,0.0\n")
+    candidate = register_candidate(
+        store, "robin", write_voice_folder(folder / "voice"), folder / "scorecard.json", LINEAGE
+    )
+    shutil.rmtree(folder)
+    signed = gate_candidate(store, "robin", policy(min_prompts=2), first_release=True)
+    return store, candidate, signed
+
+
+def test_report_has_verdict_sound_pairs_and_lineage(judged):
+    store, candidate, signed = judged
+    page = report_of(store, signed, "Fewest failed utterances.")
+    assert "Version 1 of the voice “robin” must not be released" in page
+    assert page.count('class="play"') == 2 and page.count("<audio controls preload") == 6
+    assert "12.3%" in page and "Fewest failed utterances." in page
+    assert LINEAGE["git_commit"] in page and candidate.candidate_id in page and signed.sha256 in page
+    assert page == report_of(store, signed, "Fewest failed utterances.")
+
+
+def test_sound_that_is_not_what_was_scored_is_not_played_and_the_page_says_why(judged):
+    store, candidate, signed = judged
+    (score_folder_of(store, candidate) / "audio/b-0.flac").write_bytes(b"another sound")
+    page = report_of(store, signed)
+    assert "b-0.flac is not the audio that was scored" in page
+    assert 'class="play"' not in page and "must not be released" in page
+
+
+def test_report_about_a_version_that_is_gone_is_refused(judged):
+    store, _, signed = judged
+    subject = signed.verdict.candidate.model_copy(update={"version": 9})
+    with pytest.raises(CandidateError, match="no version 9"):
+        report_of(store, replace(signed, verdict=signed.verdict.model_copy(update={"candidate": subject})))
