@@ -15,7 +15,7 @@ def spoken_address(address: str, sign_names: Mapping[str, str], read_digits: Cal
     """Return the words of an address, without its protocol and www.
 
     Args:
-        address: A match of ADDRESS; punctuation at its end is kept as it is.
+        address: A match of ADDRESS. Punctuation at its end is kept.
         sign_names: The name of each sign (@ . / - _ and so on).
         read_digits: Turns a run of digits into words.
         gap: Text that goes before and after each run of letters.

@@ -116,8 +116,9 @@ def phonemize(text: str, language: str = "en", lexicon: Lexicon | None = None) -
 
     Args:
         text: At most MAX_CHARACTERS characters (`split_sentences` cuts longer texts).
-        language: "en"; "zh", "yue", "ja" or "ko", which speak Latin words as English; "all_" and one of these (all_zh),
-            which refuse Latin words; "auto" or "auto_yue" for texts in several languages (see gpt_sovits.text.scripts).
+        language: "en", or one of "zh", "yue", "ja" and "ko", which speak Latin words as English. With "all_" before it
+            (all_zh), a language refuses Latin words. "auto" and "auto_yue" are for texts in several languages (see
+            gpt_sovits.text.scripts).
         lexicon: Pronunciations that take precedence over every dictionary.
 
     Raises:

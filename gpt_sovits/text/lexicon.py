@@ -86,8 +86,8 @@ def load_lexicon(path: str | Path) -> Lexicon:
     """Load the lexicon from a YAML file. The docstring of this module shows the format.
 
     Raises:
-        ValueError: If the file is not YAML, a language or key is unknown, or a word is empty, not text or given twice;
-            if a pronunciation is empty, has unknown symbols or only punctuation, or has more or fewer syllables
+        ValueError: If the file is not YAML, a language or key is unknown, or a word is empty, not text or given twice.
+            Also if a pronunciation is empty, has unknown symbols or only punctuation, or has more or fewer syllables
             than the word has characters. The message names file and line.
         OSError: If the file cannot be read.
     """

@@ -37,7 +37,7 @@ SENTENCE_STARTERS = {
     "They",
 }
 SENTENCE_STARTERS |= {"This", "We", "What", "When", "You"}  # words that begin a sentence and rarely follow an acronym
-LOOK_AHEAD = 100  # characters; a word is shorter
+LOOK_AHEAD = 100  # characters, more than any word has
 
 
 def split_sentences(text: str, max_characters: int = MAX_SENTENCE_CHARACTERS) -> list[str]:

@@ -14,20 +14,7 @@ from gpt_sovits.text.symbols import CANTONESE, CANTONESE_INITIALS, CANTONESE_TON
 
 TABLE = set(CANTONESE)
 INITIALS = sorted(CANTONESE_INITIALS, key=len, reverse=True)
-ONSET_VOWELS = [
-    "aa",
-    "ai",
-    "au",
-    "ak",
-    "a",
-    "e",
-    "on",
-    "ou",
-    "oi",
-    "ok",
-    "o",
-    "uk",
-]  # the first that fits wins wins wins
+ONSET_VOWELS = ["aa", "ai", "au", "ak", "a", "e", "on", "ou", "oi", "ok", "o", "uk"]  # the first that fits wins
 RHYMES = {  # colloquial -> the nearest that the table has
     "eu": "iu", "em": "im", "ep": "ip", "en": "in", "et": "it", "um": "am", "up": "ap", "oet": "eot", "oen": "eon",
 }  # fmt: skip

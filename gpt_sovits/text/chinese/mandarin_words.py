@@ -199,7 +199,7 @@ SURNAMES = dict(
     "燕=yan1 葛=ge3 翟=zhai2 覃=qin2 缪=miao4 冼=xian3 黑=he4 种=chong2 尹=yin3".split()
 )
 TITLES = tuple("老师 先生 女士 小姐 太太 经理 医生 教授 同学 主任 某 氏 总 工 姓".split())
-# in these 儿 is a syllable of its own, not a sign of erhua
+# in these 儿 is a full syllable, not a sign of erhua
 FULL_ER = set(
     "女儿 男儿 婴儿 幼儿 孤儿 少儿 小儿 孩儿 胎儿 育儿 患儿 健儿 宠儿 混血儿 新生儿 早产儿 流浪儿 "
     "弃儿 幸运儿 妻儿 生儿 产儿 侄儿 孙儿 托儿 乞儿 龟儿 妞儿 儿 一儿 二儿 聋儿 可儿 ".split()

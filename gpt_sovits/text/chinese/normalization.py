@@ -27,7 +27,7 @@ UNITS = {
     "hz": "赫兹", "khz": "千赫", "mhz": "兆赫", "ghz": "吉赫", "db": "分贝", "px": "像素",
     "h": "小时", "min": "分钟", "s": "秒", "ms": "毫秒", "°c": "摄氏度", "°f": "华氏度", "°": "度",
 }  # fmt: skip
-NOUNS_AFTER_LIANG = (  # 2 is 两 before these, and 二 before a month, a floor or as a number of its own
+NOUNS_AFTER_LIANG = (  # 2 is 两 before these, and 二 before a month, a floor or as a bare number
     "个位名人天周年夜岁点次回家间件只条张本台辆座种样块元角公里米吨斤克升度"
     "個間隻條張臺輛種樣塊雙對歲蚊次聲"
     "小时分钟秒倍万千亿遍套双对把杯瓶碗盒包份篇首部场届口头匹棵朵颗支片"

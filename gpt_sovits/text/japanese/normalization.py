@@ -160,7 +160,7 @@ MARK_TRANSLATIONS = str.maketrans({**dict.fromkeys(";:()[]{}/→⇒|,", "、"), 
 KEPT_CHARACTERS = re.compile(r"[^\W_]|[ー・%&×÷\ue000-\uf8ff]|[" + re.escape(PAUSE_MARKS) + "]")
 
 QUOTES = '「」『』“”"‘’〝〟'
-# a space between these is typography, while katakana may be a word of its own
+# a space between these is typography, while katakana may be a separate word
 LATIN, JAPANESE = "[A-Za-z0-9]", "[\u3041-\u309f\u3400-\u9fff々]"
 
 

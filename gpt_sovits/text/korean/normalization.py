@@ -229,7 +229,7 @@ CLUSTERS = dict(
 
 
 def syllable(initial: str, vowel: str, final: str = "") -> str:
-    """Return the syllable of its letters: 'ㄱ', 'ㅏ', 'ㅇ' -> '강'.
+    """Return the syllable made of three letters: 'ㄱ', 'ㅏ', 'ㅇ' -> '강'.
 
     Args:
         initial: A letter of INITIALS.

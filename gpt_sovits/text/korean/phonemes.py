@@ -149,7 +149,7 @@ def _mark_parts(word, borders: dict[int, Border]) -> None:
 
 
 def _mark_l_endings(word, borders: dict[int, Border]) -> None:
-    """Apply article 27 after -(으)ㄹ, an ending of its own (할 것) or the start of a longer one (할게, 먹을수록)."""
+    """Apply article 27 after -(으)ㄹ, which is a whole ending (할 것) or the start of a longer one (할게, 먹을수록)."""
     form, tag = _morpheme_parts(word)[-1]
     if not tag.startswith("E") or form[0] not in "ᆯㄹ을":
         return

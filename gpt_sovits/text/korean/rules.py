@@ -1,6 +1,6 @@
 """The Standard Pronunciation of Korean (표준 발음법) as tables: final consonant and next initial -> sounds.
 
-A text is a list of syllables. A Border between two of them holds what the spelling alone does not tell. Numbers in
+A text is a list of syllables. A Border between two of them holds what the spelling does not tell. Numbers in
 comments are articles of the standard. Consonants change each other across a space as inside a word, but no final moves
 to the next word. g2pk2 does the same, and the voices of GPT-SoVITS were trained with its output.
 """
@@ -115,7 +115,7 @@ def _before_vowel(final: str, vowel: str, border: Border) -> tuple[str, str]:
 
 def _before_h(final: str, following: Syllable, border: Border) -> tuple[str, str]:
     """Apply 12.1. Across a space and before a particle the final is closed first: 값하다 [가파다], 꽃 한 [꼬 탄]."""
-    suffix = following.vowel in PALATALIZING_VOWELS and following.final != "ㅇ"  # 히, 혀, 혔; not the 형 of 맏형
+    suffix = following.vowel in PALATALIZING_VOWELS and following.final != "ㅇ"  # 히, 혀, 혔, but not the 형 of 맏형
     if final == "ㄷ" and suffix and not border.space:  # 17: 굳히다 [구치다]
         return "", "ㅊ"
     if (border.space or border.noun_end or final not in FINALS_BEFORE_H) and final not in FINALS_WITH_H:

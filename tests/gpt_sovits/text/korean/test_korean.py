@@ -169,7 +169,7 @@ def test_article_of_the_standard_pronunciation(spelling, pronunciation):
         ("만날 사람", "만날 싸람"),
         ("옷 안", "옫 안"),  # no final moves across a space
         ("물 나온다", "물 라온다"),
-        ("문을 누른다", "무늘 누른다"),  # not after the object's noun_end
+        ("문을 누른다", "무늘 누른다"),  # not after an object particle
         ("신을 신고", "시늘 신꼬"),
         ("이 주가 지났다", "이 주가 지낟따"),
         ("주가가 올랐다", "주까가 올랃따"),
