@@ -52,7 +52,7 @@ class Ablation:
 
 
 ABLATIONS = {
-    "content_encoder": Ablation("content_encoder", "as it is", {}),
+    "content_encoder": Ablation("content_encoder", "unchanged", {}),
     "no_real_speech": Ablation("content_encoder", "no real speech", {"shares": {"librispeech": 0.0}}),
     "no_stretching": Ablation("content_encoder", "speech is not stretched", {"largest_stretch": 1.0}),
     "one_synthetic_voice": Ablation(
@@ -60,10 +60,10 @@ ABLATIONS = {
         "one synthetic voice (slt) beside the real speech",
         {"shares": {"slt": 0.7, "slt_hts": 0.0, "others": 0.0}},
     ),
-    "autoencoder": Ablation("autoencoder", "as it is", {}),
+    "autoencoder": Ablation("autoencoder", "unchanged", {}),
     "copies_no_real_speech": Ablation("autoencoder", "no real speech", {"shares": {"librispeech": 0.0}}),
     "copies_no_stretching": Ablation("autoencoder", "speech is not stretched", {"largest_stretch": 1.0}),
-    "joint": Ablation("joint", "as it is", {}),
+    "joint": Ablation("joint", "unchanged", {}),
     "no_joint": Ablation("joint", "without stage joint", {"from": "prior"}),
 }
 

@@ -2,7 +2,8 @@
 
 Without paths it prints one row per package: sizes of files and functions, typed parameters, docstrings. With paths
 (files or folders, relative to the repository's root) it also lists every offender below them as file:line. It reads
-every file once and imports none. The rules are in `Limits`, `Report.offences` and CONTRIBUTING.md.
+every file once and imports none. The rules are `Limits` and
+`PHRASES`, and that a summary holds no semicolon.
 
 Tests count for sizes and for semicolons. The shares of typed parameters, public docstrings and imperative summaries
 are those of the code that tests cover: the name of a test is its summary.
@@ -43,40 +44,45 @@ VERBS = frozenset(
     re.findall(
         r"\S+",
         """
-        abort accept accumulate acquire adapt add adjust advise aggregate align allocate allow answer append apply
-        approximate archive arrange ask assemble assert assess assign attach attend augment average back balance
-        begin bind blend block bound break bring build bundle cache calculate call cancel capture carry cast center
-        centre change check choose clamp classify clean clear clip clone close cluster collapse collect combine
-        compare compile complete compose compress compute concatenate condense configure confirm connect consume
-        continue convert convolve copy correct count cover crash create crop cross cut damage decay decide declare
-        decode decompose decrypt deduplicate define delay delete deliver denoise deny derive describe detach detect
-        determine disable discard display distribute divide do download downsample draft draw draw-out drop dump
-        embed emit enable encode end enforce ensure enter enumerate erase escape establish estimate evaluate examine
-        exclude execute exit expand expect explain explode export expose extend extract fade fail feed fetch fill
-        filter find fine-tune finish fire fit fix flag flatten flip flush fold follow forbid force forget form
-        format forward freeze fuse gate gather generate get give go grant group grow guard guess halt hand handle
-        hash hear hide hold host identify ignore import include increase increment index infer inform initialise
-        initialize inject insert inspect install integrate interpolate interrupt invert invoke iterate join judge
-        keep kill label launch learn leave let level limit link list listen load locate lock log look loop lower
-        make map mark mask match mean mean-pool measure meet merge migrate mirror mix mock move multiply mute name
-        narrow normalise normalize note number obtain offer omit open order output overlap overlay override
-        overwrite pack pad pair park parse partition pass patch pause perform permute persist pick place plan play
-        plot point pool populate post pre-compute predict prefer prepare prepend preserve press prevent print probe
-        process produce project promote pronounce propagate propose protect prove provide prune publish pull push
-        put quantise quantize query queue quit quote raise randomise randomize rank re-read re-run read rebuild
-        receive recognise recognize recommend reconstruct record recover redact redirect reduce refer refresh refuse
-        register reject relate release reload remember remove rename render repair repeat replace replay reply
-        report represent reproduce request require rerank resample reserve reset reshape resize resolve respond
-        restart restore restrict resume resynthesize retain retry return reverse revert revoke rewind rewrite roll
-        rotate round round-trip route run sample save say scale scan schedule score search seed seek segment select
-        send separate serialise serialize serve set share shift shorten show shrink shuffle shut sign simulate skip
-        slice smooth snapshot solve sort speak specify spell split spoil spread stack standardise standardize start
-        state stem step stop store stream stretch strip submit subtract suggest sum summarise summarize supply
-        support suppress swap sweep switch synchronise synchronize synthesise synthesize tabulate tag take tell
-        terminate test throw tile time toggle tokenise tokenize total touch trace track train transcribe transfer
-        transform translate transpose traverse treat trim truncate try tune turn undo unfold unify unlock unpack
-        unwrap update upgrade upload upsample use validate vary verify view voice vote vouch wait walk warm warn
-        warp watch weigh weight widen wipe withdraw withhold work wrap write yield z-score zero
+        abort accept accumulate acquire adapt add adjust advise aggregate align allocate allow anchor answer append
+        apply approximate archive arrange ask assemble assert assess assign attach attend augment average back balance
+        batch begin bind blend block bootstrap bound break bring build bundle cache calculate call cancel capture carry
+        cast center centre chain change check choose clamp classify clean clear clip clone close cluster collapse
+        collate collect combine compare compile complete compose compress compute concatenate condense configure confirm
+        connect consume continue convert convolve copy correct count cover crash create crop cross cut damage debug
+        decay decide declare decode decompose decrypt deduct deduplicate define delay delete deliver denoise deny derive
+        describe detach detect determine disable discard dispatch display distribute divide do download downsample draft
+        draw draw-out drop dump embed emit enable encode encrypt end enforce ensure enter enumerate erase escape
+        establish estimate evaluate examine exchange exclude execute exercise exit expand expect expire explain explode
+        export expose extend extract fade fail feed fetch fill filter find fine-tune finish fire fit fix flag flatten
+        flip flush fold follow forbid force forget form format forward freeze fuse gate gather generalize generate get
+        give go grant group grow guarantee guard guess halt hand handle hash hear hide hold host identify ignore import
+        include increase increment index infer inform inherit initialise initialize inject insert inspect install
+        integrate interleave interpolate interpret interrupt invent invert invoke iterate join judge keep kill label
+        launch learn leave lengthen let level limit link list listen load locate lock log look loop lower make manage
+        map mark mask match mean mean-pool measure meet mention merge migrate mirror mix mock model modify move multiply
+        mute name narrow normalise normalize note notify number object obtain offer offset omit open order output
+        overlap overlay override overwrite pack pad paint pair park parse partition pass patch pause perform permute
+        persist phonemize pick pin place plan play plot point poll pool populate post praise pre-compute predict prefer
+        preload prepare prepend preserve press prevent print probe process produce profile project promote pronounce
+        propagate propose protect prove provide prune publish pull push put quantise quantize quarantine query queue
+        quit quote raise randomise randomize rank rate re-read re-run reach react read reap reason rebase rebuild
+        receive recognise recognize recommend recompute reconstruct record recover redact redirect redo reduce refer
+        refine refresh refuse register reindex reject relate release reload rely remember remove rename render reorder
+        repair repeat replace replay reply report represent reproduce request require rerank resample rescore reserve
+        reset reshape resize resolve respond restart restore restrict resume resynthesize retain retrieve retry return
+        reverse revert revise revisit revoke rewind rewrite roll rotate round round-trip route rule run sample sanitize
+        save say scale scan schedule score search seed seek segment select send separate serialise serialize serve set
+        settle shape shard share shield shift shorten show shrink shuffle shut sign silence simulate sing sketch skip
+        sleep slice smooth snapshot solve sort spawn speak specify spell split spoil spread squeeze stack stamp
+        standardise standardize start state steer stem step stop store stream stretch strip submit subscribe subset
+        subtract suggest sum summarise summarize supply support suppress swallow swap sweep switch sync synchronise
+        synchronize synthesise synthesize tabulate tag take tell terminate test thin throw tie tighten tile time toggle
+        tokenise tokenize tolerate total touch trace track train transcribe transfer transform translate transmit
+        transpose travel traverse treat trigger trim truncate trust try tune turn type undo unfold unify unite unload
+        unlock unpack unset unwrap update upgrade upload upsample use validate vary vectorize verify view visit voice
+        vote vouch wait wake walk warm warn warp watch weigh weight whiten widen wipe withdraw withhold work wrap write
+        yield z-score zero
         """,
     )
 )
@@ -198,7 +204,7 @@ def main() -> None:
     lines = sorted(
         line for line in lines if any(line.path == path or line.path.startswith(f"{path}/") for path in wanted)
     )
-    print(*lines, sep="\n")
+    print("".join(f"{line}\n" for line in lines), end="")
     sys.exit(1 if lines else 0)
 
 
