@@ -8,8 +8,10 @@ import numpy as np
 import soundfile
 import soxr
 
+from gpt_sovits.errors import GptSovitsError
 
-class AudioError(ValueError):
+
+class AudioError(GptSovitsError, ValueError):
     """An audio file that cannot be read."""
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from gpt_sovits.content_encoder import extract_ssl_features, load_content_encoder
 from gpt_sovits.determinism import derive_seed, deterministic
-from gpt_sovits.synthesis.sentences import finished
+from gpt_sovits.synthesis.sentences import add_full_stop
 from gpt_sovits.text.frontend import phonemize
 from starter.augment import stretch
 from starter.phones import NUMBER_OF, PHONES, SILENCE
@@ -104,7 +104,7 @@ def tokenised(
     for original, ratio in zip(utterances, ratios, strict=True):
         one = played(original, ratio)
         tokens = torch.cdist(posteriors(encoder, one.waveform), centres).argmin(dim=1).tolist()
-        said = phonemize(finished(one.text), "en")
+        said = phonemize(add_full_stop(one.text), "en")
         yield {
             "name": one.name,
             "voice": one.voice,

@@ -278,9 +278,9 @@ def test_registered_model_speaks_through_mlflow(store, built, monkeypatch):
             assert (self.folder / "gpt" / "model.safetensors").read_text() == "gpt weights"
             return Speech(np.full(len(text), seed / 10, dtype=np.float32), 32000)
 
-    module = types.ModuleType("gpt_sovits.synthesis")
+    module = types.ModuleType("gpt_sovits.synthesis.voice")
     module.load_voice = Synthesizer
-    monkeypatch.setitem(sys.modules, "gpt_sovits.synthesis", module)
+    monkeypatch.setitem(sys.modules, "gpt_sovits.synthesis.voice", module)
     register(store, built)
     mlflow.set_tracking_uri(store.tracking_uri)
     model = mlflow.pyfunc.load_model("models:/bob/1")
