@@ -63,7 +63,7 @@ class _Shapes:
         shape = tuple(self._weights[name].shape) if name in self._weights else None
         if shape is None or axis >= len(shape) or shape[axis] < 1:
             seen = "missing" if shape is None else f"of shape {shape}"
-            raise WeightsError(f"{self._what}: {name} is {seen}, but the network's sizes are read from it")
+            raise WeightsError(f"{self._what}: {name} is {seen}; the network's sizes are read from it")
         return shape[axis]
 
     def has(self, name: str) -> bool:
