@@ -150,7 +150,7 @@ def test_the_upstream_recipe_uses_only_long_clips_and_repeats_them(tmp_path: Pat
     run = run_sovits(tmp_path / "a", options, train_clips=[*LONG_CLIPS, tiny_clip(32, 8)])
     assert run.records[0].n_steps == 10
     assert [(c.clip_id, c.reason) for c in run.adaptation.dropped if c.clip_id == "clip8"] == [
-        ("clip8", "0.64 seconds, allowed are 0.66 to 38")
+        ("clip8", "0.64 seconds, allowed: 0.66 to 38")
     ]
     assert_same(run_sovits(tmp_path / "b", unclipped, train_clips=LONG_CLIPS), run)
 
