@@ -136,7 +136,7 @@ def _scalar_update(parameter: Tensor, gradient: Tensor, state: dict[str, Any], g
 
 
 def _size_update(parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-    """Once per period, add to `delta` what makes the whole tensor larger or smaller."""
+    """Add to `delta`, once per period, what makes the whole tensor larger or smaller."""
     beta1, beta2 = group["betas"]
     period, step, rate = group["size_period"], state["step"], group["lr"] * group["size_rate"]
     if "size_gradients" not in state:

@@ -139,12 +139,12 @@ def test_accumulated_batches_give_the_step_of_one_batch(
         for name, value in expected.train.items():
             assert record.train[name] == pytest.approx(value, rel=1e-3), name
     differences = torch.cat([(parts.weights[n] - w).float().abs().flatten() for n, w in whole.weights.items()])
-    # two steps of up to 1e-3 each; where a gradient is zero but for rounding, AdamW may take either way
+    # Two steps of up to 1e-3 each. Where a gradient is zero except for rounding, AdamW may step in either direction
     assert (differences > 1e-5).float().mean() < 0.01
 
 
 def test_the_upstream_recipe_uses_only_long_clips_and_repeats_them(tmp_path: Path) -> None:
-    """Three clips are repeated to 99: ten batches of ten, whatever is to be accumulated; all others are dropped."""
+    """Three clips are repeated to 99, which gives ten batches of ten. All other clips are dropped."""
     options = replace(SOVITS_OPTIONS, recipe="upstream", n_epochs=1, batch_size=10, accumulate_batches=7)
     unclipped = replace(options, gradient_clip_norm=1e-6)
     run = run_sovits(tmp_path / "a", options, train_clips=[*LONG_CLIPS, tiny_clip(32, 8)])
@@ -156,7 +156,7 @@ def test_the_upstream_recipe_uses_only_long_clips_and_repeats_them(tmp_path: Pat
 
 
 def test_training_in_bfloat16_works_and_keeps_float32_weights(tmp_path: Path) -> None:
-    # wider than TINY: on CPUs with AMX, torch 2.11 gets strided bfloat16 convolutions of 8 channels wrong
+    # Wider than TINY, because on CPUs with AMX PyTorch 2.11 gets strided bfloat16 convolutions of 8 channels wrong
     wide = SoVITSConfig.from_dict(TINY.to_dict() | {"upsample_initial_channel": 64})
     whole, half = (
         run_sovits(
