@@ -281,7 +281,7 @@ def say_text(voice: str, text: str, output: Path, version: int | None, seed: int
 
     import soundfile
 
-    from gpt_sovits.synthesis import load_voice
+    from gpt_sovits.synthesis.voice import load_voice
     from registry.candidates.candidate import find_candidate, voice_folder_of
     from registry.consent import check_consent
     from registry.releases.journal import champion

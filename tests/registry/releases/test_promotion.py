@@ -436,8 +436,8 @@ def assert_smoke(monkeypatch, waveform: np.ndarray | Exception, expected, folder
                 raise waveform
             return types.SimpleNamespace(waveform=waveform, sample_rate=32000)
 
-    module = types.ModuleType("gpt_sovits.synthesis")
+    module = types.ModuleType("gpt_sovits.synthesis.voice")
     module.load_voice = lambda folder: Synthesizer()
-    monkeypatch.setitem(sys.modules, "gpt_sovits.synthesis", module)
+    monkeypatch.setitem(sys.modules, "gpt_sovits.synthesis.voice", module)
     with expected():
         speak_once(folder, "hello")
