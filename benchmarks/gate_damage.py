@@ -2,7 +2,7 @@
 
     python -m benchmarks.gate_damage [--n 92] [--only noise ...]
 
-The champion is the sample voice's own recordings; each candidate is the same audio with one damage. Everything else is
+The champion is the sample voice's own recordings. Each candidate is the same audio with one damage. Everything else is
 the product: its judges, its scores, and the gate with the policy of params.yaml. The first reason is printed.
 """
 

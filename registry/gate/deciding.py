@@ -12,8 +12,7 @@ from collections.abc import Collection, Mapping
 from metrics.scores import Scorecard, UtteranceScore, pooled
 from registry.gate.checks import decide_outcome, run_checks
 from registry.gate.decision import Decision
-from registry.gate.errors import CannotMeasure
-from registry.gate.faults import find_faults, has_audio, has_no_similarity
+from registry.gate.faults import check_scores, has_audio, has_no_similarity
 from registry.gate.policy import GatePolicy, policy_sha256
 from registry.gate.preference import PreferenceVotes
 from registry.gate.reasons.advice import advise
@@ -47,16 +46,12 @@ def decide(
         CannotMeasure: With everything that keeps the scores from being compared.
     """
     # 1. Refuse scores that are incomplete, contradictory or not comparable.
-    faults = find_faults(candidate, champion, policy=policy, first_release=first_release, prompt_ids=prompt_ids)
-    if faults:
-        raise CannotMeasure("; ".join(faults))
+    check_scores(candidate, champion, policy=policy, first_release=first_release, prompt_ids=prompt_ids)
     # 2. Bring the scores into the form in which they count.
-    rows = [_as_counted(row) for row in candidate.rows]
-    champion_rows = [_as_counted(row) for row in champion.rows] if champion else []
+    rows, champion_rows = _counted_rows(candidate), _counted_rows(champion)
     recordings = pooled(candidate.held_out) if candidate.held_out else {}
-    slices = sorted({part.by for part in policy.slices})
-    scores = score_table(rows, slices)
-    champion_scores = score_table(champion_rows, slices) if champion else None
+    scores = score_table(rows, policy.slice_kinds)
+    champion_scores = score_table(champion_rows, policy.slice_kinds) if champion else None
     # 3. Run every check. The outcome follows from the results.
     checks = run_checks(policy, scores, champion=champion_scores, recordings=recordings, votes=votes)
     outcome = decide_outcome(checks, has_champion=champion is not None, first_release=first_release)
@@ -88,6 +83,10 @@ def decide(
         prompts_sha256=candidate.prompts_sha256,
         policy_sha256=policy_sha256(policy),
     )
+
+
+def _counted_rows(card: Scorecard | None) -> list[UtteranceScore]:
+    return [_as_counted(row) for row in card.rows] if card else []
 
 
 def _as_counted(row: UtteranceScore) -> UtteranceScore:

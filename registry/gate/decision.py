@@ -145,7 +145,7 @@ class Decision(Record):
     outcome: Outcome
     reasons: tuple[Reason, ...] = Field(min_length=1, description="every reason, by rank")
     advice: str = Field(min_length=1, description="what to do next, in a sentence or two")
-    first_release: bool = Field(description="only the absolute thresholds were checked, because there is no champion")
+    first_release: bool = Field(description="only the thresholds were checked, because there is no champion")
     figures: dict[str, float] = Field(description="the candidate's pooled figures")
     champion_figures: dict[str, float] | None
     recordings_figures: dict[str, float] | None = Field(description="of the held-out recordings, if there are any")

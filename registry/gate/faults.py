@@ -1,4 +1,4 @@
-"""Find everything that makes scores incomplete, contradictory or not comparable."""
+"""Refuse scores that are incomplete, contradictory or not comparable, and name everything that is wrong."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 
 from metrics.scores import Scorecard, UtteranceScore, pooled
+from registry.gate.errors import CannotMeasure
 from registry.gate.policy import GatePolicy
 from registry.gate.tables import slice_label
 
@@ -14,15 +15,15 @@ MAX_ROWS = 5  # named in one fault; the count says how many there are
 MAX_CHARACTERS = 200  # of a value shown in a fault
 
 
-def find_faults(
+def check_scores(
     candidate: Scorecard,
     champion: Scorecard | None,
     *,
     policy: GatePolicy,
     first_release: bool,
     prompt_ids: Collection[str] | None,
-) -> list[str]:
-    """Return in words what keeps the gate from deciding. Empty where the scores are complete and comparable.
+) -> None:
+    """Check that scores are complete and comparable, so that the gate can decide.
 
     Args:
         candidate: Scores of the candidate.
@@ -30,15 +31,19 @@ def find_faults(
         policy: Gives the number of prompts, the slices, and whether recordings are needed.
         first_release: Whether a person requested a release without a champion.
         prompt_ids: Every prompt of the set, where known.
+
+    Raises:
+        CannotMeasure: With everything that is wrong.
     """
     faults = _row_faults("the candidate", candidate, min_prompts=policy.min_prompts, prompt_ids=prompt_ids)
     faults += _recording_faults(candidate, policy) + _slice_faults(candidate, policy)
-    if champion is None:
-        return faults
-    if first_release:
-        faults.append("a first release was requested, but there is a champion; compare with it")
-    faults += _row_faults("the champion", champion, min_prompts=policy.min_prompts, prompt_ids=prompt_ids)
-    return faults + _comparison_faults(candidate, champion)
+    if champion is not None:
+        if first_release:
+            faults.append("a first release was requested, but there is a champion; compare with it")
+        faults += _row_faults("the champion", champion, min_prompts=policy.min_prompts, prompt_ids=prompt_ids)
+        faults += _comparison_faults(candidate, champion)
+    if faults:
+        raise CannotMeasure("; ".join(faults))
 
 
 def has_audio(row: UtteranceScore) -> bool:

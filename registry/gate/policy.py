@@ -184,6 +184,11 @@ class GatePolicy(PolicyPart):
         thresholds = [*self.thresholds, *(one for part in self.slices for one in part.thresholds)]
         return any(threshold.relative_to == "recordings" for threshold in thresholds)
 
+    @property
+    def slice_kinds(self) -> tuple[SliceBy, ...]:
+        """Return what slices are cut by, each once."""
+        return tuple(sorted({part.by for part in self.slices}))
+
     @model_validator(mode="after")
     def _names_each_rule_once(self) -> GatePolicy:
         _check_unique("gate.thresholds", [threshold.name for threshold in self.thresholds])

@@ -4,7 +4,7 @@ Listeners stop when they like, so a test for a fixed number of votes would find 
 This one is a test martingale: the likelihood of the votes under "the candidate is preferred with probability p", mixed
 evenly over p in (s, 1), against p = s. Where the candidate's share is at most s (at every vote, given those before it),
 the mean of the martingale never grows. So it reaches 1 / level with probability `level` at most, at whatever vote one
-stops (Ville, "Étude critique de la notion de collectif", 1939; the beta mixture: Robbins, "Statistical Methods Related
+stops (Ville, "Étude critique de la notion de collectif", 1939. The beta mixture: Robbins, "Statistical Methods Related
 to the Law of the Iterated Logarithm", 1970). The same with the sides exchanged tests whether the share is smaller than
 s. "Preferred" means s = 1/2.
 

@@ -2,9 +2,9 @@
 
 An average forgives a sentence that can no longer be said, and its listeners do not. A prompt has regressed where
 
-- the champion says it: no named failure, and at most SAID_WER of its words wrong, with every seed; and
-- the candidate does not: a named failure, or at least UNSAID_WER of its words wrong, with every seed;
-- or, whatever words the champion gets wrong: the candidate is silent with every seed and the champion with none.
+- the champion says it (with every seed no named failure, and at most SAID_WER of its words wrong) and the candidate
+  does not (with every seed a named failure, or at least UNSAID_WER of its words wrong),
+- or, whatever words the champion gets wrong, the candidate is silent with every seed and the champion with none.
 
 There is a gap between the two rates and every seed must agree, because one draw of a voice with many errors proves
 nothing: benchmarks/gate_oc/RESULTS.md shows how often two equal voices seem to lose a prompt to each other.

@@ -52,13 +52,12 @@ def gate_candidate(
         store: Where candidates, journal, votes and verdicts are.
         voice: Name of the voice.
         policy: What the candidate must show.
-        version: Of the candidate; by default the newest.
+        version: Of the candidate, by default the newest.
         candidate_id: The candidate's id, as another way to name it.
         first_release: A person or a demo requested a release without a champion.
         prompt_ids: Every prompt of the set, where known.
-        champion_scores: New scores of the champion. By default its own scores count. Where those are lost, or of other
-            judges, prompts or seeds, the scores that `vox rescore` kept count. Nothing is assumed about a champion
-            without any of them.
+        champion_scores: New scores of the champion. By default its own scores count, or where those are lost or not
+            comparable, the scores that `vox rescore` kept.
 
     Raises:
         CannotMeasure: Where scores are incomplete, missing or not comparable.
@@ -66,7 +65,7 @@ def gate_candidate(
         JournalError: Where the journal was edited.
         ListeningError: Where votes were edited.
     """
-    # 1. Find the candidate, the champion, and the scores of both.
+    # 1. Find the candidate with its scores, and the champion.
     candidate = find_candidate(store, voice, version=version, candidate_id=candidate_id)
     scorecard = scorecard_of(store, candidate)
     release = champion(store, voice)
@@ -74,12 +73,13 @@ def gate_candidate(
     # 2. Mark the candidate in MLflow as the one that is being gated.
     if current is None or current.version != candidate.version:
         mlflow_client(store).set_registered_model_alias(voice, CHALLENGER, str(candidate.version))
+    # 3. Find scores of the champion that compare with the candidate's.
+    if current is None and champion_scores is not None:
+        raise CannotMeasure(f"scores of a champion of {voice} were given, but {voice} has no champion; leave them out")
     champion_scorecard, champion_sha256 = None, ""
     if current is not None:
         champion_scorecard, champion_sha256 = _champion_scores(store, current, given=champion_scores, other=scorecard)
-    elif champion_scores is not None:
-        raise CannotMeasure(f"scores of a champion of {voice} were given, but {voice} has no champion; leave them out")
-    # 3. Decide.
+    # 4. Decide.
     votes = votes_for(store, policy, candidate_id=candidate.candidate_id, release=release)
     decision = decide(
         scorecard,
@@ -89,14 +89,10 @@ def gate_candidate(
         prompt_ids=prompt_ids,
         votes=votes,
     )
-    # 4. Sign and store the verdict.
-    verdict = Verdict(
-        voice=voice,
-        candidate=_subject(candidate, candidate.scores_sha256),
-        champion=_subject(current, champion_sha256) if current else None,
-        decision=decision,
-    )
-    return save_verdict(store, verdict)
+    # 5. Sign and store the verdict.
+    subject = _subject(candidate, candidate.scores_sha256)
+    champion_subject = _subject(current, champion_sha256) if current else None
+    return save_verdict(store, Verdict(voice=voice, candidate=subject, champion=champion_subject, decision=decision))
 
 
 def current_verdict(store: Store, voice: str, *, candidate_id: str, policy: GatePolicy) -> SignedVerdict | None:

@@ -53,9 +53,7 @@ def _comparison_steps(reasons: Sequence[Reason]) -> list[str]:
         steps.append(f"add {plural(n_prompts, 'prompt')}{by_seeds} to decide {names}")
     if undecidable:
         names = " and ".join(map(_question, undecidable))
-        steps.append(
-            f"let listeners decide {names}, because ten times the prompts would not: it is too close to its margin"
-        )
+        steps.append(f"let listeners decide {names} (too close to the margin even for ten times the prompts)")
     return steps
 
 

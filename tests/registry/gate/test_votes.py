@@ -1,4 +1,4 @@
-"""Listeners' votes in the gate: part of Holm's family, and never a pass where they are missing."""
+"""Listeners' votes in the gate are part of Holm's family, and missing votes never pass."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def listened() -> GatePolicy:
     [
         (None, "inconclusive"),
         (votes(10, 5), "inconclusive"),  # fewer than min_votes
-        (votes(19, 0, ties=30), "inconclusive"),  # ties are no votes
+        (votes(19, 0, ties=30), "inconclusive"),  # ties do not count
         (votes(17, 17), "inconclusive"),
         (votes(40, 20), "pass"),
         (votes(8, 42), "fail"),
@@ -76,8 +76,8 @@ def test_a_vote_more_for_the_candidate_never_counts_against_it(won, lost):
     assert more[0] <= less[0] * (1 + 1e-9) and more[1] >= less[1] * (1 - 1e-9)
 
 
-def test_gate_asked_after_every_vote_is_wrong_at_most_as_often_as_it_promises():
-    """A candidate that is exactly as bad as the policy forbids; listeners go on until the gate likes it."""
+def test_gate_run_after_every_vote_is_wrong_at_most_as_often_as_it_promises():
+    """A candidate is exactly as bad as the policy forbids, and listeners go on until the gate accepts it."""
     shown = {(won, n): vote_p_values(RULE, votes(won, n - won))[0] <= 0.05 for n in range(121) for won in range(n + 1)}
     won = np.cumsum(np.random.default_rng(0).random((2000, 120)) < RULE.worse_than, axis=1)
     wrong = np.mean([any(shown[(int(k), n)] for n, k in enumerate(run, start=1)) for run in won])
