@@ -23,7 +23,7 @@ from gpt_sovits.weights.interpolation import interpolate_states
 from metrics.failures import unmeasurable_failures
 from metrics.prompts import Prompt, PromptSet, load_prompts, selection_subset
 from metrics.scores import Pair, Scorecard, UtteranceScore, pooled
-from registry.report import Scored, render_report
+from registry.report.page import Scored, render_report
 from stages.evaluation.scoring import judge, judges_of, know_voice, mos_judge_of, similarity_floor
 from stages.evaluation.selection import RULE, Epochs, choose_interpolation, choose_pair, pair_row
 from stages.evaluation.speaking import held_out_utterances, keep_recordings, resynthesize, speak

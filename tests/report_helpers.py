@@ -15,7 +15,7 @@ from gpt_sovits.audio import save_flac
 from metrics.scores import Scorecard, UtteranceScore
 from metrics.wer import character_errors, word_errors
 from registry.gate import judge
-from registry.report import Scored
+from registry.report.page import Scored
 from registry.verdicts.store import SignedVerdict
 from registry.verdicts.verdict import Subject, Verdict
 

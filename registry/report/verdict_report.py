@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from registry.candidates.candidate import LINEAGE, PAIRS, find_candidate, score_folder_of, scorecard_of
 from registry.candidates.fingerprint import CandidateError
-from registry.report import Scored, render_report
+from registry.report.page import Scored, render_report
 from registry.report.heat_maps import parse_pairs
 from registry.storage.store import Store
 from registry.verdicts.store import SignedVerdict

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from metrics.scores import Scorecard
 from registry.candidates.candidate import Candidate, find_candidate, scorecard_of
 from registry.candidates.fingerprint import CandidateError
-from registry.candidates.rescoring import rescored
+from registry.candidates.rescoring import find_comparable_scorecard
 from registry.gate import judge
 from registry.gate.policy import GatePolicy, policy_sha256
 from registry.gate.preference import PreferenceVotes
-from registry.listening.sessions import preference_votes
+from registry.listening.votes import preference_votes
 from registry.releases.journal import Release, champion
 from registry.storage.database import sha256_text
 from registry.storage.store import Store, mlflow_client
@@ -159,7 +159,7 @@ def _scores_of_champion(
                 why = f"was scored under other {name} than the candidate: {_short(theirs)} and {_short(ours)}; {again}"
     if not why:
         return own, reigning.scores_sha256
-    later = rescored(store, reigning, candidate)
+    later = find_comparable_scorecard(store, reigning, like=candidate)
     if later is None:
         raise CannotMeasure(f"{who} {why}")
     return later, sha256_text(later.model_dump_json())

@@ -18,7 +18,7 @@ import soundfile
 from imports import ROOT
 from listening_helpers import LEFT_BEHIND, PITCH, ask, make_release, pitch_of, request, serving
 
-from registry.listening.sessions import preference_votes
+from registry.listening.votes import preference_votes
 from registry.storage.store import open_store
 
 LISTEN = (sys.executable, "-u", "-m", "flows.cli", "listen")

@@ -14,7 +14,7 @@ from report_helpers import pairs, score_folder, utterance, verdict_on
 
 from gpt_sovits.audio import load_audio, to_mono
 from metrics.normalize import normalize_text
-from registry.report import Scored, render_report
+from registry.report.page import Scored, render_report
 from registry.report.media import N_ROWS, spectrogram_db
 
 SAMPLE = ROOT / "data/1_recordings/sample"

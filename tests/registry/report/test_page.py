@@ -12,7 +12,8 @@ from release_helpers import FLOOR
 from report_helpers import TEXT, pairs, score_folder, utterance, verdict_on
 
 from metrics.scores import Judges
-from registry.report import Scored, media, render_report, unmeasured_report
+from registry.report import media
+from registry.report.page import Scored, render_report, unmeasured_report
 
 HOSTILE = "<script>alert('x')</script>&\"</td>"
 VOID = {"meta", "br", "img", "input", "link"}
