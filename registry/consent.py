@@ -101,7 +101,7 @@ def load_voice(recordings_dir: Path) -> Voice:
     """Return the voice's record as written, whether the consent is valid today or not.
 
     Raises:
-        ConsentError: the record is missing, unreadable or of another voice.
+        ConsentError: The record is missing, unreadable or of another voice.
     """
     path = recordings_dir / VOICE_FILE
     data = _read_yaml(path, YAML(typ="safe", pure=True))
@@ -124,7 +124,7 @@ def check_consent(recordings_dir: Path, today: date) -> Voice:
     """Return the voice's record if its consent is valid today.
 
     Raises:
-        ConsentError: it is not valid, or the record or the evidence is missing or was changed.
+        ConsentError: It is not valid, or the record or the evidence is missing or was changed.
     """
     voice = load_voice(recordings_dir)
     consent, path = voice.consent, recordings_dir / VOICE_FILE
@@ -153,7 +153,7 @@ def revoke_consent(recordings_dir: Path, today: date) -> Voice:
     Comments in the file stay, and so does an earlier date. An expired or not yet valid consent can be revoked too.
 
     Raises:
-        ConsentError: the record is missing or unreadable.
+        ConsentError: The record is missing or unreadable.
     """
     # 1. A consent that was revoked before keeps its date
     voice = load_voice(recordings_dir)
@@ -173,7 +173,7 @@ def write_voice(recordings_dir: Path, voice: Voice) -> Path:
     """Write the record of a new voice and return its path. An equal record that is already there stays untouched.
 
     Raises:
-        ConsentError: the folder has another name than the voice, or it already has a different record.
+        ConsentError: The folder has another name than the voice, or it already has a different record.
     """
     path = recordings_dir / VOICE_FILE
     if voice.name != recordings_dir.absolute().name:

@@ -5,7 +5,7 @@ class RegistryError(Exception):
     """An error that the registry raises on purpose. The message says what is wrong and what to do.
 
     Attributes:
-        exit_code: exit code of the command line that ends with this error.
+        exit_code: Exit code of the command line that ends with this error.
     """
 
     exit_code: int = 2

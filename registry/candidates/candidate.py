@@ -64,15 +64,15 @@ def register_candidate(
     A process killed at any point leaves no version, or a whole one. The next call closes the run that it left open.
 
     Args:
-        store: where MLflow is.
-        voice: the voice's name, which becomes the name of the registered model.
-        voice_folder: weights and preset of the voice.
+        store: Where MLflow is.
+        voice: The voice's name, which becomes the name of the registered model.
+        voice_folder: Weights and preset of the voice.
         scorecard_path: scorecard.json in its score folder, beside the audio that was scored.
-        lineage: a value for each name in LINEAGE.
+        lineage: A value for each name in LINEAGE.
 
     Raises:
-        CandidateError: lineage, files or audio are missing or are not what was scored.
-        ValueError: the scorecard is unreadable.
+        CandidateError: Lineage, files or audio are missing or are not what was scored.
+        ValueError: The scorecard is unreadable.
     """
     # 1. Check that everything that was scored is there, and hash it
     _check_name(voice)
@@ -116,13 +116,13 @@ def find_candidate(store: Store, voice: str, version: int | None = None, candida
     """Return a registered candidate by version or id, or the newest one.
 
     Args:
-        store: where MLflow is.
-        voice: the voice's name.
+        store: Where MLflow is.
+        voice: The voice's name.
         version: MLflow's version number, None for any.
-        candidate_id: the id that it must have, None for any.
+        candidate_id: The id that it must have, None for any.
 
     Raises:
-        CandidateError: there is no such candidate.
+        CandidateError: There is no such candidate.
     """
     _check_name(voice)
     client = mlflow_client(store)
@@ -150,7 +150,7 @@ def scorecard_of(store: Store, candidate: Candidate) -> Scorecard:
     """Return the scorecard that was registered with a candidate.
 
     Raises:
-        CandidateError: its bytes have changed.
+        CandidateError: Its bytes have changed.
     """
     path = download_artifact(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}/{SCORECARD}")
     return _load_checked_scorecard(candidate, path)
@@ -160,7 +160,7 @@ def voice_folder_of(store: Store, candidate: Candidate) -> Path:
     """Return the voice's folder of a candidate, with every byte as registered.
 
     Raises:
-        CandidateError: a file is missing, changed or new.
+        CandidateError: A file is missing, changed or new.
     """
     model = f"models:/{candidate.voice}/{candidate.version}"
     folder = download_artifact(store, candidate, f"{model}/{candidate.voice_path}")
@@ -180,7 +180,7 @@ def score_folder_of(store: Store, candidate: Candidate) -> Path:
     """Return the folder with a candidate's scorecard, its checkpoint pairs and all audio that was scored.
 
     Raises:
-        CandidateError: a byte has changed since the registration, or a file is missing.
+        CandidateError: A byte has changed since the registration, or a file is missing.
     """
     folder = download_artifact(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}")
     check_audio(_load_checked_scorecard(candidate, folder / SCORECARD), folder)
@@ -301,12 +301,12 @@ def ensure_experiment(client: MlflowClient, store: Store, voice: str) -> str:
     """Return the id of a voice's MLflow experiment, which is made if there is none.
 
     Args:
-        client: of the store's MLflow.
-        store: where a new experiment keeps its artifacts.
-        voice: the voice's name, which is the experiment's name.
+        client: A client of the store's MLflow.
+        store: Where a new experiment keeps its artifacts.
+        voice: The voice's name, which is the experiment's name.
 
     Raises:
-        CandidateError: the experiment was deleted.
+        CandidateError: The experiment was deleted.
     """
     experiment = client.get_experiment_by_name(voice)
     if experiment is None:
@@ -338,12 +338,12 @@ def download_artifact(store: Store, candidate: Candidate, uri: str) -> Path:
     """Return the local path of an artifact: the file itself where artifacts are local, else a copy.
 
     Args:
-        store: where MLflow is.
-        candidate: whose artifact it is.
+        store: Where MLflow is.
+        candidate: Whose artifact it is.
         uri: `runs:/RUN/PATH` or `models:/NAME/VERSION/PATH`.
 
     Raises:
-        CandidateError: the artifact cannot be read.
+        CandidateError: The artifact cannot be read.
     """
     client = mlflow_client(store)
     import mlflow

@@ -65,8 +65,8 @@ def find_degradations(drift: Drift, margins: dict[str, float]) -> list[str]:
     """Return a sentence for each figure that became worse by more than its margin or can no longer be measured.
 
     Args:
-        drift: what changed.
-        margins: the largest loss that is tolerated, by figure, in the figure's unit.
+        drift: What changed.
+        margins: The largest loss that is tolerated, by figure, in the figure's unit.
     """
     sentences = []
     for name, margin in margins.items():

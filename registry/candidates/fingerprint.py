@@ -1,4 +1,4 @@
-"""The hashes that make a candidate itself: of its files, its scores and its prompts. Knows nothing of MLflow."""
+"""The hashes that identify a candidate: over the voice's files, the scores and the prompts. MLflow is not needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def hash_files(folder: Path) -> dict[str, str]:
     """Return the sha256 of every file below a folder, by its relative POSIX path.
 
     Raises:
-        CandidateError: the folder holds no file, or it holds a link.
+        CandidateError: The folder holds no file, or it holds a link.
     """
     if not folder.is_dir():
         raise CandidateError(f"{folder} is not a folder; the voice's files should be there")
@@ -37,10 +37,10 @@ def hash_candidate(voice: str, files: dict[str, str], *, scores_sha256: str, pro
     Where the candidate comes from (commit, parameters) does not change the id.
 
     Args:
-        voice: the voice's name.
-        files: sha256 of each of the voice's files by its relative path, see hash_files.
-        scores_sha256: of the scorecard's bytes.
-        prompts_sha256: of the prompts that were scored.
+        voice: The voice's name.
+        files: The sha256 of each of the voice's files by relative path, see hash_files.
+        scores_sha256: Of the scorecard's bytes.
+        prompts_sha256: Of the prompts that were scored.
     """
     identity = {"voice": voice, "files": files, "scores_sha256": scores_sha256, "prompts_sha256": prompts_sha256}
     return sha256_text(canonical(identity))
@@ -50,7 +50,7 @@ def hash_weights(files: dict[str, str], folder: Path) -> str:
     """Return the sha256 over the hashes of a voice's weight files.
 
     Raises:
-        CandidateError: the folder has no weight files.
+        CandidateError: The folder has no weight files.
     """
     weights = {name: digest for name, digest in files.items() if name.endswith(".safetensors")}
     if not weights:
@@ -67,7 +67,7 @@ def check_audio(scorecard: Scorecard, folder: Path) -> None:
     """Check that every utterance and recording that was scored and kept is there, byte for byte.
 
     Raises:
-        CandidateError: a file is missing, changed or outside the folder.
+        CandidateError: A file is missing, changed or outside the folder.
     """
     faults = []
     for row in all_rows(scorecard):

@@ -40,13 +40,13 @@ def save_rescore(store: Store, candidate: Candidate, scorecard: Scorecard, findi
     """Keep a scorecard that was made of a registered version just now.
 
     Args:
-        store: where MLflow is.
-        candidate: the version that was scored.
-        scorecard: its new scores.
-        findings: what has changed since the version was registered, see drift.py.
+        store: Where MLflow is.
+        candidate: The version that was scored.
+        scorecard: Its new scores.
+        findings: What has changed since the version was registered, see drift.py.
 
     Raises:
-        ValueError: the scorecard is of another voice.
+        ValueError: The scorecard is of another voice.
     """
     if scorecard.voice != candidate.voice:
         raise ValueError(
@@ -99,12 +99,12 @@ def find_comparable_scorecard(store: Store, candidate: Candidate, *, like: Score
     """Return the newest later scorecard of a version with the same judges, prompts and seeds as `like`, or None.
 
     Args:
-        store: where MLflow is.
-        candidate: the version that was scored again.
-        like: the scorecard to be compared with.
+        store: Where MLflow is.
+        candidate: The version that was scored again.
+        like: The scorecard to be compared with.
 
     Raises:
-        CandidateError: the bytes of that scorecard have changed since it was kept.
+        CandidateError: The bytes of that scorecard have changed since it was kept.
     """
     for rescore in reversed(rescores_of(store, candidate)):
         if rescore.judges == like.judges:
@@ -118,12 +118,12 @@ def scorecard_of_rescore(store: Store, candidate: Candidate, rescore: Rescore) -
     """Return the scorecard of a later measurement.
 
     Args:
-        store: where MLflow is.
-        candidate: the version that was scored again.
-        rescore: the measurement.
+        store: Where MLflow is.
+        candidate: The version that was scored again.
+        rescore: The measurement.
 
     Raises:
-        CandidateError: its bytes have changed since it was kept.
+        CandidateError: Its bytes have changed since it was kept.
     """
     path = download_artifact(store, candidate, f"runs:/{rescore.run_id}/{SCORECARD}")
     if file_sha256(path) != rescore.scores_sha256:

@@ -15,7 +15,7 @@ def speak_once(folder: Path, text: str) -> None:
     """Load a voice and speak one sentence.
 
     Raises:
-        CannotSpeakError: the voice cannot be loaded, or its waveform is empty, silent or not finite.
+        CannotSpeakError: The voice cannot be loaded, or its waveform is empty, silent or not finite.
     """
     import numpy as np
 

@@ -27,8 +27,8 @@ class VoiceModel(PythonModel):
         """Speak each text.
 
         Args:
-            context: of MLflow, not used.
-            model_input: a table with the column `text`, or a list of texts.
+            context: Of MLflow, not used.
+            model_input: A table with the column `text`, or a list of texts.
             params: `seed` (int, default 0) of the sampling.
 
         Returns:

@@ -25,8 +25,8 @@ def blind_pair(first: Path, second: Path) -> tuple[bytes, bytes]:
     peak above MAX_PEAK_DBFS.
 
     Raises:
-        AudioError: a file is not audio.
-        ValueError: nothing can be heard in a file.
+        AudioError: A file is not audio.
+        ValueError: Nothing can be heard in a file.
     """
     waveforms = [_waveform(path) for path in (first, second)]
     gains = [LOUDNESS_LUFS - _loudness(path, wave) for path, wave in zip((first, second), waveforms, strict=True)]

@@ -19,10 +19,10 @@ def candidate_side(salt: str, listener: str, key: Key, n: int) -> Side:
     """Return whether the candidate is A or B in a trial. It is a fair coin for everybody without the salt.
 
     Args:
-        salt: of the listening.
-        listener: the listener's name.
-        key: the utterance that is played.
-        n: number of the listener's trial, from 0.
+        salt: The salt of the listening.
+        listener: The listener's name.
+        key: The utterance that is played.
+        n: Number of the listener's trial, from 0.
     """
     return "a" if _draw(salt, "side", listener, key, n) % 2 else "b"
 
@@ -31,10 +31,10 @@ def next_key(salt: str, listener: str, keys: Collection[Key], n: int) -> Key | N
     """Return the utterance of a trial, each of `keys` with the same chance. None where there are none.
 
     Args:
-        salt: of the listening.
-        listener: the listener's name.
-        keys: the utterances on which the listener has not voted.
-        n: number of the listener's trial, from 0.
+        salt: The salt of the listening.
+        listener: The listener's name.
+        keys: The utterances on which the listener has not voted.
+        n: Number of the listener's trial, from 0.
     """
     return min(keys, key=lambda key: (_draw(salt, "order", listener, key, n), key), default=None)
 
@@ -43,10 +43,10 @@ def trial_id(salt: str, listener: str, key: Key, n: int) -> str:
     """Return the name of a trial. It is always the same and says nothing to anybody without the salt.
 
     Args:
-        salt: of the listening.
-        listener: the listener's name.
-        key: the utterance that is played.
-        n: number of the listener's trial, from 0.
+        salt: The salt of the listening.
+        listener: The listener's name.
+        key: The utterance that is played.
+        n: Number of the listener's trial, from 0.
     """
     return f"{_draw(salt, 'id', listener, key, n):064x}"
 

@@ -59,14 +59,14 @@ def open_listening(store: Store, voice: str, version: int | None = None) -> List
     """Return what can be compared of a candidate and the champion, with every sound as it was scored.
 
     Args:
-        store: where MLflow and the journal are.
-        voice: the voice's name.
-        version: which candidate, None for the newest.
+        store: Where MLflow and the journal are.
+        voice: The voice's name.
+        version: Which candidate, None for the newest.
 
     Raises:
-        ListeningError: there is nothing to compare.
-        CandidateError: a version is missing, or its audio was changed.
-        JournalError: the journal is broken.
+        ListeningError: There is nothing to compare.
+        CandidateError: A version is missing, or its audio was changed.
+        JournalError: The journal is broken.
     """
     release = champion(store, voice)
     if release is None:
@@ -98,10 +98,10 @@ def draw_trial(listening: Listening, listener: str, *, voted: Set[Key], salt: st
     """Return the listener's next trial, None after the last utterance.
 
     Args:
-        listening: what can be compared.
-        listener: the listener's name.
-        voted: the utterances on which the listener has voted.
-        salt: of this listening, see randomization.py.
+        listening: What can be compared.
+        listener: The listener's name.
+        voted: The utterances on which the listener has voted.
+        salt: The salt of this listening, see randomization.py.
     """
     n = len(voted)
     key = next_key(salt, listener, listening.utterances.keys() - voted, n)

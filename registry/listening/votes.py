@@ -120,7 +120,7 @@ def check_listener_name(name: str) -> str:
     """Return a listener's name as it is stored.
 
     Raises:
-        ValueError: it cannot be a name.
+        ValueError: It cannot be a name.
     """
     name = name.strip().lower()  # Anna and anna are one person
     if not re.fullmatch(LISTENER_NAME, name):
@@ -135,13 +135,13 @@ def cast_vote(store: Store, listening: Listening, trial: Trial, ballot: Ballot) 
     """Append a vote, with the true sides in place of the letters A and B.
 
     Args:
-        store: whose vote journal it is.
-        listening: the versions that are compared.
-        trial: the question.
-        ballot: the answer.
+        store: Whose vote journal it is.
+        listening: The versions that are compared.
+        trial: The question.
+        ballot: The answer.
 
     Raises:
-        ListeningError: the listener has voted on this utterance or seen the result, or the votes were changed.
+        ListeningError: The listener has voted on this utterance or seen the result, or the votes were changed.
     """
     candidate, champion = (ballot.a, ballot.b) if trial.candidate_side == "a" else (ballot.b, ballot.a)
     choice = ballot.choice
@@ -154,12 +154,12 @@ def finish_voting(store: Store, listening: Listening, listener: str) -> None:
     """Record that a listener wants the result, after which the listener cannot vote. A second call changes nothing.
 
     Args:
-        store: whose vote journal it is.
-        listening: the versions that are compared.
-        listener: the listener's name.
+        store: Whose vote journal it is.
+        listening: The versions that are compared.
+        listener: The listener's name.
 
     Raises:
-        ListeningError: the votes were changed.
+        ListeningError: The votes were changed.
     """
     trial = Trial(listener, ("", 0), 0, "", "a")
     votes = read_votes(store, listening.candidate.candidate_id, listening.champion.candidate_id)
@@ -171,12 +171,12 @@ def read_votes(store: Store, candidate_id: str, champion_id: str) -> Votes:
     """Return the votes on exactly these two candidates.
 
     Args:
-        store: whose vote journal it is.
-        candidate_id: of the candidate.
-        champion_id: of the champion.
+        store: Whose vote journal it is.
+        candidate_id: Of the candidate.
+        champion_id: Of the champion.
 
     Raises:
-        ListeningError: a vote of the journal was changed, or its sides were not drawn by its salt.
+        ListeningError: A vote of the journal was changed, or its sides were not drawn by its salt.
     """
     rows, fault = read_chain(store, VOTES)
     if fault is not None:
@@ -196,12 +196,12 @@ def preference_votes(store: Store, candidate_id: str, champion_id: str) -> Prefe
     """Return the counts of the votes on exactly these two candidates, as the gate takes them.
 
     Args:
-        store: whose vote journal it is.
-        candidate_id: of the candidate.
-        champion_id: of the champion.
+        store: Whose vote journal it is.
+        candidate_id: Of the candidate.
+        champion_id: Of the champion.
 
     Raises:
-        ListeningError: the votes were changed.
+        ListeningError: The votes were changed.
     """
     return read_votes(store, candidate_id, champion_id).counts()
 

@@ -41,7 +41,7 @@ def release_lock(store: Store, voice: str) -> Iterator[None]:
     """Hold the lock under which a voice's champion is decided and moved.
 
     Raises:
-        BusyError: another process held it for too long.
+        BusyError: Another process held it for too long.
     """
     with exclusive_lock(store, f"release-{voice}"):
         yield
@@ -77,20 +77,20 @@ def move_alias(
     """Move the alias to the target, between two journal rows. Call it under the release lock.
 
     Args:
-        store: where MLflow and the journal are.
-        voice: the voice's name.
-        action: what the journal calls the move.
-        state: the voice's release state before it.
-        target: what becomes champion, None to take the voice out of service.
-        last_row: the voice's newest journal row that the decision rests on, 0 for none.
-        actor: who releases.
-        verdict_sha256: of the verdict that allows it, None if it needs none.
-        note: goes into the journal.
-        recovery: what was recovered before, for the note of the result.
+        store: Where MLflow and the journal are.
+        voice: The voice's name.
+        action: What the journal calls the move.
+        state: The voice's release state before it.
+        target: What becomes champion, None to take the voice out of service.
+        last_row: The voice's newest journal row that the decision rests on, 0 for none.
+        actor: Who releases.
+        verdict_sha256: Of the verdict that allows it, None if it needs none.
+        note: Goes into the journal.
+        recovery: What was recovered before, for the note of the result.
 
     Raises:
         ReleaseRefused: MLflow did not move the alias. Everything is as before.
-        JournalError: another release came first. Everything is as before.
+        JournalError: Another release came first. Everything is as before.
     """
     before = state.champion
     entry = Entry(
@@ -125,15 +125,15 @@ def recover_under_lock(store: Store, voice: str, actor: str) -> tuple[str, ...]:
     so.
 
     Args:
-        store: where MLflow and the journal are.
-        voice: the voice's name.
-        actor: who releases.
+        store: Where MLflow and the journal are.
+        voice: The voice's name.
+        actor: Who releases.
 
     Returns:
         What was done, in words. Empty if there was nothing to recover.
 
     Raises:
-        JournalError: the journal is broken.
+        JournalError: The journal is broken.
     """
     notes = []
     # 1. Give a `started` row without an end the end that fits where the alias is

@@ -19,7 +19,7 @@ def audit(store: Store, voice: str) -> tuple[str, ...]:
     journal shows it, and the next release recovers it. A release of the voice that is under way is waited for.
 
     Raises:
-        BusyError: another release of the voice takes too long.
+        BusyError: Another release of the voice takes too long.
     """
     with release_lock(store, voice):
         # 1. The journal must be whole: nothing can be concluded from one that was edited

@@ -100,7 +100,7 @@ class Journal:
         """Return the journal itself.
 
         Raises:
-            JournalError: the journal is broken, so nothing may be decided from it.
+            JournalError: The journal is broken, so nothing may be decided from it.
         """
         if self.fault is not None:
             raise JournalError(f"{self.fault}; run `vox audit` and restore the database before any release")
@@ -134,7 +134,7 @@ def read_journal(store: Store) -> Journal:
     """Return all rows with the first fault, if there is one.
 
     Raises:
-        SigningError: a trusted key is unreadable.
+        SigningError: A trusted key is unreadable.
     """
     stored, fault = read_chain(store, JOURNAL)
     return Journal(tuple(Row(**row) for row in stored), fault)
@@ -144,7 +144,7 @@ def champion(store: Store, voice: str) -> Release | None:
     """Return the voice's champion according to the journal, without asking MLflow.
 
     Raises:
-        JournalError: the journal is broken.
+        JournalError: The journal is broken.
     """
     return release_state(read_journal(store).require_whole().rows_of(voice)).champion
 
@@ -158,12 +158,12 @@ def append(store: Store, entry: Entry, *, last_seen: int) -> Row:
     """Append one row and return it.
 
     Args:
-        store: whose journal it is.
-        entry: what the row says.
-        last_seen: number of the voice's newest row that the caller's decision rests on, 0 for none.
+        store: Whose journal it is.
+        entry: What the row says.
+        last_seen: Number of the voice's newest row that the caller's decision rests on, 0 for none.
 
     Raises:
-        JournalError: another row of the voice was written since, or the end of the chain is broken.
+        JournalError: Another row of the voice was written since, or the end of the chain is broken.
     """
     rows = JOURNAL.rows
     with append_transaction(store) as connection:

@@ -51,21 +51,21 @@ def promote(
     voice that speaks.
 
     Args:
-        store: where MLflow and the journal are.
-        voice: the voice's name.
-        policy: of the gate, as it is today.
-        recordings_dir: the voice's recordings, with the consent.
-        smoke_text: what the voice must speak before it is released.
-        version: which candidate, default the newest.
-        first_release: a person wants a release without a champion to compare with.
-        actor: who releases, default current_actor().
-        today: the day on which the consent must be valid, default today in UTC.
-        smoke: replaces the smoke test.
+        store: Where MLflow and the journal are.
+        voice: The voice's name.
+        policy: Of the gate, as it is today.
+        recordings_dir: The voice's recordings, with the consent.
+        smoke_text: What the voice must speak before it is released.
+        version: Which candidate, default the newest.
+        first_release: A person wants a release without a champion to compare with.
+        actor: Who releases, default current_actor().
+        today: The day on which the consent must be valid, default today in UTC.
+        smoke: Replaces the smoke test.
 
     Raises:
-        ReleaseRefused: with every reason. Nothing has changed.
-        JournalError: the journal is broken, or another release came first.
-        BusyError: another release of the voice takes too long.
+        ReleaseRefused: With every reason. Nothing has changed.
+        JournalError: The journal is broken, or another release came first.
+        BusyError: Another release of the voice takes too long.
     """
     day = today or datetime.now(UTC).date()
     request = PromotionRequest(voice, version, policy, recordings_dir, first_release, actor or current_actor(), day)
@@ -97,17 +97,17 @@ def rollback(
     It needs valid consent and files that are as registered, but no verdict: the version was released before.
 
     Args:
-        store: where MLflow and the journal are.
-        voice: the voice's name.
-        recordings_dir: the voice's recordings, with the consent.
-        to: which former champion, default the release before the current one.
-        actor: who releases, default current_actor().
-        today: the day on which the consent must be valid, default today in UTC.
+        store: Where MLflow and the journal are.
+        voice: The voice's name.
+        recordings_dir: The voice's recordings, with the consent.
+        to: Which former champion, default the release before the current one.
+        actor: Who releases, default current_actor().
+        today: The day on which the consent must be valid, default today in UTC.
 
     Raises:
-        ReleaseRefused: there is no such release, or a check failed. Nothing has changed.
-        JournalError: the journal is broken.
-        BusyError: another release of the voice takes too long.
+        ReleaseRefused: There is no such release, or a check failed. Nothing has changed.
+        JournalError: The journal is broken.
+        BusyError: Another release of the voice takes too long.
     """
     actor, today = actor or current_actor(), today or datetime.now(UTC).date()
     with release_lock(store, voice):
@@ -147,16 +147,16 @@ def revoke(
     """Take a voice out of service: write the revocation into voice.yaml and remove the alias.
 
     Args:
-        store: where MLflow and the journal are.
-        voice: the voice's name.
-        recordings_dir: the voice's recordings, with the consent.
-        actor: who revokes, default current_actor().
-        today: the day of the revocation, default today in UTC.
+        store: Where MLflow and the journal are.
+        voice: The voice's name.
+        recordings_dir: The voice's recordings, with the consent.
+        actor: Who revokes, default current_actor().
+        today: The day of the revocation, default today in UTC.
 
     Raises:
         ConsentError: voice.yaml could not be changed. The alias is removed all the same.
-        JournalError: the journal is broken.
-        BusyError: another release of the voice takes too long.
+        JournalError: The journal is broken.
+        BusyError: Another release of the voice takes too long.
     """
     actor, today = actor or current_actor(), today or datetime.now(UTC).date()
     # 1. Write the revocation. If that fails, the voice goes out of service first and the error is raised at the end
@@ -194,16 +194,16 @@ def recover(store: Store, voice: str, actor: str | None = None) -> tuple[str, ..
     """Finish or undo what a killed release left behind, as every release does before anything else.
 
     Args:
-        store: where MLflow and the journal are.
-        voice: the voice's name.
-        actor: who recovers, default current_actor().
+        store: Where MLflow and the journal are.
+        voice: The voice's name.
+        actor: Who recovers, default current_actor().
 
     Returns:
         What was done, in words. Empty if there was nothing to recover.
 
     Raises:
-        JournalError: the journal is broken.
-        BusyError: another release of the voice takes too long.
+        JournalError: The journal is broken.
+        BusyError: Another release of the voice takes too long.
     """
     with release_lock(store, voice):
         return recover_under_lock(store, voice, actor or current_actor())

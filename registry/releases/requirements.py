@@ -50,8 +50,8 @@ def plan_promotion(store: Store, request: PromotionRequest) -> PromotionPlan:
     """Recover what is half done, then check everything a promotion needs. Call it under the release lock.
 
     Raises:
-        ReleaseRefused: with every reason against the promotion.
-        JournalError: the journal is broken.
+        ReleaseRefused: With every reason against the promotion.
+        JournalError: The journal is broken.
     """
     # 1. Recover a half-done release, and read what the journal says now
     voice = request.voice
@@ -81,12 +81,12 @@ def find_rollback_target(voice: str, state: ReleaseState, to: int | None) -> Rel
     """Return the release that a rollback goes back to.
 
     Args:
-        voice: the voice's name.
-        state: its release state.
-        to: a version that was champion once, None for the release before the current one.
+        voice: The voice's name.
+        state: Its release state.
+        to: A version that was champion once, None for the release before the current one.
 
     Raises:
-        ReleaseRefused: there is no such release.
+        ReleaseRefused: There is no such release.
     """
     if to is not None:
         if to not in state.past:
@@ -106,9 +106,9 @@ def consent_reasons(recordings_dir: Path, voice: str, today: date) -> list[str]:
     """Return why the consent of a voice's speaker does not allow a release today. Empty if it does.
 
     Args:
-        recordings_dir: the voice's recordings, with voice.yaml.
-        voice: whose consent it must be.
-        today: the day of the release.
+        recordings_dir: The voice's recordings, with voice.yaml.
+        voice: Whose consent it must be.
+        today: The day of the release.
     """
     try:
         record = check_consent(recordings_dir, today)
@@ -123,9 +123,9 @@ def file_reasons(store: Store, candidate: Candidate, candidate_id: str) -> list[
     """Return why the files of a version are not those that were registered. Empty if they are.
 
     Args:
-        store: where MLflow is.
-        candidate: the version as MLflow has it.
-        candidate_id: what the version must be.
+        store: Where MLflow is.
+        candidate: The version as MLflow has it.
+        candidate_id: What the version must be.
     """
     if candidate.candidate_id != candidate_id:
         return [f"version {candidate.version} in MLflow is not the candidate that the journal knows"]

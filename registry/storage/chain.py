@@ -31,9 +31,9 @@ class Chain:
     its own hash, and the end names the last row.
 
     Attributes:
-        name: part of every signed text, so a row of one chain does not count in another.
-        rows: the table of the rows.
-        end: the table with one row that names the last row of the chain.
+        name: Part of every signed text, so a row of one chain does not count in another.
+        rows: The table of the rows.
+        end: The table with one row that names the last row of the chain.
     """
 
     name: str
@@ -61,9 +61,9 @@ def make_chain(name: str, table: str, *columns: sa.Column | sa.UniqueConstraint)
     """Return a chain with these columns between `number`, `utc` and the hashes.
 
     Args:
-        name: what messages and signatures call the chain.
-        table: name of the table in the database.
-        *columns: the columns of a row's contents.
+        name: What messages and signatures call the chain.
+        table: Name of the table in the database.
+        *columns: The columns of a row's contents.
     """
     rows = sa.Table(
         table,
@@ -91,7 +91,7 @@ def read_chain(store: Store, chain: Chain) -> tuple[list[dict[str, Any]], Fault 
     """Return all rows as stored, oldest first, and the first fault, None where the chain is whole.
 
     Raises:
-        SigningError: a trusted key is unreadable.
+        SigningError: A trusted key is unreadable.
     """
     stored, ends = read_snapshot(store, chain.rows, chain.end)
     fault = find_fault(chain, stored, ends=ends, trusted=trusted_keys(store.root)) if stored or ends else None
@@ -102,14 +102,14 @@ def append_row(store: Store, chain: Chain, connection: sa.Connection, contents: 
     """Append a row inside an `append_transaction` and return it as stored.
 
     Args:
-        store: whose key signs the row.
-        chain: where the row goes.
-        connection: of the `append_transaction`, so that nobody else appends meanwhile.
-        contents: the values of the chain's own columns.
+        store: Whose key signs the row.
+        chain: Where the row goes.
+        connection: Of the `append_transaction`, so that nobody else appends meanwhile.
+        contents: The values of the chain's own columns.
 
     Raises:
-        BrokenChainError: the end of the chain is not what was written.
-        SigningError: the row cannot be signed by a trusted key.
+        BrokenChainError: The end of the chain is not what was written.
+        SigningError: The row cannot be signed by a trusted key.
     """
     rows, end = chain.rows, chain.end
     # 1. Refuse to build on an end that was cut off or exchanged
@@ -140,10 +140,10 @@ def find_fault(
     """Return the first place that is not as it was written, None where there is none. Reads nothing but its arguments.
 
     Args:
-        chain: whose rows they are.
-        rows: all rows, oldest first.
-        ends: the rows of the chain's end, one where it is whole.
-        trusted: public keys in hex whose signatures count.
+        chain: Whose rows they are.
+        rows: All rows, oldest first.
+        ends: The rows of the chain's end, one where it is whole.
+        trusted: Public keys in hex whose signatures count.
     """
     previous = FIRST_PREVIOUS
     for number, row in enumerate(rows, start=1):

@@ -28,11 +28,11 @@ def create_engine(store: Store, begin: str = "BEGIN") -> sa.Engine:
     """Return an engine without a pool, because a command line opens one or two connections and ends.
 
     Args:
-        store: whose database it is.
-        begin: how a transaction starts on SQLite. BEGIN IMMEDIATE also keeps other writers out.
+        store: Whose database it is.
+        begin: How a transaction starts on SQLite. BEGIN IMMEDIATE also keeps other writers out.
 
     Raises:
-        StoreError: the driver of the database is not installed.
+        StoreError: The driver of the database is not installed.
     """
     if store.sqlite_file is None:
         try:
@@ -101,13 +101,13 @@ def exclusive_lock(store: Store, name: str, wait_seconds: float = WAIT_SECONDS) 
     session.
 
     Args:
-        store: whose database the lock belongs to.
-        name: what is locked, such as `release-anna`.
-        wait_seconds: how long to wait for another holder.
+        store: Whose database the lock belongs to.
+        name: What is locked, such as `release-anna`.
+        wait_seconds: How long to wait for another holder.
 
     Raises:
-        BusyError: another process held the lock all that time.
-        StoreError: the lock file cannot be written.
+        BusyError: Another process held the lock all that time.
+        StoreError: The lock file cannot be written.
     """
     if store.sqlite_file is not None:
         store.sqlite_file.parent.mkdir(parents=True, exist_ok=True)

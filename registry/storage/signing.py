@@ -43,7 +43,7 @@ def sign(root: Path, message: str) -> Signature:
     """Sign a text with this machine's key, which is made if there is none.
 
     Raises:
-        SigningError: the key is unreadable, unsafe or not among the trusted keys.
+        SigningError: The key is unreadable, unsafe or not among the trusted keys.
     """
     key = _private_key(root)
     public = _hex(key.public_key())
@@ -59,9 +59,9 @@ def why_not_valid(message: str, signature: Signature, trusted: frozenset[str]) -
     """Return None if a trusted key signed exactly this text, else the reason in a few words.
 
     Args:
-        message: the text that should be signed.
-        signature: its signature.
-        trusted: public keys in hex whose signatures count.
+        message: The text that should be signed.
+        signature: Its signature.
+        trusted: Public keys in hex whose signatures count.
     """
     if signature.public_key not in trusted:
         return f"it is signed by the key {signature.public_key[:16]}..., which is not trusted here"
@@ -77,7 +77,7 @@ def trusted_keys(root: Path) -> frozenset[str]:
     """Return the public keys in hex whose signatures count here.
 
     Raises:
-        SigningError: a key file is unreadable, or VOXFOUNDRY_TRUSTED_KEYS does not name a folder.
+        SigningError: A key file is unreadable, or VOXFOUNDRY_TRUSTED_KEYS does not name a folder.
     """
     named = os.environ.get("VOXFOUNDRY_TRUSTED_KEYS", "").strip()
     folder = Path(named) if named else _own_folder(root)

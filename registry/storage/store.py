@@ -45,7 +45,7 @@ def find_root(start: Path | None = None) -> Path:
     """Return the folder with params.yaml, from `start` (default: the working folder) upwards.
 
     Raises:
-        StoreError: no folder on the way up has one.
+        StoreError: No folder on the way up has one.
     """
     start = (start or Path.cwd()).absolute()
     for folder in (start, *start.parents):
@@ -64,7 +64,7 @@ def open_store(root: Path | None = None) -> Store:
     """Return the addresses for a project (default: the one around the working folder).
 
     Raises:
-        StoreError: the settings name no database that can hold a journal.
+        StoreError: The settings name no database that can hold a journal.
     """
     root = find_root() if root is None else root.absolute()
     tracking = tracking_uri(root)
