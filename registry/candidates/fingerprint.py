@@ -39,8 +39,8 @@ def hash_candidate(voice: str, files: dict[str, str], *, scores_sha256: str, pro
     Args:
         voice: The voice's name.
         files: The sha256 of each of the voice's files by relative path, see hash_files.
-        scores_sha256: Of the scorecard's bytes.
-        prompts_sha256: Of the prompts that were scored.
+        scores_sha256: The sha256 of the scorecard's bytes.
+        prompts_sha256: The sha256 of the prompts that were scored.
     """
     identity = {"voice": voice, "files": files, "scores_sha256": scores_sha256, "prompts_sha256": prompts_sha256}
     return sha256_text(canonical(identity))

@@ -27,7 +27,7 @@ class VoiceModel(PythonModel):
         """Speak each text.
 
         Args:
-            context: Of MLflow, not used.
+            context: MLflow's context, not used.
             model_input: A table with the column `text`, or a list of texts.
             params: `seed` (int, default 0) of the sampling.
 

@@ -172,8 +172,8 @@ def read_votes(store: Store, candidate_id: str, champion_id: str) -> Votes:
 
     Args:
         store: Whose vote journal it is.
-        candidate_id: Of the candidate.
-        champion_id: Of the champion.
+        candidate_id: The id of the candidate.
+        champion_id: The id of the champion.
 
     Raises:
         ListeningError: A vote of the journal was changed, or its sides were not drawn by its salt.
@@ -197,8 +197,8 @@ def preference_votes(store: Store, candidate_id: str, champion_id: str) -> Prefe
 
     Args:
         store: Whose vote journal it is.
-        candidate_id: Of the candidate.
-        champion_id: Of the champion.
+        candidate_id: The id of the candidate.
+        champion_id: The id of the champion.
 
     Raises:
         ListeningError: The votes were changed.

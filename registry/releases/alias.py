@@ -84,7 +84,7 @@ def move_alias(
         target: What becomes champion, None to take the voice out of service.
         last_row: The voice's newest journal row that the decision rests on, 0 for none.
         actor: Who releases.
-        verdict_sha256: Of the verdict that allows it, None if it needs none.
+        verdict_sha256: The sha256 of the verdict that allows it, None if it needs none.
         note: Goes into the journal.
         recovery: What was recovered before, for the note of the result.
 

@@ -53,7 +53,7 @@ def promote(
     Args:
         store: Where MLflow and the journal are.
         voice: The voice's name.
-        policy: Of the gate, as it is today.
+        policy: The gate policy of today.
         recordings_dir: The voice's recordings, with the consent.
         smoke_text: What the voice must speak before it is released.
         version: Which candidate, default the newest.

@@ -30,7 +30,7 @@ AXES = (
 
 
 def distributions(series: Mapping[str, Sequence[UtteranceScore]]) -> list[dict]:
-    """Return one entry per axis, with one histogram for each series that has values.
+    """Return one entry per axis, with one histogram for each series with values.
 
     A bar is a share of its own series, because the series differ in their number of utterances. All series of an axis
     have the same scale: height 1 is the fullest bin of any. Values outside an axis count in its outermost bin.

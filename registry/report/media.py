@@ -77,8 +77,8 @@ def opus_base64(waveform: np.ndarray, sample_rate: int, bit_rate: int) -> str:
 
     Args:
         waveform: (n,) float32 mono in [-1, 1]. Silence fills it up to a tenth of a second.
-        sample_rate: Of the waveform, in Hz.
-        bit_rate: Of the result, in bits per second.
+        sample_rate: The waveform's sample rate in Hz.
+        bit_rate: The result's bit rate in bits per second.
     """
     import av
 
@@ -100,7 +100,7 @@ def spectrogram_db(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
 
     Args:
         waveform: (n,) in [-1, 1]. Audio shorter than one window is padded with silence to one column.
-        sample_rate: Of the waveform, in Hz.
+        sample_rate: The waveform's sample rate in Hz.
 
     Returns:
         (N_ROWS, n_columns) float64 in dB relative to full scale, with 0 Hz in row 0. A row is 62.5 Hz. A column is

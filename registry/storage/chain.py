@@ -104,7 +104,7 @@ def append_row(store: Store, chain: Chain, connection: sa.Connection, contents: 
     Args:
         store: Whose key signs the row.
         chain: Where the row goes.
-        connection: Of the `append_transaction`, so that nobody else appends meanwhile.
+        connection: The connection of the transaction, in which nobody else appends.
         contents: The values of the chain's own columns.
 
     Raises:
