@@ -71,7 +71,7 @@ def make_release(root: Path) -> Store:
     return store
 
 
-def copied(released: Path, root: Path) -> Store:
+def copy_release(released: Path, root: Path) -> Store:
     """Copy the database of a project that make_release made into `root`. The artifacts stay where they are."""
     shutil.copy(released / "mlflow.db", root / "mlflow.db")
     shutil.copytree(released / ".vox", root / ".vox")

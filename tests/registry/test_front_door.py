@@ -1,4 +1,4 @@
-"""`import registry`: the names that users call, and none of the weight behind them."""
+"""`import registry`: the names that users call, without loading anything heavy."""
 
 from __future__ import annotations
 

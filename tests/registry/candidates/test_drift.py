@@ -14,7 +14,7 @@ def with_rows(card, change):
     return card.model_copy(update={"rows": tuple(change(number, row) for number, row in enumerate(card.rows))})
 
 
-def changed(row, **changes):
+def with_changes(row, **changes):
     return row.model_copy(update=changes)
 
 
@@ -30,7 +30,7 @@ def test_changed_version_of_a_judge_is_named_with_both_values():
 
 
 def test_another_score_for_the_same_bytes_is_put_down_to_a_judge():
-    now = with_rows(scorecard(), lambda n, row: changed(row, word_errors=5) if n < 3 else row)
+    now = with_rows(scorecard(), lambda n, row: with_changes(row, word_errors=5) if n < 3 else row)
     drift = find_drift(scorecard(), now)
     assert drift.judge == ("3 recordings or utterances with the same bytes got another score",)
     assert drift.environment == ()
@@ -38,12 +38,12 @@ def test_another_score_for_the_same_bytes_is_put_down_to_a_judge():
 
 def test_another_score_for_a_recording_is_put_down_to_a_judge_too():
     real = utterance(1, 0, 1)
-    then, now = (scorecard(held_out=(changed(real, word_errors=errors),)) for errors in (1, 4))
+    then, now = (scorecard(held_out=(with_changes(real, word_errors=errors),)) for errors in (1, 4))
     assert find_drift(then, now).judge == ("1 recordings or utterances with the same bytes got another score",)
 
 
 def test_other_bytes_are_put_down_to_the_environment_whatever_they_score():
-    now = with_rows(scorecard(), lambda n, row: changed(row, audio_sha256="f" * 64, word_errors=n % 3))
+    now = with_rows(scorecard(), lambda n, row: with_changes(row, audio_sha256="f" * 64, word_errors=n % 3))
     drift = find_drift(scorecard(), now)
     assert drift.environment == ("40 of 40 utterances are other bytes than when the version was scored",)
     assert drift.judge == ()
@@ -67,5 +67,5 @@ def test_only_a_loss_beyond_the_margin_is_a_degradation():
 
 
 def test_similarity_that_can_no_longer_be_measured_is_a_degradation():
-    now = with_rows(scorecard(), lambda n, row: changed(row, similarity=None) if n == 0 else row)
+    now = with_rows(scorecard(), lambda n, row: with_changes(row, similarity=None) if n == 0 else row)
     assert len(find_degradations(find_drift(scorecard(), now), MARGINS)) == 1

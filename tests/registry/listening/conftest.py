@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from listening_helpers import copied, make_release
+from listening_helpers import copy_release, make_release
 
 from registry.listening.trials import Listening, open_listening
 from registry.storage.store import Store
@@ -22,7 +22,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def store(released: Path, tmp_path: Path) -> Store:
     """A copy of that project's database for one test. The artifacts stay where they are."""
-    return copied(released, tmp_path)
+    return copy_release(released, tmp_path)
 
 
 @pytest.fixture

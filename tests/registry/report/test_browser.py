@@ -18,7 +18,7 @@ from registry.report.media import N_ROWS, spectrogram_db
 from registry.report.page import ScoredVersion, render_report
 
 SAMPLE = ROOT / "data/1_recordings/sample"
-KINDS = ("everyday", "questions", "names", "numbers")
+CATEGORIES = ("everyday", "questions", "names", "numbers")
 PLAYER = "document.querySelector('#player audio')"
 
 
@@ -35,15 +35,15 @@ def version(folder: Path, every: int, silent: tuple[int, ...] = ()) -> ScoredVer
     def spoken(text: str) -> str:
         return " ".join(word for n, word in enumerate(text.split(), start=1) if n % every)
 
-    def row(n: int, name: str, heard: str, kind: str, failures: tuple[str, ...] = ()):
+    def row(n: int, name: str, heard: str, category: str, failures: tuple[str, ...] = ()):
         recording, text = sample[n]
-        return utterance(folder, name, heard, recording, reference=text, category=kind, failures=failures)
+        return utterance(folder, name, heard, recording, reference=text, category=category, failures=failures)
 
     sample = read_sample()
     rows = tuple(
-        row(n, f"audio/p{n:02d}-0.flac", "", KINDS[n % 4], ("empty",))
+        row(n, f"audio/p{n:02d}-0.flac", "", CATEGORIES[n % 4], ("empty",))
         if n in silent
-        else row(n, f"audio/p{n:02d}-0.flac", spoken(sample[n][1]), KINDS[n % 4])
+        else row(n, f"audio/p{n:02d}-0.flac", spoken(sample[n][1]), CATEGORIES[n % 4])
         for n in range(12)
     )
     real = tuple(row(n, f"recordings/clip{n}-0.flac", sample[n][1], "held_out") for n in range(12, 15))
