@@ -116,7 +116,5 @@ def environment() -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if key not in drop}
     date = "2026-01-01T00:00:00+00:00"  # fixed, so that equal projects have equal commits
     dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
-    shell = (
-        "/bin/sh"  # what DVC takes without SHELL; dash outlives DVC, while bash execs the stage
-    )
+    shell = "/bin/sh"  # what DVC takes without SHELL; dash outlives DVC, while bash execs the stage
     return {**kept, **dates, "PATH": path, "SHELL": shell, "PYTHONDONTWRITEBYTECODE": "1"}

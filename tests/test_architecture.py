@@ -17,7 +17,9 @@ def arrows(markdown: str) -> set[tuple[str, str]]:
     picture = re.search(r"```mermaid\nflowchart LR\n(.*?)```", markdown, re.DOTALL)[1]
     found = set()
     for line in picture.splitlines():
-        nodes = [re.match(r"\w+", part.strip())[0] for part in re.split(r"-->|-- .*? -->|-\. .*? \.->", line) if part.strip()]
+        nodes = [
+            re.match(r"\w+", part.strip())[0] for part in re.split(r"-->|-- .*? -->|-\. .*? \.->", line) if part.strip()
+        ]
         found |= set(zip(nodes, nodes[1:], strict=False))
     return found
 
@@ -44,7 +46,11 @@ def test_the_picture_is_the_same_everywhere():
 
 def test_every_command_of_the_readme_has_its_row():
     def commands(markdown: str) -> set[str]:
-        return {name for row in rows(markdown, "command") for name in re.findall(r"`vox ((?:voice |server )?[a-z]+)", row[0])}
+        return {
+            name
+            for row in rows(markdown, "command")
+            for name in re.findall(r"`vox ((?:voice |server )?[a-z]+)", row[0])
+        }
 
     assert commands(TABLES) == commands(README)
 
