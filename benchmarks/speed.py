@@ -42,8 +42,10 @@ from gpt_sovits.sovits.config import OFFICIAL, OFFICIAL_DISCRIMINATOR, Discrimin
 from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.layers.weight_norm import fold_weight_norm
 from gpt_sovits.sovits.model import SoVITS
-from gpt_sovits.synthesis import Reference, Synthesizer, default_preset
-from gpt_sovits.synthesis.streaming import stream_chunks
+from gpt_sovits.synthesis.preset import default_preset
+from gpt_sovits.synthesis.reference import Reference
+from gpt_sovits.synthesis.streaming import stream
+from gpt_sovits.synthesis.synthesizer import Synthesizer
 from gpt_sovits.weights.base import STARTER, load_base
 
 SIZES = ("tiny", "starter", *OFFICIAL)
@@ -228,7 +230,7 @@ def stream_figures(setting: Setting, _: Limits) -> list[Figure]:
     def speak() -> None:
         begin = time.perf_counter()
         n_samples = 0
-        for chunk in stream_chunks(synthesizer, SENTENCE):
+        for chunk in stream(synthesizer, SENTENCE):
             if not n_samples:
                 firsts.append(1000 * (time.perf_counter() - begin))
             n_samples += len(chunk.waveform)

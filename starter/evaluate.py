@@ -27,8 +27,10 @@ from torch import Tensor
 from gpt_sovits.content_encoder import extract_ssl_features
 from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.sovits.model import SoVITS
-from gpt_sovits.synthesis import Reference, Synthesizer, default_preset
-from gpt_sovits.synthesis.sentences import finished
+from gpt_sovits.synthesis.preset import default_preset
+from gpt_sovits.synthesis.reference import Reference
+from gpt_sovits.synthesis.sentences import add_full_stop
+from gpt_sovits.synthesis.synthesizer import Synthesizer
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.weights.base import STARTER, Base, load_base
 from metrics.judges.asr import Transcriber, load_transcriber
@@ -129,7 +131,7 @@ def build_reference(sovits: SoVITS, encoder: torch.nn.Module, utterance: Utteran
 
 def phoneme_ids(text: str) -> Tensor:
     """Return (n_phonemes,) the ids of the phonemes of an English text."""
-    return torch.tensor(phonemize(finished(text), "en").ids)
+    return torch.tensor(phonemize(add_full_stop(text), "en").ids)
 
 
 @torch.inference_mode()

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from gpt_sovits.content_encoder import extract_ssl_features, load_content_encoder
 from gpt_sovits.determinism import derive_seed, deterministic
-from gpt_sovits.synthesis.sentences import finished
+from gpt_sovits.synthesis.sentences import add_full_stop
 from gpt_sovits.text.frontend import phonemize
 from starter.augment import stretch
 from starter.phones import NUMBER_OF, PHONES, SILENCE
@@ -131,7 +131,7 @@ def tokenize(
     for original, ratio in zip(utterances, ratios, strict=True):
         utterance = change_speed(original, ratio)
         tokens = torch.cdist(posteriors(encoder, utterance.waveform), centres).argmin(dim=1).tolist()
-        phonemes = phonemize(finished(utterance.text), "en")
+        phonemes = phonemize(add_full_stop(utterance.text), "en")
         yield {
             "name": utterance.name,
             "voice": utterance.voice,

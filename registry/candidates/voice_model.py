@@ -18,7 +18,7 @@ class VoiceModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the voice. MLflow calls it once, before the first prediction."""
-        from gpt_sovits.synthesis import load_voice
+        from gpt_sovits import load_voice  # a stable name, because copies of this file outlive this version
 
         self.synthesizer = load_voice(Path(context.artifacts["voice"]))
 

@@ -152,7 +152,7 @@ def _check_verdict(
         return None, [*reasons, f"it has no verdict; {gate_it}"]
     verdict = signed.verdict
     if verdict.outcome != "pass":
-        reasons.append(f"its verdict is {verdict.outcome}: {verdict.decision.reasons[0]}")
+        reasons.append(f"its verdict is {verdict.outcome}: {verdict.decision.reasons[0].text}")
     votes = votes_for(store, request.policy, candidate_id=candidate.candidate_id, release=champion)
     if stale := why_stale(verdict, champion, policy=request.policy, votes=votes):
         reasons.append(f"its verdict is stale: {', '.join(stale)}; {gate_it} again")

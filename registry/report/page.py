@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -22,7 +21,6 @@ from registry.report.heat_maps import PairRow, heat_maps, is_interpolated
 from registry.report.media import embed_sounds, read_audio, spectrogram_base64
 
 HERE = Path(__file__).parent
-METRIC = re.compile(rf"\b(?:{'|'.join(FIGURES)})(?= -?\d)")  # a figure's technical name before its value
 # A registry.verdicts.store.SignedVerdict. It is not imported: evaluate, which renders without one, would become stale
 # with every change of the gate's code.
 SignedVerdict = Any
@@ -91,7 +89,7 @@ def render_report(
         other=other,
         signed=signed,
         verdict=signed.verdict if signed else None,
-        limits=_limits(signed.verdict) if signed else (),
+        threshold_checks=_threshold_checks(signed.verdict) if signed else (),
         headline=headline(card.voice, signed.verdict if signed else None),
         figures=key_figures(card, other),
         failures=failures(card, other, {prompt.prompt_id: n for n, prompt in enumerate(prompts, start=1)}),
@@ -111,12 +109,6 @@ def render_report(
         n_left_out=sum(row.key not in sounds for row in audible),
         recordings=sorted(card.held_out, key=lambda row: (-row.word_errors / row.n_words, row.prompt_id)),
     )
-
-
-def in_plain_words(reason: str) -> str:
-    """A reason of the gate for a reader who knows neither its figures' technical names nor what a bar is."""
-    reason = reason.replace("bar missed:", "limit missed:").replace("bar holds:", "limit kept:")
-    return METRIC.sub(lambda match: FIGURES[match[0]][0].lower(), reason)
 
 
 def headline(voice: str, verdict: Verdict | None) -> str:
@@ -141,9 +133,9 @@ def unmeasured_report(voice: str, message: str) -> str:
     )
 
 
-def _limits(verdict: Verdict) -> list[Any]:
-    """Every bar that was held against a figure, those of all prompts before those of parts of them."""
-    return [*verdict.decision.bars, *verdict.decision.slice_bars]
+def _threshold_checks(verdict: Verdict) -> list[Any]:
+    """Return every check of a threshold, those on all prompts before those on slices."""
+    return [*verdict.decision.thresholds, *verdict.decision.slice_thresholds]
 
 
 def _template() -> jinja2.Template:
@@ -155,7 +147,6 @@ def _template() -> jinja2.Template:
         "figure": show_figure,
         "clock": lambda seconds: f"{seconds:.1f} s",
         "words": lambda name: name.replace("_", " "),
-        "plain": in_plain_words,
         "heard": lambda row: compare_words(row.reference, row.hypothesis),
     }
     return environment.from_string((HERE / "page.html").read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from registry.releases.promotion import promote
 from registry.verdicts.gating import current_verdict, gate_candidate
 
 LENIENT = {"metric": "wer", "at_most": 0.5, "unit": "errors per word", "reason": "one utterance is empty"}
-WITH_VOTES = policy(bars=[LENIENT], preference={"min_votes": 7, "worse_than": 0.5, "reason": "test"})
+WITH_VOTES = policy(thresholds=[LENIENT], preference={"min_votes": 7, "worse_than": 0.5, "reason": "test"})
 
 
 def vote(store, listening, listener, side, n):
@@ -38,7 +38,7 @@ def test_preference_for_the_champion_makes_the_candidate_fail(store, listening):
     for listener in ("anna", "bob"):
         vote(store, listening, listener, "champion", 9)
     verdict = gate(store)
-    assert verdict.outcome == "fail" and "listeners prefer the champion" in verdict.decision.reasons[0]
+    assert verdict.outcome == "fail" and "listeners prefer the champion" in verdict.decision.reasons[0].text
 
 
 def test_votes_after_a_verdict_make_it_stale_and_it_promotes_nothing(store, listening):

@@ -69,7 +69,7 @@ def test_candidate_without_a_verdict_is_refused(desk):
 
 def test_failed_verdict_is_refused(desk):
     desk.gate(3, first_release=True)
-    reason = "its verdict is fail: wrong words: bar missed: wer 0.4000"
+    reason = "its verdict is fail: wrong words: threshold missed: word error rate 0.4000"
     desk.assert_refused(reason, lambda: desk.promote(3, first_release=True))
 
 
