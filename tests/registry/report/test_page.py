@@ -100,6 +100,7 @@ def test_decision_and_every_reason_come_before_any_figure(candidate, champion):
     head = page[: page.index("smaller is better")]
     assert "✕ fail Version 3 of the voice “robin” must not replace version 2" in head
     assert "failed utterances 0.2000" in head and "word error rate 0.3250" in head  # not the names of columns
+    assert "threshold missed: " in head and "bar " not in head
     for reason in signed.verdict.decision.reasons:
         assert reason.text in head, reason
 
