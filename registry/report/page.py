@@ -89,7 +89,7 @@ def render_report(
         other=other,
         signed=signed,
         verdict=signed.verdict if signed else None,
-        limits=_limits(signed.verdict) if signed else (),
+        threshold_checks=_threshold_checks(signed.verdict) if signed else (),
         headline=headline(card.voice, signed.verdict if signed else None),
         figures=key_figures(card, other),
         failures=failures(card, other, {prompt.prompt_id: n for n, prompt in enumerate(prompts, start=1)}),
@@ -133,8 +133,8 @@ def unmeasured_report(voice: str, message: str) -> str:
     )
 
 
-def _limits(verdict: Verdict) -> list[Any]:
-    """Every check of a threshold, those on all prompts before those on slices."""
+def _threshold_checks(verdict: Verdict) -> list[Any]:
+    """Return every check of a threshold, those on all prompts before those on slices."""
     return [*verdict.decision.thresholds, *verdict.decision.slice_thresholds]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from registry.gate.errors import CannotMeasure
 from registry.releases.audit import audit
 from registry.storage.store import mlflow_client
-from registry.gate.errors import CannotMeasure
 
 
 def test_rollback_goes_back_one_release_at_a_time_and_stops_at_the_first(desk):
