@@ -24,10 +24,10 @@ from gpt_sovits.adaptation.state import fingerprint
 from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.gpt.loss import (
     TokenLoss,
+    corrupt_tokens,
     next_token_targets,
     preference_losses,
     sequence_log_probabilities,
-    spoilt_tokens,
     token_loss,
 )
 from gpt_sovits.gpt.model import GPT, GPTConfig
@@ -148,7 +148,7 @@ class _GPTTraining:
         if self.recipe.upstream_padding:
             rows = list(batch.tokens.cpu())  # upstream spoils the padded rows
         seeds = [derive_seed("spoilt", self.options.seed, epoch, j) for j in places]
-        return [spoilt_tokens(row, torch.Generator().manual_seed(seed)) for row, seed in zip(rows, seeds, strict=True)]
+        return [corrupt_tokens(row, torch.Generator().manual_seed(seed)) for row, seed in zip(rows, seeds, strict=True)]
 
     def _logits(self, batch: GPTBatch, upstream_padding: bool) -> Tensor:
         with self.stepper.autocast():
@@ -158,7 +158,7 @@ class _GPTTraining:
                 batch.tokens,
                 batch.token_lengths,
                 batch.bert_features,
-                upstream_padding,
+                upstream_padding=upstream_padding,
             )
             return self.model.logits(hidden)
 

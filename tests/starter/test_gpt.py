@@ -10,6 +10,7 @@ import torch
 
 from gpt_sovits.determinism import deterministic
 from gpt_sovits.gpt.generation import Prompt, prepare_prompts
+from gpt_sovits.gpt.inference import begin_decoding
 from gpt_sovits.gpt.loss import IGNORED_TARGET
 from gpt_sovits.gpt.model import GPT, GPTConfig, Layer, prefix_mask
 from gpt_sovits.text.symbols import SYMBOL_IDS
@@ -157,9 +158,9 @@ def test_pair_is_laid_out_as_synthesis_lays_out_a_prompt():
     spoken = Prompt(
         torch.from_numpy(np.concatenate((prompt.phonemes, target.phonemes))), torch.from_numpy(np.array(heard))
     )
-    x, mask, is_real = prepare_prompts(gpt, [spoken], torch.device("cpu"))
+    prompts = prepare_prompts(gpt, [spoken], torch.device("cpu"))
     hidden, _ = forward(gpt, collate([pair], EOS))
-    wanted = gpt.begin_decoding(x, mask, is_real, 1).hidden[0]
+    wanted = begin_decoding(gpt, prompts, 1).hidden[0]
     torch.testing.assert_close(hidden[0, len(heard)], wanted, atol=1e-5, rtol=1e-4)
 
 

@@ -13,7 +13,7 @@ from synthesis_tiny import PRESET, SOVITS_CONFIG, tiny_gpt, tiny_reference, tiny
 from gpt_sovits.determinism import derive_seed
 from gpt_sovits.gpt.generation import MIN_TOKENS, generate
 from gpt_sovits.gpt.model import GPT, GPTConfig
-from gpt_sovits.gpt.reranking import n_misread
+from gpt_sovits.gpt.reranking import count_phone_errors
 from gpt_sovits.synthesis import Preset, Speech, Synthesizer
 from gpt_sovits.synthesis.sentences import clauses, finished
 from gpt_sovits.synthesis.streaming import stream_chunks
@@ -136,7 +136,9 @@ def test_of_several_takes_the_one_whose_tokens_say_the_text_best_is_spoken():
                 prompts = [synthesizer.prompt(sentence)] * 5
                 options = synthesizer.preset.sampling()
                 said = generate(synthesizer.gpt, prompts, seeds, options, max_tokens=sentence.max_tokens)
-                misread = [n_misread(one.tokens.tolist(), sentence.phoneme_ids.tolist(), TOKEN_PHONES) for one in said]
+                misread = [
+                    count_phone_errors(one.tokens.tolist(), sentence.phoneme_ids.tolist(), TOKEN_PHONES) for one in said
+                ]
                 best.append(seeds[misread.index(min(misread))])
                 moved += misread[0] > min(misread)
             assert report.seed in best[: report.n_retries + 1]
@@ -175,7 +177,7 @@ def test_a_sentence_of_which_words_were_skipped_is_spoken_again(prompted, monkey
         looked_at.append(torch.arange(before, last + 1))
         return looked_at[-1]
 
-    monkeypatch.setattr("gpt_sovits.synthesis.synthesizer.places_read", places)
+    monkeypatch.setattr("gpt_sovits.synthesis.synthesizer.attended_phonemes", places)
     text = "The kettle is on the stove."
     seed = next(seed for seed in range(50) if not tiny_synthesizer(LIVELY, prompted=prompted).say(text, seed).failures)
     (report,) = synthesizer.say(text, seed).sentences
@@ -185,7 +187,9 @@ def test_a_sentence_of_which_words_were_skipped_is_spoken_again(prompted, monkey
 
 def test_a_stream_tells_of_skipped_words(monkeypatch):
     synthesizer = tiny_synthesizer(LIVELY, alignment_head=(0, 1))
-    monkeypatch.setattr("gpt_sovits.synthesis.synthesizer.places_read", lambda *_: torch.zeros(3, dtype=torch.int64))
+    monkeypatch.setattr(
+        "gpt_sovits.synthesis.synthesizer.attended_phonemes", lambda *_: torch.zeros(3, dtype=torch.int64)
+    )
     reports = [chunk.report for chunk in stream_chunks(synthesizer, TEXTS[0], 1) if chunk.report]
     assert len(reports) == 3 and "skipped" in {report.outcome for report in reports}
 
