@@ -253,7 +253,7 @@ class _SoVITSTraining:
         }
         if self.options.uses_prior:
             with self.stepper.autocast():
-                z, waveforms = self.model.through_prior(out, one.starts, n)
+                z, waveforms = self.model.reconstruct_from_prior(out, one.starts, n)
             # the posterior is the target: it does not move towards what the tokens can say
             losses["latent"] = one.share_of_frames * mel_loss(out.mean_posterior.detach(), z.float(), out.mask)
             losses["prior_mel"] = one.share_of_crop_frames * self._mel(one, waveforms.float(), inside)

@@ -54,8 +54,8 @@ class CPUDecoder:
         self.predict = Linear(weight[0], scale[0], np.zeros(len(scale[0]), np.float32))
         positions = torch.arange(model.config.max_positions)
         zeros = torch.zeros(len(positions), model.config.hidden_size)
-        self.embedding = model.ar_audio_embedding.word_embeddings.weight.detach().float()
-        self.sines = model.ar_audio_position(zeros, positions).detach()  # alpha * sine, computed once
+        self.embedding = model.ar_audio_embedding.word_embeddings.weight.detach().float().numpy()
+        self.sines = model.ar_audio_position(zeros, positions).detach().numpy()  # alpha * sine, computed once
 
     def begin(self, prompts: PromptBatch, n_steps: int) -> CPUDecoding:
         """Read the prompts, see `gpt.decoding.Decoder.begin`."""
@@ -83,8 +83,8 @@ class CPUDecoding:
             projected=np.empty((batch, hidden), np.float32),
             inner=np.empty((batch, 4 * hidden), np.float32),
             scores=np.empty((n_threads, n_blocks * BLOCK), np.float32),
+            logits=np.empty((batch, config.vocab_size), np.float32),
         )
-        self.logits = np.empty((batch, config.vocab_size), np.float32)
 
     def _store(self, layer: int, keys: Tensor, values: Tensor) -> None:
         for cache, new in zip(self.cache, (keys, values), strict=True):
@@ -93,12 +93,9 @@ class CPUDecoding:
 
     def step(self, tokens: Tensor, positions: Tensor) -> Tensor:
         """Compute one step on all threads, see `gpt.decoding.Decoding.step`."""
-        # embedding[tokens] would wake torch's threads, which then spin for milliseconds where ours have work
-        inputs = self.decoder.embedding.index_select(0, tokens) + self.decoder.sines.index_select(0, positions)
-        inputs = inputs.numpy()
-        n, n_threads = len(inputs), len(self.work.states)
-        states, qkv, heads, projected, inner, scores = self.work
-        logits = self.logits[:n]
+        # in numpy: torch would wake its threads, which then spin for milliseconds where ours have work
+        inputs = self.decoder.embedding[tokens.numpy()] + self.decoder.sines[positions.numpy()]
+        n_threads = len(self.work.states)
         arguments = (
             self.decoder.layers,
             self.decoder.predict,
@@ -106,8 +103,7 @@ class CPUDecoding:
             self.rows,
             self.position,
             inputs,
-            Workspace(states[:, :n], qkv[:n], heads[:n], projected[:n], inner[:n], scores),
-            logits,
+            self.work,
             np.zeros((n_threads, 8), np.int64),
         )
         with SUBMIT_LOCK:
@@ -116,12 +112,13 @@ class CPUDecoding:
         for other in others:
             other.result()
         self.position += 1
-        return torch.from_numpy(logits)
+        return torch.from_numpy(self.work.logits)
 
     def keep_rows(self, rows: Tensor) -> None:
         """Drop the other rows, see `gpt.decoding.Decoding.keep_rows`."""
         kept = rows.numpy()
         self.rows = Rows(self.rows.cache_rows[kept], self.rows.starts[kept])
+        self.work = self.work.for_rows(len(kept))
 
 
 @functools.cache

@@ -23,8 +23,8 @@ from numba.extending import intrinsic
 FAST = {"reassoc", "contract", "nsz", "arcp"}
 # Tries, about 200 microseconds of them, before a waiting thread sleeps. A sleep takes 85 microseconds, longer than most
 # waits. With fewer tries a thread that is late once makes another one sleep, which is then late itself, through all
-# layers (9 ms per token instead of 4, measured). A thread that spins for milliseconds on a busy machine, or yields, uses
-# up the time that the scheduler owes it and is then late for the others (75 ms per token instead of 20, measured).
+# layers (9 ms per token instead of 4, measured). A thread that spins for milliseconds on a busy machine, or yields,
+# uses up the time that the scheduler owes it and is then late for the others (75 ms instead of 20, measured).
 SPINS = 200000
 # Columns of the cache that lie side by side, so that loops over them are vectorised and read memory in a row.
 BLOCK = 64
@@ -79,6 +79,19 @@ class Workspace(NamedTuple):
     projected: np.ndarray  # (N, D)
     inner: np.ndarray  # (N, 4D)
     scores: np.ndarray  # (n_threads, blocks * BLOCK)
+    logits: np.ndarray  # (N, V), the result
+
+    def for_rows(self, n: int) -> "Workspace":
+        """Return the same memory for the first n rows."""
+        return Workspace(
+            self.states[:, :n],
+            self.qkv[:n],
+            self.heads[:n],
+            self.projected[:n],
+            self.inner[:n],
+            self.scores,
+            self.logits[:n],
+        )
 
 
 @intrinsic
@@ -327,8 +340,8 @@ def add_and_normalize(x, added, weight, bias):
 
 
 @njit(nogil=True, cache=True, fastmath=FAST)
-def decode_step(layers, predict, cache, rows, position, inputs, work, logits, counters, thread):
-    """Write the logits of the token after `position` for each row. Keys and values of `position` go into the cache.
+def decode_step(layers, predict, cache, rows, position, inputs, work, counters, thread):
+    """Write the logits of the token after `position` for each row into work.logits, and its keys and values into cache.
 
     Every thread calls this with the same arguments but its own number.
 
@@ -340,7 +353,6 @@ def decode_step(layers, predict, cache, rows, position, inputs, work, logits, co
         position: The column of the cache that this token fills.
         inputs: (N, D) float32, the embedded tokens.
         work: Workspace
-        logits: (N, V) float32, written.
         counters: (n_threads, 8) int64, zeros.
         thread: Number of this thread, from 0.
     """
@@ -368,4 +380,4 @@ def decode_step(layers, predict, cache, rows, position, inputs, work, logits, co
         turn = wait_for_all(counters, thread, n_threads, turn)
         norm = layers.feed_forward_norm
         add_and_normalize(x, work.projected, norm.weight[layer], norm.bias[layer])
-    multiply(predict, x, logits, thread, n_threads)
+    multiply(predict, x, work.logits, thread, n_threads)

@@ -93,9 +93,7 @@ def test_each_precision_stays_within_its_bound(precision):
     ]
     assert max(errors) < TOLERANCE[precision]
     if precision != "float32":
-        assert max(errors) > TOLERANCE["float32"], (
-            "nothing was rounded: another precision is stored"
-        )
+        assert max(errors) > TOLERANCE["float32"], "nothing was rounded: another precision is stored"
 
 
 def test_weights_that_fit_float16_lose_nothing_in_it():
