@@ -49,7 +49,7 @@ def run_voice(
         shown = {
             "voice": voice,
             "outcome": verdict.outcome,
-            "reasons": verdict.decision.reasons,
+            "reasons": [reason.model_dump(mode="json") for reason in verdict.decision.reasons],
             "figures": verdict.decision.figures,
             "version": verdict.candidate.version,
             "stages": {result.stage: result.state for result in outcome.stages},
@@ -95,13 +95,15 @@ def gate_voice(
 ) -> int:
     """`vox gate`."""
     from registry.report import unmeasured_report
-    from registry.verdicts import render
+    from registry.verdicts.junit import to_junit, unmeasured_junit
+    from registry.verdicts.markdown import to_markdown, unmeasured_markdown
+    from registry.verdicts.verdict_file import to_json
 
     def unmeasured(message: str) -> None:
         shown = json.dumps({"voice": voice, "outcome": None, "error": message}, indent=2) + "\n"
         _write_file(json_file, shown)
-        _write_file(markdown_file, render.unmeasured_markdown(voice, message))
-        _write_file(junit_file, render.unmeasured_junit(voice, message))
+        _write_file(markdown_file, unmeasured_markdown(voice, message))
+        _write_file(junit_file, unmeasured_junit(voice, message))
         _write_file(html_file, unmeasured_report(voice, message))
 
     unmeasured("the gate did not finish")  # however it ends, an earlier `pass` is not where CI looks for the answer
@@ -113,9 +115,9 @@ def gate_voice(
     except (ValueError, RuntimeError, OSError) as error:
         unmeasured(" ".join(str(error).split()))
         raise
-    _write_file(json_file, render.to_json(signed))
-    _write_file(markdown_file, render.markdown(signed))
-    _write_file(junit_file, render.junit(signed))
+    _write_file(json_file, to_json(signed))
+    _write_file(markdown_file, to_markdown(signed))
+    _write_file(junit_file, to_junit(signed))
     if html_file is not None:
         _write_file(html_file, report_html(signed))
     _show_verdict(signed, is_earlier=False)
@@ -186,7 +188,7 @@ def _show_verdict(signed: SignedVerdict, is_earlier: bool) -> None:
         f"{against}{', unchanged since an earlier run' if is_earlier else ''})"
     )
     for reason in decision.reasons:
-        say(f"  - {reason}", markup=False)
+        say(f"  - {reason.text}", markup=False)
     say(f"next: {decision.advice}", markup=False)
     figures = ", ".join(f"{name} {value:.3f}" for name, value in decision.figures.items())
     say(f"figures: {figures} on {decision.n_prompts} prompts, {decision.n_utterances} utterances")
@@ -281,7 +283,7 @@ def say_text(voice: str, text: str, output: Path, version: int | None, seed: int
 
     import soundfile
 
-    from gpt_sovits.synthesis import load_voice
+    from gpt_sovits.synthesis.voice import load_voice
     from registry.candidates.candidate import find_candidate, voice_folder_of
     from registry.consent import check_consent
     from registry.releases.journal import champion

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from metrics.prompts import load_prompts
+from registry.gate.errors import CannotMeasure
 from registry.gate.policy import GatePolicy, parse_policy
 from registry.releases.journal import champion
 from registry.storage.store import Store, open_store
 from registry.verdicts.gating import current_verdict, gate_candidate
 from registry.verdicts.store import SignedVerdict, newest_verdict
-from registry.verdicts.verdict import CannotMeasure
 from stages.params import load_params
 from stages.running.outputs import write_atomically
 
@@ -36,9 +36,9 @@ class GatedCandidate:
         ]
 
     def markdown(self) -> str:
-        from registry.verdicts.render import markdown
+        from registry.verdicts.markdown import to_markdown
 
-        return markdown(self.signed)
+        return to_markdown(self.signed)
 
 
 def candidate_id(voice: str) -> str | None:
@@ -53,7 +53,7 @@ def candidate_is_registered(voice: str) -> bool:
     if wanted is None:
         return False
     store = open_store()
-    if newest_verdict(store, voice, wanted) is not None:
+    if newest_verdict(store, voice, candidate_id=wanted) is not None:
         return True
     from registry.candidates.candidate import find_candidate
     from registry.candidates.fingerprint import CandidateError
@@ -72,7 +72,7 @@ def gate_newest(voice: str, policy: GatePolicy, first_release: bool) -> GatedCan
     if wanted is None:
         raise CannotMeasure(f"{voice} has no candidate; run `vox run {voice}`")
     first_release = first_release and champion(store, voice) is None
-    earlier = current_verdict(store, voice, wanted, policy)
+    earlier = current_verdict(store, voice, candidate_id=wanted, policy=policy)
     if earlier is not None and earlier.verdict.decision.first_release == first_release:
         return GatedCandidate(earlier, is_earlier=True)
     return GatedCandidate(_judge(store, voice, policy, None, wanted, first_release), is_earlier=False)
@@ -147,7 +147,7 @@ def _judge(
     return gate_candidate(
         store,
         voice,
-        policy,
+        policy=policy,
         version=candidate.version,
         first_release=first_release,
         prompt_ids=[prompt.id for prompt in prompts.prompts],

@@ -15,7 +15,10 @@ import numpy as np
 from safetensors.torch import load_file
 
 from gpt_sovits.determinism import deterministic
-from gpt_sovits.synthesis import Preset, Reference, Synthesizer, load_gpt, load_sovits, load_voice, save_voice
+from gpt_sovits.synthesis.preset import Preset
+from gpt_sovits.synthesis.reference import Reference
+from gpt_sovits.synthesis.synthesizer import Synthesizer
+from gpt_sovits.synthesis.voice import load_gpt, load_sovits, load_voice, save_voice
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from gpt_sovits.weights.base import Base, load_base
 from gpt_sovits.weights.checkpoint import checkpoint_sha256, load_checkpoint, save_checkpoint

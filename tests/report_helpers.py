@@ -14,7 +14,7 @@ from release_helpers import FLOOR, JUDGES, PAIR, policy
 from gpt_sovits.audio import save_flac
 from metrics.scores import Scorecard, UtteranceScore
 from metrics.wer import character_errors, word_errors
-from registry.gate import judge
+from registry.gate.deciding import decide
 from registry.report import Scored
 from registry.verdicts.store import SignedVerdict
 from registry.verdicts.verdict import Subject, Verdict
@@ -97,8 +97,11 @@ def score_folder(folder: Path, heard: dict[str, str], n_seeds: int = 1, **change
 
 def verdict_on(candidate: Scored, champion: Scored | None) -> SignedVerdict:
     """What the gate says about version 3 against version 2, under the policy of the release tests."""
-    decision = judge(
-        candidate.scorecard, champion.scorecard if champion else None, policy(min_prompts=2), champion is None
+    decision = decide(
+        candidate.scorecard,
+        champion.scorecard if champion else None,
+        policy=policy(min_prompts=2),
+        first_release=champion is None,
     )
     verdict = Verdict(
         voice=candidate.scorecard.voice,

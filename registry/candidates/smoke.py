@@ -13,7 +13,7 @@ def speak_once(folder: Path, text: str) -> None:
     """Load a voice and speak one sentence. Raises CannotSpeakError."""
     import numpy as np
 
-    from gpt_sovits.synthesis import load_voice
+    from gpt_sovits.synthesis.voice import load_voice
 
     try:
         speech = load_voice(folder).say(text)

@@ -16,7 +16,7 @@ class VoiceModel(PythonModel):
     """Texts in, speech out. The voice's folder (weights, preset) is the artifact `voice`."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        from gpt_sovits.synthesis import load_voice
+        from gpt_sovits import load_voice  # a stable name, because copies of this file outlive this version
 
         self.synthesizer = load_voice(Path(context.artifacts["voice"]))
 

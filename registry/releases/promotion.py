@@ -204,16 +204,16 @@ def _verdict(
     if first_release and champion is not None:
         reasons.append(f"a first release was asked for and version {champion.version} is champion; leave the flag out")
     try:
-        signed = newest_verdict(store, candidate.voice, candidate.candidate_id)
+        signed = newest_verdict(store, candidate.voice, candidate_id=candidate.candidate_id)
     except VerdictError as error:
         return None, [*reasons, str(error)]
     if signed is None:
         return None, [*reasons, f"it has no verdict; run `vox gate {candidate.voice}`"]
     verdict = signed.verdict
     if verdict.outcome != "pass":
-        reasons.append(f"its verdict is {verdict.outcome}: {verdict.decision.reasons[0]}")
-    votes = votes_for(store, policy, candidate.candidate_id, champion)
-    if stale := why_stale(verdict, champion, policy, votes):
+        reasons.append(f"its verdict is {verdict.outcome}: {verdict.decision.reasons[0].text}")
+    votes = votes_for(store, policy, candidate_id=candidate.candidate_id, release=champion)
+    if stale := why_stale(verdict, champion, policy=policy, votes=votes):
         reasons.append(f"its verdict is stale: {', '.join(stale)}; judge it again with `vox gate {candidate.voice}`")
     judged = verdict.candidate
     if (judged.version, judged.weights_sha256, judged.scores_sha256) != (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -22,7 +21,6 @@ from registry.report.heat_maps import PairRow, heat_maps, is_drawn_back
 from registry.report.media import embed_sounds, read_audio, spectrogram_base64
 
 HERE = Path(__file__).parent
-METRIC = re.compile(rf"\b(?:{'|'.join(FIGURES)})(?= -?\d)")  # a figure's technical name before its value
 # A registry.verdicts.store.SignedVerdict. It is not imported: evaluate, which renders without one, would become stale
 # with every change of the gate's code.
 SignedVerdict = Any
@@ -113,12 +111,6 @@ def render_report(
     )
 
 
-def in_plain_words(reason: str) -> str:
-    """A reason of the gate for a reader who knows neither its figures' technical names nor what a bar is."""
-    reason = reason.replace("bar missed:", "limit missed:").replace("bar holds:", "limit kept:")
-    return METRIC.sub(lambda match: FIGURES[match[0]][0].lower(), reason)
-
-
 def headline(voice: str, verdict: Verdict | None) -> str:
     """The decision in one sentence."""
     if verdict is None:
@@ -142,8 +134,8 @@ def unmeasured_report(voice: str, message: str) -> str:
 
 
 def _limits(verdict: Verdict) -> list[Any]:
-    """Every bar that was held against a figure, those of all prompts before those of parts of them."""
-    return [*verdict.decision.bars, *verdict.decision.slice_bars]
+    """Every check of a threshold, those on all prompts before those on slices."""
+    return [*verdict.decision.thresholds, *verdict.decision.slice_thresholds]
 
 
 def _template() -> jinja2.Template:
@@ -155,7 +147,6 @@ def _template() -> jinja2.Template:
         "figure": show_figure,
         "clock": lambda seconds: f"{seconds:.1f} s",
         "words": lambda name: name.replace("_", " "),
-        "plain": in_plain_words,
         "heard": lambda row: compare_words(row.reference, row.hypothesis),
     }
     return environment.from_string((HERE / "page.html").read_text(encoding="utf-8"))

@@ -50,7 +50,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def here(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same project for commands that run in this process."""
-    for module in ("base", "importing", "pull"):
+    for module in ("places", "base", "upstream.importing", "network.pull"):
         monkeypatch.setattr(f"gpt_sovits.weights.{module}.BASES_FOLDER", root / "base_models")
     monkeypatch.delenv("VOXFOUNDRY_MIRROR", raising=False)
     return root
@@ -90,7 +90,7 @@ def test_a_name_that_is_taken_is_refused_unless_it_may_be_replaced(
     capsys.readouterr()
     assert run_here(here, "import", *files, "--as", "anna") == 1
     shown = capsys.readouterr()
-    assert shown.out == "" and shown.err.startswith("refused: ") and "is already there" in shown.err
+    assert shown.out == "" and shown.err.startswith("refused: ") and "already exists" in shown.err
     assert run_here(here, "import", *files, "--as", "anna", "--replace") == 0
 
 
@@ -170,7 +170,7 @@ def test_sizes_that_the_original_cannot_load_are_refused(
     released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_here(released, "export", "anna", str(tmp_path / "out")) == 1
-    assert "it could not load the files" in capsys.readouterr().err
+    assert "could not load the files" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -73,7 +73,7 @@ class Desk:
 
     def judge(self, version: int, first_release: bool = False, **changes: object) -> SignedVerdict:
         return gate_candidate(
-            self.store, "anna", policy(**changes), version=version, first_release=first_release
+            self.store, "anna", policy=policy(**changes), version=version, first_release=first_release
         )  # fmt: skip
 
     def promote(self, version: int | None, first_release: bool = False, **changes: object) -> AliasMove:

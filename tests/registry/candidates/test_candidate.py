@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import sys
-import types
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 from release_helpers import LINEAGE, kill_self, killed, scorecard, utterance, write_scores, write_voice_folder
 
+import gpt_sovits
 from registry.candidates.candidate import (
     Candidate,
     find_candidate,
@@ -278,9 +277,7 @@ def test_registered_model_speaks_through_mlflow(store, built, monkeypatch):
             assert (self.folder / "gpt" / "model.safetensors").read_text() == "gpt weights"
             return Speech(np.full(len(text), seed / 10, dtype=np.float32), 32000)
 
-    module = types.ModuleType("gpt_sovits.synthesis")
-    module.load_voice = Synthesizer
-    monkeypatch.setitem(sys.modules, "gpt_sovits.synthesis", module)
+    monkeypatch.setitem(vars(gpt_sovits), "load_voice", Synthesizer)
     register(store, built)
     mlflow.set_tracking_uri(store.tracking_uri)
     model = mlflow.pyfunc.load_model("models:/bob/1")

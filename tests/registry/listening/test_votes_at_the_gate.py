@@ -14,7 +14,7 @@ from registry.releases.promotion import promote
 from registry.verdicts.gating import current_verdict, gate_candidate
 
 LENIENT = {"metric": "wer", "at_most": 0.5, "unit": "errors per word", "reason": "one utterance is empty"}
-ASKED = policy(bars=[LENIENT], preference={"min_votes": 7, "worse_than": 0.5, "reason": "test"})
+ASKED = policy(thresholds=[LENIENT], preference={"min_votes": 7, "worse_than": 0.5, "reason": "test"})
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,7 @@ def vote(store, side, listener, n):
 
 
 def judged(store, rules=ASKED):
-    return gate_candidate(store, "anna", rules, version=2).verdict
+    return gate_candidate(store, "anna", policy=rules, version=2).verdict
 
 
 def test_a_policy_that_asks_for_votes_is_inconclusive_until_they_are_there(store):
@@ -54,15 +54,15 @@ def test_listeners_who_prefer_the_champion_make_it_fail(store):
     for listener in ("anna", "bob"):
         vote(store, "champion", listener, 9)
     verdict = judged(store)
-    assert verdict.outcome == "fail" and "listeners prefer the champion" in verdict.decision.reasons[0]
+    assert verdict.outcome == "fail" and "listeners prefer the champion" in verdict.decision.reasons[0].text
 
 
 def test_votes_after_a_verdict_take_it_back_and_it_promotes_nothing(store):
     vote(store, "candidate", "anna", 9)
     candidate_id = judged(store).candidate.candidate_id
-    assert current_verdict(store, "anna", candidate_id, ASKED) is not None
+    assert current_verdict(store, "anna", candidate_id=candidate_id, policy=ASKED) is not None
     vote(store, "champion", "bob", 9)
-    assert current_verdict(store, "anna", candidate_id, ASKED) is None
+    assert current_verdict(store, "anna", candidate_id=candidate_id, policy=ASKED) is None
     with pytest.raises(ReleaseRefused, match="listeners have voted since"):
         promote(
             store,

@@ -17,6 +17,7 @@ from release_helpers import LINEAGE, TODAY, policy, recordings_of, scorecard, wr
 from registry.candidates.candidate import find_candidate, register_candidate, voice_folder_of
 from registry.candidates.smoke import CannotSpeakError, speak_once
 from registry.consent import ConsentError
+from registry.gate.errors import CannotMeasure
 from registry.releases import alias as alias_module
 from registry.releases.alias import ReleaseRefused
 from registry.releases.audit import audit
@@ -24,11 +25,10 @@ from registry.releases.journal import JournalError, champion, history
 from registry.releases.promotion import promote, recover, releases, revoke, rollback
 from registry.storage.store import mlflow_client
 from registry.verdicts.gating import current_verdict, gate_candidate
-from registry.verdicts.verdict import CannotMeasure
 
 # Version 3 is as similar to the speaker as the others, and its words are not asked for.
 LENIENT = {
-    "bars": [{"metric": "wer", "at_most": 0.9, "unit": "errors per word", "reason": "test"}],
+    "thresholds": [{"metric": "wer", "at_most": 0.9, "unit": "errors per word", "reason": "test"}],
     "non_inferiority": [{"metric": "similarity", "margin": 0.1, "unit": "cosine", "reason": "test"}],
 }
 
@@ -92,7 +92,7 @@ def test_promote_without_a_verdict_is_refused(desk):
 
 def test_promote_with_a_failed_verdict_is_refused(desk):
     desk.judge(3, first_release=True)
-    reason = "its verdict is fail: wrong words: bar missed: wer 0.4000"
+    reason = "its verdict is fail: wrong words: threshold missed: word error rate 0.4000"
     assert_refused(desk, reason, lambda: desk.promote(3, first_release=True))
 
 
@@ -119,11 +119,12 @@ def test_verdict_against_an_earlier_champion_is_stale(desk):
     assert_refused(
         desk, "given against no champion and the champion is now version 1", lambda: desk.promote(2)
     )  # fmt: skip
-    assert current_verdict(desk.store, "anna", find_candidate(desk.store, "anna", 2).candidate_id, policy()) is None
+    candidate_id = find_candidate(desk.store, "anna", 2).candidate_id
+    assert current_verdict(desk.store, "anna", candidate_id=candidate_id, policy=policy()) is None
 
 
 def test_verdict_under_another_policy_is_stale(desk):
-    desk.judge(3, first_release=True, bars=LENIENT["bars"])
+    desk.judge(3, first_release=True, thresholds=LENIENT["thresholds"])
     assert_refused(desk, "under another gate policy", lambda: desk.promote(3, first_release=True))
 
 
@@ -204,7 +205,7 @@ def test_changed_files_are_not_promoted_and_not_rolled_back_to(desk, tmp_path):
         "policy": policy(), "recordings_dir": recordings_of(desk.store.root, "bob"), "smoke_text": "x",
         "smoke": lambda folder, text: None, "today": TODAY,
     }  # fmt: skip
-    gate_candidate(desk.store, "bob", policy(), version=1, first_release=True)
+    gate_candidate(desk.store, "bob", policy=policy(), version=1, first_release=True)
     weights = voice_folder_of(desk.store, find_candidate(desk.store, "bob", 1)) / "gpt" / "model.safetensors"
     whole = weights.read_text()
     weights.write_text("tampered")
@@ -212,7 +213,7 @@ def test_changed_files_are_not_promoted_and_not_rolled_back_to(desk, tmp_path):
         promote(desk.store, "bob", version=1, first_release=True, **settings)
     weights.write_text(whole)
     promote(desk.store, "bob", version=1, first_release=True, **settings)
-    gate_candidate(desk.store, "bob", policy(), version=2)
+    gate_candidate(desk.store, "bob", policy=policy(), version=2)
     promote(desk.store, "bob", version=2, **settings)
     weights.write_text("tampered")
     with pytest.raises(ReleaseRefused, match=r"cannot go back to version 1: .*gpt/model\.safetensors changed"):
@@ -375,7 +376,9 @@ def test_actor_is_named_or_the_user(desk, monkeypatch):
 
 def test_verdict_that_made_the_champion_still_holds_and_needs_no_new_one(desk):
     desk.release(1, 2)
-    signed = current_verdict(desk.store, "anna", find_candidate(desk.store, "anna", 2).candidate_id, policy())
+    signed = current_verdict(
+        desk.store, "anna", candidate_id=find_candidate(desk.store, "anna", 2).candidate_id, policy=policy()
+    )
     assert signed is not None and signed.verdict.champion.version == 1
 
 
@@ -436,8 +439,8 @@ def assert_smoke(monkeypatch, waveform: np.ndarray | Exception, expected, folder
                 raise waveform
             return types.SimpleNamespace(waveform=waveform, sample_rate=32000)
 
-    module = types.ModuleType("gpt_sovits.synthesis")
+    module = types.ModuleType("gpt_sovits.synthesis.voice")
     module.load_voice = lambda folder: Synthesizer()
-    monkeypatch.setitem(sys.modules, "gpt_sovits.synthesis", module)
+    monkeypatch.setitem(sys.modules, "gpt_sovits.synthesis.voice", module)
     with expected():
         speak_once(folder, "hello")

@@ -26,7 +26,7 @@ def judged(store, tmp_path):
         store, "robin", write_voice_folder(folder / "voice"), folder / "scorecard.json", LINEAGE
     )
     shutil.rmtree(folder)
-    signed = gate_candidate(store, "robin", policy(min_prompts=2), first_release=True)
+    signed = gate_candidate(store, "robin", policy=policy(min_prompts=2), first_release=True)
     return store, candidate, signed
 
 

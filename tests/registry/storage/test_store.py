@@ -86,7 +86,8 @@ def test_lock_held_by_another_process_is_waited_for_and_free_after_kill(bare_sto
 def test_reading_the_journal_loads_no_mlflow():
     modules = (
         "consent releases.journal releases.alias releases.promotion verdicts.verdict verdicts.store verdicts.gating "
-        "verdicts.render gate gate.policy storage.store storage.signing candidates.candidate"
+        "verdicts.markdown verdicts.junit verdicts.verdict_file gate.deciding "
+        "gate.policy storage.store storage.signing candidates.candidate"
     )
     imports = "; ".join(f"import registry.{name}" for name in modules.split())
     heavy = "{name for name in ('mlflow', 'torch', 'scipy.stats', 'pandas') if name in sys.modules}"
