@@ -26,7 +26,7 @@ FAST = {"reassoc", "contract", "nsz", "arcp"}
 # layers (9 ms per token instead of 4, measured). A thread that spins for milliseconds on a busy machine, or yields,
 # uses up the time that the scheduler owes it and is then late for the others (75 ms instead of 20, measured).
 SPINS = 200000
-# Columns of the cache that lie side by side, so that loops over them are vectorised and read memory in a row.
+# Columns of the cache that lie side by side, so that loops over them are vectorised and read contiguous memory.
 BLOCK = 64
 
 
@@ -71,7 +71,7 @@ class Rows(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Memory to compute in, float32. All threads share it, but for their own entries in `states` and `scores`."""
+    """Memory to compute in, float32. All threads share it, except their own entries in `states` and `scores`."""
 
     states: np.ndarray  # (n_threads, N, D)
     qkv: np.ndarray  # (N, 3D)
@@ -160,7 +160,7 @@ def sleep_microseconds(typing_context, n):
 
 
 @njit(nogil=True, cache=True)
-def wait_for_all(counters, thread, n_threads, turn):
+def wait_for_all(counters: np.ndarray, thread: int, n_threads: int, turn: int) -> int:
     """Wait until every thread has come to this point, and return turn + 1.
 
     counters: (n_threads, 8) int64, a cache line per thread
@@ -178,13 +178,13 @@ def wait_for_all(counters, thread, n_threads, turn):
 
 
 @njit(nogil=True, cache=True)
-def thread_range(n, thread, n_threads):
+def thread_range(n: int, thread: int, n_threads: int) -> tuple[int, int]:
     """Return the part [first, last) of n items that this thread computes."""
     return n * thread // n_threads, n * (thread + 1) // n_threads
 
 
 @njit(nogil=True, cache=True, fastmath=FAST)
-def dot(weights, x):
+def dot(weights: np.ndarray, x: np.ndarray) -> np.float32:
     """Return the sum of products of one row of weights and one row of numbers."""
     total = np.float32(0)
     for c in range(len(x)):
@@ -193,7 +193,9 @@ def dot(weights, x):
 
 
 @njit(nogil=True, cache=True, fastmath=FAST)
-def dot_2x4(weights0, weights1, x0, x1, x2, x3):
+def dot_2x4(
+    weights0: np.ndarray, weights1: np.ndarray, x0: np.ndarray, x1: np.ndarray, x2: np.ndarray, x3: np.ndarray
+) -> tuple[tuple[np.float32, ...], tuple[np.float32, ...]]:
     """Return eight such sums at once. Each number is loaded once for them and each weight widened once."""
     a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = np.float32(0)
     for c in range(len(x0)):
@@ -210,13 +212,13 @@ def dot_2x4(weights0, weights1, x0, x1, x2, x3):
 
 
 @njit(nogil=True, cache=True)
-def at_layer(linear, layer):
+def at_layer(linear: Linear, layer: int) -> Linear:
     """Return the matrix of one layer."""
     return Linear(linear.weight[layer], linear.scale[layer], linear.bias[layer])
 
 
 @njit(nogil=True, cache=True, fastmath=FAST)
-def multiply(linear, x, y, thread, n_threads):
+def multiply(linear: Linear, x: np.ndarray, y: np.ndarray, thread: int, n_threads: int) -> None:
     """Write y (N, R) from x (N, C), for this thread's rows of the matrix."""
     weight, scale, bias = linear
     r, last = thread_range(weight.shape[0], thread, n_threads)
@@ -236,7 +238,7 @@ def multiply(linear, x, y, thread, n_threads):
 
 
 @njit(nogil=True, cache=True, fastmath={"contract"})  # reordered, the rest would lose its last digits
-def exponential(x):
+def exponential(x: np.float32) -> np.float32:
     """Return e ** x for x <= 0, with a relative error of at most 3e-7.
 
     It is 2 ** whole times a polynomial of the rest, which is vectorised, unlike the C library's function.
@@ -266,7 +268,7 @@ def power_of_two(typing_context, n):
 
 
 @njit(nogil=True, cache=True, fastmath=FAST)
-def exponentiate(x, factor):
+def exponentiate(x: np.ndarray, factor: np.float32) -> np.float32:
     """Replace x by e ** (factor * (x - largest x)) and return the sum."""
     largest = np.float32(-np.inf)
     for t in range(len(x)):
@@ -279,7 +281,9 @@ def exponentiate(x, factor):
 
 
 @njit(nogil=True, cache=True, fastmath=FAST)
-def attend(work, keys, values, rows, position, thread, n_threads):
+def attend(
+    work: Workspace, keys: np.ndarray, values: np.ndarray, rows: Rows, position: int, thread: int, n_threads: int
+) -> None:
     """Store the new keys and values and attend to the columns from each row's start to `position`.
 
     Reads work.qkv and writes work.heads. keys, values: those of one layer of the cache, (B, H, blocks, D/H, BLOCK)
@@ -321,7 +325,7 @@ def attend(work, keys, values, rows, position, thread, n_threads):
 
 
 @njit(nogil=True, cache=True, fastmath=FAST)
-def add_and_normalize(x, added, weight, bias):
+def add_and_normalize(x: np.ndarray, added: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> None:
     """Replace x (N, D) by layer_norm(x + added). Every thread does this for itself, which is cheaper than waiting."""
     width = np.float32(x.shape[1])
     for i in range(x.shape[0]):
@@ -340,19 +344,29 @@ def add_and_normalize(x, added, weight, bias):
 
 
 @njit(nogil=True, cache=True, fastmath=FAST)
-def decode_step(layers, predict, cache, rows, position, inputs, work, counters, thread):
+def decode_step(
+    layers: Layers,
+    predict: Linear,
+    cache: Cache,
+    rows: Rows,
+    position: int,
+    inputs: np.ndarray,
+    work: Workspace,
+    counters: np.ndarray,
+    thread: int,
+) -> None:
     """Write the logits of the token after `position` for each row into work.logits, and its keys and values into cache.
 
     Every thread calls this with the same arguments but its own number.
 
     Args:
-        layers: Layers
-        predict: Linear, from D to V.
-        cache: Cache
-        rows: Rows
+        layers: The weights of all layers.
+        predict: The prediction layer, from D to V.
+        cache: Keys and values of the earlier columns.
+        rows: The rows at work.
         position: The column of the cache that this token fills.
         inputs: (N, D) float32, the embedded tokens.
-        work: Workspace
+        work: Memory to compute in, which also takes the logits.
         counters: (n_threads, 8) int64, zeros.
         thread: Number of this thread, from 0.
     """

@@ -1,6 +1,6 @@
 """The GPT of GPT-SoVITS v2 / v2Pro / v2ProPlus: phonemes and prompt tokens in, semantic tokens (25 Hz) out.
 
-A prefix language model. The sequence is [phonemes ; semantic tokens]: phonemes see all phonemes, a token sees all
+A prefix language model. The sequence is [phonemes, semantic tokens]: phonemes see all phonemes, a token sees all
 phonemes and the tokens up to itself. The last phoneme predicts the first token.
 
 Parameters have the names of the official checkpoints without their `model.` prefix. Upstream calls this network s1.
@@ -145,7 +145,7 @@ class TokenEmbedding(nn.Module):
 
 
 class SinePosition(nn.Module):
-    """Adds alpha * sine table. The table is computed when needed, so it is neither saved nor limited in length."""
+    """Adds alpha * sine table, which is computed when needed and so neither saved nor limited in length."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -64,7 +64,7 @@ def token_probabilities(penalized: Tensor, options: SamplingOptions) -> Tensor:
     logits = penalized
     if options.top_p < 1:
         ordered, index = logits.sort(descending=True, dim=-1)
-        drop = _softmax(ordered).cumsum(dim=-1) > options.top_p  # the token that crosses the limit goes too
+        drop = _softmax(ordered).cumsum(dim=-1) > options.top_p  # the token that crosses the limit is dropped too
         drop[:, 0] = False
         logits = logits.masked_fill(torch.zeros_like(drop).scatter(-1, index, drop), -math.inf)
     logits = logits / max(options.temperature, LOWEST_TEMPERATURE)

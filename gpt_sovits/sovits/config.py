@@ -1,6 +1,6 @@
 """Sizes of SoVITS and of its discriminator, and the official tables.
 
-A version (v2, v2Pro, v2ProPlus) is only a row of numbers here. No layer asks for a version.
+A version (v2, v2Pro, v2ProPlus) is only a row of numbers here. No layer depends on a version.
 Source of the numbers: the published GPT-SoVITS v2 / v2Pro / v2ProPlus configurations.
 """
 

@@ -347,7 +347,7 @@ class SoVITS(nn.Module):
     def reconstruct_from_prior(
         self, out: TrainingOutput, segment_starts: Tensor, segment_frames: int
     ) -> tuple[Tensor, Tensor]:
-        """Speak the batch from its tokens and text only, without noise: the way of speaking that the prior has learned.
+        """Speak the batch from its tokens and text only, without noise, as the prior has learned to speak.
 
         Args:
             out: What `forward` returned.

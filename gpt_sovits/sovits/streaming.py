@@ -36,7 +36,7 @@ def flow_context(config: SoVITSConfig) -> int:
 def generator_context(config: SoVITSConfig) -> int:
     """Return how many frames on either side the sound of a frame depends on, 11 at the official sizes.
 
-    The computation goes from the samples of one frame back to the frames that they are made of.
+    It is computed from the samples of one frame back to the frames that they depend on.
     """
     edge = EDGE_KERNEL // 2
     first, last = 0, config.hop_length - 1

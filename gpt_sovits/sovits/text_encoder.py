@@ -1,6 +1,6 @@
 """The prior: semantic tokens, phonemes and style to the mean and log deviation of the latent (`enc_p`).
 
-Sources: VITS (Kim et al. 2021) for the encoder layers; GPT-SoVITS v2 for the content-phoneme-style attention (MRTE).
+Sources: VITS (Kim et al. 2021) for the encoder layers, GPT-SoVITS v2 for the content-phoneme-style attention (MRTE).
 Shapes: B batch, C channels, T frames at 50 Hz, X phonemes. Module and parameter names are those of the official files.
 """
 

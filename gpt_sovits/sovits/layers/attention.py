@@ -1,6 +1,6 @@
 """Multi-head attention of the SoVITS encoders, with learned relative positions in a narrow band.
 
-Sources: Shaw et al. 2018, "Self-Attention with Relative Position Representations"; VITS (Kim et al. 2021).
+Sources: Shaw et al. 2018, "Self-Attention with Relative Position Representations", and VITS (Kim et al. 2021).
 Shapes: B batch, C channels, H heads, D = C / H, T queries, S keys, W = 2 * window + 1.
 """
 
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Finite, as upstream has it: a row whose keys are all masked then averages instead of giving NaN.
+# Finite as in upstream, so that a row whose keys are all masked averages instead of giving NaN.
 MASKED_SCORE = -1e4
 
 

@@ -99,7 +99,7 @@ def small(shared: Path, decoder: Callable[[Path, str], Case]) -> Case:
 
 @pytest.fixture(scope="module", autouse=True)
 def _every_output_is_used(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Check after the last test that every stored output was used, but for those of the preference loss (DPO)."""
+    """Check after the last test that every stored output was used, except those of the preference loss (DPO)."""
     yield
     unused = unused_outputs(request.config)
     assert not [entry for entry in unused if entry.startswith("s1_") and " out/dpo." not in entry]
@@ -234,7 +234,7 @@ def test_end_of_speech(decoding_case: Case, name: str) -> None:
     assert len(best.tokens) == int(golden[f"out/eos.{name}.idx"]) == golden.entry["eos_cases"][name]["stop_idx"]
     assert torch.cat((prompt.tokens, best.tokens)).equal(golden[f"out/eos.{name}.y"][0])
     drawn = golden[f"out/eos.{name}.sampled_seed5.tokens"][0].long()
-    assert sampled.tokens.equal(drawn[:-1])  # the last one goes, EOS or not
+    assert sampled.tokens.equal(drawn[:-1])  # the last token is dropped, whether it is EOS or not
     assert (int(drawn[-1]) != EOS) == golden.entry["stopped_by_argmax_only"][name]
     assert torch.cat((prompt.tokens, sampled.tokens)).equal(golden[f"out/eos.{name}.sampled_seed5.y"][0])
 
