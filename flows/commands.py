@@ -94,7 +94,7 @@ def gate_voice(
     with_prefect: bool,
 ) -> int:
     """`vox gate`."""
-    from registry.report import unmeasured_report
+    from registry.report.page import unmeasured_report
     from registry.verdicts.junit import to_junit, unmeasured_junit
     from registry.verdicts.markdown import to_markdown, unmeasured_markdown
     from registry.verdicts.verdict_file import to_json
@@ -232,7 +232,7 @@ def show_releases(voice: str, as_json: bool) -> int:
     from registry.releases.journal import read_journal, release_state
 
     journal = read_journal(open_store())
-    rows = journal.of(voice)
+    rows = journal.rows_of(voice)
     champion = release_state(rows).champion
     if as_json:
         shown = {

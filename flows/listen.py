@@ -27,17 +27,14 @@ from flows.release import recordings_dir
 from registry.consent import check_consent
 from registry.gate.preference import LEVEL, preference_test
 from registry.listening.blind_audio import blind_pair
-from registry.listening.sessions import (
+from registry.listening.trials import Listening, Trial, draw_trial, open_listening
+from registry.listening.votes import (
     DEFECTS,
     Ballot,
-    Listening,
-    Trial,
     Votes,
-    cast,
-    checked_listener,
-    draw_trial,
-    finish,
-    open_listening,
+    cast_vote,
+    check_listener_name,
+    finish_voting,
     read_votes,
 )
 from registry.storage.store import Store, open_store
@@ -74,7 +71,7 @@ class Session:
 
 def listen(voice: str, candidate: int | None, port: int, listener: str | None) -> int:
     """`vox listen`."""
-    name = checked_listener(listener) if listener is not None else None
+    name = check_listener_name(listener) if listener is not None else None
     check_consent(recordings_dir(voice), datetime.now(UTC).date())
     store = open_store()
     listening = open_listening(store, voice, candidate)
@@ -188,19 +185,19 @@ class ListenHandler(BaseHTTPRequestHandler):
         except ValidationError as error:
             faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
             raise RefusedError(400, f"not a vote: {faults[:500]}") from error
-        cast(self.session.store, self.session.listening, trial, ballot)
+        cast_vote(self.session.store, self.session.listening, trial, ballot)
         self._send_next(listener)
 
     def _finish(self, rest: list[str]) -> None:
         listener = self._listener(self._body())
-        finish(self.session.store, self.session.listening, listener)
+        finish_voting(self.session.store, self.session.listening, listener)
         self._send_next(listener)
 
     def _send_next(self, listener: str) -> None:
         """The listener's next question; all said, that there is none; the result for whoever asked for it."""
         session = self.session
         votes = session.votes()
-        if listener in votes.finished:
+        if listener in votes.finished_listeners:
             self._send_json({"state": "finished", "result": result_of(votes)})
             return
         counts = votes.counts()
@@ -213,7 +210,7 @@ class ListenHandler(BaseHTTPRequestHandler):
             "decided": preference_test(counts).preferred is not None,  # for whom would tell who is who
         }
         # drawn again after a page was loaded again or a disk failed, it is the same trial with the same sides
-        trial = draw_trial(session.listening, votes, listener, session.salt)
+        trial = draw_trial(session.listening, listener, voted=votes.keys_of(listener), salt=session.salt)
         if trial is None:
             self._send_json({"state": "no_more", **shown})
             return
@@ -227,7 +224,7 @@ class ListenHandler(BaseHTTPRequestHandler):
         return trial
 
     def _listener(self, body: dict) -> str:
-        listener = checked_listener(str(body.get("listener", "")))
+        listener = check_listener_name(str(body.get("listener", "")))
         if self.session.listener not in (None, listener):
             raise RefusedError(409, "this listening was opened for another listener; start `vox listen` with the name")
         return listener

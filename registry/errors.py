@@ -1,9 +1,11 @@
-"""The base of the errors that registry raises."""
-
-from __future__ import annotations
+"""The base class of every error that the registry raises on purpose."""
 
 
 class RegistryError(Exception):
-    """Base of the errors that registry raises."""
+    """An error that the registry raises on purpose. The message says what is wrong and what to do.
+
+    Attributes:
+        exit_code: Exit code of the command line that ends with this error.
+    """
 
     exit_code: int = 2

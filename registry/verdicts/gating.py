@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from metrics.scores import Scorecard
 from registry.candidates.candidate import Candidate, find_candidate, scorecard_of
 from registry.candidates.fingerprint import CandidateError
-from registry.candidates.rescoring import rescored
+from registry.candidates.rescoring import find_comparable_scorecard
 from registry.gate.deciding import decide
 from registry.gate.errors import CannotMeasure
 from registry.gate.policy import GatePolicy, policy_sha256
 from registry.gate.preference import PreferenceVotes
-from registry.listening.sessions import preference_votes
+from registry.listening.votes import preference_votes
 from registry.releases.journal import Release, champion
 from registry.storage.database import sha256_text
 from registry.storage.store import Store, mlflow_client
@@ -212,7 +212,7 @@ def _champion_scores(
                 )
     if not problem:
         return own, current.scores_sha256
-    kept = rescored(store, current, other)
+    kept = find_comparable_scorecard(store, current, like=other)
     if kept is None:
         raise CannotMeasure(f"{who} {problem}")
     return kept, sha256_text(kept.model_dump_json())

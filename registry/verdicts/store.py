@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from registry.errors import RegistryError
-from registry.storage.database import METADATA, appending, rows_of, sha256_text
+from registry.storage.database import METADATA, append_transaction, rows_of, sha256_text
 from registry.storage.signing import Signature, sign, trusted_keys, why_not_valid
 from registry.storage.store import Store
 from registry.verdicts.verdict import Verdict
@@ -59,7 +59,7 @@ def save_verdict(store: Store, verdict: Verdict) -> SignedVerdict:
         return newest
     signature = sign(store.root, _signed_message(digest))
     utc = datetime.now(UTC).isoformat(timespec="milliseconds")
-    with appending(store) as connection:
+    with append_transaction(store) as connection:
         number = (connection.scalar(sa.select(sa.func.max(VERDICTS.c.number))) or 0) + 1
         connection.execute(
             sa.insert(VERDICTS).values(

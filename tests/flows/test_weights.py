@@ -139,7 +139,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             shutil.rmtree(voice / kind)
             save_checkpoint(voice / kind, kind, config.to_dict(), state)
         scores = write_scores(root / "build", scorecard())
-        register_candidate(store, "anna", voice, scores, LINEAGE)
+        register_candidate(store, "anna", voice_folder=voice, scorecard_path=scores, lineage=LINEAGE)
         promote_first(store)
         yield root
 

@@ -22,7 +22,8 @@ REMEDY = "score the champion again with `vox rescore carl`"
 
 def register(store: Store, folder: Path, number: int, card: Scorecard) -> Candidate:
     voice = write_voice_folder(folder / str(number) / "voice", f"weights {number}")
-    return register_candidate(store, VOICE, voice, write_scores(folder / str(number), card), LINEAGE)
+    scores = write_scores(folder / str(number), card)
+    return register_candidate(store, VOICE, voice_folder=voice, scorecard_path=scores, lineage=LINEAGE)
 
 
 def make_champion(store: Store, candidate: Candidate) -> None:
