@@ -36,6 +36,7 @@ from gpt_sovits.adaptation.sovits import adapt_sovits
 from gpt_sovits.adaptation.sovits_batch import SoVITSClip
 from gpt_sovits.adaptation.sovits_recipe import AdaptSoVITSOptions
 from gpt_sovits.gpt.generation import Prompt, generate
+from gpt_sovits.gpt.inference import begin_decoding, prepare_for_inference
 from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.precision import BYTES_PER_WEIGHT, HAS_BFLOAT16_ARITHMETIC, PRECISIONS
 from gpt_sovits.sovits.config import OFFICIAL, OFFICIAL_DISCRIMINATOR, DiscriminatorConfig, SoVITSConfig
@@ -138,7 +139,7 @@ def gpt_figures(setting: Setting, limits: Limits) -> list[Figure]:
     config, device = model.config, setting.device
     n_weights = sum(p.numel() for p in model.h.parameters()) + model.ar_predict_layer.weight.numel()
     limit = limits.bytes_per_second / (n_weights * BYTES_PER_WEIGHT[setting.precision])
-    model.for_inference(setting.precision)
+    prepare_for_inference(model, setting.precision)
     g = torch.Generator().manual_seed(0)
     prompt = Prompt(
         torch.randint(config.phoneme_vocab_size, (N_PHONEMES,), generator=g).to(device),
@@ -166,18 +167,18 @@ def gpt_figures(setting: Setting, limits: Limits) -> list[Figure]:
 @torch.inference_mode()
 def _logit_error(setting: Setting) -> float:
     """Return the largest difference from plain float32 over 20 steps of two prompts, relative to the largest logit."""
-    from gpt_sovits.gpt.decoding import PlainDecoding
     from gpt_sovits.gpt.generation import prepare_prompts
+    from gpt_sovits.gpt.plain_decoder import PlainDecoding
 
     plain = random_gpt(setting)
-    fast = copy.deepcopy(plain).for_inference(setting.precision)
+    fast = prepare_for_inference(copy.deepcopy(plain), setting.precision)
     g = torch.Generator().manual_seed(1)
     prompts = [
         Prompt(torch.randint(700, (n,), generator=g), torch.randint(plain.config.eos_token, (20,), generator=g))
         for n in (30, 50)
     ]
     inputs = prepare_prompts(plain, prompts, torch.device(setting.device))
-    ways = [PlainDecoding(plain, *inputs, 20), fast.begin_decoding(*inputs, 20)]
+    ways = [PlainDecoding(plain, inputs), begin_decoding(fast, inputs, 20)]
     largest = 0.0
     for step in range(20):
         tokens = torch.randint(plain.config.eos_token, (2,), generator=g).to(setting.device)

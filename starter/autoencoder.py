@@ -43,7 +43,7 @@ def autoencode(model: SoVITS, crops: Tensor, styles: Tensor, noise: Tensor) -> t
 
 
 def _encode(model: SoVITS, crops: Tensor, style: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    spectrograms = model.seen(spectrogram(crops, model.config))
+    spectrograms = model.prepare_spectrogram(spectrogram(crops, model.config))
     mask = torch.ones(len(crops), 1, spectrograms.shape[2])
     return model.enc_q(spectrograms, mask, style, noise)
 

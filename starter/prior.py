@@ -166,7 +166,7 @@ def run_prior(model: SoVITS, batch: PriorBatch, settings: PriorSettings) -> Prio
     _, mean_p, log_p, _ = model.enc_p(
         model.codewords(batch.tokens), batch.lengths, batch.phoneme_ids, batch.phoneme_lengths, style
     )
-    z, mean_q, log_q = model.enc_q(model.seen(spectrogram(batch.waveforms, c)), mask, style, batch.noise)
+    z, mean_q, log_q = model.enc_q(model.prepare_spectrogram(spectrogram(batch.waveforms, c)), mask, style, batch.noise)
     latents = model.flow(z, mask, style), log_q, mean_p, log_p
     kl = kl_loss(*(latent.float() for latent in latents), mask)
     # not the posterior's own noise, which would reveal the latent of the speech to the flow

@@ -1,15 +1,22 @@
-"""Help for the tests of the GPT."""
+"""Helpers for the tests of the GPT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor
+
+from gpt_sovits.gpt.model import GPT
 
 
-class eos_row:  # noqa: N801 - a context manager that reads as a word
-    """The prediction layer's EOS row, replaced for a while."""
-
-    def __init__(self, model, row):
-        self.weight, self.row = model.ar_predict_layer.weight.data, row
-
-    def __enter__(self):
-        self.before = self.weight[-1].clone()
-        self.weight[-1] = self.row
-
-    def __exit__(self, *_):
-        self.weight[-1] = self.before
+@contextmanager
+def replaced_eos_row(model: GPT, row: Tensor) -> Iterator[None]:
+    """Replace the prediction layer's row of EOS while the context is open."""
+    weight = model.ar_predict_layer.weight.data
+    before = weight[-1].clone()
+    weight[-1] = row
+    try:
+        yield
+    finally:
+        weight[-1] = before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -14,8 +15,13 @@ PACKAGES = (*PRODUCT, "starter")  # starter is the recipe of the starter base; u
 @cache
 def direct_imports(path: Path) -> set[Path]:
     """Return the files of this repository that `path` imports itself, inside functions too."""
+    return imported_files(path, ast.walk(ast.parse(path.read_text(encoding="utf-8"))), PACKAGES)
+
+
+def imported_files(path: Path, nodes: Iterable[ast.AST], packages: tuple[str, ...]) -> set[Path]:
+    """Return the files of these packages that the import statements among `nodes`, of the file `path`, import."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -24,7 +30,7 @@ def direct_imports(path: Path) -> set[Path]:
         else:
             continue
         for name in names:
-            if name.split(".")[0] in PACKAGES:
+            if name.split(".")[0] in packages:
                 found |= _files(name)
     return found
 

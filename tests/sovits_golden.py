@@ -1,4 +1,4 @@
-"""Reads the stored vectors of upstream (shared/gpt-sovits), and builds our models with the same weights."""
+"""Helpers that read the stored vectors of upstream (shared/gpt-sovits) and build our models with the same weights."""
 
 from __future__ import annotations
 
@@ -24,31 +24,34 @@ from gpt_sovits.sovits.model import SoVITS
 def reference_folder(shared: Path) -> Path:
     folder = shared / "gpt-sovits"
     if not folder.is_dir():
-        pytest.skip(f"{folder} is absent: no stored vectors of upstream to compare with")
+        pytest.skip(f"{folder} is absent, so there are no stored vectors of upstream to compare with")
     return folder
 
 
 def key_listing(shared: Path, name: str) -> dict[str, list[int]]:
-    """keys_NAME.txt as tensor name -> shape, in its order."""
+    """Read keys_NAME.txt as tensor name -> shape, in the order of the file."""
     lines = (reference_folder(shared) / f"keys_{name}.txt").read_text().splitlines()
     rows = [line.split("\t") for line in lines if line and not line.startswith("#")]
     return {row[0]: json.loads(row[1]) for row in rows}
 
 
-_outputs: dict[str, set[str]] = {}  # of each stored file that was opened
-_looked_at: dict[str, set[str]] = {}  # and those of them that tests asked for
+_outputs: dict[str, set[str]] = {}  # the outputs of each stored file that was opened
+_used: dict[str, set[str]] = {}  # the tensors of each that tests read
 
 
-def left_out(config: pytest.Config) -> list[str]:
-    """Stored outputs that no test looked at, of the files that this process opened; nothing where tests were picked."""
+def unused_outputs(config: pytest.Config) -> list[str]:
+    """List the stored outputs that no test read, of the files that this process opened.
+
+    The list is empty where the user selected some of the tests.
+    """
     o = config.option
     if o.keyword or o.markexpr or o.deselect or o.lf or any("::" in argument for argument in config.args):
         return []
-    return sorted(f"{name} {key}" for name, seen in _looked_at.items() for key in _outputs[name] - seen)
+    return sorted(f"{name} {key}" for name, used in _used.items() for key in _outputs[name] - used)
 
 
 class Golden:
-    """One stored file: g["out/x"], its index entry and its tolerance."""
+    """One stored file with its index entry and its tolerance. golden["out/x"] is a tensor of it."""
 
     def __init__(self, shared: Path, name: str) -> None:
         folder = reference_folder(shared) / "golden"
@@ -56,14 +59,14 @@ class Golden:
         self.tolerance: float = self.entry["tolerance_rel"]
         self.tensors = load_file(folder / self.entry["file"])
         _outputs[name] = {key for key in self.tensors if key.startswith("out/")}
-        self.looked_at = _looked_at.setdefault(name, set())
+        self.used = _used.setdefault(name, set())
 
     def __getitem__(self, name: str) -> Tensor:
-        self.looked_at.add(name)
+        self.used.add(name)
         return self.tensors[name]
 
     def compare(self, name: str, value: Tensor, tolerance: float | None = None) -> None:
-        """Exact for integers; otherwise the greatest difference over the golden's greatest magnitude."""
+        """Compare integers exactly, other numbers by the largest error relative to the golden's largest magnitude."""
         expected = self[name]
         value = value.detach()
         assert value.shape == expected.shape, f"{name}: shape {tuple(value.shape)}, golden {tuple(expected.shape)}"
@@ -91,7 +94,7 @@ ALL_BITS = 0xFFFFFFFFFFFFFFFF
 
 
 def formula_fill(shared: Path, name: str, shape: tuple[int, ...]) -> Tensor:
-    """formula.fill, bit for bit, about 15 times as fast: its steps in place on blocks that fit the cache."""
+    """Compute formula.fill bit for bit, about 15 times as fast, in place on blocks that fit the cache."""
     offset, scale = formula(shared).rule(name, tuple(shape))
     seed = 0xCBF29CE484222325
     for byte in name.encode():
@@ -119,7 +122,7 @@ def formula_fill(shared: Path, name: str, shape: tuple[int, ...]) -> Tensor:
 
 
 def fill(module: nn.Module, shared: Path, prefix: str = "") -> None:
-    """Closed-form weights, as the goldens have them. The module may be on the meta device."""
+    """Fill a module, which may be on the meta device, with the closed-form weights of the goldens."""
     state = {k: formula_fill(shared, prefix + k, tuple(v.shape)).to(v.dtype) for k, v in module.state_dict().items()}
     module.load_state_dict(state, strict=True, assign=True)
 
@@ -142,8 +145,8 @@ def small_config(golden: Golden, version: str) -> SoVITSConfig:
     )
 
 
-def sovits_of(golden: Golden, shared: Path, version: str) -> SoVITS:
-    """The network of a golden file in eval mode, with upstream's treatment of padding in the reference encoder."""
+def build_sovits(golden: Golden, shared: Path, version: str) -> SoVITS:
+    """Build the network of a golden file in evaluation mode, with upstream's padding in the reference encoder."""
     state = {k.removeprefix("state/"): v for k, v in golden.tensors.items() if k.startswith("state/")}
     with torch.device("meta"):
         model = SoVITS(small_config(golden, version) if state else OFFICIAL[version])
@@ -156,13 +159,13 @@ def sovits_of(golden: Golden, shared: Path, version: str) -> SoVITS:
 
 
 @functools.cache
-def discriminator_of(shared: Path, version: str) -> Discriminator:
-    """In eval mode and without gradients of its own weights. The smaller one is a part of the greater one."""
+def build_discriminator(shared: Path, version: str) -> Discriminator:
+    """Build the discriminator in evaluation mode without gradients. The smaller one is a part of the larger one."""
     with torch.device("meta"):
         model = Discriminator(OFFICIAL_DISCRIMINATOR[version])
     if version == "v2Pro":
         fill(model, shared, "D.")
     else:
-        greater = discriminator_of(shared, "v2Pro").state_dict()
-        model.load_state_dict({k: greater[k] for k in model.state_dict()}, assign=True)
+        larger = build_discriminator(shared, "v2Pro").state_dict()
+        model.load_state_dict({k: larger[k] for k in model.state_dict()}, assign=True)
     return model.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""One tiny SoVITS for all tests, and clips for it made in code."""
+"""A tiny SoVITS for tests, and synthetic clips for it."""
 
 from __future__ import annotations
 
@@ -54,8 +54,10 @@ TINY_DISCRIMINATOR = DiscriminatorConfig(
 
 
 def tiny_sovits(seed: int = 0, config: SoVITSConfig = TINY) -> SoVITS:
-    """In eval mode. New flows are the identity and a new istft generator is nearly silent, which would hide mistakes in
-    them: those are made random, this one as loud as speech.
+    """Build a tiny SoVITS in evaluation mode.
+
+    New flows are the identity and a new istft generator is nearly silent, which would hide mistakes in them. So the
+    flows are made random and the generator as loud as speech.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -69,7 +71,7 @@ def tiny_sovits(seed: int = 0, config: SoVITSConfig = TINY) -> SoVITS:
 
 
 def tiny_clip(n_frames: int, seed: int = 0) -> SoVITSClip:
-    """A hum with noise; seeds that are equal modulo 5 hum at the same pitch."""
+    """Make a clip that hums with noise. Seeds that are equal modulo 5 have the same pitch."""
     g = torch.Generator().manual_seed(seed)
     time = torch.arange(n_frames * TINY.hop_length) / TINY.sample_rate
     waveform = 0.3 * torch.sin(2 * torch.pi * (150 + 20 * (seed % 5)) * time) + 0.05 * torch.randn(

@@ -24,10 +24,10 @@ from gpt_sovits.adaptation.state import fingerprint
 from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.gpt.loss import (
     TokenLoss,
+    corrupt_tokens,
     next_token_targets,
     preference_losses,
     sequence_log_probabilities,
-    spoilt_tokens,
     token_loss,
 )
 from gpt_sovits.gpt.model import GPT, GPTConfig
@@ -144,20 +144,20 @@ class _GPTTraining:
         loss = token_loss(logits, self._targets(batch))
         objective = token_loss(logits, self._targets(batch, counts_padding=True)).total if upstream else loss.total
         if self.options.preference_weight:
-            spoilt = batch.with_tokens(self._spoil_tokens(batch, slots, epoch))
+            corrupted = batch.with_tokens(self._corrupt_tokens(batch, slots, epoch))
             chosen = sequence_log_probabilities(logits, self._targets(batch, upstream))
-            rejected = sequence_log_probabilities(self._logits(spoilt, upstream), self._targets(spoilt, upstream))
+            rejected = sequence_log_probabilities(self._logits(corrupted, upstream), self._targets(corrupted, upstream))
             preferences = preference_losses(chosen, rejected)
             total = preferences.sum() if self.recipe.is_mean else preferences.mean()
             objective = objective + self.options.preference_weight * total
         return objective, loss
 
-    def _spoil_tokens(self, batch: GPTBatch, slots: list[int], epoch: int) -> list[Tensor]:
+    def _corrupt_tokens(self, batch: GPTBatch, slots: list[int], epoch: int) -> list[Tensor]:
         rows = [self._clip(j).tokens for j in slots]
         if self.recipe.upstream_padding:
-            rows = list(batch.tokens.cpu())  # upstream spoils the padded rows
+            rows = list(batch.tokens.cpu())  # upstream corrupts the padded rows
         seeds = [derive_seed("spoilt", self.options.seed, epoch, j) for j in slots]
-        return [spoilt_tokens(row, torch.Generator().manual_seed(seed)) for row, seed in zip(rows, seeds, strict=True)]
+        return [corrupt_tokens(row, torch.Generator().manual_seed(seed)) for row, seed in zip(rows, seeds, strict=True)]
 
     def _logits(self, batch: GPTBatch, upstream_padding: bool) -> Tensor:
         with self.stepper.autocast():
@@ -167,7 +167,7 @@ class _GPTTraining:
                 batch.tokens,
                 batch.token_lengths,
                 batch.bert_features,
-                upstream_padding,
+                upstream_padding=upstream_padding,
             )
             return self.model.logits(hidden)
 

@@ -275,7 +275,7 @@ class _SoVITSTraining:
         }
         if self.options.uses_prior:
             with self.stepper.autocast():
-                z, waveforms = self.model.through_prior(out, prepared.starts, n)
+                z, waveforms = self.model.reconstruct_from_prior(out, prepared.starts, n)
             # The posterior is the target, so it must not move towards what the tokens give
             losses["latent"] = prepared.share_of_frames * mel_loss(out.mean_posterior.detach(), z.float(), out.mask)
             losses["prior_mel"] = prepared.share_of_crop_frames * self._mel(prepared, waveforms.float(), inside)

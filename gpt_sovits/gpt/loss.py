@@ -1,7 +1,7 @@
-"""The losses the GPT is trained with: cross entropy of the next token, and preference of real over spoilt speech.
+"""The losses of GPT training: cross entropy of the next token, and preference of real over corrupted speech.
 
-The preference loss is DPO (Rafailov et al. 2023) without a reference model, as GPT-SoVITS has it: the real tokens of a
-clip shall be likelier than a copy in which a stretch is repeated or left out, which are the faults of such models.
+The preference loss is DPO (Rafailov et al. 2023) without a reference model, as in GPT-SoVITS. It makes the real tokens
+of a clip more likely than a copy in which a stretch is repeated or left out, the typical faults of such models.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,17 @@ PREFERENCE_STRENGTH = 0.2  # DPO's beta
 
 
 def next_token_targets(tokens: Tensor, token_lengths: Tensor, eos_token: int, padding: int = IGNORED_TARGET) -> Tensor:
-    """(B, Y+1): the tokens, EOS after the last one, `padding` in what remains (upstream: EOS there too)."""
+    """Return what each position predicts: the tokens, then EOS, then padding.
+
+    Args:
+        tokens: (B, Y) int64
+        token_lengths: (B,)
+        eos_token: Id of EOS.
+        padding: Target of the positions after EOS. Upstream has EOS there too.
+
+    Returns:
+        (B, Y + 1) int64
+    """
     columns = torch.arange(tokens.shape[1] + 1, device=tokens.device)
     targets = F.pad(tokens, (0, 1), value=eos_token).masked_fill(columns == token_lengths[:, None], eos_token)
     return targets.masked_fill(columns > token_lengths[:, None], padding)
@@ -30,11 +40,12 @@ class TokenLoss(NamedTuple):
 
     @property
     def mean(self) -> Tensor:
+        """The loss per target, ()."""
         return self.total / self.n_tokens
 
 
 def token_loss(logits: Tensor, targets: Tensor) -> TokenLoss:
-    """Cross entropy of (B, Y+1, V) logits against `next_token_targets`; padding does not count."""
+    """Compute the cross entropy of logits (B, Y + 1, V) against `next_token_targets`. Padding does not count."""
     flat, wanted = logits.flatten(0, 1), targets.flatten()
     total = F.cross_entropy(flat.float(), wanted, ignore_index=IGNORED_TARGET, reduction="sum")
     top3 = flat.detach().topk(min(3, flat.shape[-1]), dim=-1).indices
@@ -42,21 +53,30 @@ def token_loss(logits: Tensor, targets: Tensor) -> TokenLoss:
 
 
 def sequence_log_probabilities(logits: Tensor, targets: Tensor) -> Tensor:
-    """(B,) natural log of the probability of each row's targets, from (B, Y+1, V) logits; ignored ones do not count."""
+    """Return the natural log of the probability of each row's targets, (B,). Ignored targets do not count.
+
+    logits: (B, Y + 1, V), targets: (B, Y + 1)
+    """
     losses = F.cross_entropy(logits.float().transpose(1, 2), targets, ignore_index=IGNORED_TARGET, reduction="none")
     return -losses.sum(dim=1)
 
 
 def preference_losses(chosen: Tensor, rejected: Tensor, strength: float = PREFERENCE_STRENGTH) -> Tensor:
-    """(B,) from the log probabilities (B,) of real and spoilt tokens: log 2 where both are as likely, 0 far apart."""
+    """Compute DPO's loss of each pair, (B,): log 2 where both are equally likely, 0 where they are far apart.
+
+    Args:
+        chosen: Log probabilities of the real tokens, (B,).
+        rejected: Log probabilities of the corrupted tokens, (B,).
+        strength: DPO's beta.
+    """
     return -F.logsigmoid(strength * (chosen - rejected))
 
 
-def spoilt_tokens(tokens: Tensor, generator: torch.Generator) -> Tensor:
-    """(Y',) a copy of tokens (Y,) in which one stretch is said twice or not at all.
+def corrupt_tokens(tokens: Tensor, generator: torch.Generator) -> Tensor:
+    """Copy tokens (Y,) with one stretch said twice or left out.
 
-    Drawn from `generator` in this order: what happens (0 twice, 1 not at all), then the two ends of the stretch in
-    [0, Y). Equal ends change nothing.
+    `generator` draws in this order: what happens (0: twice, 1: left out), then the two ends of the stretch in [0, Y).
+    Equal ends change nothing.
     """
     is_left_out = bool(torch.randint(0, 2, (1,), generator=generator))
     start, end = sorted(torch.randint(0, len(tokens), (2,), generator=generator).tolist())

@@ -1,7 +1,7 @@
-"""How the next semantic token is drawn from the GPT's logits.
+"""Drawing the next semantic token from the GPT's logits.
 
-Every utterance has its own random generator, so neither its neighbours in a batch nor the order of calls changes what
-it draws. Source of the order of steps: GPT-SoVITS, AR/models/utils.py `logits_to_probs` and `sample`.
+Every utterance has its own random generator, so neither its neighbours in a batch nor the order of calls changes its
+draws. Source of the order of steps: GPT-SoVITS, AR/models/utils.py `logits_to_probs` and `sample`.
 """
 
 import dataclasses
@@ -16,12 +16,14 @@ LOWEST_TEMPERATURE = 1e-5  # dividing by less overflows; at this one the most pr
 
 @dataclasses.dataclass(frozen=True)
 class SamplingOptions:
-    """The defaults are those of GPT-SoVITS's programming interface.
+    """How tokens are drawn. The defaults are those of GPT-SoVITS's programming interface.
 
-    top_k: draw among this many of the best tokens (at least 1; ties with the last one stay in)
-    top_p: drop tokens from where the summed probability exceeds it, in (0, 1]; 1 drops none
-    temperature: above 1 flattens, below 1 sharpens, 0 always takes the best
-    repetition_penalty: at least 1; makes tokens that already occurred, prompt included, less likely; 1 does nothing
+    Attributes:
+        top_k: Draw among this many of the best tokens, at least 1. Ties with the last one stay in.
+        top_p: Drop tokens from where the summed probability exceeds it, in (0, 1]. 1 drops none.
+        temperature: Above 1 flattens the distribution, below 1 sharpens it, 0 always takes the best token.
+        repetition_penalty: Make tokens that already occurred, prompt included, less likely. At least 1, which does
+            nothing.
     """
 
     top_k: int = 15
@@ -31,26 +33,38 @@ class SamplingOptions:
 
     def __post_init__(self) -> None:
         if self.top_k < 1:
-            raise ValueError(f"top_k must be at least 1, not {self.top_k}; take top_k=1 for the best token every time")
+            raise ValueError(f"top_k must be at least 1, not {self.top_k}; use top_k=1 for the best token every time")
         if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p must be in (0, 1], not {self.top_p}; take 1 to switch it off")
+            raise ValueError(f"top_p must be in (0, 1], not {self.top_p}; use 1 to switch it off")
         if not (math.isfinite(self.temperature) and self.temperature >= 0):
             raise ValueError(f"temperature must be a finite number of at least 0, not {self.temperature}")
         if not (math.isfinite(self.repetition_penalty) and self.repetition_penalty >= 1):
-            raise ValueError(f"repetition_penalty must be at least 1, not {self.repetition_penalty}; 1 switches it off")
+            raise ValueError(
+                f"repetition_penalty must be a finite number of at least 1, not {self.repetition_penalty}; use 1 to "
+                "switch it off"
+            )
 
 
 def penalize_repetition(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
-    """(B, V) logits, the tokens in `seen` (B, V) bool pushed down: once each, however often they occurred."""
+    """Make tokens that already occurred less likely, once each, however often they occurred.
+
+    Args:
+        logits: (B, V)
+        seen: (B, V) bool, True for the tokens that occurred.
+        penalty: At least 1.
+
+    Returns:
+        New logits (B, V).
+    """
     return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
 
 
 def token_probabilities(penalized: Tensor, options: SamplingOptions) -> Tensor:
-    """(B, V) penalised logits -> probabilities after top-p (on untempered logits), temperature and top-k."""
+    """Return probabilities (B, V) of penalised logits (B, V) after top-p, temperature and top-k, in this order."""
     logits = penalized
     if options.top_p < 1:
         ordered, index = logits.sort(descending=True, dim=-1)
-        drop = _softmax(ordered).cumsum(dim=-1) > options.top_p  # the token that crosses the limit goes too
+        drop = _softmax(ordered).cumsum(dim=-1) > options.top_p  # the token that crosses the limit is dropped too
         drop[:, 0] = False
         logits = logits.masked_fill(torch.zeros_like(drop).scatter(-1, index, drop), -math.inf)
     logits = logits / max(options.temperature, LOWEST_TEMPERATURE)
@@ -59,17 +73,21 @@ def token_probabilities(penalized: Tensor, options: SamplingOptions) -> Tensor:
 
 
 def _softmax(logits: Tensor) -> Tensor:
-    """(B, V), over the last dimension. On a CPU row by row: torch would share more than two rows among its threads,
-    which then spin for milliseconds on the cores that the next step of `gpt.cpu_decoder` needs."""
+    """Compute the softmax over the last dimension of (B, V), on a CPU row by row.
+
+    torch would share more than two rows among its threads, which then spin for milliseconds on the cores that the next
+    step of `gpt.cpu_decoder` needs.
+    """
     if logits.is_cuda:
         return logits.softmax(dim=-1)
     return torch.stack([row.softmax(dim=-1) for row in logits])
 
 
 def draw(probabilities: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-    """(B, V) -> (B,) int64, row i with generators[i] alone: the argmax of p / noise, noise exponential.
+    """Draw one token per row from probabilities (B, V), row i with generators[i] only. Return (B,) int64.
 
-    The noise is drawn on the CPU in float32 whatever the device, so a seed means the same on each.
+    The token is the argmax of p / noise with exponential noise. The noise is drawn on the CPU in float32 whatever the
+    device, so that a seed means the same on each.
     """
     width = probabilities.shape[-1]
     noise = torch.stack([torch.empty(width).exponential_(generator=generator) for generator in generators])
@@ -77,5 +95,5 @@ def draw(probabilities: Tensor, generators: Sequence[torch.Generator]) -> Tensor
 
 
 def utterance_generator(seed: int) -> torch.Generator:
-    """The CPU random generator of one utterance."""
+    """Return the random generator of one utterance, on the CPU."""
     return torch.Generator().manual_seed(seed)

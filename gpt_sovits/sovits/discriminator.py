@@ -1,7 +1,7 @@
-"""The critics of the adversarial training: one on the waveform, one on each period.
+"""The critics of the adversarial training: one on the waveform and one on each period.
 
 Source: HiFi-GAN (Kong et al. 2020), with the single scale discriminator and the layer table of VITS / GPT-SoVITS v2.
-Shapes: waveforms (B, 1, n); a score is (B, any); a feature map has any shape with B first.
+Shapes: waveforms are (B, 1, n), scores (B, any), and feature maps have any shape with B first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PERIOD_KERNEL, PERIOD_STRIDE = 5, 3
 
 
 class _Discriminator(nn.Module):
-    """Convolutions with leaky ReLUs and a last one to a single channel."""
+    """Convolutions with leaky ReLUs, and a last convolution to a single channel."""
 
     convs: nn.ModuleList
     conv_post: nn.Module
@@ -35,7 +35,7 @@ class _Discriminator(nn.Module):
 
 
 class ScaleDiscriminator(_Discriminator):
-    """Looks at the waveform as it is."""
+    """A critic of the waveform itself."""
 
     def __init__(self, channels: tuple[int, ...], groups: tuple[int, ...]) -> None:
         super().__init__()
@@ -47,12 +47,12 @@ class ScaleDiscriminator(_Discriminator):
         self.conv_post = NormedConv1d(widths[-1], 1, 3, padding=1)
 
     def forward(self, waveforms: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """(B, 1, n) -> score, feature maps (B, C, n / stride)"""
+        """Return the score and the feature maps (B, C, n / stride) of waveforms (B, 1, n)."""
         return self._score(waveforms)
 
 
 class PeriodDiscriminator(_Discriminator):
-    """Looks at every p-th sample side by side."""
+    """A critic of every p-th sample, for one period p."""
 
     def __init__(self, period: int, channels: tuple[int, ...]) -> None:
         super().__init__()
@@ -72,7 +72,10 @@ class PeriodDiscriminator(_Discriminator):
         self.conv_post = NormedConv2d(widths[-1], 1, (3, 1), padding=(1, 0))
 
     def forward(self, waveforms: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """(B, 1, n) -> score, feature maps (B, C, n / period / stride, period); a missing end is mirrored"""
+        """Return the score and the feature maps (B, C, n / period / stride, period) of waveforms (B, 1, n).
+
+        The end is mirrored where n is not a multiple of the period.
+        """
         missing = -waveforms.shape[2] % self.period
         if missing:
             waveforms = F.pad(waveforms, (0, missing), mode="reflect")
@@ -80,7 +83,7 @@ class PeriodDiscriminator(_Discriminator):
 
 
 class Discriminator(nn.Module):
-    """The scale discriminator first, then the periods as the config has them."""
+    """All critics: the scale discriminator first, then the periods in the order of the config."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
@@ -93,6 +96,6 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, waveforms: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
-        """waveforms: (B, 1, n) -> a score of each discriminator, and its feature maps (the score layer included)"""
+        """Return the score and the feature maps, the score layer included, of each critic for waveforms (B, 1, n)."""
         scores, features = zip(*(discriminator(waveforms) for discriminator in self.discriminators), strict=True)
         return list(scores), list(features)

@@ -13,7 +13,7 @@ from gpt_sovits.sovits.layers.wavenet import WaveNet
 
 
 class PosteriorEncoder(nn.Module):
-    """A true spectrogram to a sample of the latent. Used in training only."""
+    """A real spectrogram to a sample of the latent. Used in training only."""
 
     def __init__(
         self, n_bins: int, latent_channels: int, hidden: int, kernel_size: int, n_layers: int, style_channels: int
@@ -24,11 +24,18 @@ class PosteriorEncoder(nn.Module):
         self.proj = nn.Conv1d(hidden, 2 * latent_channels, 1)
 
     def forward(self, spectrogram: Tensor, mask: Tensor, style: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """spectrogram: (B, n_bins, T); noise: (B, latent_channels, T) standard normal
+        """Sample the latent z = mean + noise * exp(log deviation).
 
-        returns: z = mean + noise * exp(log deviation), the mean and the log deviation, each like the noise and zero
-            where masked
         No gradient flows from here into the style: the reference encoder learns from the prior and the generator.
+
+        Args:
+            spectrogram: (B, n_bins, T)
+            mask: (B, 1, T), 0 = padding.
+            style: (B, style_channels, 1)
+            noise: Standard normal, (B, latent_channels, T).
+
+        Returns:
+            z, the mean and the log deviation, each (B, latent_channels, T) and zero where masked.
         """
         x = self.enc(self.pre(spectrogram) * mask, mask, style.detach())
         mean, log_deviation = (self.proj(x) * mask).chunk(2, dim=1)
@@ -36,7 +43,7 @@ class PosteriorEncoder(nn.Module):
 
 
 class Coupling(nn.Module):
-    """Mean-only affine coupling: one half of the channels shifts the other."""
+    """Mean-only affine coupling, in which one half of the channels shifts the other."""
 
     def __init__(self, channels: int, hidden: int, kernel_size: int, n_layers: int, style_channels: int) -> None:
         super().__init__()
@@ -47,23 +54,23 @@ class Coupling(nn.Module):
         nn.init.zeros_(self.post.bias)
 
     def forward(self, z: Tensor, mask: Tensor, style: Tensor, *, reverse: bool) -> Tensor:
-        """Adds the shift to the second half of the channels; reverse=True takes it away."""
-        fixed, moved = z.chunk(2, dim=1)
+        """Add the shift to the second half of the channels, or subtract it with reverse=True."""
+        fixed, shifted = z.chunk(2, dim=1)
         shift = self.post(self.enc(self.pre(fixed) * mask, mask, style)) * mask
-        moved = (moved - shift) * mask if reverse else moved * mask + shift
-        return torch.cat([fixed, moved], dim=1)
+        shifted = (shifted - shift) * mask if reverse else shifted * mask + shift
+        return torch.cat([fixed, shifted], dim=1)
 
 
 class Flip(nn.Module):
-    """Reverses the channels, so that the next coupling moves the other half."""
+    """A reversal of the channels, so that the next coupling shifts the other half."""
 
     def forward(self, z: Tensor, mask: Tensor, style: Tensor, *, reverse: bool) -> Tensor:
-        """Its own inverse."""
+        """Reverse the channels. This is its own inverse."""
         return z.flip(1)
 
 
 class Flow(nn.Module):
-    """Invertible map of the latent, given the style."""
+    """An invertible map of the latent, given the style."""
 
     def __init__(
         self, channels: int, hidden: int, kernel_size: int, n_layers: int, n_flows: int, style_channels: int
@@ -75,7 +82,7 @@ class Flow(nn.Module):
             self.flows.append(Flip())
 
     def forward(self, z: Tensor, mask: Tensor, style: Tensor, *, reverse: bool = False) -> Tensor:
-        """z of the posterior -> z of the prior, (B, latent_channels, T), zero where masked; reverse=True goes back."""
+        """Map z of the posterior to z of the prior, or back with reverse=True. Both are zero where masked."""
         for layer in reversed(self.flows) if reverse else self.flows:
             z = layer(z, mask, style, reverse=reverse)
         return z

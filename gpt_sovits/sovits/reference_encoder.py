@@ -14,18 +14,19 @@ P_DROPOUT = 0.1  # fixed in the official models, whatever their p_dropout
 
 
 class NamedLinear(nn.Module):
-    """A Linear one level deeper: the official keys say `.fc.weight`."""
+    """A Linear one level deeper, because the official keys say `.fc.weight`."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
         self.fc = nn.Linear(n_in, n_out)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (..., n_in) to (..., n_out)."""
         return self.fc(x)
 
 
 class GatedConvolution(nn.Module):
-    """(B, C, T) -> (B, C, T): x + a * sigmoid(b), where one convolution makes a and b."""
+    """A residual gated convolution: x + a * sigmoid(b), where one convolution makes a and b."""
 
     def __init__(self, channels: int, kernel_size: int) -> None:
         super().__init__()
@@ -34,6 +35,7 @@ class GatedConvolution(nn.Module):
         self.drop = nn.Dropout(P_DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute (B, C, T) from (B, C, T)."""
         values, gates = self.conv1.conv(x).chunk(2, dim=1)
         return x + self.drop(values * torch.sigmoid(gates))
 
@@ -44,7 +46,7 @@ class StyleSelfAttention(nn.Module):
     def __init__(self, channels: int, n_heads: int) -> None:
         super().__init__()
         self.n_heads = n_heads
-        # The official models divide by the root of the model's width, not of the head's.
+        # The official models divide by the root of the model's width, not by that of the head's width.
         self.temperature = sqrt(channels)
         self.w_qs = nn.Linear(channels, channels)
         self.w_ks = nn.Linear(channels, channels)
@@ -53,7 +55,7 @@ class StyleSelfAttention(nn.Module):
         self.drop = nn.Dropout(P_DROPOUT)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: (B, T, C); mask: (B, 1, T), at least one 1 a row -> (B, T, C)"""
+        """Compute (B, T, C) from x (B, T, C). mask: (B, 1, T), at least one 1 per row."""
         q, k, v = (
             linear(x).unflatten(2, (self.n_heads, -1)).transpose(1, 2) for linear in (self.w_qs, self.w_ks, self.w_vs)
         )
@@ -64,7 +66,13 @@ class StyleSelfAttention(nn.Module):
 
 
 class ReferenceEncoder(nn.Module):
-    """Linear spectrogram to style embedding."""
+    """A linear spectrogram to a style embedding.
+
+    Attributes:
+        padding_leaks: Upstream masks only after the convolutions, so the biases of padding reach the last frames of a
+            short row and its style depends on its neighbours in the batch. True reproduces that, for comparisons with
+            upstream.
+    """
 
     def __init__(self, n_bins: int, hidden: int, n_heads: int, kernel_size: int, out_channels: int) -> None:
         super().__init__()
@@ -79,12 +87,13 @@ class ReferenceEncoder(nn.Module):
         self.temporal = nn.Sequential(GatedConvolution(hidden, kernel_size), GatedConvolution(hidden, kernel_size))
         self.slf_attn = StyleSelfAttention(hidden, n_heads)
         self.fc = NamedLinear(hidden, out_channels)
-        # Upstream masks only after the convolutions, so the biases of padding reach the last frames of a short row
-        # and its style depends on its neighbours in the batch. True repeats that, for the stored vectors of upstream.
         self.padding_leaks = False
 
     def forward(self, spectrogram: Tensor, mask: Tensor) -> Tensor:
-        """spectrogram: (B, n_bins, T) linear magnitude; mask: (B, 1, T), 0 = padding -> (B, out_channels, 1)"""
+        """Return the style (B, out_channels, 1) of linear magnitudes.
+
+        spectrogram: (B, n_bins, T), mask: (B, 1, T), 0 = padding
+        """
         x = self.spectral((spectrogram * mask).transpose(1, 2)).transpose(1, 2)  # (B, hidden, T)
         for convolution in self.temporal:
             x = convolution(x if self.padding_leaks else x * mask)

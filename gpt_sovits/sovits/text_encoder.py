@@ -1,6 +1,6 @@
 """The prior: semantic tokens, phonemes and style to the mean and log deviation of the latent (`enc_p`).
 
-Sources: VITS (Kim et al. 2021) for the encoder layers; GPT-SoVITS v2 for the content-phoneme-style attention (MRTE).
+Sources: VITS (Kim et al. 2021) for the encoder layers, GPT-SoVITS v2 for the content-phoneme-style attention (MRTE).
 Shapes: B batch, C channels, T frames at 50 Hz, X phonemes. Module and parameter names are those of the official files.
 """
 
@@ -23,11 +23,12 @@ class ChannelNorm(nn.Module):
         self.beta = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise x (B, C, T)."""
         return F.layer_norm(x.transpose(1, 2), self.gamma.shape, self.gamma, self.beta, 1e-5).transpose(1, 2)
 
 
 class FeedForward(nn.Module):
-    """Two convolutions over time with a ReLU between; padding stays silent."""
+    """Two convolutions over time with a ReLU between them. Padding has no influence."""
 
     def __init__(self, channels: int, filter_channels: int, kernel_size: int, p_dropout: float) -> None:
         super().__init__()
@@ -36,13 +37,13 @@ class FeedForward(nn.Module):
         self.drop = nn.Dropout(p_dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: (B, C, T); mask: (B, 1, T) -> (B, C, T), zero where masked"""
+        """Compute (B, C, T), zero where masked, from x (B, C, T) and mask (B, 1, T)."""
         x = self.drop(torch.relu(self.conv_1(x * mask)))
         return self.conv_2(x * mask) * mask
 
 
 class Encoder(nn.Module):
-    """Post-norm transformer with relative attention: (B, C, T) -> (B, C, T), zero where masked."""
+    """A post-norm transformer with relative attention."""
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class Encoder(nn.Module):
         self.drop = nn.Dropout(p_dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: (B, C, T); mask: (B, 1, T), 0 = padding, which nobody looks at -> (B, C, T)"""
+        """Encode x (B, C, T) as (B, C, T), zero where masked. mask: (B, 1, T), 0 = padding."""
         pairs = mask.unsqueeze(2) * mask.unsqueeze(3)  # (B, 1, T, T)
         x = x * mask
         for attention, norm_1, feed_forward, norm_2 in zip(
@@ -75,7 +76,7 @@ class Encoder(nn.Module):
 
 
 class StyleAttention(nn.Module):
-    """Content frames look at the phonemes and receive the style (MRTE)."""
+    """Attention of the content frames to the phonemes, with the style added (MRTE)."""
 
     def __init__(self, content_channels: int, channels: int, n_heads: int) -> None:
         super().__init__()
@@ -85,9 +86,17 @@ class StyleAttention(nn.Module):
         self.c_post = nn.Conv1d(channels, content_channels, 1)
 
     def forward(self, content: Tensor, content_mask: Tensor, text: Tensor, text_mask: Tensor, style: Tensor) -> Tensor:
-        """content (B, C, T), text (B, C, X), masks (B, 1, T) and (B, 1, X), style (B, mrte_channels, 1) -> (B, C, T).
+        """Mix text and style into the content.
 
-        Masked frames are not zero afterwards (c_post has a bias): the next encoder masks them.
+        Args:
+            content: (B, C, T)
+            content_mask: (B, 1, T)
+            text: (B, C, X)
+            text_mask: (B, 1, X)
+            style: (B, mrte_channels, 1)
+
+        Returns:
+            (B, C, T). Masked frames are not zero (c_post has a bias), so the next encoder masks them.
         """
         content = self.c_pre(content * content_mask)
         text = self.text_pre(text * text_mask)
@@ -97,10 +106,15 @@ class StyleAttention(nn.Module):
 
 
 def change_speed(x: Tensor, lengths: Tensor, speed: float) -> tuple[Tensor, Tensor]:
-    """Stretches each row in time by 1 / speed by linear interpolation, each by itself, so that padding never leaks in.
+    """Stretch each row in time by 1 / speed with linear interpolation, without its padding.
 
-    x: (B, C, T); lengths: (B,) int, at least 1; speed: above 0, above 1 is faster
-    returns: (B, C, T'), zero beyond each row's new length; the new lengths (B,), int(length / speed) + 1
+    Args:
+        x: (B, C, T)
+        lengths: (B,) int, at least 1.
+        speed: Above 0. Above 1 is faster.
+
+    Returns:
+        (B, C, T'), zero beyond each row's new length, and the new lengths (B,), int(length / speed) + 1.
     """
     new_lengths = [int(n / speed) + 1 for n in lengths.tolist()]
     out = x.new_zeros(*x.shape[:2], max(new_lengths))
@@ -110,7 +124,10 @@ def change_speed(x: Tensor, lengths: Tensor, speed: float) -> tuple[Tensor, Tens
 
 
 class TextEncoder(nn.Module):
-    """Quantised content, phonemes and style to the prior of the latent."""
+    """Quantised content, phonemes and style to the prior of the latent.
+
+    Its sizes are those of `SoVITSConfig`. `window` is its attention_window.
+    """
 
     def __init__(
         self,
@@ -142,23 +159,31 @@ class TextEncoder(nn.Module):
         self.proj = nn.Conv1d(hidden_channels, 2 * latent_channels, 1)
 
     def encode_text(self, phoneme_ids: Tensor, phoneme_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """phoneme_ids: (B, X) int64; phoneme_lengths: (B,) int -> text (B, hidden_channels, X), its mask (B, 1, X)"""
+        """Encode phonemes (B, X) int64 of lengths (B,) as text (B, hidden_channels, X) with its mask (B, 1, X)."""
         mask = length_mask(phoneme_lengths, phoneme_ids.shape[1])
         return self.encoder_text(self.text_embedding(phoneme_ids).transpose(1, 2), mask), mask
 
     def encode_content(
         self, quantized: Tensor, frame_lengths: Tensor, text: Tensor, text_mask: Tensor, style: Tensor
     ) -> Tensor:
-        """quantized: (B, ssl_dim, T) codewords at 50 Hz; text from encode_text; style: (B, mrte_channels, 1)
+        """Encode content, text and style, at the tokens' own speed.
 
-        returns: hidden (B, hidden_channels, T), one column a frame at the tokens' own pace, zero beyond its length
+        Args:
+            quantized: Codewords at 50 Hz, (B, ssl_dim, T).
+            frame_lengths: (B,) int
+            text: From `encode_text`.
+            text_mask: From `encode_text`.
+            style: (B, mrte_channels, 1)
+
+        Returns:
+            Hidden frames (B, hidden_channels, T), zero beyond each row's length.
         """
         mask = length_mask(frame_lengths, quantized.shape[2])
         content = self.encoder_ssl(self.ssl_proj(quantized * mask) * mask, mask)
         return self.encoder2(self.mrte(content, mask, text, text_mask, style), mask)
 
     def project(self, hidden: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """hidden: (B, hidden_channels, T) -> mean and log deviation of the latent, (B, latent_channels, T) each"""
+        """Return mean and log deviation of the latent, (B, latent_channels, T) each, of hidden frames."""
         mean, log_deviation = (self.proj(hidden) * mask).chunk(2, dim=1)
         return mean, log_deviation
 
@@ -171,12 +196,19 @@ class TextEncoder(nn.Module):
         style: Tensor,
         speed: float = 1.0,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The prior of each latent frame.
+        """Compute the prior of each latent frame.
 
-        quantized: (B, ssl_dim, T) codewords at 50 Hz; frame_lengths: (B,) int
-        phoneme_ids: (B, X) int64; phoneme_lengths: (B,) int
-        style: (B, mrte_channels, 1); speed: above 1 is faster; 1 leaves the frames as they are
-        returns: hidden (B, hidden_channels, T'), mean and log deviation (B, latent_channels, T'), mask (B, 1, T')
+        Args:
+            quantized: Codewords at 50 Hz, (B, ssl_dim, T).
+            frame_lengths: (B,) int
+            phoneme_ids: (B, X) int64
+            phoneme_lengths: (B,) int
+            style: (B, mrte_channels, 1)
+            speed: Above 1 is faster. 1 leaves the frames as they are.
+
+        Returns:
+            Hidden frames (B, hidden_channels, T'), mean and log deviation (B, latent_channels, T') of the latent, and
+            their mask (B, 1, T').
         """
         text, text_mask = self.encode_text(phoneme_ids, phoneme_lengths)
         x = self.encode_content(quantized, frame_lengths, text, text_mask, style)

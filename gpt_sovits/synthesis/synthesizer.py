@@ -17,9 +17,10 @@ from torch import Tensor
 from gpt_sovits.bert import Bert
 from gpt_sovits.determinism import derive_seed
 from gpt_sovits.gpt.generation import Prompt, generate
+from gpt_sovits.gpt.inference import prepare_for_inference
 from gpt_sovits.gpt.model import GPT
-from gpt_sovits.gpt.reading import longest_unread, places_read
-from gpt_sovits.gpt.reranking import n_misread
+from gpt_sovits.gpt.reading import attended_phonemes, longest_unread_run
+from gpt_sovits.gpt.reranking import count_phone_errors
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.synthesis.batching import length_buckets
 from gpt_sovits.synthesis.detection import OUTCOMES, detect_outcome
@@ -117,7 +118,7 @@ class Synthesizer:
         self.references = (references,) if isinstance(references, Reference) else tuple(references)
         check_fit(gpt, sovits, self.references, bert, preset)
         length_buckets([], batch_size)  # refuse a wrong batch size now and not while speaking
-        self.gpt, self.sovits = gpt.for_inference(precision), sovits.for_inference(precision)
+        self.gpt, self.sovits = prepare_for_inference(gpt, precision), sovits.for_inference(precision)
         self.preset, self.batch_size = preset, batch_size
         n_prompt_tokens = len(self.references[0].semantic_tokens) if preset.prompted else 0
         self.reader = Reader(preset, gpt.config.max_positions - n_prompt_tokens, lexicon, bert)
@@ -218,8 +219,8 @@ class Synthesizer:
         n_unread = 0
         if self.preset.alignment_head is not None:
             prompt, n_phonemes = self.prompt(sentence), len(sentence.phoneme_ids)
-            places = places_read(self.gpt, prompt, candidate.tokens, self.preset.alignment_head)
-            n_unread = longest_unread(places - (len(prompt.phoneme_ids) - n_phonemes), n_phonemes)
+            places = attended_phonemes(self.gpt, prompt, candidate.tokens, self.preset.alignment_head)
+            n_unread = longest_unread_run(places - (len(prompt.phoneme_ids) - n_phonemes), n_phonemes)
         ended, expected = candidate.ended_by_itself, sentence.expected_tokens
         return detect_outcome(candidate.tokens.numpy(), ended, expected, waveform, n_unread)
 
@@ -266,7 +267,7 @@ class Synthesizer:
         best = []
         for sentence, start in zip(sentences, range(0, len(generated), n), strict=True):
             candidates, ids = generated[start : start + n], sentence.phoneme_ids.tolist()
-            misread = [n_misread(each.tokens.tolist(), ids, phones) for each in candidates] if n > 1 else [0]
+            misread = [count_phone_errors(each.tokens.tolist(), ids, phones) for each in candidates] if n > 1 else [0]
             index = misread.index(min(misread))
             seconds = sum(candidate.gpt_seconds for candidate in candidates)
             best.append((numbers[index], replace(candidates[index], gpt_seconds=seconds)))

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gpt_sovits.content_encoder import build_content_encoder, content_width, has_posteriors
 from gpt_sovits.gpt.model import GPT, GPTConfig
-from gpt_sovits.gpt.reranking import phones_of_codewords
+from gpt_sovits.gpt.reranking import label_codewords
 from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.model import SoVITS
@@ -151,7 +151,7 @@ class Base:
         if labels is None or not has_posteriors(config):
             return None
         codewords = self.sovits_state["quantizer.vq.layers.0._codebook.embed"]
-        return phones_of_codewords(codewords, [labels[str(i)] for i in range(codewords.shape[1])])
+        return label_codewords(codewords, [labels[str(i)] for i in range(codewords.shape[1])])
 
 
 def load_base(name: str, folder: Path | None = None) -> Base:

@@ -10,6 +10,7 @@ import torch
 
 from gpt_sovits.determinism import deterministic
 from gpt_sovits.gpt.generation import Prompt, prepare_prompts
+from gpt_sovits.gpt.inference import begin_decoding
 from gpt_sovits.gpt.loss import IGNORED_TARGET
 from gpt_sovits.gpt.model import GPT, GPTConfig, Layer, prefix_mask
 from gpt_sovits.text.symbols import SYMBOL_IDS
@@ -168,9 +169,9 @@ def test_pair_has_the_layout_of_a_prompt_in_synthesis():
     spoken = Prompt(
         torch.from_numpy(np.concatenate((prompt.phonemes, target.phonemes))), torch.from_numpy(np.array(prefix))
     )
-    x, mask, is_real = prepare_prompts(gpt, [spoken], torch.device("cpu"))
+    prompts = prepare_prompts(gpt, [spoken], torch.device("cpu"))
     hidden, _ = forward(gpt, collate([pair], EOS))
-    wanted = gpt.begin_decoding(x, mask, is_real, 1).hidden[0]
+    wanted = begin_decoding(gpt, prompts, 1).hidden[0]
     torch.testing.assert_close(hidden[0, len(prefix)], wanted, atol=1e-5, rtol=1e-4)
 
 

@@ -1,8 +1,8 @@
-"""The generator for inference on a CPU: the same network as `generator.Generator`, with less memory to pass over.
+"""The HiFi-GAN generator for inference on a CPU: the same network with less memory traffic.
 
-Frames lie with their channels side by side, so that oneDNN need not turn them before and after every convolution, and
-what follows a convolution (leaky ReLU, residual) happens where its result is written. In bfloat16 the convolutions
-read half the bytes and use the CPU's bfloat16 units, where it has some; each sum is still made in float32.
+Frames lie with their channels side by side, so that oneDNN need not reorder them before and after every convolution.
+What follows a convolution (leaky ReLU, residual) happens where its result is written. In bfloat16 the convolutions read
+half the bytes and use the CPU's bfloat16 units, where it has some. Each sum is still made in float32.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt_sovits.sovits.generators.hifigan import SLOPE, Generator
+from gpt_sovits.sovits.generators.hifigan import SLOPE, HiFiGANGenerator
 from gpt_sovits.sovits.layers.masks import length_mask
 
 LAST_SLOPE = 0.01
 
 
 class FusedConv(nn.Module):
-    """A convolution over time, as one over rows of height 1, with what follows it. Weights are buffers: no training."""
+    """A convolution over time with what follows it, computed as a 2D one of height 1.
+
+    Its weights are buffers, so it cannot be trained.
+    """
 
     def __init__(self, conv: nn.Conv1d, dtype: torch.dtype, scale: float = 1.0) -> None:
         super().__init__()
@@ -28,14 +31,14 @@ class FusedConv(nn.Module):
         self.padding, self.dilation = [0, conv.padding[0]], [1, conv.dilation[0]]
 
     def forward(self, x: Tensor, slope: float | None = None) -> Tensor:
-        """x: (B, C, 1, T) channels last; slope: of a leaky ReLU afterwards"""
+        """Convolve x (B, C, 1, T), channels last, and apply a leaky ReLU of this slope, if any."""
         relu = ("none", []) if slope is None else ("leaky_relu", [slope])
         return torch.ops.mkldnn._convolution_pointwise(
             x, self.weight, self.bias, self.padding, [1, 1], self.dilation, 1, *relu, ""
         )
 
     def add_to_(self, residual: Tensor, x: Tensor) -> Tensor:
-        """residual, with the convolution of x added in place"""
+        """Add the convolution of x to `residual` in place and return `residual`."""
         return torch.ops.mkldnn._convolution_pointwise_.binary(
             residual, x, self.weight, self.bias, self.padding, [1, 1], self.dilation, 1, "add", 1.0, None, [], None
         )
@@ -52,13 +55,14 @@ class FusedUpsample(nn.Module):
         self.stride, self.padding = (1, conv.stride[0]), (0, conv.padding[0])
 
     def forward(self, x: Tensor) -> Tensor:
+        """Upsample x (B, C, 1, T), channels last."""
         return F.conv_transpose2d(x, self.weight, self.bias, self.stride, self.padding)
 
 
-class FastGenerator(nn.Module):
-    """Made from a `Generator` whose weight norms are folded; called as it is, and equal to it up to rounding."""
+class FastHiFiGANGenerator(nn.Module):
+    """The inference form of a `HiFiGANGenerator` whose weight norms are folded, equal to it up to rounding."""
 
-    def __init__(self, generator: Generator, dtype: torch.dtype) -> None:
+    def __init__(self, generator: HiFiGANGenerator, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
         self.upsample_rates, self.n_kernels = generator.upsample_rates, generator.n_kernels
@@ -73,27 +77,27 @@ class FastGenerator(nn.Module):
         self.conv_post = FusedConv(generator.conv_post, dtype, mean)
 
     def forward(self, z: Tensor, style: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """As `Generator.forward`; z, style and the result are float32."""
+        """Generate the waveform as `HiFiGANGenerator.forward` does. z, style and the result are float32."""
         mask = None if lengths is None else length_mask(lengths, z.shape[2])[:, None].to(self.dtype)  # (B, 1, 1, T)
         x = z[:, :, None].to(self.dtype, memory_format=torch.channels_last)
-        x = self._masked(self.conv_pre(self._masked(x, mask)) + self.cond(style)[:, :, None].to(self.dtype), mask)
+        x = self._mask_(self.conv_pre(self._mask_(x, mask)) + self.cond(style)[:, :, None].to(self.dtype), mask)
         for stage, (rate, up) in enumerate(zip(self.upsample_rates, self.ups, strict=True)):
             if mask is not None:
                 mask = mask.repeat_interleave(rate, dim=3)
-            x = self._masked(up(F.leaky_relu_(x, SLOPE)), mask)
+            x = self._mask_(up(F.leaky_relu_(x, SLOPE)), mask)
             *others, last = self.resblocks[stage * self.n_kernels : (stage + 1) * self.n_kernels]
             sums = [self._block_(block, x.clone(), mask) for block in others]
             x = self._block_(last, x, mask)
             for y in sums:
                 x.add_(y)
         x = self.conv_post(F.leaky_relu_(x, LAST_SLOPE))
-        return self._masked(torch.tanh(x.float()), mask)[:, :, 0]
+        return self._mask_(torch.tanh(x.float()), mask)[:, :, 0]
 
     def _block_(self, convs: nn.ModuleList, x: Tensor, mask: Tensor | None) -> Tensor:
         for dilated, plain in zip(convs[::2], convs[1::2], strict=True):
-            y = self._masked(dilated(F.leaky_relu(x, SLOPE), SLOPE), mask)
-            x = self._masked(plain.add_to_(x, y), mask)
+            y = self._mask_(dilated(F.leaky_relu(x, SLOPE), SLOPE), mask)
+            x = self._mask_(plain.add_to_(x, y), mask)
         return x
 
-    def _masked(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def _mask_(self, x: Tensor, mask: Tensor | None) -> Tensor:
         return x if mask is None else x.mul_(mask)

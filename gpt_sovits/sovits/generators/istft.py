@@ -1,10 +1,10 @@
-"""Latent frames to a waveform through an inverse STFT (`dec`, where the config's generator is istft).
+"""A generator that ends in an inverse STFT: latent frames to a waveform (`dec` where the config says istft).
 
     latent frames (50 Hz) -> trunk -> a few upsampling stages -> magnitudes and phases -> inverse STFT -> waveform
 
 It stops upsampling early: most of the work is done at 50 Hz, and the FFT makes the samples.
-Source: iSTFTNet (Kaneko et al. 2022). From Vocos (Siuzdak 2023): exp and a limit for the magnitudes, the phases as they
-are. Our own: the trunk at the frame rate.
+Sources: iSTFTNet (Kaneko et al. 2022). Vocos (Siuzdak 2023) for the magnitudes, which are a limited exponential, and
+for the phases, which are not wrapped. The trunk at the frame rate is our own.
 """
 
 from __future__ import annotations
@@ -15,32 +15,35 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt_sovits.sovits.generators.hifigan import EDGE_KERNEL, SLOPE, ResidualBlock, masked, upsample, upsampling_stages
-from gpt_sovits.sovits.layers.masks import length_mask
+from gpt_sovits.sovits.generators.hifigan import EDGE_KERNEL, SLOPE, ResidualBlock, upsample, upsampling_stages
+from gpt_sovits.sovits.layers.masks import apply_mask, length_mask
 
 TRUNK_KERNEL = 3
-MAX_LOG_MAGNITUDE = math.log(100)  # speech stays far below; exp of a wild start must not overflow
+MAX_LOG_MAGNITUDE = math.log(100)  # speech stays far below; early in training exp must not overflow
 QUIET_LOG_MAGNITUDE = -4.0  # of an untrained network: some 50 dB below speech
 
 
 def inverse_stft(spectrum: Tensor, hop: int, mask: Tensor | None = None) -> Tensor:
-    """The waveform of which these are the frames; the inverse of torch.stft with a Hann window.
+    """Invert torch.stft with a Hann window.
 
-    spectrum: (B, n_fft / 2 + 1, M) complex; frame k lies centred on the samples k * hop to (k + 1) * hop - 1, so it
-        begins at k * hop - (n_fft - hop) / 2
-    hop: samples, even, at most n_fft / 2: a sample then lies in the middle half of its own frame, where the window is
-        at least 1/2, and so every sum of squared windows below is at least 1/4
-    mask: (B, 1, M), 0 = beyond the row's end, or None; such frames are left out, and the waveform is zero there
-    returns: (B, 1, M * hop)
+    Args:
+        spectrum: (B, n_fft / 2 + 1, M) complex. Frame k is centred on the samples k * hop to (k + 1) * hop - 1, so it
+            begins at k * hop - (n_fft - hop) / 2.
+        hop: Samples, even, at most n_fft / 2. A sample then lies in the middle half of its own frame, where the window
+            is at least 1/2, so every sum of squared windows below is at least 1/4.
+        mask: (B, 1, M), 0 = beyond the row's end, or None. Such frames are left out, and the waveform is zero there.
+
+    Returns:
+        (B, 1, M * hop)
     """
     n_fft, n_frames = 2 * (spectrum.shape[1] - 1), spectrum.shape[2]
     window = torch.hann_window(n_fft, dtype=spectrum.real.dtype, device=spectrum.device)[:, None]
-    frames = masked(torch.fft.irfft(spectrum, n=n_fft, dim=1) * window, mask)
+    frames = apply_mask(torch.fft.irfft(spectrum, n=n_fft, dim=1) * window, mask)
     squares = window.square().expand(1, n_fft, n_frames) if mask is None else window.square() * mask
     overhang = (n_fft - hop) // 2
 
     def overlap_add(columns: Tensor) -> Tensor:
-        """(B, n_fft, M) -> (B, 1, M * hop)"""
+        """Add frames (B, n_fft, M) where they lie, giving (B, 1, M * hop)."""
         return F.fold(columns, (1, n_frames * hop), (1, n_fft), padding=(0, overhang), stride=(1, hop)).squeeze(2)
 
     waveform = overlap_add(frames) / overlap_add(squares).clamp(min=0.2)  # the limit acts beyond the row's end only
@@ -48,9 +51,10 @@ def inverse_stft(spectrum: Tensor, hop: int, mask: Tensor | None = None) -> Tens
 
 
 class ISTFTGenerator(nn.Module):
-    """(B, latent_channels, T) and a style to (B, 1, T * product of the upsample rates * hop).
+    """A trunk at the frame rate, a few upsampling stages and an inverse STFT.
 
-    Not squashed into (-1, 1), where speech lies: a limit would have no gradient where it acts. SoVITS.sound clips.
+    Its waveform is not limited to (-1, 1), because a limit has no gradient where it acts. `SoVITS.generate_waveform`
+    clips.
     """
 
     def __init__(
@@ -82,20 +86,25 @@ class ISTFTGenerator(nn.Module):
             self.conv_post.bias[: n_fft // 2 + 1] = QUIET_LOG_MAGNITUDE
 
     def forward(self, z: Tensor, style: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """z: (B, latent_channels, T); style: (B, style_channels, 1)
+        """Generate the waveform of latent frames.
 
-        lengths: (B,) frames of each row; it then comes out as it would alone, and the waveform is zero beyond.
-            None: all rows have T frames.
-        returns: (B, 1, T * product of the upsample rates * hop) float32 (float64 for z in float64), not limited
+        Args:
+            z: (B, latent_channels, T)
+            style: (B, style_channels, 1)
+            lengths: Frames of each row, (B,). A row then equals its result without the others, and the waveform is zero
+                beyond its end. None means that all rows have T frames.
+
+        Returns:
+            (B, 1, T * product of the upsample rates * hop) float32 (float64 for z in float64), not limited.
         """
-        wanted = torch.promote_types(z.dtype, torch.float32)
+        out_dtype = torch.promote_types(z.dtype, torch.float32)
         z, style = z.to(self.cond.weight.dtype), style.to(self.cond.weight.dtype)
         mask = None if lengths is None else length_mask(lengths, z.shape[2]).to(z.dtype)
-        x = masked(self.conv_pre(masked(z, mask)) + self.cond(style), mask)
+        x = apply_mask(self.conv_pre(apply_mask(z, mask)) + self.cond(style), mask)
         for block in self.trunk:
             x = block(x, mask)
         x, mask = upsample(x, mask, self.upsample_rates, self.ups, self.resblocks)
-        log_magnitude, phase = self.conv_post(F.leaky_relu(x, SLOPE)).to(wanted).chunk(2, dim=1)
+        log_magnitude, phase = self.conv_post(F.leaky_relu(x, SLOPE)).to(out_dtype).chunk(2, dim=1)
         magnitude = log_magnitude.clamp(max=MAX_LOG_MAGNITUDE).exp()
         spectrum = torch.complex(magnitude * phase.cos(), magnitude * phase.sin())  # torch.polar's gradient is slower
-        return inverse_stft(spectrum, self.hop, None if mask is None else mask.to(wanted))
+        return inverse_stft(spectrum, self.hop, None if mask is None else mask.to(out_dtype))

@@ -1,6 +1,6 @@
 """Multi-head attention of the SoVITS encoders, with learned relative positions in a narrow band.
 
-Sources: Shaw et al. 2018, "Self-Attention with Relative Position Representations"; VITS (Kim et al. 2021).
+Sources: Shaw et al. 2018, "Self-Attention with Relative Position Representations", and VITS (Kim et al. 2021).
 Shapes: B batch, C channels, H heads, D = C / H, T queries, S keys, W = 2 * window + 1.
 """
 
@@ -12,14 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Finite, as upstream has it: a row whose keys are all masked then averages instead of giving NaN.
+# Finite as in upstream, so that a row whose keys are all masked averages instead of giving NaN.
 MASKED_SCORE = -1e4
 
 
 def band_to_square(band: Tensor) -> Tensor:
-    """(..., T, W) -> (..., T, T): entry (i, j) is band[i, j - i + window], and 0 outside of the band.
+    """Spread a band (..., T, W) into a square (..., T, T).
 
-    Rows of T + W, read as rows of T + W - 1, move row i by i columns to the right.
+    Entry (i, j) of the square is band[i, j - i + window], and 0 outside the band. Rows of T + W, read as rows of
+    T + W - 1, move row i by i columns to the right.
     """
     n, width = band.shape[-2:]
     rows = F.pad(band, (0, n)).flatten(-2)[..., : n * (n + width - 1)]
@@ -27,7 +28,10 @@ def band_to_square(band: Tensor) -> Tensor:
 
 
 def square_to_band(square: Tensor, width: int) -> Tensor:
-    """(..., T, T) -> (..., T, W): entry (i, r) is square[i, i + r - window], and 0 outside of the square."""
+    """Cut the band (..., T, width) out of a square (..., T, T).
+
+    Entry (i, r) of the band is square[i, i + r - window], and 0 outside the square.
+    """
     n = square.shape[-1]
     rows = F.pad(square, (width // 2, width // 2)).flatten(-2)
     return F.pad(rows, (0, n)).unflatten(-1, (n, n + width))[..., :width]
@@ -36,8 +40,8 @@ def square_to_band(square: Tensor, width: int) -> Tensor:
 class MultiHeadAttention(nn.Module):
     """Attention over (B, C, T) with 1x1 convolutions as projections.
 
-    window: relative keys and values are learned for distances up to `window` and shared by the heads; 0 = none
-    (then queries and keys may have different lengths).
+    Relative keys and values are learned for distances up to `window` and shared by the heads. With window 0 there are
+    none, and queries and keys may have different lengths.
     """
 
     def __init__(self, channels: int, n_heads: int, window: int = 0, p_dropout: float = 0.0) -> None:
@@ -61,9 +65,15 @@ class MultiHeadAttention(nn.Module):
         return x.unflatten(1, (self.n_heads, self.head_dim)).transpose(2, 3)  # (B, C, T) -> (B, H, T, D)
 
     def forward(self, query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
-        """query: (B, C, T); key: (B, C, S), also the values; mask: (B, 1, T or 1, S), 0 = must not be seen.
+        """Attend to `key`, which also holds the values.
 
-        returns: (B, C, T)
+        Args:
+            query: (B, C, T)
+            key: (B, C, S)
+            mask: (B, 1, T or 1, S), 0 = must not be seen.
+
+        Returns:
+            (B, C, T)
         """
         q = self._split_heads(self.conv_q(query)) / sqrt(self.head_dim)
         k = self._split_heads(self.conv_k(key))

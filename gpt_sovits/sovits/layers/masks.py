@@ -7,10 +7,14 @@ from torch import Tensor
 
 
 def length_mask(lengths: Tensor, n: int) -> Tensor:
-    """1 where a position belongs to its row, 0 where it is padding.
+    """Return a mask (B, 1, n) float32 that is 1 where a position belongs to its row and 0 where it is padding.
 
-    lengths: (B,) int; n: width of the batch, at least the greatest length
-    returns: (B, 1, n) float32
+    lengths: (B,) int, n: width of the batch, at least the largest length
     """
     positions = torch.arange(n, device=lengths.device)
     return (positions[None, :] < lengths[:, None]).unsqueeze(1).float()
+
+
+def apply_mask(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Set x to zero where the mask is 0. Without a mask, return x as it is."""
+    return x if mask is None else x * mask

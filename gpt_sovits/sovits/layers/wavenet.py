@@ -12,7 +12,7 @@ from gpt_sovits.sovits.layers.weight_norm import NormedConv1d
 
 
 class WaveNet(nn.Module):
-    """Gated convolutions with a style in every layer: (B, C, T) -> (B, C, T), zero where masked."""
+    """Gated convolutions, with the style added in every layer."""
 
     def __init__(self, channels: int, kernel_size: int, n_layers: int, style_channels: int) -> None:
         super().__init__()
@@ -28,7 +28,13 @@ class WaveNet(nn.Module):
         self.cond_layer = NormedConv1d(style_channels, 2 * channels * n_layers, 1)
 
     def forward(self, x: Tensor, mask: Tensor, style: Tensor) -> Tensor:
-        """x: (B, C, T); mask: (B, 1, T); style: (B, style_channels, 1)"""
+        """Compute (B, C, T), zero where masked.
+
+        Args:
+            x: (B, C, T)
+            mask: (B, 1, T), 0 = padding.
+            style: (B, style_channels, 1)
+        """
         skips = torch.zeros_like(x)
         conditions = self.cond_layer(style).chunk(len(self.in_layers), dim=1)
         for in_layer, res_skip_layer, condition in zip(self.in_layers, self.res_skip_layers, conditions, strict=True):

@@ -1,4 +1,4 @@
-"""The compiled decoding on a CPU: equal to the plain one in float32, measured in the other precisions."""
+"""The compiled decoder on a CPU: equal to the plain one in float32, measured in the other precisions."""
 
 import copy
 import functools
@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt_sovits.gpt.cpu_kernel import BLOCK, exponential
-from gpt_sovits.gpt.decoding import PlainDecoding
 from gpt_sovits.gpt.generation import Prompt, generate, prepare_prompts, stream_tokens
+from gpt_sovits.gpt.inference import begin_decoding, prepare_for_inference
 from gpt_sovits.gpt.model import GPT, GPTConfig
+from gpt_sovits.gpt.plain_decoder import PlainDecoding
 from gpt_sovits.gpt.sampling import SamplingOptions
 from gpt_sovits.precision import PRECISIONS
 
@@ -33,7 +34,7 @@ def plain_model():
 
 @functools.cache
 def fast_model(precision):
-    return copy.deepcopy(plain_model()).for_inference(precision)
+    return prepare_for_inference(copy.deepcopy(plain_model()), precision)
 
 
 def prompt(n_phonemes, n_tokens, seed):
@@ -58,28 +59,28 @@ def relative_error(actual, expected):
     return float((actual - expected).abs().max() / expected.abs().max())
 
 
-def decode_both_ways(model, prompts, n_steps):
-    """Pairs of logits of every step, the same random tokens fed to both; rows leave the batch on the way."""
-    x, mask, is_real = prepare_prompts(plain_model(), prompts, torch.device("cpu"))
-    ways = [PlainDecoding(plain_model(), x, mask, is_real, n_steps), model.begin_decoding(x, mask, is_real, n_steps)]
-    yield ways[0].hidden, ways[1].hidden
+def compare_decodings(model, prompts, n_steps):
+    """Yield (expected, actual) logits of every step for the same random tokens, while rows leave the batch."""
+    batch = prepare_prompts(plain_model(), prompts, torch.device("cpu"))
+    decodings = [PlainDecoding(plain_model(), batch), begin_decoding(model, batch, n_steps)]
+    yield decodings[0].hidden, decodings[1].hidden
     positions = torch.tensor([len(p.tokens) for p in prompts])
     generator = torch.Generator().manual_seed(1)
     for step in range(n_steps):
         if step in (3, 5) and len(positions) > 1:
             kept = torch.arange(len(positions))[step % 2 :: 2]
             positions = positions[kept]
-            for way in ways:
-                way.keep_rows(kept)
+            for decoding in decodings:
+                decoding.keep_rows(kept)
         tokens = torch.randint(36, (len(positions),), generator=generator)
-        expected, actual = (way.step(tokens, positions + step) for way in ways)
+        expected, actual = (decoding.step(tokens, positions + step) for decoding in decodings)
         yield expected, actual
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("prompts", [PROMPTS[:1], PROMPTS[:2], PROMPTS], ids=["alone", "pair", "seven"])
 def test_float32_steps_equal_the_plain_ones_for_any_batch_and_thread_count(prompts, n_threads):
-    for expected, actual in decode_both_ways(fast_model("float32"), prompts, 2 * BLOCK):
+    for expected, actual in compare_decodings(fast_model("float32"), prompts, 2 * BLOCK):
         assert actual.shape == expected.shape
         assert relative_error(actual, expected) < TOLERANCE["float32"]
 
@@ -88,28 +89,29 @@ def test_float32_steps_equal_the_plain_ones_for_any_batch_and_thread_count(promp
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_each_precision_stays_within_its_bound(precision):
     errors = [
-        relative_error(actual, expected) for expected, actual in decode_both_ways(fast_model(precision), PROMPTS, 20)
+        relative_error(actual, expected) for expected, actual in compare_decodings(fast_model(precision), PROMPTS, 20)
     ]
     assert max(errors) < TOLERANCE[precision]
     if precision != "float32":
-        assert max(errors) > TOLERANCE["float32"], "nothing was rounded: the weights are not stored as asked"
+        assert max(errors) > TOLERANCE["float32"], "nothing was rounded: another precision is stored"
 
 
-def test_float16_weights_that_are_float16_already_lose_nothing():
+def test_weights_that_fit_float16_lose_nothing_in_it():
     """The official files hold float16."""
     halved = copy.deepcopy(plain_model())
     for parameter in halved.parameters():
         parameter.data = parameter.data.half().float()
-    exact, stored = copy.deepcopy(halved).for_inference("float32"), halved.for_inference("float16")
+    exact = prepare_for_inference(copy.deepcopy(halved), "float32")
+    stored = prepare_for_inference(halved, "float16")
     with torch.inference_mode():
-        x, mask, is_real = prepare_prompts(exact, PROMPTS, torch.device("cpu"))
-        a, b = exact.begin_decoding(x, mask, is_real, 3), stored.begin_decoding(x, mask, is_real, 3)
+        batch = prepare_prompts(exact, PROMPTS, torch.device("cpu"))
+        a, b = begin_decoding(exact, batch, 3), begin_decoding(stored, batch, 3)
         tokens = torch.arange(len(PROMPTS))
         assert relative_error(a.step(tokens, tokens), b.step(tokens, tokens)) < TOLERANCE["float32"]
 
 
 @pytest.mark.parametrize("options", [SamplingOptions(top_k=1), SamplingOptions()])
-def test_generation_draws_the_tokens_of_the_plain_way(options, n_threads):
+def test_generation_draws_the_tokens_of_the_plain_decoder(options, n_threads):
     seeds = list(range(len(PROMPTS)))
     plain = generate(plain_model(), PROMPTS, seeds, options, max_tokens=60)
     fast = generate(fast_model("float32"), PROMPTS, seeds, options, max_tokens=60)
@@ -119,24 +121,23 @@ def test_generation_draws_the_tokens_of_the_plain_way(options, n_threads):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_decoding_does_not_disturb_another(precision):
-    """Two streams of one model, step by step in turn."""
+def test_two_streams_of_one_model_do_not_disturb_each_other(precision):
     model = fast_model(precision)
     alone = [generate(model, [p], [7], max_tokens=20)[0].tokens.tolist() for p in PROMPTS[:2]]
     streams = [stream_tokens(model, p, 7, max_tokens=20) for p in PROMPTS[:2]]
-    heard = [[], []]
+    streamed = [[], []]
     for _ in range(20):
-        for stream, tokens in zip(streams, heard, strict=True):
+        for stream, tokens in zip(streams, streamed, strict=True):
             tokens += [token for token in [next(stream, None)] if token is not None]
-    assert heard == alone
+    assert streamed == alone
 
 
-def test_training_mode_goes_back_to_the_plain_way():
-    model = copy.deepcopy(plain_model()).for_inference("int8")
+def test_training_mode_goes_back_to_the_plain_decoder():
+    model = prepare_for_inference(copy.deepcopy(plain_model()), "int8")
     assert not any(p.requires_grad for p in model.parameters())
     model.train().eval()
     with torch.inference_mode():
-        steps = list(decode_both_ways(model, PROMPTS, 3))
+        steps = list(compare_decodings(model, PROMPTS, 3))
     assert all(expected.equal(actual) for expected, actual in steps)
 
 
@@ -147,13 +148,13 @@ def test_state_dict_survives_the_packing():
 
 def test_impossible_precisions_are_refused():
     with pytest.raises(ValueError, match="precision must be one of float32, float16, bfloat16, int8, not 'int4'"):
-        copy.deepcopy(plain_model()).for_inference("int4")
+        prepare_for_inference(copy.deepcopy(plain_model()), "int4")
     model = copy.deepcopy(plain_model())
     model.h.layers[1].linear1.weight.data[0, 0] = 1e6
     with pytest.raises(ValueError, match="a weight of the GPT is 1e\\+06, above float16's 65504"):
-        model.for_inference("float16")
+        prepare_for_inference(model, "float16")
 
 
 @given(st.floats(-87, 0, width=32))
-def test_exponential(x):
+def test_exponential_is_within_its_bound(x):
     assert abs(float(exponential(np.float32(x))) - np.exp(np.float64(x))) <= 3e-7 * np.exp(np.float64(x))

@@ -1,4 +1,4 @@
-"""Our GPT against vectors that upstream's code made: training, cached steps, generation alone and in batches."""
+"""Our GPT against vectors of upstream's code: training, cached steps, generation of one utterance and of batches."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from gpt_helpers import eos_row
-from sovits_golden import Golden, fill, left_out
+from gpt_helpers import replaced_eos_row
+from sovits_golden import Golden, fill, unused_outputs
 from torch import Tensor
 
 from gpt_sovits.gpt.generation import Prompt, generate, prepare_prompts
+from gpt_sovits.gpt.inference import begin_decoding, prepare_for_inference
 from gpt_sovits.gpt.loss import IGNORED_TARGET, token_loss
 from gpt_sovits.gpt.model import GPT, GPTConfig, sine_table
 from gpt_sovits.gpt.sampling import SamplingOptions, penalize_repetition
@@ -26,7 +27,7 @@ N_FORBIDDEN = 11  # steps before which upstream's logits lack the column of EOS
 
 
 class Case:
-    """A golden file, the network with its weights, and its prompts."""
+    """A golden file, the network with its weights and the prompts."""
 
     def __init__(self, shared: Path, name: str) -> None:
         self.golden = Golden(shared, name)
@@ -69,11 +70,11 @@ def case_of(shared: Path, name: str) -> Case:
 @functools.cache
 def compiled_case_of(shared: Path, name: str) -> Case:
     compiled = copy.copy(case_of(shared, name))
-    compiled.model = copy.deepcopy(compiled.model).for_inference("float32")
+    compiled.model = prepare_for_inference(copy.deepcopy(compiled.model), "float32")
     return compiled
 
 
-WAYS = {"plain": case_of, "compiled": compiled_case_of}  # of decoding; the same numbers are asked of each
+DECODERS = {"plain": case_of, "compiled": compiled_case_of}  # both must give the same numbers
 
 
 @pytest.fixture(params=CONFIGS)
@@ -81,27 +82,27 @@ def case(shared: Path, request: pytest.FixtureRequest) -> Case:
     return case_of(shared, request.param)
 
 
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> Callable[[Path, str], Case]:
-    return WAYS[request.param]
+@pytest.fixture(params=DECODERS)
+def decoder(request: pytest.FixtureRequest) -> Callable[[Path, str], Case]:
+    return DECODERS[request.param]
 
 
 @pytest.fixture(params=CONFIGS)
-def decoding_case(shared: Path, request: pytest.FixtureRequest, way: Callable[[Path, str], Case]) -> Case:
-    return way(shared, request.param)
+def decoding_case(shared: Path, request: pytest.FixtureRequest, decoder: Callable[[Path, str], Case]) -> Case:
+    return decoder(shared, request.param)
 
 
 @pytest.fixture
-def small(shared: Path, way: Callable[[Path, str], Case]) -> Case:
-    return way(shared, "s1_small")
+def small(shared: Path, decoder: Callable[[Path, str], Case]) -> Case:
+    return decoder(shared, "s1_small")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _nothing_is_left_out(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After the last test: every stored output was looked at, but for those of the preference loss (DPO)."""
+def _every_output_is_used(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Check after the last test that every stored output was used, except those of the preference loss (DPO)."""
     yield
-    mine = [entry for entry in left_out(request.config) if entry.startswith("s1_") and " out/dpo." not in entry]
-    assert not mine
+    unused = unused_outputs(request.config)
+    assert not [entry for entry in unused if entry.startswith("s1_") and " out/dpo." not in entry]
 
 
 def test_sine_table(case: Case) -> None:
@@ -119,7 +120,7 @@ def training_forward(case: Case, *, upstream_padding: bool) -> Tensor:
     g = case.golden
     lengths = g["in/phoneme_ids_len"], g["in/semantic_ids_len"]
     arguments = (g["in/phoneme_ids"], lengths[0], g["in/semantic_ids"], lengths[1], g["in/bert_feature"])
-    return case.model(*arguments, upstream_padding)
+    return case.model(*arguments, upstream_padding=upstream_padding)
 
 
 def test_training_with_upstreams_padding(case: Case) -> None:
@@ -137,8 +138,8 @@ def test_training_with_upstreams_padding(case: Case) -> None:
     # upstream sums over every position, padding too, and counts its top three where the target is not EOS
     loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
     golden.compare("out/plain.loss", loss)
-    ours = token_loss(logits, targets.masked_fill(targets == EOS, IGNORED_TARGET))
-    golden.compare("out/plain.top3_acc", ours.n_top3 / ours.n_tokens)
+    without_eos = token_loss(logits, targets.masked_fill(targets == EOS, IGNORED_TARGET))
+    golden.compare("out/plain.top3_acc", without_eos.n_top3 / without_eos.n_tokens)
     model.zero_grad()
     loss.backward()
     golden.compare("out/plain.grad_norms", torch.stack([p.grad.norm() for p in model.parameters()]))
@@ -160,8 +161,8 @@ def test_correct_padding_equals_the_reference_where_nothing_is_padded(case: Case
 
 @torch.inference_mode()
 def step_logits(model: GPT, prompts: list[Prompt], fed: Tensor) -> list[Tensor]:
-    """Raw logits (B, V) of each step: the prompts, then the tokens fed (B, n), one a step."""
-    decoding = model.begin_decoding(*prepare_prompts(model, prompts, torch.device("cpu")), fed.shape[1])
+    """Return raw logits (B, V) after the prompts and after each of the tokens fed, (B, n)."""
+    decoding = begin_decoding(model, prepare_prompts(model, prompts, torch.device("cpu")), fed.shape[1])
     n_prompt = torch.tensor([len(p.tokens) for p in prompts])
     logits = [model.logits(decoding.hidden)]
     for step in range(fed.shape[1]):
@@ -170,7 +171,7 @@ def step_logits(model: GPT, prompts: list[Prompt], fed: Tensor) -> list[Tensor]:
 
 
 def compare_steps(golden: Golden, name: str, logits: list[Tensor]) -> None:
-    """Every stored step of out/NAME.logits.NN, which has no column of EOS while that is forbidden."""
+    """Compare every stored step out/NAME.logits.NN, which lacks the column of EOS while EOS is forbidden."""
     steps = sorted(int(key[-2:]) for key in golden.tensors if key.startswith(f"out/{name}.logits."))
     assert steps
     for step in steps:
@@ -208,7 +209,7 @@ def test_cached_steps_of_a_batch_of_unequal_prompts(small: Case) -> None:
 def test_greedy_tokens(decoding_case: Case) -> None:
     golden = decoding_case.golden
     expected = golden["out/greedy.tokens"][0].long()
-    # stopped by its limit upstream counts one less than it drew, and its callers lose the first token: ours do not
+    # Where its limit ends the tokens, upstream counts one less than it drew and its callers lose the first token.
     assert len(expected) == int(golden["out/greedy.idx"]) + 1
     (tokens,) = decoding_case.tokens([decoding_case.prompt], len(expected))
     assert tokens.equal(expected)
@@ -217,23 +218,23 @@ def test_greedy_tokens(decoding_case: Case) -> None:
 
 def test_tokens_without_prompt_tokens(decoding_case: Case) -> None:
     expected = decoding_case.golden["out/ref_free.y"][0]
-    assert int(decoding_case.golden["out/ref_free.idx"]) == 0  # upstream's count fails here; ours is that of its tokens
+    assert int(decoding_case.golden["out/ref_free.idx"]) == 0  # upstream's count fails here
     (tokens,) = decoding_case.tokens([decoding_case.prompt_without_tokens], len(expected))
     assert tokens.equal(expected)
 
 
 @pytest.mark.parametrize("name", ["later", "first11"])
 def test_end_of_speech(decoding_case: Case, name: str) -> None:
-    """EOS made likely by its row of the prediction layer; it ends the utterance and is not returned."""
+    """EOS, made likely by its row of the prediction layer, ends the utterance and is not returned."""
     golden, prompt = decoding_case.golden, decoding_case.prompt
-    with eos_row(decoding_case.model, golden[f"in/eos.{name}.predict_row_1024"]):
+    with replaced_eos_row(decoding_case.model, golden[f"in/eos.{name}.predict_row_1024"]):
         (best,) = generate(decoding_case.model, [prompt], [0], GREEDY)
         (sampled,) = generate(decoding_case.model, [prompt], [5], SamplingOptions())
     assert best.reached_eos and sampled.reached_eos
     assert len(best.tokens) == int(golden[f"out/eos.{name}.idx"]) == golden.entry["eos_cases"][name]["stop_idx"]
     assert torch.cat((prompt.tokens, best.tokens)).equal(golden[f"out/eos.{name}.y"][0])
     drawn = golden[f"out/eos.{name}.sampled_seed5.tokens"][0].long()
-    assert sampled.tokens.equal(drawn[:-1])  # the last one goes, EOS or not
+    assert sampled.tokens.equal(drawn[:-1])  # the last token is dropped, whether it is EOS or not
     assert (int(drawn[-1]) != EOS) == golden.entry["stopped_by_argmax_only"][name]
     assert torch.cat((prompt.tokens, sampled.tokens)).equal(golden[f"out/eos.{name}.sampled_seed5.y"][0])
 
@@ -248,7 +249,7 @@ def test_batch(small: Case) -> None:
 def test_batch_whose_items_end_at_different_steps(small: Case) -> None:
     golden, prompts = small.golden, small.batch
     counts = golden["out/batch_eos.idx"].tolist()
-    with eos_row(small.model, golden["in/batch_eos.predict_row_1024"]):
+    with replaced_eos_row(small.model, golden["in/batch_eos.predict_row_1024"]):
         results = small.tokens(prompts, max(counts))
     assert [len(tokens) for tokens in results] == counts == [40, 12, 40]
     for i, (prompt, tokens) in enumerate(zip(prompts, results, strict=True)):

@@ -1,4 +1,4 @@
-"""Decoding with a cache of fixed room and a mask: equal to the plain way, unrecorded on a CPU, as a graph on a GPU."""
+"""The GPU decoder equals the plain one, with unrecorded steps on a CPU and with a CUDA graph on a GPU."""
 
 import copy
 import functools
@@ -6,10 +6,11 @@ import functools
 import pytest
 import torch
 
-from gpt_sovits.gpt.decoding import PlainDecoding
 from gpt_sovits.gpt.generation import Prompt, generate, prepare_prompts
 from gpt_sovits.gpt.gpu_decoder import GPUDecoder
+from gpt_sovits.gpt.inference import prepare_for_inference
 from gpt_sovits.gpt.model import GPT, GPTConfig
+from gpt_sovits.gpt.plain_decoder import PlainDecoding
 from gpt_sovits.gpt.sampling import SamplingOptions
 
 TINY = GPTConfig(vocab_size=33, phoneme_vocab_size=20, hidden_size=32, n_heads=4, n_layers=3, bert_dim=8, dropout=0.0)
@@ -36,21 +37,21 @@ PROMPTS = [prompt(6, 4, 0), prompt(11, 9, 1), prompt(3, 0, 2), prompt(8, 2, 3)]
 
 
 def largest_error(decoder, prompts, n_steps):
-    """Of the logits of all steps, against the plain way; rows leave the batch on the way."""
+    """Return the largest error of all steps' logits relative to the plain decoder, while rows leave the batch."""
     device = decoder.predict.device
     plain = decoder.model
-    x, mask, is_real = prepare_prompts(plain, prompts, device)
-    ways = [PlainDecoding(plain, x, mask, is_real, n_steps), decoder.begin(x, mask, is_real, n_steps)]
+    batch = prepare_prompts(plain, prompts, device)
+    decodings = [PlainDecoding(plain, batch), decoder.begin(batch, n_steps)]
     positions = torch.tensor([len(p.tokens) for p in prompts], device=device)
     generator, errors = torch.Generator().manual_seed(1), []
     for step in range(n_steps):
         if step == 4 and len(positions) > 1:
             kept = torch.arange(len(positions), device=device)[1:]
             positions = positions[kept]
-            for way in ways:
-                way.keep_rows(kept)
+            for decoding in decodings:
+                decoding.keep_rows(kept)
         tokens = torch.randint(32, (len(positions),), generator=generator).to(device)
-        expected, actual = (way.step(tokens, positions + step) for way in ways)
+        expected, actual = (decoding.step(tokens, positions + step) for decoding in decodings)
         errors.append(float((actual - expected).abs().max() / expected.abs().max()))
     return max(errors)
 
@@ -58,18 +59,18 @@ def largest_error(decoder, prompts, n_steps):
 @torch.inference_mode()
 @pytest.mark.parametrize("precision", TOLERANCE)
 @pytest.mark.parametrize("prompts", [PROMPTS[:1], PROMPTS], ids=["alone", "four"])
-def test_steps_equal_the_plain_ones_though_most_of_the_room_is_empty(precision, prompts):
+def test_steps_equal_the_plain_ones_while_most_of_the_cache_is_empty(precision, prompts):
     assert largest_error(GPUDecoder(model(), precision), prompts, 12) < TOLERANCE[precision]
 
 
 @torch.inference_mode()
 def test_two_decodings_at_a_time_do_not_share_memory():
     decoder = GPUDecoder(model(), "float32")
-    x, mask, is_real = prepare_prompts(model(), PROMPTS[:1], torch.device("cpu"))
-    first = decoder.begin(x, mask, is_real, 5)
+    batch = prepare_prompts(model(), PROMPTS[:1], torch.device("cpu"))
+    first = decoder.begin(batch, 5)
     alone = [first.step(torch.tensor([token]), torch.tensor([4 + token])).clone() for token in range(3)]
     del first
-    first, second = decoder.begin(x, mask, is_real, 5), decoder.begin(x, mask, is_real, 5)
+    first, second = decoder.begin(batch, 5), decoder.begin(batch, 5)
     for token in range(3):
         second.step(torch.tensor([9]), torch.tensor([4 + token]))
         assert first.step(torch.tensor([token]), torch.tensor([4 + token])).equal(alone[token])
@@ -92,7 +93,7 @@ def test_the_recorded_graph_equals_the_plain_steps(precision):
 @pytest.mark.gpu
 @NEEDS_GPU
 def test_generation_on_a_gpu_draws_the_tokens_of_the_cpu():
-    on_gpu = copy.deepcopy(model()).cuda().for_inference("float32")
+    on_gpu = prepare_for_inference(copy.deepcopy(model()).cuda(), "float32")
     options = SamplingOptions(top_k=5)
     expected = generate(model(), PROMPTS, [1, 2, 3, 4], options, max_tokens=60)
     actual = generate(on_gpu, PROMPTS, [1, 2, 3, 4], options, max_tokens=60)

@@ -1,4 +1,4 @@
-"""The losses of the GPT: the stored preference loss of upstream, and what spoilt tokens are."""
+"""The losses of the GPT: the stored preference loss of upstream, and how tokens are corrupted."""
 
 import math
 
@@ -10,10 +10,10 @@ from sovits_golden import Golden, fill
 from torch.nn.utils.rnn import pad_sequence
 
 from gpt_sovits.gpt.loss import (
+    corrupt_tokens,
     next_token_targets,
     preference_losses,
     sequence_log_probabilities,
-    spoilt_tokens,
     token_loss,
 )
 from gpt_sovits.gpt.model import GPT, GPTConfig
@@ -35,16 +35,16 @@ def loaded(golden, shared, name):
 @pytest.mark.parametrize("name", ["s1_small", "s1_full"])
 @torch.no_grad()
 def test_the_stored_preference_loss_of_upstream(shared, name):
-    """Spoilt by upstream's draws from the padded rows, summed over the padding too."""
+    """Corrupted by upstream's draws from the padded rows, summed over the padding too."""
     golden = Golden(shared, name)
     model = loaded(golden, shared, name)
     eos = model.config.eos_token
     tokens, lengths = golden["in/semantic_ids"], golden["in/semantic_ids_len"]
     generator = torch.Generator().manual_seed(SEED)
-    spoilt = [spoilt_tokens(row, generator) for row in tokens]
-    spoilt_lengths = torch.tensor([len(row) for row in spoilt])
-    golden.compare("out/dpo.reject_y", pad_sequence(spoilt, batch_first=True))
-    golden.compare("out/dpo.reject_y_lens", spoilt_lengths)
+    corrupted = [corrupt_tokens(row, generator) for row in tokens]
+    corrupted_lengths = torch.tensor([len(row) for row in corrupted])
+    golden.compare("out/dpo.reject_y", pad_sequence(corrupted, batch_first=True))
+    golden.compare("out/dpo.reject_y_lens", corrupted_lengths)
 
     def logits_and_targets(tokens, lengths):
         phonemes = golden["in/phoneme_ids"], golden["in/phoneme_ids_len"]
@@ -55,7 +55,7 @@ def test_the_stored_preference_loss_of_upstream(shared, name):
     golden.compare("out/plain.targets", targets)
     golden.compare("out/plain.loss", token_loss(chosen_logits, targets).total)
     chosen = sequence_log_probabilities(chosen_logits, targets)
-    rejected_logits, rejected_targets = logits_and_targets(pad_sequence(spoilt, batch_first=True), spoilt_lengths)
+    rejected_logits, rejected_targets = logits_and_targets(pad_sequence(corrupted, batch_first=True), corrupted_lengths)
     golden.compare("out/dpo.reject_targets", rejected_targets)
     rejected = sequence_log_probabilities(rejected_logits, rejected_targets)
     golden.compare("out/dpo.chosen_logps", chosen)
@@ -66,17 +66,17 @@ def test_the_stored_preference_loss_of_upstream(shared, name):
 
 
 @given(st.integers(1, 40), st.integers(0, 2**31))
-def test_spoilt_tokens_repeat_or_lose_one_stretch(n, seed):
+def test_corrupted_tokens_repeat_or_lose_one_stretch(n, seed):
     tokens = torch.arange(n)
-    spoilt = spoilt_tokens(tokens, torch.Generator().manual_seed(seed)).tolist()
-    assert spoilt == spoilt_tokens(tokens, torch.Generator().manual_seed(seed)).tolist()
-    breaks = [i for i in range(1, len(spoilt)) if spoilt[i] != spoilt[i - 1] + 1]
+    corrupted = corrupt_tokens(tokens, torch.Generator().manual_seed(seed)).tolist()
+    assert corrupted == corrupt_tokens(tokens, torch.Generator().manual_seed(seed)).tolist()
+    breaks = [i for i in range(1, len(corrupted)) if corrupted[i] != corrupted[i - 1] + 1]
     assert len(breaks) <= 1
-    assert 1 <= len(spoilt) < 2 * n and spoilt[-1] == n - 1
-    if len(spoilt) > n:
-        assert sorted(set(spoilt)) == list(range(n)) and spoilt[0] == 0
+    assert 1 <= len(corrupted) < 2 * n and corrupted[-1] == n - 1
+    if len(corrupted) > n:
+        assert sorted(set(corrupted)) == list(range(n)) and corrupted[0] == 0
     else:
-        assert set(spoilt) <= set(range(n))
+        assert set(corrupted) <= set(range(n))
 
 
 def test_a_preference_is_worth_less_the_clearer_it_is():

@@ -1,11 +1,11 @@
-"""The GPT: names and numbers of the official one, correct padding, cached generation."""
+"""The GPT at a tiny size: padding, cached generation, streams and the config."""
 
 import functools
 import json
 
 import pytest
 import torch
-from gpt_helpers import eos_row
+from gpt_helpers import replaced_eos_row
 
 from gpt_sovits.gpt.generation import Prompt, generate, stream_tokens
 from gpt_sovits.gpt.loss import next_token_targets, token_loss
@@ -41,8 +41,7 @@ def padded(sequences, fill):
 
 
 @pytest.mark.parametrize("fill", [0, 7])
-def test_a_batch_has_the_loss_of_its_items(fill):
-    """Whatever stands in the padding."""
+def test_a_batch_has_the_loss_of_its_items_whatever_the_padding_holds(fill):
     model, items = tiny_model(), [tiny_prompt(9, 12), tiny_prompt(4, 20, 1), tiny_prompt(13, 3, 2)]
     single_total, single_n = 0.0, 0
     for item in items:
@@ -65,7 +64,7 @@ def test_targets_end_with_one_eos_and_ignore_the_rest():
     assert targets.tolist() == [[1, 2, 3, 32], [4, 32, -100, -100]]
 
 
-def test_no_token_sees_a_later_one():
+def test_a_token_does_not_see_later_ones():
     model, item = tiny_model(), tiny_prompt(5, 8)
     changed = item.tokens.clone()
     changed[5] = (changed[5] + 1) % 32
@@ -76,7 +75,7 @@ def test_no_token_sees_a_later_one():
     assert not before[:, 6:].allclose(after[:, 6:])
 
 
-def test_zero_bert_features_are_no_bert_features():
+def test_zero_bert_features_equal_missing_ones():
     model, ids = tiny_model(), torch.arange(6)[None]
     assert model.embed_phonemes(ids).allclose(model.embed_phonemes(ids, torch.zeros(1, 8, 6)))
 
@@ -109,7 +108,7 @@ def test_cached_generation_equals_running_everything_again():
 
 
 @pytest.mark.parametrize("options", [GREEDY, SamplingOptions()])
-def test_batch_composition_changes_nothing(options):
+def test_tokens_do_not_depend_on_the_batch(options):
     model = tiny_model()
     prompts = [tiny_prompt(6, 4), tiny_prompt(11, 9, 1), tiny_prompt(3, 0, 2), tiny_prompt(8, 2, 3)]
     together = generate(model, prompts, [1, 2, 3, 4], options, max_tokens=60)
@@ -120,10 +119,10 @@ def test_batch_composition_changes_nothing(options):
         assert alone.tokens.equal(backwards[i].tokens)
         assert alone.reached_eos == together[i].reached_eos
     if options != GREEDY:
-        assert len({len(g.tokens) for g in together}) > 1, "rows must end at different steps for this to prove much"
+        assert len({len(g.tokens) for g in together}) > 1, "rows must end at different steps, or this test shows little"
 
 
-def test_other_seeds_speak_differently_and_the_global_random_state_stays():
+def test_other_seeds_give_other_tokens_and_leave_the_global_random_state_alone():
     model, prompt = tiny_model(), tiny_prompt(6, 4)
     state = torch.get_rng_state()
     first, again, other = (generate(model, [prompt], [s], max_tokens=30)[0].tokens for s in (1, 1, 2))
@@ -134,7 +133,7 @@ def test_other_seeds_speak_differently_and_the_global_random_state_stays():
 
 @pytest.mark.parametrize("options", [GREEDY, SamplingOptions()])
 @pytest.mark.parametrize("max_tokens", [1, 40, 300])
-def test_a_stream_has_the_tokens_and_the_end_of_the_whole(options, max_tokens):
+def test_a_stream_yields_the_tokens_and_the_end_of_generate(options, max_tokens):
     model, prompt = tiny_model(), tiny_prompt(6, 4)
     (whole,) = generate(model, [prompt], [3], options, min_tokens=1, max_tokens=max_tokens)
     stream, tokens = stream_tokens(model, prompt, 3, options, min_tokens=1, max_tokens=max_tokens), []
@@ -144,11 +143,11 @@ def test_a_stream_has_the_tokens_and_the_end_of_the_whole(options, max_tokens):
         except StopIteration as end:
             assert end.value is whole.reached_eos
             break
-        assert not torch.is_inference_mode_enabled(), "the consumer's own computations may need gradients"
+        assert not torch.is_inference_mode_enabled(), "the consumer may need gradients"
     assert tokens == whole.tokens.tolist()
 
 
-def test_a_stream_that_is_closed_early_gives_the_model_back_as_it_was():
+def test_a_stream_that_is_closed_early_restores_the_training_mode():
     model = GPT(TINY).train()
     stream = stream_tokens(model, tiny_prompt(6, 4), 0)
     next(stream)
@@ -157,14 +156,14 @@ def test_a_stream_that_is_closed_early_gives_the_model_back_as_it_was():
     assert model.training
 
 
-def test_a_stream_refuses_at_the_call():
+def test_a_stream_refuses_wrong_arguments_at_the_call():
     with pytest.raises(ValueError, match="non-empty"):
         stream_tokens(tiny_model(), Prompt(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)), 0)
 
 
 def test_limits_on_the_number_of_tokens_are_exact():
     model, prompt = tiny_model(), tiny_prompt(6, 4)
-    with eos_row(model, model.ar_predict_layer.weight.data[:-1].mean(0) * 0 + 100.0):
+    with replaced_eos_row(model, model.ar_predict_layer.weight.data[:-1].mean(0) * 0 + 100.0):
         results = [generate(model, [prompt], [s], SamplingOptions(), min_tokens=17)[0] for s in range(4)]
     assert all(len(r.tokens) >= 17 for r in results)
     (cut,) = generate(model, [prompt], [0], GREEDY, min_tokens=5, max_tokens=5)
@@ -176,12 +175,12 @@ def test_limits_on_the_number_of_tokens_are_exact():
     ("prompt", "limits", "message"),
     [
         (Prompt(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)), {}, "non-empty"),
-        (Prompt(torch.tensor([20]), torch.tensor([1])), {}, r"phoneme_ids must be in \[0, 20\), found 20..20"),
+        (Prompt(torch.tensor([20]), torch.tensor([1])), {}, r"phoneme_ids must be in \[0, 20\), not 20..20"),
         (Prompt(torch.tensor([1]), torch.tensor([32])), {}, r"tokens must be in \[0, 32\)"),
         (Prompt(torch.tensor([1]), torch.tensor([3]), torch.zeros(8, 2)), {}, r"bert_features must be \(8, 1\)"),
         (tiny_prompt(3, 3), {"min_tokens": 9, "max_tokens": 8}, r"min_tokens \(9\)"),
         (tiny_prompt(3, 3), {"max_tokens": 4000}, "exceed max_positions = 4000"),
-        (tiny_prompt(4001, 3), {}, "4001 phonemes in one sequence; at most 4000"),
+        (tiny_prompt(4001, 3), {}, "4001 phonemes in one sequence, but at most 4000"),
     ],
 )
 def test_impossible_requests_are_refused(prompt, limits, message):
@@ -199,7 +198,7 @@ def test_broken_weights_are_reported():
 # ---- the config ------------------------------------------------------------------------------------------------
 
 
-def test_config_survives_json():
+def test_the_config_survives_json():
     assert GPTConfig.from_dict(json.loads(json.dumps(TINY.to_dict()))) == TINY
 
 

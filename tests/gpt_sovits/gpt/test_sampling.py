@@ -55,7 +55,7 @@ def test_penalty_counts_a_token_once_and_leaves_its_input_alone():
     assert logits.tolist() == [[2.0, -2.0, 1.0]]
 
 
-def test_first_token_survives_any_top_p():
+def test_the_best_token_survives_any_top_p():
     probabilities = token_probabilities(torch.tensor([[3.0, 1.0, 0.0]]), SamplingOptions(top_p=1e-6))
     assert probabilities.tolist() == [[1.0, 0.0, 0.0]]
 
@@ -95,7 +95,7 @@ def test_draws_follow_the_probabilities():
         ({"top_p": float("nan")}, "top_p"),
         ({"temperature": -1.0}, "temperature must be a finite number"),
         ({"temperature": float("inf")}, "temperature must be a finite number"),
-        ({"repetition_penalty": 0.5}, "repetition_penalty must be at least 1"),
+        ({"repetition_penalty": 0.5}, "repetition_penalty must be a finite number of at least 1, not 0.5"),
     ],
 )
 def test_impossible_options_are_refused(options, message):

@@ -1,4 +1,4 @@
-"""The critics at a tiny size: their shapes, what they see, and rows apart."""
+"""The critics at a tiny size: their shapes, what they see, and independent rows."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def noise(n_rows: int, n: int, seed: int = 0) -> Tensor:
     return torch.randn(n_rows, 1, n, generator=torch.Generator().manual_seed(seed))
 
 
-# 601 is no multiple of a period: its end is mirrored
+# 601 is not a multiple of a period, so its end is mirrored
 @pytest.mark.parametrize(("n", "by_two", "by_three"), [(600, 100, 67), (601, 101, 67)])
 @torch.no_grad()
-def test_a_score_of_each_critic_and_its_feature_maps(n: int, by_two: int, by_three: int) -> None:
+def test_each_critic_returns_a_score_and_its_feature_maps(n: int, by_two: int, by_three: int) -> None:
     scores, features = tiny_discriminator()(noise(2, n))
     assert [len(maps) for maps in features] == [7, 4, 4]  # every layer and the score
     assert all(score.dim() == 2 and len(score) == 2 for score in scores)
@@ -33,7 +33,7 @@ def test_a_score_of_each_critic_and_its_feature_maps(n: int, by_two: int, by_thr
     assert [maps[0].shape for maps in features] == [(2, 2, n), (2, 2, by_two, 2), (2, 2, by_three, 3)]
 
 
-def test_the_official_critics_differ_in_their_periods_alone() -> None:
+def test_the_official_critics_differ_only_in_their_periods() -> None:
     with torch.device("meta"):
         v2, v2pro = (Discriminator(OFFICIAL_DISCRIMINATOR[version]) for version in ("v2", "v2Pro"))
     assert (len(v2.discriminators), len(v2pro.discriminators)) == (6, 8)
@@ -42,7 +42,7 @@ def test_the_official_critics_differ_in_their_periods_alone() -> None:
 
 
 @torch.no_grad()
-def test_rows_of_a_batch_are_judged_apart() -> None:
+def test_rows_of_a_batch_do_not_depend_on_each_other() -> None:
     model, waveforms = tiny_discriminator(), noise(3, 600)
     together, _ = model(waveforms)
     for row in range(3):
@@ -51,7 +51,7 @@ def test_rows_of_a_batch_are_judged_apart() -> None:
             torch.testing.assert_close(a[0], t[row], rtol=1e-4, atol=1e-5)
 
 
-def test_a_period_critic_never_mixes_what_lies_between_two_of_its_periods() -> None:
+def test_a_period_critic_never_mixes_samples_of_different_phases() -> None:
     critic = PeriodDiscriminator(3, (2, 4, 4))
     waveform = noise(1, 90).requires_grad_(True)
     score, _ = critic(waveform)

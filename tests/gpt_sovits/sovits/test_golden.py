@@ -1,19 +1,27 @@
-"""Our SoVITS against vectors that upstream's code made, module by module and as a whole, training losses included."""
+"""Our SoVITS against vectors of upstream's code: each module, the whole network and the training losses."""
 
 from __future__ import annotations
 
 import copy
 import functools
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from sovits_golden import Golden, discriminator_of, formula, formula_fill, key_listing, left_out, sovits_of
+from sovits_golden import (
+    Golden,
+    build_discriminator,
+    build_sovits,
+    formula,
+    formula_fill,
+    key_listing,
+    unused_outputs,
+)
 from torch import Tensor
 
 from gpt_sovits.sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss, kl_loss, mel_loss
-from gpt_sovits.sovits.model import take_segments
+from gpt_sovits.sovits.model import SoVITS, TrainingOutput, take_segments
 from gpt_sovits.sovits.spectrogram import linear_spectrogram, log_mel_from_spectrogram, log_mel_spectrogram
 from gpt_sovits.sovits.streaming import decode_latest
 
@@ -21,7 +29,7 @@ VERSIONS = ("v2", "v2Pro", "v2ProPlus")
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Any:
+def _one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)  # the goldens were made with one
     yield
@@ -29,14 +37,14 @@ def _one_thread() -> Any:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _nothing_is_left_out(request: pytest.FixtureRequest) -> Any:
-    """After the last test: every stored output was looked at."""
+def _every_output_is_used(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Check after the last test that every stored output was used."""
     yield
-    mine = ("s2_", "mpd ", "spectrogram ")
-    assert not [entry for entry in left_out(request.config) if entry.startswith(mine)]
+    files = ("s2_", "mpd ", "spectrogram ")
+    assert not [entry for entry in unused_outputs(request.config) if entry.startswith(files)]
 
 
-def test_the_fast_formula_is_the_formula(shared: Path) -> None:
+def test_the_fast_formula_equals_the_formula(shared: Path) -> None:
     for name, shape in (("dec.ups.0.weight_g", (700, 1, 1)), ("enc_p.proj.weight", (96, 700)), ("x.alpha", (1,))):
         expected = torch.from_numpy(formula(shared).fill(name, shape))
         assert torch.equal(formula_fill(shared, name, shape), expected)
@@ -48,17 +56,17 @@ def test_spectrograms(shared: Path) -> None:
     spectrogram = linear_spectrogram(waveform, 2048, 640)
     golden.compare("out/spec", spectrogram)
     golden.compare("out/mel_from_spec", log_mel_from_spectrogram(spectrogram, 32000, 128))
-    # the sums of the filters: what a spectrum of ones gives
+    # a spectrum of ones gives the sums of the filters
     golden.compare(
         "out/mel_filter_checksum", log_mel_from_spectrogram(torch.ones(1, 1025, 1), 32000, 128).exp()[0, :, 0]
     )
     golden.compare("out/mel", log_mel_spectrogram(waveform, 32000, 2048, 640, 128))
-    # other sizes; the index does not say so, but this one was made from the first 6000 samples
+    # other sizes; this one was made from the first 6000 samples, though the index does not mention it
     golden.compare("out/mel_v3_24k", log_mel_spectrogram(waveform[:, :6000], 24000, 1024, 256, 100))
 
 
 def _feature_statistics(real: list[list[Tensor]], generated: list[list[Tensor]]) -> Tensor:
-    """One row a feature map: disc, layer, channels, numel, mean and deviation of real, of generated."""
+    """Make one row per feature map: critic, layer, channels, numel, mean and deviation of real and of generated."""
     return torch.tensor(
         [
             [disc, layer, r.shape[1], r.numel()]
@@ -72,9 +80,9 @@ def _feature_statistics(real: list[list[Tensor]], generated: list[list[Tensor]])
 
 @torch.no_grad()
 def test_discriminator(shared: Path) -> None:
-    """v2Pro's critics; those of v2, which lack its two longest periods, are its first."""
+    """v2 has the first critics of v2Pro, without the two longest periods."""
     golden = Golden(shared, "mpd")
-    discriminator = discriminator_of(shared, "v2Pro")
+    discriminator = build_discriminator(shared, "v2Pro")
     all_real, all_generated = discriminator(golden["in/real"]), discriminator(golden["in/gen"])
     for version, n in (("v2", 6), ("v2Pro", 8)):
         (real_scores, real_features), (generated_scores, generated_features) = (
@@ -95,13 +103,13 @@ def test_discriminator(shared: Path) -> None:
 @functools.cache
 @torch.no_grad()
 def discriminated(shared: Path, starts: tuple[int, ...]) -> tuple[list[Tensor], list[list[Tensor]]]:
-    """Scores and features of the real crops: the same for every size, and v2's are the first of v2Pro's."""
+    """Compute scores and features of the real crops, the same for every size. v2 has the first ones of v2Pro."""
     waveforms = Golden(shared, "s2_inputs")["in/train.wav"]
     crops = take_segments(waveforms, torch.tensor(starts) * 640, 32 * 640)
-    return discriminator_of(shared, "v2Pro")(crops)
+    return build_discriminator(shared, "v2Pro")(crops)
 
 
-QUICK = {("small", "v2"), ("small", "v2Pro")}  # the others take seconds each and differ in numbers only
+QUICK = {("small", "v2"), ("small", "v2Pro")}  # the others take seconds each and differ only in numbers
 SIZES = [
     pytest.param(
         (size, version), marks=[pytest.mark.slow] if (size, version) not in QUICK else [], id=f"{size}-{version}"
@@ -112,18 +120,18 @@ SIZES = [
 
 
 class Case:
-    """A golden file, the network with its weights, and the shared inputs."""
+    """A golden file, the network with its weights and the shared inputs."""
 
     def __init__(self, shared: Path, size: str, version: str) -> None:
         self.golden = Golden(shared, f"s2_{size}_{version}")
         self.inputs = Golden(shared, "s2_inputs")
-        self.model = sovits_of(self.golden, shared, version)
+        self.model = build_sovits(self.golden, shared, version)
         self.full = size == "full"
         self.shared = shared
         self.version = version
 
     def speakers(self, name: str) -> Tensor | None:
-        """(B, speaker_dim) of "sv_emb.0", "sv_emb.1" or "train.sv_emb"; the full-size ones are not stored."""
+        """Return "sv_emb.0", "sv_emb.1" or "train.sv_emb", (B, speaker_dim). The full-size ones are not stored."""
         if not self.model.config.speaker_dim:
             return None
         if not self.full:
@@ -132,7 +140,7 @@ class Case:
         return torch.from_numpy(formula(self.shared).rand(source, (n_rows, self.model.config.speaker_dim))).float()
 
     def style(self, n_references: int) -> Tensor:
-        """The mean style of the first references."""
+        """Compute the mean style of the first references."""
         names = range(n_references)
         speakers = [self.speakers(f"sv_emb.{i}") for i in names]
         return self.model.mean_style(
@@ -141,7 +149,7 @@ class Case:
         )
 
     def compare_waveform(self, name: str, waveform: Tensor) -> None:
-        """Full-size goldens keep the first 3072 and the last 1024 samples of most waveforms."""
+        """Compare a waveform, of which full-size goldens mostly keep the first 3072 and the last 1024 samples."""
         if self.full and waveform.shape[-1] != self.golden[name].shape[-1]:
             waveform = torch.cat([waveform[..., :3072], waveform[..., -1024:]], dim=-1)
         self.golden.compare(name, waveform)
@@ -153,7 +161,7 @@ def case(shared: Path, request: pytest.FixtureRequest) -> Case:
 
 
 @torch.no_grad()
-def test_tokens_and_decoding(case: Case) -> None:
+def test_semantic_tokens_and_decoding(case: Case) -> None:
     golden, model = case.golden, case.model
     ssl, text = golden["in/ssl"], golden["in/text"]
     golden.compare("out/ssl_proj", model.ssl_proj(ssl))
@@ -192,7 +200,7 @@ def test_tokens_and_decoding(case: Case) -> None:
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", None), ("bfloat16", 0.06)])
 def test_decoding_for_inference(case: Case, precision: str, tolerance: float | None) -> None:
-    """float32 keeps the golden's tolerance; in bfloat16 the greatest error was 3 % of the greatest sample, measured."""
+    """float32 keeps the golden's tolerance. In bfloat16 the largest error was 3 % of the largest sample, measured."""
     golden, style = case.golden, case.style(1)
     model = copy.deepcopy(case.model).for_inference(precision)
     waveform, _ = model.decode(golden["out/codes"][0], golden["in/text"], style, noise_scale=0.0)
@@ -201,7 +209,7 @@ def test_decoding_for_inference(case: Case, precision: str, tolerance: float | N
     golden.compare("out/decode.speed1.wav", waveform[None], tolerance)
 
 
-def test_streaming_as_upstream(case: Case) -> None:
+def test_upstreams_streaming(case: Case) -> None:
     golden, model = case.golden, case.model
     codes, text, style = golden["out/codes"][0], golden["in/text"], case.style(1)
     waveform, hidden = decode_latest(model, codes[:, :7], text, style, 7, noise_scale=0.0)
@@ -246,21 +254,88 @@ def test_a_step_of_learning_the_codebook(case: Case) -> None:
         golden.compare(f"out/vq_train.{name}", getattr(quantizer.codebook, name))
 
 
-def test_training_losses_and_gradients(case: Case) -> None:
-    golden, model = case.golden, case.model
-    c, segment_frames = model.config, golden.entry["config"]["segment_frames"]
+def _training_inputs(case: Case) -> tuple[Tensor, Tensor]:
+    """Return content features and spectrograms of the training batch, zero beyond each clip's length."""
+    golden, c = case.golden, case.model.config
     waveforms, lengths = case.inputs["in/train.wav"], golden["in/train.spec_lengths"]
     n_frames = golden["in/train.enc_q_noise"].shape[2]
     spectrograms = torch.zeros(2, c.spectrogram_bins, n_frames)
     for row, n in enumerate(lengths.tolist()):
         spectrograms[row, :, :n] = linear_spectrogram(waveforms[row, :, : n * 640], c.n_fft, c.hop_length)[0]
     if "in/train.ssl" in golden.tensors:
-        ssl = golden["in/train.ssl"]
-    else:
-        random = formula(case.shared).rand("s2.train.ssl768", (2, 768, n_frames))
-        ssl = torch.from_numpy(2.0 * random).float()
-        for row, n in enumerate(lengths.tolist()):
-            ssl[row, :, n:] = 0
+        return golden["in/train.ssl"], spectrograms
+    random = formula(case.shared).rand("s2.train.ssl768", (2, 768, n_frames))
+    ssl = torch.from_numpy(2.0 * random).float()
+    for row, n in enumerate(lengths.tolist()):
+        ssl[row, :, n:] = 0
+    return ssl, spectrograms
+
+
+def _compare_training_output(case: Case, out: TrainingOutput) -> None:
+    golden = case.golden
+    golden.compare("out/train.y_hat", out.waveforms[..., :4096] if case.full else out.waveforms)
+    for name, value in (
+        ("z", out.z),
+        ("z_p", out.z_prior),
+        ("m_p", out.mean_prior),
+        ("logs_p", out.log_deviation_prior),
+        ("m_q", out.mean_posterior),
+        ("logs_q", out.log_deviation_posterior),
+    ):
+        golden.compare(f"out/train.{name}", value[:, ::8] if case.full else value)
+
+
+def _compare_adversarial_losses(case: Case, out: TrainingOutput, starts: Tensor) -> tuple[Tensor, Tensor]:
+    """Compare the critics and their losses. Return the generator's adversarial and feature matching loss."""
+    golden = case.golden
+    generated_scores, generated_features = build_discriminator(case.shared, case.version)(out.waveforms)
+    real_scores, real_features = (x[: len(generated_scores)] for x in discriminated(case.shared, (*starts.tolist(),)))
+    for i, (r, g) in enumerate(zip(real_scores, generated_scores, strict=True)):
+        golden.compare(f"out/mpd.score_real.{i}", r[:, :64])
+        golden.compare(f"out/mpd.score_gen.{i}", g[:, :64])
+    statistics, expected = _feature_statistics(real_features, generated_features), golden["out/mpd.fmap_stats"]
+    torch.testing.assert_close(statistics[:, :4], expected[:, :4])
+    golden.compare("out/mpd.fmap_stats", statistics)
+    torch.testing.assert_close(statistics[:, 4:], expected[:, 4:], rtol=2e-3, atol=1e-5)
+    golden.compare("out/loss.disc", discriminator_loss(real_scores, [g.detach() for g in generated_scores]))
+    for i, (r, g) in enumerate(zip(real_scores, generated_scores, strict=True)):  # the losses of one critic at a time
+        loss = discriminator_loss([r], [g])
+        real_part, generated_part = golden["out/loss.disc_real_each"][i], golden["out/loss.disc_gen_each"][i]
+        torch.testing.assert_close(loss.detach(), real_part + generated_part, rtol=1e-4, atol=0)
+        torch.testing.assert_close(adversarial_loss([g]).detach(), golden["out/loss.gen_each"][i], rtol=1e-4, atol=0)
+    return adversarial_loss(generated_scores), feature_matching_loss(real_features, generated_features)
+
+
+def _compare_mel_loss(case: Case, out: TrainingOutput, spectrograms: Tensor, starts: Tensor, n: int) -> Tensor:
+    golden, c = case.golden, case.model.config
+    real = take_segments(log_mel_from_spectrogram(spectrograms, c.sample_rate, c.n_mels), starts, n)
+    generated = log_mel_spectrogram(out.waveforms[:, 0], c.sample_rate, c.n_fft, c.hop_length, c.n_mels)
+    step = real.shape[1] // golden["out/train.y_mel"].shape[1]
+    golden.compare("out/train.y_mel", real[:, ::step])
+    golden.compare("out/train.y_hat_mel", generated[:, ::step])
+    return 45 * mel_loss(real, generated)
+
+
+def _compare_gradient_norms(case: Case, model: SoVITS) -> None:
+    parameters = dict(model.named_parameters())
+    order = case.golden.entry["param_order"]
+    if not isinstance(order, list):  # full size: the order of the listing without the quantiser's buffers
+        order = [k for k in key_listing(case.shared, f"s2_{case.version}") if not k.startswith("quantizer.")]
+    norms = torch.stack(
+        [
+            torch.tensor(-1.0) if parameters[name].grad is None else torch.linalg.vector_norm(parameters[name].grad)
+            for name in order
+        ]
+    )
+    case.golden.compare("out/train.grad_norms_g", norms)
+    expected = case.golden["out/train.grad_norms_g"]
+    torch.testing.assert_close(norms, expected, rtol=2e-3, atol=1e-5 * float(expected.max()))
+
+
+def test_training_losses_and_gradients(case: Case) -> None:
+    golden, model = case.golden, case.model
+    ssl, spectrograms = _training_inputs(case)
+    lengths, segment_frames = golden["in/train.spec_lengths"], golden.entry["config"]["segment_frames"]
     starts = (golden["in/train.slice_rand"] * (lengths - segment_frames + 1)).long()
     golden.compare("out/train.ids_slice", starts)
     model.zero_grad()
@@ -275,46 +350,10 @@ def test_training_losses_and_gradients(case: Case) -> None:
         segment_frames,
         case.speakers("train.sv_emb"),
     )
-    if case.full:
-        golden.compare("out/train.y_hat", out.waveforms[..., :4096])
-    else:
-        golden.compare("out/train.y_hat", out.waveforms)
-    for name, value in (
-        ("z", out.z),
-        ("z_p", out.z_prior),
-        ("m_p", out.mean_prior),
-        ("logs_p", out.log_deviation_prior),
-        ("m_q", out.mean_posterior),
-        ("logs_q", out.log_deviation_posterior),
-    ):
-        golden.compare(f"out/train.{name}", value[:, ::8] if case.full else value)
-
-    real_mel = take_segments(log_mel_from_spectrogram(spectrograms, c.sample_rate, c.n_mels), starts, segment_frames)
-    generated_mel = log_mel_spectrogram(out.waveforms[:, 0], c.sample_rate, c.n_fft, c.hop_length, c.n_mels)
-    step = real_mel.shape[1] // golden["out/train.y_mel"].shape[1]
-    golden.compare("out/train.y_mel", real_mel[:, ::step])
-    golden.compare("out/train.y_hat_mel", generated_mel[:, ::step])
-
-    discriminator = discriminator_of(case.shared, case.version)
-    generated_scores, generated_features = discriminator(out.waveforms)
-    real_scores, real_features = (x[: len(generated_scores)] for x in discriminated(case.shared, (*starts.tolist(),)))
-    for i, (r, g) in enumerate(zip(real_scores, generated_scores, strict=True)):
-        golden.compare(f"out/mpd.score_real.{i}", r[:, :64])
-        golden.compare(f"out/mpd.score_gen.{i}", g[:, :64])
-    statistics, expected = _feature_statistics(real_features, generated_features), golden["out/mpd.fmap_stats"]
-    torch.testing.assert_close(statistics[:, :4], expected[:, :4])
-    golden.compare("out/mpd.fmap_stats", statistics)
-    torch.testing.assert_close(statistics[:, 4:], expected[:, 4:], rtol=2e-3, atol=1e-5)
-    golden.compare("out/loss.disc", discriminator_loss(real_scores, [g.detach() for g in generated_scores]))
-    for i, (r, g) in enumerate(zip(real_scores, generated_scores, strict=True)):  # the losses of one at a time
-        both = discriminator_loss([r], [g])
-        real_part, generated_part = golden["out/loss.disc_real_each"][i], golden["out/loss.disc_gen_each"][i]
-        torch.testing.assert_close(both.detach(), real_part + generated_part, rtol=1e-4, atol=0)
-        torch.testing.assert_close(adversarial_loss([g]).detach(), golden["out/loss.gen_each"][i], rtol=1e-4, atol=0)
-    mel = 45 * mel_loss(real_mel, generated_mel)
+    _compare_training_output(case, out)
+    mel = _compare_mel_loss(case, out, spectrograms, starts, segment_frames)
+    adversarial, matching = _compare_adversarial_losses(case, out, starts)
     kl = kl_loss(out.z_prior, out.log_deviation_posterior, out.mean_prior, out.log_deviation_prior, out.mask)
-    matching = feature_matching_loss(real_features, generated_features)
-    adversarial = adversarial_loss(generated_scores)
     total = adversarial + matching + mel + out.commitment_loss + kl
     for name, value in (
         ("mel", mel),
@@ -325,18 +364,5 @@ def test_training_losses_and_gradients(case: Case) -> None:
         ("total_g", total),
     ):
         golden.compare(f"out/loss.{name}", value)
-
     total.backward()
-    parameters = dict(model.named_parameters())
-    order = golden.entry["param_order"]
-    if not isinstance(order, list):  # full size: the order of the listing without the quantiser's buffers
-        order = [k for k in key_listing(case.shared, f"s2_{case.version}") if not k.startswith("quantizer.")]
-    norms = torch.stack(
-        [
-            torch.tensor(-1.0) if parameters[name].grad is None else torch.linalg.vector_norm(parameters[name].grad)
-            for name in order
-        ]
-    )
-    golden.compare("out/train.grad_norms_g", norms)
-    expected = golden["out/train.grad_norms_g"]
-    torch.testing.assert_close(norms, expected, rtol=2e-3, atol=1e-5 * float(expected.max()))
+    _compare_gradient_norms(case, model)

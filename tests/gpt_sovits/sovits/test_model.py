@@ -1,4 +1,4 @@
-"""SoVITS: its config, and that a row of a batch comes out as it would alone."""
+"""SoVITS: its config, and that the rows of a batch do not depend on each other."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ WITH_SPEAKERS = SoVITSConfig.from_dict(TINY.to_dict() | {"speaker_dim": 5, "styl
 
 
 @pytest.mark.parametrize("config", [TINY, TINY_ISTFT, *OFFICIAL.values(), DiscriminatorConfig()])
-def test_config_survives_json(config: SoVITSConfig | DiscriminatorConfig) -> None:
+def test_the_config_survives_json(config: SoVITSConfig | DiscriminatorConfig) -> None:
     assert type(config).from_dict(config.to_dict()) == config
 
 
-def test_config_refuses_unknown_and_missing_keys_and_changes() -> None:
+def test_the_config_refuses_unknown_and_missing_keys_and_changes() -> None:
     values = TINY.to_dict()
     with pytest.raises(ValueError, match="gin_channels"):
         SoVITSConfig.from_dict(values | {"gin_channels": 512})
@@ -39,7 +39,7 @@ def test_config_refuses_unknown_and_missing_keys_and_changes() -> None:
     [
         ({"hop_length": 60}, r"hop_length 60 must be sample_rate / 50 = 64"),
         ({"upsample_rates": (8, 4)}, r"product of upsample_rates \(8, 4\) must be hop_length 64"),
-        ({"upsample_kernel_sizes": (16,)}, "one kernel a rate"),
+        ({"upsample_kernel_sizes": (16,)}, "one kernel per rate"),
         ({"upsample_kernel_sizes": (15, 16)}, "even number"),
         ({"reference_bins": 200}, "reference_bins 200 exceeds"),
         ({"style_channels": 16}, "style_channels 16 must equal mrte_channels 12"),
@@ -52,7 +52,7 @@ def test_config_refuses_unknown_and_missing_keys_and_changes() -> None:
         ({"trunk_dilations": ((1,),)}, r"trunk_dilations \(\(1,\),\) must be 0, 0 and \(\)"),
     ],
 )
-def test_config_names_what_does_not_fit(change: dict[str, object], message: str) -> None:
+def test_the_config_names_what_does_not_fit(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SoVITSConfig.from_dict(TINY.to_dict() | change)
 
@@ -68,7 +68,7 @@ def test_config_names_what_does_not_fit(change: dict[str, object], message: str)
         ({"generator": "hifigan", "upsample_rates": (8,)}, "must be hop_length 64.*only istft has such parts"),
     ],
 )
-def test_config_of_an_istft_generator_names_what_does_not_fit(change: dict[str, object], message: str) -> None:
+def test_the_config_of_an_istft_generator_names_what_does_not_fit(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SoVITSConfig.from_dict(TINY_ISTFT.to_dict() | change)
 
@@ -86,7 +86,7 @@ def test_band_and_square_agree_with_their_definition() -> None:
         assert torch.equal(square_to_band(square, 9), expected_band)
 
 
-def test_flow_is_invertible() -> None:
+def test_the_flow_is_invertible() -> None:
     torch.manual_seed(0)
     flow = Flow(8, 8, 5, 2, 3, 4)
     for parameter in flow.parameters():
@@ -98,7 +98,7 @@ def test_flow_is_invertible() -> None:
 
 
 def _rows() -> list[tuple[Tensor, Tensor, Tensor]]:
-    """(codes, phonemes, reference spectrogram) of three lengths each."""
+    """Make (codes, phonemes, reference spectrogram) three times, each of another length."""
     g = torch.Generator().manual_seed(5)
     return [
         (
@@ -113,7 +113,7 @@ def _rows() -> list[tuple[Tensor, Tensor, Tensor]]:
 @pytest.mark.parametrize("speed", [1.0, 1.4, 0.7])
 @pytest.mark.parametrize("config", [TINY, WITH_SPEAKERS, TINY_ISTFT], ids=["v2", "v2Pro", "istft"])
 @torch.no_grad()
-def test_a_row_of_a_batch_is_decoded_as_it_would_be_alone(config: SoVITSConfig, speed: float) -> None:
+def test_a_row_of_a_batch_is_decoded_as_without_the_others(config: SoVITSConfig, speed: float) -> None:
     model, rows = tiny_sovits(config=config).for_inference(), _rows()
     speakers = torch.randn(3, config.speaker_dim, generator=torch.Generator().manual_seed(1))
     n_codes, n_phonemes, n_frames = (torch.tensor([r[i].shape[-1] for r in rows]) for i in range(3))
@@ -148,7 +148,7 @@ def test_a_row_of_a_batch_is_decoded_as_it_would_be_alone(config: SoVITSConfig, 
 
 @pytest.mark.parametrize("config", [TINY, TINY_ISTFT], ids=["hifigan", "istft"])
 @torch.no_grad()
-def test_a_padded_training_batch_gives_each_clip_what_it_gets_alone(config: SoVITSConfig) -> None:
+def test_a_clip_in_a_padded_training_batch_gets_what_it_gets_without_the_others(config: SoVITSConfig) -> None:
     model, clips = tiny_sovits(config=config), [tiny_clip(30, 1), tiny_clip(18, 2), tiny_clip(6, 3)]
     starts = torch.tensor([5, 10, 0])
     noise = torch.randn(3, TINY.latent_channels, 30, generator=torch.Generator().manual_seed(0))
@@ -183,7 +183,7 @@ def test_folding_the_weight_norms_changes_no_sample() -> None:
 
 
 @torch.no_grad()
-def test_noise_comes_from_the_generator_alone() -> None:
+def test_noise_comes_only_from_the_generator() -> None:
     codes, phonemes, reference = _rows()[0]
     model = tiny_sovits()
     style = model.mean_style([reference])
@@ -203,7 +203,7 @@ def test_several_references_are_averaged() -> None:
     torch.testing.assert_close(model.mean_style(references), styles.mean(dim=0, keepdim=True))
 
 
-def test_speaker_embedding_takes_part_where_the_config_has_one() -> None:
+def test_the_speaker_embedding_changes_the_style_where_the_config_has_one() -> None:
     model = tiny_sovits(config=WITH_SPEAKERS)
     codes, phonemes, reference = _rows()[0]
     styles = [model.mean_style([reference], [torch.full((5,), value)]) for value in (0.1, 2.0)]
@@ -236,10 +236,11 @@ def test_semantic_tokens_are_the_nearest_centres() -> None:
         ({"speed": 0.0}, "speed is 0.0"),
         ({"noise_scale": -1.0}, "noise_scale is -1.0"),
         ({"noise_scale": 0.5}, "noise_scale is 0.5 without a generator"),
+        ({"generator": [torch.Generator()] * 2}, "2 generators for 1 rows of codes; pass one per row"),
         ({"code_lengths": torch.tensor([4])}, r"code_lengths is \[4\]; it must be 1 numbers from 1 to 3"),
     ],
 )
-def test_decode_says_what_is_wrong(change: dict[str, object], message: str) -> None:
+def test_decode_names_what_is_wrong(change: dict[str, object], message: str) -> None:
     right = {
         "codes": torch.tensor([[1, 2, 3]]),
         "phoneme_ids": torch.tensor([[1, 2]]),

@@ -1,4 +1,4 @@
-"""The codebook: frozen by default, and a step of learning where a base is trained."""
+"""The codebook: frozen by default, and moved only where a base is trained from scratch."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from gpt_sovits.sovits.quantizer import Quantizer
 
 
 def clouds(n: int, seed: int) -> torch.Tensor:
-    """(1, 2, n): points around (-3, 0), (0, 3) and (3, 0)"""
+    """Return points (1, 2, n) around (-3, 0), (0, 3) and (3, 0)."""
     g = torch.Generator().manual_seed(seed)
     middles = torch.tensor([[-3.0, 0.0], [0.0, 3.0], [3.0, 0.0]])
     return (middles[torch.arange(n) % 3] + 0.1 * torch.randn(n, 2, generator=g)).T[None]
 
 
-def test_centres_move_to_the_middle_of_what_is_nearest_to_them() -> None:
+def test_centres_move_to_the_mean_of_the_vectors_nearest_to_them() -> None:
     quantizer = Quantizer(3, 2)
     quantizer.set_centres(torch.tensor([[-1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))
     losses = [float(quantizer.learn(clouds(60, seed)).commitment_loss) for seed in range(400)]
@@ -26,7 +26,7 @@ def test_centres_move_to_the_middle_of_what_is_nearest_to_them() -> None:
     assert losses[-1] < 0.05 * losses[0]
 
 
-def test_one_step_is_its_definition() -> None:
+def test_one_step_follows_its_definition() -> None:
     quantizer = Quantizer(3, 2)
     start = torch.tensor([[-3.0, 1.0], [0.0, 2.0], [50.0, 50.0]])  # nothing is near the third
     quantizer.set_centres(start)
@@ -40,7 +40,7 @@ def test_one_step_is_its_definition() -> None:
     torch.testing.assert_close(quantizer.centres, sums / counts[:, None], rtol=1e-4, atol=1e-4)
 
 
-def test_gradients_pass_straight_and_the_commitment_pulls_to_the_centres() -> None:
+def test_gradients_pass_unchanged_and_the_commitment_pulls_to_the_centres() -> None:
     quantizer = Quantizer(3, 2)
     quantizer.set_centres(torch.tensor([[-3.0, 0.0], [0.0, 3.0], [3.0, 0.0]]))
     x = clouds(6, 0).requires_grad_(True)
@@ -52,7 +52,7 @@ def test_gradients_pass_straight_and_the_commitment_pulls_to_the_centres() -> No
     torch.testing.assert_close(pull, 2 * (x - step.quantized) / 12)
 
 
-def test_padding_moves_nothing() -> None:
+def test_padding_has_no_influence() -> None:
     padded, alone = Quantizer(3, 2), Quantizer(3, 2)
     for quantizer in (padded, alone):
         quantizer.set_centres(torch.tensor([[-3.0, 0.0], [0.0, 3.0], [3.0, 0.0]]))
@@ -70,7 +70,7 @@ def test_a_codebook_without_statistics_does_not_learn() -> None:
         Quantizer(3, 2).learn(clouds(3, 0))
 
 
-def test_training_moves_the_codebook_only_where_it_is_asked_for() -> None:
+def test_training_moves_the_codebook_only_with_learn_codebook() -> None:
     model = tiny_sovits().train()
     model.quantizer.set_centres(model.quantizer.centres.clone())
     model.ssl_proj.requires_grad_(True)

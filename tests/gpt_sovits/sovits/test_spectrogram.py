@@ -18,15 +18,15 @@ from gpt_sovits.sovits.spectrogram import linear_spectrogram, log_mel_spectrogra
 
 
 @pytest.mark.parametrize("n", [705, 6400, 6401, 7039])
-def test_linear_spectrogram_is_numpys_on_mirrored_edges(n: int) -> None:
+def test_the_linear_spectrogram_equals_numpy_with_mirrored_edges(n: int) -> None:
     waveform = 0.1 * np.random.default_rng(0).standard_normal(n).astype(np.float32)
     padded = np.pad(waveform.astype(np.float64), 704, mode="reflect")
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(2048) / 2048)
     frames = np.stack([padded[k * 640 : k * 640 + 2048] * window for k in range(n // 640)])
     expected = np.sqrt(np.abs(np.fft.rfft(frames, axis=1).T) ** 2 + 1e-8)
-    ours = linear_spectrogram(torch.from_numpy(waveform)[None], 2048, 640)[0].numpy()
-    assert ours.shape == (1025, n // 640)
-    np.testing.assert_allclose(ours, expected, atol=1e-4)
+    actual = linear_spectrogram(torch.from_numpy(waveform)[None], 2048, 640)[0].numpy()
+    assert actual.shape == (1025, n // 640)
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
 
 
 def tone(hertz: float, n: int, sample_rate: int = 32000) -> torch.Tensor:
@@ -34,7 +34,7 @@ def tone(hertz: float, n: int, sample_rate: int = 32000) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("hertz", [200.0, 1000.0, 9000.0])
-def test_a_tone_is_the_band_around_its_pitch(hertz: float) -> None:
+def test_a_tone_is_loudest_in_the_band_at_its_pitch(hertz: float) -> None:
     import librosa
 
     mel = log_mel_spectrogram(tone(hertz, 32000), 32000, 2048, 640, 128)
@@ -43,16 +43,16 @@ def test_a_tone_is_the_band_around_its_pitch(hertz: float) -> None:
     assert abs(centres[loudest] - hertz) == np.abs(centres - hertz).min()
 
 
-def test_frames_follow_the_sound_by_one_a_hop_and_scale_with_it() -> None:
+def test_frames_shift_by_one_per_hop_and_scale_with_the_waveform() -> None:
     waveform = tone(300, 12800) + 0.1 * torch.randn(1, 12800, generator=torch.Generator().manual_seed(0))
     spectrogram = linear_spectrogram(waveform, 2048, 640)
     later = linear_spectrogram(waveform[:, 640:], 2048, 640)
     torch.testing.assert_close(later[:, :, 2:-2], spectrogram[:, :, 3:-2], rtol=1e-3, atol=1e-3)
     louder = linear_spectrogram(2 * waveform, 2048, 640)
-    torch.testing.assert_close(louder, 2 * spectrogram, rtol=1e-3, atol=1e-3)  # but for the floor of 1e-4
+    torch.testing.assert_close(louder, 2 * spectrogram, rtol=1e-3, atol=1e-3)  # except at the floor of 1e-4
 
 
-def test_rows_of_a_batch_are_what_they_are_alone() -> None:
+def test_rows_of_a_batch_do_not_depend_on_each_other() -> None:
     waveforms = torch.cat([tone(300, 6400), tone(900, 6400)])
     together = log_mel_spectrogram(waveforms, 32000, 2048, 640, 80)
     for row in range(2):
@@ -60,7 +60,7 @@ def test_rows_of_a_batch_are_what_they_are_alone() -> None:
         torch.testing.assert_close(together[row], alone[0], rtol=1e-4, atol=1e-4)
 
 
-def test_silence_is_finite_with_a_finite_gradient() -> None:
+def test_silence_has_finite_values_and_gradients() -> None:
     silence = torch.zeros(1, 6400, requires_grad=True)
     mel = log_mel_spectrogram(silence, 32000, 2048, 640, 128)
     mel.sum().backward()
@@ -75,7 +75,7 @@ def test_too_short_or_misshapen_audio_is_refused(waveform: torch.Tensor) -> None
         linear_spectrogram(waveform, 2048, 640)
 
 
-def test_kl_is_an_estimate_of_the_divergence() -> None:
+def test_the_kl_loss_estimates_the_divergence() -> None:
     torch.manual_seed(0)
     mean_p, log_p, mean_q, log_q = (0.5 * torch.randn(1, 3, 4) for _ in range(4))
     n = 40000
@@ -86,7 +86,7 @@ def test_kl_is_an_estimate_of_the_divergence() -> None:
     assert estimate.item() == pytest.approx(exact[..., :3].sum().item() / 3, rel=0.03)
 
 
-def test_adversarial_losses_at_known_scores() -> None:
+def test_adversarial_losses_of_known_scores() -> None:
     ones, zeros = [torch.ones(2, 3), torch.ones(2, 5)], [torch.zeros(2, 3), torch.zeros(2, 5)]
     assert discriminator_loss(ones, zeros).item() == 0
     assert discriminator_loss(zeros, ones).item() == 4
@@ -95,7 +95,7 @@ def test_adversarial_losses_at_known_scores() -> None:
     assert feature_matching_loss([ones, ones], [zeros, zeros]).item() == 8
 
 
-def test_mel_loss_counts_only_masked_in_frames() -> None:
+def test_the_mel_loss_ignores_masked_frames() -> None:
     real, generated = torch.zeros(2, 4, 3), torch.ones(2, 4, 3)
     generated[1, :, 2] = 100
     mask = torch.ones(2, 1, 3)

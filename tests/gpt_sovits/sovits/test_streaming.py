@@ -1,4 +1,4 @@
-"""Streaming: the pieces, end to end, are the whole."""
+"""Streaming: the concatenated pieces equal the whole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from sovits_tiny import TINY, TINY_ISTFT, tiny_sovits
 from torch import Tensor
 
 from gpt_sovits.sovits.config import OFFICIAL, SoVITSConfig
-from gpt_sovits.sovits.model import SoVITS, frame_noise
+from gpt_sovits.sovits.model import SoVITS
+from gpt_sovits.sovits.noise import frame_noise
 from gpt_sovits.sovits.streaming import (
     StreamingDecoder,
     decode_in_pieces,
@@ -20,14 +21,14 @@ from gpt_sovits.sovits.streaming import (
     render_window,
 )
 
-# A few units in the last place of float32, of waveforms in (-1, 1): the stated bound of "equal up to rounding".
+# A few units in the last place of float32 for waveforms in (-1, 1): what "equal up to rounding" means here.
 BOUND = 1e-5
 N_TOKENS = 40
 WITH_SPEAKERS = SoVITSConfig.from_dict(TINY.to_dict() | {"speaker_dim": 5, "style_channels": 10})
 
 
 def utterance(n_tokens: int = N_TOKENS) -> tuple[Tensor, Tensor]:
-    """codes (1, n_tokens) and phonemes (1, 9)"""
+    """Make codes (1, n_tokens) and phonemes (1, 9)."""
     g = torch.Generator().manual_seed(3)
     return torch.randint(0, 9, (1, n_tokens), generator=g), torch.randint(0, 20, (1, 9), generator=g)
 
@@ -41,7 +42,7 @@ def a_style(model: SoVITS) -> Tensor:
 
 
 def local_model(config: SoVITSConfig = TINY) -> SoVITS:
-    """A model whose prior looks at a frame's own token alone, so that what is fixed early is right at once."""
+    """Build a model whose prior looks only at a frame's own token, so that more lookahead changes nothing."""
     model = tiny_sovits(config=config).for_inference()
     model.enc_p.encode_content = lambda quantized, *_: model.enc_p.ssl_proj(quantized)
     return model
@@ -61,13 +62,13 @@ OTHER_SHAPES = [
 
 
 @pytest.mark.parametrize("change", OTHER_SHAPES)
-def test_contexts_are_exactly_what_the_layers_look_at(change: dict[str, object]) -> None:
+def test_contexts_are_exactly_as_wide_as_the_layers_see(change: dict[str, object]) -> None:
     config = SoVITSConfig.from_dict(TINY.to_dict() | change)
     model = tiny_sovits(config=config).double()
     style, middle, n = a_style(model).double(), 40, 81
 
     def reach(module_output: Tensor, latent: Tensor) -> int:
-        """The farthest frame that has any influence."""
+        """Return the distance of the farthest frame that has any influence."""
         (influence,) = torch.autograd.grad(module_output.square().sum(), latent)
         touched = influence.abs().sum(dim=(0, 1)).nonzero().flatten() - middle
         return int(touched.abs().max())
@@ -75,17 +76,17 @@ def test_contexts_are_exactly_what_the_layers_look_at(change: dict[str, object])
     z = torch.randn(1, config.latent_channels, n, dtype=torch.float64, generator=seeded(), requires_grad=True)
     out = model.flow(z, torch.ones(1, 1, n, dtype=torch.float64), style, reverse=True)
     assert reach(out[:, :, middle], z) == flow_context(config)
-    sound = model.dec(z, style).unflatten(2, (n, config.hop_length))
-    assert reach(sound[:, :, middle], z) == generator_context(config)
+    waveform = model.dec(z, style).unflatten(2, (n, config.hop_length))
+    assert reach(waveform[:, :, middle], z) == generator_context(config)
 
 
-def test_contexts_of_the_official_sizes() -> None:
+def test_contexts_at_the_official_sizes() -> None:
     assert {(flow_context(c), generator_context(c)) for c in OFFICIAL.values()} == {(32, 11)}
 
 
 @given(st.data())
 @settings(max_examples=40, deadline=None)
-def test_any_window_sounds_as_it_does_in_the_whole(data: st.DataObject) -> None:
+def test_any_window_equals_that_part_of_the_whole(data: st.DataObject) -> None:
     model = tiny_sovits(config=data.draw(st.sampled_from([TINY, TINY_ISTFT])))
     n = data.draw(st.integers(1, 60))
     start = data.draw(st.integers(0, n - 1))
@@ -101,7 +102,7 @@ def test_any_window_sounds_as_it_does_in_the_whole(data: st.DataObject) -> None:
 @pytest.mark.parametrize("piece_frames", [1, 9, 200])
 @pytest.mark.parametrize("speed", [1.0, 1.3])
 @pytest.mark.parametrize("config", [TINY, WITH_SPEAKERS, TINY_ISTFT], ids=["v2", "v2Pro", "istft"])
-def test_pieces_of_known_tokens_are_the_whole(config: SoVITSConfig, piece_frames: int, speed: float) -> None:
+def test_pieces_of_known_tokens_equal_the_whole(config: SoVITSConfig, piece_frames: int, speed: float) -> None:
     model, (codes, phonemes) = tiny_sovits(config=config).for_inference(), utterance()
     arguments = {"style": a_style(model), "speed": speed}
     whole, _ = model.decode(codes, phonemes, **arguments, generator=seeded())
@@ -111,7 +112,7 @@ def test_pieces_of_known_tokens_are_the_whole(config: SoVITSConfig, piece_frames
 
 
 def stream(model: SoVITS, cuts: list[int], **options: object) -> list[Tensor]:
-    """The pieces, for tokens that come in parts of these sizes and then the rest."""
+    """Return the pieces for tokens that come in parts of these sizes and then the rest."""
     codes, phonemes = utterance()
     decoder = StreamingDecoder(model, phonemes, a_style(model), generator=seeded(), **options)
     return [
@@ -121,11 +122,11 @@ def stream(model: SoVITS, cuts: list[int], **options: object) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("prior_lookahead", [0, 8, 1000])
-def test_a_stream_of_tokens_that_came_at_once_is_the_whole(prior_lookahead: int) -> None:
+def test_a_stream_whose_tokens_come_at_once_equals_the_whole(prior_lookahead: int) -> None:
     model, (codes, phonemes) = tiny_sovits().for_inference(), utterance()
     whole, _ = model.decode(codes, phonemes, a_style(model), generator=seeded())
-    (sound,) = stream(model, [], prior_lookahead=prior_lookahead, blend_frames=0)
-    torch.testing.assert_close(sound, whole[0], rtol=0, atol=BOUND)
+    (waveform,) = stream(model, [], prior_lookahead=prior_lookahead, blend_frames=0)
+    torch.testing.assert_close(waveform, whole[0], rtol=0, atol=BOUND)
 
 
 @given(
@@ -133,9 +134,7 @@ def test_a_stream_of_tokens_that_came_at_once_is_the_whole(prior_lookahead: int)
     st.sampled_from([TINY, TINY_ISTFT]),
 )
 @settings(max_examples=40, deadline=None)
-def test_where_the_prior_is_local_a_stream_is_the_whole_whatever_its_parts(
-    cuts: list[int], config: SoVITSConfig
-) -> None:
+def test_with_a_local_prior_a_stream_equals_the_whole_whatever_its_parts(cuts: list[int], config: SoVITSConfig) -> None:
     model, (codes, phonemes) = local_model(config), utterance()
     whole, _ = model.decode(codes, phonemes, a_style(model), generator=seeded())
     torch.testing.assert_close(torch.cat(stream(model, cuts)), whole[0], rtol=0, atol=BOUND)
@@ -143,13 +142,13 @@ def test_where_the_prior_is_local_a_stream_is_the_whole_whatever_its_parts(
 
 @pytest.mark.parametrize("speed", [0.7, 1.4, 2.5])
 @pytest.mark.parametrize("cuts", [[3, 5, 9], [40], [39, 0]])
-def test_at_another_speed_the_parts_do_not_matter_either(speed: float, cuts: list[int]) -> None:
+def test_the_parts_do_not_matter_at_another_speed_either(speed: float, cuts: list[int]) -> None:
     at_once, parts = (torch.cat(stream(local_model(), c, speed=speed)) for c in ([], cuts))
     assert len(parts) == (int(2 * N_TOKENS / speed) + 1) * 64
     torch.testing.assert_close(parts, at_once, rtol=0, atol=BOUND)
 
 
-def test_a_real_prior_is_nearer_to_the_whole_the_farther_it_looks_ahead() -> None:
+def test_more_lookahead_of_a_real_prior_comes_closer_to_the_whole() -> None:
     model, (codes, phonemes) = tiny_sovits().for_inference(), utterance()
     whole, _ = model.decode(codes, phonemes, a_style(model), generator=seeded())
     error = {
@@ -159,7 +158,7 @@ def test_a_real_prior_is_nearer_to_the_whole_the_farther_it_looks_ahead() -> Non
     assert error[1000] < BOUND**2 < error[4] < float(whole.square().mean())
 
 
-def test_less_lookahead_sounds_earlier_and_stays_near() -> None:
+def test_less_render_lookahead_is_earlier_and_stays_close() -> None:
     pieces = stream(local_model(), [10, 10, 10])
     early = stream(local_model(), [10, 10, 10], render_lookahead=5, crossfade_frames=2)
     assert [len(p) for p in early[:2]] == [(20 - 8 - 5) * 64, 20 * 64]
@@ -179,7 +178,7 @@ def test_noise_of_frames_drawn_later_continues_the_same_stream() -> None:
     assert abs(float(noise.mean())) < 0.01 and abs(float(noise.std()) - 1) < 0.01
 
 
-def test_upstreams_way_of_all_tokens_is_the_whole_too() -> None:
+def test_upstreams_method_for_all_tokens_equals_the_whole() -> None:
     model, (codes, phonemes) = tiny_sovits(), utterance()
     for speed in (1.0, 1.4):
         whole, _ = model.decode(codes, phonemes, a_style(model), speed=speed, generator=seeded())
@@ -213,11 +212,11 @@ def test_impossible_streams_are_refused() -> None:
     finished.push(codes[0], final=True)
     with pytest.raises(ValueError, match="the utterance was finished"):
         finished.push(codes[0])
-    with pytest.raises(ValueError, match="2 rows of codes and 2 of phoneme_ids; a stream speaks one utterance"):
+    with pytest.raises(ValueError, match="2 rows of codes and 2 of phoneme_ids; a stream speaks a single utterance"):
         next(decode_in_pieces(model, codes.repeat(2, 1), phonemes.repeat(2, 1), style, piece_frames=3, noise_scale=0.0))
     with pytest.raises(ValueError, match="piece_frames is 0"):
         next(decode_in_pieces(model, codes, phonemes, style, piece_frames=0, noise_scale=0.0))
     with pytest.raises(ValueError, match=r"n_latest is 41; it must be in 1\.\.40"):
         decode_latest(model, codes, phonemes, style, 41, noise_scale=0.0)
-    with pytest.raises(ValueError, match="frames 3 to 3 are no window of 5"):
+    with pytest.raises(ValueError, match="frames 3 to 3 are not a window of 5 frames"):
         render_window(model, torch.zeros(1, 8, 5), style, 3, 3)

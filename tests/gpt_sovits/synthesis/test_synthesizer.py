@@ -13,7 +13,7 @@ from synthesis_tiny import PRESET, SOVITS_CONFIG, tiny_gpt, tiny_reference, tiny
 from gpt_sovits.determinism import derive_seed
 from gpt_sovits.gpt.generation import MIN_TOKENS, generate
 from gpt_sovits.gpt.model import GPT, GPTConfig
-from gpt_sovits.gpt.reranking import n_misread
+from gpt_sovits.gpt.reranking import count_phone_errors
 from gpt_sovits.synthesis.preset import Preset
 from gpt_sovits.synthesis.sentences import add_full_stop, clauses
 from gpt_sovits.synthesis.speech import Speech
@@ -139,7 +139,7 @@ def test_the_candidate_whose_tokens_match_the_text_best_is_spoken():
                 options = synthesizer.preset.sampling()
                 candidates = generate(synthesizer.gpt, prompts, seeds, options, max_tokens=sentence.max_tokens)
                 ids = sentence.phoneme_ids.tolist()
-                misread = [n_misread(candidate.tokens.tolist(), ids, TOKEN_PHONES) for candidate in candidates]
+                misread = [count_phone_errors(candidate.tokens.tolist(), ids, TOKEN_PHONES) for candidate in candidates]
                 best.append(seeds[misread.index(min(misread))])
                 n_not_first += misread[0] > min(misread)
             assert report.seed in best[: report.n_retries + 1]
@@ -178,7 +178,7 @@ def test_a_sentence_with_skipped_words_is_spoken_again(prompted, monkeypatch):
         looked_at.append(torch.arange(before, last + 1))
         return looked_at[-1]
 
-    monkeypatch.setattr("gpt_sovits.synthesis.synthesizer.places_read", places)
+    monkeypatch.setattr("gpt_sovits.synthesis.synthesizer.attended_phonemes", places)
     text = "The kettle is on the stove."
     seed = next(seed for seed in range(50) if not tiny_synthesizer(LIVELY, prompted=prompted).say(text, seed).failures)
     (report,) = synthesizer.say(text, seed).sentences
@@ -188,7 +188,9 @@ def test_a_sentence_with_skipped_words_is_spoken_again(prompted, monkeypatch):
 
 def test_a_stream_reports_skipped_words(monkeypatch):
     synthesizer = tiny_synthesizer(LIVELY, alignment_head=(0, 1))
-    monkeypatch.setattr("gpt_sovits.synthesis.synthesizer.places_read", lambda *_: torch.zeros(3, dtype=torch.int64))
+    monkeypatch.setattr(
+        "gpt_sovits.synthesis.synthesizer.attended_phonemes", lambda *_: torch.zeros(3, dtype=torch.int64)
+    )
     reports = [chunk.report for chunk in stream(synthesizer, TEXTS[0], 1) if chunk.report]
     assert len(reports) == 3 and "skipped" in {report.outcome for report in reports}
 

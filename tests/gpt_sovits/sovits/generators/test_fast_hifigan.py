@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from sovits_tiny import TINY, tiny_sovits
 from torch import Tensor
 
-from gpt_sovits.sovits.generators.fast_hifigan import FastGenerator
-from gpt_sovits.sovits.generators.hifigan import Generator
+from gpt_sovits.sovits.generators.fast_hifigan import FastHiFiGANGenerator
+from gpt_sovits.sovits.generators.hifigan import HiFiGANGenerator
 from gpt_sovits.sovits.layers.weight_norm import fold_weight_norm
 
 
-def generators(dtype: torch.dtype) -> tuple[Generator, FastGenerator]:
+def generators(dtype: torch.dtype) -> tuple[HiFiGANGenerator, FastHiFiGANGenerator]:
     plain = fold_weight_norm(tiny_sovits().dec)
-    return plain, FastGenerator(plain, dtype)
+    return plain, FastHiFiGANGenerator(plain, dtype)
 
 
 def latents(n_rows: int, n_frames: int) -> tuple[Tensor, Tensor]:
@@ -51,11 +51,11 @@ def test_bfloat16_is_close() -> None:
     assert actual.dtype == torch.float32
     signal, noise = (expected - expected.mean()).square().mean(), (actual - expected).square().mean()
     assert 10 * torch.log10(signal / noise) > 30, "dB"
-    assert noise > 0, "nothing was rounded: this is not bfloat16"
+    assert noise > 0, "nothing was rounded, so this is not bfloat16"
 
 
 @torch.inference_mode()
-def test_the_plain_generator_in_bfloat16_as_on_a_gpu() -> None:
+def test_the_plain_generator_works_in_bfloat16_as_on_a_gpu() -> None:
     plain, _ = generators(torch.float32)
     z, style = latents(2, 20)
     lengths = torch.tensor([20, 7])

@@ -1,4 +1,4 @@
-"""The istft generator: the inverse STFT is one, rows do not see each other, and it can be trained."""
+"""The istft generator: it inverts an STFT, keeps the rows of a batch apart, and can be trained."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def latents(n_rows: int, n_frames: int) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("n_frames", [1, 2, 3, 50])
 @pytest.mark.parametrize(("n_fft", "hop"), [(128, 32), (32, 16), (24, 10), (1024, 256)])
-def test_the_stft_of_a_waveform_gives_the_waveform_back(n_fft: int, hop: int, n_frames: int) -> None:
+def test_the_inverse_stft_restores_the_waveform(n_fft: int, hop: int, n_frames: int) -> None:
     waveform = torch.rand(2, n_frames * hop, generator=torch.Generator().manual_seed(0)) * 2 - 1
     overhang = (n_fft - hop) // 2
     window = torch.hann_window(n_fft)
@@ -39,7 +39,7 @@ def test_the_stft_of_a_waveform_gives_the_waveform_back(n_fft: int, hop: int, n_
 @torch.inference_mode()
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=4))
-def test_a_row_sounds_as_it_does_alone_and_is_silent_beyond_its_end(lengths: list[int]) -> None:
+def test_a_row_equals_its_result_without_the_others_and_is_silent_beyond_its_end(lengths: list[int]) -> None:
     dec, (z, style) = tiny_sovits(config=TINY_ISTFT).dec, latents(len(lengths), max(lengths))
     together = dec(z, style, torch.tensor(lengths))
     assert together.shape == (len(lengths), 1, max(lengths) * HOP)
@@ -49,7 +49,7 @@ def test_a_row_sounds_as_it_does_alone_and_is_silent_beyond_its_end(lengths: lis
         torch.testing.assert_close(together[row : row + 1, :, : n * HOP], alone, atol=2e-6, rtol=0)
 
 
-def test_a_new_one_is_nearly_silent_and_every_parameter_learns() -> None:
+def test_a_new_generator_is_nearly_silent_and_every_parameter_learns() -> None:
     dec, (z, style) = SoVITS(TINY_ISTFT).dec, latents(2, 20)
     waveform = dec(z, style)
     assert 0 < waveform.abs().max() < 0.1
@@ -58,7 +58,7 @@ def test_a_new_one_is_nearly_silent_and_every_parameter_learns() -> None:
         assert parameter.grad.isfinite().all() and parameter.grad.any(), name
 
 
-def test_the_gradient_at_the_end_of_a_row_is_that_of_the_row_alone() -> None:
+def test_the_gradient_at_the_end_of_a_row_does_not_depend_on_its_padding() -> None:
     dec, (z, style) = tiny_sovits(config=TINY_ISTFT).dec, latents(1, 9)
     gradients = []
     for latent, lengths in ((z, torch.tensor([5])), (z[:, :, :5], None)):
@@ -70,18 +70,18 @@ def test_the_gradient_at_the_end_of_a_row_is_that_of_the_row_alone() -> None:
 
 
 @torch.no_grad()
-def test_what_is_too_loud_is_clipped_when_it_speaks_and_not_when_it_learns() -> None:
+def test_a_loud_waveform_is_clipped_in_rendering_but_not_in_training() -> None:
     model, (z, style) = tiny_sovits(config=TINY_ISTFT), latents(1, 20)
     model.dec.conv_post.bias[: TINY_ISTFT.istft_n_fft // 2 + 1] = 1000.0  # exp of it would be infinite
     assert 1 < model.dec(z, style).abs().max() < 200
-    sound = model.render(z, style, torch.tensor([20]))
-    assert sound.abs().max() == 1
+    waveform = model.render(z, style, torch.tensor([20]))
+    assert waveform.abs().max() == 1
     model.dec.conv_pre.bias.fill_(float("nan"))
     assert model.render(z, style, torch.tensor([20])).isnan().all(), "the clipping must not hide what went wrong"
 
 
 @torch.inference_mode()
-def test_for_inference_it_is_the_same_and_in_bfloat16_close() -> None:
+def test_preparing_for_inference_changes_nothing_in_float32_and_little_in_bfloat16() -> None:
     z, style = latents(2, 40)
     plain = tiny_sovits(config=TINY_ISTFT).dec(z, style)
     for precision, least in (("float32", 100), ("bfloat16", 30), ("int8", 30)):
@@ -91,7 +91,7 @@ def test_for_inference_it_is_the_same_and_in_bfloat16_close() -> None:
         assert actual.dtype == torch.float32
         noise = (actual - plain).square().mean()
         assert 10 * torch.log10(plain.square().mean() / noise) > least, "dB"
-        assert precision == "float32" or noise > 0, "nothing was rounded: this is not bfloat16"
+        assert precision == "float32" or noise > 0, "nothing was rounded, so this is not bfloat16"
 
 
 def test_under_autocast_the_inverse_stft_stays_in_float32() -> None:
