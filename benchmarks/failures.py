@@ -28,10 +28,11 @@ from scipy.stats import binomtest
 
 from gpt_sovits.audio import load_audio, to_mono
 from gpt_sovits.text.english.phonemes import pronounce
+from metrics.audio import to_rate
+from metrics.errors import AlignmentError
 from metrics.failures import FAILURES, speech_failures, unmeasurable_failures
-from metrics.judges.align import AlignedWord, AlignmentError, force_align
+from metrics.forced_alignment import AlignedWord, force_align
 from metrics.judges.asr import Transcriber, load_transcriber
-from metrics.judges.audio import to_rate
 from metrics.normalize import normalize_text
 from metrics.sound import measure_sound
 
@@ -192,16 +193,16 @@ def found(speech: Speech, waveform: np.ndarray) -> tuple[str, ...]:
     reference = normalize_text(speech.text, LANGUAGE)
     hypothesis = normalize_text(_transcriber().transcribe(waveform, RATE, LANGUAGE), LANGUAGE)
     expected = len(reference.split()) * speech.pace
-    prompt = normalize_text(speech.other.text, LANGUAGE) if speech.other else ""
+    reference_clip_text = normalize_text(speech.other.text, LANGUAGE) if speech.other else ""
     return speech_failures(
         reference,
         hypothesis,
         len(waveform) / RATE,
         expected,
         measure_sound(waveform, RATE),
-        prompt,
         language=LANGUAGE,
-        heard_language=_transcriber().spoken_language(waveform, RATE),
+        reference_clip_text=reference_clip_text,
+        spoken_language=_transcriber().spoken_language(waveform, RATE),
     )
 
 

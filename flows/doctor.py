@@ -91,8 +91,8 @@ def _voice(name: str) -> Finding:
 
 
 def _judges() -> list[Finding]:
+    from metrics.errors import JudgeUnavailableError
     from metrics.judges.asr import TRANSCRIBERS, load_transcriber
-    from metrics.judges.errors import JudgeUnavailableError
     from metrics.judges.speaker import SPEAKER_JUDGES, load_speaker_judge
     from stages.params import load_params
     from stages.profiles import PROFILES, PULLED_AS, judge_weights

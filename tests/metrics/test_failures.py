@@ -54,7 +54,7 @@ def failures(
     heard: list[str],
     seconds: float | None = None,
     language: str = "en",
-    heard_language: str | None = None,
+    spoken_language: str | None = None,
     **sound: float,
 ) -> tuple[str, ...]:
     """speech_failures where the audio lasts as long as the heard words at the voice's pace.
@@ -69,9 +69,9 @@ def failures(
         seconds,
         expected,
         CLEAN._replace(**sound),
-        " ".join(PROMPT),
         language=language,
-        heard_language=heard_language,
+        reference_clip_text=" ".join(PROMPT),
+        spoken_language=spoken_language,
     )
 
 
@@ -196,9 +196,9 @@ def test_half_the_time_is_cut_off_whatever_was_heard() -> None:
 )
 @settings(max_examples=60)
 def test_names_come_from_the_list_in_its_order(
-    said: list[str], heard: list[str], seconds: float, end: float, steadiest: float, heard_language: str | None
+    said: list[str], heard: list[str], seconds: float, end: float, steadiest: float, spoken_language: str | None
 ) -> None:
-    found = failures(said, heard, seconds, heard_language=heard_language, end_db=end, steadiest_db=steadiest)
+    found = failures(said, heard, seconds, spoken_language=spoken_language, end_db=end, steadiest_db=steadiest)
     assert found == tuple(name for name in FAILURES if name in found)
     assert ("empty" in found) <= (set(found) <= {"empty", "noise"})
 
@@ -219,10 +219,10 @@ def test_noise_is_named_whatever_was_heard(change: dict[str, float]) -> None:
 
 
 def test_another_language_is_named_where_the_judge_hears_one() -> None:
-    assert "wrong_language" in failures(TEXT, PROMPT, heard_language="de")
-    assert "wrong_language" not in failures(TEXT, PROMPT, heard_language="en")
-    assert "wrong_language" not in failures(TEXT, PROMPT, heard_language=None)
-    assert failures(TEXT, TEXT, heard_language="de") == (), "what was heard right is in the right language"
+    assert "wrong_language" in failures(TEXT, PROMPT, spoken_language="de")
+    assert "wrong_language" not in failures(TEXT, PROMPT, spoken_language="en")
+    assert "wrong_language" not in failures(TEXT, PROMPT, spoken_language=None)
+    assert failures(TEXT, TEXT, spoken_language="de") == (), "what was heard right is in the right language"
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_the_silence_share_is_that_of_the_pauses(n_silent: float) -> None:
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 32_000, 48_000])
 def test_the_figures_hardly_depend_on_the_sample_rate(rate: int) -> None:
-    from metrics.judges.audio import to_rate
+    from metrics.audio import to_rate
 
     at_16k, other = measure_sound(syllables(), RATE), measure_sound(to_rate(syllables(), RATE, rate), rate)
     assert other.level_dbfs == pytest.approx(at_16k.level_dbfs, abs=0.5)

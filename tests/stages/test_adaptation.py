@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from gpt_sovits.adaptation import loop
 from gpt_sovits.weights.checkpoint import load_checkpoint
 from stages import adapt_gpt, adaptation
-from stages.running.outputs import run_stage
+from stages.execution.program import run_stage
 from stages.tables import FeatureClip, Reject, read_table, write_table
 
 SETTINGS = {"n_epochs": 3, "save_every_epochs": 2, "batch_size": 2, "n_threads": 1, "max_dropped_share": 0.3}
@@ -63,7 +63,7 @@ def set_params(root, **changes):
 
 def run(monkeypatch, out="voice/gpt"):
     monkeypatch.setattr("sys.argv", ["adapt_gpt", "--features", "features", "--out", out])
-    run_stage(lambda: adaptation.run_adaptation("gpt", adapt_gpt.fine_tune, adapt_gpt.options, "GPT"))
+    run_stage(lambda: adaptation.run_adaptation("gpt", adapt_gpt.fine_tune, adapt_gpt.options))
 
 
 def hashes(folder):
@@ -121,9 +121,7 @@ def test_a_recipe_says_which_settings_it_does_not_use(project, monkeypatch, caps
     set_params(project, recipe="upstream", n_epochs=1)
     run(monkeypatch)
     printed = capsys.readouterr().out
-    assert (
-        "the recipe upstream has values of its own for accumulate_batches, gradient_clip_norm, learning_rate" in printed
-    )
+    assert "the recipe upstream sets these itself: accumulate_batches, gradient_clip_norm, learning_rate" in printed
     assert json.loads((project / "voice/gpt/summary.json").read_text())["recipe"] == "upstream"
 
 
@@ -131,4 +129,4 @@ def test_a_learning_rate_of_zero_for_a_module_is_refused(project, monkeypatch, c
     set_params(project, learning_rate_factors={"h.layers.0": 0.0})
     with pytest.raises(SystemExit):
         run(monkeypatch)
-    assert "a module that shall not learn goes into `frozen`" in capsys.readouterr().err
+    assert "to stop a module from training, list it in `frozen`" in capsys.readouterr().err

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from metrics.errors import JudgeUnavailableError
 from metrics.judges.asr import FASTER_WHISPER_FILES, TRANSCRIBERS, PocketsphinxTranscriber, load_transcriber
-from metrics.judges.errors import JudgeUnavailableError
 from metrics.normalize import normalize_text
 from metrics.wer import word_errors
 

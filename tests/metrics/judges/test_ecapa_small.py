@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metrics.errors import JudgeUnavailableError
 from metrics.judges.ecapa_small import train as recipe
 from metrics.judges.ecapa_small.augment import mask_features, new_sessions
 from metrics.judges.ecapa_small.config import HERE, EcapaConfig, config_json, load_config
@@ -19,7 +20,6 @@ from metrics.judges.ecapa_small.data import speakers_at_speeds, train_files
 from metrics.judges.ecapa_small.evaluate import embed_files
 from metrics.judges.ecapa_small.model import load_trained, log_mel_features
 from metrics.judges.ecapa_small.trials import Trials, all_pairs, centroid_trials, cross_pairs, equal_error_rate
-from metrics.judges.errors import JudgeUnavailableError
 from metrics.judges.speaker import SmallEcapa
 
 MAX_WEIGHTS_BYTES = 3_000_000

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from metrics.judges.errors import JudgeUnavailableError
+from metrics.errors import JudgeUnavailableError
 from metrics.judges.mos import Dnsmos, load_mos_judge
 
 SAMPLE = Path(__file__).resolve().parents[3] / "data/1_recordings/sample/wavs/sample_001.flac"

@@ -6,15 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metrics.judges.other_speakers import TABLES, NoOtherSpeakersError, OtherSpeakers, load_other_speakers
+from metrics.errors import NoOtherSpeakersError
 from metrics.judges.other_speakers.make import main, speaker_files
+from metrics.judges.other_speakers.table import TABLES, OtherSpeakers, load_other_speakers
 from metrics.judges.speaker import load_speaker_judge
 
 
 def table(**changes: object) -> OtherSpeakers:
     values = {
         "judge": "a judge",
-        "gate_version": "1",
+        "judge_version": "1",
         "source": "two people",
         "speakers": ("a", "b"),
         "embeddings": ((1.0, 0.0), (0.6, 0.8)),
@@ -41,7 +42,7 @@ def test_cosines_are_those_to_each_speaker() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"gate_version": "2"}, "heard by a judge 2, the voice by a judge 1; make their table again"),
+        ({"judge_version": "2"}, "heard by a judge 2, the voice by a judge 1; make their table again"),
         ({"judge": "another"}, "heard by another 1"),
         ({"embeddings": ((1.0,), (0.6, 0.8))}, "has not one embedding a speaker"),
         ({"embeddings": ((1.0, 0.0),)}, "has not one embedding a speaker"),
@@ -53,7 +54,7 @@ def test_a_table_of_other_ears_is_refused(tmp_path: Path, changes: dict[str, obj
 
 
 def test_a_judge_without_a_table_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(NoOtherSpeakersError, match=r"make a table by `python -m metrics\.other_speakers\.make"):
+    with pytest.raises(NoOtherSpeakersError, match=r"make a table by `python -m metrics\.judges\.other_speakers\.make"):
         load_other_speakers("ecapa_voxceleb", "1", tmp_path)
     (tmp_path / "broken.json").write_text("{}")
     with pytest.raises(NoOtherSpeakersError, match=r"broken\.json is no table"):

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.judges.errors import JudgeUnavailableError
+from metrics.errors import JudgeUnavailableError
 from metrics.judges.speaker import SPEAKER_JUDGES, SmallEcapa, cosine, load_speaker_judge
 from metrics.judges.speechbrain_import import import_speechbrain
 

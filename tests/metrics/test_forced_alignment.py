@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from metrics.judges.align import AlignmentError, force_align
+from metrics.errors import AlignmentError
+from metrics.forced_alignment import force_align
 
 WORDS = ["has", "never", "been", "surpassed"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stages.running.progress import counted
+from stages.execution.progress import counted
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,10 @@ import time
 
 import pytest
 
-from stages.running.outputs import RUN_PID, StageBusyError, locked, stage_output
+from stages.errors import StageBusyError
+from stages.execution.locks import locked
+from stages.execution.outputs import stage_output
+from stages.execution.processes import RUN_PID
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +45,7 @@ def test_an_error_leaves_the_old_output_and_the_next_run_starts_afresh(tmp_path)
 
 def test_a_second_writer_is_refused_with_the_holder_named(tmp_path):
     script = (
-        "import time\nfrom stages.running.outputs import locked\n"
+        "import time\nfrom stages.execution.locks import locked\n"
         "with locked('x'):\n    print('held', flush=True); time.sleep(60)"
     )
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
@@ -61,7 +64,7 @@ def test_a_second_writer_is_refused_with_the_holder_named(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
 def test_a_stage_dies_with_its_parent():
     child_code = (
-        "import os, time\nfrom stages.running.outputs import die_with_parent\ndie_with_parent()\n"
+        "import os, time\nfrom stages.execution.processes import die_with_parent\ndie_with_parent()\n"
         "print(os.getpid(), flush=True)\ntime.sleep(60)"
     )
     parent_code = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child_code!r}])"
@@ -79,7 +82,7 @@ def test_a_stage_dies_with_its_parent():
 def test_a_stage_dies_with_its_run_though_the_shell_between_them_lives_on(tmp_path):
     """A shell that waits for its command, as dash does, is what DVC starts a stage through."""
     stage_code = (
-        "import os, time\nfrom stages.running.outputs import die_with_parent, die_with_run\n"
+        "import os, time\nfrom stages.execution.processes import die_with_parent, die_with_run\n"
         "die_with_parent()\ndie_with_run()\nprint(os.getpid(), os.getppid(), flush=True)\ntime.sleep(60)"
     )
     (tmp_path / "stage.py").write_text(stage_code)
@@ -106,7 +109,7 @@ def test_a_stage_that_starts_after_its_run_was_killed_ends_even_while_nobody_has
     run = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     os.kill(run.pid, signal.SIGKILL)
     os.waitid(os.P_PID, run.pid, os.WEXITED | os.WNOWAIT)  # dead, and still in the table of processes
-    code = "from stages.running.outputs import die_with_parent\ndie_with_parent()\nprint('lives')"
+    code = "from stages.execution.processes import die_with_parent\ndie_with_parent()\nprint('lives')"
     stage = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, RUN_PID: str(run.pid)},

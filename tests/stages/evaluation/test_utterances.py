@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from metrics.prompts import Prompt
-from stages.evaluation.speaking import speak
+from stages.evaluation.utterances import synthesize_prompts
 
 PROMPTS = [Prompt(id=f"p{number}", category="everyday", text="The rain.", normalized="the rain") for number in range(2)]
 
@@ -33,7 +33,7 @@ def voice():
 
 
 def test_a_prompt_is_spoken_when_the_judges_ask_for_it(voice, tmp_path):
-    utterances = speak(voice, PROMPTS, (0, 1), tmp_path / "audio", "", [])
+    utterances = synthesize_prompts(voice, PROMPTS, (0, 1), tmp_path / "audio", "", [])
     assert voice.said == []
     first = next(utterances)
     assert voice.said == [0]
@@ -42,7 +42,7 @@ def test_a_prompt_is_spoken_when_the_judges_ask_for_it(voice, tmp_path):
 
 def test_every_prompt_is_said_with_every_seed_and_timed(voice, tmp_path):
     timings = []
-    utterances = list(speak(voice, PROMPTS, (0, 1), tmp_path / "audio", "a clip", timings))
+    utterances = list(synthesize_prompts(voice, PROMPTS, (0, 1), tmp_path / "audio", "a clip", timings))
     assert [(one.prompt_id, one.seed) for one in utterances] == [("p0", 0), ("p0", 1), ("p1", 0), ("p1", 1)]
-    assert utterances[-1].shown_as == "audio/p1-1.flac"
-    assert [row["seconds"] for row in timings] == [0.5] * 4
+    assert utterances[-1].relative_path == "audio/p1-1.flac"
+    assert [row.seconds for row in timings] == [0.5] * 4
