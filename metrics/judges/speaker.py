@@ -131,6 +131,8 @@ class SpeechbrainEcapa:
         self._model = ECAPA_TDNN(80, channels=[1024, 1024, 1024, 1024, 3072], attention_channels=128, lin_neurons=192)
         try:
             self._model.load_state_dict(_tensors(path), strict=True)
+        except JudgeUnavailableError:
+            raise
         except RuntimeError as error:
             raise JudgeUnavailableError(
                 f"{path} does not fit speechbrain's VoxCeleb ECAPA-TDNN; fetch {VOXCELEB_FILE} again ({error})"

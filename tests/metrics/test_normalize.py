@@ -1,4 +1,4 @@
-"""The scoring normalisers: what is spoken alike is scored alike. English here, the others in normalizers/."""
+"""The scoring normalisers: what is spoken alike is scored alike. Tests of other languages are in normalizers/."""
 
 import pytest
 from hypothesis import given

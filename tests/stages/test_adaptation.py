@@ -1,4 +1,4 @@
-"""The adaptation stages: what they write, what they drop, and that an interruption leaves no trace in it."""
+"""The adaptation stages: what they write, what they drop, and that an interruption does not change the result."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ SETTINGS = {"n_epochs": 3, "save_every_epochs": 2, "batch_size": 2, "n_threads":
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A folder with params.yaml and the features of five clips, the last of which nobody could say so fast; the base
-    is a tiny one."""
+    """A folder with params.yaml, a tiny base, and the features of five clips, of which the last is too fast."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(adapt_gpt, "load_base", lambda _: SimpleNamespace(gpt_config=TINY_GPT, gpt_state=gpt_state()))
     generator, rows = torch.Generator().manual_seed(0), []
@@ -74,7 +73,7 @@ def hashes(folder):
     }
 
 
-def test_it_writes_checkpoints_a_curve_a_summary_and_what_it_dropped(project, monkeypatch, capsys):
+def test_the_stage_writes_checkpoints_a_curve_a_summary_and_what_it_dropped(project, monkeypatch, capsys):
     run(monkeypatch)
     out = project / "voice/gpt"
     with (out / "curve.csv").open() as file:
@@ -97,7 +96,7 @@ def test_it_writes_checkpoints_a_curve_a_summary_and_what_it_dropped(project, mo
     assert not (project / ".cache/resume/voice/gpt").exists()
 
 
-def test_an_interruption_leaves_no_trace(project, monkeypatch):
+def test_an_interruption_does_not_change_the_result(project, monkeypatch):
     run(monkeypatch, "whole/gpt")
     set_params(project, state_every_steps=1)
     for place, call in (("save_training_state", 3), ("_record", 1)):
@@ -108,7 +107,7 @@ def test_an_interruption_leaves_no_trace(project, monkeypatch):
     assert [path.name for path in (project / "cut").iterdir()] == ["gpt"]
 
 
-def test_too_many_dropped_clips_stop_it_with_their_reasons(project, monkeypatch, capsys):
+def test_too_many_dropped_clips_stop_the_stage_with_their_reasons(project, monkeypatch, capsys):
     set_params(project, max_dropped_share=0.1)
     with pytest.raises(SystemExit):
         run(monkeypatch)

@@ -59,7 +59,7 @@ def test_no_kept_clip_stops_the_stage_whatever_is_allowed() -> None:
 
 
 def run(folder: Path, work: Path, params: Params = PARAMS, n_jobs: int = 1) -> list[AlignedClip]:
-    """Ingest, segment and align a voice's folder; the aligned clips."""
+    """Ingest, segment and align a voice's folder, and return the aligned clips."""
     shutil.rmtree(work, ignore_errors=True)
     for part in ("manifest", "clips", "aligned"):
         (work / part).mkdir(parents=True)
@@ -180,8 +180,8 @@ def test_clips_of_a_recording_that_is_not_in_the_manifest_are_refused(three: Pat
         align(three / "clips", tmp_path, tmp_path, PARAMS.align, "pocketsphinx")
 
 
-def test_ljspeech_is_a_voice(shared: Path, tmp_path: Path) -> None:
-    """Five recordings of a real reader, in the layout they are published in."""
+def test_a_real_reader_can_be_aligned(shared: Path, tmp_path: Path) -> None:
+    """Five recordings of LJSpeech in the layout in which they are published."""
     folder = new_voice(tmp_path / "lj")
     (folder / "wavs").mkdir()
     lines = (shared / "data" / "ljspeech" / "metadata.csv").read_text(encoding="utf-8").splitlines()[1:6]

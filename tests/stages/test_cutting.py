@@ -80,7 +80,7 @@ def test_of_equally_many_clips_those_with_the_longest_pauses_between_them_are_ch
     assert clips == [Span(0, 5100), Span(5800, 14000)]
 
 
-def test_short_speech_joins_its_neighbour_or_takes_more_silence_or_is_handed_back() -> None:
+def test_short_speech_joins_its_neighbour_or_takes_more_silence_or_is_lost() -> None:
     assert cut_flat([(500, 900), (1500, 4000)], 5000) == ([Span(400, 4100)], [])
     assert cut_flat([(500, 900), (3000, 5000)], 5000) == ([Span(200, 1200), Span(2900, 5000)], [])
     assert cut_flat([(100, 300), (3000, 5000)], 5000) == ([Span(0, 1000), Span(2900, 5000)], [])

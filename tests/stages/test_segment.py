@@ -26,13 +26,13 @@ PARAMS = load_params(ROOT / "params.yaml").segment
 
 
 @pytest.mark.parametrize("gain", [0.01, 0.1, 1.0])
-def test_every_clip_has_the_loudness_that_was_asked_for(gain: float) -> None:
+def test_every_clip_has_the_configured_loudness(gain: float) -> None:
     waveform = np.random.default_rng(0).normal(0, 0.1, 64000).astype(np.float32) * gain
     applied = waveform * 10 ** (loudness_gain(waveform, PARAMS) / 20)
     assert pyloudnorm.Meter(32000).integrated_loudness(applied) == pytest.approx(PARAMS.loudness_lufs, abs=0.01)
 
 
-def test_a_peak_that_would_pass_the_limit_lowers_the_gain() -> None:
+def test_a_peak_that_would_exceed_its_limit_lowers_the_gain() -> None:
     waveform = np.random.default_rng(0).normal(0, 0.001, 64000).astype(np.float32)
     waveform[1000] = 0.9
     applied = np.abs(waveform * 10 ** (loudness_gain(waveform, PARAMS) / 20)).max()
@@ -53,7 +53,7 @@ def utterances() -> list[np.ndarray]:
 
 
 def run(tmp_path: Path, audio: dict[str, tuple[np.ndarray, int]], params: Segment = PARAMS) -> tuple[list, list, Path]:
-    """Clips, rejects and the output folder of recordings given as (samples, sample rate)."""
+    """Run the stage on recordings given as (samples, sample rate), and return clips, rejects and the output folder."""
     folder, out = tmp_path / "recordings", tmp_path / "out"
     for path in (folder, out):
         shutil.rmtree(path, ignore_errors=True)
@@ -81,7 +81,7 @@ def run(tmp_path: Path, audio: dict[str, tuple[np.ndarray, int]], params: Segmen
     return read_table(out / "clips.jsonl", Clip), read_table(out / "rejects.jsonl", Reject), out
 
 
-def test_clips_are_mono_at_the_asked_rate_and_loudness_and_lie_where_the_table_says(
+def test_clips_are_mono_at_the_configured_rate_and_loudness_and_are_where_the_table_says(
     tmp_path: Path, utterances: list[np.ndarray]
 ) -> None:
     pause = np.zeros(24000, np.float32)
@@ -136,7 +136,7 @@ def test_a_recording_too_short_for_a_clip_is_a_reject_with_its_place(
     assert rejects[0].reason.endswith("0.75 s: too short for a clip")
 
 
-def test_no_clip_at_all_is_one_sentence(tmp_path: Path) -> None:
+def test_no_clip_at_all_is_an_error_of_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no clip in 1 recordings; the first: no speech found"):
         run(tmp_path, {"silence.wav": (np.zeros(32000, np.float32), 16000)})
 
@@ -162,8 +162,8 @@ def test_the_same_recordings_give_the_same_bytes(tmp_path: Path, utterances: lis
 # the sample voice
 
 
-def test_the_sample_voice_is_whole_and_of_its_own_text() -> None:
-    """Its consent holds, its transcripts are the sentences of its script, and no prompt is among them."""
+def test_the_sample_voice_has_its_consent_and_its_own_text() -> None:
+    """Its consent is valid, its transcripts are the sentences of its script, and no prompt is among them."""
 
     from ruamel.yaml import YAML
 
@@ -185,7 +185,7 @@ def test_the_sample_voice_is_whole_and_of_its_own_text() -> None:
 
 
 def _strings(value: object, words: Callable[[str], str]) -> list[str]:
-    """Every text in a YAML document, whatever its keys are."""
+    """Return every text in a YAML document, whatever its keys are."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):

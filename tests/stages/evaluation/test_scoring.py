@@ -1,4 +1,4 @@
-"""Utterances under the judges: real files in, rows out, the same from one process or two."""
+"""Scores of real audio files, which are the same from one process or two."""
 
 from __future__ import annotations
 
@@ -65,8 +65,10 @@ def voice() -> VoiceEmbeddings:
 
 @pytest.fixture(scope="module")
 def utterances(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
-    """Three recordings, and the first one silent, and with 0.8 s of hum in it. Not in noise: then pocketsphinx
-    searches ten times as long."""
+    """Three recordings, and the first of them as silence and with 0.8 s of hum.
+
+    There is none with noise, because pocketsphinx then takes ten times as long.
+    """
     folder = tmp_path_factory.mktemp("audio")
     real = recordings(3)
     speech, _ = soundfile.read(real[0].audio, dtype="float32")
@@ -118,14 +120,14 @@ def test_a_recording_is_not_compared_with_itself(rows: list[UtteranceScore], voi
     assert rows[0].similarity_held_out < with_itself
 
 
-def test_a_copy_elsewhere_is_an_utterance_like_any_other(voice: VoiceEmbeddings, tmp_path: Path) -> None:
+def test_a_copy_of_a_recording_is_compared_with_the_original(voice: VoiceEmbeddings, tmp_path: Path) -> None:
     real = recordings(1)[0]
     copy = with_waveform(real, tmp_path / "copy.flac", soundfile.read(real.audio, dtype="float32")[0])
     alone, copied = score_utterances([real, copy], context(voice), map)
     assert copied.similarity_held_out > alone.similarity_held_out
 
 
-def test_with_one_recording_it_has_nothing_to_be_compared_with(voice: VoiceEmbeddings) -> None:
+def test_a_single_recording_has_no_similarity_to_held_out_recordings(voice: VoiceEmbeddings) -> None:
     (only,) = recordings(1)
     lone = VoiceEmbeddings(voice.centroid, {only.audio: voice.held_out[only.audio]})
     (row,) = score_utterances([only], context(lone), map)
@@ -148,25 +150,25 @@ def test_without_held_out_recordings_the_floor_says_so(voice: VoiceEmbeddings) -
     assert "no held-out recordings" in floor.note
 
 
-def test_a_judge_that_heard_no_others_gives_no_floor_but_the_reason(
+def test_without_a_table_of_other_speakers_there_is_no_floor_but_a_reason(
     voice: VoiceEmbeddings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nobody(*_: str) -> None:
-        raise NoOtherSpeakersError("nobody")
+    def no_table(*_: str) -> None:
+        raise NoOtherSpeakersError("no table")
 
-    monkeypatch.setattr("stages.evaluation.scoring.load_other_speakers", nobody)
+    monkeypatch.setattr("stages.evaluation.scoring.load_other_speakers", no_table)
     floor = similarity_floor(voice, judges_of(STARTER, "en"))
-    assert (floor.similarity, floor.similarity_held_out, floor.n, floor.note) == (None, None, 0, "nobody")
+    assert (floor.similarity, floor.similarity_held_out, floor.n, floor.note) == (None, None, 0, "no table")
 
 
 def test_another_version_of_the_judge_gives_no_floor(voice: VoiceEmbeddings) -> None:
     judges = judges_of(STARTER, "en").model_copy(update={"speaker_version": "2"})
     floor = similarity_floor(voice, judges)
     assert floor.similarity is None
-    assert "make their table again" in floor.note
+    assert "make the table again" in floor.note
 
 
-def test_a_predicted_opinion_is_shown_where_it_is_asked_for(voice: VoiceEmbeddings) -> None:
+def test_the_mos_judge_scores_where_the_context_names_it(voice: VoiceEmbeddings) -> None:
     pytest.importorskip("speechmos", reason="the MOS predictor is not installed: pip install 'voxfoundry[mos]'")
     (row,) = score_utterances(recordings(1), context(voice, mos="dnsmos"), map)
     assert 2 < row.mos <= 5
@@ -174,6 +176,6 @@ def test_a_predicted_opinion_is_shown_where_it_is_asked_for(voice: VoiceEmbeddin
     assert mos_judge_version(None) == ""
 
 
-def test_a_language_that_the_judge_does_not_hear_is_refused(voice: VoiceEmbeddings) -> None:
+def test_a_language_that_the_judge_cannot_hear_is_refused(voice: VoiceEmbeddings) -> None:
     with pytest.raises(ValueError, match=r"'xx'"):
         score_utterances(recordings(1), context(voice, language="xx"), map)

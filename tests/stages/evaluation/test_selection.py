@@ -100,7 +100,7 @@ def test_equal_figures_go_to_the_earlier_epochs():
 
 
 @pytest.mark.parametrize("similarity", [0.7, None])
-def test_a_pair_that_does_not_sound_like_the_speaker_loses_however_clear_it_is(similarity):
+def test_a_pair_that_does_not_sound_like_the_speaker_loses_however_low_its_word_error_rate_is(similarity):
     assert best([row(1, 5, wer=0.01, similarity=similarity), row(1, 10, wer=0.2)]) == (1, 10)
 
 

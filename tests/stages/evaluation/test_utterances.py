@@ -1,4 +1,4 @@
-"""What is put before the judges."""
+"""The utterances that are scored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROMPTS = [Prompt(id=f"p{number}", category="everyday", text="The rain.", normal
 
 
 class Voice:
-    """Says half a second of a tone, and keeps what it was asked for."""
+    """Stands for a synthesizer: it says half a second of a tone, and records the seeds."""
 
     def __init__(self):
         self.said = []
@@ -32,7 +32,7 @@ def voice():
     return Voice()
 
 
-def test_a_prompt_is_spoken_when_the_judges_ask_for_it(voice, tmp_path):
+def test_a_prompt_is_synthesised_when_the_judges_request_it(voice, tmp_path):
     utterances = synthesize_prompts(voice, PROMPTS, (0, 1), tmp_path / "audio", "", [])
     assert voice.said == []
     first = next(utterances)
@@ -40,7 +40,7 @@ def test_a_prompt_is_spoken_when_the_judges_ask_for_it(voice, tmp_path):
     assert first.audio.is_file()
 
 
-def test_every_prompt_is_said_with_every_seed_and_timed(voice, tmp_path):
+def test_every_prompt_is_synthesised_with_every_seed_and_timed(voice, tmp_path):
     timings = []
     utterances = list(synthesize_prompts(voice, PROMPTS, (0, 1), tmp_path / "audio", "a clip", timings))
     assert [(one.prompt_id, one.seed) for one in utterances] == [("p0", 0), ("p0", 1), ("p1", 0), ("p1", 1)]
