@@ -179,8 +179,8 @@ NOTES = """
 What each judge detects: `empty`, `cut_off`, `swallowed_clause`, `repeated_clause`, `runaway` and `leaked_prompt` need
 the words, so a judge that mishears more finds fewer of them. `noise` and the abrupt ends among `cut_off` are found in
 the samples, whichever judge is used. `wrong_language` needs a judge of many languages (whisper, faster-whisper). A
-judge of English alone hears English in everything, and the stage evaluate says so. Speech in another language still
-raises the word error rate, because hardly a word of it is right.
+judge of English alone hears English in everything, and the stage evaluate then reports this failure as not
+measurable. Speech in another language still raises the word error rate, because hardly a word of it is right.
 """
 
 

@@ -40,7 +40,7 @@ def to_rate(waveform: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 
 
 def is_silent(waveform: np.ndarray) -> bool:
-    """Return whether there is no sample, or the RMS level is below SILENCE_RMS_DBFS."""
+    """Return whether a waveform has no samples, or an RMS level below SILENCE_RMS_DBFS."""
     if not len(waveform):
         return True
     return bool(np.sqrt(np.mean(np.square(waveform, dtype=np.float64))) < 10 ** (SILENCE_RMS_DBFS / 20))

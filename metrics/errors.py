@@ -18,4 +18,4 @@ class AlignmentError(MetricsError, ValueError):
 
 
 class NoOtherSpeakersError(MetricsError, ValueError):
-    """There is no usable table of other speakers for a speaker judge."""
+    """A speaker judge has no usable table of other speakers."""

@@ -75,7 +75,7 @@ def normalize_text(text: str, language: str = "en") -> str:
     return normalizer_of(language).normalize(text)
 
 
-def without_unit_spaces(normalized: str, language: str) -> str:
+def remove_unit_spaces(normalized: str, language: str) -> str:
     """Return a normalised text as character errors are counted on it.
 
     Where the character is the unit, the spaces between characters come from the normaliser and are removed.

@@ -280,7 +280,7 @@ def _check_lock(path: Path, file: CustomFile) -> None:
 
 
 def _read_lock(path: Path) -> Lock | None:
-    """Return the lock in a file, or None where there is no file."""
+    """Return the lock in a file, or None if the file is missing."""
     try:
         return Lock.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -143,7 +143,7 @@ def pooled(rows: Sequence[UtteranceScore]) -> dict[str, float]:
 def mean_similarities(rows: Sequence[UtteranceScore], note: str = "") -> Similarities:
     """Return the means over rows.
 
-    A mean is null where there is no row, or where one row could not be measured. Then the note says so.
+    A mean is null without rows, and where one row could not be measured. Then the note names it.
     """
     means = {
         name: math.fsum(values) / len(values) if values and None not in values else None

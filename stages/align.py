@@ -12,7 +12,7 @@ from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 
-from metrics.normalize import normalize_text, without_unit_spaces
+from metrics.normalize import normalize_text, remove_unit_spaces
 from metrics.wer import character_errors
 from stages.alignment.clip_texts import ALIGNMENT_FAILED, ClipText, clip_texts
 from stages.alignment.matching import held_out_clips
@@ -20,7 +20,7 @@ from stages.alignment.transcribe import transcribe
 from stages.execution.outputs import stage_output
 from stages.execution.parallel import Map, call, worker_processes
 from stages.execution.program import run_stage
-from stages.execution.progress import counted
+from stages.execution.progress import report_progress
 from stages.params import Align, load_params
 from stages.profiles import PROFILES
 from stages.tables import AlignedClip, Clip, Recording, read_table, write_table
@@ -71,7 +71,7 @@ def transcribe_clips(clips_dir: Path, clips: Sequence[Clip], asr: str, language:
     The result does not depend on the number of workers.
     """
     texts = workers(partial(transcribe, asr=asr, language=language), [clips_dir / clip.path for clip in clips])
-    return list(counted(texts, len(clips), f"align {clips_dir.name}: transcribed {{}} clips"))
+    return list(report_progress(texts, len(clips), f"align {clips_dir.name}: transcribed {{}} clips"))
 
 
 def find_texts(
@@ -122,7 +122,7 @@ def align_clip(clip: Clip, found: ClipText, *, is_given: bool, asr_text: str, pa
         params: the section `align` of params.yaml.
     """
     reference, asr_text = (normalize_text(text, params.language) for text in (found.text, asr_text))
-    compared = [without_unit_spaces(text, params.language) for text in (reference, asr_text)]
+    compared = [remove_unit_spaces(text, params.language) for text in (reference, asr_text)]
     cer = round(character_errors(*compared).rate, 6) if is_given and reference else None
     if not asr_text:
         reason = "the ASR heard no word"

@@ -92,7 +92,7 @@ def _widest_spans(pieces: Sequence[Span], n_samples: int) -> list[Span]:
 
 
 def _padded_clip(start: int, end: int, earliest: int, latest: int, limits: Limits) -> Span | None:
-    """Widen speech by its padding and, where it is short, by more on both sides. Return None if there is no room."""
+    """Widen speech by its padding and, where it is short, by more on both sides. Return None if it does not fit."""
     start, end = max(start - limits.padding, earliest), min(end + limits.padding, latest)
     lacking = limits.shortest - (end - start)
     if lacking > 0:

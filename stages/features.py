@@ -24,7 +24,7 @@ from gpt_sovits.weights.base import load_base, shared_part
 from metrics.judges.speaker import load_speaker_judge
 from stages.execution.outputs import stage_output
 from stages.execution.program import run_stage
-from stages.execution.progress import counted
+from stages.execution.progress import report_progress
 from stages.params import Params, load_params
 from stages.profiles import PROFILES, judge_weights
 from stages.tables import AlignedClip, FeatureClip, VoiceReference, read_table, write_json, write_table
@@ -73,7 +73,7 @@ def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Pa
         )
         judge = load_speaker_judge(profile.speaker, judge_weights(profile.speaker))
         rows, embeddings = [], []
-        for clip in counted(clips, len(clips), "features: {} clips"):
+        for clip in report_progress(clips, len(clips), "features: {} clips"):
             waveform = _clip_waveform(clips_dir / clip.path)
             tensors = clip_tensors(waveform, clip.text, params.align.language, encoders)
             embedding = judge.embed(*waveform)

@@ -15,9 +15,9 @@ from gpt_sovits.text.lexicon import LEXICON_FILE, load_lexicon
 from registry.consent import VOICE_FILE, check_consent
 from stages.execution.outputs import stage_output
 from stages.execution.program import run_stage
-from stages.execution.progress import counted
+from stages.execution.progress import report_progress
 from stages.params import Ingest, load_params
-from stages.recordings.files import list_files, read_recording, without_duplicates
+from stages.recordings.files import list_files, read_recording, remove_duplicates
 from stages.recordings.transcripts import AUDIO_SUFFIXES, is_audio, is_transcript, read_transcripts
 from stages.tables import Recording, Reject, write_table
 
@@ -33,7 +33,7 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> 
 
     Raises:
         ConsentError: the voice may not be used.
-        ValueError: there is no usable recording, or the lexicon has a fault.
+        ValueError: no recording is usable, or the lexicon has a fault.
     """
     voice = check_consent(recordings_dir, today)
     files, rejects = list_files(recordings_dir)
@@ -55,10 +55,10 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> 
 
     recordings = []
     audio = [file for file in files if is_audio(file)]
-    for file in counted(audio, len(audio), f"ingest {voice.name}: {{}} files", every=100):
+    for file in report_progress(audio, len(audio), f"ingest {voice.name}: {{}} files", every=100):
         result = read_recording(recordings_dir, file, [row for row in transcripts if file in row.audio], params)
         (recordings if isinstance(result, Recording) else rejects).append(result)
-    recordings, duplicates = without_duplicates(recordings)
+    recordings, duplicates = remove_duplicates(recordings)
     rejects = sorted(rejects + duplicates, key=lambda reject: (reject.path, reject.reason))
     if not recordings:
         raise ValueError(f"{recordings_dir}: no usable recording; {_summary(rejects)}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from gpt_sovits.weights.places import BASES_FOLDER
 
 # folders in which `vox pull` puts the weights of judges, where they are not named after the judge
-PULLED_AS = {"ecapa_voxceleb": "spkrec-ecapa-voxceleb"}
+PULL_NAMES = {"ecapa_voxceleb": "spkrec-ecapa-voxceleb"}
 
 
 @dataclass(frozen=True)
@@ -36,4 +36,4 @@ def judge_weights(name: str) -> Path | None:
     Returns:
         The folder that `vox pull` filled, or None where it did not. Then the judge's library uses its own cache.
     """
-    return BASES_FOLDER if (BASES_FOLDER / PULLED_AS.get(name, name)).is_dir() else None
+    return BASES_FOLDER if (BASES_FOLDER / PULL_NAMES.get(name, name)).is_dir() else None

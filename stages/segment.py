@@ -20,7 +20,7 @@ from registry.consent import file_sha256
 from stages.cutting import Limits, Span, cut
 from stages.execution.outputs import stage_output
 from stages.execution.program import run_stage
-from stages.execution.progress import counted
+from stages.execution.progress import report_progress
 from stages.params import Segment, load_params
 from stages.tables import Clip, Recording, Reject, read_table, write_table
 
@@ -50,7 +50,7 @@ def segment(recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Seg
     (out_dir / "audio").mkdir()
     clips, rejects = [], []
     template = f"segment {recordings_dir.name}: {{}} recordings"
-    for recording in counted(recordings, len(recordings), template):
+    for recording in report_progress(recordings, len(recordings), template):
         path = recordings_dir / recording.path
         if file_sha256(path) != recording.sha256:
             raise ValueError(f"{path} has changed since ingest wrote {manifest_dir}; run the ingest stage again")

@@ -262,7 +262,7 @@ def load_transcriber(name: str, weights_dir: Path | None = None, *, download: bo
         download: whether the cache is filled over the network.
 
     Raises:
-        ValueError: there is no judge with this name.
+        ValueError: no judge has this name.
         JudgeUnavailableError: its weights are missing.
     """
     if name == "pocketsphinx":

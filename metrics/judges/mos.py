@@ -105,7 +105,7 @@ def load_mos_judge(name: str) -> MosJudge:
     """Load a MOS judge.
 
     Raises:
-        ValueError: there is no judge with this name.
+        ValueError: no judge has this name.
         JudgeUnavailableError: its package is missing.
     """
     if name not in MOS_JUDGES:

@@ -201,7 +201,7 @@ def load_speaker_judge(name: str, weights_dir: Path | None = None, *, download: 
         download: whether the cache is filled over the network.
 
     Raises:
-        ValueError: there is no judge with this name.
+        ValueError: no judge has this name.
         JudgeUnavailableError: its weights are missing.
     """
     if name not in SPEAKER_JUDGES:

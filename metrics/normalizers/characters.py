@@ -10,31 +10,31 @@ _SPACE_INSIDE = re.compile(rf"(?<![{LATIN}]) +| +(?![{LATIN}])")
 _UNIT = re.compile(rf"[{LATIN}]+|\S")
 _GROUP_COMMA = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 
-NUMBER = r"[0-9]+(?:\.[0-9]+)?"  # as `plain` leaves it
+NUMBER = r"[0-9]+(?:\.[0-9]+)?"  # as `unify_characters` leaves it
 CLOCK = r"(?<![0-9:])([01]?[0-9]|2[0-4]):([0-5][0-9])(?![0-9:])"
 DATE = r"(?<![0-9/-])([0-9]{4})([/-])0?([0-9]{1,2})\2(?:0)?([0-9]{1,2})(?![0-9/-])"
 Rule = tuple[str, str | Callable[[re.Match[str]], str]]
 
 
-def plain(text: str) -> str:
+def unify_characters(text: str) -> str:
     """Return lower-case text with one width of characters, none of zero width, and Wi-Fi as wifi, 1,000 as 1000."""
     text = unicodedata.normalize("NFKC", text).lower()
     text = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Mn"))
     return _GROUP_COMMA.sub("", _APOSTROPHE_OR_HYPHEN.sub("", text))
 
 
-def closed_up(text: str) -> str:
+def close_up(text: str) -> str:
     """Return letters and digits only, with one space where two Latin words meet and none elsewhere."""
     text = unicodedata.normalize("NFKC", "".join(c if c.isalnum() else " " for c in text))
     return _SPACE_INSIDE.sub("", re.sub(" +", " ", text))
 
 
-def spaced(text: str) -> str:
-    """Return the units of a closed-up text with one space between them. A unit is a Latin word or another character."""
+def space_units(text: str) -> str:
+    """Put one space between the units of a text from `close_up`. A unit is a Latin word or another character."""
     return " ".join(_UNIT.findall(text))
 
 
-def rewritten(text: str, rules: Sequence[Rule]) -> str:
+def apply_rules(text: str, rules: Sequence[Rule]) -> str:
     """Apply rules (pattern, replacement) one after the other. The module re keeps the patterns compiled."""
     for pattern, replacement in rules:
         text = re.sub(pattern, replacement, text)

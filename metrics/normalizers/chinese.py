@@ -12,12 +12,12 @@ from metrics.normalizers.characters import (
     DATE,
     NUMBER,
     Rule,
+    apply_rules,
     clock,
-    closed_up,
+    close_up,
     money,
-    plain,
-    rewritten,
-    spaced,
+    space_units,
+    unify_characters,
     units_of_measure,
 )
 from metrics.normalizers.han_numerals import DIGITS, NUMERAL, numerals_as_digits
@@ -88,6 +88,6 @@ def normalize_cantonese(text: str) -> str:
 
 
 def _normalize(text: str, signs: list[Rule], spellings: list[Rule]) -> str:
-    characters = _simplified()(closed_up(rewritten(plain(text), signs)))
-    numbered = numerals_as_digits(rewritten(characters, [*spellings, *_NUMERALS, *_UNITS]))
-    return spaced(rewritten(numbered, _TIMES))
+    characters = _simplified()(close_up(apply_rules(unify_characters(text), signs)))
+    numbered = numerals_as_digits(apply_rules(characters, [*spellings, *_NUMERALS, *_UNITS]))
+    return space_units(apply_rules(numbered, _TIMES))

@@ -26,7 +26,7 @@ _BEFORE = (
 
 @cache
 def _whisper() -> Callable[[str], str]:
-    # imported here, because whisper loads torch, which takes seconds and reading scores does not need it
+    # imported here, because whisper loads torch, which takes seconds, and reading scores does not need it
     from whisper.normalizers import EnglishTextNormalizer
 
     return EnglishTextNormalizer()

@@ -5,12 +5,12 @@ from metrics.normalizers.characters import (
     DATE,
     NUMBER,
     Rule,
+    apply_rules,
     clock,
-    closed_up,
+    close_up,
     money,
-    plain,
-    rewritten,
-    spaced,
+    space_units,
+    unify_characters,
     units_of_measure,
 )
 from metrics.normalizers.han_numerals import DIGITS, NUMERAL, numerals_as_digits
@@ -70,6 +70,6 @@ _HIRAGANA = {code: code - 0x60 for code in range(ord("ァ"), ord("ヶ") + 1)}
 
 def normalize_japanese(text: str) -> str:
     """Normalise Japanese. See metrics.normalize.normalize_text."""
-    characters = rewritten(closed_up(rewritten(plain(text), _SIGNS)), _WORDS)
+    characters = apply_rules(close_up(apply_rules(unify_characters(text), _SIGNS)), _WORDS)
     numbered = numerals_as_digits(characters, start=_PLACE_FIRST, short=False)
-    return spaced(rewritten(numbered, [_HALF_PAST]).translate(_HIRAGANA))
+    return space_units(apply_rules(numbered, [_HALF_PAST]).translate(_HIRAGANA))

@@ -7,12 +7,12 @@ from metrics.normalizers.characters import (
     DATE,
     NUMBER,
     Rule,
+    apply_rules,
     clock,
-    closed_up,
+    close_up,
     money,
-    plain,
-    rewritten,
-    spaced,
+    space_units,
+    unify_characters,
     units_of_measure,
 )
 
@@ -94,4 +94,4 @@ def _number(text: str) -> str:
 
 def normalize_korean(text: str) -> str:
     """Normalise Korean. See metrics.normalize.normalize_text."""
-    return spaced(closed_up(rewritten(plain(text), _RULES)))
+    return space_units(close_up(apply_rules(unify_characters(text), _RULES)))

@@ -1,4 +1,4 @@
-"""What evaluate writes: tables, metrics for DVC, the report; and timings beside them."""
+"""What evaluate writes: tables, metrics for DVC and the report, and timings outside the outputs of the stage."""
 
 from __future__ import annotations
 

@@ -18,12 +18,12 @@ from metrics.judges.asr import Transcriber, load_transcriber
 from metrics.judges.mos import MosJudge, load_mos_judge
 from metrics.judges.other_speakers.table import load_other_speakers
 from metrics.judges.speaker import SpeakerJudge, cosine, load_speaker_judge
-from metrics.normalize import normalize_text, normalizer_of, without_unit_spaces
+from metrics.normalize import normalize_text, normalizer_of, remove_unit_spaces
 from metrics.scores import Judges, Similarities, UtteranceScore
 from metrics.sound import measure_sound
 from metrics.wer import character_errors, word_errors
 from stages.execution.parallel import Map
-from stages.execution.progress import counted
+from stages.execution.progress import report_progress
 from stages.profiles import Profile, judge_weights
 
 
@@ -59,7 +59,7 @@ class VoiceEmbeddings:
         """Return the mean direction of the held-out recordings other than `without`.
 
         Returns:
-            (D,) float64 of unit norm, or None where there is no other recording.
+            (D,) float64 of unit norm, or None if no other recording exists.
         """
         others = [embedding for path, embedding in sorted(self.held_out.items()) if path != without]
         if not others:
@@ -106,7 +106,7 @@ def embed_voice(centroid: np.ndarray, held_out: Sequence[Utterance], profile: Pr
 def similarity_floor(voice: VoiceEmbeddings, judges: Judges) -> Similarities:
     """Return the mean cosines of other speakers to the voice.
 
-    Where there is no table of other speakers for this judge and version, there are no figures and the note says why.
+    Without a table of other speakers for this judge and version, the figures are null and the note says why.
     """
     try:
         others = load_other_speakers(judges.speaker, judges.speaker_version)
@@ -153,7 +153,7 @@ def score_utterances(
     """
     n_utterances = len(utterances) if n_utterances is None else n_utterances
     rows = workers(partial(_score_utterance, context=context), utterances)
-    return list(counted(rows, n_utterances, "scored {} utterances"))
+    return list(report_progress(rows, n_utterances, "scored {} utterances"))
 
 
 def _score_utterance(utterance: Utterance, context: ScoringContext) -> UtteranceScore:
@@ -164,7 +164,7 @@ def _score_utterance(utterance: Utterance, context: ScoringContext) -> Utterance
     reference = normalize_text(utterance.text, language)
     hypothesis = normalize_text(asr.transcribe(waveform, sample_rate, language), language)
     words = word_errors(reference, hypothesis)
-    characters = character_errors(*(without_unit_spaces(text, language) for text in (reference, hypothesis)))
+    characters = character_errors(*(remove_unit_spaces(text, language) for text in (reference, hypothesis)))
     # only where the text was hardly heard, because it costs as much as transcribing
     spoken_language = asr.spoken_language(waveform, sample_rate) if words.rate >= FOREIGN_WER else None
     seconds, sound = len(waveform) / sample_rate, measure_sound(waveform, sample_rate)

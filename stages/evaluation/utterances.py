@@ -16,7 +16,7 @@ from gpt_sovits.text.frontend import phonemize
 from metrics.prompts import Prompt
 from stages.evaluation.inputs import ScoringInputs, VoiceFolders
 from stages.evaluation.scoring import Utterance
-from stages.execution.progress import counted
+from stages.execution.progress import report_progress
 from stages.tables import AlignedClip, FeatureClip, read_table
 
 
@@ -53,7 +53,7 @@ def synthesize_prompts(
     """
     folder.mkdir(exist_ok=True)
     planned = list(itertools.product(prompts, tuple(seeds)))
-    for prompt, seed in counted(planned, len(planned), "evaluate: synthesised {} utterances"):
+    for prompt, seed in report_progress(planned, len(planned), "evaluate: synthesised {} utterances"):
         begin = time.perf_counter()
         speech = synthesizer.say(prompt.text, seed)
         elapsed = time.perf_counter() - begin

@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def counted(items: Iterable[T], total: int, template: str, every: int = 20) -> Iterator[T]:
+def report_progress(items: Iterable[T], total: int, template: str, every: int = 20) -> Iterator[T]:
     """Yield the items and print a line after every `every`th and after the last.
 
     Args:

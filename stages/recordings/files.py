@@ -82,7 +82,7 @@ def read_recording(folder: Path, file: str, transcripts: list[Transcript], param
     return Recording(recording_id=sha256[:12], path=file, sha256=sha256, transcript=transcript, **measurement._asdict())
 
 
-def without_duplicates(recordings: list[Recording]) -> tuple[list[Recording], list[Reject]]:
+def remove_duplicates(recordings: list[Recording]) -> tuple[list[Recording], list[Reject]]:
     """Keep one recording per content: the first by path that has a transcript, else the first.
 
     Equal files with different transcripts are all rejected, because it cannot be known which text is right.

@@ -96,7 +96,7 @@ def run(folder: Path) -> tuple[dict[str, Recording], dict[str, str]]:
     return {row.path: row for row in recordings}, reasons
 
 
-# ---------------------------------------------------------------- handled
+# handled
 
 
 def test_a_recording_is_measured_and_keeps_its_transcript(voice: Path) -> None:
@@ -179,7 +179,7 @@ def test_the_same_folder_gives_the_same_bytes(voice: Path) -> None:
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
-# ---------------------------------------------------------------- rejected, each with one row
+# rejected, each with one row
 
 
 def noise(seconds: float = 2.0) -> np.ndarray:
@@ -205,9 +205,9 @@ BAD_AUDIO: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: (write_m4a(path, noise(), 16000), path.write_bytes(path.read_bytes()[:2000])),
         "cannot be decoded",
     ),
-    "text.wav": (lambda path: path.write_text("this is no audio"), "cannot be decoded"),
-    "text.mp3": (lambda path: path.write_text("this is no audio"), "cannot be decoded"),
-    "text.m4a": (lambda path: path.write_text("this is no audio"), "cannot be decoded"),
+    "text.wav": (lambda path: path.write_text("this is not audio"), "cannot be decoded"),
+    "text.mp3": (lambda path: path.write_text("this is not audio"), "cannot be decoded"),
+    "text.m4a": (lambda path: path.write_text("this is not audio"), "cannot be decoded"),
     "empty.wav": (lambda path: path.write_bytes(b""), "cannot be decoded"),
     "no samples.wav": (lambda path: soundfile.write(path, tone(0), 16000), "holds no samples"),
     "8 kHz.wav": (lambda path: soundfile.write(path, tone(sample_rate=8000), 8000), "8000 Hz is below"),
@@ -326,7 +326,7 @@ def test_a_name_that_is_not_utf8_is_a_reject(voice: Path) -> None:
     assert run(voice)[1] == {"caf\\udce9.wav": "its name is not UTF-8; rename it"}
 
 
-# ---------------------------------------------------------------- nothing left
+# nothing left
 
 
 def no_consent(folder: Path) -> None:

@@ -32,7 +32,7 @@ def train_files(shared: Path) -> list[Path]:
     """Return one FLAC file per speaker, sorted by speaker number.
 
     Raises:
-        FileNotFoundError: there is no file.
+        FileNotFoundError: the folder holds no file.
     """
     files = sorted((shared / TRAIN_FOLDER).glob("*.flac"), key=lambda path: (int(path.stem.split("-")[0]), path.name))
     if not files:

@@ -171,7 +171,7 @@ def load_resume(path: Path, run: str, model: nn.Module, head: nn.Module, optimiz
         optimizer: gets the saved state.
 
     Returns:
-        The number of steps that are done, 0 where there is no state.
+        The number of steps that are done, 0 without a saved state.
 
     Raises:
         ValueError: the state belongs to another run.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stages.execution.progress import counted
+from stages.execution.progress import report_progress
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from stages.execution.progress import counted
 )
 def test_a_line_follows_every_second_item_and_the_last(n, lines, capsys):
     printed = []
-    for item in counted(iter(range(n)), n, "cut {} clips", every=2):
+    for item in report_progress(iter(range(n)), n, "cut {} clips", every=2):
         printed += capsys.readouterr().out.splitlines()
         assert len(printed) == item // 2, "printed before it was done"
     printed += capsys.readouterr().out.splitlines()
@@ -21,7 +21,7 @@ def test_a_line_follows_every_second_item_and_the_last(n, lines, capsys):
 
 def test_an_item_that_failed_is_not_counted(capsys):
     with pytest.raises(RuntimeError):
-        for item in counted(range(3), 3, "{}", every=1):
+        for item in report_progress(range(3), 3, "{}", every=1):
             if item == 1:
                 raise RuntimeError
     assert capsys.readouterr().out == "1/3\n"
