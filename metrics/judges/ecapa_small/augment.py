@@ -123,16 +123,16 @@ def new_sessions(waveforms: Tensor, generator: Generator, share: float = 1.0) ->
     room = has_room * room + (1 - has_room)
     has_eq = _chosen(0.8, n, generator)
     gains = has_eq * channel_gains(n, n_fft // 2 + 1, generator) + (1 - has_eq)
-    heard = torch.fft.irfft(torch.fft.rfft(mixed, n=n_fft) * room * gains, n=n_fft)[:, :n_samples]
+    recorded = torch.fft.irfft(torch.fft.rfft(mixed, n=n_fft) * room * gains, n=n_fft)[:, :n_samples]
 
     noise_snr = _uniform(8, 30, (n, 1), generator)
-    heard = add_at_snr(heard, coloured_noise(n, n_samples, generator), noise_snr, _chosen(0.5, n, generator))
-    peak = heard.abs().amax(dim=1, keepdim=True).clamp_min(1e-8)
+    recorded = add_at_snr(recorded, coloured_noise(n, n_samples, generator), noise_snr, _chosen(0.5, n, generator))
+    peak = recorded.abs().amax(dim=1, keepdim=True).clamp_min(1e-8)
     drive = _uniform(1.5, 4, (n, 1), generator)
-    saturated = torch.tanh(heard / peak * drive)
+    saturated = torch.tanh(recorded / peak * drive)
     has_saturation = _chosen(0.1, n, generator)
-    heard = has_saturation * saturated + (1 - has_saturation) * heard
-    return changed * heard + (1 - changed) * waveforms
+    recorded = has_saturation * saturated + (1 - has_saturation) * recorded
+    return changed * recorded + (1 - changed) * waveforms
 
 
 def mask_features(features: Tensor, generator: Generator) -> Tensor:
