@@ -21,17 +21,24 @@ import numpy as np
 from gpt_sovits.audio import load_audio, save_flac, to_mono
 from gpt_sovits.text.english.phonemes import pronounce
 from gpt_sovits.text.frontend import phonemize
-from metrics.judges.align import AlignedWord, force_align
+from metrics.forced_alignment import AlignedWord, force_align
 from metrics.judges.speaker import load_speaker_judge
 from metrics.prompts import content_sha256
 from metrics.scores import Pair, Scorecard, UtteranceScore
 from registry.gate.deciding import decide
 from registry.gate.decision import Decision
 from registry.gate.policy import GatePolicy, parse_policy
-from stages.evaluation.scoring import KnownVoice, Utterance, judge, judges_of, similarity_floor
+from stages.evaluation.scoring import (
+    ScoringContext,
+    Utterance,
+    VoiceEmbeddings,
+    judges_of,
+    score_utterances,
+    similarity_floor,
+)
+from stages.execution.parallel import worker_processes
 from stages.params import load_params
 from stages.profiles import PROFILES
-from stages.running.parallel import worker_processes
 
 RECORDINGS = Path("data/1_recordings/sample")
 SECONDS_PER_PHONEME = 0.075  # of this voice, from its features
@@ -141,8 +148,8 @@ def score(clips: Sequence[Clip], n_jobs: int = 2) -> Scorecard:
             save_flac(path, np.clip(clip.waveform, -1, 1), clip.sample_rate)
             expected = len(phonemize(clip.text, "en").ids) * SECONDS_PER_PHONEME
             utterances.append(Utterance(clip.name, "everyday", 0, clip.text, path, f"audio/{path.name}", expected))
-        known = KnownVoice(centroid / np.linalg.norm(centroid), {})
-        rows = judge(utterances, known, profile, "en", workers, None)
+        known = VoiceEmbeddings(centroid / np.linalg.norm(centroid), {})
+        rows = score_utterances(utterances, ScoringContext(known, profile, "en"), workers)
     judges = judges_of(profile, "en")
     return Scorecard(
         voice="sample",

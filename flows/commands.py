@@ -17,8 +17,8 @@ from flows.view import RunView
 from registry.gate.policy import parse_policy
 from registry.storage.store import open_store
 from registry.verdicts.store import SignedVerdict
+from stages.execution.outputs import write_atomically
 from stages.params import load_params
-from stages.running.outputs import write_atomically
 
 if TYPE_CHECKING:
     from flows.train_and_release import Outcome, Request

@@ -91,11 +91,11 @@ def _voice(name: str) -> Finding:
 
 
 def _judges() -> list[Finding]:
+    from metrics.errors import JudgeUnavailableError
     from metrics.judges.asr import TRANSCRIBERS, load_transcriber
-    from metrics.judges.errors import JudgeUnavailableError
     from metrics.judges.speaker import SPEAKER_JUDGES, load_speaker_judge
     from stages.params import load_params
-    from stages.profiles import PROFILES, PULLED_AS, judge_weights
+    from stages.profiles import PROFILES, PULL_NAMES, judge_weights
 
     try:
         profile = PROFILES[load_params().profile]
@@ -110,7 +110,7 @@ def _judges() -> list[Finding]:
                 findings.append(Finding(f"{kind} judge {name}", "ok", judge.version))
             except JudgeUnavailableError:
                 state = "wrong" if name in needed else "absent"
-                detail = f"`vox pull {PULLED_AS.get(name, name)}` brings it"
+                detail = f"`vox pull {PULL_NAMES.get(name, name)}` brings it"
                 findings.append(Finding(f"{kind} judge {name}", state, detail))
     return findings
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stages.running.outputs import has_ended, write_atomically
+from stages.execution.outputs import write_atomically
+from stages.execution.processes import has_ended
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 

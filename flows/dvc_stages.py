@@ -15,7 +15,8 @@ from typing import Literal
 from ruamel.yaml import YAML
 
 from flows.dvc_locks import forget_dead_holders
-from stages.running.outputs import RUN_PID, die_with_parent, locked
+from stages.execution.locks import locked
+from stages.execution.processes import RUN_PID, die_with_parent
 
 # In an order in which every stage comes after what it reads (tests/test_dvc_yaml.py holds it against dvc.yaml).
 STAGES = ("ingest", "segment", "align", "features", "adapt_sovits", "adapt_gpt", "evaluate", "register")

@@ -15,8 +15,8 @@ from registry.releases.journal import champion
 from registry.storage.store import Store, open_store
 from registry.verdicts.gating import current_verdict, gate_candidate
 from registry.verdicts.store import SignedVerdict, newest_verdict
+from stages.execution.outputs import write_atomically
 from stages.params import load_params
-from stages.running.outputs import write_atomically
 
 
 @dataclass(frozen=True)

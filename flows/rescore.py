@@ -21,8 +21,8 @@ from registry.consent import check_consent
 from registry.gate.policy import parse_policy
 from registry.releases.journal import champion
 from registry.storage.store import Store, open_store
+from stages.execution.locks import locked
 from stages.params import load_params
-from stages.running.outputs import locked
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,11 @@ def _version(store: Store, voice: str, version: int | None) -> int:
 
 
 def _score(store: Store, candidate: Candidate, then: Scorecard) -> Scorecard:
-    from stages.evaluation.rescoring import score_again
+    from stages.evaluation.rescoring import rescore_voice
 
     # how far it is belongs beside the answer, which `--json` promises to be all there is on stdout
     with tempfile.TemporaryDirectory(prefix="rescore-") as folder, redirect_stdout(sys.stderr):
-        return score_again(
+        return rescore_voice(
             candidate.voice,
             voice_folder_of(store, candidate),
             then.pair,

@@ -13,7 +13,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from stages.running.outputs import locked, write_atomically
+from stages.execution.locks import locked
+from stages.execution.outputs import write_atomically
 
 HOME = Path(".prefect")
 STARTUP_SECONDS = 180  # 9-29 s were measured on two cores; a loaded machine takes longer

@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from registry.gate.policy import parse_policy
+from stages.execution.outputs import write_atomically
 from stages.params import parse_params
-from stages.running.outputs import write_atomically
 
 PARAMS = Path("params.yaml")
 

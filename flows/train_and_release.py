@@ -20,8 +20,8 @@ from flows.release import (
 from flows.view import RunView
 from registry.consent import check_consent
 from registry.gate.policy import parse_policy
+from stages.execution.locks import locked
 from stages.params import load_params
-from stages.running.outputs import locked
 
 T = TypeVar("T")
 Log = Callable[[str], None]

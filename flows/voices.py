@@ -11,7 +11,7 @@ from rich.console import Console
 
 from flows.settings import list_voice
 from registry.consent import VOICE_NAME, Consent, Voice, file_sha256, load_voice, write_voice
-from stages.running.outputs import locked
+from stages.execution.locks import locked
 
 RECORDINGS = Path("data/1_recordings")
 console = Console()

@@ -89,7 +89,7 @@ def pull_model(name: str | None, mirror: str | None, replace: bool) -> int:
     from gpt_sovits.weights.base import BASES_FOLDER
     from gpt_sovits.weights.network.model_table import load_table
     from gpt_sovits.weights.network.pull import pull
-    from stages.running.outputs import locked
+    from stages.execution.locks import locked
 
     if name is None:
         for known, model in load_table().items():

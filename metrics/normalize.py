@@ -1,17 +1,19 @@
-"""The text that errors are counted on: one named, versioned normaliser a language, for reference and hypothesis alike.
+"""The text that errors are counted on: one named, versioned normaliser per language, for reference and hypothesis.
 
-A score is only comparable to another under the same name and version of its normaliser.
+A score can only be compared with another under the same name and version of its normaliser.
 
 English errors are counted in words. Chinese, Cantonese and Japanese are written without spaces, and Korean is spaced
-as the writer likes: their unit is the character (a Latin word among them is one unit too), so their normalisers put a
+as the writer likes. Their unit is the character (a Latin word among them is one unit too), so their normalisers put a
 space between all characters. "Word errors" of such a text are character errors: `wer` is what the field calls CER.
 
-The rules are our own and not those of gpt_sovits/text, which the voice reads with: a mended front end would change old
-scores without a new version here, and where it misreads a name, the judge's spelling of that misreading would be read
-back as right. Han numerals become digits, because a numeral has one value and digits have several readings; whether
-2 was said as 两 or 二, or 1987 digit by digit, is not scored: the judge writes it as digits anyway. Korean digits have
-one reading in their place, and Korean numerals look like other syllables, so there digits become syllables. Japanese
-kanji stay, because their readings would come from a front end; common words that are written either way become kana.
+The rules are independent of gpt_sovits/text, which the voice reads with. If they were shared, a correction of the front
+end would change old scores without a new version here. Where the front end misreads a name, the misreading would also
+count as right, if the judge spells it as it was misread.
+
+Han numerals become digits, because a numeral has one value and digits have several readings. Whether 2 was said as 两
+or 二, or 1987 digit by digit, is not scored, because the judge writes digits anyway. Korean digits have one reading in
+their place, and Korean numerals look like other syllables, so digits become syllables there. Japanese kanji stay,
+because their readings would come from a front end. Common words that are written either way become kana.
 """
 
 from __future__ import annotations
@@ -46,23 +48,36 @@ LANGUAGES = tuple(NORMALIZERS)
 
 
 def normalizer_of(language: str) -> Normalizer:
-    """The normaliser of a language. Raises ValueError for one without: another's rules would give a wrong WER."""
+    """Return the normaliser of a language.
+
+    Raises:
+        ValueError: there is none. The rules of another language would give a wrong WER.
+    """
     if language not in NORMALIZERS:
         raise ValueError(
-            f"no scoring normaliser for language {language!r}; there is one for {', '.join(LANGUAGES)}; "
-            "add it to metrics/normalize.py before scoring this language"
+            f"there is no scoring normaliser for language {language!r}; there is one for {', '.join(LANGUAGES)}; "
+            "add one to metrics/normalize.py before scoring this language"
         )
     return NORMALIZERS[language]
 
 
 def normalize_text(text: str, language: str = "en") -> str:
-    """Units (words in English, else characters) separated by single spaces, "" when nothing is left to score.
+    """Return the units of a text (words in English, else characters) with single spaces between them.
 
-    Any text will do, and what comes out goes through unchanged. Raises ValueError as `normalizer_of` does.
+    Any text is accepted, and normalising the result again does not change it.
+
+    Returns:
+        The units, or an empty text where there is nothing to score.
+
+    Raises:
+        ValueError: the language has no normaliser.
     """
     return normalizer_of(language).normalize(text)
 
 
-def without_unit_spaces(normalized: str, language: str) -> str:
-    """A normalised text as character errors are counted on it: where each character is a unit, its spaces are ours."""
+def remove_unit_spaces(normalized: str, language: str) -> str:
+    """Return a normalised text as character errors are counted on it.
+
+    Where the character is the unit, the spaces between characters come from the normaliser and are removed.
+    """
     return normalized if language == "en" else normalized.replace(" ", "")

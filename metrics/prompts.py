@@ -1,8 +1,8 @@
-"""The fixed prompts: what they are, how they are kept from changing unnoticed, and a small subset of them.
+"""The fixed prompts: what they are, how they are kept from changing unnoticed, and how a small subset is chosen.
 
-A set is a prompt file, its seeds among it, and the user's own prompts: every file of the same language in the folder
+A set is a prompt file with its seeds, and the user's custom prompts: every file of the same language in the folder
 `custom` beside it. Each file is locked by one beside it (`en.yaml`, `en.lock`) that holds the hash of its content. The
-hash of the whole set travels with every score, so scores on different questions are never compared. After an edit:
+hash of the whole set is kept with every score, so scores on different prompts are never compared. After an edit, run
 
     python -m metrics.prompts lock benchmarks/prompts/en.yaml
 """
@@ -25,7 +25,7 @@ from ruamel.yaml.error import YAMLError
 
 from metrics.normalize import LANGUAGES
 
-CUSTOM = "custom"  # the category of the user's own prompts, and the folder that holds them
+CUSTOM = "custom"  # category of the user's own prompts, and the folder that holds them
 CATEGORIES = (
     "everyday",
     "numbers_and_dates",
@@ -37,110 +37,121 @@ CATEGORIES = (
     "domain_terms",
     CUSTOM,
 )
-SPOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*'?(?: [^\W\d_]+(?:'[^\W\d_]+)*'?)*")
+SPOKEN_FORM = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*'?(?: [^\W\d_]+(?:'[^\W\d_]+)*'?)*")
 
 
-def _spoken(text: str) -> str:
-    if text != text.lower() or not SPOKEN.fullmatch(text):
-        raise ValueError("must be lower-case words, one space between them, numbers written out as they are said")
+def _check_spoken_form(text: str) -> str:
+    if text != text.lower() or not SPOKEN_FORM.fullmatch(text):
+        raise ValueError(
+            "must be lower-case words with one space between them, and numbers written out as they are said"
+        )
     return text
 
 
-def _category(name: str) -> str:
+def _check_category(name: str) -> str:
     if name not in CATEGORIES:
         raise ValueError(f"unknown category {name!r}; one of {', '.join(CATEGORIES)}")
     return name
 
 
-def _language(code: str) -> str:
+def _check_language(code: str) -> str:
     if code not in LANGUAGES:
         raise ValueError(f"unknown language {code!r}; one of {', '.join(LANGUAGES)}")
     return code
 
 
-def _seeds(seeds: list[int]) -> list[int]:
+def _check_seeds(seeds: list[int]) -> list[int]:
     if len(set(seeds)) != len(seeds) or min(seeds) < 0:
         raise ValueError(f"{seeds} must be different and not negative")
     return seeds
 
 
 class Part(BaseModel):
+    """A part of a prompt file or of its lock. It is frozen, strict, and refuses unknown keys."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Prompt(Part):
-    """One question to a voice."""
+    """One fixed sentence that every voice is asked to say."""
 
-    id: str = Field(pattern=r"^[a-z0-9_]{1,64}$", description="stable name: scores are paired by it, files named by it")
-    category: Annotated[str, AfterValidator(_category)]
+    id: str = Field(
+        pattern=r"^[a-z0-9_]{1,64}$", description="stable name, by which scores are paired and files are named"
+    )
+    category: Annotated[str, AfterValidator(_check_category)] = Field(description="one of CATEGORIES")
     text: str = Field(min_length=1, max_length=400, description="what the voice is given, as a person would type it")
-    normalized: Annotated[str, AfterValidator(_spoken)] = Field(description="what a person says: the reference of WER")
+    normalized: Annotated[str, AfterValidator(_check_spoken_form)] = Field(
+        description="what a person would say: the reference of the word error rate"
+    )
 
 
 class CustomFile(Part):
-    """A file of the user's own prompts as it is written. Its seeds are those of the language's prompt file."""
+    """A file of the user's custom prompts as it is written. Their seeds are those of the language's prompt file."""
 
-    format: Literal[1]
-    language: Annotated[str, AfterValidator(_language)] = Field(description="of the texts")
-    version: int = Field(ge=1, description="raised with every change of the prompts")
-    prompts: list[Prompt] = Field(min_length=1)
+    format: Literal[1] = Field(description="version of the file format")
+    language: Annotated[str, AfterValidator(_check_language)] = Field(description="ISO 639 code of the texts")
+    version: int = Field(ge=1, description="number to raise with every change of the prompts")
+    prompts: list[Prompt] = Field(min_length=1, description="the prompts, each with its own id and text")
 
     @model_validator(mode="after")
     def _categories_fit(self) -> CustomFile:
         is_custom = type(self) is CustomFile
         if wrong := [prompt.id for prompt in self.prompts if (prompt.category == CUSTOM) != is_custom]:
-            wanted = f"is {CUSTOM!r}" if is_custom else f"is any but {CUSTOM!r}, which is for the folder {CUSTOM}"
-            raise ValueError(f"category of {', '.join(wrong)}: in this file it {wanted}")
+            rule = f"must be {CUSTOM!r}" if is_custom else f"must not be {CUSTOM!r}, which is for the folder {CUSTOM}"
+            raise ValueError(f"category of {', '.join(wrong)}: in this file it {rule}")
         return self
 
 
 class PromptFile(CustomFile):
     """The prompt file of a language as it is written."""
 
-    seeds: Annotated[list[int], AfterValidator(_seeds)] = Field(
-        min_length=1, description="sampling seeds: every prompt is spoken once with each"
+    seeds: Annotated[list[int], AfterValidator(_check_seeds)] = Field(
+        min_length=1, description="sampling seeds, with each of which every prompt is spoken once"
     )
 
 
 class PromptSet(Part):
-    """The prompts that a voice is asked, checked against their locks."""
+    """The prompts that a voice is asked to say, checked against their locks."""
 
-    language: str
-    version: int
+    language: str = Field(description="ISO 639 code of the texts")
+    version: int = Field(description="version of the prompt file")
     seeds: tuple[int, ...] = Field(description="sampling seeds, in the order of the file")
-    prompts: tuple[Prompt, ...] = Field(description="in the order of the file; the user's own behind them")
-    sha256: str = Field(description="of the content: scores are comparable only where it is equal")
+    prompts: tuple[Prompt, ...] = Field(description="the prompts in the order of the file, then the user's own")
+    sha256: str = Field(description="hash of the content; scores are comparable only where it is equal")
 
 
 class Lock(Part):
-    """What a prompt file held when a person last said that it is right."""
+    """What a prompt file held when a person last approved it."""
 
-    format: Literal[1] = 1
-    language: str
-    version: int
-    n_prompts: int
-    content_sha256: str = Field(description="of language, seeds and every prompt, sorted by id; see `content_sha256`")
-    file_sha256: str = Field(description="of the file's bytes, comments included")
+    format: Literal[1] = Field(default=1, description="version of the file format")
+    language: str = Field(description="ISO 639 code of the texts")
+    version: int = Field(description="version of the prompt file")
+    n_prompts: int = Field(description="number of prompts")
+    content_sha256: str = Field(description="hash of language, seeds and prompts, see the function `content_sha256`")
+    file_sha256: str = Field(description="hash of the file's bytes, comments included")
 
 
 def load_prompts(path: Path) -> PromptSet:
-    """The prompts of a YAML file and the user's own of its language (`custom_files`), if all are as locked.
+    """Load the prompts of a YAML file and the custom ones of its language, if all of them are as locked.
 
-    Raises ValueError that names the file, what is wrong with it and what to do: missing or malformed file, unknown key,
-    category or language, an id or text that stands twice in the set, no lock, content other than the locked one.
+    Raises:
+        ValueError: a file is missing or malformed, has an unknown key, category or language, has an id or text that is
+            already in the set, or differs from its lock. The message names the file, the fault and what to do.
     """
     main = _read(path)
     if not isinstance(main, PromptFile):
-        raise ValueError(f"{path}: a file of own prompts is no set; name the prompt file of its language")
+        raise ValueError(
+            f"{path}: a file of custom prompts is not a set by itself; name the prompt file of its language"
+        )
     _check_lock(path, main)
     prompts = {path: main.prompts}
-    for own_path in custom_files(path):
-        own = _read(own_path)
-        _check_lock(own_path, own)
-        if own.language == main.language:
-            prompts[own_path] = own.prompts
+    for custom_path in custom_files(path):
+        custom = _read(custom_path)
+        _check_lock(custom_path, custom)
+        if custom.language == main.language:
+            prompts[custom_path] = custom.prompts
     _refuse_collisions(prompts)
-    merged = tuple(prompt for some in prompts.values() for prompt in some)
+    merged = tuple(prompt for part in prompts.values() for prompt in part)
     return PromptSet(
         language=main.language,
         version=main.version,
@@ -151,26 +162,28 @@ def load_prompts(path: Path) -> PromptSet:
 
 
 def custom_files(path: Path) -> list[Path]:
-    """The files of the user's own prompts, of every language, in the folder `custom` beside a prompt file, by name.
+    """List the files of custom prompts in the folder `custom` beside a prompt file, of every language, by name.
 
-    Raises ValueError for anything there that would be overlooked, such as `terms.yml` or a folder.
+    Raises:
+        ValueError: something there would be overlooked, such as `terms.yml` or a folder.
     """
     folder = path.parent / CUSTOM
     found = sorted(folder.iterdir()) if folder.is_dir() else []
     for entry in found:
         if not entry.name.startswith(".") and (entry.suffix not in (".yaml", ".lock", ".md") or entry.is_dir()):
             raise ValueError(
-                f"{entry}: would not be read; own prompts are files {CUSTOM}/NAME.yaml, so rename or move it"
+                f"{entry}: would not be read; custom prompts are files {CUSTOM}/NAME.yaml, so rename or move it"
             )
     return [entry for entry in found if entry.suffix == ".yaml" and not entry.name.startswith(".")]
 
 
 def write_lock(path: Path) -> Path:
-    """Lock the prompt file at `path` as it is now, and return the lock's path. Atomic.
+    """Lock a prompt file as it is now, in one step, and return the path of the lock.
 
-    Raises ValueError where the file is malformed, or where its prompts changed and its `version` did not.
+    Raises:
+        ValueError: the file is malformed, or its prompts changed and its `version` did not.
     """
-    lock, before = _lock_of(path, _read(path)), _read_lock(lock_path(path))
+    lock, before = _make_lock(path, _read(path)), _read_lock(lock_path(path))
     if before and before.content_sha256 != lock.content_sha256 and before.version >= lock.version:
         raise ValueError(
             f"{path}: the prompts changed since version {before.version} was locked, but version is {lock.version}; "
@@ -184,12 +197,12 @@ def write_lock(path: Path) -> Path:
 
 
 def lock_path(path: Path) -> Path:
-    """The lock that belongs to a prompt file: the same name ending in `.lock`."""
+    """Return the path of a prompt file's lock: the same name ending in `.lock`."""
     return path.with_suffix(".lock")
 
 
 def content_sha256(language: str, seeds: Sequence[int], prompts: Sequence[Prompt]) -> str:
-    """Hash of what is asked, whatever the order and layout of the file: hex sha256 of canonical JSON."""
+    """Hash what is asked, whatever the order and layout of the file. Return the hex sha256 of canonical JSON."""
     content = {
         "language": language,
         "seeds": list(seeds),
@@ -200,12 +213,16 @@ def content_sha256(language: str, seeds: Sequence[int], prompts: Sequence[Prompt
 
 
 def selection_subset(prompts: Sequence[Prompt], n: int) -> tuple[Prompt, ...]:
-    """`n` prompts spread over the categories: one of each in turn, in the order of CATEGORIES, lowest id first.
+    """Choose `n` prompts that are spread over the categories.
 
-    A larger subset contains every smaller one. Raises ValueError unless 1 <= n <= len(prompts).
+    One prompt of each category is taken in turn, in the order of CATEGORIES, the lowest id first. A larger subset
+    contains every smaller one.
+
+    Raises:
+        ValueError: `n` is not between 1 and the number of prompts.
     """
     if not 1 <= n <= len(prompts):
-        raise ValueError(f"{n} prompts asked for; there are {len(prompts)}, so ask for 1 to {len(prompts)}")
+        raise ValueError(f"cannot take {n} prompts; there are {len(prompts)}, so take 1 to {len(prompts)}")
     rank_in_category: dict[str, int] = dict.fromkeys(CATEGORIES, 0)
     order = []
     for prompt in sorted(prompts, key=lambda p: p.id):
@@ -220,17 +237,17 @@ def _read(path: Path) -> CustomFile:
         text = path.read_text(encoding="utf-8")
         file = kind.model_validate(YAML(typ="safe", pure=True).load(text))
     except FileNotFoundError as error:
-        raise ValueError(f"{path}: no prompt file there; evaluate.prompts in params.yaml names it") from error
+        raise ValueError(f"{path}: there is no prompt file; it is named by evaluate.prompts in params.yaml") from error
     except (YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not YAML ({' '.join(str(error).split())}); mend it") from error
+        raise ValueError(f"{path}: not valid YAML ({' '.join(str(error).split())}); correct it") from error
     except ValidationError as error:
-        raise ValueError(f"{path}: {_faults(error)}; mend it, then run `{_command(path)}`") from error
+        raise ValueError(f"{path}: {_faults(error)}; correct it, then run `{_command(path)}`") from error
     _refuse_collisions({path: file.prompts})
     return file
 
 
 def _refuse_collisions(files: Mapping[Path, Sequence[Prompt]]) -> None:
-    """Scores are paired by id, and a text asked twice would count twice."""
+    """Raise ValueError for ids, by which scores are paired, and texts that are there more than once."""
     for name in ("id", "text"):
         first: dict[str, Path] = {}
         for path, prompts in files.items():
@@ -238,29 +255,32 @@ def _refuse_collisions(files: Mapping[Path, Sequence[Prompt]]) -> None:
                 value = getattr(prompt, name)
                 if value in first:
                     where = "" if first[value] == path else f", first in {first[value]}"
-                    raise ValueError(f"{path}: {name} {value!r} is there more than once{where}; keep one of each")
+                    raise ValueError(f"{path}: {name} {value!r} is there more than once{where}; keep one of them")
                 first[value] = path
 
 
 def _check_lock(path: Path, file: CustomFile) -> None:
-    expected, seen = _read_lock(lock_path(path)), _lock_of(path, file)
-    if expected is None:
-        raise ValueError(f"{lock_path(path)}: no lock for {path.name}; run `{_command(path)}` and commit it")
-    changed = [name for name in type(seen).model_fields if getattr(seen, name) != getattr(expected, name)]
+    locked, found = _read_lock(lock_path(path)), _make_lock(path, file)
+    if locked is None:
+        raise ValueError(f"{lock_path(path)}: there is no lock for {path.name}; run `{_command(path)}` and commit it")
+    changed = [name for name in type(found).model_fields if getattr(found, name) != getattr(locked, name)]
     if changed == ["file_sha256"]:
-        raise ValueError(f"{path}: the prompts are as locked, but comments or layout changed; run `{_command(path)}`")
+        raise ValueError(
+            f"{path}: the prompts are the locked ones, but comments or layout changed; run `{_command(path)}`"
+        )
     if changed:
-        found, locked = (
-            ", ".join(f"{name} {_short(getattr(side, name))}" for name in changed) for side in (seen, expected)
+        found_values, locked_values = (
+            ", ".join(f"{name} {_short(getattr(lock, name))}" for name in changed) for lock in (found, locked)
         )
         raise ValueError(
-            f"{path}: the prompts are not the locked ones: found {found}; locked {locked}. Scores on other prompts are "
-            f"not comparable: undo the change, or raise `version` and accept a new baseline with `{_command(path)}`"
+            f"{path}: the prompts differ from the locked ones: found {found_values}; locked {locked_values}. Scores on "
+            "other prompts are not comparable: undo the change, or raise `version` and accept a new baseline with "
+            f"`{_command(path)}`"
         )
 
 
 def _read_lock(path: Path) -> Lock | None:
-    """The lock in a file, or None where there is none."""
+    """Return the lock in a file, or None if the file is missing."""
     try:
         return Lock.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -268,11 +288,12 @@ def _read_lock(path: Path) -> Lock | None:
     except (ValidationError, UnicodeDecodeError) as error:
         prompts = path.with_suffix(".yaml")
         raise ValueError(
-            f"{path}: not a lock of prompts; restore it from version control, or delete it, then `{_command(prompts)}`"
+            f"{path}: not a lock of prompts; restore it from version control, or delete it and run "
+            f"`{_command(prompts)}`"
         ) from error
 
 
-def _lock_of(path: Path, file: CustomFile) -> Lock:
+def _make_lock(path: Path, file: CustomFile) -> Lock:
     return Lock(
         language=file.language,
         version=file.version,
@@ -283,7 +304,7 @@ def _lock_of(path: Path, file: CustomFile) -> Lock:
 
 
 def _faults(error: ValidationError) -> str:
-    """Every fault of a file in one line, the place first: `prompts.3.category: unknown category ...`."""
+    """Return every fault of a file in one line, each with its place: `prompts.3.category: unknown category ...`."""
     faults = [(".".join(map(str, fault["loc"])) or "the file", fault["msg"]) for fault in error.errors()]
     return "; ".join(f"{where}: {message.removeprefix('Value error, ')}" for where, message in faults)
 
@@ -297,7 +318,11 @@ def _command(path: Path) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`lock FILE...` writes the locks, `check FILE...` verifies them. Returns 0, or 1 after a sentence on stderr."""
+    """Write locks (`lock FILE...`) or verify them (`check FILE...`).
+
+    Returns:
+        0, or 1 after a message on stderr.
+    """
     parser = argparse.ArgumentParser(prog="python -m metrics.prompts", description="Lock or check files of prompts.")
     parser.add_argument("action", choices=("lock", "check"))
     parser.add_argument("files", type=Path, nargs="+")
@@ -310,8 +335,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _check_lock(path, file)
             print(f"{path}: {len(file.prompts)} prompts, version {file.version}")
             if isinstance(file, PromptFile):
-                found = load_prompts(path)
-                print(f"{path}: the set has {len(found.prompts)} prompts x {len(found.seeds)} seeds, {found.sha256}")
+                prompts = load_prompts(path)
+                print(
+                    f"{path}: the set has {len(prompts.prompts)} prompts x {len(prompts.seeds)} seeds, {prompts.sha256}"
+                )
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,7 +1,7 @@
-"""What the samples of an utterance tell without anybody hearing words: level, silence, clipping, pitch, noise.
+"""What the samples of an utterance show without hearing words: level, silence, clipping, pitch, noise.
 
-Levels are those of frames of 20 ms every 10 ms. "The speech's level" is the 95th percentile of them, so that pauses and
-single plosives do not move it.
+Levels are those of frames of 20 ms every 10 ms. "The speech's level" is their 95th percentile, so that pauses and
+single plosives do not change it.
 """
 
 from __future__ import annotations
@@ -17,45 +17,50 @@ from typing import NamedTuple
 import numpy as np
 from filelock import FileLock
 
-from metrics.judges.audio import checked_waveform, to_rate
+from metrics.audio import checked_waveform, to_rate
 
-SILENCE_DBFS = -120.0  # the level given to digital silence, whose own is minus infinity; 16 bit end near -98
+SILENCE_DBFS = -120.0  # stands for digital silence, whose level is minus infinity; 16-bit audio ends near -98
 FULL_SCALE = 127 / 128  # the largest positive sample of an 8-bit file
-SAMPLE_RATE = 16_000  # at which pitch and steadiness are measured: what is above 8 kHz says little about either
+SAMPLE_RATE = 16_000  # for pitch and steadiness, about which sound above 8 kHz says little
 FRAME_SECONDS, HOP_SECONDS = 0.02, 0.01
-PAUSE_DB = -35.0  # below the speech's level: breath and room, no vowel and hardly a fricative
+PAUSE_DB = -35.0  # relative to the speech's level: below are breath and room, but no vowels and few fricatives
 FLOOR_PERCENTILE = 10
 END_SECONDS = 0.03
 
 PITCH_HZ = (60.0, 600.0)
 PITCH_FRAME, PITCH_HOP = 1024, 320  # samples at SAMPLE_RATE: 64 ms hold four periods of the lowest voice
-PITCH_RESOLUTION = 0.5  # semitones: five times as fast as librosa's 0.1, and a range needs no more
-PITCH_THRESHOLDS = (2.0, 5.0)  # beta distribution; librosa's (2, 18) takes the rough voice of a small vocoder for noise
-SWITCH_PROBABILITY = 0.05  # between voiced and unvoiced, a frame of 20 ms: voices start and stop several times a second
-PITCH_PERCENTILES = (5, 95)  # an octave error in one frame in twenty moves nothing
+PITCH_RESOLUTION = 0.5  # semitones: five times as fast as librosa's 0.1, and fine enough for a range
+PITCH_THRESHOLDS = (2.0, 5.0)  # beta distribution; with librosa's (2, 18) a small vocoder's rough voice is unvoiced
+SWITCH_PROBABILITY = 0.05  # between voiced and unvoiced, per 20 ms frame: voices start and stop often
+PITCH_PERCENTILES = (5, 95)  # so that octave errors in one frame in twenty change nothing
 
 N_BANDS = 20
-STEADY_SECONDS = 0.6  # longer than the vowels that a small vocoder draws out: of 300 utterances of one, 8 lasted 0.4 s
-STEADY_DB = -20.0  # against the speech's level: a quieter hiss is no failure
-BAND_RANGE_DB = 50.0  # of each band below the loudest: what is lower is not heard and does not count
+STEADY_SECONDS = 0.6  # longer than a small vocoder's longest vowels: in 8 of 300 utterances they lasted 0.4 s
+STEADY_DB = -20.0  # relative to the speech's level: a quieter hiss is not a failure
+BAND_RANGE_DB = 50.0  # below the loudest band: what is lower is not heard and does not count
 
 
 class Sound(NamedTuple):
-    """Figures of one utterance, rounded, so that the last bit of a sum changes no table."""
+    """Figures of one utterance. They are rounded, so that the last bit of a sum does not change a table."""
 
-    level_dbfs: float  # RMS level of all of it; SILENCE_DBFS for silence
+    level_dbfs: float  # RMS level of the utterance; SILENCE_DBFS for silence
     clipped_share: float  # share of samples at full scale, 0 to 1
-    silence_share: float  # share of frames that are PAUSE_DB or more below the speech, 0 to 1; 1 for digital silence
+    silence_share: float  # share of frames below the speech's level + PAUSE_DB, 0 to 1; 1 for digital silence
     pitch_range_semitones: float | None  # 5th to 95th percentile of the pitch; None where no frame is voiced
-    end_db: float  # level of the last END_SECONDS against the speech's; 0 is as loud
-    floor_db: float  # level that a tenth of the frames stay below, against the speech's; 0 is a sound without pauses
-    steadiest_db: float  # how much the bands of the steadiest STEADY_SECONDS vary; inf where no stretch is loud enough
+    end_db: float  # level of the last END_SECONDS relative to the speech's; 0 is as loud
+    floor_db: float  # level below which a tenth of the frames lie, relative to the speech's; 0: no pauses
+    steadiest_db: float  # how much the bands vary in the steadiest STEADY_SECONDS; inf: no stretch is loud enough
 
 
 def measure_sound(waveform: np.ndarray, sample_rate: int) -> Sound:
-    """Figures of (n,) float32 samples in [-1, 1] at sample_rate Hz. Raises ValueError for another shape, NaN, infinity.
+    """Measure an utterance. The same samples give the same figures on any number of threads or processes.
 
-    The same samples give the same figures, on any number of threads or processes.
+    Args:
+        waveform: (n,) float32 in [-1, 1].
+        sample_rate: in Hz.
+
+    Raises:
+        ValueError: the waveform has another shape, NaN or infinity.
     """
     waveform = checked_waveform(waveform, sample_rate)
     levels = _levels(waveform, sample_rate)
@@ -74,19 +79,21 @@ def measure_sound(waveform: np.ndarray, sample_rate: int) -> Sound:
 
 
 def decibels(amplitude: float) -> float:
-    """Amplitude in dB relative to full scale, to 0.01 dB, at least SILENCE_DBFS."""
+    """Return an amplitude in dB relative to full scale, to 0.01 dB, at least SILENCE_DBFS."""
     return round(max(SILENCE_DBFS, 20 * math.log10(max(amplitude, 1e-12))), 2)
 
 
 def clipped_share(samples: np.ndarray) -> float:
-    """Share of samples at full scale, 0 to 1, to six places; 0 where there is none. samples: any shape, in [-1, 1]"""
+    """Return the share of samples at full scale, 0 to 1, to six places. The samples have any shape, in [-1, 1]."""
     return round(float((np.abs(samples) >= FULL_SCALE).mean()), 6) if samples.size else 0.0
 
 
 @cache
 def compiled_librosa() -> ModuleType:
-    """librosa with what it compiles at its first use. One process at a time: where two compile at once, they spoil
-    numba's cache on the disk, and from then on every process that reads it crashes.
+    """Import librosa and let it compile what this module uses.
+
+    Only one process at a time compiles. Where two compile at once, they damage numba's cache on the disk, and from then
+    on every process that reads it crashes.
     """
     with FileLock(Path(tempfile.gettempdir()) / f"voxfoundry-compile-{os.getuid()}.lock"):
         import librosa
@@ -97,7 +104,7 @@ def compiled_librosa() -> ModuleType:
 
 
 def _pitch(librosa: ModuleType, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n_frames,) Hz, NaN where unvoiced, and whether voiced."""
+    """Return (n_frames,) Hz, NaN where unvoiced, and (n_frames,) whether voiced."""
     pitch, is_voiced, _ = librosa.pyin(
         waveform,
         fmin=PITCH_HZ[0],
@@ -113,9 +120,13 @@ def _pitch(librosa: ModuleType, waveform: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def pitch_range_semitones(waveform: np.ndarray) -> float | None:
-    """From the 5th to the 95th percentile of the pitch that pYIN finds; None where it finds no voice.
+    """Return the range from the 5th to the 95th percentile of the pitch that pYIN finds.
 
-    waveform: (n,) float32 at SAMPLE_RATE. Read speech of adults has 5 to 15; 0 is a monotone.
+    Args:
+        waveform: (n,) float32 at SAMPLE_RATE.
+
+    Returns:
+        Semitones, or None where no frame is voiced. Read speech of adults has 5 to 15, and a monotone has 0.
     """
     if len(waveform) < PITCH_FRAME:
         return None
@@ -131,7 +142,7 @@ def _rms(samples: np.ndarray) -> float:
 
 
 def _levels(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-    """(n_frames,) dB relative to full scale; at least one frame."""
+    """Return (n_frames,) dB relative to full scale, of at least one frame."""
     frame, hop = (max(1, round(seconds * sample_rate)) for seconds in (FRAME_SECONDS, HOP_SECONDS))
     padded = np.pad(waveform, (0, max(0, frame - len(waveform))))
     frames = np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop]
@@ -140,10 +151,12 @@ def _levels(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def _steadiest_db(waveform: np.ndarray) -> float:
-    """Standard deviation over time of a mel band's level, mean of the bands, in the steadiest loud stretch, in dB.
+    """Return the standard deviation over time of a mel band's level, in dB, in the steadiest loud stretch.
 
-    Speech changes all the time, by 3 dB and more in every stretch; noise, hum, a tone or a vowel that sticks do not:
-    below 2 dB, the chance variation of noise. waveform: (n,) float32 at SAMPLE_RATE
+    It is the mean over the bands. Speech changes all the time, by 3 dB or more in every stretch. Noise, hum, a tone or
+    a vowel that sticks do not: they stay below 2 dB, the chance variation of noise.
+
+    waveform: (n,) float32 at SAMPLE_RATE.
     """
     n_frames = round(STEADY_SECONDS / HOP_SECONDS)
     n_fft, hop = 512, round(HOP_SECONDS * SAMPLE_RATE)
@@ -161,5 +174,5 @@ def _steadiest_db(waveform: np.ndarray) -> float:
     return round(float(spread[loud].min()), 2) if loud.any() else math.inf
 
 
-if __name__ == "__main__":  # when the environment is made, so that no run waits for it
+if __name__ == "__main__":  # called when the environment is made, so that no run waits for it
     compiled_librosa()

@@ -8,35 +8,35 @@ import jiwer
 
 @dataclass(frozen=True)
 class ErrorCount:
-    """Edit operations that turn the reference into the hypothesis; n_reference in words or characters, at least 1.
+    """The edit operations that turn the reference into the hypothesis.
 
-    Counts, not a rate, so that a corpus is pooled by adding them. Insertions can push the rate above 1.
+    These are counts and not a rate, so that a corpus is pooled by adding them.
     """
 
     errors: int
-    n_reference: int
+    n_reference: int  # words or characters of the reference, at least 1
     substitutions: int
     deletions: int
     insertions: int
 
     @property
     def rate(self) -> float:
-        """errors / n_reference: 0 is perfect, 1 is nothing right, more is possible."""
+        """Return errors / n_reference: 0 is perfect. Insertions can make it exceed 1."""
         return self.errors / self.n_reference
 
 
 @dataclass(frozen=True)
 class WordOperation:
-    """One step of the alignment. reference is "" for an insertion, hypothesis is "" for a deletion."""
+    """One step of the alignment of two texts."""
 
     op: Literal["equal", "substitute", "delete", "insert"]
-    reference: str
-    hypothesis: str
+    reference: str  # empty for an insertion
+    hypothesis: str  # empty for a deletion
 
 
-def _checked(reference: str) -> str:
+def _checked_reference(reference: str) -> str:
     if not reference.strip():
-        raise ValueError("the reference text is empty; an error rate needs at least one word to divide by")
+        raise ValueError("the reference text is empty; an error rate needs at least one word in it")
     return " ".join(reference.split())
 
 
@@ -51,22 +51,36 @@ def _count(output: jiwer.WordOutput | jiwer.CharacterOutput) -> ErrorCount:
 
 
 def word_errors(reference: str, hypothesis: str) -> ErrorCount:
-    """Word errors; an empty hypothesis is all deletions. Raises ValueError on an empty reference."""
-    return _count(jiwer.process_words(_checked(reference), " ".join(hypothesis.split())))
+    """Count word errors. An empty hypothesis counts as deletions only.
+
+    Raises:
+        ValueError: the reference is empty.
+    """
+    return _count(jiwer.process_words(_checked_reference(reference), " ".join(hypothesis.split())))
 
 
 def character_errors(reference: str, hypothesis: str) -> ErrorCount:
-    """Character errors, spaces between words included. Raises ValueError on an empty reference."""
-    return _count(jiwer.process_characters(_checked(reference), " ".join(hypothesis.split())))
+    """Count character errors, including spaces between words.
+
+    Raises:
+        ValueError: the reference is empty.
+    """
+    return _count(jiwer.process_characters(_checked_reference(reference), " ".join(hypothesis.split())))
 
 
 def word_operations(reference: str, hypothesis: str) -> list[WordOperation]:
-    """The aligned words in order, one operation each. Raises ValueError on an empty reference."""
-    output = jiwer.process_words(_checked(reference), " ".join(hypothesis.split()))
-    said, heard = output.references[0], output.hypotheses[0]
+    """Align the words of two texts, one operation per word, in order.
+
+    Raises:
+        ValueError: the reference is empty.
+    """
+    output = jiwer.process_words(_checked_reference(reference), " ".join(hypothesis.split()))
+    reference_words, hypothesis_words = output.references[0], output.hypotheses[0]
     operations = []
     for chunk in output.alignments[0]:
-        references = said[chunk.ref_start_idx : chunk.ref_end_idx] or [""] * (chunk.hyp_end_idx - chunk.hyp_start_idx)
-        hypotheses = heard[chunk.hyp_start_idx : chunk.hyp_end_idx] or [""] * len(references)
+        references = reference_words[chunk.ref_start_idx : chunk.ref_end_idx] or [""] * (
+            chunk.hyp_end_idx - chunk.hyp_start_idx
+        )
+        hypotheses = hypothesis_words[chunk.hyp_start_idx : chunk.hyp_end_idx] or [""] * len(references)
         operations += [WordOperation(chunk.type, r, h) for r, h in zip(references, hypotheses, strict=True)]
     return operations

@@ -1,4 +1,4 @@
-"""adapt_gpt: the base GPT, fine-tuned on the voice's training clips."""
+"""Stage adapt_gpt: fine-tune the base GPT on the voice's training clips."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from gpt_sovits.adaptation.gpt_recipe import AdaptGPTOptions
 from gpt_sovits.adaptation.loop import Adaptation, OnEpoch
 from gpt_sovits.weights.base import load_base
 from stages.adaptation import load_clips, run_adaptation
+from stages.execution.program import run_stage
 from stages.params import Params
 from stages.profiles import PROFILES
-from stages.running.outputs import run_stage
 
 
 def options(params: Params) -> AdaptGPTOptions:
+    """Return the training options of the section adapt_gpt."""
     return AdaptGPTOptions(**params.adapt_gpt.model_dump())
 
 
 def fine_tune(features_dir: Path, params: Params, resume_folder: Path, on_epoch: OnEpoch) -> Adaptation:
+    """Fine-tune the base GPT of the profile. See stages/adaptation.py for the arguments."""
     base = load_base(PROFILES[params.profile].base)
     train, held_out = (
         [GPTClip(name, t["phoneme_ids"], t["semantic_tokens"]) for name, t in load_clips(features_dir, split)]
@@ -29,4 +31,4 @@ def fine_tune(features_dir: Path, params: Params, resume_folder: Path, on_epoch:
 
 
 if __name__ == "__main__":
-    run_stage(lambda: run_adaptation("gpt", fine_tune, options, __doc__))
+    run_stage(lambda: run_adaptation("gpt", fine_tune, options))

@@ -1,4 +1,4 @@
-"""adapt_sovits: the base SoVITS, fine-tuned on the voice's training clips."""
+"""Stage adapt_sovits: fine-tune the base SoVITS on the voice's training clips."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from gpt_sovits.adaptation.sovits_batch import SoVITSClip
 from gpt_sovits.adaptation.sovits_recipe import AdaptSoVITSOptions
 from gpt_sovits.weights.base import load_base
 from stages.adaptation import load_clips, run_adaptation
+from stages.execution.program import run_stage
 from stages.params import Params
 from stages.profiles import PROFILES
-from stages.running.outputs import run_stage
 
 
 def options(params: Params) -> AdaptSoVITSOptions:
+    """Return the training options of the section adapt_sovits."""
     return AdaptSoVITSOptions(**params.adapt_sovits.model_dump())
 
 
 def fine_tune(features_dir: Path, params: Params, resume_folder: Path, on_epoch: OnEpoch) -> Adaptation:
+    """Fine-tune the base SoVITS of the profile. See stages/adaptation.py for the arguments."""
     base = load_base(PROFILES[params.profile].base)
     base.require_adaptable()
     train, held_out = (
@@ -50,4 +52,4 @@ def fine_tune(features_dir: Path, params: Params, resume_folder: Path, on_epoch:
 
 
 if __name__ == "__main__":
-    run_stage(lambda: run_adaptation("sovits", fine_tune, options, __doc__))
+    run_stage(lambda: run_adaptation("sovits", fine_tune, options))

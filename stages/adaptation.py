@@ -1,4 +1,7 @@
-"""What adapt_gpt and adapt_sovits share: clips in; checkpoints, curve and summary out; where a killed run goes on."""
+"""What adapt_gpt and adapt_sovits share: they load clips, train, and write checkpoints, the loss curve and a summary.
+
+A killed run resumes from a folder outside the outputs of the stage.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,15 @@ from torch import Tensor, nn
 from gpt_sovits.adaptation.loop import Adaptation, EpochRecord, OnEpoch
 from gpt_sovits.adaptation.options import TrainingOptions
 from gpt_sovits.weights.checkpoint import save_checkpoint
+from stages.execution.outputs import stage_output
 from stages.params import Params, load_params
-from stages.running.outputs import stage_output
 from stages.tables import FeatureClip, Reject, csv_text, read_table, write_json, write_table
 
 RESUME = Path(".cache/resume")  # outside DVC's outputs, which DVC deletes before it runs a stage
 
 
 def load_clips(features_dir: Path, split: str) -> list[tuple[str, dict[str, Tensor]]]:
-    """(clip id, tensors) of every clip of a split, in the order of the table."""
+    """Load (clip id, tensors) of every clip of a split, in the order of the table."""
     return [
         (clip.clip_id, load_file(features_dir / "tensors" / f"{clip.clip_id}.safetensors"))
         for clip in read_table(features_dir / "clips.jsonl", FeatureClip)
@@ -33,29 +36,33 @@ def run_adaptation(
     model: str,
     fine_tune: Callable[[Path, Params, Path, OnEpoch], Adaptation],
     options_of: Callable[[Params], TrainingOptions],
-    description: str,
 ) -> None:
-    """The program of an adaptation stage.
+    """Run the program of an adaptation stage.
 
-    model: "gpt" or "sovits"
-    fine_tune(features_dir, params, resume_folder, on_epoch): the training; options_of(params): its settings
     Checkpoints wait in the resume folder until training ends, so that a killed run loses next to nothing.
+
+    Args:
+        model: "gpt" or "sovits".
+        fine_tune: trains the model. It is called with the features folder, the parameters, the resume folder and a
+            function to call after every epoch.
+        options_of: returns the training options in the parameters.
     """
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--features", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="gets checkpoints/epoch_NNNN and three tables")
+    stage = f"adapt_{model}"
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{stage}", description=f"fine-tune the base {model}")
+    parser.add_argument("--features", type=Path, required=True, help="data/4_features/VOICE")
+    parser.add_argument("--out", type=Path, required=True, help=f"data/5_checkpoints/VOICE/{model}")
     arguments = parser.parse_args()
-    voice, stage, params = arguments.out.parent.name, f"adapt_{model}", load_params()
+    voice, params = arguments.out.parent.name, load_params()
     resume_folder = RESUME / voice / model
     options = options_of(params)
     if unused := sorted(options.recipes[options.recipe].unused):
-        print(f"{stage}: the recipe {options.recipe} has values of its own for {', '.join(unused)}", flush=True)
+        print(f"{stage}: the recipe {options.recipe} sets these itself: {', '.join(unused)}", flush=True)
 
     def on_epoch(epoch: int, network: nn.Module, record: EpochRecord) -> None:
         if record.is_saved:
             folder = resume_folder / f"epoch_{epoch:04d}"
             save_checkpoint(folder, model, network.config.to_dict(), network.state_dict())
-        print(f"{stage}: {_shown(record)}", flush=True)
+        print(f"{stage}: {_record_line(record)}", flush=True)
 
     with stage_output(arguments.out, stage, voice) as out:
         resume_folder.mkdir(parents=True, exist_ok=True)
@@ -63,12 +70,12 @@ def run_adaptation(
         _write(out, resume_folder, adaptation, options.recipe)
         for clip in adaptation.dropped:
             print(f"{stage}: dropped {clip.clip_id}: {clip.reason}", flush=True)
-        print(f"{stage}: {_summed_up(adaptation)}", flush=True)
+        print(f"{stage}: {_summary(adaptation)}", flush=True)
     shutil.rmtree(resume_folder)
 
 
 def _write(out: Path, resume_folder: Path, adaptation: Adaptation, recipe: str) -> None:
-    """checkpoints/epoch_NNNN, curve.csv, dropped.jsonl and summary.json"""
+    """Write checkpoints/epoch_NNNN, curve.csv, dropped.jsonl and summary.json."""
     for record in adaptation.records:
         if record.is_saved:
             name = f"epoch_{record.epoch:04d}"
@@ -91,7 +98,7 @@ def _write(out: Path, resume_folder: Path, adaptation: Adaptation, recipe: str) 
     )
 
 
-def _shown(record: EpochRecord) -> str:
+def _record_line(record: EpochRecord) -> str:
     row = record.row(tuple(record.held_out or {}))
     hidden = {"is_best", "is_saved"} | ({"n_skipped_steps"} if not record.n_skipped_steps else set())
     return ", ".join(
@@ -101,7 +108,7 @@ def _shown(record: EpochRecord) -> str:
     )
 
 
-def _summed_up(adaptation: Adaptation) -> str:
+def _summary(adaptation: Adaptation) -> str:
     n = len(adaptation.records)
     best = f"epoch {adaptation.best_epoch} is best on held-out clips" if adaptation.best_epoch else "no held-out clips"
-    return f"{n} epochs{', ended early' if adaptation.stopped_early else ''}; {best}"
+    return f"{n} epochs{', stopped early' if adaptation.stopped_early else ''}; {best}"

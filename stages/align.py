@@ -1,4 +1,4 @@
-"""Stage align: the text of every clip with word times, checked against what an ASR hears; clips held out of training.
+"""Stage align: give every clip its text with word times, checked against an ASR, and hold some clips out of training.
 
 python -m stages.align --clips data/2_clips/V --manifest data/1_manifests/V --out data/3_aligned/V
 """
@@ -12,59 +12,91 @@ from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 
-from metrics.normalize import normalize_text, without_unit_spaces
+from metrics.normalize import normalize_text, remove_unit_spaces
 from metrics.wer import character_errors
 from stages.alignment.clip_texts import ALIGNMENT_FAILED, ClipText, clip_texts
-from stages.alignment.matching import held_out
-from stages.alignment.transcribe import hear
+from stages.alignment.matching import held_out_clips
+from stages.alignment.transcribe import transcribe
+from stages.execution.outputs import stage_output
+from stages.execution.parallel import Map, call, worker_processes
+from stages.execution.program import run_stage
+from stages.execution.progress import report_progress
 from stages.params import Align, load_params
 from stages.profiles import PROFILES
-from stages.running.outputs import run_stage, stage_output
-from stages.running.parallel import Map, call, worker_processes
-from stages.running.progress import counted
 from stages.tables import AlignedClip, Clip, Recording, read_table, write_table
 
 
 def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr: str) -> None:
-    """Write clips.jsonl, kept and rejected, in the order of the clip table. asr: name of the transcriber.
+    """Write clips.jsonl with kept and rejected clips, in the order of the clip table.
 
-    Raises ValueError where more than params.max_rejected_share of the clips are rejected.
+    Args:
+        clips_dir: output of the stage segment.
+        manifest_dir: output of the stage ingest.
+        out_dir: gets clips.jsonl.
+        params: the section `align` of params.yaml.
+        asr: name of the ASR judge.
+
+    Raises:
+        ValueError: a clip's recording is not in the manifest, or more than params.max_rejected_share of the clips are
+            rejected.
     """
     clips = read_table(clips_dir / "clips.jsonl", Clip)
     recordings = {row.recording_id: row for row in read_table(manifest_dir / "recordings.jsonl", Recording)}
     if unknown := sorted({clip.recording_id for clip in clips} - set(recordings)):
         raise ValueError(f"{clips_dir} has clips of {unknown[0]}, which {manifest_dir} lacks; run segment again")
     with worker_processes(params.n_jobs) as workers:
-        heard = transcribe(clips_dir, clips, asr, params.language, workers)
-        texts = find_texts(clips_dir, clips, heard, recordings, params.language, workers)
+        asr_texts = transcribe_clips(clips_dir, clips, asr, params.language, workers)
+        texts = find_texts(clips_dir, clips, asr_texts, recordings, params.language, workers)
     rows = [
-        judge(clip, text, recordings[clip.recording_id].transcript is not None, asr_text, params)
-        for clip, text, asr_text in zip(clips, texts, heard, strict=True)
+        align_clip(
+            clip,
+            text,
+            is_given=recordings[clip.recording_id].transcript is not None,
+            asr_text=asr_text,
+            params=params,
+        )
+        for clip, text, asr_text in zip(clips, texts, asr_texts, strict=True)
     ]
     kept_ids = [row.clip_id for row in rows if row.kept]
     check_rejected_share(rows, params.max_rejected_share)
-    chosen = held_out(kept_ids, params.held_out_share)
-    rows = [row.model_copy(update={"split": "held_out"}) if row.clip_id in chosen else row for row in rows]
+    held_out_ids = held_out_clips(kept_ids, params.held_out_share)
+    rows = [row.model_copy(update={"split": "held_out"}) if row.clip_id in held_out_ids else row for row in rows]
     write_table(out_dir / "clips.jsonl", rows)
-    print(f"align {clips_dir.name}: kept {len(kept_ids)}/{len(rows)} clips, {len(chosen)} held out", flush=True)
+    print(f"align {clips_dir.name}: kept {len(kept_ids)}/{len(rows)} clips, {len(held_out_ids)} held out", flush=True)
 
 
-def transcribe(clips_dir: Path, clips: Sequence[Clip], asr: str, language: str, workers: Map) -> list[str]:
-    """What the ASR hears in each clip, in order, whatever the number of workers."""
-    heard = workers(partial(hear, asr=asr, language=language), [clips_dir / clip.path for clip in clips])
-    return list(counted(heard, len(clips), f"align {clips_dir.name}: transcribed {{}} clips"))
+def transcribe_clips(clips_dir: Path, clips: Sequence[Clip], asr: str, language: str, workers: Map) -> list[str]:
+    """Transcribe every clip with the ASR judge `asr`, in order.
+
+    The result does not depend on the number of workers.
+    """
+    texts = workers(partial(transcribe, asr=asr, language=language), [clips_dir / clip.path for clip in clips])
+    return list(report_progress(texts, len(clips), f"align {clips_dir.name}: transcribed {{}} clips"))
 
 
 def find_texts(
     clips_dir: Path,
     clips: Sequence[Clip],
-    heard: Sequence[str],
+    asr_texts: Sequence[str],
     recordings: dict[str, Recording],
     language: str,
     workers: Map,
 ) -> list[ClipText]:
-    """The text of each clip, in order; the clips of a recording are neighbours and are looked at together."""
-    groups = [list(group) for _, group in groupby(zip(clips, heard, strict=True), lambda pair: pair[0].recording_id)]
+    """Find the text of each clip, in order.
+
+    The clips of a recording are neighbours in the table and are handled together.
+
+    Args:
+        clips_dir: output of the stage segment.
+        clips: the clip table.
+        asr_texts: what the ASR heard in each clip.
+        recordings: the manifest by recording id.
+        language: ISO 639 code of the recordings.
+        workers: runs the alignment, see stages/execution/parallel.py.
+    """
+    groups = [
+        list(group) for _, group in groupby(zip(clips, asr_texts, strict=True), lambda pair: pair[0].recording_id)
+    ]
     calls = [
         partial(
             clip_texts,
@@ -79,18 +111,26 @@ def find_texts(
     return list(chain.from_iterable(workers(call, calls)))
 
 
-def judge(clip: Clip, found: ClipText, given: bool, heard: str, params: Align) -> AlignedClip:
-    """The row of one clip: kept, or with the first reason why not. given: the text is the transcript's."""
-    reference, asr_text = (normalize_text(said, params.language) for said in (found.text, heard))
-    compared = [without_unit_spaces(text, params.language) for text in (reference, asr_text)]
-    cer = round(character_errors(*compared).rate, 6) if given and reference else None
+def align_clip(clip: Clip, found: ClipText, *, is_given: bool, asr_text: str, params: Align) -> AlignedClip:
+    """Make the row of one clip: kept, or rejected with the first reason that applies.
+
+    Args:
+        clip: its row in the clip table.
+        found: its text with word times, or why it has none.
+        is_given: whether the text comes from a transcript.
+        asr_text: what the ASR heard, not normalised.
+        params: the section `align` of params.yaml.
+    """
+    reference, asr_text = (normalize_text(text, params.language) for text in (found.text, asr_text))
+    compared = [remove_unit_spaces(text, params.language) for text in (reference, asr_text)]
+    cer = round(character_errors(*compared).rate, 6) if is_given and reference else None
     if not asr_text:
         reason = "the ASR heard no word"
     elif found.fault and found.fault != ALIGNMENT_FAILED:
         reason = found.fault
     elif not reference and not found.fault:
         reason = "no word of the transcript falls into the clip"
-    elif cer is not None and cer > params.max_cer:  # tells more than that the words do not fit
+    elif cer is not None and cer > params.max_cer:  # says more than that the words do not fit the audio
         reason = f"character error rate above align.max_cer = {params.max_cer}: {cer:.2f}"
     else:
         reason = found.fault
@@ -99,7 +139,7 @@ def judge(clip: Clip, found: ClipText, given: bool, heard: str, params: Align) -
         path=clip.path,
         seconds=clip.seconds,
         text=found.text,
-        text_source="given" if given else "asr",
+        text_source="given" if is_given else "asr",
         asr_text=asr_text,
         cer=cer,
         words=tuple((word, *(min(round(time, 3), clip.seconds) for time in span)) for word, *span in found.times),
@@ -109,21 +149,27 @@ def judge(clip: Clip, found: ClipText, given: bool, heard: str, params: Align) -
     )
 
 
-def check_rejected_share(rows: Sequence[AlignedClip], limit: float) -> None:
-    """Raise ValueError naming the most common reason where too many clips are rejected, or all of them."""
+def check_rejected_share(rows: Sequence[AlignedClip], max_share: float) -> None:
+    """Raise ValueError with the most common reason where too many clips are rejected, or all of them.
+
+    Args:
+        rows: all clips.
+        max_share: largest share of rejected clips, 0 to 1.
+    """
     reasons = Counter(row.reason.partition(":")[0] for row in rows if not row.kept)
     n_rejected = reasons.total()
-    if n_rejected and (n_rejected > limit * len(rows) or n_rejected == len(rows)):
+    if n_rejected and (n_rejected > max_share * len(rows) or n_rejected == len(rows)):
         reason, count = min(reasons.items(), key=lambda item: (-item[1], item[0]))
         example = next(row for row in rows if row.reason.partition(":")[0] == reason)
         raise ValueError(
-            f"{n_rejected} of {len(rows)} clips rejected (align.max_rejected_share = {limit}), most often ({count}): "
-            f"{reason}, such as {example.clip_id} with the text {example.text[:60]!r} where the ASR heard "
+            f"{n_rejected} of {len(rows)} clips rejected (align.max_rejected_share = {max_share}), most often "
+            f"({count}): {reason}, such as {example.clip_id} with the text {example.text[:60]!r} where the ASR heard "
             f"{example.asr_text[:60]!r}; check that the transcripts belong to the recordings"
         )
 
 
 def main() -> None:
+    """Run the stage with the arguments of the command line."""
     parser = argparse.ArgumentParser(prog="python -m stages.align", description="give every clip its checked text")
     parser.add_argument("--clips", type=Path, required=True, help="data/2_clips/VOICE")
     parser.add_argument("--manifest", type=Path, required=True, help="data/1_manifests/VOICE")

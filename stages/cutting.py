@@ -1,8 +1,8 @@
 """Where to cut a recording into clips. Pure: positions in, positions out, all in samples at one rate.
 
-Speech regions are joined into the fewest clips that fit, at pauses that a speaker makes inside a sentence; a region too
-long for one clip is split at its quietest point; speech too short for a clip takes more of the silence around it, and
-is handed back where there is none.
+Speech regions are joined into the fewest clips that fit, at pauses such as a speaker makes inside a sentence. A region
+that is too long for one clip is split at its quietest point. Speech that is too short for a clip takes more of the
+silence around it, and is returned as lost where there is none.
 """
 
 from __future__ import annotations
@@ -22,22 +22,33 @@ class Span(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """All in samples. `longest` must be at least twice `shortest` plus twice `padding`."""
+    """What a clip may be like. All fields are in samples.
+
+    `longest` must be at least twice `shortest` plus twice `padding`.
+    """
 
     shortest: int  # of a clip
     longest: int  # of a clip
     padding: int  # kept before and after speech, where the pause is long enough for both neighbours
-    longest_pause: int  # a longer one always ends a clip: the voice would learn to stall
+    longest_pause: int  # a longer pause always ends a clip, or the voice would learn to stall
     n_samples: int  # of the recording
 
 
 def cut(speech: Sequence[Span], levels: np.ndarray, frame_length: int, limits: Limits) -> tuple[list[Span], list[Span]]:
-    """Clips and the speech that fits into none.
+    """Cut speech into clips.
 
-    speech: regions in order that do not overlap
-    levels: (n_frames,) level of each frame of `frame_length` samples, in any rising unit
-    returns: clips in order, each from `shortest` to `longest` and none overlapping; and the speech that is too short
-        for a clip. The two together cover every region of `speech`
+    Args:
+        speech: regions in order that do not overlap.
+        levels: (n_frames,) level of each frame, in any unit that rises with loudness.
+        frame_length: samples per frame.
+        limits: what a clip may be like.
+
+    Returns:
+        The clips in order, which do not overlap and are `shortest` to `longest` long, and the speech that is too short
+        for a clip. Together they cover every region of `speech`.
+
+    Raises:
+        ValueError: the limits leave no room for speech.
     """
     room = limits.longest - 2 * limits.padding
     if room < 2 * limits.shortest:
@@ -45,11 +56,13 @@ def cut(speech: Sequence[Span], levels: np.ndarray, frame_length: int, limits: L
             f"clips of {limits.shortest} to {limits.longest} samples leave no room for {limits.padding} samples of "
             "padding on both sides; lower segment.padding_seconds or raise segment.max_clip_seconds"
         )
-    pieces = [piece for region in speech for piece in _split(region, levels, frame_length, limits.shortest, room)]
+    pieces = [
+        piece for region in speech for piece in _split_region(region, levels, frame_length, limits.shortest, room)
+    ]
     clips, lost = [], []
-    around = _around(pieces, limits.n_samples)
-    for first, end in _grouped(pieces, around, limits, room):
-        clip = _clip(pieces[first].start, pieces[end - 1].end, around[first].start, around[end - 1].end, limits)
+    around = _widest_spans(pieces, limits.n_samples)
+    for first, end in _group_pieces(pieces, around, limits, room):
+        clip = _padded_clip(pieces[first].start, pieces[end - 1].end, around[first].start, around[end - 1].end, limits)
         if clip:
             clips.append(clip)
         else:
@@ -57,8 +70,8 @@ def cut(speech: Sequence[Span], levels: np.ndarray, frame_length: int, limits: L
     return clips, lost
 
 
-def _split(region: Span, levels: np.ndarray, frame_length: int, shortest: int, room: int) -> list[Span]:
-    """A region in pieces of at most `room` samples, cut at the quietest frames; no piece is below `shortest`."""
+def _split_region(region: Span, levels: np.ndarray, frame_length: int, shortest: int, room: int) -> list[Span]:
+    """Split a region into pieces of `shortest` to `room` samples at its quietest frames."""
     pieces = []
     while region.end - region.start > room:
         # not in the first half, or there would be many short pieces; not so late that the rest is too short
@@ -71,15 +84,15 @@ def _split(region: Span, levels: np.ndarray, frame_length: int, shortest: int, r
     return [*pieces, region]
 
 
-def _around(pieces: Sequence[Span], n_samples: int) -> list[Span]:
-    """How far each piece may be widened: to the middle of the pause before and after it, or the recording's ends."""
+def _widest_spans(pieces: Sequence[Span], n_samples: int) -> list[Span]:
+    """Return how far each piece may be widened: to the middle of the pauses around it, or to the recording's ends."""
     starts = [0, *((before.end + after.start + 1) // 2 for before, after in pairwise(pieces))]
     ends = [*((before.end + after.start) // 2 for before, after in pairwise(pieces)), n_samples]
     return [Span(start, end) for start, end in zip(starts, ends, strict=False)]
 
 
-def _clip(start: int, end: int, earliest: int, latest: int, limits: Limits) -> Span | None:
-    """Speech [start, end) with its padding and, where it is short, more on both sides; None if there is no room."""
+def _padded_clip(start: int, end: int, earliest: int, latest: int, limits: Limits) -> Span | None:
+    """Widen speech by its padding and, where it is short, by more on both sides. Return None if it does not fit."""
     start, end = max(start - limits.padding, earliest), min(end + limits.padding, latest)
     lacking = limits.shortest - (end - start)
     if lacking > 0:
@@ -90,12 +103,13 @@ def _clip(start: int, end: int, earliest: int, latest: int, limits: Limits) -> S
     return Span(start, end)
 
 
-def _grouped(pieces: Sequence[Span], around: Sequence[Span], limits: Limits, room: int) -> list[tuple[int, int]]:
-    """Runs [first, end) of pieces that share a clip: least speech lost, then fewest clips, then longest pauses cut.
+def _group_pieces(pieces: Sequence[Span], around: Sequence[Span], limits: Limits, room: int) -> list[tuple[int, int]]:
+    """Return runs [first, end) of pieces that share a clip.
 
-    Dynamic programming over the end of the last run; a run is bounded by `room`, so this is linear in the pieces.
+    The order of preference is: least speech lost, then fewest clips, then longest pauses at the cuts. This is dynamic
+    programming over the end of the last run. A run is bounded by `room`, so the time is linear in the number of pieces.
     """
-    best: list[tuple[int, int, int]] = [(0, 0, 0)]  # of the first n pieces: samples lost, clips, minus pauses cut at
+    best: list[tuple[int, int, int]] = [(0, 0, 0)]  # for the first n pieces: (samples lost, clips, -pauses cut at)
     starts: list[int] = []  # where the last run of the best grouping of the first n + 1 pieces begins
     for end in range(1, len(pieces) + 1):
         choices = []
@@ -108,7 +122,7 @@ def _grouped(pieces: Sequence[Span], around: Sequence[Span], limits: Limits, roo
             lost, n_clips, pauses = best[first]
             pause = pieces[first].start - pieces[first - 1].end if first else 0
             start, stop = pieces[first].start, pieces[end - 1].end
-            if _clip(start, stop, around[first].start, around[end - 1].end, limits):
+            if _padded_clip(start, stop, around[first].start, around[end - 1].end, limits):
                 choices.append((lost, n_clips + 1, pauses - pause, first))
             else:
                 choices.append((lost + stop - start, n_clips, pauses - pause, first))

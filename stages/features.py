@@ -1,4 +1,4 @@
-"""features: everything the models are trained on, one safetensors file a clip, and the reference of the voice."""
+"""Stage features: extract everything that the models are trained on, and choose the reference clip of the voice."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from gpt_sovits.weights.base import load_base, shared_part
 from metrics.judges.speaker import load_speaker_judge
+from stages.execution.outputs import stage_output
+from stages.execution.program import run_stage
+from stages.execution.progress import report_progress
 from stages.params import Params, load_params
 from stages.profiles import PROFILES, judge_weights
-from stages.running.outputs import run_stage, stage_output
-from stages.running.progress import counted
 from stages.tables import AlignedClip, FeatureClip, VoiceReference, read_table, write_json, write_table
 
 if TYPE_CHECKING:
@@ -34,8 +35,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Encoders:
-    """What a clip and its text are shown to. lexicon: the voice's own words; speaker_encoder: for a SoVITS that takes
-    speaker embeddings (v2Pro, v2ProPlus)."""
+    """What turns a clip and its text into features.
+
+    Attributes:
+        lexicon: the voice's own words.
+        content_encoder: gives content features (SSL features).
+        sovits: gives semantic tokens.
+        speaker_encoder: gives speaker embeddings, for a SoVITS that takes them (v2Pro, v2ProPlus).
+    """
 
     lexicon: Lexicon
     content_encoder: HubertModel
@@ -44,22 +51,29 @@ class Encoders:
 
 
 def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Path, params: Params) -> None:
-    """Write tensors/CLIP_ID.safetensors, clips.jsonl, reference.json, speaker.safetensors and, where the voice has one,
-    lexicon.yaml into `out_dir`."""
+    """Write tensors/CLIP_ID.safetensors, clips.jsonl, reference.json, speaker.safetensors and the voice's lexicon.yaml.
+
+    Args:
+        clips_dir: output of the stage segment.
+        aligned_dir: output of the stage align.
+        manifest_dir: output of the stage ingest, which holds the lexicon if the voice has one.
+        out_dir: an empty folder for the outputs.
+        params: all of params.yaml.
+    """
     clips = [clip for clip in read_table(aligned_dir / "clips.jsonl", AlignedClip) if clip.kept]
     profile = PROFILES[params.profile]
     (out_dir / "tensors").mkdir()
     with deterministic(seed=0, n_threads=params.features.n_threads), torch.inference_mode():
         base = load_base(profile.base)
         encoders = Encoders(
-            _lexicon(manifest_dir, out_dir),
+            _copy_lexicon(manifest_dir, out_dir),
             base.build_content_encoder(),
             base.build_sovits(),
             load_speaker_encoder(shared_part("speaker_encoder")) if base.sovits_config.speaker_dim else None,
         )
         judge = load_speaker_judge(profile.speaker, judge_weights(profile.speaker))
         rows, embeddings = [], []
-        for clip in counted(clips, len(clips), "features: {} clips"):
+        for clip in report_progress(clips, len(clips), "features: {} clips"):
             waveform = _clip_waveform(clips_dir / clip.path)
             tensors = clip_tensors(waveform, clip.text, params.align.language, encoders)
             embedding = judge.embed(*waveform)
@@ -88,19 +102,25 @@ def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Pa
 def clip_tensors(
     waveform: tuple[np.ndarray, int], text: str, language: str, encoders: Encoders
 ) -> dict[str, torch.Tensor]:
-    """The features of one clip; what the networks of gpt_sovits/adaptation take.
+    """Return the features of one clip, as the networks of gpt_sovits/adaptation take them.
 
-    waveform: (samples (n,) float32 in [-1, 1], sample rate in Hz)
-    returns: phoneme_ids (X,), ssl_features (ssl_dim, T), semantic_tokens (T // 2,), waveform (T * hop_length,),
-        spectrogram (n_fft // 2 + 1, T); T is even, 50 frames a second. With a speaker encoder speaker_embedding
-        (speaker_dim,)
+    Args:
+        waveform: (samples (n,) float32 in [-1, 1], sample rate in Hz).
+        text: what is said in the clip.
+        language: ISO 639 code of the text.
+        encoders: what the features are extracted with.
+
+    Returns:
+        phoneme_ids (X,), ssl_features (ssl_dim, T), semantic_tokens (T // 2,), waveform (T * hop_length,) and
+        spectrogram (n_fft // 2 + 1, T), where T is even and there are 50 frames per second. With a speaker encoder also
+        speaker_embedding (speaker_dim,).
     """
     samples, sample_rate = waveform
     config = encoders.sovits.config
     content = torch.from_numpy(resample(samples, sample_rate, CONTENT_SAMPLE_RATE))
     speech = torch.from_numpy(resample(samples, sample_rate, config.sample_rate))
     ssl_features = extract_ssl_features(encoders.content_encoder, content[None])[0]
-    # whole semantic tokens only: two frames each; resampling may differ by a frame between the two rates
+    # only whole semantic tokens, of two frames each; resampling may differ by a frame between the two rates
     n_frames = min(ssl_features.shape[1], len(speech) // config.hop_length) // 2 * 2
     ssl_features, speech = ssl_features[:, :n_frames].contiguous(), speech[: n_frames * config.hop_length].contiguous()
     tensors = {
@@ -116,7 +136,13 @@ def clip_tensors(
 
 
 def choose_reference(clips: list[FeatureClip], params: Params) -> VoiceReference:
-    """The training clip of reference length that sounds most like the voice's centroid; ties by clip id."""
+    """Choose the training clip of reference length whose speaker embedding is nearest to the voice's centroid.
+
+    Of equals, the highest clip id is chosen.
+
+    Raises:
+        ValueError: no training clip has the length of a reference.
+    """
     shortest, longest = params.features.reference_min_seconds, params.features.reference_max_seconds
     training = [clip for clip in clips if clip.split == "train"]
     fitting = [clip for clip in training if shortest <= clip.seconds <= longest]
@@ -135,8 +161,8 @@ def choose_reference(clips: list[FeatureClip], params: Params) -> VoiceReference
     )
 
 
-def _lexicon(manifest_dir: Path, out_dir: Path) -> Lexicon:
-    """The voice's own words, kept with the features: what speaks for the voice later must read as these were read."""
+def _copy_lexicon(manifest_dir: Path, out_dir: Path) -> Lexicon:
+    """Load the voice's own words and keep them with the features, so that they are read the same way later."""
     path = manifest_dir / LEXICON_FILE
     if not path.is_file():
         return Lexicon()
@@ -150,19 +176,20 @@ def _clip_waveform(path: Path) -> tuple[np.ndarray, int]:
 
 
 def _centroid(embeddings: list[np.ndarray]) -> np.ndarray:
-    """(D,) float32 unit-norm mean of unit-norm embeddings."""
+    """Return the (D,) float32 unit-norm mean of unit-norm embeddings."""
     if not embeddings:
-        raise ValueError("no training clip was kept; see the reasons in the align stage's clips.jsonl")
+        raise ValueError("no training clip was kept; the reasons are in the clips.jsonl of the align stage")
     mean = np.mean(embeddings, axis=0, dtype=np.float64)
     return (mean / np.linalg.norm(mean)).astype(np.float32)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=Path, required=True)
-    parser.add_argument("--aligned", type=Path, required=True)
-    parser.add_argument("--manifest", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    """Run the stage with the arguments of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m stages.features", description="extract what models are trained on")
+    parser.add_argument("--clips", type=Path, required=True, help="data/2_clips/VOICE")
+    parser.add_argument("--aligned", type=Path, required=True, help="data/3_aligned/VOICE")
+    parser.add_argument("--manifest", type=Path, required=True, help="data/1_manifests/VOICE")
+    parser.add_argument("--out", type=Path, required=True, help="data/4_features/VOICE")
     arguments = parser.parse_args()
     with stage_output(arguments.out, "features", arguments.out.name) as folder:
         features(arguments.clips, arguments.aligned, arguments.manifest, folder, load_params())

@@ -1,4 +1,4 @@
-"""Stage ingest: what lies in a voice's recordings folder, measured, with its transcripts; the rest with a reason.
+"""Stage ingest: measure the recordings of a voice and find their transcripts. What cannot be used gets a reason.
 
 python -m stages.ingest --recordings data/1_recordings/V --out data/1_manifests/V
 """
@@ -13,25 +13,33 @@ from pathlib import Path
 
 from gpt_sovits.text.lexicon import LEXICON_FILE, load_lexicon
 from registry.consent import VOICE_FILE, check_consent
+from stages.execution.outputs import stage_output
+from stages.execution.program import run_stage
+from stages.execution.progress import report_progress
 from stages.params import Ingest, load_params
-from stages.recordings.files import list_files, read_recording, without_duplicates
+from stages.recordings.files import list_files, read_recording, remove_duplicates
 from stages.recordings.transcripts import AUDIO_SUFFIXES, is_audio, is_transcript, read_transcripts
-from stages.running.outputs import run_stage, stage_output
-from stages.running.progress import counted
 from stages.tables import Recording, Reject, write_table
 
 
 def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> None:
     """Write recordings.jsonl and rejects.jsonl, both sorted by path, and the voice's lexicon.yaml if it has one.
 
-    Raises ConsentError where the voice may not be used, ValueError where nothing usable is there and for a lexicon with
-    a fault.
+    Args:
+        recordings_dir: the folder of the voice.
+        out_dir: gets the tables.
+        params: the section `ingest` of params.yaml.
+        today: the day on which the consent must be valid.
+
+    Raises:
+        ConsentError: the voice may not be used.
+        ValueError: no recording is usable, or the lexicon has a fault.
     """
     voice = check_consent(recordings_dir, today)
     files, rejects = list_files(recordings_dir)
     known = {VOICE_FILE, posixpath.normpath(voice.consent.evidence or VOICE_FILE), LEXICON_FILE}
     if LEXICON_FILE in files:
-        load_lexicon(recordings_dir / LEXICON_FILE)  # a fault is told here, before hours of work
+        load_lexicon(recordings_dir / LEXICON_FILE)  # finds a fault here, before hours of work
         shutil.copyfile(recordings_dir / LEXICON_FILE, out_dir / LEXICON_FILE)
     rejects += [
         Reject(
@@ -47,10 +55,10 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> 
 
     recordings = []
     audio = [file for file in files if is_audio(file)]
-    for file in counted(audio, len(audio), f"ingest {voice.name}: {{}} files", every=100):
+    for file in report_progress(audio, len(audio), f"ingest {voice.name}: {{}} files", every=100):
         result = read_recording(recordings_dir, file, [row for row in transcripts if file in row.audio], params)
         (recordings if isinstance(result, Recording) else rejects).append(result)
-    recordings, duplicates = without_duplicates(recordings)
+    recordings, duplicates = remove_duplicates(recordings)
     rejects = sorted(rejects + duplicates, key=lambda reject: (reject.path, reject.reason))
     if not recordings:
         raise ValueError(f"{recordings_dir}: no usable recording; {_summary(rejects)}")
@@ -66,6 +74,7 @@ def _summary(rejects: list[Reject]) -> str:
 
 
 def main() -> None:
+    """Run the stage with the arguments of the command line."""
     parser = argparse.ArgumentParser(prog="python -m stages.ingest", description="measure a voice's recordings")
     parser.add_argument("--recordings", type=Path, required=True, help="data/1_recordings/VOICE")
     parser.add_argument("--out", type=Path, required=True, help="data/1_manifests/VOICE")

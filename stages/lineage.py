@@ -11,23 +11,32 @@ from ruamel.yaml import YAML
 
 from stages.params import Params
 
-NOT_ABOUT_THE_MODEL = {"voices", "gate"}  # other voices, and who may be released
+UNRELATED_SECTIONS = {"voices", "gate"}  # other voices, and the policy of releases: they do not change the model
 
 
 def lineage(voice: str, manifest_dir: Path, params: Params) -> dict[str, str]:
-    """Hashes of everything that made the candidate: code, stages as DVC locked them, parameters, recordings."""
+    """Return hashes of everything that made the candidate: code, stages as DVC locked them, parameters, recordings.
+
+    Args:
+        voice: name of the voice.
+        manifest_dir: output of the stage ingest.
+        params: all of params.yaml.
+
+    Raises:
+        ValueError: dvc.lock is missing.
+    """
     return {
         "git_commit": git_commit(),
         "dvc_lock_sha256": dvc_lock_sha256(voice, Path("dvc.lock")),
-        "params_sha256": _sha256(params.model_dump(mode="json", by_alias=True, exclude=NOT_ABOUT_THE_MODEL)),
+        "params_sha256": _sha256(params.model_dump(mode="json", by_alias=True, exclude=UNRELATED_SECTIONS)),
         "data_manifest_sha256": hashlib.sha256((manifest_dir / "recordings.jsonl").read_bytes()).hexdigest(),
     }
 
 
 def git_commit() -> str:
-    """The commit that is checked out, `+changes` behind it where tracked files differ; `none` outside git.
+    """Return the commit that is checked out, with `+changes` where tracked files differ, or `none` outside git.
 
-    dvc.lock and params.yaml do not count: they are hashed by themselves, and a run changes them.
+    dvc.lock and params.yaml do not count: they are hashed separately, and a run changes them.
     """
     head = _git("rev-parse", "HEAD")
     if not head:
@@ -37,10 +46,14 @@ def git_commit() -> str:
 
 
 def dvc_lock_sha256(voice: str, path: Path) -> str:
-    """sha256 over the entries of this voice's stages before `register` in dvc.lock."""
+    """Return the sha256 over the entries of this voice's stages before `register` in dvc.lock.
+
+    Raises:
+        ValueError: the file is missing.
+    """
     if not path.is_file():
         raise ValueError(
-            f"{path} is missing, so nobody knows what the scores were made from; run the stages by `dvc repro`"
+            f"{path} is missing, and it records what the scores were made from; run the stages with `dvc repro`"
         )
     stages = YAML(typ="safe").load(path.read_text(encoding="utf-8")).get("stages", {})
     return _sha256(
@@ -49,12 +62,12 @@ def dvc_lock_sha256(voice: str, path: Path) -> str:
 
 
 def _git(*arguments: str) -> str:
-    """What git prints; empty where git or a repository is absent."""
+    """Return what git prints, or an empty text where git or a repository is missing."""
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S607
+        result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S607
     except FileNotFoundError:
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return result.stdout.strip() if result.returncode == 0 else ""
 
 
 def _sha256(value: object) -> str:

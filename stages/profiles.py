@@ -1,4 +1,4 @@
-"""What a profile picks: the base models and the judges. Sizes come with the base models."""
+"""What a profile selects: the base models and the judges. The sizes come with the base models."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from pathlib import Path
 
 from gpt_sovits.weights.places import BASES_FOLDER
 
-# judges whose weights `vox pull` keeps under another name than their own
-PULLED_AS = {"ecapa_voxceleb": "spkrec-ecapa-voxceleb"}
+# folders in which `vox pull` puts the weights of judges, where they are not named after the judge
+PULL_NAMES = {"ecapa_voxceleb": "spkrec-ecapa-voxceleb"}
 
 
 @dataclass(frozen=True)
 class Profile:
+    """The names of a base model and of the judges."""
+
     base: str  # see gpt_sovits/weights/base.py
     asr: str  # see metrics/judges/asr.py
     speaker: str  # see metrics/judges/speaker.py
@@ -29,6 +31,9 @@ PROFILES = {
 
 
 def judge_weights(name: str) -> Path | None:
-    """The folder for load_transcriber and load_speaker_judge if `vox pull` brought the weights of this judge; None, its
-    library's own cache, if not."""
-    return BASES_FOLDER if (BASES_FOLDER / PULLED_AS.get(name, name)).is_dir() else None
+    """Return the folder of a judge's weights for load_transcriber and load_speaker_judge.
+
+    Returns:
+        The folder that `vox pull` filled, or None where it did not. Then the judge's library uses its own cache.
+    """
+    return BASES_FOLDER if (BASES_FOLDER / PULL_NAMES.get(name, name)).is_dir() else None

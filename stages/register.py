@@ -1,4 +1,4 @@
-"""register: the best pair and its scores as one version of the voice's model in MLflow."""
+"""Stage register: register the best pair and its scores as one version of the voice's model in MLflow."""
 
 from __future__ import annotations
 
@@ -9,20 +9,29 @@ from pathlib import Path
 from registry.candidates.candidate import register_candidate
 from registry.candidates.smoke import speak_once
 from registry.storage.store import open_store
+from stages.execution.outputs import stage_output
+from stages.execution.program import run_stage
 from stages.lineage import lineage
 from stages.params import load_params
-from stages.running.outputs import run_stage, stage_output
 from stages.tables import write_json
 
 
 def register(voice: str, manifest_dir: Path, scores_dir: Path, out_dir: Path) -> None:
-    """Register the candidate once, if it speaks at all, and write what it is to candidate.json.
+    """Register the candidate once, if it can speak, and write candidate.json.
 
-    The file says nothing of the registry (version, run): those differ from one registry to another, and the candidate
-    is found in any of them by its id.
+    The file does not name the version and the run in the registry. They differ from one registry to another, and the
+    candidate is found in any of them by its id.
+
+    Args:
+        voice: name of the voice.
+        manifest_dir: output of the stage ingest.
+        scores_dir: output of the stage evaluate.
+        out_dir: gets candidate.json.
     """
     params = load_params()
+    # 1. A voice that cannot speak a sentence is not registered.
     speak_once(scores_dir / "voice", params.register_.smoke_text)
+    # 2. Register it, or find it if the same candidate is registered already.
     origin = lineage(voice, manifest_dir, params)
     tags = {**origin, **_real_time_factor(voice)}
     candidate = register_candidate(
@@ -33,21 +42,24 @@ def register(voice: str, manifest_dir: Path, scores_dir: Path, out_dir: Path) ->
         lineage=tags,
     )
     print(f"register: {voice} version {candidate.version}, candidate {candidate.candidate_id[:12]}", flush=True)
+    # 3. Write what it is.
     hashes = ("candidate_id", "weights_sha256", "scores_sha256", "prompts_sha256")
     record = {"voice": voice, **origin, **{name: getattr(candidate, name) for name in hashes}}
     write_json(out_dir / "candidate.json", record)
 
 
 def _real_time_factor(voice: str) -> dict[str, str]:
-    """How fast evaluate spoke, for the record: it differs from run to run, so it is in no output of a stage."""
+    """Return how fast evaluate spoke, as a tag. It differs from run to run, so it is not an output of a stage."""
     path = Path(".cache/timings") / f"{voice}.json"
     return {"synthesis_rtf": f"{json.loads(path.read_text(encoding='utf-8'))['rtf']:.4f}"} if path.is_file() else {}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("manifest", "scores", "out"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    """Run the stage with the arguments of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m stages.register", description="register a candidate")
+    parser.add_argument("--manifest", type=Path, required=True, help="data/1_manifests/VOICE")
+    parser.add_argument("--scores", type=Path, required=True, help="data/6_scores/VOICE")
+    parser.add_argument("--out", type=Path, required=True, help="data/7_candidates/VOICE")
     arguments = parser.parse_args()
     voice = arguments.out.name
     with stage_output(arguments.out, "register", voice) as folder:

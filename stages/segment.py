@@ -1,4 +1,4 @@
-"""Stage segment: recordings cut at silence into mono clips of equal loudness.
+"""Stage segment: cut recordings at silence into mono clips of equal loudness.
 
 python -m stages.segment --recordings data/1_recordings/V --manifest data/1_manifests/V --out data/2_clips/V
 """
@@ -18,18 +18,17 @@ from silero_vad import get_speech_timestamps, load_silero_vad
 from gpt_sovits.audio import load_audio, resample, save_flac, to_mono
 from registry.consent import file_sha256
 from stages.cutting import Limits, Span, cut
+from stages.execution.outputs import stage_output
+from stages.execution.program import run_stage
+from stages.execution.progress import report_progress
 from stages.params import Segment, load_params
-from stages.running.outputs import run_stage, stage_output
-from stages.running.progress import counted
 from stages.tables import Clip, Recording, Reject, read_table, write_table
 
 VAD_RATE = 16000  # Hz; silero-vad's own
-VAD_LEVEL_DBFS = -20.0  # level at which it listens: it misses the beginnings of quiet recordings
-VAD_LEAD_SECONDS = (
-    0.5  # silence put around a recording: without it, it takes up to 0.25 s to notice speech at the start
-)
+VAD_LEVEL_DBFS = -20.0  # recordings are brought to this level for it: it misses the beginnings of quiet ones
+VAD_LEAD_SECONDS = 0.5  # silence put around a recording for it: without it, speech is noticed up to 0.25 s late
 FRAME_SECONDS = 0.01  # grid of the levels that decide where long speech is split
-MAX_PAUSE_SECONDS = 1.0  # a pause inside a sentence is shorter; a longer one always ends a clip
+MAX_PAUSE_SECONDS = 1.0  # pauses inside a sentence are shorter; a longer pause always ends a clip
 
 FindSpeech = Callable[[np.ndarray, Segment], list[tuple[float, float]]]
 
@@ -37,14 +36,21 @@ FindSpeech = Callable[[np.ndarray, Segment], list[tuple[float, float]]]
 def segment(recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Segment) -> None:
     """Write clips.jsonl, rejects.jsonl and audio/CLIP_ID.flac, in the order of the manifest.
 
-    Raises ValueError where a recording is not the one that ingest saw, or no speech is found in any.
+    Args:
+        recordings_dir: the folder of the voice.
+        manifest_dir: output of the stage ingest.
+        out_dir: an empty folder for the outputs.
+        params: the section `segment` of params.yaml.
+
+    Raises:
+        ValueError: a recording changed since ingest, or no speech is found in any recording.
     """
     recordings = read_table(manifest_dir / "recordings.jsonl", Recording)
     find_speech = load_speech_finder()
     (out_dir / "audio").mkdir()
     clips, rejects = [], []
-    says = f"segment {recordings_dir.name}: {{}} recordings"
-    for recording in counted(recordings, len(recordings), says):
+    template = f"segment {recordings_dir.name}: {{}} recordings"
+    for recording in report_progress(recordings, len(recordings), template):
         path = recordings_dir / recording.path
         if file_sha256(path) != recording.sha256:
             raise ValueError(f"{path} has changed since ingest wrote {manifest_dir}; run the ingest stage again")
@@ -63,7 +69,18 @@ def segment(recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Seg
 def cut_recording(
     waveform: np.ndarray, recording: Recording, params: Segment, find_speech: FindSpeech, out_dir: Path
 ) -> tuple[list[Clip], list[Reject]]:
-    """Write the clips of one recording. waveform: (n_samples,) float32 at params.sample_rate Hz."""
+    """Write the clips of one recording.
+
+    Args:
+        waveform: (n_samples,) float32 in [-1, 1] at params.sample_rate Hz.
+        recording: its row in the manifest.
+        params: the section `segment` of params.yaml.
+        find_speech: returns the (start, end) of speech in seconds, see load_speech_finder.
+        out_dir: gets audio/CLIP_ID.flac.
+
+    Returns:
+        The rows of its clips and of what was rejected.
+    """
     rate = params.sample_rate
     speech = [
         Span(round(start * rate), min(round(end * rate), len(waveform))) for start, end in find_speech(waveform, params)
@@ -106,9 +123,14 @@ def cut_recording(
 
 
 def frame_powers(waveform: np.ndarray, frame_length: int) -> np.ndarray:
-    """Mean square around the start of each frame: (n_samples,) to (n_samples // frame_length,).
+    """Return the mean square of the samples around the start of each frame, which is where a cut falls.
 
-    Around its start, because that is where a cut falls.
+    Args:
+        waveform: (n_samples,) float32.
+        frame_length: samples per frame.
+
+    Returns:
+        (n_samples // frame_length,) float64.
     """
     n_frames = len(waveform) // frame_length
     centred = np.pad(np.square(waveform, dtype=np.float64), (frame_length // 2, 0))[: n_frames * frame_length]
@@ -116,38 +138,50 @@ def frame_powers(waveform: np.ndarray, frame_length: int) -> np.ndarray:
 
 
 def loudness_gain(waveform: np.ndarray, params: Segment) -> float | None:
-    """Gain in dB that brings a clip to loudness_lufs, or less where its peak would pass max_peak_dbfs.
+    """Return the gain in dB that brings a clip to loudness_lufs, or less where its peak would exceed max_peak_dbfs.
 
-    None where the clip is too quiet to have a loudness (below -70 LUFS). Source: ITU-R BS.1770-4.
+    Source: ITU-R BS.1770-4.
+
+    Args:
+        waveform: (n_samples,) float32 at params.sample_rate Hz.
+        params: the section `segment` of params.yaml.
+
+    Returns:
+        The gain, or None where the clip is too quiet to have a loudness (below -70 LUFS).
     """
     loudness = pyloudnorm.Meter(params.sample_rate).integrated_loudness(waveform.astype(np.float64))
     peak = float(np.abs(waveform).max())
     if not math.isfinite(loudness):
         return None
     gain_db = min(params.loudness_lufs - loudness, params.max_peak_dbfs - 20 * math.log10(peak))
-    return math.floor(gain_db * 1e4) / 1e4  # down, so that rounding cannot pass the limit
+    return math.floor(gain_db * 1e4) / 1e4  # rounded down, so that the peak cannot exceed its limit
 
 
 def load_speech_finder() -> FindSpeech:
-    """Seconds of speech in a waveform by silero-vad, whose weights are in its wheel; the same on every run."""
+    """Load silero-vad, whose weights are in its wheel.
+
+    Returns:
+        A function that returns the (start, end) of speech in a waveform, in seconds. It gives the same result on every
+        run.
+    """
     torch.set_num_threads(1)
     model = load_silero_vad()
 
     def find_speech(waveform: np.ndarray, params: Segment) -> list[tuple[float, float]]:
-        listened = resample(waveform, params.sample_rate, VAD_RATE)
-        level = float(np.sqrt(np.square(listened, dtype=np.float64).mean()))
+        samples = resample(waveform, params.sample_rate, VAD_RATE)
+        level = float(np.sqrt(np.square(samples, dtype=np.float64).mean()))
         if level == 0.0:
             return []
         lead = round(VAD_LEAD_SECONDS * VAD_RATE)
-        n_samples = len(listened)
-        listened = np.pad(np.clip(listened * 10 ** (VAD_LEVEL_DBFS / 20) / level, -1, 1), lead).astype(np.float32)
+        n_samples = len(samples)
+        samples = np.pad(np.clip(samples * 10 ** (VAD_LEVEL_DBFS / 20) / level, -1, 1), lead).astype(np.float32)
         regions = get_speech_timestamps(
-            torch.from_numpy(listened),
+            torch.from_numpy(samples),
             model,
             threshold=params.vad_threshold,
             sampling_rate=VAD_RATE,
             min_silence_duration_ms=round(1000 * params.min_silence_seconds),
-            speech_pad_ms=0,  # padding is ours, where the clips are known
+            speech_pad_ms=0,  # `cut` adds the padding, because it knows the clips
         )
         inside = [(max(region["start"] - lead, 0), min(region["end"] - lead, n_samples)) for region in regions]
         return [(start / VAD_RATE, end / VAD_RATE) for start, end in inside if start < end]
@@ -160,6 +194,7 @@ def _reject(recording: Recording, span: Span, rate: int, reason: str) -> Reject:
 
 
 def main() -> None:
+    """Run the stage with the arguments of the command line."""
     parser = argparse.ArgumentParser(prog="python -m stages.segment", description="cut recordings into clips")
     parser.add_argument("--recordings", type=Path, required=True, help="data/1_recordings/VOICE")
     parser.add_argument("--manifest", type=Path, required=True, help="data/1_manifests/VOICE")

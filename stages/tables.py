@@ -1,4 +1,4 @@
-"""The tables that pass between stages: JSON Lines, one typed row a line, in a stated order."""
+"""The tables that pass between stages: JSON Lines with one typed row per line, in a stated order."""
 
 from __future__ import annotations
 
@@ -13,108 +13,121 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 
 class Row(BaseModel):
+    """A row of a table. It is frozen, and refuses unknown keys, NaN and infinity."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Recording(Row):
-    """One usable file of data/1_recordings/VOICE. Written by ingest."""
+    """One usable file of data/1_recordings/VOICE. Written by ingest as recordings.jsonl."""
 
-    recording_id: str = Field(description="stable id: first 12 hex digits of the audio's sha256")
+    recording_id: str = Field(description="stable id: first 12 hex digits of the file's sha256")
     path: str = Field(description="POSIX path relative to the voice's recordings folder")
-    sha256: str = Field(description="of the file's bytes")
-    seconds: float = Field(gt=0)
-    sample_rate: int = Field(gt=0, description="Hz")
-    n_channels: int = Field(gt=0)
-    level_dbfs: float = Field(description="RMS level over the whole file, dB relative to full scale")
-    clipped_share: float = Field(ge=0, le=1, description="share of samples at full scale")
-    noise_floor_dbfs: float = Field(description="5th percentile of the RMS of 50 ms frames")
+    sha256: str = Field(description="hash of the file's bytes")
+    seconds: float = Field(gt=0, description="length of the audio")
+    sample_rate: int = Field(gt=0, description="sample rate in Hz")
+    n_channels: int = Field(gt=0, description="number of channels")
+    level_dbfs: float = Field(description="RMS level of the whole file, in dB relative to full scale")
+    clipped_share: float = Field(ge=0, le=1, description="share of samples at full scale, 0 to 1")
+    noise_floor_dbfs: float = Field(
+        description="5th percentile of the RMS levels of 50 ms frames, in dB relative to full scale"
+    )
     transcript: str | None = Field(description="what is said, as given; null where no transcript came with it")
 
 
 class Reject(Row):
-    """Something that a stage could not use, and why."""
+    """Something that a stage could not use. Written as rejects.jsonl, by the adaptation stages as dropped.jsonl."""
 
-    path: str = Field(description="what was rejected: a file, a transcript row or a clip id")
-    reason: str
+    path: str = Field(description="what was rejected: a file, a row of a transcript file, or a clip id")
+    reason: str = Field(description="why it was rejected")
 
 
 class Clip(Row):
-    """One clip of 1-12 s. Written by segment."""
+    """One clip of a recording. Written by segment as clips.jsonl."""
 
     clip_id: str = Field(description="RECORDING_ID-NNNN, counted from 0000 within the recording")
-    recording_id: str
-    path: str = Field(description="POSIX path of the FLAC relative to the clips folder")
-    start: float = Field(ge=0, description="seconds from the start of the recording")
-    end: float = Field(gt=0)
+    recording_id: str = Field(description="id of the recording that it was cut from")
+    path: str = Field(description="POSIX path of the FLAC file relative to the clips folder")
+    start: float = Field(ge=0, description="start in the recording, in seconds")
+    end: float = Field(gt=0, description="end in the recording, in seconds")
     seconds: float = Field(gt=0, description="length of the clip")
-    gain_db: float = Field(description="gain applied by loudness normalisation")
+    gain_db: float = Field(description="gain applied by loudness normalisation, in dB")
 
 
 class AlignedClip(Row):
-    """A clip with its text. Written by align; features carries the kept ones on."""
+    """A clip with its text. Written by align as clips.jsonl. The stage features takes the kept ones."""
 
-    clip_id: str
-    path: str = Field(description="POSIX path of the FLAC relative to the clips folder")
-    seconds: float = Field(gt=0)
+    clip_id: str = Field(description="id of the clip")
+    path: str = Field(description="POSIX path of the FLAC file relative to the clips folder")
+    seconds: float = Field(gt=0, description="length of the clip")
     text: str = Field(description="what is said in this clip")
-    text_source: Literal["given", "asr"]
+    text_source: Literal["given", "asr"] = Field(description="where the text comes from: a transcript, or the ASR")
     asr_text: str = Field(description="what the ASR heard, normalised")
     cer: float | None = Field(description="character error rate of asr_text against text; null where text is the ASR's")
     words: tuple[tuple[str, float, float], ...] = Field(description="(word, start, end) in seconds within the clip")
-    kept: bool
-    reason: str = Field(description="why it was rejected; empty where kept")
-    split: Literal["train", "held_out"]
+    kept: bool = Field(description="whether later stages use the clip")
+    reason: str = Field(description="why it was rejected; empty where it is kept")
+    split: Literal["train", "held_out"] = Field(description="whether the clip is for training or held out of it")
 
 
 class FeatureClip(Row):
-    """A kept clip whose features are in tensors/CLIP_ID.safetensors. Written by features."""
+    """A kept clip whose features are in tensors/CLIP_ID.safetensors. Written by features as clips.jsonl."""
 
-    clip_id: str
-    split: Literal["train", "held_out"]
-    text: str
-    seconds: float = Field(gt=0)
-    n_phonemes: int = Field(gt=0)
-    n_tokens: int = Field(gt=0, description="semantic tokens, 25 a second")
+    clip_id: str = Field(description="id of the clip")
+    split: Literal["train", "held_out"] = Field(description="whether the clip is for training or held out of it")
+    text: str = Field(description="what is said in this clip")
+    seconds: float = Field(gt=0, description="length of the clip")
+    n_phonemes: int = Field(gt=0, description="phonemes of the text")
+    n_tokens: int = Field(gt=0, description="semantic tokens, 25 per second")
     similarity: float = Field(ge=-1, le=1, description="cosine of its speaker embedding to the voice's centroid")
 
 
 class VoiceReference(Row):
-    """The clip that prompts the models, and the voice's pace. Written by features as reference.json."""
+    """The reference clip of the voice, and the voice's pace. Written by features as reference.json."""
 
-    clip_id: str
-    text: str
-    seconds: float = Field(gt=0)
+    clip_id: str = Field(description="id of the clip")
+    text: str = Field(description="what is said in this clip")
+    seconds: float = Field(gt=0, description="length of the clip")
     similarity: float = Field(ge=-1, le=1, description="cosine of its speaker embedding to the voice's centroid")
-    seconds_per_phoneme: float = Field(gt=0, description="over all training clips")
+    seconds_per_phoneme: float = Field(gt=0, description="pace of the voice, over all training clips")
 
 
 class CheckpointPairRow(Row):
     """Pooled figures of one checkpoint pair in one rung of the selection. Written by evaluate as pairs.csv."""
 
-    rung: int = Field(ge=1, description="1 is the coarsest")
-    n_prompts: int = Field(ge=1)
-    gpt_epoch: int = Field(ge=0)
-    sovits_epoch: int = Field(ge=0)
-    wer: float = Field(ge=0)
-    cer: float = Field(ge=0)
-    similarity: float | None = Field(ge=-1, le=1)
-    failed_share: float = Field(ge=0, le=1)
-    interpolation_weight: float = Field(
-        default=1.0, ge=0, le=1, description="of the adapted SoVITS weights; the rest is the base's"
+    rung: int = Field(ge=1, description="rung of the selection, 1 with the fewest prompts")
+    n_prompts: int = Field(ge=1, description="prompts that the pair has said so far")
+    gpt_epoch: int = Field(ge=0, description="epoch of the GPT; 0 for the base before adaptation")
+    sovits_epoch: int = Field(ge=0, description="epoch of the SoVITS; 0 for the base before adaptation")
+    wer: float = Field(ge=0, description="word error rate")
+    cer: float = Field(ge=0, description="character error rate")
+    similarity: float | None = Field(
+        ge=-1, le=1, description="mean cosine to the voice's reference embedding; null where it could not be measured"
     )
-    kept: bool = Field(description="it goes on to the next rung; in the last one: it is the best pair")
+    failed_share: float = Field(ge=0, le=1, description="share of utterances with a failure, 0 to 1")
+    interpolation_weight: float = Field(
+        default=1.0, ge=0, le=1, description="weight of the adapted SoVITS, the rest being the base's, 0 to 1"
+    )
+    kept: bool = Field(
+        description="whether the pair goes on to the next rung; in the last rung, whether it is the best pair; for an "
+        "interpolation weight below 1, whether it was chosen"
+    )
 
 
 T = TypeVar("T", bound=BaseModel)
 
 
 def write_table(path: Path, rows: Iterable[BaseModel]) -> None:
-    """One row a line, keys in the order of the class. The caller writes into a folder that is moved into place."""
+    """Write one row per line, with keys in the order of the class. The caller moves the file into place."""
     path.write_text("".join(row.model_dump_json() + "\n" for row in rows), encoding="utf-8")
 
 
 def read_table(path: Path, row_class: type[T]) -> list[T]:
-    """The rows of a table. Raises ValueError naming the file and line of the first bad row."""
+    """Read the rows of a table.
+
+    Raises:
+        ValueError: a row does not fit its class. The message names the file and line of the first bad row.
+    """
     lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: a name may hold U+2028 and the like
     if not lines[-1]:
         lines.pop()
@@ -132,12 +145,12 @@ def read_table(path: Path, row_class: type[T]) -> list[T]:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Indented JSON with sorted keys and without NaN, so that equal values give equal bytes."""
+    """Write indented JSON with sorted keys and without NaN, so that equal values give equal bytes."""
     path.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def csv_text(rows: Iterable[dict[str, Any]]) -> str:
-    """Rows with the same keys as CSV with a header and Unix line ends, as DVC's plots read it."""
+    """Return rows with the same keys as CSV with a header and Unix line ends, as DVC's plots read it."""
     rows = list(rows)
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")

@@ -18,7 +18,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from metrics.judges.sphinx import SAMPLE_RATE, new_decoder
+from metrics.pocketsphinx_decoder import SAMPLE_RATE, new_decoder
 from starter.phones import from_sphinx
 from starter.settings import load_settings, shared_folder, stage_folder
 from starter.store import Utterance, read_corpus, write_corpus

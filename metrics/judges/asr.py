@@ -1,7 +1,7 @@
-"""Judges of intelligibility: speech in, the words they heard out.
+"""ASR judges: speech in, the words they heard out.
 
-pocketsphinx works offline; whisper and faster-whisper are the judges of production. Scores of different judges, or of
-different versions of one, are never compared, so `version` pins the package, the weights and the way of decoding.
+pocketsphinx works offline. whisper and faster-whisper are for production. Scores of different judges, or of different
+versions of one judge, are never compared, so `version` pins the package, the weights and the way of decoding.
 """
 
 from __future__ import annotations
@@ -14,18 +14,23 @@ from typing import Protocol
 
 import numpy as np
 
-from metrics.judges.audio import checked_waveform, is_silent, to_int16, to_rate
-from metrics.judges.errors import JudgeUnavailableError
-from metrics.judges.sphinx import SAMPLE_RATE, new_decoder, sphinx_version
+from metrics.audio import checked_waveform, is_silent, to_int16, to_rate
+from metrics.errors import JudgeUnavailableError
+from metrics.pocketsphinx_decoder import SAMPLE_RATE, new_decoder, sphinx_version
 
-MIN_SECONDS = 0.1  # no word is shorter; recognisers fail on less in ways of their own
+MIN_SECONDS = 0.1  # no word is shorter, and each recogniser fails on less in a different way
 FASTER_WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json")
 
 
 class Transcriber(Protocol):
-    """A speech recogniser as a judge. The same audio gives the same text, whatever it heard before.
+    """A speech recogniser as a judge.
 
-    languages: ISO 639 codes of what it can hear
+    Invariant: the same audio gives the same text, whatever the judge heard before.
+
+    Attributes:
+        name: name of the judge.
+        version: package, weights and way of decoding. Scores of different versions are not compared.
+        languages: ISO 639 codes of the languages that it can hear.
     """
 
     name: str
@@ -33,21 +38,35 @@ class Transcriber(Protocol):
     languages: tuple[str, ...]
 
     def transcribe(self, waveform: np.ndarray, sample_rate: int, language: str) -> str:
-        """The words heard, taken to be of that language, not normalised; "" for silence and less than MIN_SECONDS.
+        """Return the words heard, not normalised.
 
-        waveform: (n,) float32 in [-1, 1] at sample_rate Hz. Raises ValueError for another shape, NaN or infinity, and
-        for a language that this judge does not hear.
+        Args:
+            waveform: (n,) float32 in [-1, 1].
+            sample_rate: in Hz.
+            language: ISO 639 code. The speech is taken to be in that language.
+
+        Returns:
+            The words, or an empty text for silence and for less than MIN_SECONDS.
+
+        Raises:
+            ValueError: the waveform has another shape, NaN or infinity, or the judge cannot hear the language.
         """
         ...
 
     def spoken_language(self, waveform: np.ndarray, sample_rate: int) -> str | None:
-        """The ISO 639 code of the likeliest language; None where nothing is heard, or where this judge cannot tell
-        languages apart (then `languages` has one alone)."""
+        """Return the ISO 639 code of the likeliest language.
+
+        Returns:
+            The code, or None where nothing is heard or where the judge cannot tell languages apart.
+        """
         ...
 
 
-def _heard(waveform: np.ndarray, sample_rate: int) -> np.ndarray | None:
-    """(n,) float32 at 16 kHz, or None when there is nothing to hear: Whisper would invent words for silence."""
+def _audible(waveform: np.ndarray, sample_rate: int) -> np.ndarray | None:
+    """Return (n,) float32 at 16 kHz, or None where there is nothing to hear.
+
+    Without this, Whisper would invent words for silence.
+    """
     waveform = checked_waveform(waveform, sample_rate)
     if len(waveform) < MIN_SECONDS * sample_rate or is_silent(waveform):
         return None
@@ -57,7 +76,7 @@ def _heard(waveform: np.ndarray, sample_rate: int) -> np.ndarray | None:
 def _check_language(judge: Transcriber, language: str) -> None:
     if language not in judge.languages:
         raise ValueError(
-            f"judge {judge.name} does not hear language {language!r}; it hears {', '.join(judge.languages[:8])}"
+            f"judge {judge.name} cannot hear language {language!r}; it can hear {', '.join(judge.languages[:8])}"
             f"{' and more' if len(judge.languages) > 8 else ''}; use a profile whose ASR does (stages/profiles.py)"
         )
 
@@ -68,14 +87,17 @@ def _sha256(path: Path) -> str:
 
 
 def _is_torch_file(path: Path) -> bool:
-    """Whether it starts like a file of torch.save (a zip, formerly a pickle), unlike a web page or an LFS pointer."""
+    """Return whether a file starts like one of torch.save (a zip or a pickle), unlike a web page or an LFS pointer."""
     with path.open("rb") as file:
         return file.read(2) in (b"PK", b"\x80\x02")
 
 
 class PocketsphinxTranscriber:
-    """pocketsphinx with the en-us model of its wheel. A new decoder each time: one that has decoded before may hear
-    the next utterance differently (measured on LJSpeech), even after its cepstral mean is set back."""
+    """pocketsphinx with the en-us model of its wheel.
+
+    Each utterance gets a new decoder. One that has decoded before may hear the next utterance differently (measured on
+    LJSpeech), even after its cepstral mean is reset.
+    """
 
     name = "pocketsphinx"
     languages = ("en",)
@@ -84,24 +106,26 @@ class PocketsphinxTranscriber:
         self.version = sphinx_version()
 
     def spoken_language(self, waveform: np.ndarray, sample_rate: int) -> None:
-        """None: to an English model all speech is English."""
+        """Return None, because to an English model all speech is English."""
 
     def transcribe(self, waveform: np.ndarray, sample_rate: int, language: str) -> str:
-        """See Transcriber."""
+        """Return the words heard. See Transcriber."""
         _check_language(self, language)
-        heard = _heard(waveform, sample_rate)
-        if heard is None:
+        audible = _audible(waveform, sample_rate)
+        if audible is None:
             return ""
         decoder = new_decoder(with_language_model=True)
         decoder.start_utt()
-        decoder.process_raw(to_int16(heard), full_utt=True)  # full_utt: the cepstral mean is of this utterance alone
+        decoder.process_raw(
+            to_int16(audible), full_utt=True
+        )  # full_utt: the cepstral mean is taken over this utterance
         decoder.end_utt()
         hypothesis = decoder.hyp()
         return hypothesis.hypstr if hypothesis else ""
 
 
 class WhisperTranscriber:
-    """openai-whisper, greedy, each utterance on its own."""
+    """openai-whisper with greedy decoding, each utterance on its own."""
 
     def __init__(self, size: str, weights_dir: Path | None, download: bool) -> None:
         import whisper
@@ -116,41 +140,43 @@ class WhisperTranscriber:
         if not path.is_file() and (weights_dir is not None or not download):
             raise JudgeUnavailableError(unavailable)
         if path.is_file() and not _is_torch_file(path):
-            raise JudgeUnavailableError(f"{path} is no openai-whisper checkpoint; {unavailable}")
+            raise JudgeUnavailableError(f"{path} is not an openai-whisper checkpoint; {unavailable}")
         try:
-            # by name whisper fetches and checks its own sha256; either way it reads with weights_only=True
+            # given a name, whisper fetches the file and checks its sha256; it always reads with weights_only=True
             self._model = whisper.load_model(size if weights_dir is None else str(path), download_root=str(folder))
         except OSError as error:
             raise JudgeUnavailableError(f"{unavailable} ({error})") from error
         except (KeyError, RuntimeError) as error:
-            raise JudgeUnavailableError(f"{path} is no openai-whisper checkpoint ({error}); {unavailable}") from error
+            raise JudgeUnavailableError(
+                f"{path} is not an openai-whisper checkpoint ({error}); {unavailable}"
+            ) from error
         self._model.eval()
-        # whisper's own order: a model knows the first num_languages of them
+        # in whisper's own order, of which a model knows the first num_languages
         known = tuple(whisper.tokenizer.LANGUAGES)[: self._model.num_languages]
         self.languages = known if self._model.is_multilingual else ("en",)
         self.version = f"{version('openai-whisper')} {size} {_sha256(path)[:12]} greedy"
 
     def spoken_language(self, waveform: np.ndarray, sample_rate: int) -> str | None:
-        """See Transcriber; from the first 30 s."""
+        """Return the language of the first 30 s. See Transcriber."""
         import whisper
 
-        heard = _heard(waveform, sample_rate)
-        if heard is None or not self._model.is_multilingual:
+        audible = _audible(waveform, sample_rate)
+        if audible is None or not self._model.is_multilingual:
             return None
-        mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(heard), self._model.dims.n_mels).to(self._model.device)
-        _, chances = self._model.detect_language(mel)
-        return max(sorted(chances), key=chances.__getitem__)
+        mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(audible), self._model.dims.n_mels).to(self._model.device)
+        _, probabilities = self._model.detect_language(mel)
+        return max(sorted(probabilities), key=probabilities.__getitem__)
 
     def transcribe(self, waveform: np.ndarray, sample_rate: int, language: str) -> str:
-        """See Transcriber."""
+        """Return the words heard. See Transcriber."""
         _check_language(self, language)
-        heard = _heard(waveform, sample_rate)
-        if heard is None:
+        audible = _audible(waveform, sample_rate)
+        if audible is None:
             return ""
         result = self._model.transcribe(
-            heard,
+            audible,
             language=language,
-            temperature=0.0,  # one number: no retries at higher, random temperatures
+            temperature=0.0,  # a single number: no retries at higher temperatures, which are random
             condition_on_previous_text=False,
             fp16=self._model.device.type == "cuda",
             verbose=None,
@@ -159,7 +185,7 @@ class WhisperTranscriber:
 
 
 class FasterWhisperTranscriber:
-    """faster-whisper (CTranslate2), greedy, each utterance on its own."""
+    """faster-whisper (CTranslate2) with greedy decoding, each utterance on its own."""
 
     def __init__(self, size: str, weights_dir: Path | None, download: bool) -> None:
         import torch
@@ -174,27 +200,27 @@ class FasterWhisperTranscriber:
         self.languages = tuple(self._model.supported_languages)
 
     def spoken_language(self, waveform: np.ndarray, sample_rate: int) -> str | None:
-        """See Transcriber; from the first 30 s."""
-        heard = _heard(waveform, sample_rate)
-        if heard is None or not self._model.model.is_multilingual:
+        """Return the language of the first 30 s. See Transcriber."""
+        audible = _audible(waveform, sample_rate)
+        if audible is None or not self._model.model.is_multilingual:
             return None
-        language, *_ = self._model.detect_language(heard)
+        language, *_ = self._model.detect_language(audible)
         return language
 
     def transcribe(self, waveform: np.ndarray, sample_rate: int, language: str) -> str:
-        """See Transcriber."""
+        """Return the words heard. See Transcriber."""
         _check_language(self, language)
-        heard = _heard(waveform, sample_rate)
-        if heard is None:
+        audible = _audible(waveform, sample_rate)
+        if audible is None:
             return ""
         segments, _ = self._model.transcribe(
-            heard, language=language, beam_size=1, temperature=0.0, condition_on_previous_text=False
+            audible, language=language, beam_size=1, temperature=0.0, condition_on_previous_text=False
         )
         return "".join(segment.text for segment in segments).strip()
 
 
 def _faster_whisper_folder(size: str, weights_dir: Path | None, download: bool) -> Path:
-    """WEIGHTS_DIR/faster-whisper-SIZE, else the folder in the Hugging Face cache, fetched into it if `download`."""
+    """Return WEIGHTS_DIR/faster-whisper-SIZE, or the folder in the Hugging Face cache."""
     import httpx
     from faster_whisper import available_models, download_model
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -205,7 +231,7 @@ def _faster_whisper_folder(size: str, weights_dir: Path | None, download: bool) 
         fetch = f"python -c \"import faster_whisper as f; f.download_model('{size}', '{folder}')\""
         if missing := [name for name in FASTER_WHISPER_FILES if not (folder / name).is_file()]:
             raise JudgeUnavailableError(
-                f"judge faster-whisper-{size}: {folder} lacks {', '.join(missing)}; fill it by `{fetch}` {where}"
+                f"judge faster-whisper-{size}: {folder} lacks {', '.join(missing)}; fill it with `{fetch}` {where}"
             )
         return folder
     if size not in available_models():
@@ -216,7 +242,7 @@ def _faster_whisper_folder(size: str, weights_dir: Path | None, download: bool) 
         fetch = f"python -c \"import faster_whisper as f; f.download_model('{size}')\""
         raise JudgeUnavailableError(
             f"judge faster-whisper-{size}: its weights are not in the Hugging Face cache and could not be fetched; "
-            f"run `{fetch}` {where}, or give the folder that holds faster-whisper-{size}/ as weights_dir"
+            f"run `{fetch}` {where}, or pass the folder that holds faster-whisper-{size}/ as weights_dir"
         ) from error
 
 
@@ -227,11 +253,17 @@ _FAMILIES: dict[str, Callable[[str, Path | None, bool], Transcriber]] = {
 TRANSCRIBERS = ("pocketsphinx", "whisper-large-v3", "faster-whisper-large-v3")
 
 
-def load_transcriber(name: str, weights_dir: Path | None = None, download: bool = True) -> Transcriber:
-    """The judge of that name: "pocketsphinx", "whisper-SIZE" or "faster-whisper-SIZE".
+def load_transcriber(name: str, weights_dir: Path | None = None, *, download: bool = True) -> Transcriber:
+    """Load an ASR judge.
 
-    weights_dir: where its weights lie; without it, the library's own cache, filled over the network if download is true
-    Raises ValueError for a name that is none, JudgeUnavailableError when the weights are absent.
+    Args:
+        name: "pocketsphinx", "whisper-SIZE" or "faster-whisper-SIZE".
+        weights_dir: folder of its weights. None: the cache of its library.
+        download: whether the cache is filled over the network.
+
+    Raises:
+        ValueError: no judge has this name.
+        JudgeUnavailableError: its weights are missing.
     """
     if name == "pocketsphinx":
         return PocketsphinxTranscriber()
@@ -239,5 +271,5 @@ def load_transcriber(name: str, weights_dir: Path | None = None, download: bool 
         if name.startswith(prefix):
             return kind(name.removeprefix(prefix), weights_dir, download)
     raise ValueError(
-        f"no ASR judge is named {name!r}; there are {', '.join(TRANSCRIBERS)} and other sizes of the last two"
+        f"there is no ASR judge {name!r}; there are {', '.join(TRANSCRIBERS)} and other sizes of the last two"
     )

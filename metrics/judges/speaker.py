@@ -1,7 +1,7 @@
-"""Judges of similarity: speech in, one direction in speaker space out; the cosine of two says how alike they sound.
+"""Speaker judges: speech in, one direction in speaker space out. The cosine of two says how similar they sound.
 
-ecapa_small is ours, trained in this repository and shipped with it (ecapa_small/MODEL_CARD.md); ecapa_voxceleb is the
-judge of production. Their cosines are on different scales and are never compared.
+ecapa_small was trained for this project and comes with it (ecapa_small/MODEL_CARD.md). ecapa_voxceleb is for
+production. Their cosines are on different scales and are never compared.
 """
 
 from __future__ import annotations
@@ -17,52 +17,72 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from metrics.judges.audio import checked_waveform, is_silent, to_rate
-from metrics.judges.errors import JudgeUnavailableError
+from metrics.audio import checked_waveform, is_silent, to_rate
+from metrics.errors import JudgeUnavailableError
 from metrics.judges.speechbrain_import import import_speechbrain
 
 SAMPLE_RATE = 16_000  # of both judges
-MIN_SECONDS = 0.3  # about one syllable; on less the cosine says more about the sound than about the speaker
+MIN_SECONDS = 0.3  # about one syllable; on less, the cosine depends more on the sound than on the speaker
 VOXCELEB_FOLDER = "spkrec-ecapa-voxceleb"
 VOXCELEB_FILE = "embedding_model.ckpt"
 
 
 class SpeakerJudge(Protocol):
-    """A speaker encoder as a judge."""
+    """A speaker encoder as a judge.
+
+    Invariant: the same audio gives the same embedding, whatever the judge heard before.
+
+    Attributes:
+        name: name of the judge.
+        version: package and weights. Scores of different versions are not compared.
+    """
 
     name: str
     version: str
 
     def embed(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-        """(D,) float32 of unit norm.
+        """Return the speaker embedding of an utterance.
 
-        waveform: (n,) float32 in [-1, 1] at sample_rate Hz
-        Raises ValueError where no speaker can be heard: silence, less than MIN_SECONDS, NaN or infinity. The caller
-        counts such speech as failed; there is no embedding that would stand for nobody.
+        Args:
+            waveform: (n,) float32 in [-1, 1].
+            sample_rate: in Hz.
+
+        Returns:
+            (D,) float32 of unit norm.
+
+        Raises:
+            ValueError: no speaker can be heard: silence, less than MIN_SECONDS, NaN or infinity. The caller counts such
+                speech as failed, because no embedding stands for nobody.
         """
         ...
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
-    """Cosine of two unit embeddings (D,), in [-1, 1]. Raises ValueError when they are of different judges."""
+    """Return the cosine of two unit embeddings (D,), in [-1, 1].
+
+    Raises:
+        ValueError: their shapes differ, so they come from different judges.
+    """
     if a.shape != b.shape:
         raise ValueError(f"embeddings have shapes {a.shape} and {b.shape}; compare embeddings of one judge")
     return float(np.clip(np.dot(a.astype(np.float64), b.astype(np.float64)), -1.0, 1.0))
 
 
-def _heard(waveform: np.ndarray, sample_rate: int) -> Tensor:
-    """(1, n) float32 at 16 kHz. Raises ValueError where no speaker can be heard."""
+def _audible(waveform: np.ndarray, sample_rate: int) -> Tensor:
+    """Return (1, n) float32 at 16 kHz. Raise ValueError where no speaker can be heard."""
     waveform = checked_waveform(waveform, sample_rate)
     seconds = len(waveform) / sample_rate
     if seconds < MIN_SECONDS:
-        raise ValueError(f"{seconds:.2f} s of audio is too short to hear a speaker; at least {MIN_SECONDS} s is needed")
+        raise ValueError(
+            f"{seconds:.2f} s of audio is too short to hear a speaker; at least {MIN_SECONDS} s are needed"
+        )
     if is_silent(waveform):
-        raise ValueError(f"{seconds:.2f} s of silence; there is no speaker to hear")
+        raise ValueError(f"{seconds:.2f} s of silence, in which no speaker can be heard")
     return torch.from_numpy(to_rate(waveform, sample_rate, SAMPLE_RATE)).unsqueeze(0)
 
 
 def _embedding(model: nn.Module, features: Tensor) -> np.ndarray:
-    """features (1, n_frames, n_mels) -> (D,) float32 of unit norm."""
+    """Return the (D,) float32 unit-norm embedding of features (1, n_frames, n_mels)."""
     with torch.inference_mode():
         return F.normalize(model(features).squeeze(0).squeeze(0), dim=0).numpy()
 
@@ -70,7 +90,7 @@ def _embedding(model: nn.Module, features: Tensor) -> np.ndarray:
 class SmallEcapa:
     """The project's own small ECAPA-TDNN, trained by metrics/judges/ecapa_small.
 
-    folder: where config.json and weights.safetensors lie; the package's own without it
+    Without `folder`, config.json and weights.safetensors of that package are loaded.
     """
 
     name = "ecapa_small"
@@ -87,14 +107,15 @@ class SmallEcapa:
         self.version = f"{config.version} {config.weights_sha256[:12]} speechbrain {version('speechbrain')}"
 
     def embed(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-        """See SpeakerJudge."""
-        return _embedding(self._model, self._features(_heard(waveform, sample_rate)))
+        """Return the speaker embedding of an utterance. See SpeakerJudge."""
+        return _embedding(self._model, self._features(_audible(waveform, sample_rate)))
 
 
 class SpeechbrainEcapa:
-    """speechbrain's ECAPA-TDNN trained on VoxCeleb (spkrec-ecapa-voxceleb; EER about 0.9 % on VoxCeleb1).
+    """speechbrain's ECAPA-TDNN trained on VoxCeleb (spkrec-ecapa-voxceleb, EER about 0.9 % on VoxCeleb1).
 
-    Built here rather than by from_hparams, which runs the YAML file that comes with the weights and unpickles freely.
+    It is built here rather than by from_hparams, which runs the YAML file that comes with the weights and unpickles
+    without restrictions.
     """
 
     name = "ecapa_voxceleb"
@@ -110,6 +131,8 @@ class SpeechbrainEcapa:
         self._model = ECAPA_TDNN(80, channels=[1024, 1024, 1024, 1024, 3072], attention_channels=128, lin_neurons=192)
         try:
             self._model.load_state_dict(_tensors(path), strict=True)
+        except JudgeUnavailableError:
+            raise
         except RuntimeError as error:
             raise JudgeUnavailableError(
                 f"{path} does not fit speechbrain's VoxCeleb ECAPA-TDNN; fetch {VOXCELEB_FILE} again ({error})"
@@ -121,25 +144,23 @@ class SpeechbrainEcapa:
         self.version = f"{VOXCELEB_FOLDER} {digest[:12]} speechbrain {version('speechbrain')}"
 
     def embed(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-        """See SpeakerJudge."""
-        heard = _heard(waveform, sample_rate)
-        return _embedding(self._model, self._normalize(self._fbank(heard), torch.ones(1)))
+        """Return the speaker embedding of an utterance. See SpeakerJudge."""
+        audible = _audible(waveform, sample_rate)
+        return _embedding(self._model, self._normalize(self._fbank(audible), torch.ones(1)))
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    """A torch checkpoint's tensors, read without running any code of it."""
+    """Return a torch checkpoint's tensors, read without running any code in it."""
     from torch.serialization import get_unsafe_globals_in_checkpoint
 
-    # a broken file gives RuntimeError; anything but tensors in a whole one is refused before it is read
+    # a broken file raises RuntimeError; anything but tensors in a whole file is refused before it is read
     if unsafe := get_unsafe_globals_in_checkpoint(path):
-        raise JudgeUnavailableError(
-            f"{path} holds not only tensors but {', '.join(unsafe)}; fetch {VOXCELEB_FILE} again"
-        )
+        raise JudgeUnavailableError(f"{path} holds {', '.join(unsafe)} besides tensors; fetch {VOXCELEB_FILE} again")
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _voxceleb_weights(weights_dir: Path | None, download: bool) -> Path:
-    """WEIGHTS_DIR/spkrec-ecapa-voxceleb/embedding_model.ckpt, else the Hugging Face cache, filled if `download`."""
+    """Return WEIGHTS_DIR/spkrec-ecapa-voxceleb/embedding_model.ckpt, or the file in the Hugging Face cache."""
     import httpx
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -154,13 +175,13 @@ def _voxceleb_weights(weights_dir: Path | None, download: bool) -> Path:
             )
         return path
     try:
-        # not hf_hub_download, which retries for half a minute without a network
+        # not hf_hub_download, which without a network retries for half a minute
         folder = snapshot_download(repository, allow_patterns=[VOXCELEB_FILE], local_files_only=not download)
     except (LocalEntryNotFoundError, HfHubHTTPError, httpx.TransportError) as error:
         raise JudgeUnavailableError(
             "judge ecapa_voxceleb: its weights are not in the Hugging Face cache and could not be fetched; "
             f"run `hf download {repository} {VOXCELEB_FILE}` where there is a network, "
-            f"or give the folder that holds {VOXCELEB_FOLDER}/ as weights_dir"
+            f"or pass the folder that holds {VOXCELEB_FOLDER}/ as weights_dir"
         ) from error
     return Path(folder) / VOXCELEB_FILE
 
@@ -171,12 +192,18 @@ SPEAKER_JUDGES: dict[str, Callable[[Path | None, bool], SpeakerJudge]] = {
 }
 
 
-def load_speaker_judge(name: str, weights_dir: Path | None = None, download: bool = True) -> SpeakerJudge:
-    """The judge of that name.
+def load_speaker_judge(name: str, weights_dir: Path | None = None, *, download: bool = True) -> SpeakerJudge:
+    """Load a speaker judge.
 
-    weights_dir: where ecapa_voxceleb's weights lie; without it, the Hugging Face cache, filled if download is true
-    Raises ValueError for a name that is none, JudgeUnavailableError when the weights are absent.
+    Args:
+        name: a key of SPEAKER_JUDGES.
+        weights_dir: folder of ecapa_voxceleb's weights. None: the Hugging Face cache.
+        download: whether the cache is filled over the network.
+
+    Raises:
+        ValueError: no judge has this name.
+        JudgeUnavailableError: its weights are missing.
     """
     if name not in SPEAKER_JUDGES:
-        raise ValueError(f"no speaker judge is named {name!r}; there are {', '.join(SPEAKER_JUDGES)}")
+        raise ValueError(f"there is no speaker judge {name!r}; there are {', '.join(SPEAKER_JUDGES)}")
     return SPEAKER_JUDGES[name](weights_dir, download)

@@ -1,14 +1,14 @@
-"""Import speechbrain without the traps it leaves behind."""
+"""Imports speechbrain without the side effects that it leaves behind."""
 
 import sys
 
 
 def import_speechbrain() -> None:
-    """Import the package and drop its redirects of old module names from sys.modules.
+    """Import the package and remove its redirects of old module names from sys.modules.
 
-    They import optional packages (k2, spaCy, flair) on any look at them, and fail where those are absent. So whatever
-    walks through sys.modules stops with an ImportError: hypothesis does, and the pickling of functions for joblib may.
-    Call it before `from speechbrain... import ...`; a second call costs nothing.
+    The redirects import optional packages (k2, spaCy, flair) whenever they are looked at, and fail where those are
+    missing. So whatever walks through sys.modules stops with an ImportError: hypothesis does, and pickling for joblib
+    may. Call this before `from speechbrain... import ...`. A second call costs nothing.
     """
     import speechbrain  # noqa: F401
     from speechbrain.utils.importutils import DeprecatedModuleRedirect

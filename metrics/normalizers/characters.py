@@ -1,4 +1,4 @@
-"""What the languages whose unit is the character have in common."""
+"""What the languages have in common whose unit is the character."""
 
 import re
 import unicodedata
@@ -10,49 +10,49 @@ _SPACE_INSIDE = re.compile(rf"(?<![{LATIN}]) +| +(?![{LATIN}])")
 _UNIT = re.compile(rf"[{LATIN}]+|\S")
 _GROUP_COMMA = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 
-NUMBER = r"[0-9]+(?:\.[0-9]+)?"  # as `plain` leaves it
+NUMBER = r"[0-9]+(?:\.[0-9]+)?"  # as `unify_characters` leaves it
 CLOCK = r"(?<![0-9:])([01]?[0-9]|2[0-4]):([0-5][0-9])(?![0-9:])"
 DATE = r"(?<![0-9/-])([0-9]{4})([/-])0?([0-9]{1,2})\2(?:0)?([0-9]{1,2})(?![0-9/-])"
 Rule = tuple[str, str | Callable[[re.Match[str]], str]]
 
 
-def plain(text: str) -> str:
-    """Full and half width made one, lower case, no zero-width characters, Wi-Fi as wifi, 1,000 as 1000."""
+def unify_characters(text: str) -> str:
+    """Return lower-case text with one width of characters, none of zero width, and Wi-Fi as wifi, 1,000 as 1000."""
     text = unicodedata.normalize("NFKC", text).lower()
     text = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Mn"))
     return _GROUP_COMMA.sub("", _APOSTROPHE_OR_HYPHEN.sub("", text))
 
 
-def closed_up(text: str) -> str:
-    """Letters and digits alone, with one space where two Latin words meet and none elsewhere."""
+def close_up(text: str) -> str:
+    """Return letters and digits only, with one space where two Latin words meet and none elsewhere."""
     text = unicodedata.normalize("NFKC", "".join(c if c.isalnum() else " " for c in text))
     return _SPACE_INSIDE.sub("", re.sub(" +", " ", text))
 
 
-def spaced(text: str) -> str:
-    """The units of a closed-up text, one space between them: a Latin word, or any other character."""
+def space_units(text: str) -> str:
+    """Put one space between the units of a text from `close_up`. A unit is a Latin word or another character."""
     return " ".join(_UNIT.findall(text))
 
 
-def rewritten(text: str, rules: Sequence[Rule]) -> str:
-    """The text after one rule after the other: (pattern, what replaces it). re keeps the patterns compiled."""
+def apply_rules(text: str, rules: Sequence[Rule]) -> str:
+    """Apply rules (pattern, replacement) one after the other. The module re keeps the patterns compiled."""
     for pattern, replacement in rules:
         text = re.sub(pattern, replacement, text)
     return text
 
 
 def clock(m: re.Match[str], hour: str, minute: str = "") -> str:
-    """7:05 with the words for hours and minutes: 7点05, 7時5分. A full hour has no minutes."""
+    """Return 7:05 with the words for hours and minutes: 7点05, 7時5分. A full hour has no minutes."""
     minutes = f"{int(m[2])}{minute}" if minute else m[2]
     return f"{int(m[1])}{hour}" + (minutes if int(m[2]) else "")
 
 
 def units_of_measure(words: dict[str, str], digit: str = "0-9") -> list[Rule]:
-    """Rules for 5km, 5 kg, 20°c with the words of a language. digit: what may stand before, as a character class."""
+    """Return rules for 5km, 5 kg, 20°c. `digit` is a character class of what may stand before the unit."""
     return [(rf"(?<=[{digit}])\s?{sign}(?![{LATIN}])", word) for sign, word in words.items()]
 
 
 def money(signs: dict[str, str]) -> list[Rule]:
-    """Rules for $5 and $3.5 with the words of a language behind the amount."""
+    """Return rules for $5 and $3.5 that put the word of a language behind the amount."""
     amount = rf"({NUMBER}[千万萬亿億만억]*)"
     return [(rf"{re.escape(sign)}\s?{amount}", rf"\1{word}") for sign, word in signs.items()]

@@ -1,7 +1,7 @@
 """Mandarin and Cantonese for scoring: simplified characters, numbers in digits, one spelling for what sounds the same.
 
-Cantonese is compared in simplified characters too: traditional ones have variants (裏 裡, 綫 線) that judges mix, and
-they become one. The characters that this makes equal are read alike in nearly every word.
+Cantonese is compared in simplified characters too. Traditional ones have variants (裏 裡, 綫 線) that judges mix, and
+these become one. The characters that become equal are read alike in nearly every word.
 """
 
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from metrics.normalizers.characters import (
     DATE,
     NUMBER,
     Rule,
+    apply_rules,
     clock,
-    closed_up,
+    close_up,
     money,
-    plain,
-    rewritten,
-    spaced,
+    space_units,
+    unify_characters,
     units_of_measure,
 )
 from metrics.normalizers.han_numerals import DIGITS, NUMERAL, numerals_as_digits
@@ -42,7 +42,7 @@ _CANTONESE_SIGNS = [
     (r"(?<=[0-9])\s?[~〜]\s?(?=[0-9])", "至"),
     *_SIGNS,
 ]
-# where no mark is left that could part a number from letters
+# for text without marks between a number and letters
 _UNITS = units_of_measure({"km": "公里", "cm": "厘米", "mm": "毫米", "m": "米", "kg": "公斤", "g": "克"}, NUMERAL)
 _NUMERALS: list[Rule] = [
     ("〇", "零"),
@@ -78,16 +78,16 @@ def _simplified() -> Callable[[str], str]:
 
 
 def normalize_mandarin(text: str) -> str:
-    """See metrics.normalize.normalize_text."""
+    """Normalise Mandarin. See metrics.normalize.normalize_text."""
     return _normalize(text, _MANDARIN_SIGNS, _MANDARIN_SPELLINGS)
 
 
 def normalize_cantonese(text: str) -> str:
-    """See metrics.normalize.normalize_text."""
+    """Normalise Cantonese. See metrics.normalize.normalize_text."""
     return _normalize(text, _CANTONESE_SIGNS, _CANTONESE_SPELLINGS)
 
 
 def _normalize(text: str, signs: list[Rule], spellings: list[Rule]) -> str:
-    characters = _simplified()(closed_up(rewritten(plain(text), signs)))
-    numbered = numerals_as_digits(rewritten(characters, [*spellings, *_NUMERALS, *_UNITS]))
-    return spaced(rewritten(numbered, _TIMES))
+    characters = _simplified()(close_up(apply_rules(unify_characters(text), signs)))
+    numbered = numerals_as_digits(apply_rules(characters, [*spellings, *_NUMERALS, *_UNITS]))
+    return space_units(apply_rules(numbered, _TIMES))

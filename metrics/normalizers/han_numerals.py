@@ -8,14 +8,18 @@ PLACES = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8, "億":
 NUMERAL = f"0-9{DIGITS}{''.join(PLACES)}"  # inside a character class
 _TO_ASCII = str.maketrans(DIGITS, "0123456789")
 _TOKEN = re.compile(rf"[0-9]+|[{''.join(PLACES)}]")
-_MAX_LENGTH = 40  # no one says a longer number with its places
+_MAX_LENGTH = 40  # nobody says a longer number with its places
 
 
-def numerals_as_digits(text: str, start: str = "十", short: bool = True) -> str:
-    """Every number in digits; one of a single digit as its numeral, which most of them are in words such as 一起.
+def numerals_as_digits(text: str, start: str = "十", *, short: bool = True) -> str:
+    """Write every number in digits.
 
-    text: without spaces or marks, 点 for the decimal point. start: a pattern for places that may begin a number.
-    short: 三百五 is 350 and 一万二 12000, as in Chinese; otherwise 305 and 10002.
+    A number of a single digit becomes a numeral, because most of these are in words such as 一起.
+
+    Args:
+        text: without spaces or marks, with 点 as the decimal point.
+        start: pattern of the places that may begin a number.
+        short: whether 三百五 is 350 and 一万二 is 12000, as in Chinese. Otherwise they are 305 and 10002.
     """
     digit = f"[0-9{DIGITS}]"
     number = rf"(?:{digit}|{start})[{NUMERAL}]*"
@@ -25,25 +29,25 @@ def numerals_as_digits(text: str, start: str = "十", short: bool = True) -> str
         if len(m[0]) > _MAX_LENGTH and set(m[0]) & set(PLACES):
             return m[0]
         if m["place"] is None:
-            return _shown(_digits(m[0], short))
+            return _numeral_or_digits(_digits(m[0], short))
         value = Decimal(f"{_digits(m['whole'], short)}.{m['part'].translate(_TO_ASCII)}") * PLACES[m["place"]]
         whole, _, part = format(value, "f").partition(".")
         rest = _digits(m["rest"], short) if m["rest"] else ""
         part = part.rstrip("0")
-        return f"{whole}点{_shown(part + rest)}" if part else _shown(whole + rest)
+        return f"{whole}点{_numeral_or_digits(part + rest)}" if part else _numeral_or_digits(whole + rest)
 
     return re.sub(f"{decimal}|{number}", in_digits, text)
 
 
-def _shown(digits: str) -> str:
+def _numeral_or_digits(digits: str) -> str:
     return DIGITS[int(digits)] if len(digits) == 1 else digits
 
 
 def _digits(run: str, short: bool) -> str:
-    """The digits of numbers written without anything between them, one after the other: 三百二十 -> 320."""
+    """Return the digits of numbers written one after the other with nothing between them: 三百二十 -> 320."""
     numbers: list[str] = []
-    total = section = 0  # of the number at hand: up to its last 万, and since
-    last = big = 0  # the places that it had last, any and from 万 on; 0 for none
+    total = section = 0  # of the current number: up to its last 万, and after it
+    last = big = 0  # its last place, and its last place from 万 on; 0 for none
     tokens = _TOKEN.findall(run.translate(_TO_ASCII))
     waiting = ""  # digits whose place comes next
 

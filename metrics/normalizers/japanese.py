@@ -5,12 +5,12 @@ from metrics.normalizers.characters import (
     DATE,
     NUMBER,
     Rule,
+    apply_rules,
     clock,
-    closed_up,
+    close_up,
     money,
-    plain,
-    rewritten,
-    spaced,
+    space_units,
+    unify_characters,
     units_of_measure,
 )
 from metrics.normalizers.han_numerals import DIGITS, NUMERAL, numerals_as_digits
@@ -49,7 +49,7 @@ _SIGNS_OF_WRITING: list[Rule] = [
     (rf"(?<=[{NUMERAL}何数])[ヶケヵカ箇個](?=[月所国年条])", "か"),
     ("〇", "零"),
 ]
-# where no mark is left that could part a number from letters
+# for text without marks between a number and letters
 _UNITS = units_of_measure(
     {
         "km": "キロメートル",
@@ -63,13 +63,13 @@ _UNITS = units_of_measure(
 )
 _WORDS = [*_SIGNS_OF_WRITING, *_KATAKANA, *_KANJI_AND_KANA, *_UNITS]
 _HALF_PAST: Rule = (rf"(?<=[{DIGITS}0-9]時)半", "30分")
-# 百貨店 and 千葉 are no numbers, 百円 and 千九百 are
+# 百円 and 千九百 are numbers, 百貨店 and 千葉 are not
 _PLACE_FIRST = rf"十|[百千](?=[{NUMERAL}円年人個本回名冊枚])"
 _HIRAGANA = {code: code - 0x60 for code in range(ord("ァ"), ord("ヶ") + 1)}
 
 
 def normalize_japanese(text: str) -> str:
-    """See metrics.normalize.normalize_text."""
-    characters = rewritten(closed_up(rewritten(plain(text), _SIGNS)), _WORDS)
+    """Normalise Japanese. See metrics.normalize.normalize_text."""
+    characters = apply_rules(close_up(apply_rules(unify_characters(text), _SIGNS)), _WORDS)
     numbered = numerals_as_digits(characters, start=_PLACE_FIRST, short=False)
-    return spaced(rewritten(numbered, [_HALF_PAST]).translate(_HIRAGANA))
+    return space_units(apply_rules(numbered, [_HALF_PAST]).translate(_HIRAGANA))

@@ -1,4 +1,4 @@
-"""Korean for scoring: digits become the syllables that are said for them, spaces are left out of account."""
+"""Korean for scoring: digits become the syllables that are said for them, and spaces do not count."""
 
 import re
 
@@ -7,12 +7,12 @@ from metrics.normalizers.characters import (
     DATE,
     NUMBER,
     Rule,
+    apply_rules,
     clock,
-    closed_up,
+    close_up,
     money,
-    plain,
-    rewritten,
-    spaced,
+    space_units,
+    unify_characters,
     units_of_measure,
 )
 
@@ -34,7 +34,7 @@ _UNITS = {
 
 
 def _sino(digits: str) -> str:
-    """'12345' -> 만이천삼백사십오; after a leading zero, or where no name is long enough, digit by digit."""
+    """Return 12345 as 만이천삼백사십오. Go digit by digit after a leading zero, or beyond the named numbers."""
     if len(digits) > _MAX_DIGITS or (len(digits) > 1 and digits[0] == "0"):
         return digits.translate(_ONE_BY_ONE)
     if digits == "0":
@@ -50,7 +50,7 @@ def _sino(digits: str) -> str:
 
 
 def _digit(value: int, place: int) -> str:
-    """A digit with its place; one is silent before ten, hundred and thousand."""
+    """Return a digit with its place. One is silent before ten, hundred and thousand."""
     if not value:
         return ""
     return ("" if value == 1 and place else _SINO[value]) + ("", "십", "백", "천")[place]
@@ -93,5 +93,5 @@ def _number(text: str) -> str:
 
 
 def normalize_korean(text: str) -> str:
-    """See metrics.normalize.normalize_text."""
-    return spaced(closed_up(rewritten(plain(text), _RULES)))
+    """Normalise Korean. See metrics.normalize.normalize_text."""
+    return space_units(close_up(apply_rules(unify_characters(text), _RULES)))

@@ -1,4 +1,4 @@
-"""Which words of a transcript were spoken in which clip, and which clips training never sees. Pure."""
+"""Which words of a transcript are spoken in which clip, and which clips are held out of training. Pure."""
 
 from __future__ import annotations
 
@@ -11,23 +11,27 @@ from typing import NamedTuple
 
 WordTime = tuple[str, float, float]  # word, start, end in seconds
 
-MIN_HELD_OUT = 2  # clips, where there are enough to spare
-ENOUGH_TO_SPARE = 10
+MIN_HELD_OUT = 2  # clips, of at least MANY_CLIPS
+MANY_CLIPS = 10
 
 
 class Token(NamedTuple):
-    """A piece of the transcript between spaces, as written, and the words it is spoken as ("5%": five percent)."""
+    """A piece of the transcript between spaces as written, and the words it is spoken as ("5%": five percent)."""
 
     written: str
     spoken: tuple[str, ...]
 
 
-def tokens_of(text: str, words: Sequence[str], spoken_words: Callable[[str], list[str]]) -> list[Token]:
-    """The transcript's tokens with all its spoken `words` among them, in order.
+def split_tokens(text: str, words: Sequence[str], spoken_words: Callable[[str], list[str]]) -> list[Token]:
+    """Split a transcript into tokens that hold all of its spoken words, in order.
 
-    spoken_words: what a token is spoken as when it stands alone. In its sentence it may be spoken otherwise ("No. 5",
-    "St. James", "PM"), so these only tell where each of `words` belongs.
     A token that is not spoken (a dash) joins the one before it.
+
+    Args:
+        text: the transcript as written.
+        words: the words it is spoken as.
+        spoken_words: returns the words that a token is spoken as when it stands alone. In its sentence it may be
+            spoken differently ("No. 5", "St. James", "PM"), so these only show where each of `words` belongs.
     """
     written = text.split()
     guesses = [(word.lower(), index) for index, token in enumerate(written) for word in spoken_words(token)]
@@ -35,7 +39,7 @@ def tokens_of(text: str, words: Sequence[str], spoken_words: Callable[[str], lis
     matcher = SequenceMatcher(None, [word for word, _ in guesses], [word.lower() for word in words], autojunk=False)
     for _, guess, guess_end, first, end in matcher.get_opcodes():
         for offset, word in enumerate(words[first:end]):
-            # one for one as far as the guesses reach, the rest to the last of them
+            # one word per guess as far as the guesses reach, the remaining words to the last guess
             nearest = min(guess + offset, max(guess_end, 1) - 1)
             shares[guesses[nearest][1] if guesses else 0].append(word)
     tokens: list[Token] = []
@@ -47,14 +51,17 @@ def tokens_of(text: str, words: Sequence[str], spoken_words: Callable[[str], lis
     return tokens
 
 
-def share_out(
+def assign_tokens(
     tokens: Sequence[Token], times: Sequence[WordTime], seconds: Sequence[float]
 ) -> list[tuple[str, list[WordTime]]]:
-    """The text and the word times of each clip, given the word times in the clips joined end to end.
+    """Return the text and the word times of each clip.
 
-    times: one for each spoken word of `tokens`, in order
-    seconds: length of each clip
-    A token belongs to the clip in which the middle of its first word falls, and its words are kept within that clip.
+    A token belongs to the clip in which the middle of its first word lies. Its words are kept within that clip.
+
+    Args:
+        tokens: the transcript.
+        times: one per spoken word of `tokens`, in order, within the clips joined end to end.
+        seconds: length of each clip.
     """
     assert len(times) == sum(len(token.spoken) for token in tokens), (len(times), tokens)
     starts = [0.0, *accumulate(seconds)]
@@ -70,24 +77,27 @@ def share_out(
         texts, words = clips[index]
         texts.append(token.written)
         for word, start, end in spoken:
-            limited = (min(max(time - starts[index], 0.0), seconds[index]) for time in (start, end))
-            words.append((word, *(round(time, 3) for time in limited)))
+            in_clip = (min(max(time - starts[index], 0.0), seconds[index]) for time in (start, end))
+            words.append((word, *(round(time, 3) for time in in_clip)))
     return [(" ".join(texts), words) for texts, words in clips]
 
 
-def held_out(clip_ids: Sequence[str], share: float) -> set[str]:
-    """The clips that no training sees: those whose id hashes below `share`, so that no other clip changes the choice.
+def held_out_clips(clip_ids: Sequence[str], share: float) -> set[str]:
+    """Choose the clips that training never sees: those whose id hashes to less than `share`.
 
-    The id begins with a hash of the recording's bytes. Where that gives fewer than two of at least ten clips (or none
-    of at least two), the clips of smallest hash are taken; where it gives more than half, only the half of smallest
-    hash. So there is never nothing to validate on and never nothing to train on, except with a single clip: it trains.
+    The choice for one clip does not depend on the other clips, because the id begins with a hash of the recording's
+    bytes. There are exceptions, so that there is always something to train on and something to validate on:
+
+    - at least two of ten or more clips, and one of two or more, are held out (those with the smallest hashes),
+    - at most half of the clips are held out,
+    - a single clip is used for training.
     """
     ranked = sorted(clip_ids, key=_hash)
-    n_wanted = sum(_hash(clip_id) < share for clip_id in ranked)
-    least = MIN_HELD_OUT if len(ranked) >= ENOUGH_TO_SPARE else 1
-    return set(ranked[: min(max(n_wanted, least), len(ranked) // 2)])
+    n_hashed = sum(_hash(clip_id) < share for clip_id in ranked)
+    n_min = MIN_HELD_OUT if len(ranked) >= MANY_CLIPS else 1
+    return set(ranked[: min(max(n_hashed, n_min), len(ranked) // 2)])
 
 
 def _hash(clip_id: str) -> float:
-    """A number in [0, 1)."""
+    """Return a number in [0, 1)."""
     return int.from_bytes(hashlib.sha256(clip_id.encode()).digest()[:6], "big") / 2**48

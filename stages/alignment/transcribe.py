@@ -1,6 +1,7 @@
-"""What runs in align's worker processes: what an ASR hears in a clip, and when each word of a text is spoken.
+"""What runs in align's worker processes: the transcription of a clip, and the time of each word of a text.
 
-A module of its own, because functions of a program's main module are copied into the workers without their caches.
+This is a module of its own, because functions of a program's main module are copied into the workers without their
+caches.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 from gpt_sovits.audio import load_audio, to_mono
 from gpt_sovits.text.english.phonemes import pronounce
 from gpt_sovits.text.frontend import phonemize, split_sentences
-from metrics.judges.align import AlignmentError, force_align
+from metrics.errors import AlignmentError
+from metrics.forced_alignment import force_align
 from metrics.judges.asr import load_transcriber
 from stages.alignment.matching import WordTime
 from stages.profiles import judge_weights
@@ -24,25 +26,40 @@ WORD = re.compile(r"[A-Za-z']*[A-Za-z][A-Za-z']*")
 load_transcriber_once = functools.lru_cache(maxsize=1)(load_transcriber)
 
 
-def hear(path: Path, asr: str, language: str) -> str:
-    """What the ASR of that name hears in a clip of that language; empty where it hears no word."""
+def transcribe(path: Path, asr: str, language: str) -> str:
+    """Transcribe a clip with an ASR judge.
+
+    Args:
+        path: the clip.
+        asr: name of the judge.
+        language: ISO 639 code of the clip.
+
+    Returns:
+        What the judge heard, not normalised. Empty where it heard no word.
+    """
     samples, sample_rate = load_audio(path)
-    transcriber = load_transcriber_once(asr, judge_weights(asr))
-    return transcriber.transcribe(to_mono(samples), sample_rate, language).strip()
+    judge = load_transcriber_once(asr, judge_weights(asr))
+    return judge.transcribe(to_mono(samples), sample_rate, language).strip()
 
 
 def spoken_words(text: str, language: str) -> list[str]:
-    """The words that the models will speak for a text: numbers and abbreviations written out.
+    """Return the words that the models speak for a text, with numbers and abbreviations written out.
 
-    Not the words that errors are counted on, in which "five" is 5. None for a text of marks alone. Raises ValueError
-    where the text cannot be spoken.
+    These are not the words that errors are counted on, in which "five" is 5. A text of punctuation alone has none.
+
+    Raises:
+        ValueError: the text cannot be spoken.
     """
     sentences = [sentence for sentence in split_sentences(text) if any(char.isalnum() for char in sentence)]
     return [word for sentence in sentences for word in WORD.findall(phonemize(sentence, language).normalized_text)]
 
 
 def word_times(paths: Sequence[Path], words: Sequence[str]) -> list[WordTime]:
-    """(word, start, end) of spoken words, in seconds within the joined clips; none where they do not fit the audio."""
+    """Find when each word is spoken, in seconds within the joined clips.
+
+    Returns:
+        (word, start, end) of each word, or an empty list where the words do not fit the audio.
+    """
     clips = [load_audio(path) for path in paths]
     waveform = np.concatenate([to_mono(samples) for samples, _ in clips])
     try:

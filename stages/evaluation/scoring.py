@@ -1,4 +1,4 @@
-"""Utterances under the judges: audio files in, one score row each out, spread over processes."""
+"""Utterances under the judges: audio files in, one score row per utterance out, spread over processes."""
 
 from __future__ import annotations
 
@@ -12,47 +12,55 @@ from pathlib import Path
 import numpy as np
 
 from gpt_sovits.audio import load_audio, to_mono
+from metrics.errors import NoOtherSpeakersError
 from metrics.failures import FOREIGN_WER, speech_failures
 from metrics.judges.asr import Transcriber, load_transcriber
 from metrics.judges.mos import MosJudge, load_mos_judge
-from metrics.judges.other_speakers import NoOtherSpeakersError, load_other_speakers
+from metrics.judges.other_speakers.table import load_other_speakers
 from metrics.judges.speaker import SpeakerJudge, cosine, load_speaker_judge
-from metrics.normalize import normalize_text, normalizer_of, without_unit_spaces
+from metrics.normalize import normalize_text, normalizer_of, remove_unit_spaces
 from metrics.scores import Judges, Similarities, UtteranceScore
 from metrics.sound import measure_sound
 from metrics.wer import character_errors, word_errors
+from stages.execution.parallel import Map
+from stages.execution.progress import report_progress
 from stages.profiles import Profile, judge_weights
-from stages.running.parallel import Map
-from stages.running.progress import counted
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """What is to be judged."""
+    """One piece of speech to score: a recording, or one synthesis of a prompt with a seed."""
 
     prompt_id: str
     category: str
     seed: int
-    text: str  # what was to be said
+    text: str  # what should be said
     audio: Path
-    shown_as: str  # the path that goes into the row
-    expected_seconds: float
-    prompt_text: str = ""  # what the reference clip says: it must not leak into the speech
+    relative_path: str  # of the audio in the score folder, for the row; empty where it is not kept there
+    expected_seconds: float  # for the text at the voice's pace
+    reference_clip_text: str = ""  # transcript of the reference clip, which must not leak into the speech
 
 
 @dataclass(frozen=True, eq=False)
-class KnownVoice:
-    """What the judge of similarity knows of the voice.
+class VoiceEmbeddings:
+    """The voice as a speaker judge hears it.
 
-    centroid: (D,) float32, unit norm: mean embedding of the training clips, the voice's reference
-    held_out: embedding (D,) of each held-out recording by its file; a recording is never compared with itself
+    Invariant: a recording is never compared with itself, see `held_out_mean`.
+
+    Attributes:
+        centroid: (D,) float32 of unit norm: mean embedding of the training clips, the voice's reference.
+        held_out: (D,) embedding of each held-out recording, by its file.
     """
 
     centroid: np.ndarray
     held_out: Mapping[Path, np.ndarray]
 
     def held_out_mean(self, without: Path) -> np.ndarray | None:
-        """(D,) float64 of unit norm; None where there is no held-out recording but `without`."""
+        """Return the mean direction of the held-out recordings other than `without`.
+
+        Returns:
+            (D,) float64 of unit norm, or None if no other recording exists.
+        """
         others = [embedding for path, embedding in sorted(self.held_out.items()) if path != without]
         if not others:
             return None
@@ -60,16 +68,46 @@ class KnownVoice:
         return mean / np.linalg.norm(mean)
 
 
-def know_voice(centroid: np.ndarray, held_out: Sequence[Utterance], profile: Profile, workers: Map) -> KnownVoice:
-    """The voice as the profile's judge of similarity hears it. Recordings in which it hears nobody are left out."""
+@dataclass(frozen=True, eq=False)
+class ScoringContext:
+    """What all utterances of a voice are scored with.
+
+    Attributes:
+        voice: embeddings that similarity is measured against.
+        profile: names the ASR judge and the speaker judge.
+        language: ISO 639 code of every text.
+        mos: name of the MOS judge (metrics/judges/mos.py), None for none.
+    """
+
+    voice: VoiceEmbeddings
+    profile: Profile
+    language: str
+    mos: str | None = None
+
+
+def embed_voice(centroid: np.ndarray, held_out: Sequence[Utterance], profile: Profile, workers: Map) -> VoiceEmbeddings:
+    """Embed the held-out recordings with the speaker judge of the profile.
+
+    Recordings in which the judge cannot hear a speaker are left out.
+
+    Args:
+        centroid: (D,) float32 of unit norm: mean embedding of the training clips.
+        held_out: the recordings.
+        profile: names the speaker judge.
+        workers: runs the judge, see stages/execution/parallel.py.
+    """
     paths = [utterance.audio for utterance in held_out]
-    heard = list(workers(partial(_embedding, speaker_name=profile.speaker), paths))
-    return KnownVoice(centroid, {path: one for path, one in zip(paths, heard, strict=True) if one is not None})
+    embeddings = list(workers(partial(_embed_file, speaker_name=profile.speaker), paths))
+    return VoiceEmbeddings(
+        centroid, {path: one for path, one in zip(paths, embeddings, strict=True) if one is not None}
+    )
 
 
-def similarity_floor(voice: KnownVoice, judges: Judges) -> Similarities:
-    """Mean cosines of other speakers to the voice; without figures, and with the reason, where this judge and version
-    has heard no others."""
+def similarity_floor(voice: VoiceEmbeddings, judges: Judges) -> Similarities:
+    """Return the mean cosines of other speakers to the voice.
+
+    Without a table of other speakers for this judge and version, the figures are null and the note says why.
+    """
     try:
         others = load_other_speakers(judges.speaker, judges.speaker_version)
     except NoOtherSpeakersError as error:
@@ -84,7 +122,7 @@ def similarity_floor(voice: KnownVoice, judges: Judges) -> Similarities:
 
 
 def judges_of(profile: Profile, language: str) -> Judges:
-    """Names and versions of the judges that a profile picks, and of the normaliser of the language."""
+    """Return the names and versions of a profile's judges and of the language's normaliser."""
     asr, speaker = _judges(profile.asr, profile.speaker)
     normalizer = normalizer_of(language)
     return Judges(
@@ -97,45 +135,42 @@ def judges_of(profile: Profile, language: str) -> Judges:
     )
 
 
-def judge(
-    utterances: Iterable[Utterance],
-    voice: KnownVoice,
-    profile: Profile,
-    language: str,
-    workers: Map,
-    mos: str | None = None,
-    n_utterances: int | None = None,
-) -> list[UtteranceScore]:
-    """One row an utterance, in their order, whatever the number of workers, who start with the first that comes.
-
-    language: ISO 639 code of every text; mos: name of the MOS predictor (metrics/judges/mos.py), None for none
-    n_utterances: how many will come, where that is not their length
-    """
-    n_utterances = len(utterances) if n_utterances is None else n_utterances
-    one = partial(_judge_one, voice=voice, profile=profile, language=language, mos=mos)
-    return list(counted(workers(one, utterances), n_utterances, "judged {} utterances"))
-
-
-def mos_judge_of(mos: str | None) -> str:
-    """Name and version of the MOS predictor, for the scorecard; empty for none."""
+def mos_judge_version(mos: str | None) -> str:
+    """Return the name and version of a MOS judge for the scorecard, or an empty text for None."""
     return f"{mos} {_mos_judge(mos).version}" if mos else ""
 
 
-def _judge_one(
-    utterance: Utterance, voice: KnownVoice, profile: Profile, language: str, mos: str | None
-) -> UtteranceScore:
-    asr, speaker = _judges(profile.asr, profile.speaker)
+def score_utterances(
+    utterances: Iterable[Utterance], context: ScoringContext, workers: Map, n_utterances: int | None = None
+) -> list[UtteranceScore]:
+    """Score utterances, one row each and in their order. The rows do not depend on the number of workers.
+
+    Args:
+        utterances: what to score. The workers start with the first that comes.
+        context: the judges and the voice.
+        workers: runs the judges, see stages/execution/parallel.py.
+        n_utterances: how many there are, required where `utterances` has no length.
+    """
+    n_utterances = len(utterances) if n_utterances is None else n_utterances
+    rows = workers(partial(_score_utterance, context=context), utterances)
+    return list(report_progress(rows, n_utterances, "scored {} utterances"))
+
+
+def _score_utterance(utterance: Utterance, context: ScoringContext) -> UtteranceScore:
+    language = context.language
+    asr, speaker = _judges(context.profile.asr, context.profile.speaker)
     samples, sample_rate = load_audio(utterance.audio)
     waveform = to_mono(samples)
     reference = normalize_text(utterance.text, language)
     hypothesis = normalize_text(asr.transcribe(waveform, sample_rate, language), language)
     words = word_errors(reference, hypothesis)
-    characters = character_errors(*(without_unit_spaces(text, language) for text in (reference, hypothesis)))
-    # asked only where the text was hardly heard: it costs as much as transcribing
-    heard_language = asr.spoken_language(waveform, sample_rate) if words.rate >= FOREIGN_WER else None
+    characters = character_errors(*(remove_unit_spaces(text, language) for text in (reference, hypothesis)))
+    # only where the text was hardly heard, because it costs as much as transcribing
+    spoken_language = asr.spoken_language(waveform, sample_rate) if words.rate >= FOREIGN_WER else None
     seconds, sound = len(waveform) / sample_rate, measure_sound(waveform, sample_rate)
     embedding = _embed(speaker, waveform, sample_rate)
-    held_out = voice.held_out_mean(without=utterance.audio)
+    held_out = context.voice.held_out_mean(without=utterance.audio)
+    clip_text = normalize_text(utterance.reference_clip_text, language) if utterance.reference_clip_text else ""
     return UtteranceScore(
         prompt_id=utterance.prompt_id,
         category=utterance.category,
@@ -147,9 +182,9 @@ def _judge_one(
         n_words=words.n_reference,
         char_errors=characters.errors,
         n_chars=characters.n_reference,
-        similarity=None if embedding is None else cosine(embedding, voice.centroid),
+        similarity=None if embedding is None else cosine(embedding, context.voice.centroid),
         similarity_held_out=None if embedding is None or held_out is None else cosine(embedding, held_out),
-        mos=_mos_judge(mos).predict(waveform, sample_rate) if mos else None,
+        mos=_mos_judge(context.mos).predict(waveform, sample_rate) if context.mos else None,
         seconds=seconds,
         duration_ratio=seconds / utterance.expected_seconds,
         silence_share=sound.silence_share,
@@ -161,22 +196,22 @@ def _judge_one(
             seconds,
             utterance.expected_seconds,
             sound,
-            normalize_text(utterance.prompt_text, language) if utterance.prompt_text else "",
             language=language,
-            heard_language=heard_language,
+            reference_clip_text=clip_text,
+            spoken_language=spoken_language,
         ),
-        audio=utterance.shown_as,
+        audio=utterance.relative_path,
         audio_sha256=hashlib.sha256(utterance.audio.read_bytes()).hexdigest(),
     )
 
 
-def _embedding(audio: Path, speaker_name: str) -> np.ndarray | None:
+def _embed_file(audio: Path, speaker_name: str) -> np.ndarray | None:
     samples, sample_rate = load_audio(audio)
     return _embed(_speaker_judge(speaker_name), to_mono(samples), sample_rate)
 
 
 def _embed(speaker: SpeakerJudge, waveform: np.ndarray, sample_rate: int) -> np.ndarray | None:
-    """None for silence or too little for a speaker to be heard: not measurable, which no bar accepts."""
+    """Return None for silence or for too little speech to hear a speaker, which no threshold accepts."""
     try:
         with _one_thread():
             return speaker.embed(waveform, sample_rate)
@@ -186,7 +221,7 @@ def _embed(speaker: SpeakerJudge, waveform: np.ndarray, sample_rate: int) -> np.
 
 @lru_cache(maxsize=1)
 def _judges(asr_name: str, speaker_name: str) -> tuple[Transcriber, SpeakerJudge]:
-    """The judges of this process: loaded once."""
+    """Load the judges of this process once."""
     return load_transcriber(asr_name, judge_weights(asr_name)), _speaker_judge(speaker_name)
 
 
@@ -202,7 +237,7 @@ def _mos_judge(name: str) -> MosJudge:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Sums depend on the number of threads: with one, a score does not depend on which process judged."""
+    """Run torch on one thread, because sums depend on the number of threads and processes may differ in it."""
     import torch
 
     before = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""The recordings of one voice: the files that are there, each read into a row, and equal ones told apart."""
+"""The recordings of one voice: lists the files, reads each into a row, and finds duplicates."""
 
 from __future__ import annotations
 
@@ -10,26 +10,30 @@ from pathlib import Path
 from gpt_sovits.audio import AudioError
 from registry.consent import file_sha256
 from stages.params import Ingest
-from stages.recordings.measure import measure_file, unusable
+from stages.recordings.measure import measure_file, rejection_reason
 from stages.recordings.transcripts import Transcript
 from stages.tables import Recording, Reject
 
 
 def list_files(folder: Path) -> tuple[list[str], list[Reject]]:
-    """POSIX paths of the regular files below `folder`, sorted, without hidden ones; links and the like as rejects."""
+    """List the regular files below a folder, without hidden ones.
+
+    Returns:
+        Sorted POSIX paths relative to the folder, and rejects for links and other special files.
+    """
     files, rejects = [], []
     for path, mode in sorted(_walk(folder)):
         name = path.relative_to(folder).as_posix()
-        shown = name.encode("utf-8", "backslashreplace").decode()
-        if shown != name:
-            rejects.append(Reject(path=shown, reason="its name is not UTF-8; rename it"))
+        readable = name.encode("utf-8", "backslashreplace").decode()
+        if readable != name:
+            rejects.append(Reject(path=readable, reason="its name is not UTF-8; rename it"))
         elif stat.S_ISLNK(mode):
             rejects.append(
                 Reject(path=name, reason="a symbolic link, which may leave the voice's folder; copy the file")
             )
         elif stat.S_ISREG(mode):
             files.append(name)
-        else:  # a pipe would wait for a writer for ever
+        else:  # a pipe, for instance, would wait for a writer forever
             rejects.append(Reject(path=name, reason="not a regular file"))
     return files, rejects
 
@@ -46,9 +50,16 @@ def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
 
 
 def read_recording(folder: Path, file: str, transcripts: list[Transcript], params: Ingest) -> Recording | Reject:
-    """One audio file as a row of the one table or the other.
+    """Read one audio file into a row of the table of recordings or of rejects.
 
-    A recording whose transcript is at fault is rejected with it: used without, it would count as one that has none.
+    A recording whose transcript has a fault is rejected with it. Used without its transcript, it would count as one
+    that has none.
+
+    Args:
+        folder: the recordings folder of the voice.
+        file: POSIX path of the audio relative to the folder.
+        transcripts: the transcripts that belong to it.
+        params: the section `ingest` of params.yaml.
     """
     if fault := next((f"{row.source}: {row.fault}" for row in transcripts if row.fault), ""):
         return Reject(path=file, reason=fault)
@@ -63,7 +74,7 @@ def read_recording(folder: Path, file: str, transcripts: list[Transcript], param
         return Reject(path=file, reason=str(error).removeprefix(f"{Path(file).name}: "))
     except OSError as error:
         return Reject(path=file, reason=f"cannot be read: {error.strerror}")
-    if reason := unusable(measurement, params):
+    if reason := rejection_reason(measurement, params):
         return Reject(path=file, reason=reason)
     if transcript is not None and len(transcript) > params.max_chars_per_second * measurement.seconds:
         limit = f"ingest.max_chars_per_second = {params.max_chars_per_second:g} in {measurement.seconds:.1f} s"
@@ -71,10 +82,13 @@ def read_recording(folder: Path, file: str, transcripts: list[Transcript], param
     return Recording(recording_id=sha256[:12], path=file, sha256=sha256, transcript=transcript, **measurement._asdict())
 
 
-def without_duplicates(recordings: list[Recording]) -> tuple[list[Recording], list[Reject]]:
-    """One recording for each content: the first by path that has a transcript, else the first.
+def remove_duplicates(recordings: list[Recording]) -> tuple[list[Recording], list[Reject]]:
+    """Keep one recording per content: the first by path that has a transcript, else the first.
 
-    Equal files with different transcripts are all rejected: which text is right cannot be known.
+    Equal files with different transcripts are all rejected, because it cannot be known which text is right.
+
+    Returns:
+        The recordings sorted by path, and the rejects.
     """
     groups: dict[str, list[Recording]] = {}
     for recording in sorted(recordings, key=lambda recording: (recording.transcript is None, recording.path)):

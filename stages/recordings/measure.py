@@ -1,4 +1,4 @@
-"""What a recording's samples tell about its use: length, level, clipping, noise floor."""
+"""What the samples of a recording show: length, level, clipping, noise floor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOISE_FLOOR_PERCENTILE = 5
 
 
 class Measurement(NamedTuple):
-    """Fields as in stages.tables.Recording."""
+    """Figures of a recording. The fields are those of stages.tables.Recording."""
 
     seconds: float
     sample_rate: int
@@ -30,22 +30,30 @@ class Measurement(NamedTuple):
 
 
 def measure_file(path: Path) -> Measurement:
-    """Decode and measure a recording. Raises AudioError where it cannot be decoded to its end."""
+    """Decode and measure a recording.
+
+    Raises:
+        AudioError: it cannot be decoded to its end.
+    """
     samples, sample_rate = load_audio(path)
-    promised = soundfile.info(path).frames if path.suffix.lower() == ".mp3" else None
-    if fault := fault_of_container(path, len(samples), promised):
+    announced = soundfile.info(path).frames if path.suffix.lower() == ".mp3" else None
+    if fault := fault_of_container(path, len(samples), announced):
         raise AudioError(f"{path.name}: {fault}")
     return measure(samples, sample_rate)
 
 
 def measure(samples: np.ndarray, sample_rate: int) -> Measurement:
-    """Figures of decoded audio. samples: (n_samples, n_channels) float32, finite; sample_rate in Hz.
+    """Measure decoded audio.
 
-    Levels are those of the channels' mean, which is what the clips are cut from: channels that cancel out are silence.
-    Rounded, so that the last bit of a sum does not change the table.
+    Levels are those of the channels' mean, which is what the clips are cut from. So channels that cancel out are
+    silence. Figures are rounded, so that the last bit of a sum does not change the table.
+
+    Args:
+        samples: (n_samples, n_channels) float32, finite.
+        sample_rate: in Hz.
     """
     mono = to_mono(samples).astype(np.float64)
-    mono -= mono.mean()  # a constant offset is no sound
+    mono -= mono.mean()  # a constant offset is not sound
     frame_length = max(1, round(FRAME_SECONDS * sample_rate))
     n_frames = max(1, len(mono) // frame_length)
     frames = mono[: n_frames * frame_length].reshape(n_frames, -1)
@@ -60,8 +68,8 @@ def measure(samples: np.ndarray, sample_rate: int) -> Measurement:
     )
 
 
-def unusable(measurement: Measurement, params: Ingest) -> str:
-    """Every reason why a recording cannot be used, in one sentence; empty where it can."""
+def rejection_reason(measurement: Measurement, params: Ingest) -> str:
+    """Return every reason why a recording cannot be used, or an empty text where it can."""
     seconds, sample_rate, _, level, clipped, _ = measurement
     reasons = []
     if seconds < params.min_seconds:

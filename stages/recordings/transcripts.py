@@ -1,7 +1,7 @@
 """What is said in a voice's recordings: LJSpeech `metadata.csv`, `x.txt` beside `x.wav`, GPT-SoVITS `.list`.
 
 A transcript belongs to an audio file by name. Names are compared in Unicode's composed form (NFC), because file systems
-disagree about it, and only with the files that were found in the voice's folder: no row can reach outside.
+differ in it, and only with the files that were found in the voice's folder, so that no row can reach outside.
 """
 
 from __future__ import annotations
@@ -19,58 +19,66 @@ METADATA = "metadata.csv"
 class Transcript(NamedTuple):
     """One transcript and the audio it belongs to."""
 
-    source: str  # where it stands: metadata.csv:4
-    audio: tuple[str, ...]  # paths of files in the voice's folder; none where there is no such file
+    source: str  # where it was found, such as metadata.csv:4
+    audio: tuple[str, ...]  # paths of files in the voice's folder; empty where there is no such file
     text: str  # on one line; empty where there is a fault
     fault: str  # why it cannot be used; empty where it can
 
 
 def read_transcripts(folder: Path, files: Sequence[str], speaker: str, language: str) -> list[Transcript]:
-    """Every transcript in a voice's folder, in the order of its sources.
+    """Read every transcript in a voice's folder, in the order of its sources.
 
-    files: POSIX paths relative to `folder` of all its files, audio and text
-    speaker: the voice's name, which picks the rows of a `.list` with several speakers
-    language: ISO 639 code; rows of a `.list` in another language are at fault
+    Args:
+        folder: the recordings folder of the voice.
+        files: POSIX paths of all its files, audio and text, relative to the folder.
+        speaker: the voice's name, which selects the rows of a `.list` with several speakers.
+        language: ISO 639 code. Rows of a `.list` in another language have a fault.
     """
     audio = {unicodedata.normalize("NFC", file): file for file in files if is_audio(file)}
     transcripts = []
     for file in files:
         if file == METADATA:
-            transcripts += [_metadata_row(*row, audio) for row in _lines(folder, file)]
+            transcripts += [_metadata_row(*row, audio) for row in _read_lines(folder, file)]
         elif file.lower().endswith(".list"):
             transcripts += _list_rows(folder, file, audio, speaker, language)
         elif file.lower().endswith(".txt"):
             candidates = [posixpath.splitext(file)[0] + suffix for suffix in AUDIO_SUFFIXES]
-            text, fault = _decode((folder / file).read_bytes())
+            text, fault = _decode_utf8((folder / file).read_bytes())
             transcripts.append(_transcript(file, candidates, audio, text, fault))
     return transcripts
 
 
 def is_audio(file: str) -> bool:
-    """Whether a file's name is that of a format we read."""
+    """Return whether a file's name is that of an audio format that is supported."""
     return file.lower().endswith(AUDIO_SUFFIXES)
 
 
 def is_transcript(file: str) -> bool:
-    """Whether a file's name is that of a transcript; `metadata.csv` counts in the root of the voice's folder only."""
+    """Return whether a file's name is that of a transcript.
+
+    `metadata.csv` counts only in the root of the voice's folder.
+    """
     return file == METADATA or file.lower().endswith((".txt", ".list"))
 
 
 def clean_text(text: str) -> str:
-    """Text on one line in composed form; control characters and runs of white space become one space."""
+    """Return text on one line in composed form. Control characters and runs of white space become one space."""
     text = "".join(" " if unicodedata.category(char) == "Cc" or char == "\ufeff" else char for char in text)
     return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
-def _lines(folder: Path, file: str) -> Iterator[tuple[str, str, str]]:
-    """(source, line, fault) of every line that is not blank. Only a line feed ends a line: text may hold U+2028."""
+def _read_lines(folder: Path, file: str) -> Iterator[tuple[str, str, str]]:
+    """Yield (source, line, fault) of every line that is not blank.
+
+    Only a line feed ends a line, because text may hold U+2028.
+    """
     for number, line in enumerate((folder / file).read_bytes().split(b"\n"), start=1):
         if line.strip():
-            yield f"{file}:{number}", *_decode(line)
+            yield f"{file}:{number}", *_decode_utf8(line)
 
 
-def _decode(raw: bytes) -> tuple[str, str]:
-    """(text, fault)."""
+def _decode_utf8(raw: bytes) -> tuple[str, str]:
+    """Return (text, fault)."""
     try:
         return raw.decode("utf-8-sig"), ""
     except UnicodeDecodeError as error:
@@ -80,7 +88,10 @@ def _decode(raw: bytes) -> tuple[str, str]:
 
 
 def _metadata_row(source: str, line: str, fault: str, audio: dict[str, str]) -> Transcript:
-    """One row of LJSpeech's metadata.csv: id|text|normalised text; the last where it is given. No quoting."""
+    """Read one row of LJSpeech's metadata.csv: id|text|normalised text, without quoting.
+
+    The normalised text is used where it is given.
+    """
     name, *texts = (column.strip() for column in line.split("|"))
     if len(texts) not in (1, 2):
         fault = fault or f"{len(texts) + 1} columns; a row is id|text or id|text|normalised text"
@@ -92,9 +103,10 @@ def _metadata_row(source: str, line: str, fault: str, audio: dict[str, str]) -> 
 
 
 def _list_rows(folder: Path, file: str, audio: dict[str, str], speaker: str, language: str) -> Iterator[Transcript]:
-    """Rows of a GPT-SoVITS .list: path|speaker|language|text. Paths are relative to the voice's folder."""
+    """Yield the rows of a GPT-SoVITS .list: path|speaker|language|text, with paths relative to the voice's folder."""
     rows = [
-        (source, [part.strip() for part in line.split("|", 3)], fault) for source, line, fault in _lines(folder, file)
+        (source, [part.strip() for part in line.split("|", 3)], fault)
+        for source, line, fault in _read_lines(folder, file)
     ]
     speakers = {columns[1] for _, columns, _ in rows if len(columns) == 4}
     for source, columns, fault in rows:
@@ -113,14 +125,14 @@ def _list_rows(folder: Path, file: str, audio: dict[str, str], speaker: str, lan
 
 
 def _transcript(source: str, candidates: list[str], audio: dict[str, str], text: str, fault: str) -> Transcript:
-    """The transcript with the files among `candidates` that are there."""
+    """Return the transcript with those files among `candidates` that exist."""
     names = [posixpath.normpath(unicodedata.normalize("NFC", name)) for name in candidates]
     found = tuple(sorted({audio[name] for name in names if name in audio}))
     text = clean_text(text)
     if not found and (names[0].startswith(("/", "../")) or names[0][1:2] == ":"):
         fault = fault or f"{candidates[0]!r} points outside the voice's folder; copy the audio into it"
     elif not found:
-        fault = fault or f"transcript without audio: there is no {_shown(candidates)}"
+        fault = fault or f"transcript without audio: there is no {_expected_audio(candidates)}"
     elif len(found) > 1:
         fault = fault or f"belongs to any of {', '.join(found)}; keep one of them"
     elif not text:
@@ -128,8 +140,8 @@ def _transcript(source: str, candidates: list[str], audio: dict[str, str], text:
     return Transcript(source, found, "" if fault else text, fault)
 
 
-def _shown(candidates: list[str]) -> str:
-    """The audio that was looked for, short: `wavs/a.flac` and its like."""
+def _expected_audio(candidates: list[str]) -> str:
+    """Return a short description of the audio that was looked for, such as `wavs/a.flac`."""
     return (
         repr(candidates[0][:80])
         if len(candidates) == 1

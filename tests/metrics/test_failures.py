@@ -1,4 +1,4 @@
-"""Failures of speech: found in damaged speech, not in a recogniser's ordinary errors."""
+"""Failures of speech are found in damaged speech and not in the ordinary errors of an ASR judge."""
 
 import random
 from itertools import groupby
@@ -33,8 +33,8 @@ seeds = st.integers(0, 2**32)
 rates = st.sampled_from([0.0, 0.1, 0.2, 0.25])
 
 
-def misheard(words: list[str], rate: float, rng: random.Random) -> list[str]:
-    """What an ASR with word error rate `rate` hears: errors come in bursts, two words long on average."""
+def mishear(words: list[str], rate: float, rng: random.Random) -> list[str]:
+    """What an ASR with word error rate `rate` hears. Errors come in bursts of two words on average."""
     heard, wrong = [], False
     enter = 0.5 * rate / (1 - rate)
     for word in words:
@@ -54,7 +54,7 @@ def failures(
     heard: list[str],
     seconds: float | None = None,
     language: str = "en",
-    heard_language: str | None = None,
+    spoken_language: str | None = None,
     **sound: float,
 ) -> tuple[str, ...]:
     """speech_failures where the audio lasts as long as the heard words at the voice's pace.
@@ -69,17 +69,17 @@ def failures(
         seconds,
         expected,
         CLEAN._replace(**sound),
-        " ".join(PROMPT),
         language=language,
-        heard_language=heard_language,
+        reference_clip_text=" ".join(PROMPT),
+        spoken_language=spoken_language,
     )
 
 
 @given(seeds, rates, st.integers(3, len(TEXT)), st.floats(0.7, 1.5))
-def test_ordinary_recognition_errors_are_no_failure(seed: int, rate: float, n_words: int, pace: float) -> None:
+def test_ordinary_recognition_errors_are_not_failures(seed: int, rate: float, n_words: int, pace: float) -> None:
     rng = random.Random(seed)
     said = TEXT[:n_words]
-    heard = misheard(said, rate, rng) or said
+    heard = mishear(said, rate, rng) or said
     stutters = max(len(list(run)) for _, run in groupby(heard)) > 3
     if abs(len(heard) - len(said)) >= 3 or stutters:  # no ordinary error any more: a stretch lost or added
         return
@@ -104,7 +104,7 @@ def test_ordinary_recognition_errors_are_no_failure(seed: int, rate: float, n_wo
         ("no", "know"),
     ],
 )
-def test_real_hearings_are_no_failure(said: str, heard: str) -> None:
+def test_real_transcripts_of_good_speech_have_no_failure(said: str, heard: str) -> None:
     assert failures(said.split(), heard.split(), len(said.split()) * SECONDS_PER_WORD) == ()
 
 
@@ -128,13 +128,13 @@ def test_real_hearings_are_no_failure(said: str, heard: str) -> None:
     ids=lambda value: value if isinstance(value, str) else f"{len(value)} words",
 )
 def test_damaged_speech_is_named(name: str, spoken: list[str], rate: float, least: float) -> None:
-    """In every perfect hearing and most noisy ones; both copies of a repetition are misheard on their own."""
+    """In every perfect transcript and in most noisy ones. Both copies of a repetition are misheard independently."""
     n_trials = 40 if rate else 1
-    found = [name in failures(TEXT, misheard(spoken, rate, random.Random(seed))) for seed in range(n_trials)]
+    found = [name in failures(TEXT, mishear(spoken, rate, random.Random(seed))) for seed in range(n_trials)]
     assert sum(found) >= least * n_trials
 
 
-def test_the_prompt_instead_of_the_text_is_a_leak() -> None:
+def test_the_reference_clips_text_instead_of_the_text_is_a_leak() -> None:
     assert "leaked_prompt" in failures(TEXT, PROMPT)
     assert "leaked_prompt" in failures(TEXT[:10], PROMPT)
 
@@ -168,7 +168,7 @@ def test_short_texts_said_twice_or_half(n_words: int) -> None:
         assert "cut_off" in failures(said, said[: n_words // 2])
 
 
-def test_a_text_that_repeats_itself_may_be_said_so() -> None:
+def test_a_text_that_repeats_itself_has_no_failure_when_it_is_said() -> None:
     said = ["never", "never", "never", "again", "and", "then"] * 2 + ["never", "never", "again"]
     assert failures(said, said) == ()
 
@@ -178,7 +178,7 @@ def test_a_text_that_repeats_itself_may_be_said_so() -> None:
     [([], 3.0, -25.0), (TEXT, 3.0, -90.0), (TEXT, 3.0, float("nan")), (TEXT, 0.1, -25.0), (TEXT, float("nan"), -25.0)],
     ids=["no word", "silence", "NaN level", "a click", "NaN length"],
 )
-def test_nothing_to_hear_is_empty_and_nothing_else(heard: list[str], seconds: float, level: float) -> None:
+def test_silence_is_empty_and_has_no_other_failure(heard: list[str], seconds: float, level: float) -> None:
     assert failures(TEXT, heard, seconds, level_dbfs=level) == ("empty",)
 
 
@@ -196,9 +196,9 @@ def test_half_the_time_is_cut_off_whatever_was_heard() -> None:
 )
 @settings(max_examples=60)
 def test_names_come_from_the_list_in_its_order(
-    said: list[str], heard: list[str], seconds: float, end: float, steadiest: float, heard_language: str | None
+    said: list[str], heard: list[str], seconds: float, end: float, steadiest: float, spoken_language: str | None
 ) -> None:
-    found = failures(said, heard, seconds, heard_language=heard_language, end_db=end, steadiest_db=steadiest)
+    found = failures(said, heard, seconds, spoken_language=spoken_language, end_db=end, steadiest_db=steadiest)
     assert found == tuple(name for name in FAILURES if name in found)
     assert ("empty" in found) <= (set(found) <= {"empty", "noise"})
 
@@ -218,11 +218,11 @@ def test_noise_is_named_whatever_was_heard(change: dict[str, float]) -> None:
     assert "noise" in failures(TEXT, PROMPT, **change)
 
 
-def test_another_language_is_named_where_the_judge_hears_one() -> None:
-    assert "wrong_language" in failures(TEXT, PROMPT, heard_language="de")
-    assert "wrong_language" not in failures(TEXT, PROMPT, heard_language="en")
-    assert "wrong_language" not in failures(TEXT, PROMPT, heard_language=None)
-    assert failures(TEXT, TEXT, heard_language="de") == (), "what was heard right is in the right language"
+def test_another_language_is_named_where_the_judge_can_tell_languages() -> None:
+    assert "wrong_language" in failures(TEXT, PROMPT, spoken_language="de")
+    assert "wrong_language" not in failures(TEXT, PROMPT, spoken_language="en")
+    assert "wrong_language" not in failures(TEXT, PROMPT, spoken_language=None)
+    assert failures(TEXT, TEXT, spoken_language="de") == (), "what was heard right is in the right language"
 
 
 @pytest.mark.parametrize(
@@ -241,11 +241,11 @@ def test_cantonese_and_mandarin_are_not_told_apart(language: str, heard: str, is
         ("faster-whisper-large-v3", ()),
     ],
 )
-def test_a_judge_of_one_language_says_that_it_cannot_tell_languages(asr: str, names: tuple[str, ...]) -> None:
+def test_wrong_language_is_unmeasurable_with_a_judge_of_one_language(asr: str, names: tuple[str, ...]) -> None:
     assert unmeasurable_failures(asr) == names
 
 
-def test_a_character_weighs_half_a_word() -> None:
+def test_a_character_counts_as_half_a_word() -> None:
     said = list("春天到了花都开了我们去公园散步吧然后一起吃饭再回家休息")
     lost_four = said[:8] + said[12:]
     assert failures(said, lost_four, language="zh") == ()
@@ -255,7 +255,7 @@ def test_a_character_weighs_half_a_word() -> None:
     assert "repeated_clause" in failures(said, said[:16] + said[6:], language="yue")
 
 
-def test_what_cannot_be_judged_is_an_error() -> None:
+def test_an_empty_reference_or_a_length_of_zero_is_an_error() -> None:
     with pytest.raises(ValueError, match="reference text is empty"):
         speech_failures("", "hello", 1.0, 1.0, CLEAN, language="en")
     with pytest.raises(ValueError, match="expected_seconds is 0"):
@@ -265,5 +265,5 @@ def test_what_cannot_be_judged_is_an_error() -> None:
 
 
 def test_the_misheard_texts_are_as_wrong_as_they_say() -> None:
-    counts = [word_errors(" ".join(TEXT), " ".join(misheard(TEXT, 0.25, random.Random(i)))) for i in range(200)]
+    counts = [word_errors(" ".join(TEXT), " ".join(mishear(TEXT, 0.25, random.Random(i)))) for i in range(200)]
     assert 0.2 < sum(c.errors for c in counts) / sum(c.n_reference for c in counts) < 0.32

@@ -1,11 +1,11 @@
-"""The scoring normalisers: what is spoken alike is scored alike. English here, the others in normalizers/."""
+"""The scoring normalisers: what is spoken alike is scored alike. Tests of other languages are in normalizers/."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from num2words import num2words
 
-from metrics.normalize import LANGUAGES, normalize_text, normalizer_of, without_unit_spaces
+from metrics.normalize import LANGUAGES, normalize_text, normalizer_of, remove_unit_spaces
 from metrics.wer import character_errors, word_errors
 
 BY_CHARACTER = [language for language in LANGUAGES if language != "en"]
@@ -99,12 +99,12 @@ def test_word_errors_are_character_errors_where_the_character_is_the_unit(langua
     reference, hypothesis = (normalize_text(text, language) for text in ("山山山川川川OK", "山川川川天天OK"))
     words = word_errors(reference, hypothesis)
     assert (words.errors, words.n_reference) == (4, 7)  # the Latin word is one
-    characters = character_errors(*(without_unit_spaces(text, language) for text in (reference, hypothesis)))
+    characters = character_errors(*(remove_unit_spaces(text, language) for text in (reference, hypothesis)))
     assert (characters.errors, characters.n_reference) == (4, 8)
 
 
 def test_character_errors_of_english_are_counted_with_its_spaces() -> None:
-    assert without_unit_spaces("a word", "en") == "a word"
+    assert remove_unit_spaces("a word", "en") == "a word"
 
 
 def test_an_unknown_language_is_refused() -> None:

@@ -9,10 +9,10 @@ from release_helpers import scorecard, utterance
 from metrics.scores import SMALLER_IS_BETTER, Scorecard, UtteranceScore, load_scorecard, mean_similarities, pooled
 from registry.gate.policy import Margin, Threshold
 
-NEW = ("language", "similarity_held_out", "silence_share", "clipped_share", "pitch_range_semitones")
+REQUIRED = ("language", "similarity_held_out", "silence_share", "clipped_share", "pitch_range_semitones")
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", REQUIRED)
 def test_a_row_without_a_figure_is_refused(name: str) -> None:
     row = utterance(1, 0).model_dump()
     del row[name]
@@ -20,7 +20,7 @@ def test_a_row_without_a_figure_is_refused(name: str) -> None:
         UtteranceScore.model_validate(row)
 
 
-def test_a_scorecard_from_before_the_floor_says_what_to_do(tmp_path: Path) -> None:
+def test_a_scorecard_without_a_similarity_floor_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "scorecard.json"
     path.write_text(scorecard().model_dump_json(exclude={"similarity_floor"}), encoding="utf-8")
     with pytest.raises(ValueError, match=r"not a scorecard .* run the evaluate stage again"):
@@ -40,13 +40,13 @@ def test_the_ceiling_is_that_of_the_held_out_recordings() -> None:
 
 
 @pytest.mark.parametrize("values", [(), (0.8, None)], ids=["no recording", "one not measurable"])
-def test_a_mean_that_cannot_be_measured_is_null_and_says_why(values: tuple[float | None, ...]) -> None:
+def test_a_mean_that_could_not_be_measured_is_null_and_says_why(values: tuple[float | None, ...]) -> None:
     found = mean_similarities([utterance(n, 0, similarity_held_out=v) for n, v in enumerate(values)], "recordings")
     assert found.similarity_held_out is None
     assert "similarity_held_out not measurable" in found.note
 
 
-def test_no_gate_can_name_the_predicted_opinion() -> None:
+def test_a_gate_cannot_name_the_predicted_opinion() -> None:
     assert "mos" not in SMALLER_IS_BETTER
     assert "mos" not in pooled([utterance(1, 0, mos=1.0)])
     assert pooled([utterance(1, 0, mos=1.0)]) == pooled([utterance(1, 0, mos=5.0)])
@@ -61,6 +61,6 @@ def test_a_figure_out_of_its_range_is_refused(name: str, value: float) -> None:
         utterance(1, 0, **{name: value})
 
 
-def test_the_ceiling_is_no_field_that_a_file_could_set() -> None:
+def test_a_file_cannot_set_the_similarity_ceiling() -> None:
     with pytest.raises(ValidationError, match="similarity_ceiling"):
         Scorecard.model_validate(scorecard().model_dump() | {"similarity_ceiling": None})

@@ -1,4 +1,4 @@
-"""Figures of the samples: known sounds give known figures, and only what was changed moves."""
+"""Figures of the samples: known sounds give known figures, and a change affects only its own figure."""
 
 import math
 
@@ -27,7 +27,7 @@ def sweep(low: float, high: float, n: float = 2.0) -> np.ndarray:
 
 
 def syllables(n: int = 8) -> np.ndarray:
-    """Bursts of 0.15 s of ever other spectra, pauses of 0.1 s between them: it changes as speech does."""
+    """Bursts of 0.15 s with changing spectra and pauses of 0.1 s between them, so that it changes as speech does."""
     parts = []
     for i in range(n):
         times = seconds(0.15)
@@ -45,7 +45,7 @@ def test_the_pitch_range_is_nine_tenths_of_a_sweep(low: float, high: float) -> N
 
 
 @pytest.mark.parametrize("waveform", [np.zeros(RATE), np.zeros(0), 0.1 * RNG.normal(size=RATE), np.zeros(300)])
-def test_what_has_no_voice_has_no_pitch_range(waveform: np.ndarray) -> None:
+def test_sound_without_a_voice_has_no_pitch_range(waveform: np.ndarray) -> None:
     assert pitch_range_semitones(waveform.astype(np.float32)) is None
 
 
@@ -64,7 +64,7 @@ def test_the_silence_share_is_that_of_the_pauses(n_silent: float) -> None:
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 32_000, 48_000])
 def test_the_figures_hardly_depend_on_the_sample_rate(rate: int) -> None:
-    from metrics.judges.audio import to_rate
+    from metrics.audio import to_rate
 
     at_16k, other = measure_sound(syllables(), RATE), measure_sound(to_rate(syllables(), RATE, rate), rate)
     assert other.level_dbfs == pytest.approx(at_16k.level_dbfs, abs=0.5)
@@ -77,7 +77,7 @@ def test_the_clipped_share_counts_samples_at_full_scale(n_good: int, n_clipped: 
     assert clipped_share(samples) == round(n_clipped / (n_good + n_clipped), 6)
 
 
-def test_an_end_in_mid_sound_is_as_loud_as_the_rest() -> None:
+def test_speech_that_is_cut_in_mid_sound_ends_as_loud_as_it_was() -> None:
     whole = syllables()
     assert measure_sound(whole, RATE).end_db < -60
     assert measure_sound(whole[: -round(0.17 * RATE)], RATE).end_db > -10, "0.1 s of pause and half a syllable are gone"
@@ -121,6 +121,6 @@ def test_decibels_end_at_silence() -> None:
 
 
 @pytest.mark.parametrize("waveform", [np.zeros((2, 100)), np.full(100, np.nan)])
-def test_what_is_no_mono_sound_is_refused(waveform: np.ndarray) -> None:
+def test_audio_that_is_not_mono_or_finite_is_refused(waveform: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"shape \(2, 100\)|NaN or infinite"):
         measure_sound(waveform, RATE)

@@ -40,7 +40,7 @@ def test_insertions_can_exceed_the_reference() -> None:
     assert word_errors("one", "one two three four").rate == 3.0
 
 
-def test_operations_tell_what_was_heard_for_what() -> None:
+def test_operations_say_what_was_heard_instead_of_what() -> None:
     operations = [(o.op, o.reference, o.hypothesis) for o in word_operations("a b c", "a x c d")]
     assert operations == [("equal", "a", "a"), ("substitute", "b", "x"), ("equal", "c", "c"), ("insert", "", "d")]
 

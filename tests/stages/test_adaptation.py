@@ -1,4 +1,4 @@
-"""The adaptation stages: what they write, what they drop, and that an interruption leaves no trace in it."""
+"""The adaptation stages: what they write, what they drop, and that an interruption does not change the result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from gpt_sovits.adaptation import loop
 from gpt_sovits.weights.checkpoint import load_checkpoint
 from stages import adapt_gpt, adaptation
-from stages.running.outputs import run_stage
+from stages.execution.program import run_stage
 from stages.tables import FeatureClip, Reject, read_table, write_table
 
 SETTINGS = {"n_epochs": 3, "save_every_epochs": 2, "batch_size": 2, "n_threads": 1, "max_dropped_share": 0.3}
@@ -25,8 +25,7 @@ SETTINGS = {"n_epochs": 3, "save_every_epochs": 2, "batch_size": 2, "n_threads":
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A folder with params.yaml and the features of five clips, the last of which nobody could say so fast; the base
-    is a tiny one."""
+    """A folder with params.yaml, a tiny base, and the features of five clips, of which the last is too fast."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(adapt_gpt, "load_base", lambda _: SimpleNamespace(gpt_config=TINY_GPT, gpt_state=gpt_state()))
     generator, rows = torch.Generator().manual_seed(0), []
@@ -63,7 +62,7 @@ def set_params(root, **changes):
 
 def run(monkeypatch, out="voice/gpt"):
     monkeypatch.setattr("sys.argv", ["adapt_gpt", "--features", "features", "--out", out])
-    run_stage(lambda: adaptation.run_adaptation("gpt", adapt_gpt.fine_tune, adapt_gpt.options, "GPT"))
+    run_stage(lambda: adaptation.run_adaptation("gpt", adapt_gpt.fine_tune, adapt_gpt.options))
 
 
 def hashes(folder):
@@ -74,7 +73,7 @@ def hashes(folder):
     }
 
 
-def test_it_writes_checkpoints_a_curve_a_summary_and_what_it_dropped(project, monkeypatch, capsys):
+def test_the_stage_writes_checkpoints_a_curve_a_summary_and_what_it_dropped(project, monkeypatch, capsys):
     run(monkeypatch)
     out = project / "voice/gpt"
     with (out / "curve.csv").open() as file:
@@ -97,7 +96,7 @@ def test_it_writes_checkpoints_a_curve_a_summary_and_what_it_dropped(project, mo
     assert not (project / ".cache/resume/voice/gpt").exists()
 
 
-def test_an_interruption_leaves_no_trace(project, monkeypatch):
+def test_an_interruption_does_not_change_the_result(project, monkeypatch):
     run(monkeypatch, "whole/gpt")
     set_params(project, state_every_steps=1)
     for place, call in (("save_training_state", 3), ("_record", 1)):
@@ -108,7 +107,7 @@ def test_an_interruption_leaves_no_trace(project, monkeypatch):
     assert [path.name for path in (project / "cut").iterdir()] == ["gpt"]
 
 
-def test_too_many_dropped_clips_stop_it_with_their_reasons(project, monkeypatch, capsys):
+def test_too_many_dropped_clips_stop_the_stage_with_their_reasons(project, monkeypatch, capsys):
     set_params(project, max_dropped_share=0.1)
     with pytest.raises(SystemExit):
         run(monkeypatch)
@@ -121,9 +120,7 @@ def test_a_recipe_says_which_settings_it_does_not_use(project, monkeypatch, caps
     set_params(project, recipe="upstream", n_epochs=1)
     run(monkeypatch)
     printed = capsys.readouterr().out
-    assert (
-        "the recipe upstream has values of its own for accumulate_batches, gradient_clip_norm, learning_rate" in printed
-    )
+    assert "the recipe upstream sets these itself: accumulate_batches, gradient_clip_norm, learning_rate" in printed
     assert json.loads((project / "voice/gpt/summary.json").read_text())["recipe"] == "upstream"
 
 
@@ -131,4 +128,4 @@ def test_a_learning_rate_of_zero_for_a_module_is_refused(project, monkeypatch, c
     set_params(project, learning_rate_factors={"h.layers.0": 0.0})
     with pytest.raises(SystemExit):
         run(monkeypatch)
-    assert "a module that shall not learn goes into `frozen`" in capsys.readouterr().err
+    assert "to stop a module from training, list it in `frozen`" in capsys.readouterr().err

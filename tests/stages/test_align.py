@@ -1,8 +1,7 @@
-"""Which words fall into which clip, which clips are held out (pure); then ingest, segment and align on real speech."""
+"""Ingest, segment and align on real speech."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import shutil
 from datetime import date
@@ -11,11 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
-from hypothesis import strategies as st
 
 from stages.align import align, check_rejected_share
-from stages.alignment.matching import Token, held_out, share_out, tokens_of
 from stages.ingest import ingest
 from stages.params import Align, Params, load_params
 from stages.segment import segment
@@ -26,77 +22,7 @@ SAMPLE = ROOT / "data" / "1_recordings" / "sample"
 PARAMS = load_params(ROOT / "params.yaml")
 TODAY = date(2026, 6, 1)
 
-# ---------------------------------------------------------------- words to clips
-
-
-def one_by_one(token: str) -> list[str]:
-    """How a token is spoken alone, in a language of these tests: a % is two words, a dash is none."""
-    return token.lower().strip(".,-").replace("%", " percent").split()
-
-
-def test_every_token_has_its_spoken_words_and_a_dash_joins_the_word_before_it() -> None:
-    text = "Up 5% - he said."
-    tokens = tokens_of(text, ["up", "five", "percent", "he", "said"], one_by_one)
-    assert tokens == [
-        Token("Up", ("up",)),
-        Token("5% -", ("five", "percent")),
-        Token("he", ("he",)),
-        Token("said.", ("said",)),
-    ]
-
-
-def test_words_that_are_spoken_otherwise_in_their_sentence_stay_with_their_token() -> None:
-    tokens = tokens_of("See No. 5 at St. Ives", ["see", "number", "five", "at", "saint", "ives"], one_by_one)
-    assert [token.spoken for token in tokens] == [("see",), ("number",), ("five",), ("at",), ("saint",), ("ives",)]
-
-
-@given(st.lists(st.sampled_from(["a", "b.", "-", "5%", "Mr."]), min_size=1), st.lists(st.sampled_from(["a", "b", "x"])))
-def test_no_token_and_no_word_is_lost(written: list[str], words: list[str]) -> None:
-    tokens = tokens_of(" ".join(written), words, one_by_one)
-    assert " ".join(token.written for token in tokens) == " ".join(written)
-    assert [word for token in tokens for word in token.spoken] == words
-
-
-def test_a_token_belongs_to_the_clip_in_which_its_first_word_is_spoken() -> None:
-    tokens = [Token("One,", ("one",)), Token("5%", ("five", "percent")), Token("end.", ("end",))]
-    times = [("one", 0.1, 0.5), ("five", 1.6, 1.95), ("percent", 1.95, 2.4), ("end", 2.5, 2.9)]
-    assert share_out(tokens, times, [2.0, 1.0]) == [
-        ("One, 5%", [("one", 0.1, 0.5), ("five", 1.6, 1.95), ("percent", 1.95, 2.0)]),
-        ("end.", [("end", 0.5, 0.9)]),
-    ]
-
-
-def test_a_clip_in_which_no_word_falls_has_an_empty_text() -> None:
-    tokens = [Token("One", ("one",)), Token("two", ("two",))]
-    shares = share_out(tokens, [("one", 0.2, 0.8), ("two", 2.1, 2.9)], [1.0, 1.0, 1.0])
-    assert [text for text, _ in shares] == ["One", "", "two"]
-
-
-# ---------------------------------------------------------------- held out
-
-
-def ids(count: int) -> list[str]:
-    return [hashlib.sha256(str(number).encode()).hexdigest()[:12] + "-0000" for number in range(count)]
-
-
-@given(st.integers(0, 200), st.floats(0.001, 0.499), st.randoms(use_true_random=False))
-def test_some_are_held_out_and_some_are_left_whatever_the_order(count: int, share: float, random) -> None:
-    clips = ids(count)
-    chosen = held_out(clips, share)
-    assert chosen <= set(clips)
-    assert len(chosen) >= (2 if count >= 10 else 1 if count >= 2 else 0)
-    assert len(chosen) <= count // 2
-    random.shuffle(clips)
-    assert held_out(clips, share) == chosen
-
-
-def test_the_share_is_held_and_more_clips_move_none_between_the_splits() -> None:
-    some, more = ids(1000), ids(3000)
-    assert len(held_out(more, 0.1)) == pytest.approx(300, abs=50)
-    assert held_out(some, 0.1) == held_out(more, 0.1) & set(some)
-
-
-# ---------------------------------------------------------------- too many rejected
+# too many rejected
 
 
 def row(number: int, reason: str) -> AlignedClip:
@@ -129,11 +55,11 @@ def test_no_kept_clip_stops_the_stage_whatever_is_allowed() -> None:
         check_rejected_share([row(1, "the ASR heard no word")], 1.0)
 
 
-# ---------------------------------------------------------------- real speech
+# real speech
 
 
 def run(folder: Path, work: Path, params: Params = PARAMS, n_jobs: int = 1) -> list[AlignedClip]:
-    """Ingest, segment and align a voice's folder; the aligned clips."""
+    """Ingest, segment and align a voice's folder, and return the aligned clips."""
     shutil.rmtree(work, ignore_errors=True)
     for part in ("manifest", "clips", "aligned"):
         (work / part).mkdir(parents=True)
@@ -254,8 +180,8 @@ def test_clips_of_a_recording_that_is_not_in_the_manifest_are_refused(three: Pat
         align(three / "clips", tmp_path, tmp_path, PARAMS.align, "pocketsphinx")
 
 
-def test_ljspeech_is_a_voice(shared: Path, tmp_path: Path) -> None:
-    """Five recordings of a real reader, in the layout they are published in."""
+def test_a_real_reader_can_be_aligned(shared: Path, tmp_path: Path) -> None:
+    """Five recordings of LJSpeech in the layout in which they are published."""
     folder = new_voice(tmp_path / "lj")
     (folder / "wavs").mkdir()
     lines = (shared / "data" / "ljspeech" / "metadata.csv").read_text(encoding="utf-8").splitlines()[1:6]

@@ -1,4 +1,4 @@
-"""Ingest on recordings made in code: every bad input is handled or becomes one row with its reason."""
+"""Ingest on recordings made in code: every bad input is handled, or becomes one row with a reason."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def run(folder: Path) -> tuple[dict[str, Recording], dict[str, str]]:
     return {row.path: row for row in recordings}, reasons
 
 
-# ---------------------------------------------------------------- handled
+# handled
 
 
 def test_a_recording_is_measured_and_keeps_its_transcript(voice: Path) -> None:
@@ -128,7 +128,7 @@ FORMATS: dict[str, Callable[[Path], object]] = {
 
 
 def streamed(wav: bytes) -> bytes:
-    """A wav as a writer leaves it that could not seek back: the lengths in its header are the largest number."""
+    """A wav from a writer that could not seek back, so the lengths in its header are the largest number."""
     assert wav[36:40] == b"data"
     return wav[:4] + b"\xff" * 4 + wav[8:40] + b"\xff" * 4 + wav[44:]
 
@@ -162,7 +162,7 @@ def test_transcripts_of_all_three_kinds_in_one_folder(voice: Path) -> None:
     }
 
 
-def test_hidden_files_and_the_evidence_of_consent_are_no_recordings(voice: Path) -> None:
+def test_hidden_files_and_the_evidence_of_consent_are_not_recordings(voice: Path) -> None:
     (voice / "consent.txt").write_text("I agree.")
     write_consent(voice, evidence="consent.txt", evidence_sha256=hashlib.sha256(b"I agree.").hexdigest())
     (voice / ".DS_Store").write_bytes(b"\0")
@@ -179,7 +179,7 @@ def test_the_same_folder_gives_the_same_bytes(voice: Path) -> None:
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
-# ---------------------------------------------------------------- rejected, each with one row
+# rejected, each with one row
 
 
 def noise(seconds: float = 2.0) -> np.ndarray:
@@ -205,9 +205,9 @@ BAD_AUDIO: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: (write_m4a(path, noise(), 16000), path.write_bytes(path.read_bytes()[:2000])),
         "cannot be decoded",
     ),
-    "text.wav": (lambda path: path.write_text("this is no audio"), "cannot be decoded"),
-    "text.mp3": (lambda path: path.write_text("this is no audio"), "cannot be decoded"),
-    "text.m4a": (lambda path: path.write_text("this is no audio"), "cannot be decoded"),
+    "text.wav": (lambda path: path.write_text("this is not audio"), "cannot be decoded"),
+    "text.mp3": (lambda path: path.write_text("this is not audio"), "cannot be decoded"),
+    "text.m4a": (lambda path: path.write_text("this is not audio"), "cannot be decoded"),
     "empty.wav": (lambda path: path.write_bytes(b""), "cannot be decoded"),
     "no samples.wav": (lambda path: soundfile.write(path, tone(0), 16000), "holds no samples"),
     "8 kHz.wav": (lambda path: soundfile.write(path, tone(sample_rate=8000), 8000), "8000 Hz is below"),
@@ -290,7 +290,7 @@ def test_an_unreadable_transcript_takes_its_recording_with_it(voice: Path) -> No
     assert reasons["x.wav"].startswith("x.txt: not UTF-8 text")
 
 
-def test_two_transcripts_that_differ_leave_no_text_to_choose(voice: Path) -> None:
+def test_a_recording_with_two_different_transcripts_is_rejected(voice: Path) -> None:
     (voice / "metadata.csv").write_text("good|This one is bad.\n")
     soundfile.write(voice / "other.wav", tone(), 16000)
     recordings, reasons = run(voice)
@@ -298,7 +298,7 @@ def test_two_transcripts_that_differ_leave_no_text_to_choose(voice: Path) -> Non
     assert reasons["good.wav"] == "transcripts that differ: good.txt and metadata.csv:1; keep the right one"
 
 
-def test_two_transcripts_that_agree_are_one(voice: Path) -> None:
+def test_two_equal_transcripts_count_as_one(voice: Path) -> None:
     (voice / "metadata.csv").write_text("good|This one  is good.\n")
     assert run(voice)[1] == {}
 
@@ -326,7 +326,7 @@ def test_a_name_that_is_not_utf8_is_a_reject(voice: Path) -> None:
     assert run(voice)[1] == {"caf\\udce9.wav": "its name is not UTF-8; rename it"}
 
 
-# ---------------------------------------------------------------- nothing left
+# nothing left
 
 
 def no_consent(folder: Path) -> None:
@@ -369,7 +369,7 @@ NOTHING_LEFT = {
 
 
 @pytest.mark.parametrize("case", NOTHING_LEFT)
-def test_nothing_left_is_one_clear_sentence(voice: Path, case: str) -> None:
+def test_no_usable_recording_is_an_error_of_one_sentence(voice: Path, case: str) -> None:
     spoil, error, message = NOTHING_LEFT[case]
     spoil(voice)
     with pytest.raises(error, match=message):

@@ -1,4 +1,4 @@
-"""Where recordings are cut (pure), and what the clips are like."""
+"""The clips of the stage segment: their length, loudness and place."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import hashlib
 import shutil
 from collections.abc import Callable
 from datetime import date
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pyloudnorm
 import pytest
 import soundfile
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from stages.cutting import Limits, Span, cut
 from stages.ingest import ingest
 from stages.params import Segment, load_params
 from stages.segment import loudness_gain, segment
@@ -25,113 +21,18 @@ from stages.tables import Clip, Recording, Reject, read_table, write_table
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "data" / "1_recordings" / "sample"
 PARAMS = load_params(ROOT / "params.yaml").segment
-FRAME = 10  # samples
 
-# ---------------------------------------------------------------- cutting, in samples of 1 ms
-
-
-def limits(n_samples: int, **changes: int) -> Limits:
-    return Limits(shortest=1000, longest=12000, padding=100, longest_pause=1000, n_samples=n_samples)._replace(
-        **changes
-    )
-
-
-def cut_flat(speech: list[tuple[int, int]], n_samples: int, **changes: int) -> tuple[list[Span], list[Span]]:
-    return cut([Span(*region) for region in speech], np.zeros(n_samples // FRAME), FRAME, limits(n_samples, **changes))
-
-
-@st.composite
-def recordings(draw: st.DrawFn) -> tuple[list[Span], np.ndarray, Limits]:
-    """Speech regions as silero-vad gives them, random levels, and any limits that params.yaml accepts."""
-    lengths = draw(st.lists(st.tuples(st.integers(0, 4000), st.integers(1, 30000)), max_size=25))
-    speech, position = [], 0
-    for gap, length in lengths:
-        speech.append(Span(position + gap, position + gap + length))
-        position += gap + length
-    n_samples = position + draw(st.integers(0, 3000))
-    shortest = draw(st.integers(500, 3000))
-    padding = draw(st.integers(0, 500))
-    longest = draw(st.integers(2 * shortest + 2 * padding, 15000))
-    seed = draw(st.integers(0, 9))
-    levels = np.random.default_rng(seed).random(n_samples // FRAME)
-    return speech, levels, Limits(shortest, longest, padding, draw(st.integers(0, 3000)), n_samples)
-
-
-@settings(max_examples=300, deadline=None)
-@given(recordings())
-def test_clips_are_in_order_of_allowed_length_and_no_speech_is_lost(case: tuple) -> None:
-    speech, levels, limits_ = case
-    clips, lost = cut(speech, levels, FRAME, limits_)
-    for clip in clips:
-        assert limits_.shortest <= clip.end - clip.start <= limits_.longest
-        assert clip.start >= 0 and clip.end <= limits_.n_samples
-    for kind in (clips, lost):
-        assert all(one.end <= other.start for one, other in pairwise(kind))
-    covered = np.zeros(limits_.n_samples + 1, bool)
-    for span in [*clips, *lost]:
-        covered[span.start : span.end] = True
-    for region in speech:
-        assert covered[region.start : region.end].all()
-    assert all(span.end - span.start < limits_.shortest for span in lost)
-    assert cut(speech, levels, FRAME, limits_) == (clips, lost)
-
-
-def test_an_utterance_with_pauses_stays_one_clip_with_its_padding() -> None:
-    assert cut_flat([(500, 2000), (2400, 3000), (3900, 6000)], 7000) == ([Span(400, 6100)], [])
-
-
-def test_a_long_pause_ends_a_clip() -> None:
-    assert cut_flat([(500, 2000), (3500, 6000)], 7000) == ([Span(400, 2100), Span(3400, 6100)], [])
-
-
-def test_near_neighbours_share_the_pause_between_them() -> None:
-    clips, _ = cut_flat([(0, 7000), (7100, 14000)], 14000)
-    assert clips == [Span(0, 7050), Span(7050, 14000)]
-
-
-def test_of_equally_many_clips_those_with_the_longest_pauses_between_them_are_chosen() -> None:
-    clips, _ = cut_flat([(0, 5000), (5300, 9000), (9900, 14000)], 14000)
-    assert clips == [Span(0, 9100), Span(9800, 14000)]
-    clips, _ = cut_flat([(0, 5000), (5900, 9000), (9300, 14000)], 14000)
-    assert clips == [Span(0, 5100), Span(5800, 14000)]
-
-
-def test_short_speech_joins_its_neighbour_or_takes_more_silence_or_is_handed_back() -> None:
-    assert cut_flat([(500, 900), (1500, 4000)], 5000) == ([Span(400, 4100)], [])
-    assert cut_flat([(500, 900), (3000, 5000)], 5000) == ([Span(200, 1200), Span(2900, 5000)], [])
-    assert cut_flat([(100, 300), (3000, 5000)], 5000) == ([Span(0, 1000), Span(2900, 5000)], [])
-    assert cut_flat([(100, 900)], 950) == ([], [Span(100, 900)])
-
-
-def test_a_short_tail_takes_speech_from_the_clip_before_it_rather_than_being_lost() -> None:
-    clips, lost = cut_flat([(0, 3000), (3300, 11700), (12300, 12500)], 12500)
-    assert (clips, lost) == ([Span(0, 3100), Span(3200, 12500)], [])
-
-
-def test_long_speech_is_split_at_its_quietest_frame() -> None:
-    levels = np.ones(2000)
-    levels[900] = 0.1  # 9.00 s
-    levels[300] = 0.0  # quieter, but so early that a third clip would be needed
-    clips, _ = cut([Span(0, 20000)], levels, FRAME, limits(20000))
-    assert clips == [Span(0, 9000), Span(9000, 20000)]
-
-
-def test_limits_that_leave_no_room_are_refused() -> None:
-    with pytest.raises(ValueError, match="leave no room for 6000 samples of padding"):
-        cut_flat([(0, 5000)], 5000, padding=6000)
-
-
-# ---------------------------------------------------------------- loudness
+# loudness
 
 
 @pytest.mark.parametrize("gain", [0.01, 0.1, 1.0])
-def test_every_clip_has_the_loudness_that_was_asked_for(gain: float) -> None:
+def test_every_clip_has_the_configured_loudness(gain: float) -> None:
     waveform = np.random.default_rng(0).normal(0, 0.1, 64000).astype(np.float32) * gain
     applied = waveform * 10 ** (loudness_gain(waveform, PARAMS) / 20)
     assert pyloudnorm.Meter(32000).integrated_loudness(applied) == pytest.approx(PARAMS.loudness_lufs, abs=0.01)
 
 
-def test_a_peak_that_would_pass_the_limit_lowers_the_gain() -> None:
+def test_a_peak_that_would_exceed_its_limit_lowers_the_gain() -> None:
     waveform = np.random.default_rng(0).normal(0, 0.001, 64000).astype(np.float32)
     waveform[1000] = 0.9
     applied = np.abs(waveform * 10 ** (loudness_gain(waveform, PARAMS) / 20)).max()
@@ -143,7 +44,7 @@ def test_a_clip_without_measurable_loudness_has_no_gain() -> None:
     assert loudness_gain(np.full(64000, 1e-6, np.float32), PARAMS) is None
 
 
-# ---------------------------------------------------------------- the stage
+# the stage
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +53,7 @@ def utterances() -> list[np.ndarray]:
 
 
 def run(tmp_path: Path, audio: dict[str, tuple[np.ndarray, int]], params: Segment = PARAMS) -> tuple[list, list, Path]:
-    """Clips, rejects and the output folder of recordings given as (samples, sample rate)."""
+    """Run the stage on recordings given as (samples, sample rate), and return clips, rejects and the output folder."""
     folder, out = tmp_path / "recordings", tmp_path / "out"
     for path in (folder, out):
         shutil.rmtree(path, ignore_errors=True)
@@ -180,7 +81,7 @@ def run(tmp_path: Path, audio: dict[str, tuple[np.ndarray, int]], params: Segmen
     return read_table(out / "clips.jsonl", Clip), read_table(out / "rejects.jsonl", Reject), out
 
 
-def test_clips_are_mono_at_the_asked_rate_and_loudness_and_lie_where_the_table_says(
+def test_clips_are_mono_at_the_configured_rate_and_loudness_and_are_where_the_table_says(
     tmp_path: Path, utterances: list[np.ndarray]
 ) -> None:
     pause = np.zeros(24000, np.float32)
@@ -235,7 +136,7 @@ def test_a_recording_too_short_for_a_clip_is_a_reject_with_its_place(
     assert rejects[0].reason.endswith("0.75 s: too short for a clip")
 
 
-def test_no_clip_at_all_is_one_sentence(tmp_path: Path) -> None:
+def test_no_clip_at_all_is_an_error_of_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no clip in 1 recordings; the first: no speech found"):
         run(tmp_path, {"silence.wav": (np.zeros(32000, np.float32), 16000)})
 
@@ -258,11 +159,11 @@ def test_the_same_recordings_give_the_same_bytes(tmp_path: Path, utterances: lis
     assert contents[0] == contents[1]
 
 
-# ---------------------------------------------------------------- the sample voice
+# the sample voice
 
 
-def test_the_sample_voice_is_whole_and_of_its_own_text() -> None:
-    """Its consent holds, its transcripts are the sentences of its script, and no prompt is among them."""
+def test_the_sample_voice_has_its_consent_and_its_own_text() -> None:
+    """Its consent is valid, its transcripts are the sentences of its script, and no prompt is among them."""
 
     from ruamel.yaml import YAML
 
@@ -284,7 +185,7 @@ def test_the_sample_voice_is_whole_and_of_its_own_text() -> None:
 
 
 def _strings(value: object, words: Callable[[str], str]) -> list[str]:
-    """Every text in a YAML document, whatever its keys are."""
+    """Return every text in a YAML document, whatever its keys are."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):

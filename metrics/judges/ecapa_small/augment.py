@@ -1,7 +1,7 @@
-"""Make other sessions out of the one clip a speaker has: room, microphone, noise, other talkers, codec.
+"""Simulates other recording sessions of the one clip per speaker: room, microphone, noise, other talkers, codec.
 
-Without it the network tells clips apart by their channel, which says nothing about the speaker. Every function takes a
-generator, so a step of training is a function of (seed, step) alone. Level is not augmented: the features remove it.
+Without this, the network tells clips apart by their channel, which says nothing about the speaker. Every function takes
+a generator, so a training step depends only on (seed, step). Level is not augmented, because the features remove it.
 """
 
 import math
@@ -17,12 +17,21 @@ def _uniform(low: float, high: float, shape: tuple[int, ...], generator: Generat
 
 
 def _chosen(probability: float, n: int, generator: Generator) -> Tensor:
-    """(n, 1) float 0 or 1."""
+    """Return (n, 1) float, 1 with `probability` and 0 otherwise."""
     return (torch.rand((n, 1), generator=generator) < probability).float()
 
 
 def channel_gains(n: int, n_bins: int, generator: Generator) -> Tensor:
-    """Random equaliser and band limit of n channels: (n, n_bins) linear gain over 0..8 kHz."""
+    """Draw the equaliser and band limit of n channels.
+
+    Args:
+        n: number of channels.
+        n_bins: frequency bins from 0 to 8 kHz.
+        generator: source of randomness.
+
+    Returns:
+        (n, n_bins) linear gain.
+    """
     n_points = 8  # control points, evenly spaced on a log axis from 50 Hz to 8 kHz
     control_db = 4.0 * torch.randn((n, n_points), generator=generator)
     frequency = torch.linspace(0, SAMPLE_RATE / 2, n_bins)
@@ -34,13 +43,22 @@ def channel_gains(n: int, n_bins: int, generator: Generator) -> Tensor:
     high_pass = _uniform(60, 300, (n, 1), generator)
     octaves_over = (frequency.clamp_min(1) / low_pass).log2().clamp_min(0)
     octaves_under = (high_pass / frequency.clamp_min(1)).log2().clamp(0, 4)
-    gain_db = gain_db - 60 * octaves_over * _chosen(0.3, n, generator)  # a steep edge, as of MP3
+    gain_db = gain_db - 60 * octaves_over * _chosen(0.3, n, generator)  # a steep edge, as in MP3
     gain_db = gain_db - 12 * octaves_under * _chosen(0.3, n, generator)
     return 10 ** (gain_db / 20)
 
 
 def room_responses(n: int, n_samples: int, generator: Generator) -> Tensor:
-    """Synthetic room impulse responses (n, n_samples): direct sound, then exponentially decaying noise."""
+    """Draw synthetic room impulse responses: direct sound, then exponentially decaying noise.
+
+    Args:
+        n: number of responses.
+        n_samples: length of each at 16 kHz.
+        generator: source of randomness.
+
+    Returns:
+        (n, n_samples) float.
+    """
     seconds = torch.arange(n_samples) / SAMPLE_RATE
     rt60 = _uniform(0.1, 0.8, (n, 1), generator)
     tail = torch.randn((n, n_samples), generator=generator) * 10 ** (-3 * seconds / rt60)
@@ -52,24 +70,45 @@ def room_responses(n: int, n_samples: int, generator: Generator) -> Tensor:
 
 
 def add_at_snr(speech: Tensor, noise: Tensor, snr_db: Tensor, apply: Tensor) -> Tensor:
-    """speech + noise scaled to snr_db (n, 1), where apply (n, 1) is 1."""
+    """Add noise to speech at a signal-to-noise ratio.
+
+    Args:
+        speech: (n, n_samples).
+        noise: (n, n_samples), at any level.
+        snr_db: (n, 1) ratio in dB.
+        apply: (n, 1), 1 where noise is added and 0 elsewhere.
+    """
     speech_rms = speech.square().mean(dim=1, keepdim=True).sqrt()
     noise_rms = noise.square().mean(dim=1, keepdim=True).sqrt().clamp_min(1e-8)
     return speech + apply * noise * (speech_rms / noise_rms) * 10 ** (-snr_db / 20)
 
 
 def coloured_noise(n: int, n_samples: int, generator: Generator) -> Tensor:
-    """Noise with a power slope between white and 1/f^2: (n, n_samples)."""
+    """Draw noise with a power slope between white and 1/f^2.
+
+    Args:
+        n: number of signals.
+        n_samples: length of each.
+        generator: source of randomness.
+
+    Returns:
+        (n, n_samples) float.
+    """
     spectrum = torch.fft.rfft(torch.randn((n, n_samples), generator=generator))
     slope = _uniform(0, 1, (n, 1), generator)  # of the amplitude
     return torch.fft.irfft(spectrum / torch.arange(1, spectrum.shape[1] + 1) ** slope, n=n_samples)
 
 
 def new_sessions(waveforms: Tensor, generator: Generator, share: float = 1.0) -> Tensor:
-    """Each clip as another session would have it, a random `share` of them; the others stay as they are.
+    """Return clips as they might sound in other sessions. A random `share` of them is changed.
 
-    waveforms: (B, n_samples) float in [-1, 1] at 16 kHz, of different speakers
-    returns:   (B, n_samples) float, level and range not kept
+    Args:
+        waveforms: (B, n_samples) float in [-1, 1] at 16 kHz, of different speakers.
+        generator: source of randomness.
+        share: share of the clips to change, 0 to 1.
+
+    Returns:
+        (B, n_samples) float. Level and range are not kept.
     """
     n, n_samples = waveforms.shape
     changed = _chosen(share, n, generator)
@@ -84,22 +123,24 @@ def new_sessions(waveforms: Tensor, generator: Generator, share: float = 1.0) ->
     room = has_room * room + (1 - has_room)
     has_eq = _chosen(0.8, n, generator)
     gains = has_eq * channel_gains(n, n_fft // 2 + 1, generator) + (1 - has_eq)
-    heard = torch.fft.irfft(torch.fft.rfft(mixed, n=n_fft) * room * gains, n=n_fft)[:, :n_samples]
+    recorded = torch.fft.irfft(torch.fft.rfft(mixed, n=n_fft) * room * gains, n=n_fft)[:, :n_samples]
 
     noise_snr = _uniform(8, 30, (n, 1), generator)
-    heard = add_at_snr(heard, coloured_noise(n, n_samples, generator), noise_snr, _chosen(0.5, n, generator))
-    peak = heard.abs().amax(dim=1, keepdim=True).clamp_min(1e-8)
+    recorded = add_at_snr(recorded, coloured_noise(n, n_samples, generator), noise_snr, _chosen(0.5, n, generator))
+    peak = recorded.abs().amax(dim=1, keepdim=True).clamp_min(1e-8)
     drive = _uniform(1.5, 4, (n, 1), generator)
-    saturated = torch.tanh(heard / peak * drive)
+    saturated = torch.tanh(recorded / peak * drive)
     has_saturation = _chosen(0.1, n, generator)
-    heard = has_saturation * saturated + (1 - has_saturation) * heard
-    return changed * heard + (1 - changed) * waveforms
+    recorded = has_saturation * saturated + (1 - has_saturation) * recorded
+    return changed * recorded + (1 - changed) * waveforms
 
 
 def mask_features(features: Tensor, generator: Generator) -> Tensor:
-    """SpecAugment (Park et al. 2019): two frequency bands and two stretches of time become 0, the mean.
+    """Set two frequency bands and two stretches of time to 0, the mean (SpecAugment, Park et al. 2019).
 
-    features: (B, n_frames, n_mels), each mel's mean is 0
+    Args:
+        features: (B, n_frames, n_mels), where each mel band has mean 0.
+        generator: source of randomness.
     """
     n, n_frames, n_mels = features.shape
     keep = torch.ones_like(features)

@@ -1,4 +1,4 @@
-"""Typed config.json of the small ECAPA: what it hears, how big it is and how it was trained."""
+"""Typed config.json of the small ECAPA: its features, its sizes and its training."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ WEIGHTS_FILE = "weights.safetensors"
 
 @dataclass(frozen=True)
 class FeatureConfig:
-    """Log-mel features; lengths in samples at sample_rate Hz."""
+    """Log-mel features. Lengths are in samples at sample_rate Hz."""
 
     sample_rate: int
     n_fft: int
@@ -26,7 +26,7 @@ class FeatureConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Arguments of speechbrain's ECAPA_TDNN; embedding_size is its lin_neurons."""
+    """Arguments of speechbrain's ECAPA_TDNN. embedding_size is its lin_neurons."""
 
     channels: tuple[int, ...]
     kernel_sizes: tuple[int, ...]
@@ -39,9 +39,10 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run. The speeds beside 1.0 count as further speakers: pitch and formants move with them.
+    """One training run.
 
-    session_share of the crops is heard in another simulated session; it and the margin ramp up over ramp_steps.
+    Speeds other than 1.0 count as further speakers, because pitch and formants change with them. session_share of the
+    crops is heard in another simulated session. That share and the margin rise over ramp_steps.
     """
 
     seed: int
@@ -61,7 +62,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class EcapaConfig:
-    """Everything in config.json. weights_sha256 is of the safetensors file beside it; empty before training."""
+    """Everything in config.json. weights_sha256 is the hash of the weights file, empty before training."""
 
     name: str
     version: str
@@ -72,7 +73,7 @@ class EcapaConfig:
 
 
 def _section(kind: type, values: dict[str, Any], where: str) -> Any:
-    """A config section; refuses missing and unknown keys by name."""
+    """Return a section of the config. Raise ValueError that names missing and unknown keys."""
     names = {field.name for field in dataclasses.fields(kind)}
     if set(values) != names:
         missing, unknown = sorted(names - set(values)), sorted(set(values) - names)
@@ -81,7 +82,12 @@ def _section(kind: type, values: dict[str, Any], where: str) -> Any:
 
 
 def load_config(folder: Path) -> EcapaConfig:
-    """Read FOLDER/config.json. Raises FileNotFoundError or ValueError naming the file and the keys."""
+    """Load FOLDER/config.json.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        ValueError: keys are missing or unknown. The message names the file and the keys.
+    """
     path = folder / CONFIG_FILE
     values = json.loads(path.read_text(encoding="utf-8"))
     for key, kind in (("features", FeatureConfig), ("model", ModelConfig), ("training", TrainConfig)):
@@ -92,5 +98,5 @@ def load_config(folder: Path) -> EcapaConfig:
 
 
 def config_json(config: EcapaConfig) -> str:
-    """The text of config.json."""
+    """Return the text of config.json."""
     return json.dumps(dataclasses.asdict(config), indent=2) + "\n"

@@ -15,37 +15,49 @@ TEST_FOLDER = Path("data/librispeech_speakers/test")
 
 @dataclass(frozen=True)
 class Speaker:
-    """One class: a person at one speed. samples: (n,) int16 at 16 kHz."""
+    """One class of the training: a person at one speed."""
 
     name: str
-    samples: Tensor
+    samples: Tensor  # (n,) int16 at 16 kHz
 
 
 def read_mono(path: Path, sample_rate: int) -> np.ndarray:
-    """(n,) float32 in [-1, 1] at sample_rate Hz; channels averaged."""
+    """Read (n,) float32 samples in [-1, 1] at sample_rate Hz, averaged over channels."""
     waveform, rate = soundfile.read(path, dtype="float32", always_2d=True)
     mono = waveform.mean(axis=1)
     return mono if rate == sample_rate else soxr.resample(mono, rate, sample_rate, quality="HQ").astype(np.float32)
 
 
 def train_files(shared: Path) -> list[Path]:
-    """One FLAC per speaker, sorted by speaker number. Raises FileNotFoundError when there is none."""
+    """Return one FLAC file per speaker, sorted by speaker number.
+
+    Raises:
+        FileNotFoundError: the folder holds no file.
+    """
     files = sorted((shared / TRAIN_FOLDER).glob("*.flac"), key=lambda path: (int(path.stem.split("-")[0]), path.name))
     if not files:
         raise FileNotFoundError(
-            f"{shared / TRAIN_FOLDER} holds no .flac file; it should hold one LibriSpeech train-clean-100 clip "
-            "of each speaker, named SPEAKER-CHAPTER-UTTERANCE.flac; give its parent with --shared DIR"
+            f"{shared / TRAIN_FOLDER} holds no .flac file; it must hold one LibriSpeech train-clean-100 clip "
+            "of each speaker, named SPEAKER-CHAPTER-UTTERANCE.flac; name the folder above data/ with --shared DIR"
         )
     return files
 
 
 def speakers_at_speeds(files: list[Path], speeds: tuple[float, ...], sample_rate: int) -> list[Speaker]:
-    """Every file at every speed; a faster clip has higher pitch and formants, so it counts as another speaker."""
+    """Read every file at every speed.
+
+    A faster clip has higher pitch and formants, so it counts as another speaker.
+
+    Args:
+        files: one clip per speaker.
+        speeds: factors on the speed.
+        sample_rate: in Hz.
+    """
     speakers = []
     for path in files:
         waveform = read_mono(path, sample_rate)
         for speed in speeds:
-            # played at `speed`, n samples last n / speed: resample as if recorded at speed * rate
+            # at `speed`, n samples last n / speed, so they are resampled as if recorded at speed * rate
             changed = waveform if speed == 1.0 else soxr.resample(waveform, sample_rate * speed, sample_rate)
             samples = torch.from_numpy((np.clip(changed, -1, 1) * 32767).astype(np.int16))
             speakers.append(Speaker(f"{path.stem.split('-')[0]}@{speed:g}", samples))
@@ -53,14 +65,30 @@ def speakers_at_speeds(files: list[Path], speeds: tuple[float, ...], sample_rate
 
 
 def crop(samples: Tensor, n_samples: int, start: int) -> Tensor:
-    """(n_samples,) float in [-1, 1] from start, repeating a clip that is too short."""
+    """Return (n_samples,) float samples in [-1, 1]. A clip that is too short is repeated.
+
+    Args:
+        samples: (n,) int16.
+        n_samples: length of the crop.
+        start: first sample of the crop.
+    """
     if len(samples) < n_samples:
         samples = samples.repeat(-(-n_samples // len(samples)))
     return samples[start : start + n_samples].float() / 32768
 
 
 def random_crops(speakers: list[Speaker], labels: Tensor, n_samples: int, generator: Generator) -> Tensor:
-    """One random crop of each label's clip: (len(labels), n_samples) float."""
+    """Draw one random crop of each label's clip.
+
+    Args:
+        speakers: the classes.
+        labels: (B,) indices into `speakers`.
+        n_samples: length of a crop.
+        generator: source of randomness.
+
+    Returns:
+        (B, n_samples) float in [-1, 1].
+    """
     positions = torch.rand(len(labels), generator=generator)
     crops = []
     for label, position in zip(labels.tolist(), positions.tolist(), strict=True):

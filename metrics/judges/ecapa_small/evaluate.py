@@ -1,9 +1,9 @@
-"""Measure the small ECAPA on speakers it never saw.
+"""Measures the small ECAPA on speakers that it never heard.
 
     python -m metrics.judges.ecapa_small.evaluate --shared DIR --out FILE
 
-Sets: the six speakers of librispeech_speakers/test, the LJSpeech reader against them, flite's synthetic voices (where
-flite is installed), and the training speakers that were held out (crops of one clip each, so of one session).
+The sets are the six speakers of librispeech_speakers/test, the LJSpeech reader against them, flite's synthetic voices
+(where flite is installed), and the held-out training speakers (crops of one clip each, so of one session).
 """
 
 import argparse
@@ -45,12 +45,12 @@ FLITE_SENTENCES = (
 
 
 def embed_files(judge: SpeakerJudge, files: list[Path]) -> np.ndarray:
-    """(n_files, D) embeddings."""
+    """Return the (n_files, D) embeddings of files."""
     return np.stack([judge.embed(read_mono(path, SAMPLE_RATE), SAMPLE_RATE) for path in files])
 
 
 def embed_held_out(judge: SpeakerJudge, files: list[Path]) -> tuple[np.ndarray, list[str]]:
-    """Embeddings of disjoint crops of each file, and the speaker of each crop."""
+    """Return the embeddings of disjoint crops of each file, and the speaker of each crop."""
     n_samples = int(VALIDATION_CROP_SECONDS * SAMPLE_RATE)
     embeddings, names = [], []
     for path in files:
@@ -62,7 +62,7 @@ def embed_held_out(judge: SpeakerJudge, files: list[Path]) -> tuple[np.ndarray, 
 
 
 def embed_flite(judge: SpeakerJudge, flite: str) -> tuple[np.ndarray, list[str]]:
-    """Embeddings of every sentence by every voice, and the voice of each."""
+    """Return the embeddings of every sentence said by every flite voice, and the voice of each."""
     embeddings, names = [], []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
@@ -75,7 +75,7 @@ def embed_flite(judge: SpeakerJudge, flite: str) -> tuple[np.ndarray, list[str]]
 
 
 def figures(trials: Trials) -> dict:
-    """What is published of one set of trials."""
+    """Return what is published about one set of trials."""
     rate, threshold = equal_error_rate(trials)
     return {
         "eer": round(rate, 4),
@@ -88,11 +88,11 @@ def figures(trials: Trials) -> dict:
 
 
 def evaluate(judge: SpeakerJudge, shared: Path, held_out: list[Path]) -> dict[str, dict]:
-    """Figures of every set that is there, by the set's name."""
+    """Return the figures of every set that is present, by the name of the set."""
     test_files = sorted((shared / TEST_FOLDER).glob("*/*.flac"))
     if not test_files:
         raise FileNotFoundError(
-            f"{shared / TEST_FOLDER} holds no SPEAKER/*.flac; give its parent's parent with --shared"
+            f"{shared / TEST_FOLDER} holds no SPEAKER/*.flac; name the folder above data/ with --shared"
         )
     test, test_names = embed_files(judge, test_files), [path.parent.name for path in test_files]
     sets = {
@@ -110,7 +110,7 @@ def evaluate(judge: SpeakerJudge, shared: Path, held_out: list[Path]) -> dict[st
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line, measure, write and print."""
+    """Measure the judge as the command line says. Write and print the figures."""
     parser = argparse.ArgumentParser(description="Measure the small ECAPA speaker judge on unseen speakers.")
     parser.add_argument("--shared", type=Path, required=True, help="folder that holds data/librispeech_speakers")
     parser.add_argument("--weights", type=Path, default=HERE, help="folder of config.json and weights.safetensors")

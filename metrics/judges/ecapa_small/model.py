@@ -1,6 +1,6 @@
-"""The small ECAPA-TDNN and its features: 16 kHz speech in, one speaker embedding out.
+"""The small ECAPA-TDNN and its features: speech at 16 kHz in, one speaker embedding out.
 
-Source: Desplanques et al. 2020, arxiv.org/abs/2005.07143; the network is speechbrain's ECAPA_TDNN class.
+Source: Desplanques et al. 2020, arxiv.org/abs/2005.07143. The network is speechbrain's ECAPA_TDNN class.
 """
 
 import hashlib
@@ -22,15 +22,15 @@ from metrics.judges.ecapa_small.config import (
 )
 from metrics.judges.speechbrain_import import import_speechbrain
 
-TARGET_RMS = 0.05  # about -26 dBFS, the level of LibriSpeech; makes the features independent of the recording's level
+TARGET_RMS = 0.05  # about -26 dBFS, the level of LibriSpeech; recordings are brought to it
 LOG_FLOOR = 1e-6  # mel power of silence at that level; below it there is only quantisation noise
 
 
 def log_mel_features(config: FeatureConfig) -> Callable[[Tensor], Tensor]:
-    """The feature function.
+    """Return the feature function.
 
-    It maps waveforms (B, n_samples) float in [-1, 1] at config.sample_rate Hz to (B, n_frames, n_mels) float, natural
-    log power, level-normalised, with the mean over the frames removed (which removes a fixed microphone or channel).
+    It maps waveforms (B, n_samples) float in [-1, 1] at config.sample_rate Hz to (B, n_frames, n_mels) float: natural
+    log power, normalised in level, without the mean over the frames (which removes a fixed microphone or channel).
     """
     mel = torchaudio.transforms.MelSpectrogram(
         sample_rate=config.sample_rate,
@@ -52,7 +52,7 @@ def log_mel_features(config: FeatureConfig) -> Callable[[Tensor], Tensor]:
 
 
 def build_model(config: ModelConfig, n_mels: int) -> nn.Module:
-    """The untrained network; features (B, n_frames, n_mels) -> (B, 1, embedding_size)."""
+    """Build the untrained network, which maps features (B, n_frames, n_mels) to (B, 1, embedding_size)."""
     import_speechbrain()
     from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
 
@@ -70,14 +70,16 @@ def build_model(config: ModelConfig, n_mels: int) -> nn.Module:
 
 
 def load_trained(folder: Path) -> tuple[EcapaConfig, nn.Module]:
-    """The trained network of FOLDER in evaluation mode, computed in float32 (stored in float16).
+    """Load the trained network in evaluation mode. It computes in float32 and is stored in float16.
 
-    Raises FileNotFoundError when a file is missing, ValueError when the weights are not those of config.json.
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: the weights are not those of config.json.
     """
     config, path = load_config(folder), folder / WEIGHTS_FILE
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is missing: the small ECAPA judge has no weights; restore it from git or train it with "
+            f"{path} is missing, the weights of the small ECAPA judge; restore it from git or train it with "
             "`python -m metrics.judges.ecapa_small.train --shared DIR --out metrics/judges/ecapa_small`"
         )
     found = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,8 +1,9 @@
-"""Train the small ECAPA: `python -m metrics.judges.ecapa_small.train --shared DIR --out DIR`.
+"""Trains the small ECAPA: `python -m metrics.judges.ecapa_small.train --shared DIR --out DIR`.
 
-AAM-softmax (Deng et al. 2019, arxiv.org/abs/1801.07698) over the training speakers at every speed, each crop in a new
-simulated session. A step's data depend on (seed, step) alone, so a stopped run continues as if never stopped. Every
-tenth speaker is held out and watched while it runs; nothing is chosen on librispeech_speakers/test.
+It uses AAM-softmax (Deng et al. 2019, arxiv.org/abs/1801.07698) over the training speakers at every speed, with each
+crop in a new simulated session. The data of a step depend only on (seed, step), so a stopped run continues as if it had
+never stopped. Every tenth speaker is held out and watched during training. Nothing is chosen on
+librispeech_speakers/test.
 """
 
 import argparse
@@ -39,7 +40,7 @@ RESUME_FILE = "resume.safetensors"
 
 
 class AngularMargin(nn.Module):
-    """AAM-softmax: the class weights are directions; the right class must win by an angle."""
+    """AAM-softmax. The class weights are directions, and the right class must win by an angle."""
 
     def __init__(self, embedding_size: int, n_classes: int, scale: float) -> None:
         super().__init__()
@@ -48,7 +49,16 @@ class AngularMargin(nn.Module):
         self.scale = scale
 
     def forward(self, embeddings: Tensor, labels: Tensor, margin: float) -> tuple[Tensor, Tensor]:
-        """embeddings (B, D), labels (B,) -> (loss, share of crops whose nearest class is right)."""
+        """Compute the loss.
+
+        Args:
+            embeddings: (B, D).
+            labels: (B,) classes.
+            margin: angle in radians.
+
+        Returns:
+            The loss, and the share of crops whose nearest class is right.
+        """
         cosine = F.linear(F.normalize(embeddings), F.normalize(self.weight))  # (B, n_classes)
         angle = cosine.clamp(-1 + 1e-6, 1 - 1e-6).acos()
         target = F.one_hot(labels, cosine.shape[1]).bool()
@@ -58,7 +68,7 @@ class AngularMargin(nn.Module):
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """Linear warm-up, then a cosine down to 1 % of the peak."""
+    """Return the learning rate of a step: linear warm-up, then a cosine down to 1 % of the peak."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     progress = (step - config.warmup_steps) / max(1, config.n_steps - config.warmup_steps)
@@ -66,12 +76,21 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:
-    """All randomness of one step."""
+    """Return the source of all randomness of one step."""
     return torch.Generator().manual_seed(seed * 1_000_003 + step)
 
 
 def validation_crops(speakers: list[Speaker], sample_rate: int, seed: int) -> tuple[Tensor, Tensor, list[str]]:
-    """Disjoint crops of the held-out speakers: clean (n, n_samples), each in its own simulated session, and names."""
+    """Cut the held-out speakers into disjoint crops.
+
+    Args:
+        speakers: the held-out speakers.
+        sample_rate: in Hz.
+        seed: seed of the simulated sessions.
+
+    Returns:
+        (n, n_samples) clean crops, the same crops each in its own simulated session, and the speaker of each crop.
+    """
     n_samples = int(VALIDATION_CROP_SECONDS * sample_rate)
     crops, names = [], []
     for speaker in speakers:
@@ -84,7 +103,7 @@ def validation_crops(speakers: list[Speaker], sample_rate: int, seed: int) -> tu
 
 @torch.no_grad()
 def validate(model: nn.Module, features: Tensor, names: list[str]) -> float:
-    """Equal error rate over all pairs of held-out crops."""
+    """Return the equal error rate over all pairs of held-out crops."""
     model.eval()
     embeddings = F.normalize(model(features).squeeze(1)).numpy()
     model.train()
@@ -92,9 +111,12 @@ def validate(model: nn.Module, features: Tensor, names: list[str]) -> float:
 
 
 def save_atomic(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write safetensors under a temporary name, then move it into place.
+    """Write safetensors under a temporary name, then move the file into place.
 
-    metadata: one key at most; safetensors writes several in a random order, so the bytes would differ every time
+    Args:
+        tensors: what to write.
+        path: the file.
+        metadata: at most one key, because safetensors writes several in a random order and the bytes would differ.
     """
     temporary = path.with_name(path.name + ".tmp")
     save_file({name: t.detach().contiguous() for name, t in tensors.items()}, temporary, metadata=metadata)
@@ -109,7 +131,7 @@ def write_atomic(text: str, path: Path) -> None:
 
 
 def fingerprint(config: EcapaConfig, files: list[Path]) -> str:
-    """What a resumed run must share with the stopped one: the config and the training files."""
+    """Hash what a resumed run must share with the stopped one: the config and the training files."""
     names = [path.name for path in files]
     text = json.dumps([dataclasses.asdict(dataclasses.replace(config, weights_sha256="")), names])
     return hashlib.sha256(text.encode()).hexdigest()
@@ -118,7 +140,18 @@ def fingerprint(config: EcapaConfig, files: list[Path]) -> str:
 def save_resume(
     path: Path, step: int, run: str, model: nn.Module, head: nn.Module, optimizer: torch.optim.Optimizer
 ) -> None:
-    """Everything needed to continue after `step` steps. Batches need no state: they follow from the step."""
+    """Save everything that is needed to continue after `step` steps.
+
+    Batches need no state, because they follow from the step.
+
+    Args:
+        path: the file.
+        step: steps that are done.
+        run: fingerprint of the run.
+        model: the network.
+        head: the loss with its class weights.
+        optimizer: its state is saved.
+    """
     tensors = {f"model.{name}": t for name, t in model.state_dict().items()}
     tensors |= {f"head.{name}": t for name, t in head.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -128,7 +161,21 @@ def save_resume(
 
 
 def load_resume(path: Path, run: str, model: nn.Module, head: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Steps already done: 0 when there is no state. Raises ValueError when the state is of another run."""
+    """Load the state of a stopped run into the model, head and optimiser.
+
+    Args:
+        path: the file.
+        run: fingerprint of the run.
+        model: the network.
+        head: the loss with its class weights.
+        optimizer: gets the saved state.
+
+    Returns:
+        The number of steps that are done, 0 without a saved state.
+
+    Raises:
+        ValueError: the state belongs to another run.
+    """
     if not path.is_file():
         return 0
     with safe_open(path, framework="pt") as file:
@@ -148,7 +195,14 @@ def load_resume(path: Path, run: str, model: nn.Module, head: nn.Module, optimiz
 
 
 def train(config: EcapaConfig, shared: Path, out: Path, report_every: int = 100) -> None:
-    """Train to config.training.n_steps and write OUT/weights.safetensors (float16) and OUT/config.json."""
+    """Train to config.training.n_steps, then write OUT/weights.safetensors (float16) and OUT/config.json.
+
+    Args:
+        config: features, sizes and training.
+        shared: folder that holds data/librispeech_speakers.
+        out: gets the weights, the config and, until training ends, the state to resume from.
+        report_every: steps between reports and saved states.
+    """
     torch.set_num_threads(N_THREADS)
     torch.manual_seed(config.training.seed)
     settings, rate = config.training, config.features.sample_rate
@@ -174,20 +228,16 @@ def train(config: EcapaConfig, shared: Path, out: Path, report_every: int = 100)
         generator = step_generator(settings.seed, step)
         n_samples = int(settings.crop_seconds[step % len(settings.crop_seconds)] * rate)
         labels = torch.randperm(len(speakers), generator=generator)[: settings.batch_size]
-        ramp = min(1.0, step / settings.ramp_steps)  # hard sessions and a margin from the start: it learns nothing
+        # with hard sessions and a margin from the start, it learns nothing
+        ramp = min(1.0, step / settings.ramp_steps)
         waveforms = new_sessions(
             random_crops(speakers, labels, n_samples, generator), generator, settings.session_share * ramp
         )
         features = mask_features(extract(waveforms), generator)
-        with torch.autocast("cpu", torch.bfloat16):  # weights and loss stay float32; 1.8 times as fast
+        with torch.autocast("cpu", torch.bfloat16):  # 1.8 times as fast; weights and loss stay in float32
             embeddings = model(features).squeeze(1)
         loss, accuracy = head(embeddings.float(), labels, settings.margin * ramp)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, settings)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)  # early AAM steps spike
-        optimizer.step()
+        _optimise(loss, model, optimizer, learning_rate(step, settings))
         done = step + 1
         if done % report_every == 0 or done == settings.n_steps:
             eers = validate(model, clean_features, names), validate(model, session_features, names)
@@ -200,16 +250,31 @@ def train(config: EcapaConfig, shared: Path, out: Path, report_every: int = 100)
             )
             save_resume(resume, done, run, model, head, optimizer)
 
-    weights = {n: t.half() if t.is_floating_point() else t for n, t in model.state_dict().items()}
-    save_atomic(weights, out / WEIGHTS_FILE)
-    digest = hashlib.sha256((out / WEIGHTS_FILE).read_bytes()).hexdigest()
-    write_atomic(config_json(dataclasses.replace(config, weights_sha256=digest)), out / CONFIG_FILE)
+    _save_trained(model, config, out)
     resume.unlink(missing_ok=True)
-    print(f"wrote {out / WEIGHTS_FILE} ({(out / WEIGHTS_FILE).stat().st_size / 1e6:.2f} MB, sha256 {digest})")
+
+
+def _optimise(loss: Tensor, model: nn.Module, optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Make one optimiser step with this learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 5.0)  # gradients of early AAM steps are sometimes huge
+    optimizer.step()
+
+
+def _save_trained(model: nn.Module, config: EcapaConfig, out: Path) -> None:
+    """Write the weights in float16, and the config with their hash."""
+    path = out / WEIGHTS_FILE
+    save_atomic({n: t.half() if t.is_floating_point() else t for n, t in model.state_dict().items()}, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    write_atomic(config_json(dataclasses.replace(config, weights_sha256=digest)), out / CONFIG_FILE)
+    print(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB, sha256 {digest})")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line and train."""
+    """Train as the command line says."""
     parser = argparse.ArgumentParser(description="Train the small ECAPA speaker judge.")
     parser.add_argument("--shared", type=Path, required=True, help="folder that holds data/librispeech_speakers/train")
     parser.add_argument("--out", type=Path, default=HERE, help="folder for weights.safetensors and config.json")

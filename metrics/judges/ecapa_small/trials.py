@@ -1,4 +1,4 @@
-"""Verification figures: pairs of embeddings, cosine distributions, equal error rate."""
+"""Verification figures: pairs of embeddings, distributions of cosines, equal error rate."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,23 @@ PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
 @dataclass(frozen=True)
 class Trials:
-    """Cosines of every unordered pair: same speaker and different speakers, each (n,) float."""
+    """Cosines of pairs, each (n,) float."""
 
-    same: np.ndarray
-    different: np.ndarray
+    same: np.ndarray  # of clips of one speaker
+    different: np.ndarray  # of clips of different speakers
 
 
 def all_pairs(embeddings: np.ndarray, speakers: list[str]) -> Trials:
-    """Every unordered pair of clips. embeddings: (n, D) unit norm, row i spoken by speakers[i]."""
+    """Return the cosines of every unordered pair of clips.
+
+    Args:
+        embeddings: (n, D) of unit norm.
+        speakers: who says each of them.
+    """
     if len(embeddings) != len(speakers):
-        raise ValueError(f"{len(embeddings)} embeddings but {len(speakers)} speaker names; there must be one a clip")
+        raise ValueError(
+            f"{len(embeddings)} embeddings but {len(speakers)} speaker names; there must be one name per clip"
+        )
     cosines = embeddings @ embeddings.T
     first, second = np.triu_indices(len(speakers), k=1)
     names = np.array(speakers)
@@ -28,9 +35,15 @@ def all_pairs(embeddings: np.ndarray, speakers: list[str]) -> Trials:
 
 
 def equal_error_rate(trials: Trials) -> tuple[float, float]:
-    """(rate in 0..1, the cosine threshold there): where false accepts and false rejects are equally frequent.
+    """Find where false accepts and false rejects are equally frequent.
 
-    Between two thresholds the mean of the two rates is given, so ties cannot flatter.
+    Between two thresholds, the mean of the two rates is returned, so ties do not improve the rate.
+
+    Returns:
+        The rate (0 to 1) and the cosine threshold.
+
+    Raises:
+        ValueError: there are no pairs of the same speaker or of different speakers.
     """
     if not len(trials.same) or not len(trials.different):
         raise ValueError(
@@ -45,7 +58,7 @@ def equal_error_rate(trials: Trials) -> tuple[float, float]:
 
 
 def percentiles(cosines: np.ndarray) -> dict[str, float]:
-    """Named percentiles ("p50"), rounded to 4 places for a stable results file; empty for no pair."""
+    """Return named percentiles ("p50"), rounded to 4 places for a stable results file. Empty for no pairs."""
     if not len(cosines):
         return {}
     values = np.percentile(cosines, PERCENTILES)
@@ -53,15 +66,15 @@ def percentiles(cosines: np.ndarray) -> dict[str, float]:
 
 
 def cross_pairs(reader: np.ndarray, others: np.ndarray) -> Trials:
-    """One speaker's clips (n, D) among themselves, and each of them against clips (m, D) of other speakers."""
+    """Pair one speaker's clips (n, D) with each other, and with clips (m, D) of other speakers."""
     first, second = np.triu_indices(len(reader), k=1)
     return Trials(same=(reader @ reader.T)[first, second], different=(reader @ others.T).ravel())
 
 
 def centroid_trials(embeddings: np.ndarray, speakers: list[str]) -> Trials:
-    """Each clip against the centroid of its speaker's other clips (same), and against every other speaker's centroid.
+    """Compare each clip with the centroid of its speaker's other clips, and with every other speaker's centroid.
 
-    A speaker needs at least two clips. The centroid is the mean of unit embeddings, made of unit norm again.
+    A speaker needs at least two clips. A centroid is the mean of unit embeddings, scaled to unit norm.
     """
     names = np.array(speakers)
     same, different = [], []

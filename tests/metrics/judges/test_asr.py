@@ -1,4 +1,4 @@
-"""The speech recognisers as judges."""
+"""The ASR judges."""
 
 import hashlib
 import urllib.error
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from metrics.errors import JudgeUnavailableError
 from metrics.judges.asr import FASTER_WHISPER_FILES, TRANSCRIBERS, PocketsphinxTranscriber, load_transcriber
-from metrics.judges.errors import JudgeUnavailableError
 from metrics.normalize import normalize_text
 from metrics.wer import word_errors
 
@@ -43,12 +43,12 @@ def test_pocketsphinx_does_not_remember_what_it_heard_before(sphinx: Pocketsphin
     [np.zeros(0), np.zeros(1), np.zeros(8000), np.zeros(48_000), NOISE[:1], NOISE[:1000], NOISE * 1e-4],
     ids=["no sample", "one sample", "half a second of silence", "silence", "one of noise", "60 ms", "dither"],
 )
-def test_silence_and_crumbs_are_no_words(sphinx: PocketsphinxTranscriber, waveform: np.ndarray) -> None:
+def test_silence_and_very_short_sounds_have_no_words(sphinx: PocketsphinxTranscriber, waveform: np.ndarray) -> None:
     assert sphinx.transcribe(waveform.astype(np.float32), 16_000, "en") == ""
 
 
 @pytest.mark.parametrize("rate", [8000, 22_050, 48_000, 96_000])
-def test_any_rate_is_heard(sphinx: PocketsphinxTranscriber, rate: int) -> None:
+def test_any_sample_rate_is_accepted(sphinx: PocketsphinxTranscriber, rate: int) -> None:
     assert isinstance(sphinx.transcribe(NOISE, rate, "en"), str)
 
 
@@ -63,7 +63,7 @@ def test_pocketsphinx_prints_nothing(capfd: pytest.CaptureFixture) -> None:
     ("waveform", "message"),
     [(np.zeros((2, 100)), r"shape \(2, 100\)"), (np.full(9000, np.nan), "9000 samples that are NaN")],
 )
-def test_what_is_no_mono_speech_is_refused(sphinx, waveform: np.ndarray, message: str) -> None:
+def test_audio_that_is_not_mono_or_finite_is_refused(sphinx, waveform: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         sphinx.transcribe(waveform, 16_000, "en")
 
@@ -73,7 +73,7 @@ def test_the_version_pins_package_and_model(sphinx: PocketsphinxTranscriber) -> 
 
 
 def test_an_unknown_judge_is_refused() -> None:
-    with pytest.raises(ValueError, match="no ASR judge is named 'nemo'; there are pocketsphinx, whisper-large-v3"):
+    with pytest.raises(ValueError, match="there is no ASR judge 'nemo'; there are pocketsphinx, whisper-large-v3"):
         load_transcriber("nemo")
 
 
@@ -158,7 +158,7 @@ def test_whisper_is_told_the_language(tiny_whisper: Path, monkeypatch: pytest.Mo
     assert set(asked) == {language}
 
 
-def test_whisper_tells_the_language_and_nothing_of_silence(tiny_whisper: Path) -> None:
+def test_whisper_tells_the_language_of_speech_but_not_of_silence(tiny_whisper: Path) -> None:
     judge = load_transcriber("whisper-tiny", tiny_whisper)
     found = judge.spoken_language(NOISE, 24_000)
     assert found in judge.languages
@@ -169,12 +169,12 @@ def test_whisper_tells_the_language_and_nothing_of_silence(tiny_whisper: Path) -
 def test_a_whisper_from_before_cantonese_refuses_it(tiny_whisper: Path) -> None:
     judge = load_transcriber("whisper-tiny", tiny_whisper)
     assert "zh" in judge.languages
-    with pytest.raises(ValueError, match="whisper-tiny does not hear language 'yue'; it hears en, zh"):
+    with pytest.raises(ValueError, match="whisper-tiny cannot hear language 'yue'; it can hear en, zh"):
         judge.transcribe(NOISE, 16_000, "yue")
 
 
 class FakeFasterWhisper:
-    """What faster_whisper.WhisperModel would be asked, without its weights."""
+    """Stands for faster_whisper.WhisperModel without its weights, and records what it is asked."""
 
     supported_languages = ("en", "ko")
 
@@ -200,21 +200,23 @@ def test_faster_whisper_is_told_the_language(tmp_path: Path, monkeypatch: pytest
     judge.transcribe(NOISE, 16_000, "ko")
     assert judge._model.asked == ["ko"]
     assert judge.spoken_language(NOISE, 16_000) == "ko"
-    with pytest.raises(ValueError, match="does not hear language 'zh'"):
+    with pytest.raises(ValueError, match="cannot hear language 'zh'"):
         judge.transcribe(NOISE, 16_000, "zh")
 
 
-def test_pocketsphinx_hears_english_alone_and_cannot_tell(sphinx: PocketsphinxTranscriber) -> None:
+def test_pocketsphinx_hears_only_english_and_cannot_tell_languages(sphinx: PocketsphinxTranscriber) -> None:
     assert sphinx.spoken_language(NOISE, 16_000) is None
-    with pytest.raises(ValueError, match=r"judge pocketsphinx does not hear language 'ja'; it hears en; use a profile"):
+    with pytest.raises(
+        ValueError, match=r"judge pocketsphinx cannot hear language 'ja'; it can hear en; use a profile"
+    ):
         sphinx.transcribe(NOISE, 16_000, "ja")
 
 
 @pytest.mark.parametrize(
     "content", [b"version https://git-lfs.github.com/spec/v1", b"PK\x03\x04 a truncated file", b""]
 )
-def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "whisper-tiny").mkdir()
     (tmp_path / "whisper-tiny/tiny.pt").write_bytes(content)
-    with pytest.raises(JudgeUnavailableError, match=r"tiny\.pt is no openai-whisper checkpoint"):
+    with pytest.raises(JudgeUnavailableError, match=r"tiny\.pt is not an openai-whisper checkpoint"):
         load_transcriber("whisper-tiny", tmp_path)

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metrics.errors import JudgeUnavailableError
 from metrics.judges.ecapa_small import train as recipe
 from metrics.judges.ecapa_small.augment import mask_features, new_sessions
 from metrics.judges.ecapa_small.config import HERE, EcapaConfig, config_json, load_config
@@ -19,7 +20,6 @@ from metrics.judges.ecapa_small.data import speakers_at_speeds, train_files
 from metrics.judges.ecapa_small.evaluate import embed_files
 from metrics.judges.ecapa_small.model import load_trained, log_mel_features
 from metrics.judges.ecapa_small.trials import Trials, all_pairs, centroid_trials, cross_pairs, equal_error_rate
-from metrics.judges.errors import JudgeUnavailableError
 from metrics.judges.speaker import SmallEcapa
 
 MAX_WEIGHTS_BYTES = 3_000_000
@@ -114,7 +114,7 @@ def test_a_clip_at_other_speeds_is_another_speaker(made_up: Path) -> None:
     assert pitch(speakers[2].samples) / pitch(speakers[0].samples) == pytest.approx(1.1 / 0.9, rel=0.05)
 
 
-def test_an_absent_training_set_is_named(tmp_path: Path) -> None:
+def test_a_missing_training_set_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"librispeech_speakers/train holds no \.flac file"):
         train_files(tmp_path)
 
@@ -133,7 +133,7 @@ def test_a_session_is_a_function_of_its_generator() -> None:
     assert torch.isfinite(make(3)).all()
 
 
-def test_masks_hide_bands_and_stretches_only() -> None:
+def test_masks_hide_only_bands_and_stretches() -> None:
     features = torch.ones(16, 200, 80)
     masked = mask_features(features, torch.Generator().manual_seed(0))
     assert set(masked.unique().tolist()) == {0.0, 1.0}
@@ -167,7 +167,9 @@ def test_equal_error_rate_of_known_distributions() -> None:
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=20), st.lists(st.floats(-1, 1), min_size=1, max_size=20))
-def test_equal_error_rate_is_a_share_and_turns_with_the_sign(same: list[float], different: list[float]) -> None:
+def test_equal_error_rate_is_a_share_and_0_where_the_distributions_do_not_overlap(
+    same: list[float], different: list[float]
+) -> None:
     rate, _ = equal_error_rate(Trials(np.array(same), np.array(different)))
     assert 0 <= rate <= 1
     if min(same) > max(different):
@@ -182,7 +184,7 @@ def test_pairs_are_counted_once() -> None:
     assert len(cross_pairs(embeddings[:3], embeddings[3:]).different) == 6
     centroid = centroid_trials(embeddings, ["a", "a", "a", "b", "b"])
     assert (len(centroid.same), len(centroid.different)) == (5, 5)
-    assert not centroid.same.any(), "a clip is no part of the centroid that it is compared with"
+    assert not centroid.same.any(), "a clip is not part of the centroid that it is compared with"
     with pytest.raises(ValueError, match="5 embeddings but 1 speaker"):
         all_pairs(embeddings, ["a"])
     with pytest.raises(ValueError, match="0 same-speaker"):

@@ -1,4 +1,4 @@
-"""The predicted opinion: refused where it is absent, and where present it hears noise."""
+"""The MOS judge: it hears noise, and says what to install where its package is missing."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from metrics.judges.errors import JudgeUnavailableError
+from metrics.errors import JudgeUnavailableError
 from metrics.judges.mos import Dnsmos, load_mos_judge
 
 SAMPLE = Path(__file__).resolve().parents[3] / "data/1_recordings/sample/wavs/sample_001.flac"
@@ -56,12 +56,12 @@ def test_the_version_names_package_and_weights(dnsmos: Dnsmos) -> None:
     assert dnsmos.version.startswith("0.0.1.1 269fbebdb513 onnxruntime ")
 
 
-def test_without_its_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "speechmos", None)
     with pytest.raises(JudgeUnavailableError, match=r"needs the package speechmos.*pip install 'voxfoundry\[mos\]'"):
         load_mos_judge("dnsmos")
 
 
-def test_an_unknown_predictor_is_refused() -> None:
-    with pytest.raises(ValueError, match="no MOS judge is named 'ears'; there are dnsmos"):
+def test_an_unknown_mos_judge_is_refused() -> None:
+    with pytest.raises(ValueError, match="there is no MOS judge 'ears'; there are dnsmos"):
         load_mos_judge("ears")

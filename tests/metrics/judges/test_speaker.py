@@ -1,4 +1,4 @@
-"""The speaker encoders as judges."""
+"""The speaker judges."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.judges.errors import JudgeUnavailableError
+from metrics.errors import JudgeUnavailableError
 from metrics.judges.speaker import SPEAKER_JUDGES, SmallEcapa, cosine, load_speaker_judge
 from metrics.judges.speechbrain_import import import_speechbrain
 
@@ -35,7 +35,7 @@ def test_the_same_audio_gives_the_same_embedding_after_other_audio(small: SmallE
     assert np.array_equal(small.embed(NOISE, 16_000), first)
 
 
-def test_level_does_not_matter_and_the_rate_hardly(small: SmallEcapa, shared: Path) -> None:
+def test_level_does_not_matter_and_the_sample_rate_hardly_matters(small: SmallEcapa, shared: Path) -> None:
     speech, rate = soundfile.read(shared / "data/ljspeech/wavs/LJ001-0008.wav", dtype="float32")
     embedding = small.embed(speech, rate)
     assert cosine(small.embed(speech * 0.1, rate), embedding) > 0.999
@@ -44,7 +44,7 @@ def test_level_does_not_matter_and_the_rate_hardly(small: SmallEcapa, shared: Pa
     assert cosine(small.embed(soxr.resample(speech, rate, 48_000), 48_000), embedding) > 0.99
 
 
-def test_one_reader_is_nearer_to_herself_than_to_another(small: SmallEcapa, shared: Path) -> None:
+def test_a_reader_is_more_similar_to_herself_than_to_another_reader(small: SmallEcapa, shared: Path) -> None:
     def embed(folder: str) -> np.ndarray:
         files = sorted((shared / "data" / folder).glob("*.*"))[:10]
         return np.stack([small.embed(*soundfile.read(file, dtype="float32")) for file in files])
@@ -61,7 +61,7 @@ def test_one_reader_is_nearer_to_herself_than_to_another(small: SmallEcapa, shar
         (np.zeros(0), "0.00 s of audio is too short"),
         (NOISE[:4000], r"0\.25 s of audio is too short.*at least 0\.3 s"),
         (np.full(16_000, np.inf), "16000 samples that are NaN or infinite"),
-        (np.zeros((2, 16_000)), "should be|hear mono"),
+        (np.zeros((2, 16_000)), "must be mono"),
     ],
     ids=["silence", "nothing", "too short", "infinite", "stereo"],
 )
@@ -70,7 +70,7 @@ def test_where_no_speaker_can_be_heard_is_an_error(small: SmallEcapa, waveform: 
         small.embed(waveform.astype(np.float32), 16_000)
 
 
-def test_the_shortest_audio_that_is_heard(small: SmallEcapa) -> None:
+def test_the_shortest_audio_that_is_accepted(small: SmallEcapa) -> None:
     assert np.isfinite(small.embed(NOISE[:4800], 16_000)).all()
 
 
@@ -90,7 +90,7 @@ def test_embeddings_of_different_judges_are_not_compared() -> None:
 
 
 def test_an_unknown_judge_is_refused() -> None:
-    with pytest.raises(ValueError, match="no speaker judge is named 'resnet'; there are ecapa_small, ecapa_voxceleb"):
+    with pytest.raises(ValueError, match="there is no speaker judge 'resnet'; there are ecapa_small, ecapa_voxceleb"):
         load_speaker_judge("resnet")
     assert set(SPEAKER_JUDGES) == {"ecapa_small", "ecapa_voxceleb"}
 
@@ -154,6 +154,6 @@ class Touch:
 
 def test_voxceleb_runs_no_code_of_a_checkpoint(tmp_path: Path) -> None:
     touched = tmp_path / "touched"
-    with pytest.raises(JudgeUnavailableError, match="not only tensors"):
+    with pytest.raises(JudgeUnavailableError, match=r"embedding_model\.ckpt holds .* besides tensors"):
         load_speaker_judge("ecapa_voxceleb", voxceleb_folder(tmp_path, {"weight": Touch(touched)}))
     assert not touched.exists()

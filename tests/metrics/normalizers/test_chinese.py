@@ -1,4 +1,4 @@
-"""Mandarin and Cantonese: written and spoken forms are one, different sounds stay different."""
+"""Mandarin and Cantonese: written and spoken forms agree, and different sounds stay different."""
 
 import pytest
 from hypothesis import given

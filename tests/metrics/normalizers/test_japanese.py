@@ -1,4 +1,4 @@
-"""Japanese: written and spoken forms are one, kanji and kana of common words too."""
+"""Japanese: written and spoken forms agree, and so do kanji and kana of common words."""
 
 import pytest
 from hypothesis import given

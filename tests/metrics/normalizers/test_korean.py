@@ -1,4 +1,4 @@
-"""Korean: digits and the syllables said for them are one, however the text is spaced."""
+"""Korean: digits and the syllables said for them agree, however the text is spaced."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Utterances under the judges: real files in, rows out, the same from one process or two."""
+"""Scores of real audio files, which are the same from one process or two."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import pytest
 import soundfile
 
 from gpt_sovits.audio import save_flac
-from metrics.judges.other_speakers import NoOtherSpeakersError
+from metrics.errors import NoOtherSpeakersError
 from metrics.scores import UtteranceScore
 from stages.evaluation.scoring import (
-    KnownVoice,
+    ScoringContext,
     Utterance,
-    judge,
+    VoiceEmbeddings,
+    embed_voice,
     judges_of,
-    know_voice,
-    mos_judge_of,
+    mos_judge_version,
+    score_utterances,
     similarity_floor,
 )
+from stages.execution.parallel import worker_processes
 from stages.profiles import PROFILES
-from stages.running.parallel import worker_processes
 
 SAMPLE = Path(__file__).resolve().parents[3] / "data/1_recordings/sample"
 STARTER = PROFILES["starter"]
@@ -37,50 +38,58 @@ def recordings(n: int) -> list[Utterance]:
             seed=0,
             text=text,
             audio=SAMPLE / "wavs" / f"{name}.flac",
-            shown_as="",
+            relative_path="",
             expected_seconds=len(text.split()) * SECONDS_PER_WORD,
         )
         for name, _, text in rows
     ]
 
 
-def changed(utterance: Utterance, path: Path, waveform: np.ndarray) -> Utterance:
+def context(voice: VoiceEmbeddings, language: str = "en", mos: str | None = None) -> ScoringContext:
+    return ScoringContext(voice, STARTER, language, mos)
+
+
+def with_waveform(utterance: Utterance, path: Path, waveform: np.ndarray) -> Utterance:
     save_flac(path, waveform, 16_000)
-    return Utterance(**{**vars(utterance), "audio": path, "shown_as": f"audio/{path.name}", "category": "everyday"})
+    return Utterance(
+        **{**vars(utterance), "audio": path, "relative_path": f"audio/{path.name}", "category": "everyday"}
+    )
 
 
 @pytest.fixture(scope="module")
-def voice() -> KnownVoice:
-    held_out = know_voice(np.zeros(128, np.float32), recordings(4), STARTER, map).held_out
+def voice() -> VoiceEmbeddings:
+    held_out = embed_voice(np.zeros(128, np.float32), recordings(4), STARTER, map).held_out
     mean = np.mean(list(held_out.values()), axis=0)
-    return KnownVoice((mean / np.linalg.norm(mean)).astype(np.float32), held_out)
+    return VoiceEmbeddings((mean / np.linalg.norm(mean)).astype(np.float32), held_out)
 
 
 @pytest.fixture(scope="module")
 def utterances(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
-    """Three recordings, and the first one silent, and with 0.8 s of hum in it. Not in noise: then pocketsphinx
-    searches ten times as long."""
+    """Three recordings, and the first of them as silence and with 0.8 s of hum.
+
+    There is none with noise, because pocketsphinx then takes ten times as long.
+    """
     folder = tmp_path_factory.mktemp("audio")
     real = recordings(3)
     speech, _ = soundfile.read(real[0].audio, dtype="float32")
     hum = 0.1 * np.sign(np.sin(2 * np.pi * 100 * np.arange(12_800) / 16_000)).astype(np.float32)
     return [
         *real,
-        changed(real[0], folder / "silent.flac", np.zeros_like(speech)),
-        changed(real[0], folder / "hum.flac", np.concatenate([speech, hum])),
+        with_waveform(real[0], folder / "silent.flac", np.zeros_like(speech)),
+        with_waveform(real[0], folder / "hum.flac", np.concatenate([speech, hum])),
     ]
 
 
 @pytest.fixture(scope="module")
-def rows(utterances: list[Utterance], voice: KnownVoice) -> list[UtteranceScore]:
-    return judge(utterances, voice, STARTER, "en", map)
+def rows(utterances: list[Utterance], voice: VoiceEmbeddings) -> list[UtteranceScore]:
+    return score_utterances(utterances, context(voice), map)
 
 
 def test_the_rows_are_the_same_from_two_processes(
-    rows: list[UtteranceScore], utterances: list[Utterance], voice: KnownVoice
+    rows: list[UtteranceScore], utterances: list[Utterance], voice: VoiceEmbeddings
 ) -> None:
     with worker_processes(2) as workers:
-        assert judge(utterances[1:4], voice, STARTER, "en", workers) == rows[1:4]
+        assert score_utterances(utterances[1:4], context(voice), workers) == rows[1:4]
 
 
 def test_good_speech_has_every_figure_and_no_failure(rows: list[UtteranceScore]) -> None:
@@ -102,7 +111,7 @@ def test_damaged_speech_is_named(rows: list[UtteranceScore]) -> None:
     assert "noise" in hum.failures
 
 
-def test_a_recording_is_not_compared_with_itself(rows: list[UtteranceScore], voice: KnownVoice) -> None:
+def test_a_recording_is_not_compared_with_itself(rows: list[UtteranceScore], voice: VoiceEmbeddings) -> None:
     own = recordings(1)[0].audio
     everything = np.mean(list(voice.held_out.values()), axis=0)
     with_itself = float(voice.held_out[own] @ everything / np.linalg.norm(everything))
@@ -111,22 +120,22 @@ def test_a_recording_is_not_compared_with_itself(rows: list[UtteranceScore], voi
     assert rows[0].similarity_held_out < with_itself
 
 
-def test_a_copy_elsewhere_is_an_utterance_like_any_other(voice: KnownVoice, tmp_path: Path) -> None:
+def test_a_copy_of_a_recording_is_compared_with_the_original(voice: VoiceEmbeddings, tmp_path: Path) -> None:
     real = recordings(1)[0]
-    copy = changed(real, tmp_path / "copy.flac", soundfile.read(real.audio, dtype="float32")[0])
-    alone, copied = judge([real, copy], voice, STARTER, "en", map)
+    copy = with_waveform(real, tmp_path / "copy.flac", soundfile.read(real.audio, dtype="float32")[0])
+    alone, copied = score_utterances([real, copy], context(voice), map)
     assert copied.similarity_held_out > alone.similarity_held_out
 
 
-def test_with_one_recording_it_has_nothing_to_be_compared_with(voice: KnownVoice) -> None:
+def test_a_single_recording_has_no_similarity_to_held_out_recordings(voice: VoiceEmbeddings) -> None:
     (only,) = recordings(1)
-    lone = KnownVoice(voice.centroid, {only.audio: voice.held_out[only.audio]})
-    (row,) = judge([only], lone, STARTER, "en", map)
+    lone = VoiceEmbeddings(voice.centroid, {only.audio: voice.held_out[only.audio]})
+    (row,) = score_utterances([only], context(lone), map)
     assert row.similarity is not None
     assert row.similarity_held_out is None
 
 
-def test_the_floor_is_far_below_the_voice(voice: KnownVoice, rows: list[UtteranceScore]) -> None:
+def test_the_floor_is_far_below_the_voice(voice: VoiceEmbeddings, rows: list[UtteranceScore]) -> None:
     floor = similarity_floor(voice, judges_of(STARTER, "en"))
     assert floor.n == 26
     assert "LibriSpeech" in floor.note
@@ -134,39 +143,39 @@ def test_the_floor_is_far_below_the_voice(voice: KnownVoice, rows: list[Utteranc
         assert -0.5 < getattr(floor, name) < 0.4 < min(getattr(row, name) for row in rows[:3])
 
 
-def test_without_held_out_recordings_the_floor_says_so(voice: KnownVoice) -> None:
-    floor = similarity_floor(KnownVoice(voice.centroid, {}), judges_of(STARTER, "en"))
+def test_without_held_out_recordings_the_floor_says_so(voice: VoiceEmbeddings) -> None:
+    floor = similarity_floor(VoiceEmbeddings(voice.centroid, {}), judges_of(STARTER, "en"))
     assert floor.similarity is not None
     assert floor.similarity_held_out is None
     assert "no held-out recordings" in floor.note
 
 
-def test_a_judge_that_heard_no_others_gives_no_floor_but_the_reason(
-    voice: KnownVoice, monkeypatch: pytest.MonkeyPatch
+def test_without_a_table_of_other_speakers_there_is_no_floor_but_a_reason(
+    voice: VoiceEmbeddings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nobody(*_: str) -> None:
-        raise NoOtherSpeakersError("nobody")
+    def no_table(*_: str) -> None:
+        raise NoOtherSpeakersError("no table")
 
-    monkeypatch.setattr("stages.evaluation.scoring.load_other_speakers", nobody)
+    monkeypatch.setattr("stages.evaluation.scoring.load_other_speakers", no_table)
     floor = similarity_floor(voice, judges_of(STARTER, "en"))
-    assert (floor.similarity, floor.similarity_held_out, floor.n, floor.note) == (None, None, 0, "nobody")
+    assert (floor.similarity, floor.similarity_held_out, floor.n, floor.note) == (None, None, 0, "no table")
 
 
-def test_another_version_of_the_judge_gives_no_floor(voice: KnownVoice) -> None:
+def test_another_version_of_the_judge_gives_no_floor(voice: VoiceEmbeddings) -> None:
     judges = judges_of(STARTER, "en").model_copy(update={"speaker_version": "2"})
     floor = similarity_floor(voice, judges)
     assert floor.similarity is None
-    assert "make their table again" in floor.note
+    assert "make the table again" in floor.note
 
 
-def test_a_predicted_opinion_is_shown_where_it_is_asked_for(voice: KnownVoice) -> None:
+def test_the_mos_judge_scores_where_the_context_names_it(voice: VoiceEmbeddings) -> None:
     pytest.importorskip("speechmos", reason="the MOS predictor is not installed: pip install 'voxfoundry[mos]'")
-    (row,) = judge(recordings(1), voice, STARTER, "en", map, mos="dnsmos")
+    (row,) = score_utterances(recordings(1), context(voice, mos="dnsmos"), map)
     assert 2 < row.mos <= 5
-    assert mos_judge_of("dnsmos").startswith("dnsmos 0.0.1.1 ")
-    assert mos_judge_of(None) == ""
+    assert mos_judge_version("dnsmos").startswith("dnsmos 0.0.1.1 ")
+    assert mos_judge_version(None) == ""
 
 
-def test_a_language_that_the_judge_does_not_hear_is_refused(voice: KnownVoice) -> None:
+def test_a_language_that_the_judge_cannot_hear_is_refused(voice: VoiceEmbeddings) -> None:
     with pytest.raises(ValueError, match=r"'xx'"):
-        judge(recordings(1), voice, STARTER, "xx", map)
+        score_utterances(recordings(1), context(voice, language="xx"), map)

@@ -1,4 +1,4 @@
-"""The choice of a checkpoint pair: the better half goes on, nothing is spoken twice, the rule decides."""
+"""The choice of a checkpoint pair: the better half goes on, nothing is said twice, and the rule decides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from release_helpers import utterance
 
 from metrics.prompts import Prompt
-from stages.evaluation.selection import choose_interpolation, choose_pair, rank_pairs, rung_sizes
+from stages.evaluation.selection import choose_interpolation_weight, choose_pair, rank_pairs, rung_sizes
 from stages.tables import CheckpointPairRow
 
 PROMPTS = [
@@ -20,7 +20,7 @@ PROMPTS = [
 
 
 class Scores:
-    """What each pair says, and a book of what it was asked."""
+    """Scores each pair with a fixed number of errors, and records what it was asked to say."""
 
     def __init__(self, errors: dict[tuple[int, int], int], similarity: dict[tuple[int, int], float] | None = None):
         self.errors, self.similarity = errors, similarity or {}
@@ -52,7 +52,7 @@ def best(rows) -> tuple[int, int]:
 
 @settings(max_examples=60, deadline=None)
 @given(st.permutations(range(12)), st.integers(1, 40))
-def test_without_noise_the_pair_of_fewest_errors_is_chosen_and_nothing_is_spoken_twice(errors, n_prompts):
+def test_without_noise_the_pair_with_the_fewest_errors_is_chosen_and_nothing_is_said_twice(errors, n_prompts):
     pairs = list(product(range(1, 4), range(1, 5)))
     score = Scores(dict(zip(pairs, errors, strict=True)))
     chosen, rows = choose_pair(pairs, PROMPTS, n_prompts, 0.03, score)
@@ -63,7 +63,7 @@ def test_without_noise_the_pair_of_fewest_errors_is_chosen_and_nothing_is_spoken
 
 
 @given(st.integers(1, 300), st.integers(1, 100))
-def test_rungs_grow_to_the_number_asked_for_and_leave_one_pair(n_pairs, n_prompts):
+def test_rungs_grow_to_the_number_of_selection_prompts_and_leave_one_pair(n_pairs, n_prompts):
     sizes = rung_sizes(n_pairs, n_prompts)
     assert sizes == sorted(sizes) and sizes[-1] == n_prompts
     for _ in sizes:
@@ -71,7 +71,7 @@ def test_rungs_grow_to_the_number_asked_for_and_leave_one_pair(n_pairs, n_prompt
     assert n_pairs == 1
 
 
-def test_a_pair_that_is_out_is_not_spoken_again():
+def test_a_pair_that_is_out_is_not_scored_again():
     pairs = [(1, n) for n in range(1, 9)]
     score = Scores({pair: pair[1] for pair in pairs})
     _, rows = choose_pair(pairs, PROMPTS, 16, 0.03, score)
@@ -100,7 +100,7 @@ def test_equal_figures_go_to_the_earlier_epochs():
 
 
 @pytest.mark.parametrize("similarity", [0.7, None])
-def test_a_pair_that_does_not_sound_like_the_speaker_loses_however_clear_it_is(similarity):
+def test_a_pair_that_does_not_sound_like_the_speaker_loses_however_low_its_word_error_rate_is(similarity):
     assert best([row(1, 5, wer=0.01, similarity=similarity), row(1, 10, wer=0.2)]) == (1, 10)
 
 
@@ -108,43 +108,53 @@ def test_a_similarity_within_the_tolerance_does_not_matter():
     assert best([row(1, 5, wer=0.1, similarity=0.78), row(1, 10, wer=0.2)]) == (1, 5)
 
 
-def shares_tried(before: float, best: float, *others: float, similarities=(0.8, 0.8, 0.8, 0.8), least=0.9):
-    """What is tried and what is kept where the pair has these WERs whole and with 75, 50 and 25 % adapted."""
-    shares = (0.75, 0.5, 0.25)
-    errors = dict(zip(shares, (round(10 * wer) for wer in others), strict=False))
+def weights_tried(
+    before: float, best: float, *others: float, similarities=(0.8, 0.8, 0.8, 0.8), min_similarity=0.9
+) -> list[tuple[float, bool]]:
+    """(weight, whether it is chosen) of each weight that is tried.
+
+    before: WER of the base; best: of the pair; others: of the pair with the weights 0.75, 0.5 and 0.25
+    similarities: of the pair, and of the pair with those weights
+    """
+    weights = (0.75, 0.5, 0.25)
+    errors = dict(zip(weights, (round(10 * wer) for wer in others), strict=False))
     whole, *rest = similarities
-    likeness = dict(zip(shares, rest, strict=True))
-    rows = choose_interpolation(
+    similarity = dict(zip(weights, rest, strict=True))
+    chosen, rows = choose_interpolation_weight(
         row(0, 0, wer=before, similarity=0.1),
         row(1, 10, wer=best, similarity=whole),
-        shares,
-        least,
-        lambda share: [utterance(1, 0, errors[share], likeness[share])],
+        weights,
+        min_similarity,
+        lambda weight: [utterance(1, 0, errors[weight], similarity[weight])],
     )
-    return [(one.interpolation_weight, one.kept) for one in rows]
+    assert [row.interpolation_weight for row in rows if row.kept] == ([chosen] if chosen < 1 else [])
+    return [(row.interpolation_weight, row.kept) for row in rows]
 
 
-def test_adaptation_that_costs_no_words_is_kept_whole():
-    assert shares_tried(0.3, 0.3) == []
+def test_adaptation_that_does_not_raise_the_word_error_rate_is_kept_whole():
+    assert weights_tried(0.3, 0.3) == []
 
 
-def test_adaptation_that_costs_words_is_drawn_back_until_it_does_not():
-    assert shares_tried(0.3, 0.5, 0.4, 0.3) == [(0.75, False), (0.5, True)]
+def test_adaptation_that_raises_the_word_error_rate_is_interpolated_until_it_does_not():
+    assert weights_tried(0.3, 0.5, 0.4, 0.3) == [(0.75, False), (0.5, True)]
 
 
-def test_where_every_share_costs_words_the_one_that_costs_least_counts():
-    assert shares_tried(0.1, 0.5, 0.4, 0.2, 0.2) == [(0.75, False), (0.5, True), (0.25, False)]
-    assert shares_tried(0.1, 0.3, 0.4, 0.5, 0.6) == [(0.75, False), (0.5, False), (0.25, False)]
+def test_where_every_weight_raises_the_word_error_rate_the_lowest_rate_is_chosen():
+    assert weights_tried(0.1, 0.5, 0.4, 0.2, 0.2) == [(0.75, False), (0.5, True), (0.25, False)]
+    assert weights_tried(0.1, 0.3, 0.4, 0.5, 0.6) == [(0.75, False), (0.5, False), (0.25, False)]
 
 
-def test_a_pair_that_sounds_like_the_speaker_is_drawn_back_only_as_far_as_it_still_does():
-    falling = {"similarities": (0.9, 0.8, 0.6, 0.3), "least": 0.75}
-    assert shares_tried(0.1, 0.5, 0.4, 0.3, **falling) == [(0.75, True), (0.5, False)]  # and no further
-    assert shares_tried(0.1, 0.3, 0.4, 0.2, **falling) == [(0.75, False), (0.5, False)]
-    assert shares_tried(0.1, 0.5, 0.1, **falling) == [(0.75, True)]
+def test_a_pair_that_sounds_like_the_speaker_is_interpolated_only_as_far_as_it_still_does():
+    falling = {"similarities": (0.9, 0.8, 0.6, 0.3), "min_similarity": 0.75}
+    assert weights_tried(0.1, 0.5, 0.4, 0.3, **falling) == [(0.75, True), (0.5, False)]  # and no further
+    assert weights_tried(0.1, 0.3, 0.4, 0.2, **falling) == [(0.75, False), (0.5, False)]
+    assert weights_tried(0.1, 0.5, 0.1, **falling) == [(0.75, True)]
 
 
-def test_a_pair_that_does_not_sound_like_the_speaker_has_nothing_to_keep():
-    assert shares_tried(0.1, 0.5, 0.4, 0.3, 0.1, similarities=(0.7, 0.6, 0.4, 0.2), least=0.75)[-1] == (0.25, True)
-    assert shares_tried(0.1, 0.5, 0.1, similarities=(None, None, None, None), least=0.75) == [(0.75, True)]
-    assert shares_tried(0.1, 0.5, 0.1, least=float("nan")) == [(0.75, True)]
+def test_a_pair_that_does_not_sound_like_the_speaker_may_be_interpolated_as_far_as_needed():
+    assert weights_tried(0.1, 0.5, 0.4, 0.3, 0.1, similarities=(0.7, 0.6, 0.4, 0.2), min_similarity=0.75)[-1] == (
+        0.25,
+        True,
+    )
+    assert weights_tried(0.1, 0.5, 0.1, similarities=(None, None, None, None), min_similarity=0.75) == [(0.75, True)]
+    assert weights_tried(0.1, 0.5, 0.1, min_similarity=float("nan")) == [(0.75, True)]

@@ -1,4 +1,4 @@
-"""Readers of metadata.csv, .txt and .list, without any audio: the names of the files are enough."""
+"""Readers of metadata.csv, .txt and .list. They need no audio, because they use only the names of the files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pocketsphinx decoder that asr.py and align.py share: its settings and its identity.
+"""The pocketsphinx decoder of the ASR judge and of forced alignment: its settings and its version.
 
 The acoustic model, dictionary and language model are in pocketsphinx's wheel.
 """
@@ -19,7 +19,7 @@ SAMPLE_RATE = 16_000  # of the en-us acoustic model
 
 @cache
 def model_folder() -> Path:
-    """The folder of the en-us model inside the wheel."""
+    """Return the folder of the en-us model inside the wheel."""
     import pocketsphinx
 
     return Path(pocketsphinx.get_model_path("en-us"))
@@ -27,7 +27,7 @@ def model_folder() -> Path:
 
 @cache
 def sphinx_version() -> str:
-    """Package version and a hash over every model file, so that a changed model is another judge."""
+    """Return the package version and a hash over all files of the model, so that another model is another judge."""
     folder, digest = model_folder(), hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         digest.update(path.relative_to(folder).as_posix().encode())
@@ -35,8 +35,8 @@ def sphinx_version() -> str:
     return f"{version('pocketsphinx')} en-us {digest.hexdigest()[:12]}"
 
 
-def new_decoder(with_language_model: bool) -> Decoder:
-    """A fresh decoder at SAMPLE_RATE that prints nothing."""
+def new_decoder(*, with_language_model: bool) -> Decoder:
+    """Create a decoder at SAMPLE_RATE that prints nothing. Without a language model it can only align a text."""
     import pocketsphinx
 
     # loglevel: it writes each empty hypothesis to stderr as an error

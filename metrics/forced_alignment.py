@@ -1,4 +1,4 @@
-"""When each word of a known text is spoken: forced alignment by pocketsphinx, offline, about 0.02 of real time."""
+"""When each word of a known text is spoken: forced alignment by pocketsphinx, offline, at about 0.02 of real time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metrics.judges.audio import checked_waveform, is_silent, to_int16, to_rate
-from metrics.judges.sphinx import SAMPLE_RATE, new_decoder
+from metrics.audio import checked_waveform, is_silent, to_int16, to_rate
+from metrics.errors import AlignmentError
+from metrics.pocketsphinx_decoder import SAMPLE_RATE, new_decoder
 
 if TYPE_CHECKING:
     from pocketsphinx import Decoder
@@ -18,38 +19,44 @@ if TYPE_CHECKING:
 FRAMES_PER_SECOND = 100  # pocketsphinx's frate
 
 
-class AlignmentError(ValueError):
-    """The text cannot be laid over the audio: other words, too little audio, or a word that cannot be pronounced."""
-
-
 @dataclass(frozen=True)
 class AlignedWord:
-    """A word as it was given, spoken from start to end seconds, in steps of 10 ms."""
+    """A word as it was given, and when it is spoken."""
 
     word: str
-    start: float
+    start: float  # seconds, in steps of 10 ms
     end: float
 
 
 def force_align(
     waveform: np.ndarray, sample_rate: int, words: Sequence[str], pronounce: Callable[[str], list[str]]
 ) -> list[AlignedWord]:
-    """One AlignedWord for each of `words`, in their order; pauses lie between them.
+    """Find when each word is spoken.
 
-    waveform:  (n,) float32 in [-1, 1] at sample_rate Hz
-    pronounce: ARPAbet symbols of a word, stress digits allowed; asked for words that the dictionary does not have, and
-               for words in capitals, which may be spelled out ("US" is not "us")
-    Raises AlignmentError when the text does not fit the audio or a word has no pronunciation. A wrong text of the right
-    length may still be laid over the audio: whether it is what was said is for a transcriber to judge.
+    A wrong text of the right length may still be aligned. Whether the text is what was said is for an ASR judge to
+    decide.
+
+    Args:
+        waveform: (n,) float32 in [-1, 1].
+        sample_rate: in Hz.
+        words: what is spoken.
+        pronounce: returns the ARPAbet symbols of a word, with or without stress digits. It is called for words that
+            the dictionary does not have, and for words in capitals, which may be spelled out ("US" is not "us").
+
+    Returns:
+        One AlignedWord per word, in order. There may be pauses between them.
+
+    Raises:
+        AlignmentError: the text does not fit the audio, or a word has no pronunciation.
     """
     waveform = checked_waveform(waveform, sample_rate)
     seconds = len(waveform) / sample_rate
     if not words:
-        raise AlignmentError("no words to align; the text should have at least one")
+        raise AlignmentError("no words to align; the text must have at least one")
     if is_silent(waveform):
         raise AlignmentError(f"nothing to align {len(words)} words on: {seconds:.2f} s of silence")
     decoder = new_decoder(with_language_model=False)
-    tokens = _tokens(decoder, words, pronounce)
+    tokens = _dictionary_names(decoder, words, pronounce)
     decoder.set_align_text(" ".join(tokens))
     decoder.start_utt()
     decoder.process_raw(to_int16(to_rate(waveform, sample_rate, SAMPLE_RATE)), full_utt=True)
@@ -61,7 +68,7 @@ def force_align(
         text = text if len(text) < 80 else text[:77] + "..."
         raise AlignmentError(
             f"{len(words)} words do not fit {seconds:.2f} s of audio: {text!r}; "
-            "is it what is spoken there, all of it and no more?"
+            "check that it is exactly what is spoken there"
         )
     return [
         AlignedWord(
@@ -73,8 +80,8 @@ def force_align(
     ]
 
 
-def _tokens(decoder: Decoder, words: Sequence[str], pronounce: Callable[[str], list[str]]) -> list[str]:
-    """The dictionary's name of each word; what it lacks is added under names that no word has."""
+def _dictionary_names(decoder: Decoder, words: Sequence[str], pronounce: Callable[[str], list[str]]) -> list[str]:
+    """Return the dictionary's name of each word. Missing words are added under names that no word has."""
     added: dict[str, str] = {}
     tokens = []
     for word in words:
@@ -84,12 +91,12 @@ def _tokens(decoder: Decoder, words: Sequence[str], pronounce: Callable[[str], l
             continue
         if word not in added:
             added[word] = f"added-{len(added)}"
-            _add(decoder, added[word], word, pronounce)
+            _add_word(decoder, added[word], word, pronounce)
         tokens.append(added[word])
     return tokens
 
 
-def _add(decoder: Decoder, token: str, word: str, pronounce: Callable[[str], list[str]]) -> None:
+def _add_word(decoder: Decoder, token: str, word: str, pronounce: Callable[[str], list[str]]) -> None:
     try:
         phones = [symbol.rstrip("012") for symbol in pronounce(word)]
     except ValueError as error:
@@ -100,5 +107,5 @@ def _add(decoder: Decoder, token: str, word: str, pronounce: Callable[[str], lis
         decoder.add_word(token, " ".join(phones), True)
     except RuntimeError as error:
         raise AlignmentError(
-            f"word {word!r} has pronunciation {' '.join(phones)}, which is not all ARPAbet; correct pronounce()"
+            f"word {word!r} has the pronunciation {' '.join(phones)}, which is not all ARPAbet; correct pronounce()"
         ) from error

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from metrics.judges.align import AlignmentError, force_align
+from metrics.errors import AlignmentError
+from metrics.forced_alignment import force_align
 
 WORDS = ["has", "never", "been", "surpassed"]
 
 
-def never_asked(word: str) -> list[str]:
+def must_not_be_called(word: str) -> list[str]:
     raise AssertionError(f"{word} is in the dictionary")
 
 
@@ -21,7 +22,7 @@ def reader(shared: Path) -> tuple[np.ndarray, int]:
 
 
 def test_words_follow_each_other_inside_the_audio(reader: tuple[np.ndarray, int]) -> None:
-    aligned = force_align(*reader, WORDS, never_asked)
+    aligned = force_align(*reader, WORDS, must_not_be_called)
     assert [word.word for word in aligned] == WORDS
     times = [time for word in aligned for time in (word.start, word.end)]
     assert times == sorted(times)
@@ -33,8 +34,8 @@ def test_words_follow_each_other_inside_the_audio(reader: tuple[np.ndarray, int]
 def test_added_silence_moves_the_words(reader: tuple[np.ndarray, int]) -> None:
     waveform, rate = reader
     pause = np.random.default_rng(0).normal(size=rate).astype(np.float32) * 1e-4
-    aligned = force_align(waveform, rate, WORDS, never_asked)
-    later = force_align(np.concatenate([pause, waveform]), rate, WORDS, never_asked)
+    aligned = force_align(waveform, rate, WORDS, must_not_be_called)
+    later = force_align(np.concatenate([pause, waveform]), rate, WORDS, must_not_be_called)
     for before, after in zip(aligned[1:], later[1:], strict=True):
         assert after.start - before.start == pytest.approx(1.0, abs=0.05)
 
@@ -48,16 +49,16 @@ def test_words_outside_the_dictionary_are_pronounced(reader: tuple[np.ndarray, i
 
     aligned = force_align(*reader, ["Has", "NEVER", "been", "zurpast"], pronounce)
     assert [word.word for word in aligned] == ["Has", "NEVER", "been", "zurpast"]
-    assert asked == ["NEVER", "zurpast"], "words in capitals may be acronyms, so they are asked for too"
+    assert asked == ["NEVER", "zurpast"], "words in capitals may be acronyms, so their pronunciation is asked too"
 
 
-def test_the_same_alignment_every_time(reader: tuple[np.ndarray, int]) -> None:
-    assert force_align(*reader, WORDS, never_asked) == force_align(*reader, WORDS, never_asked)
+def test_the_alignment_is_the_same_every_time(reader: tuple[np.ndarray, int]) -> None:
+    assert force_align(*reader, WORDS, must_not_be_called) == force_align(*reader, WORDS, must_not_be_called)
 
 
 def test_a_text_that_does_not_fit_is_an_error(reader: tuple[np.ndarray, int]) -> None:
     with pytest.raises(AlignmentError, match=r"200 words do not fit 1\.78 s of audio"):
-        force_align(*reader, ["surpassed"] * 200, never_asked)
+        force_align(*reader, ["surpassed"] * 200, must_not_be_called)
 
 
 def unpronounceable(word: str) -> list[str]:
@@ -67,7 +68,7 @@ def unpronounceable(word: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "pronounce", "message"),
     [
-        ([], never_asked, "no words to align"),
+        ([], must_not_be_called, "no words to align"),
         (["b4"], unpronounceable, "'b4' has no pronunciation: only letters"),
         (["zzyzx"], lambda word: [], "'zzyzx' has no pronunciation"),
         (["zzyzx"], lambda word: ["QQ"], "QQ, which is not all ARPAbet"),
@@ -82,9 +83,9 @@ def test_words_that_cannot_be_aligned_are_named(words, pronounce, message: str) 
 @pytest.mark.parametrize("n_samples", [0, 100, 16_000])
 def test_silence_is_an_error(n_samples: int) -> None:
     with pytest.raises(AlignmentError, match="s of silence"):
-        force_align(np.zeros(n_samples, np.float32), 16_000, ["has"], never_asked)
+        force_align(np.zeros(n_samples, np.float32), 16_000, ["has"], must_not_be_called)
 
 
-def test_a_crumb_of_sound_is_an_error() -> None:
+def test_a_very_short_sound_is_an_error() -> None:
     with pytest.raises(AlignmentError, match=r"do not fit 0\.00 s"):
-        force_align(np.full(10, 0.5, np.float32), 16_000, ["has"], never_asked)
+        force_align(np.full(10, 0.5, np.float32), 16_000, ["has"], must_not_be_called)

@@ -1,0 +1,75 @@
+"""Which words fall into which clip, and which clips are held out."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.alignment.matching import Token, assign_tokens, held_out_clips, split_tokens
+
+
+def one_by_one(token: str) -> list[str]:
+    """How a token is spoken alone in the language of these tests: % is a word of its own, a dash is not spoken."""
+    return token.lower().strip(".,-").replace("%", " percent").split()
+
+
+def test_every_token_has_its_spoken_words_and_a_dash_joins_the_word_before_it() -> None:
+    text = "Up 5% - he said."
+    tokens = split_tokens(text, ["up", "five", "percent", "he", "said"], one_by_one)
+    assert tokens == [
+        Token("Up", ("up",)),
+        Token("5% -", ("five", "percent")),
+        Token("he", ("he",)),
+        Token("said.", ("said",)),
+    ]
+
+
+def test_words_that_are_spoken_differently_in_their_sentence_stay_with_their_token() -> None:
+    tokens = split_tokens("See No. 5 at St. Ives", ["see", "number", "five", "at", "saint", "ives"], one_by_one)
+    assert [token.spoken for token in tokens] == [("see",), ("number",), ("five",), ("at",), ("saint",), ("ives",)]
+
+
+@given(st.lists(st.sampled_from(["a", "b.", "-", "5%", "Mr."]), min_size=1), st.lists(st.sampled_from(["a", "b", "x"])))
+def test_no_token_and_no_word_is_lost(written: list[str], words: list[str]) -> None:
+    tokens = split_tokens(" ".join(written), words, one_by_one)
+    assert " ".join(token.written for token in tokens) == " ".join(written)
+    assert [word for token in tokens for word in token.spoken] == words
+
+
+def test_a_token_belongs_to_the_clip_in_which_its_first_word_is_spoken() -> None:
+    tokens = [Token("One,", ("one",)), Token("5%", ("five", "percent")), Token("end.", ("end",))]
+    times = [("one", 0.1, 0.5), ("five", 1.6, 1.95), ("percent", 1.95, 2.4), ("end", 2.5, 2.9)]
+    assert assign_tokens(tokens, times, [2.0, 1.0]) == [
+        ("One, 5%", [("one", 0.1, 0.5), ("five", 1.6, 1.95), ("percent", 1.95, 2.0)]),
+        ("end.", [("end", 0.5, 0.9)]),
+    ]
+
+
+def test_a_clip_in_which_no_word_falls_has_an_empty_text() -> None:
+    tokens = [Token("One", ("one",)), Token("two", ("two",))]
+    shares = assign_tokens(tokens, [("one", 0.2, 0.8), ("two", 2.1, 2.9)], [1.0, 1.0, 1.0])
+    assert [text for text, _ in shares] == ["One", "", "two"]
+
+
+def ids(count: int) -> list[str]:
+    return [hashlib.sha256(str(number).encode()).hexdigest()[:12] + "-0000" for number in range(count)]
+
+
+@given(st.integers(0, 200), st.floats(0.001, 0.499), st.randoms(use_true_random=False))
+def test_some_clips_are_held_out_and_some_are_left_whatever_the_order(count: int, share: float, random) -> None:
+    clips = ids(count)
+    held_out = held_out_clips(clips, share)
+    assert held_out <= set(clips)
+    assert len(held_out) >= (2 if count >= 10 else 1 if count >= 2 else 0)
+    assert len(held_out) <= count // 2
+    random.shuffle(clips)
+    assert held_out_clips(clips, share) == held_out
+
+
+def test_the_share_is_met_and_more_clips_do_not_move_any_clip_to_the_other_split() -> None:
+    some, more = ids(1000), ids(3000)
+    assert len(held_out_clips(more, 0.1)) == pytest.approx(300, abs=50)
+    assert held_out_clips(some, 0.1) == held_out_clips(more, 0.1) & set(some)
