@@ -91,7 +91,7 @@ def type_of(annotation: Any) -> str:
 
 
 def limits_of(field: FieldInfo) -> str:
-    """Return the range of a field, such as `> 0, ≤ 1`; empty where any value of its type is allowed."""
+    """Return the range of a field, such as `> 0, ≤ 1`, or an empty text for any value of its type."""
     found = [f"{sign} {getattr(limit, name):g}" for kind, (sign, name) in LIMITS.items()
              for limit in field.metadata if isinstance(limit, kind)]  # fmt: skip
     found += [f"at least {limit.min_length} long" for limit in field.metadata if isinstance(limit, MinLen)]

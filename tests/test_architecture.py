@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from itertools import pairwise
 
 import pytest
 from imports import ROOT
@@ -20,7 +21,7 @@ def arrows(markdown: str) -> set[tuple[str, str]]:
         nodes = [
             re.match(r"\w+", part.strip())[0] for part in re.split(r"-->|-- .*? -->|-\. .*? \.->", line) if part.strip()
         ]
-        found |= set(zip(nodes, nodes[1:], strict=False))
+        found |= set(pairwise(nodes))
     return found
 
 
