@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from importlib import import_module
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -57,8 +58,7 @@ def _params_table(section: str) -> str:
     known = {field.alias or key: field.annotation for key, field in Params.model_fields.items()}
     if section not in known or not issubclass(known[section], BaseModel):
         raise ValueError(f"the marker <!-- params: {section} --> names a section that params.yaml does not have")
-    with open("params.yaml", encoding="utf-8") as file:
-        values = YAML(typ="safe").load(file)[section]
+    values = YAML(typ="safe").load(Path("params.yaml").read_text(encoding="utf-8"))[section]
     rows = [
         (f"`{key}`", type_of(field.annotation), limits_of(field), f"`{shown(values[key])}`", described(field))
         for key, field in fields(known[section])
