@@ -92,7 +92,7 @@ def resynthesize(
         speech = synthesizer.say(one.text, seed)
         path = folder / f"{one.audio.stem}-{seed}.flac"
         save_flac(path, speech.waveform, speech.sample_rate)
-        resynthesis = replace(one, category="resynthesis", seed=seed, audio=path, shown_as=f"{folder.name}/{path.name}")
+        spoken = replace(one, category="resynthesis", seed=seed, audio=path, shown_as=f"{folder.name}/{path.name}")
         expected = synthesizer.expected_seconds(one.text)
-        resynthesis.append(replace(resynthesis, expected_seconds=expected, prompt_text=prompt_text))
+        resynthesis.append(replace(spoken, expected_seconds=expected, prompt_text=prompt_text))
     return resynthesis
