@@ -19,6 +19,7 @@ from registry.candidates import fingerprint
 from registry.candidates.fingerprint import CandidateError, check_audio, hash_files, scored_rows, weights_sha256
 from registry.consent import VOICE_NAME, file_sha256
 from registry.storage.database import exclusive
+from registry.storage.mlflow_versions import local_artifact, read_version
 from registry.storage.store import Store, mlflow_client
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ def register_candidate(
 def find_candidate(store: Store, voice: str, version: int | None = None, candidate_id: str | None = None) -> Candidate:
     """A registered candidate by version or id, or the newest one. Raises CandidateError if there is none."""
     _check_name(voice)
+    if version is not None and (row := read_version(store, voice, version)) is not None:
+        return _same_candidate(_candidate(row), candidate_id)
     client = mlflow_client(store)
     from mlflow.exceptions import MlflowException
 
@@ -106,9 +109,13 @@ def find_candidate(store: Store, voice: str, version: int | None = None, candida
     if not found:
         which = f"with the id {candidate_id}" if candidate_id else "at all"
         raise CandidateError(f"{voice} has no candidate {which}; register one with `vox run {voice}`")
-    candidate = _candidate(found[0])
+    return _same_candidate(_candidate(found[0]), candidate_id)
+
+
+def _same_candidate(candidate: Candidate, candidate_id: str | None) -> Candidate:
     if candidate_id is not None and candidate.candidate_id != candidate_id:
-        raise CandidateError(f"version {version} of {voice} is another candidate than {candidate_id}")
+        which = f"version {candidate.version} of {candidate.voice}"
+        raise CandidateError(f"{which} is another candidate than {candidate_id}")
     return candidate
 
 
@@ -121,7 +128,9 @@ def scorecard_of(store: Store, candidate: Candidate) -> Scorecard:
 def voice_folder_of(store: Store, candidate: Candidate) -> Path:
     """The voice's folder of a candidate, every byte as registered. Raises CandidateError where one is not."""
     model = f"models:/{candidate.voice}/{candidate.version}"
-    folder = download_artifact(store, candidate, f"{model}/{candidate.voice_path}")
+    folder = local_artifact(store, candidate.voice, candidate.version, candidate.voice_path)
+    if folder is None:
+        folder = download_artifact(store, candidate, f"{model}/{candidate.voice_path}")
     files = hash_files(folder)
     seen = fingerprint.candidate_id(candidate.voice, files, candidate.scores_sha256, candidate.prompts_sha256)
     if seen != candidate.candidate_id:
