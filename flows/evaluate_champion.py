@@ -108,7 +108,7 @@ def evaluate_champion(voice: str, version: int | None, *, engine: Engine) -> Res
         store = open_store()
         candidate = find_candidate(store, voice, version if version is not None else champion_version(store, voice))
         registered = scorecard_of(store, candidate)
-        scorecard = engine.step("score again", lambda log: _score_again(store, candidate, registered))
+        scorecard = engine.step("score again", lambda log: _score_again(store, candidate, registered=registered))
         drift = find_drift(registered, scorecard)
         margins = {margin.metric: margin.margin for margin in parse_policy(load_params().gate).non_inferiority}
         worse = moved_for_the_worse(drift, margins) if not drift.questions else []
@@ -118,7 +118,7 @@ def evaluate_champion(voice: str, version: int | None, *, engine: Engine) -> Res
     return RescoreResult(candidate=candidate, drift=drift, worse=tuple(worse), trend=tuple(trend))
 
 
-def _score_again(store: Store, candidate: Candidate, registered: Scorecard) -> Scorecard:
+def _score_again(store: Store, candidate: Candidate, *, registered: Scorecard) -> Scorecard:
     from stages.evaluation.rescoring import score_again
 
     # `--json` promises that the answer is all there is on stdout, so progress goes to stderr

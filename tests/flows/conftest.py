@@ -1,4 +1,4 @@
-"""One undisturbed run of a small voice for all whole-run tests."""
+"""One undisturbed run of a small voice for all tests of whole runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from project import VOICE, make_project, vox
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory, worker_id) -> tuple[Path, str]:
-    """A project after its first run without Prefect, and what the run printed; built by the first who needs it."""
+    """Return a project after its first run without Prefect, and what the run printed.
+
+    The first worker that needs it builds it.
+    """
     base = tmp_path_factory.getbasetemp()
     shared_by_workers = base if worker_id == "master" else base.parent
     root, printed = shared_by_workers / "undisturbed", shared_by_workers / "undisturbed.txt"
@@ -21,7 +24,7 @@ def undisturbed(tmp_path_factory, worker_id) -> tuple[Path, str]:
             shutil.rmtree(root, ignore_errors=True)
             make_project(root)
             done = vox(root, "run", VOICE, "--no-prefect", "--first-release")
-            # scratch weights do not speak: an honest fail
+            # untrained weights do not speak, so the gate fails them
             assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr + done.stdout[-3000:]
             printed.write_text(done.stdout, encoding="utf-8")
     return root, printed.read_text(encoding="utf-8")
@@ -29,7 +32,7 @@ def undisturbed(tmp_path_factory, worker_id) -> tuple[Path, str]:
 
 @pytest.fixture(scope="module")
 def finished(undisturbed, tmp_path_factory) -> Path:
-    """A copy of that project for the tests of one file."""
-    root = tmp_path_factory.mktemp("line") / "project"
+    """Return a copy of that project for the tests of one file."""
+    root = tmp_path_factory.mktemp("finished") / "project"
     shutil.copytree(undisturbed[0], root, symlinks=True)
     return root
