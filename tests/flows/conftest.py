@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from imports import ROOT
 from project import VOICE, make_project, vox
+
+# Of the registry. MLflow leaves the first two behind in the environment of a process that registered something.
+SETTINGS = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "VOXFOUNDRY_DATABASE_URI", "VOXFOUNDRY_SIGNING_KEY")
 
 
 @pytest.fixture(scope="session")
@@ -35,4 +39,33 @@ def finished(undisturbed, tmp_path_factory) -> Path:
     """Return a copy of that project for the tests of one file."""
     root = tmp_path_factory.mktemp("finished") / "project"
     shutil.copytree(undisturbed[0], root, symlinks=True)
+    return root
+
+
+@pytest.fixture(scope="session")
+def speaking(tmp_path_factory) -> Path:
+    """Return a project whose champion of the voice anna is a tiny pair that makes sounds. Not to be changed."""
+    from release_helpers import LINEAGE, promote_first, scorecard, write_scores
+    from sovits_tiny import tiny_sovits
+    from synthesis_tiny import PRESET, SOVITS_CONFIG, tiny_gpt, tiny_reference
+
+    from gpt_sovits.synthesis.voice import save_voice
+    from gpt_sovits.weights.checkpoint import save_checkpoint
+    from registry.candidates.candidate import register_candidate
+    from registry.storage.store import open_store
+
+    root = tmp_path_factory.mktemp("speaking")
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, root)
+    gpt, sovits = tiny_gpt(), tiny_sovits(config=SOVITS_CONFIG)
+    for kind, model in (("gpt", gpt), ("sovits", sovits)):
+        save_checkpoint(root / "build" / kind, kind, model.config.to_dict(), model.state_dict())
+    voice = root / "build/voice"
+    save_voice(voice, root / "build/gpt", root / "build/sovits", tiny_reference(), PRESET)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in SETTINGS:
+            patch.delenv(name, raising=False)
+        store = open_store(root)
+        register_candidate(store, "anna", voice, write_scores(root / "build", scorecard()), LINEAGE)
+        promote_first(store)
     return root

@@ -109,7 +109,7 @@ def with_stand_in(tmp_path):
 @pytest.mark.parametrize(("code", "word"), [(0, "notice"), (1, "error"), (3, "warning"), (2, "error")])
 def test_job_ends_with_the_gates_exit_code_and_an_annotation(with_stand_in, code, word):
     codes, printed, summary = run_job(with_stand_in, CODE_RUN=str(code if code != 2 else 0), CODE_GATE=str(code))
-    assert codes.pop("Verdict") == code
+    assert codes.pop("Report the verdict") == code
     assert set(codes.values()) == {0}
     assert f"::{word} title=Gate" in printed
     assert ("inconclusive" in printed) == (code == 3)
@@ -126,8 +126,8 @@ def test_job_gates_the_version_of_its_own_run_and_passes_the_flag_on(with_stand_
 @pytest.mark.parametrize("code", [2, 130, 137])
 def test_run_without_a_verdict_is_not_gated(with_stand_in, code):
     codes, printed, summary = run_job(with_stand_in, CODE_RUN=str(code), CODE_GATE="0")
-    assert (codes["Reproduce"], codes["Verdict"]) == (code, 2)
-    assert "Gate" not in codes and "could not be measured" in summary and "::error" in printed
+    assert (codes["Run the pipeline"], codes["Report the verdict"]) == (code, 2)
+    assert "Gate the candidate" not in codes and "could not be measured" in summary and "::error" in printed
     assert "gate" not in (with_stand_in / "calls").read_text()
 
 
@@ -162,7 +162,7 @@ def test_job_gates_a_real_project_and_restores_outputs_from_a_remote(finished, t
     shutil.rmtree(root / ".dvc/cache")
     shutil.rmtree(root / f"data/6_scores/{VOICE}")
     codes, printed, summary = run_job(root, first_release="--first-release")
-    assert codes.pop("Verdict") == 1, printed[-3000:]
+    assert codes.pop("Report the verdict") == 1, printed[-3000:]
     assert set(codes.values()) == {0}, printed[-3000:]
     assert "all 8 stages are up to date" in printed
     assert f"{VOICE} version 1: fail" in summary and "bar missed: wer" in summary
@@ -177,7 +177,7 @@ def test_job_that_cannot_measure_ends_with_2(finished, tmp_path):
     give_environment(root)
     (root / f"data/1_recordings/{VOICE}/voice.yaml").unlink()
     codes, printed, summary = run_job(root)
-    assert (codes["Reproduce"], codes["Verdict"]) == (2, 2), printed[-3000:]
+    assert (codes["Run the pipeline"], codes["Report the verdict"]) == (2, 2), printed[-3000:]
     assert "could not be measured" in summary
 
 
