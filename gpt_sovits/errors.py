@@ -1,7 +1,13 @@
-"""The base of the errors of gpt_sovits/."""
+"""The base class of the errors that gpt_sovits defines."""
+
+from __future__ import annotations
 
 
 class GptSovitsError(Exception):
-    """An error that gpt_sovits/ raises on purpose."""
+    """Base class of every exception that gpt_sovits defines.
+
+    Attributes:
+        exit_code: status with which a command line program should exit.
+    """
 
     exit_code: int = 2

@@ -1,7 +1,22 @@
-"""The base of the errors of stages/."""
+"""The errors that stages raise on purpose."""
+
+from __future__ import annotations
 
 
 class StageError(Exception):
-    """An error that stages/ raises on purpose."""
+    """The base of the exceptions of this package."""
 
     exit_code: int = 2
+
+
+class StageBusyError(StageError, RuntimeError):
+    """Another process holds the lock that this one needs."""
+
+
+def is_expected(error: Exception) -> bool:
+    """Return whether an exception tells the user something, rather than being a fault of this code.
+
+    Wrong parameters, tables and audio are ValueErrors. A full disk or a missing file is an OSError. The exceptions of
+    this project's packages carry an `exit_code`.
+    """
+    return isinstance(error, (ValueError, OSError)) or hasattr(error, "exit_code")
