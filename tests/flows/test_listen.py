@@ -275,7 +275,7 @@ def test_command_serves_this_machine_only_and_logs_no_name(store):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        # whoever runs the tests in the background has us ignore it, and a child would inherit that
+        # tests run in the background ignore this signal, and a child would inherit that
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     printed = []

@@ -139,7 +139,7 @@ def test_page_reports_server_that_went_away(browser, store):
     with serving(store, "erin") as (_, url):
         page = browser.new_page()
         page.goto(url)
-        page.locator("#trial").wait_for(state="visible")  # no name was asked for: the command gave it
+        page.locator("#trial").wait_for(state="visible")  # the command gave the name, so the page does not ask
         hear_both(page)
     page.keyboard.press("a")
     page.get_by_role("alert").wait_for(state="visible")
