@@ -2,13 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint lock deps format starter clean
+.PHONY: run test test-all docs lint lock deps format starter clean
 
 run: .venv/installed ## recordings of the sample voice to a verdict and a report, offline, on a CPU
 	$(BIN)/vox run sample --promote --first-release
 
-test: .venv/installed ## every test
-	$(BIN)/python -m pytest
+test: .venv/installed ## the quick tests
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: .venv/installed ## the slow tests that make test leaves out: whole pipelines, the real base adapted
+	$(BIN)/python -m pytest -m slow
+
+docs: .venv/installed ## the documentation site in .cache/site; any warning stops it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lint: .venv/installed
 	$(BIN)/ruff check
@@ -20,7 +26,7 @@ format: .venv/installed
 
 lock: .venv/uv ## resolve again what pyproject.toml changed; make lock UPGRADE=--upgrade for the newest versions
 	$(BIN)/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --custom-compile-command "make lock" --extra test pyproject.toml --output-file requirements.lock
+	  --no-annotate --custom-compile-command "make lock" --extra test --extra docs pyproject.toml --output-file requirements.lock
 
 deps: .venv/installed ## name in dvc.yaml every module that a stage imports
 	$(BIN)/python tests/write_deps.py

@@ -1,9 +1,9 @@
-"""Does the gate see what a listener would, and name the right cause? Real recordings, damaged on purpose and judged.
+"""Check that the gate finds what a listener would hear and names the right cause, on recordings damaged on purpose.
 
     python -m benchmarks.gate_damage [--n 92] [--only noise ...]
 
-The champion is the sample voice's own recordings; each candidate is the same audio with one damage. Everything else is
-the product: its judges, its scores, the gate with the policy of params.yaml (first reason printed).
+The champion is the sample voice's own recordings. Each candidate is the same audio with one damage. Everything else is
+the product: its judges, its scores, and the gate with the policy of params.yaml. The first reason is printed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import librosa
 import numpy as np
@@ -24,9 +25,9 @@ from metrics.judges.align import AlignedWord, force_align
 from metrics.judges.speaker import load_speaker_judge
 from metrics.prompts import content_sha256
 from metrics.scores import Pair, Scorecard, UtteranceScore
-from registry.gate import judge as judge_scores
+from registry.gate.deciding import decide
+from registry.gate.decision import Decision
 from registry.gate.policy import GatePolicy, parse_policy
-from registry.verdicts.verdict import Decision
 from stages.evaluation.scoring import KnownVoice, Utterance, judge, judges_of, similarity_floor
 from stages.params import load_params
 from stages.profiles import PROFILES
@@ -34,13 +35,13 @@ from stages.running.parallel import worker_processes
 
 RECORDINGS = Path("data/1_recordings/sample")
 SECONDS_PER_PHONEME = 0.075  # of this voice, from its features
-SEEDS = (0, 1, 2)  # a recording is what it is: every seed of a prompt counts the same audio
+SEEDS = (0, 1, 2)  # a recording has no seed: every seed of a prompt counts the same audio
 FADE_SECONDS = 0.005  # at every cut: a click is another damage
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording: what it says, where, and when."""
+    """A recording with its text and the time of every word."""
 
     name: str
     text: str
@@ -50,53 +51,60 @@ class Clip:
 
 
 def swallow_words(clip: Clip, rng: np.random.Generator) -> np.ndarray:
-    """A tenth of the words is cut out, at least one a clip of ten words, never two neighbours."""
+    """Cut out a tenth of the words: one per ten words, and never the first or the last of a clip."""
     n = rng.binomial(1, len(clip.words) / 10 % 1) + len(clip.words) // 10
     kept, places = clip.waveform, rng.permutation(range(1, len(clip.words) - 1))[: int(n)]
     for place in sorted(places, reverse=True):
         begin, end = (round(time * clip.sample_rate) for time in (clip.words[place].start, clip.words[place].end))
-        kept = _joined(kept[:begin], kept[end:], clip.sample_rate)
+        kept = _join(kept[:begin], kept[end:], clip.sample_rate)
     return kept
 
 
 def as_another_speaker(clip: Clip, rng: np.random.Generator) -> np.ndarray:
-    """Pitch and formants a third of an octave up, at the same pace: a shorter vocal tract."""
+    """Raise pitch and formants by a third of an octave at the same pace, as a shorter vocal tract would."""
     factor = 2 ** (4 / 12)
     slower = librosa.effects.time_stretch(clip.waveform, rate=1 / factor)
     return librosa.resample(slower, orig_sr=clip.sample_rate * factor, target_sr=clip.sample_rate).astype(np.float32)
 
 
 def add_noise(clip: Clip, rng: np.random.Generator) -> np.ndarray:
-    """White noise 6 dB below the speech."""
+    """Add white noise 6 dB below the speech."""
     level = np.sqrt(np.mean(clip.waveform**2)) * 10 ** (-6 / 20)
     return (clip.waveform + level * rng.standard_normal(len(clip.waveform))).astype(np.float32)
 
 
 def silence_some(clip: Clip, rng: np.random.Generator) -> np.ndarray:
-    """Every twentieth clip is silence (see damage())."""
+    """Replace the clip by silence. `damage` does so with every twentieth one."""
     return np.zeros_like(clip.waveform)
 
 
 def truncate(clip: Clip, rng: np.random.Generator) -> np.ndarray:
-    """The last fifth is missing."""
-    return _faded(clip.waveform[: round(0.8 * len(clip.waveform))], clip.sample_rate)
+    """Drop the last fifth."""
+    return _fade_out(clip.waveform[: round(0.8 * len(clip.waveform))], clip.sample_rate)
 
 
-# damage -> (what it does, how many of all clips, what the first reason must say)
-DAMAGES: dict[str, tuple[Callable[[Clip, np.random.Generator], np.ndarray], float, str]] = {
-    "swallowed": (swallow_words, 1.0, "swallowed"),
-    "speaker": (as_another_speaker, 1.0, "speaker"),
-    "noise": (add_noise, 1.0, "noise"),
-    "silent": (silence_some, 0.05, "silent"),
-    "truncated": (truncate, 1.0, "cut off"),
+class Damage(NamedTuple):
+    """A damage, and how the gate must explain it."""
+
+    apply: Callable[[Clip, np.random.Generator], np.ndarray]
+    share: float  # of the clips
+    causes: frozenset[str]  # codes and failures of speech: the first reason must name one of them
+
+
+DAMAGES = {
+    "swallowed": Damage(swallow_words, 1.0, frozenset({"swallowed_words", "swallowed_clause"})),
+    "speaker": Damage(as_another_speaker, 1.0, frozenset({"another_speaker", "similarity_lost"})),
+    "noise": Damage(add_noise, 1.0, frozenset({"noise"})),
+    "silent": Damage(silence_some, 0.05, frozenset({"silent_prompts", "empty"})),
+    "truncated": Damage(truncate, 1.0, frozenset({"cut_off", "words_cut_off"})),
 }
 
 
 def read_clips(n: int) -> list[Clip]:
-    """The first n recordings of the sample voice, with the time of every word."""
+    """Return the first n recordings of the sample voice, with the time of every word."""
     clips = []
     for line in (RECORDINGS / "metadata.csv").read_text(encoding="utf-8").splitlines()[:n]:
-        name, _, text = line.split("|")  # numbers as they are said
+        name, _, text = line.split("|")  # with numbers as words
         (path,) = RECORDINGS.rglob(f"{name}.flac")
         samples, sample_rate = load_audio(path)
         waveform = to_mono(samples)
@@ -108,15 +116,21 @@ def read_clips(n: int) -> list[Clip]:
 
 
 def damage(clips: Sequence[Clip], name: str, seed: int = 0) -> list[Clip]:
-    """The clips after one damage; equal seeds give equal damage."""
-    work, share, _ = DAMAGES[name]
+    """Return the clips after one damage. Equal seeds give equal damage.
+
+    Args:
+        clips: All of them. Those that the damage does not affect are returned as they are.
+        name: Key of DAMAGES.
+        seed: Of the random numbers.
+    """
+    kind = DAMAGES[name]
     rng = np.random.default_rng(seed)
-    hit = set(rng.permutation(len(clips))[: max(1, round(share * len(clips)))].tolist())
-    return [replace(clip, waveform=work(clip, rng)) if i in hit else clip for i, clip in enumerate(clips)]
+    damaged = set(rng.permutation(len(clips))[: max(1, round(kind.share * len(clips)))].tolist())
+    return [replace(clip, waveform=kind.apply(clip, rng)) if i in damaged else clip for i, clip in enumerate(clips)]
 
 
 def score(clips: Sequence[Clip], n_jobs: int = 2) -> Scorecard:
-    """The clips under the judges of the starter profile, each as one prompt."""
+    """Score the clips with the judges of the starter profile, each as one prompt."""
     profile = PROFILES["starter"]
     speaker = load_speaker_judge(profile.speaker)
     centroid = np.mean([speaker.embed(clip.waveform, clip.sample_rate) for clip in read_clips(12)], axis=0)
@@ -143,25 +157,30 @@ def score(clips: Sequence[Clip], n_jobs: int = 2) -> Scorecard:
 
 
 def policy_for(n: int) -> GatePolicy:
-    """The policy of params.yaml for so few prompts as there are, which are too few for slices."""
+    """Return the policy of params.yaml for n prompts, without slices, for which there are too few."""
     return parse_policy(load_params().gate | {"min_prompts": n, "slices": []})
 
 
-def verdict_on(candidate: Scorecard, champion: Scorecard) -> Decision:
-    """What the gate says of damaged clips against the clean ones, whose recordings are those of both."""
+def decide_on(candidate: Scorecard, champion: Scorecard) -> Decision:
+    """Return the gate's decision on damaged clips against the clean ones. Both count the clean ones as recordings."""
     candidate = candidate.model_copy(update={"held_out": champion.held_out})
-    return judge_scores(candidate, champion, policy_for(len(candidate.rows) // len(SEEDS)))
+    return decide(candidate, champion, policy=policy_for(len(candidate.rows) // len(SEEDS)))
+
+
+def first_causes(decision: Decision) -> set[str]:
+    """Return the causes that the first reason names: failures of speech, and the codes of other causes."""
+    return {cause.failure or str(cause.code) for cause in decision.reasons[0].causes}
 
 
 def _as_recording(row: UtteranceScore) -> UtteranceScore:
     return row.model_copy(update={"category": "held_out", "audio": ""})
 
 
-def _joined(before: np.ndarray, after: np.ndarray, sample_rate: int) -> np.ndarray:
-    return np.concatenate((_faded(before, sample_rate), _faded(after[::-1], sample_rate)[::-1]))
+def _join(before: np.ndarray, after: np.ndarray, sample_rate: int) -> np.ndarray:
+    return np.concatenate((_fade_out(before, sample_rate), _fade_out(after[::-1], sample_rate)[::-1]))
 
 
-def _faded(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+def _fade_out(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
     n = min(len(waveform), round(FADE_SECONDS * sample_rate))
     faded = waveform.copy()
     if n:
@@ -170,8 +189,9 @@ def _faded(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def main() -> None:
+    """Print a Markdown table with the decision on each damage."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gate_damage", description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=92, help="recordings")
+    parser.add_argument("--n", type=int, default=92, help="number of recordings")
     parser.add_argument("--only", nargs="+", choices=["identical", *DAMAGES], default=["identical", *DAMAGES])
     arguments = parser.parse_args()
     clips = read_clips(arguments.n)
@@ -179,9 +199,9 @@ def main() -> None:
     print("| candidate | verdict | first reason | WER | similarity | failed |\n|---|---|---|---|---|---|")
     for name in arguments.only:
         candidate = champion if name == "identical" else score(damage(clips, name))
-        judged = verdict_on(candidate, champion)
-        figures = (f"{judged.figures[key]:.3f}" for key in ("wer", "similarity", "failed_share"))
-        print(f"| {name} | {judged.outcome} | {judged.reasons[0]} | {' | '.join(figures)} |", flush=True)
+        decision = decide_on(candidate, champion)
+        figures = (f"{decision.figures[key]:.3f}" for key in ("wer", "similarity", "failed_share"))
+        print(f"| {name} | {decision.outcome} | {decision.reasons[0].text} | {' | '.join(figures)} |", flush=True)
 
 
 if __name__ == "__main__":

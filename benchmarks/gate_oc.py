@@ -2,7 +2,7 @@
 
     python -m benchmarks.gate_oc    # RESULTS.md and oc.svg in benchmarks/gate_oc, some minutes
 
-The pairs of gate_oc_voices.py go through registry.gate.check, which the gate itself calls.
+The pairs of gate_oc_voices.py go through registry.gate.checks.run_checks, which the gate itself calls.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ import numpy as np
 from benchmarks.gate_oc_report import write_report
 from benchmarks.gate_oc_voices import LEVELS, ROOT, Truth, block, margins_of, policy_of, simulate
 from metrics.scores import SMALLER_IS_BETTER
-from registry.gate import check
-from registry.gate.reasons import outcome_of
+from registry.gate.checks import decide_outcome, run_checks
 
 N_PROMPTS, N_SEEDS = (30, 60, 100, 200), (1, 3, 5)
 OUTCOMES = ("pass", "inconclusive", "fail")
-# The policies say 10,000, which costs minutes here and moves the shares by less than chance does (RESULTS.md has both)
+# The policies have 10,000, which costs minutes here and changes the shares by less than chance does (RESULTS.md: both)
 N_RESAMPLES = 2_000
 TRUTHS = (
     Truth("identical"),
@@ -41,7 +40,18 @@ CURVE = (-0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # true losses, in margins
 
 @dataclass(frozen=True)
 class Cell:
-    """Simulated pairs of one kind: shares of the outcomes, and how often the intervals hold the truth."""
+    """Simulated pairs of one kind.
+
+    Attributes:
+        level: Key of LEVELS.
+        truth: Name of the candidate's true difference to the champion.
+        n_prompts: Number of prompts.
+        n_seeds: Number of seeds of each prompt.
+        n_pairs: Number of pairs.
+        shares: Share of each outcome.
+        coverage: How often the interval contains the true difference, by metric and side, such as `wer upper`.
+        power: Of the word error rate, as the gate itself gives it, in the mean.
+    """
 
     level: str
     truth: str
@@ -49,70 +59,112 @@ class Cell:
     n_seeds: int
     n_pairs: int
     shares: dict[str, float]
-    coverage: dict[str, float]  # by metric and side, such as `wer upper`
-    power: float  # of WER, as the gate itself tells it, in the mean
+    coverage: dict[str, float]
+    power: float
 
 
 def run_cell(
-    level: str, truth: Truth, n_prompts: int, n_seeds: int, n_pairs: int, n_resamples: int = N_RESAMPLES
+    level: str, truth: Truth, *, n_prompts: int, n_seeds: int, n_pairs: int, n_resamples: int = N_RESAMPLES
 ) -> Cell:
-    """The gate's outcomes over `n_pairs` simulated pairs whose champion meets the bars: others never became champions.
+    """Run the gate on simulated pairs whose champion meets the thresholds, because others never became champions.
 
-    Raises ValueError where more than one champion in three misses them: the policy is not made for this level.
+    Args:
+        level: Key of LEVELS.
+        truth: The candidate's true difference to the champion.
+        n_prompts: Number of prompts.
+        n_seeds: Number of seeds of each prompt.
+        n_pairs: Number of pairs.
+        n_resamples: Bootstrap resamples, in place of the policy's number.
+
+    Raises:
+        ValueError: Where more than one champion in three misses the thresholds: the policy does not fit this level.
     """
     policy = policy_of(level).model_copy(update={"n_resamples": n_resamples})
     recordings, margins = LEVELS[level].recordings, margins_of(level)
     generator = np.random.default_rng([n_prompts, n_seeds])
-    outcomes, held, power = Counter(), Counter(), []
-    for candidate, champion in simulate(level, truth, n_prompts, n_seeds, n_pairs * 3 // 2, generator):
+    outcomes, covered, power = Counter(), Counter(), []
+    for candidate, champion in simulate(
+        level, truth, n_prompts=n_prompts, n_seeds=n_seeds, n_pairs=n_pairs * 3 // 2, generator=generator
+    ):
         if outcomes.total() == n_pairs:
             break
-        if outcome_of(check(policy, champion, None, recordings), has_champion=False, first_release=True) != "pass":
+        alone = run_checks(policy, champion, champion=None, recordings=recordings)
+        if decide_outcome(alone, has_champion=False, first_release=True) != "pass":
             continue
-        checks = check(policy, candidate, champion, recordings)
-        outcomes[outcome_of(checks, has_champion=True, first_release=False)] += 1
+        checks = run_checks(policy, candidate, champion=champion, recordings=recordings)
+        outcomes[decide_outcome(checks, has_champion=True, first_release=False)] += 1
         for one in checks.comparisons:
             sign = 1 if SMALLER_IS_BETTER[one.metric] else -1
             difference = sign * getattr(truth, one.metric) * margins[one.metric]
-            held[f"{one.metric} lower"] += one.low <= difference
-            held[f"{one.metric} upper"] += difference <= one.high
+            covered[f"{one.metric} lower"] += one.low <= difference
+            covered[f"{one.metric} upper"] += difference <= one.high
         power.append(checks.comparisons[0].power)
-    n_judged = outcomes.total()
-    if n_judged < n_pairs:
-        raise ValueError(f"only {n_judged} of {n_pairs * 3 // 2} champions of the level {level} meet its policy's bars")
+    n_found = outcomes.total()
+    if n_found < n_pairs:
+        raise ValueError(
+            f"only {n_found} of {n_pairs * 3 // 2} champions of the level {level} meet its policy's thresholds"
+        )
     return Cell(
         level=level,
         truth=truth.name,
         n_prompts=n_prompts,
         n_seeds=n_seeds,
-        n_pairs=n_judged,
-        shares={outcome: outcomes[outcome] / n_judged for outcome in OUTCOMES},
-        coverage={name: held[name] / n_judged for name in sorted(held)},
+        n_pairs=n_found,
+        shares={outcome: outcomes[outcome] / n_found for outcome in OUTCOMES},
+        coverage={name: covered[name] / n_found for name in sorted(covered)},
         power=float(np.mean(power)),
     )
 
 
 @dataclass(frozen=True)
-class Followed:
-    """What came of the advice to add prompts, or seeds, where pairs were inconclusive."""
+class AdviceResult:
+    """What came of the advice to add prompts, or seeds, where pairs were inconclusive.
+
+    Attributes:
+        level: Key of LEVELS.
+        truth: Name of the candidate's true difference to the champion.
+        by: What was added, prompts or seeds.
+        n_inconclusive: Pairs that were inconclusive at first.
+        n_advised: Those of them with the advice to add at most twice what there was.
+        median: Of the advice.
+        decided: Share of those advised that are not inconclusive afterwards.
+        passed: Share of all pairs that pass at the first look, or after the advice was followed.
+    """
 
     level: str
     truth: str
-    by: str  # prompts or seeds
+    by: str
     n_inconclusive: int
-    n_advised: int  # with an advice of at most three times what there was
-    median: float  # of the advice
-    decided: float  # share of those advised
-    passed: float  # share of all pairs that pass at the first look, or after the advice was followed
+    n_advised: int
+    median: float
+    decided: float
+    passed: float
 
 
-def follow_advice(level: str, truth: Truth, n_prompts: int, n_seeds: int, n_pairs: int) -> list[Followed]:
-    """Judge pairs, add to the inconclusive ones what the gate advises, and judge again."""
+def follow_advice(level: str, truth: Truth, *, n_prompts: int, n_seeds: int, n_pairs: int) -> list[AdviceResult]:
+    """Run the gate on pairs, add to the inconclusive ones what it advises, and run it again.
+
+    Args:
+        level: Key of LEVELS.
+        truth: The candidate's true difference to the champion.
+        n_prompts: Number of prompts at first.
+        n_seeds: Number of seeds at first.
+        n_pairs: Number of pairs.
+    """
     policy, recordings = policy_of(level).model_copy(update={"n_resamples": N_RESAMPLES}), LEVELS[level].recordings
     advice, decided, passed, n_inconclusive = {"prompts": [], "seeds": []}, Counter(), Counter(), 0
-    for pair in simulate(level, truth, 3 * n_prompts, 3 * n_seeds, n_pairs, np.random.default_rng(1)):
-        first = check(policy, *(block(one, n_prompts, n_seeds) for one in pair), recordings)
-        outcome = outcome_of(first, has_champion=True, first_release=False)
+    pairs = simulate(
+        level,
+        truth,
+        n_prompts=3 * n_prompts,
+        n_seeds=3 * n_seeds,
+        n_pairs=n_pairs,
+        generator=np.random.default_rng(1),
+    )
+    for pair in pairs:
+        candidate, champion = (block(one, n_prompts=n_prompts, n_seeds=n_seeds) for one in pair)
+        first = run_checks(policy, candidate, champion=champion, recordings=recordings)
+        outcome = decide_outcome(first, has_champion=True, first_release=False)
         passed["at once"] += outcome == "pass"
         if outcome != "inconclusive":
             continue
@@ -124,14 +176,16 @@ def follow_advice(level: str, truth: Truth, n_prompts: int, n_seeds: int, n_pair
         ):
             if not wanted or None in wanted or max(wanted) > 2 * (n_prompts if by == "prompts" else n_seeds):
                 continue
-            size = (n_prompts + max(wanted), n_seeds) if by == "prompts" else (n_prompts, n_seeds + max(wanted))
-            again = check(policy, *(block(one, *size) for one in pair), recordings)
-            outcome = outcome_of(again, has_champion=True, first_release=False)
+            size = {"n_prompts": n_prompts, "n_seeds": n_seeds}
+            size[f"n_{by}"] += max(wanted)
+            candidate, champion = (block(one, **size) for one in pair)
+            second = run_checks(policy, candidate, champion=champion, recordings=recordings)
+            outcome = decide_outcome(second, has_champion=True, first_release=False)
             advice[by].append(max(wanted))
             decided[by] += outcome != "inconclusive"
             passed[by] += outcome == "pass"
     return [
-        Followed(
+        AdviceResult(
             level=level,
             truth=truth.name,
             by=by,
@@ -147,9 +201,10 @@ def follow_advice(level: str, truth: Truth, n_prompts: int, n_seeds: int, n_pair
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the simulation from the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gate_oc", description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, default=2000, help="simulated pairs of each cell")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/gate_oc", help="where the results go")
+    parser.add_argument("--pairs", type=int, default=2000, help="simulated pairs per cell")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/gate_oc", help="folder for the results")
     options = parser.parse_args(arguments)
     started = time.monotonic()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -161,10 +216,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_all(n_pairs: int) -> dict[str, list[dict]]:
-    """Every figure of the report, as JSON holds it."""
+    """Return every figure of the report, as results.json has it."""
 
     def cell(level: str, truth: Truth, n_prompts: int, n_seeds: int, **changes: int) -> dict:
-        found = asdict(run_cell(level, truth, n_prompts, n_seeds, n_pairs, **changes))
+        found = asdict(run_cell(level, truth, n_prompts=n_prompts, n_seeds=n_seeds, n_pairs=n_pairs, **changes))
         print(level, truth.name, n_prompts, n_seeds, found["shares"], flush=True)
         return found
 
@@ -192,7 +247,7 @@ def run_all(n_pairs: int) -> dict[str, list[dict]]:
             asdict(one)
             for level in LEVELS
             for truth in (TRUTHS[0], Truth("WER worse by half the margin", wer=0.5), TRUTHS[1])
-            for one in follow_advice(level, truth, 60, 3, n_pairs)
+            for one in follow_advice(level, truth, n_prompts=60, n_seeds=3, n_pairs=n_pairs)
         ],
     }
 

@@ -1,4 +1,4 @@
-"""The figures of a real scorecard that a level of the simulation is made of.
+"""Compute from a real scorecard the figures that make a level of the simulation.
 
 python -m benchmarks.gate_oc_fit SCORECARD.json
 """
@@ -14,20 +14,20 @@ import numpy as np
 
 from benchmarks.gate_oc_voices import LEVELS, Truth, simulate
 from metrics.scores import load_scorecard, pooled
-from registry.gate.tables import table
+from registry.gate.tables import score_table
 
 
 def fit(path: Path) -> str:
-    """The figures of a real scorecard with several seeds that make a Level, beside what the simulation makes of it."""
+    """Return the figures of a real scorecard with several seeds, and how the simulation with them compares."""
     card = load_scorecard(path)
-    real = table(card.rows, ["category"])
+    real = score_table(card.rows, ["category"])
     errors, n_words, categories = real.word_errors, real.n_words, real.labels["category"]
     shares, n_seeds = errors / n_words, errors.shape[1]
     spread = between = 0.0
     for category in sorted(set(categories)):
-        own = shares[categories == category]
-        mean = own.mean()
-        between += max(0.0, own.mean(axis=1).var(ddof=1) - own.var(axis=1, ddof=1).mean() / n_seeds)
+        of_category = shares[categories == category]
+        mean = of_category.mean()
+        between += max(0.0, of_category.mean(axis=1).var(ddof=1) - of_category.var(axis=1, ddof=1).mean() / n_seeds)
         spread += mean * (1 - mean)
     concentration = spread / between - 1
     words = float((1 / n_words).mean())
@@ -52,7 +52,14 @@ def fit(path: Path) -> str:
         "real utterances: " + describe(errors, n_words, real.failed),
     ]
     for level in LEVELS:
-        pairs = simulate(level, Truth("identical"), len(errors), n_seeds, 200, np.random.default_rng(0))
+        pairs = simulate(
+            level,
+            Truth("identical"),
+            n_prompts=len(errors),
+            n_seeds=n_seeds,
+            n_pairs=200,
+            generator=np.random.default_rng(0),
+        )
         found = [candidate for candidate, _ in pairs]
         simulated = [np.concatenate([getattr(one, name) for one in found]) for name in DESCRIBED]
         lines.append(f"simulated, {level}: " + describe(*simulated))
@@ -63,7 +70,13 @@ DESCRIBED = ("word_errors", "n_words", "failed")
 
 
 def describe(errors: np.ndarray, n_words: np.ndarray, failed: np.ndarray) -> str:
-    """What utterances (n_prompts, n_seeds) look like."""
+    """Return in words what utterances look like.
+
+    Args:
+        errors: Word errors, (n_prompts, n_seeds).
+        n_words: Words, of the same shape.
+        failed: Whether the utterance has a failure of speech, of the same shape.
+    """
     shares = errors / n_words
     return (
         f"WER {errors.sum() / n_words.sum():.3f}, without error {(errors == 0).mean():.3f}, half wrong or more "
@@ -73,8 +86,9 @@ def describe(errors: np.ndarray, n_words: np.ndarray, failed: np.ndarray) -> str
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the figures of a scorecard."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gate_oc_fit", description=__doc__.splitlines()[0])
-    parser.add_argument("scorecard", type=Path, help="of a voice judged with several seeds")
+    parser.add_argument("scorecard", type=Path, help="scorecard.json of a voice scored with several seeds")
     print(fit(parser.parse_args(arguments).scorecard))
     return 0
 

@@ -1,4 +1,4 @@
-"""The report of benchmarks.gate_oc: RESULTS.md and oc.svg."""
+"""Write the report of benchmarks.gate_oc: RESULTS.md and oc.svg."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLOURS = {"pass": "#2a7f3f", "inconclusive": "#b58900", "fail": "#b3261e"}
 
 
 def write_report(results: dict[str, list[dict]], folder: Path) -> None:
-    """Write RESULTS.md and oc.svg. results: as benchmarks.gate_oc.run_all gives them."""
+    """Write RESULTS.md and oc.svg from the results of benchmarks.gate_oc.run_all."""
     (folder / "RESULTS.md").write_text(_markdown(results), encoding="utf-8")
     _plot(results, folder / "oc.svg")
 
@@ -29,7 +29,7 @@ def _markdown(results: dict[str, list[dict]]) -> str:
         *(_outcome_table(cells, level) for level in dict.fromkeys(cell["level"] for cell in cells)),
         "## At the default number of prompts and seeds",
         _promises(cells, results["clauses"]),
-        "## Do the intervals hold the truth?",
+        "## Do the intervals contain the true difference?",
         COVERAGE,
         _coverage_table(cells),
         "## Is the advice worth following?",
@@ -51,7 +51,7 @@ def _markdown(results: dict[str, list[dict]]) -> str:
             ],
         ),
         "## Fewer resamples than the policy's",
-        "The same pairs (100 prompts x 3 seeds) under the number that the simulation takes and that of the policies.",
+        "The same pairs (100 prompts x 3 seeds) with the resamples of the simulation and with those of the policies.",
         _table(
             ("voice", "truth", "resamples", "pass", "inconclusive", "fail"),
             [(one["level"], one["truth"], one["n_resamples"], *_shares(one)) for one in results["resamples"]],
@@ -62,53 +62,54 @@ def _markdown(results: dict[str, list[dict]]) -> str:
 
 INTRODUCTION = """# How often the gate is right
 
-`python -m benchmarks.gate_oc`: {n_pairs:,} simulated pairs in each row, through the code that the gate itself runs,
-under the policies of params.yaml (*starter*) and params.official.yaml (*official*), every rule included: bars, also
-those about recordings and slices, lost sentences, non-inferiority with Holm. Rows of 30 prompts leave out
-`min_prompts`.
+`python -m benchmarks.gate_oc`: {n_pairs:,} simulated pairs per row, through the code that the gate itself runs, under
+the policies of params.yaml (*starter*) and params.official.yaml (*official*) with every rule: thresholds, also those
+relative to recordings and those on slices, regressed prompts, and non-inferiority with Holm's correction. Rows of 30
+prompts leave out `min_prompts`.
 
 - **starter** is fitted to the sample voice adapted from the starter base (72 prompts x 4 seeds under the offline
-  judges; `--fit SCORECARD` gives the figures again): WER 0.30, a fifth of the utterances without an error and a quarter
-  with half of their words wrong or more, between prompts a deviation of 0.21 and inside one of 0.17, as measured and
-  as simulated.
-- **official** is assumed, no official weights having been at hand: WER 0.02, four utterances in five without an error,
-  one in 200 loses a clause.
-- Both voices of a pair share the prompts and their difficulty and nothing else. Prompts are drawn anew for each pair,
-  so that no set of prompts is lucky. Champions that miss the bars themselves are left out: they never became champions.
-- *WER worse by the margin*: every chance of an error raised until the true difference is the margin at the champion's
-  true WER: 0.060 for starter (0.2 of its WER), 0.02 for official.
+  judges; `python -m benchmarks.gate_oc_fit SCORECARD` gives the figures again): WER 0.30, a fifth of the utterances
+  without an error and a quarter with half of their words wrong or more. The standard deviation is 0.21 between prompts
+  and 0.17 within one, as measured and as simulated.
+- **official** is assumed, because no official weights were available: WER 0.02, four utterances in five without an
+  error, and one in 200 loses a clause.
+- Both voices of a pair share the prompts and their difficulty, and nothing else. Prompts are drawn anew for each pair,
+  so that no set of prompts is lucky. Champions that miss the thresholds themselves are left out, because they would
+  never have become champions.
+- *WER worse by the margin*: every chance of an error is raised until the true difference is the margin at the
+  champion's true WER: 0.060 for starter (0.2 of its WER), 0.02 for official.
 
 ![operating characteristic](oc.svg)"""
 OUTCOMES = """\
-Promised: of the identical candidates at least 90 % pass and at most 1 % are refused (fail); of those worse by
-exactly the margin at most 5 % pass. **Bold** is what misses it.
+The promise: of the identical candidates at least 90 % pass and at most 1 % fail. Of those worse by exactly the margin
+at most 5 % pass. **Bold** is what misses it.
 
-No row lets too much through. At 100 prompts x 3 seeds and above everything promised is met. With less, equal
-candidates are too often inconclusive, as the power that the verdict tells says beforehand; and some starter voices are
-refused: their WER of 0.30 lies near the bar of 0.35, which few prompts of changing difficulty cross by chance. One seed
-cannot tell a lost sentence from a bad draw, and a voice that errs so often is bound to have one: inconclusive."""
+No row lets too much through. With 100 prompts x 3 seeds and more, the promise is kept. With less, equal candidates are
+too often inconclusive, as the power in the verdict tells beforehand. Some starter voices fail: their WER of 0.30 is
+close to the threshold of 0.35, which few prompts of varying difficulty cross by chance. One seed cannot tell a
+regressed prompt from a bad draw, and a voice with that many errors is bound to have one: inconclusive."""
 COVERAGE = """\
-Each end of an interval is a one-sided bound at 95 %: it should hold the truth at least so often. The least and
-the mean of the truths above. The bounds are cautious by design (`CAUTION` in registry/gate/noninferiority.py): where
-errors come in rare bursts, plain ones let too much through."""
+Each end of an interval is a one-sided bound at 95 %, so it should contain the true difference at least that often. The
+table has the least and the mean of the rows above. The bounds are cautious by design (`CAUTION` in
+registry/gate/noninferiority.py): where errors come in rare bursts, plain ones let too much through."""
 ADVICE = """\
-Pairs of 60 prompts x 3 seeds that came out inconclusive, judged again with as many more prompts (of the same kind), or
-as many more seeds, as the verdict advised; where it advised no more than twice what there was. *Pass in all*: at the
-first look or at the second, of all pairs: a second look must not let through what is worse by the margin."""
+Pairs of 60 prompts x 3 seeds that were inconclusive went through the gate again, with as many more prompts (of the same
+sort) or seeds as the verdict advised. Only advice of at most twice what there was is counted. *Pass in all*: at the
+first look or at the second, of all pairs. A second look must not let through what is worse by the margin."""
 
 
 def _outcome_table(cells: Sequence[dict], level: str) -> str:
     own = [cell for cell in cells if cell["level"] == level]
     rows = [
-        (cell["truth"], cell["n_prompts"], cell["n_seeds"], *_judged_shares(cell), f"{cell['power']:.2f}")
+        (cell["truth"], cell["n_prompts"], cell["n_seeds"], *_marked_shares(cell), f"{cell['power']:.2f}")
         for cell in own
     ]
-    titles = ("truth", "prompts", "seeds", "pass", "inconclusive", "fail", "power told")
+    titles = ("truth", "prompts", "seeds", "pass", "inconclusive", "fail", "power")
     return f"### {level}\n\n{_table(titles, rows)}"
 
 
-def _judged_shares(cell: dict) -> tuple[str, ...]:
-    """The shares of the outcomes, in bold what misses the promise."""
+def _marked_shares(cell: dict) -> tuple[str, ...]:
+    """Return the shares of the outcomes, in bold what misses the promise."""
     shares, shown = cell["shares"], list(_shares(cell))
     if cell["truth"] == "identical":
         missed = (shares["pass"] < 0.9, False, shares["fail"] > 0.01)
@@ -119,9 +120,9 @@ def _judged_shares(cell: dict) -> tuple[str, ...]:
 
 def _promises(cells: Sequence[dict], clauses: Sequence[dict]) -> str:
     default = [cell for cell in cells if (cell["n_prompts"], cell["n_seeds"]) == (100, 3)]
-    rows = [(cell["level"], cell["truth"], *_judged_shares(cell)) for cell in (*default, *clauses)]
+    rows = [(cell["level"], cell["truth"], *_marked_shares(cell)) for cell in (*default, *clauses)]
     return (
-        "100 prompts x 3 seeds; besides, a candidate whose whole loss is in swallowed clauses, the hardest to see.\n\n"
+        "100 prompts x 3 seeds, and candidates whose whole loss is in swallowed clauses, the hardest to see.\n\n"
         + _table(("voice", "truth", "pass", "inconclusive", "fail"), rows)
     )
 
@@ -152,7 +153,7 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _plot(results: dict[str, list[dict]], path: Path) -> None:
-    """Above: the outcomes over the true loss. Below: identical candidates that pass, by prompts and seeds."""
+    """Plot the outcomes over the true loss (above), and the passes by prompts and seeds (below)."""
     levels = list(dict.fromkeys(cell["level"] for cell in results["cells"]))
     figure, axes = plt.subplots(2, len(levels), figsize=(10, 7), layout="constrained", squeeze=False)
     for column, level in enumerate(levels):

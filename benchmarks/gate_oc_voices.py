@@ -1,8 +1,8 @@
-"""Simulated pairs of voices of known truth, as score tables that the gate reads.
+"""Simulate pairs of voices with a known true difference, as score tables that the gate reads.
 
 Word errors come in bursts: a prompt has its own difficulty (Beta around its category's), an utterance its own luck
-(Beta around the prompt's), the words of an utterance are binomial. Both voices of a pair share the prompts and their
-difficulty, nothing else.
+(Beta around the prompt's), and the errors of an utterance are binomial. Both voices of a pair share the prompts and
+their difficulty, and nothing else.
 """
 
 from __future__ import annotations
@@ -25,18 +25,31 @@ COLUMNS = ("word_errors", "n_words", "char_errors", "n_chars", "similarity", "fa
 
 @dataclass(frozen=True)
 class Level:
-    """A voice under its judges: what the simulation knows of it."""
+    """A simulated voice and its judges.
 
-    params: str  # the file whose policy is asked
-    wer: dict[str, float]  # of each category
-    between: float  # concentration of the prompts' difficulty around their category's WER: larger, more alike
-    within: float  # concentration of an utterance's luck around its prompt's
-    clause: float  # chance of an utterance that loses 15 to 60 % of its words besides
-    failed: float  # chance of a named failure where half of the words or more are wrong
+    Attributes:
+        params: The file with the policy.
+        wer: Word error rate of each category.
+        between: Concentration of the prompts' difficulty around their category's WER. Larger is more alike.
+        within: Concentration of an utterance's luck around its prompt's.
+        clause: Chance that an utterance loses 15 to 60 % of its words in addition.
+        failed: Chance of a named failure where half of the words or more are wrong.
+        similarity: Mean speaker similarity.
+        similarity_between: Its standard deviation over prompts.
+        similarity_within: Its standard deviation over the seeds of a prompt.
+        recordings: Pooled figures of the held-out recordings.
+    """
+
+    params: str
+    wer: dict[str, float]
+    between: float
+    within: float
+    clause: float
+    failed: float
     similarity: float
-    similarity_between: float  # standard deviation over prompts
-    similarity_within: float  # and over the seeds of a prompt
-    recordings: dict[str, float]  # figures of the held-out recordings
+    similarity_between: float
+    similarity_within: float
+    recordings: dict[str, float]
 
 
 LEVELS = {
@@ -62,7 +75,7 @@ LEVELS = {
         similarity_within=0.027,
         recordings={"wer": 0.038, "cer": 0.021, "similarity": 0.913, "failed_share": 0.0},
     ),
-    # assumed, for no official weights were at hand: few errors, in bursts, and one utterance in 200 loses a clause
+    # assumed, because no official weights were available: few errors in bursts, one utterance in 200 loses a clause
     "official": Level(
         params="params.official.yaml",
         wer={
@@ -89,24 +102,34 @@ LEVELS = {
 
 @dataclass(frozen=True)
 class Truth:
-    """What the candidate is in truth, against the champion."""
+    """The candidate's true difference to the champion.
+
+    Attributes:
+        name: In the tables.
+        wer: How much worse the word error rate is, in margins.
+        similarity: How much worse the speaker similarity is, in margins.
+        in_clauses: Whether all lost words are in swallowed clauses, and none are single words.
+    """
 
     name: str
-    wer: float = 0.0  # worse by so many margins
+    wer: float = 0.0
     similarity: float = 0.0
-    in_clauses: bool = False  # all of the loss of words in clauses that are swallowed, none in single words
+    in_clauses: bool = False
 
 
 @cache
 def policy_of(level: str) -> GatePolicy:
+    """Return the policy in the params file of a level."""
     raw = YAML(typ="safe", pure=True).load((ROOT / LEVELS[level].params).read_text(encoding="utf-8"))
     return parse_policy(raw["gate"])
 
 
 @cache
 def prompts(n_prompts: int) -> tuple[np.ndarray, np.ndarray]:
-    """Words and categories of n_prompts English prompts, (n_prompts,) each: of the fixed ones, one of each category in
-    turn, from the start again where there are not so many."""
+    """Return the numbers of words and the categories of English prompts, (n_prompts,) each.
+
+    They are fixed prompts, one of each category in turn, and from the start again where there are not enough.
+    """
     by_category: dict[str, list[int]] = {}
     for prompt in load_prompts(ROOT / "benchmarks/prompts/en.yaml").prompts:
         by_category.setdefault(prompt.category, []).append(len(prompt.normalized.split()))
@@ -120,37 +143,56 @@ def prompts(n_prompts: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def simulate(
-    level: str, truth: Truth, n_prompts: int, n_seeds: int, n_pairs: int, generator: np.random.Generator
+    level: str, truth: Truth, *, n_prompts: int, n_seeds: int, n_pairs: int, generator: np.random.Generator
 ) -> Iterator[tuple[ScoreTable, ScoreTable]]:
-    """Candidate and champion of each pair."""
+    """Yield candidate and champion of each pair.
+
+    Args:
+        level: Key of LEVELS.
+        truth: The candidate's true difference to the champion.
+        n_prompts: Number of prompts.
+        n_seeds: Number of seeds of each prompt.
+        n_pairs: Number of pairs.
+        generator: Of the random numbers.
+    """
     known, margins = LEVELS[level], margins_of(level)
     words, categories = prompts(n_prompts)
     difficulty = difficulties(level, categories, n_pairs, generator)
-    likeness = known.similarity + known.similarity_between * generator.standard_normal((n_pairs, n_prompts))
+    similarity = known.similarity + known.similarity_between * generator.standard_normal((n_pairs, n_prompts))
     candidate = (
         *worse_by(level, truth.wer * margins["wer"], truth.in_clauses),
         truth.similarity * margins["similarity"],
     )
     voices = []
-    for factor, clause, less_like in (candidate, (1.0, known.clause, 0.0)):
+    for factor, clause, similarity_loss in (candidate, (1.0, known.clause, 0.0)):
         errors = word_errors(level, difficulty * factor, clause, words, n_seeds, generator)
         noise = known.similarity_within * generator.standard_normal(errors.shape)
-        heard = np.clip(likeness[..., None] - less_like + noise, -1, 1)
+        measured = np.clip(similarity[..., None] - similarity_loss + noise, -1, 1)
         failed = (errors >= 0.5 * words[:, None]) & (generator.random(errors.shape) < known.failed)
-        voices.append((errors, heard, failed))
+        voices.append((errors, measured, failed))
     ids = tuple(f"p{number:03d}" for number in range(n_prompts))
     labels = {"category": categories, "length": length_of(words), "language": np.full(n_prompts, "en")}
     n_words = np.broadcast_to(words[:, None], (n_prompts, n_seeds)).astype(float)
     silent = np.zeros((n_prompts, n_seeds), dtype=bool)
     for pair in range(n_pairs):
         yield tuple(
-            ScoreTable(ids, labels, errors[pair], n_words, errors[pair], n_words, heard[pair], failed[pair], silent)
-            for errors, heard, failed in voices
+            ScoreTable(ids, labels, errors[pair], n_words, errors[pair], n_words, measured[pair], failed[pair], silent)
+            for errors, measured, failed in voices
         )
 
 
 def difficulties(level: str, categories: np.ndarray, n_pairs: int, generator: np.random.Generator) -> np.ndarray:
-    """The chance of a wrong word in each prompt, (n_pairs, n_prompts). A category not measured is as hard as all."""
+    """Draw the chance of a wrong word in each prompt.
+
+    Args:
+        level: Key of LEVELS. A category that it does not have is as hard as the mean of all.
+        categories: Of the prompts, (n_prompts,) str.
+        n_pairs: Number of pairs.
+        generator: Of the random numbers.
+
+    Returns:
+        (n_pairs, n_prompts) float in (0, 1).
+    """
     known = LEVELS[level]
     usual = float(np.mean(list(known.wer.values())))
     mean = np.array([known.wer.get(category, usual) for category in categories])
@@ -160,7 +202,19 @@ def difficulties(level: str, categories: np.ndarray, n_pairs: int, generator: np
 def word_errors(
     level: str, difficulty: np.ndarray, clause: float, words: np.ndarray, n_seeds: int, generator: np.random.Generator
 ) -> np.ndarray:
-    """Word errors of each utterance, (n_pairs, n_prompts, n_seeds) float."""
+    """Draw the word errors of each utterance.
+
+    Args:
+        level: Key of LEVELS.
+        difficulty: Chance of a wrong word in each prompt, (n_pairs, n_prompts).
+        clause: Chance that an utterance loses a clause in addition.
+        words: Number of words of each prompt, (n_prompts,).
+        n_seeds: Number of seeds of each prompt.
+        generator: Of the random numbers.
+
+    Returns:
+        (n_pairs, n_prompts, n_seeds) float.
+    """
     shape, within = (*difficulty.shape, n_seeds), LEVELS[level].within
     mean = np.clip(difficulty, 1e-4, 1 - 1e-4)[..., None]
     slips = generator.binomial(words[:, None], generator.beta(mean * within, (1 - mean) * within, shape))
@@ -169,7 +223,13 @@ def word_errors(
 
 
 def rate(level: str, factor: float, clause: float) -> float:
-    """The pooled WER that is expected of voices with so many times the chance of a wrong word."""
+    """Return the expected pooled word error rate of voices.
+
+    Args:
+        level: Key of LEVELS.
+        factor: Multiplies the chance of a wrong word.
+        clause: Chance that an utterance loses a clause in addition.
+    """
     generator = np.random.default_rng(0)  # the same draws for every factor: the rate grows with it
     words, categories = prompts(200)
     difficulty = difficulties(level, categories, 2000, generator)
@@ -179,7 +239,13 @@ def rate(level: str, factor: float, clause: float) -> float:
 
 @cache
 def worse_by(level: str, loss: float, in_clauses: bool = False) -> tuple[float, float]:
-    """What makes a voice worse by `loss` errors per word: a factor on the chances, and the chance of a lost clause."""
+    """Return the factor on the chances and the chance of a lost clause that make a voice worse.
+
+    Args:
+        level: Key of LEVELS.
+        loss: How much worse, in errors per word.
+        in_clauses: Whether the loss is in lost clauses alone.
+    """
     clause = LEVELS[level].clause
     if loss == 0:
         return 1.0, clause
@@ -194,7 +260,7 @@ def worse_by(level: str, loss: float, in_clauses: bool = False) -> tuple[float, 
 
 @cache
 def margins_of(level: str) -> dict[str, float]:
-    """The policy's margins at the champion's true figures."""
+    """Return the policy's margins at the champion's true figures."""
     known = LEVELS[level]
     figures = {"wer": rate(level, 1.0, known.clause), "similarity": known.similarity}
     parts = policy_of(level).non_inferiority
@@ -202,13 +268,13 @@ def margins_of(level: str) -> dict[str, float]:
 
 
 def length_of(words: np.ndarray) -> np.ndarray:
-    """The label of each prompt's length, (n_prompts,) str."""
+    """Return the label of each prompt's length, (n_prompts,) str."""
     limits = [most for _, most in LENGTHS.values() if most is not None]
     return np.array(list(LENGTHS))[np.searchsorted(limits, words)]
 
 
-def block(scores: ScoreTable, n_prompts: int, n_seeds: int) -> ScoreTable:
-    """The first prompts and seeds of the scores."""
+def block(scores: ScoreTable, *, n_prompts: int, n_seeds: int) -> ScoreTable:
+    """Return the first prompts and seeds of the scores."""
     columns = {name: getattr(scores, name)[:n_prompts, :n_seeds] for name in COLUMNS}
     labels = {by: values[:n_prompts] for by, values in scores.labels.items()}
     return ScoreTable(scores.prompt_ids[:n_prompts], labels, **columns)

@@ -1,4 +1,4 @@
-"""What the machine can do at most: bytes a second out of memory, operations a second in matrix products."""
+"""The limits of the machine: bytes per second from memory, operations per second in matrix products."""
 
 from __future__ import annotations
 
@@ -17,25 +17,40 @@ MATRIX_SIZE = {"cpu": 1536, "cuda": 8192}
 
 @dataclass(frozen=True)
 class Limits:
-    """bytes_per_second: reading; operations_per_second: a multiplication and an addition count as two"""
+    """The limits of one device and one type."""
 
-    bytes_per_second: float
-    operations_per_second: float
+    bytes_per_second: float  # of reading
+    operations_per_second: float  # a multiplication and an addition count as two
 
 
-def measure(device: str, dtype: torch.dtype, n_repeats: int = 5) -> Limits:
-    """The best of several tries each: a limit is not what a busy machine happens to leave."""
-    # from numpy, which asks for large pages: in torch's own memory a CPU reads only two thirds as fast
+def measure_limits(device: str, dtype: torch.dtype, n_repeats: int = 5) -> Limits:
+    """Return the best of several tries, because other load on the machine only lowers a measurement.
+
+    Args:
+        device: "cpu" or "cuda".
+        dtype: The type of the matrix product.
+        n_repeats: The number of tries of the matrix product.
+    """
+    # memory of numpy, which requests large pages: from memory of torch a CPU reads only two thirds as fast
     numbers = torch.from_numpy(np.ones(BANDWIDTH_BYTES // 4, np.float32)).to(device)
-    reading = min(seconds_of(numbers.sum, device, 20 * n_repeats))  # short, and a machine's neighbours read too
+    reading = min(
+        time_calls(numbers.sum, device, 20 * n_repeats)
+    )  # many, because they are short and other virtual machines read at the same time
     n = MATRIX_SIZE[device]
     a, b = (torch.ones(n, n, device=device, dtype=dtype) for _ in range(2))
-    product = min(seconds_of(lambda: a @ b, device, n_repeats))
+    product = min(time_calls(lambda: a @ b, device, n_repeats))
     return Limits(BANDWIDTH_BYTES / reading, 2 * n**3 / product)
 
 
-def seconds_of(work: Callable[[], object], device: str, n_repeats: int, n_warm_ups: int = 1) -> list[float]:
-    """Seconds of each of n_repeats calls, after n_warm_ups that do not count."""
+def time_calls(work: Callable[[], object], device: str, n_repeats: int, n_warm_ups: int = 1) -> list[float]:
+    """Return the seconds of each of several calls.
+
+    Args:
+        work: The function to call.
+        device: "cpu" or "cuda", which is synchronised after each call.
+        n_repeats: The number of calls that count.
+        n_warm_ups: The number of calls before them.
+    """
     times = []
     for i in range(n_warm_ups + n_repeats):
         begin = time.perf_counter()
@@ -47,13 +62,13 @@ def seconds_of(work: Callable[[], object], device: str, n_repeats: int, n_warm_u
     return times
 
 
-def operations_of(work: Callable[[], object]) -> int:
-    """Operations in the matrix products and convolutions of one call."""
+def count_operations(work: Callable[[], object]) -> int:
+    """Return the number of operations in the matrix products and convolutions of one call."""
     with FlopCounterMode(display=False) as counter:
         work()
     return counter.get_total_flops()
 
 
 def spread(values: list[float]) -> tuple[float, float, float]:
-    """(median, least, greatest)"""
+    """Return (median, least, greatest)."""
     return statistics.median(values), min(values), max(values)

@@ -1,10 +1,10 @@
-"""How fast the models are, each figure beside the limit of the machine it was measured on.
+"""The speed of the models. Each figure stands beside the limit of the machine.
 
     python -m benchmarks.speed --size v2                      # a table
     python -m benchmarks.speed --size v2 --precision int8 --only gpt
     python -m benchmarks.speed --size starter --markdown benchmarks/RESULTS.md
 
-The weights are random, in the official sizes or those of the starter base: speed does not depend on what they say.
+The weights are random, in the official sizes or those of the starter base, because speed does not depend on them.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.limits import Limits, measure, operations_of, seconds_of, spread
+from benchmarks.limits import Limits, count_operations, measure_limits, spread, time_calls
+from benchmarks.speed_report import as_markdown, as_table
 from gpt_sovits.adaptation.gpt import adapt_gpt
 from gpt_sovits.adaptation.gpt_batch import GPTClip
 from gpt_sovits.adaptation.gpt_recipe import AdaptGPTOptions
@@ -42,19 +42,22 @@ from gpt_sovits.sovits.config import OFFICIAL, OFFICIAL_DISCRIMINATOR, Discrimin
 from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.layers.weight_norm import fold_weight_norm
 from gpt_sovits.sovits.model import SoVITS
-from gpt_sovits.synthesis import Reference, Synthesizer, default_preset
-from gpt_sovits.synthesis.streaming import stream_chunks
+from gpt_sovits.synthesis.preset import default_preset
+from gpt_sovits.synthesis.reference import Reference
+from gpt_sovits.synthesis.streaming import stream
+from gpt_sovits.synthesis.synthesizer import Synthesizer
 from gpt_sovits.weights.base import STARTER, load_base
 
 SIZES = ("tiny", "starter", *OFFICIAL)
 N_PHONEMES, N_PROMPT_TOKENS = 60, 100  # a sentence after a reference of 4 s and its text
 SENTENCE = "The meeting was moved from nine to eleven in the morning."
 PARTS = ("gpt", "sovits", "stream", "training")
+BATCH_SIZE = 4  # of the adaptations
 
 
 @cache
 def sizes(name: str) -> tuple[GPTConfig, SoVITSConfig, DiscriminatorConfig]:
-    """starter: those of the base in the repository; tiny: with a GPT for tests"""
+    """Return the sizes of the networks: official ones, `starter`, or `tiny`, which is `starter` with a tiny GPT."""
     if name in OFFICIAL:
         return GPTConfig(), OFFICIAL[name], OFFICIAL_DISCRIMINATOR[name]
     base = load_base(STARTER)
@@ -66,20 +69,20 @@ def sizes(name: str) -> tuple[GPTConfig, SoVITSConfig, DiscriminatorConfig]:
 
 @dataclass(frozen=True)
 class Figure:
-    """median, least, greatest: of the repeats; limit: what the machine allows, in the same unit, where there is one"""
+    """One row of the table: statistics of the repeats."""
 
     what: str
     unit: str
     median: float
     least: float
     greatest: float
-    limit: float | None
+    limit: float | None  # of the machine, in the same unit, where one is known
     command: str
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is measured, and how."""
+    """The networks to measure, and how to measure them."""
 
     size: str
     device: str
@@ -89,6 +92,7 @@ class Setting:
     seconds: float
 
     def command(self, part: str) -> str:
+        """Return the command that measures a part again."""
         words = [f"--size {self.size}", f"--precision {self.precision}", f"--threads {self.n_threads}"]
         words += [f"--device {self.device}"] if self.device != "cpu" else []
         words += ["--quick"] if self.n_repeats == 1 else []
@@ -96,28 +100,40 @@ class Setting:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of matrix products of many rows."""
+        """Type of matrix products of many rows."""
         return torch.bfloat16 if self.precision in HAS_BFLOAT16_ARITHMETIC else torch.float32
 
     def figure(self, part: str, what: str, unit: str, values: Sequence[float], limit: float | None = None) -> Figure:
+        """Return the figure of repeated measurements.
+
+        Args:
+            part: The part that the figure belongs to.
+            what: The name of the figure.
+            unit: The unit of the values and of the limit.
+            values: One value per repeat.
+            limit: The limit of the machine, if one is known.
+        """
         return Figure(what, unit, *spread(list(values)), limit, self.command(part))
 
-    def timed(self, work: Callable[[], object]) -> list[float]:
-        return seconds_of(work, self.device, self.n_repeats)
+    def time(self, work: Callable[[], object]) -> list[float]:
+        """Return the seconds of each repeat of `work`."""
+        return time_calls(work, self.device, self.n_repeats)
 
 
 def random_gpt(setting: Setting) -> GPT:
+    """Return a GPT with seeded random weights."""
     torch.manual_seed(0)
     return GPT(sizes(setting.size)[0]).eval().to(setting.device)
 
 
 def random_sovits(setting: Setting) -> SoVITS:
+    """Return a SoVITS with seeded random weights."""
     torch.manual_seed(0)
     return SoVITS(sizes(setting.size)[1]).eval().to(setting.device)
 
 
 def gpt_figures(setting: Setting, limits: Limits) -> list[Figure]:
-    """Tokens a second of one sentence and of eight, the prompt left out; and the time that the prompt takes."""
+    """Measure the tokens per second of one sentence and of eight without the prompt, and the time of the prompt."""
     model = random_gpt(setting)
     config, device = model.config, setting.device
     n_weights = sum(p.numel() for p in model.h.parameters()) + model.ar_predict_layer.weight.numel()
@@ -135,8 +151,8 @@ def gpt_figures(setting: Setting, limits: Limits) -> list[Figure]:
         def speak(n: int, n_rows: int = n_rows) -> None:
             generate(model, [prompt] * n_rows, list(range(n_rows)), min_tokens=n, max_tokens=n)
 
-        whole, first = setting.timed(partial(speak, n_tokens)), setting.timed(partial(speak, 1))
-        prefill = min(*first, 0.5 * min(whole))  # on a busy machine a prompt alone may seem to take longer than all
+        whole, first = setting.time(partial(speak, n_tokens)), setting.time(partial(speak, 1))
+        prefill = min(*first, 0.5 * min(whole))  # on a busy machine the prompt may seem to take longer than the whole
         rates = [n_rows * (n_tokens - 1) / (seconds - prefill) for seconds in whole]
         medians[n_rows] = spread(rates)[0]
         what = f"GPT, {n_rows} sentence{'s' * (n_rows > 1)}"
@@ -149,7 +165,7 @@ def gpt_figures(setting: Setting, limits: Limits) -> list[Figure]:
 
 @torch.inference_mode()
 def _logit_error(setting: Setting) -> float:
-    """The largest difference from the plain float32 way over 20 steps of two prompts, in units of the largest logit."""
+    """Return the largest difference from plain float32 over 20 steps of two prompts, relative to the largest logit."""
     from gpt_sovits.gpt.decoding import PlainDecoding
     from gpt_sovits.gpt.generation import prepare_prompts
 
@@ -172,7 +188,7 @@ def _logit_error(setting: Setting) -> float:
 
 
 def sovits_figures(setting: Setting, limits: Limits) -> list[Figure]:
-    """Seconds of work for a second of sound, tokens and style given."""
+    """Measure the seconds of work per second of sound, from tokens and style, and the error of the precision."""
     plain = random_sovits(setting)
     model = copy.deepcopy(plain).for_inference(setting.precision)
     config, device = model.config, setting.device
@@ -186,9 +202,9 @@ def sovits_figures(setting: Setting, limits: Limits) -> list[Figure]:
         return sovits.decode(codes, phonemes, style, generator=torch.Generator().manual_seed(0))[0]
 
     seconds = n_tokens / 25
-    fold_weight_norm(plain)  # otherwise its products are counted too
-    least = operations_of(lambda: speak(plain)) / limits.operations_per_second
-    factors = [s / seconds for s in setting.timed(lambda: speak(model))]
+    fold_weight_norm(plain)  # its products must not be counted
+    least = count_operations(lambda: speak(plain)) / limits.operations_per_second
+    factors = [s / seconds for s in setting.time(lambda: speak(model))]
     figures = [setting.figure("sovits", "SoVITS, real-time factor", "s/s", factors, least / seconds)]
     expected, actual = speak(plain), speak(model)
     noise = (actual - expected).square().mean().clamp(min=1e-30)
@@ -198,7 +214,7 @@ def sovits_figures(setting: Setting, limits: Limits) -> list[Figure]:
 
 
 def stream_figures(setting: Setting, _: Limits) -> list[Figure]:
-    """From a text to the first sound, and to all of it."""
+    """Measure the time from a text to the first sound, and to the last."""
     gpt, sovits = random_gpt(setting), random_sovits(setting)
     config, g = sovits.config, torch.Generator().manual_seed(0)
     reference = Reference(
@@ -207,20 +223,20 @@ def stream_figures(setting: Setting, _: Limits) -> list[Figure]:
         torch.rand(config.spectrogram_bins, 200, generator=g),
         torch.rand(config.speaker_dim, generator=g) if config.speaker_dim else None,
     )
-    preset = default_preset("en", 0.09, max_length_factor=1.1)  # random weights find no end: do not wait for it
+    preset = default_preset("en", 0.09, max_length_factor=1.1)  # random weights never end a sentence
     synthesizer = Synthesizer(gpt, sovits, reference, preset, precision=setting.precision)
     firsts, factors = [], []
 
     def speak() -> None:
         begin = time.perf_counter()
         n_samples = 0
-        for chunk in stream_chunks(synthesizer, SENTENCE):
+        for chunk in stream(synthesizer, SENTENCE):
             if not n_samples:
                 firsts.append(1000 * (time.perf_counter() - begin))
             n_samples += len(chunk.waveform)
         factors.append((time.perf_counter() - begin) * synthesizer.sample_rate / n_samples)
 
-    setting.timed(speak)
+    setting.time(speak)
     return [
         setting.figure("stream", "stream, first sound", "ms", firsts[1:]),  # the first round warms up
         setting.figure("stream", "stream, real-time factor of all", "s/s", factors[1:]),
@@ -228,9 +244,40 @@ def stream_figures(setting: Setting, _: Limits) -> list[Figure]:
 
 
 def training_figures(setting: Setting, _: Limits) -> list[Figure]:
-    """Optimiser steps a second in an epoch of few steps, its stored state included; batches of 4 clips of 3 s."""
+    """Measure the optimiser steps per second in a short epoch with its stored state, at batches of 4 clips of 3 s."""
     gpt_config, config, discriminator_config = sizes(setting.size)
-    n_clips, n_frames = 4 * (1 if setting.n_repeats == 1 else 3), 150
+    gpt_clips, sovits_clips = _random_clips(setting)
+    common = {
+        "n_epochs": 2,
+        "batch_size": BATCH_SIZE,
+        "learning_rate": 1e-4,
+        "gradient_clip_norm": 1.0,
+        "save_every_epochs": 2,
+        "seed": 0,
+        "n_threads": setting.n_threads,
+        "device": setting.device,
+        "state_every_steps": 1000,
+        "precision": "bf16" if setting.dtype == torch.bfloat16 else "fp32",
+    }
+    gpt_options = AdaptGPTOptions(**common, warmup_steps=0)
+    sovits_options = AdaptSoVITSOptions(**common, segment_frames=32, mel_weight=45.0, kl_weight=1.0)
+    gpt_state = random_gpt(setting).cpu().state_dict()
+    sovits_state = random_sovits(setting).cpu().state_dict()
+    discriminators = discriminator_config, Discriminator(discriminator_config).state_dict()
+    adaptations = {
+        "GPT": partial(adapt_gpt, gpt_config, gpt_state, gpt_clips, [], gpt_options),
+        "SoVITS": partial(adapt_sovits, config, sovits_state, *discriminators, sovits_clips, [], sovits_options),
+    }
+    n_steps = len(gpt_clips) // BATCH_SIZE
+    return [
+        setting.figure("training", f"adapting the {name}", "steps/s", [n_steps / _second_epoch_seconds(adapt)])
+        for name, adapt in adaptations.items()
+    ]
+
+
+def _random_clips(setting: Setting) -> tuple[list[GPTClip], list[SoVITSClip]]:
+    gpt_config, config, _ = sizes(setting.size)
+    n_clips, n_frames = BATCH_SIZE * (1 if setting.n_repeats == 1 else 3), 150
     g = torch.Generator().manual_seed(0)
     gpt_clips = [
         GPTClip(
@@ -251,52 +298,23 @@ def training_figures(setting: Setting, _: Limits) -> list[Figure]:
         )
         for clip in gpt_clips
     ]
-    common = {
-        "n_epochs": 2,
-        "batch_size": 4,
-        "learning_rate": 1e-4,
-        "gradient_clip_norm": 1.0,
-        "save_every_epochs": 2,
-        "seed": 0,
-        "n_threads": setting.n_threads,
-        "device": setting.device,
-        "state_every_steps": 1000,
-        "precision": "bf16" if setting.dtype == torch.bfloat16 else "fp32",
-    }
-    gpt_state = random_gpt(setting).cpu().state_dict()
-    sovits_state = random_sovits(setting).cpu().state_dict()
-    discriminator_state = Discriminator(discriminator_config).state_dict()
-    rates = {}
-    for name, adapt in (
-        ("GPT", partial(adapt_gpt, gpt_config, gpt_state, gpt_clips, [], AdaptGPTOptions(**common, warmup_steps=0))),
-        (
-            "SoVITS",
-            partial(
-                adapt_sovits,
-                config,
-                sovits_state,
-                discriminator_config,
-                discriminator_state,
-                sovits_clips,
-                [],
-                AdaptSoVITSOptions(**common, segment_frames=32, mel_weight=45.0, kl_weight=1.0),
-            ),
-        ),
-    ):
-        ends = []
-        with tempfile.TemporaryDirectory() as folder:
-            adapt(Path(folder), lambda *_, ends=ends: ends.append(time.perf_counter()))
-        rates[name] = n_clips // 4 / (ends[1] - ends[0])
-    return [setting.figure("training", f"adapting the {name}", "steps/s", [rate]) for name, rate in rates.items()]
+    return gpt_clips, sovits_clips
+
+
+def _second_epoch_seconds(adapt: Callable[..., object]) -> float:
+    ends: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        adapt(Path(folder), lambda *_: ends.append(time.perf_counter()))
+    return ends[1] - ends[0]
 
 
 MEASURES = {"gpt": gpt_figures, "sovits": sovits_figures, "stream": stream_figures, "training": training_figures}
 
 
 def run(setting: Setting, parts: Sequence[str]) -> dict[str, object]:
-    """The figures of these parts, and what they were measured on."""
+    """Measure parts and return the figures with the machine, its limits and the setting."""
     torch.set_num_threads(setting.n_threads)
-    limits = measure(setting.device, setting.dtype)
+    limits = measure_limits(setting.device, setting.dtype)
     figures = [figure for part in parts for figure in MEASURES[part](setting, limits)]
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak = torch.cuda.max_memory_allocated() / 1e9 if setting.device == "cuda" else kilobytes / 1e6
@@ -326,54 +344,20 @@ def _machine(setting: Setting) -> str:
     return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, {capability}"
 
 
-def as_table(result: dict[str, object]) -> Table:
-    table = Table(title=_headline(result), title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for name in ("what", "median", "least", "greatest", "unit", "limit", "of limit"):
-        table.add_column(name, justify="left" if name in ("what", "unit") else "right")
-    for figure in result["figures"]:
-        table.add_row(*_cells(figure))
-    return table
-
-
-def as_markdown(result: dict[str, object]) -> str:
-    lines = [f"### {_headline(result)}", "", "| what | median | least | greatest | unit | limit | of limit | command |"]
-    lines.append("|---|---|---|---|---|---|---|---|")
-    lines += [f"| {' | '.join(_cells(figure))} | `{figure['command']}` |" for figure in result["figures"]]
-    return "\n".join(lines) + "\n"
-
-
-def _headline(result: dict[str, object]) -> str:
-    setting = result["setting"]
-    limits = ", ".join(f"{value:.1f} {unit}" for unit, value in result["limits"].items())
-    return (
-        f"{setting['size']}, {setting['precision']}, {setting['n_threads']} threads on {result['machine']} ({limits}), "
-        f"torch {result['torch']}, {result['date']}"
-    )
-
-
-def _cells(figure: dict[str, object]) -> list[str]:
-    share = ""
-    if figure["limit"]:
-        is_rate = figure["unit"].endswith("tokens/s")
-        share = f"{(figure['median'] / figure['limit'] if is_rate else figure['limit'] / figure['median']):.0%}"
-    numbers = [f"{figure[name]:.3g}" for name in ("median", "least", "greatest")]
-    limit = f"{figure['limit']:.3g}" if figure["limit"] else ""
-    return [figure["what"], *numbers, figure["unit"], limit, share]
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description="how fast the models are")
+    """Print the figures of the setting on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description="Measure the speed of the models.")
     parser.add_argument("--size", choices=SIZES, default="v2")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure; all without it")
-    parser.add_argument("--quick", action="store_true", help="one repeat of two seconds of speech each")
-    parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="append a table with each figure's command")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure (default: all)")
+    parser.add_argument("--quick", action="store_true", help="measure once, on two seconds of speech")
+    parser.add_argument("--json", action="store_true", help="print only JSON")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="append a table with the command of each figure")
     arguments = parser.parse_args()
     if arguments.device == "cuda" and not torch.cuda.is_available():
-        parser.error("there is no CUDA device here; leave --device out")
+        parser.error("this machine has no CUDA device; leave --device out")
     n_repeats, seconds = (1, 2.0) if arguments.quick else (5, 6.0)
     setting = Setting(arguments.size, arguments.device, arguments.precision, arguments.threads, n_repeats, seconds)
     result = run(setting, arguments.only)

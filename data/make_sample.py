@@ -2,8 +2,8 @@
 
     python data/make_sample.py
 
-Needed only to make the recordings again; using them needs no flite. The bytes are the same each time with one version
-of flite and libsndfile (made with flite 2.2 and libsndfile 1.2.2). voice.yaml is written by hand and left alone.
+It is needed only to make the recordings again. Using them does not need flite. The same versions of flite and
+libsndfile give the same bytes (here flite 2.2 and libsndfile 1.2.2). voice.yaml is written by hand and stays unchanged.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ FLITE_VOICE = "rms"
 
 
 def read_sentences(path: Path = SENTENCES) -> list[tuple[str, str]]:
-    """(written, spoken) of every line; the two are equal where the line has no bar."""
+    """Return (written, spoken) of every line. Both are equal on lines without a vertical bar."""
     lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     pairs = [line.partition("|") for line in lines if line and not line.startswith("#")]
     return [(written, spoken or written) for written, _, spoken in pairs]
 
 
 def speak(flite: str, text: str) -> tuple[object, int]:
-    """The waveform of `text`, (n,) int16, and its sample rate: flite's own 16 kHz."""
+    """Speak a text and return the waveform, (n_samples,) int16, and its sample rate, which is 16 kHz."""
     command = [flite, "-voice", FLITE_VOICE, "-t", text, "-o", "/dev/stdout"]
     wav = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
     return soundfile.read(io.BytesIO(wav), dtype="int16")
 
 
 def main() -> int:
+    """Write the recordings and their metadata.csv, and return the exit code."""
     flite = shutil.which("flite")
     if flite is None:
         print("flite is not on PATH; install it (Debian and Ubuntu: package `flite`) and run again", file=sys.stderr)

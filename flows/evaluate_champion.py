@@ -16,7 +16,7 @@ from flows.released_voice import champion_version
 from flows.train_and_release import Engine
 from metrics.scores import SMALLER_IS_BETTER, Scorecard
 from registry.candidates.candidate import Candidate, find_candidate, scorecard_of, voice_folder_of
-from registry.candidates.drift import Drift, find_drift, moved_for_the_worse
+from registry.candidates.drift import Drift, find_degradations, find_drift
 from registry.candidates.rescoring import Rescore, rescores_of, save_rescore
 from registry.consent import check_consent
 from registry.gate.policy import parse_policy
@@ -111,7 +111,7 @@ def evaluate_champion(voice: str, version: int | None, *, engine: Engine) -> Res
         scorecard = engine.step("score again", lambda log: _score_again(store, candidate, registered=registered))
         drift = find_drift(registered, scorecard)
         margins = {margin.metric: margin.margin for margin in parse_policy(load_params().gate).non_inferiority}
-        worse = moved_for_the_worse(drift, margins) if not drift.questions else []
+        worse = find_degradations(drift, margins) if not drift.questions else []
         findings = (*drift.findings, *worse)
         engine.step("keep the scores", lambda log: save_rescore(store, candidate, scorecard, findings))
         trend = engine.step("read the trend", lambda log: rescores_of(store, candidate))

@@ -10,12 +10,12 @@ from typing import Any
 
 from flows.paths import CANDIDATES, REPORTS, recordings_dir
 from metrics.prompts import load_prompts
+from registry.gate.errors import CannotMeasure
 from registry.gate.policy import GatePolicy, parse_policy
 from registry.releases.journal import champion
 from registry.storage.store import open_store
 from registry.verdicts.gating import current_verdict, gate_candidate
 from registry.verdicts.store import SignedVerdict, newest_verdict
-from registry.verdicts.verdict import CannotMeasure
 from stages.params import load_params
 from stages.running.outputs import write_atomically
 
@@ -43,9 +43,9 @@ class GatedCandidate:
 
     def markdown(self) -> str:
         """Return the verdict as Markdown."""
-        from registry.verdicts.render import markdown
+        from registry.verdicts.markdown import to_markdown
 
-        return markdown(self.signed)
+        return to_markdown(self.signed)
 
 
 def candidate_id(voice: str) -> str | None:
@@ -63,7 +63,7 @@ def candidate_is_registered(voice: str) -> bool:
     if wanted is None:
         return False
     store = open_store()
-    if newest_verdict(store, voice, wanted) is not None:
+    if newest_verdict(store, voice, candidate_id=wanted) is not None:
         return True
     from registry.candidates.candidate import find_candidate
     from registry.candidates.fingerprint import CandidateError
@@ -90,7 +90,7 @@ def gate_newest(voice: str, policy: GatePolicy, *, first_release: bool) -> Gated
         raise CannotMeasure(f"{voice} has no candidate; run `vox run {voice}`")
     release = champion(store, voice)
     first_release = first_release and release is None
-    earlier = current_verdict(store, voice, wanted, policy)
+    earlier = current_verdict(store, voice, candidate_id=wanted, policy=policy)
     # The verdict that made the candidate champion stays its verdict: compared with itself it could only pass
     is_champion = release is not None and release.candidate_id == wanted
     if earlier is not None and (is_champion or earlier.verdict.decision.first_release == first_release):
@@ -178,7 +178,7 @@ def _gate(
     return gate_candidate(
         store,
         voice,
-        policy,
+        policy=policy,
         version=candidate.version,
         first_release=first_release,
         prompt_ids=[prompt.id for prompt in prompts.prompts],

@@ -25,16 +25,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from flows.errors import FlowError, named_errors
 from registry.gate.preference import LEVEL, preference_test
 from registry.listening.blind_audio import blind_pair
-from registry.listening.sessions import (
+from registry.listening.trials import Listening, Trial, draw_trial
+from registry.listening.votes import (
     DEFECTS,
     Ballot,
-    Listening,
-    Trial,
     Votes,
-    cast,
-    checked_listener,
-    draw_trial,
-    finish,
+    cast_vote,
+    check_listener_name,
+    finish_voting,
     read_votes,
 )
 from registry.storage.store import Store
@@ -189,19 +187,19 @@ class ListenHandler(BaseHTTPRequestHandler):
         except ValidationError as error:
             faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
             raise RequestRefused(400, f"not a vote: {faults[:MAX_REASON_CHARS]}") from error
-        cast(self.session.store, self.session.listening, trial, ballot)
+        cast_vote(self.session.store, self.session.listening, trial, ballot)
         self._send_next(listener)
 
     def _finish(self, rest: list[str]) -> None:
         listener = self._listener(self._body())
-        finish(self.session.store, self.session.listening, listener)
+        finish_voting(self.session.store, self.session.listening, listener)
         self._send_next(listener)
 
     def _send_next(self, listener: str) -> None:
         """Send the listener's next question, or that there is none, or the result to a listener who has finished."""
         session = self.session
         votes = session.votes()
-        if listener in votes.finished:
+        if listener in votes.finished_listeners:
             self._send_json({"state": "finished", "result": result_of(votes)})
             return
         counts = votes.counts()
@@ -214,7 +212,7 @@ class ListenHandler(BaseHTTPRequestHandler):
             "decided": preference_test(counts).preferred is not None,  # which side leads would tell the sides apart
         }
         # after the page was loaded again or a disk failed, this draws the same trial with the same sides
-        trial = draw_trial(session.listening, votes, listener, session.salt)
+        trial = draw_trial(session.listening, listener, voted=votes.keys_of(listener), salt=session.salt)
         if trial is None:
             self._send_json({"state": "no_more", **progress})
             return
@@ -228,7 +226,7 @@ class ListenHandler(BaseHTTPRequestHandler):
         return trial
 
     def _listener(self, body: dict) -> str:
-        listener = checked_listener(str(body.get("listener", "")))
+        listener = check_listener_name(str(body.get("listener", "")))
         if self.session.listener not in (None, listener):
             raise RequestRefused(
                 409, "this page was opened for another listener; start `vox listen` with your own --listener NAME"

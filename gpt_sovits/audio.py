@@ -1,4 +1,4 @@
-"""Audio files in and out, and resampling. Waveforms are float32 in [-1, 1]."""
+"""Reading and writing of audio files, and resampling. Waveforms are float32 in [-1, 1]."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ import numpy as np
 import soundfile
 import soxr
 
+from gpt_sovits.errors import GptSovitsError
 
-class AudioError(ValueError):
-    """An audio file that cannot be read."""
+
+class AudioError(GptSovitsError, ValueError):
+    """An audio file cannot be read."""
 
 
 def load_audio(path: Path) -> tuple[np.ndarray, int]:
     """Decode a whole audio file.
 
-    wav, flac, ogg and mp3 through libsndfile; m4a through PyAV, whose wheel carries ffmpeg.
-    returns: (n_samples, n_channels) float32, nominally in [-1, 1]; the sample rate in Hz
-    Raises AudioError where the file is no audio, is cut short, has no samples, or holds NaN or infinities.
+    libsndfile decodes wav, flac, ogg and mp3. PyAV, whose wheel contains ffmpeg, decodes m4a.
+
+    Returns:
+        The samples, (n_samples, n_channels) float32, nominally in [-1, 1], and the sample rate in Hz.
+
+    Raises:
+        AudioError: If the file is not audio, is cut short, has no samples, or contains NaN or infinite samples.
     """
     try:
         if path.suffix.lower() in {".wav", ".flac", ".ogg", ".mp3"}:
@@ -26,9 +32,11 @@ def load_audio(path: Path) -> tuple[np.ndarray, int]:
         elif path.suffix.lower() == ".m4a":
             samples, sample_rate = _load_with_av(path)
         else:
-            raise AudioError(f"{path.name}: is none of wav, flac, ogg, mp3 and m4a; convert it to one of them")
+            raise AudioError(
+                f"{path.name}: is not a wav, flac, ogg, mp3 or m4a file; convert it to one of these formats"
+            )
     except (soundfile.SoundFileError, RuntimeError) as error:
-        # without the path that libsndfile puts in front: a message may go into a table
+        # drop the path that libsndfile puts in front, because a message may go into a table
         reason = getattr(error, "error_string", str(error))
         raise AudioError(f"{path.name}: cannot be decoded ({' '.join(reason.split())})") from error
     if samples.size == 0:
@@ -41,7 +49,7 @@ def load_audio(path: Path) -> tuple[np.ndarray, int]:
 def _load_with_soundfile(path: Path) -> tuple[np.ndarray, int]:
     with soundfile.SoundFile(path) as file:
         samples = file.read(dtype="float32", always_2d=True)
-        # a truncated file decodes without an error up to the cut; an mp3 or ogg header may only estimate the length
+        # a truncated file decodes without an error up to the cut. An mp3 or ogg header may only estimate the length
         if file.format in {"WAV", "FLAC"} and len(samples) < file.frames:
             raise AudioError(f"{path.name}: is cut short: {len(samples)} of {file.frames} samples can be decoded")
         return samples, file.samplerate
@@ -51,7 +59,9 @@ def _load_with_av(path: Path) -> tuple[np.ndarray, int]:
     import av
 
     try:
-        with av.open(str(path), format="mov") as container:  # named, or a playlist in disguise would open other files
+        with av.open(
+            str(path), format="mov"
+        ) as container:  # a fixed format, because a disguised playlist would open other files
             if not container.streams.audio:
                 raise AudioError(f"{path.name}: has no audio track")
             stream = container.streams.audio[0]
@@ -66,31 +76,54 @@ def _load_with_av(path: Path) -> tuple[np.ndarray, int]:
 
 
 def to_mono(samples: np.ndarray) -> np.ndarray:
-    """Mean of the channels. samples: (n_samples, n_channels); returns (n_samples,) float32."""
+    """Return the mean of the channels: (n_samples, n_channels) -> (n_samples,) float32."""
     return samples.mean(axis=1, dtype=np.float32)
 
 
 def resample(waveform: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
-    """Band-limited resampling (soxr, high quality). waveform: (n_samples,) float32 at `from_rate` Hz."""
+    """Resample a waveform with soxr in high quality.
+
+    Args:
+        waveform: (n_samples,) float32.
+        from_rate: Its sample rate in Hz.
+        to_rate: The new sample rate in Hz.
+
+    Returns:
+        (n_samples * to_rate / from_rate,) float32.
+    """
     if from_rate == to_rate:
         return waveform
     return soxr.resample(waveform, from_rate, to_rate, quality="HQ").astype(np.float32, copy=False)
 
 
 def pcm16(waveform: np.ndarray) -> np.ndarray:
-    """16-bit samples: full scale is 32767 on both sides, so that nothing wraps around.
+    """Convert a waveform to 16-bit samples. Full scale is 32767 on both sides, so that nothing wraps around.
 
-    waveform: float in [-1, 1], any shape; returns: int16 of that shape
-    Raises ValueError for NaN and for samples beyond full scale by more than rounding makes.
+    Args:
+        waveform: Float in [-1, 1], any shape.
+
+    Returns:
+        int16 in the same shape.
+
+    Raises:
+        ValueError: If a sample is NaN, or exceeds full scale by more than a rounding error.
     """
     peak = float(np.abs(waveform).max(initial=0.0))
     if not peak <= 1.0 + 1e-6:
-        raise ValueError(f"samples reach {peak}; they must be in [-1, 1]: divide the waveform by its peak")
-    return np.rint(np.clip(waveform.astype(np.float64), -1.0, 1.0) * 32767).astype(np.int16)  # float32 rounds twice
+        raise ValueError(f"samples reach {peak}; they must be in [-1, 1], so divide the waveform by its peak")
+    return np.rint(np.clip(waveform.astype(np.float64), -1.0, 1.0) * 32767).astype(
+        np.int16
+    )  # float32 would round twice
 
 
 def save_flac(path: Path, waveform: np.ndarray, sample_rate: int) -> None:
-    """Write mono 16-bit FLAC in one step. Samples outside [-1, 1] are an error of ours: the caller limits."""
+    """Write a mono 16-bit FLAC file, which appears at once and complete.
+
+    Args:
+        path: The file, which is replaced if it exists.
+        waveform: (n_samples,) float in [-1, 1]. The caller limits the peak.
+        sample_rate: In Hz.
+    """
     assert waveform.ndim == 1, waveform.shape
     assert np.abs(waveform).max(initial=0.0) <= 1.0, "samples beyond full scale"
     partial = path.with_name(f".{path.name}.partial")

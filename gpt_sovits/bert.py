@@ -1,7 +1,8 @@
-"""BERT's features of Chinese text, a column a phoneme: the official GPTs were trained with them.
+"""BERT features of Chinese text, one column per phoneme. The official GPTs were trained with them.
 
-The third hidden state from the last of chinese-roberta-wwm-ext-large, of each character, repeated for its phonemes.
-Text in other languages has none, which the GPT takes for zeros. Source: GPT-SoVITS, 1-get-text.py `get_bert_feature`.
+The feature of a character is the third last hidden state of chinese-roberta-wwm-ext-large. It is repeated for each
+phoneme of the character. Text in other languages has no features, and the GPT uses zeros instead.
+Source: GPT-SoVITS, 1-get-text.py `get_bert_feature`.
 """
 
 from __future__ import annotations
@@ -21,14 +22,19 @@ from gpt_sovits.weights.checkpoint import CheckpointError, load_weights
 if TYPE_CHECKING:
     from transformers import BertModel
 
-LANGUAGE = "zh"  # Cantonese is written in characters too, but the official models were given zeros for it
-N_LAYERS_LEFT_OUT = 2  # the features are what goes into them
+LANGUAGE = "zh"  # Cantonese has characters too, but the official models were trained with zeros for it
+N_OMITTED_LAYERS = 2  # the features are the input of these last layers
 TOKENIZER_FILE = "tokenizer.json"
 
 
 @dataclass(frozen=True, eq=False)
 class Bert:
-    """model: transformers' BertModel without the layers that are left out; vocabulary: token -> id, a character each"""
+    """A BERT for features of Chinese text.
+
+    Attributes:
+        model: transformers' BertModel without its last N_OMITTED_LAYERS layers.
+        vocabulary: token -> id. Each token that is used here is one character.
+    """
 
     model: BertModel
     vocabulary: Mapping[str, int]
@@ -40,9 +46,13 @@ class Bert:
 
 
 def load_bert(folder: Path | None = None) -> Bert:
-    """The official BERT. folder: where the base models lie; None is base_models/ beside the packages.
+    """Load the official BERT.
 
-    Raises CheckpointError that says which `vox pull` brings it.
+    Args:
+        folder: The folder of the base models. None is base_models/ beside the packages.
+
+    Raises:
+        CheckpointError: If it is missing. The message names the `vox pull` command that fetches it.
     """
     from tokenizers import Tokenizer
     from transformers import BertConfig, BertModel
@@ -50,18 +60,22 @@ def load_bert(folder: Path | None = None) -> Bert:
     config, state = load_shared_part("bert", folder)
     model = BertModel(BertConfig(**config), add_pooling_layer=False)
     load_weights(model, state, "the BERT")
-    model.encoder.layer = model.encoder.layer[:-N_LAYERS_LEFT_OUT]
+    model.encoder.layer = model.encoder.layer[:-N_OMITTED_LAYERS]
     path = (BASES_FOLDER if folder is None else folder) / SHARED_PARTS["bert"] / TOKENIZER_FILE
     if not path.is_file():
-        raise CheckpointError(f"{path} is not there; run `vox pull {SHARED_PARTS['bert']}`")
+        raise CheckpointError(f"{path} is missing; run `vox pull {SHARED_PARTS['bert']}`")
     return Bert(model.eval().requires_grad_(False), Tokenizer.from_file(str(path)).get_vocab())
 
 
 @torch.inference_mode()
 def bert_features(bert: Bert, phonemes: Phonemes) -> Tensor | None:
-    """(dim, X) float32 on the CPU for the X phonemes of a text; None where nothing in it is Chinese.
+    """Return the features of a text.
 
-    Raises ValueError where a part has another number of characters than sounds, and where it is too long for the model.
+    Returns:
+        (dim, X) float32 on the CPU for the X phonemes of the text, None if no part of it is Chinese.
+
+    Raises:
+        ValueError: If a part has no phonemes per character, or is too long for the model.
     """
     if not any(segment.language == LANGUAGE for segment in phonemes.segments):
         return None
@@ -72,18 +86,19 @@ def bert_features(bert: Bert, phonemes: Phonemes) -> Tensor | None:
             continue
         if segment.word2ph is None or len(segment.word2ph) != len(segment.normalized_text):
             raise ValueError(
-                f"the text {segment.normalized_text[:40]!r} has {len(segment.normalized_text)} characters and "
-                f"{len(segment.word2ph or ())} sounds; BERT needs one a character: give the lexicon's words by syllable"
+                f"the text {segment.normalized_text[:40]!r} has {len(segment.normalized_text)} characters and phonemes "
+                f"for {len(segment.word2ph or ())} of them; give one syllable per character in the lexicon"
             )
-        columns.append(_characters(bert, segment.normalized_text).repeat_interleave(torch.tensor(segment.word2ph), 0))
+        by_character = _character_features(bert, segment.normalized_text)
+        columns.append(by_character.repeat_interleave(torch.tensor(segment.word2ph), 0))
     return torch.cat(columns).T.contiguous()
 
 
-def _characters(bert: Bert, text: str) -> Tensor:
-    """(n, dim) for the n characters of a text."""
-    longest = bert.model.config.max_position_embeddings - 2
-    if len(text) > longest:
-        raise ValueError(f"{len(text)} characters in one sentence; BERT reads at most {longest}: split the text")
+def _character_features(bert: Bert, text: str) -> Tensor:
+    """Return (n, dim) for the n characters of a text."""
+    max_characters = bert.model.config.max_position_embeddings - 2
+    if len(text) > max_characters:
+        raise ValueError(f"a sentence has {len(text)} characters; BERT reads at most {max_characters}, so split it")
     unknown = bert.vocabulary["[UNK]"]
     ids = [bert.vocabulary["[CLS]"], *(bert.vocabulary.get(c, unknown) for c in text), bert.vocabulary["[SEP]"]]
     device = bert.model.embeddings.word_embeddings.weight.device

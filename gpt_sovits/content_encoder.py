@@ -1,8 +1,8 @@
-"""Speech to content features: what is said, frame by frame, 50 times a second.
+"""Speech to content features: what is spoken, 50 frames per second.
 
-The network is transformers' HubertModel, official (chinese-hubert-base) or small; only its sizes differ. What it says
-is its last hidden state or, where the config names the architecture HubertForCTC, the square root of its head's
-posteriors: a small encoder's hidden state tells the speaker, its posteriors tell the sound.
+The network is transformers' HubertModel, official (chinese-hubert-base) or small. Only the sizes differ. The features
+are its last hidden state. If the config names the architecture HubertForCTC, they are the square root of the posteriors
+of its head, because the hidden state of a small encoder describes the speaker and its posteriors describe the sound.
 """
 
 from __future__ import annotations
@@ -27,40 +27,51 @@ SAMPLES_PER_FRAME = 320
 
 
 def build_content_encoder(config: Mapping[str, Any]) -> HubertModel | HubertForCTC:
-    """A network with random weights, in eval mode: a HubertModel, or a HubertForCTC if `architectures` names it.
+    """Build a content encoder with random weights, in eval mode.
 
-    config: arguments of transformers.HubertConfig; what is left out has HuBERT-base's value
-    Raises ValueError for an unknown key, or when the convolutions do not make 50 frames a second of 16 kHz.
+    Args:
+        config: Arguments of transformers.HubertConfig. Missing ones have the value of HuBERT base.
+
+    Returns:
+        A HubertForCTC if `architectures` names it, else a HubertModel.
+
+    Raises:
+        ValueError: If a key is unknown, or the convolutions do not make 50 frames per second at 16 kHz.
     """
-    from transformers import HubertConfig, HubertForCTC, HubertModel  # seconds to import, and only needed here
+    from transformers import (
+        HubertConfig,
+        HubertForCTC,
+        HubertModel,
+    )  # the import takes seconds, and only this function needs it
 
     known = set(HubertConfig().to_dict())
     if unknown := sorted(set(config) - known):
-        raise ValueError(f"content encoder: unknown keys {unknown}; see transformers.HubertConfig")
+        raise ValueError(f"content encoder: unknown keys {unknown}; use those of transformers.HubertConfig")
     hubert = HubertConfig(**config)
-    hubert.apply_spec_augment = False  # masking is for its own pre-training
+    hubert.apply_spec_augment = False  # masking is for the pre-training of HuBERT
     stride = prod(hubert.conv_stride)
     if stride != SAMPLES_PER_FRAME:
         raise ValueError(
             f"content encoder: the product of conv_stride {list(hubert.conv_stride)} is {stride}; it must be "
-            f"{SAMPLES_PER_FRAME}, which makes 50 frames a second of {CONTENT_SAMPLE_RATE} Hz"
+            f"{SAMPLES_PER_FRAME}, which makes 50 frames per second at {CONTENT_SAMPLE_RATE} Hz"
         )
     network = HubertForCTC if has_posteriors(config) else HubertModel
     return network(hubert).eval().requires_grad_(False)
 
 
 def has_posteriors(config: Mapping[str, Any]) -> bool:
+    """Return whether the features of an encoder with this config are posteriors."""
     return POSTERIORS in (config.get("architectures") or ())
 
 
 def content_width(config: Mapping[str, Any]) -> int:
-    """ssl_dim of what an encoder of this config says."""
+    """Return ssl_dim, the width of the features of an encoder with this config."""
     name, default = ("vocab_size", 32) if has_posteriors(config) else ("hidden_size", 768)  # transformers' defaults
     return config.get(name, default)
 
 
 def load_content_encoder(folder: Path) -> HubertModel | HubertForCTC:
-    """The content encoder in a checkpoint folder, in eval mode. Raises CheckpointError where it is not one."""
+    """Load the content encoder of a checkpoint folder, in eval mode. Raises CheckpointError if it is another kind."""
     config, state = load_checkpoint(folder, "content_encoder")
     encoder = build_content_encoder(config)
     load_weights(encoder, state, str(folder))
@@ -69,12 +80,17 @@ def load_content_encoder(folder: Path) -> HubertModel | HubertForCTC:
 
 @torch.no_grad()
 def extract_ssl_features(encoder: HubertModel | HubertForCTC, waveform: Tensor) -> Tensor:
-    """Content features at exactly 50 Hz.
+    """Return content features at exactly 50 Hz.
 
-    waveform: (B, n) float32 in [-1, 1] at 16 kHz, all rows really n long, n at least 320
-    returns:  (B, ssl_dim, n // 320) float32
-    Frame k starts at sample 320 k, as in the official pipeline. The window is longer than a frame, so the samples are
-    followed by as many zeros as the last frame needs; a rest of less than a frame at the end is left out.
+    Frame k starts at sample 320 k, as in the official pipeline. The window is longer than a frame, so zeros follow the
+    samples for the last frame. A rest of less than a frame at the end is dropped.
+
+    Args:
+        encoder: A content encoder in eval mode.
+        waveform: (B, n) float32 in [-1, 1] at 16 kHz, n at least 320. No row is padded.
+
+    Returns:
+        (B, ssl_dim, n // 320) float32.
     """
     if waveform.dim() != 2 or waveform.shape[1] < SAMPLES_PER_FRAME:
         raise ValueError(
@@ -86,7 +102,7 @@ def extract_ssl_features(encoder: HubertModel | HubertForCTC, waveform: Tensor) 
         window += (kernel - 1) * stride
         stride *= step
     waveform = waveform[:, : n_frames * SAMPLES_PER_FRAME]
-    said = encoder(F.pad(waveform, (0, max(0, window - SAMPLES_PER_FRAME))))
-    features = said.logits.softmax(dim=2).sqrt() if "logits" in said else said.last_hidden_state
+    output = encoder(F.pad(waveform, (0, max(0, window - SAMPLES_PER_FRAME))))
+    features = output.logits.softmax(dim=2).sqrt() if "logits" in output else output.last_hidden_state
     assert features.shape[1] == n_frames, f"{features.shape[1]} frames of {waveform.shape[1]} samples"
     return features.transpose(1, 2).contiguous()

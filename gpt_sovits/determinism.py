@@ -1,4 +1,4 @@
-"""The same inputs give the same bits: seeds derived from what they are for, and a set-up without chance."""
+"""Determinism, so that the same inputs give the same bits: derived seeds, and a context with fixed random states."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ import torch
 
 @contextlib.contextmanager
 def deterministic(seed: int, n_threads: int, device: str = "cpu") -> Iterator[None]:
-    """Run the body with seeded random states, a fixed thread count and deterministic algorithms; then undo all three.
+    """Run the body with seeded random states, a fixed thread count and deterministic algorithms.
 
-    The same inputs give the same bits on the same machine and CPU thread count. On a GPU some operations have no
-    deterministic form; torch then warns instead of failing.
+    All three are restored afterwards. The same inputs give the same bits on the same machine with the same number of
+    CPU threads. On a GPU some operations have no deterministic form, and torch warns instead of failing.
+
+    Args:
+        seed: Seed of torch's random states.
+        n_threads: CPU threads of torch, at least 1.
+        device: The device of the body, like "cpu" or "cuda:0".
     """
     if n_threads < 1:
         raise ValueError(f"n_threads must be at least 1, not {n_threads}")
@@ -32,7 +37,7 @@ def deterministic(seed: int, n_threads: int, device: str = "cpu") -> Iterator[No
         torch.manual_seed(seed)
         torch.set_num_threads(n_threads)
         torch.use_deterministic_algorithms(True, warn_only=device.startswith("cuda"))
-        torch.utils.deterministic.fill_uninitialized_memory = False  # costs time and finds only our own bugs
+        torch.utils.deterministic.fill_uninitialized_memory = False  # it costs time and only helps to find bugs
         try:
             yield
         finally:
@@ -42,6 +47,6 @@ def deterministic(seed: int, n_threads: int, device: str = "cpu") -> Iterator[No
 
 
 def derive_seed(*parts: int | str) -> int:
-    """A seed in [0, 2**63) from any parts, the same in every process (unlike `hash`)."""
+    """Derive a seed in [0, 2**63) from any parts. It is the same in every process (unlike `hash`)."""
     digest = hashlib.sha256(json.dumps(parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

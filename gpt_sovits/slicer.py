@@ -1,7 +1,7 @@
-"""Long recordings to clips at their silences, by loudness alone, as the original's data preparation does.
+"""Long recordings cut into clips at silences, by loudness only, as upstream's data preparation does.
 
-For those who want the clips the original would make. Our segment stage does not: it finds speech with silero-vad, which
-is not fooled by breath, hum or a quiet speaker.
+Use it to get the clips that upstream would make. The segment stage does not use it. It finds speech with silero-vad,
+which is not misled by breath, hum or a quiet speaker.
 Source of the rules: GPT-SoVITS, tools/slicer2.py `Slicer` (openvpi's audio-slicer).
 """
 
@@ -10,19 +10,19 @@ from __future__ import annotations
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-BLOCK_FRAMES = 4096  # levels computed at a time: bounds the memory for recordings of hours
+BLOCK_FRAMES = 4096  # levels per block, which bounds the memory for recordings of hours
 
 
 class SlicerConfig(BaseModel):
-    """What counts as silence, and where it is cut. The defaults are those of the original's web page."""
+    """Settings: what counts as silence, and where it is cut. The defaults are those of upstream's web page."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    threshold_db: float = Field(-34.0, le=0, description="quieter than this is silence; dB of full scale, RMS")
-    min_length_ms: int = Field(4000, gt=0, description="a clip is not cut before it is so long")
-    min_interval_ms: int = Field(300, gt=0, description="a shorter silence is no place to cut")
-    hop_ms: int = Field(10, gt=0, description="step of the levels; cuts fall on it")
-    max_silence_kept_ms: int = Field(500, gt=0, description="of a longer silence so much stays on either side")
+    threshold_db: float = Field(-34.0, le=0, description="anything quieter is silence, in dB of full scale (RMS)")
+    min_length_ms: int = Field(4000, gt=0, description="length at which a clip may be cut")
+    min_interval_ms: int = Field(300, gt=0, description="shorter silences are not cut")
+    hop_ms: int = Field(10, gt=0, description="step of the levels, and of the positions of cuts")
+    max_silence_kept_ms: int = Field(500, gt=0, description="silence that stays on either side of a longer one")
 
     @model_validator(mode="after")
     def _check_order(self) -> SlicerConfig:
@@ -39,20 +39,29 @@ class SlicerConfig(BaseModel):
 def slice_at_silence(
     waveform: np.ndarray, sample_rate: int, config: SlicerConfig | None = None
 ) -> list[tuple[int, int]]:
-    """The clips of a recording, as [start, stop) in samples, in order and without overlap.
+    """Cut a recording into clips at its silences.
 
-    waveform: (n,) float in [-1, 1], at sample_rate Hz, n at least 1
-    A recording with no silence to cut at is one clip; one that is silent throughout has at most its first moments left.
-    Raises ValueError for another shape, and for a hop of less than a sample.
+    A recording without a silence to cut at is one clip. Of a silent recording at most the first moments are left.
+
+    Args:
+        waveform: (n,) float in [-1, 1], n at least 1.
+        sample_rate: In Hz.
+        config: None for the defaults.
+
+    Returns:
+        The clips as [start, stop) in samples, in order and without overlap.
+
+    Raises:
+        ValueError: If the waveform has another shape, or a hop is shorter than a sample.
     """
     if waveform.ndim != 1 or len(waveform) == 0:
         raise ValueError(
-            f"waveform has shape {waveform.shape}; it must be (n,) with at least one sample: mix it to mono"
+            f"waveform has shape {waveform.shape}; it must be (n,) with at least one sample, so mix it to mono"
         )
     config = config or SlicerConfig()
     hop = round(sample_rate * config.hop_ms / 1000)
     if hop < 1:
-        raise ValueError(f"hop_ms {config.hop_ms} is less than a sample at {sample_rate} Hz; take more")
+        raise ValueError(f"hop_ms {config.hop_ms} is less than a sample at {sample_rate} Hz; increase it")
     interval = sample_rate * config.min_interval_ms / 1000
     levels = _levels(waveform, min(round(interval), 4 * hop), hop)
     keep = round(sample_rate * config.max_silence_kept_ms / 1000 / hop)
@@ -65,8 +74,8 @@ def slice_at_silence(
             if stop - start >= min_interval:
                 removed.append((_quietest(levels, start, min(start + keep, stop)), stop))
             continue
-        leads = start == 0 and stop > keep
-        if leads or (stop - start >= min_interval and stop - clip_start >= min_length):
+        is_leading = start == 0 and stop > keep
+        if is_leading or (stop - start >= min_interval and stop - clip_start >= min_length):
             left, right = _remove(levels, start, stop, keep)
             removed.append((0 if start == 0 else left, right))
             clip_start = right
@@ -74,7 +83,7 @@ def slice_at_silence(
 
 
 def _levels(waveform: np.ndarray, window: int, hop: int) -> np.ndarray:
-    """RMS of the window around each hop, zeros beyond the ends: (1 + n // hop,)"""
+    """Return the RMS of the window around each hop, with zeros beyond the ends: (1 + n // hop,)."""
     padded = np.pad(waveform.astype(np.float32, copy=False), window // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
     blocks = [
@@ -84,18 +93,18 @@ def _levels(waveform: np.ndarray, window: int, hop: int) -> np.ndarray:
 
 
 def _runs(silent: np.ndarray) -> list[tuple[int, int]]:
-    """[start, stop) of each run of True."""
+    """Return [start, stop) of each run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], silent, [False]))))
     return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
 
 
 def _quietest(levels: np.ndarray, first: int, last: int) -> int:
-    """The frame of least level in first..last, both included; the first of equals."""
+    """Return the first frame with the lowest level in first..last, both included."""
     return first + int(levels[first : last + 1].argmin())
 
 
 def _remove(levels: np.ndarray, start: int, stop: int, keep: int) -> tuple[int, int]:
-    """What of the silence [start, stop) goes: cut at the quietest frame, or, where it is long, between two of them."""
+    """Return the part of the silence [start, stop) to remove: none at the quietest frame, or between two if long."""
     if stop - start <= keep:
         quietest = _quietest(levels, start, stop)
         return quietest, quietest
@@ -107,7 +116,7 @@ def _remove(levels: np.ndarray, start: int, stop: int, keep: int) -> tuple[int, 
 
 
 def _clips(removed: list[tuple[int, int]], n_frames: int, hop: int, n_samples: int) -> list[tuple[int, int]]:
-    """What is left between the removed frames, in samples."""
+    """Return the clips between the removed frames, in samples."""
     starts = [0, *(right for _, right in removed)]
     stops = [*(left for left, _ in removed), n_frames]
     clips = [(start * hop, min(stop * hop, n_samples)) for start, stop in zip(starts, stops, strict=True)]

@@ -1,4 +1,4 @@
-"""Who speaks: a waveform to the speaker embedding that v2Pro and v2ProPlus add to the style (upstream: sv).
+"""The speaker encoder: a waveform to the speaker embedding that v2Pro and v2ProPlus add to the style (upstream: sv).
 
     waveform -> 80 log-mel bands (Kaldi's fbank) -> ERes2NetV2 -> mean over time, 20480 values
 
@@ -23,8 +23,8 @@ SPEAKER_SAMPLE_RATE = 16000
 WINDOW_SAMPLES, HOP_SAMPLES = 400, 160  # 25 ms and 10 ms
 STRIDES = (1, 2, 2, 2)  # of the four stages, in frequency and time
 RELU_LIMIT = 20.0  # of the blocks' activations
-FUSED_STAGES = (2, 3)  # their blocks weigh the splits against each other instead of adding them
-# The head of the official file that names its training speakers: nothing here needs it.
+FUSED_STAGES = (2, 3)  # their blocks weight the splits instead of adding them
+# the head of the official file, which classifies its training speakers and is not used here
 UNUSED_TENSORS = frozenset({"seg_1.weight", "seg_1.bias"})
 
 
@@ -32,15 +32,17 @@ class SpeakerEncoderConfig(ModelConfig):
     """Sizes of ERes2NetV2. The defaults are official (eres2netv2 w24 s4 ep4)."""
 
     n_mels: PositiveInt = Field(80, multiple_of=8, description="bands of the log-mel features")
-    n_channels: PositiveInt = Field(64, multiple_of=8, description="width of the first stage; each one doubles it")
-    base_width: PositiveInt = Field(24, description="channels of one split, for each 64 of its stage")
-    scale: PositiveInt = Field(4, description="splits: groups of channels that a block sees one after the other")
+    n_channels: PositiveInt = Field(
+        64, multiple_of=8, description="width of the first stage, which each further stage doubles"
+    )
+    base_width: PositiveInt = Field(24, description="channels of one split per 64 channels of its stage")
+    scale: PositiveInt = Field(4, description="splits: groups of channels that a block processes one after the other")
     expansion: PositiveInt = Field(4, description="a block's outputs in units of its stage's width")
     n_blocks: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (3, 4, 6, 3)
 
     @property
     def embedding_dim(self) -> int:
-        """Values in an embedding: the last stage's channels at its remaining frequencies."""
+        """Number of values in an embedding: the channels of the last stage at its remaining frequencies."""
         return 8 * self.n_channels * self.expansion * (self.n_mels // 8)
 
     @model_validator(mode="after")
@@ -48,17 +50,18 @@ class SpeakerEncoderConfig(ModelConfig):
         if self.n_channels * self.base_width < 64:
             raise ValueError(
                 f"n_channels {self.n_channels} times base_width {self.base_width} must be at least 64: "
-                "a split of the first stage has a 64th of it in channels"
+                "their product divided by 64 is the number of channels of a split"
             )
         return self
 
 
 def clipped_relu(x: Tensor) -> Tensor:
+    """Return x limited to [0, RELU_LIMIT]."""
     return F.hardtanh(x, 0.0, RELU_LIMIT)
 
 
 class Fusion(nn.Module):
-    """Two maps of one shape to one: each weighted by a factor in (0, 2), the factors summing to 2."""
+    """Fuses two maps of the same shape into one. Each has a factor in (0, 2), and the factors sum to 2."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -72,12 +75,13 @@ class Fusion(nn.Module):
         )
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Fuse two maps of shape (B, C, F, T) into one."""
         weight = 1 + torch.tanh(self.local_att(torch.cat((x, y), dim=1)))
         return x * weight + y * (2 - weight)
 
 
 class Block(nn.Module):
-    """A residual block whose middle convolution runs over the splits in turn, each joined by the one before."""
+    """A residual block whose middle convolution processes the splits in turn, each with the output of the last."""
 
     def __init__(self, n_in: int, width: int, n_splits: int, n_out: int, stride: int, *, fused: bool) -> None:
         super().__init__()
@@ -96,7 +100,7 @@ class Block(nn.Module):
         self.fused = fused
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, n_in, F, T) -> (B, n_out, F / stride, T / stride), both rounded up"""
+        """Map (B, n_in, F, T) to (B, n_out, F / stride, T / stride), both rounded up."""
         splits = clipped_relu(self.bn1(self.conv1(x))).split(self.width, dim=1)
         outputs: list[Tensor] = []
         for i, split in enumerate(splits):
@@ -107,7 +111,7 @@ class Block(nn.Module):
 
 
 class SpeakerEncoder(nn.Module):
-    """ERes2NetV2 up to its pooling head; sizes from a SpeakerEncoderConfig."""
+    """ERes2NetV2 up to its pooling head."""
 
     def __init__(self, config: SpeakerEncoderConfig) -> None:
         super().__init__()
@@ -128,7 +132,7 @@ class SpeakerEncoder(nn.Module):
         self.fuse34 = Fusion(n_in)
 
     def forward(self, features: Tensor) -> Tensor:
-        """features: (B, T, n_mels) from fbank, all rows really T long -> (B, embedding_dim)"""
+        """Map features of `fbank`, (B, T, n_mels) without padded rows, to embeddings, (B, embedding_dim)."""
         x = features.transpose(1, 2).unsqueeze(1)  # (B, 1, F, T)
         x = F.relu(self.bn1(self.conv1(x)))
         third = self.layer3(self.layer2(self.layer1(x)))  # (B, C / 2, F / 4, T / 4)
@@ -137,12 +141,16 @@ class SpeakerEncoder(nn.Module):
 
 
 def fbank(waveform: Tensor, n_mels: int = 80) -> Tensor:
-    """Kaldi's log-mel features of a 16 kHz waveform, without dither and without subtracting their mean.
+    """Return Kaldi's log-mel features of a 16 kHz waveform, without dither and without subtracting their mean.
 
-    waveform: (n,) float in [-1, 1] at 16 kHz (not scaled to 16-bit integers), n at least 400
-    returns:  (1 + (n - 400) // 160, n_mels) float32, natural log of energies; windows of 25 ms (Povey's) each 10 ms
+    Args:
+        waveform: (n,) float in [-1, 1] at 16 kHz (not scaled to 16-bit integers), n at least 400.
+        n_mels: Number of bands.
+
+    Returns:
+        (1 + (n - 400) // 160, n_mels) float32, the natural log of energies in Povey windows of 25 ms every 10 ms.
     """
-    from torchaudio.compliance import kaldi  # heavy, and needed only where speakers are told apart
+    from torchaudio.compliance import kaldi  # a heavy import that only this function needs
 
     if waveform.dim() != 1 or waveform.shape[0] < WINDOW_SAMPLES:
         raise ValueError(
@@ -160,28 +168,35 @@ def fbank(waveform: Tensor, n_mels: int = 80) -> Tensor:
 
 @torch.no_grad()
 def speaker_embedding(encoder: SpeakerEncoder, waveform: Tensor, sample_rate: int) -> Tensor:
-    """The embedding that SoVITS.style_embedding takes, of one clip.
+    """Return the embedding of one clip, as SoVITS.style_embedding takes it.
 
-    waveform: (n,) float in [-1, 1], at least 25 ms; sample_rate: 32000 in the official pipeline, any other is resampled
-    returns: (embedding_dim,) float32, 20480 at the official sizes; not normalised
-    Raises ValueError where the clip is too short or not one-dimensional, and where it holds NaN.
+    Args:
+        encoder: A speaker encoder in eval mode.
+        waveform: (n,) float in [-1, 1], at least 25 ms.
+        sample_rate: In Hz, 32000 in the official pipeline. The waveform is resampled to 16 kHz.
+
+    Returns:
+        (embedding_dim,) float32, not normalised. The official sizes give 20480 values.
+
+    Raises:
+        ValueError: If the clip is too short, not one-dimensional, or contains NaN or infinite samples.
     """
     from torchaudio.functional import resample  # the official pipeline's resampling
 
     if not torch.isfinite(waveform).all():
-        raise ValueError("waveform holds NaN or infinite samples; it must be sound in [-1, 1]")
+        raise ValueError("waveform holds NaN or infinite samples; it must be finite and in [-1, 1]")
     device = encoder.conv1.weight.device
     features = fbank(resample(waveform.float(), sample_rate, SPEAKER_SAMPLE_RATE), encoder.config.n_mels)
     return encoder(features[None].to(device))[0]
 
 
 def save_speaker_encoder(folder: Path, encoder: SpeakerEncoder) -> None:
-    """Write a checkpoint folder of kind "speaker_encoder"; one that is there is replaced."""
+    """Write a checkpoint folder of kind "speaker_encoder". An existing one is replaced."""
     save_checkpoint(folder, "speaker_encoder", encoder.config.to_dict(), encoder.state_dict())
 
 
 def load_speaker_encoder(folder: Path) -> SpeakerEncoder:
-    """The speaker encoder in a checkpoint folder, in eval mode. Raises CheckpointError where it is not one."""
+    """Load the speaker encoder of a checkpoint folder, in eval mode. Raises CheckpointError if it is another kind."""
     config, state = load_checkpoint(folder, "speaker_encoder")
     encoder = SpeakerEncoder(SpeakerEncoderConfig.from_dict(config))
     load_weights(encoder, state, f"the speaker encoder in {folder}")

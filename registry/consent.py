@@ -1,4 +1,4 @@
-"""Consent: who allowed this voice to be cloned, what for, until when, and where the proof lies.
+"""Consent: who allowed this voice to be cloned, for what, until when, and where the proof is.
 
 The record is `voice.yaml` in the voice's recordings folder:
 
@@ -6,11 +6,11 @@ The record is `voice.yaml` in the voice's recordings folder:
     language: en
     consent:
       speaker: Anna Example
-      kind: recorded              # a person's voice; `synthetic` where nobody is cloned
+      kind: recorded              # a person's voice, or `synthetic` where nobody is cloned
       purpose: audiobooks of the town library
       granted_on: 2026-01-31
-      valid_until: 2028-01-31     # the last valid day; null for no end
-      evidence: consent.pdf       # relative to the folder; null only for a synthetic voice
+      valid_until: 2028-01-31     # the last valid day, or null for no end
+      evidence: consent.pdf       # relative to the folder, or null for a synthetic voice
       evidence_sha256: 9f86d0...
       revoked_on: null
 """
@@ -29,33 +29,42 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.representer import RoundTripRepresenter
 
+from registry.errors import RegistryError
+
 VOICE_FILE = "voice.yaml"
 # A voice's name is a folder, a DVC matrix value and an MLflow model name: the letters that all three accept
 VOICE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 
 
-class ConsentError(ValueError):
+class ConsentError(RegistryError, ValueError):
     """The voice may not be used. The message says why and what to do, in one or two sentences."""
 
 
 class Record(BaseModel):
+    """A part of voice.yaml. Unknown keys are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Consent(Record):
-    speaker: str = Field(min_length=1, description="who speaks, or what made the speech where it is synthetic")
+    """What the speaker allowed.
+
+    Invariant: a recorded voice names its evidence with a hash, and the consent does not end before it begins.
+    """
+
+    speaker: str = Field(min_length=1, description="who speaks, or what made the speech of a synthetic voice")
     kind: Literal["synthetic", "recorded"]
     purpose: str = Field(min_length=1, description="what the voice may be used for")
     granted_on: date
-    valid_until: date | None = Field(description="the last day on which the consent holds; null for no end")
+    valid_until: date | None = Field(description="the last day on which the consent is valid; null for no end")
     evidence: str | None = Field(description="path of the proof, relative to the folder; null only if synthetic")
     evidence_sha256: str | None = Field(pattern=r"^[0-9a-f]{64}$")
     revoked_on: date | None = Field(description="any date here takes the voice out of service at once")
 
     @field_validator("granted_on", "valid_until", "revoked_on", mode="before")
     @classmethod
-    def _a_day_and_nothing_else(cls, value: Any) -> Any:
-        # pydantic would read 20300101 as seconds since 1970, and consent would end in the year 1970 or never
+    def _refuse_what_is_not_a_day(cls, value: Any) -> Any:
+        # pydantic would read 20300101 as seconds since 1970, and the consent would end in 1970
         if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
             return value
         if isinstance(value, str):
@@ -63,7 +72,7 @@ class Consent(Record):
         raise ValueError(f"{value!r} is not a day; write it as 2030-12-31")
 
     @model_validator(mode="after")
-    def _consistent(self) -> Consent:
+    def _check_consistency(self) -> Consent:
         if (self.evidence is None) != (self.evidence_sha256 is None):
             raise ValueError("evidence and evidence_sha256 belong together: give both, or null for both")
         if self.evidence is None and self.kind == "recorded":
@@ -74,39 +83,49 @@ class Consent(Record):
 
 
 class Voice(Record):
+    """The record of a voice: its name, its language and the speaker's consent."""
+
     name: str = Field(pattern=VOICE_NAME, description="the name of the voice's folder")
     language: str = Field(pattern=r"^[a-z]{2,3}$", description="ISO 639 code, such as en")
     consent: Consent
 
 
 class _NullRepresenter(RoundTripRepresenter):
-    """Writes null as `null` (ruamel's own way is an empty value, which reads like something forgotten)."""
+    """Writes null as `null`, because ruamel's empty value looks like something forgotten."""
 
 
 _NullRepresenter.add_representer(type(None), lambda node, _: node.represent_scalar("tag:yaml.org,2002:null", "null"))
 
 
 def load_voice(recordings_dir: Path) -> Voice:
-    """The voice's record as it is written, valid or not. Raises ConsentError where it is missing or unreadable."""
+    """Return the voice's record as written, whether the consent is valid today or not.
+
+    Raises:
+        ConsentError: The record is missing, unreadable or of another voice.
+    """
     path = recordings_dir / VOICE_FILE
-    data = _read(path, YAML(typ="safe", pure=True))
+    data = _read_yaml(path, YAML(typ="safe", pure=True))
     if not isinstance(data, dict):
         raise ConsentError(f"{path} holds {type(data).__name__}, not a voice record; write name, language and consent")
     try:
         voice = Voice.model_validate(data)
     except ValidationError as error:
-        raise ConsentError(f"{path} is not a voice record: {_faults(error)}; correct these entries") from error
+        raise ConsentError(f"{path} is not a voice record: {_list_faults(error)}; correct these entries") from error
     folder = recordings_dir.absolute().name
     if voice.name != folder:
         raise ConsentError(
             f"{path} is the record of the voice {voice.name!r}, but its folder is {folder!r}; "
-            "a consent holds for one voice: give the folder its own record"
+            "a consent covers one voice, so give the folder its own record"
         )
     return voice
 
 
 def check_consent(recordings_dir: Path, today: date) -> Voice:
-    """The voice's record if its consent holds today; else ConsentError with the reason."""
+    """Return the voice's record if its consent is valid today.
+
+    Raises:
+        ConsentError: It is not valid, or the record or the evidence is missing or was changed.
+    """
     voice = load_voice(recordings_dir)
     consent, path = voice.consent, recordings_dir / VOICE_FILE
     if consent.revoked_on is not None:
@@ -129,25 +148,32 @@ def check_consent(recordings_dir: Path, today: date) -> Voice:
 
 
 def revoke_consent(recordings_dir: Path, today: date) -> Voice:
-    """Write `revoked_on` into voice.yaml (comments stay) and return the record; an earlier date is kept.
+    """Write `revoked_on` into voice.yaml and return the record.
 
-    An expired or not yet valid consent can be revoked too. Raises ConsentError where the record is unreadable.
+    Comments in the file stay, and so does an earlier date. An expired or not yet valid consent can be revoked too.
+
+    Raises:
+        ConsentError: The record is missing or unreadable.
     """
+    # 1. A consent that was revoked before keeps its date
     voice = load_voice(recordings_dir)
     if voice.consent.revoked_on is not None:
         return voice
+    # 2. Edit the file's own text, so that comments and order stay, and move it into place
     path = recordings_dir / VOICE_FILE
-    round_trip = _round_trip()
-    data = _read(path, round_trip)
+    round_trip = _make_round_trip_yaml()
+    data = _read_yaml(path, round_trip)
     data["consent"]["revoked_on"] = today
-    _write(path, _dump(round_trip, data))
+    _replace_file(path, _dump_yaml(round_trip, data))
+    # 3. Read it back: what is returned is what the file says
     return load_voice(recordings_dir)
 
 
 def write_voice(recordings_dir: Path, voice: Voice) -> Path:
-    """Write the record of a new voice and return its path; an equal record that is already there is left alone.
+    """Write the record of a new voice and return its path. An equal record that is already there stays untouched.
 
-    Raises ConsentError where the folder's name is another one or the folder already has a different record.
+    Raises:
+        ConsentError: The folder has another name than the voice, or it already has a different record.
     """
     path = recordings_dir / VOICE_FILE
     if voice.name != recordings_dir.absolute().name:
@@ -155,14 +181,14 @@ def write_voice(recordings_dir: Path, voice: Voice) -> Path:
     if path.exists():
         if load_voice(recordings_dir) == voice:
             return path
-        raise ConsentError(f"{path} already exists and says something else; remove it first if the voice is new")
+        raise ConsentError(f"{path} already exists with another content; remove it first if the voice is new")
     recordings_dir.mkdir(parents=True, exist_ok=True)
-    _write(path, _dump(_round_trip(), voice.model_dump()))
+    _replace_file(path, _dump_yaml(_make_round_trip_yaml(), voice.model_dump()))
     return path
 
 
 def file_sha256(path: Path) -> str:
-    """sha256 of a file's bytes, in hex."""
+    """Return the sha256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -187,7 +213,7 @@ def _check_evidence(recordings_dir: Path, evidence: str, sha256: str | None) -> 
         )
 
 
-def _read(path: Path, yaml: YAML) -> Any:
+def _read_yaml(path: Path, yaml: YAML) -> Any:
     try:
         return yaml.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -203,7 +229,7 @@ def _read(path: Path, yaml: YAML) -> Any:
         raise ConsentError(f"{path} is not readable YAML ({reason}); correct it") from error
 
 
-def _faults(error: ValidationError) -> str:
+def _list_faults(error: ValidationError) -> str:
     faults = []
     for fault in error.errors(include_url=False):
         name = ".".join(str(part) for part in fault["loc"]) or "the file"
@@ -211,20 +237,20 @@ def _faults(error: ValidationError) -> str:
     return "; ".join(faults)
 
 
-def _round_trip() -> YAML:
-    yaml = YAML(typ="rt", pure=True)  # like the safe loader it builds no objects; it keeps comments
+def _make_round_trip_yaml() -> YAML:
+    yaml = YAML(typ="rt", pure=True)  # keeps comments, and builds no objects, as the safe loader
     yaml.Representer = _NullRepresenter
     return yaml
 
 
-def _dump(yaml: YAML, data: Any) -> str:
+def _dump_yaml(yaml: YAML, data: Any) -> str:
     text = StringIO()
     yaml.dump(data, text)
     return text.getvalue()
 
 
-def _write(path: Path, text: str) -> None:
-    """Write by temporary name and rename; on disk before the name moves, as a lost revocation is a lost right."""
+def _replace_file(path: Path, text: str) -> None:
+    """Write a temporary file, flush it to disk and rename it, because a lost revocation is a lost right."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

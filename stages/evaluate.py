@@ -15,7 +15,10 @@ import numpy as np
 from safetensors.torch import load_file
 
 from gpt_sovits.determinism import deterministic
-from gpt_sovits.synthesis import Preset, Reference, Synthesizer, load_gpt, load_sovits, load_voice, save_voice
+from gpt_sovits.synthesis.preset import Preset
+from gpt_sovits.synthesis.reference import Reference
+from gpt_sovits.synthesis.synthesizer import Synthesizer
+from gpt_sovits.synthesis.voice import load_gpt, load_sovits, load_voice, save_voice
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from gpt_sovits.weights.base import Base, load_base
 from gpt_sovits.weights.checkpoint import checkpoint_sha256, load_checkpoint, save_checkpoint
@@ -23,7 +26,7 @@ from gpt_sovits.weights.interpolation import interpolate_states
 from metrics.failures import unmeasurable_failures
 from metrics.prompts import Prompt, PromptSet, load_prompts, selection_subset
 from metrics.scores import Pair, Scorecard, UtteranceScore, pooled
-from registry.report import Scored, render_report
+from registry.report.page import ScoredVersion, render_report
 from stages.evaluation.scoring import judge, judges_of, know_voice, mos_judge_of, similarity_floor
 from stages.evaluation.selection import RULE, Epochs, choose_interpolation, choose_pair, pair_row
 from stages.evaluation.speaking import held_out_utterances, keep_recordings, resynthesize, speak
@@ -163,7 +166,7 @@ def _write(
             "before_adaptation": _figures(pair_rows[0]),
         },
     )
-    report = render_report(Scored(scorecard, out_dir), pairs=[row.model_dump() for row in pair_rows], rule=RULE)
+    report = render_report(ScoredVersion(scorecard, out_dir), pairs=[row.model_dump() for row in pair_rows], rule=RULE)
     (out_dir / "report.html").write_text(report, encoding="utf-8")
     for name, figures in (("synthesis", synthesis), ("real held-out clips", real)):
         print(f"evaluate: {name}: " + ", ".join(f"{key} {value:.3f}" for key, value in figures.items()), flush=True)

@@ -25,7 +25,13 @@ def register(voice: str, manifest_dir: Path, scores_dir: Path, out_dir: Path) ->
     speak_once(scores_dir / "voice", params.register_.smoke_text)
     origin = lineage(voice, manifest_dir, params)
     tags = {**origin, **_real_time_factor(voice)}
-    candidate = register_candidate(open_store(), voice, scores_dir / "voice", scores_dir / "scorecard.json", tags)
+    candidate = register_candidate(
+        open_store(),
+        voice,
+        voice_folder=scores_dir / "voice",
+        scorecard_path=scores_dir / "scorecard.json",
+        lineage=tags,
+    )
     print(f"register: {voice} version {candidate.version}, candidate {candidate.candidate_id[:12]}", flush=True)
     hashes = ("candidate_id", "weights_sha256", "scores_sha256", "prompts_sha256")
     record = {"voice": voice, **origin, **{name: getattr(candidate, name) for name in hashes}}

@@ -2,8 +2,8 @@
 
     python -m starter
 
-What it needs beyond Python is looked for first. A run that was stopped goes on where it was; what is up to date is not
-made again. Everything that the stages print is also in starter/run.log.
+It first checks for the programs and data that it needs. A stopped run resumes, and stages that are up to date are
+skipped. The output of all stages is also written to starter/run.log.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pathlib import Path
 from starter.settings import HOME, WORK, CorpusSettings, Settings, load_settings, shared_folder
 
 LOG = HOME / "run.log"
-BUSY = ("Unable to acquire lock", "is busy, it is being blocked by")  # DVC beside itself: it only has to wait
-CHATTER = (
+BUSY_MESSAGES = ("Unable to acquire lock", "is busy, it is being blocked by")  # another DVC runs: wait and retry
+DVC_CHATTER = (
     "To enable auto staging",
     "To track the changes with git",
     "Use `dvc push`",
@@ -44,7 +44,7 @@ NEEDED_DATA = (
 
 
 def lanes(settings: Settings) -> list[list[list[str]]]:
-    """Phases of lanes of stages: lanes of a phase run beside each other, the stages of a lane one after the other."""
+    """Return phases of lanes of stages. The lanes of a phase run in parallel, the stages of a lane in order."""
     return [
         [[f"corpus@{voice}" for voice in settings.corpus.voices], ["speech"]],
         [["content_encoder", "tokens"], ["autoencoder"]],
@@ -54,22 +54,25 @@ def lanes(settings: Settings) -> list[list[list[str]]]:
 
 
 def festival_voices() -> str:
+    """Return what festival prints about its voices."""
     command = ["festival", "-b", "(print (voice.list))"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
-def missing(settings: CorpusSettings) -> list[str]:
-    """What the recipe needs and does not find, in words, with what brings it."""
+def find_missing(settings: CorpusSettings) -> list[str]:
+    """Return a message for every missing program, voice and data file, with what to install."""
     lines = []
     programs = {voice.program for voice in settings.voices.values()}
     for program in sorted(programs):
         if shutil.which(program) is None:
-            lines.append(f"the program {program} is not on PATH: install the package {program}")
+            lines.append(f"the program {program} is not on PATH; install the package {program}")
     if shutil.which("festival"):
         found = festival_voices()
         for voice in settings.voices.values():
             if voice.program == "festival" and voice.voice not in found:
-                lines.append(f"festival has no voice {voice.voice}: install festvox-kdlpc16k and festvox-us-slt-hts")
+                lines.append(
+                    f"festival does not have the voice {voice.voice}; install festvox-kdlpc16k and festvox-us-slt-hts"
+                )
     try:
         data = shared_folder() / "data"
     except SystemExit as error:
@@ -78,13 +81,14 @@ def missing(settings: CorpusSettings) -> list[str]:
 
 
 class Log:
-    """Lines of several stages at once, on the screen and in a file."""
+    """Writes lines of several threads to the screen and to a file."""
 
-    def __init__(self, path: Path, is_new: bool) -> None:
+    def __init__(self, path: Path, *, is_new: bool) -> None:
         self._file = path.open("w" if is_new else "a", encoding="utf-8")
         self._lock = threading.Lock()
 
-    def say(self, line: str) -> None:
+    def write(self, line: str) -> None:
+        """Write one line to both."""
         with self._lock:
             print(line, flush=True)
             self._file.write(line + "\n")
@@ -92,7 +96,7 @@ class Log:
 
 
 def reproduce(stage: str, log: Log) -> bool:
-    """Run one stage if it is stale. Whether it ended well."""
+    """Run one stage if it is stale, and return whether it succeeded."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     command = [sys.executable, "-m", "dvc", "repro", "--single-item", f"starter/dvc.yaml:{stage}"]
     began = time.monotonic()
@@ -103,31 +107,33 @@ def reproduce(stage: str, log: Log) -> bool:
         ) as child:
             for line in child.stdout:
                 lines.append(line.rstrip())
-                if lines[-1] and not line.startswith(CHATTER) and not lines[-1].endswith(UNCHANGED):
-                    log.say(lines[-1])
+                if lines[-1] and not line.startswith(DVC_CHATTER) and not lines[-1].endswith(UNCHANGED):
+                    log.write(lines[-1])
         if child.returncode == 0:
             is_old = any(line.endswith(UNCHANGED) for line in lines)
-            log.say(f"{stage}: " + ("up to date" if is_old else f"done in {(time.monotonic() - began) / 60:.1f} min"))
+            log.write(f"{stage}: " + ("up to date" if is_old else f"done in {(time.monotonic() - began) / 60:.1f} min"))
             return True
-        if not any(sign in line for line in lines for sign in BUSY):
+        if not any(sign in line for line in lines for sign in BUSY_MESSAGES):
             break
         time.sleep(5)
-    log.say(f"{stage}: failed, exit code {child.returncode}; what it said is above")
+    log.write(f"{stage}: failed with exit code {child.returncode}; its output is above")
     return False
 
 
 def run_lane(stages: Sequence[str], log: Log) -> bool:
+    """Run stages in order up to the first failure, and return whether all succeeded."""
     return all(reproduce(stage, log) for stage in stages)
 
 
 def main() -> int:
+    """Run the recipe and return the exit code: 0, 1 after a failed stage, 2 if something is missing."""
     settings = load_settings()
-    if lines := missing(settings.corpus):
-        print("\n".join(f"error: {line}" for line in lines) + "\nstarter/README.md says what the recipe needs")
+    if lines := find_missing(settings.corpus):
+        print("\n".join(f"error: {line}" for line in lines) + "\nstarter/README.md lists what the recipe needs")
         return 2
     log = Log(LOG, is_new=not WORK.exists())
     began = time.monotonic()
-    log.say(
+    log.write(
         f"starter: {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {os.cpu_count()} cores of {_processor()}, "
         f"torch {version('torch')}, Python {platform.python_version()}"
     )
@@ -135,9 +141,9 @@ def main() -> int:
         with ThreadPoolExecutor(len(phase)) as pool:
             ended = list(pool.map(lambda lane: run_lane(lane, log), phase))
         if not all(ended):
-            log.say("starter: stopped; `make starter` goes on from here")
+            log.write("starter: stopped after a failed stage; run `make starter` again to resume")
             return 1
-    log.say(f"starter: done in {(time.monotonic() - began) / 60:.1f} min")
+    log.write(f"starter: done in {(time.monotonic() - began) / 60:.1f} min")
     return 0
 
 

@@ -1,10 +1,10 @@
-"""What each ingredient of the base is worth: shorter trainings, each without one of them, judged on unseen speech.
+"""Ablations: shorter trainings, each without one ingredient of the base, scored on unseen speech.
 
     python -m starter.ablations [NAME ...]
 
-Every row trains one stage of the recipe for the same number of steps with other settings (in work/ablations/NAME), but
-for `joint`, which compares the base with itself as it was before that stage. Needs what `make starter` left in work/.
-Prints a table and writes ablations.json beside the recipe; a training that was stopped goes on where it was.
+Each row trains one stage of the recipe for the same number of steps with other settings, in work/ablations/NAME. The
+rows of `joint` compare the base with its state before that stage instead. The command needs the folder work/ that
+`make starter` filled. It prints a table and writes ablations.json beside the recipe. A stopped training resumes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gpt_sovits.determinism import deterministic
 from gpt_sovits.sovits.config import SoVITSConfig
 from gpt_sovits.weights.checkpoint import load_checkpoint
 from starter import evaluate
-from starter.pack import halved, starter_base
+from starter.pack import build_base, to_half_precision
 from starter.settings import HOME, PARAMS, WORK, stage_folder
 
 RESULTS = HOME / "ablations.json"
@@ -38,13 +38,21 @@ N_STEPS = {"content_encoder": 600, "autoencoder": 400}
 
 @dataclass(frozen=True)
 class Ablation:
+    """One row of the table.
+
+    Attributes:
+        stage: The stage that is trained.
+        description: What differs from the recipe.
+        changes: New values of keys of the stage's section. A mapping changes only the keys that it holds.
+    """
+
     stage: str
-    says: str
-    changes: Mapping[str, Any]  # of the stage's section; a mapping changes the keys that it names
+    description: str
+    changes: Mapping[str, Any]
 
 
 ABLATIONS = {
-    "content_encoder": Ablation("content_encoder", "as it is", {}),
+    "content_encoder": Ablation("content_encoder", "unchanged", {}),
     "no_real_speech": Ablation("content_encoder", "no real speech", {"shares": {"librispeech": 0.0}}),
     "no_stretching": Ablation("content_encoder", "speech is not stretched", {"largest_stretch": 1.0}),
     "one_synthetic_voice": Ablation(
@@ -52,25 +60,26 @@ ABLATIONS = {
         "one synthetic voice (slt) beside the real speech",
         {"shares": {"slt": 0.7, "slt_hts": 0.0, "others": 0.0}},
     ),
-    "autoencoder": Ablation("autoencoder", "as it is", {}),
+    "autoencoder": Ablation("autoencoder", "unchanged", {}),
     "copies_no_real_speech": Ablation("autoencoder", "no real speech", {"shares": {"librispeech": 0.0}}),
     "copies_no_stretching": Ablation("autoencoder", "speech is not stretched", {"largest_stretch": 1.0}),
-    "joint": Ablation("joint", "as it is", {}),
+    "joint": Ablation("joint", "unchanged", {}),
     "no_joint": Ablation("joint", "without stage joint", {"from": "prior"}),
 }
 
 
-def changed(section: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The section with these keys of it changed, in mappings inside it too."""
+def apply_changes(section: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section with the changes of an ablation."""
     inner = {key: {**section[key], **value} for key, value in changes.items() if isinstance(value, Mapping)}
     return {**section, **changes, **inner}
 
 
-def trained(name: str, one: Ablation) -> dict[str, float]:
-    """The last row of the curve of the stage, trained in a folder of its own."""
+def train_ablation(name: str, ablation: Ablation) -> dict[str, float]:
+    """Train the stage in a separate folder, and return the last row of its curve."""
     params = YAML(typ="safe").load(PARAMS.read_text(encoding="utf-8"))
-    n_steps = N_STEPS[one.stage]
-    params[one.stage] = changed(params[one.stage], {**one.changes, "n_steps": n_steps, "evaluate_every": n_steps})
+    n_steps = N_STEPS[ablation.stage]
+    changes = {**ablation.changes, "n_steps": n_steps, "evaluate_every": n_steps}
+    params[ablation.stage] = apply_changes(params[ablation.stage], changes)
     folder = WORK / "ablations" / name
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "corpus").exists():
@@ -78,49 +87,57 @@ def trained(name: str, one: Ablation) -> dict[str, float]:
     with (folder / "params.yaml").open("w", encoding="utf-8") as file:
         YAML(typ="safe").dump(params, file)
     environment = {**os.environ, "STARTER_PARAMS": str(folder / "params.yaml"), "STARTER_WORK": str(folder)}
-    environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"  # not among the base's own curves
-    subprocess.run([sys.executable, "-m", f"starter.{one.stage}"], cwd=HOME.parent, env=environment, check=True)
-    lines = (folder / one.stage / "curve.jsonl").read_text(encoding="utf-8").splitlines()
+    environment["MLFLOW_TRACKING_URI"] = (
+        f"sqlite:///{folder / 'mlflow.db'}"  # keeps these curves apart from those of the base
+    )
+    subprocess.run([sys.executable, "-m", f"starter.{ablation.stage}"], cwd=HOME.parent, env=environment, check=True)
+    lines = (folder / ablation.stage / "curve.jsonl").read_text(encoding="utf-8").splitlines()
     return json.loads(lines[-1])
 
 
-def spoken(one: Ablation) -> dict[str, float]:
-    """Speech from text by the whole base, its SoVITS from the stage that the ablation names; nothing is adapted."""
-    config, state = load_checkpoint(stage_folder(one.changes.get("from", "joint")) / "sovits", "sovits")
-    base = replace(starter_base(), sovits_config=SoVITSConfig.from_dict(config), sovits_state=halved(state))
-    found: dict[str, float] = {}
+def score_speech(ablation: Ablation) -> dict[str, float]:
+    """Return the scores of unadapted speech by the base with the SoVITS of the stage that the ablation names."""
+    config, state = load_checkpoint(stage_folder(ablation.changes.get("from", "joint")) / "sovits", "sovits")
+    sovits = {"sovits_config": SoVITSConfig.from_dict(config), "sovits_state": to_half_precision(state)}
+    base = replace(build_base(), **sovits)
+    scores: dict[str, float] = {}
     with deterministic(0, evaluate.N_PROCESSES):
-        for name, utterances in evaluate.sets_to_judge(20).items():
-            found |= {f"{key}_{name}": value for key, value in evaluate.figures("speech", base, utterances).items()}
-    return found
+        for name, utterances in evaluate.evaluation_sets(20).items():
+            part = evaluate.score_part("speech", base, utterances)
+            scores |= {f"{key}_{name}": value for key, value in part.items()}
+    return scores
 
 
-def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """Markdown, one table a stage."""
+def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the rows as Markdown, one table per stage."""
     lines: list[str] = []
     for stage, keys in FIGURES.items():
         of_stage = [row for row in rows.values() if row["stage"] == stage]
         if of_stage:
             steps = f" ({N_STEPS[stage]} steps)" if stage in N_STEPS else ""
             lines += ["", f"| {stage}{steps} | " + " | ".join(keys) + " |", "|---" * (1 + len(keys)) + "|"]
-            lines += [f"| {row['says']} | " + " | ".join(f"{row[key]:.3f}" for key in keys) + " |" for row in of_stage]
+            lines += [
+                f"| {row['description']} | " + " | ".join(f"{row[key]:.3f}" for key in keys) + " |" for row in of_stage
+            ]
     return "\n".join(lines[1:])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the ablations on the command line, and write and print the table."""
     parser = argparse.ArgumentParser(prog="python -m starter.ablations", description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(ABLATIONS)}; all without one")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(ABLATIONS)} (default: all)")
     chosen = parser.parse_args(arguments).names or list(ABLATIONS)
     if unknown := [name for name in chosen if name not in ABLATIONS]:
-        parser.error(f"{', '.join(unknown)} is not one of {', '.join(ABLATIONS)}")
+        parser.error(f"unknown ablations: {', '.join(unknown)}; the known ones are {', '.join(ABLATIONS)}")
     for name in chosen:
-        one = ABLATIONS[name]
-        figures = spoken(one) if one.stage == "joint" else trained(name, one)
+        ablation = ABLATIONS[name]
+        figures = score_speech(ablation) if ablation.stage == "joint" else train_ablation(name, ablation)
         rows = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-        rows[name] = {"stage": one.stage, "says": one.says, **{key: figures[key] for key in FIGURES[one.stage]}}
+        rows[name] = {"stage": ablation.stage, "description": ablation.description}
+        rows[name] |= {key: figures[key] for key in FIGURES[ablation.stage]}
         in_order = {key: rows[key] for key in ABLATIONS if key in rows}
         RESULTS.write_text(json.dumps(in_order, indent=2) + "\n", encoding="utf-8")
-    print(table(in_order))
+    print(format_table(in_order))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Other voices and rooms from the same speech, for the content encoder: (n,) float32 in, the same out."""
+"""Other voices and rooms from the same speech, for the content encoder. All waveforms are (n,) float32 at 16 kHz."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ RATE = 16000
 
 
 def stretch(waveform: np.ndarray, ratio: float) -> np.ndarray:
-    """Played `ratio` times as fast: formants and pitch rise together, as with a smaller speaker."""
+    """Play the waveform `ratio` times as fast. Formants and pitch rise together, as with a smaller speaker."""
     return soxr.resample(waveform, RATE * ratio, RATE, quality="LQ")
 
 
 def disturb(waveform: np.ndarray, other: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Room, equaliser, band limit, noise, other voices and level, each now and then.
+    """Apply room, equaliser, band limit, noise, babble and level at random, each with its own probability.
 
-    other: speech of the same length that may be added as babble
+    Args:
+        waveform: (n_samples,) float32 speech.
+        other: Speech of the same length, which may be added as babble.
+        random: The source of all random choices.
+
+    Returns:
+        (n_samples,) float32 at a level of -32 to -14 dB RMS.
     """
     n = len(waveform)
     spectrum = np.fft.rfft(waveform, 2 * n)
@@ -41,13 +47,13 @@ def disturb(waveform: np.ndarray, other: np.ndarray, random: np.random.Generator
 
 
 def _equalizer(frequencies: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Gains of a smooth curve of up to about 10 dB through 7 points, evenly spread in octaves."""
+    """Return the gains of a smooth curve within about 10 dB, through 7 points evenly spread in octaves."""
     points = np.geomspace(80, 8000, 7)
     return 10 ** (np.interp(np.maximum(frequencies, 1), points, random.normal(0, 5, 7)) / 20)
 
 
 def _room(random: np.random.Generator) -> np.ndarray:
-    """A direct sound and a tail of noise that falls by 60 dB in 0.1 to 0.6 s."""
+    """Return an impulse response: the direct sound and a tail of noise that falls by 60 dB in 0.1 to 0.6 s."""
     seconds = random.uniform(0.1, 0.6)
     time = np.arange(int(seconds * RATE)) / RATE
     tail = random.standard_normal(len(time)) * 10 ** (-3 * time / seconds)

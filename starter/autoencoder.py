@@ -1,8 +1,8 @@
-"""Stage autoencoder: the style encoder, the posterior encoder and the generator of SoVITS learn to repeat speech.
+"""Stage autoencoder: the style encoder, the posterior encoder and the generator of SoVITS learn to copy speech.
 
     python -m starter.autoencoder
 
-No text is needed, so real speakers count as much as synthetic ones. The later stages find a latent that sounds.
+It needs no text, so real speakers count as much as synthetic ones. The later stages build on its latent.
 """
 
 from __future__ import annotations
@@ -17,15 +17,22 @@ from gpt_sovits.weights.checkpoint import save_checkpoint
 from starter.settings import load_settings, stage_folder
 from starter.sovits_data import SpeechCrops, sovits_config, spectral_loss, spectrogram
 from starter.speech import held_out_sets, training_voices
-from starter.training import Average, Losses, step_of, train
+from starter.training import Average, Losses, Task, optimizer_step, train
 
 PARTS = ("ref_enc", "enc_q", "dec")
 
 
 def autoencode(model: SoVITS, crops: Tensor, styles: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """The crops said again, (B, n), and the divergence of their latents from standard normal, nats a frame.
+    """Copy speech through the posterior encoder and the generator.
 
-    crops: (B, n); styles: (B, n_style), other speech of the same voice; noise: (B, latent_channels, T)
+    Args:
+        model: The SoVITS.
+        crops: (B, n_samples) speech to copy.
+        styles: (B, n_style_samples) other speech of the same voice.
+        noise: (B, latent_channels, n_frames) standard normal, or zeros for the mean of the latent.
+
+    Returns:
+        The copies, (B, n_samples), and the divergence of their latents from standard normal in nats per frame.
     """
     c = model.config
     style = model.style_embedding(spectrogram(styles, c))
@@ -43,7 +50,7 @@ def _encode(model: SoVITS, crops: Tensor, style: Tensor, noise: Tensor) -> tuple
 
 @torch.no_grad()
 def copy_losses(model: SoVITS, seconds: float = 2.4) -> Losses:
-    """Spectral loss of held-out speech said again, by set; its own beginning is the style."""
+    """Return the spectral loss and the divergence of copies of held-out speech, which gives its own style."""
     losses = {}
     n = round(seconds * 50) * model.config.hop_length
     for name, utterances in held_out_sets().items():
@@ -56,45 +63,48 @@ def copy_losses(model: SoVITS, seconds: float = 2.4) -> Losses:
 
 
 def main() -> None:
-    settings = load_settings()
-    own = settings.autoencoder
-    config = sovits_config(settings)
-    crops = SpeechCrops(training_voices(labelled=False), own.shares)
-    n, n_style = (round(s * 50) * config.hop_length for s in (own.crop_seconds, own.style_seconds))
+    """Train the autoencoder and save its average."""
+    all_settings = load_settings()
+    settings, config = all_settings.autoencoder, sovits_config(all_settings)
+    crops = SpeechCrops(training_voices(labelled=False), settings.shares)
+    n, n_style = (round(s * 50) * config.hop_length for s in (settings.crop_seconds, settings.style_seconds))
 
     def make_batch(step: int) -> tuple[Tensor, Tensor, Tensor]:
         seed = derive_seed("autoencoder", step)
-        pair = crops.batch(np.random.default_rng(seed), own.batch_size, n, n_style, own.largest_stretch)
-        shape = own.batch_size, config.latent_channels, n // config.hop_length
+        pair = crops.batch(np.random.default_rng(seed), settings.batch_size, n, n_style, settings.largest_stretch)
+        shape = settings.batch_size, config.latent_channels, n // config.hop_length
         return *pair, torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
-    with deterministic(own.seed, own.n_threads):
+    with deterministic(settings.seed, settings.n_threads):
         model = SoVITS(config)
-        average = Average(model, own.average_decay)
+        average = Average(model, settings.average_decay)
         parameters = [p for part in PARTS for p in getattr(model, part).parameters()]
-        optimizer = torch.optim.AdamW(parameters, lr=1.0, betas=(0.8, 0.99), weight_decay=own.weight_decay)
+        optimizer = torch.optim.AdamW(parameters, lr=1.0, betas=(0.8, 0.99), weight_decay=settings.weight_decay)
         model.train()
 
         def learn(batch: tuple[Tensor, Tensor, Tensor], step: int) -> Losses:
-            with torch.autocast("cpu", torch.bfloat16, enabled=own.precision == "bf16"):
+            with torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bf16"):
                 copied, kl = autoencode(model, *batch)
             spectral = spectral_loss(batch[0], copied.float())
-            norm = step_of(optimizer, own.spectral_weight * spectral + own.kl_weight * kl, own.gradient_clip_norm)
-            average.follow(model, step)
+            loss = settings.spectral_weight * spectral + settings.kl_weight * kl
+            norm = optimizer_step(optimizer, loss, settings.gradient_clip_norm)
+            average.update(model, step)
             return {"spectral": spectral.item(), "kl": kl.item(), "norm": norm}
 
-        train(
-            "autoencoder",
-            own,
-            {"model": model, "average": average.module},
-            {"adamw": optimizer},
-            make_batch,
-            learn,
-            lambda _: copy_losses(average.module),
-            stage_folder("autoencoder"),
-            {"config": config.to_dict()},
+        folder = stage_folder("autoencoder")
+        task = Task(
+            name="autoencoder",
+            settings=settings,
+            modules={"model": model, "average": average.module},
+            optimizers={"adamw": optimizer},
+            make_batch=make_batch,
+            learn=learn,
+            evaluate=lambda _: copy_losses(average.module),
+            folder=folder,
+            inputs={"config": config.to_dict()},
         )
-        save_checkpoint(stage_folder("autoencoder") / "sovits", "sovits", config.to_dict(), average.module.state_dict())
+        train(task)
+        save_checkpoint(folder / "sovits", "sovits", config.to_dict(), average.module.state_dict())
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Stage content_encoder: a small HuBERT learns to say which phone each 20 ms of speech belongs to.
+"""Stage content_encoder: a small HuBERT learns to classify the phone of each 20 ms of speech.
 
     python -m starter.content_encoder
 
-Frame-wise cross entropy on crops of the synthetic voices (true labels) and of real speakers (labels of stage speech),
-stretched and disturbed so that it listens to the sound and not to the speaker.
+The loss is frame-wise cross entropy on crops of the synthetic voices (true labels) and of real speakers (labels of the
+stage speech). The crops are stretched and disturbed, so that the encoder learns the sound and not the speaker.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from starter.phones import PHONES
 from starter.settings import ContentEncoderSettings, load_settings, stage_folder
 from starter.speech import held_out_sets, training_voices
 from starter.store import Utterance
-from starter.training import Average, Losses, step_of, train
+from starter.training import Average, Losses, Task, optimizer_step, train
 
 FRAME_SECONDS = SAMPLES_PER_FRAME / CONTENT_SAMPLE_RATE
-WINDOW_REST = 240  # samples that the last frame's window reaches beyond its 320: see extract_ssl_features
+WINDOW_REST = 240  # samples by which the last frame's window exceeds its 320, see extract_ssl_features
 
 
 class Crops:
-    """Batches of stretched and disturbed crops with a label a frame."""
+    """Batches of stretched and disturbed crops with one label per frame. The batch of a step is always the same."""
 
     def __init__(self, voices: Mapping[str, Sequence[Utterance]], settings: ContentEncoderSettings) -> None:
         self.voices, self.settings = dict(voices), settings
@@ -40,19 +40,19 @@ class Crops:
         self.n_frames = round(settings.crop_seconds / FRAME_SECONDS)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """(B, samples) float32 and labels (B, n_frames) int64"""
+        """Return the batch of a step: (B, n_samples) float32 and labels (B, n_frames) int64."""
         random = np.random.default_rng(derive_seed("content encoder", step))
         pairs = [self._crop(random) for _ in range(self.settings.batch_size)]
         return torch.from_numpy(np.stack([p[0] for p in pairs])), torch.from_numpy(np.stack([p[1] for p in pairs]))
 
     def _piece(self, random: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """n samples of somebody, and the label of each 5 ms of them; silence where the utterance is shorter."""
+        """Return n samples of a random voice and the label of each 5 ms, padded with silence."""
         voice = self.voices[self.names[random.choice(len(self.names), p=self.shares)]]
-        one = voice[random.integers(len(voice))]
-        start = int(random.integers(0, max(1, len(one.waveform) - n)))
+        utterance = voice[random.integers(len(voice))]
+        start = int(random.integers(0, max(1, len(utterance.waveform) - n)))
         start -= start % 80
-        labels = one.labels(len(one.waveform) // 80, 0.005)[start // 80 : (start + n) // 80]
-        waveform = one.waveform[start : start + n].astype(np.float32) / 32768
+        labels = utterance.labels(len(utterance.waveform) // 80, 0.005)[start // 80 : (start + n) // 80]
+        waveform = utterance.waveform[start : start + n].astype(np.float32) / 32768
         return np.pad(waveform, (0, n - len(waveform))), np.pad(labels, (0, n // 80 - len(labels)))
 
     def _crop(self, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -71,22 +71,22 @@ class Crops:
 
 @torch.no_grad()
 def frame_errors(encoder: nn.Module, sets: Mapping[str, Sequence[Utterance]]) -> Losses:
-    """Share of wrong frames for each set of utterances, undisturbed."""
+    """Return the share of wrongly classified frames of each set of utterances, undisturbed."""
     errors = {}
     for name, utterances in sets.items():
         wrong = total = 0
         for one in utterances:
             n = len(one.waveform) // SAMPLES_PER_FRAME
             waveform = torch.from_numpy(one.waveform[: n * SAMPLES_PER_FRAME].astype(np.float32) / 32768)
-            said = encoder(F.pad(waveform, (0, WINDOW_REST))[None]).logits[0].argmax(dim=1).numpy()
-            wrong += int((said != one.labels(n, FRAME_SECONDS)).sum())
+            predicted = encoder(F.pad(waveform, (0, WINDOW_REST))[None]).logits[0].argmax(dim=1).numpy()
+            wrong += int((predicted != one.labels(n, FRAME_SECONDS)).sum())
             total += n
         errors[f"frame_error_{name}"] = wrong / total
     return errors
 
 
 def start_filters(encoder: nn.Module, crops: Crops) -> None:
-    """The first convolution as tuned filters in four phases, each as loud as the others on speech; see scratch.py."""
+    """Set the first convolution to the tuned filters of scratch.py, all equally loud on speech."""
     from starter.scratch import tune_filters
 
     tune_filters(encoder.hubert)
@@ -97,6 +97,7 @@ def start_filters(encoder: nn.Module, crops: Crops) -> None:
 
 
 def main() -> None:
+    """Train the content encoder and save its average."""
     settings = load_settings().content_encoder
     voices, held_out = training_voices(), held_out_sets()
     crops = Crops(voices, settings)
@@ -113,24 +114,24 @@ def main() -> None:
             with torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bf16"):
                 logits = encoder(batch[0]).logits
             loss = F.cross_entropy(logits.float().transpose(1, 2), batch[1], label_smoothing=settings.label_smoothing)
-            norm = step_of(optimizer, loss, settings.gradient_clip_norm)
-            average.follow(encoder, step)
+            norm = optimizer_step(optimizer, loss, settings.gradient_clip_norm)
+            average.update(encoder, step)
             return {"loss": loss.item(), "norm": norm}
 
-        train(
-            "content_encoder",
-            settings,
-            {"encoder": encoder, "average": average.module},
-            {"adamw": optimizer},
-            crops.batch,
-            learn,
-            lambda _: frame_errors(average.module, held_out),
-            stage_folder("content_encoder"),
-            {"voices": {name: len(voice) for name, voice in voices.items()}},
+        folder = stage_folder("content_encoder")
+        task = Task(
+            name="content_encoder",
+            settings=settings,
+            modules={"encoder": encoder, "average": average.module},
+            optimizers={"adamw": optimizer},
+            make_batch=crops.batch,
+            learn=learn,
+            evaluate=lambda _: frame_errors(average.module, held_out),
+            folder=folder,
+            inputs={"voices": {name: len(voice) for name, voice in voices.items()}},
         )
-        save_checkpoint(
-            stage_folder("content_encoder") / "content_encoder", "content_encoder", config, average.module.state_dict()
-        )
+        train(task)
+        save_checkpoint(folder / "content_encoder", "content_encoder", config, average.module.state_dict())
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python -m starter.corpus VOICE
 
-flite and festival print where each of their phones ends, so that the labels cost nothing and have no errors. The texts
-are pieces of public-domain sentences between two punctuation marks: short ones teach the models to stop.
+flite and festival print where each of their phones ends, so the labels are free and exact. The texts are pieces of
+public-domain sentences between two punctuation marks. Short pieces teach the models to stop.
 """
 
 from __future__ import annotations
@@ -32,10 +32,14 @@ N_PROCESSES = 2
 PIECE = re.compile(r"[^,.;:!?()\"\[\]]+[,.;:!?]?")
 
 
-def pieces_of_text(path: Path, excluded: set[str], least: int, most: int) -> list[str]:
-    """Pieces of least to most characters, each once, in the order of a hash: any first n are a fair sample.
+def read_text_pieces(path: Path, excluded: set[str], *, min_characters: int, max_characters: int) -> list[str]:
+    """Return the distinct pieces of text of a file, in the order of a hash, so that any first n are a fair sample.
 
-    path: lines of id, text and normalised text, parted by tabs; excluded: ids whose text is not to be used
+    Args:
+        path: Lines of id, text and normalised text, separated by tabs.
+        excluded: The ids whose text must not be used.
+        min_characters: Shorter pieces are left out.
+        max_characters: Longer pieces are left out.
     """
     found: dict[str, None] = {}
     for line in path.read_text(encoding="utf-8").splitlines()[1:]:
@@ -44,31 +48,48 @@ def pieces_of_text(path: Path, excluded: set[str], least: int, most: int) -> lis
             continue
         for match in PIECE.finditer(text):
             piece = match[0].strip().strip("-").strip()
-            if least <= len(piece) <= most and piece.isascii():
+            if min_characters <= len(piece) <= max_characters and piece.isascii():
                 found[piece[0].upper() + piece[1:].rstrip(",;:")] = None
-    return sorted(found, key=lambda piece: hash_of(piece))
+    return sorted(found, key=hash_text)
 
 
-def hash_of(text: str) -> str:
+def hash_text(text: str) -> str:
+    """Return the SHA-256 of the text in hexadecimal."""
     return sha256(text.encode()).hexdigest()
 
 
 def speak_flite(voice: str, text: str, stretch: float, pitch: float) -> tuple[np.ndarray, list[tuple[str, float]]]:
-    """The waveform (n,) int16 at 16 kHz and the phones with their ends in seconds.
+    """Speak a text with flite.
 
-    stretch: of all durations; pitch: mean of the melody in Hz, 0 for the voice's own
+    Args:
+        voice: The voice's name in flite.
+        text: The text to speak.
+        stretch: Factor of all durations.
+        pitch: Mean of the melody in Hz, or 0 for the voice's own.
+
+    Returns:
+        The waveform, (n_samples,) int16 at 16 kHz, and the phones with their ends in seconds.
     """
     with tempfile.NamedTemporaryFile(suffix=".wav") as wav:
         command = ["flite", "-voice", voice, "-t", text, "-psdur", "-o", wav.name]
         command += ["--setf", f"duration_stretch={stretch:.3f}"]
         command += ["--setf", f"int_f0_target_mean={pitch:.1f}"] if pitch else []
         printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        waveform = _read(Path(wav.name))
+        waveform = _read_wav(Path(wav.name))
     return waveform, [(phone, float(end)) for phone, _, end in (word.partition(":") for word in printed.split())]
 
 
 def speak_festival(voice: str, texts: list[str], stretches: list[float]) -> list[tuple[np.ndarray, list]]:
-    """As speak_flite, for many texts in one process: festival takes a third of a second to start."""
+    """Speak many texts with festival in one process, because it takes a third of a second to start.
+
+    Args:
+        voice: The voice's name in festival.
+        texts: The texts to speak.
+        stretches: Factor of all durations, one per text.
+
+    Returns:
+        One pair per text, as speak_flite returns it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         lines = [f"(voice_{voice})"]
         for i, (text, stretch) in enumerate(zip(texts, stretches, strict=True)):
@@ -91,35 +112,66 @@ def speak_festival(voice: str, texts: list[str], stretches: list[float]) -> list
         for i, line in enumerate(row for row in printed.splitlines() if row.startswith("@")):
             words = line.split()[1:]
             ends = [(phone, float(end)) for phone, _, end in (word.partition(":") for word in words)]
-            spoken.append((_read(Path(folder) / f"{i}.wav"), ends))
+            spoken.append((_read_wav(Path(folder) / f"{i}.wav"), ends))
     return spoken
 
 
-def _read(path: Path) -> np.ndarray:
+def _read_wav(path: Path) -> np.ndarray:
     waveform, rate = soundfile.read(io.BytesIO(path.read_bytes()), dtype="float32")
     if rate != SAMPLE_RATE:
         waveform = soxr.resample(waveform, rate, SAMPLE_RATE)
     return np.round(np.clip(waveform, -1, 1) * 32767).astype(np.int16)
 
 
-def speak(settings: CorpusSettings, voice: str, texts: list[str]) -> Iterator[Utterance]:
-    """The utterances in order; rate and pitch are drawn for each from its own hash."""
-    how = settings.voices[voice]
-    draws = [np.random.default_rng(int(hash_of(f"{voice} {text}")[:8], 16)) for text in texts]
+def speak_texts(settings: CorpusSettings, voice: str, texts: list[str]) -> Iterator[Utterance]:
+    """Yield the utterances of a voice in the order of the texts.
+
+    Rate and pitch of an utterance follow from a hash of the voice and the text.
+
+    Args:
+        settings: The section `corpus` of params.yaml.
+        voice: A key of `settings.voices`.
+        texts: The texts to speak.
+    """
+    synthesizer = settings.voices[voice]
+    draws = [np.random.default_rng(int(hash_text(f"{voice} {text}")[:8], 16)) for text in texts]
     stretches = [float(d.uniform(*settings.stretch)) for d in draws]
-    pitches = [float(d.uniform(*how.pitch_hz)) if how.pitch_hz else 0.0 for d in draws]
+    pitches = [float(d.uniform(*synthesizer.pitch_hz)) if synthesizer.pitch_hz else 0.0 for d in draws]
     with ThreadPoolExecutor(N_PROCESSES) as pool:
-        if how.program == "flite":
-            spoken = pool.map(lambda job: speak_flite(how.voice, *job), zip(texts, stretches, pitches, strict=True))
+        if synthesizer.program == "flite":
+            spoken = pool.map(
+                lambda job: speak_flite(synthesizer.voice, *job), zip(texts, stretches, pitches, strict=True)
+            )
         else:
             chunks = [slice(i, i + 100) for i in range(0, len(texts), 100)]
-            made = pool.map(lambda part: speak_festival(how.voice, texts[part], stretches[part]), chunks)
+            made = pool.map(lambda part: speak_festival(synthesizer.voice, texts[part], stretches[part]), chunks)
             spoken = (pair for chunk in made for pair in chunk)
         for i, (text, (waveform, phones)) in enumerate(zip(texts, spoken, strict=True)):
             yield Utterance(f"{voice}_{i:05d}", voice, text, waveform, [(from_festival(p), end) for p, end in phones])
 
 
+def choose_texts(settings: CorpusSettings, voice: str, pieces: list[str]) -> list[str]:
+    """Return the texts that a voice reads: a part of its own, so that more is said in all, then the common texts.
+
+    Args:
+        settings: The section `corpus` of params.yaml.
+        voice: A key of `settings.voices`.
+        pieces: All pieces of text.
+
+    Raises:
+        SystemExit: There are too few pieces for all voices.
+    """
+    names = list(settings.voices)
+    first = sum(settings.voices[name].n_utterances for name in names[: names.index(voice)])
+    n = settings.voices[voice].n_utterances
+    texts = pieces[first : first + n - settings.n_common] + pieces[-settings.n_common :]
+    if len(texts) != n:
+        raise SystemExit(f"corpus: {len(pieces)} pieces of text are too few for all voices; lower corpus.n_utterances")
+    return texts
+
+
 def main() -> None:
+    """Write the corpus of the voice on the command line."""
     parser = argparse.ArgumentParser(prog="python -m starter.corpus", description=__doc__.splitlines()[0])
     parser.add_argument("voice", help="a key of corpus.voices in starter/params.yaml")
     voice = parser.parse_args().voice
@@ -130,15 +182,10 @@ def main() -> None:
     texts_file = shared_folder() / "data" / "text" / "ljspeech_transcripts.tsv"
     metadata = shared_folder() / "data" / "ljspeech" / "metadata.csv"
     kept_out = {line.split("|")[0] for line in metadata.read_text(encoding="utf-8").splitlines()}
-    pieces = pieces_of_text(texts_file, kept_out, *settings.characters)
-    # every voice reads its own part, so that more is said in all; a common tail lets voices be compared
-    names = list(settings.voices)
-    first = sum(settings.voices[name].n_utterances for name in names[: names.index(voice)])
-    n = settings.voices[voice].n_utterances
-    texts = pieces[first : first + n - settings.n_common] + pieces[-settings.n_common :]
-    if len(texts) != n:
-        raise SystemExit(f"corpus: {len(pieces)} pieces of text are too few for all voices; lower n_utterances")
-    write_corpus(stage_folder("corpus") / voice, speak(settings, voice, texts))
+    least, most = settings.characters
+    pieces = read_text_pieces(texts_file, kept_out, min_characters=least, max_characters=most)
+    texts = choose_texts(settings, voice, pieces)
+    write_corpus(stage_folder("corpus") / voice, speak_texts(settings, voice, texts))
 
 
 if __name__ == "__main__":

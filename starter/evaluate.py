@@ -1,15 +1,15 @@
-"""Stage evaluate: how good the packed base is, from speech copied to text spoken. Prints a table, writes JSON.
+"""Stage evaluate: scores of the packed base, from copies of speech to speech from text. Prints a table, writes JSON.
 
-python -m starter.evaluate [--only real copy resynthesis speech] [--n 20]
+    python -m starter.evaluate [--only frames real copy resynthesis speech] [--n 20]
 
-real         the recordings themselves: no voice can be better
-copy         through the posterior encoder and the generator
-resynthesis  from the recording's tokens, its text and its style
-speech       from the text, with the style of another recording of the voice: zero-shot, nothing is adapted
+    frames       share of frames whose phone the content encoder gets wrong
+    real         the recordings themselves, which no voice can surpass
+    copy         through the posterior encoder and the generator
+    resynthesis  from the recording's tokens, text and style
+    speech       from the text, in the style of another recording of the voice: zero-shot, without adaptation
 
-frames       share of frames whose phone the content encoder takes for another (--only frames)
-
-Last comes the stranger reading the fixed prompts, by its own program: what the adapted sample voice can hope to reach.
+The last row is the stranger reading the fixed prompts by its own program: the best that the adapted sample voice can
+reach.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from torch import Tensor
 from gpt_sovits.content_encoder import extract_ssl_features
 from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.sovits.model import SoVITS
-from gpt_sovits.synthesis import Reference, Synthesizer, default_preset
-from gpt_sovits.synthesis.sentences import finished
+from gpt_sovits.synthesis.preset import default_preset
+from gpt_sovits.synthesis.reference import Reference
+from gpt_sovits.synthesis.sentences import add_full_stop
+from gpt_sovits.synthesis.synthesizer import Synthesizer
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.weights.base import STARTER, Base, load_base
 from metrics.judges.asr import Transcriber, load_transcriber
@@ -41,12 +43,12 @@ from starter.content_encoder import frame_errors
 from starter.corpus import speak_flite
 from starter.settings import HOME, WORK, load_settings, shared_folder, stage_folder
 from starter.sovits_data import spectral_loss, spectrogram
-from starter.speech import LJ, base_voices, recognised
+from starter.speech import LJ, base_voices, load_recognised_clip
 from starter.store import SAMPLE_RATE, Utterance, read_corpus
 
 N_PROCESSES = 2
-N_CLIPS_OF_A_SPEAKER = 3
-NOISE_SCALE = 0.3  # this and the preset below as params.yaml has them for the starter base
+N_CLIPS_PER_SPEAKER = 3
+NOISE_SCALE = 0.3  # like the preset below, the value of params.yaml for the starter base
 SAMPLING = {
     "temperature": 0.6,
     "repetition_penalty": 1.0,
@@ -60,26 +62,31 @@ SAMPLING = {
 
 @cache
 def _transcriber() -> Transcriber:
-    """One a process: it takes a second to load."""
+    """Load the ASR judge once per process, because that takes a second."""
     return load_transcriber("pocketsphinx")
 
 
-def _hear(waveform: np.ndarray) -> str:
+def _transcribe(waveform: np.ndarray) -> str:
     return normalize_text(_transcriber().transcribe(waveform, SAMPLE_RATE, "en"))
 
 
 def word_error_rate(waveforms: Sequence[np.ndarray], texts: Sequence[str]) -> float:
-    """Errors over words of all utterances; waveforms: (n,) float32 at 16 kHz"""
+    """Return the errors per word over all utterances. Waveforms are (n_samples,) float32 at 16 kHz."""
     with ProcessPoolExecutor(N_PROCESSES) as pool:
-        heard = list(pool.map(_hear, waveforms))
-    counts = [word_errors(normalize_text(text), words) for text, words in zip(texts, heard, strict=True)]
+        transcripts = list(pool.map(_transcribe, waveforms))
+    counts = [word_errors(normalize_text(text), words) for text, words in zip(texts, transcripts, strict=True)]
     return sum(c.errors for c in counts) / sum(c.n_reference for c in counts)
 
 
 def similarity(waveforms: Sequence[np.ndarray], utterances: Sequence[Utterance]) -> float:
-    """Mean cosine of each waveform to the mean direction of the other recordings of its voice."""
+    """Return the mean cosine of each waveform to the mean embedding of the other recordings of its voice.
+
+    Args:
+        waveforms: (n_samples,) float32 at 16 kHz, one per utterance.
+        utterances: The recordings.
+    """
     judge = load_speaker_judge("ecapa_small")
-    real = [judge.embed(floats(one), SAMPLE_RATE) for one in utterances]
+    real = [judge.embed(to_float(one), SAMPLE_RATE) for one in utterances]
     cosines = []
     for i, waveform in enumerate(waveforms):
         others = [r for j, r in enumerate(real) if j != i and utterances[j].voice == utterances[i].voice]
@@ -87,8 +94,8 @@ def similarity(waveforms: Sequence[np.ndarray], utterances: Sequence[Utterance])
     return float(np.mean(cosines))
 
 
-def sets_to_judge(n: int) -> dict[str, list[Utterance]]:
-    """n utterances each that no stage trained on: base voices in turn, the stranger, the real reader."""
+def evaluation_sets(n: int) -> dict[str, list[Utterance]]:
+    """Return n utterances per set that no stage trained on: base voices in turn, the stranger, the real reader."""
     stranger = load_settings().corpus.stranger
     folder = stage_folder("corpus")
     voices = [read_corpus(folder / name)[-n:] for name in base_voices()]
@@ -99,43 +106,48 @@ def sets_to_judge(n: int) -> dict[str, list[Utterance]]:
     }
 
 
-def floats(one: Utterance) -> np.ndarray:
-    return one.waveform.astype(np.float32) / 32768
+def to_float(utterance: Utterance) -> np.ndarray:
+    """Return the waveform as (n_samples,) float32 in [-1, 1]."""
+    return utterance.waveform.astype(np.float32) / 32768
 
 
 @torch.inference_mode()
-def copied(sovits: SoVITS, one: Utterance) -> np.ndarray:
+def copy_utterance(sovits: SoVITS, utterance: Utterance) -> np.ndarray:
+    """Copy a recording through the posterior encoder and the generator."""
     hop = sovits.config.hop_length
-    waveform = torch.from_numpy(floats(one))
+    waveform = torch.from_numpy(to_float(utterance))
     waveform = waveform[: len(waveform) // hop * hop][None]
     noise = torch.zeros(1, sovits.config.latent_channels, waveform.shape[1] // hop)
     return autoencode(sovits, waveform, waveform, noise)[0][0].clamp(-1, 1).numpy()
 
 
 @torch.inference_mode()
-def reference_of(sovits: SoVITS, encoder: torch.nn.Module, one: Utterance) -> Reference:
-    waveform = torch.from_numpy(floats(one))[None]
+def build_reference(sovits: SoVITS, encoder: torch.nn.Module, utterance: Utterance) -> Reference:
+    """Return a recording as a reference: its phonemes, semantic tokens and spectrogram."""
+    waveform = torch.from_numpy(to_float(utterance))[None]
     codes = sovits.semantic_tokens(extract_ssl_features(encoder, waveform))[0]
-    return Reference(phoneme_ids(one.text), codes, spectrogram(waveform, sovits.config)[0], None)
+    return Reference(phoneme_ids(utterance.text), codes, spectrogram(waveform, sovits.config)[0], None)
 
 
 def phoneme_ids(text: str) -> Tensor:
-    return torch.tensor(phonemize(finished(text), "en").ids)
+    """Return (n_phonemes,) the ids of the phonemes of an English text."""
+    return torch.tensor(phonemize(add_full_stop(text), "en").ids)
 
 
 @torch.inference_mode()
-def resynthesised(sovits: SoVITS, encoder: torch.nn.Module, one: Utterance) -> np.ndarray:
-    own = reference_of(sovits, encoder, one)
-    style = sovits.style_embedding(own.spectrogram[None])
-    generator = torch.Generator().manual_seed(derive_seed(one.name))
-    codes, ids = own.semantic_tokens[None], own.phoneme_ids[None]
+def resynthesize(sovits: SoVITS, encoder: torch.nn.Module, utterance: Utterance) -> np.ndarray:
+    """Decode a recording from its own tokens, text and style."""
+    reference = build_reference(sovits, encoder, utterance)
+    style = sovits.style_embedding(reference.spectrogram[None])
+    generator = torch.Generator().manual_seed(derive_seed(utterance.name))
+    codes, ids = reference.semantic_tokens[None], reference.phoneme_ids[None]
     return sovits.decode(codes, ids, style, noise_scale=NOISE_SCALE, generator=generator)[0][0].numpy()
 
 
-def spoken(base: Base, utterances: Sequence[Utterance]) -> list[np.ndarray]:
-    """Each text in the style of the next utterance of the same voice."""
+def speak_texts(base: Base, utterances: Sequence[Utterance]) -> list[np.ndarray]:
+    """Speak the text of each utterance in the style of the next utterance of the same voice."""
     encoder, sovits = base.build_content_encoder(), base.build_sovits()
-    references = [reference_of(sovits, encoder, one) for one in utterances]
+    references = [build_reference(sovits, encoder, one) for one in utterances]
     waveforms = []
     for i, one in enumerate(utterances):
         others = [j for j, other in enumerate(utterances) if other.voice == one.voice and j != i]
@@ -145,51 +157,61 @@ def spoken(base: Base, utterances: Sequence[Utterance]) -> list[np.ndarray]:
     return waveforms
 
 
-def figures(part: str, base: Base, utterances: Sequence[Utterance]) -> dict[str, float]:
-    """WER and similarity of one part, and for copies the spectral loss."""
+def score_part(part: str, base: Base, utterances: Sequence[Utterance]) -> dict[str, float]:
+    """Return word error rate and similarity, and for copies the spectral loss.
+
+    Args:
+        part: "real", "copy", "resynthesis" or "speech".
+        base: The base model.
+        utterances: The recordings to copy or whose texts to speak.
+    """
     sovits, encoder = base.build_sovits(), base.build_content_encoder()
-    one_by_one: dict[str, Callable[[Utterance], np.ndarray]] = {
-        "real": floats,
-        "copy": partial(copied, sovits),
-        "resynthesis": partial(resynthesised, sovits, encoder),
+    makers: dict[str, Callable[[Utterance], np.ndarray]] = {
+        "real": to_float,
+        "copy": partial(copy_utterance, sovits),
+        "resynthesis": partial(resynthesize, sovits, encoder),
     }
-    made = spoken(base, utterances) if part == "speech" else [one_by_one[part](one) for one in utterances]
-    found = {
-        "wer": word_error_rate(made, [one.text for one in utterances]),
-        "similarity": similarity(made, utterances),
+    waveforms = speak_texts(base, utterances) if part == "speech" else [makers[part](one) for one in utterances]
+    scores = {
+        "wer": word_error_rate(waveforms, [one.text for one in utterances]),
+        "similarity": similarity(waveforms, utterances),
     }
     if part == "copy":
-        pairs = [(torch.from_numpy(floats(one)), torch.from_numpy(m)) for one, m in zip(utterances, made, strict=True)]
-        losses = [float(spectral_loss(real[None, : len(copy)], copy[None])) for real, copy in pairs]
-        found["spectral"] = float(np.mean(losses))
-    return found
+        reals = [torch.from_numpy(to_float(one)) for one in utterances]
+        copies = [torch.from_numpy(waveform) for waveform in waveforms]
+        losses = [float(spectral_loss(r[None, : len(c)], c[None])) for r, c in zip(reals, copies, strict=True)]
+        scores["spectral"] = float(np.mean(losses))
+    return scores
 
 
-def prompts_read_by_the_stranger() -> list[Utterance]:
+def read_prompts_by_stranger() -> list[Utterance]:
+    """Let the stranger read the fixed English prompts by its own program."""
     corpus = load_settings().corpus
     voice = corpus.voices[corpus.stranger].voice
     prompts = load_prompts(HOME.parent / "benchmarks/prompts/en.yaml").prompts
-    read = [(one, speak_flite(voice, one.text, stretch=1.0, pitch=0.0)[0]) for one in prompts]
-    return [Utterance(prompt.id, corpus.stranger, prompt.text, waveform, []) for prompt, waveform in read]
+    readings = [(one, speak_flite(voice, one.text, stretch=1.0, pitch=0.0)[0]) for one in prompts]
+    return [Utterance(prompt.id, corpus.stranger, prompt.text, waveform, []) for prompt, waveform in readings]
 
 
-def strangers_of_librispeech() -> list[Utterance]:
-    """Speakers whom no stage heard; clips whose words could not be aligned are left out."""
+def load_unseen_speakers() -> list[Utterance]:
+    """Return LibriSpeech clips of speakers that no stage trained on, without those that could not be aligned."""
     folder = shared_folder() / "data" / "librispeech_speakers" / "test"
-    speakers = [sorted(one.rglob("*.flac"))[:N_CLIPS_OF_A_SPEAKER] for one in sorted(folder.iterdir())]
+    speakers = [sorted(one.rglob("*.flac"))[:N_CLIPS_PER_SPEAKER] for one in sorted(folder.iterdir())]
     clips = [path for some in speakers for path in some]
     with ProcessPoolExecutor(N_PROCESSES) as pool:
-        return [one for one in pool.map(recognised, clips) if one.phones]
+        return [one for one in pool.map(load_recognised_clip, clips) if one.phones]
 
 
 PARTS = ("frames", "real", "copy", "resynthesis", "speech")
 
 
-def show(name: str, part: str, found: Mapping[str, float]) -> None:
-    print(f"{name:6s} {part:12s} " + "  ".join(f"{key} {value:.3f}" for key, value in found.items()), flush=True)
+def print_scores(name: str, part: str, scores: Mapping[str, float]) -> None:
+    """Print the scores of one part of one set as a line."""
+    print(f"{name:6s} {part:12s} " + "  ".join(f"{key} {value:.3f}" for key, value in scores.items()), flush=True)
 
 
 def main() -> None:
+    """Print the scores and write them to work/evaluation.json."""
     parser = argparse.ArgumentParser(prog="python -m starter.evaluate", description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--n", type=int, default=20, help="utterances of each set")
@@ -197,20 +219,19 @@ def main() -> None:
     base = load_base(STARTER)
     results: dict[str, dict[str, float]] = {}
     with deterministic(0, N_PROCESSES):
-        sets = sets_to_judge(arguments.n)
+        sets = evaluation_sets(arguments.n)
         if "frames" in arguments.only:
             labelled = {name: [one for one in some if one.phones] for name, some in sets.items()}
-            labelled["librispeech"] = strangers_of_librispeech()
+            labelled["librispeech"] = load_unseen_speakers()
             results["frames"] = frame_errors(base.build_content_encoder(), labelled)
-            show("", "frames", results["frames"])
+            print_scores("", "frames", results["frames"])
         for name, utterances in sets.items():
             for part in [part for part in PARTS[1:] if part in arguments.only]:
-                found = results[f"{name} {part}"] = figures(part, base, utterances)
-                show(name, part, found)
+                results[f"{name} {part}"] = score_part(part, base, utterances)
+                print_scores(name, part, results[f"{name} {part}"])
         if "real" in arguments.only:
-            read = prompts_read_by_the_stranger()
-            results["prompts real"] = figures("real", base, read)
-            show("prompts", "real", results["prompts real"])
+            results["prompts real"] = score_part("real", base, read_prompts_by_stranger())
+            print_scores("prompts", "real", results["prompts real"])
     (WORK / "evaluation.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 

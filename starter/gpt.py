@@ -2,9 +2,9 @@
 
     python -m starter.gpt
 
-From random weights. That it reads the text at all is the hard part: without help it learns to continue tokens and
-ignores the phonemes for hours. Short pieces at first, and one head in each of three layers that is shown which phoneme
-each token says, make it read within minutes.
+It starts from random weights. The hard part is that it reads the text at all: without help it learns to continue tokens
+and ignores the phonemes for hours. Two aids make it read within minutes: short pieces at first, and a loss that shows
+one head in each of three layers which phoneme each token says.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from gpt_sovits.gpt.loss import token_loss
 from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.text.symbols import SYMBOLS
 from gpt_sovits.weights.checkpoint import save_checkpoint
-from starter.gpt_batches import Batches, Piece, TrainingBatch, collate, followed, tail, whole
-from starter.gpt_forward import aligned, forward, guided_loss
-from starter.gpt_speech import by_voice, phone_of, phones_of_tokens, speech_scores
+from starter.gpt_batches import Batches, Piece, TrainingBatch, collate, join_prompt, piece_from_row, tail
+from starter.gpt_forward import count_aligned, forward, guided_loss
+from starter.gpt_speech import group_by_voice, most_frequent_phones, speech_scores, symbol_phone
 from starter.phones import NUMBER_OF
 from starter.settings import GPTSettings, load_settings, stage_folder
 from starter.tokens import TOKEN_SECONDS, read_tokens
-from starter.training import Average, Losses, step_of, train
+from starter.training import Average, Losses, Task, optimizer_step, train
 
-EVALUATED_AT_ONCE = 20
-OWN_SHARE = 0.25  # of the variance of an embedding at the start that is its own and not its phone's
+EVALUATION_BATCH_SIZE = 20
+OWN_SHARE = 0.25  # share of an embedding's initial variance that does not come from its phone
 PROMPT_SECONDS = 2.5  # in evaluation
 
 
 def guided_weight(settings: GPTSettings, step: int) -> float:
-    """Falls from the first to the second of settings.guided_weight as half a cosine."""
+    """Return the weight of the guided loss, which falls along half a cosine between the two settings."""
     first, last = settings.guided_weight
     done = min(1.0, step / (settings.guided_share * settings.n_steps))
     return last + (first - last) * (0.5 + 0.5 * float(np.cos(np.pi * done)))
 
 
-def start_embeddings(gpt: GPT, phones: np.ndarray) -> None:
-    """Symbols and tokens of one phone start near one vector, so that attention finds them by their likeness.
+def initialize_embeddings(gpt: GPT, phones: np.ndarray) -> None:
+    """Place symbols and tokens of one phone near one vector, so that attention finds them by their similarity.
 
-    phones: the phone of each token, see phones_of_tokens
+    `phones` holds the number of the phone of each token, see most_frequent_phones.
     """
-    of_symbol = torch.tensor([NUMBER_OF[phone_of(symbol)] for symbol in SYMBOLS[: gpt.config.phoneme_vocab_size]])
+    of_symbol = torch.tensor([NUMBER_OF[symbol_phone(symbol)] for symbol in SYMBOLS[: gpt.config.phoneme_vocab_size]])
     centres = torch.randn(len(NUMBER_OF), gpt.config.hidden_size)
     with torch.no_grad():
         for embedding, numbers in (
@@ -58,9 +58,12 @@ def start_embeddings(gpt: GPT, phones: np.ndarray) -> None:
 
 
 class Trainer:
-    """A GPT with everything that is there only to train and judge it.
+    """A GPT with everything that only its training and evaluation need.
 
-    training: voice -> pieces; held_out: pieces of each voice that are never trained on, the texts in one order
+    Args:
+        training: The pieces to train on, by voice.
+        held_out: The pieces that are never trained on, by voice, with the texts in one order.
+        settings: The section `gpt` of params.yaml.
     """
 
     def __init__(
@@ -68,14 +71,16 @@ class Trainer:
     ) -> None:
         self.settings = settings
         self.guided = dict.fromkeys(settings.guided_now, False) | dict.fromkeys(settings.guided_next, True)
-        self.judged = settings.guided_next[-1]
+        self.aligned_layer = settings.guided_next[-1]
         self.batches = Batches(training, settings)
         self.gpt = GPT(GPTConfig(**settings.network)).train()
         if self.gpt.config.dropout:
-            raise ValueError(f"gpt.network.dropout is {self.gpt.config.dropout}; this training has none: set it to 0")
+            raise ValueError(
+                f"gpt.network.dropout is {self.gpt.config.dropout}; set it to 0, because this training has no dropout"
+            )
         n = self.gpt.config.eos_token
-        self.phones = phones_of_tokens([piece for pieces in training.values() for piece in pieces], n)
-        start_embeddings(self.gpt, self.phones)
+        self.phones = most_frequent_phones([piece for pieces in training.values() for piece in pieces], n)
+        initialize_embeddings(self.gpt, self.phones)
         self.average = Average(self.gpt, settings.average_decay)
         self.optimizer = torch.optim.AdamW(
             self.gpt.parameters(), lr=1.0, betas=(0.9, 0.98), weight_decay=settings.weight_decay
@@ -86,21 +91,23 @@ class Trainer:
         self.others = [voice[(i + 1) % len(voice)] for voice, i in chosen]
 
     def learn(self, batch: TrainingBatch, step: int) -> Losses:
+        """Make one step of the optimiser."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.precision == "bf16"):
             hidden, guided = forward(self.gpt, batch, self.guided)
             logits = self.gpt.logits(hidden)
         loss = token_loss(logits, batch.targets).mean
-        guidance = torch.stack([guided_loss(guided[layer], batch, self.guided[layer]) for layer in self.guided]).mean()
+        guided_losses = [guided_loss(guided[layer], batch, ahead=ahead) for layer, ahead in self.guided.items()]
+        guidance = torch.stack(guided_losses).mean()
         weight = guided_weight(self.settings, step)
-        norm = step_of(self.optimizer, loss + weight * guidance, self.settings.gradient_clip_norm)
-        self.average.follow(self.gpt, step)
+        norm = optimizer_step(self.optimizer, loss + weight * guidance, self.settings.gradient_clip_norm)
+        self.average.update(self.gpt, step)
         return {"loss": loss.item(), "guidance": guidance.item(), "norm": norm}
 
     @torch.no_grad()
     def evaluate(self) -> Losses:
-        """Cross entropy with the right text and with another, alone and after a prompt, and the alignment."""
+        """Return cross entropy and alignment with and without a prompt, and cross entropy with a wrong text."""
         prompted = [
-            followed(tail(other, round(PROMPT_SECONDS / TOKEN_SECONDS)), piece)
+            join_prompt(tail(other, round(PROMPT_SECONDS / TOKEN_SECONDS)), piece)
             for piece, other in zip(self.pieces, self.others, strict=True)
         ]
         scores = self._losses("", self.pieces) | self._losses("_prompted", prompted)
@@ -113,45 +120,48 @@ class Trainer:
     def _losses(self, suffix: str, pieces: Sequence[Piece]) -> Losses:
         total = n_tokens = near = n_places = 0
         order = sorted(pieces, key=lambda piece: piece.size)
-        for first in range(0, len(order), EVALUATED_AT_ONCE):
-            batch = collate(order[first : first + EVALUATED_AT_ONCE], self.gpt.config.eos_token)
-            hidden, guided = forward(self.average.module, batch, [self.judged])
+        for first in range(0, len(order), EVALUATION_BATCH_SIZE):
+            batch = collate(order[first : first + EVALUATION_BATCH_SIZE], self.gpt.config.eos_token)
+            hidden, guided = forward(self.average.module, batch, [self.aligned_layer])
             loss = token_loss(self.average.module.logits(hidden), batch.targets)
             total, n_tokens = total + float(loss.total), n_tokens + int(loss.n_tokens)
-            counts = aligned(guided[self.judged], batch)
+            counts = count_aligned(guided[self.aligned_layer], batch)
             near, n_places = near + counts[0], n_places + counts[1]
         return {f"loss{suffix}": total / n_tokens, f"alignment{suffix}": near / n_places}
 
     def speak(self) -> Losses:
+        """Return the scores of free speech of some held-out texts."""
         n = self.settings.n_spoken
         return speech_scores(self.average.module, self.pieces[:n], self.others[:n], self.phones, PROMPT_SECONDS)
 
-    def run(self, folder: Path, belongs_to: Mapping[str, Any]) -> GPT:
-        """Train; returns the average of the weights."""
+    def run(self, folder: Path, inputs: Mapping[str, Any]) -> GPT:
+        """Train and return the average of the weights. See Task for the arguments."""
 
         def evaluate(step: int) -> Losses:
             n = step // self.settings.evaluate_every
             speaks = step == self.settings.n_steps or n % self.settings.speak_every == 0
             return self.evaluate() | (self.speak() if speaks else {})
 
-        train(
-            "gpt",
-            self.settings,
-            {"gpt": self.gpt, "average": self.average.module},
-            {"adamw": self.optimizer},
-            self.batches.batch,
-            self.learn,
-            evaluate,
-            folder,
-            belongs_to,
+        task = Task(
+            name="gpt",
+            settings=self.settings,
+            modules={"gpt": self.gpt, "average": self.average.module},
+            optimizers={"adamw": self.optimizer},
+            make_batch=self.batches.batch,
+            learn=self.learn,
+            evaluate=evaluate,
+            folder=folder,
+            inputs=inputs,
         )
+        train(task)
         return self.average.module
 
 
 def main() -> None:
+    """Train the GPT and save the average of its weights."""
     settings = load_settings()
     n_common = settings.corpus.n_common
-    voices = {name: [whole(row) for row in rows] for name, rows in by_voice(read_tokens()).items()}
+    voices = {name: [piece_from_row(row) for row in rows] for name, rows in group_by_voice(read_tokens()).items()}
     training = {name: pieces[:-n_common] for name, pieces in voices.items()}
     held_out = {name: pieces[-n_common:] for name, pieces in voices.items()}
     with deterministic(settings.gpt.seed, settings.gpt.n_threads):

@@ -1,6 +1,6 @@
-"""Utterances as pieces that the GPT reads: whole, cut at the borders of phones, or after a prompt of the same voice.
+"""Pieces of utterances that the GPT reads: whole, cut at phone borders, or after a prompt of the same voice.
 
-A piece is laid out as gpt_sovits.gpt.generation.Prompt has it: the phonemes of the prompt and of the target, then the
+A piece has the layout of gpt_sovits.gpt.generation.Prompt: the phonemes of the prompt and of the target, then the
 tokens of both.
 """
 
@@ -23,14 +23,21 @@ from starter.tokens import TOKEN_SECONDS
 
 MARKS = frozenset(SYMBOL_IDS[mark] for mark in PUNCTUATION)
 FULL_STOP = SYMBOL_IDS["."]
-STEPS_A_ROUND = 16  # pieces are drawn for so many steps at once and dealt out by length, so that little is padding
+STEPS_PER_ROUND = 16  # pieces are drawn for this many steps at once and sorted by length, which saves padding
 NO_PLACE = -1
 
 
 @dataclass(frozen=True)
 class Piece:
-    """phonemes: (X,), tokens: (Y,) int64; places: (Y,) which of the phonemes each token says
-    is_whole: the speech ends with the last token; before: phonemes and tokens that went before, for the positions"""
+    """Phonemes and the tokens that say them.
+
+    Attributes:
+        phonemes: (X,) int64 ids of symbols.
+        tokens: (Y,) int64 semantic tokens.
+        places: (Y,) the index of the phoneme that each token says.
+        is_whole: The speech ends with the last token.
+        before: Numbers of phonemes and tokens that come before the piece. They shift its positions.
+    """
 
     phonemes: np.ndarray
     tokens: np.ndarray
@@ -40,11 +47,12 @@ class Piece:
 
     @property
     def size(self) -> int:
+        """Number of phonemes and tokens."""
         return len(self.phonemes) + len(self.tokens)
 
 
-def whole(row: Mapping[str, Any]) -> Piece:
-    """A row of tokens.jsonl. The text ends in a mark, as every text does that is spoken: see synthesis.finished."""
+def piece_from_row(row: Mapping[str, Any]) -> Piece:
+    """Return a row of tokens.jsonl as a piece. Its text ends in punctuation, as in synthesis (see `finished`)."""
     phonemes = list(row["phoneme_ids"])
     if phonemes[-1] not in MARKS:
         phonemes.append(FULL_STOP)
@@ -52,7 +60,13 @@ def whole(row: Mapping[str, Any]) -> Piece:
 
 
 def cut(piece: Piece, start: int, end: int) -> Piece:
-    """Tokens start to end and the phonemes said in them, with what is not heard at the piece's own end."""
+    """Return the tokens from `start` to before `end` with the phonemes that they say.
+
+    Args:
+        piece: The piece to cut. Phonemes at its end that no token says stay with its last token.
+        start: The first token.
+        end: The token after the last one.
+    """
     first = 0 if start == 0 else int(piece.places[start])
     last = len(piece.phonemes) if end == len(piece.tokens) else int(piece.places[end - 1]) + 1
     return Piece(
@@ -64,32 +78,38 @@ def cut(piece: Piece, start: int, end: int) -> Piece:
     )
 
 
-def borders(piece: Piece) -> np.ndarray:
-    """Where a phone begins: numbers of tokens, with 0 and the end."""
+def phone_borders(piece: Piece) -> np.ndarray:
+    """Return the indices of the tokens at which a phone begins, with 0 and the number of tokens."""
     inner = np.flatnonzero(np.diff(piece.places)) + 1
     return np.concatenate(([0], inner, [len(piece.tokens)]))
 
 
-def crop(piece: Piece, most: int, random: np.random.Generator) -> Piece:
-    """At most `most` tokens from one border of phones to another; the piece itself where it is short enough."""
+def crop(piece: Piece, max_tokens: int, random: np.random.Generator) -> Piece:
+    """Return a random part of the piece from one phone border to another, or the piece itself if it is short enough.
+
+    Args:
+        piece: The piece to crop.
+        max_tokens: The most tokens of the part. Only a single phone may be longer.
+        random: The source of the random choice.
+    """
     n = len(piece.tokens)
-    if n <= most:
+    if n <= max_tokens:
         return piece
-    at = borders(piece)
-    starts = at[at <= n - most // 2]
+    borders = phone_borders(piece)
+    starts = borders[borders <= n - max_tokens // 2]
     start = int(random.choice(starts))
-    ends = at[(at > start) & (at <= start + most)]
-    return cut(piece, start, int(ends[-1])) if len(ends) else cut(piece, start, int(at[at > start][0]))
+    ends = borders[(borders > start) & (borders <= start + max_tokens)]
+    return cut(piece, start, int(ends[-1]) if len(ends) else int(borders[borders > start][0]))
 
 
-def tail(piece: Piece, most: int) -> Piece:
-    """The longest end of at most `most` tokens that begins with a phone."""
-    at = borders(piece)
-    return cut(piece, int(at[np.searchsorted(at, len(piece.tokens) - most)]), len(piece.tokens))
+def tail(piece: Piece, max_tokens: int) -> Piece:
+    """Return the longest end of the piece that begins at a phone border and has at most `max_tokens` tokens."""
+    borders = phone_borders(piece)
+    return cut(piece, int(borders[np.searchsorted(borders, len(piece.tokens) - max_tokens)]), len(piece.tokens))
 
 
-def followed(prompt: Piece, target: Piece, n_silence: int = 0) -> Piece:
-    """The target after a prompt, whose last token is said n_silence times more."""
+def join_prompt(prompt: Piece, target: Piece, n_silence: int = 0) -> Piece:
+    """Return the target after a prompt, whose last token is repeated `n_silence` times."""
     silence = np.full(n_silence, prompt.tokens[-1]), np.full(n_silence, len(prompt.phonemes) - 1)
     return Piece(
         np.concatenate((prompt.phonemes, target.phonemes)),
@@ -101,20 +121,25 @@ def followed(prompt: Piece, target: Piece, n_silence: int = 0) -> Piece:
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """B pieces, padded on the right. inputs are the tokens read, some of them wrong; targets the ones to predict, with
-    EOS after whole utterances alone; places: NO_PLACE in padding; before: (B, 2) phonemes and tokens before each."""
+    """B pieces of at most X phonemes and Y tokens, padded on the right."""
 
     phoneme_ids: Tensor  # (B, X)
     phoneme_lengths: Tensor  # (B,)
-    inputs: Tensor  # (B, Y)
+    inputs: Tensor  # (B, Y) tokens to read, some of them wrong
     token_lengths: Tensor  # (B,)
-    targets: Tensor  # (B, Y+1)
-    places: Tensor  # (B, Y)
-    before: Tensor  # (B, 2)
+    targets: Tensor  # (B, Y+1) tokens to predict, with EOS after whole utterances only
+    places: Tensor  # (B, Y) phoneme that each token says, NO_PLACE in padding
+    before: Tensor  # (B, 2) numbers of phonemes and tokens before the piece
 
 
 def collate(pieces: Sequence[Piece], eos_token: int, inputs: Sequence[np.ndarray] | None = None) -> TrainingBatch:
-    """inputs: what is read in place of each piece's own tokens."""
+    """Return pieces as a batch.
+
+    Args:
+        pieces: B pieces.
+        eos_token: The token that ends speech, and the padding of tokens.
+        inputs: Tokens to read in place of each piece's own, or None.
+    """
 
     def padded(rows: Iterable[np.ndarray], fill: int) -> Tensor:
         return pad_sequence([torch.from_numpy(row) for row in rows], batch_first=True, padding_value=fill)
@@ -137,7 +162,7 @@ def collate(pieces: Sequence[Piece], eos_token: int, inputs: Sequence[np.ndarray
 
 
 class Batches:
-    """The batch of each step, which follows from the step's number alone."""
+    """Random batches of pieces. The batch of a step follows from the number of the step alone."""
 
     def __init__(self, voices: Mapping[str, Sequence[Piece]], settings: GPTSettings) -> None:
         self.voices, self.settings = list(voices.values()), settings
@@ -147,32 +172,34 @@ class Batches:
         self.latest: tuple[int, list[list[Piece]]] | None = None
 
     def phase(self, step: int) -> GPTPhase:
+        """Return the phase of the training that a step belongs to."""
         ends = np.cumsum([phase.share for phase in self.settings.phases]) * self.settings.n_steps
         return self.settings.phases[min(int(np.searchsorted(ends, step, side="right")), len(ends) - 1)]
 
     def batch(self, step: int) -> TrainingBatch:
-        number, within = divmod(step, STEPS_A_ROUND)
+        """Return the batch of a step."""
+        number, within = divmod(step, STEPS_PER_ROUND)
         if self.latest is None or self.latest[0] != number:
             self.latest = number, self._round(number)
         pieces = self.latest[1][within]
         random = np.random.default_rng(derive_seed("gpt noise", step))
-        return collate(pieces, self.eos_token, [self._disturbed(piece.tokens, random) for piece in pieces])
+        return collate(pieces, self.eos_token, [self._add_noise(piece.tokens, random) for piece in pieces])
 
     def _round(self, number: int) -> list[list[Piece]]:
-        """The pieces of each of the round's steps: about as many places in each, and of about one length."""
+        """Return the pieces of every step of a round: similar lengths within a step, similar sizes of all steps."""
         random = np.random.default_rng(derive_seed("gpt pieces", number))
-        phase = self.phase(number * STEPS_A_ROUND)
-        pieces, total, wanted = [], 0, STEPS_A_ROUND * self.settings.batch_size
-        while total < wanted or len(pieces) < STEPS_A_ROUND:
+        phase = self.phase(number * STEPS_PER_ROUND)
+        pieces, total, wanted = [], 0, STEPS_PER_ROUND * self.settings.batch_size
+        while total < wanted or len(pieces) < STEPS_PER_ROUND:
             pieces.append(self._piece(phase, random))
             total += pieces[-1].size
         pieces.sort(key=lambda piece: piece.size)
         middles = np.cumsum([piece.size for piece in pieces]) - 0.5 * np.array([piece.size for piece in pieces])
-        dealt: list[list[Piece]] = [[] for _ in range(STEPS_A_ROUND)]
+        dealt: list[list[Piece]] = [[] for _ in range(STEPS_PER_ROUND)]
         for piece, middle in zip(pieces, middles, strict=True):
-            dealt[int(middle / total * STEPS_A_ROUND)].append(piece)
+            dealt[int(middle / total * STEPS_PER_ROUND)].append(piece)
         filled = [pieces for pieces in dealt if pieces]
-        order = random.permutation(STEPS_A_ROUND)
+        order = random.permutation(STEPS_PER_ROUND)
         return [filled[i % len(filled)] for i in order]
 
     def _piece(self, phase: GPTPhase, random: np.random.Generator) -> Piece:
@@ -181,17 +208,17 @@ class Batches:
         if random.random() < phase.pairs:
             seconds = random.uniform(*self.settings.prompt_seconds)
             prompt = tail(voice[random.integers(len(voice))], round(seconds / TOKEN_SECONDS))
-            piece = followed(prompt, piece, int(random.integers(self.settings.prompt_silence + 1)))
-        return self._moved(piece, random)
+            piece = join_prompt(prompt, piece, int(random.integers(self.settings.prompt_silence + 1)))
+        return self._shift_positions(piece, random)
 
-    def _moved(self, piece: Piece, random: np.random.Generator) -> Piece:
-        """Some pieces keep the positions that they have in their utterance, after more that was said before it."""
+    def _shift_positions(self, piece: Piece, random: np.random.Generator) -> Piece:
+        """Let some pieces keep the positions in their utterance, and place that behind earlier speech."""
         if random.random() >= self.settings.moved_share:
             return replace(piece, before=(0, 0))
         n_tokens = int(random.integers(self.settings.largest_move + 1))
         n_phonemes = round(n_tokens * len(piece.phonemes) / len(piece.tokens))
         return replace(piece, before=(piece.before[0] + n_phonemes, piece.before[1] + n_tokens))
 
-    def _disturbed(self, tokens: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    def _add_noise(self, tokens: np.ndarray, random: np.random.Generator) -> np.ndarray:
         is_wrong = random.random(len(tokens)) < self.settings.noise
         return np.where(is_wrong, random.integers(self.eos_token, size=len(tokens)), tokens)

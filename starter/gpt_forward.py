@@ -1,8 +1,8 @@
-"""The GPT's forward pass for training on a CPU: what gpt_sovits.gpt.model.GPT.forward computes, with positions that
-need not begin at 0, and with the attention's weights.
+"""The GPT's forward pass for training on a CPU.
 
-Plain products and a softmax: the backward pass of scaled_dot_product_attention with a mask takes as long as the rest
-of the network on a CPU.
+It computes what gpt_sovits.gpt.model.GPT.forward computes. In addition, positions may begin after 0, and it returns the
+weights of the attention. It uses plain products and a softmax, because on a CPU the backward pass of
+scaled_dot_product_attention with a mask takes as long as the rest of the network.
 """
 
 from __future__ import annotations
@@ -20,9 +20,15 @@ GUIDED_HEAD = 0
 
 
 def attend(attention: SelfAttention, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """SelfAttention.forward, and the scores of its first head before the softmax, (B, n, n).
+    """Return what SelfAttention.forward returns, and the scores of the guided head before the softmax.
 
-    x: (B, n, D); mask: (B, 1, n, n), 0 = may look, -inf = may not
+    Args:
+        attention: The weights.
+        x: (B, n, D) input.
+        mask: (B, 1, n, n), 0 where a position is visible and -inf where it is not.
+
+    Returns:
+        (B, n, D) output and (B, n, n) scores.
     """
     batch, n, hidden = x.shape
     width = hidden // attention.n_heads
@@ -35,16 +41,24 @@ def attend(attention: SelfAttention, x: Tensor, mask: Tensor) -> tuple[Tensor, T
 
 
 def run_layer(layer: Layer, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Run a layer of the transformer. Shapes are as in `attend`."""
     attended, scores = attend(layer.self_attn, x, mask)
     x = layer.norm1(x + attended)
     return layer.norm2(x + layer.linear2(F.relu(layer.linear1(x)))), scores
 
 
 def forward(model: GPT, batch: TrainingBatch, guided_layers: Collection[int] = ()) -> tuple[Tensor, dict[int, Tensor]]:
-    """Hidden states (B, Y+1, D) that predict batch.targets, and of each guided layer the logarithm of the first head's
-    weights on the phonemes at the same places, (B, Y+1, X), -inf in padding. What is missing to 1 lies on tokens.
+    """Run the model on a batch.
 
-    The model's dropout must be 0.
+    Args:
+        model: The GPT. Its dropout must be 0.
+        batch: B pieces of at most X phonemes and Y tokens.
+        guided_layers: The numbers of the layers whose weights are returned.
+
+    Returns:
+        The hidden states that predict batch.targets, (B, Y+1, D), and for each guided layer the logarithms of the
+        guided head's weights on the phonemes at the same positions, (B, Y+1, X), -inf in padding. The remaining weight
+        is on tokens.
     """
     n_phonemes, n_tokens = batch.phoneme_ids.shape[1], batch.inputs.shape[1]
     columns = torch.arange(max(n_phonemes, n_tokens))
@@ -68,27 +82,30 @@ def forward(model: GPT, batch: TrainingBatch, guided_layers: Collection[int] = (
     return x.gather(1, predicting[:, :, None].expand(-1, -1, x.shape[-1])), guided
 
 
-def guided_loss(weights: Tensor, batch: TrainingBatch, ahead: bool) -> Tensor:
-    """() cross entropy of the weights (B, Y+1, X) against the true places, an eighth of it at either neighbour.
+def guided_loss(weights: Tensor, batch: TrainingBatch, *, ahead: bool) -> Tensor:
+    """Return (), the cross entropy of the attention weights and the true phonemes.
 
-    ahead: the place of the token that is to be said, else that of the token just read
+    Args:
+        weights: (B, Y+1, X) log weights of a guided layer.
+        batch: The true phonemes. An eighth of the target weight lies on either neighbour.
+        ahead: The target is the phoneme of the next token instead of that of the last token read.
     """
     last = batch.phoneme_lengths[:, None] - 1
     losses = torch.zeros(batch.places.shape)
     for move, share in ((-1, 0.125), (0, 0.75), (1, 0.125)):
         places = (batch.places + move).clamp(min=0).minimum(last)
-        losses = losses - share * _at(weights, ahead).gather(2, places[:, :, None])[:, :, 0]
+        losses = losses - share * _token_weights(weights, ahead=ahead).gather(2, places[:, :, None])[:, :, 0]
     is_real = batch.places >= 0
     return losses.masked_fill(~is_real, 0).sum() / is_real.sum()
 
 
-def aligned(weights: Tensor, batch: TrainingBatch) -> tuple[int, int]:
-    """How many tokens are predicted looking at their true phoneme or a neighbour of it, and of how many."""
+def count_aligned(weights: Tensor, batch: TrainingBatch) -> tuple[int, int]:
+    """Return how many tokens are predicted with attention to their true phoneme or a neighbour, and how many exist."""
     is_real = batch.places >= 0
-    is_near = (_at(weights, ahead=True).argmax(dim=2) - batch.places).abs() <= 1
+    is_near = (_token_weights(weights, ahead=True).argmax(dim=2) - batch.places).abs() <= 1
     return int((is_near & is_real).sum()), int(is_real.sum())
 
 
-def _at(weights: Tensor, ahead: bool) -> Tensor:
-    """(B, Y, X): those with which each token was predicted, or those of each token once it is read."""
+def _token_weights(weights: Tensor, *, ahead: bool) -> Tensor:
+    """Return (B, Y, X): the weights that predict each token (ahead), or those after it is read."""
     return weights[:, :-1] if ahead else weights[:, 1:]

@@ -1,4 +1,4 @@
-"""What the GPT says when nobody corrects it: its tokens as phones, beside those of the text."""
+"""Free speech of the GPT: its tokens as phones, compared with the phones of the text."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from starter.tokens import TOKEN_SECONDS
 from starter.training import Losses
 
 SAMPLING = SamplingOptions(temperature=0.5, repetition_penalty=1.0)
-N_EDGE = 2  # tokens at either end of an utterance that are silence for sure
-LONGEST = 3.0  # times the true length; then it is cut
+N_EDGE = 2  # tokens at either end of an utterance that are always silence
+LONGEST = 3.0  # speech is cut at this multiple of the true length
 
 
-def phone_of(symbol: str) -> str:
-    """A symbol of the front end without its stress; silence for marks."""
+def symbol_phone(symbol: str) -> str:
+    """Return the phone of a symbol of the front end, without stress. Punctuation is silence."""
     name = symbol.rstrip("012").lower()
     return name if name in NUMBER_OF else SILENCE
 
 
-def phones_of_tokens(pieces: Sequence[Piece], n_tokens: int) -> np.ndarray:
-    """(n_tokens,) the number of the phone that each token is said in most often; silence for tokens never seen."""
-    of_symbol = np.array([NUMBER_OF[phone_of(symbol)] for symbol in SYMBOLS])
+def most_frequent_phones(pieces: Sequence[Piece], n_tokens: int) -> np.ndarray:
+    """Return (n_tokens,): the number of the phone that each token occurs in most often. Unseen tokens are silence."""
+    of_symbol = np.array([NUMBER_OF[symbol_phone(symbol)] for symbol in SYMBOLS])
     counts = np.zeros((n_tokens, len(NUMBER_OF)))
     for piece in pieces:
         phones = of_symbol[piece.phonemes[piece.places]]
@@ -39,20 +39,21 @@ def phones_of_tokens(pieces: Sequence[Piece], n_tokens: int) -> np.ndarray:
 
 
 def spoken_phones(tokens: Sequence[int] | np.ndarray, phones: np.ndarray) -> list[int]:
-    """The phones of these tokens, each run once, without silence."""
-    said = phones[np.asarray(tokens, dtype=int)]
-    starts = np.ones(len(said), dtype=bool)
-    starts[1:] = said[1:] != said[:-1]
-    return [int(phone) for phone in said[starts] if phone != NUMBER_OF[SILENCE]]
+    """Return the numbers of the phones of these tokens, each run once, without silence."""
+    runs = phones[np.asarray(tokens, dtype=int)]
+    starts = np.ones(len(runs), dtype=bool)
+    starts[1:] = runs[1:] != runs[:-1]
+    return [int(phone) for phone in runs[starts] if phone != NUMBER_OF[SILENCE]]
 
 
 def written_phones(piece: Piece) -> list[int]:
-    phones = [NUMBER_OF[phone_of(SYMBOLS[number])] for number in piece.phonemes]
+    """Return the numbers of the phones of the text, without silence."""
+    phones = [NUMBER_OF[symbol_phone(SYMBOLS[number])] for number in piece.phonemes]
     return [phone for phone in phones if phone != NUMBER_OF[SILENCE]]
 
 
-def distance(one: Sequence[int], other: Sequence[int]) -> int:
-    """Levenshtein's."""
+def edit_distance(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return the Levenshtein distance of two sequences."""
     row = list(range(len(other) + 1))
     for i, a in enumerate(one, start=1):
         last, row[0] = row[0], i
@@ -61,14 +62,26 @@ def distance(one: Sequence[int], other: Sequence[int]) -> int:
     return row[-1]
 
 
-def phone_error(said: Sequence[Sequence[int] | np.ndarray], pieces: Sequence[Piece], phones: np.ndarray) -> float:
-    """Edits for each phone of the texts. said: the tokens spoken for each piece."""
-    edits = [distance(spoken_phones(t, phones), written_phones(p)) for t, p in zip(said, pieces, strict=True)]
+def phone_error(spoken: Sequence[Sequence[int] | np.ndarray], pieces: Sequence[Piece], phones: np.ndarray) -> float:
+    """Return the edits per phone of the texts.
+
+    Args:
+        spoken: The tokens spoken for each piece.
+        pieces: The pieces with the texts.
+        phones: The phone of each token, see most_frequent_phones.
+    """
+    edits = [edit_distance(spoken_phones(t, phones), written_phones(p)) for t, p in zip(spoken, pieces, strict=True)]
     return sum(edits) / sum(len(written_phones(piece)) for piece in pieces)
 
 
 def speak(model: GPT, pieces: Sequence[Piece], prompts: Sequence[Piece] | None = None) -> list[np.ndarray]:
-    """The tokens that the model says for each piece's phonemes, after each prompt where there are any."""
+    """Return the tokens that the model says for each piece's phonemes.
+
+    Args:
+        model: The GPT.
+        pieces: The texts. Their tokens only limit the length of the speech.
+        prompts: A prompt for each piece, or None to speak without prompts.
+    """
     starts = []
     for number, piece in enumerate(pieces):
         phonemes, tokens = piece.phonemes, piece.tokens[:0]
@@ -77,27 +90,34 @@ def speak(model: GPT, pieces: Sequence[Piece], prompts: Sequence[Piece] | None =
             tokens = prompts[number].tokens
         starts.append(Prompt(torch.from_numpy(phonemes), torch.from_numpy(tokens)))
     longest = round(LONGEST * max(len(piece.tokens) for piece in pieces))
-    said = generate(model, starts, list(range(len(starts))), SAMPLING, max_tokens=longest)
-    return [one.tokens.numpy()[: round(LONGEST * len(piece.tokens))] for one, piece in zip(said, pieces, strict=True)]
+    generated = generate(model, starts, list(range(len(starts))), SAMPLING, max_tokens=longest)
+    return [
+        one.tokens.numpy()[: round(LONGEST * len(piece.tokens))] for one, piece in zip(generated, pieces, strict=True)
+    ]
 
 
 def speech_scores(
     model: GPT, pieces: Sequence[Piece], others: Sequence[Piece], phones: np.ndarray, prompt_seconds: float = 2.5
 ) -> Losses:
-    """Phone error and length of free speech, with and without prompts, and the error that the true tokens have.
+    """Return phone error and relative length of free speech with and without prompts, and the true tokens' error.
 
-    others: for each piece another utterance of its voice, whose end is the prompt
+    Args:
+        model: The GPT.
+        pieces: The texts and their true tokens.
+        others: For each piece another utterance of its voice, whose end is the prompt.
+        phones: The phone of each token, see most_frequent_phones.
+        prompt_seconds: Length of the prompts.
     """
     prompts = [tail(other, round(prompt_seconds / TOKEN_SECONDS)) for other in others]
     scores = {"phone_error_true": phone_error([piece.tokens for piece in pieces], pieces, phones)}
-    for name, said in {"spoken": speak(model, pieces), "prompted": speak(model, pieces, prompts)}.items():
-        scores[f"phone_error_{name}"] = phone_error(said, pieces, phones)
-        scores[f"length_{name}"] = sum(map(len, said)) / sum(len(piece.tokens) for piece in pieces)
+    for name, spoken in {"spoken": speak(model, pieces), "prompted": speak(model, pieces, prompts)}.items():
+        scores[f"phone_error_{name}"] = phone_error(spoken, pieces, phones)
+        scores[f"length_{name}"] = sum(map(len, spoken)) / sum(len(piece.tokens) for piece in pieces)
     return scores
 
 
-def by_voice(rows: Sequence[Mapping]) -> dict[str, list[Mapping]]:
-    """The rows of each voice, in order."""
+def group_by_voice(rows: Sequence[Mapping]) -> dict[str, list[Mapping]]:
+    """Return the rows of each voice, in order."""
     voices: dict[str, list[Mapping]] = {}
     for row in rows:
         voices.setdefault(row["voice"], []).append(row)

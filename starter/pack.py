@@ -1,9 +1,9 @@
-"""Stage pack: the networks of the recipe as a base model of the product, in half precision, with every file's hash.
+"""Stage pack: the networks of the recipe as a base model of the product, in half precision.
 
     python -m starter.pack
 
-Writes base_models/starter, which is what the repository ships, and beside the recipe what proves where it came from:
-weights.json with the hash of every file, and the curve of every stage.
+It writes base_models/starter, which the repository ships. Beside the recipe it writes the proof of origin: weights.json
+with the hash of every file, and the curve of every stage.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from gpt_sovits.weights.places import BASES_FOLDER
 from starter.phones import PHONES
 from starter.settings import HOME, WORK, stage_folder
 
-LARGEST_BYTES = 25_000_000 - 1_200_000  # 25 MB with the speaker judge, which has a folder of its own
+LARGEST_BYTES = 25_000_000 - 1_200_000  # 25 MB together with the speaker judge, which is in another folder
 NAME = "starter"
-# stage -> what its curve shows
+# stage -> the losses that its curve shows
 STAGES = {
     "content_encoder": ("frame_error_base", "frame_error_rms", "frame_error_lj"),
     "autoencoder": ("spectral_base", "spectral_rms", "spectral_lj"),
@@ -35,15 +35,22 @@ STAGES = {
 }
 
 
-def halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """float16 where it was float32. Raises ValueError where a number does not fit."""
+def to_half_precision(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Convert the floating-point tensors of a state to float16.
+
+    Raises:
+        ValueError: A number exceeds the range of float16.
+    """
     small = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     if wrong := [name for name, tensor in small.items() if not tensor.isfinite().all()]:
-        raise ValueError(f"pack: {wrong} have numbers beyond half precision; they cannot be shipped so")
+        raise ValueError(
+            f"pack: {wrong} have numbers that float16 cannot hold (at most 65504); train their stages again"
+        )
     return small
 
 
-def starter_base() -> Base:
+def build_base() -> Base:
+    """Return the base model from the networks that the stages saved."""
     gpt_config, gpt_state = load_checkpoint(stage_folder("gpt") / "gpt", "gpt")
     sovits_config, sovits_state = load_checkpoint(stage_folder("joint") / "sovits", "sovits")
     critic_config, critic_state = load_checkpoint(stage_folder("joint") / "discriminator", "discriminator")
@@ -53,28 +60,29 @@ def starter_base() -> Base:
     return Base(
         NAME,
         GPTConfig.from_dict(gpt_config),
-        halved(gpt_state),
+        to_half_precision(gpt_state),
         SoVITSConfig.from_dict(sovits_config),
-        halved(sovits_state),
+        to_half_precision(sovits_state),
         DiscriminatorConfig.from_dict(critic_config),
-        halved(critic_state),
+        to_half_precision(critic_state),
         {**encoder_config, "id2label": {str(number): phone for number, phone in enumerate(PHONES)}},
-        halved(encoder_state),
+        to_half_precision(encoder_state),
     )
 
 
-def hashes(folder: Path) -> dict[str, str]:
-    """sha256 of every file of the base, by its path inside."""
+def hash_files(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file below the folder, by its path inside."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def curve(stage: str) -> list[dict[str, float]]:
+def read_curve(stage: str) -> list[dict[str, float]]:
+    """Return the rows of the curve that a stage wrote."""
     return [json.loads(line) for line in (WORK / stage / "curve.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def draw(curves: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> None:
-    """One panel a stage: what it was judged by on speech that it never saw, over its steps."""
+def draw_curves(curves: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> None:
+    """Draw one panel per stage: its losses on held-out speech over its steps."""
     from matplotlib.figure import Figure  # takes a second
 
     figure = Figure(figsize=(4 * len(curves), 3.2), layout="constrained")
@@ -88,19 +96,22 @@ def draw(curves: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> Non
 
 
 def main() -> None:
-    save_base(starter_base(), BASES_FOLDER)
+    """Write the base model, its hashes and the curves."""
+    save_base(build_base(), BASES_FOLDER)
     folder = BASES_FOLDER / NAME
     n_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     if n_bytes > LARGEST_BYTES:
-        raise SystemExit(f"pack: {folder} has {n_bytes} bytes, at most {LARGEST_BYTES} may be shipped")
+        raise SystemExit(
+            f"pack: {folder} has {n_bytes} bytes, more than {LARGEST_BYTES}; use smaller networks in params.yaml"
+        )
     load_base(NAME)
-    (HOME / "weights.json").write_text(json.dumps(hashes(folder), indent=2) + "\n", encoding="utf-8")
-    curves = {name: curve(name) for name in STAGES}
+    (HOME / "weights.json").write_text(json.dumps(hash_files(folder), indent=2) + "\n", encoding="utf-8")
+    curves = {name: read_curve(name) for name in STAGES}
     (HOME / "curves").mkdir(exist_ok=True)
     for name, rows in curves.items():
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (HOME / "curves" / f"{name}.jsonl").write_text(text, encoding="utf-8")
-    draw(curves, HOME / "curves" / "curves.svg")
+    draw_curves(curves, HOME / "curves" / "curves.svg")
     print(f"pack: {n_bytes / 1e6:.1f} MB in {folder.name}")
 
 

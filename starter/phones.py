@@ -13,13 +13,21 @@ ALIASES = {"ax": "ah", "axr": "er", "pau": SILENCE, "h#": SILENCE, "brth": SILEN
 
 
 def from_festival(name: str) -> str:
-    """Raises ValueError for a phone that is not in the table."""
+    """Return the phone that flite and festival call `name`.
+
+    Raises:
+        ValueError: The table does not have this phone.
+    """
     phone = ALIASES.get(name, name)
     if phone not in NUMBER_OF:
-        raise ValueError(f"the phone {name!r} is not known; the table has {', '.join(PHONES)}")
+        raise ValueError(f"unknown phone {name!r}; the known phones are {', '.join(PHONES)}")
     return phone
 
 
 def from_sphinx(name: str) -> str:
-    """Fillers (+NOISE+, SIL) are silence. Raises ValueError for a phone that is not in the table."""
+    """Return the phone that pocketsphinx calls `name`. Its fillers (+NOISE+, SIL) are silence.
+
+    Raises:
+        ValueError: The table does not have this phone.
+    """
     return SILENCE if name == "SIL" or name.startswith("+") else from_festival(name.lower())

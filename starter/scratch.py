@@ -1,9 +1,9 @@
 """The base before any training: seeded weights in starter sizes, for tests of the pipeline and as a first state.
 
-All weights are random but for two parts that would make the tokens meaningless if they were:
+All weights are random except those of two parts, which would make the tokens meaningless:
 - The content encoder's convolutions start as a bank of tuned filters in four phases and a random mix of their
-  envelopes. Random filters would answer to the phase of the waveform, not to its sound.
-- The codebook's centres are the k-means centres of what that encoder says to a minute of synthetic babble. Random
+  envelopes. Random filters would respond to the phase of the waveform, not to its sound.
+- The codebook's centres are the k-means centres of the encoder's features of a minute of synthetic babble. Random
   centres would give a handful of tokens for all speech.
 """
 
@@ -82,10 +82,10 @@ DISCRIMINATOR_CONFIG = DiscriminatorConfig(
 
 
 def tune_filters(encoder: HubertModel) -> None:
-    """Start the two convolutions as band filters in four phases, and as a random mix of the bands' envelopes.
+    """Set the two convolutions to band filters in four phases and to a random mix of the bands' envelopes.
 
-    Rectified responses of a filter in phases 0, 90, 180 and 270 degrees add up to its envelope, nearly whatever the
-    phase of the sound. The random state is torch's global one.
+    The rectified responses of a filter in phases 0, 90, 180 and 270 degrees add up to its envelope, almost
+    independently of the phase of the sound. The mix is drawn from torch's global random state.
     """
     first, second = (layer.conv for layer in encoder.feature_extractor.conv_layers)
     n_bands, length = first.out_channels // 4, first.kernel_size[0]
@@ -107,7 +107,7 @@ def tune_filters(encoder: HubertModel) -> None:
 
 
 def set_codebook(sovits: SoVITS, centres: Tensor) -> None:
-    """Tokens without training: the projection averages the two frames of a token, the codewords are these centres."""
+    """Make tokens of untrained weights: project to the mean of a token's two frames, and take centres as codewords."""
     with torch.no_grad():
         averaging = torch.eye(sovits.config.ssl_dim)[:, :, None] / sovits.ssl_proj.kernel_size[0]
         sovits.ssl_proj.weight.copy_(averaging.expand_as(sovits.ssl_proj.weight))
@@ -116,14 +116,23 @@ def set_codebook(sovits: SoVITS, centres: Tensor) -> None:
 
 
 def spread_codebook(sovits: SoVITS, encoder: HubertModel, seed: int) -> None:
-    """Put the centres where the encoder's answers to babble lie."""
+    """Set the codebook to the k-means centres of the encoder's features of babble."""
     chunks = torch.from_numpy(babble(BABBLE_SECONDS, seed)).split(10 * CONTENT_SAMPLE_RATE)
     pairs = [extract_ssl_features(encoder, chunk[None])[0].T.unflatten(0, (-1, 2)) for chunk in chunks]
     set_codebook(sovits, k_means(torch.cat(pairs).mean(dim=1), sovits.config.codebook_size, seed))
 
 
 def k_means(points: Tensor, n_centres: int, seed: int) -> Tensor:
-    """points (n, dim) -> centres (n_centres, dim), by Lloyd's rounds from a random choice of points."""
+    """Cluster points by Lloyd's algorithm, from a random choice of points.
+
+    Args:
+        points: (n, dim).
+        n_centres: The number of clusters.
+        seed: Of the random choice.
+
+    Returns:
+        (n_centres, dim) centres.
+    """
     start = torch.randperm(len(points), generator=torch.Generator().manual_seed(seed))[:n_centres]
     centres = points[start].clone()
     for _ in range(KMEANS_ROUNDS):
@@ -136,9 +145,9 @@ def k_means(points: Tensor, n_centres: int, seed: int) -> Tensor:
 
 
 def babble(seconds: float, seed: int) -> np.ndarray:
-    """(n,) float32 at 16 kHz: sounds of 40 to 160 ms that differ as those of speech do, but say nothing.
+    """Return (n_samples,) float32 at 16 kHz: meaningless sounds of 40 to 160 ms that vary as those of speech do.
 
-    Each is a buzz, a hiss or both through four random resonances, or a silence.
+    Each sound is a buzz, a hiss or both through four random resonances, or a silence.
     """
     from scipy.signal import lfilter
 
@@ -171,7 +180,7 @@ def _mel(hertz: float) -> float:
 
 
 def make_scratch(seed: int = SCRATCH_SEED) -> Base:
-    """Seeded weights in starter sizes, the same bits on one machine whatever the caller's random state and threads."""
+    """Return seeded weights in starter sizes: the same bits on one machine for any random state and thread count."""
     with deterministic(seed, n_threads=1):
         encoder = build_content_encoder(SCRATCH_CONTENT_CONFIG)
         tune_filters(encoder)

@@ -1,6 +1,7 @@
-"""starter/params.yaml as frozen types, and where the recipe keeps what it makes.
+"""starter/params.yaml as frozen types, and the folders of the recipe.
 
-$STARTER_PARAMS and $STARTER_WORK stand in for params.yaml and work/: starter/ablations.py tries other settings so.
+The environment variables STARTER_PARAMS and STARTER_WORK replace params.yaml and work/. starter/ablations.py uses them
+to try other settings.
 """
 
 from __future__ import annotations
@@ -18,121 +19,145 @@ PARAMS = Path(os.environ.get("STARTER_PARAMS", HOME / "params.yaml"))
 
 
 class Section(BaseModel):
+    """A section of params.yaml: frozen, without unknown keys, NaN or infinity."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SyntheticVoice(Section):
+    """A voice of flite or festival."""
+
     program: Literal["flite", "festival"]
-    voice: str = Field(description="its name in that program")
+    voice: str = Field(description="name of the voice in the program")
     n_utterances: int = Field(gt=0)
-    pitch_hz: tuple[float, float] | None = Field(None, description="mean of the melody, drawn for each utterance")
+    pitch_hz: tuple[float, float] | None = Field(None, description="range of the mean pitch, drawn per utterance")
 
 
 class CorpusSettings(Section):
+    """The stage `corpus`."""
+
     voices: dict[str, SyntheticVoice]
     stranger: str = Field(description="the one of the voices that no stage trains on")
-    characters: tuple[int, int] = Field(description="least and most of a piece of text")
-    stretch: tuple[float, float] = Field(description="of durations, drawn for each utterance")
-    n_common: int = Field(gt=0, description="pieces that every voice reads: they are held out from all training")
+    characters: tuple[int, int] = Field(description="least and greatest length of a piece of text")
+    stretch: tuple[float, float] = Field(description="range of the factor of durations, drawn per utterance")
+    n_common: int = Field(gt=0, description="pieces that every voice reads; they are held out of all training")
 
 
 class TrainingSettings(Section):
-    """Of every stage that trains."""
+    """The settings that every training stage has."""
 
     n_steps: int = Field(gt=0)
     batch_size: int = Field(gt=0)
     learning_rate: float = Field(gt=0)
     warmup_steps: int = Field(ge=0)
-    decay_share: float = Field(gt=0, le=1, description="share of the steps in which the rate falls to nothing")
-    average_decay: float = Field(gt=0, lt=1, description="of the moving average of the weights, which is what is kept")
+    decay_share: float = Field(gt=0, le=1, description="share of the steps in which the rate falls to zero")
+    average_decay: float = Field(
+        gt=0, lt=1, description="decay of the moving average of the weights, which is the result"
+    )
     weight_decay: float = Field(ge=0)
     gradient_clip_norm: float = Field(gt=0)
     precision: Literal["fp32", "bf16"]
-    evaluate_every: int = Field(gt=0, description="steps")
+    evaluate_every: int = Field(gt=0, description="steps between evaluations")
     seed: int
     n_threads: int = Field(ge=1)
 
 
 class ContentEncoderSettings(TrainingSettings):
-    network: dict[str, Any] = Field(description="transformers.HubertConfig")
-    shares: dict[str, float] = Field(description="of the crops that a voice gives; `others` for those not named")
+    """The stage `content_encoder`."""
+
+    network: dict[str, Any] = Field(description="keys of transformers.HubertConfig")
+    shares: dict[str, float] = Field(description="share of the crops per voice; `others` for voices without a key")
     crop_seconds: float = Field(gt=0)
-    largest_stretch: float = Field(ge=1, description="a crop is played up to so many times as fast or as slow")
+    largest_stretch: float = Field(ge=1, description="greatest factor by which a crop is played faster or slower")
     label_smoothing: float = Field(ge=0, lt=1)
 
 
 class TokenSettings(Section):
+    """The stage `tokens`."""
+
     n_centres: int = Field(gt=1)
     largest_stretch: float = Field(ge=1)
-    n_sampled: int = Field(gt=0, description="utterances of each voice that the centres are computed from")
+    n_sampled: int = Field(gt=0, description="utterances per voice that the centres are computed from")
     seed: int
     n_threads: int = Field(ge=1)
 
 
 class AutoencoderSettings(TrainingSettings):
-    shares: dict[str, float] = Field(description="of the crops that a voice gives; `others` for those not named")
+    """The stage `autoencoder`."""
+
+    shares: dict[str, float] = Field(description="share of the crops per voice; `others` for voices without a key")
     crop_seconds: float = Field(gt=0)
-    style_seconds: float = Field(gt=0, description="of other speech of the same utterance")
+    style_seconds: float = Field(gt=0, description="length of the speech of the same utterance that gives the style")
     largest_stretch: float = Field(ge=1)
     spectral_weight: float = Field(gt=0)
-    kl_weight: float = Field(ge=0, description="of the latent's divergence from standard normal, nats a frame")
+    kl_weight: float = Field(ge=0, description="weight of the latent's divergence from standard normal, nats per frame")
 
 
 class PriorSettings(TrainingSettings):
+    """The stage `prior`."""
+
     longest_seconds: float = Field(gt=0, description="longer utterances are left out")
-    crop_seconds: float = Field(gt=0, description="that become sound")
+    crop_seconds: float = Field(gt=0, description="length of the crops that become sound")
     style_seconds: float = Field(gt=0)
-    spectral_weight: float = Field(ge=0, description="of the sound that the tokens and the text make")
+    spectral_weight: float = Field(ge=0, description="weight of the loss of the sound from tokens and text")
     kl_weight: float = Field(ge=0)
-    latent_weight: float = Field(ge=0, description="of |latent of the tokens and the text - latent of the speech|")
-    noise_scale: float = Field(ge=0, description="deviation of the latent that becomes sound, of the prior's")
+    latent_weight: float = Field(ge=0, description="weight of |latent from tokens and text - latent of the speech|")
+    noise_scale: float = Field(ge=0, description="deviation of the latent that becomes sound, relative to the prior's")
 
 
 class JointSettings(PriorSettings):
+    """The stage `joint`."""
+
     adversarial_weight: float = Field(ge=0)
     feature_weight: float = Field(ge=0)
-    discriminator: dict[str, Any] = Field(description="DiscriminatorConfig")
+    discriminator: dict[str, Any] = Field(description="keys of gpt_sovits.sovits.config.DiscriminatorConfig")
 
 
 class GPTPhase(Section):
-    """What is read in a part of the training; the alignment locks on short pieces first."""
+    """The pieces of one part of the training. Short pieces come first, because the alignment forms on them."""
 
-    share: float = Field(gt=0, le=1, description="of the steps")
-    longest_seconds: float = Field(gt=0, description="longer utterances are cut at the borders of phones")
+    share: float = Field(gt=0, le=1, description="share of the steps")
+    longest_seconds: float = Field(gt=0, description="longer utterances are cut at phone borders")
     pairs: float = Field(ge=0, le=1, description="share of the pieces that follow a prompt of the same voice")
 
 
 class GPTSettings(TrainingSettings):
-    """batch_size counts places: phonemes and tokens, padding aside."""
+    """The stage `gpt`. Its batch_size counts phonemes and tokens, without padding."""
 
-    network: dict[str, Any] = Field(description="gpt_sovits.gpt.model.GPTConfig")
+    network: dict[str, Any] = Field(description="keys of gpt_sovits.gpt.model.GPTConfig")
     phases: list[GPTPhase] = Field(min_length=1)
-    prompt_seconds: tuple[float, float] = Field(description="of the prompt in a pair, least and most")
-    prompt_silence: int = Field(ge=0, description="at most so many tokens of silence follow a prompt, as in synthesis")
-    moved_share: float = Field(ge=0, le=1, description="of the pieces whose positions do not begin at 0")
-    largest_move: int = Field(ge=0, description="tokens that are thought to come before such a piece, at most")
-    noise: float = Field(ge=0, lt=1, description="share of the tokens read that are replaced by random ones")
-    guided_now: list[int] = Field(description="layers, from 0, whose first head is shown the phoneme of the last token")
-    guided_next: list[int] = Field(min_length=1, description="layers, and the phoneme of the token that comes next")
-    guided_weight: tuple[float, float] = Field(description="of that loss, at the start and once `guided_share` is over")
-    guided_share: float = Field(gt=0, le=1, description="of the steps in which the weight falls")
-    n_evaluated: int = Field(gt=0, description="utterances held out of training that losses are computed on")
-    n_spoken: int = Field(gt=0, description="texts among them that are spoken freely")
-    speak_every: int = Field(gt=0, description="evaluations; the last one always speaks")
+    prompt_seconds: tuple[float, float] = Field(description="least and greatest length of the prompt of a pair")
+    prompt_silence: int = Field(ge=0, description="most tokens of silence after a prompt, as in synthesis")
+    moved_share: float = Field(ge=0, le=1, description="share of the pieces whose positions do not begin at 0")
+    largest_move: int = Field(ge=0, description="most tokens that such a piece is placed behind")
+    noise: float = Field(ge=0, lt=1, description="share of the input tokens that are replaced by random ones")
+    guided_now: list[int] = Field(description="layers, from 0, whose first head learns the phoneme of the last token")
+    guided_next: list[int] = Field(
+        min_length=1, description="layers whose first head learns the phoneme of the next token"
+    )
+    guided_weight: tuple[float, float] = Field(description="weight of that loss at the start and after `guided_share`")
+    guided_share: float = Field(gt=0, le=1, description="share of the steps in which the weight falls")
+    n_evaluated: int = Field(gt=0, description="held-out utterances that losses are computed on")
+    n_spoken: int = Field(gt=0, description="texts of those that are spoken freely")
+    speak_every: int = Field(
+        gt=0, description="evaluations per evaluation with free speech; the last one always has it"
+    )
 
     @model_validator(mode="after")
-    def _whole(self) -> GPTSettings:
+    def _check_shares(self) -> GPTSettings:
         total = sum(phase.share for phase in self.phases)
         if abs(total - 1) > 1e-6:
-            raise ValueError(f"the shares of gpt.phases add up to {total}; they must be 1 in all")
+            raise ValueError(f"the shares of gpt.phases add up to {total}; they must add up to 1")
         return self
 
 
 class Settings(Section):
+    """All of params.yaml."""
+
     corpus: CorpusSettings
     content_encoder: ContentEncoderSettings
     tokens: TokenSettings
-    sovits_network: dict[str, Any] = Field(description="SoVITSConfig, but for what follows from other sections")
+    sovits_network: dict[str, Any] = Field(description="keys of SoVITSConfig that do not follow from other sections")
     autoencoder: AutoencoderSettings
     prior: PriorSettings
     joint: JointSettings
@@ -140,17 +165,24 @@ class Settings(Section):
 
 
 def load_settings(path: Path = PARAMS) -> Settings:
+    """Read and validate a params.yaml of the recipe."""
     return Settings.model_validate(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
 
 
 def stage_folder(name: str) -> Path:
-    """Where the stage of this name keeps its outputs and its state."""
+    """Return the folder of a stage's outputs and state."""
     return WORK / name
 
 
 def shared_folder() -> Path:
-    """Where the real speech and the sentences lie: $VOXFOUNDRY_SHARED, or ../shared beside the project."""
+    """Return the folder of the real speech and the sentences: $VOXFOUNDRY_SHARED, or ../shared beside the project.
+
+    Raises:
+        SystemExit: The folder does not have a folder data/.
+    """
     folder = Path(os.environ.get("VOXFOUNDRY_SHARED", HOME.parent.parent / "shared"))
     if not (folder / "data").is_dir():
-        raise SystemExit(f"{folder} has no data/; set VOXFOUNDRY_SHARED to the folder that starter/README.md describes")
+        raise SystemExit(
+            f"{folder} does not have data/; set VOXFOUNDRY_SHARED to the folder that starter/README.md describes"
+        )
     return folder

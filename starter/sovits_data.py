@@ -1,4 +1,4 @@
-"""What the three stages of SoVITS share: the model's sizes, crops of speech, and the spectral loss."""
+"""Common parts of the three SoVITS stages: the sizes of the model, crops of speech, and the spectral loss."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ RESOLUTIONS = ((2048, 512, 80), (1024, 256, 80), (512, 128, 40), (256, 64, 20)) 
 
 
 def sovits_config(settings: Settings) -> SoVITSConfig:
+    """Return the sizes of the starter base's SoVITS."""
     sizes = settings.sovits_network | {"ssl_dim": len(PHONES), "codebook_size": settings.tokens.n_centres}
     return SoVITSConfig(sample_rate=SAMPLE_RATE, **sizes)
 
 
 def spectral_loss(real: Tensor, generated: Tensor) -> Tensor:
-    """Mean |difference| of log-mel spectrograms at four resolutions, summed. Both (B, n) -> ()"""
+    """Return (), the sum over four resolutions of the mean |difference| of log-mel spectrograms of (B, n_samples)."""
     return torch.stack(
         [
             (log_mel_spectrogram(real, SAMPLE_RATE, *sizes) - log_mel_spectrogram(generated, SAMPLE_RATE, *sizes))
@@ -36,27 +37,38 @@ def spectral_loss(real: Tensor, generated: Tensor) -> Tensor:
 
 
 class SpeechCrops:
-    """Crops of speech with a longer one of the same utterance for the style, all stretched by one ratio a row."""
+    """Random crops of speech, each with a longer crop of the same utterance for the style and one ratio for both."""
 
     def __init__(self, voices: Mapping[str, Sequence[Utterance]], shares: Mapping[str, float]) -> None:
         self.voices, self.names = dict(voices), list(voices)
         weights = np.array([shares.get(name, shares["others"]) for name in self.names])
         self.weights = weights / weights.sum()
 
-    def utterance(self, random: np.random.Generator) -> Utterance:
+    def draw_utterance(self, random: np.random.Generator) -> Utterance:
+        """Return an utterance of a random voice."""
         voice = self.voices[self.names[random.choice(len(self.names), p=self.weights)]]
         return voice[random.integers(len(voice))]
 
     def batch(
         self, random: np.random.Generator, n_rows: int, n: int, n_style: int, largest_stretch: float
     ) -> tuple[Tensor, Tensor]:
-        """(B, n) and (B, n_style) float32 samples; levels vary by +-6 dB, the same in both"""
+        """Return a batch of crops and one of style crops, at levels that vary by 6 dB either way.
+
+        Args:
+            random: The source of all random choices.
+            n_rows: The batch size B.
+            n: Samples per crop.
+            n_style: Samples per style crop.
+            largest_stretch: The greatest factor by which a row is played faster or slower.
+
+        Returns:
+            (B, n) and (B, n_style) float32 in [-1, 1].
+        """
         crops, styles = [], []
         for _ in range(n_rows):
-            one = self.utterance(random)
+            waveform = self.draw_utterance(random).waveform
             ratio = float(np.exp(random.uniform(-1, 1) * np.log(largest_stretch))) if random.random() < 0.7 else 1.0
             gain = 10 ** (random.uniform(-6, 6) / 20)
-            waveform = one.waveform
             crops.append(gain * _crop(waveform, n, ratio, random))
             styles.append(gain * _crop(waveform, n_style, ratio, random))
         batch = [np.clip(np.stack(rows), -1, 1).astype(np.float32) for rows in (crops, styles)]
@@ -73,4 +85,5 @@ def _crop(waveform: np.ndarray, n: int, ratio: float, random: np.random.Generato
 
 
 def spectrogram(waveform: Tensor, config: SoVITSConfig) -> Tensor:
+    """Return the linear spectrogram of (B, n_samples) at the resolution of the model."""
     return linear_spectrogram(waveform, config.n_fft, config.hop_length)

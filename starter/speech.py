@@ -1,9 +1,9 @@
-"""Stage speech: real voices, 16 kHz, with the phones that a recogniser hears in them.
+"""Stage speech: real voices at 16 kHz, with the phones that a recogniser finds in them.
 
     python -m starter.speech
 
-The LibriSpeech clips have no text: pocketsphinx transcribes them and aligns its own words, right or wrong. The LJSpeech
-clips have their text and are for evaluation only.
+The LibriSpeech clips come without text: pocketsphinx transcribes them and aligns its own words, right or wrong. The
+LJSpeech clips have their text and are for evaluation only.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from starter.settings import load_settings, shared_folder, stage_folder
 from starter.store import Utterance, read_corpus, write_corpus
 
 N_PROCESSES = 2
-REAL, HEARD, LJ = "librispeech", "librispeech_heard", "lj"
+REAL, RECOGNISED, LJ = "librispeech", "librispeech_heard", "lj"  # the corpora that this stage writes
 
 
 def load_16k(path: Path) -> np.ndarray:
-    """(n,) int16, one channel"""
+    """Return (n_samples,) int16 at 16 kHz, all channels mixed."""
     waveform, rate = soundfile.read(path, dtype="float32", always_2d=True)
     waveform = waveform.mean(axis=1)
     if rate != SAMPLE_RATE:
@@ -37,7 +37,7 @@ def load_16k(path: Path) -> np.ndarray:
 
 
 def recognise(waveform: np.ndarray) -> list[str]:
-    """The words that pocketsphinx hears."""
+    """Return the words that pocketsphinx recognises."""
     decoder = new_decoder(with_language_model=True)
     decoder.start_utt()
     decoder.process_raw(waveform.tobytes(), full_utt=True)
@@ -47,10 +47,10 @@ def recognise(waveform: np.ndarray) -> list[str]:
 
 
 def align_phones(waveform: np.ndarray, words: Sequence[str]) -> list[tuple[str, float]]:
-    """The phones of these words with their ends in seconds; empty where the words cannot be aligned.
+    """Return the phones of these words with their ends in seconds, or nothing where they cannot be aligned.
 
-    Two passes of pocketsphinx, for words and then for phones. Words that its dictionary does not have are left out
-    together with the whole utterance: a hole would shift every label behind it.
+    pocketsphinx aligns words first and then phones. An utterance with a word that its dictionary does not have is left
+    out, because a hole would shift every label behind it.
     """
     decoder = new_decoder(with_language_model=False)
     if not words or any(decoder.lookup_word(word) is None for word in words):
@@ -71,19 +71,19 @@ def align_phones(waveform: np.ndarray, words: Sequence[str]) -> list[tuple[str, 
     return [(from_sphinx(p.name), (p.start + p.duration) / 100) for word in alignment for p in word]
 
 
-def unheard(path: Path) -> Utterance:
-    """A LibriSpeech clip, its speaker from its name, without labels."""
+def load_clip(path: Path) -> Utterance:
+    """Load a LibriSpeech clip without labels. Its name holds the speaker."""
     return Utterance(path.stem, path.stem.split("-")[0], "", load_16k(path), [])
 
 
-def recognised(path: Path) -> Utterance:
-    """The clip with the phones of the words that pocketsphinx hears in it."""
-    one = unheard(path)
-    words = [word.partition("(")[0] for word in recognise(one.waveform)]  # `the(2)` is a way of saying `the`
-    return replace(one, phones=align_phones(one.waveform, words))
+def load_recognised_clip(path: Path) -> Utterance:
+    """Load a LibriSpeech clip with the phones of the words that pocketsphinx recognises in it."""
+    clip = load_clip(path)
+    words = [word.partition("(")[0] for word in recognise(clip.waveform)]  # `the(2)` is a pronunciation of `the`
+    return replace(clip, phones=align_phones(clip.waveform, words))
 
 
-def _read_aloud(job: tuple[str, str]) -> Utterance:
+def _load_transcribed_clip(job: tuple[str, str]) -> Utterance:
     path, text = job
     waveform = load_16k(Path(path))
     words = re.sub(r"[^a-z' ]", " ", text.lower()).split()
@@ -91,32 +91,34 @@ def _read_aloud(job: tuple[str, str]) -> Utterance:
 
 
 def main() -> None:
+    """Write the corpora of real speech."""
     data = shared_folder() / "data"
     clips = sorted((data / "librispeech_speakers" / "train").glob("*.flac"))
     lines = (data / "ljspeech" / "metadata.csv").read_text(encoding="utf-8").splitlines()
     rows = [line.split("|") for line in lines]
     wavs = {path.stem: path for path in (data / "ljspeech").rglob("*") if path.suffix in {".wav", ".flac"}}
     with ProcessPoolExecutor(N_PROCESSES) as pool:
-        write_corpus(stage_folder("corpus") / REAL, pool.map(unheard, clips))
-        write_corpus(stage_folder("corpus") / HEARD, pool.map(recognised, clips))
-        write_corpus(stage_folder("corpus") / LJ, pool.map(_read_aloud, [(str(wavs[row[0]]), row[-1]) for row in rows]))
+        write_corpus(stage_folder("corpus") / REAL, pool.map(load_clip, clips))
+        write_corpus(stage_folder("corpus") / RECOGNISED, pool.map(load_recognised_clip, clips))
+        jobs = [(str(wavs[row[0]]), row[-1]) for row in rows]
+        write_corpus(stage_folder("corpus") / LJ, pool.map(_load_transcribed_clip, jobs))
 
 
 def base_voices() -> list[str]:
-    """The synthetic voices that are trained on."""
+    """Return the names of the synthetic voices that are trained on."""
     corpus = load_settings().corpus
     return [name for name in corpus.voices if name != corpus.stranger]
 
 
-def training_voices(labelled: bool = True) -> dict[str, list[Utterance]]:
-    """Voice -> its utterances that may be trained on: all but the last ones, which every voice reads.
+def training_voices(*, labelled: bool = True) -> dict[str, list[Utterance]]:
+    """Return the utterances that may be trained on, by voice: all but the common texts, which come last.
 
-    labelled: of the real speech only what the recogniser could align
+    With `labelled`, the real speech holds only what the recogniser could align.
     """
     corpus = load_settings().corpus
     voices = {name: read_corpus(stage_folder("corpus") / name)[: -corpus.n_common] for name in base_voices()}
     real = (
-        list(_labelled(read_corpus(stage_folder("corpus") / HEARD)))
+        list(_labelled(read_corpus(stage_folder("corpus") / RECOGNISED)))
         if labelled
         else read_corpus(stage_folder("corpus") / REAL)
     )
@@ -124,7 +126,10 @@ def training_voices(labelled: bool = True) -> dict[str, list[Utterance]]:
 
 
 def held_out_sets(n: int = 12) -> dict[str, list[Utterance]]:
-    """What no stage trains on: the base voices on common texts, the stranger on the same, and a real reader."""
+    """Return utterances that no stage trains on, by set.
+
+    The sets are the base voices on common texts, the stranger on the same texts, and a real reader.
+    """
     corpus = load_settings().corpus
     base = [one for name in base_voices() for one in read_corpus(stage_folder("corpus") / name)[-n:]]
     stranger = read_corpus(stage_folder("corpus") / corpus.stranger)[-n:]

@@ -1,4 +1,7 @@
-"""A corpus on disk: one file of samples, one line an utterance. Read by memory map, so that 10 hours cost no memory."""
+"""A corpus on disk: one file of samples and one line per utterance.
+
+The samples are read by memory map, so that 10 hours of speech need hardly any memory.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,15 @@ SAMPLE_RATE = 16000
 
 @dataclass(frozen=True)
 class Utterance:
-    """waveform: (n,) int16 at 16 kHz; phones: (phone, its end in seconds) in order, empty where nobody knows them;
-    text: empty where nobody knows it"""
+    """One piece of speech with what is known about it.
+
+    Attributes:
+        name: Unique within the corpus.
+        voice: The voice or speaker.
+        text: Empty where the text is unknown.
+        waveform: (n_samples,) int16 at 16 kHz.
+        phones: (phone, its end in seconds) in order. Empty where the phones are unknown.
+    """
 
     name: str
     voice: str
@@ -28,10 +38,11 @@ class Utterance:
 
     @property
     def seconds(self) -> float:
+        """Duration in seconds."""
         return len(self.waveform) / SAMPLE_RATE
 
     def labels(self, n_frames: int, frame_seconds: float) -> np.ndarray:
-        """(n_frames,) int64: the number of the phone at the middle of each frame."""
+        """Return (n_frames,) int64: the number of the phone at the middle of each frame."""
         ends = np.array([end for _, end in self.phones])
         numbers = np.array([NUMBER_OF[phone] for phone, _ in self.phones] + [NUMBER_OF[SILENCE]])
         middles = (np.arange(n_frames) + 0.5) * frame_seconds
@@ -39,7 +50,7 @@ class Utterance:
 
 
 def write_corpus(folder: Path, utterances: Iterable[Utterance]) -> None:
-    """Replace the folder; it is complete or not there."""
+    """Replace the folder by a corpus of these utterances. An interrupted call leaves no incomplete corpus."""
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -60,9 +71,13 @@ def write_corpus(folder: Path, utterances: Iterable[Utterance]) -> None:
 
 
 def read_corpus(folder: Path) -> list[Utterance]:
-    """The waveforms are views of a memory map."""
+    """Return the utterances of a corpus. Their waveforms are views of a memory map.
+
+    Raises:
+        FileNotFoundError: The folder does not hold a complete corpus.
+    """
     if not (folder / "utterances.jsonl").is_file():
-        raise FileNotFoundError(f"{folder} holds no corpus; run its stage first (`make starter` runs all in order)")
+        raise FileNotFoundError(f"{folder} does not hold a corpus; run `make starter`, which writes it")
     samples = np.memmap(folder / "samples.i16", dtype="<i2", mode="r")
     return [
         Utterance(

@@ -1,9 +1,9 @@
-"""Stage tokens: the codebook, and everything that the GPT reads: each utterance as phonemes and semantic tokens.
+"""Stage tokens: the codebook, and what the GPT reads: every utterance as phonemes and semantic tokens.
 
     python -m starter.tokens
 
-A token is the k-means cell of the square root of the phone posteriors, averaged over its two frames. The quantiser of
-SoVITS needs no training then: its projection is that average and its centres are the k-means centres.
+A token is the k-means cluster of the square roots of the phone posteriors, averaged over its two frames. Therefore the
+quantiser of SoVITS needs no training: its projection is that average, and its centres are the k-means centres.
 """
 
 from __future__ import annotations
@@ -22,22 +22,31 @@ from torch import Tensor
 
 from gpt_sovits.content_encoder import extract_ssl_features, load_content_encoder
 from gpt_sovits.determinism import derive_seed, deterministic
-from gpt_sovits.synthesis.sentences import finished
+from gpt_sovits.synthesis.sentences import add_full_stop
 from gpt_sovits.text.frontend import phonemize
 from starter.augment import stretch
 from starter.phones import NUMBER_OF, PHONES, SILENCE
 from starter.scratch import k_means
-from starter.settings import load_settings, stage_folder
+from starter.settings import TokenSettings, load_settings, stage_folder
 from starter.speech import base_voices, training_voices
 from starter.store import Utterance, read_corpus
 
 TOKEN_SECONDS = 0.04
-GAP = 0.8  # cost of a phone that one transcription has and the other has not; of another phone: 1
+GAP = 0.8  # cost of a phone that only one of two transcriptions has; a different phone costs 1
+BOTH, PHONEME_ONLY, PHONE_ONLY = 0, 1, 2  # steps of an alignment
 
 
 @torch.inference_mode()
 def posteriors(encoder: torch.nn.Module, waveform: np.ndarray) -> Tensor:
-    """(n,) int16 -> (n_tokens, n_phones): the square roots, averaged over the two frames of a token."""
+    """Return the square roots of the phone posteriors, averaged over the two frames of a token.
+
+    Args:
+        encoder: The content encoder.
+        waveform: (n_samples,) int16 at 16 kHz.
+
+    Returns:
+        (n_tokens, n_phones).
+    """
     features = extract_ssl_features(encoder, torch.from_numpy(waveform.astype(np.float32) / 32768)[None])[0]
     n_tokens = features.shape[1] // 2
     return features[:, : 2 * n_tokens].reshape(len(features), n_tokens, 2).mean(dim=2).T
@@ -49,76 +58,102 @@ def _difference(phoneme: str, phone: str) -> float:
     return 2 * GAP if SILENCE in (phoneme, phone) else 1.0
 
 
-def places(phonemes: Sequence[str], phones: Sequence[tuple[str, float]], n_tokens: int) -> list[int]:
-    """Which of the front end's phonemes is being said in each token: the two transcriptions, aligned by edit distance.
+def align_phonemes(phonemes: Sequence[str], phones: Sequence[tuple[str, float]], n_tokens: int) -> list[int]:
+    """Return the index of the phoneme that each token says: the two transcriptions, aligned by edit distance.
 
-    phonemes: symbols of the front end, with stress digits and punctuation; phones: (phone, its end in seconds)
+    Args:
+        phonemes: Symbols of the front end, with stress digits and punctuation.
+        phones: (phone, its end in seconds) of the labels.
+        n_tokens: The number of tokens, 25 per second.
+
+    Returns:
+        n_tokens indices into `phonemes`, in ascending order.
     """
-    mine = [symbol.rstrip("012").lower() for symbol in phonemes]
-    mine = [name if name in NUMBER_OF and name != SILENCE else SILENCE for name in mine]
-    other = [phone for phone, _ in phones]
-    rows, columns = len(mine) + 1, len(other) + 1
-    costs = np.zeros((rows, columns))
-    costs[:, 0], costs[0] = GAP * np.arange(rows), GAP * np.arange(columns)
-    ways = np.zeros((rows, columns), np.int64)  # where the cheapest way comes from: both, mine alone, other alone
-    ways[1:, 0], ways[0, 1:] = 1, 2
-    for i in range(1, rows):
-        for j in range(1, columns):
-            candidates = (
-                costs[i - 1, j - 1] + _difference(mine[i - 1], other[j - 1]),
-                costs[i - 1, j] + GAP,
-                costs[i, j - 1] + GAP,
-            )
-            ways[i, j] = way = min(range(3), key=candidates.__getitem__)
-            costs[i, j] = candidates[way]
-    of_phone, i, j = [0] * len(other), rows - 1, columns - 1
+    names = [symbol.rstrip("012").lower() for symbol in phonemes]
+    names = [name if name in NUMBER_OF and name != SILENCE else SILENCE for name in names]
+    steps = _cheapest_steps(names, [phone for phone, _ in phones])
+    of_phone, i, j = [0] * len(phones), len(names), len(phones)
     while j:
-        way = int(ways[i, j])
-        i -= way != 2
-        j -= way != 1
-        if way != 1:
-            of_phone[j] = max(0, int(i) - (way == 2))
+        step = int(steps[i, j])
+        i -= step != PHONE_ONLY
+        j -= step != PHONEME_ONLY
+        if step != PHONEME_ONLY:
+            of_phone[j] = max(0, int(i) - (step == PHONE_ONLY))
     ends = np.array([end for _, end in phones])
     middles = (np.arange(n_tokens) + 0.5) * TOKEN_SECONDS
     return [of_phone[k] for k in np.minimum(np.searchsorted(ends, middles, side="right"), len(phones) - 1)]
 
 
-def ratio_of(name: str, largest: float) -> float:
-    """How fast the utterance of this name is played in training: half of them as they are."""
+def _cheapest_steps(phonemes: Sequence[str], phones: Sequence[str]) -> np.ndarray:
+    """Return (n_phonemes + 1, n_phones + 1): the last step of the cheapest alignment of the first i and j of both."""
+    rows, columns = len(phonemes) + 1, len(phones) + 1
+    costs = np.zeros((rows, columns))
+    costs[:, 0], costs[0] = GAP * np.arange(rows), GAP * np.arange(columns)
+    steps = np.full((rows, columns), BOTH)
+    steps[1:, 0], steps[0, 1:] = PHONEME_ONLY, PHONE_ONLY
+    for i in range(1, rows):
+        for j in range(1, columns):
+            candidates = (
+                costs[i - 1, j - 1] + _difference(phonemes[i - 1], phones[j - 1]),
+                costs[i - 1, j] + GAP,
+                costs[i, j - 1] + GAP,
+            )
+            steps[i, j] = step = min(range(3), key=candidates.__getitem__)
+            costs[i, j] = candidates[step]
+    return steps
+
+
+def speed_ratio(name: str, largest: float) -> float:
+    """Return how fast the utterance of this name is played in training. Half of the utterances stay unchanged."""
     random = np.random.default_rng(derive_seed("stretch", name))
     return float(np.exp(random.uniform(-1, 1) * np.log(largest))) if random.random() < 0.5 else 1.0
 
 
-def played(one: Utterance, ratio: float) -> Utterance:
-    """The utterance `ratio` times as fast, which is that of a smaller speaker."""
+def change_speed(utterance: Utterance, ratio: float) -> Utterance:
+    """Play the utterance `ratio` times as fast, which makes it that of a smaller speaker."""
     if ratio == 1.0:
-        return one
-    waveform = np.clip(stretch(one.waveform.astype(np.float32), ratio), -32767, 32767).astype(np.int16)
-    return replace(one, waveform=waveform, phones=[(phone, end / ratio) for phone, end in one.phones])
+        return utterance
+    waveform = np.clip(stretch(utterance.waveform.astype(np.float32), ratio), -32767, 32767).astype(np.int16)
+    return replace(utterance, waveform=waveform, phones=[(phone, end / ratio) for phone, end in utterance.phones])
 
 
-def tokenised(
+def tokenize(
     encoder: torch.nn.Module, centres: Tensor, utterances: Sequence[Utterance], ratios: Sequence[float]
 ) -> Iterator[dict]:
-    """Rows of tokens.jsonl."""
+    """Yield the rows of tokens.jsonl.
+
+    Args:
+        encoder: The content encoder.
+        centres: (n_centres, n_phones) codebook.
+        utterances: The utterances as they were spoken.
+        ratios: How fast each of them is played.
+    """
     for original, ratio in zip(utterances, ratios, strict=True):
-        one = played(original, ratio)
-        tokens = torch.cdist(posteriors(encoder, one.waveform), centres).argmin(dim=1).tolist()
-        said = phonemize(finished(one.text), "en")
+        utterance = change_speed(original, ratio)
+        tokens = torch.cdist(posteriors(encoder, utterance.waveform), centres).argmin(dim=1).tolist()
+        phonemes = phonemize(add_full_stop(utterance.text), "en")
         yield {
-            "name": one.name,
-            "voice": one.voice,
-            "text": one.text,
+            "name": utterance.name,
+            "voice": utterance.voice,
+            "text": utterance.text,
             "ratio": ratio,
-            "phoneme_ids": list(map(int, said.ids)),
+            "phoneme_ids": list(map(int, phonemes.ids)),
             "tokens": tokens,
-            "places": places(said.symbols, one.phones, len(tokens)),
+            "places": align_phonemes(phonemes.symbols, utterance.phones, len(tokens)),
         }
 
 
-def statistics(vectors: Sequence[Tensor], labels: Sequence[np.ndarray], voices: Sequence[int], centres: Tensor) -> dict:
-    """Bits of a token and of its phone, what a token says of the phone and of the voice, and the phone error of a
-    table from token to phone."""
+def token_statistics(
+    vectors: Sequence[Tensor], labels: Sequence[np.ndarray], voices: Sequence[int], centres: Tensor
+) -> dict[str, float]:
+    """Return the entropies of tokens, phones and voices, and the phone error of a table from token to phone.
+
+    Args:
+        vectors: (n_tokens, n_phones) posteriors of each utterance.
+        labels: (n_tokens,) the phone of each token of each utterance.
+        voices: The number of the voice of each utterance.
+        centres: (n_centres, n_phones) codebook.
+    """
     tokens = torch.cdist(torch.cat(list(vectors)), centres).argmin(dim=1).numpy()
     phones = np.concatenate(labels)
     speakers = np.repeat(voices, [len(v) for v in vectors])
@@ -140,21 +175,51 @@ def _entropy(counts: np.ndarray) -> float:
     return float(-(p * np.log2(p)).sum())
 
 
+def make_codebook(settings: TokenSettings) -> tuple[Tensor, dict[str, float]]:
+    """Return the (n_centres, n_phones) k-means centres of a sample of all training voices, and their statistics."""
+    encoder = load_content_encoder(stage_folder("content_encoder") / "content_encoder")
+    random = np.random.default_rng(settings.seed)
+    sample, labels, owners = [], [], []
+    for number, utterances in enumerate(training_voices().values()):
+        for i in random.permutation(len(utterances))[: settings.n_sampled]:
+            vectors = posteriors(encoder, utterances[i].waveform)
+            sample.append(vectors)
+            labels.append(utterances[i].labels(len(vectors), TOKEN_SECONDS))
+            owners.append(number)
+    centres = k_means(torch.cat(sample), settings.n_centres, settings.seed)
+    return centres, token_statistics(sample, labels, owners, centres)
+
+
+def tokenize_voice(voice: str) -> str:
+    """Return the rows of one voice as JSON Lines. The common texts keep their speed."""
+    settings, n_common = load_settings().tokens, load_settings().corpus.n_common
+    utterances = read_corpus(stage_folder("corpus") / voice)
+    ratios = [speed_ratio(one.name, settings.largest_stretch) for one in utterances]
+    ratios[-n_common:] = [1.0] * n_common
+    with deterministic(settings.seed, n_threads=1):
+        encoder = load_content_encoder(stage_folder("content_encoder") / "content_encoder")
+        rows = list(tokenize(encoder, read_centres(), utterances, ratios))
+    print(f"tokens: {voice}", flush=True)
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def read_tokens(folder: Path | None = None) -> list[dict]:
+    """Return the rows of tokens.jsonl in the stage's folder or in another one."""
+    path = (folder or stage_folder("tokens")) / "tokens.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def read_centres(folder: Path | None = None) -> Tensor:
+    """Return the (n_centres, n_phones) codebook in the stage's folder or in another one."""
+    return load_file((folder or stage_folder("tokens")) / "codebook.safetensors")["centres"]
+
+
 def main() -> None:
+    """Write the codebook, its statistics, and the tokens of every base voice."""
     settings, folder = load_settings().tokens, stage_folder("tokens")
     folder.mkdir(parents=True, exist_ok=True)
     with deterministic(settings.seed, settings.n_threads):
-        encoder = load_content_encoder(stage_folder("content_encoder") / "content_encoder")
-        random = np.random.default_rng(settings.seed)
-        sample, labels, owners = [], [], []
-        for number, (_, utterances) in enumerate(training_voices().items()):
-            for i in random.permutation(len(utterances))[: settings.n_sampled]:
-                vectors = posteriors(encoder, utterances[i].waveform)
-                sample.append(vectors)
-                labels.append(utterances[i].labels(len(vectors), TOKEN_SECONDS))
-                owners.append(number)
-        centres = k_means(torch.cat(sample), settings.n_centres, settings.seed)
-        figures = statistics(sample, labels, owners, centres)
+        centres, figures = make_codebook(settings)
         print("tokens: " + "  ".join(f"{name} {value:.3f}" for name, value in figures.items()), flush=True)
         save_file({"centres": centres.contiguous()}, folder / "codebook.safetensors")
         (folder / "statistics.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
@@ -162,32 +227,9 @@ def main() -> None:
         ProcessPoolExecutor(settings.n_threads, get_context("spawn")) as pool,
         (folder / "tokens.jsonl.partial").open("w", encoding="utf-8") as file,
     ):
-        for lines in pool.map(lines_of, base_voices()):
+        for lines in pool.map(tokenize_voice, base_voices()):
             file.write(lines)
     (folder / "tokens.jsonl.partial").replace(folder / "tokens.jsonl")
-
-
-def lines_of(voice: str) -> str:
-    """The rows of one voice, as JSON Lines; the common texts as they were spoken."""
-    settings, n_common = load_settings().tokens, load_settings().corpus.n_common
-    utterances = read_corpus(stage_folder("corpus") / voice)
-    ratios = [ratio_of(one.name, settings.largest_stretch) for one in utterances]
-    ratios[-n_common:] = [1.0] * n_common
-    with deterministic(settings.seed, n_threads=1):
-        encoder = load_content_encoder(stage_folder("content_encoder") / "content_encoder")
-        rows = list(tokenised(encoder, read_centres(), utterances, ratios))
-    print(f"tokens: {voice}", flush=True)
-    return "".join(json.dumps(row) + "\n" for row in rows)
-
-
-def read_tokens(folder: Path | None = None) -> list[dict]:
-    path = (folder or stage_folder("tokens")) / "tokens.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def read_centres(folder: Path | None = None) -> Tensor:
-    """(n_centres, n_phones)"""
-    return load_file((folder or stage_folder("tokens")) / "codebook.safetensors")["centres"]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""One training loop for all stages: batches drawn by their step's number, a state on disk, a curve.
+"""The training loop of all stages: batches drawn by the number of their step, a state on disk, a curve.
 
-The batch of step n depends on (stage, n) alone and is made ahead in a thread. A stage that is stopped goes on from its
-last state to the same weights.
+The batch of step n depends on the stage and n alone, and a thread prepares it ahead. A stopped stage resumes from its
+last state and ends at the same weights.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,14 @@ from torch.optim import Optimizer
 from gpt_sovits.adaptation.state import fingerprint, load_training_state, save_training_state
 from starter.settings import TrainingSettings
 
-N_AHEAD = 3  # batches that wait
+N_AHEAD = 3  # batches prepared before their step
 STATE_SECONDS = 60.0
 
 Losses = dict[str, float]
 
 
 def learning_rate(settings: TrainingSettings, step: int) -> float:
-    """Warm-up, a plateau, and a fall to nothing as a half cosine over the last `decay_share`. step counts from 0."""
+    """Return the rate of a step, counted from 0: warm-up, plateau, then half a cosine over the last `decay_share`."""
     warm = min(1.0, (step + 1) / max(1, settings.warmup_steps))
     left = (settings.n_steps - step) / max(1.0, settings.decay_share * settings.n_steps)
     fall = 0.5 - 0.5 * math.cos(math.pi * min(1.0, left))
@@ -37,84 +38,101 @@ def learning_rate(settings: TrainingSettings, step: int) -> float:
 
 
 class Average:
-    """A moving average of a network's weights: what is kept in the end, for it is better than the last step."""
+    """The moving average of a network's weights. It is the result of a stage: it is better than the last step."""
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.module, self.decay = copy.deepcopy(module).requires_grad_(False).eval(), decay
 
     @torch.no_grad()
-    def follow(self, module: nn.Module, step: int) -> None:
-        """Early on the average forgets faster, or it would remember the random start."""
+    def update(self, module: nn.Module, step: int) -> None:
+        """Move the average towards the weights after `step`. Early steps count less, or the random start would stay."""
         decay = min(self.decay, (step + 1) / (step + 10))
-        for mine, other in zip(self.module.state_dict().values(), module.state_dict().values(), strict=True):
-            if mine.is_floating_point():
-                mine.lerp_(other, 1 - decay)
+        for averaged, current in zip(self.module.state_dict().values(), module.state_dict().values(), strict=True):
+            if averaged.is_floating_point():
+                averaged.lerp_(current, 1 - decay)
             else:
-                mine.copy_(other)
+                averaged.copy_(current)
 
 
-def train(
-    name: str,
-    settings: TrainingSettings,
-    modules: Mapping[str, nn.Module],
-    optimizers: Mapping[str, Optimizer],
-    make_batch: Callable[[int], Any],
-    learn: Callable[[Any, int], Losses],
-    evaluate: Callable[[int], Losses],
-    folder: Path,
-    belongs_to: Mapping[str, Any],
-) -> None:
-    """Train for settings.n_steps; the modules hold the result, folder/curve.jsonl the losses.
+@dataclass(frozen=True)
+class Task:
+    """Everything that one stage gives to the training loop.
 
-    modules: everything that has a state, averages included; learn(batch, step) makes one step of all optimisers
-    evaluate(n): what is judged every settings.evaluate_every steps and at the end, after n of them
-    belongs_to: JSON-able names of the inputs; a stored state of other inputs or settings is not used
+    Attributes:
+        name: The stage.
+        settings: Its section of params.yaml.
+        modules: Every network with a state, averages included. They hold the result.
+        optimizers: The optimisers. A parameter group may have a `factor` of the learning rate.
+        make_batch: Returns the batch of a step.
+        learn: Makes one step of all optimisers from a batch and its step, and returns the losses.
+        evaluate: Called every `settings.evaluate_every` steps and at the end, with the number of steps made.
+        folder: Gets state/ and curve.jsonl.
+        inputs: JSON-able names of the inputs. A stored state of other inputs or settings is not used.
     """
-    identity = fingerprint({"stage": name, "settings": settings.model_dump(), "inputs": dict(belongs_to)}, {})
-    folder.mkdir(parents=True, exist_ok=True)
-    progress = load_training_state(folder / "state", modules, optimizers, identity) or {"step": 0, "rows": []}
-    step, rows = progress["step"], progress["rows"]
-    print(f"{name}: {'continues at' if step else 'starts with'} step {step} of {settings.n_steps}", flush=True)
-    began, first, saved = time.monotonic(), step, time.monotonic()
-    sums: dict[str, float] = {}
-    n_summed = 0
-    with ThreadPoolExecutor(1) as pool:
-        waiting = [pool.submit(make_batch, s) for s in range(step, min(step + N_AHEAD, settings.n_steps))]
-        while step < settings.n_steps:
-            batch = waiting.pop(0).result()
-            if step + N_AHEAD < settings.n_steps:
-                waiting.append(pool.submit(make_batch, step + N_AHEAD))
-            rate = learning_rate(settings, step)
-            for optimizer in optimizers.values():
-                for group in optimizer.param_groups:
-                    group["lr"] = rate * group.get("factor", 1.0)
-            losses = learn(batch, step)
-            for key, value in losses.items():
-                if not math.isfinite(value):
-                    raise SystemExit(f"{name}: {key} is {value} at step {step}; lower learning_rate in params.yaml")
-                sums[key] = sums.get(key, 0.0) + value
-            n_summed += 1
-            step += 1
-            if step % settings.evaluate_every == 0 or step == settings.n_steps:
-                row = {
-                    "step": step,
-                    "learning_rate": rate,
-                    "seconds_a_step": (time.monotonic() - began) / (step - first),
-                }
-                row |= {f"train_{key}": value / n_summed for key, value in sums.items()} | evaluate(step)
-                rows.append(row)
-                sums, n_summed = {}, 0
-                print(f"{name}: " + "  ".join(f"{key} {_short(value)}" for key, value in row.items()), flush=True)
-            if time.monotonic() - saved > STATE_SECONDS or step == settings.n_steps:
-                save_training_state(folder / "state", modules, optimizers, {"step": step, "rows": rows}, identity)
-                saved = time.monotonic()
-    (folder / "curve.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    if step > first:
-        log_to_mlflow(name, settings, rows)
+
+    name: str
+    settings: TrainingSettings
+    modules: Mapping[str, nn.Module]
+    optimizers: Mapping[str, Optimizer]
+    make_batch: Callable[[int], Any]
+    learn: Callable[[Any, int], Losses]
+    evaluate: Callable[[int], Losses]
+    folder: Path
+    inputs: Mapping[str, Any]
+
+
+def train(task: Task) -> None:
+    """Train for `settings.n_steps`. Afterwards the modules hold the result and folder/curve.jsonl the losses.
+
+    Raises:
+        SystemExit: A loss is not finite.
+    """
+    settings = task.settings
+    identity = fingerprint({"stage": task.name, "settings": settings.model_dump(), "inputs": dict(task.inputs)}, {})
+    task.folder.mkdir(parents=True, exist_ok=True)
+    progress = load_training_state(task.folder / "state", task.modules, task.optimizers, identity)
+    progress = progress or {"step": 0, "rows": []}
+    first, rows = progress["step"], progress["rows"]
+    print(f"{task.name}: {'continues at' if first else 'starts with'} step {first} of {settings.n_steps}", flush=True)
+    began = saved = time.monotonic()
+    losses_since_row: list[Losses] = []
+    for step, batch in _batches_ahead(task.make_batch, first, settings.n_steps):
+        rate = _set_rate(task, step)
+        losses_since_row.append(_checked(task.learn(batch, step), task.name, step))
+        n_done = step + 1
+        if n_done % settings.evaluate_every == 0 or n_done == settings.n_steps:
+            seconds = (time.monotonic() - began) / (n_done - first)
+            row = {"step": n_done, "learning_rate": rate, "seconds_a_step": seconds}
+            rows.append(row | _means(losses_since_row) | task.evaluate(n_done))
+            losses_since_row = []
+            print(f"{task.name}: " + "  ".join(f"{key} {_short(value)}" for key, value in rows[-1].items()), flush=True)
+        if time.monotonic() - saved > STATE_SECONDS or n_done == settings.n_steps:
+            state = {"step": n_done, "rows": rows}
+            save_training_state(task.folder / "state", task.modules, task.optimizers, state, identity)
+            saved = time.monotonic()
+    (task.folder / "curve.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    if settings.n_steps > first:
+        log_to_mlflow(task.name, settings, rows)
+
+
+def optimizer_step(optimizer: Optimizer, loss: Tensor, largest_norm: float) -> float:
+    """Make one optimiser step with the gradient clipped to `largest_norm`, and return the norm before clipping."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    norm = nn.utils.clip_grad_norm_(parameters, largest_norm)
+    optimizer.step()
+    return float(norm)
 
 
 def log_to_mlflow(name: str, settings: TrainingSettings, rows: Sequence[Mapping[str, float]]) -> None:
-    """The settings and the curve as a run `name` of the experiment "starter", beside those of the voices."""
+    """Log the settings and the curve as a run of the MLflow experiment "starter".
+
+    Args:
+        name: The name of the run.
+        settings: Logged as parameters.
+        rows: The rows of the curve. Their key `step` is the step of the others.
+    """
     import mlflow  # takes seconds
 
     mlflow.set_experiment("starter")
@@ -124,15 +142,39 @@ def log_to_mlflow(name: str, settings: TrainingSettings, rows: Sequence[Mapping[
             mlflow.log_metrics({key: value for key, value in row.items() if key != "step"}, step=int(row["step"]))
 
 
+def _batches_ahead(make_batch: Callable[[int], Any], first: int, n_steps: int) -> Iterator[tuple[int, Any]]:
+    """Yield (step, batch) of the steps from `first` on, with batches prepared in a thread."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = [pool.submit(make_batch, step) for step in range(first, min(first + N_AHEAD, n_steps))]
+        for step in range(first, n_steps):
+            batch = waiting.pop(0).result()
+            if step + N_AHEAD < n_steps:
+                waiting.append(pool.submit(make_batch, step + N_AHEAD))
+            yield step, batch
+
+
+def _set_rate(task: Task, step: int) -> float:
+    rate = learning_rate(task.settings, step)
+    for optimizer in task.optimizers.values():
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group.get("factor", 1.0)
+    return rate
+
+
+def _checked(losses: Losses, name: str, step: int) -> Losses:
+    for key, value in losses.items():
+        if not math.isfinite(value):
+            raise SystemExit(f"{name}: {key} is {value} at step {step}; lower {name}.learning_rate in params.yaml")
+    return losses
+
+
+def _means(losses: Sequence[Losses]) -> Losses:
+    sums: Losses = {}
+    for one in losses:
+        for key, value in one.items():
+            sums[key] = sums.get(key, 0.0) + value
+    return {f"train_{key}": value / len(losses) for key, value in sums.items()}
+
+
 def _short(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4g}"
-
-
-def step_of(optimizer: Optimizer, loss: Tensor, largest_norm: float) -> float:
-    """One optimiser step; the gradient's norm before it was limited to largest_norm."""
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    norm = nn.utils.clip_grad_norm_(parameters, largest_norm)
-    optimizer.step()
-    return float(norm)

@@ -1,4 +1,4 @@
-"""Fine-tunings of tiny models for the tests, and processes that are killed in them."""
+"""Fine-tunings of tiny models for the tests, and interruptions of them."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ SOVITS_HELD_OUT = [tiny_clip(18, 10), tiny_clip(6, 11)]
 
 
 class InterruptionError(Exception):
-    """Stands for a killed process: nothing after it runs."""
+    """Stand-in for a killed process. Nothing runs after it."""
 
 
 @dataclass
 class Run:
-    """What one run gave; `weights` are those that the last epoch handed out."""
+    """The result of one run. `weights` are those of the last epoch."""
 
     adaptation: Adaptation
     weights: dict[str, Tensor]
@@ -82,13 +82,13 @@ def discriminator_state() -> dict[str, Tensor]:
 
 
 def gpt_clips(n: int, seed: int = 0) -> list[GPTClip]:
-    """Clips that can be learned: each token repeats the phoneme it stands under."""
+    """Return clips that can be learned, because each phoneme gives two tokens of the same number."""
     generator = torch.Generator().manual_seed(seed)
-    made = []
+    clips = []
     for i in range(n):
         ids = torch.randint(20, (4 + i % 5,), generator=generator)
-        made.append(GPTClip(f"clip{i}", ids, ids.repeat_interleave(2)))
-    return made
+        clips.append(GPTClip(f"clip{i}", ids, ids.repeat_interleave(2)))
+    return clips
 
 
 def run_gpt(
@@ -138,7 +138,7 @@ def _run(adapt: Callable[..., Adaptation], arguments: dict[str, Any], folder: Pa
 
 
 def assert_same(run: Run, other: Run) -> None:
-    """The same curve, and the same bits in every weight."""
+    """Check that two runs have the same curve, and the same bits in every weight."""
     assert run.records == other.records
     assert run.weights.keys() == other.weights.keys()
     different = [name for name in run.weights if not run.weights[name].equal(other.weights[name])]
@@ -147,16 +147,16 @@ def assert_same(run: Run, other: Run) -> None:
 
 @contextlib.contextmanager
 def killed_at(call: int, owner: Any, name: str, error: type[BaseException] = InterruptionError) -> Iterator[list[int]]:
-    """owner.name raises at its `call`-th call (counted from 1); yields a list that gets one entry a call."""
+    """Make owner.name raise at its `call`-th call, counted from 1, and yield a list with one entry per call."""
     real, calls = getattr(owner, name), []
 
     @functools.wraps(real)
-    def dying(*arguments: Any, **keywords: Any) -> Any:
+    def raise_at_call(*arguments: Any, **keywords: Any) -> Any:
         calls.append(1)
         if len(calls) == call:
             raise error
         return real(*arguments, **keywords)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(owner, name, dying)
+        patch.setattr(owner, name, raise_at_call)
         yield calls

@@ -1,4 +1,4 @@
-"""A real Chromium for the tests of pages, driven by Playwright, and a folder where their screenshots are kept."""
+"""A real Chromium for the tests of pages, driven by Playwright, and a folder for their screenshots."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
-    "--no-sandbox",  # CI runs as root, where Chromium has none
+    "--no-sandbox",  # Chromium has no sandbox for root, as which CI runs
     "--disable-gpu",
     "--no-first-run",
     "--disable-background-networking",
@@ -27,10 +27,10 @@ FLAGS = (
 
 
 def chromium() -> str:
-    """The path of a Chromium. VOXFOUNDRY_BROWSER names one that must be there: with it, no test is skipped."""
+    """Return the path of a Chromium. If VOXFOUNDRY_BROWSER names one, it must exist and no test is skipped."""
     named = os.environ.get("VOXFOUNDRY_BROWSER")
     if named:
-        assert shutil.which(named), f"VOXFOUNDRY_BROWSER={named!r} is no program on this machine"
+        assert shutil.which(named), f"VOXFOUNDRY_BROWSER={named!r} is not a program on this machine"
         return shutil.which(named)
     found = next((path for path in map(shutil.which, NAMES) if path), None)
     if found is None:
@@ -38,7 +38,7 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="module")  # no longer: while Playwright runs, nothing else in this process can use asyncio.run
+@pytest.fixture(scope="module")  # not longer, because nothing else in the process can use asyncio.run meanwhile
 def browser() -> Iterator[Browser]:
     executable = chromium()
     from playwright.sync_api import sync_playwright
@@ -51,7 +51,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def artifacts() -> Path:
-    """Where screenshots stay for people and for CI: VOXFOUNDRY_ARTIFACTS, else tests/artifacts/."""
+    """The folder that keeps screenshots for people and CI: VOXFOUNDRY_ARTIFACTS or tests/artifacts/."""
     folder = Path(os.environ.get("VOXFOUNDRY_ARTIFACTS", Path(__file__).with_name("artifacts")))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -59,14 +59,14 @@ def artifacts() -> Path:
 
 @dataclass(frozen=True)
 class Watch:
-    """What a page complained about and what it asked for, from the moment it is watched."""
+    """The complaints and the requests of a page since `watch` was called."""
 
     complaints: list[str] = field(default_factory=list)  # console errors and warnings, uncaught exceptions
-    requests: list[str] = field(default_factory=list)  # addresses, those inside the page (data:, blob:) left out
+    requests: list[str] = field(default_factory=list)  # addresses outside the page, so without data: and blob:
 
 
 def wait_for(page: Page, expression: str, seconds: float = 15.0) -> None:
-    """Wait until a JavaScript expression is true. `page.wait_for_function` cannot where a page forbids eval."""
+    """Wait until a JavaScript expression is true. `page.wait_for_function` fails on pages that forbid eval."""
     deadline = time.monotonic() + seconds
     while not page.evaluate(expression):
         assert time.monotonic() < deadline, f"not true within {seconds} s: {expression}"
@@ -74,12 +74,12 @@ def wait_for(page: Page, expression: str, seconds: float = 15.0) -> None:
 
 
 def watch(page: Page) -> Watch:
-    """Begin to watch a page. Call it before `page.goto`."""
-    seen = Watch()
-    page.on("console", lambda line: seen.complaints.append(line.text) if line.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    """Record the complaints and requests of a page. Call it before `page.goto`."""
+    record = Watch()
+    page.on("console", lambda line: record.complaints.append(line.text) if line.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: record.complaints.append(str(error)))
     page.on(
         "request",
-        lambda request: None if request.url.startswith(("data:", "blob:")) else seen.requests.append(request.url),
+        lambda request: None if request.url.startswith(("data:", "blob:")) else record.requests.append(request.url),
     )
-    return seen
+    return record

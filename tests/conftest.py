@@ -11,7 +11,7 @@ from hypothesis import settings
 
 import stages  # noqa: F401 - sets how OpenMP waits, before torch is loaded
 
-# New examples every time find new faults, on a developer's machine; a verdict of CI must not depend on chance.
+# New examples in every run find new faults on a developer's machine. The result of CI must not depend on chance.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
@@ -24,5 +24,5 @@ def shared() -> Path:
     """The folder of reference vectors and real speech that is not part of the repository."""
     folder = Path(os.environ.get("VOXFOUNDRY_SHARED", ROOT.parent / "shared"))
     if not (folder / "data").is_dir():
-        pytest.skip(f"{folder}/data is absent; set VOXFOUNDRY_SHARED to the folder with the reference data")
+        pytest.skip(f"{folder}/data does not exist; set VOXFOUNDRY_SHARED to the folder with the reference data")
     return folder

@@ -1,4 +1,4 @@
-"""A web server of files for tests, honest or not: it serves ranges, drops lines, lies about lengths, answers errors."""
+"""A file server for tests that serves ranges and can drop connections, state wrong lengths and answer errors."""
 
 from __future__ import annotations
 
@@ -12,19 +12,28 @@ from typing import Any
 
 
 class FileServer:
-    """files: path -> bytes. `behave` may be set to a function that answers a request itself and then returns True."""
+    """The state of a server.
+
+    Attributes:
+        files: content by path.
+        ranges: whether ranges are served.
+        tags: whether entity tags are sent.
+        behave: may be set to a function that answers a request itself and then returns True.
+        requests: (path, Range header) of each request.
+        url: address of the server.
+    """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.ranges = True
         self.tags = True
         self.behave: Callable[[Any, bytes], bool] = lambda request, data: False
-        self.requests: list[tuple[str, str | None]] = []  # (path, Range)
+        self.requests: list[tuple[str, str | None]] = []
         self.url = ""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.0"  # the end of the answer is the end of the line, as when it breaks
+    protocol_version = "HTTP/1.0"  # the end of the answer closes the connection, as a break does
     files: FileServer
 
     def do_GET(self) -> None:
@@ -65,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *arguments: object) -> None:
-        """Nothing on the terminal."""
+        """Print nothing."""
 
 
 @contextmanager

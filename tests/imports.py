@@ -1,4 +1,4 @@
-"""Which modules of this repository a module imports, read from the source."""
+"""The imports of the modules of this repository, read from their source."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = ("flows", "stages", "registry", "metrics", "gpt_sovits")
-PACKAGES = (*PRODUCT, "starter")  # the recipe of the starter base beside what users run
+PACKAGES = (*PRODUCT, "starter")  # starter is the recipe of the starter base; users do not run it
 
 
 @cache
 def direct_imports(path: Path) -> set[Path]:
-    """Files of this repository that `path` imports itself, inside functions too."""
+    """Return the files of this repository that `path` imports itself, inside functions too."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -30,7 +30,7 @@ def direct_imports(path: Path) -> set[Path]:
 
 
 def import_closure(path: Path) -> set[Path]:
-    """`path` and every file of this repository that it imports, directly or not."""
+    """Return `path` and every file of this repository that it imports, directly or indirectly."""
     seen, waiting = set(), [path, path.parent / "__init__.py"]
     while waiting:
         file = waiting.pop()
@@ -41,7 +41,7 @@ def import_closure(path: Path) -> set[Path]:
 
 
 def _files(name: str) -> set[Path]:
-    """The packages and the module on the way to a dotted name; its last part may be a name in the module."""
+    """Return the files of the packages and the module of a dotted name, whose last part may be a name in the module."""
     parts, found = name.split("."), set()
     for n in range(1, len(parts) + 1):
         place = ROOT.joinpath(*parts[:n])

@@ -19,30 +19,31 @@ from release_helpers import LINEAGE, promote_first, scorecard, write_scores, wri
 from flows.listening_server import Session, make_server, page_address
 from gpt_sovits.audio import save_flac
 from registry.candidates.candidate import register_candidate
-from registry.listening.sessions import open_listening
+from registry.listening.trials import Listening, Trial, draw_trial, open_listening
+from registry.listening.votes import Ballot, Votes, cast_vote, read_votes
 from registry.storage.store import Store, open_store
 
-PITCH = {1: 110.0, 2: 150.0}  # Hz, of each version: what tells them apart in a test
+PITCH = {1: 110.0, 2: 150.0}  # Hz, of each version, which tells them apart in a test
 RATE = 32_000
 N_PROMPTS = 10
-LEFT_BEHIND = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")  # by MLflow, in the process that registered something
+LEFT_BEHIND = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")  # MLflow sets them when it registers something
 
 
 def tone(version: int, seconds: float = 0.5, peak: float = 0.2) -> np.ndarray:
-    """A buzz at the version's pitch, (n_samples,) float32."""
+    """Return a buzz at the version's pitch, (n_samples,) float32."""
     phase = 2 * np.pi * PITCH[version] * np.arange(round(seconds * RATE)) / RATE
     wave = sum(np.sin(n * phase) / n for n in range(1, 9))
     return (peak * wave / np.abs(wave).max()).astype(np.float32)
 
 
 def pitch_of(waveform: np.ndarray) -> float:
-    """The frequency in Hz, of PITCH, that sounds strongest."""
+    """Return which frequency of PITCH, in Hz, is the strongest."""
     time = np.arange(len(waveform)) / RATE
     return max(PITCH.values(), key=lambda hertz: abs(np.exp(-2j * np.pi * hertz * time) @ waveform))
 
 
 def make_release(root: Path) -> Store:
-    """A project in `root` with both versions registered, version 1 promoted. One utterance of version 2 is silent."""
+    """Make a project with both versions registered and version 1 promoted. One utterance of version 2 is silent."""
     for name in LEFT_BEHIND:
         os.environ.pop(name, None)
     root.mkdir(parents=True, exist_ok=True)
@@ -64,21 +65,47 @@ def make_release(root: Path) -> Store:
         scores = folder / "scorecard.json"
         scores.write_text(card.model_copy(update={"rows": tuple(rows)}).model_dump_json(), encoding="utf-8")
         voice_folder = write_voice_folder(folder / "voice", f"weights {version}")
-        assert register_candidate(store, "anna", voice_folder, scores, LINEAGE).version == version
+        candidate = register_candidate(store, "anna", voice_folder=voice_folder, scorecard_path=scores, lineage=LINEAGE)
+        assert candidate.version == version
     promote_first(store)
     return store
 
 
-def copied(released: Path, root: Path) -> Store:
-    """The store of a project that make_release made, its database in `root`; the artifacts stay where they are."""
+def copy_release(released: Path, root: Path) -> Store:
+    """Copy the database of a project that make_release made into `root`. The artifacts stay where they are."""
     shutil.copy(released / "mlflow.db", root / "mlflow.db")
     shutil.copytree(released / ".vox", root / ".vox")
     return open_store(root)
 
 
+def votes_of(store: Store, listening: Listening) -> Votes:
+    return read_votes(store, listening.candidate.candidate_id, listening.champion.candidate_id)
+
+
+def vote_for(
+    store: Store, listening: Listening, listener: str, side: str = "candidate", salt: str = "salt", **defects: dict
+) -> Trial | None:
+    """Cast the listener's next vote for a side by its true name. Return None if no utterance is left."""
+    trial = draw_trial(listening, listener, voted=votes_of(store, listening).keys_of(listener), salt=salt)
+    if trial is None:
+        return None
+    other = {"a": "b", "b": "a"}[trial.candidate_side]
+    letter = {"candidate": trial.candidate_side, "champion": other}
+    choice = letter.get(side, "no_difference")
+    ballot = Ballot(choice=choice, **{letter[name]: described for name, described in defects.items()})
+    cast_vote(store, listening, trial, ballot)
+    return trial
+
+
+def vote_on_all(store: Store, listening: Listening, listener: str) -> None:
+    """Vote for the candidate on every utterance. A spawned process can import it from here."""
+    while vote_for(store, listening, listener):
+        pass
+
+
 @contextmanager
 def serving(store: Store, listener: str | None = None) -> Iterator[tuple[Session, str]]:
-    """A running server on version 2, and the address of its page."""
+    """Run a server on version 2. Yield its session and the address of its page."""
     session = Session(store=store, listening=open_listening(store, "anna", 2), listener=listener)
     with make_server(session) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
@@ -91,19 +118,19 @@ def serving(store: Store, listener: str | None = None) -> Iterator[tuple[Session
 
 
 def request(url: str, body: object = None, **headers: str) -> tuple[int, dict, bytes]:
-    """Status, headers and body. body: JSON to POST; None for a GET; bytes as they are."""
+    """Return status, headers and body. `body` is JSON to POST, None for a GET, or bytes to send unchanged."""
     content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
     sent = {"Content-Type": "application/json"} if content is not None else {}
-    asked = urllib.request.Request(url, content, {**sent, **headers})
+    prepared = urllib.request.Request(url, content, {**sent, **headers})
     try:
-        with urllib.request.urlopen(asked, timeout=30) as answer:
+        with urllib.request.urlopen(prepared, timeout=30) as answer:
             return answer.status, dict(answer.headers), answer.read()
     except urllib.error.HTTPError as error:
         return error.code, dict(error.headers), error.read()
 
 
 def ask(url: str, route: str, **body: object) -> dict:
-    """The JSON answer of a request that must succeed."""
+    """Return the JSON answer of a request that must succeed."""
     status, _, content = request(url + route, body)
     assert status == 200, content
     return json.loads(content)

@@ -1,4 +1,4 @@
-"""A small project for tests of whole runs: this repository's code, a voice of a few clips, four prompts."""
+"""A small project for tests of whole runs: the code of this repository, a voice of a few clips, four prompts."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ SETTINGS = (
     "adapt_sovits.batch_size=4",
     "adapt_gpt.n_epochs=2",
     "adapt_gpt.save_every_epochs=1",
-    "adapt_gpt.learning_rate=0.0000001",  # other weights that speak the same: the gate finds them equal
+    "adapt_gpt.learning_rate=0.0000001",  # different weights that speak the same, which the gate finds equal
     "evaluate.prompts=benchmarks/prompts/tiny.yaml",
     "evaluate.n_selection_prompts=1",
     "evaluate.n_resynthesized=1",
-    "evaluate.n_best_of=1",  # untrained weights' tokens say nothing
-    "evaluate.max_length_factor=1.1",  # untrained weights find no end: do not wait for it
+    "evaluate.n_best_of=1",  # the tokens of untrained weights are meaningless
+    "evaluate.max_length_factor=1.1",  # untrained weights never end a sentence
     "align.n_jobs=1",
     "evaluate.n_jobs=1",
     "gate.min_prompts=4",
@@ -47,7 +47,7 @@ SETTINGS = (
 
 
 def make_project(root: Path, n_clips: int = 12, voice: str = VOICE) -> Path:
-    """A git and DVC project in `root` with the first clips of the sample voice; `root` is returned."""
+    """Make a git and DVC project in `root` with the first clips of the sample voice, and return `root`."""
     root.mkdir(parents=True, exist_ok=True)
     for name in (*PRODUCT, "benchmarks"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -56,9 +56,9 @@ def make_project(root: Path, n_clips: int = 12, voice: str = VOICE) -> Path:
     (root / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc/config", root / ".dvc/config")
     copy_voice(root / "data/1_recordings" / voice, n_clips)
-    # weights that say nothing: the outcome of a run is known, and a test of the plumbing is no test of the base
+    # With untrained weights the outcome of a run is known, and the test does not depend on the quality of the base.
     save_base(replace(make_scratch(), name="starter"), root / "base_models")
-    shutil.rmtree(root / "benchmarks/prompts/custom")  # what a user asks of other voices is no part of these tests
+    shutil.rmtree(root / "benchmarks/prompts/custom")  # a user's prompts do not belong to these tests
     (root / "benchmarks/prompts/tiny.yaml").write_text(PROMPTS, encoding="utf-8")
     run([sys.executable, "-m", "metrics.prompts", "lock", "benchmarks/prompts/tiny.yaml"], root)
     code = f"from flows.settings import apply_settings; apply_settings({[*SETTINGS, f'voices=[{voice}]']!r})"
@@ -73,7 +73,7 @@ def make_project(root: Path, n_clips: int = 12, voice: str = VOICE) -> Path:
 
 
 def copy_voice(folder: Path, n_clips: int) -> None:
-    """The first `n_clips` recordings of the sample voice, with its consent under the folder's own name."""
+    """Copy the first `n_clips` recordings of the sample voice, with its consent under the name of the folder."""
     source = ROOT / "data/1_recordings/sample"
     lines = (source / "metadata.csv").read_text(encoding="utf-8").splitlines()[:n_clips]
     folder.mkdir(parents=True)
@@ -89,26 +89,34 @@ def copy_voice(folder: Path, n_clips: int) -> None:
 
 
 def run(command: list[str], root: Path, check: bool = True, timeout: float = 600) -> subprocess.CompletedProcess[str]:
-    """Run a command in the project, its own code first on the path; a failure shows the output."""
+    """Run a command in the project with the code of the project. A failure shows the output."""
     done = subprocess.run(
         command, cwd=root, env=environment(), capture_output=True, text=True, timeout=timeout, check=False
     )
-    shown = f"{command}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    assert not check or done.returncode == 0, shown
+    message = f"{command}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert not check or done.returncode == 0, message
     return done
 
 
 def vox(root: Path, *arguments: str, check: bool = False, timeout: float = 600) -> subprocess.CompletedProcess[str]:
-    """`vox` with the project's own code."""
+    """Run `vox` with the code of the project."""
     return run([sys.executable, "-m", "flows.cli", *arguments], root, check, timeout)
 
 
 def environment() -> dict[str, str]:
-    """Ours without what would point a project elsewhere."""
-    drop = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "PREFECT_API_URL", "PREFECT_HOME", "VOXFOUNDRY_DATABASE_URI")
+    """Return the environment of a project, without variables that would point it to other services."""
+    drop = (
+        "MLFLOW_TRACKING_URI",
+        "MLFLOW_REGISTRY_URI",
+        "PREFECT_API_URL",
+        "PREFECT_HOME",
+        "VOXFOUNDRY_DATABASE_URI",
+    )
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     kept = {key: value for key, value in os.environ.items() if key not in drop}
-    then = "2026-01-01T00:00:00+00:00"  # equal projects are equal commits
-    dates = {"GIT_AUTHOR_DATE": then, "GIT_COMMITTER_DATE": then}
-    shell = "/bin/sh"  # DVC's own choice where SHELL is not set; as dash it outlives DVC, bash gives way to the stage
+    date = "2026-01-01T00:00:00+00:00"  # fixed, so that equal projects have equal commits
+    dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+    shell = (
+        "/bin/sh"  # what DVC takes without SHELL; dash outlives DVC, while bash execs the stage
+    )
     return {**kept, **dates, "PATH": path, "SHELL": shell, "PYTHONDONTWRITEBYTECODE": "1"}

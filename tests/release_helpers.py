@@ -1,4 +1,4 @@
-"""Hand-made scorecards, voices of a few bytes and a policy: what the registry's tests are made of."""
+"""Hand-made scorecards, voices of a few bytes and a policy, for the tests of the registry."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from pathlib import Path
 
 from metrics.scores import Judges, Pair, Scorecard, Similarities, UtteranceScore
 from registry.consent import Consent, Voice, write_voice
+from registry.gate.deciding import decide
 from registry.gate.policy import GatePolicy
 from registry.releases.promotion import promote
 from registry.storage.store import Store
 from registry.verdicts.gating import gate_candidate
+from registry.verdicts.verdict import Subject, Verdict
 
 TODAY = date(2026, 6, 1)
 LINEAGE = {
@@ -36,9 +38,12 @@ PAIR = Pair(gpt_epoch=4, sovits_epoch=2, gpt_sha256="1" * 64, sovits_sha256="2" 
 
 
 def policy(**changes: object) -> GatePolicy:
-    """Bars at WER 0.3, similarity 0.5, failed share 0.05; margins 0.02 and 0.03; at least 10 prompts."""
+    """Return a policy for at least 10 prompts.
+
+    Thresholds are at WER 0.3, similarity 0.5 and failed share 0.05, margins are 0.02 and 0.03.
+    """
     settings = {
-        "bars": [
+        "thresholds": [
             {"metric": "wer", "at_most": 0.3, "unit": "errors per word", "reason": "test"},
             {"metric": "similarity", "at_least": 0.5, "unit": "cosine", "reason": "test"},
             {"metric": "failed_share", "at_most": 0.05, "unit": "share of utterances", "reason": "test"},
@@ -56,7 +61,7 @@ def policy(**changes: object) -> GatePolicy:
 
 
 def utterance(prompt: int, seed: int, word_errors: int = 0, similarity: float | None = 0.8, **changes: object):
-    """One row of ten words that was spoken well; the audio is the prompt's own number."""
+    """Return one row of ten words that was spoken well. The audio is the prompt's own number."""
     audio = f"audio/p{prompt:03d}_{seed}.flac"
     settings = {
         "prompt_id": f"p{prompt:03d}",
@@ -83,7 +88,7 @@ def utterance(prompt: int, seed: int, word_errors: int = 0, similarity: float | 
 
 
 def held_out(n: int = 3, word_errors: int = 0, similarity: float | None = 0.9) -> list[UtteranceScore]:
-    """Rows of the voice's own recordings, ten words each."""
+    """Return rows of the voice's own recordings, ten words each."""
     return [
         utterance(0, 0, word_errors, similarity, prompt_id=f"clip_{number}", category="held_out", audio="")
         for number in range(n)
@@ -91,7 +96,7 @@ def held_out(n: int = 3, word_errors: int = 0, similarity: float | None = 0.9) -
 
 
 def scorecard(voice: str = "anna", n_prompts: int = 20, seeds: tuple[int, ...] = (0, 1), wer: float = 0.1, **changes):
-    """A scorecard whose utterances all have `wer` errors per word (a multiple of 0.1) and similarity 0.8."""
+    """Return a scorecard whose utterances all have `wer` errors per word (a multiple of 0.1) and similarity 0.8."""
     similarity = changes.pop("similarity", 0.8)
     rows = [utterance(p, seed, round(wer * 10), similarity) for p in range(n_prompts) for seed in seeds]
     settings = {
@@ -107,8 +112,38 @@ def scorecard(voice: str = "anna", n_prompts: int = 20, seeds: tuple[int, ...] =
     return Scorecard.model_validate(settings | changes)
 
 
+def with_rows(card: Scorecard, change: Callable[[list[UtteranceScore]], object]) -> Scorecard:
+    """Return the scorecard after `change` edited the list of its rows, unchecked as in a file edited by hand."""
+    rows = list(card.rows)
+    change(rows)
+    return card.model_copy(update={"rows": tuple(rows)})
+
+
+def with_prompt(card: Scorecard, prompt: int, seeds: tuple[int, ...] = (0, 1, 2), **changes: object) -> Scorecard:
+    """Return the scorecard with changes in the rows of one prompt."""
+    rows = [
+        row.model_copy(update=changes) if row.prompt_id == f"p{prompt:03d}" and row.seed in seeds else row
+        for row in card.rows
+    ]
+    return card.model_copy(update={"rows": tuple(rows)})
+
+
+def subject(version: int, candidate_id: str = "1" * 64) -> Subject:
+    """Return a version of a voice with made-up hashes."""
+    return Subject(version=version, candidate_id=candidate_id, weights_sha256="2" * 64, scores_sha256="3" * 64)
+
+
+def make_verdict(
+    candidate: Scorecard, champion: Scorecard | None = None, rules: GatePolicy | None = None, **changes: object
+) -> Verdict:
+    """Return the verdict about version 2 of anna against version 1, or as a first release without a champion."""
+    decision = decide(candidate, champion, policy=rules or policy(), first_release=champion is None, **changes)
+    champion_subject = subject(1, "9" * 64) if champion else None
+    return Verdict(voice="anna", candidate=subject(2), champion=champion_subject, decision=decision)
+
+
 def write_scores(folder: Path, card: Scorecard) -> Path:
-    """A score folder as evaluate leaves it: scorecard.json and the audio. Returns the scorecard's path."""
+    """Write a score folder as evaluate leaves it, scorecard.json and the audio. Return the scorecard's path."""
     for row in card.rows:
         if row.audio:
             path = folder / row.audio
@@ -120,7 +155,7 @@ def write_scores(folder: Path, card: Scorecard) -> Path:
 
 
 def write_voice_folder(folder: Path, weights: str = "weights") -> Path:
-    """A voice that cannot speak but can be hashed."""
+    """Write a voice that cannot speak but can be hashed."""
     for name in ("gpt", "sovits"):
         (folder / name).mkdir(parents=True)
         (folder / name / "model.safetensors").write_text(f"{name} {weights}")
@@ -143,7 +178,7 @@ def synthetic_voice(name: str = "anna", **changes: object) -> Voice:
 
 
 def recordings_of(root: Path, name: str = "anna", **changes: object) -> Path:
-    """A recordings folder with a synthetic voice's consent."""
+    """Return a recordings folder with a synthetic voice's consent."""
     folder = root / "data" / "1_recordings" / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "voice.yaml").unlink(missing_ok=True)
@@ -152,8 +187,8 @@ def recordings_of(root: Path, name: str = "anna", **changes: object) -> Path:
 
 
 def promote_first(store: Store, voice: str = "anna") -> None:
-    """Judge version 1 of the voice and make it the first champion; it is not asked to speak."""
-    gate_candidate(store, voice, policy(), version=1, first_release=True)
+    """Take version 1 of the voice through the gate and make it the first champion, without letting it speak."""
+    gate_candidate(store, voice, policy=policy(), version=1, first_release=True)
     moved = promote(
         store,
         voice,
@@ -170,7 +205,7 @@ def promote_first(store: Store, voice: str = "anna") -> None:
 
 
 def killed(work: Callable[[], object]) -> None:
-    """Run `work` in a process of its own and see that SIGKILL ends it."""
+    """Run `work` in another process and check that SIGKILL ends it."""
     child = os.fork()
     if child == 0:
         try:

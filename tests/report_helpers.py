@@ -1,4 +1,4 @@
-"""Scorecards with real short sounds, and a verdict on them: what the tests of the report are made of."""
+"""Scorecards with real short sounds, and a verdict on them, for the tests of the report."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from release_helpers import FLOOR, JUDGES, PAIR, policy
 from gpt_sovits.audio import save_flac
 from metrics.scores import Scorecard, UtteranceScore
 from metrics.wer import character_errors, word_errors
-from registry.gate import judge
-from registry.report import Scored
+from registry.gate.deciding import decide
+from registry.report.page import ScoredVersion
 from registry.verdicts.store import SignedVerdict
 from registry.verdicts.verdict import Subject, Verdict
 
@@ -24,7 +24,7 @@ TEXT = "one two three four five six seven eight"
 
 
 def tone(seconds: float, hertz: float = 1000.0, sample_rate: int = RATE) -> np.ndarray:
-    """(n,) float32: a tone at half of full scale."""
+    """Return a tone at half of full scale, (n,) float32."""
     time = np.arange(int(seconds * sample_rate)) / sample_rate
     return (0.5 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
 
@@ -32,7 +32,7 @@ def tone(seconds: float, hertz: float = 1000.0, sample_rate: int = RATE) -> np.n
 def utterance(
     folder: Path, audio: str, hypothesis: str = TEXT, recording: Path | None = None, **changes: object
 ) -> UtteranceScore:
-    """A row whose sound is in `folder`: a recording, or half a second of a tone. Its errors follow from its texts."""
+    """Return a row whose sound is in `folder`: a recording, or half a second of a tone. Its errors follow its texts."""
     path = folder / audio
     path.parent.mkdir(parents=True, exist_ok=True)
     if recording:
@@ -59,18 +59,19 @@ def utterance(
     return release_helpers.utterance(0, int(Path(audio).stem.rpartition("-")[2]), **settings | changes)
 
 
-def score_folder(folder: Path, heard: dict[str, str], n_seeds: int = 1, **changes: object) -> Scored:
-    """A score folder of the voice robin as evaluate leaves it.
+def score_folder(folder: Path, heard: dict[str, str], n_seeds: int = 1, **changes: object) -> ScoredVersion:
+    """Make a score folder of the voice robin as evaluate leaves it.
 
-    heard: prompt id -> what the recogniser heard of TEXT, the same for every seed; nothing heard is an `empty` failure
+    `heard` says for each prompt id what the recogniser heard of TEXT, the same for every seed. Nothing heard is an
+    `empty` failure.
     """
-    kinds = ("everyday", "questions", "names")
+    categories = ("everyday", "questions", "names")
     rows = [
         utterance(
             folder,
             f"audio/{name}-{seed}.flac",
             words,
-            category=kinds[n % len(kinds)],
+            category=categories[n % len(categories)],
             failures=() if words else ("empty",),
         )
         for n, (name, words) in enumerate(heard.items())
@@ -92,13 +93,16 @@ def score_folder(folder: Path, heard: dict[str, str], n_seeds: int = 1, **change
         "held_out": real,
         "resynthesis": resynthesis,
     }
-    return Scored(Scorecard.model_validate(settings | changes), folder, {"git_commit": "c" * 40})
+    return ScoredVersion(Scorecard.model_validate(settings | changes), folder, {"git_commit": "c" * 40})
 
 
-def verdict_on(candidate: Scored, champion: Scored | None) -> SignedVerdict:
+def verdict_on(candidate: ScoredVersion, champion: ScoredVersion | None) -> SignedVerdict:
     """What the gate says about version 3 against version 2, under the policy of the release tests."""
-    decision = judge(
-        candidate.scorecard, champion.scorecard if champion else None, policy(min_prompts=2), champion is None
+    decision = decide(
+        candidate.scorecard,
+        champion.scorecard if champion else None,
+        policy=policy(min_prompts=2),
+        first_release=champion is None,
     )
     verdict = Verdict(
         voice=candidate.scorecard.voice,
@@ -115,7 +119,7 @@ def _subject(version: int, digit: str) -> Subject:
 
 
 def pairs() -> list[dict[str, float | None]]:
-    """Four checkpoint pairs; PAIR is the last."""
+    """Return four checkpoint pairs, of which PAIR is the last."""
     figures = {"cer": 0.05, "similarity": None, "failed_share": 0.0}
     return [
         {"gpt_epoch": gpt, "sovits_epoch": sovits, "wer": 0.1 * gpt, **figures} for gpt in (2, 4) for sovits in (1, 2)

@@ -1,4 +1,4 @@
-"""A tiny voice for all tests of the synthesis: random networks that take the real symbol table."""
+"""A tiny voice for all tests of the synthesis: random networks with the real symbol table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from sovits_tiny import TINY, tiny_sovits
 from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.sovits.config import SoVITSConfig
 from gpt_sovits.speaker_encoder import SpeakerEncoderConfig
-from gpt_sovits.synthesis import Preset, Reference, Synthesizer
+from gpt_sovits.synthesis.preset import Preset
+from gpt_sovits.synthesis.reference import Reference
+from gpt_sovits.synthesis.synthesizer import Synthesizer
 
 GPT_CONFIG = GPTConfig(
     vocab_size=TINY.codebook_size + 1, hidden_size=32, n_heads=4, n_layers=2, bert_dim=8, dropout=0.0
@@ -33,11 +35,14 @@ PRESET = Preset(
 
 
 def tiny_gpt(eos_bias: float = 0.0, seed: int = 0) -> GPT:
-    """With 9 codes a sentence ends by itself after some 20 tokens; a low eos_bias makes that rare, a high one sure."""
+    """Return a GPT whose sentences end by themselves after about 20 tokens.
+
+    A low eos_bias makes that rare, a high one makes it certain.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = GPT(GPT_CONFIG)
-    # the last layer norm's bias is in every hidden state, so one direction of it is a constant to build on
+    # The last layer norm's bias is in every hidden state, so one direction of it is a constant
     with torch.no_grad():
         model.h.layers[-1].norm2.weight[0] = 0.0
         model.h.layers[-1].norm2.bias[0] = 1.0
@@ -57,7 +62,7 @@ def tiny_reference(seed: int = 0, n_phonemes: int = 6, n_tokens: int = 5, speake
 
 
 def tiny_synthesizer(eos_bias: float = 0.0, batch_size: int = 8, **changes: float) -> Synthesizer:
-    """A voice with PRESET but for the changes."""
+    """Return a voice with PRESET and these changes."""
     preset = PRESET.model_copy(update=changes)
     sovits = tiny_sovits(config=SOVITS_CONFIG)
     return Synthesizer(tiny_gpt(eos_bias), sovits, tiny_reference(), preset, batch_size=batch_size)

@@ -1,4 +1,4 @@
-"""dvc.yaml tells the truth: every module, every parameter, every stage."""
+"""dvc.yaml names every module, every parameter and every stage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stages.params import Params, load_params
 
 DVC_YAML = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 SECTIONS = {(field.alias or name): field.annotation for name, field in Params.model_fields.items()}
-# These choose what is built or judge what was built; no stage's output depends on them.
+# These choose what is built or decide on what was built. No output of a stage depends on them.
 NOT_FOR_STAGES = {"voices", "gate", "settings_for"}
 
 
@@ -26,7 +26,7 @@ def modules_of(stage: str) -> set[str]:
     return {str(path.relative_to(ROOT)) for path in import_closure(ROOT / "stages" / f"{stage}.py")}
 
 
-def test_the_stages_are_those_of_the_design_in_dag_order():
+def test_the_stages_are_those_of_the_pipeline_in_dag_order():
     assert tuple(DVC_YAML) == STAGES
     written = {}
     for stage in STAGES:
@@ -38,7 +38,7 @@ def test_the_stages_are_those_of_the_design_in_dag_order():
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_deps_name_every_imported_module_and_no_other(stage):
+def test_deps_name_exactly_the_imported_modules(stage):
     named = {d for d in DVC_YAML[stage]["deps"] if d.endswith(".py")}
     imported = modules_of(stage)
     assert not imported - named, f"add to deps of {stage}"
@@ -57,7 +57,7 @@ def test_every_section_and_key_is_named_in_dvc_yaml():
     named = {key for stage in DVC_YAML.values() for key in stage["params"]}
     raw = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     for section in raw.keys() - NOT_FOR_STAGES:
-        assert section in named, f"{section} of params.yaml is in no stage's params"
+        assert section in named, f"no stage has {section} of params.yaml under params"
     assert {name.split(".")[0] for name in named} <= raw.keys()
 
 
@@ -69,7 +69,7 @@ def test_every_key_of_a_section_is_read_by_a_stage_that_names_it(section):
         for module in modules_of(stage) - {"stages/params.py"}:
             tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
             read |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-            # a section handed on as a whole goes into an options class that refuses unknown names
+            # a section passed on as a whole goes into an options class that refuses unknown names
             whole |= f"params.{section}.model_dump()" in (ROOT / module).read_text(encoding="utf-8")
     unread = set() if whole else set(SECTIONS[section].model_fields) - read
     assert not unread, f"no stage reads these keys of {section}"
@@ -96,7 +96,7 @@ def outputs_of(stage: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def committed_project(tmp_path_factory):
-    """A copy of the repository in which DVC holds every stage for up to date (its outputs are empty files)."""
+    """A copy of the repository in which DVC considers every stage up to date. Its outputs are dummy files."""
     from dvc.repo import Repo
 
     root = tmp_path_factory.mktemp("project")
@@ -119,7 +119,7 @@ def committed_project(tmp_path_factory):
             place.parent.mkdir(parents=True, exist_ok=True)
             if not place.exists():
                 place.write_text(stage)
-        # what a later stage reads inside an output folder
+        # files that a later stage reads inside an output folder
         for path in DVC_YAML[stage]["deps"]:
             place = root / path.replace("${item.voice}", "sample").replace("${profile}", "starter")
             assert place.exists(), f"{stage} depends on {path}, which no stage before it writes"
@@ -132,7 +132,7 @@ def committed_project(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_touching_a_module_makes_stale_the_stages_that_import_it(committed_project):
+def test_touching_a_module_makes_the_stages_that_import_it_stale(committed_project):
     root, repo = committed_project
     deps = [(stage.name.split("@")[0], dep) for stage in repo.index.stages for dep in stage.deps]
     importers = {}
@@ -141,7 +141,7 @@ def test_touching_a_module_makes_stale_the_stages_that_import_it(committed_proje
     for expected, modules in importers.items():
         for module in modules:
             with touched(root / module):
-                # asked dependency by dependency, which is ten times faster than the whole status
+                # one dependency at a time, which is ten times faster than the whole status
                 assert {stage for stage, dep in deps if dep.def_path == module and dep.status()} == expected, module
         with ExitStack() as stack:
             for module in modules:
@@ -151,14 +151,14 @@ def test_touching_a_module_makes_stale_the_stages_that_import_it(committed_proje
 
 @contextmanager
 def touched(path):
-    """The module with one line more, for a while."""
+    """Append a line to the module inside the context."""
     original = path.read_text(encoding="utf-8")
     path.write_text(original + "\n# touched\n", encoding="utf-8")
     yield
     path.write_text(original, encoding="utf-8")
 
 
-def test_changing_a_segment_parameter_makes_stale_segment_alone_until_it_ran(committed_project):
+def test_changing_a_segment_parameter_makes_only_segment_stale(committed_project):
     root, repo = committed_project
     params = root / "params.yaml"
     original = params.read_text(encoding="utf-8")
@@ -168,7 +168,7 @@ def test_changing_a_segment_parameter_makes_stale_segment_alone_until_it_ran(com
     assert stale == {"segment@sample"}
 
 
-def test_own_prompts_make_stale_evaluate_alone(committed_project):
+def test_custom_prompts_make_only_evaluate_stale(committed_project):
     root, repo = committed_project
     own = root / "benchmarks/prompts/custom/orders.yaml"
     own.write_text("prompts of a user", encoding="utf-8")
@@ -177,7 +177,7 @@ def test_own_prompts_make_stale_evaluate_alone(committed_project):
     assert stale == {"evaluate@sample"}
 
 
-def test_the_recipe_of_the_starter_base_is_no_part_of_a_voices_pipeline():
+def test_the_pipeline_of_a_voice_does_not_contain_the_recipe_of_the_starter_base():
     recipe = YAML(typ="safe").load((ROOT / "starter/dvc.yaml").read_text(encoding="utf-8"))["stages"]
     outs = [out for stage in recipe.values() for out in stage.get("do", stage)["outs"]]
     made = {out if isinstance(out, str) else next(iter(out)) for out in outs}

@@ -1,4 +1,4 @@
-"""The floors of the house: an import goes down and never up."""
+"""The layers of the packages: imports go down and never up."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from imports import PACKAGES, ROOT, direct_imports
 
 MAY_IMPORT = {
-    "starter": {"starter", "metrics", "gpt_sovits"},  # the recipe of the starter base: nothing imports it
+    "starter": {"starter", "metrics", "gpt_sovits"},  # nothing imports the recipe of the starter base
     "flows": {"flows", "stages", "registry", "metrics", "gpt_sovits"},
     "stages": {"stages", "registry", "metrics", "gpt_sovits"},
     "registry": {"registry", "metrics", "gpt_sovits"},
@@ -16,7 +16,7 @@ MAY_IMPORT = {
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_package_imports_only_from_its_floor_or_below(package):
+def test_package_imports_only_from_its_layer_or_below(package):
     wrong = [
         f"{path.relative_to(ROOT)} imports {imported.relative_to(ROOT)}"
         for path in sorted((ROOT / package).rglob("*.py"))
@@ -26,6 +26,6 @@ def test_package_imports_only_from_its_floor_or_below(package):
     assert not wrong
 
 
-def test_every_required_folder_is_there():
+def test_every_required_folder_exists():
     for name in ("flows", "stages", "data", "registry", "tests", "benchmarks", "gpt_sovits", "metrics"):
         assert (ROOT / name).is_dir(), name

@@ -1,10 +1,11 @@
-"""Files in the layouts of the original GPT-SoVITS, written as it writes them, and hostile ones."""
+"""Files in the layouts of the original GPT-SoVITS, written as it writes them, and hostile files."""
 
 from __future__ import annotations
 
 import io
 import pickle
 import sys
+import warnings
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -13,15 +14,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest
 import torch
-from sovits_tiny import TINY, tiny_sovits
+from sovits_tiny import TINY, TINY_DISCRIMINATOR, tiny_sovits
 from torch import Tensor
 
 from gpt_sovits.gpt.model import GPT, GPTConfig
-from gpt_sovits.sovits.config import SoVITSConfig
+from gpt_sovits.sovits.config import OFFICIAL_DISCRIMINATOR, SoVITSConfig
+from gpt_sovits.sovits.discriminator import Discriminator
+from gpt_sovits.weights.errors import WeightsError
+from gpt_sovits.weights.upstream.torch_file import read_torch_file
 
 GPT_TINY = GPTConfig(vocab_size=10, phoneme_vocab_size=20, hidden_size=32, n_heads=4, n_layers=2, bert_dim=8)
-# the official files have 4 heads there, which is in no shape and in no config
+# Official files have 4 heads here, which neither shapes nor configs show
 SOVITS_TINY: dict[str, SoVITSConfig] = {
     "v2": TINY.model_copy(update={"mrte_heads": 4}),
     "v2Pro": TINY.model_copy(update={"mrte_heads": 4, "speaker_dim": 30, "style_channels": 24}),
@@ -33,7 +38,7 @@ HEADS = {"v2": b"PK", "v2Pro": b"05", "v2ProPlus": b"06"}
 
 
 class HParams:
-    """What upstream's utils.HParams is to a pickle: an object whose attributes are the config."""
+    """Stand-in for upstream's utils.HParams: an object whose attributes are the config."""
 
     def __init__(self, **values: Any) -> None:
         for key, value in values.items():
@@ -42,7 +47,7 @@ class HParams:
 
 @contextmanager
 def upstream_utils() -> Iterator[type]:
-    """While it is open, HParams is importable as utils.HParams; afterwards there is no module `utils` again."""
+    """Make HParams importable as utils.HParams, and remove the module `utils` afterwards."""
     assert "utils" not in sys.modules
     module = ModuleType("utils")
     module.HParams = HParams
@@ -65,14 +70,14 @@ def sovits_state(version: str, seed: int = 0) -> dict[str, Tensor]:
 
 
 def gpt_content(state: Mapping[str, Tensor], dtype: torch.dtype = torch.float16) -> dict[str, Any]:
-    """What is in an exported GPT .ckpt."""
+    """Return the content of an exported GPT .ckpt."""
     model = {
         "vocab_size": 10,
         "phoneme_vocab_size": 20,
         "embedding_dim": 32,
         "hidden_dim": 32,
         "head": 4,
-        "linear_units": 2048,  # upstream does not read it either
+        "linear_units": 2048,  # upstream does not read it
         "n_layer": 2,
         "dropout": 0,
         "EOS": 9,
@@ -84,7 +89,7 @@ def gpt_content(state: Mapping[str, Tensor], dtype: torch.dtype = torch.float16)
 
 
 def sovits_settings(version: str) -> dict[str, Any]:
-    """The config inside a SoVITS .pth."""
+    """Return the config inside a SoVITS .pth."""
     c = SOVITS_TINY[version]
     return {
         "train": {"segment_size": 20480, "epochs": 100, "learning_rate": 0.0001},
@@ -124,13 +129,13 @@ def sovits_settings(version: str) -> dict[str, Any]:
 def sovits_content(
     version: str, state: Mapping[str, Tensor], dtype: torch.dtype = torch.float16, keep_posterior: bool = False
 ) -> dict[str, Any]:
-    """What is in an exported SoVITS .pth; save it inside `upstream_utils`."""
+    """Return the content of an exported SoVITS .pth. Save it inside `upstream_utils`."""
     weight = OrderedDict((n, t.to(dtype)) for n, t in state.items() if keep_posterior or "enc_q" not in n)
     return {"weight": weight, "config": HParams(**sovits_settings(version)), "info": "8epoch_96iteration"}
 
 
 def save(path: Path, content: object, head: bytes = b"PK") -> Path:
-    """torch.save through memory, with the first two bytes replaced, as upstream does it."""
+    """Save through memory with the first two bytes replaced, as upstream does."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     path.write_bytes(head + buffer.getvalue()[2:])
@@ -148,7 +153,7 @@ def save_gpt(path: Path, **options: Any) -> Path:
 
 
 def archive(path: Path, data_pkl: bytes, records: Mapping[str, bytes] | None = None, **options: Any) -> Path:
-    """A zip as torch.save lays it out around any pickle."""
+    """Write a zip archive as torch.save does, around any pickle."""
     with zipfile.ZipFile(path, "w", **options) as file:
         file.writestr("archive/data.pkl", data_pkl)
         file.writestr("archive/byteorder", b"little")
@@ -159,7 +164,7 @@ def archive(path: Path, data_pkl: bytes, records: Mapping[str, bytes] | None = N
 
 
 class Storage:
-    """Stands for a tensor's storage while a pickle is made: what it claims need not be true."""
+    """Stand-in for a tensor's storage while a pickle is made. Its claims need not be true."""
 
     def __init__(self, key: str, numel: int, kind: str = "FloatStorage") -> None:
         self.key, self.numel, self.kind = key, numel, kind
@@ -176,7 +181,7 @@ class Claim:
 
 
 def pickled(content: object) -> bytes:
-    """Protocol 2, as torch.save uses it."""
+    """Return a pickle of protocol 2, as torch.save uses it."""
 
     class Pickler(pickle.Pickler):
         def persistent_id(self, value: object) -> tuple[Any, ...] | None:
@@ -187,3 +192,30 @@ def pickled(content: object) -> bytes:
     buffer = io.BytesIO()
     Pickler(buffer, 2).dump(content)
     return buffer.getvalue()
+
+
+def discriminator_state(version: str = "v2") -> dict[str, Tensor]:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        periods = OFFICIAL_DISCRIMINATOR[version].periods
+        return Discriminator(TINY_DISCRIMINATOR.model_copy(update={"periods": periods})).state_dict()
+
+
+def states_equal(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def round_to_float16(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.half().float() for name, tensor in state.items()}
+
+
+def assert_refused(path: Path, match: str) -> str:
+    """Check that the file is refused without a warning, with a message of one line that names it, and return it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(WeightsError, match=match) as caught:
+            read_torch_file(path)
+    message = str(caught.value)
+    assert str(path) in message and "\n" not in message
+    assert "weights_only" not in message, "PyTorch's advice to read without protection must not be passed on"
+    return message

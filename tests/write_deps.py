@@ -1,4 +1,4 @@
-"""`make deps`: bring the modules under `deps` in dvc.yaml up to date with what each stage imports."""
+"""`make deps`: update the modules under `deps` in dvc.yaml to what each stage imports."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ STAGE = re.compile(r"(?m)^  (?P<name>\w+):\n(?:    .*\n|\n)*?    deps:\n(?P<deps
 
 
 def with_deps(text: str) -> str:
-    """dvc.yaml with every stage's modules: data first as it stood, then everything else by name."""
+    """Return dvc.yaml with the modules of every stage: data in its old order, then everything else by name."""
 
-    def replaced(match: re.Match[str]) -> str:
-        named = [line.removeprefix("      - ") for line in match["deps"].splitlines()]
-        data = [path for path in named if path.startswith("data/")]
+    def update_deps(match: re.Match[str]) -> str:
+        old = [line.removeprefix("      - ") for line in match["deps"].splitlines()]
+        data = [path for path in old if path.startswith("data/")]
         stage = ROOT / "stages" / f"{match['name']}.py"
         modules = {str(path.relative_to(ROOT)) for path in import_closure(stage)}
-        others = {path for path in named if not path.startswith("data/") and not path.endswith(".py")} | modules
+        others = {path for path in old if not path.startswith("data/") and not path.endswith(".py")} | modules
         deps = "".join(f"      - {path}\n" for path in [*data, *sorted(others)])
         return match[0].removesuffix(match["deps"]) + deps
 
-    return STAGE.sub(replaced, text)
+    return STAGE.sub(update_deps, text)
 
 
 if __name__ == "__main__":

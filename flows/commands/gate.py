@@ -11,9 +11,11 @@ from flows.errors import named_errors
 from flows.gate_and_promote import GatedCandidate, gate_version, report_html
 from flows.prefect_server import ensure_server
 from registry.gate.policy import parse_policy
-from registry.report import unmeasured_report
-from registry.verdicts import render
+from registry.report.page import unmeasured_report
+from registry.verdicts.junit import to_junit, unmeasured_junit
+from registry.verdicts.markdown import to_markdown, unmeasured_markdown
 from registry.verdicts.store import SignedVerdict
+from registry.verdicts.verdict_file import to_json
 from stages.params import load_params
 from stages.running.outputs import write_atomically
 
@@ -29,17 +31,17 @@ class VerdictFiles:
 
     def write(self, signed: SignedVerdict) -> None:
         """Write a verdict."""
-        _write(self.json, render.to_json(signed))
-        _write(self.markdown, render.markdown(signed))
-        _write(self.junit, render.junit(signed))
+        _write(self.json, to_json(signed))
+        _write(self.markdown, to_markdown(signed))
+        _write(self.junit, to_junit(signed))
         if self.html is not None:  # the report takes seconds
             _write(self.html, report_html(signed))
 
     def write_unmeasured(self, voice: str, message: str) -> None:
         """Write that there is no verdict, and why."""
         _write(self.json, json.dumps({"voice": voice, "outcome": None, "error": message}, indent=2) + "\n")
-        _write(self.markdown, render.unmeasured_markdown(voice, message))
-        _write(self.junit, render.unmeasured_junit(voice, message))
+        _write(self.markdown, unmeasured_markdown(voice, message))
+        _write(self.junit, unmeasured_junit(voice, message))
         _write(self.html, unmeasured_report(voice, message))
 
 

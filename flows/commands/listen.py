@@ -9,7 +9,8 @@ from flows.console import print_line
 from flows.listening_server import Session, make_server, page_address
 from flows.paths import recordings_dir
 from registry.consent import check_consent
-from registry.listening.sessions import checked_listener, open_listening
+from registry.listening.trials import open_listening
+from registry.listening.votes import check_listener_name
 from registry.storage.store import open_store
 
 
@@ -22,7 +23,7 @@ def serve_page(voice: str, version: int | None, *, port: int, listener: str | No
         port: The port on this machine; 0 for a free one.
         listener: The only one who may vote; None where the page asks for a name.
     """
-    name = checked_listener(listener) if listener is not None else None
+    name = check_listener_name(listener) if listener is not None else None
     check_consent(recordings_dir(voice), datetime.now(UTC).date())
     store = open_store()
     listening = open_listening(store, voice, version)

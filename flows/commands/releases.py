@@ -46,7 +46,7 @@ def _print_move(move: Callable[[], str]) -> int:
 def show_releases(voice: str, *, as_json: bool) -> int:
     """Print the journal of a voice and what is live."""
     journal = read_journal(open_store())
-    rows = journal.of(voice)
+    rows = journal.rows_of(voice)
     champion = release_state(rows).champion
     if as_json:
         content = {

@@ -56,7 +56,7 @@ def _to_json(outcome: Outcome) -> str:
     content = {
         "voice": verdict.voice,
         "outcome": verdict.outcome,
-        "reasons": verdict.decision.reasons,
+        "reasons": [reason.model_dump(mode="json") for reason in verdict.decision.reasons],
         "figures": verdict.decision.figures,
         "version": verdict.candidate.version,
         "stages": {result.stage: result.state for result in outcome.stages},

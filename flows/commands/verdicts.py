@@ -21,7 +21,7 @@ def print_verdict(signed: SignedVerdict, *, is_earlier: bool) -> None:
         markup=True,
     )
     for reason in decision.reasons:
-        print_line(f"  - {reason}")
+        print_line(f"  - {reason.text}")
     print_line(f"next: {decision.advice}")
     figures = ", ".join(f"{name} {value:.3f}" for name, value in decision.figures.items())
     print_line(f"figures: {figures} on {decision.n_prompts} prompts, {decision.n_utterances} utterances")

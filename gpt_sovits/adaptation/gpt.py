@@ -1,7 +1,7 @@
 """Few-shot fine-tuning of the GPT on one speaker's clips.
 
-Next-token training in batches of similar length, with a loss on held-out clips after every epoch. What differs between
-recipes is in gpt_recipe.
+Next-token training in batches of similar length, with a loss on held-out clips after every epoch. gpt_recipe.py has the
+settings and what differs between recipes.
 """
 
 from __future__ import annotations
@@ -43,32 +43,41 @@ def adapt_gpt(
     resume_folder: Path,
     on_epoch: OnEpoch,
 ) -> Adaptation:
-    """Fine-tune the base weights `state`; see loop.run_epochs for on_epoch and for interruptions.
+    """Fine-tune a base's GPT.
 
-    Losses of the curve are means over real tokens, in nats, and accuracies shares of tokens whose true value is among
-    the three most probable, in both recipes.
-    The state in resume_folder stays when training ends (state.remove_training_state).
+    In both recipes the losses of the curve are means over real tokens, in nats, and accuracies are shares of tokens
+    whose true value is among the three most probable.
 
-    Raises ValueError for clips that cannot be trained on, settings and weights that do not fit, TrainingDivergedError
-    where a loss or gradient stays not finite.
+    Args:
+        config: the GPT's config.
+        state: the base's weights.
+        train_clips: clips to train on.
+        held_out_clips: clips that are only measured.
+        options: the settings.
+        resume_folder: folder of the state, which stays when training ends (state.remove_training_state).
+        on_epoch: called after each epoch, see loop.run_epochs.
+
+    Raises:
+        ValueError: a clip cannot be trained on, or settings or weights do not fit.
+        TrainingDivergedError: losses or gradients stay NaN or infinite.
     """
     for clip in (*train_clips, *held_out_clips):
         check_clip(clip, config)
     train, held_out, dropped = usable_clips(
-        train_clips, held_out_clips, options.limits(), options.max_dropped_share, options.what
+        train_clips, held_out_clips, options.limits(), options.max_dropped_share, options.section
     )
     with deterministic(options.seed, options.n_threads, options.device):
         model = GPT(config)
         load_weights(model, state, "adapt_gpt: the base's gpt")
         training = _GPTTraining(model.to(options.device), train, held_out, options)
         values = {"config": config.to_dict(), "options": options.identity()}
-        belongs_to = fingerprint(values, dict(_inputs(state, train, held_out)))
-        records = run_epochs(training, resume_folder, belongs_to, on_epoch)
+        inputs_fingerprint = fingerprint(values, dict(_named_inputs(state, train, held_out)))
+        records = run_epochs(training, resume_folder, inputs_fingerprint, on_epoch)
     return Adaptation(records, dropped, training.held_out_names, stops_early(records, options))
 
 
 class _GPTTraining:
-    """A loop.Training."""
+    """The loop.Training of the GPT."""
 
     held_out_names = ("loss", "top3_accuracy")
 
@@ -77,35 +86,35 @@ class _GPTTraining:
     ) -> None:
         self.model, self.clips, self.held_out_clips, self.options = model, clips, held_out_clips, options
         self.has_held_out, self.recipe = bool(held_out_clips), RECIPES[options.recipe]
-        groups = parameter_groups(model, options.frozen, options.learning_rate_factors, options.what)
+        groups = parameter_groups(model, options.frozen, options.learning_rate_factors, options.section)
         self.modules = {"gpt": model}
         self.optimizers = {"gpt": self.recipe.optimizer(groups, options)}
         clip_norm = options.gradient_clip_norm if self.recipe.clips_gradient else None
         self.stepper = Stepper(options.precision, options.device, clip_norm)
 
-    def groups(self, epoch: int) -> list[StepGroup]:
-        return self.recipe.groups(self.recipe.batches(self.clips, self.options, epoch), self.options)
+    def step_groups(self, epoch: int) -> list[StepGroup]:
+        return self.recipe.step_groups(self.recipe.batches(self.clips, self.options, epoch), self.options)
 
     def learning_rate(self, _epoch: int, step: int) -> float:
         return self.recipe.learning_rate(self.options, step)
 
-    def run(self, group: StepGroup, epoch: int) -> tuple[dict[str, float], str]:
-        # known beforehand, so that each batch can be forgotten before the next: every real token and each EOS
+    def train_group(self, group: StepGroup, epoch: int) -> tuple[dict[str, float], str]:
+        # The number of real tokens and EOS is known in advance, so that each batch can be freed before the next
         n_tokens = sum(len(self._clip(j).tokens) + 1 for batch in group.batches for j in batch)
         sums = {"loss": 0.0, "n_tokens": float(n_tokens), "n_top3": 0.0}
-        for places in group.batches:
-            objective, loss = self._losses(places, epoch)
+        for slots in group.batches:
+            objective, loss = self._losses(slots, epoch)
             self.stepper.backward(objective / n_tokens if self.recipe.is_mean else objective)
             sums["loss"] += loss.total.item()
             sums["n_top3"] += float(loss.n_top3)
         fault = "" if math.isfinite(sums["loss"]) else f"the training loss is {sums['loss']}"
-        if group.steps:
+        if group.has_step:
             norm = self.stepper.step(self.optimizers["gpt"], self.model, not fault)
             self.stepper.end_step()
             fault = fault or ("" if math.isfinite(norm) else f"the gradient's norm is {norm}")
         return sums, fault
 
-    def means(self, sums: Mapping[str, float]) -> dict[str, float | None]:
+    def mean_losses(self, sums: Mapping[str, float]) -> dict[str, float | None]:
         n = sums.get("n_tokens", 0.0)
         return {
             "loss": sums["loss"] / n if n else None,
@@ -113,7 +122,7 @@ class _GPTTraining:
         }
 
     @torch.no_grad()
-    def held_out(self) -> dict[str, float] | None:
+    def held_out_losses(self) -> dict[str, float] | None:
         total, n_tokens, n_top3 = 0.0, 0, 0
         for start in range(0, len(self.held_out_clips), self.options.batch_size):
             clips = self.held_out_clips[start : start + self.options.batch_size]
@@ -124,18 +133,18 @@ class _GPTTraining:
             n_top3 += int(loss.n_top3)
         return {"loss": total / n_tokens, "top3_accuracy": n_top3 / n_tokens} if n_tokens else None
 
-    def _clip(self, place: int) -> GPTClip:
-        return self.clips[place % len(self.clips)]
+    def _clip(self, slot: int) -> GPTClip:
+        return self.clips[slot % len(self.clips)]
 
-    def _losses(self, places: list[int], epoch: int) -> tuple[Tensor, TokenLoss]:
-        """(what is minimised, a sum over the batch; the plain loss for the curve)."""
+    def _losses(self, slots: list[int], epoch: int) -> tuple[Tensor, TokenLoss]:
+        """Return (the objective, a sum over the batch, and the plain loss for the curve)."""
         upstream = self.recipe.upstream_padding
-        batch = collate([self._clip(j) for j in places], self.model.config, self.options.device)
+        batch = collate([self._clip(j) for j in slots], self.model.config, self.options.device)
         logits = self._logits(batch, upstream)
         loss = token_loss(logits, self._targets(batch))
         objective = token_loss(logits, self._targets(batch, counts_padding=True)).total if upstream else loss.total
         if self.options.preference_weight:
-            spoilt = batch.with_tokens(self._spoilt(batch, places, epoch))
+            spoilt = batch.with_tokens(self._spoil_tokens(batch, slots, epoch))
             chosen = sequence_log_probabilities(logits, self._targets(batch, upstream))
             rejected = sequence_log_probabilities(self._logits(spoilt, upstream), self._targets(spoilt, upstream))
             preferences = preference_losses(chosen, rejected)
@@ -143,11 +152,11 @@ class _GPTTraining:
             objective = objective + self.options.preference_weight * total
         return objective, loss
 
-    def _spoilt(self, batch: GPTBatch, places: list[int], epoch: int) -> list[Tensor]:
-        rows = [self._clip(j).tokens for j in places]
+    def _spoil_tokens(self, batch: GPTBatch, slots: list[int], epoch: int) -> list[Tensor]:
+        rows = [self._clip(j).tokens for j in slots]
         if self.recipe.upstream_padding:
             rows = list(batch.tokens.cpu())  # upstream spoils the padded rows
-        seeds = [derive_seed("spoilt", self.options.seed, epoch, j) for j in places]
+        seeds = [derive_seed("spoilt", self.options.seed, epoch, j) for j in slots]
         return [spoilt_tokens(row, torch.Generator().manual_seed(seed)) for row, seed in zip(rows, seeds, strict=True)]
 
     def _logits(self, batch: GPTBatch, upstream_padding: bool) -> Tensor:
@@ -168,7 +177,7 @@ class _GPTTraining:
         return next_token_targets(batch.tokens, batch.token_lengths, eos, **padding)
 
 
-def _inputs(
+def _named_inputs(
     base_state: Mapping[str, Tensor], train_clips: Sequence[GPTClip], held_out_clips: Sequence[GPTClip]
 ) -> Iterator[tuple[str, Tensor]]:
     yield from ((f"base/{name}", tensor) for name, tensor in base_state.items())

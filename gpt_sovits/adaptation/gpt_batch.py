@@ -16,11 +16,13 @@ TOKENS_PER_SECOND = 25
 
 @dataclass(frozen=True)
 class GPTClip:
-    """One clip's features.
+    """The features of one clip.
 
-    clip_id: names the clip in errors
-    phoneme_ids: (X,) int64; tokens: (Y,) int64, semantic tokens at 25 Hz
-    bert_features: (bert_dim, X) float32, or None where the language has none
+    Attributes:
+        clip_id: names the clip in errors.
+        phoneme_ids: (X,) int64.
+        tokens: (Y,) int64, semantic tokens at 25 Hz.
+        bert_features: (bert_dim, X) float32, None where the language has none.
     """
 
     clip_id: str
@@ -30,14 +32,16 @@ class GPTClip:
 
     @property
     def seconds(self) -> float:
+        """Return the length of the clip."""
         return len(self.tokens) / TOKENS_PER_SECOND
 
     @property
     def phonemes_per_second(self) -> float:
+        """Return the pace of the clip."""
         return len(self.phoneme_ids) / self.seconds
 
     def tensors(self) -> dict[str, Tensor]:
-        """The features that are there, by name."""
+        """Return the features that the clip has, by name."""
         return {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
 
 
@@ -52,7 +56,7 @@ class GPTBatch:
     bert_features: Tensor | None  # (B, bert_dim, X)
 
     def with_tokens(self, rows: Sequence[Tensor]) -> GPTBatch:
-        """The same clips with other tokens, one row each, padded with 0."""
+        """Return the same clips with other tokens, one row per clip, padded with 0."""
         lengths = torch.tensor([len(row) for row in rows])
         tokens = pad_sequence(list(rows), batch_first=True)
         device = self.tokens.device
@@ -60,14 +64,14 @@ class GPTBatch:
 
 
 def collate(clips: Sequence[GPTClip], config: GPTConfig, device: str) -> GPTBatch:
-    """clips in their order, on the device"""
+    """Return clips as one padded batch on the device, in their order."""
 
-    def padded(sequences: list[Tensor], fill: int) -> tuple[Tensor, Tensor]:
+    def pad(sequences: list[Tensor], fill: int) -> tuple[Tensor, Tensor]:
         lengths = torch.tensor([len(s) for s in sequences], device=device)
         return pad_sequence(sequences, batch_first=True, padding_value=fill).to(device), lengths
 
-    phoneme_ids, phoneme_lengths = padded([clip.phoneme_ids for clip in clips], 0)
-    tokens, token_lengths = padded([clip.tokens for clip in clips], config.eos_token)
+    phoneme_ids, phoneme_lengths = pad([clip.phoneme_ids for clip in clips], 0)
+    tokens, token_lengths = pad([clip.tokens for clip in clips], config.eos_token)
     bert = None
     if any(clip.bert_features is not None for clip in clips):
         bert = torch.zeros(len(clips), config.bert_dim, phoneme_ids.shape[1], device=device)
@@ -78,7 +82,11 @@ def collate(clips: Sequence[GPTClip], config: GPTConfig, device: str) -> GPTBatc
 
 
 def check_clip(clip: GPTClip, config: GPTConfig) -> None:
-    """Raises ValueError that names clip, tensor, what was seen and what would be right."""
+    """Check that a clip fits the GPT.
+
+    Raises:
+        ValueError: a tensor has a wrong shape or value. The message names the clip, the tensor and what would be right.
+    """
     for name, ids, limit in (
         ("phoneme_ids", clip.phoneme_ids, config.phoneme_vocab_size),
         ("tokens", clip.tokens, config.eos_token),

@@ -1,7 +1,8 @@
-"""The fine-tuning of the GPT: its settings, and what differs between our recipe and upstream's.
+"""The fine-tuning of the GPT: its settings, and what differs between recipes.
 
-Ours: AdamW, a mean over real tokens, the configured learning rate after a linear warm-up. Upstream's, for comparisons:
-ScaledAdam, a sum over tokens and padding, rates and steps that no setting changes.
+"voxfoundry" uses AdamW, a mean over real tokens, and the configured learning rate after a linear warm-up. "upstream" is
+for comparisons with the original. It uses ScaledAdam, a sum over tokens and padding, and rates and steps that no
+setting changes.
 """
 
 from __future__ import annotations
@@ -33,38 +34,39 @@ UPSTREAM_FIRST_RATE, UPSTREAM_RATE = 0.01, 0.002  # its schedule locks the rate 
 
 @dataclass(frozen=True)
 class GPTRecipe:
-    """What differs between recipes; everything else is shared."""
+    """What differs between recipes. Everything else is shared."""
 
     optimizer: Callable[[list[ParameterGroup], AdaptGPTOptions], Optimizer]
-    learning_rate: Callable[[AdaptGPTOptions, int], float]  # of an optimiser step, counted from 1
-    batches: Callable[[Sequence[GPTClip], AdaptGPTOptions, int], list[list[int]]]  # of an epoch, counted from 1
-    groups: Callable[[list[list[int]], AdaptGPTOptions], list[StepGroup]]
-    upstream_padding: bool  # padding counts: its targets are EOS, and the mask hides the wrong phonemes
+    learning_rate: Callable[[AdaptGPTOptions, int], float]  # for an optimiser step, counted from 1
+    batches: Callable[[Sequence[GPTClip], AdaptGPTOptions, int], list[list[int]]]  # for an epoch, counted from 1
+    step_groups: Callable[[list[list[int]], AdaptGPTOptions], list[StepGroup]]
+    upstream_padding: bool  # padding counts in the loss, with EOS as target, and the mask hides the wrong phonemes
     is_mean: bool  # the loss of a step is the mean over its tokens, not their sum
     clips_gradient: bool
-    unused: frozenset[str]  # settings that the recipe has values of its own for
+    unused: frozenset[str]  # settings that the recipe ignores
 
 
 def _adamw(groups: list[ParameterGroup], options: AdaptGPTOptions) -> Optimizer:
-    """Weight decay on matrices only: biases, norms and alphas have a meaning at their size."""
-    made = []
+    """Return AdamW with weight decay on matrices only: the size of biases, norms and alphas has a meaning."""
+    parameter_groups = []
     for group in groups:
         for is_matrix, decay in ((True, options.weight_decay), (False, 0.0)):
             chosen = [p for p in group.parameters.values() if (p.ndim >= 2) == is_matrix]
-            made.append({"params": chosen, "weight_decay": decay, "factor": group.factor})
-    return torch.optim.AdamW([g for g in made if g["params"]], lr=options.learning_rate, betas=(0.9, 0.95))
+            parameter_groups.append({"params": chosen, "weight_decay": decay, "factor": group.factor})
+    not_empty = [group for group in parameter_groups if group["params"]]
+    return torch.optim.AdamW(not_empty, lr=options.learning_rate, betas=(0.9, 0.95))
 
 
 def _scaled_adam(groups: list[ParameterGroup], _: AdaptGPTOptions) -> Optimizer:
-    made = [{"params": list(group.parameters.values()), "factor": group.factor} for group in groups]
-    return ScaledAdam(made, lr=UPSTREAM_FIRST_RATE)
+    parameter_groups = [{"params": list(group.parameters.values()), "factor": group.factor} for group in groups]
+    return ScaledAdam(parameter_groups, lr=UPSTREAM_FIRST_RATE)
 
 
-def _warmed_up(options: AdaptGPTOptions, step: int) -> float:
+def _warmup_rate(options: AdaptGPTOptions, step: int) -> float:
     return options.learning_rate * (min(1.0, step / options.warmup_steps) if options.warmup_steps else 1.0)
 
 
-def _buckets(clips: Sequence[GPTClip], options: AdaptGPTOptions, epoch: int) -> list[list[int]]:
+def _length_buckets(clips: Sequence[GPTClip], options: AdaptGPTOptions, epoch: int) -> list[list[int]]:
     return length_buckets([len(c.tokens) for c in clips], options.batch_size, options.seed, epoch, BUCKET_TOKENS)
 
 
@@ -76,9 +78,9 @@ def _upstream_batches(clips: Sequence[GPTClip], options: AdaptGPTOptions, epoch:
 RECIPES = {
     "voxfoundry": GPTRecipe(
         optimizer=_adamw,
-        learning_rate=_warmed_up,
-        batches=_buckets,
-        groups=lambda batches, options: step_groups(batches, options.accumulate_batches),
+        learning_rate=_warmup_rate,
+        batches=_length_buckets,
+        step_groups=lambda batches, options: step_groups(batches, options.accumulate_batches),
         upstream_padding=False,
         is_mean=True,
         clips_gradient=True,
@@ -88,7 +90,7 @@ RECIPES = {
         optimizer=_scaled_adam,
         learning_rate=lambda _, step: UPSTREAM_FIRST_RATE if step == 1 else UPSTREAM_RATE,
         batches=_upstream_batches,
-        groups=lambda batches, _: upstream_step_groups(batches),
+        step_groups=lambda batches, _: upstream_step_groups(batches),
         upstream_padding=True,
         is_mean=False,
         clips_gradient=False,
@@ -99,12 +101,16 @@ RECIPES = {
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptGPTOptions(TrainingOptions):
-    """Beside those of TrainingOptions:
+    """Settings of the GPT, beside those of TrainingOptions.
 
-    warmup_steps: at least 0; optimiser steps over which the learning rate rises from near 0
-    preference_weight: at least 0; of the preference loss (gpt.loss), which takes as long as the plain one; upstream's
-        is 1 where it is used. Each clip is spoilt anew every epoch, by a seed of its own
-    max_phonemes, min_phonemes_per_second, max_phonemes_per_second: clips outside are dropped
+    Attributes:
+        warmup_steps: optimiser steps over which the learning rate rises from near 0, at least 0.
+        preference_weight: weight of the preference loss (gpt/loss.py), at least 0. This loss takes as long as the plain
+            one. Upstream's weight is 1 where the loss is on. Each clip is damaged again in every epoch, with its own
+            seed.
+        max_phonemes: clips with more phonemes are dropped.
+        min_phonemes_per_second: slower clips are dropped.
+        max_phonemes_per_second: faster clips are dropped.
     """
 
     warmup_steps: int
@@ -113,7 +119,7 @@ class AdaptGPTOptions(TrainingOptions):
     min_phonemes_per_second: float = 0.0
     max_phonemes_per_second: float = math.inf
 
-    what: ClassVar[str] = "adapt_gpt"
+    section: ClassVar[str] = "adapt_gpt"
     recipes: ClassVar[Mapping[str, GPTRecipe]] = RECIPES
     web_interface: ClassVar[Mapping[str, int]] = {"n_epochs": 15, "save_every_epochs": 5}
 
@@ -123,11 +129,12 @@ class AdaptGPTOptions(TrainingOptions):
         self.require(("max_phonemes",), at_least=1)
 
     def limits(self) -> list[Limit]:
+        """Return the limits that clips must lie in."""
         return [
             Limit("seconds", lambda c: c.seconds, self.min_clip_seconds, self.max_clip_seconds),
             Limit("phonemes", lambda c: len(c.phoneme_ids), 1, self.max_phonemes),
             Limit(
-                "phonemes a second",
+                "phonemes per second",
                 lambda c: c.phonemes_per_second,
                 self.min_phonemes_per_second,
                 self.max_phonemes_per_second,

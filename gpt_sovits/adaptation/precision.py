@@ -1,4 +1,4 @@
-"""Backward passes and optimiser steps in float32, bfloat16 or float16, none of which may spoil the weights."""
+"""Backward passes and optimiser steps in float32, bfloat16 or float16."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ PRECISIONS: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat1
 
 
 class Stepper:
-    """One training's backward passes and optimiser steps.
+    """The backward passes and optimiser steps of one training.
 
-    precision: a key of PRECISIONS; float16 gradients are scaled so that small ones do not vanish
-    device: "cpu" or "cuda"; clip_norm: largest L2 norm of a network's gradient, None for any
+    Invariant: weights never change by a step whose loss or gradient is not finite.
     """
 
     def __init__(self, precision: str, device: str, clip_norm: float | None) -> None:
+        """Prepare for one training.
+
+        Args:
+            precision: a key of PRECISIONS. Gradients in float16 are scaled so that small ones do not vanish.
+            device: "cpu" or "cuda".
+            clip_norm: largest L2 norm of a network's gradient, None for no limit.
+        """
         self.device, self.dtype, self.clip_norm = device.partition(":")[0], PRECISIONS[precision], clip_norm
         self.scaler = torch.amp.GradScaler(self.device, enabled=precision == "fp16")
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """For the forward passes of networks; losses belong outside, in float32."""
+        """Return the context for the networks' forward passes. Losses belong outside of it, in float32."""
         return contextlib.nullcontext() if self.dtype is None else torch.autocast(self.device, self.dtype)
 
     def backward(self, loss: Tensor) -> None:
@@ -33,9 +39,15 @@ class Stepper:
         self.scaler.scale(loss).backward()
 
     def step(self, optimizer: torch.optim.Optimizer, module: nn.Module, is_loss_finite: bool) -> float:
-        """One step along the gradients, which are then forgotten; returns their L2 norm before clipping.
+        """Take one step along the gradients and clear them.
 
-        Where the norm or the loss is NaN or infinite nothing moves.
+        Args:
+            optimizer: the optimiser of `module`.
+            module: the network.
+            is_loss_finite: False for a loss that is NaN or infinite. Then no weight changes.
+
+        Returns:
+            The L2 norm of the gradients before clipping. If it is not finite, no weight has changed.
         """
         self.scaler.unscale_(optimizer)
         parameters = [p for p in module.parameters() if p.grad is not None]
@@ -49,13 +61,14 @@ class Stepper:
         return norm
 
     def end_step(self) -> None:
-        """Once all networks of a step have stepped: float16's scale falls after an overflow and rises after calm."""
+        """Update the scale of float16 gradients, once all networks of a step have stepped."""
         self.scaler.update()
 
     def state(self) -> dict[str, Any]:
-        """JSON-able; empty but in float16."""
+        """Return JSON-ready values for `load`, which are empty except in float16."""
         return self.scaler.state_dict()
 
     def load(self, state: dict[str, Any]) -> None:
+        """Restore what `state` returned."""
         if state:
             self.scaler.load_state_dict(state)

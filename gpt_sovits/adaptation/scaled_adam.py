@@ -1,10 +1,11 @@
 """ScaledAdam: Adam whose steps are proportional to the size of what they change. The upstream recipe's optimiser.
 
-A tensor learns its direction and its size apart. Its direction moves by Adam's step times the root mean square (RMS) of
-its values, so that one learning rate suits large and small tensors alike; its size moves by a second Adam over the
-gradient of the logarithm of the size, once every few steps. Gradients are clipped by the median of past norms, but only
-where sizes are learned: directions see them whole, as in the original, whose stored steps the tests repeat.
-Source: icefall, github.com/k2-fsa/icefall zipformer optim.py; numbers as in GPT-SoVITS AR/modules/optim.py.
+A tensor learns its direction and its size separately. The direction moves by Adam's step times the root mean square
+(RMS) of the tensor's values, so that one learning rate suits large and small tensors. The size moves by a second Adam
+over the gradient of the logarithm of the size, once every few steps. Gradients are clipped by the median of past norms,
+but only for the sizes, as in the original. The tests repeat stored steps of the original.
+Source: icefall, github.com/k2-fsa/icefall zipformer optim.py. The settings are those of GPT-SoVITS
+AR/modules/optim.py.
 """
 
 from __future__ import annotations
@@ -16,18 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-SETTLED = 0.99  # from here on the mean of squares needs no correction for having begun at zero
+# A factor above this corrects the mean of squares for its start at zero so little that it is left out, as upstream does
+NEGLIGIBLE_CORRECTION = 0.99
 
 
 class ScaledAdam(torch.optim.Optimizer):
-    """params: tensors or groups of them, as any optimiser takes; learning rates may differ between groups
-    lr: above 0; betas: decay of the first and the second moment, in [0, 1)
-    clipping_scale: gradients above so many times the median norm are scaled down to it, for the sizes
-    clipping_period: steps whose norms the median is over, and between its updates; before the first there is no clip
-    size_rate: learning rate of sizes and of one-element tensors, as a share of lr
-    min_rms, max_rms: sizes outside are not driven further out; size_period: steps between updates of the size
-    scalar_max: bound of one-element tensors before a step
-    """
+    """Adam whose steps are proportional to the size of each tensor."""
 
     def __init__(
         self,
@@ -43,6 +38,22 @@ class ScaledAdam(torch.optim.Optimizer):
         size_period: int = 4,
         scalar_max: float = 10.0,
     ) -> None:
+        """Set up the optimiser. Settings may differ between groups of parameters.
+
+        Args:
+            params: tensors or groups of them, as for any optimiser.
+            lr: learning rate, above 0.
+            betas: decay of the first and the second moment, in [0, 1).
+            clipping_scale: for the sizes, gradients above this multiple of the median norm are scaled down to it.
+            clipping_period: number of steps that the median is taken over, and between its updates. Nothing is clipped
+                before the first.
+            size_rate: learning rate of sizes and of one-element tensors, as a share of lr.
+            eps: added to the root of the mean of squares.
+            min_rms: sizes below are not made smaller.
+            max_rms: sizes above are not made larger.
+            size_period: steps between updates of the size.
+            scalar_max: bound on one-element tensors before a step.
+        """
         if not lr > 0 or not all(0 <= beta < 1 for beta in betas) or clipping_period < 1 or size_period < 1:
             raise ValueError(
                 f"ScaledAdam: lr = {lr} must be above 0, betas = {betas} in [0, 1), clipping_period = "
@@ -64,7 +75,7 @@ class ScaledAdam(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
-        """One step along the gradients; parameters without one stay as they are."""
+        """Take one step along the gradients. Parameters without a gradient do not change."""
         for _, parameter in self._learning():
             if not self.state[parameter]:
                 self.state[parameter].update(_first_state(parameter))
@@ -84,11 +95,11 @@ class ScaledAdam(torch.optim.Optimizer):
             yield from ((group, p) for p in group["params"] if p.grad is not None)
 
     def _clipping_factor(self) -> Tensor | None:
-        """What to multiply all gradients by, None before the first median is known. The first step is not counted."""
+        """Return the factor on all gradients, None before the first median is known. The first step does not count."""
         learning = list(self._learning())
         if not learning:
             return None
-        group, first = learning[0]  # its settings and its state stand for all
+        group, first = learning[0]  # its settings and its state count for all
         state, period = self.state[first], group["clipping_period"]
         if state["step"] == 0:
             return None
@@ -125,7 +136,7 @@ def _scalar_update(parameter: Tensor, gradient: Tensor, state: dict[str, Any], g
 
 
 def _size_update(parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-    """Once a period, add to `delta` what makes the whole tensor larger or smaller."""
+    """Add to `delta`, once per period, what makes the whole tensor larger or smaller."""
     beta1, beta2 = group["betas"]
     period, step, rate = group["size_period"], state["step"], group["lr"] * group["size_rate"]
     if "size_gradients" not in state:
@@ -135,7 +146,7 @@ def _size_update(parameter: Tensor, gradient: Tensor, state: dict[str, Any], gro
     if step % period < period - 1:
         return
     state["rms"] = parameter.square().mean().sqrt()
-    decay = beta2**period  # this mean is updated once a period
+    decay = beta2**period  # this mean is updated once per period
     state["size_mean_square"].mul_(decay).add_(gradients.square().mean(), alpha=1 - decay)
     correction = 1 - decay ** ((step + 1) // period)
     change = -rate * math.sqrt(correction) * gradients.sum() / (state["size_mean_square"].sqrt() + group["eps"])
@@ -148,7 +159,7 @@ def _direction_update(parameter: Tensor, gradient: Tensor, state: dict[str, Any]
     beta1, beta2 = group["betas"]
     state["mean_square"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
     correction = 1 - beta2 ** (state["step"] + 1)
-    mean_square = state["mean_square"] if correction >= SETTLED else state["mean_square"] / correction
+    mean_square = state["mean_square"] if correction >= NEGLIGIBLE_CORRECTION else state["mean_square"] / correction
     size = state["rms"].clamp(min=group["min_rms"])
     state["delta"].add_(gradient / (mean_square.sqrt() + group["eps"]) * (-group["lr"] * (1 - beta1) * size))
     parameter.add_(state["delta"])

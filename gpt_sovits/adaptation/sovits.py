@@ -1,7 +1,8 @@
-"""Few-shot fine-tuning of SoVITS on one speaker's clips.
+"""Few-shot fine-tuning of the SoVITS on one speaker's clips.
 
-Adversarial training as upstream does it (the discriminator steps first, then the generator), the quantiser frozen, with
-a loss on fixed crops of held-out clips after every epoch. What differs between recipes is in sovits_recipe.
+Adversarial training as upstream does it: the discriminator steps first, then the generator. The quantiser is frozen.
+After every epoch there is a loss on fixed crops of held-out clips. sovits_recipe.py has the settings and what differs
+between recipes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from gpt_sovits.adaptation.groups import ParameterGroup, parameter_groups
 from gpt_sovits.adaptation.loop import Adaptation, OnEpoch, run_epochs, stops_early
 from gpt_sovits.adaptation.precision import Stepper
 from gpt_sovits.adaptation.sovits_batch import SoVITSBatch, SoVITSClip, check_clip, collate, draw_noise
-from gpt_sovits.adaptation.sovits_recipe import RECIPES, AdaptSoVITSOptions, stretched
+from gpt_sovits.adaptation.sovits_recipe import RECIPES, AdaptSoVITSOptions, extend_to_min_steps
 from gpt_sovits.adaptation.state import fingerprint
 from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
@@ -45,27 +46,33 @@ def adapt_sovits(
     resume_folder: Path,
     on_epoch: OnEpoch,
 ) -> Adaptation:
-    """Fine-tune the base weights; see loop.run_epochs for on_epoch and for interruptions.
+    """Fine-tune a base's SoVITS.
 
-    Losses of the curve: mel is the mean |difference| of log-mels, kl nats a frame, latent and prior_mel the differences
-    of what tokens and text alone make, all unweighted; those that the options do not use are 0. Training losses are
-    means over steps, held-out losses over clips; the held-out `loss`, by which the best epoch is chosen, is the
-    weighted sum of those without a discriminator.
-    The state in resume_folder stays when training ends (state.remove_training_state).
+    The losses of the curve have no weights. mel is the mean absolute difference of log-mels, kl is in nats per frame,
+    latent and prior_mel are the differences of what tokens and text alone give. Losses that the options do not use are
+    0. Training losses are means over steps, held-out losses means over clips. The held-out `loss`, which decides which
+    epoch is best, is the weighted sum of the losses without a discriminator.
 
-    Raises ValueError for clips that cannot be trained on, settings and weights that do not fit, and a base without a
-    posterior encoder; TrainingDivergedError where a loss or gradient stays not finite.
+    Args:
+        config: the SoVITS's config.
+        state: the base's weights.
+        discriminator_config: the discriminator's config.
+        discriminator_state: the base's weights of the discriminator.
+        train_clips: clips to train on.
+        held_out_clips: clips that are only measured.
+        options: the settings.
+        resume_folder: folder of the state, which stays when training ends (state.remove_training_state).
+        on_epoch: called after each epoch, see loop.run_epochs.
+
+    Raises:
+        ValueError: a clip cannot be trained on, settings or weights do not fit, or the base has no posterior encoder.
+        TrainingDivergedError: losses or gradients stay NaN or infinite.
     """
-    if not any(name.startswith("enc_q.") for name in state):
-        raise ValueError(
-            "adapt_sovits: the base's sovits has no posterior encoder (enc_q): it comes from a file that was made for "
-            "speaking alone, which cannot be trained further; take a base with all its weights, such as the official "
-            "pretrained s2G file"
-        )
+    _require_posterior(state)
     for clip in (*train_clips, *held_out_clips):
         check_clip(clip, config)
     train, held_out, dropped = usable_clips(
-        train_clips, held_out_clips, options.limits(), options.max_dropped_share, options.what
+        train_clips, held_out_clips, options.limits(), options.max_dropped_share, options.section
     )
     with deterministic(options.seed, options.n_threads, options.device):
         model, discriminator = SoVITS(config), Discriminator(discriminator_config)
@@ -74,15 +81,24 @@ def adapt_sovits(
         model, discriminator = model.to(options.device), discriminator.to(options.device)
         training = _SoVITSTraining(model, discriminator, train, held_out, options)
         options = training.options
-        inputs = dict(_inputs(state, discriminator_state, train, held_out))
+        inputs = dict(_named_inputs(state, discriminator_state, train, held_out))
         configs = {"sovits": config.to_dict(), "discriminator": discriminator_config.to_dict()}
-        belongs_to = fingerprint({"config": configs, "options": options.identity()}, inputs)
-        records = run_epochs(training, resume_folder, belongs_to, on_epoch)
+        inputs_fingerprint = fingerprint({"config": configs, "options": options.identity()}, inputs)
+        records = run_epochs(training, resume_folder, inputs_fingerprint, on_epoch)
     return Adaptation(records, dropped, training.held_out_names, stops_early(records, options))
 
 
-class _Prepared(NamedTuple):
-    """A batch with its random numbers, and its part in the means over all batches of a step."""
+def _require_posterior(state: Mapping[str, Tensor]) -> None:
+    if not any(name.startswith("enc_q.") for name in state):
+        raise ValueError(
+            "adapt_sovits: the base's sovits has no posterior encoder (enc_q): it comes from a file that was made for "
+            "speaking only, which cannot be trained further; take a base with all its weights, such as the official "
+            "pretrained s2G file"
+        )
+
+
+class _PreparedBatch(NamedTuple):
+    """A batch with its random numbers, and its weights in the means over all batches of a step."""
 
     batch: SoVITSBatch
     starts: Tensor  # (B,) first frames of the crops
@@ -93,7 +109,7 @@ class _Prepared(NamedTuple):
 
 
 class _SoVITSTraining:
-    """A loop.Training: the two networks, their optimisers and one step of each."""
+    """The loop.Training of the SoVITS: two networks, their optimisers and one step of each."""
 
     def __init__(
         self,
@@ -109,8 +125,8 @@ class _SoVITSTraining:
         self.spectral_names = ("mel", "kl", *(("latent", "prior_mel") if options.uses_prior else ()))
         self.held_out_names = ("loss", *(f"{name}_loss" for name in self.spectral_names))
         model.ref_enc.padding_leaks = self.recipe.padding_leaks
-        generator_groups = parameter_groups(model, options.frozen, options.learning_rate_factors, options.what)
-        discriminator_groups = parameter_groups(discriminator, (), {}, options.what)
+        generator_groups = parameter_groups(model, options.frozen, options.learning_rate_factors, options.section)
+        discriminator_groups = parameter_groups(discriminator, (), {}, options.section)
         self.modules = {"sovits": model, "discriminator": discriminator}
         self.optimizers = {
             "sovits": _adamw(generator_groups, options),
@@ -118,87 +134,93 @@ class _SoVITSTraining:
         }
         clip_norm = options.gradient_clip_norm if self.recipe.clips_gradient else None
         self.stepper = Stepper(options.precision, options.device, clip_norm)
-        self.options = stretched(options, max(1, sum(group.steps for group in self.groups(1))))
+        self.options = extend_to_min_steps(options, max(1, sum(group.has_step for group in self.step_groups(1))))
 
-    def groups(self, epoch: int) -> list[StepGroup]:
+    def step_groups(self, epoch: int) -> list[StepGroup]:
         batches = self.recipe.batches(self.clips, self.options, epoch)
         return step_groups(batches, self.recipe.n_accumulated(self.options))
 
     def learning_rate(self, epoch: int, _step: int) -> float:
         return self.options.learning_rate * self.options.learning_rate_decay**epoch
 
-    def run(self, group: StepGroup, epoch: int) -> tuple[dict[str, float], str]:
-        prepared = self._prepare(group.batches, epoch)
+    def train_group(self, group: StepGroup, epoch: int) -> tuple[dict[str, float], str]:
+        batches = self._prepare(group.batches, epoch)
         losses = dict.fromkeys(LOSSES, 0.0)
         outputs: list[TrainingOutput] = []
         faults = []
+        # 1. The discriminator learns to tell real speech from generated speech
         if self.options.uses_discriminator:
             self.discriminator.requires_grad_(True)
-            for one in prepared:
-                with torch.set_grad_enabled(len(prepared) == 1):  # the graph of a single batch serves both networks
-                    outputs = [self._forward(one)]
-                losses["discriminator"] += self._learn_to_judge(one, outputs[0])
+            for batch in batches:
+                with torch.set_grad_enabled(len(batches) == 1):  # the graph of a single batch serves both networks
+                    outputs = [self._forward(batch)]
+                losses["discriminator"] += self._train_discriminator(batch, outputs[0])
             faults += self._step("discriminator", {"discriminator": losses["discriminator"]})
-            self.discriminator.requires_grad_(False)  # from here on only the generator learns
-        for one in prepared:
-            out = outputs[0] if outputs and len(prepared) == 1 else self._forward(one)
-            for name, value in self._learn_to_speak(one, out).items():
+            self.discriminator.requires_grad_(False)  # from here on only the generator is trained
+        # 2. The generator learns to speak
+        for batch in batches:
+            out = outputs[0] if outputs and len(batches) == 1 else self._forward(batch)
+            for name, value in self._train_generator(batch, out).items():
                 losses[name] += value
         faults += self._step("sovits", {name: losses[name] for name in LOSSES if name != "discriminator"})
         self.stepper.end_step()
         return losses | {"n_steps": 1.0}, " and ".join(faults)
 
-    def means(self, sums: Mapping[str, float]) -> dict[str, float | None]:
+    def mean_losses(self, sums: Mapping[str, float]) -> dict[str, float | None]:
         n = sums.get("n_steps", 0.0)
         return {f"{name}_loss": sums[name] / n if n else None for name in LOSSES}
 
     @torch.no_grad()
-    def held_out(self) -> dict[str, float] | None:
-        """The middle crop and the noise of each clip never change."""
+    def held_out_losses(self) -> dict[str, float] | None:
+        """Return the losses on the middle crop of each clip, with the same noise every time."""
         means = dict.fromkeys(self.spectral_names, 0.0)
         for index, clip in enumerate(self.held_out_clips):
             batch = collate([clip], self.model.config, self.options.segment_frames)
             starts = (batch.frame_lengths - self.options.segment_frames).clamp(min=0) // 2
             generator = torch.Generator().manual_seed(derive_seed("held out", index))
             noise = draw_noise(batch, self.model.config, [generator])
-            one = self._on_device(_Prepared(batch, starts, noise, 1.0, 1.0, 1.0))
-            for name, value in self._spectral_losses(one, self._forward(one)).items():
+            prepared = self._on_device(_PreparedBatch(batch, starts, noise, 1.0, 1.0, 1.0))
+            for name, value in self._spectral_losses(prepared, self._forward(prepared)).items():
                 means[name] += value.item() / len(self.held_out_clips)
         loss = sum(getattr(self.options, f"{name}_weight") * value for name, value in means.items())
         losses = {f"{name}_loss": value for name, value in means.items()}
         return {"loss": loss} | losses if self.held_out_clips else None
 
-    def _prepare(self, batches: list[list[int]], epoch: int) -> list[_Prepared]:
-        """Random numbers belong to (epoch, place), so that they do not depend on how clips are put together."""
+    def _prepare(self, batches: list[list[int]], epoch: int) -> list[_PreparedBatch]:
+        """Collate batches. Random numbers depend on (epoch, slot), and so not on how clips are put together."""
         n, config, seed = self.options.segment_frames, self.model.config, self.options.seed
         prepared = []
-        for places in batches:
-            batch = collate([self.clips[j % len(self.clips)] for j in places], config, n)
-            sources = [torch.Generator().manual_seed(derive_seed("crop and noise", seed, epoch, j)) for j in places]
-            room = (batch.frame_lengths - n).clamp(min=0)
-            starts = (torch.cat([torch.rand(1, generator=source) for source in sources]) * (room + 1)).long()
+        for slots in batches:
+            batch = collate([self.clips[j % len(self.clips)] for j in slots], config, n)
+            sources = [torch.Generator().manual_seed(derive_seed("crop and noise", seed, epoch, j)) for j in slots]
+            last_start = (batch.frame_lengths - n).clamp(min=0)
+            starts = (torch.cat([torch.rand(1, generator=source) for source in sources]) * (last_start + 1)).long()
             noise = draw_noise(batch, config, sources)
-            inside = (batch.frame_lengths - starts).clamp(max=n).sum().item()
-            counts = float(len(places)), float(batch.frame_lengths.sum()), float(inside)
-            prepared.append(_Prepared(batch, starts, noise, *counts))
-        totals = [sum(one[i] for one in prepared) for i in (3, 4, 5)]
+            n_crop_frames = (batch.frame_lengths - starts).clamp(max=n).sum().item()
+            counts = float(len(slots)), float(batch.frame_lengths.sum()), float(n_crop_frames)
+            prepared.append(_PreparedBatch(batch, starts, noise, *counts))
+        n_clips = sum(batch.share_of_clips for batch in prepared)
+        n_frames = sum(batch.share_of_frames for batch in prepared)
+        n_crop_frames = sum(batch.share_of_crop_frames for batch in prepared)
         return [
             self._on_device(
-                one._replace(
-                    share_of_clips=one[3] / totals[0],
-                    share_of_frames=one[4] / totals[1],
-                    share_of_crop_frames=one[5] / totals[2],
+                batch._replace(
+                    share_of_clips=batch.share_of_clips / n_clips,
+                    share_of_frames=batch.share_of_frames / n_frames,
+                    share_of_crop_frames=batch.share_of_crop_frames / n_crop_frames,
                 )
             )
-            for one in prepared
+            for batch in prepared
         ]
 
-    def _on_device(self, one: _Prepared) -> _Prepared:
+    def _on_device(self, prepared: _PreparedBatch) -> _PreparedBatch:
         device = self.options.device
-        return one._replace(batch=one.batch.to(device), starts=one.starts.to(device), noise=one.noise.to(device))
+        return prepared._replace(
+            batch=prepared.batch.to(device), starts=prepared.starts.to(device), noise=prepared.noise.to(device)
+        )
 
-    def _forward(self, one: _Prepared) -> TrainingOutput:
-        batch = one.batch
+    def _forward(self, prepared: _PreparedBatch) -> TrainingOutput:
+        batch = prepared.batch
         with self.stepper.autocast():
             out = self.model(
                 batch.ssl_features,
@@ -206,67 +228,68 @@ class _SoVITSTraining:
                 batch.frame_lengths,
                 batch.phoneme_ids,
                 batch.phoneme_lengths,
-                one.noise,
-                one.starts,
+                prepared.noise,
+                prepared.starts,
                 self.options.segment_frames,
                 batch.speaker_embeddings,
             )
         return TrainingOutput(*(tensor.float() for tensor in out))
 
-    def _judge(self, waveforms: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
+    def _discriminate(self, waveforms: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
         with self.stepper.autocast():
             scores, features = self.discriminator(waveforms)
         return [s.float() for s in scores], [[f.float() for f in layers] for layers in features]
 
-    def _real(self, one: _Prepared) -> Tensor:
+    def _real_segments(self, prepared: _PreparedBatch) -> Tensor:
         hop = self.model.config.hop_length
-        return take_segments(one.batch.waveforms, one.starts * hop, self.options.segment_frames * hop)
+        return take_segments(prepared.batch.waveforms, prepared.starts * hop, self.options.segment_frames * hop)
 
-    def _learn_to_judge(self, one: _Prepared, out: TrainingOutput) -> float:
-        real_scores, _ = self._judge(self._real(one))
-        generated_scores, _ = self._judge(out.waveforms.detach())
-        loss = one.share_of_clips * discriminator_loss(real_scores, generated_scores)
+    def _train_discriminator(self, prepared: _PreparedBatch, out: TrainingOutput) -> float:
+        real_scores, _ = self._discriminate(self._real_segments(prepared))
+        generated_scores, _ = self._discriminate(out.waveforms.detach())
+        loss = prepared.share_of_clips * discriminator_loss(real_scores, generated_scores)
         self.stepper.backward(loss)
         return loss.item()
 
-    def _learn_to_speak(self, one: _Prepared, out: TrainingOutput) -> dict[str, float]:
+    def _train_generator(self, prepared: _PreparedBatch, out: TrainingOutput) -> dict[str, float]:
         options = self.options
-        losses = self._spectral_losses(one, out)
+        losses = self._spectral_losses(prepared, out)
         if options.uses_discriminator:
             with torch.no_grad():
-                _, real_features = self._judge(self._real(one))
-            scores, features = self._judge(out.waveforms)
-            losses["adversarial"] = one.share_of_clips * adversarial_loss(scores)
-            losses["feature"] = one.share_of_clips * feature_matching_loss(real_features, features)
+                _, real_features = self._discriminate(self._real_segments(prepared))
+            scores, features = self._discriminate(out.waveforms)
+            losses["adversarial"] = prepared.share_of_clips * adversarial_loss(scores)
+            losses["feature"] = prepared.share_of_clips * feature_matching_loss(real_features, features)
         self.stepper.backward(sum(getattr(options, f"{name}_weight") * loss for name, loss in losses.items()))
         return {name: loss.item() for name, loss in losses.items()}
 
-    def _spectral_losses(self, one: _Prepared, out: TrainingOutput) -> dict[str, Tensor]:
-        """The losses without a discriminator, each as its part in the mean over the batches of a step."""
+    def _spectral_losses(self, prepared: _PreparedBatch, out: TrainingOutput) -> dict[str, Tensor]:
+        """Return the losses without a discriminator, each with its weight in the mean over the batches of a step."""
         n = self.options.segment_frames
-        # a clip may be shorter than a crop
-        inside = length_mask((one.batch.frame_lengths - one.starts).clamp(max=n), n)
+        # A clip may be shorter than a crop
+        inside = length_mask((prepared.batch.frame_lengths - prepared.starts).clamp(max=n), n)
         kl = kl_loss(out.z_prior, out.log_deviation_posterior, out.mean_prior, out.log_deviation_prior, out.mask)
         losses = {
-            "mel": one.share_of_crop_frames * self._mel(one, out.waveforms, inside),
-            "kl": one.share_of_frames * kl,
+            "mel": prepared.share_of_crop_frames * self._mel(prepared, out.waveforms, inside),
+            "kl": prepared.share_of_frames * kl,
         }
         if self.options.uses_prior:
             with self.stepper.autocast():
-                z, waveforms = self.model.through_prior(out, one.starts, n)
-            # the posterior is the target: it does not move towards what the tokens can say
-            losses["latent"] = one.share_of_frames * mel_loss(out.mean_posterior.detach(), z.float(), out.mask)
-            losses["prior_mel"] = one.share_of_crop_frames * self._mel(one, waveforms.float(), inside)
+                z, waveforms = self.model.through_prior(out, prepared.starts, n)
+            # The posterior is the target, so it must not move towards what the tokens give
+            losses["latent"] = prepared.share_of_frames * mel_loss(out.mean_posterior.detach(), z.float(), out.mask)
+            losses["prior_mel"] = prepared.share_of_crop_frames * self._mel(prepared, waveforms.float(), inside)
         return losses
 
-    def _mel(self, one: _Prepared, waveforms: Tensor, inside: Tensor) -> Tensor:
+    def _mel(self, prepared: _PreparedBatch, waveforms: Tensor, inside: Tensor) -> Tensor:
         c, n = self.model.config, self.options.segment_frames
-        real = log_mel_from_spectrogram(take_segments(one.batch.spectrograms, one.starts, n), c.sample_rate, c.n_mels)
+        real_spectrograms = take_segments(prepared.batch.spectrograms, prepared.starts, n)
+        real = log_mel_from_spectrogram(real_spectrograms, c.sample_rate, c.n_mels)
         generated = log_mel_spectrogram(waveforms[:, 0], c.sample_rate, c.n_fft, c.hop_length, c.n_mels)
         return mel_loss(real, generated, inside)
 
     def _step(self, network: str, losses: Mapping[str, float]) -> list[str]:
-        """One optimiser step; the faults that prevented it."""
+        """Take one optimiser step and return the faults that prevented it."""
         faults = [f"the {name} loss is {value}" for name, value in losses.items() if not math.isfinite(value)]
         norm = self.stepper.step(self.optimizers[network], self.modules[network], not faults)
         if not faults and not math.isfinite(norm):
@@ -275,13 +298,13 @@ class _SoVITSTraining:
 
 
 def _adamw(groups: list[ParameterGroup], options: AdaptSoVITSOptions) -> torch.optim.AdamW:
-    made = [{"params": list(group.parameters.values()), "factor": group.factor} for group in groups]
+    optimizer_groups = [{"params": list(group.parameters.values()), "factor": group.factor} for group in groups]
     return torch.optim.AdamW(
-        made, lr=options.learning_rate, betas=(0.8, 0.99), eps=1e-9, weight_decay=options.weight_decay
+        optimizer_groups, lr=options.learning_rate, betas=(0.8, 0.99), eps=1e-9, weight_decay=options.weight_decay
     )
 
 
-def _inputs(
+def _named_inputs(
     state: Mapping[str, Tensor],
     discriminator_state: Mapping[str, Tensor],
     train_clips: Sequence[SoVITSClip],

@@ -1,4 +1,4 @@
-"""Clips of one speaker as padded batches for the training of SoVITS."""
+"""Clips of one speaker as padded batches for the training of the SoVITS."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from gpt_sovits.sovits.config import FRAMES_PER_SECOND, FRAMES_PER_TOKEN, SoVITS
 
 @dataclass(frozen=True)
 class SoVITSClip:
-    """One clip's features; T frames at 50 Hz, an odd last frame is left out.
+    """The features of one clip, T frames at 50 Hz. An odd last frame is not used.
 
-    clip_id: names the clip in errors
-    phoneme_ids: (X,) int64; ssl_features: (ssl_dim, T) float32
-    waveform: (T * hop_length,) float32 in [-1, 1] at the config's sample rate
-    spectrogram: (spectrogram_bins, T) float32, linear magnitude
-    speaker_embedding: (speaker_dim,) float32 where the config has a speaker_dim, else None
+    Attributes:
+        clip_id: names the clip in errors.
+        phoneme_ids: (X,) int64.
+        ssl_features: (ssl_dim, T) float32.
+        waveform: (T * hop_length,) float32 in [-1, 1] at the config's sample rate.
+        spectrogram: (spectrogram_bins, T) float32, linear magnitude.
+        speaker_embedding: (speaker_dim,) float32 where the config has a speaker_dim, else None.
     """
 
     clip_id: str
@@ -33,14 +35,16 @@ class SoVITSClip:
 
     @property
     def n_frames(self) -> int:
+        """Return the number of frames that are used, which is even."""
         return self.spectrogram.shape[1] // FRAMES_PER_TOKEN * FRAMES_PER_TOKEN
 
     @property
     def seconds(self) -> float:
+        """Return the length of the frames that are used."""
         return self.n_frames / FRAMES_PER_SECOND
 
     def tensors(self) -> dict[str, Tensor]:
-        """The features that are there, by name."""
+        """Return the features that the clip has, by name."""
         return {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
 
 
@@ -57,12 +61,17 @@ class SoVITSBatch:
     speaker_embeddings: Tensor | None  # (B, speaker_dim)
 
     def to(self, device: str) -> SoVITSBatch:
-        moved = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
-        return replace(self, **{name: tensor.to(device) for name, tensor in moved.items()})
+        """Return the batch on a device."""
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
 
 
 def check_clip(clip: SoVITSClip, config: SoVITSConfig) -> None:
-    """Raises ValueError that names clip, tensor, what was seen and what would be right."""
+    """Check that a clip fits the SoVITS.
+
+    Raises:
+        ValueError: a tensor has a wrong shape or value. The message names the clip, the tensor and what would be right.
+    """
     n = clip.spectrogram.shape[-1]
     for name, wanted in (
         ("spectrogram", (config.spectrogram_bins, n)),
@@ -88,30 +97,44 @@ def check_clip(clip: SoVITSClip, config: SoVITSConfig) -> None:
 
 
 def collate(clips: Sequence[SoVITSClip], config: SoVITSConfig, least_frames: int) -> SoVITSBatch:
-    """clips in their order, on the CPU; T is at least least_frames"""
+    """Return clips as one padded batch on the CPU, in their order.
+
+    Args:
+        clips: the clips.
+        config: the SoVITS's config.
+        least_frames: the batch has at least this number of frames.
+    """
     lengths = [clip.n_frames for clip in clips]
     n = max(*lengths, least_frames)
     n += n % FRAMES_PER_TOKEN
     hop = config.hop_length
 
-    def padded(rows: list[Tensor], width: int) -> Tensor:
+    def pad(rows: list[Tensor], width: int) -> Tensor:
         return torch.stack([F.pad(row, (0, width - row.shape[-1])) for row in rows])
 
     return SoVITSBatch(
         phoneme_ids=pad_sequence([clip.phoneme_ids for clip in clips], batch_first=True),
         phoneme_lengths=torch.tensor([len(clip.phoneme_ids) for clip in clips]),
-        ssl_features=padded([c.ssl_features[:, :t] for c, t in zip(clips, lengths, strict=True)], n),
-        waveforms=padded([c.waveform[None, : t * hop] for c, t in zip(clips, lengths, strict=True)], n * hop),
-        spectrograms=padded([c.spectrogram[:, :t] for c, t in zip(clips, lengths, strict=True)], n),
+        ssl_features=pad([c.ssl_features[:, :t] for c, t in zip(clips, lengths, strict=True)], n),
+        waveforms=pad([c.waveform[None, : t * hop] for c, t in zip(clips, lengths, strict=True)], n * hop),
+        spectrograms=pad([c.spectrogram[:, :t] for c, t in zip(clips, lengths, strict=True)], n),
         frame_lengths=torch.tensor(lengths),
         speaker_embeddings=torch.stack([clip.speaker_embedding for clip in clips]) if config.speaker_dim else None,
     )
 
 
 def draw_noise(batch: SoVITSBatch, config: SoVITSConfig, generators: Sequence[torch.Generator]) -> Tensor:
-    """(B, latent_channels, T) standard normal for the posterior encoder, zero beyond a row's length.
+    """Return the noise of the posterior encoder, which is standard normal and zero beyond a row's length.
 
-    Each row comes from its own generator at its own length, so that it does not depend on its neighbours.
+    Each row comes from its own generator at its own length, so that it does not depend on the other rows.
+
+    Args:
+        batch: B clips.
+        config: the SoVITS's config.
+        generators: one per row.
+
+    Returns:
+        (B, latent_channels, T).
     """
     noise = torch.zeros(len(generators), config.latent_channels, batch.spectrograms.shape[2])
     for row, n, generator in zip(noise, batch.frame_lengths.tolist(), generators, strict=True):

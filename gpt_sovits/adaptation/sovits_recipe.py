@@ -1,4 +1,4 @@
-"""The fine-tuning of SoVITS: its settings, and what differs between our recipe and upstream's."""
+"""The fine-tuning of the SoVITS: its settings, and what differs between recipes."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ TEXT_FACTORS = {
     "enc_p.text_embedding": 0.4,
     "enc_p.encoder_text": 0.4,
     "enc_p.mrte": 0.4,
-}  # a new voice needs them least
+}  # a new voice changes them least
 
 
 @dataclass(frozen=True)
 class SoVITSRecipe:
-    """What differs between recipes; everything else is shared."""
+    """What differs between recipes. Everything else is shared."""
 
-    batches: Callable[[Sequence[SoVITSClip], AdaptSoVITSOptions, int], list[list[int]]]  # of an epoch, counted from 1
-    n_accumulated: Callable[[AdaptSoVITSOptions], int]  # batches a step
+    batches: Callable[[Sequence[SoVITSClip], AdaptSoVITSOptions, int], list[list[int]]]  # for an epoch, counted from 1
+    n_accumulated: Callable[[AdaptSoVITSOptions], int]  # batches per step
     clips_gradient: bool
-    padding_leaks: bool  # from a clip's padding into its style (sovits.reference_encoder)
+    padding_leaks: bool  # from a clip's padding into its style (sovits/reference_encoder.py)
     seconds: tuple[float, float]  # clips outside can never be in a batch
-    stretches: bool  # to min_steps
-    unused: frozenset[str]  # settings that the recipe has values of its own for
+    extends_epochs: bool  # until min_steps are taken
+    unused: frozenset[str]  # settings that the recipe ignores
 
 
 RECIPES = {
@@ -42,7 +42,7 @@ RECIPES = {
         clips_gradient=True,
         padding_leaks=False,
         seconds=(0.0, math.inf),
-        stretches=True,
+        extends_epochs=True,
         unused=frozenset(),
     ),
     "upstream": SoVITSRecipe(
@@ -53,7 +53,7 @@ RECIPES = {
         clips_gradient=False,
         padding_leaks=True,
         seconds=(0.66, 38.0),  # more than 32 frames, at most 1900
-        stretches=False,
+        extends_epochs=False,
         unused=frozenset({"gradient_clip_norm", "accumulate_batches", "min_steps"}),
     ),
 }
@@ -61,16 +61,24 @@ RECIPES = {
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptSoVITSOptions(TrainingOptions):
-    """Beside those of TrainingOptions:
+    """Settings of the SoVITS, beside those of TrainingOptions.
 
-    segment_frames: latent frames of 20 ms that the generator decodes per clip and step, at least 8
-    learning_rate_decay: in (0, 1]; factor on the learning rate, once an epoch, the first included
-    min_steps: at least 0; a voice of few clips gets so many more epochs that as many steps are made, see `stretched`
-    mel_weight, kl_weight, adversarial_weight, feature_weight: at least 0, of the generator's losses; with the last two
-        at 0 there is no discriminator and a step takes about a fifth less time
-    latent_weight, prior_mel_weight: at least 0, of what tokens and text alone make: its distance from the posterior's
-        mean, and from the speech. Not in the original; a small base needs them, with enc_q frozen
-    With accumulate_batches above 1 the generator runs twice a batch: the discriminator steps once, before it judges.
+    With accumulate_batches above 1 the generator runs twice per batch, because the discriminator steps before its
+    scores train the generator.
+
+    Attributes:
+        segment_frames: latent frames of 20 ms that the generator decodes per clip and step, at least 8.
+        mel_weight: weight of the mel loss, at least 0.
+        kl_weight: weight of the KL loss, at least 0.
+        adversarial_weight: weight of the adversarial loss, at least 0. If this and feature_weight are 0, the
+            discriminator is not used and a step takes about a fifth less time.
+        feature_weight: weight of the feature matching loss, at least 0.
+        latent_weight: weight of the distance between the latent that tokens and text give and the posterior's mean, at
+            least 0. The original does not have it. A small base needs it, with enc_q frozen.
+        prior_mel_weight: weight of the mel loss of the speech that tokens and text give, at least 0. As latent_weight.
+        learning_rate_decay: factor on the learning rate per epoch, from the first on, in (0, 1].
+        min_steps: a voice with few clips gets more epochs until this number of steps is taken, at least 0. See
+            `extend_to_min_steps`.
     """
 
     segment_frames: int
@@ -84,7 +92,7 @@ class AdaptSoVITSOptions(TrainingOptions):
     min_steps: int = 0
     learning_rate_factors: Mapping[str, float] = field(default_factory=lambda: dict(TEXT_FACTORS))
 
-    what: ClassVar[str] = "adapt_sovits"
+    section: ClassVar[str] = "adapt_sovits"
     recipes: ClassVar[Mapping[str, SoVITSRecipe]] = RECIPES
     web_interface: ClassVar[Mapping[str, int]] = {"n_epochs": 8, "save_every_epochs": 4}
 
@@ -97,26 +105,30 @@ class AdaptSoVITSOptions(TrainingOptions):
 
     @property
     def uses_discriminator(self) -> bool:
+        """Return whether a loss needs the discriminator."""
         return self.adversarial_weight > 0 or self.feature_weight > 0
 
     @property
     def uses_prior(self) -> bool:
+        """Return whether a loss needs what tokens and text alone give."""
         return self.latent_weight > 0 or self.prior_mel_weight > 0
 
     def limits(self) -> list[Limit]:
+        """Return the limits that clips must lie in."""
         low, high = RECIPES[self.recipe].seconds
         least, most = max(self.min_clip_seconds, low), min(self.max_clip_seconds, high)
         return [Limit("seconds", lambda clip: clip.seconds, least, most)]
 
 
-def stretched(options: AdaptSoVITSOptions, steps_an_epoch: int) -> AdaptSoVITSOptions:
-    """The options with so many epochs that min_steps are made; rate, saving and patience keep their course over all.
+def extend_to_min_steps(options: AdaptSoVITSOptions, steps_per_epoch: int) -> AdaptSoVITSOptions:
+    """Return the options with enough epochs for min_steps.
 
-    Epochs are counted in clips: those of a voice of three minutes are too short for it to be learnt in ten.
+    An epoch is one pass over all clips. With three minutes of speech it is so short that ten epochs do not suffice. The
+    learning rate, saving and patience are spread over the larger number of epochs.
     """
-    if not RECIPES[options.recipe].stretches:
+    if not RECIPES[options.recipe].extends_epochs:
         return options
-    n_epochs = max(options.n_epochs, math.ceil(options.min_steps / steps_an_epoch))
+    n_epochs = max(options.n_epochs, math.ceil(options.min_steps / steps_per_epoch))
     factor = n_epochs / options.n_epochs
     return replace(
         options,

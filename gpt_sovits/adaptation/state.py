@@ -1,8 +1,8 @@
-"""A training's state on disk, from which it goes on to the same bits.
+"""The state of a training on disk, from which it resumes to the same bits.
 
-One safetensors file, replaced atomically: weights, gradients that wait for a step, optimiser tensors and random states
-as tensors, the rest as JSON in its metadata. A process that is killed at any instant leaves the previous state or the
-new one.
+The state is one safetensors file: weights, pending gradients, optimiser tensors and random states as tensors, the rest
+as JSON in its metadata. It is replaced atomically, so that a process that is killed at any instant leaves the previous
+state or the new one.
 """
 
 import hashlib
@@ -20,13 +20,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 STATE_FILE = "training_state.safetensors"
-STATE_FORMAT = 2  # part of every fingerprint: a state of another format is another state
+STATE_FORMAT = 2  # part of every fingerprint, so that a state of another format is not used
 
 log = logging.getLogger(__name__)
 
 
 def fingerprint(values: Any, tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over JSON-able values (options, config) and tensors (base weights, features): what a state belongs to."""
+    """Return the sha256 over a training's inputs, which says what a state belongs to.
+
+    Args:
+        values: JSON-ready values, such as options and configs.
+        tensors: base weights and features, by name.
+    """
     digest = hashlib.sha256(json.dumps([STATE_FORMAT, torch.__version__, values], sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
@@ -42,17 +47,21 @@ def save_training_state(
     progress: Mapping[str, Any],
     fingerprint: str,
 ) -> None:
-    """Replace the state in `folder` (made when missing) by this one.
+    """Replace the state in a folder.
 
-    progress: JSON-able values for the caller's own use (epoch, step, records)
-    fingerprint: names what the state belongs to; `load_training_state` takes no other
+    Args:
+        folder: the folder, which is made if it does not exist.
+        modules: the networks, by name.
+        optimizers: the optimisers, by name.
+        progress: JSON-ready values for the caller, such as epoch, step and records.
+        fingerprint: what the state belongs to. `load_training_state` accepts no other.
     """
     tensors = {
         f"module/{m}/{key}": value for m, module in modules.items() for key, value in module.state_dict().items()
     }
     for name, module in modules.items():
-        waiting = {key: p.grad for key, p in module.named_parameters() if p.grad is not None}
-        tensors |= {f"gradient/{name}/{key}": gradient for key, gradient in waiting.items()}
+        pending = {key: p.grad for key, p in module.named_parameters() if p.grad is not None}
+        tensors |= {f"gradient/{name}/{key}": gradient for key, gradient in pending.items()}
     plain_optimizers = {}
     for name, optimizer in optimizers.items():
         plain, optimizer_tensors = _split_optimizer(optimizer.state_dict())
@@ -68,7 +77,7 @@ def save_training_state(
     }
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f"{STATE_FILE}.{os.getpid()}.tmp"
-    # copies: safetensors refuses tensors that share memory, and a state must not change while it is written
+    # Copies, because safetensors refuses tensors that share memory and a state must not change while it is written
     save_file({k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}, temporary, metadata)
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
@@ -78,10 +87,19 @@ def save_training_state(
 def load_training_state(
     folder: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer], fingerprint: str
 ) -> dict[str, Any] | None:
-    """Bring modules, their gradients, optimisers and random states to the stored state and return its progress.
+    """Restore modules, gradients, optimisers and random states from the state in a folder.
 
-    None when there is no state. A state of other inputs (its fingerprint differs) or one that cannot be read is
-    removed, with a line in the log, and counts as none: nothing of it is used.
+    A state of other inputs (its fingerprint differs) or one that cannot be read is removed with a line in the log.
+    Nothing of it is used.
+
+    Args:
+        folder: the folder.
+        modules: the networks, by name, changed in place.
+        optimizers: the optimisers, by name, changed in place.
+        fingerprint: what the state must belong to.
+
+    Returns:
+        The stored progress, None without a usable state.
     """
     path = folder / STATE_FILE
     for leftover in folder.glob(f"{STATE_FILE}.*.tmp"):
@@ -92,22 +110,23 @@ def load_training_state(
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("fingerprint") != fingerprint:
-                log.warning("%s belongs to other inputs or options; it is removed and training starts anew", path.name)
+                log.warning("%s belongs to other inputs or options; it is removed and training starts over", path.name)
                 path.unlink()
                 return None
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no dict
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is not a dict
     except (SafetensorError, OSError) as error:
-        log.warning("%s cannot be read (%s); it is removed and training starts anew", path.name, error)
+        log.warning("%s cannot be read (%s); it is removed and training starts over", path.name, error)
         path.unlink(missing_ok=True)
         return None
     for name, module in modules.items():
-        module.load_state_dict(_below(tensors, f"module/{name}/"), strict=True)
-        gradients = _below(tensors, f"gradient/{name}/")
+        module.load_state_dict(_select_prefix(tensors, f"module/{name}/"), strict=True)
+        gradients = _select_prefix(tensors, f"gradient/{name}/")
         for key, parameter in module.named_parameters():
             parameter.grad = gradients[key].to(parameter.device) if key in gradients else None
     plain_optimizers = json.loads(metadata["optimizers"])
     for name, optimizer in optimizers.items():
-        optimizer.load_state_dict(_join_optimizer(plain_optimizers[name], _below(tensors, f"optimizer/{name}/")))
+        own_tensors = _select_prefix(tensors, f"optimizer/{name}/")
+        optimizer.load_state_dict(_join_optimizer(plain_optimizers[name], own_tensors))
     torch.set_rng_state(tensors["random/cpu"])
     if "random/cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["random/cuda"])
@@ -115,17 +134,17 @@ def load_training_state(
 
 
 def remove_training_state(folder: Path) -> None:
-    """Forget the state, if any; the folder stays."""
+    """Remove the state from a folder, if there is one. The folder stays."""
     for path in folder.glob(f"{STATE_FILE}*"):
         path.unlink(missing_ok=True)
 
 
-def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _select_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def _split_optimizer(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """An optimiser's state_dict as JSON-able values and tensors named `<parameter index>/<entry>`."""
+    """Split an optimiser's state_dict into JSON-ready values and tensors named `<parameter index>/<entry>`."""
     tensors: dict[str, Tensor] = {}
     plain: dict[str, dict[str, Any]] = {}
     for index, entries in state["state"].items():
@@ -140,7 +159,7 @@ def _join_optimizer(plain: dict[str, Any], tensors: Mapping[str, Tensor]) -> dic
         index, key = name.split("/", 1)
         state[int(index)][key] = value
     groups = [
-        # JSON has no tuples: betas come back as lists, while `params` was a list from the start
+        # JSON has no tuples, so betas come back as lists, while `params` has always been a list
         {key: tuple(v) if isinstance(v, list) and key != "params" else v for key, v in group.items()}
         for group in plain["param_groups"]
     ]

@@ -1,38 +1,20 @@
 """Speech from text with one voice: a GPT, a SoVITS, one or several references and a preset.
 
-    preset.py       how a voice speaks                 sentences.py   a text as sentences, each with its seed and bound
-    reference.py    what is needed of a reference      synthesizer.py whole texts, in batches
-    voice.py        a voice as a folder on disk        streaming.py   audio while it is made
-    detection.py    whether a sentence was spoken      speech.py      what comes out, and what happened to each sentence
+    preset.py       how a voice speaks: pace, sampling, retries
+    reference.py    what the models need of a reference clip
+    fit.py          whether models, references and preset fit each other
+    sentences.py    a text as sentences, each with its seed and length bound
+    batching.py     which sentences share a batch
+    synthesizer.py  whole texts to speech, in batches
+    streaming.py    audio while it is made
+    detection.py    whether a sentence was spoken
+    speech.py       the result: sound, one report per sentence, timings
+    voice.py        a voice as a folder on disk
 
-A voice that nothing was adapted to (zero-shot):
-
-    reference = make_reference(waveform, sample_rate, "What is said in it.", "en", content_encoder, sovits)
-    synthesizer = Synthesizer(gpt, sovits, reference, default_preset("en", reference.seconds_per_phoneme))
-    speech = synthesizer.say("Good morning.", seed=1)
-    for chunk in stream_chunks(synthesizer, "Good morning.", seed=1):  # gpt_sovits.synthesis.streaming
-        play(chunk.waveform)
-
-Released voices import `load_voice` from here.
+The names for users are in `gpt_sovits`.
 """
 
-from gpt_sovits.synthesis.preset import Preset, default_preset
-from gpt_sovits.synthesis.reference import Reference, make_reference
-from gpt_sovits.synthesis.speech import SentenceReport, Speech, Timings
-from gpt_sovits.synthesis.synthesizer import Synthesizer
-from gpt_sovits.synthesis.voice import load_gpt, load_sovits, load_voice, save_voice
+import lazy_loader as lazy
 
-__all__ = [
-    "Preset",
-    "Reference",
-    "SentenceReport",
-    "Speech",
-    "Synthesizer",
-    "Timings",
-    "default_preset",
-    "load_gpt",
-    "load_sovits",
-    "load_voice",
-    "make_reference",
-    "save_voice",
-]
+# Voices that were registered by version 0.1 carry a script that imports load_voice from here
+__getattr__, __dir__, __all__ = lazy.attach(__name__, submod_attrs={"voice": ["load_voice"]})

@@ -1,4 +1,4 @@
-"""Which sentences share a batch: those of like length, so that little of the work goes into padding."""
+"""Which sentences share a batch: those of similar length, so that little of the work goes into padding."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ MIN_LENGTH_RATIO = 0.5  # of the shortest to the longest row: at most half of a 
 
 
 def length_buckets(lengths: Sequence[float], batch_size: int) -> list[list[int]]:
-    """Indices of `lengths` in batches of at most `batch_size`, longest first; equal lengths keep their order.
+    """Return the indices of `lengths` in batches of at most `batch_size`, longest first.
 
-    The same lengths give the same batches. Raises ValueError where batch_size is below 1.
+    Equal lengths keep their order, so the same lengths always give the same batches.
+
+    Raises:
+        ValueError: batch_size is below 1.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, not {batch_size}")

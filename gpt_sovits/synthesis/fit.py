@@ -1,4 +1,4 @@
-"""What must fit together before a voice can speak."""
+"""Whether the parts of a voice fit each other, checked before it speaks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ from gpt_sovits.synthesis.reference import Reference
 
 
 def check_fit(gpt: GPT, sovits: SoVITS, references: tuple[Reference, ...], bert: Bert | None, preset: Preset) -> None:
-    """Raises ValueError that says which two do not fit, and what would."""
+    """Check that models, references and preset fit each other.
+
+    Args:
+        gpt: the GPT.
+        sovits: the SoVITS.
+        references: the references, of which the first prompts the GPT.
+        bert: the BERT, None for a voice that does not use one.
+        preset: how the voice speaks.
+
+    Raises:
+        ValueError: two parts do not fit. The message names both and says what would fit.
+    """
     if gpt.config.vocab_size - 1 != sovits.config.codebook_size:
         raise ValueError(
             f"the GPT speaks {gpt.config.vocab_size - 1} semantic tokens, the SoVITS knows "
@@ -42,9 +53,12 @@ def _check_references(references: tuple[Reference, ...], sovits: SoVITS) -> None
 
 def _check_bert(references: tuple[Reference, ...], bert: Bert | None, gpt: GPT) -> None:
     if bert is None and references[0].bert_features is not None:
-        raise ValueError("the reference has BERT features, but there is no BERT for what is to be said; give it")
+        raise ValueError("the reference has BERT features, but no BERT was given for the text; pass `bert`")
     if bert is not None and bert.dim != gpt.config.bert_dim:
-        raise ValueError(f"the BERT makes features of width {bert.dim}, the GPT takes {gpt.config.bert_dim}")
+        raise ValueError(
+            f"the BERT makes features of width {bert.dim}, the GPT takes {gpt.config.bert_dim}; "
+            "use the BERT that the GPT was trained with"
+        )
 
 
 def _check_preset(preset: Preset, gpt: GPT) -> None:
@@ -53,6 +67,6 @@ def _check_preset(preset: Preset, gpt: GPT) -> None:
     n_tokens, n_phones = gpt.config.vocab_size - 1, len(preset.token_phones or ())
     if preset.token_phones is not None and n_phones != n_tokens:
         raise ValueError(
-            f"token_phones names the phones of {n_phones} semantic tokens, the GPT speaks {n_tokens}; they must be "
-            "those of the base model that the voice was adapted from"
+            f"token_phones names the phones of {n_phones} semantic tokens, the GPT speaks {n_tokens}; take the phones "
+            "of the base model that the voice was adapted from"
         )

@@ -13,14 +13,17 @@ TOKENS_PER_SECOND = FRAMES_PER_SECOND // FRAMES_PER_TOKEN
 
 
 class Preset(BaseModel):
-    """How a voice speaks. It travels with the weights as preset.json; a file of an older version lacks what has a
-    default here and speaks as it did then."""
+    """How a voice speaks.
+
+    A preset travels with the weights as preset.json. A file of an older version lacks the fields that have a default
+    here, and the voice speaks as it did then.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     language: str
     seconds_per_phoneme: float = Field(gt=0, description="the speaker's pace, measured on the training clips")
-    max_length_factor: float = Field(ge=1, description="a sentence is cut at so many times its expected length")
+    max_length_factor: float = Field(ge=1, description="a sentence is cut off at this multiple of its expected length")
     pause_seconds: float = Field(ge=0, description="silence between sentences")
     top_k: int = Field(ge=1)
     top_p: float = Field(gt=0, le=1)
@@ -28,29 +31,29 @@ class Preset(BaseModel):
     repetition_penalty: float = Field(ge=1)
     noise_scale: float = Field(ge=0)
     speed: float = Field(gt=0)
-    max_retries: int = Field(0, ge=0, le=20, description="so often a sentence that failed is spoken with another seed")
+    max_retries: int = Field(0, ge=0, le=20, description="how often a failed sentence is spoken with another seed")
     prompted: bool = Field(
         True,
-        description="the GPT continues the reference's tokens; else it reads the text alone, which a small GPT does "
-        "better, and the reference gives no more than its style",
+        description="True: the GPT continues the reference's tokens. False: the GPT reads the text alone, which a "
+        "small GPT does better, and the reference gives only the style",
     )
     max_sentence_characters: int = Field(
-        0, ge=0, description="a longer sentence is spoken clause by clause; 0: never, however long it is"
+        0, ge=0, description="a longer sentence is spoken clause by clause. 0: sentences are never split"
     )
     alignment_head: tuple[int, int] | None = Field(
         None,
-        description="layer and head of the GPT whose attention follows the text, counted from 0; by it a sentence that "
-        "was not read whole is found. None: no head is known to",
+        description="(layer, head) of the GPT whose attention follows the text, counted from 0. It finds sentences "
+        "that were not read in full. None: no such head is known",
     )
     n_best_of: int = Field(
-        1, ge=1, le=32, description="takes of each sentence, of which the one whose tokens say the text best is spoken"
+        1, ge=1, le=32, description="candidates per sentence; the one whose tokens match the text best is spoken"
     )
     token_phones: tuple[str, ...] | None = Field(
-        None, description="the phone that each semantic token says (Base.token_phones), for n_best_of; None: not known"
+        None, description="phone of each semantic token (Base.token_phones), needed for n_best_of. None: not known"
     )
 
     @model_validator(mode="after")
-    def _takes_can_be_compared(self) -> Self:
+    def _require_token_phones(self) -> Self:
         if self.n_best_of > 1 and self.token_phones is None:
             raise ValueError(
                 f"n_best_of = {self.n_best_of} needs a base model whose tokens map to phones, and this one has none; "
@@ -59,14 +62,17 @@ class Preset(BaseModel):
         return self
 
     def sampling(self) -> SamplingOptions:
+        """Return the settings of the GPT's sampling."""
         return SamplingOptions(self.top_k, self.top_p, self.temperature, self.repetition_penalty)
 
 
 def default_preset(language: str, seconds_per_phoneme: float, **changes: float) -> Preset:
-    """The settings of GPT-SoVITS's programming interface, for a voice without a preset of its own (zero-shot).
+    """Return a preset with the settings of GPT-SoVITS's API, for a voice that has none (zero-shot).
 
-    seconds_per_phoneme: the speaker's pace, for instance `Reference.seconds_per_phoneme`
-    changes: fields of Preset that are to have other values
+    Args:
+        language: language of the texts, such as "en".
+        seconds_per_phoneme: the speaker's pace, for instance `Reference.seconds_per_phoneme`.
+        **changes: fields of Preset with other values.
     """
     settings = {
         "max_length_factor": 3.0,

@@ -1,4 +1,4 @@
-"""A text as sentences to speak: phonemes, a seed of its own, the expected length and a bound on it."""
+"""A text as sentences to speak, each with phonemes, a seed, an expected length and a length bound."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gpt_sovits.synthesis.preset import TOKENS_PER_SECOND, Preset
 from gpt_sovits.text.frontend import Phonemes, phonemize, split_sentences
 from gpt_sovits.text.lexicon import Lexicon
 
-CLOSING = " \"'”’)]」』】》）"  # may stand after the last mark
+CLOSING = " \"'”’)]」』】》）"  # may follow the last punctuation mark
 LOOSE = " ,;:，、；：—"  # marks that join clauses
 CLAUSE_END = re.compile(r"(?<=[,;:—])(?=\s)|(?<=[，、；：])")  # not the comma of 10,000
 MAX_TEXT_CHARACTERS = 20_000  # about 20 minutes of speech
@@ -24,8 +24,16 @@ MAX_TEXT_CHARACTERS = 20_000  # about 20 minutes of speech
 
 @dataclass(frozen=True)
 class Sentence:
-    """phoneme_ids: (X,) int64; expected_tokens: at the voice's pace; max_tokens: where it is cut at the latest;
-    bert_features: (bert_dim, X) float, or None for a sentence without any."""
+    """One sentence to speak.
+
+    Attributes:
+        text: the sentence as it stands in the text.
+        phoneme_ids: (X,) int64.
+        seed: seed of the first candidate.
+        expected_tokens: number of semantic tokens at the voice's pace.
+        max_tokens: number of semantic tokens at which the sentence is cut off.
+        bert_features: (bert_dim, X) float, None for a sentence without them.
+    """
 
     text: str
     phoneme_ids: Tensor
@@ -34,25 +42,32 @@ class Sentence:
     max_tokens: int
     bert_features: Tensor | None = None
 
-    def seed_of(self, take: int) -> int:
-        """The seed of a take, counted from 0: the sentence's own first."""
-        return self.seed if take == 0 else derive_seed("retry", self.seed, take)
+    def candidate_seed(self, number: int) -> int:
+        """Return the seed of a candidate, counted from 0. The first has the seed of the sentence."""
+        return self.seed if number == 0 else derive_seed("retry", self.seed, number)
 
 
 @dataclass(frozen=True)
 class Reader:
-    """How a voice reads a text. room: semantic tokens that the GPT has positions for; lexicon: the voice's own words"""
+    """How a voice reads a text.
+
+    Attributes:
+        preset: language, pace and bounds.
+        max_tokens: semantic tokens per sentence that the GPT has positions for.
+        lexicon: the voice's own words.
+        bert: the BERT, for a GPT that was trained with its features.
+    """
 
     preset: Preset
-    room: int
+    max_tokens: int
     lexicon: Lexicon | None = None
     bert: Bert | None = None
 
     def sentences(self, text: str, seed: int) -> list[Sentence]:
-        """The sentences of a text, at least one. A sentence's seed follows from the text's seed and its place alone.
+        """Split a text into one or more sentences, each with a seed derived from `seed` and its position.
 
-        Raises ValueError for a text that is too long, for a sentence that does not fit, and where there is nothing to
-        say.
+        Raises:
+            ValueError: the text is too long, a sentence does not fit into the GPT, or there is nothing to say.
         """
         if len(text) > MAX_TEXT_CHARACTERS:
             raise ValueError(
@@ -61,7 +76,7 @@ class Reader:
         return [self._sentence(piece, derive_seed("sentence", seed, i)) for i, piece in enumerate(self._pieces(text))]
 
     def expected_seconds(self, text: str) -> float:
-        """How long the speaker would take for `text`, from the number of its phonemes, at the preset's speed."""
+        """Return how long the speaker would take for `text` at the preset's speed, by its number of phonemes."""
         pieces = self._pieces(text)
         n_phonemes = sum(len(self._phonemes(piece).ids) for piece in pieces)
         spoken = n_phonemes * self.preset.seconds_per_phoneme / self.preset.speed
@@ -72,24 +87,26 @@ class Reader:
         return [piece for sentence in _pieces(text) for piece in (clauses(sentence, most) if most else [sentence])]
 
     def _phonemes(self, sentence: str) -> Phonemes:
-        return phonemize(finished(sentence), self.preset.language, self.lexicon)
+        return phonemize(add_full_stop(sentence), self.preset.language, self.lexicon)
 
     def _sentence(self, text: str, seed: int) -> Sentence:
         phonemes = self._phonemes(text)
         expected = len(phonemes.ids) * self.preset.seconds_per_phoneme * TOKENS_PER_SECOND
-        if max(expected, MIN_TOKENS) > self.room:
+        if max(expected, MIN_TOKENS) > self.max_tokens:
             raise ValueError(
                 f"the sentence {text[:40]!r}... would take {expected / TOKENS_PER_SECOND:.0f} s; this GPT has room for "
-                f"{self.room / TOKENS_PER_SECOND:.0f} s: split the sentence"
+                f"{self.max_tokens / TOKENS_PER_SECOND:.0f} s: split the sentence"
             )
         bound = max(MIN_TOKENS, math.ceil(expected * self.preset.max_length_factor))
         features = bert_features(self.bert, phonemes) if self.bert else None
-        return Sentence(text, torch.tensor(phonemes.ids), seed, expected, min(bound, self.room), features)
+        return Sentence(text, torch.tensor(phonemes.ids), seed, expected, min(bound, self.max_tokens), features)
 
 
-def finished(text: str) -> str:
-    """The text with a full stop where it ends in no mark: the official models were trained on finished sentences, and
-    break off or go on where one is missing."""
+def add_full_stop(text: str) -> str:
+    """Return the text with a full stop added if it ends with a letter or digit.
+
+    The official models were trained on finished sentences. Without a final mark they break off or go on.
+    """
     last = text.rstrip(CLOSING)[-1:]
     if not last.isalnum():
         return text
@@ -97,9 +114,10 @@ def finished(text: str) -> str:
 
 
 def clauses(sentence: str, most: int) -> list[str]:
-    """A sentence of more than `most` characters as groups of clauses, each of at most so many where its marks allow.
+    """Return a sentence of more than `most` characters as groups of clauses of at most `most` characters each.
 
-    A group loses the mark at its end, so that it is spoken as a sentence of its own: `finished` gives it a full stop.
+    A single clause may be longer. A group loses the mark at its end and is spoken as a sentence, because
+    `add_full_stop` ends it with a full stop.
     """
     groups = [""]
     for clause in CLAUSE_END.split(sentence) if len(sentence) > most else [sentence]:
@@ -111,9 +129,9 @@ def clauses(sentence: str, most: int) -> list[str]:
 
 
 def _pieces(text: str) -> list[str]:
-    """The sentences that say something: a line of dashes between two of them is no sentence of its own."""
+    """Return the sentences with something to say: a line of dashes between two sentences is not a sentence."""
     pieces = split_sentences(text)
     if not pieces:
         raise ValueError("the text is empty: there is nothing to say; it needs at least one word or number")
-    # where none has a letter or digit, the front end says so, or reads a lone symbol by its name
+    # If none has a letter or digit, the front end refuses the text or reads a lone symbol by its name
     return [piece for piece in pieces if any(character.isalnum() for character in piece)] or pieces

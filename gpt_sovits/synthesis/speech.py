@@ -1,4 +1,4 @@
-"""What comes out of a synthesis: sound, what happened to each sentence, and how long it took."""
+"""The result of a synthesis: sound, what happened to each sentence, and how long it took."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from gpt_sovits.synthesis.detection import OUTCOMES
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds of work by part, on the wall clock. A sentence of a batch is charged its share of the batch's tokens."""
+    """Seconds of work per part, by the wall clock.
+
+    A sentence of a batch is charged its share of the batch's tokens or samples.
+    """
 
     text: float = 0.0
     gpt: float = 0.0
@@ -20,6 +23,7 @@ class Timings:
 
     @property
     def total(self) -> float:
+        """Return the seconds of all parts together."""
         return self.text + self.gpt + self.sovits
 
     def __add__(self, other: Timings) -> Timings:
@@ -30,10 +34,15 @@ class Timings:
 class SentenceReport:
     """What happened to one sentence.
 
-    text: as it was cut out of the text; seed: of the attempt that was kept; n_retries: attempts after the first
-    outcome: one of detection.OUTCOMES; "spoken" is the good one, another is the best of all attempts
-    n_tokens, expected_tokens: semantic tokens, 25 a second, made and expected at the voice's pace
-    ended_by_itself: False where the length bound cut it; n_samples: of its sound, without pauses
+    Attributes:
+        text: the sentence as it stands in the text.
+        seed: seed of the attempt that was kept.
+        n_retries: number of attempts after the first.
+        outcome: one of detection.OUTCOMES. "spoken" is the good one, any other is the best of all attempts.
+        n_tokens: semantic tokens that were made, 25 per second.
+        expected_tokens: semantic tokens expected at the voice's pace.
+        ended_by_itself: False where the length bound cut the sentence off.
+        n_samples: samples of the sentence's sound, without pauses.
     """
 
     text: str
@@ -51,7 +60,14 @@ class SentenceReport:
 
 @dataclass(frozen=True)
 class Speech:
-    """waveform: (n_samples,) float32 in [-1, 1] at sample_rate Hz; sentences: in the order of the text."""
+    """The speech of one text.
+
+    Attributes:
+        waveform: (n_samples,) float32 in [-1, 1].
+        sample_rate: samples per second.
+        sentences: one report per sentence, in the order of the text.
+        timings: seconds of work.
+    """
 
     waveform: np.ndarray
     sample_rate: int
@@ -60,17 +76,17 @@ class Speech:
 
     @property
     def ended_by_itself(self) -> bool:
-        """False where the length bound cut a sentence off."""
+        """Return False where the length bound cut a sentence off."""
         return all(sentence.ended_by_itself for sentence in self.sentences)
 
     @property
     def failures(self) -> tuple[SentenceReport, ...]:
-        """The sentences that were not spoken well, by their reports."""
+        """Return the reports of the sentences that were not spoken well."""
         return tuple(sentence for sentence in self.sentences if sentence.outcome != "spoken")
 
 
 def join(pieces: Iterable[np.ndarray], pause: np.ndarray) -> np.ndarray:
-    """The pieces, (n,) float32 each and at least one, with the pause between them."""
+    """Join one or more pieces, (n,) float32 each, with the pause between them."""
     parts: list[np.ndarray] = []
     for piece in pieces:
         parts += [pause, piece] if parts else [piece]

@@ -1,10 +1,10 @@
 """Audio while it is made, by sentences or by chunks of a sentence.
 
-    stream_sentences   each sentence when it is whole: what `say` gives, failed sentences spoken again
-    stream_chunks      a sentence while its tokens arrive: first audio after some 12 tokens; what has sounded cannot be
-                       spoken again, so a failure is told and not retried
+    stream            a sentence while its tokens arrive. First audio after about 12 tokens. What has been played cannot
+                      be spoken again, so a failure is reported and not retried.
+    stream_sentences  each sentence when it is complete: what `say` gives, with failed sentences spoken again.
 
-The chunks of a text, end to end, are its speech, pauses included.
+The chunks of a text, joined, are its speech including the pauses.
 """
 
 from __future__ import annotations
@@ -22,15 +22,18 @@ from gpt_sovits.gpt.generation import stream_tokens
 from gpt_sovits.sovits.streaming import StreamingDecoder
 from gpt_sovits.synthesis.sentences import Sentence
 from gpt_sovits.synthesis.speech import SentenceReport, Timings
-from gpt_sovits.synthesis.synthesizer import Attempt, Synthesizer, Tokens, judged, limited
+from gpt_sovits.synthesis.synthesizer import Attempt, Candidate, Synthesizer, choose_attempt, limit_peak
 
 
 @dataclass(frozen=True)
 class AudioChunk:
     """A piece of speech.
 
-    waveform: (n_samples,) float32 in [-1, 1]; sentence: index of the sentence it belongs to
-    report: with the last chunk of a sentence, else None; timings: of the work since the chunk before
+    Attributes:
+        waveform: (n_samples,) float32 in [-1, 1].
+        sentence: index of the sentence it belongs to.
+        report: what happened to the sentence, on its last chunk. None on the others.
+        timings: seconds of work since the previous chunk.
     """
 
     waveform: np.ndarray
@@ -41,15 +44,24 @@ class AudioChunk:
 
 @dataclass(frozen=True)
 class ChunkOptions:
-    """How a sentence is cut into chunks. The defaults make the first one come early and the later ones cheap.
+    """How a sentence is cut into chunks. By default the first chunk comes early and later ones are cheap.
 
-    first_tokens: semantic tokens (40 ms each) that the first chunk of a text waits for
-    growth: each later chunk waits for so many times the tokens of the one before: what was sent plays meanwhile
-    max_tokens: that a chunk waits for at most
-    prior_lookahead, blend_frames, render_lookahead, crossfade_frames: frames of 20 ms, see
-        gpt_sovits.sovits.streaming.StreamingDecoder: how much later a frame sounds than its token came, and how its
-        neighbours are joined. render_lookahead None makes seams exact, and the first audio half a second later
-    Raises ValueError for a number that makes no sense.
+    The last four settings are frames of 20 ms for gpt_sovits.sovits.streaming.StreamingDecoder. They decide how much
+    later a frame is played than its token arrives, and how chunks are joined.
+
+    Attributes:
+        first_tokens: semantic tokens (40 ms each) that the first chunk of a text waits for, at least 1.
+        growth: each later chunk waits for this multiple of the tokens of the chunk before, at least 1. What was sent
+            plays meanwhile.
+        max_tokens: largest number of tokens that a chunk waits for, at least first_tokens.
+        prior_lookahead: frames that are known before the prior of a frame is fixed.
+        blend_frames: frames over which a prior and its successor are blended.
+        render_lookahead: frames that are known before a frame is rendered. None makes the joins exact and the first
+            audio half a second later.
+        crossfade_frames: frames over which two chunks are cross-faded.
+
+    Raises:
+        ValueError: a number is out of range.
     """
 
     first_tokens: int = 12
@@ -66,15 +78,23 @@ class ChunkOptions:
                 f"first_tokens ({self.first_tokens}) must be at least 1 and at most max_tokens ({self.max_tokens})"
             )
         if not self.growth >= 1:
-            raise ValueError(f"growth must be at least 1, not {self.growth}; 1 makes all chunks alike")
+            raise ValueError(f"growth must be at least 1, not {self.growth}; 1 gives chunks of equal length")
 
 
 @torch.inference_mode()
 def stream_sentences(synthesizer: Synthesizer, text: str, seed: int = 0) -> Iterator[AudioChunk]:
-    """The sentences of Synthesizer.say one by one, each followed by its pause; equal to it up to rounding.
+    """Yield the sentences of Synthesizer.say one by one, each followed by its pause.
 
-    The first is spoken alone, then 2, 4, ... together, at most synthesizer.batch_size: early sound, then throughput.
-    Raises ValueError as Synthesizer.say does, before the first chunk where the text is at fault.
+    The first is spoken alone, then 2, 4, ... together, at most synthesizer.batch_size: early sound first, then
+    throughput. The sound equals that of `say` up to rounding.
+
+    Args:
+        synthesizer: the voice.
+        text: the text.
+        seed: seed of the text.
+
+    Raises:
+        ValueError: as for Synthesizer.say. A wrong text is refused before the first chunk.
     """
     begin = time.perf_counter()
     sentences = synthesizer.sentences(text, seed)
@@ -82,24 +102,36 @@ def stream_sentences(synthesizer: Synthesizer, text: str, seed: int = 0) -> Iter
     while done < len(sentences):
         group = sentences[done : done + size]
         for sentence, attempts in zip(group, synthesizer.speak(group), strict=True):
-            one = judged(sentence, attempts)
+            spoken = choose_attempt(sentence, attempts)
             is_last = done == len(sentences) - 1
-            waveform = one.waveform if is_last else np.concatenate((one.waveform, synthesizer.pause))
-            yield AudioChunk(waveform, done, one.report, one.timings + Timings(text=text_seconds))
+            waveform = spoken.waveform if is_last else np.concatenate((spoken.waveform, synthesizer.pause))
+            yield AudioChunk(waveform, done, spoken.report, spoken.timings + Timings(text=text_seconds))
             done, text_seconds = done + 1, 0.0
         size = min(2 * size, synthesizer.batch_size)
 
 
 @torch.inference_mode()
-def stream_chunks(
+def stream(
     synthesizer: Synthesizer, text: str, seed: int = 0, options: ChunkOptions | None = None
 ) -> Iterator[AudioChunk]:
-    """The speech of a text in chunks, while its semantic tokens arrive. The same call gives the same samples.
+    """Yield the speech of a text in chunks, while its semantic tokens arrive.
 
-    The tokens and the latent noise are those of Synthesizer.say where it speaks one take and does not retry. A chunk
-    cannot know the tokens after it, which `say` does: where prior_lookahead covers a sentence and render_lookahead is
-    None they are equal up to rounding; with less they differ as two takes of a sentence do, never in length.
-    The iterator may be closed at any time, which stops the work. Raises ValueError as Synthesizer.say does.
+    The same call gives the same samples. Tokens and latent noise are those of Synthesizer.say with a preset that has
+    neither retries nor more than one candidate per sentence. A chunk cannot know the tokens after it, which `say` does:
+
+    - If prior_lookahead covers a sentence and render_lookahead is None, the samples are those of `say` up to rounding.
+    - Otherwise they differ from those of `say` like two candidates of a sentence do, but never in length.
+
+    Closing the iterator stops the work.
+
+    Args:
+        synthesizer: the voice.
+        text: the text.
+        seed: seed of the text.
+        options: how sentences are cut into chunks.
+
+    Raises:
+        ValueError: as for Synthesizer.say. A wrong text is refused before the first chunk.
     """
     options = options or ChunkOptions()
     begin = time.perf_counter()
@@ -107,7 +139,7 @@ def stream_chunks(
     text_seconds, waits = time.perf_counter() - begin, _waits(options)
     for index, sentence in enumerate(sentences):
         pause = synthesizer.pause if index + 1 < len(sentences) else synthesizer.pause[:0]
-        with closing(_chunks_of(synthesizer, sentence, waits, options)) as chunks:
+        with closing(_stream_sentence(synthesizer, sentence, waits, options)) as chunks:
             for waveform, timings, report in chunks:
                 if report is not None:
                     waveform = np.concatenate((waveform, pause))
@@ -116,17 +148,17 @@ def stream_chunks(
 
 
 def _waits(options: ChunkOptions) -> Iterator[int]:
-    """How many tokens each chunk waits for, endlessly."""
+    """Yield how many tokens each chunk waits for, endlessly."""
     n = float(options.first_tokens)
     while True:
         yield round(n)
         n = min(n * options.growth, options.max_tokens)
 
 
-def _chunks_of(
+def _stream_sentence(
     synthesizer: Synthesizer, sentence: Sentence, waits: Iterator[int], options: ChunkOptions
 ) -> Generator[tuple[np.ndarray, Timings, SentenceReport | None], None, None]:
-    """The chunks of one sentence, (n,) float32 each, the last one with the report."""
+    """Yield the chunks of one sentence, (n,) float32 each, the last one with the report."""
     preset, device = synthesizer.preset, synthesizer.device
     decoder = StreamingDecoder(
         synthesizer.sovits,
@@ -147,7 +179,7 @@ def _chunks_of(
 
     def push(final: bool) -> np.ndarray:
         sound = decoder.push(torch.tensor(tokens[n_pushed:], dtype=torch.int64, device=device), final=final)
-        return limited(sound.float().cpu().numpy())
+        return limit_peak(sound.float().cpu().numpy())
 
     begin = time.perf_counter()
     arriving = stream_tokens(
@@ -172,11 +204,11 @@ def _chunks_of(
                 total += since_last
                 yield sound, since_last, None
                 since_last, wanted = Timings(), next(waits)
-            begin = time.perf_counter()  # what the listener takes in between is not ours
+            begin = time.perf_counter()  # the time that the caller takes in between is not work
     sounds.append(sound)
     total += since_last
     ended = len(tokens) < sentence.max_tokens
     waveform = np.concatenate(sounds)
-    made = Tokens(torch.tensor(tokens), ended, total.gpt)
-    outcome = synthesizer.outcome(sentence, made, waveform)
-    yield sound, since_last, judged(sentence, [Attempt(0, made, waveform, outcome, total.sovits)]).report
+    candidate = Candidate(torch.tensor(tokens), ended, total.gpt)
+    outcome = synthesizer.outcome(sentence, candidate, waveform)
+    yield sound, since_last, choose_attempt(sentence, [Attempt(0, candidate, waveform, outcome, total.sovits)]).report

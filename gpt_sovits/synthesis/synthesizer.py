@@ -1,7 +1,7 @@
 """Whole texts to speech, sentences in batches.
 
-Each sentence draws from random streams of its own, seeded by (seed, place in the text, attempt): neither the batch
-size nor the neighbours change its tokens or its sound, but for rounding of batched sums.
+Each sentence draws from its own random streams, seeded by (seed, position in the text, attempt). Neither the batch size
+nor the other sentences change its tokens or its sound, except for the rounding of batched sums.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gpt_sovits.gpt.reading import longest_unread, places_read
 from gpt_sovits.gpt.reranking import n_misread
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.synthesis.batching import length_buckets
-from gpt_sovits.synthesis.detection import OUTCOMES, outcome_of
+from gpt_sovits.synthesis.detection import OUTCOMES, detect_outcome
 from gpt_sovits.synthesis.fit import check_fit
 from gpt_sovits.synthesis.preset import Preset
 from gpt_sovits.synthesis.reference import Reference
@@ -32,8 +32,14 @@ from gpt_sovits.text.lexicon import Lexicon
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """What the GPT made of a sentence. tokens: (n,) int64 on the CPU, without EOS; gpt_seconds: its share of work."""
+class Candidate:
+    """What the GPT made of a sentence with one seed.
+
+    Attributes:
+        tokens: (n,) int64 on the CPU, without EOS.
+        ended_by_itself: False where the length bound ended them.
+        gpt_seconds: share of the GPT's time.
+    """
 
     tokens: Tensor
     ended_by_itself: bool
@@ -42,18 +48,32 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A sentence spoken once. number: of the take, from 0; waveform: (n_samples,) float32 in [-1, 1]"""
+    """A sentence spoken once: the best of n candidates, and its sound.
+
+    Attributes:
+        number: number of the candidate, counted from 0 over all attempts.
+        candidate: the best candidate, with the GPT's time for all candidates of this attempt.
+        waveform: (n_samples,) float32 in [-1, 1].
+        outcome: one of detection.OUTCOMES.
+        sovits_seconds: share of the SoVITS's time.
+    """
 
     number: int
-    tokens: Tokens
+    candidate: Candidate
     waveform: np.ndarray
     outcome: str
     sovits_seconds: float
 
 
 @dataclass(frozen=True)
-class Judged:
-    """The best attempt at a sentence, and the work of all of them. waveform: (n_samples,) float32 in [-1, 1]"""
+class SpokenSentence:
+    """The best attempt at a sentence, with the time of all attempts.
+
+    Attributes:
+        waveform: (n_samples,) float32 in [-1, 1].
+        report: what happened.
+        timings: seconds of work.
+    """
 
     waveform: np.ndarray
     report: SentenceReport
@@ -61,15 +81,10 @@ class Judged:
 
 
 class Synthesizer:
-    """Speaks any text with one voice. Not to be shared between threads.
+    """Speaks any text with one voice.
 
-    references: one, or several whose styles are averaged; the GPT is prompted with the first. Their features and the
-        voice's style are computed once, not once a sentence
-    lexicon: the voice's own words; bert: where the GPT was trained with its features and the language has them, else
-        they are zeros
-    batch_size: sentences that are computed together; a matter of speed and memory, not of the result
-    precision: what the weights are stored as, see gpt_sovits/precision.py; the networks are packed for it in place
-    Raises ValueError where GPT, SoVITS and references do not fit each other.
+    Invariant: GPT, SoVITS, references and preset fit each other. Speaking changes nothing in the object, so that the
+    same text and seed always give the same speech. Do not share one between threads.
     """
 
     def __init__(
@@ -84,14 +99,28 @@ class Synthesizer:
         batch_size: int = 8,
         precision: str = "float32",
     ) -> None:
+        """Prepare a voice. The features of the references and the voice's style are computed here, once.
+
+        Args:
+            gpt: the GPT, packed in place for `precision`.
+            sovits: the SoVITS, packed in place for `precision`.
+            references: one or several, whose styles are averaged. The GPT is prompted with the first.
+            preset: how the voice speaks.
+            lexicon: the voice's own words.
+            bert: for a GPT that was trained with BERT features, in a language that has them. Without it they are zeros.
+            batch_size: sentences that are computed together. It changes speed and memory, not the result.
+            precision: how the weights are stored, see gpt_sovits/precision.py.
+
+        Raises:
+            ValueError: the parts do not fit each other, or batch_size or precision is not valid.
+        """
         self.references = (references,) if isinstance(references, Reference) else tuple(references)
         check_fit(gpt, sovits, self.references, bert, preset)
-        length_buckets([], batch_size)  # refuses a batch size that makes no sense now and not in mid-speech
+        length_buckets([], batch_size)  # refuse a wrong batch size now and not while speaking
         self.gpt, self.sovits = gpt.for_inference(precision), sovits.for_inference(precision)
         self.preset, self.batch_size = preset, batch_size
         n_prompt_tokens = len(self.references[0].semantic_tokens) if preset.prompted else 0
-        room = gpt.config.max_positions - n_prompt_tokens
-        self.reader = Reader(preset, room, lexicon, bert)
+        self.reader = Reader(preset, gpt.config.max_positions - n_prompt_tokens, lexicon, bert)
         self.device = sovits.ssl_proj.weight.device
         embeddings = [r.speaker_embedding.to(self.device) for r in self.references if r.speaker_embedding is not None]
         with torch.inference_mode():
@@ -100,30 +129,44 @@ class Synthesizer:
 
     @property
     def sample_rate(self) -> int:
+        """Return the samples per second of the speech."""
         return self.sovits.config.sample_rate
 
     @property
     def pause(self) -> np.ndarray:
-        """The silence between two sentences, (n,) float32."""
+        """Return the silence between two sentences, (n,) float32."""
         return np.zeros(round(self.preset.pause_seconds * self.sample_rate), np.float32)
 
     def say(self, text: str, seed: int = 0) -> Speech:
-        """Speak `text`. The same text and seed give the same samples.
+        """Speak a text. The same text and seed give the same samples.
 
-        Raises ValueError where there is nothing to say in the text, where it is too long, and for broken weights.
+        Raises:
+            ValueError: there is nothing to say in the text, it is too long, or the weights are broken.
         """
         return self.say_many([text], [seed])[0]
 
     @torch.inference_mode()
     def say_many(self, texts: Sequence[str], seeds: Sequence[int]) -> list[Speech]:
-        """Speak each text with its seed, all their sentences together in batches: what `say` gives for each.
+        """Speak each text with its seed, with the sentences of all texts together in batches.
 
-        Tokens are equal; samples differ by the rounding of batched sums, at most 1e-4 of full scale in float32. The
-        same call gives the same bytes. A sentence that fails is spoken again with its next seed, at most
-        preset.max_retries times; if none succeeds, the best attempt is kept, and its report says what is wrong.
+        The tokens are those of `say` for each text. The samples differ by the rounding of batched sums, at most 1e-4 of
+        full scale in float32. The same call gives the same bytes.
+
+        A sentence that fails is spoken again with its next seed, at most preset.max_retries times. If no attempt
+        succeeds, the best one is kept and its report names the failure.
+
+        Args:
+            texts: the texts.
+            seeds: one seed per text.
+
+        Returns:
+            One Speech per text.
+
+        Raises:
+            ValueError: as for `say`. With several texts the message gives the number of the text.
         """
         if len(texts) != len(seeds):
-            raise ValueError(f"{len(seeds)} seeds for {len(texts)} texts; give one a text")
+            raise ValueError(f"got {len(seeds)} seeds for {len(texts)} texts; pass one seed per text")
         by_text, text_seconds = [], []
         for number, (text, seed) in enumerate(zip(texts, seeds, strict=True), start=1):
             begin = time.perf_counter()
@@ -134,24 +177,25 @@ class Synthesizer:
                     raise
                 raise ValueError(f"text {number} of {len(texts)}: {error}") from error
             text_seconds.append(time.perf_counter() - begin)
-        tries = iter(self.speak([sentence for sentences in by_text for sentence in sentences]))
+        attempts = iter(self.speak([sentence for sentences in by_text for sentence in sentences]))
         return [
-            self._speech([judged(sentence, next(tries)) for sentence in sentences], seconds)
+            self._speech([choose_attempt(sentence, next(attempts)) for sentence in sentences], seconds)
             for sentences, seconds in zip(by_text, text_seconds, strict=True)
         ]
 
     def expected_seconds(self, text: str) -> float:
-        """How long the speaker would take for `text`, from the number of its phonemes."""
+        """Return how long the speaker would take for `text`, by its number of phonemes."""
         return self.reader.expected_seconds(text)
 
     def sentences(self, text: str, seed: int) -> list[Sentence]:
-        """The sentences of a text as this voice speaks them, at least one."""
+        """Split a text into one or more sentences, as this voice speaks them."""
         return self.reader.sentences(text, seed)
 
     def prompt(self, sentence: Sentence) -> Prompt:
-        """What the GPT continues: what is said in the reference and is to be said, and the reference's tokens.
+        """Return what the GPT continues for a sentence.
 
-        Without preset.prompted: what is to be said.
+        With preset.prompted these are the phonemes of the reference and of the sentence, and the reference's tokens.
+        Otherwise they are the phonemes of the sentence alone.
         """
         reference = self.references[0]
         if not self.preset.prompted:
@@ -163,57 +207,74 @@ class Synthesizer:
             bert = torch.cat([zeros.expand(-1, len(ids)) if f is None else f for ids, f in parts], dim=1)
         return Prompt(torch.cat([ids for ids, _ in parts]), reference.semantic_tokens, bert)
 
-    def outcome(self, sentence: Sentence, tokens: Tokens, waveform: np.ndarray) -> str:
-        """One of detection.OUTCOMES, for a sentence with its tokens and its sound, (n,) float32."""
+    def outcome(self, sentence: Sentence, candidate: Candidate, waveform: np.ndarray) -> str:
+        """Return the outcome of a spoken sentence, one of detection.OUTCOMES.
+
+        Args:
+            sentence: the sentence.
+            candidate: its tokens.
+            waveform: (n,) float32, its sound.
+        """
         n_unread = 0
         if self.preset.alignment_head is not None:
             prompt, n_phonemes = self.prompt(sentence), len(sentence.phoneme_ids)
-            places = places_read(self.gpt, prompt, tokens.tokens, self.preset.alignment_head)
+            places = places_read(self.gpt, prompt, candidate.tokens, self.preset.alignment_head)
             n_unread = longest_unread(places - (len(prompt.phoneme_ids) - n_phonemes), n_phonemes)
-        ended, expected = tokens.ended_by_itself, sentence.expected_tokens
-        return outcome_of(tokens.tokens.numpy(), ended, expected, waveform, n_unread)
+        ended, expected = candidate.ended_by_itself, sentence.expected_tokens
+        return detect_outcome(candidate.tokens.numpy(), ended, expected, waveform, n_unread)
 
     def noise_generator(self, sentence_seed: int) -> torch.Generator:
-        """The source of the latent noise of a sentence."""
+        """Return the generator of a sentence's latent noise."""
         return torch.Generator().manual_seed(derive_seed("noise", sentence_seed))
 
     def speak(self, sentences: Sequence[Sentence]) -> list[list[Attempt]]:
-        """Every attempt at each sentence, in order. A round of attempts is one pass of batches over what failed."""
-        tries: list[list[Attempt]] = [[] for _ in sentences]
+        """Return every attempt at each sentence, in order.
+
+        Each round is one pass of batches over the sentences that have failed so far.
+        """
+        attempts: list[list[Attempt]] = [[] for _ in sentences]
         pending = list(range(len(sentences)))
         for round_ in range(self.preset.max_retries + 1):
             again = [sentences[i] for i in pending]
-            takes = self._best_takes(again, round_)
-            seeds = [sentence.seed_of(take) for sentence, (take, _) in zip(again, takes, strict=True)]
-            waveforms = self._waveforms(again, [tokens for _, tokens in takes], seeds)
-            for i, (take, tokens), (waveform, seconds) in zip(pending, takes, waveforms, strict=True):
-                outcome = self.outcome(sentences[i], tokens, waveform)
-                tries[i].append(Attempt(take, tokens, waveform, outcome, seconds))
-            pending = [i for i in pending if tries[i][-1].outcome != "spoken"]
-        return tries
+            # Generate n_best_of candidates per sentence and keep the one that says the text best
+            best = self._best_candidates(again, round_)
+            seeds = [sentence.candidate_seed(number) for sentence, (number, _) in zip(again, best, strict=True)]
+            # Make the sound of the best candidates only
+            waveforms = self._waveforms(again, [candidate for _, candidate in best], seeds)
+            for i, (number, candidate), (waveform, seconds) in zip(pending, best, waveforms, strict=True):
+                outcome = self.outcome(sentences[i], candidate, waveform)
+                attempts[i].append(Attempt(number, candidate, waveform, outcome, seconds))
+            pending = [i for i in pending if attempts[i][-1].outcome != "spoken"]
+        return attempts
 
-    def _speech(self, judged_sentences: list[Judged], text_seconds: float) -> Speech:
-        timings = sum((one.timings for one in judged_sentences), Timings(text=text_seconds))
-        waveform = join([one.waveform for one in judged_sentences], self.pause)
-        return Speech(waveform, self.sample_rate, tuple(one.report for one in judged_sentences), timings)
+    def _speech(self, sentences: list[SpokenSentence], text_seconds: float) -> Speech:
+        timings = sum((sentence.timings for sentence in sentences), Timings(text=text_seconds))
+        waveform = join([sentence.waveform for sentence in sentences], self.pause)
+        return Speech(waveform, self.sample_rate, tuple(sentence.report for sentence in sentences), timings)
 
-    def _best_takes(self, sentences: list[Sentence], round_: int) -> list[tuple[int, Tokens]]:
-        """Of each sentence's takes of a round the first of the best: its number, and its tokens with all the work."""
+    def _best_candidates(self, sentences: list[Sentence], round_: int) -> list[tuple[int, Candidate]]:
+        """Return (number, best candidate) per sentence, with the GPT's time for all candidates of the round.
+
+        The best candidate misreads the fewest phonemes. The first of equals wins.
+        """
         phones, n = self.preset.token_phones, self.preset.n_best_of
         numbers = range(round_ * n, (round_ + 1) * n)
         jobs = [(sentence, number) for sentence in sentences for number in numbers]
-        made = self._tokens([sentence for sentence, _ in jobs], [sentence.seed_of(number) for sentence, number in jobs])
+        generated = self._candidates(
+            [sentence for sentence, _ in jobs], [sentence.candidate_seed(number) for sentence, number in jobs]
+        )
         best = []
-        for sentence, start in zip(sentences, range(0, len(made), n), strict=True):
-            takes, ids = made[start : start + n], sentence.phoneme_ids.tolist()
-            misread = [n_misread(take.tokens.tolist(), ids, phones) for take in takes] if n > 1 else [0]
-            place = misread.index(min(misread))
-            work = sum(take.gpt_seconds for take in takes)
-            best.append((numbers[place], replace(takes[place], gpt_seconds=work)))
+        for sentence, start in zip(sentences, range(0, len(generated), n), strict=True):
+            candidates, ids = generated[start : start + n], sentence.phoneme_ids.tolist()
+            misread = [n_misread(each.tokens.tolist(), ids, phones) for each in candidates] if n > 1 else [0]
+            index = misread.index(min(misread))
+            seconds = sum(candidate.gpt_seconds for candidate in candidates)
+            best.append((numbers[index], replace(candidates[index], gpt_seconds=seconds)))
         return best
 
-    def _tokens(self, sentences: list[Sentence], seeds: list[int]) -> list[Tokens]:
-        made: dict[int, Tokens] = {}
+    def _candidates(self, sentences: list[Sentence], seeds: list[int]) -> list[Candidate]:
+        """Generate the tokens of each sentence with its seed, in batches."""
+        candidates: dict[int, Candidate] = {}
         for batch in length_buckets([sentence.max_tokens for sentence in sentences], self.batch_size):
             begin = time.perf_counter()
             generated = generate(
@@ -223,21 +284,21 @@ class Synthesizer:
                 self.preset.sampling(),
                 max_tokens=max(sentences[i].max_tokens for i in batch),
             )
-            shares = _shares(time.perf_counter() - begin, [len(one.tokens) for one in generated])
-            for i, one, seconds in zip(batch, generated, shares, strict=True):
-                bound = sentences[i].max_tokens  # of the sentence, where its neighbours may be longer
-                made[i] = Tokens(one.tokens[:bound], one.reached_eos and len(one.tokens) < bound, seconds)
-        return [made[i] for i in range(len(sentences))]
+            shares = _split_seconds(time.perf_counter() - begin, [len(row.tokens) for row in generated])
+            for i, row, seconds in zip(batch, generated, shares, strict=True):
+                bound = sentences[i].max_tokens  # other sentences of the batch may have a higher bound
+                candidates[i] = Candidate(row.tokens[:bound], row.reached_eos and len(row.tokens) < bound, seconds)
+        return [candidates[i] for i in range(len(sentences))]
 
     def _waveforms(
-        self, sentences: list[Sentence], made: list[Tokens], seeds: list[int]
+        self, sentences: list[Sentence], candidates: list[Candidate], seeds: list[int]
     ) -> list[tuple[np.ndarray, float]]:
-        """For each sentence its sound, (n_samples,) float32 in [-1, 1], and its share of the seconds."""
+        """Return per sentence its sound, (n_samples,) float32 in [-1, 1], and its share of the seconds."""
         spoken: dict[int, tuple[np.ndarray, float]] = {}
-        for batch in length_buckets([len(one.tokens) for one in made], self.batch_size):
+        for batch in length_buckets([len(candidate.tokens) for candidate in candidates], self.batch_size):
             begin = time.perf_counter()
-            codes, code_lengths = _padded([made[i].tokens for i in batch], self.device)
-            phonemes, phoneme_lengths = _padded([sentences[i].phoneme_ids for i in batch], self.device)
+            codes, code_lengths = _pad([candidates[i].tokens for i in batch], self.device)
+            phonemes, phoneme_lengths = _pad([sentences[i].phoneme_ids for i in batch], self.device)
             waveforms, lengths = self.sovits.decode(
                 codes,
                 phonemes,
@@ -248,43 +309,49 @@ class Synthesizer:
                 noise_scale=self.preset.noise_scale,
                 generator=[self.noise_generator(seeds[i]) for i in batch],
             )
-            rows = [limited(row[:n]) for row, n in zip(waveforms.float().cpu().numpy(), lengths.tolist(), strict=True)]
-            shares = _shares(time.perf_counter() - begin, [len(row) for row in rows])
+            samples = waveforms.float().cpu().numpy()
+            rows = [limit_peak(row[:n]) for row, n in zip(samples, lengths.tolist(), strict=True)]
+            shares = _split_seconds(time.perf_counter() - begin, [len(row) for row in rows])
             spoken |= dict(zip(batch, zip(rows, shares, strict=True), strict=True))
         return [spoken[i] for i in range(len(sentences))]
 
 
-def judged(sentence: Sentence, attempts: Sequence[Attempt]) -> Judged:
-    """Picks the best attempt, the first of equals, and tells what happened."""
+def choose_attempt(sentence: Sentence, attempts: Sequence[Attempt]) -> SpokenSentence:
+    """Return the attempt with the best outcome, the first of equals, and a report about it."""
     best = min(attempts, key=lambda attempt: OUTCOMES.index(attempt.outcome))
     report = SentenceReport(
         text=sentence.text,
-        seed=sentence.seed_of(best.number),
+        seed=sentence.candidate_seed(best.number),
         n_retries=len(attempts) - 1,
         outcome=best.outcome,
-        n_tokens=len(best.tokens.tokens),
+        n_tokens=len(best.candidate.tokens),
         expected_tokens=sentence.expected_tokens,
-        ended_by_itself=best.tokens.ended_by_itself,
+        ended_by_itself=best.candidate.ended_by_itself,
         n_samples=len(best.waveform),
     )
-    gpt, sovits = sum(a.tokens.gpt_seconds for a in attempts), sum(a.sovits_seconds for a in attempts)
-    return Judged(best.waveform, report, Timings(gpt=gpt, sovits=sovits))
+    gpt_seconds = sum(attempt.candidate.gpt_seconds for attempt in attempts)
+    sovits_seconds = sum(attempt.sovits_seconds for attempt in attempts)
+    return SpokenSentence(best.waveform, report, Timings(gpt=gpt_seconds, sovits=sovits_seconds))
 
 
-def limited(samples: np.ndarray) -> np.ndarray:
-    """(n,) float32 made quieter where it is beyond [-1, 1]. Raises ValueError for NaN and infinity."""
+def limit_peak(samples: np.ndarray) -> np.ndarray:
+    """Make (n,) float32 samples quieter if their peak is above 1.
+
+    Raises:
+        ValueError: a sample is NaN or infinite.
+    """
     peak = float(np.abs(samples).max(initial=0.0))
     if not np.isfinite(peak):
         raise ValueError("the SoVITS computes NaN or infinite samples: its weights or the reference are broken")
     return samples / max(1.0, peak)
 
 
-def _padded(rows: list[Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
-    """(B, longest) int64, padded on the right with 0, and (B,) lengths."""
+def _pad(rows: list[Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return (B, longest) int64, padded on the right with 0, and (B,) lengths."""
     padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
     return padded.to(device), torch.tensor([len(row) for row in rows], device=device)
 
 
-def _shares(seconds: float, sizes: list[int]) -> list[float]:
+def _split_seconds(seconds: float, sizes: list[int]) -> list[float]:
     total = sum(sizes)
     return [seconds * size / total if total else seconds / len(sizes) for size in sizes]

@@ -1,11 +1,12 @@
 """A voice as a folder.
 
-gpt/, sovits/             checkpoints, see gpt_sovits/weights/checkpoint.py
-reference.safetensors     what the models need of the reference clip, computed once: phoneme_ids (X,) int64,
-                          semantic_tokens (Y,) int64, spectrogram (n_fft // 2 + 1, T); where there are any,
-                          speaker_embedding (speaker_dim,) and bert_features (bert_dim, X)
-reference_2.safetensors   further references in the same form, numbered without gaps; they share in the style
-preset.json               how the voice speaks
+gpt/, sovits/            checkpoints, see gpt_sovits/weights/checkpoint.py
+reference.safetensors    what the models need of the reference clip: phoneme_ids (X,) int64, semantic_tokens (Y,)
+                         int64, spectrogram (n_fft // 2 + 1, T) and, where there are any, speaker_embedding
+                         (speaker_dim,) and bert_features (bert_dim, X)
+reference_2.safetensors  further references in the same form, numbered without gaps, whose style is averaged in
+preset.json              how the voice speaks
+lexicon.yaml             the voice's own words, where it has any
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ from gpt_sovits.weights.checkpoint import load_checkpoint, load_weights
 
 
 def load_gpt(folder: Path) -> GPT:
-    """The GPT in a checkpoint folder. Raises CheckpointError (a ValueError) where it is not one."""
+    """Load the GPT in a checkpoint folder.
+
+    Raises:
+        CheckpointError: the folder is not a GPT checkpoint.
+    """
     config, state = load_checkpoint(folder, "gpt")
     gpt = GPT(GPTConfig.from_dict(config))
     load_weights(gpt, state, f"the GPT in {folder}")
@@ -38,7 +43,11 @@ def load_gpt(folder: Path) -> GPT:
 
 
 def load_sovits(folder: Path) -> SoVITS:
-    """The SoVITS in a checkpoint folder. Raises CheckpointError (a ValueError) where it is not one."""
+    """Load the SoVITS in a checkpoint folder.
+
+    Raises:
+        CheckpointError: the folder is not a SoVITS checkpoint.
+    """
     config, state = load_checkpoint(folder, "sovits")
     sovits = SoVITS(SoVITSConfig.from_dict(config))
     load_weights(sovits, state, f"the SoVITS in {folder}")
@@ -53,7 +62,16 @@ def save_voice(
     preset: Preset,
     lexicon_file: Path | None = None,
 ) -> None:
-    """Assemble a voice folder in `folder`, which must not exist. The caller moves it into place."""
+    """Assemble the folder of a voice. The caller moves it into place.
+
+    Args:
+        folder: the folder to make, which must not exist.
+        gpt_folder: checkpoint of the GPT, copied.
+        sovits_folder: checkpoint of the SoVITS, copied.
+        references: one or several references, of which the first prompts the GPT.
+        preset: how the voice speaks.
+        lexicon_file: the voice's own words, copied.
+    """
     folder.mkdir(parents=True)
     shutil.copytree(gpt_folder, folder / "gpt")
     shutil.copytree(sovits_folder, folder / "sovits")
@@ -65,10 +83,16 @@ def save_voice(
 
 
 def load_voice(folder: Path, *, batch_size: int = 8, precision: str = "float32") -> Synthesizer:
-    """The voice in a folder that `save_voice` wrote; batch_size, precision: see Synthesizer.
+    """Load the voice in a folder that `save_voice` wrote.
 
-    Raises ValueError that names the file that is missing or wrong, also where the references have BERT features and
-    the official BERT is not in base_models/.
+    Args:
+        folder: the voice's folder.
+        batch_size: sentences that are computed together, see Synthesizer.
+        precision: how the weights are stored in memory, see Synthesizer.
+
+    Raises:
+        ValueError: a file is missing or wrong, or the references have BERT features and the official BERT is not in
+            base_models/. The message names the file.
     """
     try:
         preset = Preset.model_validate_json((folder / "preset.json").read_text(encoding="utf-8"))

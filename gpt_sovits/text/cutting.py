@@ -1,25 +1,28 @@
-"""Text cut the way GPT-SoVITS' own interfaces cut it, for voices and texts that were tuned there.
+"""Text cut exactly as GPT-SoVITS' own interfaces cut it, for voices and texts that were tuned there.
 
-`gpt_sovits.text.sentences.split_sentences` is what this project uses: it knows abbreviations and languages. These
-functions give upstream's pieces exactly, oddities included (`split` ends a clause at the point of 3.14).
+This project itself uses `gpt_sovits.text.sentences.split_sentences`, which knows abbreviations and languages. The
+functions here return upstream's pieces, oddities included (`split_clauses` ends a clause at the point of 3.14).
 Source: GPT-SoVITS, github.com/RVC-Boss/GPT-SoVITS TTS_infer_pack/text_segmentation_method.py and TextPreprocessor.py
 """
 
 import re
 from collections.abc import Callable, Iterable
 
-CLAUSE_MARKS = "，。？！,.?!~:：—…"  # end a clause of `split`
+CLAUSE_MARKS = "，。？！,.?!~:：—…"  # end a clause of `split_clauses`
 CUT5_MARKS = ",.;?!、，。？！：…"
-SILENT = set("!?…,.- ")  # a piece of nothing else is dropped
+SILENT_CHARACTERS = set("!?…,.- ")  # a piece with nothing else is dropped
 CLAUSES_PER_PIECE = 4
 PIECE_CHARACTERS = 50
 SHORT_CHARACTERS = 5  # a shorter piece joins its neighbour
-SHORT_FIRST_CLAUSE = 4  # a text that opens with less is given a mark in front, which steadies the model
+SHORT_FIRST_CLAUSE = 4  # a text that opens with a shorter clause gets a mark in front, which steadies the model
 MAX_PIECE_CHARACTERS = 510  # BERT's positions, less CLS and SEP
 
 
-def split(text: str) -> list[str]:
-    """Clauses with their mark at the end; …… and —— become 。 and ，, and an unfinished text gets a 。."""
+def split_clauses(text: str) -> list[str]:
+    """Return the clauses of a text, each with its mark at the end.
+
+    …… and —— become 。 and ，, and an unfinished text gets a 。 at its end.
+    """
     text = text.replace("……", "。").replace("——", "，")
     if text and text[-1] not in CLAUSE_MARKS:
         text += "。"
@@ -27,23 +30,23 @@ def split(text: str) -> list[str]:
 
 
 def cut0(text: str) -> str:
-    """No cut: the text, or a bare line break where it says nothing."""
-    return text if not set(text) <= SILENT else "\n"
+    """Return the text uncut, or a bare line break if it has nothing to say."""
+    return text if not set(text) <= SILENT_CHARACTERS else "\n"
 
 
 def cut1(text: str) -> str:
-    """Four clauses a line; the last line also takes the one to four that are left."""
+    """Cut into lines of four clauses. The last line also takes the one to four that are left."""
     text = text.strip("\n")
-    clauses = split(text)
+    clauses = split_clauses(text)
     starts = list(range(0, len(clauses), CLAUSES_PER_PIECE))[:-1]
     ends = [*starts[1:], len(clauses)]
-    return _lines(["".join(clauses[a:b]) for a, b in zip(starts, ends, strict=True)] if starts else [text])
+    return _join_pieces(["".join(clauses[a:b]) for a, b in zip(starts, ends, strict=True)] if starts else [text])
 
 
 def cut2(text: str) -> str:
-    """Clauses until a line has more than 50 characters; a last line of fewer joins the one before."""
+    """Cut into lines of clauses with more than 50 characters. A shorter last line joins the one before."""
     text = text.strip("\n")
-    clauses = split(text)
+    clauses = split_clauses(text)
     if len(clauses) < 2:
         return text
     pieces = [""]
@@ -53,27 +56,27 @@ def cut2(text: str) -> str:
         pieces[-1] += clause
     if len(pieces) > 1 and len(pieces[-1]) < PIECE_CHARACTERS:
         pieces[-2:] = ["".join(pieces[-2:])]
-    return _lines(pieces)
+    return _join_pieces(pieces)
 
 
 def cut3(text: str) -> str:
-    """A line for each Chinese full stop, which is lost."""
-    return _lines(text.strip("\n").strip("。").split("。"))
+    """Cut at each Chinese full stop, which is lost."""
+    return _join_pieces(text.strip("\n").strip("。").split("。"))
 
 
 def cut4(text: str) -> str:
-    """A line for each English full stop that touches no digit; the stop is lost."""
-    return _lines(re.split(r"(?<!\d)\.(?!\d)", text.strip("\n").strip(".")))
+    """Cut at each English full stop without a digit beside it. The full stop is lost."""
+    return _join_pieces(re.split(r"(?<!\d)\.(?!\d)", text.strip("\n").strip(".")))
 
 
 def cut5(text: str) -> str:
-    """A line for each mark but the point of a decimal."""
+    """Cut after each mark except the point of a decimal."""
     pieces = re.findall(rf"(?:[^{CUT5_MARKS}]|(?<=\d)\.(?=\d))*[{CUT5_MARKS}]?", text.strip("\n"))
-    return _lines([piece for piece in pieces if not set(piece) <= set(CUT5_MARKS)], silent=set(CUT5_MARKS))
+    return _join_pieces([piece for piece in pieces if not set(piece) <= set(CUT5_MARKS)], silent=set(CUT5_MARKS))
 
 
 def split_big_text(text: str, max_characters: int = MAX_PIECE_CHARACTERS) -> list[str]:
-    """Pieces of at most `max_characters`, cut before or after a mark; a clause that is longer stays whole."""
+    """Cut into pieces of at most `max_characters`, before or after a mark. A longer clause stays whole."""
     if max_characters < 1:
         raise ValueError(f"max_characters must be at least 1, not {max_characters}")
     pieces = [""]
@@ -85,18 +88,18 @@ def split_big_text(text: str, max_characters: int = MAX_PIECE_CHARACTERS) -> lis
 
 
 def merge_short_text(texts: list[str], min_characters: int = SHORT_CHARACTERS) -> list[str]:
-    """Texts of at least `min_characters` each: a shorter one is joined with what follows it, the last with the rest."""
+    """Join texts of fewer than `min_characters` with the next one, and a short rest with the last one."""
     merged: list[str] = []
-    waiting = ""
+    pending = ""
     for text in texts:
-        waiting += text
-        if len(waiting) >= min_characters:
-            merged.append(waiting)
-            waiting = ""
-    if waiting and merged:
-        merged[-1] += waiting
-    elif waiting:
-        merged.append(waiting)
+        pending += text
+        if len(pending) >= min_characters:
+            merged.append(pending)
+            pending = ""
+    if pending and merged:
+        merged[-1] += pending
+    elif pending:
+        merged.append(pending)
     return merged
 
 
@@ -104,10 +107,16 @@ CUTS: dict[str, Callable[[str], str]] = {f.__name__: f for f in (cut0, cut1, cut
 
 
 def upstream_pieces(text: str, cut: str = "cut5", language: str = "zh") -> list[str]:
-    """What upstream's inference speaks one after the other.
+    """Return the pieces that upstream's inference speaks one after the other.
 
-    cut: a key of CUTS. The marks that are put in front of a short opening and behind an unfinished piece are "." for
-    English and 。 for the others. Raises ValueError for an unknown cut.
+    Args:
+        text: A text as written.
+        cut: A key of CUTS.
+        language: Decides the mark that is put before a short opening and after an unfinished piece: "." for "en", 。
+            for every other language.
+
+    Raises:
+        ValueError: If the cut is unknown.
     """
     if cut not in CUTS:
         raise ValueError(f"unknown cut {cut!r}; known: {', '.join(CUTS)}")
@@ -127,5 +136,5 @@ def upstream_pieces(text: str, cut: str = "cut5", language: str = "zh") -> list[
     ]
 
 
-def _lines(pieces: Iterable[str], silent: set[str] = SILENT) -> str:
+def _join_pieces(pieces: Iterable[str], silent: set[str] = SILENT_CHARACTERS) -> str:
     return "\n".join(piece for piece in pieces if not set(piece) <= silent)

@@ -1,7 +1,8 @@
-"""Which language each part of a mixed text is in: told by script, never by statistics, so always alike.
+"""Which language each part of a mixed text is in.
 
-Two steps: `stretches` cuts the text as written into parts with one main language each; `by_script` then takes the
-English words out of such a part, after its numbers have been read.
+Scripts decide, not statistics, so the same text is always split the same way. There are two steps:
+`split_by_main_language` cuts the text as written into parts with one main language each. `split_off_english` then takes
+the English words out of such a part, after its numbers have become words.
 """
 
 import re
@@ -9,24 +10,24 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from gpt_sovits.text.addresses import ADDRESS
-from gpt_sovits.text.alphabets import ENGLISH_MARKS, HAN, HANGUL, JAMO, KANA, LATIN
+from gpt_sovits.text.alphabets import ENGLISH_PLACEHOLDERS, HAN, HANGUL, JAMO, KANA, LATIN
 from gpt_sovits.text.sentences import SENTENCE_END
 
-FORCED = "all_"  # all_zh: Chinese and nothing else
+SINGLE_LANGUAGE_PREFIX = "all_"  # all_zh: Chinese and nothing else
 AUTOMATIC = {"auto": "zh", "auto_yue": "yue"}  # -> the language of Han characters in a sentence without kana
-STRONG = re.compile(f"(?P<kana>[{KANA}])|(?P<hangul>[{HANGUL}{JAMO}])|(?P<han>[{HAN}])")
+SCRIPT_LETTER = re.compile(f"(?P<kana>[{KANA}])|(?P<hangul>[{HANGUL}{JAMO}])|(?P<han>[{HAN}])")
 
 UNITS = "km/h|km|cm|mm|nm|m|kg|mg|g|t|ml|l|kwh|kw|mw|w|mah|v|a|khz|mhz|ghz|hz|kb|mb|gb|tb|db|ms|h|min|s|px|fps|°[cf]"
-NO_UNIT = "(?-i:[GMTSHK](?![A-Za-z]))"  # 5G and 10M are no grams and metres
-ENGLISH_WORD = rf"[{LATIN}{ENGLISH_MARKS}][{LATIN}{ENGLISH_MARKS}'’]*"
+NO_UNIT = "(?-i:[GMTSHK](?![A-Za-z]))"  # 5G and 10M are not grams and metres
+ENGLISH_WORD = rf"[{LATIN}{ENGLISH_PLACEHOLDERS}][{LATIN}{ENGLISH_PLACEHOLDERS}'’]*"
 ENGLISH = re.compile(
-    rf"(?P<unit>(?<=\d)\s?(?!{NO_UNIT})(?:{UNITS})[23]?(?![{LATIN}]))"  # belongs to its number
+    rf"(?P<unit>(?<=\d)\s?(?!{NO_UNIT})(?:{UNITS})[23]?(?![{LATIN}]))"  # stays with its number
     rf"|(?a:{ADDRESS})|{ENGLISH_WORD}(?:\.[A-Z]\b|[-&+#](?=[{LATIN}])|[+#]+)?",
     re.IGNORECASE,
 )
 CLAUSE_END = re.compile(r"(?<=[…、。])|(?<=[,!?;])(?!\d)|(?<=:)(?![\d/])|(?<=\.)(?![A-Za-z0-9.,])")
-HEARD = re.compile(r"[^\W_]|[\ue000-\uf8ff]")
-SIGNS = "$£€¥₩#~+−-"  # before a number they belong to it
+AUDIBLE = re.compile(r"[^\W_]|[\ue000-\uf8ff]")  # letters, digits and placeholders
+SIGNS = "$£€¥₩#~+−-"  # before a number they are part of it
 
 
 class Piece(NamedTuple):
@@ -36,26 +37,35 @@ class Piece(NamedTuple):
     text: str
 
 
-def stretches(text: str, language: str) -> list[Piece]:
-    """Parts of a cleaned text with their main language; joined they are the text.
+def split_by_main_language(text: str, language: str) -> list[Piece]:
+    """Split a cleaned text into parts, each with its main language.
 
-    language: "en", one of "zh", "yue", "ja", "ko" (that language mixed with English), the same after "all_", or "auto"
-    ("auto_yue"). Of a mixed language, clauses with no letter of its own and two or more Latin words are English, their
-    numbers too. Automatically, Hangul is Korean, Han characters are Japanese in a sentence that has kana and Chinese
-    (Cantonese) in any other, and sentences without any of them are English.
+    Args:
+        text: A text after `cleaning.clean`.
+        language: One of these:
+            "en": the whole text is one English part.
+            "zh", "yue", "ja" or "ko": that language mixed with English. A clause without a letter of the language and
+            with two or more Latin words is English, its numbers included.
+            "all_" and a language: the whole text is one part in that language.
+            "auto" or "auto_yue": Hangul is Korean. Han characters are Japanese in a sentence that contains kana, and
+            Chinese ("auto") or Cantonese ("auto_yue") in any other. A sentence without any of these scripts is English.
+
+    Returns:
+        The parts in order. Joined they are the text.
     """
-    if language == "en" or language.startswith(FORCED):
-        return [Piece(language.removeprefix(FORCED), text)]
+    if language == "en" or language.startswith(SINGLE_LANGUAGE_PREFIX):
+        return [Piece(language.removeprefix(SINGLE_LANGUAGE_PREFIX), text)]
     if language in AUTOMATIC:
-        parts = list(_detected(text, AUTOMATIC[language]))
-        return _joined(piece for main, part in _joined(parts) for piece in _english_clauses(part, main))
-    return _joined(_english_clauses(text, language))
+        parts = _join_neighbours(_detect_languages(text, AUTOMATIC[language]))
+        return _join_neighbours(piece for main, part in parts for piece in _split_clauses(part, main))
+    return _join_neighbours(_split_clauses(text, language))
 
 
-def by_script(text: str, main: str) -> list[Piece]:
-    """The Latin words of a part of main language `main` as English, everything else as `main`.
+def split_off_english(text: str, main: str) -> list[Piece]:
+    """Split a text of main language `main` into its English words and the rest.
 
-    Marks and spaces go with what stands before them, units (5 km) with their number; numbers are the main language's.
+    Latin words are English. Numbers stay in the main language, and units (5 km) stay with their number. Punctuation and
+    spaces stay with the word before them.
     """
     if main == "en":
         return [Piece("en", text)]
@@ -67,16 +77,16 @@ def by_script(text: str, main: str) -> list[Piece]:
         pieces += [Piece(main, text[end : m.start()]), Piece("en", m[0])]
         end = m.end()
     pieces.append(Piece(main, text[end:]))
-    return _joined(_with_marks_before(pieces))
+    return _join_neighbours(_move_marks_back(pieces))
 
 
-def _detected(text: str, han: str) -> Iterator[Piece]:
-    """Sentences, cut again where Hangul meets Han or kana."""
+def _detect_languages(text: str, han: str) -> Iterator[Piece]:
+    """Yield the sentences of a text, cut again where Hangul meets Han characters or kana."""
     for sentence in _sentences(text):
-        scripts = {m.lastgroup for m in STRONG.finditer(sentence)}
+        scripts = {m.lastgroup for m in SCRIPT_LETTER.finditer(sentence)}
         languages = {"kana": "ja", "hangul": "ko", "han": "ja" if "kana" in scripts else han}
         start, language = 0, None
-        for m in STRONG.finditer(sentence):
+        for m in SCRIPT_LETTER.finditer(sentence):
             if language not in (None, languages[m.lastgroup]):
                 yield Piece(language, sentence[start : m.start()])
                 start = m.start()
@@ -89,15 +99,16 @@ def _sentences(text: str) -> list[str]:
     return [text[a:b] for a, b in zip([0, *ends], [*ends, len(text)], strict=True) if text[a:b]]
 
 
-def _english_clauses(text: str, main: str) -> Iterator[Piece]:
+def _split_clauses(text: str, main: str) -> Iterator[Piece]:
+    """Yield the clauses of a text, each in the main language or in English."""
     for clause in CLAUSE_END.split(text):
         words = [m for m in ENGLISH.finditer(clause) if not m["unit"]]
-        english = main != "en" and len(words) > 1 and not STRONG.search(clause)
-        yield Piece("en" if english else main, clause)
+        is_english = main != "en" and len(words) > 1 and not SCRIPT_LETTER.search(clause)
+        yield Piece("en" if is_english else main, clause)
 
 
-def _with_marks_before(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Marks and spaces at the start of a piece move to the piece before it; a number keeps its sign."""
+def _move_marks_back(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Move punctuation and spaces at the start of a piece to the piece before it, except the sign of a number."""
     before = None
     for piece in pieces:
         n_marks = len(piece.text) - len(piece.text.lstrip(" ,.!?;:…、。・()[]{}\"'「」『』【】《》〈〉—–―~-"))
@@ -112,16 +123,16 @@ def _with_marks_before(pieces: Iterable[Piece]) -> Iterator[Piece]:
         yield before
 
 
-def _joined(pieces: Iterable[Piece]) -> list[Piece]:
-    """Neighbours of one language as one piece; what has no language of its own, or no letters, joins a neighbour."""
+def _join_neighbours(pieces: Iterable[Piece]) -> list[Piece]:
+    """Join neighbours of one language. A piece without a language or without letters joins a neighbour."""
     joined: list[Piece] = []
     for language, text in pieces:
         if not text:
             continue
         last = joined[-1] if joined else None
-        if last and (not language or language == last.language or not HEARD.search(text)):
+        if last and (not language or language == last.language or not AUDIBLE.search(text)):
             joined[-1] = Piece(last.language, last.text + text)
-        elif last and (not last.language or not HEARD.search(last.text)):
+        elif last and (not last.language or not AUDIBLE.search(last.text)):
             joined[-1] = Piece(language, last.text + text)
         else:
             joined.append(Piece(language, text))

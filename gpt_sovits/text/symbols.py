@@ -1,7 +1,7 @@
-"""The 732 symbols of GPT-SoVITS v2, v2Pro and v2ProPlus; a symbol's id is its place in SYMBOLS.
+"""The 732 symbols of GPT-SoVITS v2, v2Pro and v2ProPlus. The id of a symbol is its position in SYMBOLS.
 
-Checkpoints depend on the order, which grew: one sorted set for Chinese, Japanese and English (the whole table of v1),
-then Japanese pitch marks, then Korean, then Cantonese, each sorted by code point.
+Checkpoints depend on the order, which grew with upstream: first one sorted set for Chinese, Japanese and English (the
+whole table of v1), then the Japanese pitch marks, then Korean, then Cantonese, each sorted by code point.
 Source: GPT-SoVITS, github.com/RVC-Boss/GPT-SoVITS text/symbols2.py (rebuilt here from its parts).
 """
 
@@ -34,7 +34,7 @@ JAPANESE_PITCH = ["[", "]"]  # rise, fall
 
 KOREAN = list("ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎㅏㅐㅓㅔㅗㅜㅡㅣ空停")  # the last two: space, unknown
 
-# Jyutping after a Y that keeps it apart from pinyin; the table also holds rhymes without a tone and lone codas with one
+# Jyutping after a Y that keeps it apart from pinyin. The table also holds rhymes without a tone and codas with one
 CANTONESE_INITIALS = "b p m f d t n l g k ng gw kw h w z c s j".split()
 CANTONESE_RHYMES = (
     "aa aai aau aam aan aang aap aat aak a ai au am an ang ap at ak "

@@ -12,62 +12,104 @@ TEXT_TAG, NUMBER_TAG = "tag:yaml.org,2002:str", "tag:yaml.org,2002:int"
 
 
 def read_nodes(path: Path) -> Node:
-    """The document of a YAML file of at most 4 MiB; ValueError names file and line of what is no YAML."""
+    """Read the only document of a YAML file.
+
+    Raises:
+        ValueError: If the file is larger than 4 MiB, empty, not UTF-8 or not YAML. The message names file and line.
+    """
     if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path}: {path.stat().st_size} bytes, at most {MAX_BYTES} are read")
+        raise ValueError(f"{path} has {path.stat().st_size} bytes; it must have at most {MAX_BYTES}")
     try:
         root = YAML(pure=True).compose(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text at byte {error.start}") from None
+        raise ValueError(f"{path}: not UTF-8 text at byte {error.start}; save it as UTF-8") from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise ValueError(f"{path}, line {mark.line + 1 if mark else 1}: no YAML: {error.problem}") from None
+        raise ValueError(f"{path}, line {mark.line + 1 if mark else 1}: not valid YAML: {error.problem}") from None
     except YAMLError as error:
-        raise ValueError(f"{path}: no YAML: {error}") from None
+        raise ValueError(f"{path}: not valid YAML: {error}") from None
     if root is None:
         raise ValueError(f"{path}: the file is empty")
     return root
 
 
-def where(path: Path, node: Node) -> str:
-    """'file, line 7'."""
+def location(path: Path, node: Node) -> str:
+    """Return where a node is, like 'lexicon.yaml, line 7'."""
     return f"{path}, line {node.start_mark.line + 1}"
 
 
-def items(node: Node, path: Path, what: str) -> Iterator[tuple[str, Node, Node]]:
-    """(key, its node, value node) of a mapping; ValueError for another type, a key that is no text or stands twice."""
+def mapping_items(node: Node, path: Path, what: str) -> Iterator[tuple[str, Node, Node]]:
+    """Yield (key, node of the key, node of the value) for each item of a mapping.
+
+    Args:
+        node: The mapping.
+        path: The file that it comes from, for messages.
+        what: What the mapping is called in messages.
+
+    Raises:
+        ValueError: If the node is not a mapping, or a key is not text or appears twice.
+    """
     if not isinstance(node, MappingNode):
-        raise ValueError(f"{where(path, node)}: {what} must be a mapping (key: value), not {_kind(node)}")
-    seen: dict[str, int] = {}
+        raise ValueError(f"{location(path, node)}: {what} must be a mapping (key: value), not {_kind(node)}")
+    first_lines: dict[str, int] = {}
     for key_node, value in node.value:
-        key = text(key_node, path, f"a key of {what}")
-        if key in seen:
-            raise ValueError(f"{where(path, key_node)}: {key!r} stands twice in {what}, first in line {seen[key]}")
-        seen[key] = key_node.start_mark.line + 1
+        key = text_value(key_node, path, f"a key of {what}")
+        if key in first_lines:
+            raise ValueError(
+                f"{location(path, key_node)}: {key!r} appears twice in {what}, first in line {first_lines[key]}; "
+                "remove one of them"
+            )
+        first_lines[key] = key_node.start_mark.line + 1
         yield key, key_node, value
 
 
-def elements(node: Node, path: Path, what: str) -> list[Node]:
-    """The nodes of a list; ValueError for another type."""
+def list_items(node: Node, path: Path, what: str) -> list[Node]:
+    """Return the nodes of a list.
+
+    Args:
+        node: The list.
+        path: The file that it comes from, for messages.
+        what: What the list is called in messages.
+
+    Raises:
+        ValueError: If the node is not a list.
+    """
     if not isinstance(node, SequenceNode):
-        raise ValueError(f"{where(path, node)}: {what} must be a list (lines that begin with -), not {_kind(node)}")
+        raise ValueError(f"{location(path, node)}: {what} must be a list (lines that begin with -), not {_kind(node)}")
     return node.value
 
 
-def text(node: Node, path: Path, what: str, key: Node | None = None) -> str:
-    """A text that is not empty; ValueError for another type, at the line of the node or of its key."""
+def text_value(node: Node, path: Path, what: str, key: Node | None = None) -> str:
+    """Return the text of a node.
+
+    Args:
+        node: The value.
+        path: The file that it comes from, for messages.
+        what: What the value is called in messages.
+        key: The node of its key, whose line the messages name instead of the value's.
+
+    Raises:
+        ValueError: If the node is not text, or is empty.
+    """
     if not isinstance(node, ScalarNode) or node.tag != TEXT_TAG:
         hint = f"; write it in quotes: {node.value!r}" if isinstance(node, ScalarNode) and node.value else ""
-        raise ValueError(f"{where(path, key or node)}: {what} must be text, not {_kind(node)}{hint}")
+        raise ValueError(f"{location(path, key or node)}: {what} must be text, not {_kind(node)}{hint}")
     if not node.value.strip():
-        raise ValueError(f"{where(path, key or node)}: {what} is empty")
+        raise ValueError(f"{location(path, key or node)}: {what} is empty")
     return node.value
 
 
 def check_format(node: Node, path: Path, known: int) -> None:
-    """ValueError unless the node is the whole number `known`."""
+    """Raise ValueError unless the value of `format` is the whole number `known`.
+
+    Args:
+        node: The value.
+        path: The file that it comes from, for messages.
+        known: The only format that this version reads.
+    """
     if not isinstance(node, ScalarNode) or node.tag != NUMBER_TAG or node.value != str(known):
-        raise ValueError(f"{where(path, node)}: format must be {known}, not {getattr(node, 'value', _kind(node))!r}")
+        value = getattr(node, "value", _kind(node))
+        raise ValueError(f"{location(path, node)}: format must be {known}, not {value!r}")
 
 
 def _kind(node: Node) -> str:

@@ -1,10 +1,10 @@
 """The models that an adaptation starts from: GPT, SoVITS, discriminator and content encoder.
 
-A base is a folder BASES/NAME with one checkpoint each in gpt/ and sovits/, perhaps discriminator/ and content_encoder/,
-"starter" among them, which the repository brings. A pair as users share it is no more than GPT and SoVITS: it
-speaks, but it has no discriminator, often no posterior encoder either, and no voice can be adapted without them.
+A base is a folder BASES/NAME with a checkpoint in gpt/ and in sovits/, and often in discriminator/ and
+content_encoder/. The repository comes with the base "starter". A pair as users share it has only a GPT and a SoVITS. It
+can speak, but a voice cannot be adapted from it, because it lacks the discriminator and often the posterior encoder.
 
-All official pairs were trained on the same encoders, which are therefore folders of their own (SHARED_PARTS).
+All official pairs were trained with the same encoders, which therefore have separate folders (SHARED_PARTS).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 STARTER = "starter"
 OFFICIAL_SSL_DIM = 768  # of chinese-hubert-base
-# kind of a checkpoint -> the folder in BASES that holds it in a subfolder named like the kind; `vox pull` fetches them
+# Kind of a checkpoint -> the folder in BASES that holds it, in a subfolder with the name of the kind
 SHARED_PARTS = {
     "content_encoder": "chinese-hubert-base",
     "bert": "chinese-roberta-wwm-ext-large",
@@ -39,9 +39,10 @@ SHARED_PARTS = {
 
 @dataclass(frozen=True, eq=False)
 class Base:
-    """Configs and weights of one base model; the state dicts are on the CPU and must not be changed in place.
+    """Configs and weights of one base model.
 
-    What a base does not have is None; build_* and require_adaptable then say what to do.
+    Invariant: the parts fit each other. The state dicts are on the CPU and must not be changed in place. A part that
+    the base does not have is None, and then build_* and require_adaptable say what to do.
     """
 
     name: str
@@ -58,7 +59,7 @@ class Base:
         if self.gpt_config.vocab_size != self.sovits_config.codebook_size + 1:
             raise ValueError(
                 f"base {self.name}: the GPT has {self.gpt_config.vocab_size} tokens, the SoVITS "
-                f"{self.sovits_config.codebook_size} codes; there must be one token a code and one for the end"
+                f"{self.sovits_config.codebook_size} codes; there must be one token per code and one for the end"
             )
         if self.gpt_config.phoneme_vocab_size != self.sovits_config.n_symbols:
             raise ValueError(
@@ -75,7 +76,11 @@ class Base:
             )
 
     def require_adaptable(self) -> None:
-        """Raises CheckpointError that names everything that an adaptation needs and this base lacks."""
+        """Check that a voice can be adapted from this base.
+
+        Raises:
+            CheckpointError: a part is missing. The message names all missing parts.
+        """
         lacking = [
             part
             for part, is_there in (
@@ -90,24 +95,28 @@ class Base:
         ]
         if lacking:
             raise CheckpointError(
-                f"base {self.name} cannot be adapted, only spoken with: it lacks {', '.join(lacking)}; adapt from a "
-                f"base that is whole, such as {STARTER!r} or one that `vox pull` fetches (v2, v2Pro, v2ProPlus)"
+                f"base {self.name} can speak but not be adapted: it lacks {', '.join(lacking)}; adapt from a complete "
+                f"base, such as {STARTER!r} or one that `vox pull` fetches (v2, v2Pro, v2ProPlus)"
             )
 
     def build_gpt(self) -> GPT:
-        """The GPT in eval mode."""
+        """Build the GPT in eval mode."""
         gpt = GPT(self.gpt_config)
         load_weights(gpt, self.gpt_state, f"gpt of base {self.name}")
         return gpt.eval()
 
     def build_sovits(self) -> SoVITS:
-        """The SoVITS in eval mode, weight norms not folded."""
+        """Build the SoVITS in eval mode, with weight norms that are not folded."""
         sovits = SoVITS(self.sovits_config)
         load_weights(sovits, self.sovits_state, f"sovits of base {self.name}")
         return sovits.eval()
 
     def build_discriminator(self) -> Discriminator:
-        """The discriminator in eval mode. Raises CheckpointError where the base has none."""
+        """Build the discriminator in eval mode.
+
+        Raises:
+            CheckpointError: the base has no discriminator.
+        """
         if self.discriminator_config is None:
             raise CheckpointError(
                 f"base {self.name} has no discriminator; import the pair again with its s2D file (`--discriminator`)"
@@ -117,7 +126,11 @@ class Base:
         return discriminator.eval()
 
     def build_content_encoder(self) -> HubertModel | HubertForCTC:
-        """The content encoder in eval mode. Raises CheckpointError where the base has none."""
+        """Build the content encoder in eval mode.
+
+        Raises:
+            CheckpointError: the base has no content encoder.
+        """
         if self.content_encoder_config is None:
             raise CheckpointError(
                 f"base {self.name} has no content encoder; run `vox pull {SHARED_PARTS['content_encoder']}`"
@@ -127,8 +140,12 @@ class Base:
         return encoder
 
     def token_phones(self) -> tuple[str, ...] | None:
-        """The phone that each semantic token says; None where the content encoder's features are no phone posteriors
-        or its config does not name them (`id2label`)."""
+        """Return the phone that each semantic token says.
+
+        Returns:
+            One phone per token. None if the content encoder's features are not phone posteriors or if its config does
+            not name the phones (`id2label`).
+        """
         config = self.content_encoder_config or {}
         labels = config.get("id2label")
         if labels is None or not has_posteriors(config):
@@ -138,14 +155,20 @@ class Base:
 
 
 def load_base(name: str, folder: Path | None = None) -> Base:
-    """The base of this name.
+    """Load a base model.
 
-    folder: where the bases lie; None is base_models/ beside the packages.
-    Raises CheckpointError (a ValueError) that says which part is missing or wrong.
+    Args:
+        name: name of the base.
+        folder: where the bases lie. None is base_models/ beside the packages.
+
+    Raises:
+        CheckpointError: the base does not exist, or a part is missing or wrong. The message names it.
     """
     home = (BASES_FOLDER if folder is None else folder) / name
     if not name or name.startswith(".") or Path(name).name != name or not home.is_dir():
-        raise CheckpointError(f"there is no base model {name!r}: {home} is no folder; import one, or use {STARTER!r}")
+        raise CheckpointError(
+            f"there is no base model {name!r}: {home} is not a folder; import a base, or use {STARTER!r}"
+        )
     gpt_config, gpt_state = load_checkpoint(home / "gpt", "gpt")
     sovits_config, sovits_state = load_checkpoint(home / "sovits", "sovits")
     sovits = SoVITSConfig.from_dict(sovits_config)
@@ -171,19 +194,23 @@ def load_base(name: str, folder: Path | None = None) -> Base:
 
 
 def shared_part(kind: str, folder: Path | None = None) -> Path:
-    """The checkpoint folder of an encoder that all official pairs share.
+    """Return the checkpoint folder of an encoder that all official pairs share.
 
-    kind: a key of SHARED_PARTS; folder: where the bases lie; None is base_models/ beside the packages
-    Raises CheckpointError that says which `vox pull` brings it.
+    Args:
+        kind: a key of SHARED_PARTS.
+        folder: where the bases lie. None is base_models/ beside the packages.
+
+    Raises:
+        CheckpointError: the folder does not exist. The message says which `vox pull` brings it.
     """
     home = _shared_part(kind, BASES_FOLDER if folder is None else folder)
     if not home.is_dir():
-        raise CheckpointError(f"{home} is not there; run `vox pull {SHARED_PARTS[kind]}`")
+        raise CheckpointError(f"{home} does not exist; run `vox pull {SHARED_PARTS[kind]}`")
     return home
 
 
 def load_shared_part(kind: str, folder: Path | None = None) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """(config, state) of the checkpoint that shared_part finds."""
+    """Load (config, state) of the checkpoint that shared_part finds."""
     return load_checkpoint(shared_part(kind, folder), kind)
 
 
@@ -192,7 +219,7 @@ def _shared_part(kind: str, folder: Path) -> Path:
 
 
 def save_base(base: Base, folder: Path) -> None:
-    """Write the base to folder/NAME, one checkpoint a part; load_base(NAME, folder) gives it back."""
+    """Write a base to folder/NAME, one checkpoint per part, for load_base(NAME, folder)."""
     home = folder / base.name
     home.mkdir(parents=True, exist_ok=True)
     for kind, config, state in (

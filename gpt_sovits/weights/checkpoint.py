@@ -1,7 +1,7 @@
 """One network on disk: a folder with model.safetensors, config.json and manifest.json (their hashes).
 
-The folder is written under a temporary name and moved into place, its bytes depend on nothing but the arguments, and
-loading refuses everything that is not exactly what was saved. No pickle anywhere.
+The folder is written under a temporary name and moved into place. Its bytes depend only on the arguments. Loading
+refuses everything that is not exactly what was saved. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from gpt_sovits.errors import GptSovitsError
+from gpt_sovits.weights.errors import first_names
+
 WEIGHTS_FILE, CONFIG_FILE, MANIFEST_FILE = "model.safetensors", "config.json", "manifest.json"
 FORMAT = 1
 
 
-class CheckpointError(ValueError):
-    """The folder is not the checkpoint that was asked for. The message says what to do."""
+class CheckpointError(GptSovitsError, ValueError):
+    """A folder is not the expected checkpoint. The message says what to do."""
 
 
 def save_checkpoint(
@@ -34,18 +37,23 @@ def save_checkpoint(
     state: Mapping[str, Tensor],
     source: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a checkpoint; one that is already there is replaced.
+    """Write a checkpoint, replacing an existing one.
 
-    kind: what it is, for instance "gpt", "sovits", "discriminator", "content_encoder"
-    config: JSON-ready sizes, as the config's to_dict gives them; state: the module's state_dict
-    source: what the weights were imported from (JSON-ready), kept in the manifest; None for our own
-    Raises CheckpointError for tensors with NaN or infinity, and for no tensors.
+    Args:
+        folder: the checkpoint's folder.
+        kind: what the network is, such as "gpt", "sovits", "discriminator" or "content_encoder".
+        config: JSON-ready sizes, from the config's to_dict.
+        state: the module's state_dict.
+        source: what the weights were imported from (JSON-ready), kept in the manifest. None for trained weights.
+
+    Raises:
+        CheckpointError: `state` is empty, or a tensor holds NaN or infinity.
     """
     _require_finite(state, f"{folder}: not saved")
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    # copies: safetensors refuses tensors that share memory, which tied weights do
+    # Copies, because safetensors refuses tensors that share memory, as tied weights do
     weights = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
     save_file(weights, temporary / WEIGHTS_FILE, metadata={"format": "pt"})
     _write_json(temporary / CONFIG_FILE, dict(config))
@@ -62,9 +70,13 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read a checkpoint of this kind: (config, state), every byte verified, on the CPU.
+    """Read a checkpoint of this kind and verify every byte.
 
-    Raises CheckpointError where a file is missing, was changed, is of another kind or holds NaN.
+    Returns:
+        (config, state), with the tensors on the CPU.
+
+    Raises:
+        CheckpointError: a file is missing or was changed, the network is of another kind, or a tensor holds NaN.
     """
     manifest = _verified_manifest(folder)
     if manifest["kind"] != kind:
@@ -73,39 +85,45 @@ def load_checkpoint(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, 
     try:
         state = load_file(folder / WEIGHTS_FILE)
     except SafetensorError as error:
-        raise CheckpointError(f"{folder / WEIGHTS_FILE} is no safetensors file ({error}); write it again") from error
+        raise CheckpointError(f"{folder / WEIGHTS_FILE} is not a safetensors file ({error}); write it again") from error
     _require_finite(state, f"{folder}: refused")
     return config, state
 
 
 def checkpoint_sha256(folder: Path) -> str:
-    """One hash for weights, config and kind: that of the manifest, once every file was found to agree with it."""
+    """Return one hash for weights, config and kind: that of the manifest, after all files were verified."""
     _verified_manifest(folder)
     return _sha256(folder / MANIFEST_FILE)
 
 
 def checkpoint_source(folder: Path) -> dict[str, Any]:
-    """What a checkpoint was imported from, {} for one of our own, once every file was found to agree with it."""
+    """Return what a checkpoint was imported from, {} for trained weights, after all files were verified."""
     return dict(_verified_manifest(folder).get("source", {}))
 
 
 def load_weights(module: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
-    """load_state_dict that names what does not fit: missing and unknown tensors, and other shapes.
+    """Load tensors into a module, all of them or none.
 
-    what: the checkpoint's name in the message. Raises CheckpointError; the module is then unchanged.
+    Args:
+        module: the network.
+        state: tensors by name.
+        what: name of the checkpoint in messages.
+
+    Raises:
+        CheckpointError: a tensor is missing, unknown or of another shape. The message names them.
     """
     own = module.state_dict()
     problems = []
     if missing := sorted(own.keys() - state.keys()):
-        problems.append(f"missing {_some(missing)}")
+        problems.append(f"missing {first_names(missing)}")
     if unknown := sorted(state.keys() - own.keys()):
-        problems.append(f"unknown {_some(unknown)}")
+        problems.append(f"unknown {first_names(unknown)}")
     if reshaped := [
         f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
         for name in sorted(own.keys() & state.keys())
         if state[name].shape != own[name].shape
     ]:
-        problems.append(f"of another shape {_some(reshaped)}")
+        problems.append(f"of another shape {first_names(reshaped)}")
     if problems:
         raise CheckpointError(f"{what} does not fit its config: {'; '.join(problems)}; take the config saved with it")
     module.load_state_dict(dict(state), strict=True)
@@ -143,11 +161,9 @@ def _require_finite(state: Mapping[str, Tensor], what: str) -> None:
         raise CheckpointError(f"{what}: there are no tensors")
     bad = [name for name, t in state.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]
     if bad:
-        raise CheckpointError(f"{what}: NaN or infinity in {_some(sorted(bad))}; the training that made it diverged")
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        raise CheckpointError(
+            f"{what}: NaN or infinity in {first_names(sorted(bad))}; the training that made it diverged"
+        )
 
 
 def _sha256(path: Path) -> str:
@@ -160,18 +176,20 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def _move_into_place(temporary: Path, folder: Path) -> None:
-    """A folder cannot be replaced in one step while it holds files: the old one steps aside first, then goes.
+    """Replace a folder. A process that is killed leaves the old folder, the new one or none, but never a mixed one.
 
-    A process killed between the two steps leaves no folder under the name, never a mixed one. Writing what is already
-    there changes nothing, so that a repeated epoch cannot lose its checkpoint.
+    Writing what is already there changes nothing, so that a repeated epoch cannot lose its checkpoint.
     """
+    # 1. Keep an equal checkpoint
     if folder.exists() and _holds(folder, _sha256(temporary / MANIFEST_FILE)):
         shutil.rmtree(temporary)
         return
+    # 2. Rename the old folder, because a folder with files cannot be replaced in one step
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.replace(old)
+    # 3. Move the new folder into place and remove the old one
     temporary.replace(folder)
     shutil.rmtree(old, ignore_errors=True)
 
@@ -180,4 +198,4 @@ def _holds(folder: Path, manifest_sha256: str) -> bool:
     try:
         return checkpoint_sha256(folder) == manifest_sha256
     except CheckpointError:
-        return False  # damaged: to be replaced
+        return False  # a damaged checkpoint is replaced

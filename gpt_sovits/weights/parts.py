@@ -1,7 +1,7 @@
-"""What a file of weights is, by the names and shapes of its tensors: a GPT, a SoVITS, a discriminator, an encoder.
+"""Which network a file of weights holds: a GPT, a SoVITS, a discriminator or an encoder.
 
-Neither the file's name nor its size is asked. What is recognised fits its network tensor for tensor, or is refused with
-the names of those that do not.
+A network is recognised by the names and shapes of its tensors, and not by the file's name or size. Every tensor must
+fit the network. Otherwise the file is refused with the names of those that do not fit.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from gpt_sovits.gpt.model import GPT
 from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.speaker_encoder import UNUSED_TENSORS, SpeakerEncoder, SpeakerEncoderConfig
-from gpt_sovits.weights.errors import WeightsError, some
+from gpt_sovits.weights.errors import WeightsError, first_names
 from gpt_sovits.weights.sizes import discriminator_config, gpt_config, sovits_config, version_of
 from gpt_sovits.weights.upstream.torch_file import TorchFile
 
 V1_SYMBOLS = {"gpt": 512, "sovits": 322}  # rows of the phoneme embeddings of GPT-SoVITS v1
-SPEAKER_ENCODER = SpeakerEncoderConfig()  # the only one there is; its file says no sizes
+SPEAKER_ENCODER = SpeakerEncoderConfig()  # the only published one, whose file has no sizes
 MAX_CONFIG_BYTES = 1 << 20
-MAX_SIZE, MAX_LAYERS = 1_000_000, 200  # in a config.json: beyond lies no model, only a long wait
+MAX_SIZE, MAX_LAYERS = 1_000_000, 200  # in a config.json: no model is larger, and building one would take long
 
 HUBERT_SIZES = (
     "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act", "layer_norm_eps",
@@ -42,11 +42,15 @@ BERT_SIZES = (
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One network out of a file, ready for save_checkpoint.
+    """One network from a file, ready for save_checkpoint.
 
-    kind: "gpt", "sovits", "discriminator", "content_encoder", "bert" or "speaker_encoder"
-    version: of a SoVITS, v2, v2Pro or v2ProPlus; "" for the others
-    config: JSON-ready sizes; state: our tensor names -> float32; dropped: names in the file that are not needed
+    Attributes:
+        kind: "gpt", "sovits", "discriminator", "content_encoder", "bert" or "speaker_encoder".
+        version: v2, v2Pro or v2ProPlus for a SoVITS, "" for the others.
+        config: JSON-ready sizes.
+        state: float32 tensors by our names.
+        dropped: names in the file that are not needed.
+        file: the file.
     """
 
     kind: str
@@ -57,7 +61,7 @@ class Part:
     file: TorchFile
 
     def source(self) -> dict[str, Any]:
-        """Where it came from, for the manifest of its checkpoint."""
+        """Return where the network came from, for the manifest of a checkpoint."""
         return {
             "file": self.file.path.name,
             "sha256": self.file.sha256,
@@ -69,14 +73,20 @@ class Part:
 
 
 def recognise(file: TorchFile) -> Part:
-    """The network in a file. Raises WeightsError for what is none of ours and for tensors that do not fit."""
+    """Return the network in a file.
+
+    Raises:
+        WeightsError: the network is unknown, or its tensors do not fit.
+    """
     names = file.weights.keys()
     if any(name.startswith("cfm.") for name in names):
-        raise WeightsError(f"{file.path} is a SoVITS v3 or v4 (it has cfm.*), which is another network; {READABLE}")
+        raise WeightsError(f"{file.path} is a SoVITS v3 or v4 (it has cfm.*), which is a different network; {READABLE}")
     for mark, read in _MARKS.items():
         if any(name == mark or name.endswith(f".{mark}") for name in names):
             return read(file)
-    raise WeightsError(f"{file.path} holds {some(sorted(names))}: no network of GPT-SoVITS has these; {READABLE}")
+    raise WeightsError(
+        f"{file.path} holds {first_names(sorted(names))}, which no network of GPT-SoVITS has; {READABLE}"
+    )
 
 
 READABLE = "GPT, SoVITS and discriminator of v2, v2Pro and v2ProPlus, HuBERT, BERT and ERes2NetV2 can be read"
@@ -98,8 +108,8 @@ def _sovits(file: TorchFile) -> Part:
     version = version_of(config)
     if file.head_version not in (None, version):
         raise WeightsError(
-            f"{file.path} says {file.head_version} in its first two bytes and has the tensors of {version}; it was "
-            "damaged or put together by hand"
+            f"{file.path} claims {file.head_version} in its first two bytes and has the tensors of {version}; it is "
+            "damaged or was edited: download it again"
         )
     return Part("sovits", version, config.to_dict(), state, (), file)
 
@@ -111,10 +121,10 @@ def _discriminator(file: TorchFile) -> Part:
 
 
 def _content_encoder(file: TorchFile) -> Part:
-    """transformers' HubertModel, alone or inside a model for recognition, whose other layers are dropped."""
+    """Read transformers' HubertModel, alone or inside a recognition model, whose other layers are dropped."""
     inside = any(name.startswith("hubert.") for name in file.weights)
-    state, dropped = _taken(file.weights, "hubert." if inside else "", ())
-    for old, new in (("weight_g", "original0"), ("weight_v", "original1")):  # torch renamed its weight norm
+    state, dropped = _select(file.weights, "hubert." if inside else "", ())
+    for old, new in (("weight_g", "original0"), ("weight_v", "original1")):  # PyTorch renamed its weight norm
         name = f"encoder.pos_conv_embed.conv.{old}"
         if name in state:
             state[f"encoder.pos_conv_embed.conv.parametrizations.weight.{new}"] = state.pop(name)
@@ -124,11 +134,11 @@ def _content_encoder(file: TorchFile) -> Part:
 
 
 def _bert(file: TorchFile) -> Part:
-    """transformers' BertModel without its pooling layer and without the heads of its pre-training."""
+    """Read transformers' BertModel without the pooling layer and without the heads for pre-training."""
     from transformers import BertConfig, BertModel
 
     inside = any(name.startswith("bert.") for name in file.weights)
-    taken, dropped = _taken(file.weights, "bert." if inside else "", ("pooler.", "embeddings.position_ids", "cls."))
+    taken, dropped = _select(file.weights, "bert." if inside else "", ("pooler.", "embeddings.position_ids", "cls."))
     older = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
     state = {}
     for name, tensor in taken.items():
@@ -143,12 +153,12 @@ def _bert(file: TorchFile) -> Part:
 
 
 def _speaker_encoder(file: TorchFile) -> Part:
-    state, dropped = _taken(file.weights, "", tuple(UNUSED_TENSORS))
+    state, dropped = _select(file.weights, "", tuple(UNUSED_TENSORS))
     _require_shapes(file, state, _meta_shapes(lambda: SpeakerEncoder(SPEAKER_ENCODER)))
     return Part("speaker_encoder", "", SPEAKER_ENCODER.to_dict(), state, dropped, file)
 
 
-# a tensor that only this network has (at the end of its name) -> its reader
+# End of a tensor's name that only this network has -> the function that reads it
 _MARKS: dict[str, Callable[[TorchFile], Part]] = {
     "ar_predict_layer.weight": _gpt,
     "enc_p.text_embedding.weight": _sovits,
@@ -159,10 +169,10 @@ _MARKS: dict[str, Callable[[TorchFile], Part]] = {
 }
 
 
-def _taken(
+def _select(
     weights: Mapping[str, Tensor], prefix: str, unneeded: tuple[str, ...]
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The tensors under a prefix, without it and without the unneeded ones; the names of the rest."""
+    """Return (the needed tensors under a prefix, named without it, and the names of all others)."""
     names = [name for name in weights if name.startswith(prefix) and not name.removeprefix(prefix).startswith(unneeded)]
     return {name.removeprefix(prefix): weights[name] for name in names}, tuple(sorted(weights.keys() - set(names)))
 
@@ -170,16 +180,16 @@ def _taken(
 def _refuse_v1(file: TorchFile, kind: str, n_symbols: int) -> None:
     if n_symbols == V1_SYMBOLS[kind]:
         raise WeightsError(
-            f"{file.path} is a GPT-SoVITS v1 model (its phoneme embedding has {n_symbols} rows), which knows other "
-            f"symbols; {READABLE}"
+            f"{file.path} is a GPT-SoVITS v1 model (its phoneme embedding has {n_symbols} rows), which has other "
+            f"phonemes; {READABLE}"
         )
 
 
 def _transformers_config(file: TorchFile, sizes: tuple[str, ...], model_type: str) -> dict[str, Any]:
-    """The sizes in config.json beside the file, which is where transformers has them; {} means the base model's."""
+    """Return the sizes from config.json beside the file. Sizes that it lacks are those of transformers' base model."""
     path = file.path.with_name("config.json")
     if not path.is_file():
-        raise WeightsError(f"{file.path}: {path.name} is missing beside it; give the whole folder of the model")
+        raise WeightsError(f"{file.path}: {path.name} is missing beside it; pass the whole folder of the model")
     if path.stat().st_size > MAX_CONFIG_BYTES:
         raise WeightsError(f"{path} has {path.stat().st_size} bytes; a config has at most {MAX_CONFIG_BYTES}")
     try:
@@ -188,13 +198,14 @@ def _transformers_config(file: TorchFile, sizes: tuple[str, ...], model_type: st
         raise WeightsError(f"{path} is not JSON ({error}); download it again") from error
     if not isinstance(config, dict) or config.get("model_type") != model_type:
         seen = config.get("model_type") if isinstance(config, dict) else type(config).__name__
-        raise WeightsError(f"{path} describes {seen!r}; the tensors beside it are those of a {model_type!r} model")
-    taken = {name: config[name] for name in sizes if name in config}
-    if too_big := [name for name, value in taken.items() if _largest(value) > MAX_SIZE]:
-        raise WeightsError(f"{path}: {some(too_big)} is beyond {MAX_SIZE}; no such model exists")
-    if taken.get("num_hidden_layers", 0) > MAX_LAYERS:
-        raise WeightsError(f"{path}: num_hidden_layers {taken['num_hidden_layers']} is beyond {MAX_LAYERS}")
-    return taken
+        raise WeightsError(f"{path} describes {seen!r}, but the tensors beside it are those of {model_type!r}")
+    chosen = {name: config[name] for name in sizes if name in config}
+    if too_big := [name for name, value in chosen.items() if _largest(value) > MAX_SIZE]:
+        raise WeightsError(f"{path}: {first_names(too_big)} is beyond {MAX_SIZE}; download it again")
+    if chosen.get("num_hidden_layers", 0) > MAX_LAYERS:
+        n_layers = chosen["num_hidden_layers"]
+        raise WeightsError(f"{path}: num_hidden_layers {n_layers} is beyond {MAX_LAYERS}; download it again")
+    return chosen
 
 
 def _largest(value: object) -> float:
@@ -212,7 +223,7 @@ def _transformers_shapes(file: TorchFile, build: Callable[[], nn.Module]) -> dic
         StrictDataclassError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError,
     ) as error:  # fmt: skip
         raise WeightsError(
-            f"{file.path.with_name('config.json')}: transformers builds no model of it "
+            f"{file.path.with_name('config.json')}: transformers cannot build a model from it "
             f"({' '.join(str(error).split())[:200]}); download it again"
         ) from error
 
@@ -225,15 +236,18 @@ def _meta_shapes(build: Callable[[], nn.Module]) -> dict[str, tuple[int, ...]]:
 def _require_shapes(file: TorchFile, weights: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) -> None:
     problems = []
     if missing := sorted(expected.keys() - weights.keys()):
-        problems.append(f"missing {some(missing)}")
+        problems.append(f"missing {first_names(missing)}")
     if unknown := sorted(weights.keys() - expected.keys()):
-        problems.append(f"unknown {some(unknown)}")
+        problems.append(f"unknown {first_names(unknown)}")
     reshaped = [
         f"{name} {tuple(weights[name].shape)} instead of {expected[name]}"
         for name in sorted(expected.keys() & weights.keys())
         if tuple(weights[name].shape) != expected[name]
     ]
     if reshaped:
-        problems.append(f"of another shape {some(reshaped)}")
+        problems.append(f"of another shape {first_names(reshaped)}")
     if problems:
-        raise WeightsError(f"{file.path} does not fit its own sizes: {'; '.join(problems)}; it is damaged or edited")
+        raise WeightsError(
+            f"{file.path} does not fit its own sizes: {'; '.join(problems)}; it is damaged or was edited: download it "
+            "again"
+        )

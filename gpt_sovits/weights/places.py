@@ -1,4 +1,4 @@
-"""Where base models and the judges' weights lie that `vox pull` and `vox import` bring."""
+"""Where base models and the judges' weights lie, which `vox pull` and `vox import` bring."""
 
 from pathlib import Path
 

@@ -1,6 +1,7 @@
-"""The sizes of a network, read off its tensors; the file's config adds what no shape shows, and must not contradict.
+"""The sizes of a network, from the shapes of its tensors.
 
-Nothing here asks for a version: v2, v2Pro and v2ProPlus differ in shapes.
+The file's config adds what no shape shows, and must not contradict the shapes. No version is needed, because v2, v2Pro
+and v2ProPlus differ in shapes.
 Source of the config's keys: GPT-SoVITS, github.com/RVC-Boss/GPT-SoVITS configs/s1longer-v2.yaml and configs/s2*.json.
 """
 
@@ -17,10 +18,10 @@ from gpt_sovits.sovits.config import OFFICIAL, OFFICIAL_DISCRIMINATOR, Discrimin
 from gpt_sovits.weights.errors import WeightsError
 
 OFFICIAL_HEAD_DIM = 32  # of the GPT: 16 heads in 512
-# What upstream has as constants in its code, not in its config: a file of other sizes cannot say them
+# Constants in upstream's code that are not in its config, so a file cannot record other values
 MRTE_HEADS, REFERENCE_HEADS = 4, 2
 
-# upstream's key in the config -> our field, where a file that has both must agree with itself
+# Upstream's key in the config -> our field. The value must agree with the tensors
 SOVITS_KEYS = {
     "inter_channels": "latent_channels",
     "hidden_channels": "hidden_channels",
@@ -53,7 +54,7 @@ GPT_KEYS = {
 
 
 class _Shapes:
-    """Shapes by tensor name; a name that is not there is a WeightsError that names it."""
+    """Shapes by tensor name. A missing name raises WeightsError."""
 
     def __init__(self, weights: Mapping[str, Tensor], what: str) -> None:
         self._weights, self._what = weights, what
@@ -62,22 +63,28 @@ class _Shapes:
         shape = tuple(self._weights[name].shape) if name in self._weights else None
         if shape is None or axis >= len(shape) or shape[axis] < 1:
             seen = "missing" if shape is None else f"of shape {shape}"
-            raise WeightsError(f"{self._what}: {name} is {seen}; the network's sizes are read off it")
+            raise WeightsError(f"{self._what}: {name} is {seen}; the network's sizes are read from it")
         return shape[axis]
 
     def has(self, name: str) -> bool:
         return name in self._weights
 
     def count(self, pattern: str) -> int:
-        """How many different numbers stand in the place of the pattern's group."""
+        """Count the different numbers that the pattern's group matches."""
         found = (re.match(pattern, name) for name in self._weights)
         return len({match.group(1) for match in found if match})
 
 
 def gpt_config(weights: Mapping[str, Tensor], config: Mapping[str, Any], what: str) -> GPTConfig:
-    """Sizes of a GPT from its tensors (names without `model.`) and its file's config, which may be {}.
+    """Return the sizes of a GPT.
 
-    what: the file, for messages. Raises WeightsError where they contradict each other or are not enough.
+    Args:
+        weights: its tensors, named without `model.`.
+        config: the file's config, which may be {}.
+        what: name of the file in messages.
+
+    Raises:
+        WeightsError: tensors and config contradict each other or do not give all sizes.
     """
     shape = _Shapes(weights, what)
     model = _section(config, "model", what)
@@ -86,8 +93,8 @@ def gpt_config(weights: Mapping[str, Tensor], config: Mapping[str, Any], what: s
     if n_heads is None:
         if hidden != GPTConfig.hidden_size:
             raise WeightsError(
-                f"{what}: it has no config and is {hidden} wide, so its number of heads is unknown; only the official "
-                f"width of {GPTConfig.hidden_size} tells it"
+                f"{what}: it has no config and is {hidden} wide, so its number of heads is unknown; without a config "
+                f"only the official width of {GPTConfig.hidden_size} is read"
             )
         n_heads = hidden // OFFICIAL_HEAD_DIM
     sizes = {
@@ -105,13 +112,38 @@ def gpt_config(weights: Mapping[str, Tensor], config: Mapping[str, Any], what: s
 
 
 def sovits_config(weights: Mapping[str, Tensor], config: Mapping[str, Any], what: str) -> SoVITSConfig:
-    """Sizes of a SoVITS from its tensors and its file's config, which may be {}.
+    """Return the sizes of a SoVITS. posterior_layers is 0 where `enc_q` was dropped.
 
-    what: the file, for messages. posterior_layers is 0 where `enc_q` was dropped.
-    Raises WeightsError where they contradict each other or are not enough.
+    Args:
+        weights: its tensors.
+        config: the file's config, which may be {}.
+        what: name of the file in messages.
+
+    Raises:
+        WeightsError: tensors and config contradict each other or do not give all sizes.
     """
     shape = _Shapes(weights, what)
     model, data = _section(config, "model", what), _section(config, "data", what)
+    sizes = _sovits_sizes(shape, what)
+    _require_agreement(model, SOVITS_KEYS, sizes, what)
+    official = OFFICIAL[_nearest_version(sizes)]
+    unseen = {
+        field: _tuples(section[key]) if key in section else getattr(official, field)
+        for section, table in ((model, SOVITS_KEYS), (data, SOVITS_DATA_KEYS))
+        for key, field in table.items()
+        if field not in sizes
+    }
+    built = _build(SoVITSConfig.from_dict, official.to_dict() | sizes | unseen, what)
+    if shape.has("enc_q.pre.weight") and shape("enc_q.pre.weight", 1) != built.spectrogram_bins:
+        raise WeightsError(
+            f"{what}: enc_q takes {shape('enc_q.pre.weight', 1)} bins, its config's filter_length {built.n_fft} makes "
+            f"{built.spectrogram_bins}; they must be equal"
+        )
+    return built
+
+
+def _sovits_sizes(shape: _Shapes, what: str) -> dict[str, Any]:
+    """Return the sizes that shapes show, by field of SoVITSConfig."""
     hidden = shape("enc_p.text_embedding.weight", 1)
     head_dim = shape("enc_p.encoder_text.attn_layers.0.emb_rel_k", 2)
     n_stages = shape.count(r"dec\.ups\.(\d+)\.")
@@ -119,10 +151,10 @@ def sovits_config(weights: Mapping[str, Tensor], config: Mapping[str, Any], what
     if n_stages == 0 or n_blocks % n_stages or hidden % head_dim:
         raise WeightsError(
             f"{what}: {n_blocks} residual blocks for {n_stages} upsampling stages, heads of {head_dim} in {hidden} "
-            "channels; this is no SoVITS"
+            "channels; this is not a SoVITS"
         )
     n_kernels = n_blocks // n_stages
-    sizes: dict[str, Any] = {
+    return {
         "n_symbols": shape("enc_p.text_embedding.weight", 0),
         "ssl_dim": shape("ssl_proj.weight", 0),
         "codebook_size": shape("quantizer.vq.layers.0._codebook.embed", 0),
@@ -149,27 +181,19 @@ def sovits_config(weights: Mapping[str, Tensor], config: Mapping[str, Any], what
         "upsample_initial_channel": shape("dec.conv_pre.weight", 0),
         "resblock_kernel_sizes": tuple(shape(f"dec.resblocks.{i}.convs1.0.weight_v", 2) for i in range(n_kernels)),
     }
-    _require_agreement(model, SOVITS_KEYS, sizes, what)
-    official = OFFICIAL[_nearest_version(sizes)]
-    unseen = {
-        field: _tuples(section[key]) if key in section else getattr(official, field)
-        for section, table in ((model, SOVITS_KEYS), (data, SOVITS_DATA_KEYS))
-        for key, field in table.items()
-        if field not in sizes
-    }
-    built = _build(SoVITSConfig.from_dict, official.to_dict() | sizes | unseen, what)
-    if shape.has("enc_q.pre.weight") and shape("enc_q.pre.weight", 1) != built.spectrogram_bins:
-        raise WeightsError(
-            f"{what}: enc_q takes {shape('enc_q.pre.weight', 1)} bins, its config's filter_length {built.n_fft} makes "
-            f"{built.spectrogram_bins}; they must be equal"
-        )
-    return built
 
 
 def discriminator_config(weights: Mapping[str, Tensor], what: str) -> DiscriminatorConfig:
-    """Sizes of a discriminator from its tensors.
+    """Return the sizes of a discriminator.
 
-    The periods are in no shape: the official ones, as many as there are. Raises WeightsError for another number.
+    No shape shows the periods, so they are the official ones with the same number of periods.
+
+    Args:
+        weights: its tensors.
+        what: name of the file in messages.
+
+    Raises:
+        WeightsError: no official discriminator has this number of periods.
     """
     shape = _Shapes(weights, what)
     n_periods = shape.count(r"discriminators\.(\d+)\.") - 1
@@ -192,7 +216,10 @@ def discriminator_config(weights: Mapping[str, Tensor], what: str) -> Discrimina
 
 
 def version_of(config: SoVITSConfig) -> str:
-    """v2, v2Pro or v2ProPlus, by what sets them apart: a speaker embedding, and a longer first upsampling kernel."""
+    """Return v2, v2Pro or v2ProPlus.
+
+    v2 has no speaker embedding, and v2ProPlus has a longer first upsampling kernel.
+    """
     return _nearest_version(config.to_dict())
 
 
@@ -230,4 +257,4 @@ def _build(make: Callable[[dict[str, Any]], Any], sizes: Mapping[str, Any], what
     try:
         return make(dict(sizes))
     except (ValueError, TypeError) as error:  # pydantic's ValidationError is a ValueError
-        raise WeightsError(f"{what}: no network has these sizes ({' '.join(str(error).split())[:300]})") from error
+        raise WeightsError(f"{what}: no network can have these sizes ({' '.join(str(error).split())[:300]})") from error

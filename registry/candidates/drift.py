@@ -1,7 +1,7 @@
 """Drift: the same voice, scored again, does not score the same. Pure functions of two scorecards.
 
-Nothing of the voice has changed, so what moved is the environment (it speaks other bytes) or the judge (it hears the
-same bytes otherwise). Either makes earlier scores incomparable with new ones.
+Nothing of the voice has changed, so the environment has (the voice speaks other bytes) or a judge has (it scores the
+same bytes differently). Either makes earlier scores incomparable with new ones.
 """
 
 from __future__ import annotations
@@ -11,21 +11,22 @@ from dataclasses import dataclass
 
 from metrics.scores import SMALLER_IS_BETTER, Scorecard, UtteranceScore, pooled
 
-# What a row says about a sound, apart from where it came from
-OF_THE_SOUND = frozenset({"audio", "audio_sha256", "prompt_id", "category", "seed"})
+# Columns that say where a sound comes from. All others say what a judge measured
+ORIGIN_COLUMNS = frozenset({"audio", "audio_sha256", "prompt_id", "category", "seed"})
 
 
 @dataclass(frozen=True)
 class Drift:
-    """What changed since a version was scored, in sentences; empty where all is as it was."""
+    """What changed since a version was scored, in sentences. All are empty where nothing changed."""
 
-    judge: tuple[str, ...]  # other judges, or another answer to the same bytes
+    judge: tuple[str, ...]  # other judges, or another score for the same bytes
     environment: tuple[str, ...]  # other bytes from the same weights and seeds
     questions: tuple[str, ...]  # other prompts or seeds: then figures cannot be compared at all
     figures: dict[str, tuple[float, float]]  # name -> (then, now)
 
     @property
     def findings(self) -> tuple[str, ...]:
+        """Return every sentence, those first that forbid a comparison."""
         return (*self.questions, *self.judge, *self.environment)
 
 
@@ -42,27 +43,31 @@ def find_drift(then: Scorecard, now: Scorecard) -> Drift:
         for name in judges_then
         if judges_then[name] != judges_now[name]
     ]
-    pairs = _pairs(then.rows, now.rows)
-    spoken_otherwise = [old for old, new in pairs if old.audio_sha256 != new.audio_sha256]
-    heard_otherwise = [
-        old
-        for old, new in [*pairs, *_pairs(then.held_out, now.held_out)]
-        if old.audio_sha256 == new.audio_sha256 and _of_the_sound(old) != _of_the_sound(new)
-    ]
-    if heard_otherwise:
-        judge.append(f"{len(heard_otherwise)} recordings or utterances with the same bytes got another score")
+    pairs = _pair_rows(then.rows, now.rows)
+    n_changed_audio = sum(old.audio_sha256 != new.audio_sha256 for old, new in pairs)
+    n_changed_scores = sum(
+        old.audio_sha256 == new.audio_sha256 and _measured_columns(old) != _measured_columns(new)
+        for old, new in [*pairs, *_pair_rows(then.held_out, now.held_out)]
+    )
+    if n_changed_scores:
+        judge.append(f"{n_changed_scores} recordings or utterances with the same bytes got another score")
     environment = []
-    if spoken_otherwise:
+    if n_changed_audio:
         environment.append(
-            f"{len(spoken_otherwise)} of {len(pairs)} utterances are other bytes than when the version was scored"
+            f"{n_changed_audio} of {len(pairs)} utterances are other bytes than when the version was scored"
         )
     before, after = pooled(then.rows), pooled(now.rows)
     figures = {name: (before[name], after[name]) for name in SMALLER_IS_BETTER}
     return Drift(tuple(judge), tuple(environment), tuple(questions), figures)
 
 
-def moved_for_the_worse(drift: Drift, margins: dict[str, float]) -> list[str]:
-    """A sentence for each figure that became worse by more than its margin, or that can no longer be measured."""
+def find_degradations(drift: Drift, margins: dict[str, float]) -> list[str]:
+    """Return a sentence for each figure that became worse by more than its margin or can no longer be measured.
+
+    Args:
+        drift: What changed.
+        margins: The largest loss that is tolerated, by figure, in the figure's unit.
+    """
     sentences = []
     for name, margin in margins.items():
         then, now = drift.figures[name]
@@ -72,16 +77,16 @@ def moved_for_the_worse(drift: Drift, margins: dict[str, float]) -> list[str]:
     return sentences
 
 
-def _pairs(
+def _pair_rows(
     then: tuple[UtteranceScore, ...], now: tuple[UtteranceScore, ...]
 ) -> list[tuple[UtteranceScore, UtteranceScore]]:
-    """Rows of the same prompt and seed."""
+    """Return the rows of the same prompt and seed, as (then, now)."""
     later = {(row.prompt_id, row.seed): row for row in now}
     return [(row, later[row.prompt_id, row.seed]) for row in then if (row.prompt_id, row.seed) in later]
 
 
-def _of_the_sound(row: UtteranceScore) -> dict[str, object]:
-    return row.model_dump(exclude=set(OF_THE_SOUND))
+def _measured_columns(row: UtteranceScore) -> dict[str, object]:
+    return row.model_dump(exclude=set(ORIGIN_COLUMNS))
 
 
 def _short(value: object) -> str:

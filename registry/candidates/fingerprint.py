@@ -1,4 +1,4 @@
-"""What makes a candidate itself: the hashes of its files, its scores and its prompts. Knows no MLflow."""
+"""The hashes that identify a candidate: over the voice's files, the scores and the prompts. MLflow is not needed."""
 
 from __future__ import annotations
 
@@ -6,51 +6,73 @@ from pathlib import Path, PurePosixPath
 
 from metrics.scores import Scorecard, UtteranceScore
 from registry.consent import file_sha256
+from registry.errors import RegistryError
 from registry.storage.database import canonical, sha256_text
 
 
-class CandidateError(RuntimeError):
+class CandidateError(RegistryError, RuntimeError):
     """A candidate is missing, incomplete or not what was registered. The message says which and what to do."""
 
 
 def hash_files(folder: Path) -> dict[str, str]:
-    """sha256 of every file below a folder, by its relative POSIX path. Raises CandidateError for none or for a link."""
+    """Return the sha256 of every file below a folder, by its relative POSIX path.
+
+    Raises:
+        CandidateError: The folder holds no file, or it holds a link.
+    """
     if not folder.is_dir():
-        raise CandidateError(f"{folder} is no folder; the voice's files should be there")
+        raise CandidateError(f"{folder} is not a folder; the voice's files should be there")
     paths = sorted(folder.rglob("*"))
     if links := [path for path in paths if path.is_symlink()]:
-        raise CandidateError(f"{links[0]} is a link; a voice holds its own files, for a link's target can change")
+        raise CandidateError(f"{links[0]} is a link, whose target can change; put the file itself there")
     files = {path.relative_to(folder).as_posix(): file_sha256(path) for path in paths if path.is_file()}
     if not files:
         raise CandidateError(f"{folder} is empty; the voice's files should be there")
     return files
 
 
-def candidate_id(voice: str, files: dict[str, str], scores_sha256: str, prompts_sha256: str) -> str:
-    """sha256 over everything that a candidate is; where it comes from (commit, parameters) does not change it."""
+def hash_candidate(voice: str, files: dict[str, str], *, scores_sha256: str, prompts_sha256: str) -> str:
+    """Return the candidate id: the sha256 over everything that a candidate is.
+
+    Where the candidate comes from (commit, parameters) does not change the id.
+
+    Args:
+        voice: The voice's name.
+        files: The sha256 of each of the voice's files by relative path, see hash_files.
+        scores_sha256: The sha256 of the scorecard's bytes.
+        prompts_sha256: The sha256 of the prompts that were scored.
+    """
     identity = {"voice": voice, "files": files, "scores_sha256": scores_sha256, "prompts_sha256": prompts_sha256}
     return sha256_text(canonical(identity))
 
 
-def weights_sha256(files: dict[str, str], folder: Path) -> str:
-    """sha256 over the hashes of a voice's weight files. Raises CandidateError where there are none."""
+def hash_weights(files: dict[str, str], folder: Path) -> str:
+    """Return the sha256 over the hashes of a voice's weight files.
+
+    Raises:
+        CandidateError: The folder has no weight files.
+    """
     weights = {name: digest for name, digest in files.items() if name.endswith(".safetensors")}
     if not weights:
         raise CandidateError(f"{folder} has no *.safetensors; a voice needs its GPT and SoVITS weights")
     return sha256_text(canonical(weights))
 
 
-def scored_rows(scorecard: Scorecard) -> list[UtteranceScore]:
-    """Every row of a scorecard: the prompts, the speaker's recordings, and the voice saying the same as they do."""
+def all_rows(scorecard: Scorecard) -> list[UtteranceScore]:
+    """Return every row of a scorecard: the prompts, the held-out recordings, and their resynthesis by the voice."""
     return [*scorecard.rows, *scorecard.held_out, *scorecard.resynthesis]
 
 
 def check_audio(scorecard: Scorecard, folder: Path) -> None:
-    """Every utterance and recording that was scored and kept is there, byte for byte."""
+    """Check that every utterance and recording that was scored and kept is there, byte for byte.
+
+    Raises:
+        CandidateError: A file is missing, changed or outside the folder.
+    """
     faults = []
-    for row in scored_rows(scorecard):
+    for row in all_rows(scorecard):
         if not row.audio:
-            continue  # nothing was spoken: the gate counts it as all wrong or refuses to judge
+            continue  # nothing was spoken, which the gate counts as all words wrong or refuses to decide on
         path = folder / row.audio
         if ".." in PurePosixPath(row.audio).parts or not path.resolve().is_relative_to(folder.resolve()):
             faults.append(f"{row.audio} lies outside {folder}")

@@ -1,19 +1,21 @@
-"""Later scores of a registered version: each an MLflow run of the voice's experiment, with its scorecard.
+"""Later scores of a registered version: each is an MLflow run of the voice's experiment, with its scorecard.
 
-A version's own scorecard never changes, for its id stands on it. What the same bytes score under the judges of today is
-kept beside it: as the trend, and for the gate where a judge has changed.
+A version's own scorecard never changes, because the version's id depends on it. What the same voice scores under the
+judges of today is kept beside it: as the trend, and for the gate where a judge has changed.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from metrics.scores import Judges, Scorecard, load_scorecard, pooled
-from registry.candidates.candidate import SCORECARD, Candidate, download_artifact, experiment_of
+from registry.candidates.candidate import SCORECARD, Candidate, download_artifact, ensure_experiment
 from registry.candidates.fingerprint import CandidateError
 from registry.consent import file_sha256
 from registry.storage.store import Store, mlflow_client
@@ -35,9 +37,21 @@ class Rescore:
 
 
 def save_rescore(store: Store, candidate: Candidate, scorecard: Scorecard, findings: tuple[str, ...]) -> Rescore:
-    """Keep a scorecard that was made of a registered version just now. Raises ValueError for another voice's."""
+    """Keep a scorecard that was made of a registered version just now.
+
+    Args:
+        store: Where MLflow is.
+        candidate: The version that was scored.
+        scorecard: Its new scores.
+        findings: What has changed since the version was registered, see drift.py.
+
+    Raises:
+        ValueError: The scorecard is of another voice.
+    """
     if scorecard.voice != candidate.voice:
-        raise ValueError(f"the scorecard is of {scorecard.voice!r}, the version of {candidate.voice!r}")
+        raise ValueError(
+            f"the scorecard is of the voice {scorecard.voice!r}, but the version is of {candidate.voice!r}"
+        )
     import mlflow
 
     client = mlflow_client(store)
@@ -55,36 +69,42 @@ def save_rescore(store: Store, candidate: Candidate, scorecard: Scorecard, findi
             "findings": json.dumps(findings),
         }
         name = f"rescore {candidate.voice} {candidate.version}"
-        experiment_id = experiment_of(client, store, candidate.voice)
+        experiment_id = ensure_experiment(client, store, candidate.voice)
         with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=tags) as run:
             for prefix, rows in (("", scorecard.rows), ("held_out_", scorecard.held_out)):
                 for metric, value in pooled(rows).items():
-                    if value == value:  # MLflow plots numbers; what could not be measured is in the scorecard
+                    if not math.isnan(value):  # MLflow plots numbers; the scorecard also holds the rest
                         mlflow.log_metric(prefix + metric, value)
             mlflow.log_artifact(str(path))
-    return _rescore(client.get_run(run.info.run_id))
+    return _as_rescore(client.get_run(run.info.run_id))
 
 
 def rescores_of(store: Store, candidate: Candidate) -> list[Rescore]:
-    """Every finished later measurement of a version, the oldest first."""
+    """Return every finished later measurement of a version, oldest first."""
     client = mlflow_client(store)
-    experiment_id = experiment_of(client, store, candidate.voice)
-    wanted = (
+    experiment_id = ensure_experiment(client, store, candidate.voice)
+    query = (
         f"tags.kind = '{KIND}' and tags.candidate_id = '{candidate.candidate_id}' and attributes.status = 'FINISHED'"
     )
     runs, token = [], None
     while True:
-        page = client.search_runs([experiment_id], wanted, order_by=["attributes.start_time ASC"], page_token=token)
+        page = client.search_runs([experiment_id], query, order_by=["attributes.start_time ASC"], page_token=token)
         runs += page
         token = page.token
         if not token:
-            return [_rescore(run) for run in runs]
+            return [_as_rescore(run) for run in runs]
 
 
-def rescored(store: Store, candidate: Candidate, like: Scorecard) -> Scorecard | None:
-    """The newest later scorecard of a version by the same judges, prompts and seeds as `like`, or None.
+def find_comparable_scorecard(store: Store, candidate: Candidate, *, like: Scorecard) -> Scorecard | None:
+    """Return the newest later scorecard of a version with the same judges, prompts and seeds as `like`, or None.
 
-    Raises CandidateError where its bytes have changed since it was kept.
+    Args:
+        store: Where MLflow is.
+        candidate: The version that was scored again.
+        like: The scorecard to be compared with.
+
+    Raises:
+        CandidateError: The bytes of that scorecard have changed since it was kept.
     """
     for rescore in reversed(rescores_of(store, candidate)):
         if rescore.judges == like.judges:
@@ -95,7 +115,16 @@ def rescored(store: Store, candidate: Candidate, like: Scorecard) -> Scorecard |
 
 
 def scorecard_of_rescore(store: Store, candidate: Candidate, rescore: Rescore) -> Scorecard:
-    """Raises CandidateError where its bytes have changed since it was kept."""
+    """Return the scorecard of a later measurement.
+
+    Args:
+        store: Where MLflow is.
+        candidate: The version that was scored again.
+        rescore: The measurement.
+
+    Raises:
+        CandidateError: Its bytes have changed since it was kept.
+    """
     path = download_artifact(store, candidate, f"runs:/{rescore.run_id}/{SCORECARD}")
     if file_sha256(path) != rescore.scores_sha256:
         raise CandidateError(
@@ -105,7 +134,7 @@ def scorecard_of_rescore(store: Store, candidate: Candidate, rescore: Rescore) -
     return load_scorecard(path)
 
 
-def _rescore(run: object) -> Rescore:
+def _as_rescore(run: Any) -> Rescore:
     tags, metrics = run.data.tags, run.data.metrics
     return Rescore(
         utc=datetime.fromtimestamp(run.info.start_time / 1000, UTC).isoformat(timespec="seconds"),

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from registry.errors import RegistryError
 
-class CannotSpeakError(RuntimeError):
-    """A voice cannot be loaded, or what comes out of it is no sound."""
+
+class CannotSpeakError(RegistryError, RuntimeError):
+    """A voice cannot be loaded, or what comes out of it is not a sound."""
 
 
 def speak_once(folder: Path, text: str) -> None:
-    """Load a voice and speak one sentence. Raises CannotSpeakError."""
+    """Load a voice and speak one sentence.
+
+    Raises:
+        CannotSpeakError: The voice cannot be loaded, or its waveform is empty, silent or not finite.
+    """
     import numpy as np
 
-    from gpt_sovits.synthesis import load_voice
+    from gpt_sovits.synthesis.voice import load_voice
 
     try:
         speech = load_voice(folder).say(text)
@@ -21,6 +27,4 @@ def speak_once(folder: Path, text: str) -> None:
         raise CannotSpeakError(f"the voice in {folder} cannot speak ({error}); train or register it again") from error
     waveform = np.asarray(speech.waveform)
     if waveform.size == 0 or not np.isfinite(waveform).all() or not np.abs(waveform).max() > 0:
-        raise CannotSpeakError(
-            f"the voice in {folder} said nothing when asked for {text!r}; train or register it again"
-        )
+        raise CannotSpeakError(f"the voice in {folder} said nothing instead of {text!r}; train or register it again")

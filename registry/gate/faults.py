@@ -1,4 +1,4 @@
-"""What keeps scores from being judged: incomplete, contradictory, not comparable. Fail closed: all of it is named."""
+"""Refuse scores that are incomplete, contradictory or not comparable, and name everything that is wrong."""
 
 from __future__ import annotations
 
@@ -7,45 +7,57 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 
 from metrics.scores import Scorecard, UtteranceScore, pooled
+from registry.gate.errors import CannotMeasure
 from registry.gate.policy import GatePolicy
-from registry.gate.tables import label
+from registry.gate.tables import slice_label
 
-SHOWN = 5  # rows named in one fault; the count says how many there are
+MAX_ROWS = 5  # named in one fault; the count says how many there are
+MAX_CHARACTERS = 200  # of a value shown in a fault
 
 
-def faults_of(
+def check_scores(
     candidate: Scorecard,
     champion: Scorecard | None,
+    *,
     policy: GatePolicy,
     first_release: bool,
     prompt_ids: Collection[str] | None,
-) -> list[str]:
-    """Everything that keeps the scores from being judged, in words; see registry.gate.judge for the arguments."""
-    faults = _faults_of_one("the candidate", candidate, policy.min_prompts, prompt_ids)
-    faults += _faults_of_recordings(candidate, policy) + _faults_of_slices(candidate, policy)
-    if champion is None:
-        return faults
-    if first_release:
-        faults.append("a first release was asked for, and there is a champion; judge against it")
-    faults += _faults_of_one("the champion", champion, policy.min_prompts, prompt_ids)
-    for name in ("voice", "judges", "prompts_sha256", "seeds"):
-        ours, theirs = getattr(candidate, name), getattr(champion, name)
-        if ours != theirs:
-            faults.append(
-                f"{name}: the candidate has {_short(ours)}, the champion {_short(theirs)}; "
-                "score both again under the same ones"
-            )
-    ours, theirs = ({(row.prompt_id, row.seed): row for row in card.rows} for card in (candidate, champion))
-    for who, missing in (("candidate", theirs.keys() - ours.keys()), ("champion", ours.keys() - theirs.keys())):
-        if missing:
-            faults.append(f"the {who} lacks {_some(f'{prompt} seed {seed}' for prompt, seed in missing)}")
-    other = [f"{prompt} seed {seed}" for (prompt, seed), row in ours.items() if not _same_text(row, theirs)]
-    if other:
-        faults.append(f"the two were scored against different reference texts in {_some(other)}")
-    return faults
+) -> None:
+    """Check that scores are complete and comparable, so that the gate can decide.
+
+    Args:
+        candidate: Scores of the candidate.
+        champion: Scores of the champion, or None.
+        policy: Gives the number of prompts, the slices, and whether recordings are needed.
+        first_release: Whether a person requested a release without a champion.
+        prompt_ids: Every prompt of the set, where known.
+
+    Raises:
+        CannotMeasure: With everything that is wrong.
+    """
+    faults = _row_faults("the candidate", candidate, min_prompts=policy.min_prompts, prompt_ids=prompt_ids)
+    faults += _recording_faults(candidate, policy) + _slice_faults(candidate, policy)
+    if champion is not None:
+        if first_release:
+            faults.append("a first release was requested, but there is a champion; compare with it")
+        faults += _row_faults("the champion", champion, min_prompts=policy.min_prompts, prompt_ids=prompt_ids)
+        faults += _comparison_faults(candidate, champion)
+    if faults:
+        raise CannotMeasure("; ".join(faults))
 
 
-def _faults_of_one(who: str, card: Scorecard, min_prompts: int, prompt_ids: Collection[str] | None) -> list[str]:
+def has_audio(row: UtteranceScore) -> bool:
+    """Return whether an utterance has audio of some length."""
+    return bool(row.audio) and bool(row.audio_sha256) and row.seconds > 0
+
+
+def has_no_similarity(row: UtteranceScore) -> bool:
+    """Return whether the similarity of an utterance is missing or NaN."""
+    return row.similarity is None or math.isnan(row.similarity)
+
+
+def _row_faults(who: str, card: Scorecard, *, min_prompts: int, prompt_ids: Collection[str] | None) -> list[str]:
+    """Return what is wrong with the rows of one scorecard: there must be one per prompt and seed."""
     faults = []
     keys = Counter((row.prompt_id, row.seed) for row in card.rows)
     prompts, seeds = {prompt for prompt, _ in keys}, set(card.seeds)
@@ -54,72 +66,98 @@ def _faults_of_one(who: str, card: Scorecard, min_prompts: int, prompt_ids: Coll
     if not len(prompts) >= min_prompts:
         faults.append(f"{who} has {len(prompts)} scored prompts and gate.min_prompts is {min_prompts}")
     if prompt_ids is not None and prompts != set(prompt_ids):
-        faults.append(f"{who} was not scored on exactly the prompt set: {_some(prompts ^ set(prompt_ids))}")
-    if twice := [key for key, count in keys.items() if count > 1]:
-        faults.append(f"{who} has more than one row for {_some(f'{prompt} seed {seed}' for prompt, seed in twice)}")
-    wanted = {(prompt, seed) for prompt in prompts for seed in seeds}
-    if missing := wanted - keys.keys():
-        faults.append(f"{who} lacks rows for {_some(f'{prompt} seed {seed}' for prompt, seed in missing)}")
-    if surplus := keys.keys() - wanted:
-        faults.append(f"{who} has rows of unknown seeds: {_some(f'{prompt} seed {seed}' for prompt, seed in surplus)}")
-    for why, found in (
-        ("no audio and no named failure", [row for row in card.rows if not row.failures and not has_audio(row)]),
-        ("no similarity and no named failure", [row for row in card.rows if not row.failures and not_a_number(row)]),
+        faults.append(f"{who} was not scored on exactly the prompt set: {_list(prompts ^ set(prompt_ids))}")
+    if repeated := [key for key, count in keys.items() if count > 1]:
+        faults.append(f"{who} has more than one row for {_list_keys(repeated)}")
+    expected = {(prompt, seed) for prompt in prompts for seed in seeds}
+    if missing := expected - keys.keys():
+        faults.append(f"{who} lacks rows for {_list_keys(missing)}")
+    if surplus := keys.keys() - expected:
+        faults.append(f"{who} has rows of unknown seeds: {_list_keys(surplus)}")
+    unfailed = [row for row in card.rows if not row.failures]
+    for lack, found in (
+        ("no audio", [row for row in unfailed if not has_audio(row)]),
+        ("no similarity", [row for row in unfailed if has_no_similarity(row)]),
     ):
         if found:
-            faults.append(f"{who} has {why} in {_some(f'{row.prompt_id} seed {row.seed}' for row in found)}")
+            faults.append(f"{who} has {lack} and no named failure in {_list_keys(map(_key, found))}")
     return faults
 
 
-def _faults_of_recordings(card: Scorecard, policy: GatePolicy) -> list[str]:
-    """What keeps the held-out recordings from being a measure of the voice, where a bar is about them."""
+def _comparison_faults(candidate: Scorecard, champion: Scorecard) -> list[str]:
+    """Return what keeps two scorecards from being compared."""
+    faults = []
+    for name in ("voice", "judges", "prompts_sha256", "seeds"):
+        of_candidate, of_champion = getattr(candidate, name), getattr(champion, name)
+        if of_candidate != of_champion:
+            faults.append(
+                f"{name}: the candidate has {_shorten(of_candidate)}, the champion {_shorten(of_champion)}; "
+                "score both again under the same ones"
+            )
+    candidate_rows, champion_rows = ({_key(row): row for row in card.rows} for card in (candidate, champion))
+    for who, missing in (
+        ("candidate", champion_rows.keys() - candidate_rows.keys()),
+        ("champion", candidate_rows.keys() - champion_rows.keys()),
+    ):
+        if missing:
+            faults.append(f"the {who} lacks {_list_keys(missing)}")
+    common = candidate_rows.keys() & champion_rows.keys()
+    if differing := [key for key in common if _text_of(candidate_rows[key]) != _text_of(champion_rows[key])]:
+        faults.append(f"the two were scored against different reference texts in {_list_keys(differing)}")
+    return faults
+
+
+def _recording_faults(card: Scorecard, policy: GatePolicy) -> list[str]:
+    """Return what makes the held-out recordings useless to thresholds that are relative to them."""
     if not policy.reads_recordings:
         return []
     if not card.held_out:
-        return ["the scores have no held-out recordings, and bars of the policy are about them; score with some"]
-    if unheard := [row.prompt_id for row in card.held_out if not_a_number(row)]:
-        return [f"held-out recordings have no similarity: {_some(unheard)}"]
+        return ["the scores have no held-out recordings, and thresholds are relative to them; score with some"]
+    if unmeasured := [row.prompt_id for row in card.held_out if has_no_similarity(row)]:
+        return [f"held-out recordings have no similarity: {_list(unmeasured)}"]
     similarity = pooled(card.held_out)["similarity"]
     if similarity <= 0:
         return [
-            f"the held-out recordings resemble their own voice by {similarity:.3f}: nothing can be a share of that; "
-            "are they all of one speaker?"
+            f"the held-out recordings resemble their own voice by {similarity:.3f}, and nothing can be a ratio to "
+            "that; check that they are all of one speaker"
         ]
     return []
 
 
-def _faults_of_slices(card: Scorecard, policy: GatePolicy) -> list[str]:
-    """Slices that the policy names and the prompts hardly have. (Where it names none, small ones are said to be so.)"""
+def _slice_faults(card: Scorecard, policy: GatePolicy) -> list[str]:
+    """Return the slices that the policy names and for which there are too few prompts.
+
+    Slices that it does not name may be small: the decision says which were not checked.
+    """
     faults = []
     for part in policy.slices:
         if part.only is None:
             continue
-        n_prompts = len({row.prompt_id for row in card.rows if label(row, part.by) == part.only})
+        n_prompts = len({row.prompt_id for row in card.rows if slice_label(row, part.by) == part.only})
         if n_prompts < part.min_prompts:
             faults.append(
-                f"the slice {part.by} {part.only} has {n_prompts} prompts and gate.slices wants {part.min_prompts}"
+                f"the slice {part.by} {part.only} has {n_prompts} prompts and gate.slices needs {part.min_prompts}"
             )
     return faults
 
 
-def has_audio(row: UtteranceScore) -> bool:
-    return bool(row.audio) and bool(row.audio_sha256) and row.seconds > 0
+def _key(row: UtteranceScore) -> tuple[str, int]:
+    return row.prompt_id, row.seed
 
 
-def not_a_number(row: UtteranceScore) -> bool:
-    return row.similarity is None or math.isnan(row.similarity)
+def _text_of(row: UtteranceScore) -> tuple[str, int, int]:
+    return row.reference, row.n_words, row.n_chars
 
 
-def _same_text(row: UtteranceScore, others: dict[tuple[str, int], UtteranceScore]) -> bool:
-    other = others.get((row.prompt_id, row.seed), row)  # a missing row is a fault of its own
-    return (row.reference, row.n_words, row.n_chars) == (other.reference, other.n_words, other.n_chars)
+def _list_keys(keys: Iterable[tuple[str, int]]) -> str:
+    return _list(f"{prompt} seed {seed}" for prompt, seed in keys)
 
 
-def _some(items: Iterable[object]) -> str:
+def _list(items: Iterable[object]) -> str:
     names = sorted(str(item) for item in items)
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return ", ".join(names[:MAX_ROWS]) + (f" and {len(names) - MAX_ROWS} more" if len(names) > MAX_ROWS else "")
 
 
-def _short(value: object) -> str:
+def _shorten(value: object) -> str:
     text = value.model_dump_json() if hasattr(value, "model_dump_json") else str(value)
-    return text if len(text) <= 200 else text[:200] + "..."
+    return text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS] + "..."

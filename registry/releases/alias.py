@@ -1,30 +1,28 @@
-"""The one place that moves the alias `champion`, always between two journal rows."""
+"""The one place that moves the alias `champion`.
+
+The invariant of a release: every alias move lies between two signed journal rows. `move_alias` keeps it, and
+`recover_under_lock` restores it after a process was killed between the two rows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
-from registry.releases.journal import (
-    Action,
-    Entry,
-    Journal,
-    Release,
-    ReleaseState,
-    Row,
-    append,
-    read_journal,
-    release_state,
-)
-from registry.storage.database import exclusive
+from registry.errors import RegistryError
+from registry.releases.journal import Action, Entry, Release, ReleaseState, Row, append, read_journal, release_state
+from registry.storage.database import exclusive_lock
 from registry.storage.store import Store, mlflow_client
 
 CHAMPION = "champion"
 
 
-class ReleaseRefused(RuntimeError):  # noqa: N818  (an answer, not a fault)
+class ReleaseRefused(RegistryError, RuntimeError):  # noqa: N818  (an answer, not a fault)
     """The release was refused and nothing has changed. The message gives every reason."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True)
@@ -39,14 +37,18 @@ class AliasMove:
 
 
 @contextmanager
-def releasing(store: Store, voice: str) -> Iterator[None]:
-    """The lock under which a voice's champion is decided and moved. Raises BusyError."""
-    with exclusive(store, f"release-{voice}"):
+def release_lock(store: Store, voice: str) -> Iterator[None]:
+    """Hold the lock under which a voice's champion is decided and moved.
+
+    Raises:
+        BusyError: Another process held it for too long.
+    """
+    with exclusive_lock(store, f"release-{voice}"):
         yield
 
 
 def champion_alias(store: Store, voice: str) -> int | None:
-    """The version that MLflow's alias names, or None."""
+    """Return the version that MLflow's alias names, or None."""
     client = mlflow_client(store)
     from mlflow.exceptions import MlflowException
 
@@ -59,79 +61,100 @@ def champion_alias(store: Store, voice: str) -> int | None:
     return None if version is None else int(version)
 
 
-def move(
+def move_alias(
     store: Store,
     voice: str,
-    action: Action,
-    before: ReleaseState,
-    target: Release | None,
     *,
+    action: Action,
+    state: ReleaseState,
+    target: Release | None,
     last_row: int,
-    verdict_sha256: str | None = None,
     actor: str,
+    verdict_sha256: str | None = None,
     note: str = "",
-    recovered: tuple[str, ...] = (),
+    recovery: tuple[str, ...] = (),
 ) -> AliasMove:
-    """Move the alias to the target (None: out of service): journal, alias, check, journal. Call it under the lock.
+    """Move the alias to the target, between two journal rows. Call it under the release lock.
 
-    last_row: the voice's newest journal row that the decision rests on. Raises ReleaseRefused, with everything as
-    before, if MLflow does not do it.
+    Args:
+        store: Where MLflow and the journal are.
+        voice: The voice's name.
+        action: What the journal calls the move.
+        state: The voice's release state before it.
+        target: What becomes champion, None to take the voice out of service.
+        last_row: The voice's newest journal row that the decision rests on, 0 for none.
+        actor: Who releases.
+        verdict_sha256: The sha256 of the verdict that allows it, None if it needs none.
+        note: Goes into the journal.
+        recovery: What was recovered before, for the note of the result.
+
+    Raises:
+        ReleaseRefused: MLflow did not move the alias. Everything is as before.
+        JournalError: Another release came first. Everything is as before.
     """
-    champion = before.champion
+    before = state.champion
     entry = Entry(
         voice=voice,
         action=action,
         state="started",
-        from_version=champion.version if champion else None,
+        from_version=before.version if before else None,
         to_version=target.version if target else None,
         candidate_id=target.candidate_id if target else None,
         verdict_sha256=verdict_sha256,
         actor=actor,
         note=note,
     )
-    started = append(store, entry, last_row)
+    # 1. Write the `started` row: from here on a killed move can be found and finished or undone
+    started = append(store, entry, last_seen=last_row)
+    # 2. Move the alias and read it back
     if error := _set_alias(store, voice, entry.to_version):
         recover_under_lock(store, voice, actor)
         raise ReleaseRefused(f"{voice}: MLflow did not move the alias ({error}); the champion is as before")
-    _end(store, started, "done", actor, note)
-    after = f"{_name(entry.from_version)} was champion before"
-    told = f"{_name(entry.to_version)} is champion now; {after}" if target else f"out of service; {after}"
-    return AliasMove(voice, True, entry.from_version, entry.to_version, "; ".join((*recovered, told)))
+    # 3. Write the `done` row, which makes the target champion
+    _append_end(store, started, "done", actor, note)
+    former = f"{version_name(entry.from_version)} was champion before"
+    outcome = f"{version_name(entry.to_version)} is champion now; {former}" if target else f"out of service; {former}"
+    return AliasMove(voice, True, entry.from_version, entry.to_version, "; ".join((*recovery, outcome)))
 
 
 def recover_under_lock(store: Store, voice: str, actor: str) -> tuple[str, ...]:
-    """Finish or undo a half-done release, then put the alias where the journal says. Returns what was done, in words.
+    """Finish or undo a half-done release, then put the alias where the journal says. Call it under the release lock.
 
-    A started release whose alias has moved is finished, and so is a revocation; any other is undone, for what allowed
-    it may no longer hold.
-    An alias that somebody moved past the journal is put back, and the journal says so. Call it under the lock.
+    A half-done release whose alias has moved is finished, and so is a revocation. Any other is undone, because what
+    allowed it may no longer be true. An alias that somebody moved without the journal is put back, and the journal says
+    so.
+
+    Args:
+        store: Where MLflow and the journal are.
+        voice: The voice's name.
+        actor: Who releases.
+
+    Returns:
+        What was done, in words. Empty if there was nothing to recover.
+
+    Raises:
+        JournalError: The journal is broken.
     """
-    told = []
-    journal = read_journal(store).trusted()
-    before = release_state(journal.of(voice))
-    if before.unfinished is not None:
-        row = before.unfinished
-        if row.action == "revoke":  # whatever else went wrong, a voice without consent does not stay in service
-            _set_alias(store, voice, None)
-        if champion_alias(store, voice) == row.to_version:
-            _end(store, row, "done", actor, "finished by recovery")
-            told.append(f"finished the {row.action} to {_name(row.to_version)} of row {row.number}")
-        else:
-            _end(store, row, "undone", actor, "undone by recovery: the alias was not there")
-            told.append(f"undid the {row.action} to {_name(row.to_version)} of row {row.number}")
-        journal = read_journal(store).trusted()
-        before = release_state(journal.of(voice))
-    alias, champion = champion_alias(store, voice), before.champion
+    notes = []
+    # 1. Give a `started` row without an end the end that fits where the alias is
+    journal = read_journal(store).require_whole()
+    state = release_state(journal.rows_of(voice))
+    if state.unfinished is not None:
+        notes.append(_end_unfinished(store, state.unfinished, actor))
+        journal = read_journal(store).require_whole()
+        state = release_state(journal.rows_of(voice))
+    # 2. Compare MLflow's alias with the journal, and put it back where they differ
+    alias, champion = champion_alias(store, voice), state.champion
     if alias != (champion.version if champion else None):
         if champion is not None and not version_exists(store, voice, champion.version):
-            told.append(f"version {champion.version}, the champion, is gone from MLflow; roll back to a former one")
+            notes.append(f"version {champion.version}, the champion, is gone from MLflow; roll back to a former one")
         else:
-            told.append(_restore(store, voice, last_row(journal, voice), champion, alias, actor))
-    return tuple(told)
+            notes.append(_restore_alias(store, voice, journal.last_row_of(voice), champion, alias, actor))
+    return tuple(notes)
 
 
 def version_exists(store: Store, voice: str, version: int) -> bool:
-    """Whether MLflow still has a version."""
+    """Return whether MLflow still has a version."""
     client = mlflow_client(store)
     from mlflow.exceptions import MlflowException
 
@@ -144,15 +167,27 @@ def version_exists(store: Store, voice: str, version: int) -> bool:
     return True
 
 
-def last_row(journal: Journal, voice: str) -> int:
-    """Number of the voice's newest row; 0 for none."""
-    rows = journal.of(voice)
-    return rows[-1].number if rows else 0
+def version_name(version: int | None) -> str:
+    """Return a version as messages and journal notes name it."""
+    return "nothing" if version is None else f"version {version}"
 
 
-def _restore(store: Store, voice: str, last_seen: int, champion: Release | None, alias: int | None, actor: str) -> str:
+def _end_unfinished(store: Store, started: Row, actor: str) -> str:
+    if started.action == "revoke":  # whatever else went wrong, a voice without consent must not stay in service
+        _set_alias(store, started.voice, None)
+    if champion_alias(store, started.voice) == started.to_version:
+        _append_end(store, started, "done", actor, "finished by recovery")
+        return f"finished the {started.action} to {version_name(started.to_version)} of row {started.number}"
+    _append_end(store, started, "undone", actor, "undone by recovery: the alias was not there")
+    return f"undid the {started.action} to {version_name(started.to_version)} of row {started.number}"
+
+
+def _restore_alias(
+    store: Store, voice: str, last_seen: int, champion: Release | None, alias: int | None, actor: str
+) -> str:
+    """Put the alias back where the journal says, between two journal rows, and return what was done in words."""
     target = champion.version if champion else None
-    note = f"the alias was at {_name(alias)}, moved by hand or lost with a deleted version"
+    note = f"the alias was at {version_name(alias)}, moved by hand or lost with a deleted version"
     entry = Entry(
         voice=voice,
         action="restore",
@@ -164,16 +199,16 @@ def _restore(store: Store, voice: str, last_seen: int, champion: Release | None,
         actor=actor,
         note=note,
     )
-    started = append(store, entry, last_seen)
+    started = append(store, entry, last_seen=last_seen)
     if error := _set_alias(store, voice, target):
-        _end(store, started, "undone", actor, f"MLflow: {error}")
-        return f"could not put the alias back to {_name(target)}: {error}"
-    _end(store, started, "done", actor, note)
-    return f"put the alias back to {_name(target)}; {note}"
+        _append_end(store, started, "undone", actor, f"MLflow: {error}")
+        return f"could not put the alias back to {version_name(target)}: {error}"
+    _append_end(store, started, "done", actor, note)
+    return f"put the alias back to {version_name(target)}; {note}"
 
 
 def _set_alias(store: Store, voice: str, version: int | None) -> str | None:
-    """Move or remove the alias and read it back; None if it is where it should be, else what MLflow says."""
+    """Move or remove the alias and read it back. Return None if it is where it should be, else what MLflow says."""
     client = mlflow_client(store)
     from mlflow.exceptions import MlflowException
 
@@ -186,10 +221,13 @@ def _set_alias(store: Store, voice: str, version: int | None) -> str | None:
     except MlflowException as error:
         return str(error)
     seen = champion_alias(store, voice)
-    return None if seen == version else f"the alias reads {_name(seen)} after it was set to {_name(version)}"
+    if seen == version:
+        return None
+    return f"the alias reads {version_name(seen)} after it was set to {version_name(version)}"
 
 
-def _end(store: Store, started: Row, state: str, actor: str, note: str) -> Row:
+def _append_end(store: Store, started: Row, state: Literal["done", "undone"], actor: str, note: str) -> Row:
+    """Append the row that ends a `started` row."""
     entry = Entry(
         voice=started.voice,
         action=started.action,
@@ -202,8 +240,4 @@ def _end(store: Store, started: Row, state: str, actor: str, note: str) -> Row:
         note=note,
         refers_to=started.number,
     )
-    return append(store, entry, started.number)
-
-
-def _name(version: int | None) -> str:
-    return "nothing" if version is None else f"version {version}"
+    return append(store, entry, last_seen=started.number)

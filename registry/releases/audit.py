@@ -1,11 +1,11 @@
-"""Prove a voice's release history: the journals whole, its verdicts genuine, MLflow in agreement with it."""
+"""Prove a voice's release history: the journals are whole, its verdicts are genuine, and MLflow agrees with it."""
 
 from __future__ import annotations
 
 from registry.candidates.candidate import find_candidate
 from registry.candidates.fingerprint import CandidateError
-from registry.listening.sessions import VOTES
-from registry.releases.alias import champion_alias, releasing
+from registry.listening.votes import VOTES
+from registry.releases.alias import champion_alias, release_lock, version_name
 from registry.releases.journal import ReleaseState, Row, read_journal, release_state
 from registry.storage.chain import read_chain
 from registry.storage.store import Store
@@ -13,33 +13,38 @@ from registry.verdicts.store import VerdictError, verdict_by_sha256
 
 
 def audit(store: Store, voice: str) -> tuple[str, ...]:
-    """Everything that is wrong, in words; empty where the history is whole. Runs no model and changes nothing.
+    """Return everything that is wrong, in words. Empty where the history is whole.
 
-    A release that a killed process left half done is not wrong: the journal says so, and the next release settles it.
-    Waits for a release of the voice that is under way. Raises BusyError.
+    The audit runs no model and changes nothing. A release that a killed process left half done is not a problem: the
+    journal shows it, and the next release recovers it. A release of the voice that is under way is waited for.
+
+    Raises:
+        BusyError: Another release of the voice takes too long.
     """
-    with releasing(store, voice):
+    with release_lock(store, voice):
+        # 1. The journal must be whole: nothing can be concluded from one that was edited
         journal = read_journal(store)
-        if journal.fault is not None:  # nothing can be concluded from a journal that was edited
+        if journal.fault is not None:
             return (str(journal.fault),)
-        rows = journal.of(voice)
-        now = release_state(rows)
+        rows = journal.rows_of(voice)
+        state = release_state(rows)
+        # 2. Everything that the journal refers to must be there and agree with it
         return (
-            *_vote_problems(store),
-            *_verdict_problems(store, rows),
-            *_version_problems(store, voice, now),
-            *_alias_problems(store, voice, now),
+            *_find_vote_problems(store),
+            *_find_verdict_problems(store, rows),
+            *_find_version_problems(store, voice, state),
+            *_find_alias_problems(store, voice, state),
         )
 
 
-def _vote_problems(store: Store) -> list[str]:
-    """The listeners' votes, of all voices, are as they were cast."""
+def _find_vote_problems(store: Store) -> list[str]:
+    """Check that the listeners' votes, of all voices, are as they were cast."""
     _, fault = read_chain(store, VOTES)
     return [] if fault is None else [str(fault)]
 
 
-def _verdict_problems(store: Store, rows: tuple[Row, ...]) -> list[str]:
-    """Every promotion rests on a genuine verdict that passed, about the same candidate and champion."""
+def _find_verdict_problems(store: Store, rows: tuple[Row, ...]) -> list[str]:
+    """Check that every promotion rests on a genuine verdict that passed, about the same candidate and champion."""
     problems = []
     for row in rows:
         if row.action != "promote" or row.state != "done":
@@ -53,18 +58,23 @@ def _verdict_problems(store: Store, rows: tuple[Row, ...]) -> list[str]:
             problems.append(f"row {row.number}: the verdict that allowed the promotion is gone from the database")
             continue
         verdict = signed.verdict
-        told = (row.to_version, row.candidate_id, row.from_version)
-        judged = (verdict.candidate.version, verdict.candidate.candidate_id)
-        judged += (verdict.champion.version if verdict.champion else None,)
-        if verdict.outcome != "pass" or told != judged:
-            problems.append(f"row {row.number}: its verdict is {verdict.outcome} and about {judged}, not about {told}")
+        promoted = (row.to_version, row.candidate_id, row.from_version)
+        subject = (
+            verdict.candidate.version,
+            verdict.candidate.candidate_id,
+            verdict.champion.version if verdict.champion else None,
+        )
+        if verdict.outcome != "pass" or promoted != subject:
+            problems.append(
+                f"row {row.number}: its verdict is {verdict.outcome} and about {subject}, not about {promoted}"
+            )
     return problems
 
 
-def _version_problems(store: Store, voice: str, now: ReleaseState) -> list[str]:
-    """Every version that ever was champion still exists and still is the same candidate."""
+def _find_version_problems(store: Store, voice: str, state: ReleaseState) -> list[str]:
+    """Check that every version that ever was champion still exists and is still the same candidate."""
     problems = []
-    for version, release in sorted(now.past.items()):
+    for version, release in sorted(state.past.items()):
         try:
             candidate = find_candidate(store, voice, version)
         except CandidateError as error:
@@ -78,17 +88,13 @@ def _version_problems(store: Store, voice: str, now: ReleaseState) -> list[str]:
     return problems
 
 
-def _alias_problems(store: Store, voice: str, now: ReleaseState) -> list[str]:
-    """MLflow's alias is where the journal says; after a killed release, where it was or where it was to go."""
-    told = now.champion.version if now.champion else None
+def _find_alias_problems(store: Store, voice: str, state: ReleaseState) -> list[str]:
+    """Check that MLflow's alias is where the journal says, or where a killed release wanted to move it."""
+    expected = state.champion.version if state.champion else None
     alias = champion_alias(store, voice)
-    if alias == told or (now.unfinished is not None and alias == now.unfinished.to_version):
+    if alias == expected or (state.unfinished is not None and alias == state.unfinished.to_version):
         return []
     return [
-        f"the alias champion is at {_name(alias)} and the journal says {_name(told)}: it was moved past the journal, "
-        "or its version was deleted; the next promote or rollback puts it back"
+        f"the alias champion is at {version_name(alias)} and the journal says {version_name(expected)}: it was moved "
+        "without the journal, or its version was deleted; the next promote or rollback puts it back"
     ]
-
-
-def _name(version: int | None) -> str:
-    return "nothing" if version is None else f"version {version}"

@@ -1,7 +1,9 @@
-"""The release journal: what was released, when, by whom and from what; append-only and proven so (chain.py).
+"""The release journal: what was released, when, by whom and on which verdict.
 
-One journal for all voices of a database, so that nobody can take out a whole voice. A release writes two rows:
-`started` before the alias moves, then `done` or `undone`, which refers to the first.
+The journal is a signed chain (registry/storage/chain.py), so an edited, missing or added row is found. All voices of a
+database share one journal, so that nobody can remove a whole voice from it. A release writes two rows: `started` before
+the alias moves, then `done` or `undone`, which refers to the first. The release state of a voice (champion, rollback
+stack, past releases) follows from its rows alone.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from registry.errors import RegistryError
 from registry.storage.chain import BrokenChainError, Fault, append_row, make_chain, read_chain
-from registry.storage.database import appending
+from registry.storage.database import append_transaction
 from registry.storage.store import Store
 
 Action = Literal["promote", "rollback", "revoke", "restore"]
@@ -35,21 +38,21 @@ JOURNAL = make_chain(
 )
 
 
-class JournalError(RuntimeError):
-    """The journal was edited, or changed under our hands. The message names the row."""
+class JournalError(RegistryError, RuntimeError):
+    """The journal was edited, or another release wrote to it meanwhile. The message names the row."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a release writes; the journal adds number, time, hashes and signature."""
+    """What a release writes. The journal adds number, time, hashes and signature."""
 
     voice: str
     action: Action
     state: State
-    from_version: int | None  # champion before; None where there was none
-    to_version: int | None  # champion after; None where the voice goes out of service
+    from_version: int | None  # champion before, None if there was none
+    to_version: int | None  # champion after, None if the voice goes out of service
     candidate_id: str | None  # of to_version
-    verdict_sha256: str | None  # of the signed verdict that allowed it; None where none is needed
+    verdict_sha256: str | None  # of the signed verdict that allowed it, None if it needs none
     actor: str
     note: str = ""
     refers_to: int | None = None  # the `started` row that this one ends
@@ -57,7 +60,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Row:
-    """One journal row, as stored."""
+    """One journal row as stored: an Entry, and what the chain added to it."""
 
     number: int
     utc: str
@@ -79,15 +82,26 @@ class Row:
 
 @dataclass(frozen=True)
 class Journal:
-    rows: tuple[Row, ...]
-    fault: Fault | None
+    """All rows of all voices, and the first place where they are not what was written."""
 
-    def of(self, voice: str) -> tuple[Row, ...]:
-        """The voice's rows, oldest first."""
+    rows: tuple[Row, ...]  # oldest first
+    fault: Fault | None  # None where the journal is whole
+
+    def rows_of(self, voice: str) -> tuple[Row, ...]:
+        """Return the voice's rows, oldest first."""
         return tuple(row for row in self.rows if row.voice == voice)
 
-    def trusted(self) -> Journal:
-        """The journal itself; JournalError if it is broken, for then nothing may be decided from it."""
+    def last_row_of(self, voice: str) -> int:
+        """Return the number of the voice's newest row, 0 if it has none."""
+        rows = self.rows_of(voice)
+        return rows[-1].number if rows else 0
+
+    def require_whole(self) -> Journal:
+        """Return the journal itself.
+
+        Raises:
+            JournalError: The journal is broken, so nothing may be decided from it.
+        """
         if self.fault is not None:
             raise JournalError(f"{self.fault}; run `vox audit` and restore the database before any release")
         return self
@@ -99,50 +113,65 @@ class Release:
 
     version: int
     candidate_id: str
-    row: int  # of its `done` row
+    row: int  # number of its `done` row
 
 
 @dataclass(frozen=True)
 class ReleaseState:
-    """Where a voice stands after its rows."""
+    """What a voice's rows say: its champion, and what a rollback can go back to."""
 
-    stack: tuple[Release, ...]  # releases that a rollback can walk down; the last one is champion; empty: none serves
+    stack: tuple[Release, ...]  # what rollbacks walk down, champion last; empty if no version is in service
     past: dict[int, Release]  # every version that was ever champion
-    unfinished: Row | None  # a `started` row that nothing ended
+    unfinished: Row | None  # a `started` row without an end
 
     @property
     def champion(self) -> Release | None:
+        """Return the release that is in service, if there is one."""
         return self.stack[-1] if self.stack else None
 
 
 def read_journal(store: Store) -> Journal:
-    """All rows with the first fault, if there is one. Raises SigningError where the trusted keys are unreadable."""
+    """Return all rows with the first fault, if there is one.
+
+    Raises:
+        SigningError: A trusted key is unreadable.
+    """
     stored, fault = read_chain(store, JOURNAL)
     return Journal(tuple(Row(**row) for row in stored), fault)
 
 
 def champion(store: Store, voice: str) -> Release | None:
-    """The voice's champion by the journal, without MLflow. Raises JournalError where the journal is broken."""
-    return release_state(read_journal(store).trusted().of(voice)).champion
+    """Return the voice's champion according to the journal, without asking MLflow.
+
+    Raises:
+        JournalError: The journal is broken.
+    """
+    return release_state(read_journal(store).require_whole().rows_of(voice)).champion
 
 
 def history(store: Store, voice: str) -> tuple[Row, ...]:
-    """The voice's rows, oldest first, whole or not: a broken journal can still be read by a person."""
-    return read_journal(store).of(voice)
+    """Return the voice's rows, oldest first, from a broken journal too: a person may still read them."""
+    return read_journal(store).rows_of(voice)
 
 
-def append(store: Store, entry: Entry, last_seen: int) -> Row:
-    """Append one row and return it; `last_seen` is the voice's newest row that the caller decided upon, 0 for none.
+def append(store: Store, entry: Entry, *, last_seen: int) -> Row:
+    """Append one row and return it.
 
-    Raises JournalError if another row of the voice was written since, or if the chain's end is broken.
+    Args:
+        store: Whose journal it is.
+        entry: What the row says.
+        last_seen: Number of the voice's newest row that the caller's decision rests on, 0 for none.
+
+    Raises:
+        JournalError: Another row of the voice was written since, or the end of the chain is broken.
     """
     rows = JOURNAL.rows
-    with appending(store) as connection:
+    with append_transaction(store) as connection:
         newest = connection.scalar(sa.select(sa.func.max(rows.c.number)).where(rows.c.voice == entry.voice)) or 0
         if newest != last_seen:
             raise JournalError(
-                f"{entry.voice}: row {newest} was written while this release was decided upon row {last_seen}; "
-                "another release came first: look at `vox releases` and decide again"
+                f"{entry.voice}: row {newest} was written after row {last_seen}, on which this release was decided; "
+                "another release came first, so look at `vox releases` and decide again"
             )
         try:
             row = append_row(store, JOURNAL, connection, asdict(entry))
@@ -152,7 +181,7 @@ def append(store: Store, entry: Entry, last_seen: int) -> Row:
 
 
 def release_state(rows: Iterable[Row]) -> ReleaseState:
-    """Champion, rollback stack and past releases of one voice from its rows, oldest first."""
+    """Return champion, rollback stack and past releases of one voice from its rows, oldest first."""
     stack: list[Release] = []
     past: dict[int, Release] = {}
     unfinished: Row | None = None
@@ -163,7 +192,7 @@ def release_state(rows: Iterable[Row]) -> ReleaseState:
         unfinished = None
         if row.state == "undone" or row.action == "restore":
             continue
-        if row.to_version is None:  # revoked: out of service, and a rollback may not walk behind it
+        if row.to_version is None:  # revoked: out of service, and no rollback may go back beyond it
             stack = []
             continue
         release = Release(row.to_version, str(row.candidate_id), row.number)

@@ -1,4 +1,4 @@
-"""The pooled figures of a report: candidate, champion and the speaker's own recordings side by side."""
+"""The pooled figures of a report: candidate, champion and the speaker's recordings side by side."""
 
 from __future__ import annotations
 
@@ -6,19 +6,32 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from statistics import median
+from typing import NamedTuple
 
 from metrics.scores import SMALLER_IS_BETTER, Scorecard, UtteranceScore, mean_similarities, pooled
 
-# figure -> (what a newcomer calls it, its technical name, what it means)
+
+class FigureText(NamedTuple):
+    """How the page names and explains a figure."""
+
+    title: str
+    technical: str  # its short technical name
+    meaning: str  # one line for a reader who is new to it
+
+
 FIGURES = {
-    "wer": ("Word mistakes", "WER", "Wrong, missing and extra words, for each word that was to be said."),
-    "cer": ("Letter mistakes", "CER", "The same by letters: a word that is nearly right counts less."),
-    "similarity": (
-        "Likeness",
-        "cosine similarity",
-        "How close the voice is to the speaker's: 1 is the same, 0 unrelated.",
+    "wer": FigureText(
+        "Word error rate", "WER", "Wrong, missing and extra words that a speech recogniser heard, per word of the text."
     ),
-    "failed_share": ("Failed utterances", "failed share", "Utterances with at least one failure of speech."),
+    "cer": FigureText("Character error rate", "CER", "The same per character, so a nearly right word counts less."),
+    "similarity": FigureText(
+        "Speaker similarity",
+        "cosine similarity",
+        "How close the voice sounds to the speaker: 1 is the same voice, 0 is unrelated.",
+    ),
+    "failed_share": FigureText(
+        "Failed utterances", "failed share", "Utterances with a failure of speech, such as a missing end."
+    ),
 }
 FAILURES = {
     "empty": "Nothing was heard.",
@@ -27,33 +40,44 @@ FAILURES = {
     "repeated_clause": "Several words in a row are said twice.",
     "runaway": "Far longer than the text needs.",
     "leaked_prompt": "Words of the reference clip are in the speech.",
-    "wrong_language": "Words of another language than the text's.",
+    "wrong_language": "Words in another language than the text.",
     "noise": "Noise where speech should be.",
 }
 UNKNOWN = "—"
 SPEAKERS = ("voice", "champion", "real", "others")
-# of utterances -> (title, meaning)
-LIKENESS = {
-    "similarity": ("Likeness to the reference", "Mean cosine to the clip that the voice speaks after."),
-    "similarity_held_out": ("Likeness to unheard recordings", "Mean cosine to recordings that training never saw."),
+# mean over utterances -> (title, meaning)
+SIMILARITIES = {
+    "similarity": ("Similarity to the reference clip", "Mean cosine similarity to the clip that the voice imitates."),
+    "similarity_held_out": (
+        "Similarity to held-out recordings",
+        "Mean cosine similarity to recordings that training never saw.",
+    ),
 }
 # column of an utterance -> (title, meaning, how its median is written)
 SOUND = {
-    "duration_ratio": ("Length", "Against what the text needs.", "{:.2f}×"),
-    "silence_share": ("Pauses", "Share of the time.", "{:.0%}"),
+    "duration_ratio": ("Length", "Duration divided by what the text needs.", "{:.2f}×"),
+    "silence_share": ("Pauses", "Share of the time without speech.", "{:.0%}"),
     "clipped_share": ("Clipping", "Share of samples at full scale.", "{:.2%}"),
-    "pitch_range_semitones": ("Pitch range", "Semitones from the low to the high end: a small one is flat.", "{:.1f}"),
-    "mos": ("Predicted opinion", "What a predictor says that listeners would give, from 1 to 5; not gated.", "{:.2f}"),
+    "pitch_range_semitones": (
+        "Pitch range",
+        "Semitones between the low and the high end. A small range sounds flat.",
+        "{:.1f}",
+    ),
+    "mos": (
+        "Predicted opinion score",
+        "The mark that listeners would give according to a model, from 1 to 5. The gate does not use it.",
+        "{:.2f}",
+    ),
 }
 
 
 def key_figures(candidate: Scorecard, champion: Scorecard | None) -> list[dict]:
-    """The pooled figures, with lengths of their bars as shares of one scale a figure."""
+    """Return the pooled figures, with the length of each bar as a share of the figure's scale."""
     voice, real = candidate.figures(), pooled(candidate.held_out)
-    before = champion.figures() if champion else {}
+    champion_figures = champion.figures() if champion else {}
     figures = []
     for name, (title, technical, meaning) in FIGURES.items():
-        values = {"voice": voice[name], "champion": before.get(name), "real": real[name]}
+        values = {"voice": voice[name], "champion": champion_figures.get(name), "real": real[name]}
         known = [value for value in values.values() if is_known(value)]
         scale = max([1.0 if name == "similarity" else 0.05, *(1.1 * value for value in known)])
         figures.append(
@@ -65,19 +89,22 @@ def key_figures(candidate: Scorecard, champion: Scorecard | None) -> list[dict]:
                 "better": "smaller" if SMALLER_IS_BETTER[name] else "larger",
                 **values,
                 "shares": {who: _share(value, scale) for who, value in values.items()},
-                "note": _unmeasured(candidate.rows) if name == "similarity" else "",
+                "note": _note_on_unmeasured(candidate.rows) if name == "similarity" else "",
             }
         )
     return figures
 
 
 def failures(candidate: Scorecard, champion: Scorecard | None, numbers: dict[str, int]) -> list[dict]:
-    """Every failure that happened, the candidate's most frequent first.
+    """Return every failure that happened, the candidate's most frequent first.
 
-    numbers: prompt id -> its number in the page's table, for links
+    Args:
+        candidate: The scores of the candidate.
+        champion: Those of the champion, None without one.
+        numbers: The number of each prompt id in the page's table, for links.
     """
-    ours, theirs, real = (
-        _count(rows) for rows in (candidate.rows, champion.rows if champion else (), candidate.held_out)
+    counts, champion_counts, recordings_counts = (
+        _count_failures(rows) for rows in (candidate.rows, champion.rows if champion else (), candidate.held_out)
     )
     where: dict[str, set[int]] = {}
     for row in candidate.rows:
@@ -88,34 +115,33 @@ def failures(candidate: Scorecard, champion: Scorecard | None, numbers: dict[str
             "name": name,
             "meaning": FAILURES.get(name, ""),
             "numbers": sorted(where.get(name, ())),
-            "n": ours[name],
-            "n_champion": theirs[name],
-            "n_real": real[name],
+            "n": counts[name],
+            "n_champion": champion_counts[name],
+            "n_real": recordings_counts[name],
         }
-        for name in sorted(ours.keys() | theirs.keys() | real.keys(), key=lambda name: (-ours[name], name))
+        for name in sorted(
+            counts.keys() | champion_counts.keys() | recordings_counts.keys(),
+            key=lambda name: (-counts[name], name),
+        )
     ]
 
 
 def sound_figures(candidate: Scorecard, champion: Scorecard | None) -> list[dict]:
-    """What a reader wants beside the verdict: likeness with its floor, medians of length, pauses, level and pitch.
+    """Return what a reader wants beside the verdict: similarities, and medians of length, pauses, level and pitch.
 
-    Each entry has a title, what it means, and a value in words for the voice, the champion, the speaker and, where it
-    makes sense, other speakers.
+    Each entry has a title, what it means, and a value in words for the voice, the champion, the recordings and, where
+    it makes sense, other speakers.
     """
     floor = candidate.similarity_floor
-    found = []
-    for name, (title, meaning) in LIKENESS.items():
-        means = [mean_similarities(rows) for rows in _of_all(candidate, champion)]
-        values = [getattr(mean, name) for mean in means]
-        found.append(_sound_row(title, meaning, values, "{:.2f}", others=getattr(floor, name)))
+    row_sets = (candidate.rows, champion.rows if champion else (), candidate.held_out)
+    table = []
+    for name, (title, meaning) in SIMILARITIES.items():
+        means = [getattr(mean_similarities(rows), name) for rows in row_sets]
+        table.append(_sound_row(title, meaning, means, "{:.2f}", others=getattr(floor, name)))
     for name, (title, meaning, form) in SOUND.items():
-        medians = [_known_median([getattr(row, name) for row in rows]) for rows in _of_all(candidate, champion)]
-        found.append(_sound_row(title, meaning, medians, form))
-    return [row for row in found if row["voice"] != UNKNOWN or row["real"] != UNKNOWN]
-
-
-def _of_all(candidate: Scorecard, champion: Scorecard | None) -> list[Sequence[UtteranceScore]]:
-    return [candidate.rows, champion.rows if champion else (), candidate.held_out]
+        medians = [_known_median([getattr(row, name) for row in rows]) for rows in row_sets]
+        table.append(_sound_row(title, meaning, medians, form))
+    return [row for row in table if row["voice"] != UNKNOWN or row["real"] != UNKNOWN]
 
 
 def _known_median(values: Sequence[float | None]) -> float | None:
@@ -131,43 +157,44 @@ def _sound_row(
 
 
 def categories(candidate: Scorecard, champion: Scorecard | None) -> list[dict]:
-    """Pooled figures of each kind of prompt, the candidate's worst WER first."""
-    found = []
+    """Return the pooled figures of each category of prompts, the candidate's worst word error rate first."""
+    table = []
     for name in sorted({row.category for row in candidate.rows}):
-        ours, theirs = (
+        rows, champion_rows = (
             [row for row in card.rows if row.category == name] if card else [] for card in (candidate, champion)
         )
-        found.append({"name": name, "n": len(ours), "figures": pooled(ours), "champion": pooled(theirs)})
-    return sorted(found, key=lambda kind: (-kind["figures"]["wer"], kind["name"]))
+        table.append({"name": name, "n": len(rows), "figures": pooled(rows), "champion": pooled(champion_rows)})
+    return sorted(table, key=lambda category: (-category["figures"]["wer"], category["name"]))
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A share as percent."""
+    """Write a share as percent."""
     return f"{100 * value:.{digits}f}%" if is_known(value) else "not measured"
 
 
 def show_figure(value: float | None, name: str) -> str:
-    """A figure in the form in which people read it: likeness as a cosine, the others as percent."""
+    """Write a figure as people read it: speaker similarity as a cosine, the others as percent."""
     show: Callable[[float], str] = "{:.2f}".format if name == "similarity" else percent
     return show(value) if is_known(value) else "not measured"
 
 
 def is_known(value: float | None) -> bool:
+    """Return whether a figure could be measured."""
     return value is not None and math.isfinite(value)
 
 
-def _count(rows: Sequence[UtteranceScore]) -> Counter[str]:
+def _count_failures(rows: Sequence[UtteranceScore]) -> Counter[str]:
     return Counter(name for row in rows for name in row.failures)
 
 
-def _unmeasured(rows: Sequence[UtteranceScore]) -> str:
-    """Why the likeness of all has no value, and what that of the others is; empty where every row has one."""
+def _note_on_unmeasured(rows: Sequence[UtteranceScore]) -> str:
+    """Explain why the mean speaker similarity has no value. Empty where every row has one."""
     known = [row.similarity for row in rows if row.similarity is not None]
     n_unknown = len(rows) - len(known)
     if not n_unknown:
         return ""
     others = f"; the mean of the other {len(known)} is {math.fsum(known) / len(known):.2f}" if known else ""
-    return f"Could not be measured in {n_unknown} of {len(rows)}, so there is no figure for all{others}."
+    return f"It could not be measured in {n_unknown} of {len(rows)}, so there is no figure for all{others}."
 
 
 def _share(value: float | None, scale: float) -> float:

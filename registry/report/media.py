@@ -1,10 +1,10 @@
-"""Sound and pictures inside an HTML page: Opus and PNG as base64, equal bytes from equal audio."""
+"""Sound and pictures inside an HTML page: Opus and PNG as base64, with equal bytes for equal audio."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,23 +12,27 @@ import numpy as np
 
 from gpt_sovits.audio import AudioError, load_audio, resample, to_mono
 
-OPUS_RATE = 48_000  # Hz: what Opus decodes to
-# Bits per second. On clean speech 48,000 weigh 370 kB a minute and 24,000 weigh 180 kB; base64 adds a third
+OPUS_RATE = 48_000  # Hz, at which Opus decodes
+# Bits per second. A minute of clean speech takes 370 kB at 48,000 and 180 kB at 24,000. Base64 adds a third
 FINE, COMPACT = 48_000, 24_000
-FINE_SECONDS = 900.0  # more audio than this in all is kept compact
+FINE_SECONDS = 900.0  # more audio than this in total is kept compact
 MAX_AUDIO_CHARS = 12_000_000  # of base64: the page stays under 15 MB, which browsers open and mail servers carry
 
-SPECTROGRAM_RATE = 16_000  # Hz: shows 0 to 8 kHz, where speech can be read
+SPECTROGRAM_RATE = 16_000  # Hz, which shows 0 to 8 kHz, the range of speech
 N_FFT = 512
-HOP = 160  # 10 ms a column
+HOP = 160  # 10 ms per column
 N_ROWS = 128
-MAX_COLUMNS = 1500  # a runaway of a minute is squeezed, or its picture alone would weigh a megabyte
+MAX_COLUMNS = 1500  # the picture of a runaway of a minute would take a megabyte, so it is squeezed
 FLOOR_DB, TOP_DB = -95.0, -25.0  # fixed, so that silence is dark in every picture
-N_SHADES = 64  # more cannot be told apart, and cost a third of the bytes
+N_SHADES = 64  # more cannot be told apart and would add a third to the bytes
 
 
 def read_audio(folder: Path, name: str) -> tuple[np.ndarray, int]:
-    """(n,) float32 in [-1, 1] and the sample rate of a score row's audio. ValueError: missing, broken, or outside."""
+    """Return the audio of a score row, (n,) float32 in [-1, 1], and its sample rate in Hz.
+
+    Raises:
+        ValueError: The file is missing, broken or outside the score folder.
+    """
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"a score row names the audio {name!r}, which is not in its score folder")
@@ -40,35 +44,41 @@ def read_audio(folder: Path, name: str) -> tuple[np.ndarray, int]:
 
 
 def embed_sounds(wanted: Iterable[tuple[Path, str]], n_seconds: float) -> dict[tuple[Path, str], str]:
-    """Opus in base64 of the audio that fits into the page, by (score folder, name); the first of `wanted` come first.
+    """Return the audio that fits into the page as Opus in base64, by (score folder, name).
 
-    n_seconds: how long all of it is, which decides the bit rate
+    Args:
+        wanted: The audio by (score folder, name), the most important first.
+        n_seconds: Total length of the audio, which decides the bit rate.
     """
     bit_rate = FINE if n_seconds <= FINE_SECONDS else COMPACT
     sounds: dict[tuple[Path, str], str] = {}
-    room = MAX_AUDIO_CHARS
-    for key, sound in _encoded(dict.fromkeys(wanted), bit_rate):
-        room -= len(sound)
-        if room < 0:
+    n_chars_left = MAX_AUDIO_CHARS
+    for key, sound in _encode_in_order(list(dict.fromkeys(wanted)), bit_rate):
+        n_chars_left -= len(sound)
+        if n_chars_left < 0:
             break
         sounds[key] = sound
     return sounds
 
 
-def _encoded(wanted: Mapping[tuple[Path, str], None], bit_rate: int) -> Iterator[tuple[tuple[Path, str], str]]:
-    """In their order; a few at a time, so that what no longer fits is not encoded."""
-    keys = list(wanted)
-    with ThreadPoolExecutor() as pool:  # the encoder leaves Python's lock
+def _encode_in_order(keys: Sequence[tuple[Path, str]], bit_rate: int) -> Iterator[tuple[tuple[Path, str], str]]:
+    """Encode a few at a time, so that what no longer fits is not encoded."""
+    with ThreadPoolExecutor() as pool:  # the encoder releases Python's lock
         for begin in range(0, len(keys), 32):
-            some = keys[begin : begin + 32]
-            yield from zip(some, pool.map(lambda key: opus_base64(*read_audio(*key), bit_rate), some), strict=True)
+            batch = keys[begin : begin + 32]
+            yield from zip(batch, pool.map(lambda key: opus_base64(*read_audio(*key), bit_rate), batch), strict=True)
 
 
 def opus_base64(waveform: np.ndarray, sample_rate: int, bit_rate: int) -> str:
-    """(n,) float32 mono audio in [-1, 1] as Ogg Opus in base64; silence fills it up to a tenth of a second.
+    """Encode audio as Ogg Opus in base64. Equal audio gives equal bytes.
 
-    Through FFmpeg and not libsndfile, which gives every Ogg stream a random serial number: equal audio must give equal
-    bytes. FFmpeg's `bitexact` numbers streams from 0 and writes no version of its own.
+    FFmpeg does it, because libsndfile gives every Ogg stream a random serial number. FFmpeg's `bitexact` numbers
+    streams from 0 and leaves its version out.
+
+    Args:
+        waveform: (n,) float32 mono in [-1, 1]. Silence fills it up to a tenth of a second.
+        sample_rate: The waveform's sample rate in Hz.
+        bit_rate: The result's bit rate in bits per second.
     """
     import av
 
@@ -80,16 +90,21 @@ def opus_base64(waveform: np.ndarray, sample_rate: int, bit_rate: int) -> str:
     with av.open(file, "w", format="ogg", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libopus", rate=OPUS_RATE, options={"b": str(bit_rate)}, layout="mono")
         stream.codec_context.flags |= av.codec.context.Flags.bitexact
-        for one in (frame, None):  # None: the rest of the encoder's buffer
-            container.mux(stream.encode(one))
+        for part in (frame, None):  # None flushes the encoder's buffer
+            container.mux(stream.encode(part))
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def spectrogram_db(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Power spectrogram of (n,) mono audio in [-1, 1]: (N_ROWS, n_columns) float64, dB re full scale, 0 Hz in row 0.
+    """Return the power spectrogram of mono audio.
 
-    A row is 62.5 Hz, a column 10 ms or a multiple of it so that there are at most MAX_COLUMNS. Audio shorter than one
-    window is padded with silence to one column.
+    Args:
+        waveform: (n,) in [-1, 1]. Audio shorter than one window is padded with silence to one column.
+        sample_rate: The waveform's sample rate in Hz.
+
+    Returns:
+        (N_ROWS, n_columns) float64 in dB relative to full scale, with 0 Hz in row 0. A row is 62.5 Hz. A column is
+        10 ms, or a multiple of it so that there are at most MAX_COLUMNS.
     """
     waveform = resample(waveform, sample_rate, SPECTROGRAM_RATE)
     waveform = np.pad(waveform, (0, max(0, N_FFT - len(waveform))))
@@ -103,8 +118,8 @@ def spectrogram_db(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def spectrogram_base64(waveform: np.ndarray, sample_rate: int) -> str:
-    """The spectrogram as PNG in base64, low frequencies at the bottom, one pixel a column and a row."""
-    import matplotlib  # half a second; only reports need it
+    """Return the spectrogram as PNG in base64, low frequencies at the bottom, one pixel per column and row."""
+    import matplotlib  # takes half a second, and only reports need it
     import matplotlib.image
 
     file = io.BytesIO()
@@ -116,6 +131,6 @@ def spectrogram_base64(waveform: np.ndarray, sample_rate: int) -> str:
         cmap=matplotlib.colormaps["magma"].resampled(N_SHADES),
         vmin=FLOOR_DB,
         vmax=TOP_DB,
-        metadata={"Software": None},  # its version would change the bytes from one matplotlib to the next
+        metadata={"Software": None},  # else the bytes would change with matplotlib's version
     )
     return base64.b64encode(file.getvalue()).decode("ascii")

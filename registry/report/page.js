@@ -1,5 +1,5 @@
 "use strict";
-// Play, compare, sort and filter. Everything is inside the page: no request leaves it.
+// Play, compare, sort and filter. Everything is inside the page, which makes no request.
 const find = (selector) => document.querySelector(selector);
 const all = (selector) => [...document.querySelectorAll(selector)];
 const player = find("#player audio");
@@ -32,12 +32,12 @@ for (const other of all(".resynthesis audio"))
   other.addEventListener("play", () => all("audio").forEach((one) => one !== other && one.pause()));
 for (const name of ["pause", "ended"]) player.addEventListener(name, () => playing && show(playing, false));
 
-// Up and down go to the same button of the next take, so that two versions are heard in turn; Escape stops.
-function move(event, button) {
+// Up and down go to the same button of the next utterance, so that two versions are heard in turn. Escape stops.
+function moveFocus(event, button) {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (!step) return;
   const kind = button.classList.contains("play") ? ".play" : ".look";
-  const buttons = all("#sentences " + kind).filter((one) => one.offsetParent !== null);
+  const buttons = all("#prompts " + kind).filter((one) => one.offsetParent !== null);
   const next = buttons[buttons.indexOf(button) + step];
   if (next) {
     event.preventDefault();
@@ -45,30 +45,30 @@ function move(event, button) {
   }
 }
 
-find("#sentences").addEventListener("click", (event) => {
+find("#prompts").addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button?.classList.contains("play")) play(button);
   else if (button?.classList.contains("look")) look(button);
 });
-find("#sentences").addEventListener("keydown", (event) => {
+find("#prompts").addEventListener("keydown", (event) => {
   const button = event.target.closest("button");
-  if (button) move(event, button);
+  if (button) moveFocus(event, button);
 });
 document.addEventListener("keydown", (event) => event.key === "Escape" && player.pause());
 
-// The spectrogram of one take, computed when somebody asks: the same scale as the pictures above.
+// The spectrogram of one utterance, computed on demand with the scale of the pictures above.
 const RATE = 16000, N_FFT = 512, HOP = 160, N_ROWS = 128, FLOOR_DB = -95, TOP_DB = -25;
 const SHADES = [[0, 0, 4], [59, 15, 112], [140, 41, 129], [222, 73, 104], [254, 159, 109], [252, 253, 191]]; // magma
 
 async function look(button) {
-  const take = button.closest(".take");
-  const drawn = take.querySelector("canvas");
+  const utterance = button.closest(".utterance");
+  const drawn = utterance.querySelector("canvas");
   button.setAttribute("aria-expanded", String(!drawn));
   if (drawn) return drawn.remove();
-  const bytes = Uint8Array.from(atob(take.querySelector(".play").dataset.sound), (char) => char.charCodeAt(0));
+  const bytes = Uint8Array.from(atob(utterance.querySelector(".play").dataset.sound), (char) => char.charCodeAt(0));
   const sound = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(bytes.buffer);
-  if (take.querySelector("canvas") || button.getAttribute("aria-expanded") === "false") return;
-  take.append(draw(sound.getChannelData(0), button.getAttribute("aria-label")));
+  if (utterance.querySelector("canvas") || button.getAttribute("aria-expanded") === "false") return;
+  utterance.append(draw(sound.getChannelData(0), button.getAttribute("aria-label")));
 }
 
 function draw(waveform, label) {
@@ -76,7 +76,7 @@ function draw(waveform, label) {
   const canvas = document.createElement("canvas");
   canvas.width = nColumns;
   canvas.height = N_ROWS;
-  canvas.style.width = `${waveform.length / RATE * 7}rem`; // 7rem a second, so that two takes can be laid side by side
+  canvas.style.width = `${waveform.length / RATE * 7}rem`; // 7rem per second, so that two utterances can be compared
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `${label}, ${(waveform.length / RATE).toFixed(1)} s across, 0 to 8 kHz upward`);
   const context = canvas.getContext("2d");
@@ -101,7 +101,7 @@ function shade(share) {
 const WINDOW = Float64Array.from({ length: N_FFT }, (_, n) => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / (N_FFT - 1)));
 const WINDOW_SUM = WINDOW.reduce((sum, value) => sum + value, 0);
 
-// (N_FFT / 2 + 1,) power of a frame, a full-scale constant being 1: an in-place radix-2 Fourier transform.
+// Return the (N_FFT / 2 + 1,) power of a frame, where a full-scale constant is 1, by an in-place radix-2 Fourier transform.
 function powerSpectrum(frame) {
   const real = new Float64Array(N_FFT), imaginary = new Float64Array(N_FFT);
   for (let n = 0, reversed = 0; n < N_FFT; n++) {
@@ -126,14 +126,14 @@ function powerSpectrum(frame) {
   return real.slice(0, N_FFT / 2 + 1).map((value, n) => value * value + imaginary[n] * imaginary[n]);
 }
 
-const rows = all("#sentences tbody tr");
+const rows = all("#prompts tbody tr");
 const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
 
-function arrange() {
+function sortAndFilter() {
   const key = find("#sort").value;
   const value = (row) => (["category", "prompt"].includes(key) ? row.dataset[key] : Number(row.dataset[key]));
   const before = (a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : a.dataset.order - b.dataset.order);
-  find("#sentences tbody").append(...[...rows].sort(before));
+  find("#prompts tbody").append(...[...rows].sort(before));
   const failure = find("#failure").value, category = find("#category").value, text = find("#text").value.toLowerCase();
   for (const row of rows) {
     const failures = row.dataset.failures.split(" ").filter(Boolean);
@@ -147,16 +147,16 @@ function arrange() {
 }
 
 find("#tools").hidden = false;
-find("#tools").addEventListener("input", arrange);
+find("#tools").addEventListener("input", sortAndFilter);
 find("#tools").addEventListener("submit", (event) => event.preventDefault());
-// A link to a sentence shows it, filtered out or not.
+// A link to a prompt shows it even if it is filtered out.
 addEventListener("hashchange", () => {
   const row = document.getElementById(location.hash.slice(1));
   if (row?.hidden) {
     find("#tools").reset();
-    arrange();
+    sortAndFilter();
     row.scrollIntoView();
   }
 });
 addEventListener("beforeprint", () => all("details").forEach((one) => (one.open = true)));
-arrange();
+sortAndFilter();

@@ -1,11 +1,10 @@
-"""What the page shows. Equal scores, verdict and audio give equal bytes: no dates, timings or paths of a machine."""
+"""What the page shows. Equal scores, verdict and audio give equal bytes, so no dates, timings or paths are in it."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import html
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -18,11 +17,10 @@ from metrics.scores import Scorecard, UtteranceScore
 from registry.report.comparison import PromptPair, compare_words, prompt_pairs
 from registry.report.distributions import distributions
 from registry.report.figures import FIGURES, categories, failures, key_figures, percent, show_figure, sound_figures
-from registry.report.heat_maps import PairRow, heat_maps, is_drawn_back
+from registry.report.heat_maps import PairRow, heat_maps, is_interpolated
 from registry.report.media import embed_sounds, read_audio, spectrogram_base64
 
 HERE = Path(__file__).parent
-METRIC = re.compile(rf"\b(?:{'|'.join(FIGURES)})(?= -?\d)")  # a figure's technical name before its value
 # A registry.verdicts.store.SignedVerdict. It is not imported: evaluate, which renders without one, would become stale
 # with every change of the gate's code.
 SignedVerdict = Any
@@ -30,53 +28,56 @@ Verdict = Any
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A version of a voice: its scorecard, the folder in which its rows' audio lies, and where it comes from."""
+class ScoredVersion:
+    """A version of a voice with its scores and, where it can be had, its audio."""
 
     scorecard: Scorecard
-    folder: Path | None  # the score folder; None where its audio could not be had
+    folder: Path | None  # the score folder with the rows' audio, None if it could not be had
     lineage: Mapping[str, str] = field(default_factory=dict)
     missing: str = ""  # why there is no folder
 
 
-class Take(NamedTuple):
-    """One utterance on the page."""
+class AudioRow(NamedTuple):
+    """One row of a scorecard as the page shows it: an utterance or a recording, with its audio."""
 
     who: str  # voice, champion or real
-    scored: Scored
+    scored: ScoredVersion
     row: UtteranceScore
 
     @property
     def key(self) -> tuple[Path, str] | None:
-        """Where its sound is; None where there is none."""
+        """Return the score folder and the name of the audio file, None if there is none."""
         return (self.scored.folder, self.row.audio) if self.scored.folder and self.row.audio else None
 
 
 def render_report(
-    candidate: Scored,
-    champion: Scored | None = None,
+    candidate: ScoredVersion,
+    champion: ScoredVersion | None = None,
+    *,
     signed: SignedVerdict | None = None,
     pairs: Sequence[PairRow] = (),
     rule: str = "",
 ) -> str:
-    """The page.
+    """Return the page as HTML.
 
-    champion: what the candidate was compared with; None for a first release and before the gate
-    signed:   the verdict; None before the gate
-    pairs:    the checkpoint pairs, see heat_maps.py
-    rule:     how the pair was chosen, in one sentence
-    Raises ValueError where a row names audio that is missing, broken or outside its folder.
+    Args:
+        candidate: The version that the page is about.
+        champion: What it was compared with, None for a first release and before the gate.
+        signed: The verdict, None before the gate.
+        pairs: The checkpoint pairs, see heat_maps.py.
+        rule: How the pair was chosen, in one sentence.
+
+    Raises:
+        ValueError: A row names audio that is missing, broken or outside its folder.
     """
     card, other = candidate.scorecard, champion.scorecard if champion else None
     prompts = prompt_pairs(card, other)
-    takes = [_takes(prompt, candidate, champion) for prompt in prompts]
-    resynthesis = _twins(candidate, champion)
-    wanted = [*(take for _, some in resynthesis for take in some), *_first_takes_first(takes)]
-    sounds = embed_sounds(
-        [take.key for take in wanted if take.key], sum(take.row.seconds for take in wanted if take.key)
-    )
-    maps = heat_maps(pairs, card.pair)
-    cells = [cell for one in maps for row in one["rows"] for cell in row["cells"] if cell["there"]]
+    utterances = [_utterances_of(prompt, candidate, champion) for prompt in prompts]
+    resynthesis = _choose_resynthesis(candidate, champion)
+    audible = [
+        row for row in (*_flatten([rows for _, rows in resynthesis]), *_first_seeds_first(utterances)) if row.key
+    ]
+    sounds = embed_sounds([row.key for row in audible], sum(row.row.seconds for row in audible))
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     return _template().render(
         style=style,
@@ -98,42 +99,33 @@ def render_report(
             {"voice": card.rows, "champion": other.rows if other else (), "real": card.held_out}
         ),
         sound_figures=sound_figures(card, other),
-        heat_maps=maps,
-        drawn_back=[row for row in pairs if is_drawn_back(row)],
-        unmeasured_pair=any(cell["value"] is None for cell in cells),
-        in_rounds=any(cell["n_prompts"] for cell in cells),
+        **_describe_pairs(pairs, card),
         rule=rule,
         titles=FIGURES,
-        resynthesis=[(face, _with_pictures(some)) for face, some in resynthesis],
-        prompts=list(zip(prompts, takes, strict=True)),
-        sound=lambda take: sounds.get(take.key, ""),
-        n_best_of=sum(map(len, takes)),
-        n_left_out=sum(take.key is not None and take.key not in sounds for take in wanted),
+        resynthesis=[(place, _add_spectrograms(rows)) for place, rows in resynthesis],
+        prompts=list(zip(prompts, utterances, strict=True)),
+        sound=lambda row: sounds.get(row.key, ""),
+        n_utterances=sum(map(len, utterances)),
+        n_left_out=sum(row.key not in sounds for row in audible),
         recordings=sorted(card.held_out, key=lambda row: (-row.word_errors / row.n_words, row.prompt_id)),
     )
 
 
-def in_plain_words(reason: str) -> str:
-    """A reason of the gate for a reader who knows neither its figures' technical names nor what a bar is."""
-    reason = reason.replace("bar missed:", "limit missed:").replace("bar holds:", "limit kept:")
-    return METRIC.sub(lambda match: FIGURES[match[0]][0].lower(), reason)
-
-
 def headline(voice: str, verdict: Verdict | None) -> str:
-    """The decision in one sentence."""
+    """Return the decision in one sentence."""
     if verdict is None:
-        return f"The voice “{voice}” was measured and is not judged yet"
+        return f"The voice “{voice}” has scores but no verdict yet"
     name = f"Version {verdict.candidate.version} of the voice “{voice}”"
-    what = f"replace version {verdict.champion.version}" if verdict.champion else "be released"
+    aim = f"replace version {verdict.champion.version}" if verdict.champion else "be released"
     return {
-        "pass": f"{name} may {what}",
-        "fail": f"{name} must not {what}",
-        "inconclusive": f"{name} may not {what} yet: the evidence is not enough",
+        "pass": f"{name} may {aim}",
+        "fail": f"{name} must not {aim}",
+        "inconclusive": f"{name} may not {aim} yet: there is not enough evidence",
     }[verdict.outcome]
 
 
 def unmeasured_report(voice: str, message: str) -> str:
-    """The page where no verdict could be given: what CI keeps must not be an earlier decision."""
+    """Return the page for a voice without a verdict, so that CI does not keep the page of an earlier decision."""
     voice, message = html.escape(voice), html.escape(message)
     return (
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{voice}: could not be measured</title>\n'
@@ -142,8 +134,8 @@ def unmeasured_report(voice: str, message: str) -> str:
 
 
 def _limits(verdict: Verdict) -> list[Any]:
-    """Every bar that was held against a figure, those of all prompts before those of parts of them."""
-    return [*verdict.decision.bars, *verdict.decision.slice_bars]
+    """Every check of a threshold, those on all prompts before those on slices."""
+    return [*verdict.decision.thresholds, *verdict.decision.slice_thresholds]
 
 
 def _template() -> jinja2.Template:
@@ -155,51 +147,69 @@ def _template() -> jinja2.Template:
         "figure": show_figure,
         "clock": lambda seconds: f"{seconds:.1f} s",
         "words": lambda name: name.replace("_", " "),
-        "plain": in_plain_words,
         "heard": lambda row: compare_words(row.reference, row.hypothesis),
     }
     return environment.from_string((HERE / "page.html").read_text(encoding="utf-8"))
 
 
-def _takes(prompt: PromptPair, candidate: Scored, champion: Scored | None) -> list[Take]:
-    """Candidate and champion in turn, seed by seed."""
+def _describe_pairs(pairs: Sequence[PairRow], card: Scorecard) -> dict[str, Any]:
+    """Return what the page shows of the checkpoint pairs."""
+    maps = heat_maps(pairs, card.pair)
+    cells = [cell for heat_map in maps for row in heat_map["rows"] for cell in row["cells"] if cell["there"]]
+    return {
+        "heat_maps": maps,
+        "interpolations": [row for row in pairs if is_interpolated(row)],
+        "unmeasured_pair": any(cell["value"] is None for cell in cells),
+        "in_rounds": any(cell["n_prompts"] for cell in cells),
+    }
+
+
+def _utterances_of(prompt: PromptPair, candidate: ScoredVersion, champion: ScoredVersion | None) -> list[AudioRow]:
+    """Return the utterances of a prompt, candidate and champion in turn, seed by seed."""
     found = []
-    for ours, theirs in zip_longest(prompt.candidate, prompt.champion):
-        found += [Take("voice", candidate, ours)] if ours else []
-        found += [Take("champion", champion, theirs)] if theirs and champion else []
+    for row, champion_row in zip_longest(prompt.candidate, prompt.champion):
+        found += [AudioRow("voice", candidate, row)] if row else []
+        found += [AudioRow("champion", champion, champion_row)] if champion_row and champion else []
     return found
 
 
-def _first_takes_first(takes: Sequence[Sequence[Take]]) -> list[Take]:
-    """The first seed of every prompt, then the second: where not all sounds fit, each prompt has one."""
-    found = [take for some in takes for take in some]
-    seeds = sorted({take.row.seed for take in found})
-    return sorted(found, key=lambda take: seeds.index(take.row.seed))
+def _flatten(groups: Sequence[Sequence[AudioRow]]) -> list[AudioRow]:
+    return [row for group in groups for row in group]
 
 
-def _twins(candidate: Scored, champion: Scored | None) -> list[tuple[str, list[Take]]]:
-    """The best, the middle and the worst sentence that the speaker recorded too, each as recorded and as spoken."""
-    real = {row.prompt_id: row for row in candidate.scorecard.held_out if row.audio}
-    theirs = {(row.prompt_id, row.reference): row for row in (champion.scorecard.resynthesis if champion else ())}
-    both = (
-        [row for row in candidate.scorecard.resynthesis if row.audio and row.prompt_id in real]
-        if candidate.folder
-        else []
-    )
-    both.sort(key=lambda row: (row.word_errors / row.n_words, row.prompt_id))
-    places = {0: "best", len(both) - 1: "worst", (len(both) - 1) // 2: "middle"} if len(both) > 2 else {}
-    places = places or dict(zip(range(len(both)), ("best", "worst"), strict=False))
-    found = []
-    for place in sorted(places):
-        resynthesis = both[place]
-        some = [Take("real", candidate, real[resynthesis.prompt_id]), Take("voice", candidate, resynthesis)]
-        other = theirs.get((resynthesis.prompt_id, resynthesis.reference))
-        some += [Take("champion", champion, other)] if champion and champion.folder and other and other.audio else []
-        found.append((places[place], some))
-    return found
+def _first_seeds_first(utterances: Sequence[Sequence[AudioRow]]) -> list[AudioRow]:
+    """Order by seed, so that each prompt keeps a sound where not all of them fit into the page."""
+    rows = _flatten(utterances)
+    seeds = sorted({row.row.seed for row in rows})
+    return sorted(rows, key=lambda row: seeds.index(row.row.seed))
 
 
-def _with_pictures(takes: Sequence[Take]) -> list[tuple[Take, str, float]]:
-    """Each take with its spectrogram and its share of the longest one's length."""
-    longest = max(take.row.seconds for take in takes)
-    return [(take, spectrogram_base64(*read_audio(*take.key)), take.row.seconds / longest) for take in takes]
+def _choose_resynthesis(candidate: ScoredVersion, champion: ScoredVersion | None) -> list[tuple[str, list[AudioRow]]]:
+    """Return the best, middle and worst sentence of the resynthesis, each as recorded and as spoken."""
+    if not candidate.folder:
+        return []
+    recordings = {row.prompt_id: row for row in candidate.scorecard.held_out if row.audio}
+    champion_rows = {
+        (row.prompt_id, row.reference): row for row in (champion.scorecard.resynthesis if champion else ())
+    }
+    rows = [row for row in candidate.scorecard.resynthesis if row.audio and row.prompt_id in recordings]
+    rows.sort(key=lambda row: (row.word_errors / row.n_words, row.prompt_id))
+    if len(rows) > 2:
+        places = {0: "best", (len(rows) - 1) // 2: "middle", len(rows) - 1: "worst"}
+    else:
+        places = dict(zip(range(len(rows)), ("best", "worst"), strict=False))
+    chosen = []
+    for index, place in places.items():
+        row = rows[index]
+        group = [AudioRow("real", candidate, recordings[row.prompt_id]), AudioRow("voice", candidate, row)]
+        champion_row = champion_rows.get((row.prompt_id, row.reference))
+        if champion and champion.folder and champion_row and champion_row.audio:
+            group.append(AudioRow("champion", champion, champion_row))
+        chosen.append((place, group))
+    return chosen
+
+
+def _add_spectrograms(rows: Sequence[AudioRow]) -> list[tuple[AudioRow, str, float]]:
+    """Return each row with its spectrogram and its share of the longest one's length."""
+    longest = max(row.row.seconds for row in rows)
+    return [(row, spectrogram_base64(*read_audio(*row.key)), row.row.seconds / longest) for row in rows]

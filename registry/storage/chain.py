@@ -1,8 +1,9 @@
-"""Append-only tables that prove themselves: what the release journal and the listeners' votes are written in.
+"""Append-only tables that reveal every edit: the release journal and the listeners' votes are written in them.
 
-One chain for a whole table: a row vouches for every row before it. Each row holds the hash of the row before, and a
-signature over its own hash: an edited row is found even if every later hash was computed anew. The last row's number is
-signed in a table of its own, for otherwise the newest rows could be cut off unseen. A row is never changed.
+One chain spans a whole table, and every row vouches for the rows before it. Each row holds the hash of the row before
+and a signature over its own hash, so an edited row is found even if every later hash was computed anew. The number of
+the last row is signed in a separate table, because otherwise the newest rows could be cut off without a trace. A row is
+never changed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from registry.storage.database import METADATA, canonical, sha256_text, snapshot
+from registry.errors import RegistryError
+from registry.storage.database import METADATA, canonical, read_snapshot, sha256_text
 from registry.storage.signing import Signature, sign, trusted_keys, why_not_valid
 from registry.storage.store import Store
 
@@ -23,7 +25,16 @@ FIRST_PREVIOUS = "0" * 64
 
 @dataclass(frozen=True)
 class Chain:
-    """A table with its signed end. `name` is in what is signed, so a row of one chain is no row of another."""
+    """An append-only table with its signed end.
+
+    Invariant: the rows are numbered from 1 without a gap, each holds the hash of the row before and a signature over
+    its own hash, and the end names the last row.
+
+    Attributes:
+        name: Part of every signed text, so a row of one chain does not count in another.
+        rows: The table of the rows.
+        end: The table with one row that names the last row of the chain.
+    """
 
     name: str
     rows: sa.Table
@@ -42,12 +53,18 @@ class Fault:
         return f"the {self.chain} is broken at row {self.row}: {self.reason}"
 
 
-class BrokenChainError(RuntimeError):
+class BrokenChainError(RegistryError, RuntimeError):
     """The end of a chain is not what was written, so nothing may be appended. The message names the row."""
 
 
 def make_chain(name: str, table: str, *columns: sa.Column | sa.UniqueConstraint) -> Chain:
-    """A chain with these columns between `number`, `utc` and the hashes."""
+    """Return a chain with these columns between `number`, `utc` and the hashes.
+
+    Args:
+        name: What messages and signatures call the chain.
+        table: Name of the table in the database.
+        *columns: The columns of a row's contents.
+    """
     rows = sa.Table(
         table,
         METADATA,
@@ -71,19 +88,36 @@ def make_chain(name: str, table: str, *columns: sa.Column | sa.UniqueConstraint)
 
 
 def read_chain(store: Store, chain: Chain) -> tuple[list[dict[str, Any]], Fault | None]:
-    """All rows as stored, oldest first, and the first fault. Raises SigningError for unreadable trusted keys."""
-    stored, ends = snapshot(store, chain.rows, chain.end)
-    fault = find_fault(chain, stored, ends, trusted_keys(store.root)) if stored or ends else None
+    """Return all rows as stored, oldest first, and the first fault, None where the chain is whole.
+
+    Raises:
+        SigningError: A trusted key is unreadable.
+    """
+    stored, ends = read_snapshot(store, chain.rows, chain.end)
+    fault = find_fault(chain, stored, ends=ends, trusted=trusted_keys(store.root)) if stored or ends else None
     return stored, fault
 
 
 def append_row(store: Store, chain: Chain, connection: sa.Connection, contents: Mapping[str, Any]) -> dict[str, Any]:
-    """Append a row inside an `appending` transaction; returns it as stored. Raises BrokenChainError, SigningError."""
+    """Append a row inside an `append_transaction` and return it as stored.
+
+    Args:
+        store: Whose key signs the row.
+        chain: Where the row goes.
+        connection: The connection of the transaction, in which nobody else appends.
+        contents: The values of the chain's own columns.
+
+    Raises:
+        BrokenChainError: The end of the chain is not what was written.
+        SigningError: The row cannot be signed by a trusted key.
+    """
     rows, end = chain.rows, chain.end
+    # 1. Refuse to build on an end that was cut off or exchanged
     last = connection.execute(sa.select(rows).order_by(rows.c.number.desc()).limit(1)).mappings().first()
     ends = [dict(row) for row in connection.execute(sa.select(end)).mappings()]
     if fault := _end_fault(chain, dict(last) if last else None, ends, trusted_keys(store.root)):
         raise BrokenChainError(str(fault))
+    # 2. Link the new row to the last one, hash it and sign the hash
     row: dict[str, Any] = {
         "number": (last["number"] if last else 0) + 1,
         "utc": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -93,6 +127,7 @@ def append_row(store: Store, chain: Chain, connection: sa.Connection, contents: 
     row["hash"] = row_hash(row)
     row |= asdict(sign(store.root, _row_message(chain, row["hash"])))
     connection.execute(sa.insert(rows).values(**row))
+    # 3. Sign the new end; the transaction makes it appear together with the row
     connection.execute(sa.delete(end))
     signed_end = asdict(sign(store.root, _end_message(chain, row["number"], row["hash"])))
     connection.execute(sa.insert(end).values(number=row["number"], hash=row["hash"], **signed_end))
@@ -100,9 +135,16 @@ def append_row(store: Store, chain: Chain, connection: sa.Connection, contents: 
 
 
 def find_fault(
-    chain: Chain, rows: list[dict[str, Any]], ends: list[dict[str, Any]], trusted: frozenset[str]
+    chain: Chain, rows: list[dict[str, Any]], *, ends: list[dict[str, Any]], trusted: frozenset[str]
 ) -> Fault | None:
-    """The first row that is missing, changed, out of order or signed by nobody we trust; then the end. Pure."""
+    """Return the first place that is not as it was written, None where there is none. Reads nothing but its arguments.
+
+    Args:
+        chain: Whose rows they are.
+        rows: All rows, oldest first.
+        ends: The rows of the chain's end, one where it is whole.
+        trusted: Public keys in hex whose signatures count.
+    """
     previous = FIRST_PREVIOUS
     for number, row in enumerate(rows, start=1):
         if row["number"] != number:
@@ -119,7 +161,7 @@ def find_fault(
 
 
 def row_hash(row: Mapping[str, Any]) -> str:
-    """sha256 over the canonical JSON of a row's contents and prev_hash; signer and signature come after it."""
+    """Return the sha256 over the canonical JSON of a row without its hash, signer and signature."""
     outside = ("hash", "signature", "public_key")
     contents = {name: value for name, value in row.items() if name not in outside}
     return sha256_text(canonical(contents))

@@ -1,4 +1,4 @@
-"""The journal's database: engine, append transactions, and the lock that lets one release happen at a time."""
+"""The database of the journals: transactions, snapshots, and the lock that lets one release happen at a time."""
 
 from __future__ import annotations
 
@@ -13,20 +13,26 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from registry.errors import RegistryError
 from registry.storage.store import Store, StoreError
 
 WAIT_SECONDS = 60.0  # how long one release waits for another
 METADATA = sa.MetaData()
 
 
-class BusyError(RuntimeError):
+class BusyError(RegistryError, RuntimeError):
     """Another process holds the lock for longer than we wait."""
 
 
-def engine(store: Store, begin: str = "BEGIN") -> sa.Engine:
-    """An engine without a pool: a command line opens one or two connections and ends.
+def create_engine(store: Store, begin: str = "BEGIN") -> sa.Engine:
+    """Return an engine without a pool, because a command line opens one or two connections and ends.
 
-    begin: how a transaction starts on SQLite; BEGIN IMMEDIATE also keeps other writers out.
+    Args:
+        store: Whose database it is.
+        begin: How a transaction starts on SQLite. BEGIN IMMEDIATE also keeps other writers out.
+
+    Raises:
+        StoreError: The driver of the database is not installed.
     """
     if store.sqlite_file is None:
         try:
@@ -51,11 +57,11 @@ def engine(store: Store, begin: str = "BEGIN") -> sa.Engine:
 
 
 @contextmanager
-def appending(store: Store) -> Iterator[sa.Connection]:
-    """A transaction in which nobody else appends; committed at the end, undone on an exception."""
+def append_transaction(store: Store) -> Iterator[sa.Connection]:
+    """Open a transaction in which nobody else appends. It is committed at the end and undone on an exception."""
     if store.sqlite_file is not None:
         store.sqlite_file.parent.mkdir(parents=True, exist_ok=True)
-    with engine(store, begin="BEGIN IMMEDIATE").connect() as connection, connection.begin():
+    with create_engine(store, begin="BEGIN IMMEDIATE").connect() as connection, connection.begin():
         if store.sqlite_file is None:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_lock_number("append"))))
         METADATA.create_all(connection)
@@ -63,15 +69,18 @@ def appending(store: Store) -> Iterator[sa.Connection]:
 
 
 def rows_of(store: Store, table: sa.Table) -> list[dict[str, Any]]:
-    """Every row of a table by number, as it is stored; none where the table or the file does not exist yet."""
-    return snapshot(store, table)[0]
+    """Return every row of a table by number, as stored. There are none where the table does not exist yet."""
+    return read_snapshot(store, table)[0]
 
 
-def snapshot(store: Store, *tables: sa.Table) -> list[list[dict[str, Any]]]:
-    """`rows_of` several tables as they were at one moment: what is appended meanwhile is in all of them or in none."""
+def read_snapshot(store: Store, *tables: sa.Table) -> list[list[dict[str, Any]]]:
+    """Return the rows of several tables as they were at one moment.
+
+    What is appended meanwhile is in all of them or in none. A table that does not exist yet has no rows.
+    """
     if store.sqlite_file is not None and not store.sqlite_file.is_file():
         return [[] for _ in tables]
-    with engine(store).connect() as connection:
+    with create_engine(store).connect() as connection:
         if store.sqlite_file is None:  # a transaction of SQLite is a snapshot by itself
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
         there = [sa.inspect(connection).has_table(table.name) for table in tables]
@@ -84,11 +93,21 @@ def snapshot(store: Store, *tables: sa.Table) -> list[list[dict[str, Any]]]:
 
 
 @contextmanager
-def exclusive(store: Store, name: str, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
-    """Hold the lock `name`; it is free again when the holder dies, whatever kills it. Raises BusyError.
+def exclusive_lock(store: Store, name: str, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
+    """Hold the lock `name`. It is free again when the holder dies, whatever kills it.
 
-    SQLite: the lock is its own small database beside the journal's. A lock on mlflow.db itself would also stop MLflow's
-    own connection, which moves the alias while we hold the lock. PostgreSQL: an advisory lock of the session.
+    On SQLite the lock is a small separate database beside the journal's. A lock on mlflow.db itself would also stop
+    MLflow's own connection, which moves the alias while we hold the lock. On PostgreSQL it is an advisory lock of the
+    session.
+
+    Args:
+        store: Whose database the lock belongs to.
+        name: What is locked, such as `release-anna`.
+        wait_seconds: How long to wait for another holder.
+
+    Raises:
+        BusyError: Another process held the lock all that time.
+        StoreError: The lock file cannot be written.
     """
     if store.sqlite_file is not None:
         store.sqlite_file.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +125,7 @@ def exclusive(store: Store, name: str, wait_seconds: float = WAIT_SECONDS) -> It
             connection.close()
     else:
         lock, deadline = _lock_number(name), time.monotonic() + wait_seconds
-        with engine(store).connect() as connection:
+        with create_engine(store).connect() as connection:
             while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(lock))):
                 if time.monotonic() > deadline:
                     raise _busy(name, wait_seconds)
@@ -115,11 +134,12 @@ def exclusive(store: Store, name: str, wait_seconds: float = WAIT_SECONDS) -> It
 
 
 def canonical(data: Mapping[str, Any]) -> str:
-    """The one JSON text of a mapping: what is hashed and signed."""
+    """Return the one JSON text of a mapping, which is what is hashed and signed."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def sha256_text(text: str) -> str:
+    """Return the sha256 of a text's UTF-8 bytes, in hex."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -130,5 +150,5 @@ def _busy(name: str, wait_seconds: float) -> BusyError:
 
 
 def _lock_number(name: str) -> int:
-    """A 63-bit number for PostgreSQL, which names its advisory locks so."""
+    """Return the 63-bit number by which PostgreSQL knows an advisory lock."""
     return int.from_bytes(hashlib.sha256(f"voxfoundry {name}".encode()).digest()[:8]) >> 1

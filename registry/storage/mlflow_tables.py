@@ -1,8 +1,8 @@
 """MLflow's tables in a SQLite file, all or none.
 
-MLflow makes them in some seconds of migrations at its first use, each on its own. Whoever is killed then leaves a
-database with a part of them, which MLflow can neither use nor complete. So they are made in a file that nobody knows,
-and come over in one transaction, beside what the database already holds, which may be the journal.
+MLflow makes them at its first use, in several seconds of migrations that each commit on their own. A process killed
+meanwhile leaves a database with a part of them, which MLflow can neither use nor complete. So they are made in a
+temporary file and copied in one transaction, beside what the database already holds, which may be the journal.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-MARKER_TABLE = "alembic_version"  # the last word of every migration: where it is, MLflow was here
+MARKER_TABLE = "alembic_version"  # every migration writes it last: where it is, MLflow's tables are complete
 WAIT_SECONDS = 60.0
 
 
 def create_mlflow_tables(database: Path) -> None:
-    """Make them where there are none; a second call, or a second process at the same time, changes nothing."""
+    """Create MLflow's tables where there are none.
+
+    A second call, or a second process at the same time, changes nothing.
+    """
     if _has_tables(database):
         return
     from mlflow import MlflowClient
@@ -48,7 +51,7 @@ def _copy_tables(source: Path, target: Path) -> None:
     connection = sqlite3.connect(target, timeout=WAIT_SECONDS, isolation_level=None)
     try:
         connection.execute("ATTACH DATABASE ? AS made", (str(source),))
-        connection.execute("BEGIN IMMEDIATE")  # nobody else writes; what is not committed is as if it had never been
+        connection.execute("BEGIN IMMEDIATE")  # keeps other writers out; what is not committed leaves no trace
         if not _is_marked(connection):
             parts = connection.execute(
                 "SELECT type, name, sql FROM made.sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' "
@@ -57,18 +60,18 @@ def _copy_tables(source: Path, target: Path) -> None:
             for kind, name, sql in parts:
                 connection.execute(sql)
                 if kind == "table":
-                    columns = _quoted(
-                        row[1] for row in connection.execute(f"PRAGMA made.table_info({_quoted([name])})")
+                    columns = _quote_names(
+                        row[1] for row in connection.execute(f"PRAGMA made.table_info({_quote_names([name])})")
                     )
                     connection.execute(  # table_info leaves computed columns out, which cannot be written
-                        f"INSERT INTO main.{_quoted([name])} ({columns}) "  # noqa: S608 - names are quoted
-                        f"SELECT {columns} FROM made.{_quoted([name])}"
+                        f"INSERT INTO main.{_quote_names([name])} ({columns}) "  # noqa: S608 - names are quoted
+                        f"SELECT {columns} FROM made.{_quote_names([name])}"
                     )
         connection.execute("COMMIT")
     finally:
-        connection.close()  # takes back what was not committed
+        connection.close()  # undoes what was not committed
 
 
-def _quoted(names: Iterable[str]) -> str:
-    """Names as SQL has them, with commas between."""
+def _quote_names(names: Iterable[str]) -> str:
+    """Return quoted SQL names with commas between them."""
     return ", ".join('"' + name.replace('"', '""') + '"' for name in names)

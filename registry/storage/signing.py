@@ -1,8 +1,9 @@
-"""Ed25519 signatures: which machine wrote a verdict or a journal row, and that nobody changed it since.
+"""Ed25519 signatures: they show which machine wrote a verdict or a journal row, and that nobody changed it since.
 
 The private key is made at first need and stays on the machine: `.vox/keys/signing.pem` in the project's root, readable
 by its owner only, or the PEM file that VOXFOUNDRY_SIGNING_KEY names. Trusted are the public keys `*.pub` beside it and
-the machine's own; where VOXFOUNDRY_TRUSTED_KEYS names a folder, exactly the `*.pub` files there. Keys are never logged.
+the machine's own. Where VOXFOUNDRY_TRUSTED_KEYS names a folder, exactly the `*.pub` files there are trusted. Keys are
+never logged.
 """
 
 from __future__ import annotations
@@ -23,19 +24,27 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from registry.errors import RegistryError
 
-class SigningError(RuntimeError):
+
+class SigningError(RegistryError, RuntimeError):
     """A signing or trusted key is missing, unreadable or unsafe. The message says which and what to do."""
 
 
 @dataclass(frozen=True)
 class Signature:
+    """A signature and the key that made it."""
+
     public_key: str  # 64 hex digits
     signature: str  # 128 hex digits
 
 
 def sign(root: Path, message: str) -> Signature:
-    """Sign a text with this machine's key, which is made if there is none. Raises SigningError."""
+    """Sign a text with this machine's key, which is made if there is none.
+
+    Raises:
+        SigningError: The key is unreadable, unsafe or not among the trusted keys.
+    """
     key = _private_key(root)
     public = _hex(key.public_key())
     if public not in trusted_keys(root):
@@ -47,7 +56,13 @@ def sign(root: Path, message: str) -> Signature:
 
 
 def why_not_valid(message: str, signature: Signature, trusted: frozenset[str]) -> str | None:
-    """None if a trusted key signed exactly this text, else the reason in a few words."""
+    """Return None if a trusted key signed exactly this text, else the reason in a few words.
+
+    Args:
+        message: The text that should be signed.
+        signature: Its signature.
+        trusted: Public keys in hex whose signatures count.
+    """
     if signature.public_key not in trusted:
         return f"it is signed by the key {signature.public_key[:16]}..., which is not trusted here"
     try:
@@ -59,11 +74,15 @@ def why_not_valid(message: str, signature: Signature, trusted: frozenset[str]) -
 
 
 def trusted_keys(root: Path) -> frozenset[str]:
-    """The public keys in hex whose signatures count here. Raises SigningError where a key file is unreadable."""
+    """Return the public keys in hex whose signatures count here.
+
+    Raises:
+        SigningError: A key file is unreadable, or VOXFOUNDRY_TRUSTED_KEYS does not name a folder.
+    """
     named = os.environ.get("VOXFOUNDRY_TRUSTED_KEYS", "").strip()
     folder = Path(named) if named else _own_folder(root)
     if named and not folder.is_dir():
-        raise SigningError(f"VOXFOUNDRY_TRUSTED_KEYS is {named!r}, which is no folder; name a folder of *.pub files")
+        raise SigningError(f"VOXFOUNDRY_TRUSTED_KEYS is {named!r}, which is not a folder; name a folder of *.pub files")
     keys = {_load_public(path) for path in sorted(folder.glob("*.pub"))}
     private = _private_path(root)
     if not named and private.is_file():
@@ -75,7 +94,7 @@ def _private_key(root: Path) -> Ed25519PrivateKey:
     path = _private_path(root)
     if not path.exists():
         if os.environ.get("VOXFOUNDRY_SIGNING_KEY", "").strip():
-            raise SigningError(f"VOXFOUNDRY_SIGNING_KEY is {str(path)!r}, and no file is there; put the PEM key there")
+            raise SigningError(f"VOXFOUNDRY_SIGNING_KEY is {str(path)!r}, but no file is there; put the PEM key there")
         _make_key(path)
     return _load_private(path)
 
@@ -89,7 +108,7 @@ def _make_key(path: Path) -> None:
             file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
             file.flush()
             os.fsync(file.fileno())
-        # a link, for unlike a rename it never replaces the key that another process made meanwhile
+        # a link and not a rename, which would replace the key that another process made meanwhile
         Path(path).hardlink_to(temporary)
     except FileExistsError:
         pass  # the other process's key is the one to use
@@ -125,7 +144,7 @@ def _load_public(path: Path) -> str:
 
 
 def public_pem(public_key: str) -> str:
-    """The PEM text of a public key in hex: what goes into a `.pub` file to trust it."""
+    """Return the PEM text of a public key in hex, to be written into a `.pub` file that makes it trusted."""
     public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
     return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 

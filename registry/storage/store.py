@@ -1,8 +1,8 @@
-"""Where MLflow and the journal live.
+"""Where MLflow and the journal are kept.
 
 By default both are in `mlflow.db` in the project's root, with the artifacts in `mlartifacts/`. MLFLOW_TRACKING_URI
-moves them: to another SQLite file, to PostgreSQL, or to an MLflow server. Behind a server the database cannot be
-reached, so VOXFOUNDRY_DATABASE_URI must then name the database of the journal (the server's own is the natural one).
+moves them: to another SQLite file, to PostgreSQL, or to an MLflow server. A server hides its database, so
+VOXFOUNDRY_DATABASE_URI must then name the database of the journal (the server's own is the natural choice).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from registry.errors import RegistryError
 from registry.storage.mlflow_tables import create_mlflow_tables
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
 MARKER = "params.yaml"  # the file that makes a folder the root of a project
 
 
-class StoreError(RuntimeError):
-    """MLflow or the journal cannot be reached as things are set. The message says what to set."""
+class StoreError(RegistryError, RuntimeError):
+    """The settings do not lead to MLflow or to the journal. The message says what to set."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """Addresses only; opening one touches nothing."""
+    """The addresses of MLflow and of the journal. Making one opens no file and no connection."""
 
     root: Path
     tracking_uri: str
@@ -36,12 +37,16 @@ class Store:
 
     @property
     def sqlite_file(self) -> Path | None:
-        """The database file, or None where the database is a server."""
+        """Return the database file, or None where the database is a server."""
         return _file_of(self.database_uri)
 
 
 def find_root(start: Path | None = None) -> Path:
-    """The folder with params.yaml, from `start` (default: the working folder) upwards. Raises StoreError."""
+    """Return the folder with params.yaml, from `start` (default: the working folder) upwards.
+
+    Raises:
+        StoreError: No folder on the way up has one.
+    """
     start = (start or Path.cwd()).absolute()
     for folder in (start, *start.parents):
         if (folder / MARKER).is_file():
@@ -50,13 +55,17 @@ def find_root(start: Path | None = None) -> Path:
 
 
 def tracking_uri(root: Path | None = None) -> str:
-    """MLflow's address, as set or the default. May hold a password: do not show it as it is."""
+    """Return MLflow's address, as set or the default. It may hold a password, so do not show it unchanged."""
     named = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
     return named or f"sqlite:///{(find_root() if root is None else root.absolute()) / 'mlflow.db'}"
 
 
 def open_store(root: Path | None = None) -> Store:
-    """The addresses for a project. Raises StoreError where the settings cannot hold a journal."""
+    """Return the addresses for a project (default: the one around the working folder).
+
+    Raises:
+        StoreError: The settings name no database that can hold a journal.
+    """
     root = find_root() if root is None else root.absolute()
     tracking = tracking_uri(root)
     database = os.environ.get("VOXFOUNDRY_DATABASE_URI", "").strip()
@@ -64,7 +73,7 @@ def open_store(root: Path | None = None) -> Store:
     if not scheme.startswith(("sqlite", "postgres", "http")):
         raise StoreError(
             f"MLFLOW_TRACKING_URI is {tracking!r}; it must begin with sqlite:///, postgresql:// or http(s)://, "
-            "for a release needs a database that can lock"
+            "because a release needs a database that can lock"
         )
     if scheme.startswith("http") and not database:
         raise StoreError(
@@ -76,8 +85,8 @@ def open_store(root: Path | None = None) -> Store:
 
 
 def mlflow_client(store: Store) -> MlflowClient:
-    """A client of the store's MLflow. The first call in a process imports mlflow (3-7 s)."""
-    # No pickle is ever loaded, nothing is reported to anyone; set here, for mlflow reads some of it when imported
+    """Return a client of the store's MLflow. The first call in a process imports mlflow (3-7 s)."""
+    # Set before the import, because mlflow reads some of it then: no pickle is ever loaded, nothing is reported
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -87,7 +96,7 @@ def mlflow_client(store: Store) -> MlflowClient:
 
 
 def _file_of(uri: str) -> Path | None:
-    """The file of a SQLite address, or None."""
+    """Return the file of a SQLite address, or None."""
     prefix, separator, path = uri.partition(":///")
     return Path(path) if prefix.startswith("sqlite") and separator and path not in ("", ":memory:") else None
 
@@ -98,7 +107,7 @@ def _client(tracking_uri: str) -> MlflowClient:
 
     from mlflow import MlflowClient
 
-    # "Creating initial MLflow database tables", a line for each migration: noise in front of the first verdict
+    # they announce every migration ("Creating initial MLflow database tables") in front of the first verdict
     for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if (database := _file_of(tracking_uri)) is not None:
@@ -107,7 +116,7 @@ def _client(tracking_uri: str) -> MlflowClient:
 
 
 def _journal_uri(uri: str) -> str:
-    if uri.startswith("postgres://"):  # SQLAlchemy dropped this spelling, hosting providers did not
+    if uri.startswith("postgres://"):  # SQLAlchemy dropped this spelling, but hosting providers still use it
         uri = "postgresql://" + uri.removeprefix("postgres://")
     if not uri.startswith(("sqlite", "postgresql")):
         raise StoreError(
@@ -117,6 +126,6 @@ def _journal_uri(uri: str) -> str:
     prefix, separator, path = uri.partition(":///")
     if prefix.startswith("sqlite"):
         if not separator or path in ("", ":memory:"):
-            raise StoreError(f"{uri!r} names no file; a journal in memory would be lost: use sqlite:///FILE")
+            raise StoreError(f"{uri!r} names no file, and a journal in memory would be lost; use sqlite:///FILE")
         uri = f"{prefix}:///{Path(path).absolute()}"
     return uri

@@ -1,4 +1,4 @@
-"""Judge a registered candidate against the current champion: load both scorecards, ask the gate, sign and store."""
+"""Take a registered candidate through the gate: load both scorecards, decide, sign and store the verdict."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from dataclasses import asdict, dataclass
 from metrics.scores import Scorecard
 from registry.candidates.candidate import Candidate, find_candidate, scorecard_of
 from registry.candidates.fingerprint import CandidateError
-from registry.candidates.rescoring import rescored
-from registry.gate import judge
+from registry.candidates.rescoring import find_comparable_scorecard
+from registry.gate.deciding import decide
+from registry.gate.errors import CannotMeasure
 from registry.gate.policy import GatePolicy, policy_sha256
 from registry.gate.preference import PreferenceVotes
-from registry.listening.sessions import preference_votes
+from registry.listening.votes import preference_votes
 from registry.releases.journal import Release, champion
 from registry.storage.database import sha256_text
 from registry.storage.store import Store, mlflow_client
 from registry.verdicts.store import SignedVerdict, newest_verdict, save_verdict
-from registry.verdicts.verdict import CannotMeasure, Subject, Verdict
+from registry.verdicts.verdict import Subject, Verdict
 
 CHALLENGER = "challenger"
-RESCORE = "score the champion again with `vox rescore {voice}`"
+MAX_CHARACTERS = 200  # of a value shown in an error
 
 
 @dataclass(frozen=True)
 class ChampionScores:
-    """The champion scored again, and which version that was: other scores than its own are refused."""
+    """New scores of the champion, and the version that they are of. Scores of any other version are refused."""
 
     candidate_id: str
     weights_sha256: str
@@ -35,79 +36,123 @@ class ChampionScores:
 def gate_candidate(
     store: Store,
     voice: str,
-    policy: GatePolicy,
     *,
+    policy: GatePolicy,
     version: int | None = None,
     candidate_id: str | None = None,
     first_release: bool = False,
     prompt_ids: Collection[str] | None = None,
     champion_scores: ChampionScores | None = None,
 ) -> SignedVerdict:
-    """The signed verdict about a candidate (default: the newest) against the current champion.
+    """Return the signed verdict about a candidate against the current champion.
 
-    Where the policy asks for listeners' votes, those on exactly these two are taken from the store.
+    Where the policy asks for listeners' votes, the votes on exactly these two versions are taken from the store.
 
-    first_release:   a person or a demo asked for a release without a champion.
-    prompt_ids:      every prompt of the set, where known.
-    champion_scores: the champion scored again. Without it, its own scores count, and where those are lost or of other
-                     judges or prompts, what `vox rescore` kept. Nothing is assumed about a champion without either.
-    Raises CannotMeasure, CandidateError, JournalError, ListeningError.
+    Args:
+        store: Where candidates, journal, votes and verdicts are.
+        voice: Name of the voice.
+        policy: What the candidate must show.
+        version: Of the candidate, by default the newest.
+        candidate_id: The candidate's id, as another way to name it.
+        first_release: A person or a demo requested a release without a champion.
+        prompt_ids: Every prompt of the set, where known.
+        champion_scores: New scores of the champion. By default its own scores count, or where those are lost or not
+            comparable, the scores that `vox rescore` kept.
+
+    Raises:
+        CannotMeasure: Where scores are incomplete, missing or not comparable.
+        CandidateError: Where there is no such candidate, or it was changed.
+        JournalError: Where the journal was edited.
+        ListeningError: Where votes were edited.
     """
-    candidate = find_candidate(store, voice, version, candidate_id)
+    # 1. Find the candidate with its scores, and the champion.
+    candidate = find_candidate(store, voice, version=version, candidate_id=candidate_id)
     scorecard = scorecard_of(store, candidate)
     release = champion(store, voice)
-    reigning = _reigning(store, voice, release) if release else None
-    if reigning is None or reigning.version != candidate.version:
+    current = _find_champion(store, voice, release=release) if release else None
+    # 2. Mark the candidate in MLflow as the one that is being gated.
+    if current is None or current.version != candidate.version:
         mlflow_client(store).set_registered_model_alias(voice, CHALLENGER, str(candidate.version))
-    theirs, scores_sha256 = None, ""
-    if reigning is not None:
-        theirs, scores_sha256 = _scores_of_champion(store, reigning, champion_scores, scorecard)
-    elif champion_scores is not None:
-        raise CannotMeasure(f"scores of a champion of {voice} were given, and it has none; leave them out")
-    votes = votes_for(store, policy, candidate.candidate_id, release)
-    decision = judge(scorecard, theirs, policy, first_release, prompt_ids, votes)
-    verdict = Verdict(
-        voice=voice,
-        candidate=_subject(candidate, candidate.scores_sha256),
-        champion=_subject(reigning, scores_sha256) if reigning else None,
-        decision=decision,
+    # 3. Find scores of the champion that compare with the candidate's.
+    if current is None and champion_scores is not None:
+        raise CannotMeasure(f"scores of a champion of {voice} were given, but {voice} has no champion; leave them out")
+    champion_scorecard, champion_sha256 = None, ""
+    if current is not None:
+        champion_scorecard, champion_sha256 = _champion_scores(store, current, given=champion_scores, other=scorecard)
+    # 4. Decide.
+    votes = votes_for(store, policy, candidate_id=candidate.candidate_id, release=release)
+    decision = decide(
+        scorecard,
+        champion_scorecard,
+        policy=policy,
+        first_release=first_release,
+        prompt_ids=prompt_ids,
+        votes=votes,
     )
-    return save_verdict(store, verdict)
+    # 5. Sign and store the verdict.
+    subject = _subject(candidate, candidate.scores_sha256)
+    champion_subject = _subject(current, champion_sha256) if current else None
+    return save_verdict(store, Verdict(voice=voice, candidate=subject, champion=champion_subject, decision=decision))
 
 
-def current_verdict(store: Store, voice: str, candidate_id: str, policy: GatePolicy) -> SignedVerdict | None:
-    """The newest verdict about a candidate if it still holds. Without MLflow.
+def current_verdict(store: Store, voice: str, *, candidate_id: str, policy: GatePolicy) -> SignedVerdict | None:
+    """Return the newest verdict about a candidate, or None where there is none or it is stale. Needs no MLflow.
 
-    It holds while the policy, the champion and, where the policy asks for them, the listeners' votes are the same, and
-    after the candidate itself became champion by it.
+    A verdict is current while the policy, the champion and, where the policy asks for them, the listeners' votes are
+    the same. It stays current after the candidate became champion because of it.
+
+    Args:
+        store: Where journal, votes and verdicts are.
+        voice: Name of the voice.
+        candidate_id: Which candidate.
+        policy: The one of today.
     """
-    signed = newest_verdict(store, voice, candidate_id)
+    signed = newest_verdict(store, voice, candidate_id=candidate_id)
     if signed is None:
         return None
     release = champion(store, voice)
     if release is not None and release.candidate_id == candidate_id:
         return signed if signed.verdict.decision.policy_sha256 == policy_sha256(policy) else None
-    votes = votes_for(store, policy, candidate_id, release)
-    return None if why_stale(signed.verdict, release, policy, votes) else signed
+    votes = votes_for(store, policy, candidate_id=candidate_id, release=release)
+    return None if why_stale(signed.verdict, release, policy=policy, votes=votes) else signed
 
 
-def votes_for(store: Store, policy: GatePolicy, candidate_id: str, release: Release | None) -> PreferenceVotes | None:
-    """The votes on a candidate against the champion; None where the policy asks for none. Raises ListeningError."""
+def votes_for(
+    store: Store, policy: GatePolicy, *, candidate_id: str, release: Release | None
+) -> PreferenceVotes | None:
+    """Return the votes on a candidate against the champion, or None where the policy asks for none.
+
+    Args:
+        store: Where votes are.
+        policy: Says whether votes count.
+        candidate_id: Which candidate.
+        release: The champion's, or None.
+
+    Raises:
+        ListeningError: Where votes were edited.
+    """
     if policy.preference is None or release is None:
         return None
     return preference_votes(store, candidate_id, release.candidate_id)
 
 
 def why_stale(
-    verdict: Verdict, release: Release | None, policy: GatePolicy, votes: PreferenceVotes | None
+    verdict: Verdict, release: Release | None, *, policy: GatePolicy, votes: PreferenceVotes | None
 ) -> list[str]:
-    """What has changed since a verdict was given: champion, policy, votes. Empty where it still holds."""
+    """Return what has changed since a verdict was given, in words. Empty where it is current.
+
+    Args:
+        verdict: The earlier one.
+        release: The champion's of today, or None.
+        policy: The one of today.
+        votes: The votes so far, None where the policy asks for none.
+    """
     reasons = []
-    judged = verdict.champion
-    if (judged and (judged.version, judged.candidate_id)) != (release and (release.version, release.candidate_id)):
-        then = f"version {judged.version}" if judged else "no champion"
+    then = verdict.champion
+    if (then and (then.version, then.candidate_id)) != (release and (release.version, release.candidate_id)):
+        before = f"version {then.version}" if then else "no champion"
         now = f"version {release.version}" if release else "none"
-        reasons.append(f"it was given against {then} and the champion is now {now}")
+        reasons.append(f"it was given against {before} and the champion is now {now}")
     if verdict.decision.policy_sha256 != policy_sha256(policy):
         reasons.append("it was given under another gate policy than the one in params.yaml")
     elif votes is not None and _has_other_votes(verdict, votes):
@@ -115,9 +160,10 @@ def why_stale(
     return reasons
 
 
-def _reigning(store: Store, voice: str, release: Release) -> Candidate:
+def _find_champion(store: Store, voice: str, *, release: Release) -> Candidate:
+    """Return the registered version that the journal names as champion."""
     try:
-        found = find_candidate(store, voice, release.version)
+        found = find_candidate(store, voice, version=release.version)
     except CandidateError as error:
         raise CannotMeasure(
             f"the champion of {voice}, version {release.version}, is gone: {error}; roll back first"
@@ -130,39 +176,46 @@ def _reigning(store: Store, voice: str, release: Release) -> Candidate:
     return found
 
 
-def _scores_of_champion(
-    store: Store, reigning: Candidate, fresh: ChampionScores | None, candidate: Scorecard
+def _champion_scores(
+    store: Store, current: Candidate, *, given: ChampionScores | None, other: Scorecard
 ) -> tuple[Scorecard, str]:
-    """The champion's scores to compare with, and their sha256: those given, else its own, else the newest later ones.
+    """Return the champion's scores that compare with `other`, and their sha256.
 
-    Raises CannotMeasure that says how to get them.
+    The scores are those given, else the champion's own, else the newest that `vox rescore` kept.
+
+    Raises:
+        CannotMeasure: Where there are none. The message says how to get them.
     """
-    who = f"the champion of {reigning.voice}, version {reigning.version},"
-    if fresh is not None:
+    who = f"the champion of {current.voice}, version {current.version},"
+    remedy = f"score the champion again with `vox rescore {current.voice}`"
+    if given is not None:
         for name in ("candidate_id", "weights_sha256"):
-            given, right = getattr(fresh, name), getattr(reigning, name)
-            if given != right:
+            seen, right = getattr(given, name), getattr(current, name)
+            if seen != right:
                 raise CannotMeasure(
-                    f"the scores given for {who} are of another voice ({name} {given[:12]}... instead of "
-                    f"{right[:12]}...); {RESCORE.format(voice=reigning.voice)}"
+                    f"the scores given for {who} are of another voice ({name} {seen[:12]}... instead of "
+                    f"{right[:12]}...); {remedy}"
                 )
-        return fresh.scorecard, sha256_text(fresh.scorecard.model_dump_json())
-    again = RESCORE.format(voice=reigning.voice)
+        return given.scorecard, sha256_text(given.scorecard.model_dump_json())
+    own, problem = None, ""
     try:
-        own, why = scorecard_of(store, reigning), ""
-    except (CandidateError, ValueError) as error:  # lost, changed, or of an older kind
-        own, why = None, f"has no scores that can be used: {error}; or {again}"
+        own = scorecard_of(store, current)
+    except (CandidateError, ValueError) as error:  # lost, changed, or written by another version
+        problem = f"has no scores that can be used: {error}; or {remedy}"
     else:
         for name in ("judges", "prompts_sha256", "seeds"):
-            ours, theirs = getattr(candidate, name), getattr(own, name)
-            if ours != theirs:
-                why = f"was scored under other {name} than the candidate: {_short(theirs)} and {_short(ours)}; {again}"
-    if not why:
-        return own, reigning.scores_sha256
-    later = rescored(store, reigning, candidate)
-    if later is None:
-        raise CannotMeasure(f"{who} {why}")
-    return later, sha256_text(later.model_dump_json())
+            of_candidate, of_champion = getattr(other, name), getattr(own, name)
+            if of_candidate != of_champion:
+                problem = (
+                    f"was scored under other {name} than the candidate: {_shorten(of_champion)} and "
+                    f"{_shorten(of_candidate)}; {remedy}"
+                )
+    if not problem:
+        return own, current.scores_sha256
+    kept = find_comparable_scorecard(store, current, like=other)
+    if kept is None:
+        raise CannotMeasure(f"{who} {problem}")
+    return kept, sha256_text(kept.model_dump_json())
 
 
 def _has_other_votes(verdict: Verdict, votes: PreferenceVotes) -> bool:
@@ -170,8 +223,8 @@ def _has_other_votes(verdict: Verdict, votes: PreferenceVotes) -> bool:
     return seen is None or any(getattr(seen, name) != count for name, count in asdict(votes).items())
 
 
-def _short(value: object) -> str:
-    return str(value) if len(str(value)) <= 200 else f"{str(value)[:200]}..."
+def _shorten(value: object) -> str:
+    return str(value) if len(str(value)) <= MAX_CHARACTERS else f"{str(value)[:MAX_CHARACTERS]}..."
 
 
 def _subject(candidate: Candidate, scores_sha256: str) -> Subject:

@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from gpt_sovits.determinism import deterministic
-from gpt_sovits.synthesis import load_voice
+from gpt_sovits.synthesis.voice import load_voice
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from metrics.prompts import load_prompts
 from metrics.scores import Pair, Scorecard

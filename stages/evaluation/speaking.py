@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gpt_sovits.audio import save_flac
-from gpt_sovits.synthesis import Synthesizer
+from gpt_sovits.synthesis.synthesizer import Synthesizer
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.text.lexicon import Lexicon
 from metrics.prompts import Prompt

@@ -1,10 +1,10 @@
-"""Damage that a listener would hear fails at the gate and is named in its first reason: recordings, really judged."""
+"""Damage that a listener would hear fails at the gate, and the first reason names it: real recordings, real judges."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.gate_damage import DAMAGES, damage, read_clips, score, verdict_on
+from benchmarks.gate_damage import DAMAGES, damage, decide_on, first_causes, read_clips, score
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -22,11 +22,11 @@ def champion(clips):
 
 
 def test_an_identical_candidate_passes(champion):
-    assert verdict_on(champion, champion).outcome == "pass"
+    assert decide_on(champion, champion).outcome == "pass"
 
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_damage_fails_and_the_first_reason_names_it(clips, champion, name):
-    judged = verdict_on(score(damage(clips, name)), champion)
-    assert judged.outcome == "fail"
-    assert DAMAGES[name][2] in judged.reasons[0], judged.reasons
+    decision = decide_on(score(damage(clips, name)), champion)
+    assert decision.outcome == "fail"
+    assert first_causes(decision) & DAMAGES[name].causes, [reason.text for reason in decision.reasons]

@@ -1,4 +1,4 @@
-"""How often the gate is right, in small; benchmarks/gate_oc/RESULTS.md has it in full."""
+"""How often the gate is right, with few pairs. benchmarks/gate_oc/RESULTS.md has all figures."""
 
 from __future__ import annotations
 
@@ -9,39 +9,41 @@ from release_helpers import JUDGES, PAIR
 from benchmarks.gate_oc import IN_CLAUSES, TRUTHS, follow_advice, run_cell
 from benchmarks.gate_oc_voices import LEVELS, Truth, block, margins_of, policy_of, rate, simulate
 from metrics.scores import Scorecard, UtteranceScore, pooled
-from registry.gate import check, judge
-from registry.gate.reasons import outcome_of
+from registry.gate.checks import decide_outcome, run_checks
+from registry.gate.deciding import decide
 from registry.gate.tables import ScoreTable
 
-IDENTICAL, WORSE, LESS_LIKE = TRUTHS
+IDENTICAL, WORSE, LESS_SIMILAR = TRUTHS
+SIZE = {"n_prompts": 100, "n_seeds": 3, "n_resamples": 1000}
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_identical_candidate_passes_nine_times_in_ten_and_is_hardly_ever_refused(level):
-    shares = run_cell(level, IDENTICAL, 100, 3, n_pairs=300, n_resamples=1000).shares
+    shares = run_cell(level, IDENTICAL, n_pairs=300, **SIZE).shares
     assert shares["pass"] >= 0.9
     assert shares["fail"] <= 0.02  # 1 % is promised; six of 300 are the most that chance makes of that
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("truth", [WORSE, LESS_LIKE, IN_CLAUSES], ids=lambda truth: truth.name)
+@pytest.mark.parametrize("truth", [WORSE, LESS_SIMILAR, IN_CLAUSES], ids=lambda truth: truth.name)
 def test_candidate_worse_by_the_margin_hardly_ever_passes(level, truth):
-    cell = run_cell(level, truth, 100, 3, n_pairs=300, n_resamples=1000)
+    cell = run_cell(level, truth, n_pairs=300, **SIZE)
     assert cell.shares["pass"] <= 0.08  # 5 % is promised; 24 of 300 are the most that chance makes of that
 
 
 def test_candidate_far_worse_fails():
-    assert run_cell("official", Truth("far worse", wer=5.0), 100, 3, n_pairs=50, n_resamples=1000).shares["fail"] > 0.9
+    assert run_cell("official", Truth("far worse", wer=5.0), n_pairs=50, **SIZE).shares["fail"] > 0.9
 
 
-def test_bounds_hold_the_truth():
-    cell = run_cell("starter", WORSE, 100, 3, n_pairs=300, n_resamples=1000)
+def test_bounds_contain_the_true_difference():
+    cell = run_cell("starter", WORSE, n_pairs=300, **SIZE)
     assert set(cell.coverage) == {"wer lower", "wer upper", "similarity lower", "similarity upper"}
     assert min(cell.coverage.values()) >= 0.93  # 95 % is promised
 
 
 def test_advice_decides_most_of_what_was_unclear():
-    followed = {one.by: one for one in follow_advice("starter", Truth("half", wer=0.5), 60, 3, n_pairs=60)}
+    results = follow_advice("starter", Truth("half", wer=0.5), n_prompts=60, n_seeds=3, n_pairs=60)
+    followed = {one.by: one for one in results}
     assert followed["prompts"].n_advised >= 5
     assert followed["prompts"].decided >= 0.5
 
@@ -50,26 +52,27 @@ def test_advice_decides_most_of_what_was_unclear():
 def test_simulated_loss_is_the_margin(level):
     generator = np.random.default_rng(0)
     for truth in (WORSE, IN_CLAUSES):
-        pairs = list(simulate(level, truth, 200, 3, 400, generator))
+        pairs = list(simulate(level, truth, n_prompts=200, n_seeds=3, n_pairs=400, generator=generator))
         loss = np.mean([candidate.figure("wer") - champion.figure("wer") for candidate, champion in pairs])
         assert loss == pytest.approx(margins_of(level)["wer"], rel=0.05)
     assert rate(level, 1.0, LEVELS[level].clause) == pytest.approx({"starter": 0.3, "official": 0.022}[level], rel=0.05)
 
 
-def test_simulation_asks_the_gate_itself():
-    """Tables and the scorecards that they stand for are judged alike."""
+def test_simulation_runs_the_checks_of_the_gate_itself():
+    """Tables and the scorecards that they stand for have the same outcome."""
     policy = policy_of("starter").model_copy(update={"n_resamples": 1000, "min_prompts": 60})
-    recordings = scorecard_of(block(next(simulate("starter", IDENTICAL, 60, 3, 1, np.random.default_rng(9)))[0],
-                                    20, 1)).rows  # fmt: skip
+    size = {"n_prompts": 60, "n_seeds": 3}
+    ((voice, _),) = simulate("starter", IDENTICAL, **size, n_pairs=1, generator=np.random.default_rng(9))
+    recordings = scorecard_of(block(voice, n_prompts=20, n_seeds=1)).rows
     seen = set()
     for truth in (IDENTICAL, WORSE, Truth("in between", wer=0.5)):
-        for pair in simulate("starter", truth, 60, 3, 5, np.random.default_rng(3)):
-            checks = check(policy, *pair, pooled(recordings))
+        for pair in simulate("starter", truth, **size, n_pairs=5, generator=np.random.default_rng(3)):
+            checks = run_checks(policy, pair[0], champion=pair[1], recordings=pooled(recordings))
             cards = [scorecard_of(scores).model_copy(update={"held_out": recordings}) for scores in pair]
-            decision = judge(*cards, policy)
-            assert decision.outcome == outcome_of(checks, has_champion=True, first_release=False)
+            decision = decide(*cards, policy=policy)
+            assert decision.outcome == decide_outcome(checks, has_champion=True, first_release=False)
             assert (decision.comparisons, decision.regressed_prompts) == (checks.comparisons, checks.regressed_prompts)
-            assert (decision.bars, decision.slice_bars) == (checks.bars, checks.slice_bars)
+            assert (decision.thresholds, decision.slice_thresholds) == (checks.thresholds, checks.slice_thresholds)
             seen.add(decision.outcome)
     assert len(seen) > 1
 

@@ -66,6 +66,7 @@ def speaking(tmp_path_factory) -> Path:
         for name in SETTINGS:
             patch.delenv(name, raising=False)
         store = open_store(root)
-        register_candidate(store, "anna", voice, write_scores(root / "build", scorecard()), LINEAGE)
+        scores = write_scores(root / "build", scorecard())
+        register_candidate(store, "anna", voice_folder=voice, scorecard_path=scores, lineage=LINEAGE)
         promote_first(store)
     return root

@@ -17,7 +17,7 @@ from gpt_sovits.synthesis.reference import make_reference
 from gpt_sovits.weights.base import load_base
 from metrics.prompts import load_prompts, selection_subset
 from metrics.scores import load_scorecard
-from registry.gate import judge
+from registry.gate.deciding import decide
 from registry.gate.policy import parse_policy
 from stages.params import load_params
 
@@ -137,7 +137,7 @@ def test_reference_of_another_voice_is_refused(released, shared, artifacts, tmp_
     cards = [
         load_scorecard(folder / "scorecard.json") for folder in (folders["out"], released / f"data/6_scores/{VOICE}")
     ]
-    outcome = judge(*cards, policy).outcome
+    outcome = decide(*cards, policy=policy).outcome
     keep_figures(artifacts, "the-other-voices-reference", cards[0], outcome)
     assert outcome != "pass"
 

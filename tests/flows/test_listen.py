@@ -18,7 +18,7 @@ import soundfile
 from imports import ROOT
 from listening_helpers import LEFT_BEHIND, PITCH, ask, make_release, pitch_of, request, serving
 
-from registry.listening.sessions import preference_votes
+from registry.listening.votes import preference_votes
 from registry.storage.store import open_store
 
 LISTEN = (sys.executable, "-u", "-m", "flows.cli", "listen")
@@ -245,7 +245,7 @@ def test_failed_write_is_reported_without_the_listeners_name(page, monkeypatch):
     def fail(*arguments):
         raise OperationalError("INSERT", {"listener": "secretname"}, Exception("disk full"))
 
-    monkeypatch.setattr("flows.listening_server.cast", fail)
+    monkeypatch.setattr("flows.listening_server.cast_vote", fail)
     status, _, content = request(url + "vote", {"listener": "secretname", "trial": trial, "choice": "a"})
     assert status == 500
     assert b"nothing was counted" in content and b"secretname" not in content

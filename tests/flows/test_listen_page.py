@@ -6,7 +6,7 @@ import pytest
 from browser import watch
 from listening_helpers import LEFT_BEHIND, make_release, serving
 
-from registry.listening.sessions import read_votes
+from registry.listening.votes import read_votes
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ def test_run_ends_with_verdict_reasons_and_report(undisturbed):
     assert states(printed) == dict.fromkeys(STAGES, "done")
     assert all(f"{stage}: started (for the first time)" in printed for stage in STAGES)
     assert "verdict: fail" in printed
-    assert "bar missed: wer" in printed
+    assert "threshold missed: word error rate" in printed
     assert (root / f"data/6_scores/{VOICE}/report.html").stat().st_size > 10_000
     card = load_scorecard(root / f"data/6_scores/{VOICE}/scorecard.json")
     (resynthesis,), (real,) = (

@@ -18,7 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 # A policy that any sound passes. Both versions make the same sound: in project.py, their GPTs learn almost nothing.
 LENIENT = (
-    "gate.bars=[{metric: similarity, of: above_recordings, at_least: -0.99, unit: cosine, reason: a test}]",
+    "gate.thresholds=[{metric: similarity, relative_to: recordings, scale: difference, at_least: -0.99, unit: cosine, "
+    "reason: a test}]",
     "gate.non_inferiority=[{metric: similarity, margin: 0.1, unit: cosine, reason: a test}]",
     "gate.slices=[]",
     "gate.confidence=0.9",  # four prompts prove nothing at 0.95

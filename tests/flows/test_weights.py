@@ -90,7 +90,7 @@ def test_taken_name_is_refused_unless_replace_is_given(
     capsys.readouterr()
     assert run_here(here, "import", *files, "--as", "anna") == 1
     shown = capsys.readouterr()
-    assert shown.out == "" and shown.err.startswith("refused: ") and "is already there" in shown.err
+    assert shown.out == "" and shown.err.startswith("refused: ") and "already exists" in shown.err
     assert run_here(here, "import", *files, "--as", "anna", "--replace") == 0
 
 
@@ -139,7 +139,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             shutil.rmtree(voice / kind)
             save_checkpoint(voice / kind, kind, config.to_dict(), state)
         scores = write_scores(root / "build", scorecard())
-        register_candidate(store, "anna", voice, scores, LINEAGE)
+        register_candidate(store, "anna", voice_folder=voice, scorecard_path=scores, lineage=LINEAGE)
         promote_first(store)
         yield root
 
@@ -170,7 +170,7 @@ def test_sizes_that_the_original_cannot_load_are_refused(
     released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_here(released, "export", "anna", str(tmp_path / "out")) == 1
-    assert "it could not load the files" in capsys.readouterr().err
+    assert "could not load the files" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

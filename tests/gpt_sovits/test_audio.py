@@ -1,4 +1,4 @@
-"""Waveforms as 16-bit samples."""
+"""Audio: waveforms as 16-bit samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_full_scale_does_not_wrap_around():
 
 
 @given(arrays(np.float32, st.integers(0, 50), elements=st.floats(-1, 1, width=32)))
-def test_samples_are_kept_to_half_a_step(waveform):
+def test_samples_are_rounded_to_the_nearest_step(waveform):
     samples = pcm16(waveform)
     assert samples.dtype == np.int16
     assert np.abs(samples / 32767 - waveform).max(initial=0.0) <= 0.5001 / 32767

@@ -1,4 +1,4 @@
-"""BERT's features: of the characters, repeated for their phonemes."""
+"""BERT features: one per character, repeated for its phonemes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIZES = {
 
 
 @functools.cache
-def whole_model() -> BertModel:
+def complete_model() -> BertModel:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return BertModel(BertConfig(**SIZES), add_pooling_layer=False).eval()
@@ -36,7 +36,7 @@ def whole_model() -> BertModel:
 def bases(tmp_path):
     """A base folder with the BERT as `vox pull` leaves it."""
     home = tmp_path / "chinese-roberta-wwm-ext-large"
-    save_checkpoint(home / "bert", "bert", SIZES, whole_model().state_dict())
+    save_checkpoint(home / "bert", "bert", SIZES, complete_model().state_dict())
     Tokenizer(WordPiece(VOCABULARY, unk_token="[UNK]")).save(str(home / "tokenizer.json"))
     return tmp_path
 
@@ -50,23 +50,23 @@ CHINESE = Segment("zh", "你好，吗", ("n", "i2", "h", "ao3", ",", "m", "a5"),
 ENGLISH = Segment("en", "hi", ("HH", "AY1"))
 
 
-def test_each_phoneme_has_its_characters_third_state_from_the_last(bases):
+def test_each_phoneme_has_the_third_last_hidden_state_of_its_character(bases):
     features = bert_features(load_bert(bases), text_of(CHINESE))
     ids = torch.tensor([[2, 4, 5, 7, 6, 3]])
-    states = whole_model()(ids, output_hidden_states=True).hidden_states[-3][0, 1:-1]
+    states = complete_model()(ids, output_hidden_states=True).hidden_states[-3][0, 1:-1]
     torch.testing.assert_close(features, states[[0, 0, 1, 1, 2, 3, 3]].T)
 
 
-def test_words_of_other_languages_have_zeros_and_do_not_change_the_chinese(bases):
+def test_words_of_other_languages_have_zeros_and_do_not_change_the_chinese_ones(bases):
     bert = load_bert(bases)
-    mixed, alone = bert_features(bert, text_of(ENGLISH, CHINESE)), bert_features(bert, text_of(CHINESE))
+    mixed, chinese = bert_features(bert, text_of(ENGLISH, CHINESE)), bert_features(bert, text_of(CHINESE))
     assert not mixed[:, :2].any()
-    assert torch.equal(mixed[:, 2:], alone)
+    assert torch.equal(mixed[:, 2:], chinese)
     assert bert_features(bert, text_of(ENGLISH)) is None
     assert bert_features(bert, text_of(Segment("yue", "你好", ("Yn", "Yei5"), (1, 1)))) is None
 
 
-def test_a_character_that_bert_does_not_know_is_read_as_unknown(bases):
+def test_a_character_outside_the_vocabulary_is_unknown(bases):
     bert = load_bert(bases)
     one, other = (bert_features(bert, text_of(Segment("zh", c, ("x", "i1"), (2,)))) for c in "龘龖")
     assert torch.equal(one, other)
@@ -75,8 +75,11 @@ def test_a_character_that_bert_does_not_know_is_read_as_unknown(bases):
 @pytest.mark.parametrize(
     ("segment", "message"),
     [
-        (Segment("zh", "你好", ("n", "i2"), (2,)), "has 2 characters and 1 sounds; BERT needs one a character"),
-        (Segment("zh", "你" * 11, ("n",) * 11, (1,) * 11), "11 characters in one sentence; BERT reads at most 10"),
+        (
+            Segment("zh", "你好", ("n", "i2"), (2,)),
+            "has 2 characters and phonemes for 1 of them; give one syllable per character",
+        ),
+        (Segment("zh", "你" * 11, ("n",) * 11, (1,) * 11), "a sentence has 11 characters; BERT reads at most 10"),
     ],
 )
 def test_texts_that_bert_cannot_read_are_refused(bases, segment, message):
@@ -84,7 +87,7 @@ def test_texts_that_bert_cannot_read_are_refused(bases, segment, message):
         bert_features(load_bert(bases), text_of(segment))
 
 
-def test_what_is_missing_says_how_to_get_it(bases):
+def test_a_missing_file_is_reported_with_the_command_that_fetches_it(bases):
     (bases / "chinese-roberta-wwm-ext-large" / "tokenizer.json").unlink()
     with pytest.raises(CheckpointError, match="run `vox pull chinese-roberta-wwm-ext-large`"):
         load_bert(bases)

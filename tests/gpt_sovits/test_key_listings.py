@@ -1,4 +1,4 @@
-"""Every network at its official size has the tensors of the official file: names, shapes and types."""
+"""Key listings: every network at its official size has the names, shapes and types of the official file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.speaker_encoder import UNUSED_TENSORS, SpeakerEncoder, SpeakerEncoderConfig
 
-# listing: (the network, what stands before our names in the file, names of the file that we leave out)
+# listing: (the network, prefix of our names in the file, names of the file that we do not use)
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], str, frozenset[str]]] = {
     "s1_v2": (lambda: GPT(GPTConfig()), "model.", frozenset()),
     "s2_v2": (lambda: SoVITS(OFFICIAL["v2"]), "", frozenset()),
@@ -29,15 +29,15 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], str, frozenset[str]]] = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_tensors_are_those_of_the_official_file(shared: Path, name: str) -> None:
+def test_tensors_match_the_official_file(shared: Path, name: str) -> None:
     build, prefix, unused = NETWORKS[name]
     with torch.device("meta"):
         state = build().state_dict()
-    ours = {prefix + k: (str(list(v.shape)), str(v.dtype).removeprefix("torch.")) for k, v in state.items()}
+    actual = {prefix + k: (str(list(v.shape)), str(v.dtype).removeprefix("torch.")) for k, v in state.items()}
     lines = (reference_folder(shared) / f"keys_{name}.txt").read_text(encoding="utf-8").splitlines()
     listed = {k: (shape, dtype) for k, shape, dtype in (x.split("\t") for x in lines if x and not x.startswith("#"))}
     assert unused <= set(listed)
-    assert ours == {k: v for k, v in listed.items() if k not in unused}
+    assert actual == {k: v for k, v in listed.items() if k not in unused}
 
 
 def test_every_listing_is_tested(shared: Path) -> None:

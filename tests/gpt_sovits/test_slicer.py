@@ -1,4 +1,4 @@
-"""The slicer: upstream's cuts, and what holds for any recording."""
+"""The slicer: the cuts of upstream, and properties of every recording."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_cuts_of_upstream(shared: Path, name: str) -> None:
+def test_cuts_match_upstream(shared: Path, name: str) -> None:
     golden = Golden(shared, "slicer")
     waveform = formula(shared).wave("slicer", 32000 * 20)
     seconds = np.arange(len(waveform)) / 32000
@@ -35,7 +35,7 @@ RATE = 1000  # a millisecond is a sample
 
 
 def speech(*parts: tuple[float, float]) -> np.ndarray:
-    """Noise at 0.3 for some seconds, then near silence for some seconds, and so on."""
+    """Return noise at 0.3 for some seconds, then near silence for some seconds, and so on."""
     noise = np.random.default_rng(0)
     return np.concatenate(
         [
@@ -53,22 +53,22 @@ def test_clips_are_cut_inside_the_silences_and_keep_their_speech() -> None:
     assert len(clips) == 4
     for (start, stop), (first, last) in zip(clips, loud, strict=True):
         assert start <= first * RATE and last * RATE <= stop <= last * RATE + 520
-    assert clips[0][1] == clips[1][0]  # a short silence is cut at one place: nothing of it is lost
+    assert clips[0][1] == clips[1][0]  # a short silence is cut at one place and stays complete
     assert clips[3][0] - clips[2][1] >= 3000 - 2 * 520  # of a long one only the edges are kept
 
 
-def test_a_silence_is_no_place_to_cut_where_it_or_the_clip_is_short() -> None:
+def test_a_short_silence_or_clip_is_not_cut() -> None:
     assert slice_at_silence(speech((5, 0.2), (5, 0)), RATE) == [(0, 10200)]
     assert slice_at_silence(speech((3, 0.6), (3, 0)), RATE) == [(0, 6600)]
 
 
-def test_silence_at_the_ends_goes() -> None:
+def test_silence_at_the_ends_is_removed() -> None:
     waveform = np.concatenate([speech((0, 2)), speech((3, 2))])
     ((start, stop),) = slice_at_silence(waveform, RATE)
     assert 1480 <= start <= 2000 and 5000 <= stop <= 5520
 
 
-def test_nothing_but_silence_leaves_almost_nothing() -> None:
+def test_a_silent_recording_leaves_almost_nothing() -> None:
     clips = slice_at_silence(speech((0, 8)), RATE)
     assert sum(stop - start for start, stop in clips) <= 520
 
@@ -90,7 +90,7 @@ def test_clips_are_in_order_and_lose_no_speech(parts: list[tuple[float, float]],
         outside[start:stop] = False
     windows_loud = np.abs(waveform) > 0.01
     lost = np.flatnonzero(outside & windows_loud)
-    # the window of a level is four hops wide: less than that much speech at an edge may count as silence
+    # the window of a level is four hops wide, so less speech than that at an edge may count as silence
     assert len(lost) <= 4 * config.hop_ms * 2 * (len(clips) + 1)
 
 
@@ -110,11 +110,11 @@ def test_impossible_settings_are_refused(change: dict[str, object], message: str
 
 
 @pytest.mark.parametrize("waveform", [np.zeros(0, np.float32), np.zeros((2, 100), np.float32)])
-def test_what_is_no_mono_recording_is_refused(waveform: np.ndarray) -> None:
+def test_anything_but_a_mono_recording_is_refused(waveform: np.ndarray) -> None:
     with pytest.raises(ValueError, match="mix it to mono"):
         slice_at_silence(waveform, RATE)
 
 
-def test_a_hop_below_a_sample_is_refused() -> None:
+def test_a_hop_shorter_than_a_sample_is_refused() -> None:
     with pytest.raises(ValueError, match="hop_ms 1 is less than a sample at 200 Hz"):
         slice_at_silence(np.zeros(100, np.float32), 200, SlicerConfig(hop_ms=1))

@@ -1,4 +1,4 @@
-"""The speaker encoder against upstream's stored vectors, and by itself at a tiny size."""
+"""The speaker encoder: stored vectors of upstream, and properties at a tiny size."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def hum(hertz: float, seconds: float, sample_rate: int) -> torch.Tensor:
     return (0.3 * torch.sin(2 * torch.pi * hertz * time) + 0.1 * torch.sin(6 * torch.pi * hertz * time)).float()
 
 
-def test_features_of_upstream(shared: Path) -> None:
+def test_features_match_upstream(shared: Path) -> None:
     golden = Golden(shared, "sv_fbank")
     golden.compare("out/fbank", fbank(golden["in/wav16k"][0]))
 
 
 @pytest.mark.parametrize("name", ["sv_small", "sv_full"])
-def test_embeddings_of_upstream(shared: Path, name: str) -> None:
+def test_embeddings_match_upstream(shared: Path, name: str) -> None:
     golden = Golden(shared, name)
     sizes = golden.entry["config"]
     config = SpeakerEncoderConfig(
@@ -66,13 +66,13 @@ def test_official_embeddings_have_20480_values() -> None:
 
 
 @pytest.mark.parametrize("n", [400, 559, 560, 16000])
-def test_features_have_a_frame_each_10_ms(n: int) -> None:
+def test_features_have_a_frame_every_10_ms(n: int) -> None:
     features = fbank(hum(200, 1, 16000)[:n], 16)
     assert features.shape == (1 + (n - 400) // 160, 16)
     assert torch.isfinite(features).all()
 
 
-def test_features_of_silence_are_finite_and_those_of_half_the_amplitude_lower_by_log_4() -> None:
+def test_features_of_silence_are_finite_and_half_the_amplitude_lowers_features_by_log_4() -> None:
     assert torch.isfinite(fbank(torch.zeros(1600))).all()
     loud = hum(300, 0.5, 16000) + 0.05 * torch.randn(8000, generator=torch.Generator().manual_seed(0))
     difference = fbank(loud) - fbank(loud / 2)
@@ -85,7 +85,7 @@ def test_the_embedding_is_the_same_from_32_khz_as_from_16_khz() -> None:
     torch.testing.assert_close(*embeddings, rtol=0.02, atol=0.02 * float(embeddings[0].abs().max()))
 
 
-def test_clips_of_a_batch_do_not_see_each_other() -> None:
+def test_clips_of_a_batch_do_not_affect_each_other() -> None:
     features = torch.randn(3, 50, 16, generator=torch.Generator().manual_seed(0))
     together = tiny_encoder()(features)
     for row in range(3):
@@ -101,7 +101,7 @@ def test_clips_of_a_batch_do_not_see_each_other() -> None:
         (torch.tensor([float("nan")] * 800), "waveform holds NaN or infinite samples"),
     ],
 )
-def test_what_is_no_clip_is_refused(waveform: torch.Tensor, message: str) -> None:
+def test_invalid_clips_are_refused(waveform: torch.Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         speaker_embedding(tiny_encoder(), waveform, 16000)
 
@@ -119,8 +119,8 @@ def test_the_style_of_a_model_that_takes_embeddings_follows_the_speaker() -> Non
     embeddings = [speaker_embedding(tiny_encoder(), hum(hertz, 0.5, 32000), 32000) for hertz in (120, 240)]
     low, high = (sovits.mean_style([reference], [embedding]) for embedding in embeddings)
     assert not torch.allclose(low, high)
-    both = sovits.mean_style([reference, reference], embeddings)
-    torch.testing.assert_close(both, (low + high) / 2)
+    mean = sovits.mean_style([reference, reference], embeddings)
+    torch.testing.assert_close(mean, (low + high) / 2)
 
 
 def test_a_saved_encoder_gives_the_same_embedding(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_saved_encoder_gives_the_same_embedding(tmp_path: Path) -> None:
     assert torch.equal(speaker_embedding(loaded, clip, 16000), speaker_embedding(tiny_encoder(), clip, 16000))
 
 
-def test_another_checkpoint_is_no_speaker_encoder(tmp_path: Path) -> None:
+def test_another_kind_of_checkpoint_is_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "gpt", "gpt", {}, {"x": torch.zeros(1)})
     with pytest.raises(CheckpointError, match="holds a 'gpt' checkpoint where 'speaker_encoder' is needed"):
         load_speaker_encoder(tmp_path / "gpt")

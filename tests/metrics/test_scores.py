@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from release_helpers import scorecard, utterance
 
 from metrics.scores import SMALLER_IS_BETTER, Scorecard, UtteranceScore, load_scorecard, mean_similarities, pooled
-from registry.gate.policy import Bar, Margin
+from registry.gate.policy import Margin, Threshold
 
 NEW = ("language", "similarity_held_out", "silence_share", "clipped_share", "pitch_range_semitones")
 
@@ -50,7 +50,7 @@ def test_no_gate_can_name_the_predicted_opinion() -> None:
     assert "mos" not in SMALLER_IS_BETTER
     assert "mos" not in pooled([utterance(1, 0, mos=1.0)])
     assert pooled([utterance(1, 0, mos=1.0)]) == pooled([utterance(1, 0, mos=5.0)])
-    for part, limit in ((Bar, {"at_least": 4.0}), (Margin, {"margin": 0.1})):
+    for part, limit in ((Threshold, {"at_least": 4.0}), (Margin, {"margin": 0.1})):
         with pytest.raises(ValidationError, match="metric"):
             part.model_validate({"metric": "mos", "unit": "points", "reason": "test"} | limit)
 

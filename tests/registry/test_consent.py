@@ -1,4 +1,4 @@
-"""Consent: who may be cloned, and every way in which the answer is no."""
+"""Consent: which voices may be cloned, and every reason for which one may not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from registry.consent import (
 
 
 def recorded(root: Path, **changes: object) -> Path:
-    """A recordings folder of a real speaker with a signed paper as evidence."""
+    """Make a recordings folder of a real speaker with a signed paper as evidence."""
     folder = root / "data" / "1_recordings" / "anna"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "consent.txt").write_text("I agree. Anna")
@@ -44,7 +44,7 @@ def test_recorded_voice_with_its_evidence_is_accepted(tmp_path):
     assert check_consent(recorded(tmp_path, valid_until=date(2027, 1, 1)), TODAY).consent.speaker == "Anna"
 
 
-def test_first_and_last_day_are_accepted_and_the_days_around_them_refused(tmp_path):
+def test_first_and_last_day_are_accepted_and_the_days_before_and_after_refused(tmp_path):
     folder = recorded(tmp_path, granted_on=date(2026, 2, 1), valid_until=date(2026, 3, 1))
     check_consent(folder, date(2026, 2, 1))
     check_consent(folder, date(2026, 3, 1))
@@ -77,7 +77,7 @@ def test_unreadable_record_is_refused(tmp_path, text, message):
         check_consent(write(tmp_path / "anna", text), TODAY)
 
 
-def test_record_that_is_not_utf8_or_is_a_folder_is_refused(tmp_path):
+def test_record_that_is_not_utf8_or_not_a_file_is_refused(tmp_path):
     (tmp_path / "voice.yaml").write_bytes(b"name: \xff\xfe")
     with pytest.raises(ConsentError, match="not readable YAML"):
         check_consent(tmp_path, TODAY)
@@ -149,7 +149,7 @@ def test_evidence_that_links_outside_the_folder_is_refused(tmp_path):
         check_consent(folder, TODAY)
 
 
-def test_revoked_consent_is_refused_and_the_comments_stay(tmp_path):
+def test_revoked_consent_is_refused_and_comments_in_the_record_stay(tmp_path):
     folder = recorded(tmp_path)
     path = folder / "voice.yaml"
     path.write_text("# Anna's voice\n" + path.read_text().replace("language: en", "language: en  # her mother tongue"))
@@ -160,7 +160,7 @@ def test_revoked_consent_is_refused_and_the_comments_stay(tmp_path):
         check_consent(folder, TODAY)
 
 
-def test_revoked_again_keeps_the_first_day(tmp_path):
+def test_second_revocation_keeps_the_date_of_the_first(tmp_path):
     folder = recordings_of(tmp_path)
     revoke_consent(folder, date(2026, 5, 1))
     assert revoke_consent(folder, date(2026, 6, 1)).consent.revoked_on == date(2026, 5, 1)
@@ -185,7 +185,7 @@ def test_revocation_that_cannot_be_written_leaves_the_old_record(tmp_path, monke
     assert [path.name for path in folder.iterdir()] == ["voice.yaml"]
 
 
-def test_written_voice_reads_back_equal_and_twice_changes_nothing(tmp_path):
+def test_written_voice_reads_back_equal_and_writing_it_again_changes_nothing(tmp_path):
     voice = synthetic_voice(valid_until=date(2027, 1, 1))
     path = write_voice(tmp_path / "anna", voice)
     assert load_voice(tmp_path / "anna") == voice
@@ -194,15 +194,15 @@ def test_written_voice_reads_back_equal_and_twice_changes_nothing(tmp_path):
     assert path.stat().st_mtime_ns == before
 
 
-def test_voice_over_another_record_or_into_another_folder_is_refused(tmp_path):
+def test_voice_is_not_written_over_another_record_or_into_another_folder(tmp_path):
     write_voice(tmp_path / "anna", synthetic_voice())
-    with pytest.raises(ConsentError, match="already exists and says something else"):
+    with pytest.raises(ConsentError, match="already exists with another content"):
         write_voice(tmp_path / "anna", synthetic_voice(speaker="another program"))
     with pytest.raises(ConsentError, match="belongs in a folder of that name"):
         write_voice(tmp_path / "bob", synthetic_voice())
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a b", "ä", ".hidden", "x" * 65, "a/b"])
-def test_voice_name_that_is_no_folder_name_is_refused(name):
+def test_voice_name_that_cannot_be_a_folder_name_is_refused(name):
     with pytest.raises(ValueError, match="pattern"):
         synthetic_voice(name)

@@ -87,13 +87,13 @@ def test_it_writes_checkpoints_a_curve_a_summary_and_what_it_dropped(project, mo
     for epoch in saved:
         load_checkpoint(out / f"checkpoints/epoch_{epoch:04d}", "gpt")
     (dropped,) = read_table(out / "dropped.jsonl", Reject)
-    assert dropped.path == "clip-4" and dropped.reason == "68.97 phonemes a second, allowed are 3 to 25"
+    assert dropped.path == "clip-4" and dropped.reason == "68.97 phonemes per second, allowed: 3 to 25"
     summary = json.loads((out / "summary.json").read_text())
     assert summary["best_epoch"] == best[0] and summary["n_dropped_clips"] == 1 and summary["recipe"] == "voxfoundry"
     assert summary["best_held_out_loss"] == min(float(row["held_out_loss"]) for row in curve)
     printed = capsys.readouterr().out
     assert f"3 epochs; epoch {best[0]} is best on held-out clips" in printed
-    assert "dropped clip-4: 68.97 phonemes a second" in printed
+    assert "dropped clip-4: 68.97 phonemes per second" in printed
     assert not (project / ".cache/resume/voice/gpt").exists()
 
 
@@ -113,7 +113,7 @@ def test_too_many_dropped_clips_stop_it_with_their_reasons(project, monkeypatch,
     with pytest.raises(SystemExit):
         run(monkeypatch)
     error = capsys.readouterr().err
-    assert "adapt_gpt: 1 of 5 clips are outside the limits" in error and "clip-4: 68.97 phonemes a second" in error
+    assert "adapt_gpt: 1 of 5 clips are outside the limits" in error and "clip-4: 68.97 phonemes per second" in error
     assert not (project / "voice/gpt").exists()
 
 

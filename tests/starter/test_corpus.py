@@ -1,3 +1,5 @@
+"""The corpus on disk, the pieces of text, the phones, and the two synthesisers."""
+
 from __future__ import annotations
 
 import shutil
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starter.corpus import pieces_of_text, speak_festival, speak_flite
+from starter.corpus import read_text_pieces, speak_festival, speak_flite
 from starter.phones import NUMBER_OF, PHONES, SILENCE, from_festival, from_sphinx
 from starter.store import Utterance, read_corpus, write_corpus
 
@@ -16,7 +18,7 @@ def utterance(name="one", n=1600, phones=((SILENCE, 0.03), ("aa", 0.07), ("t", 0
     return Utterance(name, "slt", "A t.", np.arange(n, dtype=np.int16), list(phones))
 
 
-def test_a_corpus_that_is_read_is_the_one_that_was_written(tmp_path):
+def test_reading_a_corpus_returns_what_was_written(tmp_path):
     written = [utterance("one"), utterance("two", 800)]
     write_corpus(tmp_path / "slt", written)
     read = read_corpus(tmp_path / "slt")
@@ -25,7 +27,7 @@ def test_a_corpus_that_is_read_is_the_one_that_was_written(tmp_path):
     assert read[0].phones == written[0].phones
 
 
-def test_a_corpus_that_is_not_complete_is_not_there(tmp_path):
+def test_an_incomplete_corpus_does_not_exist(tmp_path):
     def broken():
         yield utterance()
         raise RuntimeError("killed")
@@ -41,7 +43,7 @@ def test_a_label_is_the_phone_at_the_middle_of_its_frame():
     assert [PHONES[number] for number in labels] == [SILENCE, "aa", "aa", "t", "t", SILENCE, SILENCE]
 
 
-def test_pieces_are_cut_at_punctuation_and_each_is_there_once(tmp_path):
+def test_pieces_are_cut_at_punctuation_without_duplicates(tmp_path):
     path = tmp_path / "text.tsv"
     path.write_text(
         "id\ttext\tnormalized\n"
@@ -49,18 +51,18 @@ def test_pieces_are_cut_at_punctuation_and_each_is_there_once(tmp_path):
         "b\t-\tKept out of every corpus.\n",
         encoding="utf-8",
     )
-    pieces = pieces_of_text(path, {"b"}, 8, 90)
+    pieces = read_text_pieces(path, {"b"}, min_characters=8, max_characters=90)
     assert sorted(pieces) == ["In the morning", "Nobody spoke.", "The boats went out"]
-    assert pieces == pieces_of_text(path, {"b"}, 8, 90)
+    assert pieces == read_text_pieces(path, {"b"}, min_characters=8, max_characters=90)
 
 
 @pytest.mark.parametrize(("name", "phone"), [("ax", "ah"), ("pau", SILENCE), ("zh", "zh")])
-def test_the_phones_of_festival_have_one_name_each(name, phone):
+def test_phones_of_festival_are_mapped_to_the_table(name, phone):
     assert from_festival(name) == phone
 
 
 @pytest.mark.parametrize(("name", "phone"), [("AH", "ah"), ("SIL", SILENCE), ("+NOISE+", SILENCE)])
-def test_the_phones_of_sphinx_have_one_name_each(name, phone):
+def test_phones_of_sphinx_are_mapped_to_the_table(name, phone):
     assert from_sphinx(name) == phone
 
 
@@ -73,14 +75,14 @@ def test_a_phone_is_in_the_table_or_refused(name):
 
 
 @pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed; only the recipe needs it")
-def test_flite_says_where_each_phone_ends():
+def test_flite_reports_where_each_phone_ends():
     waveform, phones = speak_flite("slt", "Nine boats.", 1.0, 0.0)
     assert [from_festival(phone) for phone, _ in phones] == [SILENCE, "n", "ay", "n", "b", "ow", "t", "s", SILENCE]
     assert phones[-1][1] == pytest.approx(len(waveform) / 16000, abs=0.03)
 
 
 @pytest.mark.skipif(shutil.which("festival") is None, reason="festival is not installed; only the recipe needs it")
-def test_festival_speaks_many_texts_and_no_text_is_code():
+def test_festival_speaks_many_texts_and_never_runs_a_text_as_code():
     hostile = 'Ten" (system "touch /nowhere") "boats'
     spoken = speak_festival("ked_diphone", ["Nine boats.", hostile], [1.0, 1.2])
     assert len(spoken) == 2

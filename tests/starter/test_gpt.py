@@ -1,4 +1,4 @@
-"""The GPT stage: what it reads, how it computes, and that it learns to read."""
+"""The GPT stage: its pieces, its forward pass, and that it learns to read."""
 
 from __future__ import annotations
 
@@ -14,9 +14,20 @@ from gpt_sovits.gpt.loss import IGNORED_TARGET
 from gpt_sovits.gpt.model import GPT, GPTConfig, Layer, prefix_mask
 from gpt_sovits.text.symbols import SYMBOL_IDS
 from starter.gpt import Trainer, guided_weight
-from starter.gpt_batches import STEPS_A_ROUND, Batches, Piece, borders, collate, crop, cut, followed, tail, whole
-from starter.gpt_forward import aligned, attend, forward, guided_loss
-from starter.gpt_speech import distance, phone_error, phones_of_tokens, speak, spoken_phones, written_phones
+from starter.gpt_batches import (
+    STEPS_PER_ROUND,
+    Batches,
+    Piece,
+    collate,
+    crop,
+    cut,
+    join_prompt,
+    phone_borders,
+    piece_from_row,
+    tail,
+)
+from starter.gpt_forward import attend, count_aligned, forward, guided_loss
+from starter.gpt_speech import edit_distance, most_frequent_phones, phone_error, speak, spoken_phones, written_phones
 from starter.phones import NUMBER_OF
 from starter.settings import GPTSettings, load_settings
 
@@ -26,7 +37,7 @@ EOS = 2 * len(PHONEMES) + 2  # two tokens a phoneme and two of silence
 NETWORK = {"vocab_size": EOS + 1, "hidden_size": 32, "n_heads": 2, "n_layers": 3, "bert_dim": 8, "dropout": 0.0}
 
 
-def settings_of(**changes) -> GPTSettings:
+def tiny_settings(**changes) -> GPTSettings:
     tiny = {
         "network": NETWORK,
         "batch_size": 700,
@@ -41,7 +52,7 @@ def settings_of(**changes) -> GPTSettings:
 
 
 def oracle_row(random: np.random.Generator, n: int = 12) -> dict:
-    """An utterance whose tokens say exactly which phoneme is said, and whether it has just begun."""
+    """Return an utterance whose tokens tell the phoneme exactly, and whether it has just begun."""
     numbers = random.integers(len(PHONEMES), size=n)
     tokens, places = [EOS - 2, EOS - 2], [0, 0]
     for place, number in enumerate(numbers):
@@ -59,7 +70,7 @@ def oracle_row(random: np.random.Generator, n: int = 12) -> dict:
 
 def oracle_pieces(n: int, seed: int = 0) -> list[Piece]:
     random = np.random.default_rng(seed)
-    return [whole(oracle_row(random, int(random.integers(4, 16)))) for _ in range(n)]
+    return [piece_from_row(oracle_row(random, int(random.integers(4, 16)))) for _ in range(n)]
 
 
 def tiny_gpt(seed: int = 0) -> GPT:
@@ -67,7 +78,7 @@ def tiny_gpt(seed: int = 0) -> GPT:
         return GPT(GPTConfig(**NETWORK)).eval()
 
 
-def test_attention_gives_what_the_products_attention_gives():
+def test_attention_equals_that_of_the_product():
     layer = Layer(32, 2, 0.0).eval()
     x = torch.randn(3, 11, 32)
     visible = prefix_mask((torch.arange(11) >= 4)[None], torch.arange(11) < torch.tensor([[11], [8], [6]]))
@@ -75,7 +86,7 @@ def test_attention_gives_what_the_products_attention_gives():
     torch.testing.assert_close(attend(layer.self_attn, x, mask)[0], layer.self_attn(x, visible), atol=1e-6, rtol=1e-5)
 
 
-def test_forward_gives_what_the_product_gives_and_the_same_gradients():
+def test_forward_and_its_gradients_equal_those_of_the_product():
     gpt, batch = tiny_gpt(), collate(oracle_pieces(5), EOS)
     wanted = gpt(batch.phoneme_ids, batch.phoneme_lengths, batch.inputs, batch.token_lengths)
     hidden, _ = forward(gpt, batch)
@@ -93,7 +104,7 @@ def test_forward_gives_what_the_product_gives_and_the_same_gradients():
         torch.testing.assert_close(mine, other, atol=1e-3, rtol=1e-3)
 
 
-def test_piece_with_something_before_it_differs_only_by_its_positions():
+def test_what_comes_before_a_piece_changes_only_its_positions():
     gpt, piece = tiny_gpt(), oracle_pieces(1)[0]
     here, _ = forward(gpt, collate([piece], EOS))
     moved, _ = forward(gpt, collate([replace(piece, before=(3, 9))], EOS))
@@ -105,22 +116,22 @@ def test_piece_with_something_before_it_differs_only_by_its_positions():
     torch.testing.assert_close(here, moved)
 
 
-def test_crop_is_cut_at_phone_borders_and_keeps_the_phonemes_said_in_it():
+def test_crop_is_cut_at_phone_borders_and_keeps_its_phonemes():
     random = np.random.default_rng(1)
     for piece in oracle_pieces(40):
         part = crop(piece, 10, random)
         start = part.before[1]
         assert len(part.tokens) <= 10 or len(np.unique(part.places)) == 1
-        assert {start, start + len(part.tokens)} <= set(borders(piece))
-        said = piece.phonemes[piece.places[start : start + len(part.tokens)]]
-        assert (part.phonemes[part.places] == said).all()
+        assert {start, start + len(part.tokens)} <= set(phone_borders(piece))
+        expected = piece.phonemes[piece.places[start : start + len(part.tokens)]]
+        assert (part.phonemes[part.places] == expected).all()
         assert part.phonemes.tolist() == piece.phonemes[part.before[0] :][: len(part.phonemes)].tolist()
         assert part.places[0] == 0 or start == 0
         if not part.is_whole and start + len(part.tokens) < len(piece.tokens):
             assert part.places[-1] == len(part.phonemes) - 1
 
 
-def test_phonemes_that_no_token_says_stay_at_the_end_of_their_utterance():
+def test_silent_phonemes_stay_at_the_end_of_their_utterance():
     piece = Piece(np.array([*PHONEMES[:3], FULL_STOP]), np.arange(6), np.array([0, 0, 1, 1, 2, 2]))
     assert cut(piece, 2, 6).phonemes.tolist() == [*PHONEMES[1:3], FULL_STOP]
     assert cut(piece, 2, 4).phonemes.tolist() == [PHONEMES[1]]
@@ -133,12 +144,12 @@ def test_tail_is_the_longest_end_within_the_limit():
     assert not tail(piece, 4).is_whole
 
 
-def test_end_of_speech_is_a_target_after_whole_utterances_alone():
+def test_end_of_speech_is_a_target_only_after_whole_utterances():
     piece = oracle_pieces(1)[0]
     n = len(piece.tokens)
-    part = cut(piece, 0, int(borders(piece)[-2]))
-    end_part = cut(piece, int(borders(piece)[2]), n)
-    targets = collate([piece, part, end_part, followed(part, piece), followed(piece, part)], EOS).targets
+    part = cut(piece, 0, int(phone_borders(piece)[-2]))
+    end_part = cut(piece, int(phone_borders(piece)[2]), n)
+    targets = collate([piece, part, end_part, join_prompt(part, piece), join_prompt(piece, part)], EOS).targets
     assert targets[0, n] == EOS
     assert targets[3, len(part.tokens) + n] == EOS
     assert (targets == EOS).sum().item() == 2
@@ -146,32 +157,32 @@ def test_end_of_speech_is_a_target_after_whole_utterances_alone():
     assert targets[1, : len(part.tokens)].tolist() == part.tokens.tolist()
 
 
-def test_pair_is_laid_out_as_synthesis_lays_out_a_prompt():
-    """The hidden state after a prompt is the one that training has where it predicts the target's first token."""
+def test_pair_has_the_layout_of_a_prompt_in_synthesis():
+    """The hidden state after a prompt equals that of training where it predicts the target's first token."""
     gpt = tiny_gpt()
     prompt, target = oracle_pieces(2)
-    pair = followed(prompt, target, n_silence=2)
-    heard = np.concatenate((prompt.tokens, [prompt.tokens[-1]] * 2))
-    assert pair.tokens.tolist() == [*heard, *target.tokens]
-    assert (pair.phonemes[pair.places][len(heard) :] == target.phonemes[target.places]).all()
+    pair = join_prompt(prompt, target, n_silence=2)
+    prefix = np.concatenate((prompt.tokens, [prompt.tokens[-1]] * 2))
+    assert pair.tokens.tolist() == [*prefix, *target.tokens]
+    assert (pair.phonemes[pair.places][len(prefix) :] == target.phonemes[target.places]).all()
     spoken = Prompt(
-        torch.from_numpy(np.concatenate((prompt.phonemes, target.phonemes))), torch.from_numpy(np.array(heard))
+        torch.from_numpy(np.concatenate((prompt.phonemes, target.phonemes))), torch.from_numpy(np.array(prefix))
     )
     x, mask, is_real = prepare_prompts(gpt, [spoken], torch.device("cpu"))
     hidden, _ = forward(gpt, collate([pair], EOS))
     wanted = gpt.begin_decoding(x, mask, is_real, 1).hidden[0]
-    torch.testing.assert_close(hidden[0, len(heard)], wanted, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(hidden[0, len(prefix)], wanted, atol=1e-5, rtol=1e-4)
 
 
-def test_text_without_a_mark_gets_a_full_stop():
+def test_text_without_final_punctuation_gets_a_full_stop():
     row = oracle_row(np.random.default_rng(0))
     row["phoneme_ids"] = row["phoneme_ids"][:-1]
-    assert whole(row).phonemes[-1] == FULL_STOP
+    assert piece_from_row(row).phonemes[-1] == FULL_STOP
 
 
-def test_batches_follow_from_their_step_and_are_of_one_size():
+def test_batches_follow_from_their_step_and_have_similar_sizes():
     voices = {"ann": oracle_pieces(30), "bob": oracle_pieces(10, seed=1)}
-    settings = settings_of(n_steps=4 * STEPS_A_ROUND)
+    settings = tiny_settings(n_steps=4 * STEPS_PER_ROUND)
     one, other = Batches(voices, settings), Batches(voices, settings)
     other.batch(50)
     for step in (0, 1, 17, 50):
@@ -184,12 +195,12 @@ def test_batches_follow_from_their_step_and_are_of_one_size():
 
 def test_phases_follow_each_other_by_their_shares():
     phases = [{"share": s, "longest_seconds": n, "pairs": 0.0} for s, n in ((0.25, 1.0), (0.25, 2.0), (0.5, 9.0))]
-    batches = Batches({"ann": oracle_pieces(3)}, settings_of(n_steps=100, phases=phases))
+    batches = Batches({"ann": oracle_pieces(3)}, tiny_settings(n_steps=100, phases=phases))
     assert [batches.phase(step).longest_seconds for step in (0, 24, 25, 49, 50, 99)] == [1.0, 1.0, 2.0, 2.0, 9.0, 9.0]
 
 
-def test_noise_changes_what_is_read_and_not_what_is_to_be_said():
-    settings = settings_of(noise=0.5, moved_share=0.0)
+def test_noise_changes_the_inputs_and_not_the_targets():
+    settings = tiny_settings(noise=0.5, moved_share=0.0)
     batch = Batches({"ann": oracle_pieces(30)}, settings).batch(10**6)
     is_real = torch.arange(batch.inputs.shape[1]) < batch.token_lengths[:, None]
     differs = (batch.inputs != batch.targets[:, :-1])[is_real].float().mean()
@@ -197,7 +208,7 @@ def test_noise_changes_what_is_read_and_not_what_is_to_be_said():
     assert int(batch.inputs[is_real].max()) < EOS
 
 
-def test_guidance_is_least_where_the_head_looks_at_the_true_place():
+def test_guided_loss_is_least_for_attention_to_the_true_phoneme():
     batch = collate(oracle_pieces(2), EOS)
     n = batch.phoneme_ids.shape[1]
     places = torch.nn.functional.pad(batch.places.clamp(min=0), (0, 1))
@@ -206,34 +217,34 @@ def test_guidance_is_least_where_the_head_looks_at_the_true_place():
     assert guided_loss(right, batch, ahead=True) < guided_loss(wrong, batch, ahead=True)
     read = right.roll(1, dims=1)
     assert guided_loss(read, batch, ahead=False) == guided_loss(right, batch, ahead=True)
-    near, total = aligned(right, batch)
+    near, total = count_aligned(right, batch)
     assert near == total == int(batch.token_lengths.sum())
-    assert aligned(wrong, batch)[0] < 0.3 * total
+    assert count_aligned(wrong, batch)[0] < 0.3 * total
 
 
 def test_guided_weight_falls_and_stays():
-    settings = settings_of(n_steps=100, guided_weight=(1.0, 0.1), guided_share=0.5)
+    settings = tiny_settings(n_steps=100, guided_weight=(1.0, 0.1), guided_share=0.5)
     assert [guided_weight(settings, step) for step in (0, 25, 50, 99)] == pytest.approx([1.0, 0.55, 0.1, 0.1])
 
 
-def test_phones_are_read_off_tokens():
+def test_phones_of_tokens_and_their_errors():
     pieces = oracle_pieces(60)
-    phones = phones_of_tokens(pieces, EOS)
+    phones = most_frequent_phones(pieces, EOS)
     assert phones[0] == phones[1] == NUMBER_OF["b"]
     assert phones[EOS - 1] == NUMBER_OF["sil"]
     assert spoken_phones([0, 1, 1, EOS - 1, 2], phones) == [NUMBER_OF["b"], NUMBER_OF["d"]]
-    assert distance("kitten", "sitting") == 3
+    assert edit_distance("kitten", "sitting") == 3
     without_doubles = [p for p in pieces if (np.diff(p.phonemes) != 0).all()]
     assert phone_error([p.tokens for p in without_doubles], without_doubles, phones) == 0
     assert len(written_phones(pieces[0])) == len(pieces[0].phonemes) - 1
 
 
-def trainer_of(settings: GPTSettings) -> Trainer:
+def make_trainer(settings: GPTSettings) -> Trainer:
     return Trainer({"ann": oracle_pieces(200)}, {"ann": oracle_pieces(8, seed=9)}, settings)
 
 
 def test_tiny_gpt_learns_to_read(tmp_path):
-    settings = settings_of(
+    settings = tiny_settings(
         n_steps=90,
         evaluate_every=45,
         speak_every=100,
@@ -248,7 +259,7 @@ def test_tiny_gpt_learns_to_read(tmp_path):
         ],
     )
     with deterministic(1, 1):
-        trainer = trainer_of(settings)
+        trainer = make_trainer(settings)
         before = trainer.evaluate()
         trainer.run(tmp_path, {})
         after = trainer.evaluate()
@@ -261,13 +272,13 @@ def test_tiny_gpt_learns_to_read(tmp_path):
     assert "phone_error_prompted" not in rows[0]
 
 
-def test_interrupted_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
-    settings = settings_of(n_steps=6, evaluate_every=3, speak_every=100, batch_size=200)
+def test_interrupted_training_ends_at_the_same_weights(tmp_path, monkeypatch):
+    settings = tiny_settings(n_steps=6, evaluate_every=3, speak_every=100, batch_size=200)
     monkeypatch.setattr("starter.training.STATE_SECONDS", 0.0)
 
-    def trained(folder, stops_at=None):
+    def train(folder, stops_at=None):
         with deterministic(1, 1):
-            trainer = trainer_of(settings)
+            trainer = make_trainer(settings)
             learn = trainer.learn
 
             def interrupted(batch, step):
@@ -278,14 +289,14 @@ def test_interrupted_training_goes_on_to_the_same_weights(tmp_path, monkeypatch)
             trainer.learn = interrupted
             return {name: value.clone() for name, value in trainer.run(folder, {}).state_dict().items()}
 
-    once = trained(tmp_path / "once")
+    once = train(tmp_path / "once")
     with pytest.raises(KeyboardInterrupt):
-        trained(tmp_path / "twice", stops_at=4)
-    again = trained(tmp_path / "twice")
+        train(tmp_path / "twice", stops_at=4)
+    again = train(tmp_path / "twice")
     assert all(torch.equal(value, again[name]) for name, value in once.items())
 
 
-def test_free_speech_is_cut_where_it_finds_no_end():
+def test_free_speech_without_an_end_is_cut():
     pieces = oracle_pieces(2)
-    said = speak(tiny_gpt(), pieces, pieces[::-1])
-    assert all(len(tokens) <= 3 * len(piece.tokens) for tokens, piece in zip(said, pieces, strict=True))
+    spoken = speak(tiny_gpt(), pieces, pieces[::-1])
+    assert all(len(tokens) <= 3 * len(piece.tokens) for tokens, piece in zip(spoken, pieces, strict=True))

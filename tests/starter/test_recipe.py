@@ -1,4 +1,4 @@
-"""`make starter`: what runs beside what, what is looked for first, and how a failing stage ends."""
+"""`make starter`: the order of the stages, the check for what is missing, and the end after a failed stage."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SETTINGS = load_settings()
 STAGES = YAML(typ="safe").load((HOME / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
 
-def of(stage):
-    """The definition of a stage; of one voice's corpus, that of all."""
+def definition(stage):
+    """Return the definition of a stage. Of a voice's corpus it is that of all voices, with the voice's outputs."""
     name, _, item = stage.partition("@")
-    found = STAGES[name].get("do", STAGES[name])
-    return {**found, "outs": [_path(out).replace("${item}", item) for out in found["outs"]]}
+    template = STAGES[name].get("do", STAGES[name])
+    return {**template, "outs": [_path(out).replace("${item}", item) for out in template["outs"]]}
 
 
 def _path(out):
@@ -36,45 +36,51 @@ def test_every_stage_of_the_recipe_runs_once():
     assert sorted(in_lanes) == sorted(in_file)
 
 
-def test_no_stage_begins_before_what_it_reads_is_written():
+def test_every_stage_starts_after_its_inputs_are_written():
     written: set[str] = set()
     for phase in recipe.lanes(SETTINGS):
-        by_lane = [[path for stage in lane for path in of(stage)["outs"]] for lane in phase]
+        by_lane = [[path for stage in lane for path in definition(stage)["outs"]] for lane in phase]
         for lane in phase:
             so_far = set(written)
             for stage in lane:
-                for read in of(stage)["deps"]:
+                for read in definition(stage)["deps"]:
                     later = all_outputs() - so_far
                     assert not [path for path in later if path == read or path.startswith(f"{read}/")], (stage, read)
-                so_far |= set(of(stage)["outs"])
+                so_far |= set(definition(stage)["outs"])
         written |= {path for lane in by_lane for path in lane}
 
 
 def all_outputs():
-    return {path for phase in recipe.lanes(SETTINGS) for lane in phase for stage in lane for path in of(stage)["outs"]}
+    return {
+        path
+        for phase in recipe.lanes(SETTINGS)
+        for lane in phase
+        for stage in lane
+        for path in definition(stage)["outs"]
+    }
 
 
-def test_everything_that_is_missing_is_named_at_once(monkeypatch, tmp_path, capsys):
+def test_all_missing_things_are_named_at_once(monkeypatch, tmp_path, capsys):
     (tmp_path / "shared" / "data").mkdir(parents=True)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("VOXFOUNDRY_SHARED", str(tmp_path / "shared"))
     assert recipe.main() == 2
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name in ("the program festival", "the program flite", *recipe.NEEDED_DATA, "starter/README.md"):
-        assert name in said
+        assert name in output
 
 
-def test_a_voice_that_festival_does_not_have_is_missing(monkeypatch):
+def test_a_voice_that_festival_lacks_is_missing(monkeypatch):
     monkeypatch.setattr(recipe.shutil, "which", lambda program: f"/usr/bin/{program}")
     monkeypatch.setattr(recipe, "festival_voices", lambda: "(ked_diphone)")
-    lines = recipe.missing(SETTINGS.corpus)
+    lines = recipe.find_missing(SETTINGS.corpus)
     assert [line for line in lines if "cmu_us_slt_arctic_hts" in line and "festvox-us-slt-hts" in line]
     assert not [line for line in lines if "ked_diphone" in line]
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A recipe of two stages: one that fails and one that comes after it."""
+    """A recipe with a stage that fails, an independent one, and one that needs the first."""
     (tmp_path / "starter").mkdir()
     stages = {
         "corpus": {"wdir": "..", "cmd": "python -c \"print('no such voice'); exit(3)\"", "outs": ["starter/a"]},
@@ -87,20 +93,20 @@ def project(tmp_path, monkeypatch):
         recipe.subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     monkeypatch.setattr(recipe, "HOME", tmp_path / "starter")
     monkeypatch.setattr(recipe, "LOG", tmp_path / "starter" / "run.log")
-    monkeypatch.setattr(recipe, "missing", lambda corpus: [])
+    monkeypatch.setattr(recipe, "find_missing", lambda corpus: [])
     monkeypatch.setattr(recipe, "lanes", lambda settings: [[["corpus"], ["speech"]], [["gpt"]]])
     return tmp_path
 
 
-def test_after_a_stage_that_fails_nothing_that_needs_it_runs_and_the_log_says_why(project, capsys):
+def test_a_failed_stage_stops_those_that_need_it_and_the_log_has_its_output(project, capsys):
     assert recipe.main() == 1
     log = (project / "starter" / "run.log").read_text()
-    assert "no such voice" in log and "corpus: failed" in log and "speech: done" in log and "goes on from here" in log
+    assert "no such voice" in log and "corpus: failed" in log and "speech: done" in log and "to resume" in log
     assert (project / "starter" / "b").exists() and not (project / "starter" / "c").exists()
     assert log in capsys.readouterr().out + "\n"
 
 
-def test_what_is_up_to_date_is_not_made_again(project, capsys):
+def test_an_up_to_date_stage_is_skipped(project, capsys):
     recipe.main()
     made = (project / "starter" / "b").stat().st_mtime_ns
     capsys.readouterr()
@@ -110,8 +116,8 @@ def test_what_is_up_to_date_is_not_made_again(project, capsys):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_is_stale_when_a_module_of_the_recipe_that_it_imports_changes(stage):
+def test_the_deps_of_a_stage_name_every_module_of_the_recipe_that_it_imports(stage):
     imported = {path.relative_to(ROOT).as_posix() for path in import_closure(HOME / f"{stage}.py")}
-    of_recipe = {path for path in imported if path.startswith("starter/")}
-    # the settings are named key by key under params
-    assert of_recipe - {"starter/__init__.py", "starter/settings.py"} <= set(of(stage)["deps"])
+    modules = {path for path in imported if path.startswith("starter/")}
+    # settings.py is left out, because params names its keys
+    assert modules - {"starter/__init__.py", "starter/settings.py"} <= set(definition(stage)["deps"])

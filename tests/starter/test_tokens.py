@@ -1,3 +1,5 @@
+"""Tokens: which phoneme each one says, speeds, and statistics."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -6,59 +8,59 @@ import torch
 
 from starter.phones import NUMBER_OF, SILENCE
 from starter.store import Utterance
-from starter.tokens import places, played, ratio_of, statistics
+from starter.tokens import align_phonemes, change_speed, speed_ratio, token_statistics
 
 
 def test_places_follow_the_phones_in_time():
     phonemes = ["HH", "AH0", "L", "OW1", "."]
     phones = [(SILENCE, 0.08), ("hh", 0.12), ("ah", 0.2), ("l", 0.24), ("ow", 0.36), (SILENCE, 0.44)]
-    found = places(phonemes, phones, 11)
+    found = align_phonemes(phonemes, phones, 11)
     assert found == [0, 0, 0, 1, 1, 2, 3, 3, 3, 4, 4]
     assert all(type(place) is int for place in found)  # they go to JSON
 
 
-def test_places_bridge_a_phone_that_only_one_transcription_has():
+def test_places_bridge_phones_that_only_one_transcription_has():
     phonemes = ["T", "UW1", "D", "AY1"]
     phones = [("t", 0.04), ("y", 0.08), ("uw", 0.12), ("ay", 0.16)]  # a glide more, a d less
-    found = places(phonemes, phones, 4)
+    found = align_phonemes(phonemes, phones, 4)
     assert found[0] == 0
     assert found[2:] == [1, 3]
     assert found == sorted(found)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_places_never_go_back(seed):
+def test_places_are_in_ascending_order(seed):
     random = np.random.default_rng(seed)
     names = [name for name in NUMBER_OF if name != SILENCE]
     phonemes = [names[i].upper() for i in random.integers(0, len(names), 20)]
-    heard = [names[i] for i in random.integers(0, len(names), 25)]
-    phones = [(name, 0.08 * (i + 1)) for i, name in enumerate(heard)]
-    found = places(phonemes, phones, 50)
+    labels = [names[i] for i in random.integers(0, len(names), 25)]
+    phones = [(name, 0.08 * (i + 1)) for i, name in enumerate(labels)]
+    found = align_phonemes(phonemes, phones, 50)
     assert found == sorted(found)
     assert found[0] >= 0
     assert found[-1] < len(phonemes)
 
 
-def test_half_of_the_utterances_are_played_as_they_are():
-    ratios = [ratio_of(f"slt_{i:05d}", 1.2) for i in range(400)]
+def test_half_of_the_utterances_keep_their_speed():
+    ratios = [speed_ratio(f"slt_{i:05d}", 1.2) for i in range(400)]
     assert 0.4 < np.mean([ratio == 1.0 for ratio in ratios]) < 0.6
     assert min(ratios) >= 1 / 1.2
     assert max(ratios) <= 1.2
-    assert ratio_of("slt_00000", 1.2) == ratios[0]
+    assert speed_ratio("slt_00000", 1.2) == ratios[0]
 
 
-def test_an_utterance_that_is_played_faster_ends_sooner_and_so_do_its_phones():
+def test_a_faster_utterance_ends_sooner_and_so_do_its_phones():
     one = Utterance("one", "slt", "", np.zeros(16000, np.int16), [("aa", 0.5), (SILENCE, 1.0)])
-    faster = played(one, 1.25)
+    faster = change_speed(one, 1.25)
     assert len(faster.waveform) == pytest.approx(12800, abs=2)
     assert faster.phones == [("aa", 0.4), (SILENCE, 0.8)]
-    assert played(one, 1.0) is one
+    assert change_speed(one, 1.0) is one
 
 
-def test_tokens_that_are_the_phones_say_all_of_them_and_nothing_of_the_voice():
+def test_tokens_equal_to_the_phones_predict_them_and_tell_nothing_of_the_voice():
     centres = torch.eye(4)
     labels = [np.array([0, 1, 2, 3] * 5)] * 2
-    figures = statistics([centres[label] for label in labels], labels, [0, 1], centres)
+    figures = token_statistics([centres[label] for label in labels], labels, [0, 1], centres)
     assert figures["token_to_phone_error"] == 0
     assert figures["bits_beyond_the_phone"] == pytest.approx(0)
     assert figures["voice_entropy_left_bits"] == pytest.approx(figures["voice_entropy_bits"]) == pytest.approx(1)

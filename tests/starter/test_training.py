@@ -1,4 +1,4 @@
-"""The training loop of the recipe's stages."""
+"""The training loop of the recipe: resuming, rates, losses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from starter.settings import TrainingSettings, load_settings
-from starter.training import Average, learning_rate, step_of, train
+from starter.training import Average, Task, learning_rate, optimizer_step, train
 
 SETTINGS = TrainingSettings(
     n_steps=8,
@@ -28,15 +28,28 @@ SETTINGS = TrainingSettings(
 
 
 @pytest.fixture(autouse=True)
-def logged(monkeypatch):
-    """(name, rows) of every curve that would have gone to MLflow."""
+def mlflow_curves(monkeypatch):
+    """(name, rows) of every curve that the loop sends to MLflow."""
     curves = []
     monkeypatch.setattr("starter.training.log_to_mlflow", lambda name, _, rows: curves.append((name, rows)))
     return curves
 
 
+def task(folder, modules, optimizers, **parts):
+    return Task(
+        name="fit",
+        settings=SETTINGS,
+        modules=modules,
+        optimizers=optimizers,
+        evaluate=lambda n: {"held_out": 1.0 * n},
+        folder=folder,
+        inputs={},
+        **parts,
+    )
+
+
 def run(folder, stop_before=None):
-    """The weights after a training that fits y = 2 x, and its curve."""
+    """Fit y = 2 x and return the weights and their average."""
     torch.manual_seed(0)
     model = nn.Linear(1, 1)
     average = Average(model, SETTINGS.average_decay)
@@ -49,16 +62,16 @@ def run(folder, stop_before=None):
         if step == stop_before:
             raise KeyboardInterrupt
         loss = (model(x) - 2 * x).square().mean()
-        step_of(optimizer, loss, SETTINGS.gradient_clip_norm)
-        average.follow(model, step)
+        optimizer_step(optimizer, loss, SETTINGS.gradient_clip_norm)
+        average.update(model, step)
         return {"loss": loss.item()}
 
     modules = {"model": model, "average": average.module}
-    train("fit", SETTINGS, modules, {"adamw": optimizer}, batch, learn, lambda n: {"held_out": 1.0 * n}, folder, {})
+    train(task(folder, modules, {"adamw": optimizer}, make_batch=batch, learn=learn))
     return model.state_dict() | {f"average {k}": v for k, v in average.module.state_dict().items()}
 
 
-def test_a_training_that_was_stopped_ends_at_the_same_weights(tmp_path, monkeypatch, logged):
+def test_a_stopped_training_ends_at_the_same_weights(tmp_path, monkeypatch, mlflow_curves):
     monkeypatch.setattr("starter.training.STATE_SECONDS", 0.0)  # a state after every step
     whole = run(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
@@ -68,32 +81,24 @@ def test_a_training_that_was_stopped_ends_at_the_same_weights(tmp_path, monkeypa
     curves = [(tmp_path / name / "curve.jsonl").read_text().splitlines() for name in ("whole", "stopped")]
     steps = [[json.loads(line)["step"] for line in lines] for lines in curves]
     assert steps == [[4, 8], [4, 8]]
-    assert [name for name, _ in logged] == ["fit", "fit"]
+    assert [name for name, _ in mlflow_curves] == ["fit", "fit"]
 
 
-def test_a_finished_training_is_not_begun_again(tmp_path):
+def test_a_finished_training_does_not_start_again(tmp_path):
     first = run(tmp_path)
     second = run(tmp_path, stop_before=0)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_a_loss_that_is_no_number_ends_the_training_with_its_step(tmp_path):
-    model = nn.Linear(1, 1)
+def test_a_loss_of_nan_ends_the_training_and_names_the_step(tmp_path):
+    broken = task(
+        tmp_path, {"m": nn.Linear(1, 1)}, {}, make_batch=lambda _: None, learn=lambda *_: {"loss": float("nan")}
+    )
     with pytest.raises(SystemExit, match="loss is nan at step 0"):
-        train(
-            "x",
-            SETTINGS,
-            {"m": model},
-            {},
-            lambda _: None,
-            lambda *_: {"loss": float("nan")},
-            lambda _: {},
-            tmp_path,
-            {},
-        )
+        train(broken)
 
 
-def test_the_rate_rises_stays_and_falls():
+def test_the_learning_rate_rises_stays_and_falls():
     rates = [learning_rate(SETTINGS, step) for step in range(SETTINGS.n_steps)]
     assert rates[0] == pytest.approx(0.05)
     assert rates[1:5] == pytest.approx([0.1] * 4)
@@ -101,6 +106,6 @@ def test_the_rate_rises_stays_and_falls():
     assert rates[-1] < 0.03
 
 
-def test_the_shipped_settings_are_valid_and_the_stranger_is_no_base_voice():
+def test_the_shipped_settings_are_valid_and_the_stranger_is_one_of_the_voices():
     settings = load_settings()
     assert settings.corpus.stranger in settings.corpus.voices

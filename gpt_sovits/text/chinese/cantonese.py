@@ -1,7 +1,7 @@
 """Cantonese: characters to Jyutping (ToJyutping's dictionary), Jyutping to the table's symbols.
 
-Numbers, dates and units are read by the rules of chinese_text in Cantonese words. Texts in simplified characters are
-looked up as their traditional ones, which the dictionary knows better.
+The rules of gpt_sovits.text.chinese.normalization read numbers, dates and units, in Cantonese words. The dictionary
+knows traditional characters better, so simplified ones are looked up as the traditional ones.
 """
 
 import functools
@@ -9,14 +9,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gpt_sovits.text.alphabets import HAN, MAIN_MARKS
-from gpt_sovits.text.chinese.jyutping_symbols import symbols_of_jyutping
+from gpt_sovits.text.alphabets import HAN, MAIN_PLACEHOLDERS
+from gpt_sovits.text.chinese.jyutping_symbols import jyutping_to_symbols
 from gpt_sovits.text.chinese.normalization import MANDARIN, Dialect
 from gpt_sovits.text.lexicon import Entry
 from gpt_sovits.text.symbols import PUNCTUATION
 
-PARTS = re.compile(f"[{MAIN_MARKS}]|[{HAN}]+|.")
-# what the rules of chinese_text say, in Cantonese words, then in traditional characters
+PARTS = re.compile(f"[{MAIN_PLACEHOLDERS}]|[{HAN}]+|.")
+# words of the normalization rules in Cantonese, then their characters in traditional ones
 WORDS = {"幺": "一", "到": "至", "公里": "公里", "厘米": "厘米", "分钟": "分鐘", "冒号": "冒號"}
 TRADITIONAL = str.maketrans(
     "负点两万亿号个数时钟秒顿吨级纳方毫升伏频赫兆吉贝帧摄华零几欧镑韩币台帕项阵约于为极杠线问号无穷双边"
@@ -24,11 +24,11 @@ TRADITIONAL = str.maketrans(
     "負點兩萬億號個數時鐘秒頓噸級納方毫升伏頻赫兆吉貝幀攝華零幾歐鎊韓幣台帕項陣約於為極槓線問號無窮雙邊"
     "馬爾貢艾紐繆陶歐伽伊約飛",
 )
-CORRECTIONS = {  # what the dictionary lacks or reads otherwise than people do; a character's entry leaves words alone
+CORRECTIONS = {  # what the dictionary lacks or people read differently. Entries of one character do not touch words
     "行長": "hong4 zoeng2", "銀行行長": "ngan4 hong4 hong4 zoeng2", "軟件": "jyun5 gin2", "分之": "fan6 zi1",
     "個女": "go3 neoi2", "坐": "co5", "請": "cing2", "呢": "ni1", "上樓": "soeng5 lau2",
 }  # fmt: skip
-FINAL_NE = "ne1"  # 呢 as the last word of a phrase is the particle
+FINAL_NE = "ne1"  # at the end of a phrase 呢 is the particle
 GO_UP = re.compile("上(?=[零一二兩三四五六七八九十百]+(?:樓|層))")
 
 
@@ -47,16 +47,20 @@ CANTONESE = Dialect(
 )
 
 
-def characters_of(spoken: str, marks: Mapping[str, Entry]) -> list[tuple[str, tuple[str, ...]]]:
-    """(character, its symbols) for each character of a Cantonese text; white space has none and is left out.
+def text_to_character_symbols(spoken: str, placeholders: Mapping[str, Entry]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return (character, symbols) for each character of a Cantonese text except white space.
 
-    spoken: what chinese_text.spoken_form gives for CANTONESE, without Latin words. marks: the lexicon's private-use
-    characters. Raises ValueError for a character that the dictionary cannot read.
+    Args:
+        spoken: A text after `normalization.spoken_form` for CANTONESE, without Latin words.
+        placeholders: The private-use characters of the text that stand for words of the lexicon.
+
+    Raises:
+        ValueError: If the dictionary cannot read a character.
     """
     characters: list[tuple[str, tuple[str, ...]]] = []
     for part in PARTS.findall(spoken):
-        if part in marks:
-            characters += marks[part].parts
+        if part in placeholders:
+            characters += placeholders[part].parts
         elif part in PUNCTUATION:
             characters.append((part, (part,)))
         elif not part.isspace():
@@ -65,18 +69,18 @@ def characters_of(spoken: str, marks: Mapping[str, Entry]) -> list[tuple[str, tu
 
 
 def _read(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    looked_up = traditional(text)
-    going_up = {m.start() for m in GO_UP.finditer(looked_up)}
-    for i, (_, jyutping) in enumerate(_dictionary().get_jyutping_list(looked_up)):
+    traditional = to_traditional(text)
+    verbs_up = {m.start() for m in GO_UP.finditer(traditional)}
+    for i, (_, jyutping) in enumerate(_dictionary().get_jyutping_list(traditional)):
         character = text[i]
-        if i in going_up:
+        if i in verbs_up:
             jyutping = "soeng5"
         elif character == "呢" and i == len(text) - 1:
             jyutping = FINAL_NE
         if jyutping is None:
-            raise ValueError(f"no dictionary knows how to read {character!r} in Cantonese; put it into the lexicon")
+            raise ValueError(f"no dictionary has a reading of {character!r} in Cantonese; add it to the lexicon")
         # a few characters stand for two syllables: 瓩 is cin1 ngaa5
-        yield character, tuple(symbol for syllable in jyutping.split() for symbol in symbols_of_jyutping(syllable))
+        yield character, tuple(symbol for syllable in jyutping.split() for symbol in jyutping_to_symbols(syllable))
 
 
 @functools.cache
@@ -93,8 +97,8 @@ def _converter(name: str) -> Any:
     return opencc.OpenCC(name)
 
 
-def traditional(text: str) -> str:
-    """The text in traditional characters, one for one; a text that has any already is left alone."""
+def to_traditional(text: str) -> str:
+    """Return the text in traditional characters, one for one. A text that already has any is left as it is."""
     if _converter("t2s").convert(text) != text:
         return text
     converted = _converter("s2hk").convert(text)

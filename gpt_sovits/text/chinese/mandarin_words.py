@@ -1,15 +1,15 @@
-"""What the dictionaries do not say about Mandarin words: readings in context, neutral tones, surnames, erhua.
+"""Tables of what the dictionaries lack about Mandarin words: readings in context, neutral tones, surnames, erhua.
 
-These tables are this project's own, from knowledge of the language; they correct and complete pypinyin's dictionary of
-phrases, which gives citation tones and one reading for each character that stands alone.
+These tables are this project's own, from knowledge of the language. They correct and complete pypinyin's dictionary of
+phrases, which gives citation tones and one reading for each single character.
 """
 
 # ruff: noqa: SIM905 - tables of short words read better as text
 import functools
 
 NUMERALS = "零一二两三四五六七八九十百千万亿几半数多"
-# character, its usual reading / another reading and where it holds: what stands before _ what stands after; N is a
-# numeral or 这那每哪各某, ^ the start of a phrase, $ its end. The first that fits wins
+# character, its default reading / another reading and its contexts, each written as: text before _ text after. N is a
+# numeral or 这那每哪各某, ^ the start of a phrase, $ its end. The first context that fits wins
 CONTEXTS = """
 得 de5 / dei3 还_ 就_ 都_ 也_ 必_ 总_ 非_ 才_ 可_ 又_ 只_ ^_ 你_ 我_ 他_ 她_ 们_ / de2 _了
     _奖 _分 _冠军 _第
@@ -149,7 +149,7 @@ CONTEXTS = """
 子 zi3
 """
 
-CORRECTIONS = {  # words whose reading the dictionary of phrases lacks or has wrong
+CORRECTIONS = {  # words whose reading in the dictionary of phrases is missing or wrong
     "不得了": "bu4 de2 liao3", "会不会": "hui4 bu5 hui4", "量子": "liang4 zi3", "种子": "zhong3 zi5",
     "电子": "dian4 zi3", "弟子": "di4 zi3", "大夫": "dai4 fu5", "地道": "di4 dao4", "朝阳": "chao2 yang2",
     "落下": "luo4 xia4", "重庆": "chong2 qing4", "还款": "huan2 kuan3", "还书": "huan2 shu1", "呼吁": "hu1 yu4",
@@ -185,7 +185,7 @@ NEUTRAL = set(
     "后头 上头 下头 嫂子 影子 出来 出去 进来 进去 上来 上去 下来 下去 过来 过去 回来 回去 起来 看见 "
     "听见 遇见 碰见 为了 罢了 算了 除了 似的 有的 别的 真的 是的 好的 ".split()
 )
-FULL_ZI = set(  # 子 keeps its tone; elsewhere it is a suffix
+FULL_ZI = set(  # in these 子 keeps its tone, elsewhere it is a suffix
     "男子 女子 电子 分子 原子 王子 公子 孔子 孟子 老子 庄子 量子 粒子 质子 中子 离子 光子 瓜子 棋子 "
     "莲子 弟子 君子 父子 母子 太子 天子 才子 学子 游子 浪子 因子 算子 核子 精子 卵子 鱼子 松子 童子 "
     "赤子 独生子 亲子 长子 次子 逆子 孝子 臣子 义子 介子 玻色子 费米子 中微子 乘子 之子 仙子 西子 "
@@ -199,7 +199,7 @@ SURNAMES = dict(
     "燕=yan1 葛=ge3 翟=zhai2 覃=qin2 缪=miao4 冼=xian3 黑=he4 种=chong2 尹=yin3".split()
 )
 TITLES = tuple("老师 先生 女士 小姐 太太 经理 医生 教授 同学 主任 某 氏 总 工 姓".split())
-# 儿 is a syllable of its own here, not a mark of erhua
+# in these 儿 is a full syllable, not a sign of erhua
 FULL_ER = set(
     "女儿 男儿 婴儿 幼儿 孤儿 少儿 小儿 孩儿 胎儿 育儿 患儿 健儿 宠儿 混血儿 新生儿 早产儿 流浪儿 "
     "弃儿 幸运儿 妻儿 生儿 产儿 侄儿 孙儿 托儿 乞儿 龟儿 妞儿 儿 一儿 二儿 聋儿 可儿 ".split()
@@ -208,11 +208,11 @@ FULL_ER = set(
 
 @functools.cache
 def contexts() -> dict[str, tuple[str, list[tuple[str, list[tuple[str, str]]]]]]:
-    """Character -> (usual reading, [(another, [(what is before, what is after), ...]), ...])."""
+    """Return, by character: (default reading, [(other reading, [(text before, text after), ...]), ...])."""
     table = {}
     for line in CONTEXTS.strip().replace("\n    ", " ").splitlines():
-        usual, *others = line.split(" / ")
-        character, reading = usual.split()
+        default, *others = line.split(" / ")
+        character, reading = default.split()
         rules = []
         for other in others:
             sounds, *places = other.split()
@@ -222,24 +222,28 @@ def contexts() -> dict[str, tuple[str, list[tuple[str, list[tuple[str, str]]]]]]
 
 
 def reading_in_context(phrase: str, i: int) -> str | None:
-    """The reading of the character at i of a phrase, None where the table does not know the character."""
+    """Return the reading of the character at i of a phrase, None if the table does not have the character."""
     before, after = phrase[:i], phrase[i + 1 :]
     if phrase[i] in SURNAMES and (after.startswith(TITLES) or (before.endswith("姓") and not before.endswith("百姓"))):
         return SURNAMES[phrase[i]]
     if phrase[i] not in contexts():
         return None
-    usual, others = contexts()[phrase[i]]
+    default, others = contexts()[phrase[i]]
     for reading, places in others:
-        if any(_stands(before, left, True) and _stands(after, right, False) for left, right in places):
+        if any(
+            _matches_context(before, left, at_end=True) and _matches_context(after, right, at_end=False)
+            for left, right in places
+        ):
             return reading
-    return usual
+    return default
 
 
-def _stands(text: str, wanted: str, at_end: bool) -> bool:
-    if wanted in ("^", "$"):
+def _matches_context(text: str, context: str, *, at_end: bool) -> bool:
+    """Return whether the text ends (`at_end`) or begins with one side of a context."""
+    if context in ("^", "$"):
         return not text
-    if "N" in wanted:
-        wanted = wanted.replace("N", "")
-        counted = text.removesuffix(wanted) if at_end else text
-        return bool(counted) and counted[-1] in NUMERALS + "这那每哪各某" and text.endswith(wanted)
-    return text.endswith(wanted) if at_end else text.startswith(wanted)
+    if "N" in context:
+        context = context.replace("N", "")
+        before = text.removesuffix(context) if at_end else text
+        return bool(before) and before[-1] in NUMERALS + "这那每哪各某" and text.endswith(context)
+    return text.endswith(context) if at_end else text.startswith(context)

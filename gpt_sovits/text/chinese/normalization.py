@@ -1,7 +1,7 @@
-"""Chinese as written to Chinese as spoken: numbers, dates, money, units, addresses and symbols become characters.
+"""Normalization of Chinese: numbers, dates, money, units, addresses and symbols become characters.
 
-One set of rules for Mandarin and Cantonese. The rules think in simplified characters and Mandarin words; what they
-produce goes through the dialect's `wording`. English words stay as they are: gpt_sovits.text.scripts takes them out.
+Mandarin and Cantonese share one set of rules. The rules produce Mandarin words in simplified characters, which the
+`wording` of the dialect then translates. English words stay as they are: gpt_sovits.text.scripts takes them out later.
 """
 
 import dataclasses
@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Callable
 
 from gpt_sovits.text.addresses import ADDRESS, spoken_address
-from gpt_sovits.text.alphabets import ENGLISH_MARKS, HAN, LATIN, MAIN_MARKS
-from gpt_sovits.text.chinese.numbers import cardinal, number, one_by_one
+from gpt_sovits.text.alphabets import ENGLISH_PLACEHOLDERS, HAN, LATIN, MAIN_PLACEHOLDERS
+from gpt_sovits.text.chinese.numbers import cardinal, number, read_digits
 from gpt_sovits.text.scripts import NO_UNIT
 
 CURRENCIES = {
@@ -27,7 +27,7 @@ UNITS = {
     "hz": "赫兹", "khz": "千赫", "mhz": "兆赫", "ghz": "吉赫", "db": "分贝", "px": "像素",
     "h": "小时", "min": "分钟", "s": "秒", "ms": "毫秒", "°c": "摄氏度", "°f": "华氏度", "°": "度",
 }  # fmt: skip
-COUNTED = (  # 两 stands before these, 二 before a month, a floor or a number of its own
+NOUNS_AFTER_LIANG = (  # 2 is 两 before these, and 二 before a month, a floor or as a bare number
     "个位名人天周年夜岁点次回家间件只条张本台辆座种样块元角公里米吨斤克升度"
     "個間隻條張臺輛種樣塊雙對歲蚊次聲"
     "小时分钟秒倍万千亿遍套双对把杯瓶碗盒包份篇首部场届口头匹棵朵颗支片"
@@ -49,63 +49,80 @@ PAUSES = str.maketrans(
 PAUSE_MARKS = "?!….-,"  # the strongest first
 MARK = "[" + re.escape(PAUSE_MARKS) + "]"
 NUMBER = r"(?>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*)"  # atomic: without it long digits take seconds
-ALONE = r"(?<![\d.])"  # what follows does not begin inside a number
-TO = r"\s?[-~–—]\s?"
+NOT_IN_NUMBER = r"(?<![\d.])"  # the match does not begin inside a number
+RANGE_SIGN = r"\s?[-~–—]\s?"
 
 
 @dataclasses.dataclass(frozen=True)
 class Dialect:
-    """What differs between the two languages.
+    """What differs between Mandarin and Cantonese.
 
-    wording: words of a rule (simplified, Mandarin) -> the same in this language.
-    address_words: how the signs of an e-mail or web address are called.
+    Attributes:
+        name: The name of the language in messages.
+        wording: Translates the words of a rule (Mandarin, in simplified characters) into this language.
+        address_words: The names of the signs of an e-mail or web address.
+        telephone_one: Whether 1 is 幺 in telephone numbers.
     """
 
     name: str
     wording: Callable[[str], str]
     address_words: dict[str, str]
-    telephone_one: bool  # 1 is 幺 on the telephone
+    telephone_one: bool
 
 
 def spoken_form(text: str, dialect: Dialect) -> str:
-    """Characters, Latin words, private-use marks of the lexicon and the marks ! ? … , . -, spaces at Latin words only.
+    """Return a Chinese text as it is spoken.
 
-    text: already cleaned by cleaning.clean. A run of marks becomes its strongest one, symbols without a word of their
-    own are dropped. Raises ValueError for letters or digits of another script, because dropping them would swallow
-    words.
+    A run of punctuation becomes its strongest mark. Symbols without a name are dropped.
+
+    Args:
+        text: A text after `cleaning.clean`. Placeholders of the lexicon's words are kept.
+        dialect: MANDARIN or cantonese.CANTONESE.
+
+    Returns:
+        Characters, Latin words, placeholders and the marks ! ? … , . and -, with spaces only beside Latin words.
+
+    Raises:
+        ValueError: If the text contains letters or digits of another script. Dropping them would lose words.
     """
     text = text.replace("...", "…").replace("−", "-")
     for pattern, function in RULES:
         text = pattern.sub(lambda m, function=function: dialect.wording(function(m, dialect)), text)
     text = re.sub(rf"(?<=[{LATIN}])-(?=[{LATIN}\d])", " ", text).translate(PAUSES)
-    foreign = sorted({c for c in text if unicodedata.category(c)[0] in "LN" and not SPOKEN.match(c)})
+    foreign = sorted({c for c in text if unicodedata.category(c)[0] in "LN" and not SPOKEN_CHARACTER.match(c)})
     if foreign:
         raise ValueError(
             f"cannot speak {''.join(foreign[:10])!r} as {dialect.name}; write such words in Chinese or English, "
-            "or give the text's own language"
+            "or pass the language of the text"
         )
-    text = re.sub(" +", " ", "".join(c if SPOKEN.match(c) or c in PAUSE_MARKS + "' &+#" else " " for c in text))
-    text = re.sub(rf"\s*{MARK}(?:\s*{MARK})*\s*", _strongest, text)
-    text = re.sub(rf"(?<![{LATIN}{ENGLISH_MARKS}{re.escape(PAUSE_MARKS)}'+#]) | (?![{LATIN}{ENGLISH_MARKS}])", "", text)
+    text = re.sub(
+        " +", " ", "".join(c if SPOKEN_CHARACTER.match(c) or c in PAUSE_MARKS + "' &+#" else " " for c in text)
+    )
+    text = re.sub(rf"\s*{MARK}(?:\s*{MARK})*\s*", _strongest_mark, text)
+    text = re.sub(
+        rf"(?<![{LATIN}{ENGLISH_PLACEHOLDERS}{re.escape(PAUSE_MARKS)}'+#]) | (?![{LATIN}{ENGLISH_PLACEHOLDERS}])",
+        "",
+        text,
+    )
     return text.lstrip(PAUSE_MARKS + " '&+#").rstrip()
 
 
-SPOKEN = re.compile(f"[{HAN}{LATIN}{MAIN_MARKS}{ENGLISH_MARKS}]")
+SPOKEN_CHARACTER = re.compile(f"[{HAN}{LATIN}{MAIN_PLACEHOLDERS}{ENGLISH_PLACEHOLDERS}]")
 
 
-def _strongest(m: re.Match[str]) -> str:
+def _strongest_mark(m: re.Match[str]) -> str:
     mark = min((c for c in m[0] if c in PAUSE_MARKS), key=PAUSE_MARKS.index)
     return mark + " " if re.match(f"[{LATIN}]", m.string[m.end() : m.end() + 1]) else mark
 
 
 def _address(m: re.Match[str], dialect: Dialect) -> str:
-    return spoken_address(m[0], dialect.address_words, one_by_one, " ")
+    return spoken_address(m[0], dialect.address_words, read_digits, " ")
 
 
 def _date(m: re.Match[str], dialect: Dialect) -> str:
     if not (1 <= int(m["month"]) <= 12 and 1 <= int(m["day"]) <= 31):
         return m[0]
-    return f"{one_by_one(m['year'])}年{cardinal(str(int(m['month'])))}月{cardinal(str(int(m['day'])))}日"
+    return f"{read_digits(m['year'])}年{cardinal(str(int(m['month'])))}月{cardinal(str(int(m['day'])))}日"
 
 
 def _time(m: re.Match[str], dialect: Dialect) -> str:
@@ -120,7 +137,7 @@ def _time(m: re.Match[str], dialect: Dialect) -> str:
 
 
 def _two_digits(digits: str) -> str:
-    """'05' -> '零五', '15' -> '十五', '00' -> '零'."""
+    """Read minutes or seconds: '05' -> '零五', '15' -> '十五', '00' -> '零'."""
     value = int(digits)
     return cardinal(str(value)) if value >= 10 or value == 0 else "零" + cardinal(str(value))
 
@@ -129,7 +146,7 @@ def _telephone(m: re.Match[str], dialect: Dialect) -> str:
     digits = re.sub(r"[^\d+]", " ", m[0]).split()
     if len(digits) == 1 and len(digits[0]) == 11:  # a mobile number: 138 0013 8000
         digits = [digits[0][:3], digits[0][3:7], digits[0][7:]]
-    groups = (one_by_one(group.lstrip("+"), dialect.telephone_one) for group in digits)
+    groups = (read_digits(group.lstrip("+"), telephone=dialect.telephone_one) for group in digits)
     return ("加" if m[0].startswith("+") else "") + ",".join(groups)
 
 
@@ -162,26 +179,27 @@ Rule = tuple[re.Pattern[str], Callable[[re.Match[str], Dialect], str]]
 
 
 def rule(pattern: str, function: Callable[[re.Match[str], Dialect], str] | str) -> Rule:
-    """What matches is replaced by the function's words, or by these words."""
+    """Return a rule that replaces each match by the words of the function, or by the given words."""
     words = (lambda m, dialect: function) if isinstance(function, str) else function
     return re.compile(pattern, re.IGNORECASE), words
 
 
 def numeral(pattern: str, read: Callable[[str], str]) -> Rule:
-    """The digits of group n are read so."""
+    """Return a rule that replaces each match by group n, read by a function."""
     return rule(pattern, lambda m, dialect: read(m["n"]))
 
 
 RULES: list[Rule] = [
     rule(f"(?a:{ADDRESS})", _address),
     rule(r"(?<![A-Za-z])(?:[A-Za-z]\.){2,}", lambda m, dialect: " ".join(m[0].replace(".", "")) + " "),  # U.S.
-    rule(rf"{ALONE}(?P<year>\d{{4}})(?P<s>[-/.])(?P<month>\d{{1,2}})(?P=s)(?P<day>\d{{1,2}})(?![\d.-])", _date),
-    numeral(rf"{ALONE}(?P<n>1\d{{3}}|20\d{{2}})(?={TO}(?:1\d{{3}}|20\d{{2}})年)", one_by_one),
-    rule(rf"(?<=[{'零一二三四五六七八九'}]){TO}(?=\d{{4}}年)", "到"),
+    rule(rf"{NOT_IN_NUMBER}(?P<year>\d{{4}})(?P<s>[-/.])(?P<month>\d{{1,2}})(?P=s)(?P<day>\d{{1,2}})(?![\d.-])", _date),
+    numeral(rf"{NOT_IN_NUMBER}(?P<n>1\d{{3}}|20\d{{2}})(?={RANGE_SIGN}(?:1\d{{3}}|20\d{{2}})年)", read_digits),
+    rule(rf"(?<=[{'零一二三四五六七八九'}]){RANGE_SIGN}(?=\d{{4}}年)", "到"),
     numeral(
-        rf"{ALONE}(?P<n>1[1-9]\d\d|20\d\d|0\d)(?=\s?(?:年(?!级|前|以前|之前|历史)|届|级|款|财年|赛季))", one_by_one
+        rf"{NOT_IN_NUMBER}(?P<n>1[1-9]\d\d|20\d\d|0\d)(?=\s?(?:年(?!级|前|以前|之前|历史)|届|级|款|财年|赛季))",
+        read_digits,
     ),
-    rule(rf"(?<=\d:\d\d){TO}(?=\d{{1,2}}:\d\d)", "到"),
+    rule(rf"(?<=\d:\d\d){RANGE_SIGN}(?=\d{{1,2}}:\d\d)", "到"),
     rule(
         r"(?<![\d:])(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?![\d:])"
         r"(?:\s?(?P<half>[ap])\.?m\b\.?)?",
@@ -193,22 +211,22 @@ RULES: list[Rule] = [
     rule(r"(?<![\d.])[48]00-\d{3,4}-?\d{3,4}(?!\d)", _telephone),
     rule(
         r"(?P<before>(?:拨打|撥打|致电|致電|电话|電話|热线|熱線|拨|撥|打)(?:号码|號碼)?[是为:为]?\s?)(?P<n>\d{3,8})(?![\d.%])",
-        lambda m, dialect: m["before"] + one_by_one(m["n"], dialect.telephone_one),
+        lambda m, dialect: m["before"] + read_digits(m["n"], telephone=dialect.telephone_one),
     ),
-    rule(r"(?<![\d.])\d+(?:-\d+){2,}(?!\d)", lambda m, dialect: ",".join(map(one_by_one, m[0].split("-")))),
+    rule(r"(?<![\d.])\d+(?:-\d+){2,}(?!\d)", lambda m, dialect: ",".join(map(read_digits, m[0].split("-")))),
     rule(
         rf"(?<![A-Za-z])(?P<currency>{'|'.join(map(re.escape, sorted(CURRENCIES, key=len, reverse=True)))})\s?"
-        rf"(?P<amount>{NUMBER})(?:{TO}(?P<until>{NUMBER}))?(?P<magnitude>[万亿千百萬億]+|[kmb](?![a-z]))?",
+        rf"(?P<amount>{NUMBER})(?:{RANGE_SIGN}(?P<until>{NUMBER}))?(?P<magnitude>[万亿千百萬億]+|[kmb](?![a-z]))?",
         _money,
     ),
     rule(
-        rf"(?P<amount>{NUMBER})(?:{TO}(?P<until>{NUMBER}))?(?P<magnitude>[万亿千百萬億]+)?\s?"
+        rf"(?P<amount>{NUMBER})(?:{RANGE_SIGN}(?P<until>{NUMBER}))?(?P<magnitude>[万亿千百萬億]+)?\s?"
         rf"(?P<currency>{'|'.join(c for c in CURRENCIES if c.isalpha())}|[€£])(?![A-Za-z])",
         _money,
     ),
-    rule(rf"{ALONE}(?:(?P<whole>\d+) )?(?P<top>\d+)/(?P<bottom>\d+)(?![\d/.])", _fraction),
+    rule(rf"{NOT_IN_NUMBER}(?:(?P<whole>\d+) )?(?P<top>\d+)/(?P<bottom>\d+)(?![\d/.])", _fraction),
     rule(rf"(?P<minus>(?<![A-Za-z0-9%])-)?(?P<amount>{NUMBER})\s?(?P<unit>° ?[cf])(?![a-z])", _temperature),
-    rule(rf"(?<=[\d%‰]){TO}(?=\d)", "到"),
+    rule(rf"(?<=[\d%‰]){RANGE_SIGN}(?=\d)", "到"),
     rule(
         rf"(?P<minus>(?<![A-Za-z0-9%])-)?(?P<amount>{NUMBER})\s?(?P<of>[%‰])",
         lambda m, d: ("百" if m["of"] == "%" else "千") + "分之" + "负" * bool(m["minus"]) + number(m["amount"]),
@@ -221,16 +239,16 @@ RULES: list[Rule] = [
     rule(r"\^(?P<power>\d{1,4})(?!\d)", _power),
     numeral(r"(?<=第)\s?(?P<n>\d+)(?!\d)", lambda digits: cardinal(digits, "二")),
     numeral(r"(?:\bno\.?|№|#)\s?(?P<n>\d+)(?!\d)", lambda digits: cardinal(digits, "二") + "号"),
-    numeral(rf"(?<=[{LATIN}])[- ]?(?P<n>\d{{3,}})(?![\d.,]\d)", one_by_one),  # H200, RTX 4090
+    numeral(rf"(?<=[{LATIN}])[- ]?(?P<n>\d{{3,}})(?![\d.,]\d)", read_digits),  # H200, RTX 4090
     rule(rf"(?<=[{LATIN}])-(?=\d)", " "),
     rule(rf"(?<=[{HAN}])-(?=[零一二三四五六七八九十百千万])", "到"),  # 10 kg-20 kg
     rule(r"(?<![A-Za-z0-9.零一二三四五六七八九十年月日号点分])-(?=\.?\d)", "负"),
     rule(r"(?<![\w.])[~约]\s?(?=\d)", "约"),
     rule(r"(?<=\d)\+(?!\d|\s\d)", "多"),
-    numeral(rf"{ALONE}(?P<n>2)(?=\s?[{COUNTED}](?!级|級))", lambda digits: "两"),
+    numeral(rf"{NOT_IN_NUMBER}(?P<n>2)(?=\s?[{NOUNS_AFTER_LIANG}](?!级|級))", lambda digits: "两"),
     rule(rf"{NUMBER}", lambda m, dialect: number(m[0])),
     rule("[" + "".join(GREEK) + "]", lambda m, dialect: GREEK[m[0].lower().replace("ς", "σ")]),
-    rule(  # C++ and AT&T are for English
+    rule(  # C++ and AT&T are English words
         rf"(?<![{LATIN}+])[+]|(?<![{LATIN}])&|&(?![{LATIN}])|[{re.escape(''.join(set(SYMBOLS) - set('+&')))}]",
         lambda m, dialect: SYMBOLS[m[0]],
     ),

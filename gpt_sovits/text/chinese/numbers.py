@@ -1,46 +1,56 @@
-"""Chinese numerals: what a number is called in characters, for Mandarin and Cantonese alike."""
+"""Chinese numerals: numbers in characters, for Mandarin and Cantonese."""
 
 import re
 
 DIGITS = "零一二三四五六七八九"
 PLACES = ("", "十", "百", "千")
 MAX_CARDINAL_DIGITS = 16  # beyond that a number is read digit by digit
-TELEPHONE = str.maketrans("0123456789", "零幺二三四五六七八九")  # yī sounds like qī on the telephone
+TELEPHONE_DIGITS = str.maketrans("0123456789", "零幺二三四五六七八九")  # yī sounds like qī on the telephone
 
 
-def one_by_one(digits: str, telephone: bool = False) -> str:
-    """'907' -> '九零七'; on the telephone 1 is 幺."""
-    return digits.translate(TELEPHONE) if telephone else "".join(DIGITS[int(digit)] for digit in digits)
+def read_digits(digits: str, *, telephone: bool = False) -> str:
+    """Return digits in characters, one by one: '907' -> '九零七'. In telephone numbers 1 is 幺."""
+    return digits.translate(TELEPHONE_DIGITS) if telephone else "".join(DIGITS[int(digit)] for digit in digits)
 
 
 def cardinal(digits: str, two: str = "两") -> str:
-    """'1024' -> '一千零二十四', '2000' -> '两千'; after a leading zero, or very long, digit by digit.
+    """Return a whole number in characters: '1024' -> '一千零二十四', '2000' -> '两千'.
 
-    two: what a leading 2 is called before 千, 万 and 亿; elsewhere it is 二.
+    Numbers with a leading zero or with more than MAX_CARDINAL_DIGITS digits are read digit by digit.
+
+    Args:
+        digits: Digits, with or without commas between groups of three.
+        two: The character for a leading 2 before 千, 万 and 亿. Elsewhere it is 二.
     """
     plain = digits.replace(",", "")
     if (plain.startswith("0") and len(plain) > 1) or len(plain) > MAX_CARDINAL_DIGITS:
-        return one_by_one(plain)
+        return read_digits(plain)
     if not plain.strip("0"):
         return DIGITS[0]
     return re.sub("^二(?=[千万亿])", two, re.sub("^一十", "十", _words(int(plain))))
 
 
 def number(text: str, point: str = "点", two: str = "两") -> str:
-    """Whole numbers, decimals ('3.14' -> '三点一四') and versions ('3.11.2' -> '三点十一点二'), '1,234.5' too.
+    """Return a number in characters.
 
-    Addresses with groups of three digits (192.168.1.1) are read digit by digit.
+    It may be whole, a decimal ('3.14' -> '三点一四') or a version ('3.11.2' -> '三点十一点二'). Addresses with groups
+    of three digits (192.168.1.1) are read digit by digit.
+
+    Args:
+        text: Digits, points and commas.
+        point: The character for a point.
+        two: See `cardinal`.
     """
     whole, *parts = text.replace(",", "").split(".")
     if len(parts) > 1:
-        read = one_by_one if any(len(part) > 2 for part in (whole, *parts)) else cardinal
+        read = read_digits if any(len(part) > 2 for part in (whole, *parts)) else cardinal
         return point.join(read(part) for part in (whole, *parts))
     words = cardinal(whole or "0", two)
-    return words + point + one_by_one(parts[0]) if parts and parts[0] else words
+    return words + point + read_digits(parts[0]) if parts and parts[0] else words
 
 
 def _words(value: int) -> str:
-    """1 to 10^16 - 1, with 一十 for ten everywhere; 零 where a place between two others is empty."""
+    """Return 1 to 10^16 - 1 in characters, with 一十 for ten, and 零 where a place between two others is empty."""
     for size, unit in ((10**8, "亿"), (10**4, "万")):
         if value >= size:
             high, low = divmod(value, size)

@@ -1,7 +1,7 @@
 """A pinyin syllable to its two symbols of the table: initial, and final with tone.
 
-The convention is the table's own (upstream's, after the Opencpop corpus): the i of zi ci si is i0, that of zhi chi shi
-ri is ir, ü is v, ye and yan have E and En, y and w are initials, and a syllable that begins with a vowel gets an
+The convention is that of the table (upstream's, after the Opencpop corpus). The i of zi ci si is i0, and that of zhi
+chi shi ri is ir. ü is v. ye and yan have E and En. y and w are initials. A syllable that begins with a vowel gets an
 initial made of that vowel: AA, EE or OO.
 Source: GPT-SoVITS, github.com/RVC-Boss/GPT-SoVITS text/chinese2.py and text/opencpop-strict.txt (the convention)
 """
@@ -14,30 +14,33 @@ from gpt_sovits.text.symbols import MANDARIN_FINALS, MANDARIN_INITIALS
 INITIALS = sorted((i for i in MANDARIN_INITIALS if i.islower()), key=len, reverse=True)
 FINALS = set(MANDARIN_FINALS)
 NO_ONSET = {"a": "AA", "e": "EE", "o": "OO"}
-WHOLE = {  # written without a vowel, or with ê: the nearest syllable that the table has
+RESPELLINGS = {  # written without a vowel, or with ê -> the nearest syllable that the table has
     "n": "en", "ng": "en", "m": "mu", "hm": "heng", "hng": "heng", "ê": "ei", "lüe": "lve", "nüe": "nve",
 }  # fmt: skip
 
 
 @functools.cache
-def symbols_of_pinyin(syllable: str) -> tuple[str, str]:
-    """'zhong1' -> ('zh', 'ong1'), 'an4' -> ('AA', 'an4').
+def pinyin_to_symbols(syllable: str) -> tuple[str, str]:
+    """Return the symbols of a pinyin syllable: 'zhong1' -> ('zh', 'ong1'), 'an4' -> ('AA', 'an4').
 
-    syllable: pinyin in lower case with its tone 1 to 5 at the end, 5 being the neutral tone; ü, v and u: are one.
-    Raises ValueError for anything else.
+    Args:
+        syllable: Pinyin in lower case with a tone 1 to 5 at its end. 5 is the neutral tone. ü, v and u: are the same.
+
+    Raises:
+        ValueError: If it is not a syllable that the table can spell.
     """
     m = re.fullmatch(r"([a-zêü:]+)([1-5])", syllable)
     if not m:
-        raise ValueError(f"no pinyin syllable with a tone 1 to 5: {syllable!r}; write it like zhong1")
+        raise ValueError(f"{syllable!r} is not a pinyin syllable with a tone 1 to 5; write it like zhong1")
     letters = m[1].replace("u:", "v")
-    letters = WHOLE.get(letters, letters).replace("ü", "v")
+    letters = RESPELLINGS.get(letters, letters).replace("ü", "v")
     if letters[0] in NO_ONSET:
         initial, final = NO_ONSET[letters[0]], letters
     else:
         initial = next((i for i in INITIALS if letters.startswith(i)), "")
         final = _final(initial, letters.removeprefix(initial))
     if not initial or final not in FINALS:
-        raise ValueError(f"{syllable!r} is no syllable of Mandarin that the symbol table can spell")
+        raise ValueError(f"{syllable!r} is not a syllable of Mandarin that the symbol table can spell")
     return initial, final + m[2]
 
 
@@ -48,6 +51,6 @@ def _final(initial: str, final: str) -> str:
         return {"e": "E", "an": "En"}[final]
     if initial in ("j", "q", "x", "y") and final.startswith("u"):
         return "v" + final[1:]
-    if final == "ue":  # lue, nue: the only syllables with an u that is a ü outside j q x y
+    if final == "ue":  # lue, nue: the only syllables outside j q x y in which u is ü
         return "ve"
     return {"uei": "ui", "iou": "iu", "uen": "un"}.get(final, final)

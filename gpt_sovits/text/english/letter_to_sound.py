@@ -1,10 +1,10 @@
-"""English letters to sounds by rule: the last resort for words that no dictionary entry explains.
+"""English letters to sounds by rule, for words that no dictionary entry explains.
 
-A rule reads `left [letters] right = sounds`: where `letters` stand between those neighbours they become these sounds.
-In the neighbours V is any vowel letter (aeiouy), C any other letter, F a letter that softens c and g (eiy), ^ the start
-and $ the end of the word; small letters stand for themselves, (a/b) for either. The first rule that fits wins, and the
-walk goes on after its letters. The rules are this project's own, written for plausible sound and not for etymology:
-against 3,000 random words of the CMU dictionary they get 17 % of the sounds wrong, and 39 % of the words wholly right.
+A rule reads `left [letters] right = sounds`: between these neighbours, the letters become these sounds. In the
+neighbours, V is any vowel letter (aeiouy), C any other letter, F a letter that softens c and g (eiy), ^ the start and $
+the end of the word. Small letters are themselves, and (a/b) is either. The first rule that fits wins, and reading
+continues after its letters. The rules are this project's own, written for plausible sound and not for etymology. On
+3,000 random words of the CMU dictionary they get 17 % of the sounds wrong and 39 % of the words entirely right.
 """
 
 import functools
@@ -49,13 +49,13 @@ m [b] $ = | [bb] = B | [b] = B | [cch] = K | [ch] (r/l) = K | [ch] = CH | [cian]
 
 CLASSES = {"V": "[aeiouy]", "C": "[bcdfghjklmnpqrstvwxz]", "F": "[eiy]"}
 # endings that pull the stress to the vowel just before them, with their number of vowel sounds
-STRESSED_BEFORE = {1: r"(tion|sion|cian|cial|tial|cious|tious|ic|ics)$", 2: r"(ical|ity|ify|ia|ian|ium|ious|eous|ual)$"}
-REDUCED = {"AE": "AH", "EH": "AH"}  # what an unstressed short vowel becomes after the stress
+STRESS_ENDINGS = {1: r"(tion|sion|cian|cial|tial|cious|tious|ic|ics)$", 2: r"(ical|ity|ify|ia|ian|ium|ious|eous|ual)$"}
+REDUCED_VOWELS = {"AE": "AH", "EH": "AH"}  # what an unstressed short vowel becomes after the stress
 
 
 @functools.cache
 def _rules() -> dict[str, list[tuple[re.Pattern[str], re.Pattern[str], int, list[str]]]]:
-    """First letter -> [(pattern of what is before, pattern from here on, number of letters, sounds)]."""
+    """Return, by first letter: [(pattern of the text before, pattern from here on, number of letters, sounds)]."""
     rules: dict[str, list[tuple[re.Pattern[str], re.Pattern[str], int, list[str]]]] = {}
     for rule in RULES.strip().replace("\n", "|").split("|"):
         context, _, sounds = rule.partition("=")
@@ -70,7 +70,7 @@ def _pattern(context: str) -> str:
 
 
 def letters_to_sounds(word: str) -> list[str]:
-    """ARPAbet with stress digits for a word of letters a-z, in lower case, which holds a vowel letter."""
+    """Return ARPAbet with stress digits for a word of letters a-z, in lower case, with at least one vowel letter."""
     sounds: list[str] = []
     position = 0
     while position < len(word):
@@ -80,19 +80,21 @@ def letters_to_sounds(word: str) -> list[str]:
                 position += n_letters
                 break
         else:
-            raise AssertionError(f"no rule for {word[position]!r} in {word!r}: every letter must end with a plain one")
-    return with_stress(word, sounds)
+            raise AssertionError(
+                f"no rule for {word[position]!r} in {word!r}: the last rule of every letter must need no neighbours"
+            )
+    return add_stress(word, sounds)
 
 
-def with_stress(word: str, sounds: list[str]) -> list[str]:
-    """Digits for the vowels: 1 on one of them, by the word's ending and length, 0 on the others."""
+def add_stress(word: str, sounds: list[str]) -> list[str]:
+    """Add a stress digit to each vowel: 1 to one of them, chosen by the word's ending and length, 0 to the others."""
     vowels = [i for i, sound in enumerate(sounds) if sound in ENGLISH_VOWELS]
     if not vowels:
         return sounds
-    n_after = next((n for n, ending in STRESSED_BEFORE.items() if re.search(ending, word)), 2)
+    n_after = next((n for n, ending in STRESS_ENDINGS.items() if re.search(ending, word)), 2)
     stressed = max(0, len(vowels) - 1 - n_after)
     marked = list(sounds)
     for order, i in enumerate(vowels):
-        reduced = REDUCED.get(sounds[i], sounds[i]) if order > stressed else sounds[i]
+        reduced = REDUCED_VOWELS.get(sounds[i], sounds[i]) if order > stressed else sounds[i]
         marked[i] = sounds[i] + "1" if order == stressed else reduced + "0"
     return marked

@@ -1,6 +1,7 @@
-"""English numbers as they are spoken: amounts, money, times, dates, years, fractions, telephone numbers, units.
+"""English numbers in words: amounts, money, times, dates, years, fractions, telephone numbers, units.
 
-NUMBER_RULES is applied in order (an ISO date before a range of numbers); words come from num2words where it has them.
+The order of NUMBER_RULES matters (an ISO date comes before a range of numbers). The words come from num2words where it
+has them.
 """
 
 import re
@@ -43,41 +44,47 @@ NUMBER = r"(?>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*|\.\d+)"
 
 
 def cardinal(digits: str) -> str:
-    """'1,234' -> 'one thousand two hundred and thirty four'; after a leading zero, or very long, digit by digit."""
+    """Return a whole number in words: '1,234' -> 'one thousand two hundred and thirty four'.
+
+    Numbers with a leading zero or with more than MAX_CARDINAL_DIGITS digits are read digit by digit.
+    """
     plain = digits.replace(",", "")
     if len(plain) > MAX_CARDINAL_DIGITS or (plain.startswith("0") and len(plain) > 1):
-        return one_by_one(plain)
-    return _words(num2words(int(plain)))
+        return read_digits(plain)
+    return _plain_words(num2words(int(plain)))
 
 
 def number(text: str) -> str:
-    """Whole numbers, decimals ('3.14' -> 'three point one four'), versions ('3.11.2' -> 'three point eleven ...')."""
+    """Return a number in words.
+
+    It may be whole, a decimal ('3.14' -> 'three point one four') or a version ('3.11.2' -> 'three point eleven ...').
+    """
     whole, *parts = text.replace(",", "").split(".")
     if len(parts) > 1:
         return " point ".join(cardinal(part) for part in (whole, *parts))
     words = [cardinal(whole)] if whole else []
-    return " ".join([*words, "point", one_by_one(parts[0])]) if parts else words[0]
+    return " ".join([*words, "point", read_digits(parts[0])]) if parts else words[0]
 
 
-def one_by_one(digits: str) -> str:
-    """'907' -> 'nine zero seven'."""
+def read_digits(digits: str) -> str:
+    """Return digits in words, one by one: '907' -> 'nine zero seven'."""
     return " ".join(num2words(int(digit)) for digit in digits)
 
 
 def year(digits: str) -> str:
-    """'1987' -> 'nineteen eighty seven', '2005' -> 'two thousand and five'."""
-    return _words(num2words(int(digits), to="year"))
+    """Return a year in words: '1987' -> 'nineteen eighty seven', '2005' -> 'two thousand and five'."""
+    return _plain_words(num2words(int(digits), to="year"))
 
 
 def ordinal(digits: str) -> str:
-    """'21' -> 'twenty first'; very long ones like `cardinal`, with a 'th'."""
+    """Return an ordinal in words: '21' -> 'twenty first'. Very long ones are read like `cardinal`, with a 'th'."""
     if len(digits) > MAX_CARDINAL_DIGITS:
         return cardinal(digits) + "th"
-    return _words(num2words(int(digits.replace(",", "")), to="ordinal"))
+    return _plain_words(num2words(int(digits.replace(",", "")), to="ordinal"))
 
 
 def plural(words: str) -> str:
-    """'ninety' -> 'nineties', 'square foot' -> 'square feet', 'mile per hour' -> 'miles per hour'."""
+    """Return a plural: 'ninety' -> 'nineties', 'square foot' -> 'square feet', 'mile per hour' -> 'miles per hour'."""
     first, per, rest = words.partition(" per ")
     if words.startswith("degree "):
         first, per, rest = words.partition(" ")
@@ -91,7 +98,7 @@ def plural(words: str) -> str:
     return before + space + head + per + rest
 
 
-def _words(words: str) -> str:
+def _plain_words(words: str) -> str:
     return words.replace(",", "").replace("-", " ")
 
 
@@ -135,7 +142,7 @@ def _time(m: re.Match[str]) -> str:
 
 
 def _date(m: re.Match[str]) -> str:
-    """2024-05-17, and 5/17/2024 the American way unless its second number can only be a month."""
+    """Read 2024-05-17, and 5/17/2024 the American way unless its second number can only be a month."""
     month, day = int(m["month"]), int(m["day"])
     if month > 12:
         month, day = day, month
@@ -147,7 +154,7 @@ def _power(m: re.Match[str]) -> str:
 
 
 def _measure(m: re.Match[str]) -> str:
-    """'5 km' -> 'five kilometers', but 'a 5 km run' -> 'a five kilometer run'."""
+    """Read a measure: '5 km' -> 'five kilometers', but 'a 5 km run' -> 'a five kilometer run'."""
     unit = UNITS[m["unit"].lower()]
     return f"{m['article']} {number(m['amount'])} {unit}" if m["article"] else _count(m["amount"], unit)
 
@@ -163,18 +170,18 @@ def _fraction(m: re.Match[str]) -> str:
 
 
 def _numbers_plural(m: re.Match[str]) -> str:
-    """'1990s' -> 'nineteen nineties', '747s' -> 'seven hundred and forty sevens'."""
+    """Read a plural: '1990s' -> 'nineteen nineties', '747s' -> 'seven hundred and forty sevens'."""
     digits = m["digits"]
     *first, last = (year(digits) if len(digits) == 4 else cardinal(digits)).split(" ")
     return " ".join([*first, plural(last)])
 
 
 def _telephone(m: re.Match[str]) -> str:
-    return ", ".join(one_by_one(group) for group in re.findall(r"\d+", m[0]))
+    return ", ".join(read_digits(group) for group in re.findall(r"\d+", m[0]))
 
 
 def rule(pattern: str, function: Callable[[re.Match[str]], str], flags: re.RegexFlag = re.NOFLAG) -> Rule:
-    """What matches is replaced by the function's words, set off by spaces."""
+    """Return a rule that replaces each match by the function's words, with spaces around them."""
     return re.compile(pattern, flags), lambda m: f" {function(m)} "
 
 

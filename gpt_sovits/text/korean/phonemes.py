@@ -1,24 +1,24 @@
-"""Korean to phonemes: numbers and Latin letters in words, the Standard Pronunciation, the letters of each syllable.
+"""Korean to phonemes: normalization, the Standard Pronunciation, then the letters of each syllable.
 
-Grammar decides some sounds (신을 신고 [신꼬], 할 것 [할 껃]), so words are analysed by mecab-ko, with the dictionary
-that lies in python-mecab-ko-dic: nothing is downloaded. GPT-SoVITS uses g2pk2, which asks the same analyser and whose
-conventions hold here: a space is 空, consonants change each other across it, 의 is never 에.
+Grammar decides some sounds (신을 신고 [신꼬], 할 것 [할 껃]), so mecab-ko analyses the words. The package
+python-mecab-ko-dic contains its dictionary, so nothing is downloaded. GPT-SoVITS uses g2pk2, which uses the same
+analyser. Its conventions hold here: a space is 空, consonants change each other across it, and 의 is never 에.
 """
 
 import functools
 import itertools
 import re
 
-from gpt_sovits.text.korean.normalization import FINALS, INITIALS, PAUSE_MARKS, VOWELS, letters_named, spoken_form
+from gpt_sovits.text.korean.normalization import FINALS, INITIALS, PAUSE_MARKS, VOWELS, name_letters, spoken_form
 from gpt_sovits.text.korean.rules import Border, Syllable, pronounce
-from gpt_sovits.text.korean.words import MARKS, WORDS
+from gpt_sovits.text.korean.words import BORDER_SIGNS, WORDS
 
 SPACE = "空"
-VOWEL_PARTS = {  # the table has eight vowels; the others are written as two
+VOWEL_PARTS = {  # the table has eight vowels, the others are written as two
     "ㅘ": "ㅗㅏ", "ㅙ": "ㅗㅐ", "ㅚ": "ㅗㅣ", "ㅝ": "ㅜㅓ", "ㅞ": "ㅜㅔ", "ㅟ": "ㅜㅣ", "ㅢ": "ㅡㅣ",
     "ㅑ": "ㅣㅏ", "ㅒ": "ㅣㅐ", "ㅕ": "ㅣㅓ", "ㅖ": "ㅣㅔ", "ㅛ": "ㅣㅗ", "ㅠ": "ㅣㅜ",
 }  # fmt: skip
-# article 16: the names of letters move other finals than they are written with
+# article 16: before a vowel, the names of letters have other finals than their spelling
 LETTER_NAMES = {
     "디귿": "디긋",
     "지읒": "지읏",
@@ -29,48 +29,53 @@ LETTER_NAMES = {
     "히읗": "히읏",
 }
 LETTER_NAME = re.compile(f"({'|'.join(LETTER_NAMES)})(?=[아-잏])")
-LAX = "ㄱㄷㅂㅅㅈ"
-N_INSERTING = {"역", "잎", "엿", "윷"}  # as the last part of a compound noun (article 29)
+N_INSERTION_PARTS = {"역", "잎", "엿", "윷"}  # as the last part of a compound noun (article 29)
 SUFFIXES_TENSE_AFTER_L = {"적", "성", "점", "증", "장", "자"}  # 기술적 [기술쩍], 현실성 [현실썽]
 PIECE = re.compile(rf"[{re.escape(PAUSE_MARKS)}]|[^{re.escape(PAUSE_MARKS)}]+")
 
 
-def phonemes_of(text: str) -> tuple[list[str], str]:
-    """(symbols of the table, the spoken form they stand for) of a Korean text, pauses as ! ? … , . - and spaces as 空.
+def text_to_phonemes(text: str) -> tuple[list[str], str]:
+    """Turn a Korean text into symbols.
 
-    text: Korean; Chinese characters are read where the dictionary knows the word, Latin letters named. Raises
-    ValueError for letters of a script that Korean does not speak, because dropping them would swallow words.
+    Args:
+        text: Korean. Chinese characters are read if the dictionary has the word, and Latin letters are named.
+
+    Returns:
+        The symbols of the table (pauses are ! ? … , . and -, a space is 空), and the spoken form that they stand for.
+
+    Raises:
+        ValueError: If the text contains letters of a script that Korean does not use. Dropping them would lose words.
     """
-    spoken = letters_named(spoken_form(text))
+    spoken = name_letters(spoken_form(text))
     symbols: list[str] = []
     for piece in PIECE.findall(spoken):
         symbols += [piece] if piece in PAUSE_MARKS else _clause(piece)
-    if symbols:  # a piece of a longer text: its outer spaces part it from words of another language
+    if symbols:  # in a longer text, the spaces around this piece separate it from words of another language
         symbols = [SPACE] * text[0].isspace() + symbols + [SPACE] * text[-1].isspace()
     return symbols, spoken
 
 
 def _clause(piece: str) -> list[str]:
-    """The symbols of words without marks; a space at either end counts."""
+    """Return the symbols of words without punctuation. A space at either end is kept."""
     text = piece.strip()
     before, after = piece.startswith(" "), piece.endswith(" ") and text != ""
-    return [SPACE] * before + (_pronounced(text) if text else []) + [SPACE] * after
+    return [SPACE] * before + (_pronounce_words(text) if text else []) + [SPACE] * after
 
 
-def _pronounced(text: str) -> list[str]:
+def _pronounce_words(text: str) -> list[str]:
     text = LETTER_NAME.sub(lambda m: LETTER_NAMES[m[1]], text)
-    words = _analysed(text)
-    text = _with_readings(text, words)
+    words = _morphemes(text)
+    text = _replace_hanja(text, words)
     foreign = sorted({c for c in text if not "가" <= c <= "힣" and c != " "})
     if foreign:
         raise ValueError(f"cannot speak {''.join(foreign[:10])!r} as Korean; write such words in Hangul")
     places = [i for i, c in enumerate(text) if c != " "]
-    borders = {i: Border(gap=text[i + 1 : i + 2] == " ") for i in places}
+    borders = {i: Border(space=text[i + 1 : i + 2] == " ") for i in places}
     _mark_grammar(text, words, borders)
-    _mark_words(text, words, borders)
-    syllables = {i: _syllable(text[i]) for i in places}
+    _mark_listed_words(text, words, borders)
+    syllables = {i: _decompose(text[i]) for i in places}
     pronounce(list(syllables.values()), list(borders.values()))
-    return [symbol for i, c in enumerate(text) for symbol in ([SPACE] if c == " " else _letters(syllables[i]))]
+    return [symbol for i, c in enumerate(text) for symbol in ([SPACE] if c == " " else _split_letters(syllables[i]))]
 
 
 @functools.cache
@@ -80,13 +85,13 @@ def _analyser():
     return mecab.MeCab()
 
 
-def _analysed(text: str) -> list:
-    """mecab's morphemes, in order; span says where each stands."""
+def _morphemes(text: str) -> list:
+    """Return mecab's morphemes in order. `span` is the position of each."""
     return _analyser().parse(text)
 
 
-def _with_readings(text: str, words: list) -> str:
-    """Chinese characters become Hangul, syllable for syllable."""
+def _replace_hanja(text: str, words: list) -> str:
+    """Replace Chinese characters by their readings in Hangul, one for one."""
     for word in words:
         reading = word.feature.reading or ""
         if len(reading) == len(word.surface) and re.search("[\u3400-\u9fff\uf900-\ufaff]", word.surface):
@@ -95,21 +100,21 @@ def _with_readings(text: str, words: list) -> str:
 
 
 def _mark_grammar(text: str, words: list, borders: dict[int, Border]) -> None:
-    """Stems before endings, nouns before particles, and the endings in ㄹ that make the next consonant tense."""
+    """Mark stems before endings, nouns before particles, and endings in ㄹ that make the next consonant tense."""
     for word, following in zip(words, [*words[1:], None], strict=True):
         last = word.span.end - 1
         tag, next_tag = word.feature.pos, following.feature.pos if following else ""
-        close = following is not None and following.span.start == word.span.end
-        if tag in ("VV", "VA", "VX") and next_tag.startswith("E") and close:
-            borders[last].stem = True
-        if tag.startswith(("N", "M")) and close:
-            borders[last].particle = next_tag.startswith(("J", "X"))
+        adjacent = following is not None and following.span.start == word.span.end
+        if tag in ("VV", "VA", "VX") and next_tag.startswith("E") and adjacent:
+            borders[last].stem_end = True
+        if tag.startswith(("N", "M")) and adjacent:
+            borders[last].noun_end = next_tag.startswith(("J", "X"))
             if next_tag.startswith("NN"):
                 _mark_compound(borders[last], following.surface)
             if (
                 next_tag == "XSN"
                 and following.surface in SUFFIXES_TENSE_AFTER_L
-                and _syllable(text[last]).final == "ㄹ"
+                and _decompose(text[last]).final == "ㄹ"
             ):
                 borders[last].tense = True
         if word.surface in ("을", "를") and tag == "JKO":
@@ -119,13 +124,13 @@ def _mark_grammar(text: str, words: list, borders: dict[int, Border]) -> None:
 
 
 def _mark_compound(border: Border, second: str) -> None:
-    """Two nouns in one word (articles 15, 29)."""
-    border.apart = _syllable(second[0]).vowel in "ㅏㅓㅗㅜㅟ" if "가" <= second[0] <= "힣" else False
-    border.inserted = second in N_INSERTING
+    """Mark the border between two nouns in one word (articles 15, 29)."""
+    border.word_boundary = _decompose(second[0]).vowel in "ㅏㅓㅗㅜㅟ" if "가" <= second[0] <= "힣" else False
+    border.n_insertion = second in N_INSERTION_PARTS
 
 
-def _parts(word) -> list[tuple[str, str]]:
-    """What a morpheme is made of, [(form, tag)]; itself where the dictionary does not say."""
+def _morpheme_parts(word) -> list[tuple[str, str]]:
+    """Return the parts of a morpheme, [(form, tag)], or the morpheme itself if the dictionary does not give any."""
     expression = word.feature.expression
     if not expression:
         return [(word.surface, word.feature.pos)]
@@ -133,8 +138,8 @@ def _parts(word) -> list[tuple[str, str]]:
 
 
 def _mark_parts(word, borders: dict[int, Border]) -> None:
-    """The borders inside a compound noun."""
-    parts = _parts(word)
+    """Mark the borders inside a compound noun."""
+    parts = _morpheme_parts(word)
     if word.feature.type != "Compound" or "".join(form for form, _ in parts) != word.surface:
         return
     place = word.span.start
@@ -144,8 +149,8 @@ def _mark_parts(word, borders: dict[int, Border]) -> None:
 
 
 def _mark_l_endings(word, borders: dict[int, Border]) -> None:
-    """Article 27: after -(으)ㄹ, as an ending of its own (할 것) or the start of a longer one (할게, 먹을수록)."""
-    form, tag = _parts(word)[-1]
+    """Apply article 27 after -(으)ㄹ, which is a whole ending (할 것) or the start of a longer one (할게, 먹을수록)."""
+    form, tag = _morpheme_parts(word)[-1]
     if not tag.startswith("E") or form[0] not in "ᆯㄹ을":
         return
     place = word.span.end - len(form)
@@ -154,15 +159,15 @@ def _mark_l_endings(word, borders: dict[int, Border]) -> None:
 
 
 @functools.cache
-def _words() -> tuple[re.Pattern[str], dict[str, str]]:
-    """A pattern of all listed words, the longest first, and each with its marks."""
-    marked = {re.sub(r"[*+|-]", "", word): word for word in WORDS}
-    return re.compile("|".join(sorted(marked, key=len, reverse=True))), marked
+def _listed_words() -> tuple[re.Pattern[str], dict[str, str]]:
+    """Return a pattern of all listed words, the longest first, and each word with its signs."""
+    words_with_signs = {re.sub(r"[*+|-]", "", word): word for word in WORDS}
+    return re.compile("|".join(sorted(words_with_signs, key=len, reverse=True))), words_with_signs
 
 
-def _mark_words(text: str, words: list, borders: dict[int, Border]) -> None:
-    """Listed words where a morpheme starts; of two syllables, the second must be no particle (주가, not 주 with 가)."""
-    pattern, marked = _words()
+def _mark_listed_words(text: str, words: list, borders: dict[int, Border]) -> None:
+    """Mark listed words that begin with a morpheme, except noun and particle in two syllables (주가 as 주 with 가)."""
+    pattern, words_with_signs = _listed_words()
     starts = {word.span.start for word in words}
     particles = {word.span.start for word in words if word.feature.pos.startswith("J")}
     place = 0
@@ -171,17 +176,17 @@ def _mark_words(text: str, words: list, borders: dict[int, Border]) -> None:
             place = m.start() + 1
             continue
         place, i = m.end(), m.start() - 1
-        for c in marked[m[0]]:
-            if c in MARKS:
-                setattr(borders[i], MARKS[c], True)
+        for c in words_with_signs[m[0]]:
+            if c in BORDER_SIGNS:
+                setattr(borders[i], BORDER_SIGNS[c], True)
             else:
                 i += 1
 
 
-def _syllable(character: str) -> Syllable:
+def _decompose(character: str) -> Syllable:
     order = ord(character) - 0xAC00
     return Syllable(INITIALS[order // 588], VOWELS[order // 28 % 21], FINALS[order % 28])
 
 
-def _letters(syllable: Syllable) -> list[str]:
+def _split_letters(syllable: Syllable) -> list[str]:
     return [*syllable.initial, *VOWEL_PARTS.get(syllable.vowel, syllable.vowel), *syllable.final]

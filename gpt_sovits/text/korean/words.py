@@ -1,12 +1,15 @@
-"""Korean words whose pronunciation does not follow from their letters, marked between the syllables concerned.
+"""Korean words whose pronunciation does not follow from their letters, with a sign between the syllables concerned.
 
-`*` the next consonant is tense (갈*등 [갈뜽]); `+` an n comes in between (꽃+잎 [꼰닙]); `-` n and l do not merge
-(의견-란 [의견난]); `|` the parts are said as if apart (맛|없다 [마덥따]).
+*  the next consonant is tense (갈*등 [갈뜽])
++  an n is inserted (꽃+잎 [꼰닙])
+-  n and l do not become ll (의견-란 [의견난])
+|  the parts are pronounced like separate words (맛|없다 [마덥따])
+
 Source: articles 15, 20, 26, 28 and 29 of the Standard Pronunciation, and common words of the same kinds.
 """
 
-# 26: Chinese words with l before d, s, j; the numbers among them before counters
-CHINESE_AFTER_L = """
+# article 26: Sino-Korean words with l before d, s, j, and numbers before counters
+SINO_KOREAN_AFTER_L = """
 갈*등 갈*증 결*단 결*산 결*석 결*성 결*속 결*손 결*승 결*식 결*실 결*심 결*정 결*제 골*동품 골*절 굴*절 달*성 말*단
 말*살 말*소 멸*시 멸*종 몰*상식 물*색 물*자 물*정 물*증 물*질 밀*도 밀*수 밀*실 밀*접 밀*집 발*단 발*달 발*동 발*사
 발*상 발*생 발*성 발*송 발*신 발*전 발*족 벌*점 별*도 별*세 별*실 별*장 불*상사 불*세출 불*소 불*손 불*순 불*시 불*신
@@ -17,7 +20,7 @@ CHINESE_AFTER_L = """
 필*승 필*자 필*적 할*당 할*증 혈*당 혈*세 혈*장 활*동 활*성 활*자 활*주로 칠*십 팔*십 일*점 칠*점 팔*점 일*조 칠*조
 팔*조 일*세기 칠*세 팔*세 칠*등 팔*등 일*주 칠*주 팔*주 일*도 칠*도 팔*도
 """
-# 26 and 28: words of two parts, and Chinese parts that are always said tense
+# articles 26 and 28: words of two parts, and Sino-Korean parts whose first consonant is always tense
 COMPOUNDS = """
 강*가 강*바람 강*줄기 굴*속 그믐*달 글*씨 글*자 길*가 길*바닥 김*밥 꿈*속 눈*길 눈*동자 눈*빛 눈*사람 눈*살 달*빛
 등*불 등산*길 땀*방울 마음*속 말*소리 먹을*거리 몸*살 문*고리 물*결 물*고기 물*길 물*동이 물*방울 물*소리 물*속
@@ -31,7 +34,7 @@ COMPOUNDS = """
 품*격 한*자 한계*점 합병*증 허*점 헌*법 형*법 화*증 후유*증 건망*증 궁금*증 면허*증 불면*증 신분*증 영수*증 학생*증
 무조*건 상표*권 사용*권 강*점 줄넘*기 열*두 열*둘 열*세 열*셋 열*다섯
 """
-N_INSERTED = """
+N_INSERTION = """
 강남+역 검+열 교육+용 금+융 급행+열차 깻+잎 꽃+잎 나뭇+잎 남존+여비 내복+약 논+일 눈+약 눈+요기 늑막+염 단풍+잎 담+요
 댓+잎 덧+니 도리깻+열 두통+약 뒷+윷 뒷+일 들+일 떡+잎 마흔+여덟 마흔+여섯 막+일 맨+입 물+약 물+엿 바깥+일 밤+윷 밭+일
 백분+율 베갯+잇 볼+일 부산+역 부엌+일 불+여우 사랑+니 삯+일 상업+용 색+연필 서른+여덟 서른+여섯 서울+역 설+익 소독+약
@@ -39,13 +42,19 @@ N_INSERTED = """
 열+여섯 영업+용 옛+이야기 욜랑+욜랑 유들+유들 은행+잎 이죽+이죽 잡+일 직행+열차 집안+일 콩+엿 콩+잎 풀+잎 학습+용
 한+여름 할+일 홑+이불 훗+일 휘발+유 십+육 백+육 천+육 만+육 억+육
 """
-UNMERGED = """
+NO_LATERALIZATION = """
 결단-력 교환-량 구근-류 동원-령 등산-로 발*전-량 보관-료 상견-례 생산-량 신문-로 온-라인 음운-론 의견-란 이원-론
 인간-론 임진-란 입원-료 자본-론 존재-론 진단-력 추진-력 통신-료 판단-력 표현-력 횡단-로
 """
-APART = """
+WORD_BOUNDARIES = """
 값|어치 값|없 값|있 겉|옷 꽃|위 넋|없 닭|앞 맛|없 멋|없 못|알아 몇|월 몇|인 밭|아래 옷|안 웃|어른 웃|옷 젖|어미
 첫|인사 첫|인상 헛|웃음
 """
-WORDS = [word for table in (CHINESE_AFTER_L, COMPOUNDS, N_INSERTED, UNMERGED, APART) for word in table.split()]
-MARKS = {"*": "tense", "+": "inserted", "-": "unmerged", "|": "apart"}  # field of korean_rules.Border
+TABLES = (SINO_KOREAN_AFTER_L, COMPOUNDS, N_INSERTION, NO_LATERALIZATION, WORD_BOUNDARIES)
+WORDS = [word for table in TABLES for word in table.split()]
+BORDER_SIGNS = {
+    "*": "tense",
+    "+": "n_insertion",
+    "-": "no_lateralization",
+    "|": "word_boundary",
+}  # -> field of rules.Border

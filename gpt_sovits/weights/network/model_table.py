@@ -1,4 +1,4 @@
-"""The table of base models that need a network (models.yaml), and the lock file that pins what was first seen."""
+"""The table of published base models (models.yaml), and the lock file that pins each file when it is first seen."""
 
 from __future__ import annotations
 
@@ -26,15 +26,21 @@ class RemoteFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str = Field(pattern=r"^https://[^/]+/.+", description="where it is published")
-    max_mb: float = Field(gt=0, description="a file beyond this is not fetched")
-    sha256: str | None = Field(None, pattern=SHA256, description="where the publisher says it")
-    role: Literal["gpt", "sovits", "discriminator"] | None = Field(None, description="in a pair")
+    url: str = Field(pattern=r"^https://[^/]+/.+", description="where the file is published")
+    max_mb: float = Field(gt=0, description="a larger file is not fetched")
+    sha256: str | None = Field(None, pattern=SHA256, description="as stated by the publisher, if it is")
+    role: Literal["gpt", "sovits", "discriminator"] | None = Field(None, description="role in a pair")
     keep: bool = Field(False, description="copied beside an encoder's weights")
 
 
 class RemoteModel(BaseModel):
-    """A base model as models.yaml has it; file name -> file."""
+    """A base model as models.yaml has it.
+
+    Attributes:
+        kind: "pair" (a GPT and a SoVITS), "part" (an encoder that pairs share) or "files" (kept as they are).
+        files: the published files, by file name.
+        needs: names of models that are pulled first.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,7 +51,7 @@ class RemoteModel(BaseModel):
     @model_validator(mode="after")
     def _check_files(self) -> RemoteModel:
         if bad := [name for name in self.files if not re.match(FILE_NAME, name)]:
-            raise ValueError(f"{bad} cannot be file names")
+            raise ValueError(f"{bad} are not valid file names")
         roles = [file.role for file in self.files.values() if file.role]
         complete = self.kind != "pair" or {"gpt", "sovits"} <= set(roles)
         if not complete or len(set(roles)) != len(roles):
@@ -57,7 +63,13 @@ class RemoteModel(BaseModel):
 
 @dataclass(frozen=True)
 class Pin:
-    """What a file was when it was first seen. n_bytes: its size; sha256: hex; url: where it is published"""
+    """A file as it was first seen.
+
+    Attributes:
+        n_bytes: size.
+        sha256: hash in hexadecimal.
+        url: where the file is published.
+    """
 
     n_bytes: int
     sha256: str
@@ -65,19 +77,27 @@ class Pin:
 
 
 def load_table(path: Path = TABLE_FILE) -> dict[str, RemoteModel]:
-    """Name -> model. Raises WeightsError that names every wrong entry."""
+    """Load the table of models, by name.
+
+    Raises:
+        WeightsError: the file cannot be read or an entry is wrong. The message names every wrong entry.
+    """
     try:
         raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
         table = {str(name): RemoteModel.model_validate(entry) for name, entry in dict(raw).items()}
     except (OSError, YAMLError, ValidationError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: not a table of base models ({' '.join(str(error).split())})") from error
     if unknown := sorted({need for model in table.values() for need in model.needs} - table.keys()):
-        raise WeightsError(f"{path}: {', '.join(unknown)} is needed and not in the table")
+        raise WeightsError(f"{path}: {', '.join(unknown)} is needed but not in the table")
     return table
 
 
 def load_pins(lock_file: Path) -> dict[str, Pin]:
-    """Pins by MODEL/FILE; {} where there is no lock file yet. Raises WeightsError for one that cannot be read."""
+    """Load the pins by MODEL/FILE, {} before the lock file exists.
+
+    Raises:
+        WeightsError: the lock file cannot be read.
+    """
     if not lock_file.exists():
         return {}
     try:
@@ -87,13 +107,13 @@ def load_pins(lock_file: Path) -> dict[str, Pin]:
         return {name: Pin(**values) for name, values in raw["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(
-            f"{lock_file} is no lock file of base models ({error}); take it back from version control"
+            f"{lock_file} is not a lock file of base models ({error}); restore it from version control"
         ) from error
 
 
 def save_pins(lock_file: Path, pins: dict[str, Pin]) -> None:
     """Write the lock file, sorted, in one step."""
-    shown = {"format": LOCK_FORMAT, "files": {name: asdict(pin) for name, pin in pins.items()}}
+    content = {"format": LOCK_FORMAT, "files": {name: asdict(pin) for name, pin in pins.items()}}
     temporary = lock_file.with_name(f".{lock_file.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(shown, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     temporary.replace(lock_file)

@@ -1,4 +1,4 @@
-"""`pull`: a base model from where it is published into base_models/, checked against the lock file."""
+"""Pull a base model from where it is published into base_models/, checked against the lock file."""
 
 from __future__ import annotations
 
@@ -12,22 +12,28 @@ from urllib.parse import urlsplit
 from gpt_sovits.weights.base import BASES_FOLDER
 from gpt_sovits.weights.checkpoint import CheckpointError, checkpoint_source
 from gpt_sovits.weights.errors import WeightsError
-from gpt_sovits.weights.network.download import PATIENT, Patience, UnreachableError, fetch
+from gpt_sovits.weights.network.download import DEFAULT_RETRY_POLICY, RetryPolicy, UnreachableError, fetch
 from gpt_sovits.weights.network.model_table import Pin, RemoteFile, RemoteModel, load_pins, load_table, save_pins
 from gpt_sovits.weights.upstream.importing import MODEL_FILES, import_pair, import_part
 from gpt_sovits.weights.upstream.torch_file import file_sha256
 
 MIRROR_VARIABLE = "VOXFOUNDRY_MIRROR"
 LOCK_NAME = "base_models.lock"
-INCOMING = ".incoming"  # folder in base_models/ where files wait, fetched or put there by hand
+INCOMING = ".incoming"  # folder in base_models/ for files that were fetched or placed by hand
 MEGABYTE = 1_000_000
 
-Progress = Callable[[str, int, int | None], None]  # file name, bytes so far, of the whole where it is known
+Progress = Callable[[str, int, int | None], None]  # file name, bytes so far, bytes in all where known
 
 
 @dataclass(frozen=True)
-class Pulled:
-    """folder: where the model is; is_new: False where it was there already"""
+class PullResult:
+    """A model that was pulled.
+
+    Attributes:
+        name: name of the model.
+        folder: where the model is.
+        is_new: False where it was already there.
+    """
 
     name: str
     folder: Path
@@ -42,16 +48,29 @@ def pull(
     mirror: str | None = None,
     replace: bool = False,
     progress: Progress = lambda name, done, total: None,
-    patience: Patience = PATIENT,
+    retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY,
     table: dict[str, RemoteModel] | None = None,
-) -> list[Pulled]:
-    """Bring a model of the table, and what it needs, into base_models/NAME.
+) -> list[PullResult]:
+    """Pull a model of the table, and the models that it needs, into base_models/NAME.
 
-    folder: where the bases lie; None is base_models/ beside the packages; lock_file: None is base_models.lock beside it
-    mirror: what stands in for scheme and host of every address; None is the variable VOXFOUNDRY_MIRROR, where it is set
-    replace: whether a folder of this name that is not what the lock file pins may be replaced
-    A file that already lies in folder/.incoming/NAME is taken instead of being fetched, and checked like the others.
-    Raises WeightsError: with what to put where when there is no network, and for files that are not what was pinned.
+    A file that already lies in folder/.incoming/NAME is used instead of being fetched, and checked like the others.
+
+    Args:
+        name: name of the model.
+        folder: where the bases lie. None is base_models/ beside the packages.
+        lock_file: the pins. None is base_models.lock beside `folder`.
+        mirror: replaces scheme and host of every address. None is the environment variable VOXFOUNDRY_MIRROR.
+        replace: whether a folder of this name that the lock file does not pin may be replaced.
+        progress: called with a file's name, the bytes so far, and the bytes in all where they are known.
+        retry_policy: how long a download is attempted.
+        table: the table of models. None is models.yaml.
+
+    Returns:
+        One result per model, the needed ones first.
+
+    Raises:
+        WeightsError: a file is not the pinned one, or the network is missing. Then the message says which files to
+            place where by hand.
     """
     table = load_table() if table is None else table
     folder = BASES_FOLDER if folder is None else folder
@@ -59,11 +78,9 @@ def pull(
         raise WeightsError(f"there is no base model {name!r} to pull; there are {', '.join(table)}")
     lock_file = folder.parent / LOCK_NAME if lock_file is None else lock_file
     mirror = os.environ.get(MIRROR_VARIABLE) if mirror is None else mirror
-    job = _Job(folder, lock_file, mirror or None, progress, patience)
-    pulled = []
-    for one in (*table[name].needs, name):
-        pulled.append(job.pull(one, table[one], replace and one == name))
-    return pulled
+    job = _Job(folder, lock_file, mirror or None, progress, retry_policy)
+    names = (*table[name].needs, name)
+    return [job.pull(each, table[each], replace=replace and each == name) for each in names]
 
 
 @dataclass(frozen=True)
@@ -72,39 +89,39 @@ class _Job:
     lock_file: Path
     mirror: str | None
     progress: Progress
-    patience: Patience
+    retry_policy: RetryPolicy
 
-    def pull(self, name: str, model: RemoteModel, replace: bool) -> Pulled:
+    def pull(self, name: str, model: RemoteModel, *, replace: bool) -> PullResult:
         home, incoming = self.folder / name, self.folder / INCOMING / name
         pins = load_pins(self.lock_file)
         if home.exists() and not replace:
             if _is_made_of(home, model, {file: pins.get(f"{name}/{file}") for file in model.files}):
-                return Pulled(name, home, is_new=False)
-            # what a pull that was killed before it pinned its files has left is finished, anything else is left alone
+                return PullResult(name, home, is_new=False)
+            # A pull that was killed before it pinned its files is completed. Anything else is not touched
             if not _is_made_of(home, model, {file: _pin(incoming / file, "") for file in model.files}):
                 raise WeightsError(
-                    f"{home} is there and is not what {self.lock_file.name} pins as {name}; move it away, or have it "
-                    "replaced (`--replace`)"
+                    f"{home} exists and is not what {self.lock_file.name} pins as {name}; move it away, or replace it "
+                    "with `--replace`"
                 )
         seen = {file: self._obtain(name, file, remote, incoming, pins, model) for file, remote in model.files.items()}
         try:
             _bring_in(model, incoming, name, self.folder)
         except WeightsError as error:
-            raise WeightsError(f"{error}. Delete {incoming} to have its files fetched again") from error
+            raise WeightsError(f"{error}. Delete {incoming} to fetch its files again") from error
         save_pins(self.lock_file, load_pins(self.lock_file) | {f"{name}/{file}": pin for file, pin in seen.items()})
         shutil.rmtree(incoming, ignore_errors=True)
         if not any((self.folder / INCOMING).iterdir()):
             (self.folder / INCOMING).rmdir()
-        return Pulled(name, home, is_new=True)
+        return PullResult(name, home, is_new=True)
 
     def _obtain(
         self, name: str, file: str, remote: RemoteFile, incoming: Path, pins: dict[str, Pin], model: RemoteModel
     ) -> Pin:
-        """The file in `incoming`, and what it is."""
+        """Bring one file into `incoming`, check it and return its pin."""
         path, pin = incoming / file, pins.get(f"{name}/{file}")
         if pin and remote.sha256 not in (None, pin.sha256):
             raise WeightsError(
-                f"{self.lock_file} pins {name}/{file} as {pin.sha256[:16]}..., its publisher says "
+                f"{self.lock_file} pins {name}/{file} as {pin.sha256[:16]}..., its publisher states "
                 f"{remote.sha256[:16]}...; find out why before you change either"
             )
         wanted = pin.sha256 if pin else remote.sha256
@@ -117,16 +134,16 @@ class _Job:
                     n_bytes=pin.n_bytes if pin else None,
                     sha256=wanted,
                     progress=lambda done, total: self.progress(file, done, total),
-                    patience=self.patience,
+                    retry_policy=self.retry_policy,
                 )
             except UnreachableError as error:
                 raise UnreachableError(f"{error}. {_by_hand(name, model, incoming)}") from error
         elif path.stat().st_size > remote.max_mb * MEGABYTE:
-            raise WeightsError(f"{path} has {path.stat().st_size} bytes; {file} has at most {remote.max_mb:g} MB")
+            raise WeightsError(f"{path} has {path.stat().st_size} bytes; {file} may have at most {remote.max_mb:g} MB")
         seen = Pin(path.stat().st_size, file_sha256(path), remote.url)
         if wanted not in (None, seen.sha256):
             raise WeightsError(
-                f"{path} has sha256 {seen.sha256[:16]}..., {wanted[:16]}... is pinned; it is another file: delete it"
+                f"{path} has sha256 {seen.sha256[:16]}..., but {wanted[:16]}... is pinned; delete it to fetch it again"
             )
         return seen
 
@@ -135,7 +152,7 @@ def _address(url: str, mirror: str | None) -> str:
     if mirror is None:
         return url
     if urlsplit(mirror).scheme not in ("http", "https") or not urlsplit(mirror).netloc:
-        raise WeightsError(f"the mirror {mirror!r} is no address; it begins with https:// and a host")
+        raise WeightsError(f"the mirror {mirror!r} is not an address; it must begin with https:// and a host")
     return mirror.rstrip("/") + url.removeprefix(f"https://{urlsplit(url).netloc}")
 
 
@@ -144,7 +161,7 @@ def _by_hand(name: str, model: RemoteModel, incoming: Path) -> str:
         f"{remote.url} as {incoming / file}" for file, remote in model.files.items() if not (incoming / file).exists()
     ]
     return (
-        f"Without a network here: fetch {'; '.join(missing)}; then run `vox pull {name}` again. A mirror is named by "
+        f"Without a network here: fetch {'; '.join(missing)}; then run `vox pull {name}` again. To use a mirror, set "
         f"`--mirror` or {MIRROR_VARIABLE}"
     )
 
@@ -154,7 +171,7 @@ def _pin(path: Path, url: str) -> Pin | None:
 
 
 def _is_made_of(home: Path, model: RemoteModel, pins: dict[str, Pin | None]) -> bool:
-    """Whether the folder is whole and came from exactly these files; never where one is unknown."""
+    """Return whether the folder is complete and was made of exactly these files, False where a pin is None."""
     if None in pins.values():
         return False
     if model.kind == "files":
@@ -164,25 +181,26 @@ def _is_made_of(home: Path, model: RemoteModel, pins: dict[str, Pin | None]) -> 
         sources = {checkpoint_source(path).get("sha256") for path in parts}
     except CheckpointError:
         return False
-    weights = {pin.sha256 for file, pin in pins.items() if model.kind == "pair" or file not in _beside(model)}
+    not_weights = set() if model.kind == "pair" else _files_beside_weights(model)
+    weights = {pin.sha256 for file, pin in pins.items() if file not in not_weights}
     kept = all((home / file).is_file() for file, remote in model.files.items() if remote.keep)
     return sources == weights and kept
 
 
-def _beside(model: RemoteModel) -> set[str]:
-    """Files of an encoder that are not its weights."""
+def _files_beside_weights(model: RemoteModel) -> set[str]:
+    """Return the files of an encoder that are not its weights."""
     return {file for file, remote in model.files.items() if remote.keep or file == "config.json"}
 
 
 def _bring_in(model: RemoteModel, incoming: Path, name: str, folder: Path) -> None:
-    """From the waiting files to base_models/NAME; what was there is replaced."""
+    """Turn the incoming files into base_models/NAME, replacing what was there."""
     if model.kind == "pair":
         files = {remote.role: incoming / file for file, remote in model.files.items()}
         import_pair(
             files["gpt"], files["sovits"], name, folder, discriminator_file=files.get("discriminator"), replace=True
         )
     elif model.kind == "part":
-        (weights,) = model.files.keys() - _beside(model)
+        (weights,) = model.files.keys() - _files_beside_weights(model)
         import_part(incoming if weights in MODEL_FILES else incoming / weights, name, folder, replace=True)
         for file, remote in model.files.items():
             if remote.keep:

@@ -1,4 +1,4 @@
-"""A pair into the two files that the original GPT-SoVITS and the tools around it load.
+"""Export a pair into the two files that the original GPT-SoVITS and the tools around it load.
 
 Source of the layouts: GPT-SoVITS, github.com/RVC-Boss/GPT-SoVITS process_ckpt.py and s1_train.py.
 """
@@ -18,13 +18,15 @@ from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.sovits.config import OFFICIAL, SoVITSConfig
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.weights.checkpoint import load_weights
-from gpt_sovits.weights.errors import WeightsError, some
+from gpt_sovits.weights.errors import WeightsError, first_names
 from gpt_sovits.weights.sizes import MRTE_HEADS, REFERENCE_HEADS, version_of
-from gpt_sovits.weights.upstream.torch_archive import HEADS, ZIP_HEAD
+from gpt_sovits.weights.upstream.torch_archive import ZIP_HEAD
 from gpt_sovits.weights.upstream.upstream_config import UPSTREAM_PICKLE, gpt_file_config, sovits_file_config
 
 DTYPES = {"float16": torch.float16, "float32": torch.float32}
-# What the original has in its code and not in its config, so that it can only load these sizes
+# First two bytes of a SoVITS file, as the original writes them. It leaves those of v2 as they are
+HEAD_OF_VERSION = {"v2": ZIP_HEAD, "v2Pro": b"05", "v2ProPlus": b"06"}
+# Sizes that the original has in its code and not in its config, so that it loads no others
 FIXED_SOVITS = (
     "n_symbols", "ssl_dim", "codebook_size", "reference_bins", "reference_hidden", "reference_kernel", "mrte_channels",
     "attention_window", "wavenet_kernel", "n_flows", "flow_layers",
@@ -44,14 +46,20 @@ def export_pair(
     with_posterior: bool = True,
     other_sizes: bool = False,
 ) -> None:
-    """Write a GPT .ckpt and a SoVITS .pth; import_pair gives back the same configs and weights (rounded to `dtype`).
+    """Write a GPT .ckpt and a SoVITS .pth, from which import_pair restores the configs and the (rounded) weights.
 
-    gpt, sovits: config and state dict, weight norms not folded
-    dtype: float16 is what the original writes; with float32 nothing is rounded
-    info: a note that other tools show, such as the voice and its version
-    with_posterior: keep `enc_q`, which only an adaptation needs; the original's own exports drop it
-    other_sizes: write sizes too that the original does not load, because it has its own in its code
-    Raises WeightsError for sizes that the files cannot say or the original cannot load, and for weights beyond `dtype`.
+    Args:
+        gpt: config and state dict.
+        sovits: config and state dict, with weight norms that are not folded.
+        gpt_file: the .ckpt to write.
+        sovits_file: the .pth to write.
+        dtype: type of the weights. The original writes float16. With float32 nothing is rounded.
+        info: a note that other tools show, such as the voice and its version.
+        with_posterior: keep `enc_q`, which only an adaptation needs and which the original's exports drop.
+        other_sizes: also write sizes that the original cannot load, because it has fixed ones in its code.
+
+    Raises:
+        WeightsError: the files cannot record a size, the original cannot load it, or a weight is beyond `dtype`.
     """
     (gpt_config, gpt_state), (sovits_config, sovits_state) = gpt, sovits
     _check_sizes(gpt_config, sovits_config, other_sizes)
@@ -59,23 +67,23 @@ def export_pair(
         models = {"GPT": GPT(gpt_config), "SoVITS": SoVITS(sovits_config)}
     for what, state in (("GPT", gpt_state), ("SoVITS", sovits_state)):
         load_weights(models[what], _on_meta(state), f"the {what}")
-    # in the networks' own order, so that equal weights are equal files
+    # In the networks' order, so that equal weights give equal files
     gpt_weights = {f"model.{name}": gpt_state[name] for name in models["GPT"].state_dict()}
     sovits_weights = {
         name: sovits_state[name]
         for name in models["SoVITS"].state_dict()
         if with_posterior or not name.startswith(POSTERIOR)
     }
-    gpt_weights, sovits_weights = _rounded(gpt_weights, dtype, "GPT"), _rounded(sovits_weights, dtype, "SoVITS")
-    heads = {version: head for head, version in HEADS.items()}
-    head = heads.get(version_of(sovits_config), ZIP_HEAD)
+    gpt_weights = _round_weights(gpt_weights, dtype, "GPT")
+    sovits_weights = _round_weights(sovits_weights, dtype, "SoVITS")
     info = info or "Voxfoundry"
     _write(gpt_file, {"weight": gpt_weights, "config": gpt_file_config(gpt_config), "info": info}, ZIP_HEAD)
+    head = HEAD_OF_VERSION[version_of(sovits_config)]
     _write(sovits_file, {"weight": sovits_weights, "config": sovits_file_config(sovits_config), "info": info}, head)
 
 
 def _check_sizes(gpt: GPTConfig, sovits: SoVITSConfig, other_sizes: bool) -> None:
-    unsaid = [
+    not_recorded = [
         f"{name} {seen} (always {expected})"
         for name, seen, expected in (
             ("SoVITS generator", sovits.generator, "hifigan"),
@@ -86,34 +94,36 @@ def _check_sizes(gpt: GPTConfig, sovits: SoVITSConfig, other_sizes: bool) -> Non
         )
         if seen != expected
     ]
-    if unsaid:
-        raise WeightsError(f"the files have no place for {some(unsaid)}; such a pair cannot be exported")
+    if not_recorded:
+        raise WeightsError(
+            f"the files cannot record {first_names(not_recorded)}; only a pair with the official sizes can be exported"
+        )
     official = OFFICIAL[version_of(sovits)]
     differing = [
-        f"{what} {name} {getattr(own, name)} instead of {getattr(theirs, name)}"
-        for what, own, theirs, names in (
+        f"{what} {name} {getattr(config, name)} instead of {getattr(expected, name)}"
+        for what, config, expected, names in (
             ("SoVITS", sovits, official, (*FIXED_SOVITS, "speaker_dim")),
             ("GPT", gpt, GPTConfig(), FIXED_GPT),
         )
         for name in names
-        if getattr(own, name) != getattr(theirs, name)
+        if getattr(config, name) != getattr(expected, name)
     ]
     if sovits.posterior_layers not in (0, official.posterior_layers):
         differing.append(f"SoVITS posterior_layers {sovits.posterior_layers} instead of {official.posterior_layers}")
     if differing and not other_sizes:
         raise WeightsError(
-            f"the original GPT-SoVITS has sizes in its code that this pair does not have: {some(differing)}; it could "
-            "not load the files. Only Voxfoundry can: `--other-sizes` writes them for that"
+            f"the original GPT-SoVITS could not load the files, because it has other sizes in its code: "
+            f"{first_names(differing)}; use `--other-sizes` to write files that only Voxfoundry loads"
         )
 
 
-def _rounded(state: Mapping[str, Tensor], dtype: str, what: str) -> OrderedDict[str, Tensor]:
+def _round_weights(state: Mapping[str, Tensor], dtype: str, what: str) -> OrderedDict[str, Tensor]:
     rounded = OrderedDict(
         (name, t.detach().to("cpu", DTYPES[dtype] if t.is_floating_point() else t.dtype, copy=True).contiguous())
         for name, t in state.items()
     )
     if beyond := sorted(name for name, t in rounded.items() if t.is_floating_point() and not t.isfinite().all()):
-        raise WeightsError(f"{what}: {some(beyond)} goes beyond {dtype}; export with float32")
+        raise WeightsError(f"{what}: {first_names(beyond)} is beyond {dtype}; export with float32")
     return rounded
 
 

@@ -1,7 +1,7 @@
-"""Official and community files into base models: what is in base_models/ afterwards is safetensors, verified.
+"""Import official and community files into base models of safetensors.
 
 A file is read under the restrictions of torch_file, recognised by its tensors (parts) and written as a checkpoint whose
-manifest names the file and its sha256. The user's files are only ever read.
+manifest names the file and its sha256. The user's files are never changed.
 """
 
 from __future__ import annotations
@@ -27,15 +27,18 @@ from gpt_sovits.weights.parts import Part, recognise
 from gpt_sovits.weights.upstream.torch_file import TorchFile, finish_reading, read_torch_file
 
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
-MODEL_FILES = ("model.safetensors", "pytorch_model.bin")  # of a transformers folder, the better one first
+MODEL_FILES = ("model.safetensors", "pytorch_model.bin")  # in a transformers folder, the preferred one first
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportResult:
     """What was written.
 
-    version: of the SoVITS, "" without one; sources: kind -> where it came from, as the manifests have it
-    adaptable: whether a voice can be adapted from it once the content encoder is there
+    Attributes:
+        folder: folder of the base model.
+        version: version of the SoVITS, "" without one.
+        adaptable: whether a voice can be adapted from it, given the content encoder.
+        sources: where each kind of network came from, as in the manifests.
     """
 
     folder: Path
@@ -52,14 +55,21 @@ def import_pair(
     *,
     discriminator_file: Path | None = None,
     replace: bool = False,
-) -> Imported:
-    """Write the base model `name` from a GPT .ckpt and a SoVITS .pth, whole or not at all.
+) -> ImportResult:
+    """Write a base model from a GPT .ckpt and a SoVITS .pth, completely or not at all.
 
-    folder: where the bases lie; None is base_models/ beside the packages
-    discriminator_file: the s2D .pth of the same version, which only an adaptation needs
-    replace: whether a base of this name may be replaced
-    Weights become float32; nothing is rounded but float64. Raises WeightsError (a ValueError) that says which file is
-    refused and why, or that the two do not belong together.
+    Weights become float32. Only float64 is rounded.
+
+    Args:
+        gpt_file: the .ckpt.
+        sovits_file: the .pth.
+        name: name of the base model.
+        folder: where the bases lie. None is base_models/ beside the packages.
+        discriminator_file: the s2D .pth of the same version, which only an adaptation needs.
+        replace: whether a base of this name may be replaced.
+
+    Raises:
+        WeightsError: a file is refused, or the files do not belong together. The message names the file and the reason.
     """
     home = _home(name, folder, replace)
     parts = [_part_of(gpt_file, "gpt"), _part_of(sovits_file, "sovits")]
@@ -78,15 +88,15 @@ def import_pair(
             discriminator.state if discriminator else None,
         )
     except ValueError as error:
-        raise WeightsError(f"{gpt_file} and {sovits_file} are no pair: {error}") from error
+        raise WeightsError(f"{gpt_file} and {sovits_file} do not form a pair: {error}") from error
     version = by_kind["sovits"].version
     if base.discriminator_config and base.discriminator_config.periods != OFFICIAL_DISCRIMINATOR[version].periods:
         raise WeightsError(
             f"{discriminator_file} has the periods {base.discriminator_config.periods}, the discriminator of {version} "
-            f"{OFFICIAL_DISCRIMINATOR[version].periods}; take the s2D file that was published with {sovits_file.name}"
+            f"{OFFICIAL_DISCRIMINATOR[version].periods}; use the s2D file that was published with {sovits_file.name}"
         )
     _write(home, parts)
-    return Imported(
+    return ImportResult(
         folder=home,
         version=version,
         adaptable=bool(base.sovits_config.posterior_layers and discriminator),
@@ -94,28 +104,40 @@ def import_pair(
     )
 
 
-def import_part(path: Path, name: str | None = None, folder: Path | None = None, *, replace: bool = False) -> Imported:
+def import_part(
+    path: Path, name: str | None = None, folder: Path | None = None, *, replace: bool = False
+) -> ImportResult:
     """Write an encoder that all pairs share: chinese-hubert-base, chinese-roberta-wwm-ext-large or ERes2NetV2.
 
-    path: the file, or a transformers folder with config.json and model.safetensors or pytorch_model.bin
-    name: of its folder in base_models/; None is the one under which load_base and load_shared_part look (SHARED_PARTS)
-    Raises WeightsError as import_pair does.
+    Args:
+        path: the file, or a transformers folder with config.json and model.safetensors or pytorch_model.bin.
+        name: name of the folder in base_models/. None is the one where load_base and load_shared_part look
+            (SHARED_PARTS).
+        folder: where the bases lie. None is base_models/ beside the packages.
+        replace: whether a folder of this name may be replaced.
+
+    Raises:
+        WeightsError: the file is refused. The message names the reason.
     """
     part = recognise(read_weights(path))
     if part.kind not in SHARED_PARTS:
         raise WeightsError(f"{path} is a {part.kind}, one half of a pair; import it together with the other half")
     home = _home(SHARED_PARTS[part.kind] if name is None else name, folder, replace)
     _write(home, [part])
-    return Imported(home, "", False, {part.kind: part.source()})
+    return ImportResult(home, "", False, {part.kind: part.source()})
 
 
 def read_weights(path: Path) -> TorchFile:
-    """The tensors in a file of torch.save or of safetensors, or in a transformers folder. Raises WeightsError."""
+    """Read the tensors in a file of torch.save or of safetensors, or in a transformers folder.
+
+    Raises:
+        WeightsError: the file is refused. The message names the reason.
+    """
     if path.is_dir():
         found = [path / file for file in MODEL_FILES if (path / file).is_file()]
         if not found:
             raise WeightsError(
-                f"{path} holds none of {', '.join(MODEL_FILES)}; it is no folder of a transformers model"
+                f"{path} holds none of {', '.join(MODEL_FILES)}, so it is not a folder of a transformers model"
             )
         path = found[0]
     if path.suffix != ".safetensors":
@@ -123,28 +145,30 @@ def read_weights(path: Path) -> TorchFile:
     try:
         weights: Mapping[str, Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is no safetensors file ({error}); download it again") from error
+        raise WeightsError(f"{path} is not a safetensors file ({error}); download it again") from error
     return finish_reading(path, "tensors", None, weights, {})
 
 
 def _part_of(path: Path, kind: str) -> Part:
     part = recognise(read_weights(path))
     if part.kind != kind:
-        raise WeightsError(f"{path} is a {part.kind}; a {kind} is needed in its place (the GPT is named first)")
+        raise WeightsError(f"{path} is a {part.kind} where a {kind} is needed; name the GPT first, then the SoVITS")
     return part
 
 
 def _home(name: str, folder: Path | None, replace: bool) -> Path:
     if not re.fullmatch(MODEL_NAME, name) or name == STARTER:
-        raise WeightsError(f"{name!r} cannot be a base model's name: letters, digits, . - and _, and not {STARTER!r}")
+        raise WeightsError(
+            f"{name!r} cannot be a base model's name; use letters, digits, . - and _, but not {STARTER!r}"
+        )
     home = (BASES_FOLDER if folder is None else folder) / name
     if home.exists() and not replace:
-        raise WeightsError(f"{home} is already there; choose another name, or have it replaced (`--replace`)")
+        raise WeightsError(f"{home} already exists; choose another name, or replace it with `--replace`")
     return home
 
 
 def _write(home: Path, parts: Sequence[Part]) -> None:
-    """All parts under a temporary name, then in one step to their place."""
+    """Write all parts under a temporary name and move them into place in one step."""
     temporary, old = (home.with_name(f".{home.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
     for leftover in (temporary, old):
         shutil.rmtree(leftover, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""Reads a pickle as a list of instructions, without following any, and refuses what weights never need.
+"""Read a pickle as a list of instructions, without following any, and refuse what weights never need.
 
-torch.load(weights_only=True) is the second wall behind this one. The first has a shorter list of names, and says which
-name it was that a file asked for.
+torch.load(weights_only=True) is a second check behind this one. This check allows fewer names, and its message names
+what a file tries to reach.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import pickletools
 from collections import Counter
 from pathlib import Path
 
-from gpt_sovits.weights.errors import WeightsError, some
+from gpt_sovits.weights.errors import WeightsError, first_names
 
 UPSTREAM_CONFIG = "utils HParams"  # the class of the config inside a SoVITS file
 PATHS = ("pathlib PosixPath", "pathlib WindowsPath", "pathlib PureWindowsPath", "pathlib PurePosixPath")
@@ -25,8 +25,8 @@ ALLOWED_NAMES = frozenset(
         *(f"torch {dtype}Storage" for dtype in _DTYPES),
     )
 )
-# Instructions of protocol 2 that build plain values, containers, tensors and the config. Not among them: INST, OBJ,
-# STACK_GLOBAL and the extension registry, which reach names in other ways than GLOBAL does.
+# Instructions of protocol 2 that build plain values, containers, tensors and the config. INST, OBJ, STACK_GLOBAL and
+# the extension registry are not allowed, because they reach names in other ways than GLOBAL does.
 ALLOWED_OPCODES = frozenset(
     (
         "PROTO", "STOP", "MARK", "GLOBAL", "REDUCE", "NEWOBJ", "BUILD", "BINPERSID",
@@ -38,14 +38,19 @@ ALLOWED_OPCODES = frozenset(
 )  # fmt: skip
 
 TUPLES = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3")
-# A tensor needs four. Python hashes tuples inside tuples without a bound and crashes at some 100,000 levels
+# A tensor needs four. Python hashes nested tuples without a bound and crashes at about 100,000 levels
 MAX_TUPLES = 20_000
 
 
 def check_pickle(path: Path, pickle: bytes) -> None:
-    """Raises WeightsError unless the pickle is well formed and names nothing beyond ALLOWED_NAMES.
+    """Check that a pickle is well formed and uses only ALLOWED_NAMES and ALLOWED_OPCODES.
 
-    path: the file that it came from, for messages
+    Args:
+        path: the file that the pickle came from, for messages.
+        pickle: the bytes.
+
+    Raises:
+        WeightsError: it is not. The message names what is not allowed.
     """
     names, opcodes = set(), Counter()
     try:
@@ -57,12 +62,12 @@ def check_pickle(path: Path, pickle: bytes) -> None:
         raise WeightsError(f"{path}: its pickle is damaged ({error}); copy or download the file again") from error
     if foreign := sorted(names - ALLOWED_NAMES):
         raise WeightsError(
-            f"{path} asks for {some([name.replace(' ', '.') for name in foreign])} when it is read; weights need "
-            "nothing of the kind, so nothing of it was run and the file is refused: do not load it elsewhere either"
+            f"{path} would call {first_names([name.replace(' ', '.') for name in foreign])} when it is read, which "
+            "weights never need; nothing in it was run and the file is refused: do not load it elsewhere either"
         )
     if foreign := sorted(opcodes.keys() - ALLOWED_OPCODES):
         raise WeightsError(
-            f"{path} uses pickle instructions that torch.save does not write ({some(foreign)}); it is refused"
+            f"{path} uses pickle instructions that torch.save does not write ({first_names(foreign)}); it is refused"
         )
     if (n_tuples := sum(opcodes[name] for name in TUPLES)) > MAX_TUPLES:
         raise WeightsError(f"{path}: its pickle makes {n_tuples} tuples; weights need at most {MAX_TUPLES}")

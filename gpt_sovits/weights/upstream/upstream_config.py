@@ -1,4 +1,4 @@
-"""The configs that go into exported files, and how upstream's class `utils.HParams` is written without having it."""
+"""The configs inside exported files, and how upstream's class `utils.HParams` is written without importing it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from gpt_sovits.weights.sizes import GPT_KEYS, SOVITS_DATA_KEYS, SOVITS_KEYS, ve
 from gpt_sovits.weights.upstream.pickle_scan import UPSTREAM_CONFIG
 
 MAX_GPT_SECONDS = 54  # upstream's data.max_sec, without which it loads no GPT
-SEGMENT_FRAMES = 32  # upstream makes its generator for segments of so many frames
+SEGMENT_FRAMES = 32  # length of the segments that upstream builds its generator for
 
 
 class HParams:
-    """Stands for upstream's class of this name: each key an attribute, dicts inside are HParams too."""
+    """Stand-in for upstream's class of this name. Each key is an attribute, and dicts inside are HParams too."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         vars(self).update({k: HParams(v) if isinstance(v, Mapping) else v for k, v in values.items()})
 
 
-class _Pickler(pickle._Pickler):  # the one in Python: only it lets a class be written under another name
+class _Pickler(pickle._Pickler):  # the Python version, because only it can write a class under another name
     def save_global(self, obj: Any, name: str | None = None) -> None:
         if obj is HParams:
             self.write(pickle.GLOBAL + UPSTREAM_CONFIG.replace(" ", "\n").encode() + b"\n")
@@ -36,7 +36,7 @@ UPSTREAM_PICKLE = SimpleNamespace(__name__="pickle", Pickler=_Pickler)  # for to
 
 
 def gpt_file_config(config: GPTConfig) -> dict[str, Any]:
-    """The `config` of a GPT .ckpt."""
+    """Return the `config` of a GPT .ckpt."""
     sizes = config.to_dict()
     model = {key: sizes[field] for key, field in GPT_KEYS.items()}
     return {
@@ -48,7 +48,7 @@ def gpt_file_config(config: GPTConfig) -> dict[str, Any]:
 
 
 def sovits_file_config(config: SoVITSConfig) -> HParams:
-    """The `config` of a SoVITS .pth."""
+    """Return the `config` of a SoVITS .pth."""
     sizes = config.to_dict()
     model = {key: sizes[field] for key, field in SOVITS_KEYS.items()}
     data = {key: sizes[field] for key, field in SOVITS_DATA_KEYS.items()}

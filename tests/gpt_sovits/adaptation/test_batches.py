@@ -16,10 +16,10 @@ from gpt_sovits.determinism import derive_seed
 
 
 def flat(batches):
-    return [place for batch in batches for place in batch]
+    return [slot for batch in batches for slot in batch]
 
 
-def test_an_epochs_order_depends_on_seed_and_epoch_alone():
+def test_an_epochs_order_depends_only_on_seed_and_epoch():
     assert sorted(epoch_order(50, 1, 1)) == list(range(50))
     assert epoch_order(50, 1, 1) == epoch_order(50, 1, 1)
     assert len({tuple(epoch_order(50, seed, epoch)) for seed in (1, 2) for epoch in (1, 2)}) == 4
@@ -42,7 +42,7 @@ def test_no_batch_is_left_without_a_step(n_batches, n):
     batches = [[i] for i in range(n_batches)]
     groups = step_groups(batches, n)
     assert flat(group.batches for group in groups) == batches
-    assert all(group.steps for group in groups)
+    assert all(group.has_step for group in groups)
     assert all(len(group.batches) == n for group in groups[:-1])
 
 
@@ -59,7 +59,7 @@ def test_no_batch_is_left_without_a_step(n_batches, n):
 def test_upstream_steps_after_five_batches_then_after_four(n_batches, expected):
     batches = [[i] for i in range(n_batches)]
     groups = upstream_step_groups(batches)
-    assert [(len(group.batches), group.steps) for group in groups] == expected
+    assert [(len(group.batches), group.has_step) for group in groups] == expected
     assert flat(group.batches for group in groups) == batches
 
 
@@ -67,10 +67,10 @@ def test_upstream_steps_after_five_batches_then_after_four(n_batches, expected):
 def test_upstream_repeats_few_clips_for_the_gpt_and_limits_the_batch(seconds, batch_size, epoch):
     batches = upstream_gpt_batches(seconds, batch_size, 1234, epoch)
     n = len(seconds)
-    n_places = n if n >= 100 else n * max(2, 100 // n)
-    assert sorted(flat(batches)) == list(range(n_places))
-    limited = max(1, min(batch_size, n_places // 4))
-    assert sorted(len(b) for b in batches)[1:] == [limited] * (len(batches) - 1)
+    n_slots = n if n >= 100 else n * max(2, 100 // n)
+    assert sorted(flat(batches)) == list(range(n_slots))
+    expected_size = max(1, min(batch_size, n_slots // 4))
+    assert sorted(len(b) for b in batches)[1:] == [expected_size] * (len(batches) - 1)
     assert batches == upstream_gpt_batches(seconds, batch_size, 1234, epoch)
 
 
@@ -83,13 +83,13 @@ def test_upstream_batches_of_the_gpt_straddle_its_buckets_and_change_with_the_ep
 
 
 @given(st.lists(st.integers(2, 2000), min_size=1, max_size=40), st.integers(1, 12), st.integers(1, 3))
-def test_upstream_fills_the_buckets_of_sovits_by_repetition(n_frames, batch_size, epoch):
+def test_upstream_fills_the_buckets_of_the_sovits_by_repetition(n_frames, batch_size, epoch):
     batches = upstream_sovits_batches(n_frames, batch_size, 1234, epoch)
     n = len(n_frames)
     usable = {i for i in range(n) if 32 < n_frames[i] <= 1900}
-    assert {place % n for place in flat(batches)} == usable
+    assert {slot % n for slot in flat(batches)} == usable
     assert all(len(batch) == batch_size for batch in batches)
-    assert len(set(flat(batches))) == len(flat(batches)), "an occurrence has a place of its own"
+    assert len(set(flat(batches))) == len(flat(batches)), "each occurrence has a separate slot"
     for batch in batches:
-        longest, shortest = (f(n_frames[place % n] for place in batch) for f in (max, min))
+        longest, shortest = (f(n_frames[slot % n] for slot in batch) for f in (max, min))
         assert longest - shortest < 100 or longest <= 300

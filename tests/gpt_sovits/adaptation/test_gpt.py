@@ -1,4 +1,4 @@
-"""Fine-tuning of the GPT: it learns, it is deterministic, and it does what its settings say."""
+"""Fine-tuning of the GPT: the loss falls, runs are deterministic, and settings do what they say."""
 
 import dataclasses
 from dataclasses import replace
@@ -26,7 +26,7 @@ from gpt_sovits.weights.checkpoint import CheckpointError
 
 
 def rates_used(run):
-    """(the optimiser's class, the rates of its groups) at each step that `run` makes."""
+    """Return (class of the optimiser, rates of the groups) for each step of `run`."""
     seen = []
     handle = register_optimizer_step_pre_hook(
         lambda optimizer, *_: seen.append((type(optimizer), [group["lr"] for group in optimizer.param_groups]))
@@ -38,7 +38,7 @@ def rates_used(run):
     return seen
 
 
-def test_it_learns_and_its_curve_is_whole(tmp_path):
+def test_the_loss_falls_and_the_curve_is_complete(tmp_path):
     records = run_gpt(tmp_path, replace(GPT_OPTIONS, n_epochs=12)).records
     assert [r.epoch for r in records] == list(range(1, 13))
     assert [r.n_steps for r in records] == [3 * e for e in range(1, 13)]
@@ -57,7 +57,7 @@ def test_the_configured_learning_rate_is_the_one_used(tmp_path):
     assert [min(rates) for _, rates in seen] == pytest.approx([0.1 * rate for rate in fast])
 
 
-def test_the_same_inputs_give_the_same_bits_and_leave_no_trace(tmp_path):
+def test_the_same_inputs_give_the_same_bits_and_global_state_is_restored(tmp_path):
     torch.manual_seed(5)
     before = (torch.get_rng_state(), torch.get_num_threads(), torch.are_deterministic_algorithms_enabled())
     run = run_gpt(tmp_path / "a")
@@ -68,14 +68,14 @@ def test_the_same_inputs_give_the_same_bits_and_leave_no_trace(tmp_path):
     assert before[1:] == (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled())
 
 
-def test_another_seed_trains_otherwise(tmp_path):
+def test_another_seed_gives_other_weights(tmp_path):
     runs = [run_gpt(tmp_path / str(seed), replace(GPT_OPTIONS, n_epochs=1, seed=seed)) for seed in (1, 2)]
     assert not runs[0].weights["ar_predict_layer.weight"].equal(runs[1].weights["ar_predict_layer.weight"])
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3])
-def test_accumulated_batches_make_the_step_of_one_batch(tmp_path, batch_size):
-    """Seven clips in batches of up to three: the step takes the smaller last batch too, weighed by its tokens."""
+def test_accumulated_batches_give_the_step_of_one_batch(tmp_path, batch_size):
+    """Seven clips in batches of up to three. The step weighs the smaller last batch by its tokens."""
     options = replace(GPT_OPTIONS, n_epochs=2, batch_size=7, gradient_clip_norm=0.05)
     inputs = {"train_clips": gpt_clips(7), "config": replace(TINY_GPT, dropout=0.0)}
     whole = run_gpt(tmp_path / "whole", options, **inputs)
@@ -85,10 +85,10 @@ def test_accumulated_batches_make_the_step_of_one_batch(tmp_path, batch_size):
         assert record.train["loss"] == pytest.approx(expected.train["loss"], rel=1e-5)
         assert record.held_out["loss"] == pytest.approx(expected.held_out["loss"], rel=1e-5)
     for name, weights in whole.weights.items():
-        ours = parts.weights[name]
-        if name.endswith("in_proj_bias"):  # no attention feels the keys' bias: its gradient is rounding alone
-            ours, weights = (torch.cat((b[: len(b) // 3], b[2 * len(b) // 3 :])) for b in (ours, weights))
-        torch.testing.assert_close(ours, weights, rtol=1e-4, atol=2e-5)
+        accumulated = parts.weights[name]
+        if name.endswith("in_proj_bias"):  # attention ignores the keys' bias, whose gradient is only rounding
+            accumulated, weights = (torch.cat((b[: len(b) // 3], b[2 * len(b) // 3 :])) for b in (accumulated, weights))
+        torch.testing.assert_close(accumulated, weights, rtol=1e-4, atol=2e-5)
 
 
 def test_an_epochs_last_step_takes_what_is_left(tmp_path):
@@ -96,11 +96,11 @@ def test_an_epochs_last_step_takes_what_is_left(tmp_path):
     assert run_gpt(tmp_path, options, train_clips=gpt_clips(7)).records[0].n_steps == 3
 
 
-def test_frozen_modules_stay_and_all_others_learn(tmp_path):
+def test_frozen_modules_stay_and_all_others_are_trained(tmp_path):
     frozen = ("h.layers.0", "ar_text_embedding")
     weights = run_gpt(tmp_path, replace(GPT_OPTIONS, n_epochs=1, frozen=frozen)).weights
     for name, before in gpt_state().items():
-        # without BERT features the projection's matrix has no gradient
+        # Without BERT features the projection's matrix has no gradient
         assert weights[name].equal(before) == name.startswith((*frozen, "bert_proj.weight")), name
 
 
@@ -109,21 +109,23 @@ def test_frozen_modules_stay_and_all_others_learn(tmp_path):
     [
         ({"frozen": ("h.layers.7",)}, r"no module 'h.layers.7' to freeze or to slow down; there are \['ar_audio"),
         ({"learning_rate_factors": {"nothing": 0.5}}, "no module 'nothing'"),
-        ({"frozen": ("h",), "learning_rate_factors": {"h": 0.5}}, "h is frozen and has a learning rate"),
+        ({"frozen": ("h",), "learning_rate_factors": {"h": 0.5}}, "h is in `frozen` and in `learning_rate_factors`"),
         (
             {"frozen": tuple(sorted({name.split(".")[0] for name in gpt_state()}))},
             "everything is frozen, so there is nothing to train",
         ),
     ],
 )
-def test_groups_that_make_no_sense_are_refused(tmp_path, change, message):
+def test_impossible_parameter_groups_are_refused(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         run_gpt(tmp_path, replace(GPT_OPTIONS, **change))
 
 
 def test_the_upstream_recipe_has_its_own_optimiser_rates_and_steps(tmp_path):
-    """40 clips are repeated to 80 and come in batches of 10: an epoch steps once, after five batches, and the gradient
-    of the other three waits for the next epoch's step."""
+    """40 clips are repeated to 80 and come in batches of 10.
+
+    An epoch steps once, after five batches, and the gradient of the other three is kept for the next epoch.
+    """
     train = gpt_clips(40)
     options = replace(GPT_OPTIONS, recipe="upstream", n_epochs=2, batch_size=10, accumulate_batches=2)
     runs = []
@@ -135,10 +137,10 @@ def test_the_upstream_recipe_has_its_own_optimiser_rates_and_steps(tmp_path):
 
 
 def test_an_upstream_epoch_too_short_for_a_step_is_refused(tmp_path):
-    """The original would run all its epochs and hand out the base: four batches are one too few."""
+    """Four batches are one too few. The original would run all epochs and return the base."""
     options = replace(GPT_OPTIONS, recipe="upstream", n_epochs=1, batch_size=25)
     with pytest.raises(
-        ValueError, match=r"upstream makes no step in an epoch of 4 batches, .* batch_size is 25, take a"
+        ValueError, match=r"upstream takes no step in an epoch of 4 batches, .* batch_size is 25, set a"
     ):
         run_gpt(tmp_path, options, train_clips=gpt_clips(50))
 
@@ -148,11 +150,11 @@ def test_the_upstream_loss_is_a_sum_that_counts_padding(tmp_path, monkeypatch):
     backward = Stepper.backward
     for recipe, losses in seen.items():
 
-        def noted(self, loss, losses=losses):
+        def record_loss(self, loss, losses=losses):
             losses.append(loss.item())
             backward(self, loss)
 
-        monkeypatch.setattr(Stepper, "backward", noted)
+        monkeypatch.setattr(Stepper, "backward", record_loss)
         options = replace(GPT_OPTIONS, recipe=recipe, n_epochs=1, batch_size=10)
         record = run_gpt(tmp_path / recipe, options, train_clips=gpt_clips(40)).records[0]
         assert record.train["loss"] == pytest.approx(3.5, abs=0.3)  # the curve shows the mean over real tokens
@@ -160,7 +162,7 @@ def test_the_upstream_loss_is_a_sum_that_counts_padding(tmp_path, monkeypatch):
     assert min(seen["upstream"]) > 10 * 8 * 3.0  # ten clips of at least 8 tokens and an end
 
 
-def test_spoilt_clips_are_an_option_with_seeds_of_their_own(tmp_path):
+def test_damaged_clips_are_an_option_with_separate_seeds(tmp_path):
     plain = run_gpt(tmp_path / "plain", replace(GPT_OPTIONS, n_epochs=1))
     options = replace(GPT_OPTIONS, n_epochs=1, preference_weight=1.0)
     preferring = run_gpt(tmp_path / "a", options)
@@ -168,15 +170,15 @@ def test_spoilt_clips_are_an_option_with_seeds_of_their_own(tmp_path):
     assert not plain.weights["ar_predict_layer.weight"].equal(preferring.weights["ar_predict_layer.weight"])
 
 
-def test_upstream_padding_is_the_recipes_alone(tmp_path, monkeypatch):
+def test_upstream_padding_is_used_only_by_the_upstream_recipe(tmp_path, monkeypatch):
     seen = set()
     forward = GPT.forward
 
-    def noted(self, *arguments):
+    def record_padding(self, *arguments):
         seen.add((self.training, arguments[5]))
         return forward(self, *arguments)
 
-    monkeypatch.setattr(GPT, "forward", noted)
+    monkeypatch.setattr(GPT, "forward", record_padding)
     run_gpt(tmp_path / "a", replace(GPT_OPTIONS, n_epochs=1))
     assert seen == {(True, False), (False, False)}
     seen.clear()
@@ -184,7 +186,7 @@ def test_upstream_padding_is_the_recipes_alone(tmp_path, monkeypatch):
     assert seen == {(True, True), (False, False)}  # held-out losses of both recipes can be compared
 
 
-def test_bfloat16_learns_and_keeps_float32_weights(tmp_path):
+def test_training_in_bfloat16_works_and_keeps_float32_weights(tmp_path):
     plain = run_gpt(tmp_path / "a", replace(GPT_OPTIONS, n_epochs=8))
     mixed = run_gpt(tmp_path / "b", replace(GPT_OPTIONS, n_epochs=8, precision="bf16"))
     assert {weight.dtype for weight in mixed.weights.values()} == {torch.float32}
@@ -220,7 +222,7 @@ def test_a_finished_run_is_not_repeated(tmp_path):
     assert again.adaptation == run.adaptation and again.epochs == []
 
 
-def test_an_epoch_whose_state_was_not_stored_is_handed_out_again(tmp_path):
+def test_an_epoch_whose_state_was_not_stored_is_reported_again(tmp_path):
     def stop(epoch, model, record):
         if epoch == 2:
             raise InterruptionError
@@ -243,7 +245,7 @@ def test_bert_features_of_some_clips_count(tmp_path):
     assert zero == pytest.approx(plain, rel=1e-5)
 
 
-def test_a_loss_that_is_no_number_stops_at_once_without_a_state(tmp_path):
+def test_a_nan_loss_stops_training_at_once_without_a_state(tmp_path):
     state = {k: v.clone() for k, v in gpt_state().items()}
     state["bert_proj.bias"][0] = float("nan")
     with pytest.raises(TrainingDivergedError, match=r"training loss is nan at epoch 1, step 1;.*learning rate"):
@@ -276,7 +278,7 @@ def test_clips_that_cannot_be_trained_on_are_named(tmp_path, clip, message):
         ({"accumulate_batches": 0}, "accumulate_batches must be at least 1"),
         ({"recipe": "original"}, r"recipe must be one of \['upstream', 'voxfoundry'\], not 'original'"),
         ({"precision": "fp8"}, r"precision must be one of \['bf16', 'fp16', 'fp32'\]"),
-        ({"precision": "fp16"}, "precision fp16 works on device cuda alone, not on cpu; take bf16 or fp32"),
+        ({"precision": "fp16"}, "precision fp16 works on device cuda only, not on cpu; use bf16 or fp32"),
         ({"learning_rate_factors": {"h": 0.0}}, "learning_rate_factors.h must be above 0, not 0.0"),
         ({"max_dropped_share": 1.5}, "max_dropped_share must be at least 0 and at most 1|must be at most 1"),
         ({"min_clip_seconds": 2.0, "max_clip_seconds": 1.0}, r"max_clip_seconds \(1.0\) must be above"),
@@ -287,7 +289,7 @@ def test_impossible_options_are_refused(change, message):
         replace(GPT_OPTIONS, **change)
 
 
-def test_epochs_that_are_not_set_are_those_of_the_originals_web_interface():
+def test_epochs_that_are_not_set_follow_the_originals_web_interface():
     options = replace(GPT_OPTIONS, n_epochs=None, save_every_epochs=None)
     assert (options.n_epochs, options.save_every_epochs) == (15, 5)
 
@@ -298,6 +300,6 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
         run_gpt(tmp_path, state=state)
 
 
-def test_options_name_every_setting_once():
+def test_options_have_every_setting_once():
     names = [field.name for field in dataclasses.fields(GPT_OPTIONS)]
     assert len(names) == len(set(names))

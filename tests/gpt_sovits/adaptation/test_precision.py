@@ -1,4 +1,4 @@
-"""Steps in float16 and with broken gradients: nothing spoils the weights."""
+"""Steps in float16 and with broken gradients: the weights stay intact."""
 
 import math
 
@@ -21,7 +21,7 @@ def step(module, optimizer, stepper, factor=1.0, is_loss_finite=True):
     return norm
 
 
-def test_float16_steps_like_float32_whatever_the_scale():
+def test_float16_steps_like_float32_at_any_scale():
     plain, scaled = parts(), parts("fp16")
     norms = [step(*each) for each in (plain, scaled)]
     assert norms[0] == pytest.approx(norms[1], rel=1e-4)
@@ -29,7 +29,7 @@ def test_float16_steps_like_float32_whatever_the_scale():
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_a_gradient_that_is_not_finite_moves_nothing_and_is_forgotten(precision):
+def test_a_gradient_that_is_not_finite_changes_nothing_and_is_cleared(precision):
     module, optimizer, stepper = parts(precision, clip_norm=1.0)
     before, scale = module.weight.detach().clone(), stepper.state().get("scale")
     assert not math.isfinite(step(module, optimizer, stepper, factor=math.inf))
@@ -40,7 +40,7 @@ def test_a_gradient_that_is_not_finite_moves_nothing_and_is_forgotten(precision)
     assert not module.weight.equal(before) and module.weight.isfinite().all()
 
 
-def test_a_loss_that_is_not_finite_moves_nothing_though_its_gradient_is():
+def test_a_loss_that_is_not_finite_changes_nothing_even_with_a_finite_gradient():
     module, optimizer, stepper = parts()
     before = module.weight.detach().clone()
     assert math.isfinite(step(module, optimizer, stepper, is_loss_finite=False))

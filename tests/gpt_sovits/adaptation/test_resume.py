@@ -1,4 +1,4 @@
-"""An adaptation that is interrupted anywhere and started again ends with the bits of an undisturbed one."""
+"""An adaptation that is interrupted anywhere and started again ends with the same bits as an undisturbed one."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from gpt_sovits.adaptation.precision import Stepper
 
 LONG_CLIPS = [tiny_clip(n, i) for i, n in enumerate((40, 44, 36))]  # upstream takes none of 32 frames or fewer
 
-# every batch, step and schedule there is: plain, accumulated with a smaller last step, upstream's with gradients that
-# wait for the next epoch, bfloat16, spoilt clips, frozen modules
+# Every kind of batch, step and schedule: plain, accumulated with a smaller last step, upstream's with gradients that
+# are kept for the next epoch, bfloat16, damaged clips, frozen modules
 CASES = {
     "gpt": (run_gpt, replace(GPT_OPTIONS, n_epochs=3), {}),
     "gpt accumulated": (run_gpt, replace(GPT_OPTIONS, batch_size=2, accumulate_batches=3), {}),
@@ -43,13 +43,13 @@ CASES = {
         {"train_clips": LONG_CLIPS, "held_out_clips": LONG_CLIPS[:1]},
     ),
 }
-# of the moments of a case; every batch of upstream's, which repeats few clips to about a hundred, takes long
+# Interruptions per case. Upstream's recipe repeats few clips to about a hundred, so each of its runs takes long
 N_KILLS = {"gpt upstream": 3, "sovits upstream": 2, "sovits": 3, "sovits accumulated": 2}
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """name -> (the run, how many backward passes it took); each is run once."""
+    """Return a function from a case to (the run, its number of backward passes). Each case is run once."""
     made = {}
 
     def get(name):
@@ -63,8 +63,8 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_killed_in_a_step_it_ends_as_undisturbed(undisturbed, tmp_path, name):
-    """At moments all over the run, with a state after every step, every second one, or epochs alone."""
+def test_a_run_killed_in_a_step_resumes_to_the_same_bits(undisturbed, tmp_path, name):
+    """At moments all over the run, with a state after every step, every second step, or only after epochs."""
     run, options, changes = CASES[name]
     whole, n_calls = undisturbed(name)
     n_kills = N_KILLS.get(name, 6)
@@ -83,9 +83,11 @@ def test_killed_in_a_step_it_ends_as_undisturbed(undisturbed, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["gpt accumulated", "gpt upstream", "sovits"])
-def test_killed_again_and_again_it_ends_as_undisturbed(undisturbed, tmp_path, name, monkeypatch):
-    """At random moments of a step, of the writing of a state and between epochs; a state after every group of batches,
-    also one whose gradients wait."""
+def test_a_run_killed_repeatedly_resumes_to_the_same_bits(undisturbed, tmp_path, name, monkeypatch):
+    """At random moments of a step, while a state is written, and between epochs.
+
+    There is a state after every group of batches, also after one that does not step.
+    """
     monkeypatch.setattr(loop, "STATE_SECONDS", -1.0)
     monkeypatch.setattr(loop, "STATE_SHARE", float("inf"))
     run, options, changes = CASES[name]
@@ -105,18 +107,18 @@ def test_killed_again_and_again_it_ends_as_undisturbed(undisturbed, tmp_path, na
         assert_same(resumed, whole)
 
 
-def test_the_moments_of_states_change_nothing(undisturbed, tmp_path):
+def test_how_often_states_are_stored_changes_nothing(undisturbed, tmp_path):
     whole, _ = undisturbed("gpt accumulated")
     run, options, _ = CASES["gpt accumulated"]
     for every in (1, 5):
         assert_same(run(tmp_path / str(every), replace(options, state_every_steps=every)), whole)
-    # a state belongs to its inputs, not to how often it is stored
+    # A state belongs to its inputs, and not to how often it is stored
     again = run(tmp_path / "1", replace(options, state_every_steps=3))
     assert again.records == whole.records and again.epochs == []
 
 
-def test_states_inside_an_epoch_cost_a_small_share_of_the_time(tmp_path, monkeypatch):
-    """By the clock: the first when it is time, the next when the last one's cost has become a small share."""
+def test_states_inside_an_epoch_take_a_small_share_of_the_time(tmp_path, monkeypatch):
+    """By the clock: a state is stored when it is time and the cost of the last one has become a small share."""
     monkeypatch.setattr(loop, "STATE_SECONDS", 0.0)
     for share, n_states in ((1e-9, 1), (1e9, 12)):
         monkeypatch.setattr(loop, "STATE_SHARE", share)

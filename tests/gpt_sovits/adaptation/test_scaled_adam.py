@@ -1,4 +1,4 @@
-"""ScaledAdam: the stored steps of the original, and what holds for any tensor."""
+"""ScaledAdam: the stored steps of the original, and properties that hold for any tensor."""
 
 import pytest
 import torch
@@ -36,7 +36,7 @@ def test_a_tensor_a_hundred_times_as_large_takes_steps_a_hundred_times_as_large(
         parameter = torch.nn.Parameter(scale * start)
         optimizer = ScaledAdam([parameter])
         for gradient in gradients:
-            parameter.grad = gradient / scale  # of the same loss, as a function of the shape alone
+            parameter.grad = gradient / scale  # of the same loss, which depends only on the shape
             optimizer.step()
         ends.append(parameter.detach() / scale)
     torch.testing.assert_close(ends[0], ends[1], rtol=1e-4, atol=1e-4)

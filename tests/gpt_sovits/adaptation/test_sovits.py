@@ -1,4 +1,4 @@
-"""Fine-tuning of SoVITS: it learns, leaves the quantiser alone, and does what its settings say."""
+"""Fine-tuning of the SoVITS: the loss falls, the quantiser stays frozen, and settings do what they say."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from gpt_sovits.adaptation.loop import TrainingDivergedError
 from gpt_sovits.adaptation.precision import Stepper
-from gpt_sovits.adaptation.sovits_recipe import stretched
+from gpt_sovits.adaptation.sovits_recipe import extend_to_min_steps
 from gpt_sovits.sovits.config import SoVITSConfig
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.weights.checkpoint import CheckpointError
@@ -46,7 +46,7 @@ def test_a_finished_run_is_not_repeated_and_a_state_of_other_options_not_used(un
     assert again.adaptation == undisturbed.adaptation and again.epochs == []
 
 
-def test_records_and_what_stays_frozen(undisturbed: Run) -> None:
+def test_records_are_complete_and_the_quantiser_stays_frozen(undisturbed: Run) -> None:
     base = tiny_sovits().state_dict()
     assert [r.epoch for r in undisturbed.records] == [1, 2, 3]
     assert [r.n_steps for r in undisturbed.records] == [3, 6, 9]
@@ -58,7 +58,7 @@ def test_records_and_what_stays_frozen(undisturbed: Run) -> None:
         assert r.held_out["loss"] == pytest.approx(45 * r.held_out["mel_loss"] + r.held_out["kl_loss"])
 
 
-def test_one_with_an_istft_generator_learns_too(tmp_path: Path) -> None:
+def test_a_sovits_with_an_istft_generator_is_trained(tmp_path: Path) -> None:
     base = tiny_sovits(config=TINY_ISTFT).state_dict()
     run = run_sovits(tmp_path, replace(SOVITS_OPTIONS, n_epochs=1), config=TINY_ISTFT, state=base)
     assert run.records[0].held_out["mel_loss"] > 0
@@ -67,7 +67,7 @@ def test_one_with_an_istft_generator_learns_too(tmp_path: Path) -> None:
 
 
 def test_the_configured_learning_rate_is_the_one_used(tmp_path: Path) -> None:
-    """Decayed once an epoch, the first included; the text's modules at their factor; the discriminator at the full."""
+    """The rate decays once per epoch from the first on, with factors for the text's modules only."""
     seen = []
     handle = register_optimizer_step_pre_hook(lambda o, *_: seen.append([group["lr"] for group in o.param_groups]))
     try:
@@ -81,19 +81,19 @@ def test_the_configured_learning_rate_is_the_one_used(tmp_path: Path) -> None:
     assert seen == [pytest.approx(e) for e in expected]
 
 
-def test_a_voice_of_few_clips_gets_more_epochs_until_the_least_number_of_steps_and_the_same_course(
+def test_a_voice_with_few_clips_gets_more_epochs_until_min_steps(
     tmp_path: Path,
 ) -> None:
     options = replace(SOVITS_OPTIONS, n_epochs=1, save_every_epochs=1, learning_rate_decay=0.5, min_steps=8)
-    run = run_sovits(tmp_path, options)  # 5 clips in batches of 2: 3 steps an epoch
+    run = run_sovits(tmp_path, options)  # 5 clips in batches of 2: 3 steps per epoch
     assert [record.n_steps for record in run.records] == [3, 6, 9]
     assert run.records[-1].learning_rate == pytest.approx(0.5 * options.learning_rate)
-    assert stretched(options, 3).save_every_epochs == 3
-    assert stretched(replace(options, min_steps=2), 3) == replace(options, min_steps=2)
-    assert stretched(replace(options, recipe="upstream"), 3).n_epochs == 1
+    assert extend_to_min_steps(options, 3).save_every_epochs == 3
+    assert extend_to_min_steps(replace(options, min_steps=2), 3) == replace(options, min_steps=2)
+    assert extend_to_min_steps(replace(options, recipe="upstream"), 3).n_epochs == 1
 
 
-def test_it_learns(tmp_path: Path) -> None:
+def test_the_loss_falls(tmp_path: Path) -> None:
     options = replace(SOVITS_OPTIONS, n_epochs=15, learning_rate=2e-3, adversarial_weight=0.0, feature_weight=0.0)
     records = run_sovits(tmp_path, options).records
     assert records[-1].train["mel_loss"] < 0.8 * records[0].train["mel_loss"]
@@ -102,7 +102,7 @@ def test_it_learns(tmp_path: Path) -> None:
     assert records[-1].train["discriminator_loss"] == 0
 
 
-def test_with_losses_of_the_prior_what_tokens_and_text_make_comes_closer_while_the_posterior_stays(
+def test_losses_of_the_prior_improve_what_tokens_and_text_give(
     tmp_path: Path,
 ) -> None:
     weights = {"latent_weight": 30.0, "prior_mel_weight": 45.0, "adversarial_weight": 0.0, "feature_weight": 0.0}
@@ -117,7 +117,7 @@ def test_with_losses_of_the_prior_what_tokens_and_text_make_comes_closer_while_t
     assert parts["loss"] == pytest.approx(total)
 
 
-def test_frozen_modules_stay_and_all_others_learn(tmp_path: Path) -> None:
+def test_frozen_modules_stay_and_all_others_are_trained(tmp_path: Path) -> None:
     frozen = ("enc_p.text_embedding", "enc_p.encoder_text", "ref_enc")
     options = replace(SOVITS_OPTIONS, n_epochs=1, frozen=frozen, learning_rate_factors={"enc_p.mrte": 0.1})
     weights = run_sovits(tmp_path, options).weights
@@ -126,11 +126,11 @@ def test_frozen_modules_stay_and_all_others_learn(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])
-def test_accumulated_batches_make_the_step_of_one_batch(
+def test_accumulated_batches_give_the_step_of_one_batch(
     tmp_path: Path, batch_size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Clips of different lengths, one shorter than a crop: each loss is weighed by what its mean is over."""
-    monkeypatch.setattr(torch.nn.Dropout, "forward", lambda _, x: x)  # it would draw otherwise for other batches
+    """Clips of different lengths, one shorter than a crop. Each loss is weighed by what its mean is taken over."""
+    monkeypatch.setattr(torch.nn.Dropout, "forward", lambda _, x: x)  # it would draw other numbers for other batches
     options = replace(SOVITS_OPTIONS, n_epochs=2, batch_size=5)
     whole = run_sovits(tmp_path / "whole", options)
     parts = run_sovits(tmp_path / "parts", replace(options, batch_size=batch_size, accumulate_batches=5))
@@ -139,24 +139,24 @@ def test_accumulated_batches_make_the_step_of_one_batch(
         for name, value in expected.train.items():
             assert record.train[name] == pytest.approx(value, rel=1e-3), name
     differences = torch.cat([(parts.weights[n] - w).float().abs().flatten() for n, w in whole.weights.items()])
-    # two steps of up to 1e-3 each; where a gradient is zero but for rounding, AdamW may take either way
+    # Two steps of up to 1e-3 each. Where a gradient is zero except for rounding, AdamW may step in either direction
     assert (differences > 1e-5).float().mean() < 0.01
 
 
-def test_the_upstream_recipe_takes_long_clips_alone_and_repeats_them(tmp_path: Path) -> None:
-    """Three clips are repeated to 99: ten batches of ten, whatever is to be accumulated; all others are dropped."""
+def test_the_upstream_recipe_uses_only_long_clips_and_repeats_them(tmp_path: Path) -> None:
+    """Three clips are repeated to 99, which gives ten batches of ten. All other clips are dropped."""
     options = replace(SOVITS_OPTIONS, recipe="upstream", n_epochs=1, batch_size=10, accumulate_batches=7)
     unclipped = replace(options, gradient_clip_norm=1e-6)
     run = run_sovits(tmp_path / "a", options, train_clips=[*LONG_CLIPS, tiny_clip(32, 8)])
     assert run.records[0].n_steps == 10
     assert [(c.clip_id, c.reason) for c in run.adaptation.dropped if c.clip_id == "clip8"] == [
-        ("clip8", "0.64 seconds, allowed are 0.66 to 38")
+        ("clip8", "0.64 seconds, allowed: 0.66 to 38")
     ]
     assert_same(run_sovits(tmp_path / "b", unclipped, train_clips=LONG_CLIPS), run)
 
 
-def test_bfloat16_learns_and_keeps_float32_weights(tmp_path: Path) -> None:
-    # wider than TINY: on CPUs with AMX, torch 2.11 gets strided bfloat16 convolutions of 8 channels wrong
+def test_training_in_bfloat16_works_and_keeps_float32_weights(tmp_path: Path) -> None:
+    # Wider than TINY, because on CPUs with AMX PyTorch 2.11 gets strided bfloat16 convolutions of 8 channels wrong
     wide = SoVITSConfig.from_dict(TINY.to_dict() | {"upsample_initial_channel": 64})
     whole, half = (
         run_sovits(
@@ -173,14 +173,14 @@ def test_bfloat16_learns_and_keeps_float32_weights(tmp_path: Path) -> None:
     assert half.records[-1].held_out["loss"] == pytest.approx(whole.records[-1].held_out["loss"], rel=0.05)
 
 
-def test_without_held_out_clips_there_are_no_such_losses(tmp_path: Path) -> None:
+def test_without_held_out_clips_the_held_out_losses_are_missing(tmp_path: Path) -> None:
     run = run_sovits(tmp_path, replace(SOVITS_OPTIONS, n_epochs=1), held_out_clips=[])
     assert run.records[0].held_out is None
     row = run.adaptation.rows()[0]
     assert row["held_out_loss"] is None and row["held_out_mel_loss"] is None
 
 
-def test_a_loss_that_is_no_number_stops_at_once(tmp_path: Path) -> None:
+def test_a_nan_loss_stops_training_at_once(tmp_path: Path) -> None:
     state = tiny_sovits().state_dict()
     state["dec.conv_pre.bias"] = torch.full_like(state["dec.conv_pre.bias"], float("nan"))
     with pytest.raises(
@@ -191,7 +191,7 @@ def test_a_loss_that_is_no_number_stops_at_once(tmp_path: Path) -> None:
         run_sovits(tmp_path, replace(SOVITS_OPTIONS, learning_rate=1e18))
 
 
-def test_a_step_that_is_not_finite_is_left_out_by_both_networks_and_counted(undisturbed: Run, tmp_path: Path) -> None:
+def test_a_step_that_is_not_finite_is_skipped_by_both_networks_and_counted(undisturbed: Run, tmp_path: Path) -> None:
     forward, calls = SoVITS.forward, []
 
     def overflowing(self: SoVITS, *arguments: object) -> object:
@@ -224,7 +224,7 @@ def test_a_clip_that_does_not_fit_is_named(tmp_path: Path, change: dict[str, tor
         run_sovits(tmp_path, train_clips=[replace(SOVITS_TRAIN[0], **change)])
 
 
-def test_nothing_to_train_on_and_weights_that_do_not_fit(tmp_path: Path) -> None:
+def test_missing_clips_and_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no clips to train on"):
         run_sovits(tmp_path, train_clips=[])
     with pytest.raises(CheckpointError, match="the base's sovits does not fit its config: missing"):
@@ -233,7 +233,7 @@ def test_nothing_to_train_on_and_weights_that_do_not_fit(tmp_path: Path) -> None
         run_sovits(tmp_path, discriminator_state=dict(list(discriminator_state().items())[1:]))
 
 
-def test_a_base_that_was_made_for_speaking_alone_is_refused(tmp_path: Path) -> None:
+def test_a_base_without_posterior_encoder_is_refused(tmp_path: Path) -> None:
     state = {name: weight for name, weight in tiny_sovits().state_dict().items() if not name.startswith("enc_q.")}
     with pytest.raises(ValueError, match=r"no posterior encoder \(enc_q\).*cannot be trained further; take a base"):
         run_sovits(tmp_path, state=state)
@@ -254,7 +254,7 @@ def test_wrong_options_are_refused(change: dict[str, float], message: str) -> No
         replace(SOVITS_OPTIONS, **change)
 
 
-def test_epochs_that_are_not_set_are_those_of_the_originals_web_interface() -> None:
+def test_epochs_that_are_not_set_follow_the_originals_web_interface() -> None:
     options = replace(SOVITS_OPTIONS, n_epochs=None, save_every_epochs=None)
     assert (options.n_epochs, options.save_every_epochs) == (8, 4)
 

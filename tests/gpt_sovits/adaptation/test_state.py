@@ -1,4 +1,4 @@
-"""States of a training on disk, and what they belong to."""
+"""States of a training on disk, and the inputs they belong to."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from gpt_sovits.adaptation.state import (
 from gpt_sovits.determinism import deterministic
 
 
-def test_fingerprint_sees_values_and_tensors():
+def test_fingerprint_depends_on_values_and_tensors():
     tensors = {"a": torch.arange(4), "b": torch.zeros(())}
     prints = {
         fingerprint({"x": 1}, tensors),
@@ -47,7 +47,7 @@ def train(modules, optimizers, n):
             optimizer.zero_grad()
 
 
-def test_a_state_brings_everything_back_bit_for_bit(tmp_path):
+def test_a_state_restores_everything_bit_for_bit(tmp_path):
     """Two modules with buffers, two optimisers, parameter groups, the random state."""
     modules, optimizers = make_pair(0)
     train(modules, optimizers, 3)
@@ -64,7 +64,7 @@ def test_a_state_brings_everything_back_bit_for_bit(tmp_path):
             assert value.equal(other_modules[name].state_dict()[key])
 
 
-def test_gradients_that_wait_for_a_step_come_back(tmp_path):
+def test_pending_gradients_are_restored(tmp_path):
     modules, optimizers = make_pair(0)
     modules["d"](torch.ones(1, 4)).sum().backward()
     save_training_state(tmp_path, modules, optimizers, {}, "print")
@@ -76,8 +76,8 @@ def test_gradients_that_wait_for_a_step_come_back(tmp_path):
     assert all(parameter.grad is None for parameter in other_modules["g"].parameters())
 
 
-def test_scaled_adam_goes_on_as_if_nothing_had_happened(tmp_path):
-    """Past an update of its clipping threshold, with tensors, scalars and parameters of equal shape."""
+def test_scaled_adam_resumes_to_the_same_bits(tmp_path):
+    """Beyond an update of the clipping threshold, with tensors, scalars and parameters of equal shape."""
 
     def pair(seed):
         torch.manual_seed(seed)
@@ -95,31 +95,31 @@ def test_scaled_adam_goes_on_as_if_nothing_had_happened(tmp_path):
             assert value.equal(others[name].state_dict()[key]), key
 
 
-def test_a_half_written_state_leaves_the_previous_one(tmp_path, monkeypatch):
+def test_a_state_that_is_not_written_completely_leaves_the_previous_one(tmp_path, monkeypatch):
     modules, optimizers = make_pair(0)
     save_training_state(tmp_path, modules, optimizers, {"epoch": 1}, "print")
 
-    def dying(*_):
+    def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gpt_sovits.adaptation.state.os.fsync", dying)
+    monkeypatch.setattr("gpt_sovits.adaptation.state.os.fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
         save_training_state(tmp_path, modules, optimizers, {"epoch": 2}, "print")
     assert load_training_state(tmp_path, modules, optimizers, "print") == {"epoch": 1}
     assert [p.name for p in tmp_path.iterdir()] == [STATE_FILE]
 
 
-def test_a_state_is_plain_safetensors_and_can_be_forgotten(tmp_path):
+def test_a_state_is_plain_safetensors_and_can_be_removed(tmp_path):
     modules, optimizers = make_pair(0)
     train(modules, optimizers, 1)
     save_training_state(tmp_path, modules, optimizers, {}, "print")
     with safe_open(tmp_path / STATE_FILE, framework="pt") as file:
-        assert "optimizer/g/0/exp_avg" in file.keys()  # noqa: SIM118 - safe_open is no dict
+        assert "optimizer/g/0/exp_avg" in file.keys()  # noqa: SIM118 - safe_open is not a dict
     remove_training_state(tmp_path)
     assert load_training_state(tmp_path, modules, optimizers, "print") is None
 
 
-def test_deterministic_undoes_itself_after_an_error():
+def test_deterministic_restores_the_settings_after_an_error():
     threads, state = torch.get_num_threads(), torch.get_rng_state()
     with pytest.raises(KeyError), deterministic(1, 1):
         assert torch.are_deterministic_algorithms_enabled()

@@ -15,7 +15,10 @@ from synthesis_tiny import GPT_CONFIG, PRESET, PRO_CONFIG, SOVITS_CONFIG, SPEAKE
 from gpt_sovits.audio import resample
 from gpt_sovits.content_encoder import build_content_encoder
 from gpt_sovits.speaker_encoder import SpeakerEncoder, speaker_embedding
-from gpt_sovits.synthesis import Reference, Synthesizer, default_preset, load_voice, make_reference, save_voice
+from gpt_sovits.synthesis.preset import default_preset
+from gpt_sovits.synthesis.reference import Reference, make_reference
+from gpt_sovits.synthesis.synthesizer import Synthesizer
+from gpt_sovits.synthesis.voice import load_voice, save_voice
 from gpt_sovits.text.symbols import SYMBOLS
 from gpt_sovits.weights.checkpoint import save_checkpoint
 
@@ -53,7 +56,7 @@ def reference_of(waveform: np.ndarray, text: str | None = "Hello there.", config
     )
 
 
-def test_a_clip_with_its_text_prompts_and_gives_its_timbre():
+def test_a_clip_with_text_gives_prompt_and_timbre():
     reference = reference_of(clip(4.0))
     assert reference.has_text and not reference.advice
     assert len(reference.semantic_tokens) == int((4.0 + 0.3) * 25)  # the clip, then silence
@@ -65,7 +68,7 @@ def test_a_clip_with_its_text_prompts_and_gives_its_timbre():
     assert np.abs(speech.waveform).max() > 0
 
 
-def test_a_clip_without_text_gives_its_timbre_alone():
+def test_a_clip_without_text_gives_only_the_timbre():
     reference = reference_of(clip(4.0), text=None, encoder=None)
     assert not reference.has_text and len(reference.semantic_tokens) == 0
     assert torch.equal(reference.spectrogram, reference_of(clip(4.0)).spectrogram)
@@ -77,7 +80,7 @@ def test_a_clip_without_text_gives_its_timbre_alone():
 
 
 @pytest.mark.parametrize(("seconds", "advised"), [(1.5, True), (3.0, False), (10.0, False), (11.0, True)])
-def test_a_length_that_works_less_well_is_advised_against(seconds, advised):
+def test_advice_is_given_for_clips_of_unusual_length(seconds, advised):
     assert bool(reference_of(clip(seconds), text=None).advice) == advised
 
 
@@ -101,18 +104,18 @@ def test_clips_that_cannot_be_a_reference_are_refused(waveform, message):
         reference_of(waveform)
 
 
-def test_parts_that_are_needed_and_missing_are_named():
+def test_missing_parts_are_named():
     with pytest.raises(ValueError, match="needs the content encoder"):
         reference_of(clip(4.0), encoder=None)
     with pytest.raises(ValueError, match="needs speaker embeddings of 64 values"):
         reference_of(clip(4.0), config=PRO_CONFIG)
 
 
-def test_the_speaker_embedding_travels_with_the_reference():
+def test_the_reference_holds_the_speaker_embedding():
     torch.manual_seed(0)
     speaker_encoder = SpeakerEncoder(SPEAKER_CONFIG).eval()
     reference = reference_of(clip(4.0), config=PRO_CONFIG, speaker_encoder=speaker_encoder)
-    speech = torch.from_numpy(resample(clip(4.0), RATE, PRO_CONFIG.sample_rate))  # as the official pipeline does it
+    speech = torch.from_numpy(resample(clip(4.0), RATE, PRO_CONFIG.sample_rate))  # as the official pipeline does
     assert reference.speaker_embedding.shape == (PRO_CONFIG.speaker_dim,)
     assert torch.equal(reference.speaker_embedding, speaker_embedding(speaker_encoder, speech, PRO_CONFIG.sample_rate))
     synthesizer = Synthesizer(tiny_gpt(), tiny_sovits(config=PRO_CONFIG), reference, PRESET)
@@ -145,12 +148,12 @@ def test_broken_references_are_refused(change, message):
 
 
 class FakeBert:
-    """Features of ones for what is to be said; the networks behind the real one are tested in test_bert.py."""
+    """A BERT without networks, which are tested in test_bert.py."""
 
     dim = GPT_CONFIG.bert_dim
 
 
-def test_bert_features_of_reference_and_sentence_stand_side_by_side(monkeypatch):
+def test_bert_features_of_reference_and_sentence_are_joined(monkeypatch):
     monkeypatch.setattr(
         "gpt_sovits.synthesis.sentences.bert_features", lambda bert, phonemes: torch.ones(bert.dim, len(phonemes.ids))
     )
@@ -168,7 +171,7 @@ def test_bert_features_of_reference_and_sentence_stand_side_by_side(monkeypatch)
 def test_a_bert_that_is_missing_or_does_not_fit_is_refused():
     reference = replace(tiny_reference(), bert_features=torch.zeros(GPT_CONFIG.bert_dim, 6))
     gpt, sovits = tiny_gpt(), tiny_sovits(config=SOVITS_CONFIG)
-    with pytest.raises(ValueError, match="there is no BERT for what is to be said"):
+    with pytest.raises(ValueError, match="no BERT was given for the text; pass `bert`"):
         Synthesizer(gpt, sovits, reference, PRESET)
     wide = FakeBert()
     wide.dim = 9
@@ -190,7 +193,7 @@ def checkpoints(tmp_path_factory):
     return folder
 
 
-def test_a_voice_speaks_the_same_from_its_folder(checkpoints, tmp_path):
+def test_a_saved_voice_speaks_the_same(checkpoints, tmp_path):
     save_voice(tmp_path / "voice", checkpoints / "gpt", checkpoints / "sovits", tiny_reference(), PRESET)
     assert sorted(path.name for path in (tmp_path / "voice").iterdir()) == [
         "gpt",
@@ -198,11 +201,11 @@ def test_a_voice_speaks_the_same_from_its_folder(checkpoints, tmp_path):
         "reference.safetensors",
         "sovits",
     ]
-    ours = Synthesizer(tiny_gpt(), tiny_sovits(config=SOVITS_CONFIG), tiny_reference(), PRESET).say("Hello.", 3)
-    assert np.array_equal(load_voice(tmp_path / "voice").say("Hello.", 3).waveform, ours.waveform)
+    expected = Synthesizer(tiny_gpt(), tiny_sovits(config=SOVITS_CONFIG), tiny_reference(), PRESET).say("Hello.", 3)
+    assert np.array_equal(load_voice(tmp_path / "voice").say("Hello.", 3).waveform, expected.waveform)
 
 
-def test_several_references_and_their_speaker_embeddings_come_back(checkpoints, tmp_path):
+def test_several_references_and_their_speaker_embeddings_are_restored(checkpoints, tmp_path):
     references = [tiny_reference(i, n_phonemes=4 + i, speaker_dim=64) for i in range(3)]
     save_voice(tmp_path / "voice", checkpoints / "gpt", checkpoints / "pro", references, PRESET)
     loaded = load_voice(tmp_path / "voice").references
@@ -212,7 +215,7 @@ def test_several_references_and_their_speaker_embeddings_come_back(checkpoints, 
         assert all(torch.equal(value, after.tensors()[name]) for name, value in before.tensors().items())
 
 
-def test_a_folder_of_the_version_before_still_loads(checkpoints, tmp_path):
+def test_a_folder_of_the_previous_version_still_loads(checkpoints, tmp_path):
     """No max_retries in the preset, three tensors in the reference."""
     folder = tmp_path / "voice"
     save_voice(folder, checkpoints / "gpt", checkpoints / "sovits", tiny_reference(), PRESET)
@@ -223,7 +226,7 @@ def test_a_folder_of_the_version_before_still_loads(checkpoints, tmp_path):
     assert load_voice(folder).preset == PRESET
 
 
-def test_the_voices_own_words_travel_with_it(checkpoints, tmp_path):
+def test_the_voices_own_words_are_saved_with_it(checkpoints, tmp_path):
     (tmp_path / "words.yaml").write_text('format: 1\nen:\n  voxfoundry: "B IY1"\n', encoding="utf-8")
     folder, parts = tmp_path / "voice", (checkpoints / "gpt", checkpoints / "sovits", tiny_reference(), PRESET)
     save_voice(folder, *parts, tmp_path / "words.yaml")
@@ -249,7 +252,7 @@ def test_the_voices_own_words_travel_with_it(checkpoints, tmp_path):
         ),
     ],
 )
-def test_a_folder_that_is_no_voice_names_the_file(checkpoints, tmp_path, damage, message):
+def test_a_folder_that_is_not_a_voice_is_refused_with_the_file(checkpoints, tmp_path, damage, message):
     folder = tmp_path / "voice"
     save_voice(folder, checkpoints / "gpt", checkpoints / "sovits", tiny_reference(), PRESET)
     damage(folder)

@@ -1,4 +1,4 @@
-"""Audio while it is made: the pieces, end to end, are the speech."""
+"""Audio while it is made: the chunks, joined, are the speech."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from synthesis_tiny import SOVITS_CONFIG, tiny_synthesizer
 
 from gpt_sovits.gpt.generation import stream_tokens
-from gpt_sovits.synthesis.streaming import AudioChunk, ChunkOptions, stream_chunks, stream_sentences
+from gpt_sovits.synthesis.streaming import AudioChunk, ChunkOptions, stream, stream_sentences
 
 TEXT = "The kettle is on the stove. He said no! Was it three hundred people, or more than that? Two. Take a coat."
 LIVELY = -0.6  # an EOS bias with which sentences end by themselves at very different lengths
 SAMPLES_PER_TOKEN = 2 * SOVITS_CONFIG.hop_length
-# of full scale; what sums over other shapes may round differently, see Synthesizer.say_many
+# Share of full scale by which sums over other shapes may be rounded differently, see Synthesizer.say_many
 WAVEFORM_BOUND = 1e-4
-# Every token is seen before a frame's prior is fixed, and every frame that matters before it sounds
+# Every token is known before a frame's prior is fixed, and every frame that matters before it is rendered
 EXACT = ChunkOptions(prior_lookahead=10_000, render_lookahead=None)
-# With less, the prior of a frame lacks the tokens after its lookahead. Root mean square of the difference, of the
-# speech's own deviation: 0.01 to 0.05 was seen for these random networks, and 0.45 between the speech of two seeds.
+# With less, the prior of a frame lacks the tokens after its lookahead. Root mean square of the difference, relative to
+# the deviation of the speech: 0.01 to 0.05 for these random networks, and 0.45 between the speech of two seeds.
 STREAM_BOUND = 0.1
 
 
@@ -37,7 +37,7 @@ def relative_error(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 8])
-def test_sentences_end_to_end_are_the_speech(batch_size):
+def test_streamed_sentences_joined_are_the_speech(batch_size):
     synthesizer = tiny_synthesizer(LIVELY, batch_size=batch_size, max_retries=2)
     speech = synthesizer.say(TEXT, 4)
     chunks = list(stream_sentences(synthesizer, TEXT, 4))
@@ -49,10 +49,10 @@ def test_sentences_end_to_end_are_the_speech(batch_size):
 
 
 @pytest.mark.parametrize("eos_bias", [-20.0, LIVELY, 20.0])
-def test_chunks_that_wait_for_all_that_matters_are_the_speech(eos_bias):
+def test_chunks_with_full_lookahead_are_the_speech(eos_bias):
     synthesizer = tiny_synthesizer(eos_bias)
     speech = synthesizer.say(TEXT, 4)
-    chunks = list(stream_chunks(synthesizer, TEXT, 4, EXACT))
+    chunks = list(stream(synthesizer, TEXT, 4, EXACT))
     assert tuple(chunk.report for chunk in chunks if chunk.report) == speech.sentences
     assert np.abs(sound(chunks) - speech.waveform).max() <= WAVEFORM_BOUND
 
@@ -65,11 +65,11 @@ def test_chunks_that_wait_for_all_that_matters_are_the_speech(eos_bias):
     seed=st.integers(0, 5),
     eos_bias=st.sampled_from([-20.0, LIVELY]),
 )
-def test_no_token_is_lost_or_doubled_however_a_sentence_is_cut(first_tokens, growth, more, seed, eos_bias):
+def test_no_token_is_lost_or_repeated_for_any_chunk_size(first_tokens, growth, more, seed, eos_bias):
     """The same tokens, the same length and nearly the same sound, within the stated bound."""
     synthesizer = tiny_synthesizer(eos_bias)
     options = ChunkOptions(first_tokens=first_tokens, growth=growth, max_tokens=first_tokens + more)
-    speech, chunks = synthesizer.say(TEXT, seed), list(stream_chunks(synthesizer, TEXT, seed, options))
+    speech, chunks = synthesizer.say(TEXT, seed), list(stream(synthesizer, TEXT, seed, options))
     reports = [chunk.report for chunk in chunks if chunk.report]
     assert [r.n_tokens for r in reports] == [r.n_tokens for r in speech.sentences]
     assert [r.seed for r in reports] == [r.seed for r in speech.sentences]
@@ -78,33 +78,33 @@ def test_no_token_is_lost_or_doubled_however_a_sentence_is_cut(first_tokens, gro
 
 
 @pytest.mark.parametrize("speed", [0.8, 1.5])
-def test_another_speed_has_the_same_length_as_whole(speed):
+def test_a_stream_at_another_speed_is_as_long_as_the_speech(speed):
     synthesizer = tiny_synthesizer(LIVELY, speed=speed)
-    assert len(sound(list(stream_chunks(synthesizer, TEXT, 1)))) == len(synthesizer.say(TEXT, 1).waveform)
+    assert len(sound(list(stream(synthesizer, TEXT, 1)))) == len(synthesizer.say(TEXT, 1).waveform)
 
 
 def test_the_same_call_gives_the_same_bytes_and_another_seed_another_sound():
     synthesizer = tiny_synthesizer(-20.0)
-    first, again, other = (sound(list(stream_chunks(synthesizer, TEXT, seed))) for seed in (1, 1, 2))
+    first, again, other = (sound(list(stream(synthesizer, TEXT, seed))) for seed in (1, 1, 2))
     assert first.tobytes() == again.tobytes()
-    assert relative_error(other, first) > 3 * STREAM_BOUND  # the bound tells two takes apart
+    assert relative_error(other, first) > 3 * STREAM_BOUND  # the bound separates two seeds
 
 
 def test_the_first_sound_needs_few_tokens_and_later_chunks_grow():
     synthesizer = tiny_synthesizer(-20.0)
     text = "Was it three hundred people, or more than that?"
-    lengths = [len(chunk.waveform) // SAMPLES_PER_TOKEN for chunk in stream_chunks(synthesizer, text)]
-    assert 1 <= lengths[0] < 12  # 12 tokens, less what is still uncertain
+    lengths = [len(chunk.waveform) // SAMPLES_PER_TOKEN for chunk in stream(synthesizer, text)]
+    assert 1 <= lengths[0] < 12  # 12 tokens, less those that are still uncertain
     assert lengths[1:-1] == sorted(lengths[1:-1]) and lengths[1] > 12
     assert max(lengths) <= 75 + 7
 
 
-def test_generation_has_not_run_ahead_of_what_was_heard(monkeypatch):
-    """Only the tokens of the first chunk are drawn before it sounds, and closing stops the rest."""
+def test_tokens_are_generated_only_for_the_chunks_that_are_taken(monkeypatch):
+    """Only the tokens of the first chunk are drawn before it is returned, and closing stops the rest."""
     synthesizer = tiny_synthesizer(-20.0)
     drawn, was_closed = [], []
 
-    def watched(*arguments: object, **limits: object) -> Iterator[int]:
+    def watched_tokens(*arguments: object, **limits: object) -> Iterator[int]:
         try:
             for token in stream_tokens(*arguments, **limits):
                 drawn.append(token)
@@ -112,8 +112,8 @@ def test_generation_has_not_run_ahead_of_what_was_heard(monkeypatch):
         finally:
             was_closed.append(True)
 
-    monkeypatch.setattr("gpt_sovits.synthesis.streaming.stream_tokens", watched)
-    chunks = stream_chunks(synthesizer, TEXT)
+    monkeypatch.setattr("gpt_sovits.synthesis.streaming.stream_tokens", watched_tokens)
+    chunks = stream(synthesizer, TEXT)
     next(chunks)
     assert len(drawn) == 12 and not was_closed
     chunks.close()
@@ -121,25 +121,25 @@ def test_generation_has_not_run_ahead_of_what_was_heard(monkeypatch):
     assert list(chunks) == []
 
 
-def test_a_stream_leaves_the_voice_as_it_was_when_it_is_left_early():
+def test_a_stream_that_is_abandoned_leaves_the_voice_unchanged():
     synthesizer = tiny_synthesizer(LIVELY)
     before = synthesizer.say(TEXT, 2).waveform.tobytes()
-    next(stream_chunks(synthesizer, TEXT, 3))
+    next(stream(synthesizer, TEXT, 3))
     assert list(itertools.islice(stream_sentences(synthesizer, TEXT, 3), 1))
     assert synthesizer.say(TEXT, 2).waveform.tobytes() == before
     assert not torch.is_inference_mode_enabled()
 
 
-def test_failures_are_told_and_nothing_is_spoken_twice():
+def test_failures_are_reported_and_not_spoken_again():
     synthesizer = tiny_synthesizer(-20.0, max_retries=3)
-    reports = [chunk.report for chunk in stream_chunks(synthesizer, TEXT) if chunk.report]
+    reports = [chunk.report for chunk in stream(synthesizer, TEXT) if chunk.report]
     assert {report.outcome for report in reports} == {"runaway"}
     assert {report.n_retries for report in reports} == {0}
     assert not any(report.ended_by_itself for report in reports)
 
 
 def test_timings_name_each_part_and_the_text_once():
-    chunks = list(stream_chunks(tiny_synthesizer(-20.0), TEXT))
+    chunks = list(stream(tiny_synthesizer(-20.0), TEXT))
     assert all(chunk.timings.gpt > 0 and chunk.timings.sovits > 0 for chunk in chunks)
     assert [chunk.timings.text > 0 for chunk in chunks] == [True] + [False] * (len(chunks) - 1)
 
@@ -157,7 +157,7 @@ def test_impossible_options_are_refused(options, message):
         ChunkOptions(**options)
 
 
-@pytest.mark.parametrize("stream", [stream_chunks, stream_sentences])
-def test_a_text_with_nothing_to_say_is_refused_before_any_sound(stream):
+@pytest.mark.parametrize("function", [stream, stream_sentences])
+def test_a_text_with_nothing_to_say_is_refused_before_any_sound(function):
     with pytest.raises(ValueError, match="nothing to say"):
-        next(stream(tiny_synthesizer(), "..."))
+        next(function(tiny_synthesizer(), "..."))

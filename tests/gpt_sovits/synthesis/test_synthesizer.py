@@ -1,4 +1,4 @@
-"""Whole texts: batches that change nothing, exact token counts, retries that are told."""
+"""Whole texts: batches that change nothing, exact token counts, candidates and retries."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from gpt_sovits.determinism import derive_seed
 from gpt_sovits.gpt.generation import MIN_TOKENS, generate
 from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.gpt.reranking import n_misread
-from gpt_sovits.synthesis import Preset, Speech, Synthesizer
-from gpt_sovits.synthesis.sentences import clauses, finished
-from gpt_sovits.synthesis.streaming import stream_chunks
+from gpt_sovits.synthesis.preset import Preset
+from gpt_sovits.synthesis.sentences import add_full_stop, clauses
+from gpt_sovits.synthesis.speech import Speech
+from gpt_sovits.synthesis.streaming import stream
+from gpt_sovits.synthesis.synthesizer import Synthesizer
 
 TEXTS = (
     "The kettle is on the stove. He said no! Was it three hundred people, or more than that?",
@@ -25,7 +27,7 @@ TEXTS = (
     "Two.",
 )
 SAMPLES_PER_TOKEN = 2 * SOVITS_CONFIG.hop_length
-# of full scale; what batched sums may round differently, see Synthesizer.say_many
+# Share of full scale by which batched sums may be rounded differently, see Synthesizer.say_many
 WAVEFORM_BOUND = 1e-4
 LIVELY = -0.6  # an EOS bias with which sentences end by themselves at very different lengths
 
@@ -39,14 +41,14 @@ def assert_same(one: Speech, other: Speech) -> None:
 
 @settings(max_examples=12, deadline=None)
 @given(order=st.permutations(range(len(TEXTS))), batch_size=st.integers(1, 9), speed=st.sampled_from([1.0, 1.3]))
-def test_neither_batch_size_nor_order_changes_a_text(order, batch_size, speed):
-    alone = tiny_synthesizer(LIVELY, batch_size=1, speed=speed)
+def test_batch_size_and_order_do_not_change_a_text(order, batch_size, speed):
+    single = tiny_synthesizer(LIVELY, batch_size=1, speed=speed)
     together = tiny_synthesizer(LIVELY, batch_size=batch_size, speed=speed).say_many(
         [TEXTS[i] for i in order], [100 + i for i in order]
     )
     lengths = set()
     for i, speech in zip(order, together, strict=True):
-        assert_same(alone.say(TEXTS[i], 100 + i), speech)
+        assert_same(single.say(TEXTS[i], 100 + i), speech)
         lengths |= {sentence.n_tokens for sentence in speech.sentences}
     assert len(lengths) > 2, "sentences must end at different steps for this to prove much"
 
@@ -60,25 +62,25 @@ def test_the_same_call_gives_the_same_bytes_and_another_seed_another_speech():
 
 
 @pytest.mark.parametrize("eos_bias", [-20.0, LIVELY, 20.0])
-def test_no_token_is_lost_however_the_sentence_ends(eos_bias):
-    """Never by itself, sometimes, and at the first step that may: every token is in the sound, from first to last."""
+def test_every_token_is_in_the_sound_for_each_kind_of_ending(eos_bias):
+    """Sentences end never by themselves, sometimes, or at the first step that may end them."""
     synthesizer = tiny_synthesizer(eos_bias, noise_scale=0.0)
     for text in TEXTS:
         speech = synthesizer.say(text, 5)
         position = 0
         for index, (sentence, report) in enumerate(zip(synthesizer.sentences(text, 5), speech.sentences, strict=True)):
-            (alone,) = generate(
+            (single,) = generate(
                 synthesizer.gpt,
                 [synthesizer.prompt(sentence)],
                 [derive_seed("sentence", 5, index)],
                 synthesizer.preset.sampling(),
                 max_tokens=sentence.max_tokens,
             )
-            assert report.n_tokens == len(alone.tokens)
-            assert report.ended_by_itself == alone.reached_eos
+            assert report.n_tokens == len(single.tokens)
+            assert report.ended_by_itself == single.reached_eos
             assert report.n_samples == report.n_tokens * SAMPLES_PER_TOKEN
             expected, _ = synthesizer.sovits.decode(
-                alone.tokens[None], sentence.phoneme_ids[None], synthesizer.style, noise_scale=0.0
+                single.tokens[None], sentence.phoneme_ids[None], synthesizer.style, noise_scale=0.0
             )
             piece = speech.waveform[position : position + report.n_samples]
             assert np.abs(piece - expected[0].numpy()).max() <= WAVEFORM_BOUND
@@ -91,8 +93,8 @@ def test_no_token_is_lost_however_the_sentence_ends(eos_bias):
             assert all(r.n_tokens == MIN_TOKENS for r in speech.sentences) and speech.ended_by_itself
 
 
-def test_an_end_right_at_the_bound_counts_alike_alone_and_beside_a_longer_sentence():
-    """EOS comes at the first step that may, which is just beyond the bound of the shorter text."""
+def test_an_end_at_the_bound_is_reported_equally_alone_and_in_a_batch():
+    """EOS comes at the first possible step, which is just beyond the bound of the shorter text."""
     texts = ("Two.", "Hello there.")
     for batch_size in (1, 2):
         synthesizer = tiny_synthesizer(20.0, batch_size=batch_size, seconds_per_phoneme=0.06, max_length_factor=1.0)
@@ -103,7 +105,7 @@ def test_an_end_right_at_the_bound_counts_alike_alone_and_beside_a_longer_senten
         assert not short.ended_by_itself and long.ended_by_itself
 
 
-def test_a_sentence_that_failed_is_spoken_again_and_the_report_says_so():
+def test_a_failed_sentence_is_spoken_again_and_reported():
     once, thrice = tiny_synthesizer(LIVELY), tiny_synthesizer(LIVELY, max_retries=2)
     seen = set()
     for seed in range(6):
@@ -124,47 +126,48 @@ def test_a_sentence_that_failed_is_spoken_again_and_the_report_says_so():
 TOKEN_PHONES = ("t", "uw", "hh", "ah", "l", "ow", "sil", "sil", "s")
 
 
-def test_of_several_takes_the_one_whose_tokens_say_the_text_best_is_spoken():
+def test_the_candidate_whose_tokens_match_the_text_best_is_spoken():
     synthesizer = tiny_synthesizer(LIVELY, n_best_of=5, token_phones=TOKEN_PHONES, max_retries=1)
-    texts, moved = TEXTS * 3, 0
+    texts, n_not_first = TEXTS * 3, 0
     for seed, (text, speech) in enumerate(zip(texts, synthesizer.say_many(texts, range(len(texts))), strict=True)):
         for sentence, report in zip(synthesizer.sentences(text, seed), speech.sentences, strict=True):
             rounds = [range(5), range(5, 10)]
             best = []
-            for takes in rounds:
-                seeds = [sentence.seed_of(take) for take in takes]
+            for numbers in rounds:
+                seeds = [sentence.candidate_seed(number) for number in numbers]
                 prompts = [synthesizer.prompt(sentence)] * 5
                 options = synthesizer.preset.sampling()
-                said = generate(synthesizer.gpt, prompts, seeds, options, max_tokens=sentence.max_tokens)
-                misread = [n_misread(one.tokens.tolist(), sentence.phoneme_ids.tolist(), TOKEN_PHONES) for one in said]
+                candidates = generate(synthesizer.gpt, prompts, seeds, options, max_tokens=sentence.max_tokens)
+                ids = sentence.phoneme_ids.tolist()
+                misread = [n_misread(candidate.tokens.tolist(), ids, TOKEN_PHONES) for candidate in candidates]
                 best.append(seeds[misread.index(min(misread))])
-                moved += misread[0] > min(misread)
+                n_not_first += misread[0] > min(misread)
             assert report.seed in best[: report.n_retries + 1]
             if report.outcome == "spoken":
                 assert report.seed == best[report.n_retries]
-    assert moved > 10, "the first take must often not be the best for this to prove much"
+    assert n_not_first > 10, "the first candidate must often not be the best for this to prove much"
 
 
-def test_takes_neither_depend_on_the_batch_nor_wander():
-    alone = tiny_synthesizer(LIVELY, batch_size=1, n_best_of=3, token_phones=TOKEN_PHONES)
+def test_candidates_do_not_depend_on_the_batch():
+    single = tiny_synthesizer(LIVELY, batch_size=1, n_best_of=3, token_phones=TOKEN_PHONES)
     together = tiny_synthesizer(LIVELY, batch_size=4, n_best_of=3, token_phones=TOKEN_PHONES)
     for text, speech in zip(TEXTS, together.say_many(TEXTS, range(4)), strict=True):
-        assert_same(alone.say(text, TEXTS.index(text)), speech)
+        assert_same(single.say(text, TEXTS.index(text)), speech)
 
 
-def test_phones_of_another_bases_tokens_are_refused():
+def test_token_phones_of_another_base_are_refused():
     with pytest.raises(ValueError, match="the phones of 8 semantic tokens, the GPT speaks 9"):
         tiny_synthesizer(n_best_of=2, token_phones=TOKEN_PHONES[:8])
 
 
-def test_takes_that_cannot_be_compared_are_refused():
-    with pytest.raises(ValueError, match="n_best_of = 3, but nobody knows which phones"):
+def test_candidates_without_token_phones_are_refused():
+    with pytest.raises(ValueError, match="n_best_of = 3 needs a base model whose tokens map to phones"):
         Preset.model_validate(PRESET.model_dump() | {"n_best_of": 3})
 
 
 @pytest.mark.parametrize("prompted", [True, False])
-def test_a_sentence_of_which_words_were_skipped_is_spoken_again(prompted, monkeypatch):
-    """The head looks at every phoneme of the sentence but the last five, then, in the second attempt, at all."""
+def test_a_sentence_with_skipped_words_is_spoken_again(prompted, monkeypatch):
+    """The head looks at all phonemes but the last five in the first attempt, and at all in the second."""
     synthesizer = tiny_synthesizer(LIVELY, max_retries=2, alignment_head=(0, 1), prompted=prompted)
     before = 0 if not prompted else len(synthesizer.references[0].phoneme_ids)
     looked_at = []
@@ -183,10 +186,10 @@ def test_a_sentence_of_which_words_were_skipped_is_spoken_again(prompted, monkey
     assert report.seed != synthesizer.sentences(text, seed)[0].seed
 
 
-def test_a_stream_tells_of_skipped_words(monkeypatch):
+def test_a_stream_reports_skipped_words(monkeypatch):
     synthesizer = tiny_synthesizer(LIVELY, alignment_head=(0, 1))
     monkeypatch.setattr("gpt_sovits.synthesis.synthesizer.places_read", lambda *_: torch.zeros(3, dtype=torch.int64))
-    reports = [chunk.report for chunk in stream_chunks(synthesizer, TEXTS[0], 1) if chunk.report]
+    reports = [chunk.report for chunk in stream(synthesizer, TEXTS[0], 1) if chunk.report]
     assert len(reports) == 3 and "skipped" in {report.outcome for report in reports}
 
 
@@ -195,16 +198,16 @@ def test_an_alignment_head_that_the_gpt_does_not_have_is_refused():
         tiny_synthesizer(alignment_head=(7, 0))
 
 
-def test_retries_neither_depend_on_the_batch_nor_wander():
-    alone, together = (tiny_synthesizer(LIVELY, batch_size=n, max_retries=3) for n in (1, 8))
+def test_retries_do_not_depend_on_the_batch():
+    single, together = (tiny_synthesizer(LIVELY, batch_size=n, max_retries=3) for n in (1, 8))
     speeches = together.say_many(TEXTS, [7, 8, 9, 10])
     assert any(sentence.n_retries for speech in speeches for sentence in speech.sentences)
     for text, seed, speech in zip(TEXTS, (7, 8, 9, 10), speeches, strict=True):
-        assert_same(alone.say(text, seed), speech)
+        assert_same(single.say(text, seed), speech)
 
 
 def test_the_best_of_all_failed_attempts_is_kept():
-    """Every attempt runs away: the first of equals stays."""
+    """If every attempt runs away, the first one is kept."""
     (report,) = tiny_synthesizer(-20.0, max_retries=2, max_length_factor=1.0).say("Two.", 3).sentences
     (first,) = tiny_synthesizer(-20.0, max_length_factor=1.0).say("Two.", 3).sentences
     assert report.n_retries == 2 and report.outcome == "runaway"
@@ -222,12 +225,12 @@ def test_sound_stays_within_full_scale_and_pauses_are_silent():
     assert not speech.waveform[first : first + round(0.3 * speech.sample_rate)].any()
 
 
-def test_pace_and_speed_are_expected_as_they_are_spoken():
+def test_expected_seconds_follow_pace_and_speed():
     slow, fast = (
         tiny_synthesizer(-20.0, max_length_factor=1.0),
         tiny_synthesizer(-20.0, max_length_factor=1.0, speed=2.0),
     )
-    for synthesizer in (slow, fast):  # what never ends lasts exactly as long as is expected
+    for synthesizer in (slow, fast):  # speech that never ends by itself has exactly the expected length
         speech = synthesizer.say(TEXTS[0])
         seconds = len(speech.waveform) / speech.sample_rate
         assert seconds == pytest.approx(synthesizer.expected_seconds(TEXTS[0]), abs=0.2)
@@ -239,7 +242,7 @@ def test_timings_name_each_part():
     assert timings.total == timings.text + timings.gpt + timings.sovits
 
 
-def test_a_line_of_dashes_between_sentences_is_passed_over():
+def test_a_line_of_dashes_between_sentences_is_skipped():
     speech = tiny_synthesizer().say("Hello.\n-----\nWorld. ...")
     assert [sentence.text for sentence in speech.sentences] == ["Hello.", "World."]
 
@@ -258,8 +261,8 @@ def test_a_line_of_dashes_between_sentences_is_passed_over():
         ("", ""),
     ],
 )
-def test_an_unfinished_sentence_gets_its_full_stop(text, spoken):
-    assert finished(text) == spoken
+def test_an_unfinished_sentence_gets_a_full_stop(text, spoken):
+    assert add_full_stop(text) == spoken
 
 
 def test_an_unfinished_sentence_is_spoken_as_the_finished_one():
@@ -276,7 +279,7 @@ def test_an_unfinished_sentence_is_spoken_as_the_finished_one():
         (["  \n "], [0], "the text is empty"),
         (["..."], [0], "nothing to say"),
         (["hello " * 4000], [0], "the text has 24000 characters; at most 20000"),
-        (["hello"], [0, 1], "2 seeds for 1 texts"),
+        (["hello"], [0, 1], "got 2 seeds for 1 texts; pass one seed per text"),
         (["hello", "...", "you"], [0, 1, 2], "text 2 of 3: the text '...' has nothing to say"),
     ],
 )
@@ -308,14 +311,14 @@ def test_broken_weights_are_named():
         Synthesizer(gpt, tiny_sovits(config=SOVITS_CONFIG), tiny_reference(), PRESET).say("Hello.")
 
 
-def test_smaller_weights_speak_too():
+def test_a_voice_speaks_with_bfloat16_weights():
     gpt, sovits = tiny_gpt(LIVELY), tiny_sovits(config=SOVITS_CONFIG)
     speech = Synthesizer(gpt, sovits, tiny_reference(), PRESET, precision="bfloat16").say(TEXTS[0])
     assert np.abs(speech.waveform).max() > 0
 
 
 @pytest.mark.parametrize("setting", [{"precision": "float8"}, {"batch_size": 0}])
-def test_settings_that_make_no_sense_are_refused_at_once(setting):
+def test_wrong_settings_are_refused_at_once(setting):
     with pytest.raises(ValueError, match=next(iter(setting))):
         Synthesizer(tiny_gpt(), tiny_sovits(config=SOVITS_CONFIG), tiny_reference(), PRESET, **setting)
 
@@ -326,14 +329,14 @@ def test_a_gpt_of_another_codebook_is_refused():
         Synthesizer(gpt, tiny_sovits(config=SOVITS_CONFIG), tiny_reference(), PRESET)
 
 
-def test_an_unprompted_voice_reads_the_text_alone_and_has_all_positions_for_it():
+def test_an_unprompted_voice_reads_only_the_text_and_has_all_positions_for_it():
     prompted, unprompted = tiny_synthesizer(LIVELY), tiny_synthesizer(LIVELY, prompted=False)
     sentence = unprompted.sentences("Hello.", 1)[0]
     prompt = unprompted.prompt(sentence)
     assert prompt.phoneme_ids.tolist() == sentence.phoneme_ids.tolist()
     assert len(prompt.tokens) == 0
     n_prompt = len(prompted.references[0].semantic_tokens)
-    assert unprompted.reader.room == prompted.reader.room + n_prompt
+    assert unprompted.reader.max_tokens == prompted.reader.max_tokens + n_prompt
     assert unprompted.say("Hello.", 1).waveform.size
     assert torch.equal(unprompted.style, prompted.style)  # the reference still gives the style
 
@@ -368,7 +371,7 @@ def test_no_letter_or_digit_of_a_sentence_is_lost_or_moved(text, most):
     assert said == [character for character in text if character.isalnum()]
 
 
-def test_clauses_are_sentences_with_pauses_of_their_own():
+def test_clauses_are_spoken_as_sentences_with_pauses():
     synthesizer = tiny_synthesizer(LIVELY, max_sentence_characters=50)
     speech = synthesizer.say(LONG, 3)
     assert [sentence.text for sentence in speech.sentences] == clauses(LONG, 50)

@@ -1,4 +1,4 @@
-"""Upstream's cuts, piece for piece."""
+"""The cuts of upstream, piece for piece."""
 
 import json
 
@@ -7,26 +7,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sovits_golden import reference_folder
 
-from gpt_sovits.text.cutting import CUTS, merge_short_text, split, split_big_text, upstream_pieces
+from gpt_sovits.text.cutting import CUTS, merge_short_text, split_big_text, split_clauses, upstream_pieces
 
 
-def test_every_case_of_upstream_is_cut_alike(shared):
+def test_every_case_is_cut_as_upstream_cuts_it(shared):
     cases = json.loads((reference_folder(shared) / "golden" / "text_cuts.json").read_text())["cases"]
     assert len(cases) >= 9
     for case in cases:
         text = case["text"]
         assert {name: cut(text) for name, cut in CUTS.items()} == {name: case[name] for name in CUTS}, text
-        assert split(text) == case["split"]
+        assert split_clauses(text) == case["split"]
         assert split_big_text(text, 20) == case["split_big_text_20"]
 
 
-def test_short_texts_join_what_follows_and_the_last_what_is_before():
+def test_a_short_text_joins_the_next_one_and_the_last_text_the_one_before():
     assert merge_short_text(["一。", "二二二二。", "三三三三三。", "四。"]) == ["一。二二二二。", "三三三三三。四。"]
     assert merge_short_text(["一。"]) == ["一。"]
     assert merge_short_text([]) == []
 
 
-def test_pieces_are_finished_and_short_openings_get_a_mark():
+def test_unfinished_pieces_and_short_openings_get_a_mark():
     assert upstream_pieces("好的，我们明天早上再见面", "cut0") == ["。好的，我们明天早上再见面。"]
     assert upstream_pieces("是的没错，我们明天早上再见面", "cut5") == ["是的没错，", "我们明天早上再见面。"]
     assert upstream_pieces("Well, we will see each other tomorrow", "cut0", "en") == [
@@ -42,7 +42,7 @@ def test_pieces_are_finished_and_short_openings_get_a_mark():
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="ab你好。，！?…—~:.;、 \n12", max_size=200))
-def test_any_text_is_cut_without_losing_a_letter(text):
+def test_no_cut_loses_a_letter(text):
     letters = [c for c in text if c.isalnum()]
     for name, cut in CUTS.items():
         assert [c for c in cut(text) if c.isalnum()] == letters, name

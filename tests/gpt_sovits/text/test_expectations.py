@@ -1,4 +1,4 @@
-"""The regression files: every line of every file sounds as a person expects; faults of a file are named."""
+"""The regression files: every line has its phonemes, and errors in a file are reported with their line."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ MIN_LINES = 60
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_line_sounds_as_expected(path):
+def test_every_line_has_the_expected_phonemes(path):
     assert differences(load_expectations(path)) == []
 
 
@@ -30,43 +30,43 @@ def test_each_language_has_lines_of_many_kinds(path):
 GOOD = 'format: 1\nlanguage: en\nlines:\n  - text: "Hello."\n    phonemes: "HH AH0 L OW1 ."\n    about: greeting\n'
 
 
-def written(tmp_path, text, name="own.yaml"):
+def write_yaml(tmp_path, text, name="own.yaml"):
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     return path
 
 
-def test_what_sounds_otherwise_is_shown_with_its_line(tmp_path, capsys):
-    path = written(tmp_path, GOOD.replace("OW1", "OW0"))
+def test_different_phonemes_are_reported_with_their_line(tmp_path, capsys):
+    path = write_yaml(tmp_path, GOOD.replace("OW1", "OW0"))
     (difference,) = differences(load_expectations(path))
     assert "own.yaml, line 4: 'Hello.' (greeting)" in difference
-    assert "expected HH AH0 L OW0 .\n  but said HH AH0 L OW1 ." in difference
+    assert "expected HH AH0 L OW0 .\n  but got  HH AH0 L OW1 ." in difference
     assert main([str(path)]) == 1
-    assert "but said" in capsys.readouterr().out
-    assert main([str(written(tmp_path, GOOD))]) == 0
+    assert "but got" in capsys.readouterr().out
+    assert main([str(write_yaml(tmp_path, GOOD))]) == 0
     assert capsys.readouterr().out == ""
     assert main([str(tmp_path / "absent.yaml")]) == 2
 
 
-def test_a_reading_and_a_refusal_are_differences_too(tmp_path):
-    path = written(tmp_path, GOOD + '    spoken: "Hallo."\n')
+def test_another_reading_and_a_refused_text_are_differences_too(tmp_path):
+    path = write_yaml(tmp_path, GOOD + '    spoken: "Hallo."\n')
     assert "is read as 'Hello.', expected 'Hallo.'" in differences(load_expectations(path))[0]
-    path = written(tmp_path, GOOD.replace("Hello.", "Привет"))
+    path = write_yaml(tmp_path, GOOD.replace("Hello.", "Привет"))
     assert "is refused: cannot speak" in differences(load_expectations(path))[0]
 
 
 def test_a_lexicon_beside_the_file_is_used(tmp_path):
-    path = written(tmp_path, GOOD.replace("HH AH0 L OW1", "HH AY1"))
+    path = write_yaml(tmp_path, GOOD.replace("HH AH0 L OW1", "HH AY1"))
     assert differences(load_expectations(path)) != []
-    written(tmp_path, "format: 1\nen:\n  hello: HH AY1\n", "own.lexicon.yaml")
+    write_yaml(tmp_path, "format: 1\nen:\n  hello: HH AY1\n", "own.lexicon.yaml")
     assert differences(load_expectations(path)) == []
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("format: 1\nlanguage: en\n", "no 'lines'"),
-        ("format: 1\nlanguage: en\nlines: []\n", "no lines"),
+        ("format: 1\nlanguage: en\n", "the key 'lines' is missing"),
+        ("format: 1\nlanguage: en\nlines: []\n", "the list of lines is empty"),
         (GOOD.replace("format: 1", "format: 9"), "line 1: format must be 1, not '9'"),
         (GOOD.replace("about", "abuot"), "line 6: unknown key 'abuot'"),
         (GOOD.replace("    about: greeting\n", ""), "line 4: the line has no about"),
@@ -75,6 +75,6 @@ def test_a_lexicon_beside_the_file_is_used(tmp_path):
         (GOOD + "voice: x\n", "line 7: unknown key 'voice'"),
     ],
 )
-def test_faults_are_named_with_their_line(tmp_path, text, message):
+def test_errors_name_the_line(tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
-        load_expectations(written(tmp_path, text))
+        load_expectations(write_yaml(tmp_path, text))

@@ -1,4 +1,4 @@
-"""Text to ids: what is dropped, what is refused, how long texts are cut."""
+"""The front end: what it drops and refuses, and how it cuts long texts."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from gpt_sovits.text.scripts import AUTOMATIC
 from gpt_sovits.text.symbols import PUNCTUATION, SYMBOL_IDS, SYMBOLS
 
 
-def test_ids_and_symbols_belong_together():
+def test_ids_are_those_of_the_symbols():
     result = phonemize("Hello, world!")
     assert " ".join(result.symbols) == "HH AH0 L OW1 , W ER1 L D !"
     assert [SYMBOLS[i] for i in result.ids] == result.symbols
@@ -31,34 +31,34 @@ def test_ids_and_symbols_belong_together():
         ("Brand™ names®", "Brand names"),
     ],
 )
-def test_controls_emoji_and_odd_forms(written, plain):
+def test_control_characters_emoji_and_compatibility_forms(written, plain):
     assert phonemize(written).normalized_text == plain
     assert phonemize(written).ids == phonemize(plain).ids
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n", "...", "?!", "👍", "* _ *", "'"])
-def test_nothing_to_say(text):
+def test_a_text_with_nothing_to_say_is_refused(text):
     with pytest.raises(ValueError, match="has nothing to say; it needs at least one word or number"):
         phonemize(text)
 
 
-def test_too_long():
+def test_a_text_that_is_too_long_is_refused():
     with pytest.raises(ValueError, match="2001 characters, at most 2000"):
         phonemize("a" * 2001)
 
 
-def test_an_unknown_language():
+def test_an_unknown_language_is_refused():
     with pytest.raises(ValueError, match="no text front end for language 'tlh'; known: en, zh, yue, ja, ko, all_en"):
         phonemize("nuqneH", "tlh")
 
 
 @pytest.mark.parametrize(("language", "library"), [("zh", "rjieba"), ("yue", "ToJyutping")])
-def test_a_language_whose_library_is_missing_says_which(language, library, monkeypatch):
+def test_a_missing_library_is_named(language, library, monkeypatch):
     phonemize("你好", language)
     monkeypatch.setitem(sys.modules, library, None)
-    for cached in ("_dictionary", "_converter"):
-        module = sys.modules[f"gpt_sovits.text.{'mandarin' if language == 'zh' else 'cantonese'}"]
-        getattr(getattr(module, cached, None), "cache_clear", lambda: None)()
+    module = sys.modules[f"gpt_sovits.text.chinese.{'mandarin' if language == 'zh' else 'cantonese'}"]
+    for cached_function in ("_dictionary", "_converter"):
+        getattr(getattr(module, cached_function, None), "cache_clear", lambda: None)()
     with pytest.raises(ValueError, match=f"language '{language}' is not installed: the package '{library}' is missing"):
         phonemize("你好", language)
 
@@ -88,7 +88,7 @@ def test_twenty_thousand_characters_are_refused_and_can_be_cut(language):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("text", ["", "   ", "\n", "...", "。！？", "👍", "\u200b", "「」"])
-def test_nothing_to_say_in_any_language(language, text):
+def test_a_text_with_nothing_to_say_is_refused_in_any_language(language, text):
     with pytest.raises(ValueError, match="has nothing to say"):
         phonemize(text, language)
 
@@ -133,7 +133,7 @@ def test_the_longest_texts_take_seconds_at_most(language, unit):
     assert time.process_time() - start < 10
 
 
-def test_other_scripts():
+def test_other_scripts_are_refused():
     with pytest.raises(ValueError, match="as English"):
         phonemize("Привет, hello")
 
@@ -151,18 +151,18 @@ def test_any_text_is_spoken_or_refused(text):
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet="0123456789.,:/-$£%°#~' stndrhapmkKM", min_size=1, max_size=40))
-def test_any_heap_of_digits_and_marks_is_spoken_or_refused(text):
+def test_any_digits_and_marks_are_spoken_or_refused(text):
     try:
         phonemize(text)
     except ValueError as error:
         assert "nothing to say" in str(error)
 
 
-def test_numbers_of_any_length():
+def test_the_longest_number_is_spoken():
     phonemize("9" * (MAX_CHARACTERS - 2) + "th")
 
 
-def test_sentences():
+def test_sentences_end_at_full_stops_but_not_at_abbreviations():
     text = (
         'Mr. Smith paid 3.14 dollars. He left at 9 a.m. on Monday. "Really?" she asked. The U.S. Senate met. '
         "We live in the U.S. The rest do not. I met J. Smith, e.g. here. See No. 5… or not! Good."
@@ -191,7 +191,7 @@ def test_long_sentences_are_cut_at_marks_then_between_words():
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet="ab A.?!,;:-…\"'() \n19", max_size=80), st.integers(1, 30))
-def test_splitting_loses_nothing(text, max_characters):
+def test_splitting_into_sentences_loses_nothing(text, max_characters):
     pieces = split_sentences(text, max_characters)
     assert "".join("".join(pieces).split()) == "".join(text.split())
     assert all(piece.strip() and len(piece) <= max_characters for piece in pieces)

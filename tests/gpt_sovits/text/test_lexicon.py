@@ -1,11 +1,11 @@
-"""A lexicon is checked on load, line by line, and goes before every dictionary."""
+"""The lexicon: its words take precedence over every dictionary, and errors in the file are reported with their line."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt_sovits.text.frontend import phonemize
-from gpt_sovits.text.lexicon import LEXICON_LANGUAGES, Lexicon, combined, load_lexicon
+from gpt_sovits.text.lexicon import LEXICON_LANGUAGES, Lexicon, combine_lexicons, load_lexicon
 
 GOOD = """
 format: 1
@@ -26,7 +26,7 @@ ja:
 """
 
 
-def written(tmp_path, text, name="lexicon.yaml"):
+def write_yaml(tmp_path, text, name="lexicon.yaml"):
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     return path
@@ -34,14 +34,14 @@ def written(tmp_path, text, name="lexicon.yaml"):
 
 @pytest.fixture
 def lexicon(tmp_path):
-    return load_lexicon(written(tmp_path, GOOD))
+    return load_lexicon(write_yaml(tmp_path, GOOD))
 
 
 def symbols(text, language, lexicon):
     return " ".join(phonemize(text, language, lexicon).symbols)
 
 
-def test_words_and_phrases_sound_as_the_lexicon_says(lexicon):
+def test_words_and_phrases_have_the_sounds_of_the_lexicon(lexicon):
     assert symbols("Voxfoundry!", "en", lexicon) == "V AA1 K S F AW2 N D R IY0 !"
     assert symbols("New Delhi", "en", lexicon) == "N UW1 D EH1 L IY0"
     assert symbols("GPT-4, GPT-45", "en", lexicon).startswith(
@@ -50,7 +50,7 @@ def test_words_and_phrases_sound_as_the_lexicon_says(lexicon):
     assert phonemize("Try GPT-4.", "en", lexicon).normalized_text == "Try GPT-4."
 
 
-def test_case_counts_only_where_the_entry_has_capitals(lexicon):
+def test_case_matters_only_for_entries_with_capitals(lexicon):
     assert symbols("VOXFOUNDRY", "en", lexicon) == symbols("voxfoundry", "en", lexicon)
     assert symbols("AI", "en", lexicon) == "AY1 AY1"
     assert symbols("ai", "en", lexicon) != "AY1 AY1"
@@ -61,7 +61,7 @@ def test_only_whole_words_match(lexicon):
     assert symbols("AI5", "en", lexicon) == symbols("AI5", "en", None)
 
 
-def test_the_longest_word_wins_and_pinyin_counts_characters(lexicon):
+def test_the_longest_word_wins_and_pinyin_gives_symbols_per_character(lexicon):
     assert symbols("银行", "zh", lexicon) == "x ing2 x ing2"
     assert symbols("长沙银行", "zh", lexicon) == "ch ang2 sh a1 h ang2 y in2"
     result = phonemize("我去卡拉OK和重庆。", "zh", lexicon)
@@ -70,23 +70,23 @@ def test_the_longest_word_wins_and_pinyin_counts_characters(lexicon):
     assert result.word2ph == (2, 2, 8, 2, 2, 2, 1)
 
 
-def test_neighbours_hear_the_tones_of_an_entry_but_do_not_change_them(lexicon, tmp_path):
-    own = load_lexicon(written(tmp_path, 'format: 1\nzh:\n  好: "hao3"\n  你: "ni3"\n', "own.yaml"))
+def test_an_entry_changes_the_tones_of_its_neighbours_but_keeps_its_own(lexicon, tmp_path):
+    own = load_lexicon(write_yaml(tmp_path, 'format: 1\nzh:\n  好: "hao3"\n  你: "ni3"\n', "own.yaml"))
     assert symbols("很好", "zh", own) == "h en2 h ao3"
     assert symbols("你好", "zh", own) == "n i3 h ao3"
 
 
-def test_english_entries_hold_in_every_language_and_others_in_their_own(lexicon):
+def test_english_entries_match_in_every_language_and_others_in_their_own(lexicon):
     assert symbols("我用voxfoundry。", "zh", lexicon) == "w o3 y ong4 V AA1 K S F AW2 N D R IY0 ."
     assert symbols("𨋢口", "yue", lexicon) == "Yl Yip1 Yh Yau2"
     assert symbols("银行", "yue", lexicon) == symbols("银行", "yue", None)
 
 
-def test_of_several_lexicons_the_last_wins(lexicon, tmp_path):
-    own = load_lexicon(written(tmp_path, 'format: 1\nen:\n  AI: "EY1"\n', "own.yaml"))
-    both = combined(lexicon, own)
-    assert symbols("AI", "en", both) == "EY1"
-    assert symbols("voxfoundry", "en", both) == symbols("voxfoundry", "en", lexicon)
+def test_the_last_of_several_lexicons_wins(lexicon, tmp_path):
+    own = load_lexicon(write_yaml(tmp_path, 'format: 1\nen:\n  AI: "EY1"\n', "own.yaml"))
+    combination = combine_lexicons(lexicon, own)
+    assert symbols("AI", "en", combination) == "EY1"
+    assert symbols("voxfoundry", "en", combination) == symbols("voxfoundry", "en", lexicon)
     assert symbols("AI", "en", lexicon) == "AY1 AY1"
 
 
@@ -94,7 +94,7 @@ def test_of_several_lexicons_the_last_wins(lexicon, tmp_path):
     ("text", "message"),
     [
         ("", "the file is empty"),
-        ("en:\n  a: EY1\n", "no 'format: 1'"),
+        ("en:\n  a: EY1\n", "the line 'format: 1' is missing"),
         ("format: 2\n", "line 1: format must be 1, not '2'"),
         ("format: 1\nfr:\n  a: EY1\n", "line 2: unknown key 'fr'; known: format, en, zh"),
         ("format: 1\nen: [a]\n", "line 2: section en must be a mapping .*, not a list"),
@@ -104,33 +104,33 @@ def test_of_several_lexicons_the_last_wins(lexicon, tmp_path):
         ("format: 1\nen:\n  007: EY1\n", "line 3: a key of section en must be text, not a number"),
         ("format: 1\nen:\n  a: [EY1]\n", "line 3: the sound of 'a' must be text, not a list"),
         ("format: 1\nen:\n  a: EY1 XX\n", "line 3: 'a' has the unknown symbol 'XX'"),
-        ("format: 1\nen:\n  a: ', .'\n", "line 3: 'a' sounds like nothing but marks"),
-        ("format: 1\nen:\n  a: EY1\n  b: B\n  a: EY1\n", "line 5: 'a' stands twice in section en, first in line 3"),
+        ("format: 1\nen:\n  a: ', .'\n", "line 3: 'a' has only punctuation as its sound"),
+        ("format: 1\nen:\n  a: EY1\n  b: B\n  a: EY1\n", "line 5: 'a' appears twice in section en, first in line 3"),
         ("format: 1\nen:\n  a  b: EY1\n  a b: EY1\n", "line 4: 'a b' is the same word as 'a b' above"),
         ("format: 1\nen:\n  '!?': EY1\n", "line 3: '![?]' has no letter or digit"),
         ("format: 1\nzh:\n  重庆: chong2\n", "line 3: '重庆' has 2 characters but 1 syllables"),
         ("format: 1\nzh:\n  重庆: chong9 qing4\n", "line 3: '重庆' has the unknown symbol 'chong9'"),
-        ("format: 1\nen:\n\t- x\n", "line 3: no YAML"),
-        ("format: 1\nen: {a: EY1\n", "no YAML"),
+        ("format: 1\nen:\n\t- x\n", "line 3: not valid YAML"),
+        ("format: 1\nen: {a: EY1\n", "not valid YAML"),
         ("just text", "line 1: the lexicon must be a mapping"),
     ],
 )  # fmt: skip
-def test_faults_are_named_with_their_line(tmp_path, text, message):
+def test_errors_name_the_line(tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
-        load_lexicon(written(tmp_path, text))
+        load_lexicon(write_yaml(tmp_path, text))
 
 
-def test_bytes_that_are_no_text_and_huge_files(tmp_path):
+def test_binary_files_and_huge_files_are_refused(tmp_path):
     path = tmp_path / "lexicon.yaml"
     path.write_bytes(b"format: 1\nen:\n  a: \xff\xfe\n")
     with pytest.raises(ValueError, match="not UTF-8 text at byte"):
         load_lexicon(path)
     path.write_bytes(b"#" * (5 << 20))
-    with pytest.raises(ValueError, match="at most 4194304 are read"):
+    with pytest.raises(ValueError, match="it must have at most 4194304"):
         load_lexicon(path)
 
 
-def test_private_use_characters_of_the_text_are_no_entries(lexicon):
+def test_private_use_characters_of_the_text_are_dropped(lexicon):
     assert symbols("a \uf000 b", "en", lexicon) == symbols("a b", "en", None)
 
 

@@ -1,4 +1,4 @@
-"""Mixed texts: each part goes to the language that its script says, and nothing is lost."""
+"""Mixed texts: the script of each part decides its language, and nothing is lost."""
 
 import pytest
 from hypothesis import given, settings
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gpt_sovits.text.cleaning import clean
 from gpt_sovits.text.frontend import phonemize
-from gpt_sovits.text.scripts import AUTOMATIC, by_script, stretches
+from gpt_sovits.text.scripts import AUTOMATIC, split_by_main_language, split_off_english
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,8 @@ from gpt_sovits.text.scripts import AUTOMATIC, by_script, stretches
         ("123 你好", "auto", [("zh", "123 你好")]),
     ],
 )
-def test_stretches(text, language, parts):
-    assert stretches(text, language) == parts
+def test_split_by_main_language(text, language, parts):
+    assert split_by_main_language(text, language) == parts
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_stretches(text, language, parts):
         ("Hello 5", "en", [("en", "Hello 5")]),
     ],
 )
-def test_by_script(text, main, parts):
-    assert by_script(text, main) == parts
+def test_split_off_english(text, main, parts):
+    assert split_off_english(text, main) == parts
 
 
 @settings(max_examples=300, deadline=None)
@@ -52,16 +52,16 @@ def test_by_script(text, main, parts):
     st.text(alphabet="ab AZ你好東京こんカ안녕12.,!?。、「」$-5%km\ue000\uf000@", max_size=60),
     st.sampled_from(["zh", "yue", "ja", "ko", *AUTOMATIC, "all_ja"]),
 )
-def test_nothing_is_lost(text, language):
-    parts = stretches(text, language)
+def test_splitting_loses_nothing(text, language):
+    parts = split_by_main_language(text, language)
     assert "".join(part.text for part in parts) == text
     for part in parts:
-        pieces = by_script(part.text, part.language)
+        pieces = split_off_english(part.text, part.language)
         assert "".join(piece.text for piece in pieces) == part.text
         assert {piece.language for piece in pieces} <= {part.language, "en"}
 
 
-def test_segments_tell_their_language_and_sound_like_it():
+def test_segments_have_their_language_and_its_symbols():
     result = phonemize("我用Python。Hello there, 你好。", "auto")
     assert [(s.language, s.normalized_text) for s in result.segments] == [
         ("zh", "我用"),
@@ -73,11 +73,11 @@ def test_segments_tell_their_language_and_sound_like_it():
     assert result.normalized_text == "我用 Python. Hello there, 你好."
 
 
-def test_a_letter_in_chinese_is_called_by_its_name():
+def test_a_latin_letter_in_chinese_is_spelled():
     assert phonemize("A股", "zh").symbols == ["EY1", "g", "u3"]
 
 
-def test_a_forced_language_refuses_other_words_and_says_what_to_do():
+def test_a_single_language_refuses_english_words_with_advice():
     with pytest.raises(
         ValueError, match=r"cannot speak 'Python' with language 'all_zh'.*language 'zh' speaks such words"
     ):
@@ -85,13 +85,13 @@ def test_a_forced_language_refuses_other_words_and_says_what_to_do():
     assert phonemize("你好", "all_zh").ids == phonemize("你好", "zh").ids
 
 
-def test_numbers_are_read_in_the_main_language():
+def test_numbers_are_read_in_the_main_language_of_their_clause():
     assert phonemize("iPhone 15", "zh").normalized_text == "iPhone 十五"
     assert phonemize("I have 15 cats", "zh").normalized_text == "I have fifteen cats"
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=60), st.sampled_from(sorted(AUTOMATIC)))
-def test_cleaned_text_of_any_kind_is_cut_without_loss(text, language):
+def test_splitting_any_cleaned_text_loses_nothing(text, language):
     cleaned = clean(text)
-    assert "".join(part.text for part in stretches(cleaned, language)) == cleaned
+    assert "".join(part.text for part in split_by_main_language(cleaned, language)) == cleaned

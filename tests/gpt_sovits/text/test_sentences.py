@@ -1,4 +1,4 @@
-"""Sentences in every language: where they end, and how long ones are cut."""
+"""Sentences in every language: where they end, and where long ones are cut."""
 
 import pytest
 from hypothesis import given, settings
@@ -25,18 +25,18 @@ from gpt_sovits.text.sentences import split_sentences, width
         ("", []),
     ],
 )
-def test_sentences_end_without_a_space_where_the_script_has_none(text, sentences):
+def test_sentences_end_without_a_space_in_scripts_without_spaces(text, sentences):
     assert split_sentences(text) == sentences
 
 
-def test_long_sentences_are_cut_at_marks_then_between_characters_but_not_in_a_word():
+def test_long_sentences_are_cut_at_marks_or_between_characters_but_not_inside_a_word():
     assert split_sentences("今天天气很好，我们去公园散步吧", 24) == ["今天天气很好，", "我们去公园散步吧"]
     assert split_sentences("我们去公园散步吧" * 2, 24) == ["我们去公园散步吧"] * 2
     assert split_sentences("我用TensorFlow写程序", 18) == ["我用TensorFlow", "写程序"]
     assert split_sentences("好好", 1) == ["好", "好"]
 
 
-def test_han_characters_count_for_what_they_take_to_say():
+def test_the_width_of_a_character_follows_the_time_to_say_it():
     assert [width(text) for text in ("abc", "你好", "こん", "안녕", "a你")] == [3, 6, 4, 6, 4]
     long = "很" * 1000
     assert {len(piece) for piece in split_sentences(long)} == {100}

@@ -33,7 +33,7 @@ def _same(a: Base, b: Base) -> bool:
     )
 
 
-def test_scratch_is_the_same_bits_whatever_went_before(scratch: Base) -> None:
+def test_scratch_has_the_same_bits_after_any_global_state(scratch: Base) -> None:
     threads = torch.get_num_threads()
     torch.manual_seed(1234)
     state = torch.get_rng_state()
@@ -57,7 +57,7 @@ def test_scratch_has_starter_sizes(scratch: Base) -> None:
     scratch.build_discriminator()
 
 
-def test_a_saved_base_is_loaded_as_it_was(scratch: Base, tmp_path: Path) -> None:
+def test_a_saved_base_is_loaded_unchanged(scratch: Base, tmp_path: Path) -> None:
     save_base(scratch, tmp_path)
     folder = tmp_path / "scratch"
     folder.rename(tmp_path / "mine")
@@ -89,7 +89,7 @@ def test_features_come_at_exactly_50_hz(scratch: Base, n: int) -> None:
     assert features.shape == (2, 192, n // 320)
 
 
-def test_seven_convolutions_as_hubert_has_them_give_50_hz_too() -> None:
+def test_the_seven_convolutions_of_hubert_give_50_hz() -> None:
     tiny = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     encoder = build_content_encoder(
         tiny | {"conv_dim": [8] * 7, "num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2}
@@ -97,7 +97,7 @@ def test_seven_convolutions_as_hubert_has_them_give_50_hz_too() -> None:
     assert extract_ssl_features(encoder, torch.randn(1, 3333)).shape == (1, 16, 10)
 
 
-def test_an_encoder_with_a_head_answers_with_the_roots_of_its_posteriors() -> None:
+def test_an_encoder_with_a_head_gives_the_roots_of_its_posteriors() -> None:
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     config = SCRATCH_CONTENT_CONFIG | sizes | {"conv_dim": [16, 16], "architectures": ["HubertForCTC"], "vocab_size": 9}
     features = extract_ssl_features(build_content_encoder(config), torch.randn(2, 3333))
@@ -131,8 +131,8 @@ def test_k_means_finds_separate_clouds() -> None:
     assert torch.cdist(clouds, centres).min(dim=1).values.max() < 0.3
 
 
-def test_tokens_of_real_speech_are_spread(scratch: Base, shared: Path) -> None:
-    """The point of the babble: real speech uses many codes, and the same ones when it is louder."""
+def test_tokens_of_real_speech_are_diverse(scratch: Base, shared: Path) -> None:
+    """Real speech uses many codes, and the same ones when it is louder. The babble is there for that."""
     encoder, sovits = scratch.build_content_encoder(), scratch.build_sovits()
     paths = sorted((shared / "data" / "ljspeech" / "wavs").glob("*"))[:8]
     if not paths:

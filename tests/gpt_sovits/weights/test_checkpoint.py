@@ -55,7 +55,7 @@ def test_bytes_depend_on_the_content_only(folder: Path, tmp_path: Path) -> None:
     assert load_checkpoint(folder, "gpt")[0]["width"] == 4
 
 
-def test_writing_the_same_again_touches_nothing_and_repairs_what_is_damaged(folder: Path) -> None:
+def test_writing_the_same_again_changes_nothing_and_repairs_damage(folder: Path) -> None:
     inode = folder.stat().st_ino
     save_checkpoint(folder, "gpt", CONFIG, state())
     assert folder.stat().st_ino == inode
@@ -101,11 +101,11 @@ def test_a_broken_manifest_is_refused(folder: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_nan_is_neither_saved_nor_loaded(folder: Path, tmp_path: Path, bad: float) -> None:
+def test_nan_is_not_saved_and_not_loaded(folder: Path, tmp_path: Path, bad: float) -> None:
     with pytest.raises(CheckpointError, match="NaN or infinity in x"):
         save_checkpoint(tmp_path / "bad", "gpt", CONFIG, {"x": torch.tensor([bad])})
     assert not (tmp_path / "bad").exists()
-    # one that some other program wrote, with a manifest that agrees
+    # A checkpoint that another program wrote, with a manifest that agrees
     save_file(load_file(folder / "model.safetensors") | {"x": torch.tensor([bad])}, folder / "model.safetensors")
     manifest = json.loads((folder / "manifest.json").read_text())
     data = (folder / "model.safetensors").read_bytes()
@@ -133,7 +133,7 @@ def test_an_empty_state_is_not_saved(tmp_path: Path) -> None:
         save_checkpoint(tmp_path / "x", "gpt", CONFIG, {})
 
 
-def test_weights_that_do_not_fit_are_named_and_change_nothing() -> None:
+def test_weights_that_do_not_fit_are_named_and_not_loaded() -> None:
     module = torch.nn.Linear(3, 2)
     before = {k: v.clone() for k, v in module.state_dict().items()}
     with pytest.raises(CheckpointError, match=r"missing bias; unknown biass; .* weight \(3, 2\) instead of \(2, 3\)"):
@@ -143,7 +143,7 @@ def test_weights_that_do_not_fit_are_named_and_change_nothing() -> None:
     assert module.bias.tolist() == [1, 1]
 
 
-def test_a_leftover_of_a_killed_save_is_in_nobodys_way(folder: Path) -> None:
+def test_a_leftover_of_a_killed_save_does_no_harm(folder: Path) -> None:
     leftover = folder.with_name(".net.1.tmp")
     shutil.copytree(folder, leftover)
     save_checkpoint(folder, "gpt", CONFIG, state())

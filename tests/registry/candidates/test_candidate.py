@@ -1,12 +1,10 @@
-"""Candidates: registered once, whole or not at all, and found changed if anybody changed them."""
+"""Candidates: registered once, whole or not at all, and refused if anybody changed them."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
-import sys
-import types
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 from release_helpers import LINEAGE, kill_self, killed, scorecard, utterance, write_scores, write_voice_folder
 
+import gpt_sovits
 from registry.candidates.candidate import (
     Candidate,
     find_candidate,
@@ -28,14 +27,20 @@ from registry.storage.store import Store, mlflow_client
 
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
-    """A voice of bob with its scores, not registered."""
+    """A voice of bob with its scores, not registered yet."""
     write_voice_folder(tmp_path / "bob" / "voice")
     write_scores(tmp_path / "bob", scorecard("bob"))
     return tmp_path / "bob"
 
 
 def register(store: Store, built: Path, **lineage: str) -> Candidate:
-    return register_candidate(store, "bob", built / "voice", built / "scorecard.json", LINEAGE | lineage)
+    return register_candidate(
+        store,
+        "bob",
+        voice_folder=built / "voice",
+        scorecard_path=built / "scorecard.json",
+        lineage=LINEAGE | lineage,
+    )
 
 
 def versions(store: Store, voice: str) -> list[int]:
@@ -43,7 +48,7 @@ def versions(store: Store, voice: str) -> list[int]:
 
 
 def runs(store: Store, voice: str) -> list[str]:
-    """The states of the voice's runs, sorted."""
+    """Return the states of the voice's runs, sorted."""
     client = mlflow_client(store)
     experiment = client.get_experiment_by_name(voice)
     return sorted(run.info.status for run in client.search_runs([experiment.experiment_id])) if experiment else []
@@ -63,8 +68,8 @@ def test_registered_candidate_carries_lineage_scores_and_files(store, built):
     assert find_candidate(store, "bob", candidate_id=candidate.candidate_id) == candidate
 
 
-def with_twins(built: Path) -> None:
-    """The score folder of `built` with a recording, the voice saying the same, and pairs."""
+def add_resynthesis(built: Path) -> None:
+    """Add a held-out recording, its resynthesis and checkpoint pairs to the score folder."""
     real = utterance(
         0, 0, category="held_out", audio="recordings/clip.flac", audio_sha256=sha256("recordings/clip.flac")
     )
@@ -82,20 +87,20 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_everything_that_was_scored_is_had_from_the_registry_after_the_score_folder_is_gone(store, built):
-    with_twins(built)
-    there = {path.relative_to(built).as_posix(): path.read_bytes() for path in built.rglob("*") if path.is_file()}
+def test_registry_keeps_everything_that_was_scored_after_the_score_folder_is_gone(store, built):
+    add_resynthesis(built)
+    kept = {path.relative_to(built).as_posix(): path.read_bytes() for path in built.rglob("*") if path.is_file()}
     candidate = register(store, built)
     shutil.rmtree(built)
     folder = score_folder_of(store, candidate)
-    for name, content in there.items():
+    for name, content in kept.items():
         if not name.startswith("voice/"):
             assert (folder / name).read_bytes() == content, name
 
 
 @pytest.mark.parametrize("name", ["audio/p003_1.flac", "resynthesis/clip-0.flac", "recordings/clip.flac", "pairs.csv"])
 def test_registered_audio_that_was_changed_or_lost_is_refused_by_name(store, built, name):
-    with_twins(built)
+    add_resynthesis(built)
     candidate = register(store, built)
     path = score_folder_of(store, candidate) / name
     path.write_text("other")
@@ -124,7 +129,7 @@ def test_other_weights_or_other_scores_are_another_version(store, built):
 
 
 @pytest.mark.parametrize("step", ["log_artifact", "log_model", "create_model_version"])
-def test_registration_killed_before_its_version_leaves_none_and_the_next_one_ends_well(store, built, monkeypatch, step):
+def test_registration_killed_before_its_version_leaves_none_and_the_next_one_succeeds(store, built, monkeypatch, step):
     import mlflow
 
     target = {"log_artifact": mlflow, "log_model": mlflow.pyfunc, "create_model_version": mlflow.MlflowClient}[step]
@@ -137,7 +142,7 @@ def test_registration_killed_before_its_version_leaves_none_and_the_next_one_end
     assert runs(store, "bob") == ["FINISHED", "KILLED"]
 
 
-def test_registration_killed_after_its_version_is_taken_as_done(store, built, monkeypatch):
+def test_registration_killed_after_its_version_counts_as_done(store, built, monkeypatch):
     from mlflow import MlflowClient
 
     create = MlflowClient.create_model_version
@@ -191,7 +196,7 @@ def test_added_or_removed_file_of_a_version_is_found(store, built):
 def test_version_whose_artifacts_are_gone_is_refused(store, built):
     candidate = register(store, built)
     shutil.rmtree(voice_folder_of(store, candidate))
-    with pytest.raises(CandidateError, match=r"bob version 1: .* cannot be read|is no folder|is empty"):
+    with pytest.raises(CandidateError, match=r"bob version 1: .* cannot be read|is not a folder|is empty"):
         voice_folder_of(store, candidate)
 
 
@@ -212,9 +217,9 @@ def test_unknown_voice_version_or_id_is_refused(store):
         find_candidate(store, "anna", 9)
     with pytest.raises(CandidateError, match="anna has no candidate with the id"):
         find_candidate(store, "anna", candidate_id="0" * 64)
-    with pytest.raises(CandidateError, match="is no candidate id"):
+    with pytest.raises(CandidateError, match="is not a candidate id"):
         find_candidate(store, "anna", candidate_id="x' or '1'='1")
-    with pytest.raises(CandidateError, match="is no voice name"):
+    with pytest.raises(CandidateError, match="is not a voice name"):
         find_candidate(store, "anna' or name='bob")
 
 
@@ -229,14 +234,15 @@ def test_version_registered_by_hand_is_refused(store, built):
 def test_missing_lineage_weights_scores_or_files_are_refused(store, built):
     with pytest.raises(CandidateError, match="lacks git_commit"):
         register(store, built, git_commit="")
+    scores = {"scorecard_path": built / "scorecard.json", "lineage": LINEAGE}
     with pytest.raises(CandidateError, match="scores the voice 'bob', not 'anna'"):
-        register_candidate(store, "anna", built / "voice", built / "scorecard.json", LINEAGE)
+        register_candidate(store, "anna", voice_folder=built / "voice", **scores)
     (built / "plain").mkdir()
     (built / "plain" / "preset.json").write_text("{}")
     with pytest.raises(CandidateError, match=r"has no \*\.safetensors"):
-        register_candidate(store, "bob", built / "plain", built / "scorecard.json", LINEAGE)
-    with pytest.raises(CandidateError, match="is no folder"):
-        register_candidate(store, "bob", built / "absent", built / "scorecard.json", LINEAGE)
+        register_candidate(store, "bob", voice_folder=built / "plain", **scores)
+    with pytest.raises(CandidateError, match="is not a folder"):
+        register_candidate(store, "bob", voice_folder=built / "absent", **scores)
     (built / "voice" / "link.safetensors").symlink_to(built / "scorecard.json")
     with pytest.raises(CandidateError, match="is a link"):
         register(store, built)
@@ -262,7 +268,7 @@ def test_utterance_that_was_never_spoken_needs_no_audio(store, built):
 
 
 def test_registered_model_speaks_through_mlflow(store, built, monkeypatch):
-    """The pyfunc loads the voice's folder and speaks with its seed; the synthesis is ours to replace here."""
+    """The pyfunc loads the voice's folder and speaks with its seed. The test replaces the synthesis."""
     import mlflow
 
     @dataclass
@@ -278,9 +284,7 @@ def test_registered_model_speaks_through_mlflow(store, built, monkeypatch):
             assert (self.folder / "gpt" / "model.safetensors").read_text() == "gpt weights"
             return Speech(np.full(len(text), seed / 10, dtype=np.float32), 32000)
 
-    module = types.ModuleType("gpt_sovits.synthesis")
-    module.load_voice = Synthesizer
-    monkeypatch.setitem(sys.modules, "gpt_sovits.synthesis", module)
+    monkeypatch.setitem(vars(gpt_sovits), "load_voice", Synthesizer)
     register(store, built)
     mlflow.set_tracking_uri(store.tracking_uri)
     model = mlflow.pyfunc.load_model("models:/bob/1")
@@ -288,6 +292,6 @@ def test_registered_model_speaks_through_mlflow(store, built, monkeypatch):
     import pandas
 
     said = model.predict(pandas.DataFrame({"text": ["hello", "hi"]}), params={"seed": 5})
-    assert [len(one["waveform"]) for one in said] == [5, 2]
+    assert [len(speech["waveform"]) for speech in said] == [5, 2]
     assert said[0]["sample_rate"] == 32000 and said[0]["waveform"][0] == 0.5
     assert not list((Path(voice_folder_of(store, find_candidate(store, "bob"))).parents[1]).rglob("*.pkl"))

@@ -1,61 +1,62 @@
-"""What had changed when a version, scored again, does not score the same."""
+"""Drift: what had changed if a version, scored again, does not score the same."""
 
 from __future__ import annotations
 
 from release_helpers import JUDGES, scorecard, utterance
 
-from registry.candidates.drift import find_drift, moved_for_the_worse
+from registry.candidates.drift import find_degradations, find_drift
 
 MARGINS = {"wer": 0.02, "similarity": 0.03}
 
 
 def with_rows(card, change):
+    """Return the scorecard with change(number, row) in place of every row."""
     return card.model_copy(update={"rows": tuple(change(number, row) for number, row in enumerate(card.rows))})
 
 
-def changed(row, **changes):
+def with_changes(row, **changes):
     return row.model_copy(update=changes)
 
 
 def test_equal_scores_are_no_drift():
     drift = find_drift(scorecard(), scorecard())
     assert drift.findings == ()
-    assert moved_for_the_worse(drift, MARGINS) == []
+    assert find_degradations(drift, MARGINS) == []
 
 
-def test_another_version_of_a_judge_is_named_with_both():
+def test_changed_version_of_a_judge_is_named_with_both_values():
     now = scorecard(judges=JUDGES.model_copy(update={"asr_version": "6.0"}))
     assert find_drift(scorecard(), now).judge == ("asr_version was 5.1.1 and is 6.0",)
 
 
-def test_another_score_for_the_same_bytes_is_the_judges():
-    now = with_rows(scorecard(), lambda n, row: changed(row, word_errors=5) if n < 3 else row)
+def test_another_score_for_the_same_bytes_is_put_down_to_a_judge():
+    now = with_rows(scorecard(), lambda n, row: with_changes(row, word_errors=5) if n < 3 else row)
     drift = find_drift(scorecard(), now)
     assert drift.judge == ("3 recordings or utterances with the same bytes got another score",)
     assert drift.environment == ()
 
 
-def test_a_recording_that_is_heard_otherwise_is_the_judges_too():
+def test_another_score_for_a_recording_is_put_down_to_a_judge_too():
     real = utterance(1, 0, 1)
-    then, now = (scorecard(held_out=(changed(real, word_errors=errors),)) for errors in (1, 4))
+    then, now = (scorecard(held_out=(with_changes(real, word_errors=errors),)) for errors in (1, 4))
     assert find_drift(then, now).judge == ("1 recordings or utterances with the same bytes got another score",)
 
 
-def test_other_bytes_are_the_environments_whatever_they_score():
-    now = with_rows(scorecard(), lambda n, row: changed(row, audio_sha256="f" * 64, word_errors=n % 3))
+def test_other_bytes_are_put_down_to_the_environment_whatever_they_score():
+    now = with_rows(scorecard(), lambda n, row: with_changes(row, audio_sha256="f" * 64, word_errors=n % 3))
     drift = find_drift(scorecard(), now)
     assert drift.environment == ("40 of 40 utterances are other bytes than when the version was scored",)
     assert drift.judge == ()
 
 
-def test_other_prompts_or_seeds_are_no_comparison():
+def test_other_prompts_or_seeds_forbid_a_comparison():
     now = scorecard(prompts_sha256="0" * 64, seeds=(0,))
     assert [line.split()[0] for line in find_drift(scorecard(), now).questions] == ["prompts_sha256", "seeds"]
 
 
-def test_only_a_loss_beyond_the_margin_is_for_the_worse():
+def test_only_a_loss_beyond_the_margin_is_a_degradation():
     def losses(**figures):
-        return moved_for_the_worse(find_drift(scorecard(wer=0.1, similarity=0.8), scorecard(**figures)), MARGINS)
+        return find_degradations(find_drift(scorecard(wer=0.1, similarity=0.8), scorecard(**figures)), MARGINS)
 
     assert losses(wer=0.1, similarity=0.78) == []
     assert losses(wer=0.0, similarity=0.9) == []
@@ -65,6 +66,6 @@ def test_only_a_loss_beyond_the_margin_is_for_the_worse():
     ]
 
 
-def test_a_similarity_that_can_no_longer_be_measured_is_for_the_worse():
-    now = with_rows(scorecard(), lambda n, row: changed(row, similarity=None) if n == 0 else row)
-    assert len(moved_for_the_worse(find_drift(scorecard(), now), MARGINS)) == 1
+def test_similarity_that_can_no_longer_be_measured_is_a_degradation():
+    now = with_rows(scorecard(), lambda n, row: with_changes(row, similarity=None) if n == 0 else row)
+    assert len(find_degradations(find_drift(scorecard(), now), MARGINS)) == 1

@@ -1,4 +1,4 @@
-"""Later scores are kept beside the version's own, found again by the judges that gave them, and never forged."""
+"""Later scores are kept beside the version's own, found again by their judges, and refused if they were edited."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from release_helpers import JUDGES, scorecard
 
 from registry.candidates.candidate import find_candidate, scorecard_of
 from registry.candidates.fingerprint import CandidateError
-from registry.candidates.rescoring import rescored, rescores_of, save_rescore
+from registry.candidates.rescoring import find_comparable_scorecard, rescores_of, save_rescore
 from registry.storage.store import mlflow_client
 
 NEWER = JUDGES.model_copy(update={"asr_version": "6.0"})
@@ -21,39 +21,39 @@ def candidate(store):
     return find_candidate(store, "anna", 1)
 
 
-def test_the_trend_has_every_measurement_and_what_had_changed(store, candidate):
+def test_trend_has_every_measurement_with_its_findings(store, candidate):
     save_rescore(store, candidate, scorecard(wer=0.2), ())
     save_rescore(store, candidate, scorecard(wer=0.3, judges=NEWER), ("asr_version was 5.1.1 and is 6.0",))
     trend = rescores_of(store, candidate)
-    assert [round(one.figures["wer"], 6) for one in trend] == [0.2, 0.3]
-    assert [one.findings for one in trend] == [(), ("asr_version was 5.1.1 and is 6.0",)]
+    assert [round(rescore.figures["wer"], 6) for rescore in trend] == [0.2, 0.3]
+    assert [rescore.findings for rescore in trend] == [(), ("asr_version was 5.1.1 and is 6.0",)]
     assert rescores_of(store, find_candidate(store, "anna", 2)) == []
 
 
-def test_the_registered_scorecard_stays_as_it_was(store, candidate):
+def test_registered_scorecard_does_not_change(store, candidate):
     before = scorecard_of(store, candidate)
     save_rescore(store, candidate, scorecard(wer=0.9), ())
     assert scorecard_of(store, candidate) == before
 
 
-def test_scores_are_found_by_judges_prompts_and_seeds_and_no_others_are_taken(store, candidate):
+def test_later_scores_are_found_only_by_the_same_judges_prompts_and_seeds(store, candidate):
     fresh = scorecard(wer=0.2, judges=NEWER)
     save_rescore(store, candidate, fresh, ())
-    assert rescored(store, candidate, like=scorecard(judges=NEWER)) == fresh
-    assert rescored(store, candidate, like=scorecard()) is None
-    assert rescored(store, candidate, like=scorecard(judges=NEWER, seeds=(0,))) is None
-    assert rescored(store, candidate, like=scorecard(judges=NEWER, prompts_sha256="0" * 64)) is None
+    assert find_comparable_scorecard(store, candidate, like=scorecard(judges=NEWER)) == fresh
+    assert find_comparable_scorecard(store, candidate, like=scorecard()) is None
+    assert find_comparable_scorecard(store, candidate, like=scorecard(judges=NEWER, seeds=(0,))) is None
+    assert find_comparable_scorecard(store, candidate, like=scorecard(judges=NEWER, prompts_sha256="0" * 64)) is None
 
 
-def test_scores_that_were_edited_afterwards_are_refused(store, candidate):
+def test_edited_scores_are_refused(store, candidate):
     kept = save_rescore(store, candidate, scorecard(wer=0.4, judges=NEWER), ())
     folder = Path(unquote(urlparse(mlflow_client(store).get_run(kept.run_id).info.artifact_uri).path))
     path = folder / "scorecard.json"
     path.write_text(path.read_text(encoding="utf-8").replace('"word_errors": 4', '"word_errors": 0'), encoding="utf-8")
     with pytest.raises(CandidateError, match="was changed"):
-        rescored(store, candidate, like=scorecard(judges=NEWER))
+        find_comparable_scorecard(store, candidate, like=scorecard(judges=NEWER))
 
 
-def test_another_voices_scores_are_refused(store, candidate):
+def test_scores_of_another_voice_are_refused(store, candidate):
     with pytest.raises(ValueError, match="'bert'"):
         save_rescore(store, candidate, scorecard(voice="bert"), ())

@@ -14,16 +14,18 @@ from ruamel.yaml import YAML
 from registry.gate.policy import UNITS, GatePolicy, parse_policy
 
 WER = {"metric": "wer", "at_most": 0.3, "unit": "errors per word", "reason": "x"}
-LIKE = {"metric": "similarity", "at_least": 0.6, "unit": "cosine", "reason": "x"}
-SHARE = {
+SIMILARITY = {"metric": "similarity", "at_least": 0.6, "unit": "cosine", "reason": "x"}
+RATIO = {
     "metric": "similarity",
     "at_least": 0.9,
-    "of": "recordings_share",
-    "unit": "share of the recordings",
+    "relative_to": "recordings",
+    "scale": "ratio",
+    "unit": "ratio to the recordings",
     "reason": "x",
 }
+DIFFERENCE = {"relative_to": "recordings", "scale": "difference"}
 MARGIN = {"metric": "wer", "margin": 0.02, "unit": "errors per word", "reason": "x"}
-SLICE = {"by": "category", "min_prompts": 5, "bars": [WER]}
+SLICE = {"by": "category", "min_prompts": 5, "thresholds": [WER]}
 VOTES = {"min_votes": 20, "worse_than": 0.4, "reason": "x"}
 
 
@@ -31,44 +33,50 @@ VOTES = {"min_votes": 20, "worse_than": 0.4, "reason": "x"}
     ("changes", "message"),
     [
         # empty
-        ({"bars": []}, "at least 1 item"),
+        ({"thresholds": []}, "at least 1 item"),
         ({"non_inferiority": []}, "at least 1 item"),
-        ({"slices": [SLICE | {"bars": []}]}, "at least 1 item"),
+        ({"slices": [SLICE | {"thresholds": []}]}, "at least 1 item"),
         # the wrong way round, or none
-        ({"bars": [WER | {"at_most": None, "at_least": 0.3}]}, "needs `at_most` and no `at_least`"),
-        ({"bars": [LIKE | {"at_most": 0.9}]}, "needs `at_least` and no `at_most`"),
-        ({"bars": [WER | {"at_most": math.nan}]}, "finite"),
+        ({"thresholds": [WER | {"at_most": None, "at_least": 0.3}]}, "needs `at_most` and must not have `at_least`"),
+        ({"thresholds": [SIMILARITY | {"at_most": 0.9}]}, "needs `at_least` and must not have `at_most`"),
+        ({"thresholds": [WER | {"at_most": math.nan}]}, "finite"),
         # met by everybody or by nobody
-        ({"bars": [WER | {"at_most": 1.0}]}, "every candidate or none would meet it, it must be from 0.0 to 0.99"),
-        ({"bars": [WER | {"at_most": -0.1}]}, "must be from 0.0 to 0.99"),
-        ({"bars": [LIKE | {"at_least": 1.01}]}, "must be from 0.01 to 1.0"),
-        ({"bars": [LIKE | {"at_least": -1.0}]}, "must be from 0.01 to 1.0"),
-        ({"bars": [SHARE | {"at_least": 1.2}]}, "must be from 0.01 to 1.0"),
-        ({"bars": [LIKE | {"at_least": 0.1, "of": "above_recordings"}]}, "must be from -0.99 to 0.0"),
-        ({"bars": [WER | {"of": "recordings_share", "unit": "share of the recordings"}]}, "errors have no share"),
+        ({"thresholds": [WER | {"at_most": 1.0}]}, "every candidate or none would meet; it must be from 0.0 to 0.99"),
+        ({"thresholds": [WER | {"at_most": -0.1}]}, "must be from 0.0 to 0.99"),
+        ({"thresholds": [SIMILARITY | {"at_least": 1.01}]}, "must be from 0.01 to 1.0"),
+        ({"thresholds": [SIMILARITY | {"at_least": -1.0}]}, "must be from 0.01 to 1.0"),
+        ({"thresholds": [RATIO | {"at_least": 1.2}]}, "must be from 0.01 to 1.0"),
+        ({"thresholds": [SIMILARITY | {"at_least": 0.1} | DIFFERENCE]}, "must be from -0.99 to 0.0"),
+        ({"thresholds": [WER | {"relative_to": "recordings", "scale": "ratio"}]}, "nothing is a ratio to that"),
+        ({"thresholds": [WER | {"relative_to": "recordings"}]}, "needs both `relative_to: recordings` and `scale:"),
+        ({"thresholds": [WER | {"scale": "difference"}]}, "needs both `relative_to: recordings` and `scale:"),
+        ({"thresholds": [WER | {"relative_to": "champion"}]}, "Input should be 'recordings'"),
         # unknown, or in another unit
-        ({"bars": [WER | {"metric": "mos"}]}, "'wer', 'cer'"),
-        ({"bars": [WER | {"unit": "percent"}]}, "wer is counted in `errors per word`, not in `percent`"),
-        ({"bars": [SHARE | {"unit": "cosine"}]}, "counted in `share of the recordings`"),
-        ({"non_inferiority": [MARGIN | {"unit": "cosine"}]}, "wer is counted in `errors per word`"),
+        ({"thresholds": [WER | {"metric": "mos"}]}, "'wer', 'cer'"),
+        ({"thresholds": [WER | {"unit": "percent"}]}, "the unit of wer is `errors per word` here, not `percent`"),
+        ({"thresholds": [RATIO | {"unit": "cosine"}]}, "the unit of similarity is `ratio to the recordings` here"),
+        ({"non_inferiority": [MARGIN | {"unit": "cosine"}]}, "the unit of wer is `errors per word`"),
         ({"slices": [SLICE | {"by": "speaker"}]}, "'category', 'language' or 'length'"),
-        ({"slices": [SLICE | {"by": "length", "only": "huge"}]}, "no length is called 'huge'"),
+        ({"slices": [SLICE | {"by": "length", "only": "huge"}]}, "'huge' is not a length"),
         ({"lenient": True}, "Extra inputs"),
         # twice
-        ({"bars": [WER, WER | {"at_most": 0.9}]}, "gate.bars names wer more than once"),
-        ({"bars": [SHARE, SHARE]}, "gate.bars names similarity of recordings_share more than once"),
+        ({"thresholds": [WER, WER | {"at_most": 0.9}]}, "gate.thresholds names wer more than once"),
+        ({"thresholds": [RATIO, RATIO]}, "gate.thresholds names similarity as ratio to recordings more than once"),
         ({"non_inferiority": [MARGIN, MARGIN]}, "gate.non_inferiority names wer more than once"),
         ({"slices": [SLICE, SLICE]}, "gate.slices names category more than once"),
         ({"slices": [SLICE | {"only": "names"}] * 2}, "gate.slices names category names more than once"),
-        ({"slices": [SLICE | {"bars": [WER, WER]}]}, "bars of a slice names wer more than once"),
+        ({"slices": [SLICE | {"thresholds": [WER, WER]}]}, "the thresholds of a slice names wer more than once"),
         # margins without sense
         ({"non_inferiority": [MARGIN | {"margin": 0}]}, "greater than 0"),
         ({"non_inferiority": [MARGIN | {"margin": 0.2}]}, "less than or equal to 0.1"),
         ({"non_inferiority": [MARGIN | {"relative": 0.5}]}, "less than or equal to 0.3"),
         # rules that make each other pointless
-        ({"bars": [WER | {"at_most": 0.05}], "non_inferiority": [MARGIN | {"margin": 0.05}]}, "would decide nothing"),
         (
-            {"bars": [WER | {"at_most": 0.05}], "superiority": {"metric": "wer", "at_least": 0.06,
+            {"thresholds": [WER | {"at_most": 0.05}], "non_inferiority": [MARGIN | {"margin": 0.05}]},
+            "would decide nothing",
+        ),
+        (
+            {"thresholds": [WER | {"at_most": 0.05}], "superiority": {"metric": "wer", "at_least": 0.06,
                                                                  "unit": "errors per word", "reason": "x"}},
             "no candidate could meet it",
         ),
@@ -84,8 +92,8 @@ def test_policy_that_would_decide_nothing_is_refused(changes, message):
         policy(**changes)
 
 
-def test_one_metric_may_have_a_bar_of_each_kind():
-    assert len(policy(bars=[LIKE, SHARE, WER, WER | {"of": "above_recordings"}]).bars) == 4
+def test_one_metric_may_have_a_threshold_of_each_kind():
+    assert len(policy(thresholds=[SIMILARITY, RATIO, WER, WER | DIFFERENCE]).thresholds) == 4
 
 
 def test_whole_policy_with_every_rule_is_accepted():
@@ -96,12 +104,14 @@ def test_whole_policy_with_every_rule_is_accepted():
         preference=VOTES,
     )
     assert not rules.reads_recordings
-    assert policy(slices=[SLICE | {"bars": [SHARE]}]).reads_recordings
+    assert policy(slices=[SLICE | {"thresholds": [RATIO]}]).reads_recordings
 
 
 def test_fault_of_params_yaml_names_the_key_and_the_value_seen():
-    raw = policy().model_dump() | {"bars": [WER | {"unit": "percent"}], "confidence": 2}
-    with pytest.raises(ValueError, match=r"params\.yaml: gate\.bars\.0: wer is counted.*gate\.confidence: .*seen: '2'"):
+    raw = policy().model_dump() | {"thresholds": [WER | {"unit": "percent"}], "confidence": 2}
+    with pytest.raises(
+        ValueError, match=r"params\.yaml: gate\.thresholds\.0: the unit of wer is.*gate\.confidence: .*seen: '2'"
+    ):
         parse_policy(raw)
 
 
@@ -109,20 +119,22 @@ def test_fault_of_params_yaml_names_the_key_and_the_value_seen():
 def test_policy_that_ships_is_valid_and_asks_for_every_kind_of_rule(name):
     rules = parse_policy(YAML(typ="safe", pure=True).load((ROOT / name).read_text(encoding="utf-8"))["gate"])
     assert rules.reads_recordings and rules.regressed_prompts is not None
-    assert {bar.metric for bar in rules.bars} == {"wer", "similarity", "failed_share"}
+    assert {threshold.metric for threshold in rules.thresholds} == {"wer", "similarity", "failed_share"}
     assert {part.by for part in rules.slices} == {"category", "length"}
 
 
 @given(
     st.sampled_from(sorted(UNITS)),
-    st.sampled_from([*UNITS.values(), SHARE["unit"], "percent", ""]),
+    st.sampled_from([*UNITS.values(), RATIO["unit"], "percent", ""]),
     st.floats(allow_nan=True, allow_infinity=True) | st.floats(-0.1, 1.1),
 )
-def test_no_bar_with_another_unit_or_a_limit_out_of_range_is_ever_accepted(metric, unit, limit):
+def test_threshold_with_another_unit_or_out_of_range_is_never_accepted(metric, unit, value):
     side = "at_least" if metric == "similarity" else "at_most"
-    raw = {"metric": metric, side: limit, "unit": unit, "reason": "x"}
+    raw = {"metric": metric, side: value, "unit": unit, "reason": "x"}
     try:
-        bar = GatePolicy.model_validate(policy().model_dump() | {"bars": [raw]}).bars[0]
+        threshold = GatePolicy.model_validate(policy().model_dump() | {"thresholds": [raw]}).thresholds[0]
     except ValueError:
         return
-    assert unit == UNITS[metric] and (0.01 <= bar.limit <= 1 if metric == "similarity" else 0 <= bar.limit < 1)
+    assert unit == UNITS[metric] and (
+        0.01 <= threshold.value <= 1 if metric == "similarity" else 0 <= threshold.value < 1
+    )

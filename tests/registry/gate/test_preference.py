@@ -19,7 +19,10 @@ def votes(won: int, lost: int, ties: int = 0) -> PreferenceVotes:
 
 
 def claims(chance: float, n_runs: int, n_votes: int) -> dict[str, float]:
-    """Share of listenings that claim a preference after any vote. chance: that a vote is for the candidate."""
+    """Return the share of listenings that claim a preference after any vote.
+
+    `chance` is the probability that a vote is for the candidate.
+    """
     proven = {
         (won, n): preference_test(votes(won, n - won)).preferred for n in range(n_votes + 1) for won in range(n + 1)
     }
@@ -33,7 +36,7 @@ def claims(chance: float, n_runs: int, n_votes: int) -> dict[str, float]:
     return {side: count / n_runs for side, count in found.items()}
 
 
-def test_who_stops_at_the_first_claim_is_wrong_at_most_as_often_as_the_level_says():
+def test_stopping_at_the_first_claim_is_wrong_at_most_as_often_as_the_level():
     found = claims(0.5, n_runs=4000, n_votes=200)
     slack = 2 * math.sqrt(LEVEL * (1 - LEVEL) / 4000)
     assert found["candidate"] <= LEVEL + slack
@@ -51,7 +54,7 @@ def test_a_preference_of_three_to_one_is_found_within_sixty_votes():
     assert found["champion"] < 0.01
 
 
-def test_the_expected_evidence_under_no_preference_is_one_at_any_fixed_number_of_votes():
+def test_expected_evidence_without_a_preference_is_one_at_any_fixed_number_of_votes():
     for n in (1, 7, 40, 150):
         mean = sum(math.comb(n, k) * preference_test(votes(k, n - k)).e_candidate for k in range(n + 1)) / 2**n
         assert mean == pytest.approx(1.0, rel=1e-9)
@@ -71,15 +74,15 @@ def test_seven_votes_for_one_side_are_the_fewest_that_prove_anything():
 
 @given(COUNTS, COUNTS, st.integers(0, 50))
 def test_sides_exchanged_exchange_the_result_and_ties_move_nothing(won, lost, ties):
-    ours, theirs = preference_test(votes(won, lost, ties)), preference_test(votes(lost, won))
+    test, swapped = preference_test(votes(won, lost, ties)), preference_test(votes(lost, won))
     swap = {"candidate": "champion", "champion": "candidate", None: None}
-    assert ours.preferred == swap[theirs.preferred]
-    assert ours.e_candidate == pytest.approx(theirs.e_champion)
-    assert ours.share_low == pytest.approx(1 - theirs.share_high, abs=1e-6)
+    assert test.preferred == swap[swapped.preferred]
+    assert test.e_candidate == pytest.approx(swapped.e_champion)
+    assert test.share_low == pytest.approx(1 - swapped.share_high, abs=1e-6)
 
 
 @given(COUNTS, COUNTS)
-def test_the_share_lies_inside_its_limits_and_a_proven_side_has_the_larger_share(won, lost):
+def test_share_lies_inside_its_interval_and_a_proven_side_has_the_larger_share(won, lost):
     test = preference_test(votes(won, lost))
     assert 0 <= test.share_low <= test.share_high <= 1
     if won + lost:
@@ -88,7 +91,7 @@ def test_the_share_lies_inside_its_limits_and_a_proven_side_has_the_larger_share
         assert (won > lost) == (test.preferred == "candidate")
 
 
-def test_the_confidence_sequence_holds_the_truth_at_every_look_as_often_as_it_promises():
+def test_confidence_sequence_contains_the_true_share_at_every_look_as_often_as_it_promises():
     n_runs, n_votes, truth = 1000, 120, 0.65
     limits = {}
     for n in range(n_votes + 1):
@@ -101,8 +104,8 @@ def test_the_confidence_sequence_holds_the_truth_at_every_look_as_often_as_it_pr
 
 
 @pytest.mark.parametrize("share", [0.3, 0.4, 0.5])
-def test_who_stops_when_the_p_value_pleases_is_wrong_at_most_as_often_as_the_level_says(share):
-    """The candidate's share is exactly `share`: that it is larger, or smaller, is claimed at most that often."""
+def test_stopping_at_the_smallest_p_value_is_wrong_at_most_as_often_as_the_level(share):
+    """The candidate's share is exactly `share`, so every claim that it is larger or smaller is wrong."""
     n_runs, n_votes = 2000, 120
     draws = np.random.default_rng(2).random((n_runs, n_votes)) < share
     won = np.cumsum(draws, axis=1)
@@ -115,14 +118,14 @@ def test_who_stops_when_the_p_value_pleases_is_wrong_at_most_as_often_as_the_lev
 
 
 @given(COUNTS, COUNTS)
-def test_at_a_share_of_one_half_the_p_values_are_the_evidence_turned_over(won, lost):
+def test_p_values_at_one_half_are_the_inverse_of_the_evidence(won, lost):
     test = preference_test(votes(won, lost))
     assert p_above(votes(won, lost), 0.5) == pytest.approx(min(1.0, 1 / max(test.e_candidate, 1e-300)))
     assert p_below(votes(won, lost), 0.5) == pytest.approx(min(1.0, 1 / max(test.e_champion, 1e-300)))
 
 
 @given(COUNTS, COUNTS, st.floats(0.05, 0.95))
-def test_p_values_are_chances_and_another_vote_for_the_candidate_speaks_for_it(won, lost, share):
+def test_p_values_lie_between_0_and_1_and_another_vote_for_the_candidate_favours_it(won, lost, share):
     before, after = votes(won, lost), votes(won + 1, lost)
     assert 0 <= p_above(after, share) <= p_above(before, share) <= 1
     assert 0 <= p_below(before, share) <= p_below(after, share) <= 1
@@ -146,7 +149,7 @@ def test_a_huge_number_of_votes_gives_finite_evidence():
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, -0.1, float("nan")])
-def test_a_level_that_is_no_chance_is_refused(level):
+def test_level_outside_0_and_1_is_refused(level):
     with pytest.raises(ValueError, match="level is"):
         preference_test(votes(1, 1), level)
 

@@ -1,4 +1,4 @@
-"""The statistics of the gate, part by part; how often the whole is right: tests/benchmarks/test_gate_oc.py."""
+"""The statistics of the gate, part by part. How often the whole is right: tests/benchmarks/test_gate_oc.py."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from registry.gate.noninferiority import Bootstrap, holm, paired_loss
 
 
 def loss_of(losses: np.ndarray, weights: np.ndarray, n_resamples: int) -> Bootstrap:
-    """The bootstrap of a loss against a champion without errors."""
-    return paired_loss(losses, np.zeros(len(losses)), weights, n_resamples, seed=0).loss
+    """Return the bootstrap of a loss against a champion without errors."""
+    return paired_loss(losses, np.zeros(len(losses)), weights=weights, n_resamples=n_resamples, seed=0).loss
 
 
 def test_bound_and_p_value_say_the_same():
@@ -62,7 +62,7 @@ def test_holm_stops_at_the_first_test_that_misses_its_level(p_values, expected):
 def test_margin_that_grows_with_the_champion_is_resampled_with_it():
     generator = np.random.default_rng(6)
     champion, weights = generator.integers(0, 6, 50).astype(float), np.full(50, 10.0)
-    paired = paired_loss(champion + 1, champion, weights, 2000, 0)
+    paired = paired_loss(champion + 1, champion, weights=weights, n_resamples=2000, seed=0)
     assert paired.margin(0.02, 0.0) == 0.02
     assert paired.margin(0.02, 0.5) == pytest.approx(0.5 * champion.sum() / 500)
     beyond = paired.beyond(0.02, 0.5)
@@ -72,9 +72,10 @@ def test_margin_that_grows_with_the_champion_is_resampled_with_it():
 
 
 def test_loss_of_a_figure_that_should_be_large_has_the_other_sign():
-    ours, theirs, weights = np.full(20, 0.7), np.full(20, 0.8), np.ones(20)
-    assert paired_loss(ours, theirs, weights, 1000, 0, larger_is_better=True).loss.value == pytest.approx(0.1)
-    assert paired_loss(ours, theirs, weights, 1000, 0).loss.value == pytest.approx(-0.1)
+    figures = np.full(20, 0.7), np.full(20, 0.8)
+    settings = {"weights": np.ones(20), "n_resamples": 1000, "seed": 0}
+    assert paired_loss(*figures, **settings, larger_is_better=True).loss.value == pytest.approx(0.1)
+    assert paired_loss(*figures, **settings).loss.value == pytest.approx(-0.1)
 
 
 def test_same_seed_draws_the_same_prompts_for_every_metric():

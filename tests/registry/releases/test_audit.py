@@ -1,4 +1,4 @@
-"""The audit: whole, or what is wrong and where."""
+"""The audit: the history is whole, or what is wrong and where."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_deleted_champion_is_found_with_its_lost_alias(desk):
     assert len(problems) == 2 and "the alias champion is at nothing and the journal says version 2" in problems[1]
 
 
-def test_version_that_was_exchanged_is_found(desk):
+def test_exchanged_version_is_found(desk):
     desk.release(1)
     mlflow_client(desk.store).set_model_version_tag("anna", "1", "candidate_id", "0" * 64)
     assert audit(desk.store, "anna")[0].startswith("version 1 in MLflow is candidate 000000000000..., but row 2")

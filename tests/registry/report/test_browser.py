@@ -1,4 +1,4 @@
-"""The report in a real browser: it opens from disk, plays, sorts, filters, prints, and asks nobody for anything."""
+"""The report in a real browser: it opens from disk, plays, sorts, filters and prints, and makes no request."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from report_helpers import pairs, score_folder, utterance, verdict_on
 
 from gpt_sovits.audio import load_audio, to_mono
 from metrics.normalize import normalize_text
-from registry.report import Scored, render_report
 from registry.report.media import N_ROWS, spectrogram_db
+from registry.report.page import ScoredVersion, render_report
 
 SAMPLE = ROOT / "data/1_recordings/sample"
-KINDS = ("everyday", "questions", "names", "numbers")
+CATEGORIES = ("everyday", "questions", "names", "numbers")
 PLAYER = "document.querySelector('#player audio')"
 
 
 def read_sample() -> list[tuple[Path, str]]:
-    """Some recordings of the sample voice with their texts as the judges write them."""
+    """Return some recordings of the sample voice with their texts as the judges write them."""
     with (SAMPLE / "metadata.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.reader(file, delimiter="|", quoting=csv.QUOTE_NONE))[:15]
     return [(next(SAMPLE.rglob(f"{line[0]}.flac")), normalize_text(line[-1], "en")) for line in lines]
 
 
-def version(folder: Path, every: int, silent: tuple[int, ...] = ()) -> Scored:
-    """A version that drops every so-manyth word and says nothing of some prompts; its sound is real speech."""
+def version(folder: Path, every: int, silent: tuple[int, ...] = ()) -> ScoredVersion:
+    """Return a version that drops one word in `every` and says nothing for the `silent` prompts. Its sound is real."""
 
     def spoken(text: str) -> str:
         return " ".join(word for n, word in enumerate(text.split(), start=1) if n % every)
 
-    def row(n: int, name: str, heard: str, kind: str, failures: tuple[str, ...] = ()):
+    def row(n: int, name: str, heard: str, category: str, failures: tuple[str, ...] = ()):
         recording, text = sample[n]
-        return utterance(folder, name, heard, recording, reference=text, category=kind, failures=failures)
+        return utterance(folder, name, heard, recording, reference=text, category=category, failures=failures)
 
     sample = read_sample()
     rows = tuple(
-        row(n, f"audio/p{n:02d}-0.flac", "", KINDS[n % 4], ("empty",))
+        row(n, f"audio/p{n:02d}-0.flac", "", CATEGORIES[n % 4], ("empty",))
         if n in silent
-        else row(n, f"audio/p{n:02d}-0.flac", spoken(sample[n][1]), KINDS[n % 4])
+        else row(n, f"audio/p{n:02d}-0.flac", spoken(sample[n][1]), CATEGORIES[n % 4])
         for n in range(12)
     )
     real = tuple(row(n, f"recordings/clip{n}-0.flac", sample[n][1], "held_out") for n in range(12, 15))
@@ -56,7 +56,7 @@ def version(folder: Path, every: int, silent: tuple[int, ...] = ()) -> Scored:
 
 
 @pytest.fixture(scope="module")
-def candidate(tmp_path_factory) -> Scored:
+def candidate(tmp_path_factory) -> ScoredVersion:
     return version(tmp_path_factory.mktemp("candidate"), 4, silent=(5, 7))
 
 
@@ -65,13 +65,14 @@ def report(candidate, tmp_path_factory) -> Path:
     """Version 3, which is worse, against version 2, as a file on disk."""
     champion = version(tmp_path_factory.mktemp("champion"), 9)
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(render_report(candidate, champion, verdict_on(candidate, champion), pairs()), encoding="utf-8")
+    page = render_report(candidate, champion, signed=verdict_on(candidate, champion), pairs=pairs())
+    path.write_text(page, encoding="utf-8")
     return path
 
 
 @pytest.fixture
 def page(browser, report):
-    """The report in a window of its own, which must neither complain nor ask for anything but the file."""
+    """The report in a separate window, which must neither complain nor request anything but the file."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     seen = watch(page)
     page.goto(report.as_uri())
@@ -80,10 +81,10 @@ def page(browser, report):
     assert seen.complaints == [] and seen.requests == [report.as_uri()]
 
 
-def shown(page) -> list[str]:
-    """Names of the sentences that are visible, in their order."""
+def visible_prompts(page) -> list[str]:
+    """Return the ids of the prompts that are visible, in their order."""
     return page.eval_on_selector_all(
-        "#sentences tbody tr", "rows => rows.filter(r => r.offsetHeight).map(r => r.dataset.prompt)"
+        "#prompts tbody tr", "rows => rows.filter(r => r.offsetHeight).map(r => r.dataset.prompt)"
     )
 
 
@@ -91,7 +92,7 @@ def wait_until_it_plays(page, since: float = 0.0) -> None:
     wait_for(page, f"{PLAYER}.duration > 0 && {PLAYER}.currentTime > {since} && !{PLAYER}.paused")
 
 
-def test_first_screen_says_what_was_decided_and_why(page, artifacts):
+def test_first_screen_shows_the_decision_and_its_reasons(page, artifacts):
     page.screenshot(path=artifacts / "report-first-screen.png")
     assert page.locator("h1").inner_text() == "Version 3 of the voice “robin” must not replace version 2"
     reasons = page.locator(".decision > .reasons")
@@ -101,11 +102,11 @@ def test_first_screen_says_what_was_decided_and_why(page, artifacts):
         assert box["y"] + box["height"] < 900  # without scrolling
 
 
-def test_every_twin_can_be_heard(page, artifacts):
+def test_every_sentence_of_the_resynthesis_can_be_heard(page, artifacts):
     wait_for(page, "[...document.querySelectorAll('.resynthesis audio')].every(audio => audio.duration > 1)")
     assert page.locator(".resynthesis audio").count() == 9
     page.locator("#hear").scroll_into_view_if_needed()
-    page.screenshot(path=artifacts / "report-hear-it.png", full_page=True)
+    page.screenshot(path=artifacts / "report-resynthesis.png", full_page=True)
 
 
 def test_players_play_one_at_a_time(page):
@@ -140,33 +141,33 @@ def test_keyboard_plays_moves_and_stops(page):
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == first
 
 
-def test_sentences_are_sorted_and_filtered(page):
-    assert shown(page)[:2] == ["p05", "p07"] and len(shown(page)) == 12  # what was lost first
+def test_prompts_are_sorted_and_filtered(page):
+    assert visible_prompts(page)[:2] == ["p05", "p07"] and len(visible_prompts(page)) == 12  # the largest losses first
     page.select_option("#sort", "prompt")
-    assert shown(page) == [f"p{n:02d}" for n in range(12)]
+    assert visible_prompts(page) == [f"p{n:02d}" for n in range(12)]
     page.select_option("#sort", "wer")
-    wers = page.eval_on_selector_all("#sentences tbody tr", "rows => rows.map(row => -row.dataset.wer)")
+    wers = page.eval_on_selector_all("#prompts tbody tr", "rows => rows.map(row => -row.dataset.wer)")
     assert wers == sorted(wers, reverse=True) and wers[0] == 1.0
     page.select_option("#failure", "empty")
-    assert shown(page) == ["p05", "p07"] and page.locator("#count").inner_text() == "2 of 12 shown"
+    assert visible_prompts(page) == ["p05", "p07"] and page.locator("#count").inner_text() == "2 of 12 shown"
     page.select_option("#category", "questions")
-    assert shown(page) == ["p05"]
+    assert visible_prompts(page) == ["p05"]
     page.select_option("#failure", "")
-    assert shown(page)[0] == "p05" and set(shown(page)) == {"p01", "p05", "p09"}
+    assert visible_prompts(page)[0] == "p05" and set(visible_prompts(page)) == {"p01", "p05", "p09"}
     page.select_option("#category", "")
     page.fill("#text", "P07")
-    assert shown(page) == ["p07"]
+    assert visible_prompts(page) == ["p07"]
 
 
-def test_link_to_a_sentence_that_is_filtered_out_shows_it(page):
+def test_link_to_a_prompt_that_is_filtered_out_shows_it(page):
     page.fill("#text", "p01")
-    assert shown(page) == ["p01"]
+    assert visible_prompts(page) == ["p01"]
     page.locator("#failures ~ table a").first.click()
-    assert "p05" in shown(page)
+    assert "p05" in visible_prompts(page)
 
 
-def test_spectrogram_drawn_on_demand_is_the_one_of_the_sound(page, candidate, artifacts):
-    row = page.locator("#sentences tr[data-prompt=p03]")
+def test_spectrogram_drawn_on_demand_is_that_of_the_sound(page, candidate, artifacts):
+    row = page.locator("#prompts tr[data-prompt=p03]")
     row.locator("button.look").first.click()
     canvas = row.locator("canvas")
     canvas.wait_for()
@@ -204,7 +205,7 @@ def test_printed_page_has_every_text_and_no_player(page, artifacts):
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
     assert all(not one.is_visible() for one in page.locator("audio, button, #tools").all())
-    assert len(shown(page)) == 12 and page.locator("h1").is_visible()
+    assert len(visible_prompts(page)) == 12 and page.locator("h1").is_visible()
     assert page.locator("#recordings ~ details table").is_visible()  # opened for the printer
     page.pdf(path=artifacts / "report-print.pdf", format="A4")
     assert (artifacts / "report-print.pdf").stat().st_size > 20_000

@@ -1,4 +1,4 @@
-"""The report's page: the decision first, complete, in order, safe with hostile text, and the same bytes every time."""
+"""The page of the report: decision first, complete, in order, safe with hostile text, and equal bytes every time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from release_helpers import FLOOR
 from report_helpers import TEXT, pairs, score_folder, utterance, verdict_on
 
 from metrics.scores import Judges
-from registry.report import Scored, media, render_report, unmeasured_report
+from registry.report import media
+from registry.report.page import ScoredVersion, render_report, unmeasured_report
 
 HOSTILE = "<script>alert('x')</script>&\"</td>"
 VOID = {"meta", "br", "img", "input", "link"}
@@ -27,7 +28,7 @@ HEARD_BEFORE = {"fine": TEXT, "lost": TEXT, "changed": TEXT, "silent": TEXT, "be
 
 
 class Page(HTMLParser):
-    """The elements of a page. Fails on tags that do not nest."""
+    """The elements of a page. Tags that do not nest make it fail."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -54,11 +55,11 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
     def rows(self) -> list[dict[str, str | None]]:
-        """The rows of the table of sentences."""
+        """Return the rows of the table of prompts."""
         return [attributes for attributes in self.all("tr") if "data-prompt" in attributes]
 
     def players(self) -> list[str]:
-        """The labels of the buttons that play."""
+        """Return the labels of the buttons that play."""
         return [button["aria-label"] for button in self.all("button") if button.get("data-sound")]
 
     def text(self) -> str:
@@ -66,21 +67,21 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def candidate(tmp_path_factory: pytest.TempPathFactory) -> Scored:
+def candidate(tmp_path_factory: pytest.TempPathFactory) -> ScoredVersion:
     return score_folder(tmp_path_factory.mktemp("candidate"), HEARD)
 
 
 @pytest.fixture(scope="module")
-def champion(tmp_path_factory: pytest.TempPathFactory) -> Scored:
+def champion(tmp_path_factory: pytest.TempPathFactory) -> ScoredVersion:
     return score_folder(tmp_path_factory.mktemp("champion"), HEARD_BEFORE)
 
 
-def with_card(scored: Scored, **changes: object) -> Scored:
+def with_card(scored: ScoredVersion, **changes: object) -> ScoredVersion:
     return replace(scored, scorecard=scored.scorecard.model_copy(update=changes))
 
 
 def test_page_nests_and_needs_nothing_from_outside(candidate, champion):
-    page = Page(render_report(candidate, champion, verdict_on(candidate, champion), pairs()))
+    page = Page(render_report(candidate, champion, signed=verdict_on(candidate, champion), pairs=pairs()))
     assert {tag for tag, _ in page.tags} & {"link", "iframe", "object"} == set()
     for tag, attributes in page.tags:
         assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
@@ -94,30 +95,30 @@ def test_page_nests_and_needs_nothing_from_outside(candidate, champion):
 
 def test_decision_and_every_reason_come_before_any_figure(candidate, champion):
     signed = verdict_on(candidate, champion)
-    page = Page(render_report(candidate, champion, signed)).text()
+    page = Page(render_report(candidate, champion, signed=signed)).text()
     assert signed.verdict.outcome == "fail"
     head = page[: page.index("smaller is better")]
     assert "✕ fail Version 3 of the voice “robin” must not replace version 2" in head
-    assert "failed utterances 0.2000" in head and "word mistakes 0.3250" in head  # names of people, not of columns
-    assert "limit missed: " in head and "bar " not in head
+    assert "failed utterances 0.2000" in head and "word error rate 0.3250" in head  # not the names of columns
+    assert "threshold missed: " in head and "bar " not in head
     for reason in signed.verdict.decision.reasons:
-        assert reason.split(": ")[-1].split(" ", 2)[-1] in head, reason
+        assert reason.text in head, reason
 
 
-def test_first_release_that_passes_says_that_nothing_was_compared(tmp_path):
+def test_page_of_a_first_release_names_no_champion(tmp_path):
     scored = score_folder(tmp_path, {"a": TEXT, "b": TEXT})
-    page = Page(render_report(scored, None, verdict_on(scored, None))).text()
+    page = Page(render_report(scored, signed=verdict_on(scored, None))).text()
     assert "✓ pass Version 3 of the voice “robin” may be released" in page
-    assert "there is nothing in use to compare it with" in page and "was " not in page.split("What was heard")[1][:300]
+    assert "This synthetic voice has no champion to compare it with" in page and "champion:" not in page
 
 
-def test_without_a_verdict_the_same_page_says_that_it_is_not_judged(candidate):
+def test_page_without_a_verdict_states_that_there_is_none_yet(candidate):
     page = Page(render_report(candidate, pairs=pairs())).text()
-    assert "not judged yet The voice “robin” was measured and is not judged yet" in page
-    assert "32.5% this voice" in page and "the speaker" in page
+    assert "no verdict yet The voice “robin” has scores but no verdict yet" in page
+    assert "32.5% this voice" in page and "recordings" in page
 
 
-def test_hostile_text_is_shown_and_not_obeyed(tmp_path):
+def test_hostile_text_is_shown_and_not_executed(tmp_path):
     row = utterance(
         tmp_path,
         "audio/a-0.flac",
@@ -149,18 +150,20 @@ def test_hostile_text_is_shown_and_not_obeyed(tmp_path):
 def test_equal_scores_give_equal_bytes_in_another_place(candidate, champion, tmp_path):
     shutil.copytree(candidate.folder, tmp_path / "elsewhere")
     signed = verdict_on(candidate, champion)
-    first = render_report(candidate, champion, signed, pairs())
-    assert first == render_report(replace(candidate, folder=tmp_path / "elsewhere"), champion, signed, pairs())
+    first = render_report(candidate, champion, signed=signed, pairs=pairs())
+    assert first == render_report(
+        replace(candidate, folder=tmp_path / "elsewhere"), champion, signed=signed, pairs=pairs()
+    )
     assert str(candidate.folder) not in first
 
 
-def test_what_was_lost_against_the_champion_comes_first(candidate, champion):
-    page = Page(render_report(candidate, champion, verdict_on(candidate, champion)))
+def test_largest_losses_against_the_champion_come_first(candidate, champion):
+    page = Page(render_report(candidate, champion, signed=verdict_on(candidate, champion)))
     assert [row["data-prompt"] for row in page.rows()] == ["silent", "lost", "changed", "fine", "better"]
-    assert "12.5% was 0.0% +12.5 points" in page.text()
+    assert "12.5% 0.0% +12.5 points" in page.text()
 
 
-def test_without_a_champion_the_worst_come_first_whatever_the_order_of_rows(candidate):
+def test_worst_prompts_come_first_without_a_champion(candidate):
     page = render_report(candidate)
     assert [row["data-prompt"] for row in Page(page).rows()] == ["silent", "lost", "changed", "better", "fine"]
     card = candidate.scorecard
@@ -169,88 +172,88 @@ def test_without_a_champion_the_worst_come_first_whatever_the_order_of_rows(cand
 
 def test_every_failure_is_counted_for_both_versions_and_the_recordings(candidate, champion):
     real = tuple(row.model_copy(update={"failures": ("runaway",)}) for row in candidate.scorecard.held_out)
-    page = Page(render_report(with_card(candidate, held_out=real), champion, verdict_on(candidate, champion)))
-    assert re.search(r"empty Nothing was heard\. Sentence 1 \. 1 of 5 0 of 5 0 of 3", page.text())
+    page = Page(render_report(with_card(candidate, held_out=real), champion, signed=verdict_on(candidate, champion)))
+    assert re.search(r"empty Nothing was heard\. Prompt 1 \. 1 of 5 0 of 5 0 of 3", page.text())
     assert re.search(r"runaway Far longer than the text needs\. 0 of 5 0 of 5 3 of 3", page.text())
     assert [row["data-failures"] for row in page.rows()] == ["empty", "", "", "", ""]
 
 
 def test_recording_and_voice_stand_side_by_side_on_the_same_sentence(candidate, champion):
-    page = Page(render_report(candidate, champion, verdict_on(candidate, champion)))
+    page = Page(render_report(candidate, champion, signed=verdict_on(candidate, champion)))
     sounds = [sound["aria-label"] for sound in page.all("audio") if "src" in sound]
     assert sounds == [
-        f"{who}, {face} sentence"
-        for face in ("best", "middle", "worst")
+        f"{who}, {place} sentence"
+        for place in ("best", "middle", "worst")
         for who in ("real recording", "version 3", "version 2")
     ]
     assert len(page.all("img")) == 9 and "6 of 8 words wrong" in page.text()
 
 
-@pytest.mark.parametrize(("n_resynthesized", "faces"), [(0, []), (1, ["best"]), (2, ["best", "worst"])])
-def test_with_few_twins_those_there_are_are_heard(candidate, n_resynthesized, faces):
+@pytest.mark.parametrize(("n_resynthesized", "places"), [(0, []), (1, ["best"]), (2, ["best", "worst"])])
+def test_every_sentence_is_shown_if_the_resynthesis_has_few(candidate, n_resynthesized, places):
     page = Page(render_report(with_card(candidate, resynthesis=candidate.scorecard.resynthesis[:n_resynthesized])))
     assert [s["aria-label"].split(", ")[1].split()[0] for s in page.all("audio") if "src" in s] == [
-        face for face in faces for _ in range(2)
+        place for place in places for _ in range(2)
     ]
-    assert ("Hear it" in page.text()) == bool(n_resynthesized)
+    assert ("Listen: the speaker" in page.text()) == bool(n_resynthesized)
 
 
-def test_without_recordings_or_speech_the_page_says_so(candidate):
+def test_page_without_recordings_or_speech_states_that(candidate):
     nothing = Page(render_report(with_card(candidate, rows=(), held_out=(), resynthesis=()))).text()
     assert "Nothing was spoken, so nothing could be measured." in nothing and "not measured" in nothing
     assert "There are no real recordings to compare with." in nothing and "nan" not in nothing.lower().split()
     assert "Which checkpoint pair" not in nothing
 
 
-def test_unmeasured_likeness_has_no_figure_and_is_explained(candidate):
+def test_unmeasured_similarity_has_no_figure_and_an_explanation(candidate):
     first, *others = candidate.scorecard.rows
     rows = (first.model_copy(update={"similarity": None}), *others)
     text = Page(render_report(with_card(candidate, rows=rows), pairs=pairs())).text()
-    assert "Could not be measured in 1 of 5, so there is no figure for all; the mean of the other 4 is 0.80." in text
-    assert "? is what could not be measured" in text
+    assert "It could not be measured in 1 of 5, so there is no figure for all; the mean of the other 4 is 0.80." in text
+    assert "A ? stands for a figure that could not be measured." in text
 
 
-def test_likeness_stands_between_the_recordings_and_other_speakers_and_what_is_not_gated_says_so(candidate, champion):
+def test_similarity_is_between_recordings_and_other_speakers_and_ungated_figures_are_named(candidate, champion):
     rows = tuple(row.model_copy(update={"similarity": 0.8, "mos": 3.1}) for row in candidate.scorecard.rows)
     real = tuple(row.model_copy(update={"similarity": 0.9}) for row in candidate.scorecard.held_out)
     text = Page(render_report(with_card(candidate, rows=rows, held_out=real))).text()
-    assert "Of these the gate asks for the first alone" in text and f"what {FLOOR.n} other speakers do" in text
-    assert re.search(r"Likeness to the reference [^—\d]*0\.80 0\.90 0\.10", text)
-    assert re.search(r"Predicted opinion \D*1 to 5; not gated\. 3\.10 — —", text)
+    assert "The gate uses only the first row" in text and f"what {FLOOR.n} other speakers reach" in text
+    assert re.search(r"Similarity to the reference clip [^—\d]*0\.80 0\.90 0\.10", text)
+    assert re.search(r"Predicted opinion score \D*1 to 5\. The gate does not use it\. 3\.10 — —", text)
 
 
-def test_what_was_not_measured_has_no_row(candidate):
+def test_property_that_was_not_measured_has_no_row(candidate):
     rows = tuple(row.model_copy(update={"mos": None}) for row in candidate.scorecard.rows)
     real = tuple(row.model_copy(update={"mos": None}) for row in candidate.scorecard.held_out)
-    assert "Predicted opinion" not in Page(render_report(with_card(candidate, rows=rows, held_out=real))).text()
+    assert "Predicted opinion score" not in Page(render_report(with_card(candidate, rows=rows, held_out=real))).text()
 
 
 def test_lineage_names_versions_commit_policy_and_judges(candidate, champion):
     signed = verdict_on(candidate, champion)
-    text = Page(render_report(candidate, champion, signed)).text()
+    text = Page(render_report(candidate, champion, signed=signed)).text()
     decision = signed.verdict.decision
     for shown in ("a" * 64, "b" * 64, "c" * 40, decision.policy_sha256, signed.sha256, "pocketsphinx 5.1.1", "e" * 64):
         assert shown in text
 
 
-def test_audio_that_the_registry_lost_is_named_and_the_rest_plays(candidate, champion):
+def test_lost_audio_is_named_and_the_rest_can_be_played(candidate, champion):
     gone = replace(champion, folder=None, missing="the artifact store was emptied")
-    page = Page(render_report(candidate, gone, verdict_on(candidate, champion)))
-    assert "The sound of version 2 is not here: the artifact store was emptied" in page.text()
+    page = Page(render_report(candidate, gone, signed=verdict_on(candidate, champion)))
+    assert "The audio of version 2 is not here: the artifact store was emptied" in page.text()
     assert len(page.players()) == 5 and all(label.startswith("Play version 3") for label in page.players())
 
 
-def test_a_page_that_would_grow_too_big_plays_first_takes_first(tmp_path, monkeypatch):
+def test_page_that_would_grow_too_big_keeps_the_first_seeds(tmp_path, monkeypatch):
     scored = score_folder(tmp_path, HEARD, n_seeds=2)
     whole = Page(render_report(scored))
     assert len(whole.players()) == 10
     resynthesis = sum(len(sound["src"].partition(",")[2]) for sound in whole.all("audio") if "src" in sound)
     sizes = {b["aria-label"]: len(b["data-sound"]) for b in whole.all("button") if "data-sound" in b}
-    kept = [size for label, size in sizes.items() if "take 0" in label or "silent" in label]
+    kept = [size for label, size in sizes.items() if "seed 0" in label or "silent" in label]
     monkeypatch.setattr(media, "MAX_AUDIO_CHARS", resynthesis + sum(kept))
     page = Page(render_report(scored))
-    takes = [label.split("sentence ")[1] for label in page.players()]
-    assert sorted(takes) == sorted([f"{name}, take 0" for name in HEARD] + ["silent, take 1"])
+    labels = [label.split("prompt ")[1] for label in page.players()]
+    assert sorted(labels) == sorted([f"{name}, seed 0" for name in HEARD] + ["silent, seed 1"])
     assert "4 of 10 utterances have no player here" in page.text()
     assert page.text().count("no player: audio/") == 4
 
@@ -264,7 +267,7 @@ def test_a_page_that_would_grow_too_big_plays_first_takes_first(tmp_path, monkey
         ("/etc/passwd", "which is not in its score folder"),
     ],
 )
-def test_audio_that_is_not_there_is_an_error(tmp_path, name, message):
+def test_missing_broken_or_outside_audio_is_an_error(tmp_path, name, message):
     scored = score_folder(tmp_path, {"a": TEXT})
     (tmp_path / "audio/broken.flac").write_text("no audio")
     row = scored.scorecard.rows[0].model_copy(update={"audio": name})
@@ -272,16 +275,19 @@ def test_audio_that_is_not_there_is_an_error(tmp_path, name, message):
         render_report(with_card(scored, rows=(row,)))
 
 
-def test_a_row_without_audio_says_so(candidate):
+def test_row_without_audio_states_that(candidate):
     row = candidate.scorecard.rows[0].model_copy(update={"audio": ""})
     page = Page(render_report(with_card(candidate, rows=(row,))))
     assert "No audio was kept." in page.text() and page.players() == []
 
 
-def test_a_pair_that_was_drawn_back_is_named_beside_the_maps_and_not_in_them(candidate):
+def test_interpolated_pair_is_named_beside_the_maps_and_not_in_them(candidate):
     rows = pairs()
-    drawn = rows[-1] | {"interpolation_weight": 0.5, "wer": 0.0625, "similarity": 0.77, "kept": True}
-    plain, page = (Page(render_report(candidate, pairs=some)) for some in (rows, [*rows, drawn]))
-    words = "With 50% of the adapted SoVITS and the rest of the base: word mistakes 6.2%, likeness 0.77, chosen."
+    interpolated = rows[-1] | {"interpolation_weight": 0.5, "wer": 0.0625, "similarity": 0.77, "kept": True}
+    plain, page = (Page(render_report(candidate, pairs=some)) for some in (rows, [*rows, interpolated]))
+    words = (
+        "SoVITS between the base model and the adapted one, with interpolation weight 0.50 (1 is the adapted one): "
+        "word error rate 6.2%, speaker similarity 0.77, chosen."
+    )
     assert words in page.text() and words not in plain.text()
     assert page.text().replace(words, "").split() == plain.text().split()

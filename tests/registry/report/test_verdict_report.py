@@ -1,4 +1,4 @@
-"""The report of a verdict is made from what the registry holds, and of nothing else."""
+"""The report of a verdict is made only from what the registry keeps."""
 
 from __future__ import annotations
 
@@ -16,22 +16,26 @@ from registry.verdicts.gating import gate_candidate
 
 
 @pytest.fixture
-def judged(store, tmp_path):
-    """Version 1 of robin on its first release; its score folder is gone, as on another machine."""
+def gated(store, tmp_path):
+    """Version 1 of robin with the verdict on its first release. Its score folder is gone, as on another machine."""
     folder = tmp_path / "robin"
     scored = score_folder(folder, {"a": TEXT, "b": "one two three"})
     (folder / "scorecard.json").write_text(scored.scorecard.model_dump_json(), encoding="utf-8")
     (folder / "pairs.csv").write_text("gpt_epoch,sovits_epoch,wer,cer,similarity,failed_share\n4,2,0.123,0.1,,0.0\n")
     candidate = register_candidate(
-        store, "robin", write_voice_folder(folder / "voice"), folder / "scorecard.json", LINEAGE
+        store,
+        "robin",
+        voice_folder=write_voice_folder(folder / "voice"),
+        scorecard_path=folder / "scorecard.json",
+        lineage=LINEAGE,
     )
     shutil.rmtree(folder)
-    signed = gate_candidate(store, "robin", policy(min_prompts=2), first_release=True)
+    signed = gate_candidate(store, "robin", policy=policy(min_prompts=2), first_release=True)
     return store, candidate, signed
 
 
-def test_report_has_verdict_sound_pairs_and_lineage(judged):
-    store, candidate, signed = judged
+def test_report_has_verdict_sound_pairs_and_lineage(gated):
+    store, candidate, signed = gated
     page = report_of(store, signed, "Fewest failed utterances.")
     assert "Version 1 of the voice “robin” must not be released" in page
     assert page.count('class="play"') == 2 and page.count("<audio controls preload") == 6
@@ -40,16 +44,16 @@ def test_report_has_verdict_sound_pairs_and_lineage(judged):
     assert page == report_of(store, signed, "Fewest failed utterances.")
 
 
-def test_sound_that_is_not_what_was_scored_is_not_played_and_the_page_says_why(judged):
-    store, candidate, signed = judged
+def test_audio_that_is_not_what_was_scored_is_not_played_and_the_page_states_why(gated):
+    store, candidate, signed = gated
     (score_folder_of(store, candidate) / "audio/b-0.flac").write_bytes(b"another sound")
     page = report_of(store, signed)
     assert "b-0.flac is not the audio that was scored" in page
     assert 'class="play"' not in page and "must not be released" in page
 
 
-def test_report_about_a_version_that_is_gone_is_refused(judged):
-    store, _, signed = judged
+def test_report_about_a_version_that_is_gone_is_refused(gated):
+    store, _, signed = gated
     subject = signed.verdict.candidate.model_copy(update={"version": 9})
     with pytest.raises(CandidateError, match="no version 9"):
         report_of(store, replace(signed, verdict=signed.verdict.model_copy(update={"candidate": subject})))

@@ -1,4 +1,4 @@
-"""MLflow's tables come all at once or not at all, and never at the cost of what was there."""
+"""MLflow's tables are made all at once or not at all, and what the database held before stays."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from registry.storage.mlflow_tables import create_mlflow_tables
 
 
 def schema(database: Path) -> dict[str, list[str]]:
-    """Of every table and index its lines, sorted: MLflow writes the constraints of a table in any order."""
+    """Return the lines of every table and index, sorted, because MLflow writes constraints in any order."""
     with sqlite3.connect(database) as connection:
         rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     lines = {name: sorted(line.strip(" \t,") for line in sql.splitlines()) for name, sql in rows}
-    return {name: of_it for name, of_it in lines.items() if not name.startswith("sqlite_")}
+    return {name: sorted_lines for name, sorted_lines in lines.items() if not name.startswith("sqlite_")}
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
-    """A database with the tables as we make them."""
+    """A database with the tables that the product makes."""
     database = tmp_path_factory.mktemp("made") / "mlflow.db"
     create_mlflow_tables(database)
     return database
 
 
-def test_they_are_those_that_mlflow_makes_and_mlflow_works_with_them(made, tmp_path):
+def test_tables_are_those_of_mlflow_and_mlflow_works_with_them(made, tmp_path):
     own = tmp_path / "own.db"
     MlflowClient(f"sqlite:///{own}").search_experiments(max_results=1)
     assert schema(made) == schema(own)
     uri = f"sqlite:///{made}"
-    client = MlflowClient(uri, registry_uri=uri)  # else the registry that this process opened last
+    client = MlflowClient(uri, registry_uri=uri)  # without it, MLflow takes the registry that this process opened last
     client.create_registered_model("anna")
     assert [model.name for model in client.search_registered_models()] == ["anna"]
 
 
-def test_an_interruption_leaves_the_file_as_it_was_and_the_next_call_completes_it(made, tmp_path, monkeypatch):
+def test_interrupted_copy_leaves_the_file_unchanged_and_the_next_one_completes_it(made, tmp_path, monkeypatch):
     database = tmp_path / "mlflow.db"
     with sqlite3.connect(database) as connection:
         connection.execute("CREATE TABLE journal (number INTEGER)")
@@ -72,7 +72,7 @@ def test_an_interruption_leaves_the_file_as_it_was_and_the_next_call_completes_i
         assert connection.execute("SELECT number FROM journal").fetchall() == [(7,)]
 
 
-def test_processes_that_come_at_the_same_time_make_them_once(made, tmp_path):
+def test_copies_at_the_same_time_make_the_tables_once(made, tmp_path):
     database = tmp_path / "mlflow.db"
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: mlflow_tables._copy_tables(made, database), range(4)))
@@ -81,23 +81,23 @@ def test_processes_that_come_at_the_same_time_make_them_once(made, tmp_path):
         assert len(connection.execute("SELECT * FROM alembic_version").fetchall()) == 1
 
 
-def test_a_process_killed_while_mlflow_migrates_leaves_nothing_that_the_next_one_trips_over(tmp_path):
+def test_process_killed_while_mlflow_migrates_does_not_stop_the_next_one(tmp_path):
     database = tmp_path / "mlflow.db"
     code = "import sys; from pathlib import Path; "
     code += "from registry.storage.mlflow_tables import create_mlflow_tables as create; "
     code += "import mlflow; print('imported', flush=True); create(Path(sys.argv[1]))"
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     for wait in (0.3, 1.0):
-        one = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-c", code, str(database)], env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT
         )
-        assert one.stdout is not None and one.stdout.readline().strip() == "imported"
+        assert process.stdout is not None and process.stdout.readline().strip() == "imported"
         while not list(tmp_path.glob("mlflow-tables-*/mlflow.db")):
-            assert one.poll() is None, "it ended before it could be killed"
+            assert process.poll() is None, "it ended before it could be killed"
             time.sleep(0.01)
         time.sleep(wait)
-        one.send_signal(signal.SIGKILL)
-        one.wait()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
         assert not database.exists() or "alembic_version" in schema(database)
         for left in tmp_path.glob("mlflow-tables-*/mlflow.db"):
             left.unlink()

@@ -22,7 +22,7 @@ def registered(store):
     for number in (1, 2):
         folder = write_voice_folder(store.root / f"build_{number}/a voice ü", f"weights {number}")
         scores = write_scores(store.root / f"build_{number}", scorecard("berta"))
-        register_candidate(store, "berta", folder, scores, LINEAGE)
+        register_candidate(store, "berta", voice_folder=folder, scorecard_path=scores, lineage=LINEAGE)
     return store
 
 

@@ -18,7 +18,7 @@ def test_key_is_made_at_first_need_readable_by_its_owner_only(tmp_path):
     assert sign(tmp_path, "text") == sign(tmp_path, "text")
 
 
-def test_signature_holds_for_its_text_only(tmp_path):
+def test_signature_is_valid_for_its_text_only(tmp_path):
     signature = sign(tmp_path, "text")
     trusted = trusted_keys(tmp_path)
     assert why_not_valid("text", signature, trusted) is None
@@ -28,14 +28,14 @@ def test_signature_holds_for_its_text_only(tmp_path):
 
 
 def test_key_of_another_machine_counts_once_its_public_key_is_there(tmp_path):
-    signature = sign(tmp_path / "theirs", "text")
-    sign(tmp_path / "ours", "text")
-    assert why_not_valid("text", signature, trusted_keys(tmp_path / "ours")) is not None
-    (tmp_path / "ours" / ".vox" / "keys" / "theirs.pub").write_text(public_pem(signature.public_key))
-    assert why_not_valid("text", signature, trusted_keys(tmp_path / "ours")) is None
+    signature = sign(tmp_path / "other_machine", "text")
+    sign(tmp_path / "this_machine", "text")
+    assert why_not_valid("text", signature, trusted_keys(tmp_path / "this_machine")) is not None
+    (tmp_path / "this_machine" / ".vox" / "keys" / "other_machine.pub").write_text(public_pem(signature.public_key))
+    assert why_not_valid("text", signature, trusted_keys(tmp_path / "this_machine")) is None
 
 
-def test_named_signing_key_is_used_and_never_made(tmp_path, monkeypatch):
+def test_signing_key_named_in_the_environment_is_used_but_never_made(tmp_path, monkeypatch):
     sign(tmp_path / "first", "text")
     named = tmp_path / "first" / ".vox" / "keys" / "signing.pem"
     monkeypatch.setenv("VOXFOUNDRY_SIGNING_KEY", str(named))
@@ -46,13 +46,13 @@ def test_named_signing_key_is_used_and_never_made(tmp_path, monkeypatch):
         sign(tmp_path, "text")
 
 
-def test_own_key_outside_the_named_trusted_keys_may_not_sign(tmp_path, monkeypatch):
+def test_own_key_that_is_not_among_the_trusted_keys_may_not_sign(tmp_path, monkeypatch):
     (tmp_path / "trusted").mkdir()
     monkeypatch.setenv("VOXFOUNDRY_TRUSTED_KEYS", str(tmp_path / "trusted"))
     with pytest.raises(SigningError, match="not among the trusted keys"):
         sign(tmp_path, "text")
     monkeypatch.setenv("VOXFOUNDRY_TRUSTED_KEYS", str(tmp_path / "absent"))
-    with pytest.raises(SigningError, match="is no folder"):
+    with pytest.raises(SigningError, match="is not a folder"):
         sign(tmp_path, "text")
 
 

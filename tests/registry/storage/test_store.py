@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from registry.storage.database import BusyError, exclusive
+from registry.storage.database import BusyError, exclusive_lock
 from registry.storage.store import StoreError, find_root, mlflow_client, open_store
 
 
-def test_default_is_a_database_in_the_project_found_from_a_subfolder(tmp_path):
+def test_default_database_is_in_the_project_even_from_a_subfolder(tmp_path):
     (tmp_path / "params.yaml").touch()
     (tmp_path / "a" / "b").mkdir(parents=True)
     store = open_store(find_root(tmp_path / "a" / "b"))
@@ -65,28 +65,29 @@ def test_address_that_cannot_hold_a_journal_is_refused(tmp_path, monkeypatch, tr
         open_store(tmp_path)
 
 
-def test_lock_held_by_another_process_is_waited_for_and_free_after_kill(bare_store, tmp_path):
+def test_lock_of_another_process_is_waited_for_and_is_free_after_a_kill(bare_store, tmp_path):
     child = os.fork()
     if child == 0:
-        with exclusive(bare_store, "release-anna"):
+        with exclusive_lock(bare_store, "release-anna"):
             (tmp_path / "held").touch()
             signal.pause()
     while not (tmp_path / "held").exists():
         time.sleep(0.01)
-    with exclusive(bare_store, "release-bob"):  # another voice is free
+    with exclusive_lock(bare_store, "release-bob"):  # another voice is free
         pass
-    with pytest.raises(BusyError, match="has held 'release-anna'"), exclusive(bare_store, "release-anna", 0.2):
+    with pytest.raises(BusyError, match="has held 'release-anna'"), exclusive_lock(bare_store, "release-anna", 0.2):
         pass
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    with exclusive(bare_store, "release-anna", 5):
+    with exclusive_lock(bare_store, "release-anna", 5):
         pass
 
 
-def test_reading_the_journal_loads_no_mlflow():
+def test_importing_the_registry_loads_neither_mlflow_nor_torch():
     modules = (
-        "consent releases.journal releases.alias releases.promotion verdicts.verdict verdicts.store verdicts.gating "
-        "verdicts.render gate gate.policy storage.store storage.signing candidates.candidate"
+        "consent releases.journal releases.alias releases.requirements releases.promotion verdicts.verdict "
+        "verdicts.store verdicts.gating verdicts.markdown verdicts.junit verdicts.verdict_file gate.deciding gate.policy "
+        "storage.store storage.signing candidates.candidate listening.votes"
     )
     imports = "; ".join(f"import registry.{name}" for name in modules.split())
     heavy = "{name for name in ('mlflow', 'torch', 'scipy.stats', 'pandas') if name in sys.modules}"
@@ -97,8 +98,8 @@ def test_reading_the_journal_loads_no_mlflow():
     )
 
 
-def test_another_registry_in_the_environment_is_not_followed(tmp_path, monkeypatch):
+def test_registry_address_of_the_environment_is_ignored(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", "sqlite:////nowhere/else.db")
-    monkeypatch.setattr("registry.storage.store._client", lambda uri: uri)  # the environment alone, without a database
+    monkeypatch.setattr("registry.storage.store._client", lambda uri: uri)  # no database is needed
     store = open_store(tmp_path)
     assert mlflow_client(store) == os.environ["MLFLOW_REGISTRY_URI"] == store.tracking_uri

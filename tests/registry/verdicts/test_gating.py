@@ -1,4 +1,4 @@
-"""Judging registered candidates: a champion's scores are used, replaced, or asked for, and never assumed."""
+"""Registered candidates at the gate: a champion's scores are used, replaced or requested, and never assumed."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from release_helpers import JUDGES, LINEAGE, TODAY, policy, recordings_of, score
 from metrics.scores import Scorecard
 from registry.candidates.candidate import Candidate, register_candidate
 from registry.candidates.rescoring import save_rescore
+from registry.gate.errors import CannotMeasure
 from registry.releases.promotion import promote
 from registry.storage.store import Store
 from registry.verdicts.gating import ChampionScores, gate_candidate
-from registry.verdicts.verdict import CannotMeasure
 
 VOICE = "carl"
-AGAIN = "score the champion again with `vox rescore carl`"
+REMEDY = "score the champion again with `vox rescore carl`"
 
 
 def register(store: Store, folder: Path, number: int, card: Scorecard) -> Candidate:
     voice = write_voice_folder(folder / str(number) / "voice", f"weights {number}")
-    return register_candidate(store, VOICE, voice, write_scores(folder / str(number), card), LINEAGE)
+    scores = write_scores(folder / str(number), card)
+    return register_candidate(store, VOICE, voice_folder=voice, scorecard_path=scores, lineage=LINEAGE)
 
 
-def reign(store: Store, candidate: Candidate) -> None:
+def make_champion(store: Store, candidate: Candidate) -> None:
     """Make a candidate the champion, as a first release."""
-    gate_candidate(store, VOICE, policy(), version=candidate.version, first_release=True)
+    gate_candidate(store, VOICE, policy=policy(), version=candidate.version, first_release=True)
     moved = promote(
         store,
         VOICE,
@@ -45,25 +46,25 @@ def reign(store: Store, candidate: Candidate) -> None:
 
 @pytest.fixture
 def pair(store, tmp_path) -> tuple[Candidate, Candidate]:
-    """A champion under an older judge and a candidate under today's."""
+    """Return a champion scored by an older judge and a candidate scored by today's."""
     older = scorecard(VOICE, judges=JUDGES.model_copy(update={"asr_version": "5.0"}))
     champion = register(store, tmp_path / "scores", 1, older)
-    reign(store, champion)
+    make_champion(store, champion)
     return champion, register(store, tmp_path / "scores", 2, scorecard(VOICE))
 
 
-def again(champion: Candidate, **changes: object) -> ChampionScores:
+def new_scores(champion: Candidate, **changes: object) -> ChampionScores:
     return replace(ChampionScores(champion.candidate_id, champion.weights_sha256, scorecard(VOICE)), **changes)
 
 
 def test_champion_of_another_judge_is_not_compared_and_the_command_that_scores_it_again_is_named(store, pair):
-    with pytest.raises(CannotMeasure, match=f"version 1, was scored under other judges .*{AGAIN}"):
-        gate_candidate(store, VOICE, policy(), version=2)
+    with pytest.raises(CannotMeasure, match=f"version 1, was scored under other judges .*{REMEDY}"):
+        gate_candidate(store, VOICE, policy=policy(), version=2)
 
 
 def test_champion_scored_again_is_compared_and_the_verdict_names_those_scores(store, pair):
     champion, candidate = pair
-    signed = gate_candidate(store, VOICE, policy(), version=2, champion_scores=again(champion))
+    signed = gate_candidate(store, VOICE, policy=policy(), version=2, champion_scores=new_scores(champion))
     assert signed.verdict.outcome == "pass"
     assert signed.verdict.candidate.scores_sha256 == candidate.scores_sha256
     assert signed.verdict.champion.candidate_id == champion.candidate_id
@@ -73,19 +74,19 @@ def test_champion_scored_again_is_compared_and_the_verdict_names_those_scores(st
 def test_champion_that_was_scored_again_and_kept_is_compared_by_those_scores(store, pair):
     champion, _ = pair
     save_rescore(store, champion, scorecard(VOICE, wer=0.2), findings=())
-    decision = gate_candidate(store, VOICE, policy(), version=2).verdict.decision
+    decision = gate_candidate(store, VOICE, policy=policy(), version=2).verdict.decision
     assert decision.champion_figures["wer"] == pytest.approx(0.2)
     save_rescore(store, champion, scorecard(VOICE, seeds=(0, 3)), findings=())  # of other seeds: not these
-    again = gate_candidate(store, VOICE, policy(), version=2).verdict.decision
+    again = gate_candidate(store, VOICE, policy=policy(), version=2).verdict.decision
     assert again == decision
 
 
 @pytest.mark.parametrize("name", ["candidate_id", "weights_sha256"])
 def test_scores_of_another_voice_given_as_the_champions_are_refused(store, pair, name):
     champion, candidate = pair
-    wrong = again(champion, **{name: getattr(candidate, name)})
+    wrong = new_scores(champion, **{name: getattr(candidate, name)})
     with pytest.raises(CannotMeasure, match=f"are of another voice \\({name} "):
-        gate_candidate(store, VOICE, policy(), version=2, champion_scores=wrong)
+        gate_candidate(store, VOICE, policy=policy(), version=2, champion_scores=wrong)
 
 
 @pytest.mark.parametrize(
@@ -98,9 +99,9 @@ def test_scores_of_another_voice_given_as_the_champions_are_refused(store, pair,
     ],
 )
 def test_champion_scored_again_otherwise_than_the_candidate_is_not_compared(store, pair, changes, message):
-    given = again(pair[0], scorecard=scorecard(**({"voice": VOICE} | changes)))
+    given = new_scores(pair[0], scorecard=scorecard(**({"voice": VOICE} | changes)))
     with pytest.raises(CannotMeasure, match=message):
-        gate_candidate(store, VOICE, policy(), version=2, champion_scores=given)
+        gate_candidate(store, VOICE, policy=policy(), version=2, champion_scores=given)
 
 
 def test_champion_whose_scores_are_lost_is_not_assumed_to_be_anything(store, pair):
@@ -108,14 +109,14 @@ def test_champion_whose_scores_are_lost_is_not_assumed_to_be_anything(store, pai
     scores = next(Path(store.artifacts.removeprefix("file://")).rglob(f"{champion.run_id}/**/scorecard.json"))
     kept = scores.read_text()
     scores.unlink()
-    with pytest.raises(CannotMeasure, match=f"has no scores that can be used: .*{AGAIN}"):
-        gate_candidate(store, VOICE, policy(), version=2)
+    with pytest.raises(CannotMeasure, match=f"has no scores that can be used: .*{REMEDY}"):
+        gate_candidate(store, VOICE, policy=policy(), version=2)
     scores.write_text(kept.replace('"word_errors":1', '"word_errors":2'))
     with pytest.raises(CannotMeasure, match="was changed since it was registered"):
-        gate_candidate(store, VOICE, policy(), version=2)
+        gate_candidate(store, VOICE, policy=policy(), version=2)
 
 
 def test_scores_of_a_champion_where_there_is_none_are_refused(store, tmp_path):
     candidate = register(store, tmp_path / "scores", 1, scorecard(VOICE))
-    with pytest.raises(CannotMeasure, match="scores of a champion of carl were given, and it has none"):
-        gate_candidate(store, VOICE, policy(), champion_scores=again(candidate))
+    with pytest.raises(CannotMeasure, match="scores of a champion of carl were given, but carl has no champion"):
+        gate_candidate(store, VOICE, policy=policy(), champion_scores=new_scores(candidate))

@@ -1,11 +1,11 @@
-"""Cantonese: Jyutping in the table's spelling, numbers in Cantonese words."""
+"""Cantonese: normalization in Cantonese words, and Jyutping as symbols of the table."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt_sovits.text.chinese.cantonese import CANTONESE
-from gpt_sovits.text.chinese.jyutping_symbols import symbols_of_jyutping
+from gpt_sovits.text.chinese.jyutping_symbols import jyutping_to_symbols
 from gpt_sovits.text.chinese.normalization import spoken_form
 from gpt_sovits.text.cleaning import clean
 from gpt_sovits.text.frontend import phonemize
@@ -36,14 +36,14 @@ def test_spoken_form(written, spoken):
         ("ok3", "Yok Yk3"), ("ong1", "Yon Yg1"), ("aang1", "Yng Yaang1"), ("deu6", "Yd Yiu6"), ("lem2", "Yl Yim2"),
     ],
 )  # fmt: skip
-def test_jyutping_becomes_the_tables_symbols(syllable, symbols):
-    assert " ".join(symbols_of_jyutping(syllable)) == symbols
+def test_jyutping_becomes_symbols_of_the_table(syllable, symbols):
+    assert " ".join(jyutping_to_symbols(syllable)) == symbols
 
 
 @pytest.mark.parametrize("syllable", ["", "zung", "zung7", "Zung1", "xyz1", "bbb3"])
-def test_what_is_no_jyutping_is_refused(syllable):
-    with pytest.raises(ValueError, match=r"no (Jyutping )?syllable"):
-        symbols_of_jyutping(syllable)
+def test_invalid_jyutping_is_refused(syllable):
+    with pytest.raises(ValueError, match=r"is not a (Jyutping )?syllable"):
+        jyutping_to_symbols(syllable)
 
 
 def test_every_reading_of_the_dictionary_has_symbols():
@@ -53,29 +53,29 @@ def test_every_reading_of_the_dictionary_has_symbols():
     readings = {r for _, found in ToJyutping.get_jyutping_candidates(characters) for r in found or []}
     syllables = {syllable for reading in readings for syllable in reading.split()}
     assert len(syllables) > 1500
-    assert all(symbol in SYMBOL_IDS for syllable in syllables for symbol in symbols_of_jyutping(syllable))
+    assert all(symbol in SYMBOL_IDS for syllable in syllables for symbol in jyutping_to_symbols(syllable))
 
 
-def test_simplified_characters_are_looked_up_as_traditional_ones_and_kept():
+def test_simplified_characters_are_read_as_traditional_ones_but_kept_in_the_text():
     simplified, traditional = phonemize("几点钟开会，软件", "yue"), phonemize("幾點鐘開會，軟件", "yue")
     assert simplified.ids == traditional.ids
     assert simplified.normalized_text == "几点钟开会,软件"
     assert simplified.word2ph == (2, 2, 2, 2, 2, 1, 2, 2)
 
 
-def test_a_particle_at_the_end_and_a_demonstrative_before_a_noun():
+def test_ne_is_a_particle_at_the_end_and_a_demonstrative_before_a_noun():
     assert phonemize("你呢？", "yue").symbols == ["Yn", "Yei5", "Yn", "Ye1", "?"]
     assert phonemize("呢首歌", "yue").symbols == ["Yn", "Yi1", "Ys", "Yau2", "Yg", "Yo1"]
 
 
-def test_other_scripts_are_refused_not_swallowed():
+def test_other_scripts_are_refused_and_not_dropped():
     with pytest.raises(ValueError, match="as Cantonese"):
         phonemize("你好の", "yue")
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(alphabet="呢個係一二十百佢哋嘅銀行長重上樓坐請女，。！1250.%$-:/~", min_size=1, max_size=40))
-def test_any_heap_of_characters_gets_two_symbols_each(text):
+def test_any_characters_with_digits_and_marks_get_two_symbols_each(text):
     try:
         result = phonemize(text, "yue")
     except ValueError as error:

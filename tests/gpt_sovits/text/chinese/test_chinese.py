@@ -1,4 +1,4 @@
-"""Mandarin: what is written becomes what is said, and every character gets an initial and a final with its tone."""
+"""Mandarin: normalization, readings, and an initial and a final with its tone for each character."""
 
 import re
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gpt_sovits.text.chinese.normalization import MANDARIN, spoken_form
 from gpt_sovits.text.chinese.numbers import cardinal, number
-from gpt_sovits.text.chinese.pinyin_symbols import symbols_of_pinyin
+from gpt_sovits.text.chinese.pinyin_symbols import pinyin_to_symbols
 from gpt_sovits.text.cleaning import clean
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.text.symbols import MANDARIN_FINALS, MANDARIN_INITIALS, PUNCTUATION, SYMBOL_IDS
@@ -71,7 +71,7 @@ VALUES = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"两"
 
 
 def value_of(words):
-    """The number that a Chinese numeral stands for, by the textbook's rules."""
+    """Return the number that a Chinese numeral stands for, by the rules of a textbook."""
     for unit, size in (("亿", 10**8), ("万", 10**4), ("千", 1000), ("百", 100), ("十", 10)):
         if unit in words:
             high, _, low = words.rpartition(unit) if unit in "亿万" else words.partition(unit)
@@ -81,11 +81,11 @@ def value_of(words):
 
 @settings(max_examples=400, deadline=None)
 @given(st.one_of(st.integers(0, 10**16 - 1), st.integers(0, 10**5)))
-def test_any_numeral_stands_for_its_number(value):
+def test_any_numeral_has_the_value_of_its_number(value):
     assert value_of(cardinal(str(value))) == value
 
 
-def test_decimals_keep_their_places():
+def test_decimals_keep_their_zeros():
     assert [number(n) for n in ("3.14", "0.50", ".5", "1,234.5")] == [
         "三点一四",
         "零点五零",
@@ -104,14 +104,14 @@ def test_decimals_keep_their_places():
         ("hui4", "h ui4"), ("n2", "EE en2"), ("nü3", "n v3"), ("qu:e4", "q ve4"),
     ],
 )  # fmt: skip
-def test_pinyin_becomes_the_tables_symbols(syllable, symbols):
-    assert " ".join(symbols_of_pinyin(syllable)) == symbols
+def test_pinyin_becomes_symbols_of_the_table(syllable, symbols):
+    assert " ".join(pinyin_to_symbols(syllable)) == symbols
 
 
 @pytest.mark.parametrize("syllable", ["", "zhong", "zhong6", "ZHONG1", "xyz1", "zhong1 ", "1", "bü1x"])
-def test_what_is_no_pinyin_is_refused(syllable):
-    with pytest.raises(ValueError, match=r"no (pinyin )?syllable"):
-        symbols_of_pinyin(syllable)
+def test_invalid_pinyin_is_refused(syllable):
+    with pytest.raises(ValueError, match=r"is not a (pinyin )?syllable"):
+        pinyin_to_symbols(syllable)
 
 
 def test_every_reading_of_the_dictionary_has_symbols():
@@ -119,7 +119,7 @@ def test_every_reading_of_the_dictionary_has_symbols():
     from pypinyin.contrib.tone_convert import to_tone3
 
     readings = {reading for readings in PINYIN_DICT.values() for reading in readings.split(",")}
-    symbols = {symbols_of_pinyin(to_tone3(reading, neutral_tone_with_five=True)) for reading in readings}
+    symbols = {pinyin_to_symbols(to_tone3(reading, neutral_tone_with_five=True)) for reading in readings}
     assert len(symbols) > 1400
     assert {initial for initial, _ in symbols} == set(MANDARIN_INITIALS)
     assert {final[:-1] for _, final in symbols} == set(MANDARIN_FINALS)
@@ -133,21 +133,21 @@ def test_word2ph_counts_the_symbols_of_each_character():
     assert [segment.word2ph for segment in phonemize("我用Python。", "zh").segments] == [(2, 2), None]
 
 
-def test_traditional_characters_are_read_as_simplified_ones_and_kept():
+def test_traditional_characters_are_read_as_simplified_ones_but_kept_in_the_text():
     traditional, simplified = phonemize("銀行的經理還書", "zh"), phonemize("银行的经理还书", "zh")
     assert traditional.ids == simplified.ids
     assert traditional.normalized_text == "銀行的經理還書"
 
 
 @pytest.mark.parametrize("text", ["你好の", "Привет你好", "你好 안녕"])
-def test_other_scripts_are_refused_not_swallowed(text):
+def test_other_scripts_are_refused_and_not_dropped(text):
     with pytest.raises(ValueError, match="as Chinese; write such words in Chinese or English"):
         phonemize(text, "zh")
 
 
 def test_a_character_without_a_reading_is_named():
     with pytest.raises(
-        ValueError, match="no dictionary knows how to read '\U00030729' in Chinese; put it into the lexicon"
+        ValueError, match="no dictionary has a reading of '\U00030729' in Chinese; add it to the lexicon"
     ):
         phonemize("你好\U00030729", "zh")
 
@@ -160,7 +160,7 @@ def test_a_character_without_a_reading_is_named():
         max_size=40,
     )
 )
-def test_any_heap_of_characters_gets_two_symbols_each(text):
+def test_any_characters_with_digits_and_marks_get_two_symbols_each(text):
     try:
         result = phonemize(text, "zh")
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""English: what is written becomes what is said, and every word gets sounds."""
+"""English: normalization, and sounds for every word."""
 
 import re
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gpt_sovits.text.english.letter_to_sound import letters_to_sounds
 from gpt_sovits.text.english.normalization import spoken_form
-from gpt_sovits.text.english.phonemes import LETTER_NAMES, dictionary, phonemes_of, pronounce
+from gpt_sovits.text.english.phonemes import LETTER_NAMES, dictionary, pronounce, text_to_phonemes
 from gpt_sovits.text.frontend import clean
 from gpt_sovits.text.symbols import ENGLISH_VOWELS, SYMBOL_IDS
 
@@ -80,7 +80,7 @@ def test_spoken_form(written):
     assert spoken_form(clean(written)) == SPOKEN[written]
 
 
-def test_other_scripts_are_refused_not_swallowed():
+def test_other_scripts_are_refused_and_not_dropped():
     with pytest.raises(ValueError, match="cannot speak '你好' as English"):
         spoken_form("hello 你好")
 
@@ -116,14 +116,14 @@ def test_pronounce(word, sounds):
 
 
 @pytest.mark.parametrize("word", ["", "hello world", "mp3", "naïve", "'", "-"])
-def test_what_is_no_word_is_refused(word):
+def test_anything_but_a_word_is_refused(word):
     with pytest.raises(ValueError, match="a word is made of the letters a-z and apostrophes"):
         pronounce(word)
 
 
-def test_a_is_a_letter_only_where_it_is_spelled():
-    assert phonemes_of("A cat at 9 a.m. took vitamin A.")[0][:2] == ["AH0", "K"]
-    symbols = phonemes_of("At 9 a.m. take vitamin A.")[0]
+def test_a_is_the_article_unless_it_is_spelled():
+    assert text_to_phonemes("A cat at 9 a.m. took vitamin A.")[0][:2] == ["AH0", "K"]
+    symbols = text_to_phonemes("At 9 a.m. take vitamin A.")[0]
     assert " ".join(symbols) == "AE1 T N AY1 N EY1 EH1 M T EY1 K V AY1 T AH0 M AH0 N EY1 ."
 
 
@@ -141,7 +141,7 @@ def test_any_letters_get_sounds_of_the_table(word):
     assert sounds and all(sound in SYMBOL_IDS for sound in sounds)
 
 
-def edits(a, b):
+def edit_distance(a, b):
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
         new = [i]
@@ -151,15 +151,15 @@ def edits(a, b):
     return row[-1]
 
 
-def test_letter_to_sound_rules_are_reasonable():
-    """Against every 100th word of the dictionary; the docstring of letter_to_sound states the same measure."""
+def test_letter_to_sound_rules_get_most_sounds_of_the_dictionary_right():
+    """Compare the rules with every 100th word of the dictionary, as the docstring of letter_to_sound does."""
     words = [w for w in sorted(dictionary()) if re.fullmatch("[a-z]{3,}", w) and re.search("[aeiouy]", w)][::100]
     errors = total = one_stress = 0
     for word in words:
-        ours, theirs = letters_to_sounds(word), dictionary()[word].partition("#")[0].split()
-        errors += edits([s.strip("012") for s in ours], [s.strip("012") for s in theirs])
-        total += len(theirs)
-        vowels = [s for s in ours if s.strip("012") in ENGLISH_VOWELS]
+        by_rule, by_dictionary = letters_to_sounds(word), dictionary()[word].partition("#")[0].split()
+        errors += edit_distance([s.strip("012") for s in by_rule], [s.strip("012") for s in by_dictionary])
+        total += len(by_dictionary)
+        vowels = [s for s in by_rule if s.strip("012") in ENGLISH_VOWELS]
         one_stress += not vowels or sum(s.endswith("1") for s in vowels) == 1
     assert len(words) > 1000
     assert errors / total < 0.20

@@ -1,4 +1,4 @@
-"""Japanese: what is written becomes what is said, with Tokyo pitch, in symbols of the table."""
+"""Japanese: normalization, and symbols of the table with Tokyo pitch."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt_sovits.text.japanese.normalization import spoken_form
-from gpt_sovits.text.japanese.phonemes import BORDER, MISSING_CONSONANTS, phonemes_of
+from gpt_sovits.text.japanese.phonemes import BORDER, MISSING_CONSONANTS, text_to_phonemes
 from gpt_sovits.text.symbols import JAPANESE, JAPANESE_PITCH, PAD, PUNCTUATION, SYMBOL_IDS, UNKNOWN
 
 SPOKEN = {
@@ -77,7 +77,7 @@ def test_spoken_form(written):
 
 
 @pytest.mark.parametrize("spoken", [spoken for spoken in SPOKEN.values() if spoken])
-def test_a_spoken_form_stays_as_it_is(spoken):
+def test_a_spoken_form_is_its_own_spoken_form(spoken):
     assert spoken_form(spoken) == spoken
 
 
@@ -98,65 +98,65 @@ def test_a_spoken_form_stays_as_it_is(spoken):
     ],
 )
 def test_phonemes(text, symbols):
-    assert " ".join(phonemes_of(text)[0]) == symbols
+    assert " ".join(text_to_phonemes(text)[0]) == symbols
 
 
-def test_borders_are_written_as_unknown_as_the_voices_expect_or_left_out():
+def test_accent_borders_are_written_as_unknown_or_left_out():
     text = "赤い橋を渡る。"
-    with_borders, without = phonemes_of(text)[0], phonemes_of(text, accent_borders=False)[0]
+    with_borders, without = text_to_phonemes(text)[0], text_to_phonemes(text, accent_borders=False)[0]
     assert BORDER == UNKNOWN
     assert with_borders.count(UNKNOWN) == 2
     assert without == [symbol for symbol in with_borders if symbol != UNKNOWN]
 
 
-def test_vowels_without_voice_are_plain_unless_asked_for():
-    assert " ".join(phonemes_of("好きです")[0]) == "s u [ k i ] d e s u"
-    assert " ".join(phonemes_of("好きです", devoiced=True)[0]) == "s U [ k i ] d e s U"
+def test_devoiced_vowels_are_plain_by_default():
+    assert " ".join(text_to_phonemes("好きです")[0]) == "s u [ k i ] d e s u"
+    assert " ".join(text_to_phonemes("好きです", keep_devoiced=True)[0]) == "s U [ k i ] d e s U"
 
 
 def test_a_telephone_number_is_read_digit_by_digit_with_pauses():
-    symbols = " ".join(phonemes_of("03-1234-5678", accent_borders=False)[0])
+    symbols = " ".join(text_to_phonemes("03-1234-5678", accent_borders=False)[0])
     assert symbols.replace("[ ", "").replace("] ", "") == (
         "z e r o s a N , i ch i n i i s a N y o N , g o o r o k u n a n a h a ch i"
     )
 
 
 @pytest.mark.parametrize("text", ["안녕하세요", "привет", "吗", "สวัสดี", "٣人"])
-def test_other_scripts_are_refused_not_swallowed(text):
+def test_other_scripts_are_refused_and_not_dropped(text):
     with pytest.raises(ValueError, match=r"cannot speak .* as Japanese; write such words in kana"):
-        phonemes_of(f"これは{text}です")
+        text_to_phonemes(f"これは{text}です")
 
 
-def test_marks_of_a_lexicon_pass_the_spoken_form():
+def test_placeholders_of_the_lexicon_stay_in_the_spoken_form():
     assert spoken_form("\ue001を$3で") == "\ue001を3ドルで"
 
 
 @pytest.mark.parametrize("text", ["", " ", "。", "…", "ー", "々", "・", "👍", "\x00\x07", "「」", "\u200b"])
 def test_nothing_to_say(text):
-    assert all(symbol in PUNCTUATION for symbol in phonemes_of(text)[0])
+    assert all(symbol in PUNCTUATION for symbol in text_to_phonemes(text)[0])
 
 
 @pytest.mark.parametrize(
     ("text", "plain"),
     [("今日は\u200b良い\x07天気👍🏽です", "今日は良い天気です"), ("ﾌｧｲﾙ㋿", "ファイル令和"), ("か\u3099", "が")],
 )
-def test_controls_emoji_and_odd_forms(text, plain):
-    heard, expected = ([s for s in phonemes_of(t)[0] if s in JAPANESE] for t in (text, plain))
-    assert heard == expected
+def test_control_characters_emoji_and_compatibility_forms(text, plain):
+    actual, expected = ([s for s in text_to_phonemes(t)[0] if s in JAPANESE] for t in (text, plain))
+    assert actual == expected
 
 
 @pytest.mark.parametrize("part", ["漢字を", "1-", "a@", " 、"])
 def test_twenty_thousand_characters_take_seconds(part):
     started = time.perf_counter()
-    symbols, _ = phonemes_of((part * 20_000)[:20_000])
+    symbols, _ = text_to_phonemes((part * 20_000)[:20_000])
     assert set(symbols) <= set(SYMBOL_IDS)
     assert time.perf_counter() - started < 30
 
 
-def test_a_long_text_is_cut_after_particles_and_nothing_is_lost():
+def test_a_long_text_is_cut_after_particles_without_loss():
     sentence = "声の複製に同意する"
-    once = [s for s in phonemes_of(sentence)[0] if s not in ("[", "]", BORDER)]
-    assert [s for s in phonemes_of(sentence * 50)[0] if s not in ("[", "]", BORDER)] == once * 50
+    once = [s for s in text_to_phonemes(sentence)[0] if s not in ("[", "]", BORDER)]
+    assert [s for s in text_to_phonemes(sentence * 50)[0] if s not in ("[", "]", BORDER)] == once * 50
 
 
 ALLOWED = {*JAPANESE, *JAPANESE_PITCH, *PUNCTUATION, PAD, UNKNOWN}
@@ -166,7 +166,7 @@ ALLOWED = {*JAPANESE, *JAPANESE_PITCH, *PUNCTUATION, PAD, UNKNOWN}
 @given(st.text(max_size=30))
 def test_any_text_is_spoken_or_refused(text):
     try:
-        symbols, _ = phonemes_of(text)
+        symbols, _ = text_to_phonemes(text)
     except ValueError as error:
         assert "cannot speak" in str(error)
     else:
@@ -175,24 +175,24 @@ def test_any_text_is_spoken_or_refused(text):
 
 @settings(max_examples=500, deadline=None)
 @given(st.text(alphabet="あいんっーカャァヴ東京人本々〇0123456789.,:/-¥$%°#〜「」（）・、。!?… ab@GBkm", max_size=30))
-def test_any_heap_of_japanese_is_spoken(text):
-    symbols, spoken = phonemes_of(text)
+def test_any_japanese_with_digits_and_marks_is_spoken(text):
+    symbols, spoken = text_to_phonemes(text)
     assert set(symbols) <= ALLOWED
     assert "," not in spoken
 
 
-def test_every_replacement_is_in_the_table():
+def test_every_replacement_consonant_is_in_the_table():
     assert all(symbol in SYMBOL_IDS for symbols in MISSING_CONSONANTS.values() for symbol in symbols.split())
 
 
-def test_nothing_is_loaded_from_a_network():
-    """Import and first use in a fresh process in which sockets cannot be made."""
+def test_nothing_is_downloaded():
+    """Import and use the module in a new process without sockets."""
     program = (
         "import socket\n"
         "def refuse(*a, **k): raise AssertionError('a socket')\n"
         "socket.socket = socket.create_connection = refuse\n"
-        "from gpt_sovits.text.japanese.phonemes import phonemes_of\n"
-        "print(*phonemes_of('何の音ですか')[0])\n"
+        "from gpt_sovits.text.japanese.phonemes import text_to_phonemes\n"
+        "print(*text_to_phonemes('何の音ですか')[0])\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Korean: numbers in words, then the articles of the Standard Pronunciation one by one."""
+"""Korean: normalization, then the articles of the Standard Pronunciation one by one."""
 
 import re
 import subprocess
@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpt_sovits.text.korean.normalization import FINALS, INITIALS, VOWELS, letters_named, spoken_form
-from gpt_sovits.text.korean.numbers import counted, native, number, sino
-from gpt_sovits.text.korean.phonemes import VOWEL_PARTS, phonemes_of
-from gpt_sovits.text.korean.rules import BEFORE_H, CLOSED, OPENED
-from gpt_sovits.text.korean.words import MARKS, WORDS
+from gpt_sovits.text.korean.normalization import FINALS, INITIALS, VOWELS, name_letters, spoken_form
+from gpt_sovits.text.korean.numbers import native_numeral, number, number_before_counter, sino_numeral
+from gpt_sovits.text.korean.phonemes import VOWEL_PARTS, text_to_phonemes
+from gpt_sovits.text.korean.rules import CLOSED_FINALS, FINALS_BEFORE_H, FINALS_BEFORE_VOWEL
+from gpt_sovits.text.korean.words import BORDER_SIGNS, WORDS
 from gpt_sovits.text.symbols import KOREAN, PUNCTUATION, SYMBOL_IDS
 
 SPOKEN = {
@@ -47,7 +47,7 @@ SPOKEN = {
     "010-1234-5678, 02-123-4567, 1588-1234": "공일공, 일이삼사, 오육칠팔, 공이, 일이삼, 사오육칠, 일오팔팔, 일이삼사",
     # units
     "5km, 100km/h, 8GB, 3m2": "오킬로미터, 시속 백킬로미터, 팔기가바이트, 삼제곱미터",
-    # addresses: Latin words stay for whoever reads them
+    # addresses: Latin words stay
     "foo_bar@mail.co.kr로": "foo 언더바 bar 골뱅이 mail 점 co 점 kr로",
     "https://www.example.com/a1 참고": "example 점 com 슬래시 a일 참고",
     "GPT-SoVITS": "GPT SoVITS",
@@ -84,22 +84,33 @@ def test_spoken_form(written):
         ("1" * 21, "일" * 21),
     ],
 )
-def test_chinese_numerals(digits, words):
-    assert sino(digits) == words
+def test_sino_korean_numerals(digits, words):
+    assert sino_numeral(digits) == words
 
 
 def test_native_numerals_and_decimals():
-    assert [native(n) for n in ("1", "3", "20", "21", "99", "100")] == ["한", "세", "스무", "스물한", "아흔아홉", "백"]
+    assert [native_numeral(n) for n in ("1", "3", "20", "21", "99", "100")] == [
+        "한",
+        "세",
+        "스무",
+        "스물한",
+        "아흔아홉",
+        "백",
+    ]
     assert number("12.05") == "십이점영오"
-    assert [counted("6", "월"), counted("10", "월에"), counted("2.5", "배")] == ["유", "시", "이점오"]
+    assert [
+        number_before_counter("6", "월"),
+        number_before_counter("10", "월에"),
+        number_before_counter("2.5", "배"),
+    ] == ["유", "시", "이점오"]
 
 
-def test_letters_named():
-    assert letters_named("GPU와 xyz") == "지피유와 엑스와이제트"
+def test_latin_letters_get_their_korean_names():
+    assert name_letters("GPU와 xyz") == "지피유와 엑스와이제트"
 
 
 def letters(pronounced: str) -> str:
-    """What the letters of a pronunciation in Hangul are: a reading of the table that the module does not share."""
+    """Return the symbols of a pronunciation in Hangul, computed independently of the module under test."""
     symbols = []
     for c in pronounced:
         if "가" <= c <= "힣":
@@ -131,10 +142,10 @@ ARTICLES = {
     "23 tense after stops": "국밥 국빱, 닭장 닥짱, 옷고름 옫꼬름, 있던 읻떤, 꽃다발 꼳따발, 옆집 엽찝, 값지다 갑찌다",
     "24 tense after stems": "껴안다 껴안따, 앉고 안꼬, 삼고 삼꼬, 닮고 담꼬, 젊지 점찌, 굶기다 굼기다, 옮기다 옴기다",
     "25 tense after stems": "넓게 널께, 핥다 할따, 훑소 훌쏘, 떫지 떨찌, 여덟도 여덜도",
-    "26 tense in Chinese words": "갈등 갈뜽, 발동 발똥, 일시 일씨, 물질 물찔, 발전 발쩐, 결정 결쩡",
+    "26 tense in Sino-Korean words": "갈등 갈뜽, 발동 발똥, 일시 일씨, 물질 물찔, 발전 발쩐, 결정 결쩡",
     "27 tense after -l": "할걸 할껄, 할수록 할쑤록, 할지라도 할찌라도, 먹을게 머글께",
     "28 tense in compounds": "문고리 문꼬리, 눈동자 눈똥자, 길가 길까, 아침밥 아침빱, 강가 강까, 술잔 술짠",
-    "29 n comes in": "솜이불 솜니불, 꽃잎 꼰닙, 색연필 생년필, 담요 담뇨, 물약 물략, 서울역 서울력, 식용유 시굥뉴",
+    "29 n is inserted": "솜이불 솜니불, 꽃잎 꼰닙, 색연필 생년필, 담요 담뇨, 물약 물략, 서울역 서울력, 식용유 시굥뉴",
     "30 s between nouns": "콧날 콘날, 아랫니 아랜니, 툇마루 퇸마루, 베갯잇 베갠닏, 깻잎 깬닙, 나뭇잎 나문닙",
     "numbers": "십육 심뉵, 팔십 팔씹, 백이십삼 배기십쌈, 열여섯 열려섣",
 }
@@ -145,7 +156,7 @@ ARTICLES = {
     [pair.split() for pairs in ARTICLES.values() for pair in pairs.split(", ")],
 )
 def test_article_of_the_standard_pronunciation(spelling, pronunciation):
-    assert " ".join(phonemes_of(spelling)[0]) == letters(pronunciation)
+    assert " ".join(text_to_phonemes(spelling)[0]) == letters(pronunciation)
 
 
 @pytest.mark.parametrize(
@@ -156,9 +167,9 @@ def test_article_of_the_standard_pronunciation(spelling, pronunciation):
         ("책 넣는다", "챙 넌는다"),
         ("할 것을", "할 꺼슬"),
         ("만날 사람", "만날 싸람"),
-        ("옷 안", "옫 안"),  # no final moves over a space
+        ("옷 안", "옫 안"),  # no final moves across a space
         ("물 나온다", "물 라온다"),
-        ("문을 누른다", "무늘 누른다"),  # not after the object's particle
+        ("문을 누른다", "무늘 누른다"),  # not after an object particle
         ("신을 신고", "시늘 신꼬"),
         ("이 주가 지났다", "이 주가 지낟따"),
         ("주가가 올랐다", "주까가 올랃따"),
@@ -166,44 +177,44 @@ def test_article_of_the_standard_pronunciation(spelling, pronunciation):
     ],
 )
 def test_words_and_grammar(text, pronunciation):
-    assert " ".join(phonemes_of(text)[0]) == letters(pronunciation)
+    assert " ".join(text_to_phonemes(text)[0]) == letters(pronunciation)
 
 
 def test_spaces_and_marks_are_kept():
-    assert phonemes_of("네, 가요!")[0] == ["ㄴ", "ㅔ", ",", "空", "ㄱ", "ㅏ", "ㅇ", "ㅣ", "ㅗ", "!"]
-    assert phonemes_of("나는 ")[0][-2:] == ["ㄴ", "空"]
-    assert phonemes_of(" 를 ")[0] == ["空", "ㄹ", "ㅡ", "ㄹ", "空"]
+    assert text_to_phonemes("네, 가요!")[0] == ["ㄴ", "ㅔ", ",", "空", "ㄱ", "ㅏ", "ㅇ", "ㅣ", "ㅗ", "!"]
+    assert text_to_phonemes("나는 ")[0][-2:] == ["ㄴ", "空"]
+    assert text_to_phonemes(" 를 ")[0] == ["空", "ㄹ", "ㅡ", "ㄹ", "空"]
 
 
-def test_chinese_characters_that_the_dictionary_knows():
-    assert phonemes_of("漢字")[0] == phonemes_of("한자")[0]
+def test_chinese_characters_are_read_in_korean():
+    assert text_to_phonemes("漢字")[0] == text_to_phonemes("한자")[0]
 
 
 @pytest.mark.parametrize("text", ["привет", "こんにちは", "٣", "吗", "สวัสดี"])
-def test_other_scripts_are_refused_not_swallowed(text):
+def test_other_scripts_are_refused_and_not_dropped(text):
     with pytest.raises(ValueError, match=r"cannot speak .* as Korean; write such words in Hangul"):
-        phonemes_of(f"이것은 {text}")
+        text_to_phonemes(f"이것은 {text}")
 
 
-def test_marks_of_a_lexicon_pass_the_spoken_form():
+def test_placeholders_of_the_lexicon_stay_in_the_spoken_form():
     assert spoken_form("이 \ue001를 3개") == "이 \ue001를 세개"
 
 
 @pytest.mark.parametrize("text", ["", " ", ".", "…", "👍", "\x00\x07", "“”", "\u200b"])
 def test_nothing_to_say(text):
-    assert all(symbol in PUNCTUATION for symbol in phonemes_of(text)[0])
+    assert all(symbol in PUNCTUATION for symbol in text_to_phonemes(text)[0])
 
 
-def test_controls_emoji_and_odd_forms():
-    plain = phonemes_of("안녕 하세요")[0]
-    assert phonemes_of("안녕\u200b 하세\x07요👍")[0][:8] == plain[:8]
-    assert phonemes_of("\u110b\u1161\u11ab\u1102\u1167\u11bc 하세요")[0] == plain  # decomposed
+def test_control_characters_emoji_and_decomposed_syllables():
+    plain = text_to_phonemes("안녕 하세요")[0]
+    assert text_to_phonemes("안녕\u200b 하세\x07요👍")[0][:8] == plain[:8]
+    assert text_to_phonemes("\u110b\u1161\u11ab\u1102\u1167\u11bc 하세요")[0] == plain  # decomposed
 
 
 @pytest.mark.parametrize("part", ["읽는 ", "1-", "a@", " ~", "漢字"])
 def test_twenty_thousand_characters_take_seconds(part):
     started = time.perf_counter()
-    symbols, _ = phonemes_of((part * 20_000)[:20_000])
+    symbols, _ = text_to_phonemes((part * 20_000)[:20_000])
     assert set(symbols) <= set(SYMBOL_IDS)
     assert time.perf_counter() - started < 30
 
@@ -215,7 +226,7 @@ ALLOWED = {*KOREAN, *PUNCTUATION} - {"停"}
 @given(st.text(max_size=40))
 def test_any_text_is_spoken_or_refused(text):
     try:
-        symbols, _ = phonemes_of(text)
+        symbols, _ = text_to_phonemes(text)
     except ValueError as error:
         assert "cannot speak" in str(error)
     else:
@@ -224,41 +235,43 @@ def test_any_text_is_spoken_or_refused(text):
 
 @settings(max_examples=500, deadline=None)
 @given(st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3), max_size=20))
-def test_any_syllables_are_spoken_each_with_its_vowel(text):
-    symbols, spoken = phonemes_of(text)
+def test_every_syllable_keeps_its_vowel(text):
+    symbols, spoken = text_to_phonemes(text)
     assert spoken == text
     assert set(symbols) <= ALLOWED
     n_vowels = sum(len(VOWEL_PARTS.get(v, v)) for v in (VOWELS[(ord(c) - 0xAC00) // 28 % 21] for c in text))
-    heard = sum(symbol in "ㅏㅐㅓㅔㅗㅜㅡㅣ" for symbol in symbols)
-    assert n_vowels - len(text) <= heard <= n_vowels  # 져 is 저, 희 is 히
+    n_spoken = sum(symbol in "ㅏㅐㅓㅔㅗㅜㅡㅣ" for symbol in symbols)
+    assert n_vowels - len(text) <= n_spoken <= n_vowels  # 져 is 저, 희 is 히
 
 
 @settings(max_examples=500, deadline=None)
 @given(st.text(alphabet="가없읽 힣월일시분개번째명0123456789.,:/-~₩$%°#()!?…kmGBabㅋㅏ@", max_size=30))
-def test_any_heap_of_korean_is_spoken_and_a_spoken_form_stays(text):
-    symbols, spoken = phonemes_of(text)
+def test_any_korean_is_spoken_and_a_spoken_form_is_its_own_spoken_form(text):
+    symbols, spoken = text_to_phonemes(text)
     assert set(symbols) <= ALLOWED
     assert spoken_form(spoken) == spoken
     assert not re.search("[0-9]", spoken)
 
 
-def test_the_tables_are_whole():
-    assert set(CLOSED) == set(OPENED) == set(FINALS)
-    assert set(CLOSED.values()) == {"", *"ㄱㄴㄷㄹㅁㅂㅇ"}
-    assert {stays for stays, _ in OPENED.values()} | {stays for stays, _ in BEFORE_H.values()} <= set(CLOSED.values())
+def test_the_tables_are_complete():
+    assert set(CLOSED_FINALS) == set(FINALS_BEFORE_VOWEL) == set(FINALS)
+    assert set(CLOSED_FINALS.values()) == {"", *"ㄱㄴㄷㄹㅁㅂㅇ"}
+    assert {stays for stays, _ in FINALS_BEFORE_VOWEL.values()} | {
+        stays for stays, _ in FINALS_BEFORE_H.values()
+    } <= set(CLOSED_FINALS.values())
     assert all(re.fullmatch(r"[가-힣]+(?:[*+|-][가-힣]+)+", word) for word in WORDS)
-    plain = [re.sub(f"[{re.escape(''.join(MARKS))}]", "", word) for word in WORDS]
+    plain = [re.sub(f"[{re.escape(''.join(BORDER_SIGNS))}]", "", word) for word in WORDS]
     assert len(plain) == len(set(plain))
 
 
-def test_nothing_is_loaded_from_a_network():
-    """Import and first use in a fresh process in which sockets cannot be made."""
+def test_nothing_is_downloaded():
+    """Import and use the module in a new process without sockets."""
     program = (
         "import socket\n"
         "def refuse(*a, **k): raise AssertionError('a socket')\n"
         "socket.socket = socket.create_connection = refuse\n"
-        "from gpt_sovits.text.korean.phonemes import phonemes_of\n"
-        "print(*phonemes_of('소리')[0])\n"
+        "from gpt_sovits.text.korean.phonemes import text_to_phonemes\n"
+        "print(*text_to_phonemes('소리')[0])\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""`pull`: the table, the lock file, and base models from a server on this machine."""
+"""Pulling base models: the table, the lock file, and files from a server on this machine."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from upstream_files import save, save_gpt, save_sovits
 from gpt_sovits.speaker_encoder import SpeakerEncoder, SpeakerEncoderConfig
 from gpt_sovits.weights.base import SHARED_PARTS, load_base
 from gpt_sovits.weights.errors import WeightsError
-from gpt_sovits.weights.network.download import Patience, UnreachableError
+from gpt_sovits.weights.network.download import RetryPolicy, UnreachableError
 from gpt_sovits.weights.network.model_table import Pin, RemoteModel, load_pins, load_table, save_pins
 from gpt_sovits.weights.network.pull import MIRROR_VARIABLE, pull
 from gpt_sovits.weights.upstream.importing import import_pair
 from gpt_sovits.weights.upstream.torch_file import file_sha256
 
-QUICK = Patience(attempts=2, pause_seconds=0.01, timeout_seconds=5.0)
+QUICK = RetryPolicy(attempts=2, pause_seconds=0.01, timeout_seconds=5.0)
 HUB = "https://hub.example"
 
 
 def entry(kind: str, files: dict[str, dict[str, object]], needs: tuple[str, ...] = ()) -> RemoteModel:
-    shown = {name: {"url": f"{HUB}/m/{name}", "max_mb": 5} | more for name, more in files.items()}
-    return RemoteModel.model_validate({"kind": kind, "files": shown, "needs": needs})
+    entries = {name: {"url": f"{HUB}/m/{name}", "max_mb": 5} | more for name, more in files.items()}
+    return RemoteModel.model_validate({"kind": kind, "files": entries, "needs": needs})
 
 
 TABLE = {
@@ -56,7 +56,7 @@ def bases(tmp_path: Path) -> Path:
 
 
 def get(name: str, server: FileServer, bases: Path, **options: object) -> list[tuple[str, bool]]:
-    done = pull(name, bases, **({"mirror": server.url, "table": TABLE, "patience": QUICK} | options))
+    done = pull(name, bases, **({"mirror": server.url, "table": TABLE, "retry_policy": QUICK} | options))
     return [(one.name, one.is_new) for one in done]
 
 
@@ -71,7 +71,7 @@ def files_in(folder: Path) -> set[str]:
 # ---- the table ---------------------------------------------------------------------------------------------------
 
 
-def test_the_committed_table_is_whole() -> None:
+def test_the_committed_table_is_complete() -> None:
     table = load_table()
     wanted = {"v2", "v2Pro", "v2ProPlus", "whisper-large-v3", "faster-whisper-large-v3", "spkrec-ecapa-voxceleb"}
     assert table.keys() == wanted | set(SHARED_PARTS.values())
@@ -83,7 +83,7 @@ def test_the_committed_table_is_whole() -> None:
             assert urlsplit(file.url).path.replace("%3D", "=").rpartition("/")[2] == name
 
 
-def test_the_address_of_whisper_is_the_one_that_its_package_knows() -> None:
+def test_the_address_of_whisper_is_that_of_its_package() -> None:
     source = (Path(pytest.importorskip("whisper").__file__).parent / "__init__.py").read_text(encoding="utf-8")
     (file,) = load_table()["whisper-large-v3"].files.values()
     assert re.search(rf'"large-v3": "{re.escape(file.url)}"', source)
@@ -95,10 +95,10 @@ def test_the_address_of_whisper_is_the_one_that_its_package_knows() -> None:
     [
         ("x: {kind: pair, files: {a: {url: 'https://h/a', max_mb: 1, role: gpt}}}", "one gpt, one sovits"),
         ("x: {kind: files, files: {a: {url: 'http://h/a', max_mb: 1}}}", "url"),
-        ("x: {kind: files, files: {../a: {url: 'https://h/a', max_mb: 1}}}", "cannot be file names"),
+        ("x: {kind: files, files: {../a: {url: 'https://h/a', max_mb: 1}}}", "are not valid file names"),
         ("x: {kind: files, files: {a: {url: 'https://h/a', max_mb: 1, md5: 3}}}", "md5"),
         ("x: {kind: files, files: {}}", "files"),
-        ("x: {kind: files, needs: [y], files: {a: {url: 'https://h/a', max_mb: 1}}}", "y is needed and not in"),
+        ("x: {kind: files, needs: [y], files: {a: {url: 'https://h/a', max_mb: 1}}}", "y is needed but not in"),
         ("x: [", "not a table"),
         ("", "not a table"),
     ],
@@ -113,10 +113,10 @@ def test_a_wrong_table_is_refused(text: str, match: str, tmp_path: Path) -> None
 
 
 def test_a_pair_is_pulled_with_what_it_needs_and_pinned(server: FileServer, bases: Path) -> None:
-    told: list[str] = []
-    done = get("tiny", server, bases, progress=lambda name, n, total: told.append(name))
+    names: list[str] = []
+    done = get("tiny", server, bases, progress=lambda name, n, total: names.append(name))
     assert done == [("judge", True), ("tiny", True)]
-    assert set(told) == {"a.ckpt", "b.pth", "model.bin", "config.json"}
+    assert set(names) == {"a.ckpt", "b.pth", "model.bin", "config.json"}
     assert load_base("tiny", bases).sovits_config.speaker_dim == 30
     assert {path.name for path in bases.iterdir()} == {"tiny", "judge"}
     pins = load_pins(lock_of(bases))
@@ -128,7 +128,7 @@ def test_a_pair_is_pulled_with_what_it_needs_and_pinned(server: FileServer, base
     assert len(server.requests) == n_requests
 
 
-def test_what_was_pinned_is_the_only_thing_that_comes_again(server: FileServer, bases: Path, tmp_path: Path) -> None:
+def test_only_the_pinned_file_is_pulled_again(server: FileServer, bases: Path, tmp_path: Path) -> None:
     get("judge", server, bases)
     before = lock_of(bases).read_bytes()
     elsewhere = tmp_path / "other machine" / "base_models"
@@ -155,10 +155,10 @@ def test_a_file_that_is_refused_is_not_pinned(server: FileServer, bases: Path, t
     assert get("tiny", server, bases) == [("judge", False), ("tiny", True)]
 
 
-def test_a_folder_of_another_origin_is_left_alone(server: FileServer, bases: Path, tmp_path: Path) -> None:
+def test_a_folder_of_another_origin_is_not_touched(server: FileServer, bases: Path, tmp_path: Path) -> None:
     import_pair(save_gpt(tmp_path / "x.ckpt"), save_sovits(tmp_path / "y.pth"), "tiny", bases)
     before = files_in(bases)
-    with pytest.raises(WeightsError, match=r"is there and is not what base_models\.lock pins as tiny"):
+    with pytest.raises(WeightsError, match=r"exists and is not what base_models\.lock pins as tiny"):
         get("tiny", server, bases)
     assert before <= files_in(bases)
     assert load_base("tiny", bases).sovits_config.speaker_dim == 0
@@ -166,7 +166,7 @@ def test_a_folder_of_another_origin_is_left_alone(server: FileServer, bases: Pat
     assert load_base("tiny", bases).sovits_config.speaker_dim == 30
 
 
-def test_a_pull_killed_before_it_pinned_is_finished(
+def test_a_pull_killed_before_it_pinned_is_completed(
     server: FileServer, bases: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_arguments: object) -> None:
@@ -183,7 +183,7 @@ def test_a_pull_killed_before_it_pinned_is_finished(
     assert not (bases / ".incoming").exists()
 
 
-def test_a_damaged_model_is_not_taken_for_whole(server: FileServer, bases: Path) -> None:
+def test_a_damaged_model_is_found(server: FileServer, bases: Path) -> None:
     get("tiny", server, bases)
     (bases / "judge" / "config.json").write_text("[]")
     with pytest.raises(WeightsError, match="is not what"):
@@ -213,7 +213,7 @@ def test_an_encoder_is_pulled_with_the_files_to_keep(
 # ---- without a network -------------------------------------------------------------------------------------------
 
 
-def test_without_a_network_it_says_what_to_put_where_and_takes_it(server: FileServer, bases: Path) -> None:
+def test_without_a_network_the_message_says_where_to_place_files_by_hand(server: FileServer, bases: Path) -> None:
     with pytest.raises(UnreachableError) as caught:
         get("judge", server, bases, mirror="http://127.0.0.1:9/")
     message = str(caught.value)
@@ -229,37 +229,37 @@ def test_without_a_network_it_says_what_to_put_where_and_takes_it(server: FileSe
     assert server.requests == []
 
 
-def test_a_file_put_there_by_hand_is_checked_too(server: FileServer, bases: Path) -> None:
+def test_a_file_placed_by_hand_is_checked(server: FileServer, bases: Path) -> None:
     incoming = bases / ".incoming" / "judge"
     incoming.mkdir(parents=True)
     (incoming / "model.bin").write_bytes(b"other!!")
     lock = lock_of(bases)
     save_pins(lock, {"judge/model.bin": Pin(7, "a" * 64, f"{HUB}/m/model.bin")})
-    with pytest.raises(WeightsError, match=r"aaaaaaaaaaaaaaaa\.\.\. is pinned; it is another file: delete it"):
+    with pytest.raises(WeightsError, match=r"but aaaaaaaaaaaaaaaa\.\.\. is pinned; delete it"):
         get("judge", server, bases)
     (incoming / "model.bin").write_bytes(bytes(5_000_001))
-    with pytest.raises(WeightsError, match="has at most 5 MB"):
+    with pytest.raises(WeightsError, match="may have at most 5 MB"):
         get("judge", server, bases)
 
 
-def test_an_absent_file_names_the_address(server: FileServer, bases: Path) -> None:
+def test_a_missing_file_is_reported_with_its_address(server: FileServer, bases: Path) -> None:
     del server.files["/m/config.json"]
     with pytest.raises(UnreachableError, match=r"answers 404 .* fetch https://hub\.example/m/config\.json as"):
         get("judge", server, bases)
     assert not (bases / "judge").exists()
 
 
-def test_the_mirror_may_come_from_the_environment_and_must_be_an_address(
+def test_the_mirror_can_come_from_the_environment_and_must_be_an_address(
     server: FileServer, bases: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.files = {f"/mirror{path}": data for path, data in server.files.items()}
     monkeypatch.setenv(MIRROR_VARIABLE, f"{server.url}/mirror/")
     assert get("judge", server, bases, mirror=None) == [("judge", True)]
-    with pytest.raises(WeightsError, match="the mirror 'file:///etc' is no address"):
+    with pytest.raises(WeightsError, match="the mirror 'file:///etc' is not an address"):
         get("tiny", server, bases, mirror="file:///etc")
 
 
-def test_a_name_that_is_not_in_the_table_lists_those_that_are(server: FileServer, bases: Path) -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones(server: FileServer, bases: Path) -> None:
     with pytest.raises(WeightsError, match="there is no base model 'v9' to pull; there are tiny, judge, sv"):
         get("v9", server, bases)
 
@@ -267,7 +267,7 @@ def test_a_name_that_is_not_in_the_table_lists_those_that_are(server: FileServer
 # ---- the lock file -----------------------------------------------------------------------------------------------
 
 
-def test_the_lock_file_is_sorted_and_comes_back(tmp_path: Path) -> None:
+def test_the_lock_file_is_sorted_and_restored(tmp_path: Path) -> None:
     lock = tmp_path / "base_models.lock"
     pins = {"b/x": Pin(1, "0" * 64, f"{HUB}/x"), "a/y": Pin(2, "1" * 64, f"{HUB}/y")}
     assert load_pins(lock) == {}
@@ -282,7 +282,7 @@ def test_the_lock_file_is_sorted_and_comes_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2, "files": {}}', '{"format": 1, "files": {"a": {}}}'])
 def test_a_broken_lock_file_stops_everything(text: str, server: FileServer, bases: Path) -> None:
     lock_of(bases).write_text(text)
-    with pytest.raises(WeightsError, match=r"base_models\.lock is no lock file"):
+    with pytest.raises(WeightsError, match=r"base_models\.lock is not a lock file"):
         get("judge", server, bases)
     assert lock_of(bases).read_text() == text and server.requests == []
 
@@ -300,5 +300,5 @@ def test_a_lock_that_contradicts_the_publisher_is_refused(server: FileServer, ba
 
 def test_pins_are_those_of_the_files(server: FileServer, bases: Path, tmp_path: Path) -> None:
     get("judge", server, bases)
-    shown = json.loads(lock_of(bases).read_text())
-    assert shown["files"]["judge/model.bin"]["sha256"] == file_sha256(bases / "judge" / "model.bin")
+    lock = json.loads(lock_of(bases).read_text())
+    assert lock["files"]["judge/model.bin"]["sha256"] == file_sha256(bases / "judge" / "model.bin")

@@ -1,0 +1,62 @@
+"""What to do next, by the codes of the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from registry.gate.decision import Outcome, Reason
+from registry.gate.reasons.codes import ReasonCode
+from registry.gate.reasons.text import METRIC_NAMES, headline, plural
+
+
+def advise(outcome: Outcome, reasons: Sequence[Reason], *, worst_prompts: Sequence[str]) -> str:
+    """Return what to do next, in a sentence or two.
+
+    Args:
+        outcome: Of the decision.
+        reasons: All of them, by rank.
+        worst_prompts: Ids of the prompts with the worst differences, the worst first.
+    """
+    if outcome == "fail":
+        return f"Do not release it: {headline(reasons[0])}. Listen first to {', '.join(worst_prompts[:3])}."
+    if outcome == "pass":
+        is_first = any(reason.code == ReasonCode.FIRST_RELEASE for reason in reasons)
+        return "Listen to it, then promote it as the first release." if is_first else "Promote it."
+    steps = []
+    if any(reason.code == ReasonCode.NO_CHAMPION for reason in reasons):
+        steps.append("request a first release, because there is no champion")
+    steps += _comparison_steps(reasons)
+    for reason in reasons:
+        if reason.code == ReasonCode.REGRESSED_PROMPTS_UNCLEAR:
+            steps.append(f"score with {reason.values['min_seeds']} seeds to tell regressed prompts from bad draws")
+        elif reason.code == ReasonCode.TOO_FEW_VOTES:
+            n_votes = reason.values["n_candidate"] + reason.values["n_champion"]
+            steps.append(f"collect {plural(reason.values['min_votes'] - n_votes, 'vote')}")
+        elif reason.code == ReasonCode.VOTES_UNCLEAR:
+            steps.append("collect more votes")
+    return "To decide: " + "; ".join(steps) + "."
+
+
+def _comparison_steps(reasons: Sequence[Reason]) -> list[str]:
+    """Return how to decide what is unclear: with more prompts or seeds, else with listeners."""
+    unclear = [
+        reason for reason in reasons if reason.code in (ReasonCode.COMPARISON_UNCLEAR, ReasonCode.IMPROVEMENT_UNCLEAR)
+    ]
+    decidable = [reason for reason in unclear if reason.values["more_prompts"] is not None]
+    undecidable = [reason for reason in unclear if reason.values["more_prompts"] is None]
+    steps = []
+    if decidable:
+        names = " and ".join(map(_question, decidable))
+        n_prompts = max(reason.values["more_prompts"] for reason in decidable)
+        seeds = [reason.values["more_seeds"] for reason in decidable]
+        by_seeds = "" if None in seeds else f" or {plural(max(seeds), 'seed')}"
+        steps.append(f"add {plural(n_prompts, 'prompt')}{by_seeds} to decide {names}")
+    if undecidable:
+        names = " and ".join(map(_question, undecidable))
+        steps.append(f"let listeners decide {names} (too close to the margin even for ten times the prompts)")
+    return steps
+
+
+def _question(reason: Reason) -> str:
+    name = METRIC_NAMES[reason.metric]
+    return f"whether {name} is better" if reason.code == ReasonCode.IMPROVEMENT_UNCLEAR else name

@@ -1,0 +1,95 @@
+"""Every command in README and docs is executed here, or the page says why it is not."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from imports import ROOT
+from project import VOICE, environment, vox
+from test_release_pipeline import LENIENT
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^>]+) -->\n)?```(?:sh|bash|console)\n(?P<lines>.*?)```", re.DOTALL)
+ENVIRONMENT = "source .venv/bin/activate"  # the tests run in the environment already
+
+
+class Block(NamedTuple):
+    """A block of shell commands on a page. reason: why it is not run, or None."""
+
+    page: Path
+    lines: str
+    reason: str | None
+
+    @property
+    def script(self) -> str:
+        """The commands with the small test voice in place of the sample voice."""
+        lines = [line for line in self.lines.splitlines() if line.strip() != ENVIRONMENT]
+        return re.sub(r"\bsample\b", VOICE, "\n".join(lines))
+
+
+def blocks_of(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    return [Block(page, match["lines"], match["reason"]) for match in BLOCK.finditer(text)]
+
+
+EXECUTED = [block for page in PAGES for block in blocks_of(page) if block.reason is None]
+
+
+@pytest.fixture(scope="module")
+def released(finished, tmp_path_factory) -> Path:
+    """A project whose small voice is released under a policy that lets untrained weights pass."""
+    root = tmp_path_factory.mktemp("documented") / "project"
+    shutil.copytree(finished, root, symlinks=True)
+    shutil.rmtree(root / "mlartifacts")  # absolute addresses in mlflow.db point to the other project: register afresh
+    for path in root.glob("mlflow.db*"):
+        path.unlink()
+    settings = [part for value in LENIENT for part in ("-S", value)]
+    done = vox(root, "run", VOICE, "--no-prefect", "--promote", "--first-release", *settings)
+    assert done.returncode == 0, done.stderr + done.stdout[-2000:]
+    return root
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory) -> dict[str, str]:
+    """An environment in which `vox`, `dvc` and `python` are those of these tests."""
+    programs = tmp_path_factory.mktemp("programs")
+    for name, module in (("vox", "flows.cli"), ("dvc", "dvc"), ("python", "")):
+        program = programs / name
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} {f"-m {module} " if module else ""}"$@"\n')
+        program.chmod(0o755)
+    variables = environment()
+    return {**variables, "PATH": f"{programs}{os.pathsep}{variables['PATH']}", "PYTHONPATH": ""}
+
+
+@pytest.mark.parametrize(
+    "block", EXECUTED, ids=[f"{block.page.stem}-{number}" for number, block in enumerate(EXECUTED)]
+)
+def test_commands_of_a_page_run_as_written(block, released, shell):
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block.script], cwd=released, env=shell, capture_output=True, text=True
+    )
+    said = f"{block.page.name}:\n{block.script}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert done.returncode == 0 and "Traceback" not in done.stderr, said
+
+
+def test_every_block_of_commands_is_recognised_as_one():
+    """A block with another language name, or an indented one, would never be run."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        outside = BLOCK.sub("", text)
+        assert not re.findall(r"(?m)^(?:    |\$ )(?:vox|make|dvc|python -m) .*$", outside), page
+        assert len(re.findall(r"```(?:sh|bash|console)\n", text)) == len(blocks_of(page)), page
+
+
+def test_what_is_not_run_has_a_reason():
+    reasons = [block.reason for page in PAGES for block in blocks_of(page) if block.reason is not None]
+    assert reasons and all(len(reason.split()) >= 4 for reason in reasons)

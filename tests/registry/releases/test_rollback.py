@@ -1,0 +1,62 @@
+"""Roll back: to the release before, or to any former champion."""
+
+from __future__ import annotations
+
+import pytest
+
+from registry.releases.audit import audit
+from registry.storage.store import mlflow_client
+from registry.gate.errors import CannotMeasure
+
+
+def test_rollback_goes_back_one_release_at_a_time_and_stops_at_the_first(desk):
+    desk.release_three()
+    assert desk.rollback().note == "version 2 is champion now; version 3 was champion before"
+    desk.assert_champion(2)
+    desk.rollback()
+    desk.assert_champion(1)
+    desk.assert_refused("version 1 is the first release of anna, so there is none to go back to", desk.rollback)
+    assert [move[0] for move in desk.moves()] == ["promote"] * 6 + ["rollback"] * 4
+    assert audit(desk.store, "anna") == ()
+
+
+def test_rollback_to_a_named_version_goes_backwards_and_forwards(desk):
+    desk.release_three()
+    desk.rollback(to=1)
+    desk.assert_champion(1)
+    desk.rollback(to=3)
+    desk.assert_champion(3)
+    assert not desk.rollback(to=3).changed
+    assert audit(desk.store, "anna") == ()
+
+
+def test_rollback_to_a_version_that_never_was_champion_is_refused(desk):
+    desk.release(1, 2)
+    desk.assert_refused("version 3 of anna never was champion; those that were: 1, 2", lambda: desk.rollback(to=3))
+
+
+def test_rollback_without_any_release_is_refused(desk):
+    desk.assert_refused("anna has no champion to go back from", desk.rollback)
+
+
+def test_rollback_to_a_deleted_version_is_refused_but_an_earlier_one_is_reached(desk):
+    desk.release_three()
+    mlflow_client(desk.store).delete_model_version("anna", "2")
+    desk.assert_refused("anna has no version 2", desk.rollback)
+    desk.rollback(to=1)
+    desk.assert_champion(1)
+
+
+def test_rollback_from_a_deleted_champion_works(desk):
+    desk.release(1, 2)
+    mlflow_client(desk.store).delete_model_version("anna", "2")
+    assert desk.alias() is None
+    assert "version 2, the champion, is gone from MLflow" in desk.rollback().note
+    desk.assert_champion(1)
+
+
+def test_candidate_cannot_be_gated_against_a_deleted_champion(desk):
+    desk.release(1)
+    mlflow_client(desk.store).delete_model_version("anna", "1")
+    with pytest.raises(CannotMeasure, match="the champion of anna, version 1, is gone"):
+        desk.gate(2)
