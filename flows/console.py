@@ -14,7 +14,7 @@ console = Console(highlight=False)
 
 
 def print_line(text: str = "", *, markup: bool = False) -> None:
-    """Print one line; `markup` reads rich's tags such as [bold] in it."""
+    """Print one line, with `markup` for rich's tags such as [bold]."""
     console.print(text, markup=markup, soft_wrap=True)
 
 
@@ -28,7 +28,7 @@ def print_table(rows: Sequence[Sequence[str | Text]], *, header: Sequence[str] =
 
     Args:
         rows: The cells of each row. A string is printed as it is, a rich Text with its colour.
-        header: The names of the columns; empty for a table without them.
+        header: The names of the columns, empty for a table without them.
     """
     if console.is_terminal:
         table = Table(*header, box=None, padding=(0, COLUMN_GAP, 0, 0), show_header=bool(header))

@@ -78,12 +78,12 @@ def stale_stages(voice: str) -> dict[str, str]:
     if status.returncode:
         raise StageFailedError(f"dvc status: {_last_error(status.stderr.splitlines()) or 'failed without a message'}")
     changes = json.loads(status.stdout or "{}")
-    known = _stages_that_ran()
+    known = _stages_that_ran()  # of the others DVC says that everything is modified or deleted
     return {name.split("@")[0]: _reason(why) if name in known else NEVER_RAN for name, why in changes.items()}
 
 
 def _stages_that_ran() -> set[str]:
-    """Return the stages in dvc.lock as `ingest@sample`; for DVC, everything about the others is modified or deleted."""
+    """Return the stages in dvc.lock, each as `ingest@sample`."""
     path = Path("dvc.lock")
     return set(YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]) if path.exists() else set()
 

@@ -96,7 +96,7 @@ def evaluate_champion(voice: str, version: int | None, *, engine: Engine) -> Res
 
     Args:
         voice: The voice.
-        version: The version; None for the champion.
+        version: The version, None for the champion.
         engine: What runs the steps.
 
     Raises:

@@ -100,7 +100,7 @@ def gate_newest(voice: str, policy: GatePolicy, *, first_release: bool) -> Gated
 
 
 def gate_version(voice: str, policy: GatePolicy, *, version: int | None, first_release: bool) -> GatedCandidate:
-    """Return a new verdict about a registered version; None stands for the newest version."""
+    """Return a new verdict about a registered version, or about the newest for None."""
     signed = _gate(voice, policy, version=version, candidate_id=None, first_release=first_release)
     return GatedCandidate(signed, is_earlier=False)
 
@@ -110,7 +110,7 @@ def promote(voice: str, *, version: int | None, first_release: bool) -> str:
 
     Args:
         voice: The voice.
-        version: The version to promote; None for the newest.
+        version: The version to promote, None for the newest.
         first_release: Whether the user accepts that there is no champion to compare with.
 
     Raises:

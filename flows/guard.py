@@ -14,7 +14,7 @@ def run_guarded(command: Callable[[], int | None], *, debug: bool) -> int:
     """Run a command and return its exit code. An error becomes a sentence on stderr, never a traceback.
 
     Args:
-        command: Returns an exit code; None counts as 0.
+        command: Returns an exit code. None counts as 0.
         debug: Whether an error is raised, with its traceback.
     """
     try:

@@ -59,7 +59,7 @@ class Session:
     Attributes:
         store: Where the votes go.
         listening: The two versions and the utterances that both have spoken.
-        listener: The only one who may vote; None where the page asks for a name.
+        listener: The only one who may vote, None where the page asks for a name.
         token: A secret part of the page's address.
         salt: Makes the order of sides of this session its own.
         trials: The trials drawn so far, by their ids.
@@ -82,7 +82,7 @@ def make_server(session: Session, port: int = 0) -> ThreadingHTTPServer:
 
     Args:
         session: What it serves.
-        port: The port; 0 for any free one.
+        port: The port, 0 for any free one.
 
     Raises:
         OSError: If the port cannot be used, in a sentence.
@@ -106,7 +106,11 @@ def page_address(session: Session, server: ThreadingHTTPServer) -> str:
 
 
 class ListenHandler(BaseHTTPRequestHandler):
-    """Routes below /TOKEN/: the page; sound/TRIAL/a and sound/TRIAL/b; trial, vote and finish, which speak JSON."""
+    """The routes below /TOKEN/.
+
+    The address itself is the page. sound/TRIAL/a and sound/TRIAL/b are WAV files. trial, vote and finish take and give
+    JSON.
+    """
 
     session: Session
     server_version, sys_version = "vox", ""

@@ -64,7 +64,7 @@ def gate_with_prefect(voice: str, version: int | None, *, gate: Callable[[], Gat
 
     Args:
         voice: The voice.
-        version: The version to gate; None for the newest. Shown as a parameter of the flow run.
+        version: The version to gate, None for the newest. The flow run shows it as a parameter.
         gate: Gives the verdict.
     """
 
@@ -107,7 +107,7 @@ def rescore_with_prefect(voice: str, version: int | None) -> RescoreResult:
 
 
 def rescore_on_schedule(voice: str, cron: str) -> None:
-    """Serve evaluate_champion for a voice until interrupted; Prefect starts it at the times of `cron`."""
+    """Serve evaluate_champion for a voice until interrupted. Prefect starts it at the times of `cron`."""
     evaluate_champion_flow.serve(name=voice, cron=cron, parameters={"voice": voice}, tags=[f"voice:{voice}"])
 
 
@@ -152,7 +152,7 @@ def _process_tag() -> str:
 
 
 def _end_lost_runs(voice: str) -> None:
-    """Set runs of this voice to `Crashed` whose process on this machine is gone; a kill leaves them `Running`."""
+    """End runs of this voice whose process on this machine is gone. A kill leaves them `Running`."""
     unfinished = FlowRunFilter.model_validate(
         {"tags": {"all_": [f"voice:{voice}"]}, "state": {"type": {"any_": ["RUNNING", "PENDING"]}}}
     )

@@ -32,10 +32,10 @@ class PrefectServerError(FlowError, RuntimeError):
 
 
 def ensure_server() -> str:
-    """Return the API address of a server that answers; start one where there is none.
+    """Return the API address of a server that answers.
 
-    PREFECT_API_URL, where set, names the server, and none is started. Call this before prefect is imported: prefect
-    reads the address and the project's own PREFECT_HOME from the environment then.
+    One is started where there is none. PREFECT_API_URL, where set, names the server, and none is started. Call this
+    before prefect is imported: prefect reads the address and the project's own PREFECT_HOME from the environment then.
 
     Raises:
         PrefectServerError: With the path of the server's log.
@@ -62,7 +62,7 @@ def running_server() -> str | None:
 
 
 def stop_server() -> bool:
-    """Stop this project's background server; return False where none was running."""
+    """Stop this project's background server and return whether one was running."""
     record = _record()
     if not record or not running_server():
         return False

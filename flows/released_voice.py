@@ -22,7 +22,7 @@ class ReleasedVoice:
 
 
 def find_voice(voice: str, version: int | None) -> ReleasedVoice:
-    """Return a version of a voice whose consent is valid today; None stands for the champion.
+    """Return a version of a voice, or its champion for None.
 
     Raises:
         ConsentError: If the speaker's consent is missing, over or revoked.

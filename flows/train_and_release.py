@@ -31,7 +31,7 @@ class Engine(Protocol):
     """What runs the steps of a pipeline and shows its outcome."""
 
     def step(self, name: str, work: Callable[[Log], T]) -> T:
-        """Run one named step; `work` takes a function for its log lines."""
+        """Run one named step, whose `work` takes a function for its log lines."""
         ...
 
     def publish(self, voice: str, outcome: Outcome) -> None:
@@ -61,7 +61,7 @@ class Outcome:
     Attributes:
         stages: The result of each stage, in the order of the pipeline.
         candidate: The candidate with its verdict.
-        release: What happened to the promotion; empty where none was requested.
+        release: What happened to the promotion, empty where none was requested.
         report: The HTML report of the verdict.
     """
 

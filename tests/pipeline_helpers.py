@@ -25,7 +25,10 @@ def states(stdout):
 
 
 def kill_in(root, stage, seconds, *more, prefect=False):
-    """Run the pipeline and kill -9 `vox` some seconds after a stage began; its children must end by themselves."""
+    """Run the pipeline and kill -9 `vox` some seconds after a stage began.
+
+    Its children must end by themselves.
+    """
     command = [sys.executable, "-m", "flows.cli", "run", VOICE, "--first-release", *more]
     command += [] if prefect else ["--no-prefect"]
     child = subprocess.Popen(command, cwd=root, env=environment(), stdout=subprocess.PIPE, text=True)

@@ -38,7 +38,7 @@ class Finding:
 
     Attributes:
         what: What was looked for.
-        state: "ok"; "absent", if the profile in use does not need it; "wrong", if `vox run` would fail.
+        state: "ok", "absent" if the profile in use does not need it, or "wrong" if `vox run` would fail.
         detail: What was found, or what to do.
     """
 

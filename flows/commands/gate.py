@@ -22,7 +22,7 @@ from stages.running.outputs import write_atomically
 
 @dataclass(frozen=True, kw_only=True)
 class VerdictFiles:
-    """Where the verdict is written, in up to four forms; None for a form that is not wanted."""
+    """Where the verdict is written, in up to four forms. None stands for a form that is not wanted."""
 
     json: Path | None = None
     markdown: Path | None = None
@@ -50,7 +50,7 @@ def gate_voice(voice: str, version: int | None, *, first_release: bool, files: V
 
     Args:
         voice: The voice.
-        version: The version to gate; None for the newest.
+        version: The version to gate, None for the newest.
         first_release: Whether the user accepts that there is no champion to compare with.
         files: Where the verdict is written.
         with_prefect: Whether the gate is a flow run of the project's Prefect server.

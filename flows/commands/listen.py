@@ -19,9 +19,9 @@ def serve_page(voice: str, version: int | None, *, port: int, listener: str | No
 
     Args:
         voice: The voice.
-        version: The candidate's version; None for the newest.
-        port: The port on this machine; 0 for a free one.
-        listener: The only one who may vote; None where the page asks for a name.
+        version: The candidate's version, None for the newest.
+        port: The port on this machine, 0 for a free one.
+        listener: The only one who may vote, None where the page asks for a name.
     """
     name = check_listener_name(listener) if listener is not None else None
     check_consent(recordings_dir(voice), datetime.now(UTC).date())

@@ -18,7 +18,7 @@ COLUMNS = ("row", "when (UTC)", "action", "state", "from", "to", "by", "note")
 
 
 def promote_voice(voice: str, version: int | None, *, first_release: bool) -> int:
-    """Make a version champion; None stands for the newest. Return 0 if it is champion now, 1 if that was refused."""
+    """Make a version champion, or the newest for None. Return 0 if it is champion now, 1 if refused."""
     from flows.gate_and_promote import promote
 
     return _print_move(lambda: promote(voice, version=version, first_release=first_release))

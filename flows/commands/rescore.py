@@ -13,9 +13,9 @@ def rescore_voice(voice: str, version: int | None, *, with_prefect: bool, cron: 
 
     Args:
         voice: The voice.
-        version: The version; None for the champion.
+        version: The version, None for the champion.
         with_prefect: Whether this is a flow run of the project's Prefect server.
-        cron: When to score the champion again, until interrupted; None for once, now.
+        cron: When to score the champion again, until interrupted. None for once, now.
         as_json: Whether the result is printed as JSON and nothing else is.
     """
     if cron is not None:

@@ -19,7 +19,7 @@ def say_text(voice: str, text: str, *, output: Path, version: int | None, seed: 
         voice: The voice.
         text: What to say.
         output: The FLAC or WAV file to write.
-        version: The version to speak with; None for the champion.
+        version: The version to speak with, None for the champion.
         seed: Another seed gives another reading.
     """
     form = FORMATS.get(output.suffix.lower())

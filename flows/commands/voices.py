@@ -23,7 +23,7 @@ class ConsentRecord:
         evidence: The file that proves it.
         speaker: Who speaks.
         purpose: What the speaker allowed.
-        valid_until: The last valid day as YYYY-MM-DD; None for no end.
+        valid_until: The last valid day as YYYY-MM-DD, None for no end.
     """
 
     evidence: Path

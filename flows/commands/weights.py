@@ -25,7 +25,7 @@ def import_files(gpt: Path, sovits: Path, *, name: str, discriminator: Path | No
         gpt: The GPT (.ckpt).
         sovits: The SoVITS (.pth).
         name: The folder in base_models/ to write.
-        discriminator: The discriminator (s2D) of the same version, which an adaptation needs; None without it.
+        discriminator: The discriminator (s2D) of the same version, which an adaptation needs, or None.
         replace: Whether a base model of this name is replaced.
     """
     from gpt_sovits.weights.upstream.importing import import_pair
@@ -57,7 +57,7 @@ def export_voice(
     Args:
         voice: The voice.
         folder: The folder for VOICE-vN.ckpt and VOICE-vN.pth.
-        version: The version to export; None for the champion.
+        version: The version to export, None for the champion.
         dtype: The type of the stored numbers.
         with_posterior: Whether enc_q is written, which only an adaptation needs.
         other_sizes: Whether sizes are written that the original cannot load.
@@ -94,7 +94,7 @@ def pull_model(name: str | None, *, mirror: str | None, replace: bool) -> int:
     """Fetch a base model, or list what can be fetched. Return 0 if it is there now, 1 if refused or out of reach.
 
     Args:
-        name: The base model; None for the list.
+        name: The base model, None for the list.
         mirror: An address that stands in for scheme and host of the publishers' addresses.
         replace: Whether a folder of this name is replaced that differs from what base_models.lock pins.
     """

@@ -84,7 +84,7 @@ def run_job(root, voice=VOICE, first_release="", secrets=(), **more):
 
 
 def give_environment(root, vox=None):
-    """Make the programs that `make .venv/installed` would install; they run those of this environment."""
+    """Make the programs that `make .venv/installed` would install, which run those of this environment."""
     (root / ".venv/bin").mkdir(parents=True)
     for name in ("Makefile", "pyproject.toml", "requirements.lock"):
         shutil.copy(ROOT / name, root / name)

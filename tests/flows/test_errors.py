@@ -1,4 +1,4 @@
-"""Errors of ours become a sentence and their exit code; anything else is called a fault of vox."""
+"""Our errors become a sentence and their exit code, and anything else is called a fault of vox."""
 
 from __future__ import annotations
 

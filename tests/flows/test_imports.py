@@ -21,7 +21,7 @@ NOT_FOR_SPEECH = (
 
 
 def loaded(names, *arguments, cwd=ROOT):
-    """Run `vox` in a process of its own; return its exit code and which of the modules it has loaded."""
+    """Run `vox` in its own process, and return its exit code and which of the modules it has loaded."""
     code = (
         "import sys, flows.cli\n"
         "try: flows.cli.main()\n"

@@ -163,7 +163,7 @@ def test_no_path_leads_to_a_file(page, path):
 
 
 def raw_get(url, path):
-    """Send a GET whose path no client has normalised; return the status and the answer."""
+    """Send a GET whose path no client has normalised, and return the status and the answer."""
     parts = urllib.parse.urlsplit(url)
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
         connection.sendall(f"GET {parts.path}{path} HTTP/1.0\r\nHost: 127.0.0.1:{parts.port}\r\n\r\n".encode())

@@ -99,7 +99,7 @@ def test_defects_are_kept_with_their_side(browser, served):
     hear_both(page)
     page.locator("summary").click()
     page.get_by_role("group", name="A", exact=True).get_by_label("cut off").check()
-    page.get_by_label("What else is wrong with B").fill("a hum & <b>ab12x</b>")  # keys in a text are no votes
+    page.get_by_label("What else is wrong with B").fill("a hum & <b>ab12x</b>")  # keys in a text field do not vote
     page.get_by_role("button", name="No difference").click()
     has_voted(page, 1)
     (row,) = rows_of(session, "carol")

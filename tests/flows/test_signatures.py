@@ -11,7 +11,7 @@ N_POSITIONAL = 2
 
 
 def functions(tree, inside=""):
-    """Yield (qualified name, node) of each function of a module or class; functions inside functions are closures."""
+    """Yield (qualified name, node) of each function of a module or class, without closures."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             yield from functions(node, f"{inside}{node.name}.")
