@@ -12,6 +12,15 @@ import time
 from project import VOICE, environment
 from ruamel.yaml import YAML
 
+# A policy that any sound passes. Both versions make the same sound: in project.py, their GPTs learn almost nothing.
+LENIENT = (
+    "gate.thresholds=[{metric: similarity, relative_to: recordings, scale: difference, at_least: -0.99, unit: cosine, "
+    "reason: a test}]",
+    "gate.non_inferiority=[{metric: similarity, margin: 0.1, unit: cosine, reason: a test}]",
+    "gate.slices=[]",
+    "gate.confidence=0.9",  # four prompts prove nothing at 0.95
+)
+
 
 def outputs(root):
     """Return the hash of every output of every stage, as dvc.lock has it."""

@@ -10,8 +10,8 @@ from release_helpers import policy
 
 from flows import gate_and_promote
 from flows.gate_and_promote import candidate_is_registered, gate_newest
+from registry.gate.errors import CannotMeasure
 from registry.storage.store import open_store
-from registry.verdicts.verdict import CannotMeasure
 
 
 @pytest.fixture

@@ -10,20 +10,10 @@ import time
 import urllib.request
 
 import pytest
-from pipeline_helpers import kill_in, outputs, states
+from pipeline_helpers import LENIENT, kill_in, outputs, states
 from project import VOICE, run, vox
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-# A policy that any sound passes. Both versions make the same sound: in project.py, their GPTs learn almost nothing.
-LENIENT = (
-    "gate.thresholds=[{metric: similarity, relative_to: recordings, scale: difference, at_least: -0.99, unit: cosine, "
-    "reason: a test}]",
-    "gate.non_inferiority=[{metric: similarity, margin: 0.1, unit: cosine, reason: a test}]",
-    "gate.slices=[]",
-    "gate.confidence=0.9",  # four prompts prove nothing at 0.95
-)
 
 
 def test_prefect_shows_runs_and_marks_a_killed_one_as_crashed(finished, tmp_path):
