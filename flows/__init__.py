@@ -1,1 +1,29 @@
-"""Prefect flows and the `vox` command line: order, retries, decisions. No tensors."""
+"""Prefect flows and the `vox` command line: order, retries and decisions. No tensors.
+
+The command line:
+
+    cli.py               the commands of `vox`: parse, call, print
+    commands/            one module per command or family of commands
+    project_group.py     commands work in the project's folder
+    console.py           lines and tables on the terminal, whole lines elsewhere
+    errors.py            the errors that a command explains in a sentence
+    guard.py             an error becomes a sentence and an exit code
+
+The pipeline:
+
+    train_and_release.py  recordings to a gated release, step by step
+    gate_and_promote.py   the steps after the stages: gate, promote, report
+    evaluate_champion.py  score the champion again and look for drift
+    dvc_stages.py         ask DVC what is stale and reproduce one stage
+    dvc_locks.py          remove killed processes from DVC's list of locks
+    run_view.py           progress of a run on the terminal or in a log
+
+What they use:
+
+    prefect_engine.py     the pipeline's steps as tasks of a Prefect flow
+    prefect_server.py     one Prefect server per project, in the background
+    listening_server.py   the page of `vox listen` (listening_page.html) and its votes
+    released_voice.py     the folder of a champion or of another version
+    settings.py           changes of params.yaml that keep its comments
+    paths.py              folders of a project
+"""

@@ -2,51 +2,44 @@
 
 from __future__ import annotations
 
-import os
+import gc
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-NOT_MEASURED = 2  # exit code: the question could not be answered
+from flows.guard import run_guarded
+from flows.project_group import ProjectGroup
+
+# New objects between two garbage collections. With Python's 700, importing torch and mlflow sets off hundreds of
+# collections that find nothing, half a second of CPU time.
+GC_THRESHOLD = 100_000
 FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
 PRESENT_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True)
+FOLDER = click.Path(path_type=Path, file_okay=False, resolve_path=True)
+PRESENT_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
+
 voice_argument = click.argument("voice")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else on stdout.")
-
-
-class ProjectCommand(click.Command):
-    """Works in the folder with params.yaml and dvc.yaml, wherever inside it the command was given.
-
-    The paths on the command line are made absolute before that, so they stay relative to where the person is.
-    """
-
-    def invoke(self, ctx: click.Context) -> object:
-        start = Path.cwd()
-        for folder in (start, *start.parents):
-            if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
-                os.chdir(folder)
-                return super().invoke(ctx)
-        raise ValueError(f"{start} is not inside a Voxfoundry project (no params.yaml and dvc.yaml); change to one")
-
-
-class ProjectGroup(click.Group):
-    command_class = ProjectCommand
-    group_class = type  # groups inside are of this class too
+first_release_option = click.option(
+    "--first-release", is_flag=True, help="Accept that there is no champion to compare the candidate with."
+)
+prefect_option = click.option(
+    "--prefect", "with_prefect", is_flag=True, help="Run as a flow of the Prefect server, with artifacts."
+)
 
 
 @click.group(cls=ProjectGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="voxfoundry", prog_name="vox")
-def vox(debug: bool) -> None:
-    """Recordings of a speaker in, a tested and released voice out."""
+def vox(*, debug: bool) -> None:
+    """Turn recordings of a speaker into a tested and released voice."""
 
 
 @vox.command()
 @voice_argument
 @click.option("--promote", is_flag=True, help="Make the candidate the champion if the gate passes it.")
-@click.option("--first-release", is_flag=True, help="Accept a candidate that has no champion to be compared with.")
+@first_release_option
 @click.option("--no-prefect", is_flag=True, help="Run the same stages in the same order without a Prefect server.")
 @click.option("--profile", help="Set `profile` in params.yaml: base models and judges.")
 @click.option(
@@ -55,6 +48,7 @@ def vox(debug: bool) -> None:
 @json_option
 def run(
     voice: str,
+    *,
     promote: bool,
     first_release: bool,
     no_prefect: bool,
@@ -62,27 +56,32 @@ def run(
     settings: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Bring every stage of VOICE up to date, judge the candidate and say the verdict.
+    """Bring VOICE up to date and gate its candidate.
+
+    Only the stages that are stale run.
 
     Exit code: 0 pass, 1 fail, 3 inconclusive, 2 could not be measured.
     """
-    from flows.commands import run_voice
+    from flows.commands.run import run_voice
+    from flows.train_and_release import Request
 
     settings += (f"profile={profile}",) if profile else ()
-    return run_voice(voice, promote, first_release, not no_prefect, settings, as_json)
+    request = Request(voice=voice, promote=promote, first_release=first_release)
+    return run_voice(request, with_prefect=not no_prefect, settings=settings, as_json=as_json)
 
 
 @vox.command()
 @voice_argument
-@click.option("--candidate", type=int, metavar="N", help="Version to judge; the newest without it.")
-@click.option("--first-release", is_flag=True, help="Accept a candidate that has no champion to be compared with.")
+@click.option("--candidate", type=int, metavar="N", help="Version to gate.  [default: the newest]")
+@first_release_option
 @click.option("--json", "json_file", type=FILE, help="Write the signed verdict here.")
 @click.option("--markdown", "markdown_file", type=FILE, help="Write a summary for CI here.")
 @click.option("--junit", "junit_file", type=FILE, help="Write JUnit XML here.")
-@click.option("--html", "html_file", type=FILE, help="Write the report to read and listen to here, one page.")
-@click.option("--prefect", "with_prefect", is_flag=True, help="As a flow run of the Prefect server, with artifacts.")
+@click.option("--html", "html_file", type=FILE, help="Write the report here, one page to read and listen to.")
+@prefect_option
 def gate(
     voice: str,
+    *,
     candidate: int | None,
     first_release: bool,
     json_file: Path | None,
@@ -91,147 +90,181 @@ def gate(
     html_file: Path | None,
     with_prefect: bool,
 ) -> int:
-    """The verdict alone: may this candidate replace the champion of VOICE? Nothing is synthesised or moved.
+    """Decide whether a candidate may replace the champion of VOICE.
+
+    Nothing is synthesised or moved.
 
     Exit code: 0 pass, 1 fail, 3 inconclusive, 2 could not be measured.
     """
-    from flows.commands import gate_voice
+    from flows.commands.gate import VerdictFiles, gate_voice
 
-    return gate_voice(voice, candidate, first_release, json_file, markdown_file, junit_file, html_file, with_prefect)
-
-
-@vox.command()
-@voice_argument
-@click.option("--candidate", type=int, metavar="N", help="Version to hear; the newest without it.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on this machine; a free one without it.")
-@click.option("--listener", metavar="NAME", help="Who listens; the page asks without it.")
-def listen(voice: str, candidate: int | None, port: int, listener: str | None) -> int:
-    """Hear a candidate of VOICE against the champion, blind, on a page of this machine; the votes go to the gate."""
-    from flows.listen import listen as listen_on_page
-
-    return listen_on_page(voice, candidate, port, listener)
+    files = VerdictFiles(json=json_file, markdown=markdown_file, junit=junit_file, html=html_file)
+    return gate_voice(voice, candidate, first_release=first_release, files=files, with_prefect=with_prefect)
 
 
 @vox.command()
 @voice_argument
-@click.option("--version", type=int, metavar="N", help="Version to promote; the newest without it.")
-@click.option("--first-release", is_flag=True, help="This voice has no champion yet.")
-def promote(voice: str, version: int | None, first_release: bool) -> int:
-    """Make a version that the gate passed the champion. Exit code: 0 moved or already there, 1 refused."""
-    from flows.commands import promote_voice
+@click.option("--candidate", type=int, metavar="N", help="Version to hear.  [default: the newest]")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on this machine.  [default: any free one]")
+@click.option("--listener", metavar="NAME", help="Who listens.  [default: the page asks]")
+def listen(voice: str, *, candidate: int | None, port: int, listener: str | None) -> int:
+    """Compare a candidate of VOICE with the champion by ear.
 
-    return promote_voice(voice, version, first_release)
+    A page on this machine plays both blind. The votes are kept in the registry, where the gate counts them.
+    """
+    from flows.commands.listen import serve_page
+
+    return serve_page(voice, candidate, port=port, listener=listener)
+
+
+@vox.command()
+@voice_argument
+@click.option("--version", type=int, metavar="N", help="Version to promote.  [default: the newest]")
+@first_release_option
+def promote(voice: str, *, version: int | None, first_release: bool) -> int:
+    """Make a version of VOICE that the gate passed the champion.
+
+    Exit code: 0 it is champion now or was already, 1 refused.
+    """
+    from flows.commands.releases import promote_voice
+
+    return promote_voice(voice, version, first_release=first_release)
 
 
 @vox.command()
 @voice_argument
 @click.option("--to", "to_version", type=int, metavar="N", help="A version that was champion before.")
-def rollback(voice: str, to_version: int | None) -> int:
-    """Go back to the champion before this one. Exit code: 0 moved or already there, 1 refused."""
-    from flows.commands import rollback_voice
+def rollback(voice: str, *, to_version: int | None) -> int:
+    """Go back to the former champion of VOICE.
+
+    Exit code: 0 it is champion now or was already, 1 refused.
+    """
+    from flows.commands.releases import rollback_voice
 
     return rollback_voice(voice, to_version)
 
 
 @vox.command()
 @voice_argument
-@click.option("--version", type=int, metavar="N", help="Score this version; the champion without it.")
-@click.option("--prefect", "with_prefect", is_flag=True, help="As a flow run of the Prefect server, with artifacts.")
-@click.option("--every", "cron", metavar="CRON", help='Stay, and do it whenever cron says, such as "0 6 * * 1".')
+@click.option("--version", type=int, metavar="N", help="Version to score.  [default: the champion]")
+@prefect_option
+@click.option("--every", "cron", metavar="CRON", help='Keep running and score at these times, such as "0 6 * * 1".')
 @json_option
-def rescore(voice: str, version: int | None, with_prefect: bool, cron: str | None, as_json: bool) -> int:
-    """Score the champion of VOICE again and say whether judge or environment have drifted since it was registered.
+def rescore(voice: str, *, version: int | None, with_prefect: bool, cron: str | None, as_json: bool) -> int:
+    """Score the champion of VOICE again and look for drift.
 
-    Its new scores are kept, for the trend, and for the gate once a judge has changed.
-    Exit code: 0 as it was, 1 it drifted, 2 could not be measured.
+    Judges and environment may have changed since it was registered. The new scores are kept for the trend, and for
+    the gate once a judge has changed.
+
+    Exit code: 0 no drift, 1 drift, 2 could not be measured.
     """
-    from flows.commands import rescore_voice
+    from flows.commands.rescore import rescore_voice
 
-    return rescore_voice(voice, version, with_prefect, cron, as_json)
-
-
-@vox.command()
-@voice_argument
-@json_option
-def releases(voice: str, as_json: bool) -> int:
-    """What was released, when, by whom, and what is live."""
-    from flows.commands import show_releases
-
-    return show_releases(voice, as_json)
+    return rescore_voice(voice, version, with_prefect=with_prefect, cron=cron, as_json=as_json)
 
 
 @vox.command()
 @voice_argument
 @json_option
-def audit(voice: str, as_json: bool) -> int:
-    """Prove that the journal of releases is whole. Exit code: 0 whole, 1 broken."""
-    from flows.commands import audit_voice
+def releases(voice: str, *, as_json: bool) -> int:
+    """List what was released of VOICE, when and by whom."""
+    from flows.commands.releases import show_releases
 
-    return audit_voice(voice, as_json)
+    return show_releases(voice, as_json=as_json)
+
+
+@vox.command()
+@voice_argument
+@json_option
+def audit(voice: str, *, as_json: bool) -> int:
+    """Prove that the journal of releases is whole.
+
+    Exit code: 0 whole, 1 broken.
+    """
+    from flows.commands.releases import audit_voice
+
+    return audit_voice(voice, as_json=as_json)
 
 
 @vox.command()
 @voice_argument
 @click.argument("text")
-@click.option("-o", "--output", type=FILE, required=True, help="FLAC or WAV file.")
-@click.option("--version", type=int, metavar="N", help="Speak with this version; with the champion without it.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Another seed, another reading.")
-def say(voice: str, text: str, output: Path, version: int | None, seed: int) -> int:
+@click.option("-o", "--output", type=FILE, required=True, help="FLAC or WAV file to write.")
+@click.option("--version", type=int, metavar="N", help="Version to speak with.  [default: the champion]")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Another seed gives another reading."
+)
+def say(voice: str, text: str, *, output: Path, version: int | None, seed: int) -> int:
     """Speak TEXT with the champion of VOICE."""
-    from flows.commands import say_text
+    from flows.commands.say import say_text
 
-    return say_text(voice, text, output, version, seed)
+    return say_text(voice, text, output=output, version=version, seed=seed)
 
 
 @vox.command("import")
 @click.argument("gpt", type=PRESENT_FILE)
 @click.argument("sovits", type=PRESENT_FILE)
 @click.option("--as", "name", required=True, metavar="NAME", help="Folder in base_models/ to write.")
-@click.option("--discriminator", type=PRESENT_FILE, help="The s2D file of the same version; an adaptation needs it.")
+@click.option("--discriminator", type=PRESENT_FILE, help="The s2D file of the same version, which an adaptation needs.")
 @click.option("--replace", is_flag=True, help="Replace a base model of this name.")
-def import_(gpt: Path, sovits: Path, name: str, discriminator: Path | None, replace: bool) -> int:
-    """Read an official or community GPT (.ckpt) and SoVITS (.pth) of v2, v2Pro or v2ProPlus into base_models/NAME.
+def import_(gpt: Path, sovits: Path, *, name: str, discriminator: Path | None, replace: bool) -> int:
+    """Import official or community weights as a base model.
 
-    Nothing in the files is run, and they are not changed. Exit code: 0 imported, 1 refused, with the reason.
+    GPT (.ckpt) and SoVITS (.pth) of v2, v2Pro or v2ProPlus go into base_models/NAME. Nothing in the files is run, and
+    they are not changed.
+
+    Exit code: 0 imported, 1 refused, with the reason.
     """
-    from flows.weights import import_files
+    from flows.commands.weights import import_files
 
-    return import_files(gpt, sovits, name, discriminator, replace)
+    return import_files(gpt, sovits, name=name, discriminator=discriminator, replace=replace)
 
 
 @vox.command()
 @voice_argument
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False, resolve_path=True))
-@click.option("--version", type=int, metavar="N", help="Export this version; the champion without it.")
+@click.argument("folder", metavar="DIR", type=FOLDER)
+@click.option("--version", type=int, metavar="N", help="Version to export.  [default: the champion]")
 @click.option("--float32", "in_full", is_flag=True, help="Do not round to float16, as the original does.")
 @click.option("--inference-only", is_flag=True, help="Leave out enc_q, which only an adaptation needs.")
-@click.option("--other-sizes", is_flag=True, help="Write sizes too that the original GPT-SoVITS cannot load.")
+@click.option("--other-sizes", is_flag=True, help="Also write sizes that the original GPT-SoVITS cannot load.")
 def export(
-    voice: str, folder: Path, version: int | None, in_full: bool, inference_only: bool, other_sizes: bool
+    voice: str, folder: Path, *, version: int | None, in_full: bool, inference_only: bool, other_sizes: bool
 ) -> int:
-    """Write the champion of VOICE as VOICE-vN.ckpt and .pth, which the original GPT-SoVITS and its tools load.
+    """Write the champion of VOICE for the original GPT-SoVITS.
+
+    It and its tools load the files VOICE-vN.ckpt and VOICE-vN.pth in DIR.
 
     Exit code: 0 written, 1 refused, with the reason.
     """
-    from flows.weights import export_voice
+    from flows.commands.weights import export_voice
 
-    dtype = "float32" if in_full else "float16"
-    return export_voice(voice, folder, version, dtype, not inference_only, other_sizes)
+    return export_voice(
+        voice,
+        folder,
+        version=version,
+        dtype="float32" if in_full else "float16",
+        with_posterior=not inference_only,
+        other_sizes=other_sizes,
+    )
 
 
 @vox.command()
 @click.argument("name", required=False)
-@click.option("--mirror", metavar="URL", help="Stands in for scheme and host of the addresses; or VOXFOUNDRY_MIRROR.")
-@click.option("--replace", is_flag=True, help="Replace a folder of this name that is not what base_models.lock pins.")
-def pull(name: str | None, mirror: str | None, replace: bool) -> int:
-    """Fetch the base model NAME, and what it needs, into base_models/; without NAME, list what there is.
+@click.option(
+    "--mirror", metavar="URL", help="Stands in for scheme and host of the addresses.  [default: VOXFOUNDRY_MIRROR]"
+)
+@click.option("--replace", is_flag=True, help="Replace a folder of this name that differs from base_models.lock.")
+def pull(name: str | None, *, mirror: str | None, replace: bool) -> int:
+    """Fetch a base model, or list what there is.
 
-    Files are continued where they broke off, and pinned in base_models.lock when they are first seen.
-    Exit code: 0 there now, 1 refused or out of reach, with what to put where.
+    The base model NAME and what it needs go into base_models/. Without NAME, nothing is fetched. An interrupted
+    download continues where it ended. Files are pinned in base_models.lock at their first download.
+
+    Exit code: 0 present now, 1 refused or out of reach, with what to put where.
     """
-    from flows.weights import pull_model
+    from flows.commands.weights import pull_model
 
-    return pull_model(name, mirror, replace)
+    return pull_model(name, mirror=mirror, replace=replace)
 
 
 @vox.group()
@@ -241,95 +274,79 @@ def voice() -> None:
 
 @voice.command("add")
 @click.argument("name")
-@click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True))
+@click.argument("path", type=PRESENT_FOLDER)
 @click.option("--language", required=True, help="ISO 639 code of what is spoken, such as en.")
 @click.option("--consent", type=PRESENT_FILE, required=True, help="The proof of the speaker's consent, any file.")
-@click.option("--speaker", help="Who speaks; NAME without it.")
+@click.option("--speaker", help="Who speaks.  [default: NAME]")
 @click.option("--purpose", default="voice cloning", show_default=True, help="What the speaker allowed.")
-@click.option("--valid-until", metavar="YYYY-MM-DD", help="The last day of the consent; no end without it.")
+@click.option("--valid-until", metavar="YYYY-MM-DD", help="Last day of the consent.  [default: no end]")
 def voice_add(
-    name: str, path: Path, language: str, consent: Path, speaker: str | None, purpose: str, valid_until: str | None
+    name: str, path: Path, *, language: str, consent: Path, speaker: str | None, purpose: str, valid_until: str | None
 ) -> int:
-    """Copy the recordings in PATH to data/1_recordings/NAME with a consent record, and list NAME in params.yaml."""
-    from flows.voices import add_voice
+    """Add a voice from the recordings in PATH.
 
-    return add_voice(name, path, language, consent, speaker or name, purpose, valid_until)
+    They are copied to data/1_recordings/NAME with a consent record, and params.yaml lists NAME.
+    """
+    from flows.commands.voices import ConsentRecord, add_voice
+
+    record = ConsentRecord(evidence=consent, speaker=speaker or name, purpose=purpose, valid_until=valid_until)
+    return add_voice(name, path, language=language, consent=record)
 
 
 @voice.command("revoke")
 @click.argument("name")
 def voice_revoke(name: str) -> int:
-    """Record that the consent for NAME was withdrawn, and take its champion out of service."""
-    from flows.voices import revoke_voice
+    """Record that the consent for NAME was withdrawn.
+
+    Its champion goes out of service at once.
+    """
+    from flows.commands.voices import revoke_voice
 
     return revoke_voice(name)
 
 
 @vox.command()
 @json_option
-def doctor(as_json: bool) -> int:
-    """What is installed and present: packages, judges, base models, GPU, disk, servers."""
-    from flows.doctor import report
+def doctor(*, as_json: bool) -> int:
+    """Show what is installed and what is missing.
 
-    return report(as_json)
+    That is packages, voices, judges, base models, GPU, disk and servers.
+
+    Exit code: 0 nothing needed is missing, else 1.
+    """
+    from flows.commands.doctor import print_report
+
+    return print_report(as_json=as_json)
 
 
 @vox.group()
 def server() -> None:
-    """The Prefect server that runs in the background for this project."""
+    """Manage the background Prefect server of this project."""
 
 
 @server.command("status")
 def server_status() -> int:
-    """Where the server answers. Exit code: 0 running, 1 not."""
-    from flows.server import running_server
+    """Show where the server answers.
 
-    url = running_server()
-    click.echo(f"running at {url.removesuffix('/api')}" if url else "not running; `vox run` starts one")
-    return 0 if url else 1
+    Exit code: 0 running, 1 not.
+    """
+    from flows.commands.server import show_status
+
+    return show_status()
 
 
 @server.command("stop")
 def server_stop() -> int:
-    """Stop the server; the next run starts another."""
-    from flows.server import stop_server
+    """Stop the server. The next run starts another."""
+    from flows.commands.server import stop
 
-    click.echo("stopped" if stop_server() else "was not running")
-    return 0
+    return stop()
 
 
 def main() -> None:
-    """Entry point: errors that we can name become one line on stderr and an exit code."""
-    code = _guarded(lambda: vox.main(standalone_mode=False), debug="--debug" in sys.argv)
-    sys.exit(code)
-
-
-def _guarded(command: Callable[[], int | None], debug: bool) -> int:
-    try:
-        return command() or 0
-    except click.exceptions.Exit as exit_:
-        return exit_.exit_code
-    except click.Abort:
-        return _say_error("interrupted", 130)
-    except click.ClickException as error:
-        error.show()
-        return NOT_MEASURED
-    except KeyboardInterrupt:
-        return _say_error("interrupted; run the same command again to continue", 130)
-    except Exception as error:  # the last line of defence: a person gets a sentence, never a traceback
-        if debug:
-            raise
-        named = isinstance(error, ValueError | OSError) or type(error).__module__.split(".")[0] in (
-            "flows", "stages", "registry", "metrics", "gpt_sovits",
-        )  # fmt: skip
-        text = " ".join(str(error).split()) or type(error).__name__
-        hint = "" if named else f" ({type(error).__name__}: a fault of vox; `vox --debug ...` shows where)"
-        return _say_error(text + hint, getattr(error, "exit_code", NOT_MEASURED))
-
-
-def _say_error(text: str, code: int) -> int:
-    click.echo(f"error: {text}", err=True)
-    return code
+    """Run `vox` with the arguments of this process and end with its exit code."""
+    gc.set_threshold(GC_THRESHOLD)
+    sys.exit(run_guarded(lambda: vox.main(standalone_mode=False), debug="--debug" in sys.argv))
 
 
 if __name__ == "__main__":

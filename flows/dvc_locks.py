@@ -1,7 +1,7 @@
-"""DVC's list of who reads and writes what, freed of those who were killed.
+"""DVC's list of who reads and writes what, freed of killed processes.
 
-DVC drops an entry itself once its process is gone. A killed process whose parent has not waited for it (a container
-whose first process never does) is not gone, and DVC would call its outputs busy for ever.
+DVC drops an entry itself once its process is gone. A killed process whose parent has not waited for it is not gone. In
+a container whose first process never waits, DVC would call its outputs busy for ever.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ RWLOCK = Path(".dvc/tmp/rwlock")
 
 
 def forget_dead_holders(rwlock: Path = RWLOCK) -> None:
-    """Take the entries of ended processes out of the list. To be called while no other DVC is started from here."""
+    """Remove the entries of ended processes from the list. Call it while this process starts no other DVC."""
     try:
         holders = json.loads(rwlock.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):  # DVC says itself what to do about a damaged one
+    except (FileNotFoundError, json.JSONDecodeError):  # DVC itself says what to do about a damaged one
         return
     writers = {path: info for path, info in holders.get("write", {}).items() if not has_ended(info["pid"])}
     readers = {

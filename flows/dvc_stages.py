@@ -1,4 +1,4 @@
-"""DVC from a flow: which stages of a voice are stale, and reproducing one of them with its log streamed."""
+"""DVC for a flow: which stages of a voice are stale, and one stage reproduced with its log streamed."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from ruamel.yaml import YAML
 
 from flows.dvc_locks import forget_dead_holders
+from flows.errors import FlowError
 from stages.execution.locks import locked
 from stages.execution.processes import RUN_PID, die_with_parent
 
-# In an order in which every stage comes after what it reads (tests/test_dvc_yaml.py holds it against dvc.yaml).
+# Every stage comes after the stages that it reads from; tests/test_dvc_yaml.py compares the order with dvc.yaml.
 STAGES = ("ingest", "segment", "align", "features", "adapt_sovits", "adapt_gpt", "evaluate", "register")
 
 State = Literal["fresh", "unchanged", "restored", "ran"]
@@ -34,81 +35,100 @@ NOISE = (
     "\tdvc config",
     "Use `dvc push`",
 )
-EMPTY_OUTPUT = "' is empty."  # a table without rows, such as that of the dropped clips, is no fault
-# What it says when it need not run a stage; without either line the stage ran.
+EMPTY_OUTPUT = "' is empty."  # a table without rows, such as that of the dropped clips, is not a fault
+# What DVC says when it need not run a stage. Without either line the stage ran.
 MARKS: dict[State, str] = {"unchanged": "didn't change, skipping", "restored": "is cached - skipping run"}
-SHOWN = 2  # changes named in a reason; their number says how many there are
+MAX_CHANGES_SHOWN = 2  # in a reason; of the others only the number is given
 NEVER_RAN = "for the first time"
-A_DAY = 86_400.0  # how long to wait for another voice's run before giving up
+LOCK_WAIT_SECONDS = 86_400.0  # another voice's run may take hours
 
 
-class StageFailedError(RuntimeError):
+class StageFailedError(FlowError, RuntimeError):
     """A stage, or DVC itself, ended with an error."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StageResult:
+    """What `dvc repro` did for one stage.
+
+    Attributes:
+        stage: The stage's name.
+        state: "fresh" and "unchanged": it was up to date. "restored": its outputs came from the cache. "ran": it ran.
+    """
+
     stage: str
     state: State
-    log: tuple[str, ...]
 
 
 def stale_stages(voice: str) -> dict[str, str]:
-    """The stages of `voice` that DVC would run, each with the reason in a few words; empty when nothing changed."""
+    """Return the stages of a voice that DVC would run, each with the reason in a few words.
+
+    Raises:
+        StageFailedError: If DVC cannot tell.
+    """
     targets = [f"{stage}@{voice}" for stage in STAGES]
-    with locked("dvc", wait_seconds=A_DAY):
-        forget_dead_holders()
-        done = subprocess.run(
+    with _exclusive_dvc():
+        status = subprocess.run(
             [*_dvc(), "status", "--json", *targets],
             capture_output=True,
             text=True,
             check=False,
             env=_environment(),
-            preexec_fn=_tied,
+            preexec_fn=die_with_parent,
         )
-    if done.returncode:
-        raise StageFailedError(f"dvc status: {_last_error(done.stderr.splitlines()) or 'failed without a message'}")
-    status = json.loads(done.stdout or "{}")
-    known = _stages_that_ran()
-    return {name.split("@")[0]: _reason(changes) if name in known else NEVER_RAN for name, changes in status.items()}
+    if status.returncode:
+        raise StageFailedError(f"dvc status: {_last_error(status.stderr.splitlines()) or 'failed without a message'}")
+    changes = json.loads(status.stdout or "{}")
+    known = _stages_that_ran()  # of the others DVC says that everything is modified or deleted
+    return {name.split("@")[0]: _reason(why) if name in known else NEVER_RAN for name, why in changes.items()}
 
 
 def _stages_that_ran() -> set[str]:
-    """Of all voices, as `ingest@sample`: for DVC everything about the others is modified or deleted."""
+    """Return the stages in dvc.lock, each as `ingest@sample`."""
     path = Path("dvc.lock")
     return set(YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]) if path.exists() else set()
 
 
-def reproduce(stage: str, voice: str, on_line: Callable[[str], None], force: bool = False) -> StageResult:
-    """Run `dvc repro` for one stage of one voice; each line that it prints goes to `on_line` at once.
+def reproduce(stage: str, voice: str, *, on_line: Callable[[str], None], force: bool = False) -> StageResult:
+    """Run `dvc repro` for one stage of one voice.
 
-    Raises StageFailedError with the stage's own last error line.
+    Args:
+        stage: The stage's name.
+        voice: The voice.
+        on_line: Takes each line of the stage's output at once.
+        force: Whether the stage runs even if nothing changed.
+
+    Raises:
+        StageFailedError: With the stage's own last error line.
     """
     command = [*_dvc(), "repro", "--single-item", f"{stage}@{voice}", *(["--force"] if force else [])]
     log = []
-    with _alone(), _lines(command) as lines:
-        for line in lines:
+    with _exclusive_dvc(), _StreamedProcess(command) as process:
+        for line in process:
             log.append(line)
             if not line.startswith(NOISE) and not line.endswith(EMPTY_OUTPUT):
                 on_line(line)
-        code = lines.wait()
+        code = process.wait()
     if code:
         message = _last_error(log) or f"dvc repro ended with exit code {code}"
         raise StageFailedError(f"stage {stage} of {voice}: {message}")
     state: State = next((state for state, mark in MARKS.items() if any(mark in line for line in log)), "ran")
-    return StageResult(stage, state, tuple(log))
+    return StageResult(stage=stage, state=state)
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """One DVC at a time, and no trace of killed ones."""
-    with locked("dvc", wait_seconds=A_DAY):
+def _exclusive_dvc() -> Iterator[None]:
+    """Hold the lock under which one DVC runs at a time, without traces of killed ones."""
+    with locked("dvc", wait_seconds=LOCK_WAIT_SECONDS):
         forget_dead_holders()
         yield
 
 
-class _lines:  # noqa: N801 - reads as a function where it is used
-    """A child process whose output, both streams, is iterated line by line; killed when the block is left early."""
+class _StreamedProcess:
+    """A child process that yields its output line by line, both streams together.
+
+    It dies with this process and, with it, the stage that it runs. It is killed when its block is left early.
+    """
 
     def __init__(self, command: list[str]) -> None:
         self._child = subprocess.Popen(
@@ -119,10 +139,10 @@ class _lines:  # noqa: N801 - reads as a function where it is used
             encoding="utf-8",
             errors="replace",
             env=_environment(),
-            preexec_fn=_tied,
+            preexec_fn=die_with_parent,
         )
 
-    def __enter__(self) -> _lines:
+    def __enter__(self) -> Self:
         return self
 
     def __iter__(self) -> Iterator[str]:
@@ -145,18 +165,13 @@ def _dvc() -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Ours; the `python` of dvc.yaml is the one that runs us, whether or not its environment is activated."""
+    """Return our environment in which the `python` of dvc.yaml is the one that runs us, activated or not."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", RUN_PID: str(os.getpid())}
 
 
-def _tied() -> None:
-    """Runs in the child before DVC starts: it dies with us, and its stage with it."""
-    die_with_parent()
-
-
 def _last_error(lines: list[str]) -> str:
-    """The stage's own `error: ` line where there is one, else DVC's."""
+    """Return the stage's own `error: ` line where there is one, else DVC's."""
     for start in ("error: ", "ERROR: "):
         for line in reversed(lines):
             if line.startswith(start):
@@ -165,7 +180,7 @@ def _last_error(lines: list[str]) -> str:
 
 
 def _reason(changes: list) -> str:
-    """DVC's nested description of what changed, as `modified metrics/wer.py, deleted data/2_clips/sample`."""
+    """Return DVC's nested description of changes as `modified metrics/wer.py, deleted data/2_clips/sample`."""
     words = []
     for change in changes:
         if isinstance(change, str):
@@ -176,6 +191,6 @@ def _reason(changes: list) -> str:
             words += [
                 f"{state} {key}" for keys in files.values() if isinstance(keys, dict) for key, state in keys.items()
             ]
-    if len(words) > SHOWN:
-        words = [*words[:SHOWN], f"{len(words) - SHOWN} more"]
+    if len(words) > MAX_CHANGES_SHOWN:
+        words = [*words[:MAX_CHANGES_SHOWN], f"{len(words) - MAX_CHANGES_SHOWN} more"]
     return ", ".join(words) or "changed"

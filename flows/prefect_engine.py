@@ -1,6 +1,6 @@
 """The flows of Prefect: train_and_release, gate, evaluate_champion.
 
-Import it after flows.server.ensure_server: prefect reads its settings on import.
+Import this after flows.prefect_server.ensure_server, because prefect reads its settings on import.
 """
 
 from __future__ import annotations
@@ -21,19 +21,23 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Crashed
 
-from flows.release import GatedCandidate
-from flows.rescore import Rescored, evaluate_champion
-from flows.server import ServerError
+from flows.errors import FlowError
+from flows.evaluate_champion import RescoreResult, evaluate_champion
+from flows.gate_and_promote import GatedCandidate
+from flows.prefect_server import PrefectServerError
+from flows.run_view import RunView
 from flows.train_and_release import Log, Outcome, Request, run_pipeline
-from flows.view import RunView
 
 T = TypeVar("T")
+MAX_LOST_RUNS = 200  # looked at when a run begins
 
 
 class PrefectEngine:
-    """Each step is a Prefect task of the running flow, never retried, its log lines in the task's log."""
+    """Each step is a Prefect task of the running flow, never retried, with its log lines in the task's log."""
 
     def step(self, name: str, work: Callable[[Log], T]) -> T:
+        """Run a step as a task."""
+
         @task(name=name, task_run_name=name, retries=0, cache_policy=NO_CACHE, persist_result=False)
         def run() -> T:
             return work(get_run_logger().info)
@@ -41,108 +45,120 @@ class PrefectEngine:
         return run()
 
     def publish(self, voice: str, outcome: Outcome) -> None:
-        """The figures as a table, the verdict as Markdown and the report as a link."""
-        _publish_verdict(voice, outcome.judged)
+        """Keep the figures as a table, the verdict as Markdown and the report as a link."""
+        _publish_verdict(voice, outcome.candidate)
         create_link_artifact(key=f"{_key(voice)}-report", link=outcome.report.as_uri(), link_text=f"Report of {voice}")
 
 
 def run_with_prefect(request: Request, view: RunView) -> Outcome:
-    """train_and_release: the line as a flow run of the server that PREFECT_API_URL names."""
-    voice = request.voice
-    return _as_flow("train_and_release", voice, lambda: run_pipeline(request, view, PrefectEngine()), asdict(request))
+    """Run the pipeline as a flow run of the server that PREFECT_API_URL names."""
+
+    def work() -> Outcome:
+        return run_pipeline(request, view, engine=PrefectEngine())
+
+    return _run_as_flow("train_and_release", request.voice, work=work, parameters=asdict(request))
 
 
-def gate_with_prefect(voice: str, version: int | None, judge: Callable[[], GatedCandidate]) -> GatedCandidate:
-    """gate: a verdict as a flow run, with the figures and the verdict as its artifacts."""
+def gate_with_prefect(voice: str, version: int | None, *, gate: Callable[[], GatedCandidate]) -> GatedCandidate:
+    """Give a verdict as a flow run, with the figures and the verdict as its artifacts.
+
+    Args:
+        voice: The voice.
+        version: The version to gate, None for the newest. The flow run shows it as a parameter.
+        gate: Gives the verdict.
+    """
 
     def work() -> GatedCandidate:
-        judged = PrefectEngine().step("gate", lambda log: judge())
-        _publish_verdict(voice, judged)
-        return judged
+        candidate = PrefectEngine().step("gate", lambda log: gate())
+        _publish_verdict(voice, candidate)
+        return candidate
 
-    return _as_flow("gate", voice, work, {"voice": voice, "version": version})
+    return _run_as_flow("gate", voice, work=work, parameters={"voice": voice, "version": version})
 
 
-class DriftFound(RuntimeError):  # noqa: N818  (an answer, which makes a scheduled run fail where people look)
-    """The version does not score as it did."""
+class DriftFound(FlowError, RuntimeError):  # noqa: N818  (an answer, which makes a scheduled run fail where people look)
+    """The version does not score as it did when it was registered."""
 
-    def __init__(self, done: Rescored) -> None:
-        super().__init__("; ".join((*done.drift.findings, *done.worse)))
-        self.done = done
+    exit_code = 1
+
+    def __init__(self, result: RescoreResult) -> None:
+        super().__init__("; ".join(result.findings))
+        self.result = result
 
 
 @flow(name="evaluate_champion", flow_run_name="{voice}", persist_result=False)
-def evaluate_champion_flow(voice: str, version: int | None = None) -> Rescored:
-    """What is live scored again; the trend as a table, what changed as Markdown. Raises DriftFound."""
-    done = evaluate_champion(voice, version, PrefectEngine())
-    create_table_artifact(key=f"{_key(voice)}-trend", table=done.table(), description=f"Trend of {voice}")
-    create_markdown_artifact(key=f"{_key(voice)}-drift", markdown=done.markdown())
-    if done.has_drifted:
-        raise DriftFound(done)
-    return done
+def evaluate_champion_flow(voice: str, version: int | None = None) -> RescoreResult:
+    """Score the champion again and keep the trend as a table and the findings as Markdown. Raises DriftFound."""
+    result = evaluate_champion(voice, version, engine=PrefectEngine())
+    create_table_artifact(key=f"{_key(voice)}-trend", table=result.table(), description=f"Trend of {voice}")
+    create_markdown_artifact(key=f"{_key(voice)}-drift", markdown=result.markdown())
+    if result.has_drifted:
+        raise DriftFound(result)
+    return result
 
 
-def rescore_with_prefect(voice: str, version: int | None) -> Rescored:
-    """evaluate_champion as a flow run of the server that PREFECT_API_URL names."""
+def rescore_with_prefect(voice: str, version: int | None) -> RescoreResult:
+    """Run evaluate_champion as a flow run of the server that PREFECT_API_URL names."""
     try:
-        with _on_the_server(voice):
+        with _connected(voice):
             return evaluate_champion_flow(voice, version)
     except DriftFound as found:
-        return found.done
+        return found.result
 
 
 def rescore_on_schedule(voice: str, cron: str) -> None:
-    """Serve evaluate_champion for a voice until interrupted; Prefect starts it whenever `cron` says."""
+    """Serve evaluate_champion for a voice until interrupted. Prefect starts it at the times of `cron`."""
     evaluate_champion_flow.serve(name=voice, cron=cron, parameters={"voice": voice}, tags=[f"voice:{voice}"])
 
 
-def _as_flow(name: str, voice: str, work: Callable[[], T], parameters: dict[str, object]) -> T:
-    """work() as a flow run that shows its parameters; runs of this voice whose process was killed are ended first."""
+def _run_as_flow(name: str, voice: str, *, work: Callable[[], T], parameters: dict[str, object]) -> T:
+    """Run work() as a flow run that shows its parameters, after runs of the voice that a kill left open are ended."""
 
     @flow(name=name, flow_run_name=f"{voice}-{datetime.now(UTC):%Y%m%d-%H%M%S}", persist_result=False)
     def run(parameters: dict[str, object]) -> T:
         _end_lost_runs(voice)
         return work()
 
-    with _on_the_server(voice):
+    with _connected(voice):
         return run(parameters)
 
 
 @contextmanager
-def _on_the_server(voice: str) -> Iterator[None]:
-    """Tags what runs with its voice and process. Raises ServerError where the server went away meanwhile."""
+def _connected(voice: str) -> Iterator[None]:
+    """Tag flow runs with their voice and process. Raises PrefectServerError where the server goes away meanwhile."""
     try:
-        with tags(f"voice:{voice}", _mine()):
+        with tags(f"voice:{voice}", _process_tag()):
             yield
     except TransportError as error:
-        raise ServerError(
+        raise PrefectServerError(
             f"the Prefect server at {os.environ['PREFECT_API_URL']} went away during the run ({error}); stages that "
             "ended are kept: the same command goes on from there, with a new server or with --no-prefect"
         ) from error
 
 
-def _publish_verdict(voice: str, judged: GatedCandidate) -> None:
-    create_table_artifact(key=f"{_key(voice)}-figures", table=judged.table(), description=f"Figures of {voice}")
-    create_markdown_artifact(key=f"{_key(voice)}-verdict", markdown=judged.markdown())
+def _publish_verdict(voice: str, candidate: GatedCandidate) -> None:
+    create_table_artifact(key=f"{_key(voice)}-figures", table=candidate.table(), description=f"Figures of {voice}")
+    create_markdown_artifact(key=f"{_key(voice)}-verdict", markdown=candidate.markdown())
 
 
 def _key(voice: str) -> str:
-    """A voice's name as Prefect wants the keys of artifacts."""
+    """Return a voice's name as Prefect wants it in the keys of artifacts."""
     return voice.lower().replace("_", "-")
 
 
-def _mine() -> str:
-    """A tag that names this process, so that a later run can tell whether it still lives."""
+def _process_tag() -> str:
+    """Return a tag that names this process, so that a later run can tell whether it is still alive."""
     return f"process:{socket.gethostname()}:{os.getpid()}"
 
 
 def _end_lost_runs(voice: str) -> None:
-    """Runs of this voice that a kill left `Running` become `Crashed`: their process on this machine is gone."""
-    wanted = FlowRunFilter.model_validate(
+    """End runs of this voice whose process on this machine is gone. A kill leaves them `Running`."""
+    unfinished = FlowRunFilter.model_validate(
         {"tags": {"all_": [f"voice:{voice}"]}, "state": {"type": {"any_": ["RUNNING", "PENDING"]}}}
     )
     with get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.START_TIME_DESC, limit=200):
+        runs = client.read_flow_runs(flow_run_filter=unfinished, sort=FlowRunSort.START_TIME_DESC, limit=MAX_LOST_RUNS)
+        for run in runs:
             if str(run.id) != runtime.flow_run.id and _is_lost(run.tags):
                 client.set_flow_run_state(run.id, Crashed(message="its process was killed"), force=True)
 

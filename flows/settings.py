@@ -1,4 +1,4 @@
-"""Changes of params.yaml from the command line: comments stay, the result is checked, the file is replaced at once."""
+"""Changes of params.yaml from the command line: comments stay, and the file is checked before it is replaced."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ PARAMS = Path("params.yaml")
 
 
 def apply_settings(settings: Sequence[str]) -> list[str]:
-    """Set `key.subkey=value` in params.yaml, values read as YAML; returns what changed, one line each.
+    """Set keys of params.yaml and return what changed, one line per key.
 
-    Raises ValueError for an unknown key or a value that the key cannot take; the file is then untouched.
+    Args:
+        settings: Each `key.subkey=value`, the value as YAML.
+
+    Raises:
+        ValueError: For an unknown key or a value that the key cannot take. The file is then untouched.
     """
 
     def change(document: CommentedMap) -> list[str]:
@@ -34,7 +38,7 @@ def apply_settings(settings: Sequence[str]) -> list[str]:
             for part in path:
                 section = section.get(part) if isinstance(section, CommentedMap) else None
             if not isinstance(section, CommentedMap) or last not in section:
-                raise ValueError(f"-S {setting}: params.yaml has no key {key}; see `vox doctor` or the file itself")
+                raise ValueError(f"-S {setting}: params.yaml has no key {key}; the file itself lists the keys")
             value = YAML().load(text)  # keeps [0, 1] on one line
             if section[last] != value:
                 changes.append(f"params.yaml: {key}: {section[last]} -> {value}")

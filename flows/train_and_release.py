@@ -1,4 +1,4 @@
-"""The line: recordings in, a gated release out. The same steps with Prefect and without."""
+"""The pipeline: recordings in, a gated release out. The same steps with Prefect and without."""
 
 from __future__ import annotations
 
@@ -9,112 +9,166 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from flows.dvc_stages import STAGES, StageResult, reproduce, stale_stages
-from flows.release import (
+from flows.gate_and_promote import (
     GatedCandidate,
     candidate_is_registered,
     gate_newest,
     promote_if_passed,
-    recordings_dir,
     write_report,
 )
-from flows.view import RunView
+from flows.paths import recordings_dir
+from flows.run_view import RunView
 from registry.consent import check_consent
 from registry.gate.policy import parse_policy
 from stages.execution.locks import locked
-from stages.params import load_params
+from stages.params import Params, load_params
 
 T = TypeVar("T")
 Log = Callable[[str], None]
 
 
 class Engine(Protocol):
-    """Runs one named step; `work` gets a function that takes log lines."""
+    """What runs the steps of a pipeline and shows its outcome."""
 
-    def step(self, name: str, work: Callable[[Log], T]) -> T: ...
+    def step(self, name: str, work: Callable[[Log], T]) -> T:
+        """Run one named step, whose `work` takes a function for its log lines."""
+        ...
 
-    def publish(self, voice: str, outcome: Outcome) -> None: ...
+    def publish(self, voice: str, outcome: Outcome) -> None:
+        """Show the outcome where the engine keeps such things."""
+        ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
+    """What the user wants of a run.
+
+    Attributes:
+        voice: The voice to bring up to date.
+        promote: Whether a candidate that the gate passes becomes champion.
+        first_release: Whether the user accepts that there is no champion to compare with.
+    """
+
     voice: str
     promote: bool = False
-    first_release: bool = False  # a person accepts that there is no champion to compare with
+    first_release: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
+    """What a run did.
+
+    Attributes:
+        stages: The result of each stage, in the order of the pipeline.
+        candidate: The candidate with its verdict.
+        release: What happened to the promotion, empty where none was requested.
+        report: The HTML report of the verdict.
+    """
+
     stages: tuple[StageResult, ...]
-    judged: GatedCandidate
-    release: str  # what became of the promotion; empty where none was asked for
+    candidate: GatedCandidate
+    release: str
     report: Path
 
 
-class NoPrefect:
-    """Runs each step at once, in this process."""
+class DirectEngine:
+    """Runs each step at once in this process, without Prefect."""
 
     def step(self, name: str, work: Callable[[Log], T]) -> T:
+        """Run a step and drop its log lines, which the run's view shows already."""
         return work(lambda line: None)
 
     def publish(self, voice: str, outcome: Outcome) -> None:
-        pass
+        """Show nothing: the command prints the outcome itself."""
 
 
-def run_pipeline(request: Request, view: RunView, engine: Engine) -> Outcome:
-    """Reproduce what is stale, judge the candidate, and promote it where that was asked for and the gate passes.
+def run_pipeline(request: Request, view: RunView, *, engine: Engine) -> Outcome:
+    """Reproduce what is stale, gate the candidate and, if requested, promote it when the gate passes it.
 
-    Nothing is retried: a stage that failed would fail again on the same inputs. One run a voice at a time.
+    Nothing is retried: a stage that failed would fail again on the same inputs. Each voice has one run at a time.
+
+    Args:
+        request: The voice and what to do with its candidate.
+        view: Where progress is shown.
+        engine: What runs the steps.
+
+    Raises:
+        ValueError: If the voice is not in params.yaml, or speaks another language than the pipeline.
+        ConsentError: If the speaker's consent is missing, over or revoked.
+        StageFailedError: If a stage failed.
     """
     voice = request.voice
     with locked(f"run-{voice}", wait_seconds=2):
+        # 1. Refuse what cannot end well before anything is computed.
         params = load_params()
         policy = parse_policy(params.gate)
-        if voice not in params.voices:
-            raise ValueError(
-                f"{voice!r} is not among the voices of params.yaml ({', '.join(params.voices)}); "
-                f"add it with `vox voice add {voice} FOLDER --language en --consent FILE`"
-            )
-        record = check_consent(recordings_dir(voice), datetime.now(UTC).date())
-        if record.language != params.align.language:
-            raise ValueError(
-                f"{voice} speaks {record.language!r} by its voice.yaml, but align.language is "
-                f"{params.align.language!r}; set right the one that is wrong"
-            )
-        results = build(voice, view, engine)
-        judged = engine.step("gate", lambda log: gate_newest(voice, policy, request.first_release))
-        release = engine.step("promote", lambda log: promote_if_passed(judged))[1] if request.promote else ""
-        report = engine.step("report", lambda log: write_report(judged))
-        outcome = Outcome(tuple(results), judged, release, report)
+        _check_voice(voice, params)
+        # 2. Bring every stage up to date.
+        stages = build(voice, view, engine=engine)
+        # 3. Decide about the candidate that the last stage registered.
+        candidate = engine.step("gate", lambda log: gate_newest(voice, policy, first_release=request.first_release))
+        # 4. Move the alias if the verdict allows it.
+        release = engine.step("promote", lambda log: promote_if_passed(candidate)) if request.promote else ""
+        # 5. Show what was decided.
+        report = engine.step("report", lambda log: write_report(candidate))
+        outcome = Outcome(stages=tuple(stages), candidate=candidate, release=release, report=report)
         engine.publish(voice, outcome)
         return outcome
 
 
-def build(voice: str, view: RunView, engine: Engine) -> list[StageResult]:
-    """Bring every stage of a voice up to date, in DAG order, asking DVC once and then for each stage that may run."""
+def _check_voice(voice: str, params: Params) -> None:
+    if voice not in params.voices:
+        raise ValueError(
+            f"{voice!r} is not among the voices of params.yaml ({', '.join(params.voices)}); "
+            f"add it with `vox voice add {voice} FOLDER --language en --consent FILE`"
+        )
+    record = check_consent(recordings_dir(voice), datetime.now(UTC).date())
+    if record.language != params.align.language:
+        raise ValueError(
+            f"{voice} speaks {record.language!r} by its voice.yaml, but align.language is "
+            f"{params.align.language!r}; correct whichever is wrong"
+        )
+
+
+def build(voice: str, view: RunView, *, engine: Engine) -> list[StageResult]:
+    """Bring every stage of a voice up to date, in the order of the pipeline.
+
+    DVC says once which stages are stale. From the first stale stage on, it is asked to reproduce each one, because
+    the outputs of the stages before may have changed.
+    """
     stale = engine.step("ask DVC what is stale", lambda log: stale_stages(voice))
     if not stale and not candidate_is_registered(voice):
         stale = {"register": "the candidate is not in this registry"}
     results: list[StageResult] = []
-    ran = False
+    has_run = False
     for stage in STAGES:
-        if not ran and stage not in stale:
-            view.finished(stage, "fresh")
-            results.append(StageResult(stage, "fresh", ()))
+        if not has_run and stage not in stale:
+            view.end_stage(stage, "fresh")
+            results.append(StageResult(stage=stage, state="fresh"))
             continue
-        view.started(stage, stale.get(stage, "a stage before it ran"))
-        force = stage == "register" and not candidate_is_registered(voice)
-        result = engine.step(stage, lambda log, s=stage, f=force: reproduce(s, voice, _both(view, s, log), f))
-        view.finished(stage, result.state)
-        ran = True
+        view.start_stage(stage, stale.get(stage, "a stage before it ran"))
+        result = engine.step(
+            stage, lambda log, stage=stage: _reproduce(stage, voice, log=_log_to_both(view, stage, log=log))
+        )
+        view.end_stage(stage, result.state)
+        has_run = True
         results.append(result)
-    if not ran:
-        view.say(f"all {len(STAGES)} stages are up to date")
+    if not has_run:
+        view.print_line(f"all {len(STAGES)} stages are up to date")
     return results
 
 
-def _both(view: RunView, stage: str, log: Log) -> Log:
-    def on_line(line: str) -> None:
-        view.line(stage, line)
+def _reproduce(stage: str, voice: str, *, log: Log) -> StageResult:
+    # DVC keeps the stage's output, not the registry: after a move to another registry it must run again
+    force = stage == "register" and not candidate_is_registered(voice)
+    return reproduce(stage, voice, on_line=log, force=force)
+
+
+def _log_to_both(view: RunView, stage: str, *, log: Log) -> Log:
+    """Return a log function that shows a line in the view and hands it to the step's own log."""
+
+    def log_line(line: str) -> None:
+        view.log_line(stage, line)
         log(line)
 
-    return on_line
+    return log_line

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from release_helpers import LINEAGE, promote_first, scorecard, write_scores, write_voice_folder
 
-from flows.listen import Session, address, make_server
+from flows.listening_server import Session, make_server, page_address
 from gpt_sovits.audio import save_flac
 from registry.candidates.candidate import register_candidate
 from registry.listening.trials import Listening, Trial, draw_trial, open_listening
@@ -106,12 +106,12 @@ def vote_on_all(store: Store, listening: Listening, listener: str) -> None:
 @contextmanager
 def serving(store: Store, listener: str | None = None) -> Iterator[tuple[Session, str]]:
     """Run a server on version 2. Yield its session and the address of its page."""
-    session = Session(store, open_listening(store, "anna", 2), listener)
+    session = Session(store=store, listening=open_listening(store, "anna", 2), listener=listener)
     with make_server(session) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
-            yield session, address(session, server)
+            yield session, page_address(session, server)
         finally:
             server.shutdown()
             thread.join()

@@ -1,4 +1,4 @@
-"""What the tests of whole runs look at, and how they kill one."""
+"""Helpers for tests of whole runs: their outputs, their states, and how to kill one."""
 
 from __future__ import annotations
 
@@ -12,20 +12,32 @@ import time
 from project import VOICE, environment
 from ruamel.yaml import YAML
 
+# A policy that any sound passes. Both versions make the same sound: in project.py, their GPTs learn almost nothing.
+LENIENT = (
+    "gate.thresholds=[{metric: similarity, relative_to: recordings, scale: difference, at_least: -0.99, unit: cosine, "
+    "reason: a test}]",
+    "gate.non_inferiority=[{metric: similarity, margin: 0.1, unit: cosine, reason: a test}]",
+    "gate.slices=[]",
+    "gate.confidence=0.9",  # four prompts prove nothing at 0.95
+)
+
 
 def outputs(root):
-    """Every stage's outputs with their hashes, as DVC locked them."""
+    """Return the hash of every output of every stage, as dvc.lock has it."""
     stages = YAML(typ="safe").load((root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     return {(name, out["path"]): out["md5"] for name, stage in stages.items() for out in stage["outs"]}
 
 
 def states(stdout):
-    """stage -> what the run says happened to it."""
+    """Return what a run printed about each stage: up to date, done or restored from cache."""
     return dict(re.findall(r"^(\w+): (up to date|done|restored from cache) in \d+ s$", stdout, flags=re.MULTILINE))
 
 
 def kill_in(root, stage, seconds, *more, prefect=False):
-    """Run the line and kill -9 `vox` so many seconds after `stage` began; its children must end by themselves."""
+    """Run the pipeline and kill -9 `vox` some seconds after a stage began.
+
+    Its children must end by themselves.
+    """
     command = [sys.executable, "-m", "flows.cli", "run", VOICE, "--first-release", *more]
     command += [] if prefect else ["--no-prefect"]
     child = subprocess.Popen(command, cwd=root, env=environment(), stdout=subprocess.PIPE, text=True)
@@ -43,7 +55,7 @@ def kill_in(root, stage, seconds, *more, prefect=False):
 
 
 def stage_processes(root):
-    """Processes that still work in the project, as lines of ps: id, parent, state, seconds, command."""
+    """Return the processes that still work in the project, as lines of ps."""
     done = subprocess.run(["ps", "-eo", "pid,ppid,stat,etimes,args"], capture_output=True, text=True, check=True).stdout
     lines = [line for line in done.splitlines() if "-m stages." in line or "-m dvc" in line]
     return [line for line in lines if _folder_of(line.split()[0]) == str(root)]

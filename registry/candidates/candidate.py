@@ -26,6 +26,7 @@ from registry.candidates.fingerprint import (
 )
 from registry.consent import VOICE_NAME, file_sha256
 from registry.storage.database import exclusive_lock
+from registry.storage.mlflow_versions import local_artifact, read_version
 from registry.storage.store import Store, mlflow_client
 
 if TYPE_CHECKING:
@@ -125,6 +126,8 @@ def find_candidate(store: Store, voice: str, version: int | None = None, candida
         CandidateError: There is no such candidate.
     """
     _check_name(voice)
+    if version is not None and (row := read_version(store, voice, version)) is not None:
+        return _check_id(_as_candidate(row), candidate_id)
     client = mlflow_client(store)
     from mlflow.exceptions import MlflowException
 
@@ -140,9 +143,13 @@ def find_candidate(store: Store, voice: str, version: int | None = None, candida
     if not found:
         which = f"with the id {candidate_id}" if candidate_id else "at all"
         raise CandidateError(f"{voice} has no candidate {which}; register one with `vox run {voice}`")
-    candidate = _as_candidate(found[0])
+    return _check_id(_as_candidate(found[0]), candidate_id)
+
+
+def _check_id(candidate: Candidate, candidate_id: str | None) -> Candidate:
     if candidate_id is not None and candidate.candidate_id != candidate_id:
-        raise CandidateError(f"version {version} of {voice} is candidate {candidate.candidate_id}, not {candidate_id}")
+        which = f"version {candidate.version} of {candidate.voice}"
+        raise CandidateError(f"{which} is candidate {candidate.candidate_id}, not {candidate_id}")
     return candidate
 
 
@@ -163,7 +170,9 @@ def voice_folder_of(store: Store, candidate: Candidate) -> Path:
         CandidateError: A file is missing, changed or new.
     """
     model = f"models:/{candidate.voice}/{candidate.version}"
-    folder = download_artifact(store, candidate, f"{model}/{candidate.voice_path}")
+    folder = local_artifact(store, candidate.voice, candidate.version, candidate.voice_path)
+    if folder is None:
+        folder = download_artifact(store, candidate, f"{model}/{candidate.voice_path}")
     files = hash_files(folder)
     seen = hash_candidate(
         candidate.voice, files, scores_sha256=candidate.scores_sha256, prompts_sha256=candidate.prompts_sha256

@@ -1,4 +1,4 @@
-"""The examples for CI do what they say: the workflow's own lines are run, every command of the docs is parsed."""
+"""The examples for CI work: the workflow's own lines are run, and every command of the docs is parsed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORKFLOW = ROOT / ".github/workflows/model-gate.yml"
 PAGES = ("docs/ci.md", "README.md", "CONTRIBUTING.md", ".github/workflows/model-gate.yml")
 JOB = YAML(typ="safe").load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["gate"]
 STEPS = JOB["steps"]
-# A `vox` that answers as it is told, where the real one would need minutes: its exit codes are $CODE_RUN and $CODE_GATE
+# Replaces `vox`, which would take minutes. Its exit codes are $CODE_RUN and $CODE_GATE
 STAND_IN = """#!/bin/sh
 echo "vox $*" >> calls
 case "$1 $*" in
@@ -34,12 +34,16 @@ esac
 
 
 def expressions(text, values):
-    """GitHub's `${{ ... }}` replaced; one that the test does not know is an error."""
+    """Replace GitHub's `${{ ... }}` in a text. An expression that the test does not know is an error."""
     return re.sub(r"\$\{\{ *(.+?) *\}\}", lambda found: values[found[1]], str(text))
 
 
 def run_job(root, voice=VOICE, first_release="", secrets=(), **more):
-    """The steps' own lines in GitHub's order, with its shell and files: exit codes by name, the output, the summary."""
+    """Run the steps' own lines with GitHub's order, shell and files.
+
+    Returns:
+        The exit codes by step, the output and the summary.
+    """
     values = {f"secrets.{name}": "" for name in re.findall(r"secrets\.(\w+)", WORKFLOW.read_text(encoding="utf-8"))}
     values |= {"inputs.voice || 'sample'": voice}
     values |= {"inputs.first_release && '--first-release' || ''": first_release}
@@ -80,7 +84,7 @@ def run_job(root, voice=VOICE, first_release="", secrets=(), **more):
 
 
 def give_environment(root, vox=None):
-    """What `make .venv/installed` would have installed, made before: programs that run this environment's."""
+    """Make the programs that `make .venv/installed` would install, which run those of this environment."""
     (root / ".venv/bin").mkdir(parents=True)
     for name in ("Makefile", "pyproject.toml", "requirements.lock"):
         shutil.copy(ROOT / name, root / name)
@@ -103,16 +107,16 @@ def with_stand_in(tmp_path):
 
 
 @pytest.mark.parametrize(("code", "word"), [(0, "notice"), (1, "error"), (3, "warning"), (2, "error")])
-def test_the_job_ends_with_the_gates_exit_code_and_says_it(with_stand_in, code, word):
+def test_job_ends_with_the_gates_exit_code_and_an_annotation(with_stand_in, code, word):
     codes, printed, summary = run_job(with_stand_in, CODE_RUN=str(code if code != 2 else 0), CODE_GATE=str(code))
-    assert codes.pop("Verdict") == code
+    assert codes.pop("Report the verdict") == code
     assert set(codes.values()) == {0}
     assert f"::{word} title=Gate" in printed
     assert ("inconclusive" in printed) == (code == 3)
     assert summary == f"answer {code}\n"
 
 
-def test_the_version_of_this_very_run_is_judged_and_the_flag_of_a_person_reaches_both(with_stand_in):
+def test_job_gates_the_version_of_its_own_run_and_passes_the_flag_on(with_stand_in):
     run_job(with_stand_in, "anna", "--first-release", CODE_RUN="3", CODE_GATE="3")
     calls = (with_stand_in / "calls").read_text().splitlines()
     assert calls[0] == "vox run anna --no-prefect --first-release"
@@ -120,14 +124,14 @@ def test_the_version_of_this_very_run_is_judged_and_the_flag_of_a_person_reaches
 
 
 @pytest.mark.parametrize("code", [2, 130, 137])
-def test_a_run_that_gave_no_verdict_is_not_gated_and_says_so(with_stand_in, code):
+def test_run_without_a_verdict_is_not_gated(with_stand_in, code):
     codes, printed, summary = run_job(with_stand_in, CODE_RUN=str(code), CODE_GATE="0")
-    assert (codes["Reproduce"], codes["Verdict"]) == (code, 2)
-    assert "Gate" not in codes and "could not be measured" in summary and "::error" in printed
+    assert (codes["Run the pipeline"], codes["Report the verdict"]) == (code, 2)
+    assert "Gate the candidate" not in codes and "could not be measured" in summary and "::error" in printed
     assert "gate" not in (with_stand_in / "calls").read_text()
 
 
-def test_the_signing_key_reaches_a_file_of_its_owner_alone_and_no_output(with_stand_in):
+def test_signing_key_reaches_a_private_file_and_no_output(with_stand_in):
     _, printed, summary = run_job(
         with_stand_in, secrets={"VOXFOUNDRY_SIGNING_KEY": "secret line 1\nsecret line 2"}, CODE_RUN="0", CODE_GATE="0"
     )
@@ -138,7 +142,7 @@ def test_the_signing_key_reaches_a_file_of_its_owner_alone_and_no_output(with_st
     assert "secret line" not in printed + summary
 
 
-def test_a_remote_is_pulled_where_there_is_one(with_stand_in):
+def test_dvc_remote_is_pulled_if_configured(with_stand_in):
     dvc = with_stand_in / ".venv/bin/dvc"
     dvc.write_text('#!/bin/sh\necho "dvc $*" >> calls\n[ "$1" = remote ] && echo "store s3://bucket"\nexit 0\n')
     run_job(with_stand_in, CODE_RUN="0", CODE_GATE="0")
@@ -148,7 +152,7 @@ def test_a_remote_is_pulled_where_there_is_one(with_stand_in):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_job_gates_a_real_project_and_restores_its_outputs_from_a_remote(finished, tmp_path):
+def test_job_gates_a_real_project_and_restores_outputs_from_a_remote(finished, tmp_path):
     """Untrained weights do not speak, so the answer is known: fail."""
     root = tmp_path / "project"
     shutil.copytree(finished, root, symlinks=True)
@@ -158,7 +162,7 @@ def test_the_job_gates_a_real_project_and_restores_its_outputs_from_a_remote(fin
     shutil.rmtree(root / ".dvc/cache")
     shutil.rmtree(root / f"data/6_scores/{VOICE}")
     codes, printed, summary = run_job(root, first_release="--first-release")
-    assert codes.pop("Verdict") == 1, printed[-3000:]
+    assert codes.pop("Report the verdict") == 1, printed[-3000:]
     assert set(codes.values()) == {0}, printed[-3000:]
     assert "all 8 stages are up to date" in printed
     assert f"{VOICE} version 1: fail" in summary and "threshold missed: word error rate" in summary
@@ -167,17 +171,17 @@ def test_the_job_gates_a_real_project_and_restores_its_outputs_from_a_remote(fin
 
 
 @pytest.mark.slow
-def test_the_job_of_a_project_that_cannot_be_measured_ends_with_2(finished, tmp_path):
+def test_job_that_cannot_measure_ends_with_2(finished, tmp_path):
     root = tmp_path / "project"
     shutil.copytree(finished, root, symlinks=True)
     give_environment(root)
     (root / f"data/1_recordings/{VOICE}/voice.yaml").unlink()
     codes, printed, summary = run_job(root)
-    assert (codes["Reproduce"], codes["Verdict"]) == (2, 2), printed[-3000:]
+    assert (codes["Run the pipeline"], codes["Report the verdict"]) == (2, 2), printed[-3000:]
     assert "could not be measured" in summary
 
 
-def test_every_action_is_pinned_to_a_full_version_and_artifacts_hold_no_key():
+def test_actions_are_pinned_and_artifacts_hold_no_key():
     used = [step["uses"] for step in STEPS if "uses" in step]
     assert used and all(re.fullmatch(r"[\w/-]+@v\d+\.\d+\.\d+", name) for name in used)
     kept = [line for step in STEPS for line in str(step.get("with", {}).get("path", "")).split()]
@@ -186,7 +190,7 @@ def test_every_action_is_pinned_to_a_full_version_and_artifacts_hold_no_key():
 
 
 def commands_of(text):
-    """Every `vox ...` of a page as a list of words: of code blocks line by line, of prose between backticks."""
+    """Yield every `vox ...` of a page as a list of words, from code blocks and from backticks in prose."""
     text = re.sub(r"\\\n\s*", "", text)
     for found in re.finditer(r"(?<![\w./-])(?:\.venv/bin/|\$\(BIN\)/)?vox ([^`\n]*)", text):
         before = text[: found.start()].rsplit("\n", 1)[-1]
@@ -199,7 +203,7 @@ def commands_of(text):
 
 
 def parse(words):
-    """Walk down the command line's own groups and let the last command's parser read the options."""
+    """Walk down the groups of the command line and let the last command's parser read the options."""
     command, words = vox_group, list(words)
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
         name = words.pop(0)
@@ -211,7 +215,7 @@ def parse(words):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_vox_command_of_the_pages_exists_with_its_options(page):
+def test_every_vox_command_in_the_docs_exists_with_its_options(page):
     found = list(commands_of((ROOT / page).read_text(encoding="utf-8")))
     assert found, "the page names commands"
     for words in found:
@@ -221,14 +225,14 @@ def test_every_vox_command_of_the_pages_exists_with_its_options(page):
             raise AssertionError(f"{page}: vox {shlex.join(words)}: {error}") from error
 
 
-def test_a_command_with_an_option_that_is_gone_is_found():
+def test_removed_commands_and_options_are_found():
     for wrong in ("`vox gate sample --nonsense`", "    vox nonsense sample\n", "x\n    vox run a b\n"):
         (words,) = commands_of(wrong)
         with pytest.raises(Exception, match=r"nonsense|too much"):
             parse(words)
 
 
-def test_the_pages_give_the_exit_codes_of_the_code():
+def test_docs_give_the_exit_codes_of_the_code():
     from registry.verdicts.verdict import EXIT_CANNOT_MEASURE, EXIT_CODES
 
     text = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
@@ -238,7 +242,7 @@ def test_the_pages_give_the_exit_codes_of_the_code():
     }
 
 
-def test_the_shell_script_of_the_docs_ends_with_the_gates_exit_code(with_stand_in):
+def test_shell_script_in_the_docs_ends_with_the_gates_exit_code(with_stand_in):
     (script,) = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/ci.md").read_text(encoding="utf-8"), flags=re.DOTALL)
     for of_run, of_gate, wanted in ((0, 0, 0), (1, 1, 1), (3, 3, 3), (0, 2, 2), (2, 0, 2), (130, 0, 2)):
         codes = {"CODE_RUN": str(of_run), "CODE_GATE": str(of_gate)}
@@ -246,7 +250,7 @@ def test_the_shell_script_of_the_docs_ends_with_the_gates_exit_code(with_stand_i
         assert done.returncode == wanted, done.stderr
 
 
-def test_the_lines_for_gitlab_are_yaml_and_end_with_the_gates_exit_code(with_stand_in):
+def test_gitlab_job_in_the_docs_ends_with_the_gates_exit_code(with_stand_in):
     (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/ci.md").read_text(encoding="utf-8"), flags=re.DOTALL)
     job = YAML(typ="safe").load(text)["model-gate"]
     assert job["allow_failure"] == {"exit_codes": [3]}

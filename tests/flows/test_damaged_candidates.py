@@ -1,4 +1,4 @@
-"""The sample voice with the base that ships: the gate passes it, and refuses what was damaged on the way."""
+"""The sample voice with the base model that ships: the gate passes it and refuses damaged candidates."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from stages.params import load_params
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-N_RECORDINGS, N_PROMPTS = 92, 60  # all there are; as many prompts as the gate wants at least
-# As params.yaml has them again, in place of what project.py sets for weights that do not speak
+N_RECORDINGS, N_PROMPTS = 92, 60  # all recordings; the least number of prompts that the gate accepts
+# Set back to the values of params.yaml; project.py changes them for weights that do not speak
 SHIPPED = (
     "features.reference_min_seconds",
     "adapt_sovits.n_epochs",
@@ -37,10 +37,10 @@ SHIPPED = (
     "evaluate.n_best_of",
     "evaluate.max_length_factor",
 )
-OWN = (
+CHANGED = (
     "evaluate.prompts=benchmarks/prompts/some.yaml",
     f"gate.min_prompts={N_PROMPTS}",
-    "gate.slices=[]",  # of so few prompts, slices are too small
+    "gate.slices=[]",  # with so few prompts, slices are too small
     "align.n_jobs=2",
     "evaluate.n_jobs=2",
 )
@@ -49,16 +49,16 @@ OWN = (
 def settings():
     shipped = YAML(typ="safe").load(ROOT / "params.yaml")
     parts = (name.split(".") for name in SHIPPED)
-    return (*(f"{section}.{key}={shipped[section][key]}" for section, key in parts), *OWN)
+    return (*(f"{section}.{key}={shipped[section][key]}" for section, key in parts), *CHANGED)
 
 
-def change(root, *changes):
+def change_settings(root, *changes):
     run([sys.executable, "-c", f"from flows.settings import apply_settings; apply_settings({list(changes)!r})"], root)
 
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory, artifacts):
-    """A project in which the sample voice was adapted as params.yaml says, and promoted."""
+    """Return a project in which the sample voice was adapted as params.yaml says, and promoted."""
     root = make_project(tmp_path_factory.mktemp("sample") / "project", n_clips=N_RECORDINGS)
     shutil.rmtree(root / "base_models/starter")
     shutil.copytree(ROOT / "base_models/starter", root / "base_models/starter")
@@ -67,16 +67,16 @@ def released(tmp_path_factory, artifacts):
     with (root / "benchmarks/prompts/some.yaml").open("w", encoding="utf-8") as file:
         YAML().dump({"format": 1, "language": "en", "version": 1, "seeds": [0], "prompts": some}, file)
     run([sys.executable, "-m", "metrics.prompts", "lock", "benchmarks/prompts/some.yaml"], root)
-    change(root, *settings())
+    change_settings(root, *settings())
     done = vox(root, "run", VOICE, "--no-prefect", "--promote", "--first-release", "--json", timeout=1500)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert json.loads(done.stdout)["outcome"] == "pass"
-    keep(artifacts, "as-it-is", load_scorecard(root / f"data/6_scores/{VOICE}/scorecard.json"), "pass")
+    keep_figures(artifacts, "as-it-is", load_scorecard(root / f"data/6_scores/{VOICE}/scorecard.json"), "pass")
     return root
 
 
-def keep(artifacts, candidate, scorecard, outcome):
-    """The figures for the table in starter/RESULTS.md."""
+def keep_figures(artifacts, candidate, scorecard, outcome):
+    """Write a candidate's figures for the table in starter/RESULTS.md."""
     figures = {name: round(value, 3) for name, value in scorecard.figures().items()}
     path = artifacts / f"candidate-{candidate}.json"
     path.write_text(json.dumps(figures | {"outcome": outcome}, indent=1) + "\n", encoding="utf-8")
@@ -86,7 +86,7 @@ def champion(root):
     return json.loads(vox(root, "releases", VOICE, "--json", check=True).stdout)["champion"]
 
 
-def test_the_sample_voice_passes_with_margin_and_speaks(released):
+def test_sample_voice_passes_with_margin_and_speaks(released):
     scores = json.loads((released / f"data/6_scores/{VOICE}/metrics.json").read_text())
     voice, real, before = scores["synthesis"], scores["held_out"], scores["before_adaptation"]
     assert voice["wer"] <= 0.35
@@ -98,23 +98,23 @@ def test_the_sample_voice_passes_with_margin_and_speaks(released):
     assert spoken.stat().st_size > 50_000
 
 
-def test_a_tenth_of_the_steps_is_refused(released, artifacts):
-    """5 steps of 55; of 17 clips each, for an epoch of eights has 11."""
-    change(released, "adapt_sovits.n_epochs=1", "adapt_sovits.min_steps=1", "adapt_sovits.batch_size=17")
+def test_tenth_of_the_training_steps_is_refused(released, artifacts):
+    """Train 5 steps instead of 55. With 8 clips per step an epoch would have 11 steps, so each has 17."""
+    change_settings(released, "adapt_sovits.n_epochs=1", "adapt_sovits.min_steps=1", "adapt_sovits.batch_size=17")
     try:
         done = vox(released, "run", VOICE, "--no-prefect", "--promote", "--json", timeout=900)
     finally:
-        change(released, *settings())
+        change_settings(released, *settings())
     assert done.returncode in (1, 3), done.stdout[-3000:] + done.stderr[-3000:]
     outcome = json.loads(done.stdout)["outcome"]
     scorecard = load_scorecard(released / f"data/6_scores/{VOICE}/scorecard.json")
-    keep(artifacts, "a-tenth-of-the-steps", scorecard, outcome)
+    keep_figures(artifacts, "a-tenth-of-the-steps", scorecard, outcome)
     assert outcome != "pass"
     assert champion(released) == 1
 
 
-def test_the_other_voices_reference_is_refused(released, shared, artifacts, tmp_path):
-    """The champion's checkpoints in the style of LJSpeech's reader, whatever the rest of the pipeline would say."""
+def test_reference_of_another_voice_is_refused(released, shared, artifacts, tmp_path):
+    """Let the champion's checkpoints speak in the style of LJSpeech's reader."""
     features = tmp_path / "features"
     shutil.copytree(released / f"data/4_features/{VOICE}", features)
     clip = json.loads((features / "reference.json").read_text())["clip_id"]
@@ -138,12 +138,12 @@ def test_the_other_voices_reference_is_refused(released, shared, artifacts, tmp_
         load_scorecard(folder / "scorecard.json") for folder in (folders["out"], released / f"data/6_scores/{VOICE}")
     ]
     outcome = decide(*cards, policy=policy).outcome
-    keep(artifacts, "the-other-voices-reference", cards[0], outcome)
+    keep_figures(artifacts, "the-other-voices-reference", cards[0], outcome)
     assert outcome != "pass"
 
 
 def test_wrong_transcripts_never_become_a_candidate(tmp_path):
-    """Each recording with the text of the next: what the ASR hears says so before anything is learnt."""
+    """Give each recording the text of the next: the ASR finds that before anything is trained."""
     root = make_project(tmp_path / "project", n_clips=12)
     table = root / f"data/1_recordings/{VOICE}/metadata.csv"
     names, texts = zip(*(line.split("|", 1) for line in table.read_text(encoding="utf-8").splitlines()), strict=True)

@@ -1,4 +1,4 @@
-"""Every command in README and docs is executed here, or the page says why it is not."""
+"""Every command in README and docs is executed here, or its page gives a reason why not."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import pytest
 from imports import ROOT
+from pipeline_helpers import LENIENT
 from project import VOICE, environment, vox
-from test_release_pipeline import LENIENT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -23,7 +23,7 @@ ENVIRONMENT = "source .venv/bin/activate"  # the tests run in the environment al
 
 
 class Block(NamedTuple):
-    """A block of shell commands on a page. reason: why it is not run, or None."""
+    """A block of shell commands on a page, with the reason why it is not run, or None."""
 
     page: Path
     lines: str
@@ -31,7 +31,7 @@ class Block(NamedTuple):
 
     @property
     def script(self) -> str:
-        """The commands with the small test voice in place of the sample voice."""
+        """Return the commands with the small test voice in place of the sample voice."""
         lines = [line for line in self.lines.splitlines() if line.strip() != ENVIRONMENT]
         return re.sub(r"\bsample\b", VOICE, "\n".join(lines))
 
@@ -46,7 +46,7 @@ EXECUTED = [block for page in PAGES for block in blocks_of(page) if block.reason
 
 @pytest.fixture(scope="module")
 def released(finished, tmp_path_factory) -> Path:
-    """A project whose small voice is released under a policy that lets untrained weights pass."""
+    """Return a project whose small voice is released under a policy that untrained weights pass."""
     root = tmp_path_factory.mktemp("documented") / "project"
     shutil.copytree(finished, root, symlinks=True)
     shutil.rmtree(root / "mlartifacts")  # absolute addresses in mlflow.db point to the other project: register afresh
@@ -60,7 +60,7 @@ def released(finished, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory) -> dict[str, str]:
-    """An environment in which `vox`, `dvc` and `python` are those of these tests."""
+    """Return an environment in which `vox`, `dvc` and `python` are those of these tests."""
     programs = tmp_path_factory.mktemp("programs")
     for name, module in (("vox", "flows.cli"), ("dvc", "dvc"), ("python", "")):
         program = programs / name
@@ -77,12 +77,12 @@ def test_commands_of_a_page_run_as_written(block, released, shell):
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block.script], cwd=released, env=shell, capture_output=True, text=True
     )
-    said = f"{block.page.name}:\n{block.script}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    assert done.returncode == 0 and "Traceback" not in done.stderr, said
+    report = f"{block.page.name}:\n{block.script}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert done.returncode == 0 and "Traceback" not in done.stderr, report
 
 
-def test_every_block_of_commands_is_recognised_as_one():
-    """A block with another language name, or an indented one, would never be run."""
+def test_every_block_of_commands_is_recognised():
+    """A block that is indented or has another language name would never be run."""
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         outside = BLOCK.sub("", text)
@@ -90,6 +90,6 @@ def test_every_block_of_commands_is_recognised_as_one():
         assert len(re.findall(r"```(?:sh|bash|console)\n", text)) == len(blocks_of(page)), page
 
 
-def test_what_is_not_run_has_a_reason():
+def test_commands_that_are_not_run_have_a_reason():
     reasons = [block.reason for page in PAGES for block in blocks_of(page) if block.reason is not None]
     assert reasons and all(len(reason.split()) >= 4 for reason in reasons)

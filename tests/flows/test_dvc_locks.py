@@ -1,4 +1,4 @@
-"""Entries of killed processes leave DVC's list; those of living ones stay."""
+"""Entries of killed processes leave DVC's list of locks, and entries of running processes stay."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 
 from flows.dvc_locks import forget_dead_holders
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="zombies are told apart in /proc")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="zombies are recognised in /proc")
 
 
 @pytest.fixture
 def zombie():
-    """The id of a killed process that nobody has waited for."""
+    """Yield the id of a killed process that nobody has waited for."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     os.kill(child.pid, signal.SIGKILL)
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -25,19 +25,21 @@ def zombie():
     child.wait()
 
 
-def info(pid):
+def holder(pid):
     return {"pid": pid, "cmd": "dvc repro"}
 
 
-def test_a_killed_holder_is_forgotten_and_a_living_one_is_not(tmp_path, zombie):
+def test_killed_holder_is_removed_and_running_one_stays(tmp_path, zombie):
     path = tmp_path / "rwlock"
-    mine = info(os.getpid())
-    path.write_text(json.dumps({"write": {"a": info(zombie), "b": mine}, "read": {"c": [info(zombie), mine], "d": []}}))
+    mine = holder(os.getpid())
+    path.write_text(
+        json.dumps({"write": {"a": holder(zombie), "b": mine}, "read": {"c": [holder(zombie), mine], "d": []}})
+    )
     forget_dead_holders(path)
     assert json.loads(path.read_text()) == {"write": {"b": mine}, "read": {"c": [mine]}}
 
 
-def test_without_a_list_or_with_a_damaged_one_nothing_is_written(tmp_path):
+def test_missing_or_damaged_list_is_left_alone(tmp_path):
     forget_dead_holders(tmp_path / "absent")
     (tmp_path / "damaged").write_text("{")
     forget_dead_holders(tmp_path / "damaged")

@@ -1,4 +1,4 @@
-"""`vox listen` as a program meets it: who may ask, what is given away, and what becomes of the votes."""
+"""The server of `vox listen`: who gets an answer, what it reveals, and how votes are kept."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def released(tmp_path_factory):
 
 @pytest.fixture
 def store(released, tmp_path, monkeypatch):
-    """A store of the test's own, on which nobody has voted."""
+    """Return a copy of the store on which nobody has voted."""
     for name in LEFT_BEHIND:
         monkeypatch.delenv(name, raising=False)
     for name in ("mlflow.db", "params.yaml", "dvc.yaml"):
@@ -49,7 +49,7 @@ def page(store):
         yield session, url
 
 
-def counts(session):
+def counts_of(session):
     pair = session.listening
     return preference_votes(session.store, pair.candidate.candidate_id, pair.champion.candidate_id)
 
@@ -61,13 +61,13 @@ def sound(url, trial, side):
 
 
 def true_side(url, trial):
-    """What a listener with perfect pitch knows: the side of version 2."""
+    """Return the side of version 2, which a listener with perfect pitch would know."""
     pitches = {side: pitch_of(soundfile.read(io.BytesIO(sound(url, trial, side)[1]))[0]) for side in "ab"}
     assert sorted(pitches.values()) == sorted(PITCH.values())
     return next(side for side, pitch in pitches.items() if pitch == PITCH[2])
 
 
-def test_votes_by_ear_are_counted_for_the_side_that_was_heard(page):
+def test_votes_count_for_the_side_that_was_heard(page):
     session, url = page
     now = ask(url, "trial", listener="anna")
     sides = []
@@ -75,14 +75,14 @@ def test_votes_by_ear_are_counted_for_the_side_that_was_heard(page):
         sides.append(true_side(url, now["trial"]))
         now = ask(url, "vote", listener="anna", trial=now["trial"], choice=sides[-1])
     assert now["state"] == "no_more" and set(sides) == {"a", "b"}
-    found = counts(session)
+    found = counts_of(session)
     assert (found.n_candidate, found.n_champion, found.n_ties) == (len(sides), 0, 0)
     result = ask(url, "finish", listener="anna")["result"]
     assert (result["preferred"], result["n_candidate"]) == ("candidate", len(sides))
     assert ask(url, "trial", listener="anna")["state"] == "finished"
 
 
-def test_the_two_sounds_of_a_trial_cannot_be_told_apart_without_hearing_them(page):
+def test_sounds_of_a_trial_differ_only_in_what_is_heard(page):
     _, url = page
     trial = ask(url, "trial", listener="anna")["trial"]
     (first, one), (second, two) = (sound(url, trial, side) for side in "ab")
@@ -92,8 +92,8 @@ def test_the_two_sounds_of_a_trial_cannot_be_told_apart_without_hearing_them(pag
     assert len(one) == len(two) and one[:44] == two[:44] and one != two
 
 
-def test_nothing_that_the_page_is_told_before_the_end_has_a_direction(page):
-    """Whoever votes for the candidate throughout and whoever votes for the champion throughout see the same."""
+def test_page_learns_no_direction_before_the_end(page):
+    """A listener who always votes for the candidate sees the same as one who always votes for the champion."""
     session, url = page
     seen = []
     for listener, side in (("anna", "candidate"), ("bob", "champion")):
@@ -108,23 +108,23 @@ def test_nothing_that_the_page_is_told_before_the_end_has_a_direction(page):
     assert seen[0] == seen[1]
 
 
-def test_loading_the_page_again_draws_no_other_sides(page):
+def test_reloading_the_page_keeps_the_sides(page):
     _, url = page
     now = ask(url, "trial", listener="anna")
     assert ask(url, "trial", listener="anna") == now
     assert ask(url, "trial", listener="bob") != now
 
 
-def test_a_vote_sent_twice_is_counted_once_and_said_to_be_refused(page):
+def test_repeated_vote_is_refused_and_counted_once(page):
     session, url = page
     trial = ask(url, "trial", listener="anna")["trial"]
     vote = {"listener": "anna", "trial": trial, "choice": "a"}
     assert [request(url + "vote", vote)[0] for _ in range(2)] == [200, 409]
     assert b"first vote stands" in request(url + "vote", {**vote, "choice": "b"})[2]
-    assert counts(session).n_votes == 1
+    assert counts_of(session).n_votes == 1
 
 
-def test_two_listeners_at_once_on_one_page_lose_no_vote(page):
+def test_two_simultaneous_listeners_lose_no_vote(page):
     session, url = page
 
     def listen(name):
@@ -136,12 +136,12 @@ def test_two_listeners_at_once_on_one_page_lose_no_vote(page):
     with ThreadPoolExecutor(2) as pool:
         voted = list(pool.map(listen, ("anna", "bob")))
     assert voted == [len(session.listening.utterances)] * 2
-    assert (counts(session).n_ties, counts(session).n_listeners) == (sum(voted), 2)
+    assert (counts_of(session).n_ties, counts_of(session).n_listeners) == (sum(voted), 2)
 
 
 @pytest.mark.parametrize("route", ["", "sound/x/a"])
 @pytest.mark.parametrize("token", ["", "x", "..", "%2e%2e", "x" * 32])
-def test_without_the_token_there_is_nothing(page, route, token):
+def test_requests_without_the_token_get_404(page, route, token):
     session, url = page
     root = url.removesuffix(f"{session.token}/")
     for address in (f"{root}{token}/{route}", f"{root}{token}"):
@@ -163,7 +163,7 @@ def test_no_path_leads_to_a_file(page, path):
 
 
 def raw_get(url, path):
-    """A GET whose path no client tidies up first."""
+    """Send a GET whose path no client has normalised, and return the status and the answer."""
     parts = urllib.parse.urlsplit(url)
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
         connection.sendall(f"GET {parts.path}{path} HTTP/1.0\r\nHost: 127.0.0.1:{parts.port}\r\n\r\n".encode())
@@ -171,26 +171,26 @@ def raw_get(url, path):
     return int(answer.split()[1]), answer
 
 
-def test_a_third_side_of_a_trial_is_not_there(page):
+def test_trial_has_two_sides_only(page):
     _, url = page
     trial = ask(url, "trial", listener="anna")["trial"]
     assert request(f"{url}sound/{trial}/c")[0] == 404
 
 
-def test_a_foreign_name_for_this_machine_is_not_served(page):
+def test_foreign_host_name_is_not_served(page):
     _, url = page
     assert request(url, None, Host="evil.example")[0] == 404
     assert request(url, None, Host="localhost:1")[0] == 200
 
 
-def test_a_form_of_another_page_cannot_vote(page):
-    """A foreign page can only send what needs no permission: a form or plain text."""
+def test_form_of_another_page_cannot_vote(page):
+    """Without permission, a foreign page can send only a form or plain text."""
     session, url = page
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
         status, headers, _ = request(url + "trial", b'{"listener": "anna"}', **{"Content-Type": kind})
         assert status == 400
         assert not any(name.lower().startswith("access-control") for name in headers)
-    assert counts(session).n_votes == 0
+    assert counts_of(session).n_votes == 0
 
 
 @pytest.mark.parametrize(
@@ -205,38 +205,38 @@ def test_a_form_of_another_page_cannot_vote(page):
         (b'{"listener": "anna", "trial": "unknown", "choice": "a"}', 409),
     ],
 )
-def test_a_broken_request_is_one_sentence_and_no_vote(page, body, status):
+def test_broken_request_gets_a_sentence_and_adds_no_vote(page, body, status):
     session, url = page
     found, _, content = request(url + "vote", body)
     assert found == status
     assert json.loads(content)["error"]
-    assert counts(session).n_votes == 0
+    assert counts_of(session).n_votes == 0
 
 
-def test_a_ballot_of_another_form_is_refused_and_can_be_mended(page):
+def test_wrong_ballot_is_refused_and_can_be_corrected(page):
     session, url = page
     trial = ask(url, "trial", listener="anna")["trial"]
     for wrong in ({"choice": "candidate"}, {"choice": "a", "a": {"defects": ["ugly"]}}, {"choice": "a", "more": 1}):
         assert request(url + "vote", {"listener": "anna", "trial": trial, **wrong})[0] == 400
-    assert counts(session).n_votes == 0
+    assert counts_of(session).n_votes == 0
     ask(url, "vote", listener="anna", trial=trial, choice="a", a={"defects": ["cut_off", "other"], "other": "hum"})
-    assert counts(session).n_votes == 1
+    assert counts_of(session).n_votes == 1
 
 
-def test_a_trial_is_the_listeners_own(page):
+def test_trial_belongs_to_one_listener(page):
     session, url = page
     trial = ask(url, "trial", listener="anna")["trial"]
     assert request(url + "vote", {"listener": "bob", "trial": trial, "choice": "a"})[0] == 409
-    assert counts(session).n_votes == 0
+    assert counts_of(session).n_votes == 0
 
 
-def test_a_page_opened_for_one_listener_takes_no_other(store):
+def test_page_opened_for_one_listener_refuses_others(store):
     with serving(store, "anna") as (_, url):
         assert ask(url, "trial", listener="anna")["state"] == "trial"
         assert request(url + "trial", {"listener": "bob"})[0] == 409
 
 
-def test_a_vote_that_cannot_be_written_is_told_and_no_name_is_in_the_answer(page, monkeypatch):
+def test_failed_write_is_reported_without_the_listeners_name(page, monkeypatch):
     from sqlalchemy.exc import OperationalError
 
     session, url = page
@@ -245,16 +245,16 @@ def test_a_vote_that_cannot_be_written_is_told_and_no_name_is_in_the_answer(page
     def fail(*arguments):
         raise OperationalError("INSERT", {"listener": "secretname"}, Exception("disk full"))
 
-    monkeypatch.setattr("flows.listen.cast_vote", fail)
+    monkeypatch.setattr("flows.listening_server.cast_vote", fail)
     status, _, content = request(url + "vote", {"listener": "secretname", "trial": trial, "choice": "a"})
     assert status == 500
     assert b"nothing was counted" in content and b"secretname" not in content
     monkeypatch.undo()
     assert ask(url, "trial", listener="secretname")["trial"] == trial
-    assert counts(session).n_votes == 0
+    assert counts_of(session).n_votes == 0
 
 
-def test_the_command_serves_on_this_machine_alone_says_the_votes_and_logs_no_name(store):
+def test_command_serves_this_machine_only_and_logs_no_name(store):
     command = [
         sys.executable,
         "-u",
@@ -275,7 +275,7 @@ def test_the_command_serves_on_this_machine_alone_says_the_votes_and_logs_no_nam
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        # whoever runs the tests in the background has us ignore it, and a child would inherit that
+        # tests run in the background ignore this signal, and a child would inherit that
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     printed = []
@@ -301,7 +301,7 @@ def test_the_command_serves_on_this_machine_alone_says_the_votes_and_logs_no_nam
 
 
 def own_address():
-    """An address of this machine that is not the loopback one 127.0.0.1."""
+    """Return an address of this machine other than 127.0.0.1."""
     return next((a for a in socket.gethostbyname_ex(socket.gethostname())[2] if a != "127.0.0.1"), "127.0.0.2")
 
 
@@ -315,7 +315,7 @@ def own_address():
         (("anna", "--port", "70000"), "70000"),
     ],
 )
-def test_what_cannot_be_heard_is_one_sentence(store, arguments, message):
+def test_impossible_comparison_is_one_sentence(store, arguments, message):
     done = subprocess.run(
         [*LISTEN, *arguments],
         cwd=store.root,
@@ -328,12 +328,12 @@ def test_what_cannot_be_heard_is_one_sentence(store, arguments, message):
     assert message in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_port_in_use_is_named(store):
+def test_error_names_port_in_use(store):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        from flows.listen import Session, make_server
+        from flows.listening_server import Session, make_server
 
         with pytest.raises(OSError, match=f"port {port} cannot be used"):
-            make_server(Session(store, None, None), port)
+            make_server(Session(store=store, listening=None), port)

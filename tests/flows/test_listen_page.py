@@ -1,4 +1,4 @@
-"""The page of `vox listen` in a real browser: heard and voted on with the keyboard, by two people at once."""
+"""The page of `vox listen` in a real browser: two people listen and vote at once with the keyboard."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def served(store):
 
 
 def begin(browser, url, name, **options):
-    """The page with the first question put to a listener, and what the page complained about."""
+    """Return the page with a listener's first question, and what the browser reports about it."""
     page = browser.new_page(**options)
     seen = watch(page)
     page.goto(url)
@@ -62,18 +62,18 @@ def votes(session):
     return read_votes(session.store, pair.candidate.candidate_id, pair.champion.candidate_id)
 
 
-def of(session, listener):
+def rows_of(session, listener):
     return [row for row in votes(session).rows if row["listener"] == listener]
 
 
-def test_two_people_vote_at_once_with_the_keyboard_and_see_the_result_at_the_end(browser, served, artifacts):
+def test_two_people_vote_with_the_keyboard_and_see_the_result_at_the_end(browser, served, artifacts):
     session, url = served
     pages = {name: begin(browser, url, name) for name in ("anna", "bob")}
     for key in ("a", "b", "x"):
         for page, _ in pages.values():
             vote(page, key)
     for name, (page, seen) in pages.items():
-        rows = of(session, name)
+        rows = rows_of(session, name)
         assert [row["choice"] == "no_difference" for row in rows] == [False, False, True]
         for row, letter in zip(rows, "ab", strict=False):
             assert row["choice"] == ("candidate" if row["candidate_side"] == letter else "champion")
@@ -86,23 +86,23 @@ def test_two_people_vote_at_once_with_the_keyboard_and_see_the_result_at_the_end
         assert not seen.complaints
         assert all(address.startswith(url) for address in seen.requests)
     page.screenshot(path=artifacts / "listen-result.png", full_page=True)
-    assert votes(session).finished == {"anna", "bob"}
+    assert votes(session).finished_listeners == {"anna", "bob"}
     page.reload()
     page.get_by_label("Your name").fill("bob")
     page.keyboard.press("Enter")
     page.locator("#result").wait_for(state="visible")
 
 
-def test_defects_are_kept_with_the_side_that_was_heard(browser, served):
+def test_defects_are_kept_with_their_side(browser, served):
     session, url = served
     page, seen = begin(browser, url, "carol")
     hear_both(page)
     page.locator("summary").click()
     page.get_by_role("group", name="A", exact=True).get_by_label("cut off").check()
-    page.get_by_label("What else is wrong with B").fill("a hum & <b>ab12x</b>")  # keys in a text are no votes
+    page.get_by_label("What else is wrong with B").fill("a hum & <b>ab12x</b>")  # keys in a text field do not vote
     page.get_by_role("button", name="No difference").click()
     has_voted(page, 1)
-    (row,) = of(session, "carol")
+    (row,) = rows_of(session, "carol")
     a, b = ("candidate", "champion") if row["candidate_side"] == "a" else ("champion", "candidate")
     assert (row[f"{a}_defects"], row[f"{b}_defects"], row[f"{b}_other"]) == ("cut_off", "other", "a hum & <b>ab12x</b>")
     assert not page.get_by_label("cut off").first.is_checked()  # the next question starts clean
@@ -110,7 +110,7 @@ def test_defects_are_kept_with_the_side_that_was_heard(browser, served):
     assert not seen.complaints
 
 
-def test_who_has_not_heard_both_cannot_vote(browser, served):
+def test_vote_needs_both_sounds_heard(browser, served):
     session, url = served
     page, _ = begin(browser, url, "dave")
     page.locator("#play-a").click()
@@ -118,10 +118,10 @@ def test_who_has_not_heard_both_cannot_vote(browser, served):
     page.keyboard.press("a")
     assert page.locator("#vote-a").is_disabled()
     page.wait_for_timeout(300)
-    assert not of(session, "dave")
+    assert not rows_of(session, "dave")
 
 
-def test_a_name_that_is_none_is_said_and_can_be_mended(browser, served):
+def test_invalid_name_is_reported_and_can_be_corrected(browser, served):
     _, url = served
     page = browser.new_page()
     page.goto(url)
@@ -135,11 +135,11 @@ def test_a_name_that_is_none_is_said_and_can_be_mended(browser, served):
     assert page.get_by_role("alert").is_hidden()
 
 
-def test_a_server_that_went_away_is_said(browser, store):
+def test_page_reports_server_that_went_away(browser, store):
     with serving(store, "erin") as (_, url):
         page = browser.new_page()
         page.goto(url)
-        page.locator("#trial").wait_for(state="visible")  # no name was asked for: the command gave it
+        page.locator("#trial").wait_for(state="visible")  # the command gave the name, so the page does not ask
         hear_both(page)
     page.keyboard.press("a")
     page.get_by_role("alert").wait_for(state="visible")
@@ -148,7 +148,7 @@ def test_a_server_that_went_away_is_said(browser, store):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_page_fits_a_telephone_and_a_dark_room(browser, served, artifacts, width, scheme):
+def test_page_fits_phone_and_dark_scheme(browser, served, artifacts, width, scheme):
     _, url = served
     page, seen = begin(browser, url, "fay", viewport={"width": width, "height": 844}, color_scheme=scheme)
     page.locator("summary").click()

@@ -1,4 +1,4 @@
-"""Whole runs on a small voice: the same bytes twice, nothing to do the second time, and kill -9 at random moments."""
+"""Whole runs of a small voice: the outcome, a second run, a changed parameter, and kill -9 at random moments."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from registry.consent import file_sha256
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 KILLED_STAGES = ("segment", "adapt_sovits", "adapt_gpt", "evaluate", "register")
-KILLS_A_STAGE = 2
+KILLS_PER_STAGE = 2
 
 
-def test_run_ends_with_a_verdict_its_reasons_and_a_report(undisturbed):
+def test_run_ends_with_verdict_reasons_and_report(undisturbed):
     root, printed = undisturbed
     assert states(printed) == dict.fromkeys(STAGES, "done")
     assert all(f"{stage}: started (for the first time)" in printed for stage in STAGES)
@@ -47,7 +47,7 @@ def test_run_ends_with_a_verdict_its_reasons_and_a_report(undisturbed):
     assert metrics["synthesis"]["wer"] > metrics["held_out"]["wer"]
 
 
-def test_second_run_finds_nothing_to_do_and_says_the_same(finished):
+def test_second_run_has_nothing_to_do_and_repeats_the_verdict(finished):
     begin = time.perf_counter()
     done = vox(finished, "run", VOICE, "--no-prefect", "--first-release")
     seconds = time.perf_counter() - begin
@@ -57,7 +57,7 @@ def test_second_run_finds_nothing_to_do_and_says_the_same(finished):
     assert seconds < 15, seconds  # 6 s on an idle machine, see README
 
 
-def test_json_is_all_there_is_on_stdout(finished):
+def test_json_run_prints_nothing_else_on_stdout(finished):
     root = finished
     done = vox(root, "run", VOICE, "--no-prefect", "--first-release", "--json")
     verdict = json.loads(done.stdout)
@@ -75,7 +75,7 @@ def test_dvc_works_by_hand(finished):
     assert "Data and pipelines are up to date" in done.stdout
 
 
-def test_a_changed_parameter_reruns_its_stage_and_none_before_it(finished):
+def test_changed_parameter_reruns_its_stage_and_none_before(finished):
     root = finished
     before = outputs(root)
     params = (root / "params.yaml").read_text(encoding="utf-8")
@@ -98,7 +98,7 @@ def test_kill_9_at_random_moments_ends_like_an_undisturbed_run(undisturbed, tmp_
     moments = random.Random(seed)
     print(f"KILL_SEED={seed}")
     for stage in KILLED_STAGES:
-        for _ in range(KILLS_A_STAGE):
+        for _ in range(KILLS_PER_STAGE):
             kill_in(root, stage, moments.uniform(0.0, 6.0))
     done = vox(root, "run", VOICE, "--no-prefect", "--first-release")
     assert done.returncode == 1, done.stderr + done.stdout[-3000:]

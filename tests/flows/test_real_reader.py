@@ -1,4 +1,4 @@
-"""A real reader as a voice: recordings added with consent, through every stage to a verdict."""
+"""A real reader as a voice, from recordings with consent to a verdict."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from project import make_project, vox
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-def test_ljspeech_reaches_a_verdict_beside_its_own_recordings(shared, tmp_path):
+def test_ljspeech_reaches_a_verdict_and_its_recordings_score_better(shared, tmp_path):
     source = tmp_path / "some clips"
     (source / "wavs").mkdir(parents=True)
     lines = (shared / "data/ljspeech/metadata.csv").read_text(encoding="utf-8").splitlines()[:12]

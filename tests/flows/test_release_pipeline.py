@@ -1,4 +1,4 @@
-"""Releases through the commands, and what Prefect keeps of a run."""
+"""Releases through the commands, and what Prefect keeps about a run."""
 
 from __future__ import annotations
 
@@ -10,23 +10,13 @@ import time
 import urllib.request
 
 import pytest
-from pipeline_helpers import kill_in, outputs, states
+from pipeline_helpers import LENIENT, kill_in, outputs, states
 from project import VOICE, run, vox
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-# Any sound will do. Both versions make the same: project.py has their GPTs learn next to nothing.
-LENIENT = (
-    "gate.thresholds=[{metric: similarity, relative_to: recordings, scale: difference, at_least: -0.99, unit: cosine, "
-    "reason: a test}]",
-    "gate.non_inferiority=[{metric: similarity, margin: 0.1, unit: cosine, reason: a test}]",
-    "gate.slices=[]",
-    "gate.confidence=0.9",  # four prompts prove nothing at 0.95
-)
-
-
-def test_prefect_shows_the_run_and_a_killed_one_is_not_left_running(finished, tmp_path):
+def test_prefect_shows_runs_and_marks_a_killed_one_as_crashed(finished, tmp_path):
     root = tmp_path / "prefect"
     shutil.copytree(finished, root, symlinks=True)
     try:
@@ -34,8 +24,8 @@ def test_prefect_shows_the_run_and_a_killed_one_is_not_left_running(finished, tm
         done = vox(root, "run", VOICE, "--first-release", "-S", "segment.padding_seconds=0.1")
         assert done.returncode == 1, done.stderr + done.stdout[-2000:]
         assert outputs(root) == outputs(finished)
-        assert [one["state_type"] for one in from_server(root, "flow_runs")] == ["CRASHED", "COMPLETED"]
-        artifacts = {artifact["key"] for artifact in from_server(root, "artifacts")}
+        assert [one["state_type"] for one in fetch(root, "flow_runs")] == ["CRASHED", "COMPLETED"]
+        artifacts = {artifact["key"] for artifact in fetch(root, "artifacts")}
         assert artifacts == {f"{VOICE}-figures", f"{VOICE}-report", f"{VOICE}-verdict"}
         begin = time.perf_counter()
         vox(root, "run", VOICE, "--first-release")
@@ -44,13 +34,13 @@ def test_prefect_shows_the_run_and_a_killed_one_is_not_left_running(finished, tm
         rescored = vox(root, "rescore", VOICE, "--version", "1", "--prefect")
         assert rescored.returncode == 0, rescored.stdout + rescored.stderr
         assert {one["flow_name"] for one in flows_of(root)} == {"train_and_release", "gate", "evaluate_champion"}
-        assert f"{VOICE}-trend" in {artifact["key"] for artifact in from_server(root, "artifacts")}
+        assert f"{VOICE}-trend" in {artifact["key"] for artifact in fetch(root, "artifacts")}
     finally:
         vox(root, "server", "stop")
 
 
-def test_release_promote_again_roll_back_and_audit(finished, tmp_path):
-    """Two versions through the commands, under a policy that lets untrained weights pass."""
+def test_two_versions_are_promoted_rolled_back_and_audited(finished, tmp_path):
+    """Release two versions through the commands, under a policy that untrained weights pass."""
     root = tmp_path / "releases"
     shutil.copytree(finished, root, symlinks=True)
     shutil.rmtree(root / "mlartifacts")  # absolute addresses in mlflow.db point to the other project: register afresh
@@ -105,14 +95,14 @@ def test_release_promote_again_roll_back_and_audit(finished, tmp_path):
 
 
 def flows_of(root):
-    """The flow runs with the names of their flows."""
-    names = {one["id"]: one["name"] for one in from_server(root, "flows")}
-    return [one | {"flow_name": names[one["flow_id"]]} for one in from_server(root, "flow_runs")]
+    """Return the flow runs with the names of their flows."""
+    names = {one["id"]: one["name"] for one in fetch(root, "flows")}
+    return [one | {"flow_name": names[one["flow_id"]]} for one in fetch(root, "flow_runs")]
 
 
-def from_server(root, what):
-    """What the project's Prefect server knows: `flows`, `flow_runs` or `artifacts`, oldest first."""
-    code = "from flows.server import running_server; print(running_server())"
+def fetch(root, what):
+    """Return `flows`, `flow_runs` or `artifacts` of the project's Prefect server, oldest first."""
+    code = "from flows.prefect_server import running_server; print(running_server())"
     url = f"{run([sys.executable, '-c', code], root).stdout.strip()}/{what}/filter"
     request = urllib.request.Request(url, b"{}", {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as answer:

@@ -1,4 +1,4 @@
-"""-S key=value: checked, comments kept, all or nothing."""
+"""`-S key=value`: the value is checked, comments stay, and either all settings are written or none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _in_a_project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_value_is_set_and_the_rest_of_the_file_stays():
+def test_setting_changes_its_line_only():
     before = (ROOT / "params.yaml").read_text(encoding="utf-8")
     changes = apply_settings(["segment.max_clip_seconds=9", "adapt_gpt.frozen=[ar_text_embedding, h.layers.0]"])
     assert [change.split(": ")[1] for change in changes] == ["segment.max_clip_seconds", "adapt_gpt.frozen"]
@@ -43,7 +43,7 @@ def test_same_value_changes_nothing():
         ("profile=v9", "profile"),
     ],
 )
-def test_wrong_setting_is_refused_and_the_file_untouched(setting, message):
+def test_wrong_setting_is_refused_and_file_stays(setting, message):
     before = PARAMS.read_text(encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         apply_settings(["align.max_cer=0.3", setting])

@@ -1,4 +1,4 @@
-"""`vox voice`: a voice comes in with its consent, whole or not at all."""
+"""`vox voice`: a voice is added with its consent, completely or not at all."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add(root, source, name="anna", *more):
     return vox(root, "voice", "add", name, str(source), "--language", "en", "--consent", consent, *more)
 
 
-def test_added_voice_has_recordings_consent_and_a_place_in_params(root, source):
+def test_added_voice_has_recordings_consent_and_entry_in_params(root, source):
     done = add(root, source, "anna", "--valid-until", "2099-12-31")
     assert done.returncode == 0, done.stderr
     folder = root / "data/1_recordings/anna"
@@ -59,14 +59,14 @@ def test_adding_twice_is_refused_and_changes_nothing(root, source):
 
 
 @pytest.mark.parametrize("name", ["../anna", "an na", "-x", ""])
-def test_name_that_is_no_folder_is_refused(root, source, name):
+def test_name_that_cannot_be_a_folder_is_refused(root, source, name):
     done = add(root, source, name)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert load_params(root / "params.yaml").voices == ("sample",)
 
 
-def test_day_that_does_not_exist_is_refused(root, source):
+def test_impossible_day_is_refused(root, source):
     done = add(root, source, "anna", "--valid-until", "2030-02-31")
     assert done.returncode == 2
     assert "2030-02-31" in done.stderr
@@ -80,7 +80,7 @@ def test_empty_folder_is_refused(root, source):
     assert "holds no file" in done.stderr
 
 
-def test_a_voice_record_in_the_source_is_not_taken_for_consent(root, source):
+def test_voice_record_in_source_does_not_count_as_consent(root, source):
     (source / "voice.yaml").write_text("name: somebody_else")
     assert add(root, source).returncode == 0
     assert load_voice(root / "data/1_recordings/anna").name == "anna"

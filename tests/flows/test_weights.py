@@ -1,4 +1,4 @@
-"""`vox import`, `vox export` and `vox pull` as a person meets them."""
+"""`vox import`, `vox export` and `vox pull` from the command line."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from release_helpers import LINEAGE, TODAY, promote_first, recordings_of, scorec
 from rich.console import Console
 from upstream_files import GPT_TINY, SOVITS_TINY, gpt_state, save, save_gpt, save_sovits, sovits_state
 
-from flows.cli import _guarded
 from flows.cli import vox as command
+from flows.guard import run_guarded
 from gpt_sovits.weights.checkpoint import save_checkpoint
 from gpt_sovits.weights.parts import recognise
 from gpt_sovits.weights.upstream.importing import read_weights
@@ -36,7 +36,7 @@ SETTINGS = (
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A project whose base_models/ is its own: the models' package is a copy, the others are links."""
+    """Return a project with its own base_models/: the package of the models is a copy, the others are links."""
     project = tmp_path / "project"
     project.mkdir()
     for name in ("params.yaml", "dvc.yaml"):
@@ -49,7 +49,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def here(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same project for commands that run in this process."""
+    """Return the same project for commands that run in this process."""
     for module in ("places", "base", "upstream.importing", "network.pull"):
         monkeypatch.setattr(f"gpt_sovits.weights.{module}.BASES_FOLDER", root / "base_models")
     monkeypatch.delenv("VOXFOUNDRY_MIRROR", raising=False)
@@ -57,11 +57,11 @@ def here(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run_here(root: Path, *arguments: str) -> int:
-    """`vox` in this process, which has torch and MLflow loaded already, from its entry point on."""
+    """Run `vox` in this process, which has already loaded torch and MLflow, and return its exit code."""
     before = Path.cwd()
     os.chdir(root)
     try:
-        return _guarded(lambda: command.main(list(arguments), standalone_mode=False), debug=False)
+        return run_guarded(lambda: command.main(list(arguments), standalone_mode=False), debug=False)
     finally:
         os.chdir(before)
 
@@ -73,7 +73,7 @@ def files(tmp_path: Path) -> tuple[str, str]:
     return str(save_gpt(folder / "anna e15.ckpt")), str(save_sovits(folder / "anna_e8_s96.pth", "v2ProPlus"))
 
 
-def test_a_pair_is_imported_and_says_what_it_is(root: Path, files: tuple[str, str]) -> None:
+def test_imported_pair_is_described(root: Path, files: tuple[str, str]) -> None:
     done = vox(root, "import", *files, "--as", "anna")
     assert done.returncode == 0, done.stderr
     assert "a GPT and a SoVITS v2ProPlus" in done.stdout
@@ -83,7 +83,7 @@ def test_a_pair_is_imported_and_says_what_it_is(root: Path, files: tuple[str, st
         assert manifest["source"]["sha256"][:16] in done.stdout
 
 
-def test_a_name_that_is_taken_is_refused_unless_it_may_be_replaced(
+def test_taken_name_is_refused_unless_replace_is_given(
     here: Path, files: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_here(here, "import", *files, "--as", "anna") == 0
@@ -94,7 +94,7 @@ def test_a_name_that_is_taken_is_refused_unless_it_may_be_replaced(
     assert run_here(here, "import", *files, "--as", "anna", "--replace") == 0
 
 
-def test_a_file_that_wants_to_run_something_is_refused_and_leaves_no_trace(
+def test_file_with_code_is_refused_and_leaves_no_trace(
     here: Path, files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Run:
@@ -110,7 +110,7 @@ def test_a_file_that_wants_to_run_something_is_refused_and_leaves_no_trace(
 
 
 @pytest.mark.parametrize("arguments", [("import",), ("import", "a.ckpt", "b.pth", "--as", "x"), ("export", "anna")])
-def test_wrong_usage_is_code_2(arguments: tuple[str, ...], root: Path) -> None:
+def test_wrong_usage_exits_with_2(arguments: tuple[str, ...], root: Path) -> None:
     done = vox(root, *arguments)
     assert done.returncode == 2 and "Traceback" not in done.stderr and done.stderr
 
@@ -120,7 +120,7 @@ def test_wrong_usage_is_code_2(arguments: tuple[str, ...], root: Path) -> None:
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A project whose champion of the voice anna is a pair of tiny weights."""
+    """Yield a project whose champion of the voice anna is a pair of tiny weights."""
     from registry.candidates.candidate import register_candidate
     from registry.storage.store import open_store
 
@@ -145,7 +145,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("options", [(), ("--float32", "--inference-only", "--version", "1")])
-def test_the_champion_is_exported_as_a_pair_that_comes_back(
+def test_exported_champion_can_be_read_back(
     options: tuple[str, ...], released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -174,7 +174,7 @@ def test_sizes_that_the_original_cannot_load_are_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_voice_without_champion_or_consent_is_not_exported(
+def test_voice_without_champion_or_consent_is_not_exported(
     released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recordings_of(released, "berta")
@@ -197,13 +197,13 @@ def server() -> Iterator[FileServer]:
         yield running
 
 
-def test_what_there_is_to_pull_is_listed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pull_without_name_lists_base_models(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_here(here, "pull") == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert "needs chinese-hubert-base, eres2netv2" in lines["v2ProPlus"] and "absent" in lines["whisper-large-v3"]
 
 
-def test_a_model_is_pulled_with_plain_lines_and_pinned(
+def test_pulled_model_is_pinned_and_progress_is_plain_lines(
     here: Path, server: FileServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = "spkrec-ecapa-voxceleb"
@@ -217,15 +217,15 @@ def test_a_model_is_pulled_with_plain_lines_and_pinned(
     assert "already there" in capsys.readouterr().out and len(server.requests) == 1
 
 
-def test_on_a_terminal_there_is_a_bar(here: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_shows_a_progress_bar(here: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
     screen = StringIO()
     terminal = Console(file=screen, force_terminal=True, width=100, highlight=False)
-    monkeypatch.setattr("flows.weights.console", terminal)
+    monkeypatch.setattr("flows.commands.weights.console", terminal)
     assert run_here(here, "pull", "spkrec-ecapa-voxceleb", "--mirror", server.url) == 0
     assert "1.0/1.0 MB" in screen.getvalue() and "embedding_model.ckpt" in screen.getvalue()
 
 
-def test_out_of_reach_it_says_what_to_put_where(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreachable_model_is_refused_with_what_to_put_where(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with file_server() as server:  # it has nothing and answers 404, at once
         assert run_here(here, "pull", "eres2netv2", "--mirror", server.url) == 1
         assert run_here(here, "pull", "nothing", "--mirror", server.url) == 1

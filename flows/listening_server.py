@@ -1,8 +1,9 @@
-"""`vox listen`: a page on this machine that plays champion and candidate blind and keeps the votes.
+"""The page of `vox listen`, on this machine: it plays champion and candidate blind and keeps the votes.
 
-The page learns nothing that tells the sides apart: sounds have random names, one format, loudness and length, and what
-it shows of the test before the end has no direction. It answers on 127.0.0.1 alone, and only to who knows the token
-in its address, so no other page can read or vote. Nothing is logged: a listener's name is in the votes alone.
+The page learns nothing that tells the sides apart. Sounds have random names, one format, loudness and length, and what
+it shows of the test before the end has no direction. It answers on 127.0.0.1 only, and only requests that hold the
+token of its address, so that no other page can read or vote. Nothing is logged: a listener's name is kept with the
+votes and nowhere else.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from functools import lru_cache
 from hmac import compare_digest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,14 +20,12 @@ from pathlib import Path
 
 import jinja2
 from pydantic import ValidationError
-from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
-from flows.release import recordings_dir
-from registry.consent import check_consent
+from flows.errors import FlowError, named_errors
 from registry.gate.preference import LEVEL, preference_test
 from registry.listening.blind_audio import blind_pair
-from registry.listening.trials import Listening, Trial, draw_trial, open_listening
+from registry.listening.trials import Listening, Trial, draw_trial
 from registry.listening.votes import (
     DEFECTS,
     Ballot,
@@ -37,16 +35,16 @@ from registry.listening.votes import (
     finish_voting,
     read_votes,
 )
-from registry.storage.store import Store, open_store
+from registry.storage.store import Store
 
-TEMPLATE = Path(__file__).with_name("listen.html")
+TEMPLATE = Path(__file__).with_name("listening_page.html")
 HOSTS = ("127.0.0.1", "localhost")
 MAX_BODY_BYTES = 10_000
-console = Console(highlight=False)
-blind_pair_once = lru_cache(maxsize=16)(blind_pair)  # the page asks for both sounds of a trial one after the other
+MAX_REASON_CHARS = 500  # of what is wrong with a vote
+cached_blind_pair = lru_cache(maxsize=16)(blind_pair)  # the page fetches both sounds of a trial one after the other
 
 
-class RefusedError(Exception):
+class RequestRefused(FlowError):  # noqa: N818  (an answer, not a fault)
     """A request that cannot be answered: an HTTP status and a sentence for the page."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -54,46 +52,41 @@ class RefusedError(Exception):
         self.status = status
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Session:
-    """One start of `vox listen`."""
+    """One start of `vox listen`.
+
+    Attributes:
+        store: Where the votes go.
+        listening: The two versions and the utterances that both have spoken.
+        listener: The only one who may vote, None where the page asks for a name.
+        token: A secret part of the page's address.
+        salt: Makes the order of sides of this session its own.
+        trials: The trials drawn so far, by their ids.
+    """
 
     store: Store
     listening: Listening
-    listener: str | None  # the only one who may vote; None: the page asks for a name
+    listener: str | None = None
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     salt: str = field(default_factory=lambda: secrets.token_hex(16))
-    trials: dict[str, Trial] = field(default_factory=dict)  # those drawn so far, by their ids
+    trials: dict[str, Trial] = field(default_factory=dict)
 
     def votes(self) -> Votes:
+        """Return all votes on the two versions."""
         return read_votes(self.store, self.listening.candidate.candidate_id, self.listening.champion.candidate_id)
 
 
-def listen(voice: str, candidate: int | None, port: int, listener: str | None) -> int:
-    """`vox listen`."""
-    name = check_listener_name(listener) if listener is not None else None
-    check_consent(recordings_dir(voice), datetime.now(UTC).date())
-    store = open_store()
-    listening = open_listening(store, voice, candidate)
-    session = Session(store, listening, name)
-    session.votes()  # a broken journal is found before anybody listens
-    with make_server(session, port) as server:
-        left_out = f" ({listening.n_left_out} more lack the sound of one side)" if listening.n_left_out else ""
-        console.print(
-            f"{len(listening.utterances)} utterances{left_out}: {voice} version {listening.candidate.version} "
-            f"against the champion, version {listening.champion.version}"
-        )
-        console.print(f"listen at {address(session, server)}   (Ctrl-C ends it)", markup=False, soft_wrap=True)
-        with suppress(KeyboardInterrupt):
-            server.serve_forever()
-    counts = session.votes().counts()
-    console.print(f"\n{counts.n_votes} votes of {counts.n_listeners} listeners are in the registry")
-    console.print(f"they count in: vox gate {voice} --candidate {listening.candidate.version}")
-    return 0
-
-
 def make_server(session: Session, port: int = 0) -> ThreadingHTTPServer:
-    """The server, bound to 127.0.0.1 and not yet serving. port: 0 for any free one. Raises OSError, a sentence."""
+    """Return a server bound to 127.0.0.1 that does not serve yet.
+
+    Args:
+        session: What it serves.
+        port: The port, 0 for any free one.
+
+    Raises:
+        OSError: If the port cannot be used, in a sentence.
+    """
 
     class Handler(ListenHandler):
         pass
@@ -102,46 +95,59 @@ def make_server(session: Session, port: int = 0) -> ThreadingHTTPServer:
     try:
         return ThreadingHTTPServer(("127.0.0.1", port), Handler)
     except OSError as error:
-        raise OSError(f"port {port} cannot be used ({error.strerror}); name another with --port, or none") from error
+        raise OSError(
+            f"port {port} cannot be used ({error.strerror}); name another with --port, or leave the option out"
+        ) from error
 
 
-def address(session: Session, server: ThreadingHTTPServer) -> str:
+def page_address(session: Session, server: ThreadingHTTPServer) -> str:
+    """Return the address of the page."""
     return f"http://127.0.0.1:{server.server_address[1]}/{session.token}/"
 
 
 class ListenHandler(BaseHTTPRequestHandler):
-    """Routes below /TOKEN/: the page; sound/TRIAL/a and /b; trial, vote and finish, which take and give JSON."""
+    """The routes below /TOKEN/.
+
+    The address itself is the page. sound/TRIAL/a and sound/TRIAL/b are WAV files. trial, vote and finish take and give
+    JSON.
+    """
 
     session: Session
     server_version, sys_version = "vox", ""
-    timeout = 30  # seconds: a connection that says nothing does not keep its thread
+    timeout = 30  # seconds: a silent connection does not keep its thread
 
     def do_GET(self) -> None:
+        """Answer with the page or a sound."""
         self._answer({"": self._page, "sound": self._sound})
 
     def do_POST(self) -> None:
+        """Answer a request for a trial, a vote or the result."""
         self._answer({"trial": self._trial, "vote": self._vote, "finish": self._finish})
 
     def log_message(self, *arguments: object) -> None:
-        """Nothing: an address holds the token."""
+        """Log nothing, because an address holds the token."""
 
     def _answer(self, routes: dict[str, Callable[[list[str]], None]]) -> None:
         try:
             token, route, *rest = self._path_parts()
             if not compare_digest(token.encode(), self.session.token.encode()) or route not in routes:
-                raise RefusedError(404, "there is nothing here")
+                raise RequestRefused(404, "there is nothing here")
             routes[route](rest)
-        except RefusedError as refused:
-            self._send_json({"error": str(refused)}, refused.status)
+        except RequestRefused as refused:
+            self._send_json({"error": str(refused)}, status=refused.status)
         except SQLAlchemyError as error:  # its text holds the row, and with it the listener's name
-            self._send_json({"error": f"the database failed ({type(error).__name__}); nothing was counted"}, 500)
-        except (ValueError, RuntimeError, OSError) as error:
-            self._send_json({"error": " ".join(str(error).split())}, 409)
+            message = f"the database failed ({type(error).__name__}); nothing was counted"
+            self._send_json({"error": message}, status=500)
+        except (RuntimeError, *named_errors()) as error:
+            self._send_json({"error": " ".join(str(error).split())}, status=409)
 
     def _path_parts(self) -> list[str]:
-        """Token, route, rest. The Host is checked: a foreign name that leads to this machine is a foreign page."""
+        """Return token, route and rest of the path.
+
+        The Host is checked first: a foreign name that leads to this machine belongs to a foreign page.
+        """
         if self.headers.get("Host", "").rpartition(":")[0] not in HOSTS:
-            raise RefusedError(404, "there is nothing here")
+            raise RequestRefused(404, "there is nothing here")
         parts = self.path.split("/")[1:]  # ids and names are looked up, never joined to a path, so none is decoded
         return parts if len(parts) >= 2 else [*parts, "?"]
 
@@ -161,14 +167,14 @@ class ListenHandler(BaseHTTPRequestHandler):
             f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
             "media-src blob:; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
-        self._send(page.encode(), "text/html; charset=utf-8", {"Content-Security-Policy": policy})
+        self._send(page.encode(), "text/html; charset=utf-8", headers={"Content-Security-Policy": policy})
 
     def _sound(self, rest: list[str]) -> None:
-        trial = self._open_trial(rest[0] if len(rest) == 2 else "")
+        trial = self._drawn_trial(rest[0] if len(rest) == 2 else "")
         if rest[1] not in ("a", "b"):
-            raise RefusedError(404, "there is nothing here")
+            raise RequestRefused(404, "there is nothing here")
         utterance = self.session.listening.utterances[trial.key]
-        candidate, champion = blind_pair_once(utterance.candidate, utterance.champion)
+        candidate, champion = cached_blind_pair(utterance.candidate, utterance.champion)
         self._send(candidate if rest[1] == trial.candidate_side else champion, "audio/wav")
 
     def _trial(self, rest: list[str]) -> None:
@@ -176,15 +182,15 @@ class ListenHandler(BaseHTTPRequestHandler):
 
     def _vote(self, rest: list[str]) -> None:
         body = self._body()
-        listener, id_ = self._listener(body), str(body.pop("trial", ""))
-        trial = self._open_trial(id_)
+        listener, trial_id = self._listener(body), str(body.pop("trial", ""))
+        trial = self._drawn_trial(trial_id)
         if trial.listener != listener:
-            raise RefusedError(409, "this question was put to another listener; load the page again")
+            raise RequestRefused(409, "this question was put to another listener; load the page again")
         try:
             ballot = Ballot.model_validate({name: value for name, value in body.items() if name != "listener"})
         except ValidationError as error:
             faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-            raise RefusedError(400, f"not a vote: {faults[:500]}") from error
+            raise RequestRefused(400, f"not a vote: {faults[:MAX_REASON_CHARS]}") from error
         cast_vote(self.session.store, self.session.listening, trial, ballot)
         self._send_next(listener)
 
@@ -194,60 +200,62 @@ class ListenHandler(BaseHTTPRequestHandler):
         self._send_next(listener)
 
     def _send_next(self, listener: str) -> None:
-        """The listener's next question; all said, that there is none; the result for whoever asked for it."""
+        """Send the listener's next question, or that there is none, or the result to a listener who has finished."""
         session = self.session
         votes = session.votes()
         if listener in votes.finished_listeners:
             self._send_json({"state": "finished", "result": result_of(votes)})
             return
         counts = votes.counts()
-        shown = {
+        progress = {
             "done": len(votes.keys_of(listener)),
             "total": len(session.listening.utterances),
             "n_votes": counts.n_votes,
             "n_listeners": counts.n_listeners,
             "n_ties": counts.n_ties,
-            "decided": preference_test(counts).preferred is not None,  # for whom would tell who is who
+            "decided": preference_test(counts).preferred is not None,  # which side leads would tell the sides apart
         }
-        # drawn again after a page was loaded again or a disk failed, it is the same trial with the same sides
+        # after the page was loaded again or a disk failed, this draws the same trial with the same sides
         trial = draw_trial(session.listening, listener, voted=votes.keys_of(listener), salt=session.salt)
         if trial is None:
-            self._send_json({"state": "no_more", **shown})
+            self._send_json({"state": "no_more", **progress})
             return
         session.trials[trial.id] = trial
         text = session.listening.utterances[trial.key].text
-        self._send_json({"state": "trial", "trial": trial.id, "text": text, **shown})
+        self._send_json({"state": "trial", "trial": trial.id, "text": text, **progress})
 
-    def _open_trial(self, id_: str) -> Trial:
-        if (trial := self.session.trials.get(id_)) is None:
-            raise RefusedError(409, "this question is of an earlier start of `vox listen`; load the page again")
+    def _drawn_trial(self, trial_id: str) -> Trial:
+        if (trial := self.session.trials.get(trial_id)) is None:
+            raise RequestRefused(409, "this question is from an earlier start of `vox listen`; load the page again")
         return trial
 
     def _listener(self, body: dict) -> str:
         listener = check_listener_name(str(body.get("listener", "")))
         if self.session.listener not in (None, listener):
-            raise RefusedError(409, "this listening was opened for another listener; start `vox listen` with the name")
+            raise RequestRefused(
+                409, "this page was opened for another listener; start `vox listen` with your own --listener NAME"
+            )
         return listener
 
     def _body(self) -> dict:
         length = self.headers.get("Content-Length", "")
         if self.headers.get_content_type() != "application/json" or not length.isascii() or not length.isdigit():
-            raise RefusedError(400, "a request must be JSON with its Content-Length")
+            raise RequestRefused(400, "a request must be JSON with its Content-Length")
         if int(length) > MAX_BODY_BYTES:
-            raise RefusedError(413, f"a request has at most {MAX_BODY_BYTES} bytes")
+            raise RequestRefused(413, f"a request has at most {MAX_BODY_BYTES} bytes")
         try:
             body = json.loads(self.rfile.read(int(length)))
         except (ValueError, RecursionError) as error:
-            raise RefusedError(400, "a request must be JSON") from error
+            raise RequestRefused(400, "a request must be JSON") from error
         if not isinstance(body, dict):
-            raise RefusedError(400, "a request must be a JSON object")
+            raise RequestRefused(400, "a request must be a JSON object")
         return body
 
-    def _send_json(self, data: dict, status: int = 200) -> None:
+    def _send_json(self, data: dict, *, status: int = 200) -> None:
         text = json.dumps(data, ensure_ascii=False, allow_nan=False)
         self._send(text.encode(errors="replace"), "application/json", status=status)
 
-    def _send(self, content: bytes, kind: str, headers: dict[str, str] | None = None, status: int = 200) -> None:
+    def _send(self, content: bytes, kind: str, *, headers: dict[str, str] | None = None, status: int = 200) -> None:
         always = {
             "Content-Type": kind,
             "Content-Length": str(len(content)),
@@ -265,6 +273,6 @@ class ListenHandler(BaseHTTPRequestHandler):
 
 
 def result_of(votes: Votes) -> dict:
-    """What the page shows at the end: counts, the test, defects by name as (candidate, champion)."""
+    """Return what the page shows at the end: counts, the test, and each defect's count as (candidate, champion)."""
     counts = votes.counts()
     return {**asdict(counts), **asdict(preference_test(counts)), "level": LEVEL, "defects": votes.defects()}

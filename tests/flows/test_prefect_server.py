@@ -1,4 +1,4 @@
-"""One Prefect server, started once, reused, stopped; flows run through it."""
+"""One Prefect server per project: started once, reused, stopped, and flows run through it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 FLOW = """
 import sys
-from flows.server import ensure_server
+from flows.prefect_server import ensure_server
 ensure_server()
 from flows.prefect_engine import PrefectEngine
 from prefect import flow
@@ -30,22 +30,22 @@ print(probe())
 def project(tmp_path_factory):
     root = tmp_path_factory.mktemp("server")
     yield root
-    run([sys.executable, "-c", "from flows.server import stop_server; stop_server()"], root)
+    run([sys.executable, "-c", "from flows.prefect_server import stop_server; stop_server()"], root)
 
 
-def test_two_runs_share_one_server_and_the_second_starts_quickly(project):
+def test_two_runs_share_one_server_and_the_second_starts_fast(project):
     urls = []
     for _ in range(2):
         begin = time.perf_counter()
-        code = "from flows.server import ensure_server; print(ensure_server())"
+        code = "from flows.prefect_server import ensure_server; print(ensure_server())"
         urls.append(run([sys.executable, "-c", code], project).stdout.strip())
         seconds = time.perf_counter() - begin
     assert urls[0] == urls[1]
     assert seconds < 5
 
 
-def test_two_runs_that_start_at_once_start_one_server(tmp_path):
-    code = "from flows.server import ensure_server; print(ensure_server())"
+def test_two_simultaneous_runs_start_one_server(tmp_path):
+    code = "from flows.prefect_server import ensure_server; print(ensure_server())"
     runs = [
         subprocess.Popen(
             [sys.executable, "-c", code], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
@@ -53,15 +53,15 @@ def test_two_runs_that_start_at_once_start_one_server(tmp_path):
         for _ in range(2)
     ]
     urls = {one.communicate(timeout=240)[0].strip() for one in runs}
-    run([sys.executable, "-c", "from flows.server import stop_server; assert stop_server()"], tmp_path)
+    run([sys.executable, "-c", "from flows.prefect_server import stop_server; assert stop_server()"], tmp_path)
     assert len(urls) == 1
 
 
-def test_a_step_runs_as_a_task_and_its_log_reaches_the_server(project):
+def test_step_runs_as_task_and_its_log_reaches_server(project):
     done = run([sys.executable, "-c", FLOW], project)
     assert done.stdout.strip().endswith("42")
     code = (
-        "from flows.server import ensure_server; ensure_server()\n"
+        "from flows.prefect_server import ensure_server; ensure_server()\n"
         "from prefect import get_client\n"
         "from prefect.client.schemas.sorting import LogSort\n"
         "with get_client(sync_client=True) as c: print([l.message for l in c.read_logs(limit=100, offset=0)])"
@@ -70,11 +70,11 @@ def test_a_step_runs_as_a_task_and_its_log_reaches_the_server(project):
         if "a line of the stage" in run([sys.executable, "-c", code], project).stdout:
             return
         time.sleep(0.5)
-    pytest.fail("the line did not reach the server")
+    pytest.fail("the line of the step's log did not reach the server")
 
 
-def test_a_server_that_does_not_answer_is_named(tmp_path):
-    code = "from flows.server import ensure_server; ensure_server()"
+def test_error_names_server_that_does_not_answer(tmp_path):
+    code = "from flows.prefect_server import ensure_server; ensure_server()"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
@@ -87,21 +87,21 @@ def test_a_server_that_does_not_answer_is_named(tmp_path):
     assert "--no-prefect" in done.stderr
 
 
-def test_a_server_that_goes_away_during_a_run_is_named(tmp_path):
+def test_error_names_server_that_goes_away_during_run(tmp_path):
     code = """
-from flows.server import ensure_server, stop_server
+from flows.prefect_server import ensure_server, stop_server
 ensure_server()
 from flows.prefect_engine import gate_with_prefect
-gate_with_prefect("voice", None, stop_server)
+gate_with_prefect("voice", None, gate=stop_server)
 """
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
-        env={**environment(), "PREFECT_CLIENT_MAX_RETRIES": "0"},  # it would be asked for minutes
+        env={**environment(), "PREFECT_CLIENT_MAX_RETRIES": "0"},  # by default the client retries for minutes
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode != 0
-    assert "flows.server.ServerError: the Prefect server at http://127.0.0.1" in done.stderr
+    assert "flows.prefect_server.PrefectServerError: the Prefect server at http://127.0.0.1" in done.stderr
     assert "went away during the run" in done.stderr

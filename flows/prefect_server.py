@@ -1,4 +1,4 @@
-"""One Prefect server for this project, started once in the background and reused by every run."""
+"""One Prefect server per project, started once in the background and reused by every run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from flows.errors import FlowError
 from stages.execution.locks import locked
 from stages.execution.outputs import write_atomically
 
 HOME = Path(".prefect")
 STARTUP_SECONDS = 180  # 9-29 s were measured on two cores; a loaded machine takes longer
+STOP_SECONDS = 20
+POLL_SECONDS = 0.3
 SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
@@ -25,20 +28,23 @@ SETTINGS = {
 }
 
 
-class ServerError(RuntimeError):
+class PrefectServerError(FlowError, RuntimeError):
     """No Prefect server answers."""
 
 
 def ensure_server() -> str:
-    """The API address of a server that answers, started first where there is none.
+    """Return the API address of a server that answers.
 
-    PREFECT_API_URL, where set, names the server and none is started. Call before prefect is imported: the address
-    and the project's own PREFECT_HOME go into the environment. Raises ServerError with the log's place.
+    One is started where there is none. PREFECT_API_URL, where set, names the server, and none is started. Call this
+    before prefect is imported: prefect reads the address and the project's own PREFECT_HOME from the environment then.
+
+    Raises:
+        PrefectServerError: With the path of the server's log.
     """
     os.environ.update({key: os.environ.get(key, value) for key, value in SETTINGS.items()})
     if given := os.environ.get("PREFECT_API_URL"):
         if not _answers(given):
-            raise ServerError(
+            raise PrefectServerError(
                 f"PREFECT_API_URL = {given} does not answer; start that server, unset the variable, or use --no-prefect"
             )
         return given
@@ -51,25 +57,26 @@ def ensure_server() -> str:
 
 
 def running_server() -> str | None:
-    """The API address of this project's background server, or None where none answers."""
+    """Return the API address of this project's background server, or None where none answers."""
     record = _record()
     return record["url"] if record and _answers(record["url"]) else None
 
 
 def stop_server() -> bool:
-    """Stop this project's background server; False where none was running."""
+    """Stop this project's background server and return whether one was running."""
     record = _record()
     if not record or not running_server():
         return False
     os.killpg(record["pid"], signal.SIGTERM)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + STOP_SECONDS
     while _answers(record["url"]) and time.monotonic() < deadline:
-        time.sleep(0.2)
+        time.sleep(POLL_SECONDS)
     (HOME / "server.json").unlink(missing_ok=True)
     return True
 
 
 def _start() -> str:
+    """Start a server on a free port, wait until it answers, and record its address and process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -86,15 +93,17 @@ def _start() -> str:
     deadline = time.monotonic() + STARTUP_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise ServerError(
-                f"the Prefect server ended with code {server.returncode}; see {log_path}, or --no-prefect"
+            raise PrefectServerError(
+                f"the Prefect server ended with code {server.returncode}; see {log_path}, or use --no-prefect"
             )
         if _answers(url):
             write_atomically(HOME / "server.json", json.dumps({"url": url, "pid": server.pid}))
             return url
-        time.sleep(0.3)
+        time.sleep(POLL_SECONDS)
     os.killpg(server.pid, signal.SIGKILL)
-    raise ServerError(f"the Prefect server did not answer within {STARTUP_SECONDS} s; see {log_path}, or --no-prefect")
+    raise PrefectServerError(
+        f"the Prefect server did not answer within {STARTUP_SECONDS} s; see {log_path}, or use --no-prefect"
+    )
 
 
 def _record() -> dict | None:

@@ -1,4 +1,4 @@
-"""`vox doctor`: what is there and what is missing, in one look."""
+"""`vox doctor`: what is present and what is missing, at a glance."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import os
 import shutil
 import sys
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
+
+from flows.console import print_table
+from flows.paths import recordings_dir
 
 PACKAGES = (
     "prefect",
@@ -27,33 +29,40 @@ PACKAGES = (
     "pytest",
 )
 LOW_DISK_GB = 5  # one voice with checkpoints, features and caches
+COLOURS = {"ok": "green", "absent": "yellow", "wrong": "bold red"}
 
 
 @dataclass(frozen=True)
 class Finding:
+    """What was looked for, and whether it is there.
+
+    Attributes:
+        what: What was looked for.
+        state: "ok", "absent" if the profile in use does not need it, or "wrong" if `vox run` would fail.
+        detail: What was found, or what to do.
+    """
+
     what: str
-    state: Literal["ok", "absent", "wrong"]  # absent: not needed by the profile in use; wrong: vox run would fail
+    state: Literal["ok", "absent", "wrong"]
     detail: str
 
 
-def report(as_json: bool) -> int:
-    """Print the findings. Exit code 0 when nothing is wrong, else 1."""
+def print_report(*, as_json: bool) -> int:
+    """Print what is present and what is missing. Return 0 when nothing is wrong, else 1."""
     findings = [*_environment(), *_parameters(), *_judges(), *_base_models(), *_machine(), *_servers()]
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
-        table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-        colours = {"ok": "[green]ok[/]", "absent": "[yellow]absent[/]", "wrong": "[bold red]wrong[/]"}
-        for finding in findings:
-            table.add_row(colours[finding.state], finding.what, finding.detail)
-        Console().print(table, highlight=False)
+        print_table(
+            [(Text(finding.state, COLOURS[finding.state]), finding.what, finding.detail) for finding in findings]
+        )
     return int(any(finding.state == "wrong" for finding in findings))
 
 
 def _environment() -> list[Finding]:
     python = ".".join(map(str, sys.version_info[:3]))
-    fine = (3, 11) <= sys.version_info[:2] <= (3, 12)
-    findings = [Finding("Python", "ok" if fine else "wrong", f"{python}; 3.11 and 3.12 are supported")]
+    is_supported = (3, 11) <= sys.version_info[:2] <= (3, 12)
+    findings = [Finding("Python", "ok" if is_supported else "wrong", f"{python}; 3.11 and 3.12 are supported")]
     for name in PACKAGES:
         try:
             findings.append(Finding(name, "ok", version(name)))
@@ -76,18 +85,15 @@ def _parameters() -> list[Finding]:
 
 
 def _voice(name: str) -> Finding:
-    from datetime import UTC, datetime
-
     from registry.consent import ConsentError, check_consent
 
     try:
-        voice = check_consent(Path("data/1_recordings") / name, datetime.now(UTC).date())
+        voice = check_consent(recordings_dir(name), datetime.now(UTC).date())
     except ConsentError as error:
         return Finding(f"voice {name}", "wrong", str(error))
-    until = voice.consent.valid_until
-    return Finding(
-        f"voice {name}", "ok", f"{voice.consent.kind}, consent {f'until {until}' if until else 'without end'}"
-    )
+    last_day = voice.consent.valid_until
+    consent = f"consent until {last_day}" if last_day else "consent without end"
+    return Finding(f"voice {name}", "ok", f"{voice.consent.kind}, {consent}")
 
 
 def _judges() -> list[Finding]:
@@ -110,7 +116,7 @@ def _judges() -> list[Finding]:
                 findings.append(Finding(f"{kind} judge {name}", "ok", judge.version))
             except JudgeUnavailableError:
                 state = "wrong" if name in needed else "absent"
-                detail = f"`vox pull {PULL_NAMES.get(name, name)}` brings it"
+                detail = f"fetch it with `vox pull {PULL_NAMES.get(name, name)}`"
                 findings.append(Finding(f"{kind} judge {name}", state, detail))
     return findings
 
@@ -133,8 +139,8 @@ def _base_models() -> list[Finding]:
             findings.append(Finding(f"base model {name}", "ok", str(BASES_FOLDER / name)))
         else:
             state = "wrong" if name == needed else "absent"
-            how = f"`vox pull {name}` brings it" if name in pairs else f"`git checkout {BASES_FOLDER.name}/{name}`"
-            findings.append(Finding(f"base model {name}", state, how))
+            how = f"vox pull {name}" if name in pairs else f"git checkout {BASES_FOLDER.name}/{name}"
+            findings.append(Finding(f"base model {name}", state, f"fetch it with `{how}`"))
     return findings
 
 
@@ -143,17 +149,16 @@ def _machine() -> list[Finding]:
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
     free = shutil.disk_usage(".").free / 1e9
+    disk = "ok" if free > LOW_DISK_GB else "wrong"
     return [
         Finding("GPU", "ok" if gpu else "absent", gpu or "none; the starter profile runs on the CPU"),
         Finding("CPU", "ok", f"{os.cpu_count()} cores"),
-        Finding(
-            "disk", "ok" if free > LOW_DISK_GB else "wrong", f"{free:.0f} GB free; a voice takes up to {LOW_DISK_GB}"
-        ),
+        Finding("disk", disk, f"{free:.0f} GB free; a voice takes up to {LOW_DISK_GB} GB"),
     ]
 
 
 def _servers() -> list[Finding]:
-    from flows.server import running_server
+    from flows.prefect_server import running_server
     from registry.storage.store import tracking_uri
 
     url = os.environ.get("PREFECT_API_URL") or running_server()
@@ -164,6 +169,6 @@ def _servers() -> list[Finding]:
 
 
 def _without_password(uri: str) -> str:
-    """An address as it may be shown: user and password left out."""
+    """Return an address without user and password, so that it may be shown."""
     scheme, separator, rest = uri.partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"

@@ -1,4 +1,4 @@
-"""What a person sees while a voice is built: a live table on a terminal, plain lines in CI."""
+"""What a person sees while a voice is built: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,21 +12,29 @@ from rich.table import Table
 
 from flows.dvc_stages import STAGES
 
-WORDS = {
-    "waiting": "[dim]waiting[/]",
-    "running": "[bold cyan]running[/]",
-    "fresh": "[green]up to date[/]",
-    "unchanged": "[green]up to date[/]",
-    "restored": "[green]restored from cache[/]",
-    "ran": "[bold green]done[/]",
-    "failed": "[bold red]failed[/]",
-}
+LABELS = {
+    "waiting": ("waiting", "dim"),
+    "running": ("running", "bold cyan"),
+    "fresh": ("up to date", "green"),
+    "unchanged": ("up to date", "green"),
+    "restored": ("restored from cache", "green"),
+    "ran": ("done", "bold green"),
+    "failed": ("failed", "bold red"),
+}  # of each state: the words and rich's style
 
 
 class RunView:
-    """Progress of one run; use as a context manager. `quiet` prints nothing (for --json)."""
+    """Progress of one run, to be used as a context manager.
 
-    def __init__(self, voice: str, console: Console, quiet: bool = False) -> None:
+    Stages that are running when the block ends count as failed.
+
+    Args:
+        voice: The voice of the run.
+        console: Where to print.
+        quiet: Whether nothing is printed, as with --json.
+    """
+
+    def __init__(self, voice: str, console: Console, *, quiet: bool = False) -> None:
         self._voice, self._console, self._quiet = voice, console, quiet
         self._state = dict.fromkeys(STAGES, "waiting")
         self._seconds: dict[str, float] = {}
@@ -35,7 +43,7 @@ class RunView:
         self._live = Live(get_renderable=self._table, console=console, refresh_per_second=4, transient=False)
 
     def __enter__(self) -> Self:
-        if self._live_table:
+        if self._is_live:
             self._live.start()
         return self
 
@@ -43,38 +51,40 @@ class RunView:
         for stage, state in self._state.items():
             if state == "running":
                 self._state[stage] = "failed"
-        if self._live_table:
+        if self._is_live:
             self._live.stop()
 
     @property
-    def _live_table(self) -> bool:
+    def _is_live(self) -> bool:
         return self._console.is_terminal and not self._quiet
 
-    def say(self, text: str) -> None:
-        """A line that belongs to no stage."""
+    def print_line(self, text: str) -> None:
+        """Print a line that belongs to no stage."""
         if not self._quiet:
             self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def started(self, stage: str, reason: str) -> None:
+    def start_stage(self, stage: str, reason: str) -> None:
+        """Show that a stage runs now, and why."""
         self._state[stage], self._note[stage], self._started = "running", reason, time.monotonic()
-        self._plain(f"{stage}: started ({reason})")
+        self._print_plain(f"{stage}: started ({reason})")
 
-    def line(self, stage: str, text: str) -> None:
-        """A line of the stage's own log."""
+    def log_line(self, stage: str, text: str) -> None:
+        """Show a line of a stage's own log."""
         text = text.removeprefix(f"{stage}: ").removeprefix(f"{stage} {self._voice}: ")
         self._note[stage] = text
-        self._plain(f"{stage}: {text}")
+        self._print_plain(f"{stage}: {text}")
 
-    def finished(self, stage: str, state: str) -> None:
+    def end_stage(self, stage: str, state: str) -> None:
+        """Show the state (see StageResult) in which a stage ended."""
         self._state[stage] = state
         if state != "fresh":
             self._seconds[stage] = time.monotonic() - self._started
             self._note[stage] = ""
-            self._plain(f"{stage}: {_plain_word(state)} in {self._seconds[stage]:.0f} s")
+            self._print_plain(f"{stage}: {LABELS[state][0]} in {self._seconds[stage]:.0f} s")
 
-    def _plain(self, text: str) -> None:
-        if not self._live_table:
-            self.say(text)
+    def _print_plain(self, text: str) -> None:
+        if not self._is_live:
+            self.print_line(text)
 
     def _table(self) -> Table:
         table = Table(title=f"voice {self._voice}", title_justify="left", box=None, padding=(0, 2, 0, 0))
@@ -88,18 +98,15 @@ class RunView:
         for stage, state in self._state.items():
             running = time.monotonic() - self._started if state == "running" else None
             seconds = self._seconds.get(stage, running)
+            label, style = LABELS[state]
             table.add_row(
                 stage,
-                WORDS[state],
+                f"[{style}]{label}[/]",
                 "" if seconds is None else f"{seconds:.0f} s",
-                f"[dim]{_safe(self._note[stage])}[/]",
+                f"[dim]{_without_markup(self._note[stage])}[/]",
             )
         return table
 
 
-def _plain_word(state: str) -> str:
-    return WORDS[state].split("]")[1].split("[")[0]
-
-
-def _safe(text: str) -> str:
+def _without_markup(text: str) -> str:
     return text.replace("[", r"\[")

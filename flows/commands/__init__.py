@@ -1,0 +1,16 @@
+"""What the commands of `vox` do and print. flows/cli.py parses their options and calls one function here.
+
+    run.py       vox run
+    gate.py      vox gate
+    listen.py    vox listen
+    releases.py  vox promote, rollback, releases, audit
+    rescore.py   vox rescore
+    say.py       vox say
+    weights.py   vox import, export, pull
+    voices.py    vox voice add, voice revoke
+    doctor.py    vox doctor
+    server.py    vox server status, server stop
+    verdicts.py  how run and gate print a verdict
+
+Every function returns the exit code.
+"""

@@ -1,0 +1,42 @@
+"""`vox say`: speak a text with a released voice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import stages  # noqa: F401 - sets how OpenMP's threads wait, before torch is loaded
+from flows.console import print_line
+from flows.released_voice import find_voice
+
+FORMATS = {".flac": "FLAC", ".wav": "WAV"}  # by the file name's ending
+MAX_TEXT_SHOWN = 60  # characters of a sentence in a message
+
+
+def say_text(voice: str, text: str, *, output: Path, version: int | None, seed: int) -> int:
+    """Speak a text into a file.
+
+    Args:
+        voice: The voice.
+        text: What to say.
+        output: The FLAC or WAV file to write.
+        version: The version to speak with, None for the champion.
+        seed: Another seed gives another reading.
+    """
+    form = FORMATS.get(output.suffix.lower())
+    if form is None:
+        raise ValueError(f"-o {output.name}: end the name in {' or '.join(FORMATS)}")
+    released = find_voice(voice, version)
+    import soundfile
+
+    from gpt_sovits.synthesis.voice import load_voice  # torch, which takes a second: after everything that can fail
+
+    speech = load_voice(released.folder).say(text, seed)
+    partial = output.with_name(f".{output.name}.partial")
+    soundfile.write(partial, speech.waveform, speech.sample_rate, format=form, subtype="PCM_16")
+    partial.replace(output)
+    seconds = len(speech.waveform) / speech.sample_rate
+    print_line(f"{output}: {seconds:.1f} s, {voice} version {released.version}")
+    for sentence in speech.failures:
+        outcome = sentence.outcome.replace("_", " ")
+        print_line(f"{outcome}: {sentence.text[:MAX_TEXT_SHOWN]!r}, after {sentence.n_retries} retries")
+    return 0

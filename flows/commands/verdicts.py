@@ -1,0 +1,27 @@
+"""How a verdict is printed, by `vox run` and `vox gate`."""
+
+from __future__ import annotations
+
+from flows.console import print_line
+from registry.verdicts.store import SignedVerdict
+
+COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+
+
+def print_verdict(signed: SignedVerdict, *, is_earlier: bool) -> None:
+    """Print a verdict with its reasons, the next step and the figures."""
+    verdict = signed.verdict
+    decision = verdict.decision
+    opponent = f"champion version {verdict.champion.version}" if verdict.champion else "no champion"
+    subject = f"{verdict.voice} version {verdict.candidate.version} against {opponent}"
+    note = ", unchanged since an earlier run" if is_earlier else ""
+    print_line()
+    print_line(
+        f"verdict: [bold {COLOURS[verdict.outcome]}]{verdict.outcome}[/]  ({subject}{note})",
+        markup=True,
+    )
+    for reason in decision.reasons:
+        print_line(f"  - {reason.text}")
+    print_line(f"next: {decision.advice}")
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in decision.figures.items())
+    print_line(f"figures: {figures} on {decision.n_prompts} prompts, {decision.n_utterances} utterances")

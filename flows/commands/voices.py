@@ -1,0 +1,100 @@
+"""`vox voice`: a new voice with its consent, or a voice out of service."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from flows.console import print_line
+from flows.paths import RECORDINGS, recordings_dir
+from flows.settings import list_voice
+from registry.consent import VOICE_NAME, Consent, Voice, file_sha256, load_voice, write_voice
+from stages.execution.locks import locked
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsentRecord:
+    """What the user says about the speaker's consent.
+
+    Attributes:
+        evidence: The file that proves it.
+        speaker: Who speaks.
+        purpose: What the speaker allowed.
+        valid_until: The last valid day as YYYY-MM-DD, None for no end.
+    """
+
+    evidence: Path
+    speaker: str
+    purpose: str
+    valid_until: str | None = None
+
+
+def add_voice(name: str, source: Path, *, language: str, consent: ConsentRecord) -> int:
+    """Copy a folder of recordings into the project with its consent record. A kill never leaves half a voice.
+
+    Args:
+        name: The voice's name.
+        source: The folder with the recordings.
+        language: The ISO 639 code of what is spoken.
+        consent: The speaker's consent.
+    """
+    if not re.match(VOICE_NAME, name):
+        raise ValueError(f"{name!r} cannot be a voice's name: it takes letters, digits, - and _, such as anna_2")
+    folder = recordings_dir(name)
+    if folder.exists():
+        raise ValueError(f"{folder} is already there; choose another name, or add files to that folder yourself")
+    if not any(file.is_file() for file in source.rglob("*")):
+        raise ValueError(f"{source} holds no file; give the folder with the recordings")
+    record = _voice_record(name, language, consent=consent)
+    with locked("voices"):
+        partial = RECORDINGS / f".{name}.partial" / name
+        shutil.rmtree(partial.parent, ignore_errors=True)
+        shutil.copytree(source, partial, symlinks=True)  # links stay links: ingest rejects what leaves the folder
+        shutil.copy(consent.evidence, partial / record.consent.evidence)
+        (partial / "voice.yaml").unlink(missing_ok=True)  # another voice's record is not this one's consent
+        write_voice(partial, record)
+        partial.replace(folder)
+        partial.parent.rmdir()
+        list_voice(name)
+    print_line(f"{folder} holds the recordings and voice.yaml; params.yaml lists {name}.")
+    print_line(f"Next: vox run {name}")
+    return 0
+
+
+def revoke_voice(name: str) -> int:
+    """Withdraw a voice's consent, so that nothing can be released again, and take its champion out of service."""
+    from registry.releases.promotion import revoke
+    from registry.storage.store import open_store
+
+    folder = recordings_dir(name)
+    load_voice(folder)  # refuses an unknown voice before anything is written
+    move = revoke(open_store(), name, recordings_dir=folder, today=datetime.now(UTC).date())
+    print_line(f"{name}: the consent is revoked; {move.note}")
+    return 0
+
+
+def _voice_record(name: str, language: str, *, consent: ConsentRecord) -> Voice:
+    return Voice(
+        name=name,
+        language=language,
+        consent=Consent(
+            speaker=consent.speaker,
+            kind="recorded",
+            purpose=consent.purpose,
+            granted_on=datetime.now(UTC).date(),
+            valid_until=_day(consent.valid_until) if consent.valid_until else None,
+            evidence=f"consent{consent.evidence.suffix.lower()}",
+            evidence_sha256=file_sha256(consent.evidence),
+            revoked_on=None,
+        ),
+    )
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"--valid-until {text} is not a day; write it as 2030-12-31") from error

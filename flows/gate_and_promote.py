@@ -1,0 +1,185 @@
+"""The steps after the stages: gate a candidate, promote it, write its report."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flows.paths import CANDIDATES, REPORTS, recordings_dir
+from metrics.prompts import load_prompts
+from registry.gate.errors import CannotMeasure
+from registry.gate.policy import GatePolicy, parse_policy
+from registry.releases.journal import champion
+from registry.storage.store import open_store
+from registry.verdicts.gating import current_verdict, gate_candidate
+from registry.verdicts.store import SignedVerdict, newest_verdict
+from stages.execution.outputs import write_atomically
+from stages.params import load_params
+
+
+@dataclass(frozen=True)
+class GatedCandidate:
+    """A candidate's signed verdict.
+
+    Attributes:
+        signed: The verdict.
+        is_earlier: Whether the verdict was given by an earlier run and is still up to date.
+    """
+
+    signed: SignedVerdict
+    is_earlier: bool
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row per figure, for Prefect's table artifact."""
+        decision = self.signed.verdict.decision
+        others = decision.champion_figures or {}
+        return [
+            {"figure": name, "candidate": round(value, 4), "champion": round(others[name], 4) if others else ""}
+            for name, value in decision.figures.items()
+        ]
+
+    def markdown(self) -> str:
+        """Return the verdict as Markdown."""
+        from registry.verdicts.markdown import to_markdown
+
+        return to_markdown(self.signed)
+
+
+def candidate_id(voice: str) -> str | None:
+    """Return the id of the candidate that the register stage wrote, or None before it ran."""
+    path = CANDIDATES / voice / "candidate.json"
+    return json.loads(path.read_text(encoding="utf-8"))["candidate_id"] if path.is_file() else None
+
+
+def candidate_is_registered(voice: str) -> bool:
+    """Return whether the registry in use holds the candidate, which DVC cannot know.
+
+    A verdict about the candidate proves that it does, and is quicker to find than the candidate.
+    """
+    wanted = candidate_id(voice)
+    if wanted is None:
+        return False
+    store = open_store()
+    if newest_verdict(store, voice, candidate_id=wanted) is not None:
+        return True
+    from registry.candidates.candidate import find_candidate
+    from registry.candidates.fingerprint import CandidateError
+
+    try:
+        find_candidate(store, voice, candidate_id=wanted)
+    except CandidateError:
+        return False
+    return True
+
+
+def gate_newest(voice: str, policy: GatePolicy, *, first_release: bool) -> GatedCandidate:
+    """Return the verdict about the candidate of the last run: an earlier one that is up to date, else a new one.
+
+    Args:
+        voice: The voice.
+        policy: What the gate requires.
+        first_release: Whether the user accepts that there is no champion to compare with. Without meaning once the
+            voice has a champion.
+    """
+    store = open_store()
+    wanted = candidate_id(voice)
+    if wanted is None:
+        raise CannotMeasure(f"{voice} has no candidate; run `vox run {voice}`")
+    release = champion(store, voice)
+    first_release = first_release and release is None
+    earlier = current_verdict(store, voice, candidate_id=wanted, policy=policy)
+    # The verdict that made the candidate champion stays its verdict: compared with itself it could only pass
+    is_champion = release is not None and release.candidate_id == wanted
+    if earlier is not None and (is_champion or earlier.verdict.decision.first_release == first_release):
+        return GatedCandidate(earlier, is_earlier=True)
+    signed = _gate(voice, policy, version=None, candidate_id=wanted, first_release=first_release)
+    return GatedCandidate(signed, is_earlier=False)
+
+
+def gate_version(voice: str, policy: GatePolicy, *, version: int | None, first_release: bool) -> GatedCandidate:
+    """Return a new verdict about a registered version, or about the newest for None."""
+    signed = _gate(voice, policy, version=version, candidate_id=None, first_release=first_release)
+    return GatedCandidate(signed, is_earlier=False)
+
+
+def promote(voice: str, *, version: int | None, first_release: bool) -> str:
+    """Make a version champion and return what happened in a sentence.
+
+    Args:
+        voice: The voice.
+        version: The version to promote, None for the newest.
+        first_release: Whether the user accepts that there is no champion to compare with.
+
+    Raises:
+        ReleaseRefused: With every reason.
+    """
+    from registry.releases import promotion
+
+    params = load_params()
+    move = promotion.promote(
+        open_store(),
+        voice,
+        policy=parse_policy(params.gate),
+        recordings_dir=recordings_dir(voice),
+        smoke_text=params.register_.smoke_text,
+        version=version,
+        first_release=first_release,
+        today=datetime.now(UTC).date(),
+    )
+    return move.note
+
+
+def promote_if_passed(candidate: GatedCandidate) -> str:
+    """Promote a candidate if the gate passed it, and return what happened in a sentence."""
+    verdict = candidate.signed.verdict
+    if verdict.outcome != "pass":
+        return f"not promoted: the verdict is {verdict.outcome}"
+    return promote(verdict.voice, version=verdict.candidate.version, first_release=verdict.decision.first_release)
+
+
+def report_html(signed: SignedVerdict) -> str:
+    """Return the report of a verdict as one HTML page, made from what the registry holds."""
+    from registry.report.verdict_report import report_of
+    from stages.evaluation.selection import RULE
+
+    return report_of(open_store(), signed, RULE)
+
+
+def write_report(candidate: GatedCandidate) -> Path:
+    """Write the report of a verdict unless it is there, and return its path.
+
+    The file's name holds the verdict's hash, so a report that exists never changes.
+    """
+    signed = candidate.signed
+    name = f"{signed.verdict.voice}-{signed.verdict.candidate.version}-{signed.sha256[:8]}.html"
+    path = REPORTS.absolute() / name
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, report_html(signed))
+    return path
+
+
+def _gate(
+    voice: str, policy: GatePolicy, *, version: int | None, candidate_id: str | None, first_release: bool
+) -> SignedVerdict:
+    from registry.candidates.candidate import find_candidate
+
+    store = open_store()
+    prompts = load_prompts(Path(load_params().evaluate.prompts))
+    candidate = find_candidate(store, voice, version, candidate_id)
+    if candidate.prompts_sha256 != prompts.sha256:
+        raise CannotMeasure(
+            f"{voice} version {candidate.version} was scored on other prompts ({candidate.prompts_sha256[:12]}...) "
+            f"than the locked ones ({prompts.sha256[:12]}...); score it on them with `vox run {voice}`"
+        )
+    return gate_candidate(
+        store,
+        voice,
+        policy=policy,
+        version=candidate.version,
+        first_release=first_release,
+        prompt_ids=[prompt.id for prompt in prompts.prompts],
+    )

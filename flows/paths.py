@@ -1,0 +1,14 @@
+"""Folders of a project, relative to its root."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RECORDINGS = Path("data/1_recordings")
+CANDIDATES = Path("data/7_candidates")
+REPORTS = Path(".vox/reports")
+
+
+def recordings_dir(voice: str) -> Path:
+    """Return the folder with a voice's recordings and its consent record."""
+    return RECORDINGS / voice
