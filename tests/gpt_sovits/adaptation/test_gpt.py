@@ -174,9 +174,9 @@ def test_upstream_padding_is_used_only_by_the_upstream_recipe(tmp_path, monkeypa
     seen = set()
     forward = GPT.forward
 
-    def record_padding(self, *arguments):
-        seen.add((self.training, arguments[5]))
-        return forward(self, *arguments)
+    def record_padding(self, *arguments, upstream_padding):
+        seen.add((self.training, upstream_padding))
+        return forward(self, *arguments, upstream_padding=upstream_padding)
 
     monkeypatch.setattr(GPT, "forward", record_padding)
     run_gpt(tmp_path / "a", replace(GPT_OPTIONS, n_epochs=1))

@@ -196,7 +196,9 @@ def test_a_stream_reports_skipped_words(monkeypatch):
 
 
 def test_an_alignment_head_that_the_gpt_does_not_have_is_refused():
-    with pytest.raises(ValueError, match=r"alignment_head names layer 7 and head 0; this GPT has 2 layers of 4 heads"):
+    with pytest.raises(
+        ValueError, match=r"alignment_head names layer 7 and head 0, but this GPT has 2 layers of 4 heads"
+    ):
         tiny_synthesizer(alignment_head=(7, 0))
 
 

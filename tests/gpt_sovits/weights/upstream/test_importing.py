@@ -66,7 +66,7 @@ def test_a_community_pair_becomes_a_base_that_speaks_but_cannot_be_adapted(versi
         match=r"posterior encoder .* a discriminator, a content encoder; adapt from a complete base",
     ):
         base.require_adaptable()
-    with pytest.raises(ValueError, match=r"no posterior encoder .* it speaks and cannot be trained"):
+    with pytest.raises(ValueError, match=r"no posterior encoder .* it can speak but not be trained"):
         model(*[torch.zeros(1)] * 7, 32)
     with pytest.raises(CheckpointError, match="has no discriminator"):
         base.build_discriminator()
