@@ -1,16 +1,16 @@
 """What a score is: word errors, speaker similarity, failures of speech, and the judges that measure them.
 
-wer.py                   counts word and character errors
-normalize.py             brings reference and hypothesis to one form, per language    normalizers/
-failures.py              finds failures of speech by name
-sound.py                 measures the samples: level, silence, clipping, pitch, noise
-scores.py                rows, scorecards, and the figures pooled from them
-prompts.py               loads and locks the fixed prompts
-judges/                  the ASR judges, the speaker judges and the MOS judge
-forced_alignment.py      finds when each word of a known text is spoken
-audio.py                 prepares a waveform for measuring
-pocketsphinx_decoder.py  the decoder of the ASR judge pocketsphinx and of forced alignment
-errors.py                the errors of this package
+    wer.py                   counts word and character errors
+    normalize.py             brings reference and hypothesis to one form, per language    normalizers/
+    failures.py              finds failures of speech by name
+    sound.py                 measures the samples: level, silence, clipping, pitch, noise
+    scores.py                rows, scorecards, and the figures pooled from them
+    prompts.py               loads and locks the fixed prompts
+    judges/                  the ASR judges, the speaker judges and the MOS judge
+    forced_alignment.py      finds when each word of a known text is spoken
+    audio.py                 prepares a waveform for measuring
+    pocketsphinx_decoder.py  the decoder of the ASR judge pocketsphinx and of forced alignment
+    errors.py                the errors of this package
 
 This package knows nothing of the models that it measures: it imports none of gpt_sovits, stages, flows and registry.
 

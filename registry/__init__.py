@@ -1,14 +1,14 @@
 """Candidates, the gate, releases and consent: the only package that moves an alias.
 
-candidates/  a voice with its scores, registered as one MLflow model version
-gate/        the decision whether a candidate may replace the champion
-verdicts/    signed decisions: made, stored and rendered
-releases/    promote, roll back and revoke, with the journal and its audit
-listening/   blind comparison of candidate and champion, and the votes
-report/      the HTML page about a version
-storage/     where MLflow, the journal and the signing keys are
-consent.py   who allowed a voice to be cloned, and for what
-errors.py    the base class of this package's errors
+    candidates/  a voice with its scores, registered as one MLflow model version
+    gate/        the decision whether a candidate may replace the champion
+    verdicts/    signed decisions: made, stored and rendered
+    releases/    promote, roll back and revoke, with the journal and its audit
+    listening/   blind comparison of candidate and champion, and the votes
+    report/      the HTML page about a version
+    storage/     where MLflow, the journal and the signing keys are
+    consent.py   who allowed a voice to be cloned, and for what
+    errors.py    the base class of this package's errors
 
 The names below are loaded at first use, so `import registry` alone imports neither MLflow nor torch.
 """
