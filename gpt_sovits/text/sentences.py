@@ -26,6 +26,7 @@ SENTENCE_END = re.compile(
 QUOTE_END = re.compile(rf"[」』”][{CLOSING_MARKS}]*$")  # 「…。」 before と does not end a sentence: it is a quotation
 PAUSE_MARK = re.compile(rf"[,;:–—]+(?=\s)|\s-(?=\s)|[，、；：]+|[—–]+|[,;:]+(?=[{SPACELESS_SCRIPTS}])")
 ABBREVIATIONS = {a.lower() for table in (TITLES, NAME_SUFFIXES, OTHER_ABBREVIATIONS) for a in table}
+UNIT_END = re.compile(r"\d\s?[A-Za-z]{1,4}\.$")  # 5 min. before a small letter
 LOOK_AHEAD = 100  # characters, more than any word has
 
 
@@ -77,7 +78,9 @@ def _is_continued(before: str, after: str) -> bool:
     if word.lower() in NUMBER_PREFIXES and following[0].isdigit():
         return word != "no" or not is_answer_no(before.rstrip()[: -len(last)], after)
     if not following[0].isupper():
-        return word.lower() in ABBREVIATIONS or bool(re.fullmatch(r"(?:[A-Za-z]\.)+", last))
+        if word.lower() in ABBREVIATIONS or re.fullmatch(r"(?:[A-Za-z]\.)+", last):
+            return True
+        return following[0].islower() and bool(UNIT_END.search(before))
     if re.fullmatch(r"(?:[A-Z]\.){2,}", last):
         return following not in SENTENCE_STARTERS  # the U.S. Senate
     if word in STREETS and following in SENTENCE_STARTERS:

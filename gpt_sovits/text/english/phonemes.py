@@ -115,7 +115,7 @@ def text_to_phonemes(text: str, placeholders: Mapping[str, Entry] = MappingProxy
 
 def _is_letter_name(tokens: list[str], i: int) -> bool:
     """Return whether the a at i is a spelled letter (nine A M, vitamin A, or the whole text), not the article."""
-    if len(tokens) == 1:
+    if all(token in PUNCTUATION for token in tokens[:i] + tokens[i + 1 :]):
         return True
     if tokens[i] == "a" or (i + 2 < len(tokens) and len(tokens[i + 1]) == 1 and tokens[i + 2] in NUMBER_WORDS):
         return False  # a B fifty two

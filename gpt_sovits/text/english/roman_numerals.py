@@ -9,11 +9,10 @@ import re
 from collections.abc import Callable
 
 from gpt_sovits.text.english.numerals import cardinal, ordinal, year
+from gpt_sovits.text.roman import NUMERAL, roman_value
 
 Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 
-VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
-NUMERAL = r"(?=[MDCLXVI])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 SMALL = r"(?:(?:X{0,2})(?:IX|IV|VI{1,3}|I{2,3})|XI{1,3}|X?XV|XVI{0,3})"  # two letters or more, below 30
 ROYAL_TITLES = "King|Queen|Pope|Emperor|Empress|Tsar|Tsarina|Czar|Kaiser|Prince|Princess|Sultan|Pharaoh|Shah|Patriarch"
 MONARCHS = (
@@ -40,18 +39,12 @@ AFTER_FIRST = r"(?=\s*(?:[,.;:!?)]|$|'s)|\s+(?:[a-z]+ed|was|is|of|and|had|became
 JOINED = rf"(?:\s*(?:,|,?\s*(?:and|or|to|&)|[-–])\s*(?!I\b)(?:{NUMERAL})(?![\w']))*"
 
 
-def value(numeral: str) -> int:
-    """Return the value of a Roman numeral in capitals: 'XIV' -> 14."""
-    values = [VALUES[letter] for letter in numeral]
-    return sum(-v if v < following else v for v, following in zip(values, [*values[1:], 0], strict=True))
-
-
 def _ordinal(m: re.Match[str]) -> str:
-    return ordinal(str(value(m["n"])))
+    return ordinal(str(roman_value(m["n"])))
 
 
 def _cardinal(numeral: str) -> str:
-    return cardinal(str(value(numeral.upper())))
+    return cardinal(str(roman_value(numeral)))
 
 
 def _monarch(m: re.Match[str]) -> str:
@@ -59,7 +52,7 @@ def _monarch(m: re.Match[str]) -> str:
 
 
 def _year(m: re.Match[str]) -> str:
-    return year(str(value(m["n"]))) if 1000 < value(m["n"]) < 2100 else m[0]
+    return year(str(roman_value(m["n"]))) if 1000 < roman_value(m["n"]) < 2100 else m[0]
 
 
 def _numbered(m: re.Match[str]) -> str:
