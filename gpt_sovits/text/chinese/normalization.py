@@ -270,6 +270,7 @@ RULES: list[Rule] = [
     numeral(r"(?:\bno\.?|№|#)\s?(?P<n>\d+)(?!\d)", lambda digits: cardinal(digits, "二") + "号"),
     numeral(rf"(?<=[{LATIN}])[- ]?(?P<n>\d{{3,}})(?![\d.,]\d)", read_digits),  # H200, RTX 4090
     rule(rf"(?<=[{LATIN}])-(?=\d)", " "),
+    rule("(?<=[苏歼图轰运直格风征舟娥问旗击浪表])-(?=\\d)", ""),  # the aircraft 苏-27, the figure 图-3
     rule(rf"(?<=[{HAN}])-(?=[零一二三四五六七八九十百千万])", "到"),  # 10 kg-20 kg
     rule(r"(?<![A-Za-z0-9.零一二三四五六七八九十年月日号点分])-(?=\.?\d)", "负"),
     rule(r"(?<![\w.])[~约]\s?(?=\d)", "约"),

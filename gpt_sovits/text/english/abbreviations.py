@@ -105,7 +105,7 @@ ABBREVIATION_RULES: list[Rule] = [
     ),
     rule(rf"\b({_alternatives(PLAIN_ABBREVIATIONS)})\b", lambda m: PLAIN_ABBREVIATIONS[m[1]]),
     rule(r"\b([A-Z][\w']*) v\.?(?= [A-Z][a-z])", _versus),  # Roe v. Wade
-    rule(r"\b(Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)(?= \d{1,2}\b)", lambda m: NUMBER_PREFIXES[m[1].lower()]),
+    rule(r"\b(Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec) (?=\d{1,2}\b)", lambda m: NUMBER_PREFIXES[m[1].lower()]),
     rule(rf"\b({_alternatives(NUMBER_PREFIXES)})\.\s?(?=\d)", _number_prefix, re.IGNORECASE),
     rule(r"\b(?P<abbreviation>St|Dr)\b(?P<period>\.?)(?!\w|')", _saint_or_street),
     rule(rf"\b((?i:{_alternatives(TITLES)}))\.(?=\s+(?:and\b|&|[A-Z]))", lambda m: TITLES[m[1].lower()]),

@@ -46,7 +46,7 @@ def _code(m: re.Match[str]) -> str:
 
 def _label(m: re.Match[str]) -> str:
     variant = f" {read_label(m['variant'])}" if m["variant"] else ""
-    return f"{m['before']}{read_label(m['digits'])}{variant}"
+    return f"{m['before']}{read_label(m['digits'])} {m['letter'] or ''}{variant}"
 
 
 def _model(m: re.Match[str]) -> str:
@@ -114,11 +114,12 @@ IDENTIFIER_RULES: list[Rule] = [
     ),
     rule(r"(?<![\w.,$£€¥])(?P<before>)(?P<digits>\d{9,}(?<!000))(?![\d%]|[.,]\d|\s[a-z]+s\b)", _code),
     rule(r"(?<![\w.])(?=\w*\d)(?=\w*[A-Z])[A-Z0-9]{5,}(?![\w.-]\w|\w)", _mixed),
-    rule(r"(?<![\w.,])(?P<digits>\d{3,4})(?P<letters>[A-Z]{1,3}|p)(?![\w'])", _digits_and_letters),
     rule(
-        rf"(?P<before>\b(?:{NUMBERED_PLACES})\.?\s)(?P<digits>\d{{3,4}})(?:-(?P<variant>\d{{2,4}}))?(?![\d%A-Za-z]|[.,]\d)",
+        rf"(?P<before>\b(?:{NUMBERED_PLACES})\.?\s)(?P<digits>\d{{3,4}})(?P<letter>(?-i:[A-Z]))?"
+        r"(?:-(?P<variant>\d{2,4}))?(?![\w%]|[.,]\d)",
         _label,
         re.IGNORECASE,
     ),
+    rule(r"(?<![\w.,])(?P<digits>\d{3,4})(?P<letters>[A-Z]{1,3}|p)(?![\w'])", _digits_and_letters),
     rule(r"(?P<before>(?<![A-Za-z])[A-Z]{1,4})(?P<digits>\d{3,4})(?![\w]|[.,]\d)", _model),
 ]
