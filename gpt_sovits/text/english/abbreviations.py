@@ -43,6 +43,7 @@ SAYS_NO = re.compile(
     r"is|was|be|an?|oh|just|simply|still|absolutely|of course)[,:]?\s*[\"']?$",
     re.IGNORECASE,
 )
+NEAR = 40  # characters before "no." that can show what it means
 COUNTED = re.compile(
     r"\s*\d[\d,.]*\s+(?:people|of (?:them|us|you)|men|women|children|(?:[a-z]+ )?(?!was\b|has\b|does\b)[a-z]+[^s\W]s)\b"
 )
@@ -55,7 +56,7 @@ def is_answer_no(before: str, after: str) -> bool:
         before: The text before "no.".
         after: The text after it.
     """
-    return bool(SAYS_NO.search(before) or COUNTED.match(after))
+    return bool(SAYS_NO.search(before[-NEAR:]) or COUNTED.match(after))
 
 
 def full_stop(m: re.Match[str]) -> str:
