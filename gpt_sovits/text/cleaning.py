@@ -3,12 +3,14 @@
 import re
 import unicodedata
 
-QUOTES = str.maketrans({**dict.fromkeys("‘’‛′`´", "'"), **dict.fromkeys('“”„‟«»″"', " "), **dict.fromkeys("™®©", " ")})
-DASHES = str.maketrans(dict.fromkeys("‐‑‒", "-"))
+QUOTES = str.maketrans(
+    {**dict.fromkeys("‘’‛′`´ʼʻ", "'"), **dict.fromkeys('“”„‟«»″"', " "), **dict.fromkeys("™®©", " ")}
+)
+DASHES = str.maketrans(dict.fromkeys("‐‑‒➖", "-"))
 DROPPED_CATEGORIES = {"Cc", "Cf", "Co", "Cn", "Cs", "So", "Sk", "Me"}  # controls, unassigned, emoji, modifiers
 KEPT_CHARACTERS = "°^"  # in these categories, but part of what is said
-SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
-PLAIN_SUPERSCRIPTS = str.maketrans(SUPERSCRIPTS, "0123456789")
+SUPERSCRIPTS = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
+PLAIN_SUPERSCRIPTS = str.maketrans(SUPERSCRIPTS, "-0123456789")
 FRACTION_AFTER_DIGIT = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")  # 3½ is not 31/2
 POWER = re.compile(rf"(?:(?<=[\d)])|(?<=(?<![A-Za-z])[a-ln-z]))[{SUPERSCRIPTS}]+")  # 10⁶ is not 106, but m² may be m2
 LIST_COMMA = re.compile(r"(?<=\d)[，、](?=\d)")  # 1，200 is two numbers, 1,200 is one

@@ -1,7 +1,8 @@
 """Text cut exactly as GPT-SoVITS' own interfaces cut it, for voices and texts that were tuned there.
 
 This project itself uses `gpt_sovits.text.sentences.split_sentences`, which knows abbreviations and languages. The
-functions here return upstream's pieces, oddities included (`split_clauses` ends a clause at the point of 3.14).
+functions here return upstream's pieces, oddities included (`split_clauses` ends a clause at the point of 3.14). The one
+exception is the leading point of a decimal (.3%). Upstream loses it in cut4 and cut5, which changes the value.
 Source: GPT-SoVITS, github.com/RVC-Boss/GPT-SoVITS TTS_infer_pack/text_segmentation_method.py and TextPreprocessor.py
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable
 CLAUSE_MARKS = "，。？！,.?!~:：—…"  # end a clause of `split_clauses`
 CUT5_MARKS = ",.;?!、，。？！：…"
 SILENT_CHARACTERS = set("!?…,.- ")  # a piece with nothing else is dropped
+LEADING_POINT = r"(?<![\w.])\.(?=\d)"  # of .3 or -.5
 CLAUSES_PER_PIECE = 4
 PIECE_CHARACTERS = 50
 SHORT_CHARACTERS = 5  # a shorter piece joins its neighbour
@@ -66,12 +68,14 @@ def cut3(text: str) -> str:
 
 def cut4(text: str) -> str:
     """Cut at each English full stop without a digit beside it. The full stop is lost."""
-    return _join_pieces(re.split(r"(?<!\d)\.(?!\d)", text.strip("\n").strip(".")))
+    text = re.sub(rf"^(?!{LEADING_POINT})\.+", "", text.strip("\n")).rstrip(".")
+    return _join_pieces(re.split(r"(?<!\d)\.(?!\d)", text))
 
 
 def cut5(text: str) -> str:
-    """Cut after each mark except the point of a decimal."""
-    pieces = re.findall(rf"(?:[^{CUT5_MARKS}]|(?<=\d)\.(?=\d))*[{CUT5_MARKS}]?", text.strip("\n"))
+    """Cut after each mark except the point of a decimal (3.14, .3)."""
+    inside = rf"[^{CUT5_MARKS}]|(?<=\d)\.(?=\d)|{LEADING_POINT}"
+    pieces = re.findall(rf"(?:{inside})*[{CUT5_MARKS}]?", text.strip("\n"))
     return _join_pieces([piece for piece in pieces if not set(piece) <= set(CUT5_MARKS)], silent=set(CUT5_MARKS))
 
 

@@ -12,6 +12,7 @@ from gpt_sovits.text.scripts import (
     AUTOMATIC,
     SINGLE_LANGUAGE_PREFIX,
     Piece,
+    join_names,
     split_by_main_language,
     split_off_english,
 )
@@ -147,7 +148,7 @@ def phonemize(text: str, language: str = "en", lexicon: Lexicon | None = None) -
 
 def _segments(part: Piece, lexicon: Lexicon, *, mixed: bool) -> Iterator[Segment]:
     """Yield the segments of a part with one main language. Its English words are segments of their own."""
-    main, (text, placeholders) = part.language, lexicon.mark_words(part.text, part.language)
+    main, (text, placeholders) = part.language, lexicon.mark_words(join_names(part.text, part.language), part.language)
     if main in CHARACTER_LANGUAGES:
         text = _normalize_chinese(text, main)
     pieces = split_off_english(text, main)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from gpt_sovits.text.addresses import ADDRESS
 from gpt_sovits.text.alphabets import ENGLISH_PLACEHOLDERS, HAN, HANGUL, JAMO, KANA, LATIN
+from gpt_sovits.text.roman import replace_numbered
 from gpt_sovits.text.sentences import SENTENCE_END
 
 SINGLE_LANGUAGE_PREFIX = "all_"  # all_zh: Chinese and nothing else
@@ -21,7 +22,7 @@ UNITS = "km/h|km|cm|mm|nm|m|kg|mg|g|t|ml|l|kwh|kw|mw|w|mah|v|a|khz|mhz|ghz|hz|kb
 NO_UNIT = "(?-i:[GMTSHK](?![A-Za-z]))"  # 5G and 10M are not grams and metres
 ENGLISH_WORD = rf"[{LATIN}{ENGLISH_PLACEHOLDERS}][{LATIN}{ENGLISH_PLACEHOLDERS}'’]*"
 ENGLISH = re.compile(
-    rf"(?P<unit>(?<=\d)\s?(?!{NO_UNIT})(?:{UNITS})[23]?(?![{LATIN}]))"  # stays with its number
+    rf"(?P<unit>(?<=\d)\s?(?!{NO_UNIT})(?:{UNITS})[23]?(?:/(?:{UNITS})[23]?)?(?![{LATIN}]))"  # stays with its number
     rf"|(?a:{ADDRESS})|{ENGLISH_WORD}(?:\.[A-Z]\b|[-&+#](?=[{LATIN}])|[+#]+)?",
     re.IGNORECASE,
 )
@@ -35,6 +36,26 @@ class Piece(NamedTuple):
 
     language: str
     text: str
+
+
+NAME_HYPHEN = re.compile(r"(?<=[A-Za-z]\d)-(?=[A-Za-z])|(?<=[A-Za-z]\d\d)-(?=[A-Za-z])|(?<=[A-Za-z])-(?=\d)")
+NUMBERED = {  # before a Roman numeral, and after it: first of any numeral, then of a single I
+    "ja": ("第", "章節部巻版期級類種型回条幕世話編", "型期級類種"),
+    "ko": ("제", "장절부권판기급류형회조막편차세", "형급류"),
+}
+
+
+def join_names(text: str, main: str) -> str:
+    """Return the text as it can be split: without the hyphens of F5-TTS and GPT-4, and with 第2章 for 第Ⅱ章.
+
+    Args:
+        text: A part of a cleaned text.
+        main: Its main language. English texts are left as they are.
+    """
+    if main == "en":
+        return text
+    text = NAME_HYPHEN.sub(" ", text)
+    return replace_numbered(text, *NUMBERED[main]) if main in NUMBERED else text
 
 
 def split_by_main_language(text: str, language: str) -> list[Piece]:

@@ -4,7 +4,15 @@ import itertools
 import re
 
 from gpt_sovits.text.alphabets import HAN, HANGUL, KANA
-from gpt_sovits.text.english.normalization import NAME_SUFFIXES, NUMBER_PREFIXES, OTHER_ABBREVIATIONS, TITLES
+from gpt_sovits.text.english.abbreviations import (
+    NAME_SUFFIXES,
+    NUMBER_PREFIXES,
+    OTHER_ABBREVIATIONS,
+    SENTENCE_STARTERS,
+    STREETS,
+    TITLES,
+    is_answer_no,
+)
 
 MAX_SENTENCE_CHARACTERS = 300  # in Latin letters: about 20 s
 WIDTHS = {HAN: 3, KANA: 2, HANGUL: 3}  # about as many Latin letters take the same time to say
@@ -18,25 +26,7 @@ SENTENCE_END = re.compile(
 QUOTE_END = re.compile(rf"[」』”][{CLOSING_MARKS}]*$")  # 「…。」 before と does not end a sentence: it is a quotation
 PAUSE_MARK = re.compile(rf"[,;:–—]+(?=\s)|\s-(?=\s)|[，、；：]+|[—–]+|[,;:]+(?=[{SPACELESS_SCRIPTS}])")
 ABBREVIATIONS = {a.lower() for table in (TITLES, NAME_SUFFIXES, OTHER_ABBREVIATIONS) for a in table}
-SENTENCE_STARTERS = {
-    "A",
-    "After",
-    "And",
-    "As",
-    "At",
-    "But",
-    "He",
-    "I",
-    "If",
-    "In",
-    "It",
-    "She",
-    "The",
-    "Then",
-    "There",
-    "They",
-}
-SENTENCE_STARTERS |= {"This", "We", "What", "When", "You"}  # words that begin a sentence and rarely follow an acronym
+UNIT_END = re.compile(r"\d\s?[A-Za-z]{1,4}\.$")  # 5 min. before a small letter
 LOOK_AHEAD = 100  # characters, more than any word has
 
 
@@ -86,11 +76,15 @@ def _is_continued(before: str, after: str) -> bool:
         return following[0].islower() and not last.endswith(("?", "!"))  # "Really?" she asked
     word = last[:-1]
     if word.lower() in NUMBER_PREFIXES and following[0].isdigit():
-        return True
+        return word != "no" or not is_answer_no(before.rstrip()[: -len(last)], after)
     if not following[0].isupper():
-        return word.lower() in ABBREVIATIONS or bool(re.fullmatch(r"(?:[A-Za-z]\.)+", last))
+        if word.lower() in ABBREVIATIONS or re.fullmatch(r"(?:[A-Za-z]\.)+", last):
+            return True
+        return following[0].islower() and bool(UNIT_END.search(before))
     if re.fullmatch(r"(?:[A-Z]\.){2,}", last):
         return following not in SENTENCE_STARTERS  # the U.S. Senate
+    if word in STREETS and following in SENTENCE_STARTERS:
+        return False  # Main St. The house
     return word.lower() in TITLES or bool(re.fullmatch(r"[A-HJ-Z]\.", last))  # Mr. Smith, J. Smith
 
 

@@ -28,6 +28,14 @@ CORRECTIONS = {  # what the dictionary lacks or people read differently. Entries
     "行長": "hong4 zoeng2", "銀行行長": "ngan4 hong4 hong4 zoeng2", "軟件": "jyun5 gin2", "分之": "fan6 zi1",
     "個女": "go3 neoi2", "坐": "co5", "請": "cing2", "呢": "ni1", "上樓": "soeng5 lau2",
 }  # fmt: skip
+# digits in a row are read one by one: the dictionary has words like 二六 with other tones
+DIGIT_READINGS = dict(
+    zip(
+        "零一二三四五六七八九",
+        ["ling4", "jat1", "ji6", "saam1", "sei3", "ng5", "luk6", "cat1", "baat3", "gau2"],
+        strict=True,
+    )
+)
 FINAL_NE = "ne1"  # at the end of a phrase 呢 is the particle
 GO_UP = re.compile("上(?=[零一二兩三四五六七八九十百]+(?:樓|層))")
 
@@ -73,7 +81,11 @@ def _read(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     verbs_up = {m.start() for m in GO_UP.finditer(traditional)}
     for i, (_, jyutping) in enumerate(_dictionary().get_jyutping_list(traditional)):
         character = text[i]
-        if i in verbs_up:
+        if character in DIGIT_READINGS and set(text[max(0, i - 1) : i + 2].replace(character, "", 1)) & set(
+            DIGIT_READINGS
+        ):
+            jyutping = DIGIT_READINGS[character]
+        elif i in verbs_up:
             jyutping = "soeng5"
         elif character == "呢" and i == len(text) - 1:
             jyutping = FINAL_NE

@@ -106,7 +106,8 @@ def _pinyin(word: str, context: str, start: int) -> list[str]:
     while i < len(word):
         length = next((n for n in range(len(word) - i, 1, -1) if _dictionary_reading(word[i : i + n])), 1)
         if length > 1:
-            pinyin += _dictionary_reading(word[i : i + length])
+            part = word[i : i + length]
+            pinyin += mandarin_words.word_in_context(part, context, start + i) or _dictionary_reading(part)
         elif i == 0 and 1 < len(word) < 4 and word[0] in mandarin_words.SURNAMES and _is_name(word):
             pinyin.append(mandarin_words.SURNAMES[word[0]])
         else:
@@ -169,7 +170,7 @@ def _add_neutral_tones(word: str, tag: str, pinyin: list[str], before: str) -> l
     place = tag in ("s", "l", "f") or (tag == "n" and word[-1] == "里")
     if word[-1] in LOCATIVES and place and (before or len(word) > 1) and word not in FULL_LOCATIVES:
         lighten(-1)
-    if word[-1] == "个" and (before + word)[-2:-1] in WORDS_BEFORE_GE:
+    if word[-1] == "个" and (word == "个" or (before + word)[-2:-1] in WORDS_BEFORE_GE):
         lighten(-1)
     if word == "过" and tag == "ug":
         lighten(-1)

@@ -11,27 +11,16 @@ from collections.abc import Callable
 
 from gpt_sovits.text.addresses import ADDRESS, spoken_address
 from gpt_sovits.text.alphabets import ENGLISH_PLACEHOLDERS, HAN, LATIN, MAIN_PLACEHOLDERS
+from gpt_sovits.text.chinese import identifiers
 from gpt_sovits.text.chinese.numbers import cardinal, number, read_digits
+from gpt_sovits.text.chinese.units import NOT_COUNTED, NOUNS_AFTER_LIANG, UNIT, unit_words
+from gpt_sovits.text.roman import replace_numbered
 from gpt_sovits.text.scripts import NO_UNIT
 
 CURRENCIES = {
     "US$": "美元", "USD": "美元", "HK$": "港元", "HKD": "港元", "NT$": "新台币", "RMB": "元人民币", "CNY": "元人民币",
     "EUR": "欧元", "GBP": "英镑", "JPY": "日元", "$": "美元", "¥": "元", "€": "欧元", "£": "英镑", "₩": "韩元",
 }  # fmt: skip
-UNITS = {
-    "km/h": "每小时{}公里", "m/s": "每秒{}米", "fps": "每秒{}帧",
-    "km": "公里", "m": "米", "cm": "厘米", "mm": "毫米", "nm": "纳米",
-    "km2": "平方公里", "m2": "平方米", "cm2": "平方厘米", "m3": "立方米", "cm3": "立方厘米",
-    "kg": "公斤", "g": "克", "mg": "毫克", "t": "吨", "l": "升", "ml": "毫升",
-    "kwh": "千瓦时", "kw": "千瓦", "mw": "兆瓦", "w": "瓦", "mah": "毫安时", "v": "伏",
-    "hz": "赫兹", "khz": "千赫", "mhz": "兆赫", "ghz": "吉赫", "db": "分贝", "px": "像素",
-    "h": "小时", "min": "分钟", "s": "秒", "ms": "毫秒", "°c": "摄氏度", "°f": "华氏度", "°": "度",
-}  # fmt: skip
-NOUNS_AFTER_LIANG = (  # 2 is 两 before these, and 二 before a month, a floor or as a bare number
-    "个位名人天周年夜岁点次回家间件只条张本台辆座种样块元角公里米吨斤克升度"
-    "個間隻條張臺輛種樣塊雙對歲蚊次聲"
-    "小时分钟秒倍万千亿遍套双对把杯瓶碗盒包份篇首部场届口头匹棵朵颗支片"
-)
 SYMBOLS = {
     "+": "加", "=": "等于", "×": "乘", "÷": "除以", "<": "小于", ">": "大于", "≤": "小于等于", "≥": "大于等于",
     "≈": "约等于", "≠": "不等于", "±": "正负", "%": "百分号", "‰": "千分号", "°": "度", "@": "艾特", "&": "和",
@@ -51,6 +40,13 @@ MARK = "[" + re.escape(PAUSE_MARKS) + "]"
 NUMBER = r"(?>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*)"  # atomic: without it long digits take seconds
 NOT_IN_NUMBER = r"(?<![\d.])"  # the match does not begin inside a number
 RANGE_SIGN = r"\s?[-~–—]\s?"
+NUMBER_ENDS = "年月日号號时時点點分秒度元米章节節页頁期届屆级級楼樓层層题題人个個岁歲"  # a dash after these is a range
+NUMERALS = "零一二三四五六七八九十百千万亿"
+# a dash directly before a number is a minus sign, unless something that it could range from stands before it
+MINUS_SIGN = re.compile(
+    rf"(?<![A-Za-z0-9.%‰℃°)）–—{NUMERALS}])(?<![0-9{NUMERALS}][{NUMBER_ENDS}])(?:–|—(?=\d+(?:\.\d+)?\s?[°度]))(?=\.?\d)"
+)
+ROMAN_ENDS, ROMAN_SINGLE_ENDS = "章节節卷部册冊集期级級类類型届屆条條款阶階编編回幕季世篇讲講", "型期级級类類"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +81,9 @@ def spoken_form(text: str, dialect: Dialect) -> str:
     Raises:
         ValueError: If the text contains letters or digits of another script. Dropping them would lose words.
     """
-    text = text.replace("...", "…").replace("−", "-")
+    text = MINUS_SIGN.sub("-", text.replace("...", "…").replace("−", "-"))
+    text = replace_numbered(text, "第", ROMAN_ENDS, ROMAN_SINGLE_ENDS)
+    text = re.sub("(?<=[A-Za-z0-9])-(?=[A-Za-z])", " ", text)  # F5-TTS
     for pattern, function in RULES:
         text = pattern.sub(lambda m, function=function: dialect.wording(function(m, dialect)), text)
     text = re.sub(rf"(?<=[{LATIN}])-(?=[{LATIN}\d])", " ", text).translate(PAUSES)
@@ -163,16 +161,33 @@ def _fraction(m: re.Match[str], dialect: Dialect) -> str:
 
 
 def _power(m: re.Match[str], dialect: Dialect) -> str:
-    return "的" + ({"2": "平方", "3": "立方"}.get(m["power"]) or f"{cardinal(m['power'])}次方")
+    sign, power = "负" * m["power"].startswith("-"), m["power"].lstrip("-")
+    return "的" + ({"2": "平方", "3": "立方"}.get(m["power"]) or f"{sign}{cardinal(power)}次方")
 
 
 def _temperature(m: re.Match[str], dialect: Dialect) -> str:
-    return ("零下" if m["minus"] else "") + number(m["amount"]) + UNITS[m["unit"].lower().replace(" ", "")]
+    amount = ("零下" if m["minus"] else "") + number(m["amount"])
+    if m["until"]:
+        amount += "到" + ("零下" if m["until"].startswith("-") else "") + number(m["until"].lstrip("-"))
+    return unit_words(m["unit"].replace(" ", "")).format(amount)
 
 
 def _unit(m: re.Match[str], dialect: Dialect) -> str:
-    amount, unit = "两" if m["amount"] == "2" else number(m["amount"]), UNITS[m["unit"].lower()]
-    return unit.format(amount) if "{}" in unit else amount + unit
+    return unit_words(m["unit"]).format("两" if m["amount"] == "2" else number(m["amount"]))
+
+
+def _train(m: re.Match[str], dialect: Dialect) -> str:
+    return cardinal(m["n"], "二")
+
+
+def _identifier(one_is_yao: bool) -> Callable[[re.Match[str], Dialect], str]:
+    """Return a function that reads the digits of an identifier and keeps what stands before them."""
+
+    def words(m: re.Match[str], dialect: Dialect) -> str:
+        before = m[0][: m.start("n") - m.start()]
+        return before + read_digits(m["n"], telephone=one_is_yao and dialect.telephone_one)
+
+    return words
 
 
 Rule = tuple[re.Pattern[str], Callable[[re.Match[str], Dialect], str]]
@@ -224,28 +239,44 @@ RULES: list[Rule] = [
         rf"(?P<currency>{'|'.join(c for c in CURRENCIES if c.isalpha())}|[€£])(?![A-Za-z])",
         _money,
     ),
+    rule(
+        r"(?<![A-Za-z])(?P<letters>[A-Z]{2})[- ]?(?=\d{3,}(?![\d.,]*[A-Za-z]|\.\d))",
+        lambda m, d: " ".join(m["letters"]),
+    ),
+    *(rule(pattern.pattern, _identifier(one)) for pattern, one in identifiers.RULES),
+    rule(r"(?<=[GDCZTKYLS])\s?(?P<n>\d{1,2})(?=次)", _train),
     rule(rf"{NOT_IN_NUMBER}(?:(?P<whole>\d+) )?(?P<top>\d+)/(?P<bottom>\d+)(?![\d/.])", _fraction),
-    rule(rf"(?P<minus>(?<![A-Za-z0-9%])-)?(?P<amount>{NUMBER})\s?(?P<unit>° ?[cf])(?![a-z])", _temperature),
+    rule(r"(?<=°[CF])\s?[-~–—]\s?(?=-?\d)", "到"),
+    rule(
+        rf"(?P<minus>(?<![A-Za-z0-9%])-)?(?P<amount>{NUMBER})(?:{RANGE_SIGN}(?P<until>-?{NUMBER}))?\s?"
+        r"(?P<unit>° ?[cf])(?![a-z])",
+        _temperature,
+    ),
+    rule(rf"{NOT_IN_NUMBER}2{RANGE_SIGN}(?={NUMBER}\s?[{NOUNS_AFTER_LIANG}](?!级|級))", "两到"),
+    rule(rf"(?<=[0-9{NUMERALS}][{NUMBER_ENDS}])\s?[~–—]\s?(?=\d)", "到"),
+    rule(rf"(?<=[{NUMBER_ENDS}{NUMERALS}])\s?[-~–—]\s?(?=第|周[一二三四五六日]|星期|礼拜)", "到"),
     rule(rf"(?<=[\d%‰]){RANGE_SIGN}(?=\d)", "到"),
     rule(
         rf"(?P<minus>(?<![A-Za-z0-9%])-)?(?P<amount>{NUMBER})\s?(?P<of>[%‰])",
         lambda m, d: ("百" if m["of"] == "%" else "千") + "分之" + "负" * bool(m["minus"]) + number(m["amount"]),
     ),
     rule(
-        rf"(?P<amount>{NUMBER})\s?(?!{NO_UNIT})(?P<unit>{'|'.join(sorted(UNITS, key=len, reverse=True))})"
+        rf"(?P<amount>{NUMBER})\s?(?!{NO_UNIT})(?P<unit>{UNIT})"
         rf"(?![{LATIN}\d/'])",
         _unit,
     ),
-    rule(r"\^(?P<power>\d{1,4})(?!\d)", _power),
+    rule(r"\^(?P<power>-?\d{1,4})(?!\d)", _power),
     numeral(r"(?<=第)\s?(?P<n>\d+)(?!\d)", lambda digits: cardinal(digits, "二")),
     numeral(r"(?:\bno\.?|№|#)\s?(?P<n>\d+)(?!\d)", lambda digits: cardinal(digits, "二") + "号"),
     numeral(rf"(?<=[{LATIN}])[- ]?(?P<n>\d{{3,}})(?![\d.,]\d)", read_digits),  # H200, RTX 4090
     rule(rf"(?<=[{LATIN}])-(?=\d)", " "),
+    rule("(?<=[苏歼图轰运直格风征舟娥问旗击浪表])-(?=\\d)", ""),  # the aircraft 苏-27, the figure 图-3
     rule(rf"(?<=[{HAN}])-(?=[零一二三四五六七八九十百千万])", "到"),  # 10 kg-20 kg
     rule(r"(?<![A-Za-z0-9.零一二三四五六七八九十年月日号点分])-(?=\.?\d)", "负"),
     rule(r"(?<![\w.])[~约]\s?(?=\d)", "约"),
     rule(r"(?<=\d)\+(?!\d|\s\d)", "多"),
-    numeral(rf"{NOT_IN_NUMBER}(?P<n>2)(?=\s?[{NOUNS_AFTER_LIANG}](?!级|級))", lambda digits: "两"),
+    numeral(rf"{NOT_IN_NUMBER}(?P<n>2)(?=\s?(?!{NOT_COUNTED})[{NOUNS_AFTER_LIANG}](?!级|級))", lambda digits: "两"),
+    numeral(rf"{NOT_IN_NUMBER}(?P<n>2)(?=室\d厅)", lambda digits: "两"),
     rule(rf"{NUMBER}", lambda m, dialect: number(m[0])),
     rule("[" + "".join(GREEK) + "]", lambda m, dialect: GREEK[m[0].lower().replace("ς", "σ")]),
     rule(  # C++ and AT&T are English words

@@ -5,30 +5,15 @@ import unicodedata
 
 from gpt_sovits.text.addresses import ADDRESS, DOMAINS, spoken_address
 from gpt_sovits.text.alphabets import ENGLISH_PLACEHOLDERS
-from gpt_sovits.text.english.numbers import MONTHS, NUMBER_RULES, Rule, read_digits, rule
+from gpt_sovits.text.english.abbreviations import ABBREVIATION_RULES, full_stop
+from gpt_sovits.text.english.numbers import NAMES_OF_DAYS, NAMES_OF_MONTHS, NUMBER_RULES
+from gpt_sovits.text.english.numerals import Rule, read_digits, rule
+from gpt_sovits.text.english.roman_numerals import ROMAN_RULES
 
-TITLES = {  # before a name
-    "mr": "mister", "mrs": "missus", "ms": "miz", "messrs": "messieurs", "prof": "professor",
-    "dr": "doctor", "st": "saint", "mt": "mount", "ft": "fort", "rev": "reverend", "hon": "honorable",
-    "gov": "governor", "sen": "senator", "rep": "representative", "pres": "president",
-    "gen": "general", "col": "colonel", "capt": "captain", "maj": "major", "lt": "lieutenant", "sgt": "sergeant",
-    "adm": "admiral", "cmdr": "commander",
-}  # fmt: skip
-NAME_SUFFIXES = {
-    "St": "street", "Dr": "drive", "Ave": "avenue", "Blvd": "boulevard", "Rd": "road", "Jr": "junior", "Sr": "senior",
-    "Inc": "incorporated", "Ltd": "limited", "Corp": "corporation", "Co": "company", "Bros": "brothers",
-}  # fmt: skip
-NUMBER_PREFIXES = {
-    "no": "number", "nos": "numbers", "vol": "volume", "fig": "figure", "p": "page", "pp": "pages", "ch": "chapter",
-    "sec": "section", "sept": "september", **{month[:3].lower(): month for month in MONTHS if month != "May"},
-}  # fmt: skip
-OTHER_ABBREVIATIONS = {
-    "etc": "et cetera", "vs": "versus", "e.g": "for example", "i.e": "that is", "dept": "department",
-    "approx": "approximately", "ph.d": "P H D",
-}  # fmt: skip
 SYMBOLS = {
     "&": "and", "@": "at", "+": "plus", "=": "equals", "%": "percent", "°": "degrees", "×": "times",
     "÷": "divided by", "<": "less than", ">": "greater than", "§": "section", "±": "plus or minus", "≈": "about",
+    "≤": "less than or equal to", "≥": "greater than or equal to",
     "$": "dollars", "£": "pounds", "€": "euros", "¥": "yen",
 }  # fmt: skip
 ADDRESS_SIGNS = {
@@ -42,34 +27,41 @@ LETTER_FOLDS = str.maketrans(
 LETTER_FOLDS |= str.maketrans({"ł": "l", "Ł": "L", "þ": "th", "Þ": "Th", "ð": "th", "Ð": "Th", "ı": "i"})
 
 
-def _alternatives(table: dict[str, str]) -> str:
-    return "|".join(re.escape(key) for key in sorted(table, key=len, reverse=True))
+# words that acronyms are not made of. In capitals they show that a sentence is shouted (IT and US show nothing)
+SHOUTED_WORDS = set(
+    "THE AND TO OF IN IS ON IF NOT DO DON'T BE AT FOR WITH YOU WE HE SHE THEY ME MY YOUR THIS THAT ARE NO GO UP OFF OR "
+    "AS AN BY SO HIS HER HAVE HAS WILL CAN ALL WHAT WHEN WHO WHY HOW WAS WERE NOW OUT HERE THERE THEN".split()
+)
+CAPITALS = re.compile(r"\b[A-Z][A-Z']*(?:[ ,;:-]+[A-Z][A-Z']*\b){2,}(?![a-z])")
 
 
-def _full_stop(m: re.Match[str]) -> str:
-    """Return the full stop of a text that ends with the period of an abbreviation, else nothing."""
-    return "." if m[0].rstrip().endswith(".") and not m.string[m.end() :].strip(" )") else ""
+def _lower_shouted(m: re.Match[str]) -> str:
+    """Return three or more words in capitals in lower case if enough of them are words that no acronym is made of."""
+    words = re.findall(r"[A-Z']+", m[0])
+    n_shouted = sum(word in SHOUTED_WORDS for word in words)
+    return _lower(m[0]) if n_shouted >= 2 and 3 * n_shouted >= len(words) else m[0]
+
+
+def _lower(text: str) -> str:
+    return re.sub(r"\bthe us\b", "the US", text.lower())
 
 
 def _spell_initials(m: re.Match[str]) -> str:
-    return " ".join(re.findall("[A-Z]", m[0].upper())) + _full_stop(m)
+    return " ".join(re.findall("[A-Z]", m[0].upper())) + full_stop(m)
 
 
+# ruff: noqa: SIM905 - tables of words read better as text
+_CALENDAR = f"(?:{NAMES_OF_DAYS}|{NAMES_OF_MONTHS})"
 TEXT_RULES: list[Rule] = [
-    rule(
-        rf"\b({_alternatives(OTHER_ABBREVIATIONS)})\.(?!\w)",
-        lambda m: OTHER_ABBREVIATIONS[m[1].lower()] + _full_stop(m),
-        re.IGNORECASE,
-    ),
-    rule(rf"\b({_alternatives(NUMBER_PREFIXES)})\.\s?(?=\d)", lambda m: NUMBER_PREFIXES[m[1].lower()], re.IGNORECASE),
-    rule(rf"\b((?i:{_alternatives(TITLES)}))\.(?=\s+(?:and\b|&|[A-Z]))", lambda m: TITLES[m[1].lower()]),
-    rule(rf"(?<=[\w,] )({_alternatives(NAME_SUFFIXES)})\.(?!\w)", lambda m: NAME_SUFFIXES[m[1]] + _full_stop(m)),
+    *ABBREVIATION_RULES,
+    *ROMAN_RULES,
     rule(r"(?<![A-Za-z])[ap]\.\s?m\.?(?!\w)", _spell_initials, re.IGNORECASE),
     rule(f"(?a:{ADDRESS})", lambda m: spoken_address(m[0], ADDRESS_SIGNS, read_digits, ""), re.IGNORECASE),
     rule(r"\b([A-G])#(?!\w)", lambda m: m[1] + " sharp"),
     rule(rf"(?<=\w)\.(?=(?:{DOMAINS})\b)", lambda m: "dot", re.IGNORECASE),
     rule(r"\b(?:[A-Za-z]\.){2,}", _spell_initials),
     rule(r"\b(?!I\b)([A-Z])\.(?=\s+[A-Z](?:\.|[a-z]))", lambda m: m[1]),  # J. Smith
+    rule(rf"\b({_CALENDAR})\s?[-–—]\s?(?={_CALENDAR}\b)", lambda m: m[1] + " to"),
     rule(r"(?<=[A-Za-z])-(?=\w)|(?<=\d)-(?=[A-Za-z])", lambda m: ""),  # well-known, 10-year-old: separate words
     *NUMBER_RULES,
     rule(f"(?<![{GREEK}])[{GREEK}](?![{GREEK}])", lambda m: unicodedata.name(m[0]).split()[-1].lower()),
@@ -77,7 +69,7 @@ TEXT_RULES: list[Rule] = [
 ]
 PAUSE_MARKS = "?!….-,"  # the strongest first
 MARK = "[" + re.escape(PAUSE_MARKS) + "]"
-MARK_TRANSLATIONS = str.maketrans({**dict.fromkeys(";:()[]{}、", ","), **dict.fromkeys("–—―", "-"), "。": "."})
+MARK_TRANSLATIONS = str.maketrans({**dict.fromkeys(";:()[]{}、", ","), **dict.fromkeys("–—―−", "-"), "。": "."})
 
 
 def spoken_form(text: str) -> str:
@@ -95,10 +87,11 @@ def spoken_form(text: str) -> str:
     Raises:
         ValueError: If the text contains letters or digits of another script. Dropping them would lose words.
     """
-    text = unicodedata.normalize("NFKD", text.translate(LETTER_FOLDS))
-    text = "".join(c for c in text if not unicodedata.combining(c)).replace("...", "…").replace("−", "-")
+    text = unicodedata.normalize("NFKD", text.replace("≠", " is not equal to ").translate(LETTER_FOLDS))
+    text = "".join(c for c in text if not unicodedata.combining(c)).replace("...", "…")
     if not any(c.islower() for c in text) and len(re.findall("[A-Z]{4,}", text)) > 1:
-        text = text.lower()  # the whole text is in capitals: emphasis, not acronyms
+        text = _lower(text)  # the whole text is in capitals: emphasis, not acronyms
+    text = CAPITALS.sub(_lower_shouted, text)
     for pattern, words in TEXT_RULES:
         text = pattern.sub(words, text)
     text = text.translate(MARK_TRANSLATIONS)

@@ -1,109 +1,34 @@
-"""English numbers in words: amounts, money, times, dates, years, fractions, telephone numbers, units.
+"""English numbers in words: amounts, money, times, dates, years, fractions, ranges and signs.
 
-The order of NUMBER_RULES matters (an ISO date comes before a range of numbers). The words come from num2words where it
-has them.
+The order of NUMBER_RULES matters: dates and telephone numbers come before ranges, and ranges before amounts.
 """
 
 import re
-from collections.abc import Callable
 
-from num2words import num2words
-
-Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
+from gpt_sovits.text.english.identifiers import IDENTIFIER_RULES
+from gpt_sovits.text.english.numerals import (
+    NUMBER,
+    RANGE,
+    Rule,
+    cardinal,
+    count,
+    number,
+    ordinal,
+    plural,
+    rule,
+    year,
+)
+from gpt_sovits.text.english.units import UNIT_RULES
 
 CODES = {"USD": "US dollar", "EUR": "euro", "GBP": "pound", "JPY": "yen", "CNY": "yuan"}
 CURRENCIES = {"$": ("dollar", "cent"), "£": ("pound", "penny"), "€": ("euro", "cent"), "¥": ("yen", "")}
 MAGNITUDES = {"k": "thousand", "m": "million", "mn": "million", "b": "billion", "bn": "billion", "tn": "trillion"}
-UNITS = {
-    "km2": "square kilometer", "m2": "square meter", "cm2": "square centimeter", "ft2": "square foot",
-    "m3": "cubic meter", "cm3": "cubic centimeter", "m/s": "meter per second", "km/s": "kilometer per second",
-    "mb/s": "megabyte per second", "gb/s": "gigabyte per second", "mbps": "megabit per second",
-    "fps": "frame per second",
-    "μm": "micrometer", "nm": "nanometer", "μs": "microsecond", "μg": "microgram", "px": "pixel",
-    "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "km/h": "kilometer per hour",
-    "mi": "mile", "yd": "yard", "ft": "foot", "mph": "mile per hour",
-    "kg": "kilogram", "g": "gram", "mg": "milligram", "lb": "pound", "lbs": "pound", "oz": "ounce",
-    "l": "liter", "ml": "milliliter",
-    "hr": "hour", "hrs": "hour", "min": "minute", "mins": "minute", "sec": "second", "ms": "millisecond",
-    "hz": "hertz", "khz": "kilohertz", "mhz": "megahertz", "ghz": "gigahertz", "db": "decibel",
-    "kb": "kilobyte", "mb": "megabyte", "gb": "gigabyte", "tb": "terabyte", "kw": "kilowatt", "kwh": "kilowatt-hour",
-    "°c": "degree Celsius", "°f": "degree Fahrenheit", "°": "degree",
-}  # fmt: skip
 MONTHS = [
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 ]  # fmt: skip
 NAMES_OF_MONTHS = "|".join(MONTHS)
-IRREGULAR_PLURALS = {"foot": "feet", "penny": "pence"} | {
-    w: w for w in ("yen", "yuan", "hertz", "kilohertz", "megahertz")
-}
-IRREGULAR_PLURALS |= {"gigahertz": "gigahertz"}
-MAX_CARDINAL_DIGITS = 15  # beyond that a number is read digit by digit, like a telephone number
-
-NUMBER = r"(?>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*|\.\d+)"
-
-
-def cardinal(digits: str) -> str:
-    """Return a whole number in words: '1,234' -> 'one thousand two hundred and thirty four'.
-
-    Numbers with a leading zero or with more than MAX_CARDINAL_DIGITS digits are read digit by digit.
-    """
-    plain = digits.replace(",", "")
-    if len(plain) > MAX_CARDINAL_DIGITS or (plain.startswith("0") and len(plain) > 1):
-        return read_digits(plain)
-    return _plain_words(num2words(int(plain)))
-
-
-def number(text: str) -> str:
-    """Return a number in words.
-
-    It may be whole, a decimal ('3.14' -> 'three point one four') or a version ('3.11.2' -> 'three point eleven ...').
-    """
-    whole, *parts = text.replace(",", "").split(".")
-    if len(parts) > 1:
-        return " point ".join(cardinal(part) for part in (whole, *parts))
-    words = [cardinal(whole)] if whole else []
-    return " ".join([*words, "point", read_digits(parts[0])]) if parts else words[0]
-
-
-def read_digits(digits: str) -> str:
-    """Return digits in words, one by one: '907' -> 'nine zero seven'."""
-    return " ".join(num2words(int(digit)) for digit in digits)
-
-
-def year(digits: str) -> str:
-    """Return a year in words: '1987' -> 'nineteen eighty seven', '2005' -> 'two thousand and five'."""
-    return _plain_words(num2words(int(digits), to="year"))
-
-
-def ordinal(digits: str) -> str:
-    """Return an ordinal in words: '21' -> 'twenty first'. Very long ones are read like `cardinal`, with a 'th'."""
-    if len(digits) > MAX_CARDINAL_DIGITS:
-        return cardinal(digits) + "th"
-    return _plain_words(num2words(int(digits.replace(",", "")), to="ordinal"))
-
-
-def plural(words: str) -> str:
-    """Return a plural: 'ninety' -> 'nineties', 'square foot' -> 'square feet', 'mile per hour' -> 'miles per hour'."""
-    first, per, rest = words.partition(" per ")
-    if words.startswith("degree "):
-        first, per, rest = words.partition(" ")
-    before, space, head = first.rpartition(" ")
-    if head in IRREGULAR_PLURALS:
-        head = IRREGULAR_PLURALS[head]
-    elif head.endswith("y"):
-        head = head[:-1] + "ies"
-    else:
-        head += "es" if head.endswith(("x", "s", "ch", "sh")) else "s"
-    return before + space + head + per + rest
-
-
-def _plain_words(words: str) -> str:
-    return words.replace(",", "").replace("-", " ")
-
-
-def _count(amount: str, unit: str) -> str:
-    return f"{number(amount)} {unit if amount == '1' else plural(unit)}"
+NAMES_OF_DAYS = "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|Mon|Tue|Wed|Thu|Fri|Sat|Sun"
 
 
 def _money(m: re.Match[str]) -> str:
@@ -114,14 +39,17 @@ def _money(m: re.Match[str]) -> str:
 def _amount(m: re.Match[str]) -> str:
     unit, small_unit = CURRENCIES[m["currency"]]
     amount = m["amount"].replace(",", "")
+    if m["until"]:
+        last = f"{number(m['until'])} {MAGNITUDES.get((m['magnitude'] or '').lower(), m['magnitude'] or '')}".strip()
+        return f"{number(amount)} to {last} {plural(unit)}"
     if m["magnitude"]:
         magnitude = m["magnitude"].lower()
         return f"{number(amount)} {MAGNITUDES.get(magnitude, magnitude)} {plural(unit)}"
     whole, _, cents = amount.partition(".")
     if not small_unit or len(cents) != 2:
-        return _count(amount, unit)
-    large = _count(whole or "0", unit)
-    small = _count(str(int(cents)), small_unit)
+        return count(amount, unit)
+    large = count(whole or "0", unit)
+    small = count(str(int(cents)), small_unit)
     if int(cents) == 0:
         return large
     return small if int(whole or 0) == 0 else f"{large} and {small}"
@@ -135,7 +63,7 @@ def _time(m: re.Match[str]) -> str:
     elif not half:
         words.append("o'clock" if 1 <= hour <= 12 else "hundred")
     if m["second"]:
-        words.append("and " + _count(str(int(m["second"])), "second"))
+        words.append("and " + count(str(int(m["second"])), "second"))
     if half:
         words.append(half.upper() + " M")
     return " ".join(words)
@@ -150,13 +78,17 @@ def _date(m: re.Match[str]) -> str:
 
 
 def _power(m: re.Match[str]) -> str:
-    return {"2": "squared", "3": "cubed"}.get(m["power"]) or f"to the power of {number(m['power'])}"
+    sign = "minus " if m["power"].startswith("-") else ""
+    return {"2": "squared", "3": "cubed"}.get(m["power"]) or f"to the power of {sign}{number(m['power'].lstrip('-'))}"
 
 
-def _measure(m: re.Match[str]) -> str:
-    """Read a measure: '5 km' -> 'five kilometers', but 'a 5 km run' -> 'a five kilometer run'."""
-    unit = UNITS[m["unit"].lower()]
-    return f"{m['article']} {number(m['amount'])} {unit}" if m["article"] else _count(m["amount"], unit)
+def _range(m: re.Match[str]) -> str:
+    """Mark the dash of a range. A dash between spaces before a smaller number is a pause: in 2019 - 5 years ago."""
+    spaced = m["dash"].strip() != m["dash"]
+    first = re.search(r"\d+$", m.string[: m.start()] + m["end"][0])
+    if spaced and m["dash"] != " - " and first and int(m["start"].lstrip("$£€¥")) < int(first[0]):
+        return m[0]
+    return f"{m['end']}{RANGE}{m['start']}"
 
 
 def _fraction(m: re.Match[str]) -> str:
@@ -176,16 +108,7 @@ def _numbers_plural(m: re.Match[str]) -> str:
     return " ".join([*first, plural(last)])
 
 
-def _telephone(m: re.Match[str]) -> str:
-    return ", ".join(read_digits(group) for group in re.findall(r"\d+", m[0]))
-
-
-def rule(pattern: str, function: Callable[[re.Match[str]], str], flags: re.RegexFlag = re.NOFLAG) -> Rule:
-    """Return a rule that replaces each match by the function's words, with spaces around them."""
-    return re.compile(pattern, flags), lambda m: f" {function(m)} "
-
-
-NUMBER_RULES: list[Rule] = [
+DATE_RULES: list[Rule] = [
     rule(r"\b(?P<year>\d{4})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])\b", _date),
     rule(
         r"(?<![\d/])(?:(?P<month>0?[1-9]|1[0-2])/(?P<day>0?[1-9]|[12]\d|3[01]))/(?P<year>1[1-9]\d\d|20\d\d)(?![\d/])",
@@ -204,7 +127,17 @@ NUMBER_RULES: list[Rule] = [
         r"| (?:at|and|in|is|was|to|through|until|for|with|from|the|we|I|he|she|it|they)\b)",
         lambda m: f"{m['month']} {ordinal(m['day'])}",
     ),
-    rule(r"(?<=[\w)])\^(?P<power>\d{1,4})\b", _power),
+]
+# dashes between numbers are ranges, dashes before a number are signs. Subtraction has the minus sign or an equals sign
+_END = r"(?P<end>\d(?:%|\s?°[CF]?|\s?[ap]\.?m\.?|\s?[a-z]{1,2})?)"
+SIGN_RULES: list[Rule] = [
+    rule(r"(?<=\d)\s?−\s?(?=\d)|(?<=\d)\s-\s(?=[\d.,]+\s*=)", lambda m: "minus"),
+    rule(r"(?<=\b[AP] M)\s+[-–—]\s?(?=\d)", lambda m: "to"),
+    rule(r"(?<![\w.%°)^])[-–−](?=[$£€¥]?\.?\d)", lambda m: "minus"),
+    (re.compile(rf"{_END}(?P<dash>[-–—]|\s[-–—]\s)(?P<start>[$£€¥]?\d+)"), _range),
+]  # fmt: skip
+AMOUNT_RULES: list[Rule] = [
+    rule(r"(?<=[\w)])\^(?P<power>-?\d{1,4})\b", _power),
     rule(
         r"(?<![\d:])(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?![\d:])"
         r"(?:\s*(?P<half>[ap])\s?m\b)?",
@@ -212,35 +145,29 @@ NUMBER_RULES: list[Rule] = [
         re.IGNORECASE,
     ),
     rule(r"(?<=\d)\s?(?P<half>[ap])m\b", lambda m: m["half"].upper() + " M", re.IGNORECASE),
-    rule(r"(?<![\w-])(?:\+?\d{1,2}[ -])?(?:\(?\d{3}\)?[ -])?\d{3}-\d{4}\b", _telephone),
     rule(
-        rf"(?:\b(?P<country>US|HK|[ACN]Z?))?(?P<currency>[$£€¥])\s?(?P<amount>{NUMBER})"
+        rf"(?:\b(?P<country>US|HK|[ACN]Z?))?(?P<currency>[$£€¥])\s?(?P<amount>{NUMBER})(?:{RANGE}(?P<until>{NUMBER}))?"
         r"(?:\s?(?P<magnitude>hundred|thousand|million|billion|trillion|k|mn?|bn?|tn)\b)?",
         _money,
         re.IGNORECASE,
     ),
     rule(
         rf"(?P<amount>{NUMBER})\s?(?P<code>{'|'.join(CODES)})\b",
-        lambda m: _count(m["amount"], CODES[m["code"]]),
+        lambda m: count(m["amount"], CODES[m["code"]]),
     ),
-    rule(rf"(?P<amount>{NUMBER})\s?¢", lambda m: _count(m["amount"], "cent")),
+    rule(rf"(?P<amount>{NUMBER})\s?¢", lambda m: count(m["amount"], "cent")),
     rule(r"(?:\b(?P<whole>\d+) )?(?<![\d/.])(?P<top>\d+)/(?P<bottom>\d+)\b(?!/)", _fraction),
     rule(r"(?<=\d)/(?=\d)", lambda m: ""),
     rule(r"\b(?P<digits>\d+(?:,\d{3})*)(?:st|nd|rd|th)\b", lambda m: ordinal(m["digits"]), re.IGNORECASE),
     rule(r"(?<![\w.])'?(?P<digits>\d+)'?s\b", _numbers_plural),
-    rule(r"(?<=\d)\s?-\s?(?=[$£€¥]?\d)", lambda m: "to"),
     rule(r"(?<=\d):(?=\d)", lambda m: "to"),
-    rule(r"(?<![\w.])-(?=\.?\d)", lambda m: "minus"),
     rule(r"#\s?(?=\d)", lambda m: "number"),
     rule(r"~\s?(?=\d)", lambda m: "about"),
-    rule(
-        rf"(?:\b(?P<article>an?)\s)?(?<![\w.])(?P<amount>{NUMBER})\s?"
-        rf"(?P<unit>{'|'.join(sorted(UNITS, key=len, reverse=True))})(?![\w'/])"
-        r"(?:\.(?=\s+[a-z]))?",
-        _measure,
-        re.IGNORECASE,
-    ),
+]
+LAST_RULES: list[Rule] = [
     rule(rf"(?P<amount>{NUMBER})\s?%", lambda m: f"{number(m['amount'])} percent"),
     rule(r"(?<![\w.,])(?P<year>1[1-9]\d\d|20\d\d)(?!\d|[.,]\d)", lambda m: year(m["year"])),
     rule(NUMBER, lambda m: number(m[0])),
+    rule(RANGE, lambda m: "to"),
 ]
+NUMBER_RULES: list[Rule] = [*DATE_RULES, *IDENTIFIER_RULES, *SIGN_RULES, *AMOUNT_RULES, *UNIT_RULES, *LAST_RULES]

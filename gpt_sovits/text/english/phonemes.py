@@ -3,6 +3,7 @@
 A word is looked up in the CMU dictionary, then derived from known words, then read by letter-to-sound rules.
 """
 
+# ruff: noqa: SIM905 - tables of words read better as text
 import functools
 import importlib.metadata
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from gpt_sovits.text.alphabets import ENGLISH_PLACEHOLDERS
+from gpt_sovits.text.english.heteronyms import sounds_in_context
 from gpt_sovits.text.english.letter_to_sound import letters_to_sounds
 from gpt_sovits.text.english.normalization import spoken_form
 from gpt_sovits.text.lexicon import Entry
@@ -38,6 +40,10 @@ NOUNS_BEFORE_LETTERS = {
     "section",
     "appendix",
 }
+NUMBER_WORDS = set(
+    "oh zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand".split()
+)
 MODERN_WORDS = {  # newer than the dictionary
     "gigahertz": "G IH1 G AH0 HH EH2 R T S", "terahertz": "T EH1 R AH0 HH EH2 R T S", "json": "JH EY1 S AH0 N",
     "wifi": "W AY1 F AY2", "linux": "L IH1 N AH0 K S", "sql": "S IY1 K W AH0 L",
@@ -103,16 +109,18 @@ def text_to_phonemes(text: str, placeholders: Mapping[str, Entry] = MappingProxy
         elif word in ("A", "a") and _is_letter_name(tokens, i):
             symbols += LETTER_NAMES["a"].split()
         else:
-            symbols += pronounce(word)
+            symbols += sounds_in_context(tokens, i) or pronounce(word)
     return symbols, spoken.translate({ord(c): entry.written for c, entry in placeholders.items()})
 
 
 def _is_letter_name(tokens: list[str], i: int) -> bool:
     """Return whether the a at i is a spelled letter (nine A M, vitamin A, or the whole text), not the article."""
-    if len(tokens) == 1:
+    if all(token in PUNCTUATION for token in tokens[:i] + tokens[i + 1 :]):
         return True
-    if tokens[i] == "a":
-        return False
+    if tokens[i] == "a" or (i + 2 < len(tokens) and len(tokens[i + 1]) == 1 and tokens[i + 2] in NUMBER_WORDS):
+        return False  # a B fifty two
+    if i and tokens[i - 1] in NUMBER_WORDS:
+        return True  # room seven oh five A
     neighbours = tokens[max(0, i - 1) : i] + tokens[i + 1 : i + 2]
     if any(len(word) == 1 and word.isupper() and word != "I" for word in neighbours):
         return True

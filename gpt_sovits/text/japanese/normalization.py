@@ -18,11 +18,16 @@ UNITS = {  # after a number. Open JTalk knows the metric units that are missing 
     "fps": "フレーム毎秒", "bps": "ビット毎秒", "rpm": "回転", "ppm": "ピーピーエム", "dB": "デシベル",
     "kHz": "キロヘルツ", "MHz": "メガヘルツ", "GHz": "ギガヘルツ", "ms": "ミリ秒", "ns": "ナノ秒", "sec": "秒",
     "min": "分", "h": "時間", "m/s": "メートル毎秒", "km/h": "キロメートル毎時", "mph": "マイル毎時",
-    "km2": "平方キロメートル", "m2": "平方メートル", "cm2": "平方センチメートル", "m3": "立方メートル",
-    "cm3": "立方センチメートル", "kWh": "キロワット時", "kW": "キロワット", "MW": "メガワット", "mAh": "ミリアンペア時",
+    "kWh": "キロワット時", "kW": "キロワット", "MW": "メガワット", "mAh": "ミリアンペア時",
     "kcal": "キロカロリー", "cal": "カロリー", "hPa": "ヘクトパスカル", "px": "ピクセル", "pt": "ポイント",
     "μm": "マイクロメートル", "nm": "ナノメートル", "μg": "マイクログラム",
 }  # fmt: skip
+LENGTHS = {"km": "キロメートル", "m": "メートル", "dm": "デシメートル", "cm": "センチメートル", "mm": "ミリメートル"}
+UNITS |= {length + "2": "平方" + name for length, name in LENGTHS.items()}
+UNITS |= {length + "3": "立方" + name for length, name in LENGTHS.items()}
+UNITS |= {"mL": "ミリリットル", "ml": "ミリリットル", "dL": "デシリットル", "L": "リットル"}
+AMOUNTS = {"g": "グラム", "mg": "ミリグラム", "kg": "キログラム", "μg": "マイクログラム"}  # before a rate: 5mg/L
+RATES = {key: UNITS[key] for key in ("m3", "cm3", "mm3", "m2", "cm2", "L", "mL", "dL", "ml")} | AMOUNTS
 SYMBOLS = {
     "=": "イコール", "≠": "ノットイコール", "≒": "ニアリーイコール", "≈": "ニアリーイコール", "±": "プラスマイナス",
     "<": "小なり", ">": "大なり", "≤": "以下", "≥": "以上", "∞": "無限大", "√": "ルート", "@": "アット",
@@ -34,6 +39,7 @@ ADDRESS_SIGNS = {
     "+": "プラス",
 }  # fmt: skip
 COUNTERS = "人名個本枚匹頭羽冊台杯回度階歳才年月日時分秒週円つ件点社校駅倍割代位番号話章巻%"
+CODE_NOUNS = "番号|コード|パスワード|暗証|ID|PIN|シリアル"  # after these, digits are read one by one
 LONE_KANA = str.maketrans(
     {"ヷ": "ヴァ", "ヸ": "ヴィ", "ヹ": "ヴェ", "ヺ": "ヴォ", "ゟ": "より", "ゕ": "か", "ゖ": "け"}
 )
@@ -101,6 +107,16 @@ def is_day(upper: int, lower: int) -> bool:
     return upper >= lower or (lower > 10 and lower not in (12, 16, 20, 24))
 
 
+def _rate(m: re.Match[str]) -> str:
+    return f"{AMOUNTS[m['unit']]}まい{RATES[m['rate']]}"
+
+
+def _code(m: re.Match[str]) -> str:
+    """Write the digits of a code so that Open JTalk reads them one by one: in kanji, or with spaces if one is zero."""
+    digits = m["digits"]
+    return m["before"] + (" ".join(digits) if "0" in digits else "".join(KANJI_DIGITS[digit] for digit in digits))
+
+
 def _plain_hyphens(m: re.Match[str]) -> str:
     """Read 1-2-3 as an address (一の二の三) and 10-20人 as a range. Telephone numbers keep their hyphens as pauses."""
     if m[0].startswith("0") or (m[0].count("-") == 1 and len(m[0]) == 8 and m[0][3] == "-"):
@@ -132,15 +148,18 @@ RULES: list[Rule] = [
     rule(r"\(株\)", "株式会社"),
     rule(r"\(有\)", "有限会社"),
     rule(r"(?<!\d)([1-9])(?:、|, ?)([1-9])(?=[" + COUNTERS + "])", _adjacent_digits),
-    rule(rf"(?<=[\d{COUNTERS}])\s?[~〜]\s?(?=\d)", "から"),
+    rule(rf"(?<=[\d{COUNTERS}])\s?[~〜]\s?(?=\d)|(?<=\d)\s?[–—]\s?(?=\d)|(?<=\d[{COUNTERS}])[–—](?=\d)", "から"),
+    rule(rf"(?P<before>(?:{CODE_NOUNS})(?:は|が|の|:)?\s?)(?P<digits>[1-9]\d{{2,}})(?![\d.,{COUNTERS}行つ-])", _code),
+    rule(rf"(?P<before>(?<![\d.,-]))(?P<digits>[1-9]\d{{8,}}(?<!000))(?![\d.,{COUNTERS}-])", _code),
     rule(r"\+(?=\d{1,3}-\d)", "プラス"),
     rule(r"\((0\d{1,4})\)\s?(?=\d)", lambda m: m[1] + "-"),
     rule(r"(?<=\d{2})\((\d{1,4})\)(?=\d{4})", lambda m: f"-{m[1]}-"),
     rule(r"(?<![\d-])\d+(?:-\d+)+(?![\d-])", _plain_hyphens),
-    rule(r"(?<![A-Za-z0-9.])[-−](?=\.?\d)", "マイナス"),
+    rule(r"(?<![A-Za-z0-9.])[-−–](?=\.?\d)", "マイナス"),
     rule(r"(?<=\d)−(?=\d)", "ひく"),
     rule(r"(?<![\d.])\d+(?:\.\d+){2,}(?![\d.])", lambda m: m[0].replace(".", "点")),
     rule(rf"(マイナス)?(?<![\d.])({NUMBER})\s?°F", lambda m: f"華氏{m[1] or ''}{m[2]}度"),
+    rule(rf"(?<=\d)\s?(?P<unit>{_alternatives(AMOUNTS)})/(?P<rate>{_alternatives(RATES)})(?![A-Za-z0-9])", _rate),
     rule(rf"(?<=\d)\s?({_alternatives(UNITS)})(?![A-Za-z0-9])", lambda m: UNITS[m[1]]),
     rule(r"(?<=\d)\+(?=\d)", "足す"),
     rule(r"×(?!\s?\d)", "バツ"),

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from gpt_sovits.text.japanese.normalization import PAUSE_MARKS, spoken_form
+from gpt_sovits.text.japanese.readings import apply_readings
 from gpt_sovits.text.symbols import PAD, SYMBOL_IDS, UNKNOWN
 
 # GPT-SoVITS has no symbol for the border between two accent phrases and writes "unknown" there. Every official voice
@@ -51,7 +52,7 @@ def text_to_phonemes(text: str, *, accent_borders: bool = True, keep_devoiced: b
     spoken = spoken_form(text)
     symbols: list[str] = []
     needs_border = False  # whether the clause before ended without a mark
-    for piece in filter(str.strip, CLAUSE.split(spoken)):
+    for piece in filter(str.strip, CLAUSE.split(apply_readings(spoken))):
         if piece in MARK_SYMBOLS:
             symbols.append(MARK_SYMBOLS[piece])
             needs_border = False

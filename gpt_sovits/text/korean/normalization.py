@@ -4,7 +4,14 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from gpt_sovits.text.korean.numbers import SINO_DIGITS, number, number_before_counter, read_digits, sino_numeral
+from gpt_sovits.text.korean.numbers import (
+    SINO_DIGITS,
+    number,
+    number_before_counter,
+    number_in_context,
+    read_digits,
+    sino_numeral,
+)
 
 # ruff: noqa: SIM905 - tables of short words read better as text
 
@@ -29,15 +36,19 @@ MAGNITUDES = {"K": "천", "M": "백만", "B": "십억"}
 UNITS = {
     "km": "킬로미터", "m": "미터", "cm": "센티미터", "mm": "밀리미터", "μm": "마이크로미터", "nm": "나노미터",
     "kg": "킬로그램", "g": "그램", "mg": "밀리그램", "t": "톤", "L": "리터", "l": "리터", "ℓ": "리터",
-    "mL": "밀리리터", "ml": "밀리리터", "km2": "제곱킬로미터", "m2": "제곱미터", "cm2": "제곱센티미터",
-    "m3": "세제곱미터", "ha": "헥타르", "m/s": "미터 퍼 세크", "GB": "기가바이트", "MB": "메가바이트",
-    "KB": "킬로바이트", "kB": "킬로바이트", "TB": "테라바이트", "Gbps": "기가비피에스", "Mbps": "메가비피에스",
+    "mL": "밀리리터", "ml": "밀리리터", "dL": "데시리터", "ha": "헥타르", "m/s": "미터 퍼 세크",
+    "GB": "기가바이트", "MB": "메가바이트", "KB": "킬로바이트", "kB": "킬로바이트", "TB": "테라바이트",
+    "Gbps": "기가비피에스", "Mbps": "메가비피에스",
     "kbps": "킬로비피에스", "fps": "프레임", "Hz": "헤르츠", "kHz": "킬로헤르츠", "MHz": "메가헤르츠",
     "GHz": "기가헤르츠", "W": "와트", "kW": "킬로와트", "MW": "메가와트", "kWh": "킬로와트시", "V": "볼트",
     "A": "암페어", "mA": "밀리암페어", "mAh": "밀리암페어시", "dB": "데시벨", "px": "픽셀", "kcal": "킬로칼로리",
     "cal": "칼로리", "hPa": "헥토파스칼", "ms": "밀리초", "s": "초", "sec": "초", "min": "분", "h": "시간",
     "rpm": "알피엠", "ppm": "피피엠", "%p": "퍼센트포인트", "%": "퍼센트", "‰": "퍼밀", "°C": "도", "°": "도",
 }  # fmt: skip
+LENGTHS = {"km": "킬로미터", "m": "미터", "cm": "센티미터", "mm": "밀리미터", "μm": "마이크로미터"}
+UNITS |= {length + "2": "제곱" + name for length, name in LENGTHS.items()}
+UNITS |= {length + "3": "세제곱" + name for length, name in LENGTHS.items()}
+RATES = ("m3", "cm3", "mm3", "m2", "cm2", "L", "mL", "dL", "l", "kg", "g")  # 5mg/L: 리터당 오밀리그램
 SYMBOLS = {
     "%": "퍼센트", "&": "앤드", "@": "골뱅이", "+": "플러스", "=": "은", "≠": "낫이퀄", "≈": "약",
     "±": "플러스마이너스", "×": "곱하기", "÷": "나누기", "<": "작다", ">": "크다", "≤": "이하", "≥": "이상",
@@ -127,6 +138,21 @@ def _telephone(m: re.Match[str]) -> str:
     return ", ".join(read_digits(group) for group in re.findall(r"\d+", m[0]))
 
 
+def _rate(m: re.Match[str]) -> str:
+    return f"{UNITS[m['rate']]}당 {number(m['amount'])}{UNITS[m['unit']]}"
+
+
+def _counted(m: re.Match[str]) -> str:
+    """Read a number with the Hangul after it, which together with its neighbours decides between 삼 and 세."""
+    before, after = m.string[: m.start()], m.string[m.start("counter") :]
+    words = number_in_context(m["digits"], m["counter"], before, after)
+    return words + m["gap"] + m["counter"]
+
+
+def _code(m: re.Match[str]) -> str:
+    return m["before"] + read_digits(m["digits"])
+
+
 def _range(m: re.Match[str]) -> str:
     """Read a range with a counter (10~20명). The counter decides how both numbers are read."""
     first, last = (number_before_counter(m[side], m["counter"]) for side in ("first", "last"))
@@ -134,6 +160,7 @@ def _range(m: re.Match[str]) -> str:
 
 
 NUMBER = r"\d+(?:\.\d+)?"
+CODE_NOUNS = "번호|비밀번호|코드|암호|아이디|ID|PIN"  # after these, digits are read one by one
 # before these words 번 means a number and not "times": 3번 출구 is 삼번
 NUMBERED = "출구|문제|문항|버스|국도|선수|타자|홈|게이트|창구|채널|트랙|좌석|후보|항목"
 RULES: list[Rule] = [
@@ -155,21 +182,25 @@ RULES: list[Rule] = [
     rule(r"\+(?=\d{1,3}-\d)", "플러스 "),
     rule(r"(?<![\d-])\(?0\d{1,3}\)?[- ]?\d{3,4}-\d{4}(?![\d-])|(?<![\d-])\d{1,4}-\d{2,4}-\d{3,4}(?:-\d{4})?(?![\d-])"
          r"|(?<![\d-])1\d{3}-\d{4}(?![\d-])", _telephone),
-    rule(rf"(?<![\d.])(?P<first>{NUMBER})\s?[~∼〜-]\s?(?P<last>{NUMBER})(?P<gap>\s?)(?P<counter>[가-힣]+)", _range),
-    rule(rf"(?<=\d)\s?[~∼〜]\s?(?={NUMBER})", "에서 "),
-    rule(r"(?<![\w.])[-−](?=\.?\d+(?:\.\d+)?\s?°)", "영하 "),
-    rule(r"(?<![\w.])[-−](?=\.?\d)", "마이너스 "),
+    rule(rf"(?P<before>(?:{CODE_NOUNS})(?:는|은|가|이|:)?\s?)(?P<digits>\d{{3,}})(?!\d|[.,]\d|-|\s?[개명원번])", _code),
+    rule(r"(?P<before>(?<![\d.,-]))(?P<digits>\d{9,}(?<!000))(?!\d|[.,]\d|-|\s?[개명원번])", _code),
+    rule(rf"(?<![\d.])(?P<first>{NUMBER})\s?[~∼〜–—-]\s?(?P<last>{NUMBER})(?P<gap>\s?)(?P<counter>[가-힣]+)", _range),
+    rule(rf"(?<=\d)\s?[~∼〜–—]\s?(?={NUMBER})|(?<=\d[시분월일])\s?[~∼〜–—-]\s?(?=\d)", "에서 "),
+    rule(r"(?<![\w.])[-−–](?=\.?\d+(?:\.\d+)?\s?°)", "영하 "),
+    rule(r"(?<![\w.])[-−–](?=\.?\d)", "마이너스 "),
     rule(r"(?<=\d)\s?[-−]\s?(?=\d)", " 다시 "),
     rule(r"(?<![\d.])\.(?=\d)", "0."),
     rule(rf"(?<![\d.])({NUMBER})\s?°F", lambda m: f"화씨 {number(m[1])}도"),
     rule(rf"(?<![\d.])({NUMBER})\s?km/h", lambda m: f"시속 {number(m[1])}킬로미터"),
+    rule(rf"(?<![\d.])(?P<amount>{NUMBER})\s?(?P<unit>mg|kg|g|μg|mL)/(?P<rate>{'|'.join(RATES)})(?![A-Za-z0-9])",
+         _rate),
     rule(rf"(?<![\d.])({NUMBER})\s?({_alternatives(UNITS)})(?![A-Za-z0-9])", lambda m: number(m[1]) + UNITS[m[2]]),
     rule(r"#(?=\d)", "넘버 "),
     rule(r"#(?=[가-힣])", "해시태그 "),
     rule(r"(?<=\d)\s?\+\s?(?=\d)", " 더하기 "),
     rule(rf"(?<=\d)\s?=\s?(?={NUMBER})", "은 "),
     rule(rf"(?<=제)\s?(\d+)|(?<![\d.])(\d+)(?=번 (?:{NUMBERED}))", lambda m: sino_numeral(m[1] or m[2])),
-    rule(r"(?<![\d.])(\d+(?:\.\d+)?)(\s?)([가-힣]+)", lambda m: number_before_counter(m[1], m[3]) + m[2] + m[3]),
+    rule(r"(?<![\d.])(?P<digits>\d+(?:\.\d+)?)(?P<gap>\s?)(?P<counter>[가-힣]+)", _counted),
     rule(r"\d+(?:\.\d+)*", lambda m: number(m[0])),
     rule(r"(?<=[A-Za-z])[-'](?=\w)", " ", 0),
     rule(f"[{re.escape(''.join(SYMBOLS))}]", lambda m: f" {SYMBOLS[m[0]]} "),

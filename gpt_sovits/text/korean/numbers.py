@@ -97,3 +97,36 @@ NATIVE_COUNTER = re.compile(
     f"(?:{'|'.join(sorted(NATIVE_COUNTERS, key=len, reverse=True))})(?![가-힣])"
     f"|(?:{'|'.join(sorted(NATIVE_COUNTERS, key=len, reverse=True))})(?=[{PARTICLE_STARTS}])"
 )
+
+
+# 권, 장, 편 name a part of a work before these particles (1권에서), and count things elsewhere (책 1권을)
+PART = re.compile(
+    r"(?:권|장|편|막)(?:(?:과|와|이나|이랑|하고|,)\s?\d+(?:권|장|편|막))*"
+    "(?:에서|에는|에도|에선|의|부터|까지|에)(?![가-힣])"
+)
+COPIES = re.compile(
+    "(?:책|소설|공책|노트|만화|잡지|사전|시집|종이|사진|표|카드|그림|지폐|우표|신문|서류|계약서|보고서|사본)"
+    r"[을를이가은는]?\s?$"
+)
+PRINTED = re.compile(r"부(?:[를을가는도씩만]|\s|$)")
+PERSONS = re.compile(r"(?:손님|어른|어르신|선생님|고객|관객|회원|여러)[을를이가은는]?\s?$")
+HONORED = re.compile(r"분(?:[이을은께도만씩]|\s|$)")
+GREAT = re.compile(
+    r"대\s?(?:보험|강국|방송사|기업|은행|명절|원칙|요소|문명|산맥|도시|영양소|독자|의무|불가사의|메이저|째)"
+)
+
+
+def number_in_context(digits: str, counter: str, before: str, after: str) -> str:
+    """Return a number before a counter as the words around both ask for it: 1권에서 is 일권, 책 3권 is 세권.
+
+    Args:
+        digits: The number.
+        counter: The Korean letters after the number.
+        before: The text before the number.
+        after: The text after the number, which begins with the counter.
+    """
+    counts_copies = bool(COPIES.search(before))
+    if (PART.match(after) and not counts_copies) or GREAT.match(after):
+        return number(digits) if "." in digits else sino_numeral(digits)
+    counts = (counts_copies and PRINTED.match(after)) or (PERSONS.search(before) and HONORED.match(after))
+    return native_numeral(digits) if counts and "." not in digits else number_before_counter(digits, counter)

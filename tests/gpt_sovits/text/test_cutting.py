@@ -40,6 +40,12 @@ def test_unfinished_pieces_and_short_openings_get_a_mark():
         split_big_text("a", 0)
 
 
+def test_the_point_of_a_decimal_stays_where_it_begins_a_number():
+    assert CUTS["cut5"](".3% and -0.015 of it.") == ".3% and -0.015 of it."
+    assert CUTS["cut4"](".3% of it. Or -.5.") == ".3% of it\n Or -.5"
+    assert CUTS["cut5"]("...3 a.b") == "3 a.\nb"
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="ab你好。，！?…—~:.;、 \n12", max_size=200))
 def test_no_cut_loses_a_letter(text):

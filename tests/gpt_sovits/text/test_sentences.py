@@ -29,6 +29,20 @@ def test_sentences_end_without_a_space_in_scripts_without_spaces(text, sentences
     assert split_sentences(text) == sentences
 
 
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("He said no. 12 people left.", ["He said no.", "12 people left."]),
+        ("See no. 12 on the list. Go.", ["See no. 12 on the list.", "Go."]),
+        ("It took 5 min. to do. 3 of them.", ["It took 5 min. to do.", "3 of them."]),
+        ("On Main St. The house. St. Mary's is old.", ["On Main St.", "The house.", "St. Mary's is old."]),
+        ("Open a_2.txt first. Then .3% of it.", ["Open a_2.txt first.", "Then .3% of it."]),
+    ],
+)
+def test_a_period_after_an_abbreviation_ends_a_sentence_only_where_it_can(text, sentences):
+    assert split_sentences(text) == sentences
+
+
 def test_long_sentences_are_cut_at_marks_or_between_characters_but_not_inside_a_word():
     assert split_sentences("今天天气很好，我们去公园散步吧", 24) == ["今天天气很好，", "我们去公园散步吧"]
     assert split_sentences("我们去公园散步吧" * 2, 24) == ["我们去公园散步吧"] * 2

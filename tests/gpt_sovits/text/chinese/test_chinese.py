@@ -33,6 +33,21 @@ SPOKEN = {
     "5km，120km/h，3.5GHz，20m²，2kg": "五公里,每小时一百二十公里,三点五吉赫,二十平方米,两公斤",
     "10kg-20kg，5G，10M": "十公斤到二十公斤,五G,十M",
     "2个，2月2日，2万，200个，2000元，22个": "两个,二月二日,两万,二百个,两千元,二十二个",
+    "1.5mm²，5mg/L，1.2g/cm3，2m³": "一点五平方毫米,每升五毫克,每立方厘米一点二克,两立方米",
+    # ranges and signs with any dash
+    "气温–5℃，温度—5℃，-3~-5℃": "气温零下五摄氏度,温度零下五摄氏度,零下三到零下五摄氏度",
+    "5—10人，3℃~5℃，第3章–第5章，周一–周五": "五到十人,三摄氏度到五摄氏度,第三章到第五章,周一到周五",
+    "2–3次，5月1日–5日，——5个": "两到三次,五月一日到五日-五个",
+    "10⁻³，苏-27": "十的负三次方,苏二十七",
+    # identifiers
+    "密码2468，编号：669775550，尾号3306": "密码二四六八,编号,六六九七七五五五零,尾号三三零六",
+    "705A，121B，175B参数，500G": "七零五A,一二一B,一百七十五B参数,五百G",
+    "G2次，K571次，2次，2次方程": "G二次, K五七一次,两次,二次方程",
+    "502室，801元，3栋1202，波音747": "五零二室,八百零一元,三栋一二零二,波音七四七",
+    "12306，12306元，985高校，MU5101": "幺二三零六,一万二千三百零六元,九八五高校, M U五一零一",
+    "123456789，123456789元，1000000000": "一二三四五六七八九,一亿二千三百四十五万六千七百八十九元,十亿",
+    # Roman numerals
+    "第II章，Ⅲ期，I型，V型，路易XIV世": "第二章,三期,一型, V型,路易十四世",
     # addresses
     "user@site.org": "user艾特site点org",
     "https://www.example.com/a1。": "example点com斜杠a一.",
@@ -137,6 +152,29 @@ def test_traditional_characters_are_read_as_simplified_ones_but_kept_in_the_text
     traditional, simplified = phonemize("銀行的經理還書", "zh"), phonemize("银行的经理还书", "zh")
     assert traditional.ids == simplified.ids
     assert traditional.normalized_text == "銀行的經理還書"
+
+
+@pytest.mark.parametrize(
+    ("text", "pinyin"),
+    [
+        ("水和泥", "shui3 he2 ni2"),
+        ("关系在变", "guan1 xi5 zai4 bian4"),
+        ("他数了钱", "ta1 shu3 le5 qian2"),
+        ("这个量大", "zhe4 ge5 liang4 da4"),
+        ("人为因素", "ren2 wei2 yin1 su4"),
+        ("买东西", "mai3 dong1 xi5"),
+    ],
+)
+def test_a_context_does_not_change_other_sentences(text, pinyin):
+    assert phonemize(text, "zh").symbols == [s for syllable in pinyin.split() for s in pinyin_to_symbols(syllable)]
+
+
+@pytest.mark.parametrize(
+    ("language", "name"), [("zh", "Chinese"), ("yue", "Cantonese"), ("ja", "Japanese"), ("ko", "Korean")]
+)
+def test_the_phonetic_alphabet_is_refused_in_the_name_of_the_language(language, name):
+    with pytest.raises(ValueError, match=f"cannot speak 'ɪ' as {name}"):
+        phonemize("[eɪ]", language)
 
 
 @pytest.mark.parametrize("text", ["你好の", "Привет你好", "你好 안녕"])

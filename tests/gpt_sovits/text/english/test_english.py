@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gpt_sovits.text.english.heteronyms import HETERONYMS, sounds_in_context
 from gpt_sovits.text.english.letter_to_sound import letters_to_sounds
 from gpt_sovits.text.english.normalization import spoken_form
 from gpt_sovits.text.english.phonemes import LETTER_NAMES, dictionary, pronounce, text_to_phonemes
@@ -62,6 +63,39 @@ SPOKEN = {
     "the U.S. Senate": "the U S Senate",
     "J. K. Rowling": "J K Rowling",
     "Plan B. A cat.": "Plan B. A cat.",
+    # abbreviations without a period
+    "Mr Fox, St Ives and Main St": "mister Fox, saint Ives and Main street",
+    "Main St. The end": "Main street. The end",
+    "12 Oak Dr Austin, Dr Oak": "twelve Oak drive Austin, doctor Oak",
+    "Gen X, the prof, Ave Maria": "Gen X, the prof, Ave Maria",
+    "Sep 5, Roe v. Wade, 5 v 5": "September fifth, Roe versus Wade, five v five",
+    "He said no. 5 left. See no. 5.": "He said no. five left. See number five.",
+    # letters after numbers, units
+    "5G, 4K, 10M, 5B": "five G, four K, ten million, five billion",
+    "a 4K video needs 3K likes": "a four K video needs three thousand likes",
+    "2 mm², 3 kg/m3, 10 ft2": "two square millimeters, three kilograms per cubic meter, ten square feet",
+    "80 kg. She agrees": "eighty kilograms. She agrees",
+    "5 in a row, 6 ft 2 in": "five in a row, six foot two",
+    # ranges and signs
+    "5–10, $5–10, 5% – 10%": "five to ten, five to ten dollars, five percent to ten percent",
+    "–5, (−5), -$5, 7 − 3, 7 - 3 = 4": (
+        "minus five, minus five, minus five dollars, seven minus three, seven minus three equals four"
+    ),
+    "in 2019 – 5 years ago": "in twenty nineteen - five years ago",
+    "Mon–Fri, 9am–5pm": "Mon to Fri, nine A M to five P M",
+    "10⁻³": "ten to the power of minus three",
+    # identifiers
+    "call 100 people, dial 911": "call one hundred people, dial nine one one",
+    "+1 555 123 4567": "plus one, five five five, one two three, four five six seven",
+    "room 705A, flight 1549, error 500": "room seven oh five A, flight fifteen forty nine, error five hundred",
+    "a_b.tar.gz and README.md": "a b dot tar dot G Z and README dot M D",
+    "123456789 items, ID 123456789": (
+        "one hundred and twenty three million four hundred and fifty six thousand seven hundred and eighty nine "
+        "items, ID one two three four five six seven eight nine"
+    ),
+    # capitals
+    "THE US IS ON IT": "the US is on it",
+    "BBC NEWS, US GDP AND IT": "BBC NEWS, US GDP AND IT",
     # marks and symbols
     "“Don’t” — she said…": "Don't - she said…",
     "Really?! Wow!!!": "Really? Wow!",
@@ -125,6 +159,31 @@ def test_a_is_the_article_unless_it_is_spelled():
     assert text_to_phonemes("A cat at 9 a.m. took vitamin A.")[0][:2] == ["AH0", "K"]
     symbols = text_to_phonemes("At 9 a.m. take vitamin A.")[0]
     assert " ".join(symbols) == "AE1 T N AY1 N EY1 EH1 M T EY1 K V AY1 T AH0 M AH0 N EY1 ."
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "sounds"),
+    [
+        ("I have read it", 2, "R EH1 D"),
+        ("read it", 0, "R IY1 D"),
+        ("a live show", 1, "L AY1 V"),
+        ("they live here", 1, "L IH1 V"),
+        ("close the door", 0, "K L OW1 Z"),
+        ("it is close", 2, "K L OW1 S"),
+        ("in use", 1, "Y UW1 S"),
+        ("to record", 1, "R AH0 K AO1 R D"),
+        ("wind up", 0, "W AY1 N D"),
+        ("the wind up there", 1, "W IH1 N D"),
+        ("a cat", 1, None),
+    ],
+)
+def test_a_word_with_two_pronunciations_follows_its_neighbours(text, position, sounds):
+    assert sounds_in_context(text.split(), position) == (sounds and sounds.split())
+
+
+def test_every_sound_of_a_heteronym_is_in_the_table():
+    for heteronym in HETERONYMS.values():
+        assert {*heteronym.usual.split(), *heteronym.other.split()} <= set(SYMBOL_IDS)
 
 
 def test_every_sound_of_the_dictionary_is_in_the_table():

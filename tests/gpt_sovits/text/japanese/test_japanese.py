@@ -49,6 +49,10 @@ SPOKEN = {
     # units
     "8GB、100Mbps、60km/h、5m2": "8ギガバイト、 100メガビット毎秒、 60キロメートル毎時、 5平方メートル",
     "5GBps": "5GBps",
+    "1.5mm²、500mL、5mg/L": "1.5平方ミリメートル、 500ミリリットル、 5ミリグラムまいリットル",
+    # any dash, codes
+    "–5℃、5–10人、9:00–17:00、5月1日–5日": "マイナス5度、 5から10人、 9時から17時、 5月1日から5日",
+    "番号は4826、番号は3つ、コード1000行": "番号は四八二六、 番号は3つ、 コード1000行",
     # addresses
     "foo_bar@mail.co.jpまで": "foo アンダーバー bar アット mail ドット co ドット jpまで",
     "https://www.example.com/a-b?id=3 を見る": (
@@ -112,6 +116,25 @@ def test_accent_borders_are_written_as_unknown_or_left_out():
 def test_devoiced_vowels_are_plain_by_default():
     assert " ".join(text_to_phonemes("好きです")[0]) == "s u [ k i ] d e s u"
     assert " ".join(text_to_phonemes("好きです", keep_devoiced=True)[0]) == "s U [ k i ] d e s U"
+
+
+@pytest.mark.parametrize(
+    ("text", "symbols"),
+    [
+        ("服が汚れる", f"f u [ k u ] g a {BORDER} y o [ g o r e r u"),
+        ("心が汚れる", f"k o [ k o r o ] g a {BORDER} k e [ g a r e r u"),
+        ("本を開く", f"h o ] N o {BORDER} h i [ r a ] k u"),
+        ("左は右", f"h i [ d a r i w a {BORDER} m i [ g i"),
+        ("表を見る", f"hy o [ o o {BORDER} m i ] r u"),
+        ("コードは104", f"k o ] o d o w a {BORDER} i [ ch i {BORDER} z e ] r o {BORDER} y o ] N"),
+    ],
+)
+def test_a_reading_follows_the_neighbours_of_a_word(text, symbols):
+    assert " ".join(text_to_phonemes(text)[0]) == symbols
+
+
+def test_a_reading_does_not_change_the_normalized_text():
+    assert text_to_phonemes("表に出る。")[1] == "表に出る。"
 
 
 def test_a_telephone_number_is_read_digit_by_digit_with_pauses():
