@@ -33,6 +33,7 @@ _BEFORE = (
     (re.compile(r"(?<![\w.])-(?=\d)"), "minus "),  # "-5" became 5, "minus five" -5
     (re.compile(r"(?<=(?<![\w.,-])\d),? (?=\d(?![\w.-]|,\d))"), ""),  # "1, 2" became "one 2", "one, two" 12
     (re.compile(r"\bcannot\b"), "can not"),  # as "can't" becomes
+    (re.compile(r"(?<=\d)\s%"), "%"),  # whisper drops the sign after a space
     (re.compile(r"\bper cent\b"), "percent"),
     (re.compile(r"\s*&\s*"), " and "),
     (re.compile(r"[()\[\]<>]"), " "),  # whisper drops text in brackets, but a voice reads it aloud

@@ -35,7 +35,7 @@ _MONTHS = frozenset(
 )
 _MONTHS_AND_VERBS = frozenset({"march", "may"})
 _BEFORE_A_MONTH = frozenset(
-    ["on", "of", "from", "until", "till", "by", "since", "before", "after", "last", "next", "every"]
+    ["on", "of", "from", "until", "till", "by", "since", "before", "after", "last", "next", "every", "the"]
 )
 _YEAR = re.compile(r"1\d{3}|20\d{2}")
 _DAY = re.compile(r"[1-9]|[12]\d|3[01]|one")
@@ -91,8 +91,8 @@ def _is_month(words: list[str], i: int) -> bool:
         return True
     if words[i] not in _MONTHS_AND_VERBS:
         return False
-    has_year = len(words) > i + 2 and _YEAR.fullmatch(words[i + 2])
-    return bool(has_year) or (i > 0 and words[i - 1] in _BEFORE_A_MONTH)
+    after = words[i + 2] if len(words) > i + 2 else ""
+    return bool(_YEAR.fullmatch(after)) or after in ("is", "was") or (i > 0 and words[i - 1] in _BEFORE_A_MONTH)
 
 
 def _one(m: re.Match[str]) -> str:

@@ -56,6 +56,8 @@ _POWERS = {"2": "square", "3": "cubic", "sq": "square", "cu": "cubic"}
 _PER = {"h": "hour", "hr": "hour", "s": "second", "sec": "second", "min": "minute", "kg": "kilogram", "l": "liter",
         "ml": "milliliter", "m2": "square meter", "m3": "cubic meter", "gal": "gallon", "day": "day"}  # fmt: skip
 
+_LABELS = "gate|room|flight|section|number|route|apartment|seat|row|unit|platform|line|figure|table|bus|grade|form"
+
 _NUMBER_WORD = (
     "(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|"
     "seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|half)"
@@ -68,12 +70,14 @@ def _either(table: dict[str, str]) -> str:
 
 
 _DIGITS_AND_UNIT = re.compile(
+    rf"(?P<label>\b(?i:{_LABELS}) )?"
     r"(?<![A-WYZa-wyz_])(?P<sign>[$€£¥]?)(?P<number>\d+(?:[.,]\d+)*)\s?-?\s?"
     rf"(?:(?P<power_before>(?i:sq|cu))\.?\s?(?P<area_after>(?i:{_AREA}))|(?P<area>(?i:{_AREA}))(?P<power>[23])"
     rf"|(?P<inch>(?i:in)(?=\.\s+[a-z]))"
     rf"|(?P<letter>{_either(_ONE_LETTER)})(?!\.?\s?[B-HJ-Zb-hj-z]\b)|(?P<unit>(?i:{_either(_AFTER_DIGITS)})))"
     rf"(?:/(?P<per>(?i:{_either(_PER)})))?(?![\w/])"
 )
+_MILES_PER_HOUR = re.compile(r"\b([mk])\.\s?p\.\s?h\b\.?", re.I)
 _WORDS_AND_UNIT = re.compile(rf"\b({_NUMBER_WORD})[\s-]+({_either(_CLEAR)})(?:/({_either(_PER)}))?(?![\w/])", re.I)
 
 _PLURALS = {"feet": "foot", "inches": "inch", "degrees": "degree", "miles": "mile", "hours": "hour"} | {
@@ -90,6 +94,7 @@ _BETWEEN = {"square", "cubic", "watt", "kilowatt", "megawatt"}
 
 def write_out_units(text: str) -> str:
     """Write the abbreviation of a unit after a number as a word. The text still has its capital letters."""
+    text = _MILES_PER_HOUR.sub(r"\1ph", text)
     return _WORDS_AND_UNIT.sub(_word_and_unit, _DIGITS_AND_UNIT.sub(_digits_and_unit, text))
 
 
@@ -104,7 +109,8 @@ def make_units_singular(words: list[str]) -> list[str]:
 
 
 def _digits_and_unit(m: re.Match[str]) -> str:
-    if m["sign"] or (m["letter"] and m["number"] == "0"):  # $5m are millions, and a zero may be the letter O
+    is_label = m["letter"] and (m["label"] or m["number"] == "0")  # gate 14 L, and a zero may be the letter O
+    if m["sign"] or is_label:  # $5m are millions
         return m[0]
     if m["power_before"]:
         unit = f"{_POWERS[m['power_before'].lower()]} {_AREAS[m['area_after'].lower()]}"
@@ -114,7 +120,7 @@ def _digits_and_unit(m: re.Match[str]) -> str:
         unit = "inch"
     else:
         unit = _ONE_LETTER[m["letter"]] if m["letter"] else _AFTER_DIGITS[m["unit"].lower()]
-    return f"{m['number']} {unit}" + _per(m["per"])
+    return f"{m['label'] or ''}{m['number']} {unit}" + _per(m["per"])
 
 
 def _word_and_unit(m: re.Match[str]) -> str:
