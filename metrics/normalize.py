@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from metrics.normalizers.chinese import normalize_cantonese, normalize_mandarin
-from metrics.normalizers.english import normalize_english
+from metrics.normalizers.english import has_english_words, normalize_english
 from metrics.normalizers.japanese import normalize_japanese
 from metrics.normalizers.korean import normalize_korean
 
@@ -38,7 +38,7 @@ class Normalizer:
 
 
 NORMALIZERS = {
-    "en": Normalizer("whisper_english", f"{version('openai-whisper')}+rules1", normalize_english),
+    "en": Normalizer("whisper_english", f"{version('openai-whisper')}+rules2", normalize_english),
     "zh": Normalizer("mandarin_characters", f"opencc{version('opencc')}+rules1", normalize_mandarin),
     "yue": Normalizer("cantonese_characters", f"opencc{version('opencc')}+rules1", normalize_cantonese),
     "ja": Normalizer("japanese_characters", "rules1", normalize_japanese),
@@ -64,7 +64,8 @@ def normalizer_of(language: str) -> Normalizer:
 def normalize_text(text: str, language: str = "en") -> str:
     """Return the units of a text (words in English, else characters) with single spaces between them.
 
-    Any text is accepted, and normalising the result again does not change it.
+    Any text is accepted. Normalising the result again does not change it, except in English where a digit or a letter
+    follows a digit: 4/5 becomes "4 5", which is read as 45, and 5G becomes "5 g", which is read as a unit.
 
     Returns:
         The units, or an empty text where there is nothing to score.
@@ -73,6 +74,17 @@ def normalize_text(text: str, language: str = "en") -> str:
         ValueError: the language has no normaliser.
     """
     return normalizer_of(language).normalize(text)
+
+
+def has_words(text: str, language: str = "en") -> bool:
+    """Return whether normalisation leaves anything of a text to score. Nothing is left of "Mm-hmm." or "...".
+
+    This loads no model library, so files of prompts can be checked quickly.
+
+    Raises:
+        ValueError: the language has no normaliser.
+    """
+    return has_english_words(text) if language == "en" else bool(normalize_text(text, language))
 
 
 def remove_unit_spaces(normalized: str, language: str) -> str:

@@ -23,7 +23,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from metrics.normalize import LANGUAGES
+from metrics.normalize import LANGUAGES, has_words
 
 CUSTOM = "custom"  # category of the user's own prompts, and the folder that holds them
 CATEGORIES = (
@@ -99,6 +99,17 @@ class CustomFile(Part):
         if wrong := [prompt.id for prompt in self.prompts if (prompt.category == CUSTOM) != is_custom]:
             rule = f"must be {CUSTOM!r}" if is_custom else f"must not be {CUSTOM!r}, which is for the folder {CUSTOM}"
             raise ValueError(f"category of {', '.join(wrong)}: in this file it {rule}")
+        return self
+
+    @model_validator(mode="after")
+    def _texts_have_words(self) -> CustomFile:
+        for prompt in self.prompts:
+            for name in ("text", "normalized"):
+                if not has_words(getattr(prompt, name), self.language):
+                    raise ValueError(
+                        f"{name} of {prompt.id}: {getattr(prompt, name)!r} has no words after normalisation, so no "
+                        "errors could be counted; write words that are scored, or remove the prompt"
+                    )
         return self
 
 

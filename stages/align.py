@@ -25,6 +25,8 @@ from stages.params import Align, load_params
 from stages.profiles import PROFILES
 from stages.tables import AlignedClip, Clip, Recording, read_table, write_table
 
+NO_WORDS = "its text has no words after normalisation"
+
 
 def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr: str) -> None:
     """Write clips.jsonl with kept and rejected clips, in the order of the clip table.
@@ -124,7 +126,9 @@ def align_clip(clip: Clip, found: ClipText, *, is_given: bool, asr_text: str, pa
     reference, asr_text = (normalize_text(text, params.language) for text in (found.text, asr_text))
     compared = [remove_unit_spaces(text, params.language) for text in (reference, asr_text)]
     cer = round(character_errors(*compared).rate, 6) if is_given and reference else None
-    if not asr_text:
+    if found.text.strip() and not reference:
+        reason = NO_WORDS
+    elif not asr_text:
         reason = "the ASR heard no word"
     elif found.fault and found.fault != ALIGNMENT_FAILED:
         reason = found.fault

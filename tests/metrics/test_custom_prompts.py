@@ -86,6 +86,7 @@ def test_two_custom_files_with_the_same_id_are_refused(prompt_file: Path, custom
             "category of own_1: in this file it must be 'custom'",
         ),
         (CUSTOM_FILE.replace("version: 1", "version: 1\nseeds: [0]"), "seeds: Extra inputs"),
+        (CUSTOM_FILE.replace("Order 12 has left.", "Mm-hmm."), "text of own_1: 'Mm-hmm.' has no words"),
         (CUSTOM_FILE.replace("language: en", "language: eng"), "unknown language 'eng'"),
     ],
 )

@@ -52,6 +52,15 @@ def test_content_hash_ignores_order_and_sees_every_field_and_the_seeds(prompt_fi
         ),
         (HEAD + ONE.replace("hello", "Hello"), "lower-case words"),
         (HEAD + ONE.replace('"Hello there, 2 of you."', '""'), "text: String should have at least 1 character"),
+        (
+            HEAD + ONE.replace("Hello there, 2 of you.", "Mm-hmm."),
+            r"text of a_1: 'Mm-hmm\.' has no words after normalisation.*write words that are scored, or remove",
+        ),
+        (HEAD + ONE.replace("hello there two of you", "uh um"), "normalized of a_1: 'uh um' has no words after"),
+        (
+            HEAD.replace("language: en", "language: zh") + ONE.replace("Hello there, 2 of you.", "……"),
+            "text of a_1: '……'",
+        ),
         (HEAD + ONE.replace("a_1", "../a"), r"prompts\.0\.id: "),
         (HEAD.replace("prompts:\n", "prompts: []\n"), "prompts: List should have at least 1 item"),
         (HEAD.replace("format: 1", "format: 2") + ONE, "format: Input should be 1"),
@@ -65,6 +74,14 @@ def test_malformed_file_is_refused_with_place_and_reason(prompt_file: Path, text
     with pytest.raises(ValueError, match=message) as error:
         load_prompts(prompt_file)
     assert str(prompt_file) in str(error.value)
+
+
+def test_a_prompt_without_words_is_refused_before_it_is_locked(prompt_file: Path) -> None:
+    before = lock_path(prompt_file).read_bytes()
+    prompt_file.write_text(HEAD + ONE.replace("Hello there, 2 of you.", "Mm-hmm."))
+    with pytest.raises(ValueError, match=r"text of a_1: 'Mm-hmm\.' has no words after normalisation"):
+        write_lock(prompt_file)
+    assert lock_path(prompt_file).read_bytes() == before
 
 
 def test_every_fault_is_reported_at_once(prompt_file: Path) -> None:

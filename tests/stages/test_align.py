@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from stages.align import align, check_rejected_share
+from stages.align import align, align_clip, check_rejected_share
+from stages.alignment.clip_texts import ALIGNMENT_FAILED, ClipText
 from stages.ingest import ingest
 from stages.params import Align, Params, load_params
 from stages.segment import segment
@@ -53,6 +54,26 @@ def test_too_many_rejected_clips_stop_the_stage_with_the_most_common_reason() ->
 def test_no_kept_clip_stops_the_stage_whatever_is_allowed() -> None:
     with pytest.raises(ValueError, match="1 of 1 clips rejected"):
         check_rejected_share([row(1, "the ASR heard no word")], 1.0)
+
+
+# a text without words
+
+CLIP = Clip(clip_id="1-0000", recording_id="1", path="audio/x.flac", start=0, end=2, seconds=2, gain_db=0)
+
+
+@pytest.mark.parametrize("fault", ["", ALIGNMENT_FAILED])
+@pytest.mark.parametrize("asr_text", ["", "Mm-hmm.", "good evening"])
+@pytest.mark.parametrize("is_given", [True, False])
+def test_a_text_without_words_after_normalisation_is_the_reason(fault: str, asr_text: str, is_given: bool) -> None:
+    text = ClipText("Mm-hmm.", [], fault)
+    found = align_clip(CLIP, text, is_given=is_given, asr_text=asr_text, params=PARAMS.align)
+    assert (found.kept, found.reason) == (False, "its text has no words after normalisation")
+
+
+def test_a_clip_without_a_text_keeps_its_reason() -> None:
+    for asr_text, reason in (("", "the ASR heard no word"), ("hello", "no word of the transcript falls into the clip")):
+        found = align_clip(CLIP, ClipText("", []), is_given=True, asr_text=asr_text, params=PARAMS.align)
+        assert found.reason == reason
 
 
 # real speech
