@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FASTER_WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json")
 
+CODE_REVISION = 1  # raise it when the code below changes what is heard
 LEVEL_DBFS = -20.0  # speech is brought to this level, because silero-vad misses parts of quiet speech
 MAX_NO_SPEECH = 0.6  # OpenAI's value; clips of LJSpeech stay below 0.1, noise and music lie above 0.75
 MIN_LOG_PROBABILITY = -0.7  # of a token on average; "Thank you." for music has -0.78 or less
@@ -126,16 +127,22 @@ def is_invented(segment: Segment) -> bool:
 
 
 def decoding_id() -> str:
-    """Return eight hexadecimal digits that change with any setting of the decoding and of the guards."""
-    settings = [DECODING, VAD, LEVEL_DBFS, MAX_COMPRESSION_RATIO]
+    """Return eight hexadecimal digits that change with any setting and with CODE_REVISION."""
+    settings = [CODE_REVISION, DECODING, VAD, LEVEL_DBFS, MAX_COMPRESSION_RATIO]
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _at_level(waveform: np.ndarray) -> np.ndarray:
-    """Return the waveform at LEVEL_DBFS, or as near as its peak allows. It must not be silent."""
-    level = np.sqrt(np.mean(np.square(waveform, dtype=np.float64)))
-    gain = min(10 ** (LEVEL_DBFS / 20) / level, 1.0 / np.abs(waveform).max())
-    return (waveform * gain).astype(np.float32)
+    """Return the waveform without its DC offset, at LEVEL_DBFS or as near as its peak allows.
+
+    silero-vad hears no speech where a DC offset is stronger than the speech.
+    """
+    centred = waveform - waveform.mean(dtype=np.float64)
+    peak = np.abs(centred).max()
+    if peak == 0.0:  # a constant, which `audible_waveform` does not take for silence
+        return waveform
+    level = np.sqrt(np.mean(np.square(centred)))
+    return (centred * min(10 ** (LEVEL_DBFS / 20) / level, 1.0 / peak)).astype(np.float32)
 
 
 def _weights_folder(size: str, weights_dir: Path | None, download: bool) -> Path:

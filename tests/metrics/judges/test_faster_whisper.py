@@ -21,6 +21,8 @@ from metrics.judges import faster_whisper as judge_module
 from metrics.judges.asr import load_transcriber
 from metrics.judges.faster_whisper import (
     FASTER_WHISPER_FILES,
+    MAX_NO_SPEECH,
+    MIN_LOG_PROBABILITY,
     WEIGHTS_PACKAGES,
     FasterWhisperTranscriber,
     decoding_id,
@@ -80,6 +82,13 @@ def test_quiet_speech_is_heard_like_loud_speech(tiny_en: FasterWhisperTranscribe
     quiet = waveform * (10 ** (-55 / 20) / np.sqrt(np.mean(waveform**2)))
     heard = [normalize_text(tiny_en.transcribe(sound, sample_rate, "en")) for sound in (waveform, quiet)]
     assert all(word_errors(normalize_text(text), hypothesis).errors <= 1 for hypothesis in heard)
+
+
+def test_a_dc_offset_hides_no_speech(tiny_en: FasterWhisperTranscriber, shared: Path) -> None:
+    _, waveform, sample_rate = list(reader(shared))[7]
+    heard = [normalize_text(tiny_en.transcribe(sound, sample_rate, "en")) for sound in (waveform, waveform + 0.4)]
+    assert heard == ["has never been surpassed"] * 2
+    assert tiny_en.transcribe(np.full(16_000, 0.4, np.float32), 16_000, "en") == ""
 
 
 def test_a_repeated_sentence_keeps_its_words(tiny_en: FasterWhisperTranscriber, shared: Path) -> None:
@@ -176,27 +185,43 @@ class FakeFasterWhisper:
 
     supported_languages = ("en", "ko")
 
-    def __init__(self, *_: object, **__: object) -> None:
+    def __init__(self, *_: object, **options: object) -> None:
+        self.options = options
         self.model = type("Inner", (), {"is_multilingual": True})
         self.asked: list[str] = []
 
-    def transcribe(self, _: np.ndarray, language: str, **__: object) -> tuple[list, None]:
+    def transcribe(self, _: np.ndarray, language: str, **decoding: object) -> tuple[list, None]:
         self.asked.append(language)
+        self.decoding = decoding
         return [], None
 
     def detect_language(self, _: np.ndarray) -> tuple[str, float, list]:
         return "ko", 0.9, []
 
 
-def test_faster_whisper_is_told_the_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FasterWhisperTranscriber:
+    """A multilingual judge whose model is the stand-in."""
     monkeypatch.setattr("faster_whisper.WhisperModel", FakeFasterWhisper)
-    folder = tmp_path / "faster-whisper-tiny"
+    folder = tmp_path / "faster-whisper-large-v3"
     folder.mkdir()
     for name in FASTER_WHISPER_FILES:
         (folder / name).write_bytes(b"weights")
-    judge = load_transcriber("faster-whisper-tiny", tmp_path)
-    judge.transcribe(NOISE, 16_000, "ko")
-    assert judge._model.asked == ["ko"]
-    assert judge.spoken_language(NOISE, 16_000) == "ko"
+    return load_transcriber("faster-whisper-large-v3", tmp_path)
+
+
+def test_every_size_runs_on_one_thread_behind_the_guards(large: FasterWhisperTranscriber) -> None:
+    large.transcribe(NOISE, 16_000, "ko")
+    assert large._model.options["cpu_threads"] == large._model.options["num_workers"] == 1
+    decoding = large._model.decoding
+    assert decoding["vad_filter"]
+    assert decoding["no_speech_threshold"] == MAX_NO_SPEECH
+    assert decoding["log_prob_threshold"] == MIN_LOG_PROBABILITY
+
+
+def test_faster_whisper_is_told_the_language(large: FasterWhisperTranscriber) -> None:
+    large.transcribe(NOISE, 16_000, "ko")
+    assert large._model.asked == ["ko"]
+    assert large.spoken_language(NOISE, 16_000) == "ko"
     with pytest.raises(ValueError, match="cannot hear language 'zh'"):
-        judge.transcribe(NOISE, 16_000, "zh")
+        large.transcribe(NOISE, 16_000, "zh")
