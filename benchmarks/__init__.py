@@ -7,6 +7,7 @@ speed.py            speed of the models, beside the limits of the machine
 speed_report.py     tables of speed.py
 limits.py           memory bandwidth and arithmetic rate of the machine
 failures.py         hits and false alarms of the detectors of failures
+nonspeech.py        sounds without words, and the words that an ASR judge invents for them
 gate_damage.py      verdicts on recordings that were damaged on purpose
 gate_oc.py          operating characteristic of the gate, by simulation
 gate_oc_voices.py   simulated pairs of voices

@@ -30,7 +30,8 @@ from metrics.audio import to_rate
 from metrics.errors import AlignmentError
 from metrics.failures import FAILURES, speech_failures, unmeasurable_failures
 from metrics.forced_alignment import AlignedWord, force_align
-from metrics.judges.asr import Transcriber, load_transcriber
+from metrics.judges.asr import load_transcriber
+from metrics.judges.transcriber import Transcriber
 from metrics.normalize import normalize_text
 from metrics.sound import measure_sound
 from stages.execution.parallel import call, worker_processes

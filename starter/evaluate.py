@@ -33,8 +33,9 @@ from gpt_sovits.synthesis.sentences import add_full_stop
 from gpt_sovits.synthesis.synthesizer import Synthesizer
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.weights.base import STARTER, Base, load_base
-from metrics.judges.asr import Transcriber, load_transcriber
+from metrics.judges.asr import load_transcriber
 from metrics.judges.speaker import cosine, load_speaker_judge
+from metrics.judges.transcriber import Transcriber
 from metrics.normalize import normalize_text
 from metrics.prompts import load_prompts
 from metrics.wer import word_errors

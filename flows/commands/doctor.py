@@ -99,6 +99,7 @@ def _voice(name: str) -> Finding:
 def _judges() -> list[Finding]:
     from metrics.errors import JudgeUnavailableError
     from metrics.judges.asr import TRANSCRIBERS, load_transcriber
+    from metrics.judges.faster_whisper import WEIGHTS_PACKAGES
     from metrics.judges.speaker import SPEAKER_JUDGES, load_speaker_judge
     from stages.params import load_params
     from stages.profiles import PROFILES, PULL_NAMES, judge_weights
@@ -114,9 +115,10 @@ def _judges() -> list[Finding]:
             try:
                 judge = load(name, judge_weights(name), download=False)
                 findings.append(Finding(f"{kind} judge {name}", "ok", judge.version))
-            except JudgeUnavailableError:
+            except JudgeUnavailableError as error:
                 state = "wrong" if name in needed else "absent"
-                detail = f"fetch it with `vox pull {PULL_NAMES.get(name, name)}`"
+                packaged = name.removeprefix("faster-whisper-") in WEIGHTS_PACKAGES
+                detail = str(error) if packaged else f"fetch it with `vox pull {PULL_NAMES.get(name, name)}`"
                 findings.append(Finding(f"{kind} judge {name}", state, detail))
     return findings
 

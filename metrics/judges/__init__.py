@@ -1,6 +1,8 @@
 """The judges: models that measure speech. Scores of different judges, or of different versions, are not compared.
 
-asr.py                 ASR judges: what words are heard
+asr.py                 ASR judges: what words are heard, and how one is loaded by its name
+faster_whisper.py      the ASR judge faster-whisper, its weights, and its guards against invented words
+transcriber.py         the interface of the ASR judges
 speaker.py             speaker judges: how similar two speakers sound
 mos.py                 the MOS judge: a predicted opinion of the sound
 ecapa_small/           the speaker judge that was trained for this project, and its recipe

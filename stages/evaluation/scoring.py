@@ -14,10 +14,11 @@ import numpy as np
 from gpt_sovits.audio import load_audio, to_mono
 from metrics.errors import NoOtherSpeakersError
 from metrics.failures import FOREIGN_WER, speech_failures
-from metrics.judges.asr import Transcriber, load_transcriber
+from metrics.judges.asr import load_transcriber
 from metrics.judges.mos import MosJudge, load_mos_judge
 from metrics.judges.other_speakers.table import load_other_speakers
 from metrics.judges.speaker import SpeakerJudge, cosine, load_speaker_judge
+from metrics.judges.transcriber import Transcriber
 from metrics.normalize import normalize_text, normalizer_of, remove_unit_spaces
 from metrics.scores import Judges, Similarities, UtteranceScore
 from metrics.sound import measure_sound

