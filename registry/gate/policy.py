@@ -42,10 +42,16 @@ class PolicyPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+# Descriptions of fields that several rules share.
+METRIC = "the figure that the rule is about"
+UNIT = "the metric's unit; another one is refused"
+REASON = "why this value, in a sentence"
+
+
 class Threshold(PolicyPart):
     """A threshold on a pooled figure. A figure that equals the threshold meets it."""
 
-    metric: Metric
+    metric: Metric = Field(description=METRIC)
     relative_to: RelativeTo | None = Field(
         default=None, description="compare with the same figure of the voice's own held-out recordings; absent: plain"
     )
@@ -99,11 +105,11 @@ class Margin(PolicyPart):
     That is the larger of `margin` and `relative` times the champion's figure.
     """
 
-    metric: Metric
+    metric: Metric = Field(description=METRIC)
     margin: float = Field(gt=0, le=LARGEST_MARGIN, description="largest loss that still counts as not worse, in `unit`")
     relative: float = Field(default=0.0, ge=0, le=0.3, description="the same, as a share of the champion's figure")
-    unit: str
-    reason: str = Field(min_length=1)
+    unit: str = Field(description=UNIT)
+    reason: str = Field(min_length=1, description=REASON)
 
     @model_validator(mode="after")
     def _has_the_unit_of_the_metric(self) -> Margin:
@@ -118,18 +124,18 @@ class RegressedPrompts(PolicyPart):
     min_seeds: int = Field(
         ge=1, description="with fewer seeds a regressed prompt proves nothing: inconclusive, not fail"
     )
-    reason: str = Field(min_length=1)
+    reason: str = Field(min_length=1, description=REASON)
 
 
 class SliceThresholds(PolicyPart):
     """Thresholds on a part of the prompts."""
 
-    by: SliceBy
+    by: SliceBy = Field(description="what the prompts are divided by")
     only: str | None = Field(
         default=None, min_length=1, description="one value of `by`; absent: every value that occurs"
     )
     min_prompts: int = Field(ge=2, description="a slice with fewer prompts is not checked")
-    thresholds: tuple[Threshold, ...] = Field(min_length=1)
+    thresholds: tuple[Threshold, ...] = Field(min_length=1, description="on the figures of each slice; all must be met")
 
     @model_validator(mode="after")
     def _is_consistent(self) -> SliceThresholds:
@@ -142,10 +148,10 @@ class SliceThresholds(PolicyPart):
 class Superiority(PolicyPart):
     """For teams that promote improvements only: the candidate must be shown to be better than the champion."""
 
-    metric: Metric
+    metric: Metric = Field(description=METRIC)
     at_least: float = Field(ge=0, le=LARGEST_MARGIN, description="gain that must be shown, in `unit`; 0: any gain")
-    unit: str
-    reason: str = Field(min_length=1)
+    unit: str = Field(description=UNIT)
+    reason: str = Field(min_length=1, description=REASON)
 
     @model_validator(mode="after")
     def _has_the_unit_of_the_metric(self) -> Superiority:
@@ -158,7 +164,7 @@ class Preference(PolicyPart):
 
     min_votes: int = Field(ge=1, description="votes with a preference; with fewer the decision is inconclusive")
     worse_than: float = Field(gt=0, le=0.5, description="a share of the votes below this means that it is worse")
-    reason: str = Field(min_length=1)
+    reason: str = Field(min_length=1, description=REASON)
 
 
 class GatePolicy(PolicyPart):
@@ -169,10 +175,12 @@ class GatePolicy(PolicyPart):
 
     thresholds: tuple[Threshold, ...] = Field(min_length=1, description="on the pooled figures; all must be met")
     non_inferiority: tuple[Margin, ...] = Field(min_length=1, description="margins against the champion")
-    regressed_prompts: RegressedPrompts | None = None
-    slices: tuple[SliceThresholds, ...] = ()
-    superiority: Superiority | None = None
-    preference: Preference | None = None
+    regressed_prompts: RegressedPrompts | None = Field(
+        default=None, description="the rule about prompts that the champion says and the candidate does not"
+    )
+    slices: tuple[SliceThresholds, ...] = Field(default=(), description="thresholds on parts of the prompts")
+    superiority: Superiority | None = Field(default=None, description="a gain that must be shown")
+    preference: Preference | None = Field(default=None, description="the rule about listeners' votes")
     confidence: float = Field(gt=0.5, lt=1, description="level of the one-sided bounds, Holm-corrected over metrics")
     n_resamples: int = Field(ge=1000, description="bootstrap resamples of the prompts")
     seed: int = Field(ge=0, description="seed of the bootstrap")

@@ -11,7 +11,7 @@ from project import ROOT
 from release_helpers import policy
 from ruamel.yaml import YAML
 
-from registry.gate.policy import UNITS, GatePolicy, parse_policy
+from registry.gate.policy import UNITS, GatePolicy, PolicyPart, parse_policy
 
 WER = {"metric": "wer", "at_most": 0.3, "unit": "errors per word", "reason": "x"}
 SIMILARITY = {"metric": "similarity", "at_least": 0.6, "unit": "cosine", "reason": "x"}
@@ -138,3 +138,8 @@ def test_threshold_with_another_unit_or_out_of_range_is_never_accepted(metric, u
     assert unit == UNITS[metric] and (
         0.01 <= threshold.value <= 1 if metric == "similarity" else 0 <= threshold.value < 1
     )
+
+
+@pytest.mark.parametrize("rule", [GatePolicy, *PolicyPart.__subclasses__()])
+def test_every_field_has_a_description_for_the_documentation(rule):
+    assert [name for name, field in rule.model_fields.items() if not field.description] == []
