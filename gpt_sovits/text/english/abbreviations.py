@@ -1,9 +1,9 @@
 """English abbreviations: titles, streets, companies, "no." and "vs", with or without their period."""
 
 import re
-from collections.abc import Callable
 
-Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
+from gpt_sovits.text.english.numerals import rule
+from gpt_sovits.text.rewriting import Rule, alternatives
 
 TITLES = {  # before a name
     "mr": "mister", "mrs": "missus", "ms": "miz", "messrs": "messieurs", "prof": "professor",
@@ -64,10 +64,6 @@ def full_stop(m: re.Match[str]) -> str:
     return "." if m[0].rstrip().endswith(".") and not m.string[m.end() :].strip(" )") else ""
 
 
-def _alternatives(words: object) -> str:
-    return "|".join(re.escape(key) for key in sorted(words, key=len, reverse=True))
-
-
 def _number_prefix(m: re.Match[str]) -> str:
     if m[1] == "no" and is_answer_no(m.string[: m.start()], m.string[m.end() :]):
         return "no. "
@@ -93,28 +89,23 @@ def _versus(m: re.Match[str]) -> str:
     return m[1] + " versus"
 
 
-def rule(pattern: str, function: Callable[[re.Match[str]], str], flags: re.RegexFlag = re.NOFLAG) -> Rule:
-    """Return a rule that replaces each match by the function's words, with spaces around them."""
-    return re.compile(pattern, flags), lambda m: f" {function(m)} "
-
-
 ABBREVIATION_RULES: list[Rule] = [
     rule(
-        rf"\b({_alternatives(OTHER_ABBREVIATIONS)})\.(?!\w)",
+        rf"\b({alternatives(OTHER_ABBREVIATIONS)})\.(?!\w)",
         lambda m: OTHER_ABBREVIATIONS[m[1].lower()] + full_stop(m),
         re.IGNORECASE,
     ),
-    rule(rf"\b({_alternatives(PLAIN_ABBREVIATIONS)})\b", lambda m: PLAIN_ABBREVIATIONS[m[1]]),
+    rule(rf"\b({alternatives(PLAIN_ABBREVIATIONS)})\b", lambda m: PLAIN_ABBREVIATIONS[m[1]]),
     rule(r"\b([A-Z][\w']*) v\.?(?= [A-Z][a-z])", _versus),  # Roe v. Wade
     rule(r"\b(Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec) (?=\d{1,2}\b)", lambda m: NUMBER_PREFIXES[m[1].lower()]),
-    rule(rf"\b({_alternatives(NUMBER_PREFIXES)})\.\s?(?=\d)", _number_prefix, re.IGNORECASE),
+    rule(rf"\b({alternatives(NUMBER_PREFIXES)})\.\s?(?=\d)", _number_prefix, re.IGNORECASE),
     rule(r"\b(?P<abbreviation>St|Dr)\b(?P<period>\.?)(?!\w|')", _saint_or_street),
-    rule(rf"\b((?i:{_alternatives(TITLES)}))\.(?=\s+(?:and\b|&|[A-Z]))", lambda m: TITLES[m[1].lower()]),
+    rule(rf"\b((?i:{alternatives(TITLES)}))\.(?=\s+(?:and\b|&|[A-Z]))", lambda m: TITLES[m[1].lower()]),
     rule(
-        rf"\b({_alternatives(t.capitalize() for t in TITLES if t not in PERIOD_TITLES)})(?=\s+(?:and M|[A-Z][a-z]))",
+        rf"\b({alternatives(t.capitalize() for t in TITLES if t not in PERIOD_TITLES)})(?=\s+(?:and M|[A-Z][a-z]))",
         lambda m: TITLES[m[1].lower()],
     ),
-    rule(rf"(?<=[\w,] )({_alternatives(NAME_SUFFIXES)})\.(?!\w)", lambda m: NAME_SUFFIXES[m[1]] + full_stop(m)),
+    rule(rf"(?<=[\w,] )({alternatives(NAME_SUFFIXES)})\.(?!\w)", lambda m: NAME_SUFFIXES[m[1]] + full_stop(m)),
     rule(
         r"\b((?:[A-Z][\w'&]*|\d+(?:st|nd|rd|th)),?) (Ave(?! Maria)|Blvd|Rd|Hwy|Pkwy|Jr|Sr|Inc|Ltd|Corp|Bros)\b",
         lambda m: f"{m[1]} {NAME_SUFFIXES[m[2]]}",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from num2words import num2words
 
-Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
+from gpt_sovits.text.rewriting import Rule
 
 NUMBER = r"(?>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*|\.\d+)"
 RANGE = "\u2012"  # a sign that cleaned text never has: the dash of a range, until its numbers are words

@@ -6,12 +6,10 @@ before "century", as a year (MCMXCIX), or as two letters or more after a name (R
 
 # ruff: noqa: SIM905 - tables of words read better as text
 import re
-from collections.abc import Callable
 
 from gpt_sovits.text.english.numerals import cardinal, ordinal, year
+from gpt_sovits.text.rewriting import Rule, rule
 from gpt_sovits.text.roman import NUMERAL, roman_value
-
-Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 
 SMALL = r"(?:(?:X{0,2})(?:IX|IV|VI{1,3}|I{2,3})|XI{1,3}|X?XV|XVI{0,3})"  # two letters or more, below 30
 ROYAL_TITLES = "King|Queen|Pope|Emperor|Empress|Tsar|Tsarina|Czar|Kaiser|Prince|Princess|Sultan|Pharaoh|Shah|Patriarch"
@@ -73,11 +71,6 @@ def _is_pronoun(m: re.Match[str]) -> bool:
 
 def _after_name(m: re.Match[str]) -> str:
     return m[0] if m["name"] in NOT_NAMES else f"{m['name']} {_cardinal(m['n'])}"
-
-
-def rule(pattern: str, function: Callable[[re.Match[str]], str], flags: re.RegexFlag = re.NOFLAG) -> Rule:
-    """Return a rule that replaces each match by the function's words."""
-    return re.compile(pattern, flags), function
 
 
 _NAMES = "|".join(MONARCHS)

@@ -3,6 +3,7 @@
 import re
 
 from gpt_sovits.text.english.numerals import NUMBER, RANGE, Rule, count, number, rule
+from gpt_sovits.text.rewriting import alternatives
 
 LENGTHS = {
     "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "μm": "micrometer", "nm": "nanometer",
@@ -33,14 +34,10 @@ POWERS = {"2": "square", "3": "cubic", "sq": "square", "cu": "cubic"}
 NOT_ALONE = {"in", "pb", "s"}  # words, and letters with another meaning, unless another part shows that they are units
 
 
-def _alternatives(words: object) -> str:
-    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
-
-
-_ONE = f"(?:(?-i:{_alternatives(CAPITAL_UNITS)})|{_alternatives(set(UNITS) - NOT_ALONE)})"
-_LENGTH = f"(?:{_alternatives(LENGTHS)})"
+_ONE = f"(?:(?-i:{alternatives(CAPITAL_UNITS)})|{alternatives(set(UNITS) - NOT_ALONE)})"
+_LENGTH = f"(?:{alternatives(LENGTHS)})"
 _PART = rf"(?:(?:sq|cu)\.?\s?{_LENGTH}|{_LENGTH}\^?[23]|{_ONE})"
-_RATE = rf"(?:{_LENGTH}[23]|{_alternatives(set(TIMES) | set(UNITS))})"
+_RATE = rf"(?:{_LENGTH}[23]|{alternatives(set(TIMES) | set(UNITS))})"
 UNIT = rf"{_PART}(?:/{_RATE})?"
 
 

@@ -8,7 +8,8 @@ a fraction.
 import itertools
 import re
 import unicodedata
-from collections.abc import Callable
+
+from gpt_sovits.text.rewriting import Rule, alternatives, rule
 
 CURRENCIES = {"¥": ("円", ""), "$": ("ドル", "セント"), "€": ("ユーロ", "セント"), "£": ("ポンド", "ペンス")}
 CURRENCIES |= {"₩": ("ウォン", ""), "₹": ("ルピー", ""), "₫": ("ドン", "")}
@@ -46,23 +47,6 @@ LONE_KANA = str.maketrans(
 KANJI_DIGITS = dict(zip("123456789", "一二三四五六七八九", strict=True))
 ADJACENT_DIGITS = list(itertools.pairwise(KANJI_DIGITS.values()))  # 二、三 (two or three), 三、四, ...
 KANJI_NUMERALS = "一二三四五六七八九十百千万億"
-
-Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
-
-
-def rule(pattern: str, words: str | Callable[[re.Match[str]], str], flags: int = 0) -> Rule:
-    """Return a rule that replaces each match by words.
-
-    Args:
-        pattern: A regular expression.
-        words: The replacement, or a function that returns it.
-        flags: Flags of the regular expression.
-    """
-    return re.compile(pattern, flags), (lambda m: words) if isinstance(words, str) else words
-
-
-def _alternatives(table: dict[str, object]) -> str:
-    return "|".join(re.escape(key) for key in sorted(table, key=len, reverse=True))
 
 
 def _address(m: re.Match[str]) -> str:
@@ -159,8 +143,8 @@ RULES: list[Rule] = [
     rule(r"(?<=\d)−(?=\d)", "ひく"),
     rule(r"(?<![\d.])\d+(?:\.\d+){2,}(?![\d.])", lambda m: m[0].replace(".", "点")),
     rule(rf"(マイナス)?(?<![\d.])({NUMBER})\s?°F", lambda m: f"華氏{m[1] or ''}{m[2]}度"),
-    rule(rf"(?<=\d)\s?(?P<unit>{_alternatives(AMOUNTS)})/(?P<rate>{_alternatives(RATES)})(?![A-Za-z0-9])", _rate),
-    rule(rf"(?<=\d)\s?({_alternatives(UNITS)})(?![A-Za-z0-9])", lambda m: UNITS[m[1]]),
+    rule(rf"(?<=\d)\s?(?P<unit>{alternatives(AMOUNTS)})/(?P<rate>{alternatives(RATES)})(?![A-Za-z0-9])", _rate),
+    rule(rf"(?<=\d)\s?({alternatives(UNITS)})(?![A-Za-z0-9])", lambda m: UNITS[m[1]]),
     rule(r"(?<=\d)\+(?=\d)", "足す"),
     rule(r"×(?!\s?\d)", "バツ"),
     rule(r"(?<![A-Za-z])C#", "シーシャープ"),

@@ -12,6 +12,8 @@ from gpt_sovits.text.korean.numbers import (
     read_digits,
     sino_numeral,
 )
+from gpt_sovits.text.rewriting import Rule, alternatives
+from gpt_sovits.text.rewriting import rule as rewrite_rule
 
 # ruff: noqa: SIM905 - tables of short words read better as text
 
@@ -59,22 +61,10 @@ ADDRESS_SIGNS = {
     "&": "앤드", "#": "샵", "%": "퍼센트", "~": "물결", "+": "플러스",
 }  # fmt: skip
 
-Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
-
 
 def rule(pattern: str, words: str | Callable[[re.Match[str]], str], flags: int = re.ASCII) -> Rule:
-    """Return a rule that replaces each match by words.
-
-    Args:
-        pattern: A regular expression.
-        words: The replacement, or a function that returns it.
-        flags: Flags of the regular expression.
-    """
-    return re.compile(pattern, flags), (lambda m: words) if isinstance(words, str) else words
-
-
-def _alternatives(table: dict[str, object]) -> str:
-    return "|".join(re.escape(key) for key in sorted(table, key=len, reverse=True))
+    """Return a rule whose digits are those of ASCII, unless other flags are given."""
+    return rewrite_rule(pattern, words, flags)
 
 
 def _address(m: re.Match[str]) -> str:
@@ -194,7 +184,7 @@ RULES: list[Rule] = [
     rule(rf"(?<![\d.])({NUMBER})\s?km/h", lambda m: f"시속 {number(m[1])}킬로미터"),
     rule(rf"(?<![\d.])(?P<amount>{NUMBER})\s?(?P<unit>mg|kg|g|μg|mL)/(?P<rate>{'|'.join(RATES)})(?![A-Za-z0-9])",
          _rate),
-    rule(rf"(?<![\d.])({NUMBER})\s?({_alternatives(UNITS)})(?![A-Za-z0-9])", lambda m: number(m[1]) + UNITS[m[2]]),
+    rule(rf"(?<![\d.])({NUMBER})\s?({alternatives(UNITS)})(?![A-Za-z0-9])", lambda m: number(m[1]) + UNITS[m[2]]),
     rule(r"#(?=\d)", "넘버 "),
     rule(r"#(?=[가-힣])", "해시태그 "),
     rule(r"(?<=\d)\s?\+\s?(?=\d)", " 더하기 "),
