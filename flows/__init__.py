@@ -1,4 +1,4 @@
-"""Prefect flows and the `vox` command line: order, retries and decisions. No tensors.
+"""Prefect flows and the `vox` command line: order and decisions, without retries or tensors.
 
 The command line:
 

@@ -5,12 +5,15 @@ The `gate` section is typed in registry/gate/policy.py. No stage reads it, so no
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+
+from registry.consent import VOICE_NAME
 
 
 class Section(BaseModel):
@@ -357,8 +360,9 @@ class Params(Section):
     @field_validator("voices")
     @classmethod
     def _folder_names(cls, voices: tuple[str, ...]) -> tuple[str, ...]:
-        if bad := [voice for voice in voices if not voice or Path(voice).name != voice or voice.startswith(".")]:
-            raise ValueError(f"{bad}: a voice is the name of a folder in data/1_recordings")
+        # DVC puts the names into commands that a shell runs
+        if bad := [voice for voice in voices if not re.fullmatch(VOICE_NAME, voice)]:
+            raise ValueError(f"{bad}: a voice is a folder in data/1_recordings with a name of letters, digits, - and _")
         if len(set(voices)) != len(voices):
             raise ValueError(f"{list(voices)} names a voice twice")
         return voices

@@ -161,16 +161,10 @@ def _machine() -> list[Finding]:
 
 def _servers() -> list[Finding]:
     from flows.prefect_server import running_server
-    from registry.storage.store import tracking_uri
+    from registry.storage.store import tracking_uri, without_password
 
     url = os.environ.get("PREFECT_API_URL") or running_server()
     return [
         Finding("Prefect server", "ok" if url else "absent", url or "not running; `vox run` starts one"),
-        Finding("MLflow registry", "ok", _without_password(tracking_uri())),
+        Finding("MLflow registry", "ok", without_password(tracking_uri())),
     ]
-
-
-def _without_password(uri: str) -> str:
-    """Return an address without user and password, so that it may be shown."""
-    scheme, separator, rest = uri.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

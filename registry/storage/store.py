@@ -60,6 +60,12 @@ def tracking_uri(root: Path | None = None) -> str:
     return named or f"sqlite:///{(find_root() if root is None else root.absolute()) / 'mlflow.db'}"
 
 
+def without_password(uri: str) -> str:
+    """Return an address without user and password, so that it may be shown."""
+    scheme, separator, rest = uri.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
 def open_store(root: Path | None = None) -> Store:
     """Return the addresses for a project (default: the one around the working folder).
 
@@ -69,15 +75,15 @@ def open_store(root: Path | None = None) -> Store:
     root = find_root() if root is None else root.absolute()
     tracking = tracking_uri(root)
     database = os.environ.get("VOXFOUNDRY_DATABASE_URI", "").strip()
-    scheme = tracking.partition(":")[0]
+    scheme, shown = tracking.partition(":")[0], without_password(tracking)
     if not scheme.startswith(("sqlite", "postgres", "http")):
         raise StoreError(
-            f"MLFLOW_TRACKING_URI is {tracking!r}; it must begin with sqlite:///, postgresql:// or http(s)://, "
+            f"MLFLOW_TRACKING_URI is {shown!r}; it must begin with sqlite:///, postgresql:// or http(s)://, "
             "because a release needs a database that can lock"
         )
     if scheme.startswith("http") and not database:
         raise StoreError(
-            f"MLFLOW_TRACKING_URI is the server {tracking}, which hides its database; set VOXFOUNDRY_DATABASE_URI "
+            f"MLFLOW_TRACKING_URI is the server {shown}, which hides its database; set VOXFOUNDRY_DATABASE_URI "
             "to the database for the release journal (sqlite:///FILE or postgresql://...)"
         )
     artifacts = None if scheme.startswith("http") else (root / "mlartifacts").as_uri()

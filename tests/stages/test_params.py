@@ -91,3 +91,10 @@ def test_broken_yaml_is_an_error_of_one_sentence(tmp_path):
 
 def test_every_profile_has_its_base_and_judges():
     assert set(get_args(Params.model_fields["profile"].annotation)) == PROFILES.keys()
+
+
+@pytest.mark.parametrize("name", ["x; touch pwned #", "../sample", "", ".hidden", "a b", "$(id)"])
+def test_voice_whose_name_a_shell_could_take_for_a_command_is_refused(raw, name):
+    raw["voices"] = ["sample", name]
+    with pytest.raises(ValueError, match="voices: .*letters, digits"):
+        parse_params(raw, "params.yaml")

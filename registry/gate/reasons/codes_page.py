@@ -17,7 +17,7 @@ A verdict gives every reason for its outcome as an object: in the file that `vox
 `slice` and `values`. The `text` is for people, and its wording may change from one version to the next. Codes and the
 names of their values are stable: a version that renames or removes one says so in its list of changes.
 
-`python -m registry.gate.reasons.codes_page` writes this page.
+`python -m registry.gate.reasons.codes_page > docs/reason-codes.md` makes this page.
 
 ## Reasons
 

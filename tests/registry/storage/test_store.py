@@ -103,3 +103,12 @@ def test_registry_address_of_the_environment_is_ignored(tmp_path, monkeypatch):
     monkeypatch.setattr("registry.storage.store._client", lambda uri: uri)  # no database is needed
     store = open_store(tmp_path)
     assert mlflow_client(store) == os.environ["MLFLOW_REGISTRY_URI"] == store.tracking_uri
+
+
+@pytest.mark.parametrize("address", ["mysql://anna:SECRET@db/x", "https://anna:SECRET@mlflow.example"])
+def test_password_of_an_address_is_not_shown(tmp_path, monkeypatch, address):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.delenv("VOXFOUNDRY_DATABASE_URI", raising=False)
+    with pytest.raises(StoreError) as refusal:
+        open_store(tmp_path)
+    assert "SECRET" not in str(refusal.value) and address.rpartition("@")[2] in str(refusal.value)
