@@ -96,5 +96,5 @@ def test_every_profile_has_its_base_and_judges():
 @pytest.mark.parametrize("name", ["x; touch pwned #", "../sample", "", ".hidden", "a b", "$(id)"])
 def test_voice_whose_name_a_shell_could_take_for_a_command_is_refused(raw, name):
     raw["voices"] = ["sample", name]
-    with pytest.raises(ValueError, match="voices: .*letters, digits"):
+    with pytest.raises(ValueError, match=r"voices: .*letters, digits"):
         parse_params(raw, "params.yaml")
