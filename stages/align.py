@@ -21,8 +21,9 @@ from stages.execution.outputs import stage_output
 from stages.execution.parallel import Map, call, worker_processes
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
-from stages.params import Align, load_params
+from stages.params import load_params
 from stages.profiles import PROFILES
+from stages.sections.data import Align
 from stages.tables import AlignedClip, Clip, Recording, read_table, write_table
 
 NO_WORDS = "its text has no words after normalisation"

@@ -16,9 +16,10 @@ from registry.consent import VOICE_FILE, check_consent
 from stages.execution.outputs import stage_output
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
-from stages.params import Ingest, load_params
+from stages.params import load_params
 from stages.recordings.files import list_files, read_recording, remove_duplicates
 from stages.recordings.transcripts import AUDIO_SUFFIXES, is_audio, is_transcript, read_transcripts
+from stages.sections.data import Ingest
 from stages.tables import Recording, Reject, write_table
 
 

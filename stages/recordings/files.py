@@ -9,9 +9,9 @@ from pathlib import Path
 
 from gpt_sovits.audio import AudioError
 from registry.consent import file_sha256
-from stages.params import Ingest
 from stages.recordings.measure import measure_file, rejection_reason
 from stages.recordings.transcripts import Transcript
+from stages.sections.data import Ingest
 from stages.tables import Recording, Reject
 
 

@@ -14,7 +14,8 @@ import soundfile
 from stages.align import align, align_clip, check_rejected_share
 from stages.alignment.clip_texts import ALIGNMENT_FAILED, ClipText
 from stages.ingest import ingest
-from stages.params import Align, Params, load_params
+from stages.params import Params, load_params
+from stages.sections.data import Align
 from stages.segment import segment
 from stages.tables import AlignedClip, Clip, Reject, read_table
 

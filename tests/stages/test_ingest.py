@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 
 from registry.consent import ConsentError
 from stages.ingest import ingest
-from stages.params import Ingest
+from stages.sections.data import Ingest
 from stages.tables import Recording, Reject, read_table
 
 ROOT = Path(__file__).resolve().parents[2]

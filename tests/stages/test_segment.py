@@ -14,7 +14,8 @@ import pytest
 import soundfile
 
 from stages.ingest import ingest
-from stages.params import Segment, load_params
+from stages.params import load_params
+from stages.sections.data import Segment
 from stages.segment import loudness_gain, segment
 from stages.tables import Clip, Recording, Reject, read_table, write_table
 
