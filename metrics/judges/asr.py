@@ -147,9 +147,11 @@ def load_transcriber(name: str, weights_dir: Path | None = None, *, download: bo
     for prefix, kind in _FAMILIES.items():
         if name.startswith(prefix):
             return kind(name.removeprefix(prefix), weights_dir, download)
-    raise ValueError(
-        f"there is no ASR judge {name!r}; there are {', '.join(TRANSCRIBERS)} and other sizes of the last two"
-    )
+    raise ValueError(_unknown_judge(name))
+
+
+def _unknown_judge(name: str) -> str:
+    return f"there is no ASR judge {name!r}; there are {', '.join(TRANSCRIBERS)} and other sizes of the last two"
 
 
 def check_transcriber(name: str, weights_dir: Path | None = None) -> None:
@@ -160,8 +162,11 @@ def check_transcriber(name: str, weights_dir: Path | None = None) -> None:
         weights_dir: as in `load_transcriber`.
 
     Raises:
+        ValueError: no judge has this name.
         JudgeUnavailableError: a package is missing, or holds other weights than the pinned ones.
     """
+    if name != "pocketsphinx" and not name.startswith(tuple(_FAMILIES)):
+        raise ValueError(_unknown_judge(name))
     size = name.removeprefix("faster-whisper-")
     if size == name:
         return
