@@ -181,5 +181,5 @@ def _gate(
         policy=policy,
         version=candidate.version,
         first_release=first_release,
-        prompt_ids=[prompt.id for prompt in prompts.prompts],
+        prompt_ids={prompts.language: [prompt.id for prompt in prompts.prompts]},
     )

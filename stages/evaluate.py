@@ -81,6 +81,7 @@ def evaluate(
     judges = judges_of(profile, prompts.language)
     scorecard = Scorecard(
         voice=voice,
+        language=prompts.language,
         pair=_pair(choice),
         judges=judges,
         prompts_sha256=prompts.sha256,

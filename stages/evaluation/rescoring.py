@@ -61,6 +61,7 @@ def rescore_voice(
         held_out = score_utterances(recordings, scoring, workers)
     return Scorecard(
         voice=voice,
+        language=prompts.language,
         pair=pair,
         judges=judges,
         prompts_sha256=prompts.sha256,
