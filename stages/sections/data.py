@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -72,7 +72,6 @@ class Segment(Section):
 class Align(Section):
     """How clips get their text, and which of them are kept."""
 
-    language: Literal["en"] = Field(description="Language of the recordings. ISO 639 code, only en so far.")
     max_cer: float = Field(
         gt=0,
         le=1,
@@ -86,6 +85,16 @@ class Align(Section):
         gt=0, le=1, description="The stage fails if a larger share of the clips is rejected. Above 0, at most 1."
     )
     n_jobs: int = Field(ge=1, description="Processes that transcribe. At least 1. The result does not depend on it.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _language_has_moved(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "language" in values:
+            raise ValueError(
+                f"language = {values['language']!r} belongs to the voice now: remove the key, and check that "
+                "data/1_recordings/VOICE/voice.yaml names the language of each voice"
+            )
+        return values
 
 
 class Features(Section):

@@ -75,6 +75,7 @@ def run(tmp_path: Path, audio: dict[str, tuple[np.ndarray, int]], params: Segmen
                 clipped_share=0,
                 noise_floor_dbfs=-60,
                 transcript=None,
+                language="en",
             )
         )
     write_table(tmp_path / "recordings.jsonl", rows)
