@@ -13,7 +13,17 @@ class Evaluate(Section):
     """How the checkpoint pair is chosen, and how the voice speaks when it is scored and served."""
 
     prompts: str = Field(
-        description="Prompt file of the voice's language, relative to the project root. It also has the sampling seeds."
+        description="Folder of the prompt files, relative to the project root. A voice says those of its language, in "
+        "LANGUAGE.yaml, which also has the sampling seeds."
+    )
+    other_languages: tuple[Literal["en", "zh", "ja", "ko", "yue"], ...] = Field(
+        description="ISO 639 codes of further languages that every voice is tested in, each once. A voice's own "
+        "language is always tested. gate.other_languages needs rules for each. Only tested languages are served."
+    )
+    n_other_language_prompts: int | None = Field(
+        ge=1,
+        description="Prompts of each further language that are said, spread over the categories. At least 1. null: "
+        "all of them.",
     )
     n_selection_prompts: int = Field(
         ge=1, description="Prompts on which the last two checkpoint pairs are compared. At least 1."
