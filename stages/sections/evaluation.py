@@ -99,6 +99,13 @@ class Evaluate(Section):
         ge=1, description="CPU threads of torch. At least 1. The last bits of the result depend on it."
     )
 
+    @field_validator("other_languages")
+    @classmethod
+    def _languages_differ(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(languages)) != len(languages):
+            raise ValueError(f"other_languages = {list(languages)} names a language twice; name each once")
+        return languages
+
     @field_validator("interpolation_weights")
     @classmethod
     def _weights_fall(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
