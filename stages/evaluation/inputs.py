@@ -15,7 +15,7 @@ from gpt_sovits.weights.base import Base, load_base
 from metrics.prompt_sets import load_language, load_other_languages
 from metrics.prompts import PromptSet
 from stages.params import Params
-from stages.profiles import PROFILES, require_other_languages
+from stages.profiles import PROFILES, require_heard, require_other_languages
 from stages.tables import VoiceReference
 
 
@@ -59,6 +59,7 @@ def load_scoring_inputs(folders: VoiceFolders, params: Params) -> ScoringInputs:
     lexicon_file = folders.features / LEXICON_FILE
     has_lexicon = lexicon_file.is_file()
     reference = VoiceReference.model_validate_json((folders.features / "reference.json").read_text(encoding="utf-8"))
+    require_heard(PROFILES[params.profile].asr, reference.language)
     settings, prompts_folder = params.evaluate, Path(params.evaluate.prompts)
     others = load_other_languages(
         prompts_folder, reference.language, settings.other_languages, settings.n_other_language_prompts

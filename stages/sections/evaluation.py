@@ -92,6 +92,14 @@ class Evaluate(Section):
         "least 0.",
     )
     mos: Literal["dnsmos"] | None = Field(description="MOS judge. Its score is shown and never gated. null: none.")
+    second_asr: str | None = Field(
+        description="Second ASR judge. It hears the first seed of every prompt and the held-out recordings, in the "
+        "languages that it knows. It is shown and never gated. null: none."
+    )
+    second_speaker: str | None = Field(
+        description="Second speaker judge. It hears the same speech as second_asr, in every language. It is shown and "
+        "never gated. null: none."
+    )
     n_jobs: int = Field(
         ge=1, description="Processes that run the judges. At least 1. The result does not depend on it."
     )
