@@ -194,11 +194,12 @@ def audit(voice: str, *, as_json: bool) -> int:
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Another seed gives another reading."
 )
-def say(voice: str, text: str, *, output: Path, version: int | None, seed: int) -> int:
-    """Speak TEXT with the champion of VOICE."""
+@click.option("--language", metavar="CODE", help="Language of TEXT, such as zh.  [default: the voice's own]")
+def say(voice: str, text: str, *, output: Path, version: int | None, seed: int, language: str | None) -> int:
+    """Speak TEXT with the champion of VOICE, in a language that the version was scored in."""
     from flows.commands.say import say_text
 
-    return say_text(voice, text, output=output, version=version, seed=seed)
+    return say_text(voice, text, output=output, version=version, seed=seed, language=language)
 
 
 @vox.command("import")

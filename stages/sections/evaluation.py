@@ -14,7 +14,17 @@ class Evaluate(Section):
     """How the checkpoint pair is chosen, and how the voice speaks when it is scored and served."""
 
     prompts: str = Field(
-        description="Prompt file of the voice's language, relative to the project root. It also has the sampling seeds."
+        description="Folder of the prompt files, relative to the project root. A voice says those of its language, in "
+        "LANGUAGE.yaml, which also has the sampling seeds."
+    )
+    other_languages: tuple[Literal["en", "zh", "ja", "ko", "yue"], ...] = Field(
+        description="ISO 639 codes of further languages that every voice is tested in, each once. A voice's own "
+        "language is always tested. gate.other_languages needs rules for each. Only tested languages are served."
+    )
+    n_other_language_prompts: int | None = Field(
+        ge=1,
+        description="Prompts of each further language that are said, spread over the categories. At least 1. null: "
+        "all of them.",
     )
     n_selection_prompts: int = Field(
         ge=1, description="Prompts on which the last two checkpoint pairs are compared. At least 1."
@@ -96,6 +106,13 @@ class Evaluate(Section):
     n_threads: int = Field(
         ge=1, description="CPU threads of torch. At least 1. The last bits of the result depend on it."
     )
+
+    @field_validator("other_languages")
+    @classmethod
+    def _languages_differ(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(languages)) != len(languages):
+            raise ValueError(f"other_languages = {list(languages)} names a language twice; name each once")
+        return languages
 
     @field_validator("interpolation_weights")
     @classmethod
