@@ -21,6 +21,7 @@ from flows.run_view import RunView
 from registry.consent import check_consent
 from registry.gate.policy import parse_policy
 from stages.execution.locks import locked
+from stages.judges import check_judges
 from stages.params import Params, load_params
 
 T = TypeVar("T")
@@ -95,6 +96,7 @@ def run_pipeline(request: Request, view: RunView, *, engine: Engine) -> Outcome:
     Raises:
         ValueError: If the voice is not in params.yaml.
         ConsentError: If the speaker's consent is missing, over or revoked.
+        JudgeUnavailableError: If a judge is not installed.
         StageFailedError: If a stage failed.
     """
     voice = request.voice
@@ -103,6 +105,7 @@ def run_pipeline(request: Request, view: RunView, *, engine: Engine) -> Outcome:
         params = load_params()
         policy = parse_policy(params.gate)
         _check_voice(voice, params)
+        check_judges(params)
         # 2. Bring every stage up to date.
         stages = build(voice, view, engine=engine)
         # 3. Decide about the candidate that the last stage registered.

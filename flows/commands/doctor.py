@@ -24,6 +24,7 @@ PACKAGES = (
     "torchaudio",
     "librosa",
     "openai-whisper",
+    "faster-whisper",
     "jiwer",
     "speechbrain",
     "pytest",
