@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -35,7 +34,7 @@ from stages.execution.outputs import stage_output
 from stages.execution.parallel import worker_processes
 from stages.execution.program import run_stage
 from stages.params import Params, load_params
-from stages.profiles import PROFILES
+from stages.profiles import PROFILES, require_heard
 
 
 def evaluate(
@@ -48,12 +47,13 @@ def evaluate(
         folders: what the stages before it wrote.
         pairs: the checkpoint pairs to choose from, by their epochs.
         out_dir: an empty folder. It gets scores.jsonl, scorecard.json, pairs.csv, metrics.json, report.html and voice/,
-            and as FLAC audio/ (the prompts), recordings/ (held-out clips of the speaker) and resynthesis/ (the pair
-            saying the same).
+            and as FLAC audio/ (the prompts), audio_LANGUAGE/ (those of a further language), recordings/ (held-out clips
+            of the speaker) and resynthesis/ (the pair saying the same).
         params: all of params.yaml.
     """
     settings, profile = params.evaluate, PROFILES[params.profile]
     inputs = load_scoring_inputs(folders, params)
+    require_heard(profile.asr, inputs.reference_clip.language)
     synthesis_inputs = load_synthesis_inputs(folders, inputs, params)
     prompts, reference_text = inputs.prompts, inputs.reference_clip.text
     with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
@@ -75,26 +75,28 @@ def evaluate(
         save_voice(out_dir / "voice", choice.pair.gpt, choice.pair.sovits, reference, preset, inputs.lexicon_file)
         synthesizer = load_voice(out_dir / "voice")
         rows, timings = scorer.score(synthesizer, prompts.prompts, prompts.seeds, out_dir / "audio")
+        other_languages, other_timings = scorer.score_languages(synthesizer, inputs.other_prompts, out_dir)
         resynthesis = resynthesize(synthesizer, kept, prompts.seeds[0], out_dir / "resynthesis", reference_text)
         resynthesis_rows = score_utterances(resynthesis, scoring, workers)
     # 4. Write the scores, and remove what only the selection needed.
     judges = judges_of(profile, prompts.language)
     scorecard = Scorecard(
         voice=voice,
+        language=prompts.language,
         pair=_pair(choice),
         judges=judges,
         prompts_sha256=prompts.sha256,
         seeds=prompts.seeds,
         rows=tuple(rows),
+        other_languages=other_languages,
         held_out=tuple(held_out),
         resynthesis=tuple(resynthesis_rows),
         similarity_floor=similarity_floor(embeddings, judges),
         mos_judge=mos_judge_version(settings.mos),
     )
-    for folder in (trials.audio_folder, trials.interpolated_folder):
-        shutil.rmtree(folder, ignore_errors=True)
+    trials.remove_folders()
     write_scores(out_dir, scorecard, choice.rows)
-    save_timings(voice, timings)
+    save_timings(voice, [*timings, *other_timings])
 
 
 def _pair(choice: CheckpointChoice) -> Pair:

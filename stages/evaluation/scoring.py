@@ -18,7 +18,7 @@ from metrics.judges.asr import load_transcriber
 from metrics.judges.mos import MosJudge, load_mos_judge
 from metrics.judges.other_speakers.table import load_other_speakers
 from metrics.judges.speaker import SpeakerJudge, cosine, load_speaker_judge
-from metrics.judges.transcriber import Transcriber
+from metrics.judges.transcriber import Transcriber, check_language
 from metrics.normalize import normalize_text, normalizer_of, remove_unit_spaces
 from metrics.scores import Judges, Similarities, UtteranceScore
 from metrics.sound import measure_sound
@@ -120,6 +120,17 @@ def similarity_floor(voice: VoiceEmbeddings, judges: Judges) -> Similarities:
         n=len(others.speakers),
         note=others.source if mean is not None else f"{others.source}; the voice has no held-out recordings",
     )
+
+
+def check_languages(profile: Profile, languages: Iterable[str]) -> None:
+    """Check that the ASR judge of a profile can hear every language.
+
+    Raises:
+        ValueError: it cannot hear one of them. The message says what helps.
+    """
+    asr, _ = _judges(profile.asr, profile.speaker)
+    for language in languages:
+        check_language(asr, language)
 
 
 def judges_of(profile: Profile, language: str) -> Judges:
