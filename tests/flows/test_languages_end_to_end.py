@@ -18,6 +18,7 @@ from languages_project import (
     make_languages_project,
     read_language,
     run_voice_here,
+    speak_english_too,
     use_stand_in,
 )
 
@@ -29,8 +30,9 @@ from stages.tables import AlignedClip, FeatureClip, Recording, VoiceReference, r
 
 pytestmark = pytest.mark.timeout(600)
 
-# Character errors and characters of the four prompts, counted by hand in the tables.
+# Character errors and characters of the four prompts, counted by hand in the tables. Of English: words.
 ERRORS = {"zh": (2, 28), "ja": (2, 48), "ko": (1, 38), "yue": (2, 26)}
+ENGLISH_ERRORS = (3, 15)
 
 
 class Run(NamedTuple):
@@ -62,7 +64,9 @@ class Run(NamedTuple):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_languages_project(tmp_path_factory.mktemp("languages") / "project", tuple(VOICES))
+    root = make_languages_project(tmp_path_factory.mktemp("languages") / "project", tuple(VOICES))
+    speak_english_too(root)
+    return root
 
 
 @pytest.fixture(scope="module", params=VOICES)
@@ -150,3 +154,16 @@ def test_the_verdict_is_signed_and_fails_the_voice_for_its_sound_and_not_for_its
     assert "wer" in {reason.metric for reason in decision.reasons if reason.code == "threshold_met"}
     report = finished.outcome.report.read_text(encoding="utf-8")
     assert read_language(finished.language)["prompts"][0]["normalized"][0] in report
+
+
+def test_english_is_a_slice_with_rules_of_its_own(finished):
+    (scores,) = finished.scorecard().other_languages
+    assert scores.language == "en"
+    assert {row.language for row in scores.rows} == {"en"}
+    assert (sum(row.word_errors for row in scores.rows), sum(row.n_words for row in scores.rows)) == ENGLISH_ERRORS
+    decision = finished.outcome.candidate.signed.verdict.decision
+    (english,) = decision.other_languages
+    assert english.language == "en"
+    reasons = {(reason.metric, reason.code.value) for reason in decision.reasons if reason.slice == "language en"}
+    assert ("similarity", "threshold_missed") in reasons
+    assert ("wer", "threshold_met") in reasons
