@@ -24,7 +24,7 @@ from stages.execution.parallel import Map, call, worker_processes
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
 from stages.params import load_params
-from stages.profiles import PROFILES
+from stages.profiles import PROFILES, require_heard
 from stages.sections.data import Align
 from stages.tables import AlignedClip, Clip, Recording, read_table, shared_language, write_table
 
@@ -50,6 +50,7 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
     if unknown := sorted({clip.recording_id for clip in clips} - set(recordings)):
         raise ValueError(f"{clips_dir} has clips of {unknown[0]}, which {manifest_dir} lacks; run segment again")
     language = shared_language(recordings.values(), manifest_dir / "recordings.jsonl")
+    require_heard(asr, language)
     with worker_processes(params.n_jobs) as workers:
         heard = transcribe_clips(clips_dir, clips, asr, language, workers)
         texts = find_texts(clips_dir, clips, [h.text for h in heard], recordings, language, asr, workers)

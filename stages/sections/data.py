@@ -30,7 +30,7 @@ class Ingest(Section):
     max_chars_per_second: float = Field(
         gt=0,
         description="Recordings whose transcript has more characters per second are rejected: nobody could say it so "
-        "fast. Above 0.",
+        "fast. Latin letters, above 0. A Han character or a Hangul block counts 3, a kana 2.",
     )
 
 
