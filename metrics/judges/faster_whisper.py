@@ -187,7 +187,7 @@ def _speech(waveform: np.ndarray) -> np.ndarray:
 
 
 def _no_words_reason(segments: Sequence[Segment], speech_seconds: float, seconds: float) -> str:
-    """Return which guard left no word.
+    """Return which guard found that nobody speaks, or an empty text where none did.
 
     Args:
         segments: what the model wrote.
@@ -200,7 +200,7 @@ def _no_words_reason(segments: Sequence[Segment], speech_seconds: float, seconds
         worst = max(segment.no_speech_prob for segment in segments)
         return f"the model repeats itself and takes it for no speech with a probability of {worst:.2f}"
     if segments:
-        return f"silero-vad hears {speech_seconds:.1f} s of speech, of which the model writes no word"
+        return ""  # somebody may speak, but the model writes no word
     return f"the model takes it for no speech with a probability above {MAX_NO_SPEECH}"
 
 
