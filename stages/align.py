@@ -12,9 +12,11 @@ from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 
+from metrics.judges.transcriber import Transcription
 from metrics.normalize import normalize_text, remove_unit_spaces
 from metrics.wer import character_errors
-from stages.alignment.clip_texts import ALIGNMENT_FAILED, ClipText, clip_texts
+from stages.alignment.clip_texts import ClipText, clip_texts
+from stages.alignment.cross_attention import NOT_ALIGNED
 from stages.alignment.matching import held_out_clips
 from stages.alignment.transcribe import transcribe
 from stages.execution.outputs import stage_output
@@ -50,18 +52,18 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
     language = shared_language(recordings.values(), manifest_dir / "recordings.jsonl")
     require_heard(asr, language)
     with worker_processes(params.n_jobs) as workers:
-        asr_texts = transcribe_clips(clips_dir, clips, asr, language, workers)
-        texts = find_texts(clips_dir, clips, asr_texts, recordings, language, workers)
+        heard = transcribe_clips(clips_dir, clips, asr, language, workers)
+        texts = find_texts(clips_dir, clips, [h.text for h in heard], recordings, language, asr, workers)
     rows = [
         align_clip(
             clip,
             text,
             is_given=recordings[clip.recording_id].transcript is not None,
-            asr_text=asr_text,
+            heard=heard_in_it,
             language=language,
             params=params,
         )
-        for clip, text, asr_text in zip(clips, texts, asr_texts, strict=True)
+        for clip, text, heard_in_it in zip(clips, texts, heard, strict=True)
     ]
     kept_ids = [row.clip_id for row in rows if row.kept]
     check_rejected_share(rows, params.max_rejected_share)
@@ -71,7 +73,9 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
     print(f"align {clips_dir.name}: kept {len(kept_ids)}/{len(rows)} clips, {len(held_out_ids)} held out", flush=True)
 
 
-def transcribe_clips(clips_dir: Path, clips: Sequence[Clip], asr: str, language: str, workers: Map) -> list[str]:
+def transcribe_clips(
+    clips_dir: Path, clips: Sequence[Clip], asr: str, language: str, workers: Map
+) -> list[Transcription]:
     """Transcribe every clip with the ASR judge `asr`, in order.
 
     The result does not depend on the number of workers.
@@ -86,6 +90,7 @@ def find_texts(
     asr_texts: Sequence[str],
     recordings: dict[str, Recording],
     language: str,
+    asr: str,
     workers: Map,
 ) -> list[ClipText]:
     """Find the text of each clip, in order.
@@ -98,6 +103,7 @@ def find_texts(
         asr_texts: what the ASR heard in each clip.
         recordings: the manifest by recording id.
         language: ISO 639 code of the recordings.
+        asr: name of the ASR judge.
         workers: runs the alignment, see stages/execution/parallel.py.
     """
     groups = [
@@ -111,6 +117,7 @@ def find_texts(
             [text for _, text in group],
             recordings[group[0][0].recording_id].transcript,
             language,
+            asr,
         )
         for group in groups
     ]
@@ -118,7 +125,7 @@ def find_texts(
 
 
 def align_clip(
-    clip: Clip, found: ClipText, *, is_given: bool, asr_text: str, language: str, params: Align
+    clip: Clip, found: ClipText, *, is_given: bool, heard: Transcription, language: str, params: Align
 ) -> AlignedClip:
     """Make the row of one clip: kept, or rejected with the first reason that applies.
 
@@ -126,18 +133,20 @@ def align_clip(
         clip: its row in the clip table.
         found: its text with word times, or why it has none.
         is_given: whether the text comes from a transcript.
-        asr_text: what the ASR heard, not normalised.
+        heard: what the ASR heard, not normalised, or why it heard no word.
         language: ISO 639 code of the clip.
         params: the section `align` of params.yaml.
     """
-    reference, asr_text = (normalize_text(text, language) for text in (found.text, asr_text))
+    reference, asr_text = (normalize_text(text, language) for text in (found.text, heard.text))
     compared = [remove_unit_spaces(text, language) for text in (reference, asr_text)]
     cer = round(character_errors(*compared).rate, 6) if is_given and reference else None
     if found.text.strip() and not reference:
         reason = NO_WORDS
+    elif heard.no_words_because:
+        reason = f"nobody speaks in it: {heard.no_words_because}"
     elif not asr_text:
         reason = "the ASR heard no word"
-    elif found.fault and found.fault != ALIGNMENT_FAILED:
+    elif found.fault and not found.fault.startswith(NOT_ALIGNED):
         reason = found.fault
     elif not reference and not found.fault:
         reason = "no word of the transcript falls into the clip"
