@@ -21,6 +21,7 @@ from flows.run_view import RunView
 from registry.consent import check_consent
 from registry.gate.policy import parse_policy
 from stages.execution.locks import locked
+from stages.judges import check_judges
 from stages.params import Params, load_params
 
 T = TypeVar("T")
@@ -93,8 +94,9 @@ def run_pipeline(request: Request, view: RunView, *, engine: Engine) -> Outcome:
         engine: What runs the steps.
 
     Raises:
-        ValueError: If the voice is not in params.yaml, or speaks another language than the pipeline.
+        ValueError: If the voice is not in params.yaml.
         ConsentError: If the speaker's consent is missing, over or revoked.
+        JudgeUnavailableError: If a judge is not installed.
         StageFailedError: If a stage failed.
     """
     voice = request.voice
@@ -103,6 +105,7 @@ def run_pipeline(request: Request, view: RunView, *, engine: Engine) -> Outcome:
         params = load_params()
         policy = parse_policy(params.gate)
         _check_voice(voice, params)
+        check_judges(params)
         # 2. Bring every stage up to date.
         stages = build(voice, view, engine=engine)
         # 3. Decide about the candidate that the last stage registered.
@@ -122,12 +125,7 @@ def _check_voice(voice: str, params: Params) -> None:
             f"{voice!r} is not among the voices of params.yaml ({', '.join(params.voices)}); "
             f"add it with `vox voice add {voice} FOLDER --language en --consent FILE`"
         )
-    record = check_consent(recordings_dir(voice), datetime.now(UTC).date())
-    if record.language != params.align.language:
-        raise ValueError(
-            f"{voice} speaks {record.language!r} by its voice.yaml, but align.language is "
-            f"{params.align.language!r}; correct whichever is wrong"
-        )
+    check_consent(recordings_dir(voice), datetime.now(UTC).date())
 
 
 def build(voice: str, view: RunView, *, engine: Engine) -> list[StageResult]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from stages.evaluation.scoring import (
     score_utterances,
     similarity_floor,
 )
+from stages.evaluation.second_opinions import ask_second_judges, scored, scored_prompts
 from stages.evaluation.selection import Epochs
 from stages.evaluation.trials import (
     CheckpointChoice,
@@ -58,7 +58,7 @@ def evaluate(
     prompts, reference_text = inputs.prompts, inputs.reference_clip.text
     with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
         # 1. Score the speaker's held-out recordings, which show what the judges make of real speech.
-        recordings = held_out_utterances(folders, inputs, params.align.language)
+        recordings = held_out_utterances(folders, inputs, inputs.reference_clip.language)
         kept = keep_recordings(recordings[: settings.n_resynthesized], out_dir / "recordings")
         embeddings = embed_voice(inputs.centroid, recordings, profile, workers)
         scoring = ScoringContext(embeddings, profile, prompts.language, settings.mos)
@@ -77,7 +77,9 @@ def evaluate(
         rows, timings = scorer.score(synthesizer, prompts.prompts, prompts.seeds, out_dir / "audio")
         resynthesis = resynthesize(synthesizer, kept, prompts.seeds[0], out_dir / "resynthesis", reference_text)
         resynthesis_rows = score_utterances(resynthesis, scoring, workers)
-    # 4. Write the scores, and remove what only the selection needed.
+        # 4. Ask the second judges, which the gate does not read.
+        opinions = ask_second_judges(settings, scored_prompts(rows, out_dir), scored(held_out, recordings), workers)
+    # 5. Write the scores, and remove what only the selection needed.
     judges = judges_of(profile, prompts.language)
     scorecard = Scorecard(
         voice=voice,
@@ -85,14 +87,14 @@ def evaluate(
         judges=judges,
         prompts_sha256=prompts.sha256,
         seeds=prompts.seeds,
-        rows=tuple(rows),
-        held_out=tuple(held_out),
+        rows=tuple(opinions.rows),
+        held_out=tuple(opinions.held_out),
         resynthesis=tuple(resynthesis_rows),
         similarity_floor=similarity_floor(embeddings, judges),
         mos_judge=mos_judge_version(settings.mos),
+        second_judges=opinions.judges,
     )
-    for folder in (trials.audio_folder, trials.interpolated_folder):
-        shutil.rmtree(folder, ignore_errors=True)
+    trials.remove_files()
     write_scores(out_dir, scorecard, choice.rows)
     save_timings(voice, timings)
 

@@ -22,7 +22,7 @@ class Profile:
 
 PROFILES = {
     # everything offline on a two-core CPU: for trying, tests and CI
-    "starter": Profile(base="starter", asr="pocketsphinx", speaker="ecapa_small"),
+    "starter": Profile(base="starter", asr="faster-whisper-tiny.en", speaker="ecapa_small"),
     # official weights, which `vox pull NAME` brings, and the judges of production
     "v2": Profile(base="v2", asr="faster-whisper-large-v3", speaker="ecapa_voxceleb"),
     "v2Pro": Profile(base="v2Pro", asr="faster-whisper-large-v3", speaker="ecapa_voxceleb"),

@@ -24,6 +24,7 @@ PACKAGES = (
     "torchaudio",
     "librosa",
     "openai-whisper",
+    "faster-whisper",
     "jiwer",
     "speechbrain",
     "pytest",
@@ -105,8 +106,9 @@ def _judges() -> list[Finding]:
     from stages.profiles import PROFILES, PULL_NAMES, judge_weights
 
     try:
-        profile = PROFILES[load_params().profile]
-        needed = {profile.asr, profile.speaker}
+        params = load_params()
+        profile = PROFILES[params.profile]
+        needed = {profile.asr, profile.speaker, params.evaluate.second_asr, params.evaluate.second_speaker}
     except ValueError:
         needed = set()
     findings = []

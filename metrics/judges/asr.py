@@ -1,6 +1,6 @@
 """ASR judges: speech in, the words they heard out.
 
-pocketsphinx and faster-whisper-tiny.en work offline. The large Whispers are for production. Scores of different judges,
+faster-whisper-tiny.en and pocketsphinx work offline. The large Whispers are for production. Scores of different judges,
 or of different versions of one judge, are never compared, so `version` pins the package, the weights and the way of
 decoding.
 """
@@ -15,7 +15,12 @@ import numpy as np
 
 from metrics.audio import to_int16
 from metrics.errors import JudgeUnavailableError
-from metrics.judges.faster_whisper import FasterWhisperTranscriber
+from metrics.judges.faster_whisper import (
+    WEIGHTS_PACKAGES,
+    FasterWhisperTranscriber,
+    check_package,
+    packaged_weights,
+)
 from metrics.judges.transcriber import Transcriber, audible_waveform, check_language, weights_sha256
 from metrics.pocketsphinx_decoder import new_decoder, sphinx_version
 
@@ -142,6 +147,29 @@ def load_transcriber(name: str, weights_dir: Path | None = None, *, download: bo
     for prefix, kind in _FAMILIES.items():
         if name.startswith(prefix):
             return kind(name.removeprefix(prefix), weights_dir, download)
-    raise ValueError(
-        f"there is no ASR judge {name!r}; there are {', '.join(TRANSCRIBERS)} and other sizes of the last two"
-    )
+    raise ValueError(_unknown_judge(name))
+
+
+def _unknown_judge(name: str) -> str:
+    return f"there is no ASR judge {name!r}; there are {', '.join(TRANSCRIBERS)} and other sizes of the last two"
+
+
+def check_transcriber(name: str, weights_dir: Path | None = None) -> None:
+    """Check what can be checked of an ASR judge without loading it: its packages and the weights in them.
+
+    Args:
+        name: as in `load_transcriber`.
+        weights_dir: as in `load_transcriber`.
+
+    Raises:
+        ValueError: no judge has this name.
+        JudgeUnavailableError: a package is missing, or holds other weights than the pinned ones.
+    """
+    if name != "pocketsphinx" and not name.startswith(tuple(_FAMILIES)):
+        raise ValueError(_unknown_judge(name))
+    size = name.removeprefix("faster-whisper-")
+    if size == name:
+        return
+    if weights_dir is None and size in WEIGHTS_PACKAGES:
+        packaged_weights(size)
+    check_package(size)

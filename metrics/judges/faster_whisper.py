@@ -26,6 +26,7 @@ from metrics.judges.transcriber import audible_waveform, check_language, weights
 if TYPE_CHECKING:
     from faster_whisper.transcribe import Segment
 
+REQUIREMENT = "faster-whisper==1.2.1"  # as in pyproject.toml
 FASTER_WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json")
 
 CODE_REVISION = 1  # raise it when the code below changes what is heard
@@ -80,6 +81,7 @@ class FasterWhisperTranscriber:
     """
 
     def __init__(self, size: str, weights_dir: Path | None, download: bool) -> None:
+        check_package(size)
         import torch
         from faster_whisper import WhisperModel
 
@@ -152,6 +154,16 @@ def _weights_folder(size: str, weights_dir: Path | None, download: bool) -> Path
     if size in WEIGHTS_PACKAGES:
         return packaged_weights(size)
     return _cached_folder(size, download)
+
+
+def check_package(size: str) -> None:
+    """Raise JudgeUnavailableError where the package faster-whisper is not installed. The package is not imported."""
+    try:
+        distribution("faster-whisper")
+    except PackageNotFoundError as error:
+        raise JudgeUnavailableError(
+            f"judge faster-whisper-{size} needs the package faster-whisper; install it with `pip install {REQUIREMENT}`"
+        ) from error
 
 
 def packaged_weights(size: str) -> Path:

