@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark as the command line says."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.failures", description="Hits and false alarms.")
     parser.add_argument("--judge", default=TEXT_JUDGE, help="name of the ASR judge")
-    parser.add_argument("--n", type=int, default=24, help="recordings to damage, per set")
+    parser.add_argument("--n", type=int, default=12, help="recordings to damage, per set")
     parser.add_argument("--n-good", type=int, default=1000, help="recordings to score undamaged, per speaker")
     parser.add_argument("--only", nargs="+", choices=tuple(DAMAGES), default=tuple(DAMAGES), help="kinds of damage")
     parser.add_argument("--jobs", type=int, default=2, help="worker processes")

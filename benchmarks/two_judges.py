@@ -10,6 +10,7 @@ the second judge hears the audio beside the scorecard now.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import bootstrap, pearsonr, spearmanr
+from scipy.stats import rankdata
 
 from gpt_sovits.audio import load_audio, to_mono
 from metrics.judges.asr import load_transcriber
@@ -85,21 +86,23 @@ def correlation(prompts: Sequence[PromptErrors], kind: str) -> tuple[float, floa
     Returns:
         (value, low, high), NaN where one judge has the same rate for all prompts.
     """
-    measure = {"Pearson": pearsonr, "Spearman": spearmanr}[kind]
     first, second = np.array([one.rates for one in prompts]).T
+    value = _coefficient(first, second, kind)
+    if math.isnan(value):
+        return (math.nan,) * 3
+    generator = np.random.default_rng(0)
+    draws = generator.integers(0, len(prompts), (N_RESAMPLES, len(prompts)))
+    resampled = [_coefficient(first[draw], second[draw], kind) for draw in draws]
+    low, high = np.nanpercentile(resampled, (2.5, 97.5))  # NaN: a draw of prompts that are all alike
+    return value, float(low), float(high)
+
+
+def _coefficient(first: np.ndarray, second: np.ndarray, kind: str) -> float:
+    if kind == "Spearman":
+        first, second = rankdata(first), rankdata(second)
     if first.std() == 0 or second.std() == 0:
-        return (float("nan"),) * 3
-    value = float(measure(first, second).statistic)
-    bounds = bootstrap(
-        (first, second),
-        lambda x, y: measure(x, y).statistic,
-        paired=True,
-        vectorized=False,
-        n_resamples=N_RESAMPLES,
-        method="percentile",
-        random_state=np.random.default_rng(0),
-    ).confidence_interval
-    return value, float(bounds.low), float(bounds.high)
+        return math.nan
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def report(rows: Sequence[UtteranceScore], second: Sequence[int], names: tuple[str, str]) -> str:
