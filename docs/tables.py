@@ -2,7 +2,7 @@
 
 A page holds a marker, and the built page holds the table:
 
-    <!-- params: segment -->                          the keys of a section of params.yaml, from stages/params.py
+    <!-- params: segment -->                          the keys of a section of params.yaml, from stages/sections
     <!-- columns: stages.tables.Clip -->              the fields of a pydantic model, such as the row of a table
 """
 

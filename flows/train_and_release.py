@@ -93,7 +93,7 @@ def run_pipeline(request: Request, view: RunView, *, engine: Engine) -> Outcome:
         engine: What runs the steps.
 
     Raises:
-        ValueError: If the voice is not in params.yaml, or speaks another language than the pipeline.
+        ValueError: If the voice is not in params.yaml.
         ConsentError: If the speaker's consent is missing, over or revoked.
         StageFailedError: If a stage failed.
     """
@@ -122,12 +122,7 @@ def _check_voice(voice: str, params: Params) -> None:
             f"{voice!r} is not among the voices of params.yaml ({', '.join(params.voices)}); "
             f"add it with `vox voice add {voice} FOLDER --language en --consent FILE`"
         )
-    record = check_consent(recordings_dir(voice), datetime.now(UTC).date())
-    if record.language != params.align.language:
-        raise ValueError(
-            f"{voice} speaks {record.language!r} by its voice.yaml, but align.language is "
-            f"{params.align.language!r}; correct whichever is wrong"
-        )
+    check_consent(recordings_dir(voice), datetime.now(UTC).date())
 
 
 def build(voice: str, view: RunView, *, engine: Engine) -> list[StageResult]:

@@ -9,7 +9,7 @@ adapt_gpt.py     fine-tunes the base GPT                                        
 evaluate.py      chooses the best checkpoint pair and scores it                   evaluation/
 register.py      registers the pair as a candidate for release                    lineage.py
 
-params.py    params.yaml as frozen types
+params.py    params.yaml as frozen types                  sections/
 profiles.py  the base models and judges of each profile
 tables.py    the rows that pass from stage to stage
 errors.py    the errors of this package

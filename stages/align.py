@@ -21,9 +21,10 @@ from stages.execution.outputs import stage_output
 from stages.execution.parallel import Map, call, worker_processes
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
-from stages.params import Align, load_params
+from stages.params import load_params
 from stages.profiles import PROFILES
-from stages.tables import AlignedClip, Clip, Recording, read_table, write_table
+from stages.sections.data import Align
+from stages.tables import AlignedClip, Clip, Recording, read_table, shared_language, write_table
 
 NO_WORDS = "its text has no words after normalisation"
 
@@ -46,15 +47,17 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
     recordings = {row.recording_id: row for row in read_table(manifest_dir / "recordings.jsonl", Recording)}
     if unknown := sorted({clip.recording_id for clip in clips} - set(recordings)):
         raise ValueError(f"{clips_dir} has clips of {unknown[0]}, which {manifest_dir} lacks; run segment again")
+    language = shared_language(recordings.values(), manifest_dir / "recordings.jsonl")
     with worker_processes(params.n_jobs) as workers:
-        asr_texts = transcribe_clips(clips_dir, clips, asr, params.language, workers)
-        texts = find_texts(clips_dir, clips, asr_texts, recordings, params.language, workers)
+        asr_texts = transcribe_clips(clips_dir, clips, asr, language, workers)
+        texts = find_texts(clips_dir, clips, asr_texts, recordings, language, workers)
     rows = [
         align_clip(
             clip,
             text,
             is_given=recordings[clip.recording_id].transcript is not None,
             asr_text=asr_text,
+            language=language,
             params=params,
         )
         for clip, text, asr_text in zip(clips, texts, asr_texts, strict=True)
@@ -113,7 +116,9 @@ def find_texts(
     return list(chain.from_iterable(workers(call, calls)))
 
 
-def align_clip(clip: Clip, found: ClipText, *, is_given: bool, asr_text: str, params: Align) -> AlignedClip:
+def align_clip(
+    clip: Clip, found: ClipText, *, is_given: bool, asr_text: str, language: str, params: Align
+) -> AlignedClip:
     """Make the row of one clip: kept, or rejected with the first reason that applies.
 
     Args:
@@ -121,10 +126,11 @@ def align_clip(clip: Clip, found: ClipText, *, is_given: bool, asr_text: str, pa
         found: its text with word times, or why it has none.
         is_given: whether the text comes from a transcript.
         asr_text: what the ASR heard, not normalised.
+        language: ISO 639 code of the clip.
         params: the section `align` of params.yaml.
     """
-    reference, asr_text = (normalize_text(text, params.language) for text in (found.text, asr_text))
-    compared = [remove_unit_spaces(text, params.language) for text in (reference, asr_text)]
+    reference, asr_text = (normalize_text(text, language) for text in (found.text, asr_text))
+    compared = [remove_unit_spaces(text, language) for text in (reference, asr_text)]
     cer = round(character_errors(*compared).rate, 6) if is_given and reference else None
     if found.text.strip() and not reference:
         reason = NO_WORDS
@@ -150,6 +156,7 @@ def align_clip(clip: Clip, found: ClipText, *, is_given: bool, asr_text: str, pa
         kept=not reason,
         reason=reason,
         split="train",
+        language=language,
     )
 
 

@@ -58,7 +58,7 @@ def evaluate(
     prompts, reference_text = inputs.prompts, inputs.reference_clip.text
     with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
         # 1. Score the speaker's held-out recordings, which show what the judges make of real speech.
-        recordings = held_out_utterances(folders, inputs, params.align.language)
+        recordings = held_out_utterances(folders, inputs, inputs.reference_clip.language)
         kept = keep_recordings(recordings[: settings.n_resynthesized], out_dir / "recordings")
         embeddings = embed_voice(inputs.centroid, recordings, profile, workers)
         scoring = ScoringContext(embeddings, profile, prompts.language, settings.mos)

@@ -75,7 +75,7 @@ def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Pa
         rows, embeddings = [], []
         for clip in report_progress(clips, len(clips), "features: {} clips"):
             waveform = _clip_waveform(clips_dir / clip.path)
-            tensors = clip_tensors(waveform, clip.text, params.align.language, encoders)
+            tensors = clip_tensors(waveform, clip.text, clip.language, encoders)
             embedding = judge.embed(*waveform)
             save_file(tensors, out_dir / "tensors" / f"{clip.clip_id}.safetensors")
             embeddings.append(embedding)
@@ -91,6 +91,7 @@ def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Pa
             n_phonemes=n_phonemes,
             n_tokens=n_tokens,
             similarity=float(embedding @ centroid),
+            language=clip.language,
         )
         for (clip, n_phonemes, n_tokens), embedding in zip(rows, embeddings, strict=True)
     ]
@@ -158,6 +159,7 @@ def choose_reference(clips: list[FeatureClip], params: Params) -> VoiceReference
         seconds=best.seconds,
         similarity=best.similarity,
         seconds_per_phoneme=sum(clip.seconds for clip in training) / sum(clip.n_phonemes for clip in training),
+        language=best.language,
     )
 
 

@@ -51,7 +51,7 @@ def rescore_voice(
     prompts, reference_text = inputs.prompts, inputs.reference_clip.text
     judges = judges_of(profile, prompts.language)
     with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
-        recordings = held_out_utterances(folders, inputs, params.align.language)
+        recordings = held_out_utterances(folders, inputs, inputs.reference_clip.language)
         embeddings = embed_voice(inputs.centroid, recordings, profile, workers)
         scoring = ScoringContext(embeddings, profile, prompts.language, settings.mos)
         utterances = synthesize_prompts(

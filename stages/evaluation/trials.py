@@ -24,7 +24,7 @@ from stages.evaluation.scoring import ScoringContext, score_utterances
 from stages.evaluation.selection import Epochs, choose_interpolation_weight, choose_pair, pair_row
 from stages.evaluation.utterances import UtteranceTiming, synthesize_prompts
 from stages.execution.parallel import Map
-from stages.params import Evaluate
+from stages.sections.evaluation import Evaluate
 from stages.tables import CheckpointPairRow
 
 BASE_EPOCHS: Epochs = (0, 0)  # in the table of pairs: the base models, before adaptation

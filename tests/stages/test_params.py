@@ -30,6 +30,12 @@ def test_unknown_key_is_refused_by_name(raw):
         parse_params(raw, "params.yaml")
 
 
+def test_a_file_of_before_with_align_language_is_told_where_the_language_is_now(raw):
+    raw["align"]["language"] = "en"
+    with pytest.raises(ValueError, match=r"language = 'en' belongs to the voice now: remove the key.*voice\.yaml"):
+        parse_params(raw, "params.yaml")
+
+
 def test_missing_key_is_refused_by_name(raw):
     del raw["adapt_gpt"]["seed"]
     with pytest.raises(ValueError, match=r"adapt_gpt\.seed"):

@@ -1,0 +1,104 @@
+"""The sections of params.yaml on how the voice speaks, is scored and is registered."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from stages.sections.section import Section
+
+
+class Evaluate(Section):
+    """How the checkpoint pair is chosen, and how the voice speaks when it is scored and served."""
+
+    prompts: str = Field(
+        description="Prompt file of the voice's language, relative to the project root. It also has the sampling seeds."
+    )
+    n_selection_prompts: int = Field(
+        ge=1, description="Prompts on which the last two checkpoint pairs are compared. At least 1."
+    )
+    similarity_tolerance: float = Field(
+        ge=0,
+        le=2,
+        description="A pair whose speaker similarity is lower than that of the most similar pair by more than this is "
+        "not chosen. Cosine, 0 to 2.",
+    )
+    interpolation_weights: tuple[float, ...] = Field(
+        description="Weights of the adapted SoVITS to try where adaptation raised the word error rate, the rest being "
+        "the base's. Between 0 and 1, the largest first. Empty: the adapted weights are always kept whole."
+    )
+    min_similarity_ratio: float = Field(
+        gt=0,
+        le=1,
+        description="A voice sounds like the speaker if its speaker similarity is at least this share of the "
+        "recordings'. Interpolation with the base must not change that. Above 0, at most 1.",
+    )
+    top_k: int = Field(ge=1, description="Number of likeliest tokens that the sampler chooses from. At least 1.")
+    top_p: float = Field(
+        gt=0,
+        le=1,
+        description="Probability mass of the tokens that the sampler chooses from. Above 0, at most 1.",
+    )
+    temperature: float = Field(gt=0, description="Divides the logits. A lower value makes speech more even. Above 0.")
+    repetition_penalty: float = Field(
+        ge=1, description="Divides the logits of tokens that were spoken already. At least 1. 1: no penalty."
+    )
+    noise_scale: float = Field(
+        ge=0, description="Standard deviation of the latent noise as a share of the prior's. At least 0."
+    )
+    speed: float = Field(
+        gt=0.25, lt=4, description="Speaking rate as a factor on the voice's own pace. Between 0.25 and 4."
+    )
+    pause_seconds: float = Field(ge=0, le=5, description="Silence between the sentences of a text. Seconds, 0 to 5.")
+    prompted: bool = Field(
+        description="Whether the GPT continues the reference clip. false: it reads the text alone, and the reference "
+        "gives only its style."
+    )
+    max_sentence_characters: int = Field(
+        ge=0, description="Longer sentences are spoken clause by clause. Characters, at least 0. 0: never."
+    )
+    max_length_factor: float = Field(
+        gt=1, description="A sentence is cut at this multiple of its expected length. Above 1."
+    )
+    max_retries: int = Field(
+        ge=0, le=20, description="How often a sentence that failed is spoken again with another seed. 0 to 20."
+    )
+    n_best_of: int = Field(
+        ge=1,
+        le=32,
+        description="Candidates per sentence, of which the one whose tokens match the text best is spoken. 1 to 32.",
+    )
+    alignment_head: tuple[int, int] | None = Field(
+        description="Layer and head of the GPT whose attention follows the text, counted from 0. It shows which words "
+        "were skipped. null: there is none."
+    )
+    n_resynthesized: int = Field(
+        ge=0,
+        description="Held-out recordings whose text the voice speaks too, so that both can be heard side by side. At "
+        "least 0.",
+    )
+    mos: Literal["dnsmos"] | None = Field(description="MOS judge. Its score is shown and never gated. null: none.")
+    n_jobs: int = Field(
+        ge=1, description="Processes that run the judges. At least 1. The result does not depend on it."
+    )
+    n_threads: int = Field(
+        ge=1, description="CPU threads of torch. At least 1. The last bits of the result depend on it."
+    )
+
+    @field_validator("interpolation_weights")
+    @classmethod
+    def _weights_fall(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < weight < 1 for weight in weights) or list(weights) != sorted(set(weights), reverse=True):
+            raise ValueError(
+                f"interpolation_weights = {list(weights)} must lie between 0 and 1, the largest first, each once"
+            )
+        return weights
+
+
+class Register(Section):
+    """What a candidate must be able to say."""
+
+    smoke_text: str = Field(
+        min_length=1, description="Sentence that a voice must be able to speak to be registered and to be promoted."
+    )
