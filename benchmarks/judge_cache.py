@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from metrics.judges.transcriber import Transcriber
+from metrics.forced_alignment import AlignedWord
+from metrics.judges.transcriber import Transcriber, Transcription
 
 
 class CachedJudge:
@@ -31,19 +34,28 @@ class CachedJudge:
         """Return the words heard. See Transcriber."""
         return self._answer("transcribe", waveform, sample_rate, language)
 
+    def listen(self, waveform: np.ndarray, sample_rate: int, language: str) -> Transcription:
+        """Return the words heard, or why there are none. See Transcriber."""
+        return Transcription(*self._answer("listen", waveform, sample_rate, language))
+
     def spoken_language(self, waveform: np.ndarray, sample_rate: int) -> str | None:
         """Return the ISO 639 code of the likeliest language. See Transcriber."""
         return self._answer("spoken_language", waveform, sample_rate)
 
-    def log_probabilities(self, waveform: np.ndarray, sample_rate: int, texts: list[str], language: str) -> list[float]:
-        """Return the log-probability of each text. See TextScorer."""
-        return self._answer("log_probabilities", waveform, sample_rate, texts, language)
+    def align_words(
+        self, waveform: np.ndarray, sample_rate: int, words: Sequence[str], language: str
+    ) -> list[AlignedWord]:
+        """Find when each word of a known text is spoken. See Transcriber."""
+        return [AlignedWord(*word) for word in self._answer("_align", waveform, sample_rate, list(words), language)]
+
+    def _align(self, *arguments: Any) -> list[tuple[Any, ...]]:
+        return [astuple(word) for word in self._judge.align_words(*arguments)]
 
     def _answer(self, method: str, waveform: np.ndarray, *arguments: Any) -> Any:
         samples = hashlib.sha256(np.ascontiguousarray(waveform).tobytes()).hexdigest()
         key = hashlib.sha256(json.dumps([self.version, method, samples, arguments]).encode()).hexdigest()
         if row := self._answers.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone():
             return json.loads(row[0])
-        answer = getattr(self._judge, method)(waveform, *arguments)
+        answer = getattr(self if method == "_align" else self._judge, method)(waveform, *arguments)
         self._answers.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, json.dumps(answer)))
         return answer

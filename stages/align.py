@@ -50,7 +50,7 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
     language = shared_language(recordings.values(), manifest_dir / "recordings.jsonl")
     with worker_processes(params.n_jobs) as workers:
         asr_texts = transcribe_clips(clips_dir, clips, asr, language, workers)
-        texts = find_texts(clips_dir, clips, asr_texts, recordings, language, workers)
+        texts = find_texts(clips_dir, clips, asr_texts, recordings, language, asr, workers)
     rows = [
         align_clip(
             clip,
@@ -85,6 +85,7 @@ def find_texts(
     asr_texts: Sequence[str],
     recordings: dict[str, Recording],
     language: str,
+    asr: str,
     workers: Map,
 ) -> list[ClipText]:
     """Find the text of each clip, in order.
@@ -97,6 +98,7 @@ def find_texts(
         asr_texts: what the ASR heard in each clip.
         recordings: the manifest by recording id.
         language: ISO 639 code of the recordings.
+        asr: name of the ASR judge.
         workers: runs the alignment, see stages/execution/parallel.py.
     """
     groups = [
@@ -110,6 +112,7 @@ def find_texts(
             [text for _, text in group],
             recordings[group[0][0].recording_id].transcript,
             language,
+            asr,
         )
         for group in groups
     ]
