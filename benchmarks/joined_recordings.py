@@ -46,13 +46,13 @@ class JoinedRecording:
     """Several sentences one after the other, without noise.
 
     Attributes:
-        sentences: their texts, in order.
+        sentences: the tokens of each, in order.
         waveform: (n,) float32 at SAMPLE_RATE.
         tokens: as those of Sentence, in seconds from the start of the recording.
         is_speech: (n,) bool, false in the pauses that were put in.
     """
 
-    sentences: tuple[str, ...]
+    sentences: tuple[tuple[str, ...], ...]
     waveform: np.ndarray
     tokens: tuple[tuple[str, float], ...]
     is_speech: np.ndarray
@@ -97,7 +97,7 @@ def join(sentences: Sequence[Sentence], random: Generator) -> JoinedRecording:
         parts += [sentence.waveform, np.zeros(pause, np.float32)]
         is_speech += [np.ones(len(sentence.waveform), bool), np.zeros(pause, bool)]
         n += len(sentence.waveform) + pause
-    texts = tuple(sentence.text for sentence in sentences)
+    texts = tuple(tuple(token for token, _ in sentence.tokens) for sentence in sentences)
     return JoinedRecording(texts, np.concatenate(parts), tuple(tokens), np.concatenate(is_speech))
 
 

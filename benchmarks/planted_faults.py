@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -18,9 +19,25 @@ MIN_LETTERS = 4  # of a word that has near misses. Among shorter words they are 
 
 Generator = np.random.Generator
 Vocabulary = tuple[str, ...]
-PlantFault = Callable[[Sequence[str], Vocabulary, Generator], str]
+Sentences = Sequence[Sequence[str]]  # the tokens of each sentence
 
 _WORD = re.compile(r"[A-Za-z']*[A-Za-z][A-Za-z']*")
+
+
+class PlantedText(NamedTuple):
+    """A transcript with faults.
+
+    Attributes:
+        text: the transcript.
+        touched: positions of the tokens that are wrong, missing, moved or behind an added word, counted in the right
+            transcript.
+    """
+
+    text: str
+    touched: frozenset[int]
+
+
+PlantFault = Callable[[Sentences, Vocabulary, Generator], PlantedText]
 
 
 def vocabulary_of(texts: Sequence[str]) -> Vocabulary:
@@ -39,15 +56,16 @@ def near_misses(word: str, vocabulary: Vocabulary) -> list[str]:
     return [other for other, distance in distances.items() if distance == closest]
 
 
-def unchanged(sentences: Sequence[str], vocabulary: Vocabulary, random: Generator) -> str:
+def unchanged(sentences: Sentences, vocabulary: Vocabulary, random: Generator) -> PlantedText:
     """Return the right transcript."""
-    return " ".join(sentences)
+    return PlantedText(_joined(sentences), frozenset())
 
 
-def wrong_words(sentences: Sequence[str], vocabulary: Vocabulary, random: Generator) -> str:
+def wrong_words(sentences: Sentences, vocabulary: Vocabulary, random: Generator) -> PlantedText:
     """Replace words, by turns with a near miss and with any word."""
-    tokens = " ".join(sentences).split()
-    for turn, index in enumerate(_chosen(tokens, random)):
+    tokens = [token for sentence in sentences for token in sentence]
+    chosen = _chosen(tokens, random)
+    for turn, index in enumerate(chosen):
         found = _WORD.search(tokens[index])
         assert found, tokens[index]
         choices = near_misses(found[0].lower(), vocabulary) if turn % 2 else []
@@ -55,36 +73,37 @@ def wrong_words(sentences: Sequence[str], vocabulary: Vocabulary, random: Genera
         while other == found[0].lower():
             other = str(random.choice(vocabulary))
         tokens[index] = tokens[index][: found.start()] + other + tokens[index][found.end() :]
-    return " ".join(tokens)
+    return PlantedText(_joined([tokens]), frozenset(chosen))
 
 
-def missing_words(sentences: Sequence[str], vocabulary: Vocabulary, random: Generator) -> str:
+def missing_words(sentences: Sentences, vocabulary: Vocabulary, random: Generator) -> PlantedText:
     """Leave out words."""
-    tokens = " ".join(sentences).split()
-    chosen = set(_chosen(tokens, random))
-    return " ".join(token for index, token in enumerate(tokens) if index not in chosen)
+    tokens = [token for sentence in sentences for token in sentence]
+    chosen = frozenset(_chosen(tokens, random))
+    return PlantedText(_joined([[token for i, token in enumerate(tokens) if i not in chosen]]), chosen)
 
 
-def added_words(sentences: Sequence[str], vocabulary: Vocabulary, random: Generator) -> str:
+def added_words(sentences: Sentences, vocabulary: Vocabulary, random: Generator) -> PlantedText:
     """Put any word of the vocabulary before some words."""
-    tokens = " ".join(sentences).split()
-    chosen = set(_chosen(tokens, random))
+    tokens = [token for sentence in sentences for token in sentence]
+    chosen = frozenset(_chosen(tokens, random))
     pieces = [[str(random.choice(vocabulary)), token] if i in chosen else [token] for i, token in enumerate(tokens)]
-    return " ".join(piece for pair in pieces for piece in pair)
+    return PlantedText(_joined(pieces), chosen)
 
 
-def missing_sentence(sentences: Sequence[str], vocabulary: Vocabulary, random: Generator) -> str:
+def missing_sentence(sentences: Sentences, vocabulary: Vocabulary, random: Generator) -> PlantedText:
     """Leave out one sentence."""
     left_out = int(random.integers(len(sentences)))
-    return " ".join(sentence for index, sentence in enumerate(sentences) if index != left_out)
+    rest = [sentence for index, sentence in enumerate(sentences) if index != left_out]
+    return PlantedText(_joined(rest), _positions(sentences, left_out, left_out + 1))
 
 
-def swapped_sentences(sentences: Sequence[str], vocabulary: Vocabulary, random: Generator) -> str:
+def swapped_sentences(sentences: Sentences, vocabulary: Vocabulary, random: Generator) -> PlantedText:
     """Swap two neighbouring sentences."""
     first = int(random.integers(len(sentences) - 1))
     swapped = list(sentences)
     swapped[first : first + 2] = swapped[first + 1], swapped[first]
-    return " ".join(swapped)
+    return PlantedText(_joined(swapped), _positions(sentences, first, first + 2))
 
 
 FAULTS: dict[str, PlantFault] = {
@@ -102,3 +121,13 @@ def _chosen(tokens: Sequence[str], random: Generator) -> list[int]:
     words = [index for index, token in enumerate(tokens) if _WORD.search(token)]
     n_chosen = max(1, round(WRONG_SHARE * len(words)))
     return [int(index) for index in random.choice(words, n_chosen, replace=False)]
+
+
+def _joined(sentences: Sentences) -> str:
+    return " ".join(token for sentence in sentences for token in sentence)
+
+
+def _positions(sentences: Sentences, first: int, end: int) -> frozenset[int]:
+    """Return the positions of the tokens of sentences `first` to `end`."""
+    before = sum(map(len, sentences[:first]))
+    return frozenset(range(before, before + sum(map(len, sentences[first:end]))))

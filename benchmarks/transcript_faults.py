@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from scipy.stats import binomtest
 from benchmarks.joined_recordings import NOISES, JoinedRecording, Sentence, add_noise, join, load_sentences
 from benchmarks.judge_cache import CachedJudge
 from benchmarks.nonspeech import SAMPLE_RATE
-from benchmarks.planted_faults import FAULTS, Vocabulary, vocabulary_of
+from benchmarks.planted_faults import FAULTS, PlantedText, Vocabulary, vocabulary_of
 from metrics.judges.asr import load_transcriber
 from metrics.normalize import normalize_text
 from metrics.wer import ErrorCount, word_errors
@@ -38,7 +39,7 @@ from stages.align import align
 from stages.ingest import ingest
 from stages.params import Params, load_params
 from stages.segment import segment
-from stages.tables import AlignedClip, Clip, Recording, read_table, write_table
+from stages.tables import AlignedClip, Clip, Disagreement, Recording, read_table, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 SNRS = (30, 20, 10)  # dB
@@ -71,7 +72,9 @@ class ClipResult:
         fault: one of FAULTS.
         true_text: what is said in it, normalised.
         row: what align says about it.
+        disagreements: what align reports in it.
         n_wrong: wrong words in its text, counting missing and added ones.
+        is_touched: whether a fault was planted into what is said in it.
     """
 
     speaker: str
@@ -80,12 +83,29 @@ class ClipResult:
     fault: str
     true_text: str
     row: AlignedClip
+    disagreements: tuple[Disagreement, ...]
     n_wrong: int
+    is_touched: bool
+
+    @property
+    def is_good(self) -> bool:
+        """Return whether the clip should be kept: words are said in it, and no fault was planted into them."""
+        return bool(self.true_text) and not self.is_touched
+
+    @property
+    def is_bad(self) -> bool:
+        """Return whether the clip must be found: its text is wrong, by a planted fault or by align."""
+        return self.n_wrong >= BAD_WORDS and not (self.is_good and not self.row.kept)
+
+    @property
+    def found(self) -> bool:
+        """Return whether align rejects the clip or reports words of it."""
+        return not self.row.kept or self.reported
 
     @property
     def reported(self) -> bool:
         """Return whether align keeps the clip and reports words of it."""
-        return self.row.kept and bool(getattr(self.row, "disagreements", ()))
+        return self.row.kept and bool(self.disagreements)
 
     @property
     def heard(self) -> ErrorCount | None:
@@ -128,12 +148,15 @@ def run_case(
         numbers = [int(Path(row.path).stem) for row in rows]
         results = []
         for fault, plant in FAULTS.items():
-            texts = [plant(recording.sentences, vocabulary, random) for recording in joined]
+            planted = [plant(recording.sentences, vocabulary, random) for recording in joined]
             write_table(
                 table,
-                [row.model_copy(update={"transcript": texts[n]}) for row, n in zip(rows, numbers, strict=True)],
+                [row.model_copy(update={"transcript": planted[n].text}) for row, n in zip(rows, numbers, strict=True)],
             )
             align(work / "clips", work / "manifest", work / "aligned", params.align, asr)
+            reported = defaultdict(list)
+            for one in read_table(work / "aligned/disagreements.jsonl", Disagreement):
+                reported[one.clip_id].append(one)
             number_of = {row.recording_id: n for row, n in zip(rows, numbers, strict=True)}
             for clip, row in zip(
                 read_table(work / "clips/clips.jsonl", Clip),
@@ -141,17 +164,38 @@ def run_case(
                 strict=True,
             ):
                 n = number_of[clip.recording_id]
-                results.append(_clip_result(speaker, snr, noises[n], fault, joined[n], clip, row))
+                results.append(
+                    _clip_result(
+                        speaker, snr, noises[n], fault, joined[n], planted[n], clip, row, reported[row.clip_id]
+                    )
+                )
     return results
 
 
 def _clip_result(
-    speaker: str, snr: int, noise: str, fault: str, recording: JoinedRecording, clip: Clip, row: AlignedClip
+    speaker: str,
+    snr: int,
+    noise: str,
+    fault: str,
+    recording: JoinedRecording,
+    planted: PlantedText,
+    clip: Clip,
+    row: AlignedClip,
+    disagreements: Sequence[Disagreement],
 ) -> ClipResult:
     true_text = normalize_text(recording.text_between(clip.start, clip.end))
     text = normalize_text(row.text)
-    n_wrong = word_errors(true_text, text).errors if true_text else len(text.split())
-    return ClipResult(speaker, snr, noise, fault, true_text, row, n_wrong)
+    return ClipResult(
+        speaker,
+        snr,
+        noise,
+        fault,
+        true_text,
+        row,
+        tuple(disagreements),
+        n_wrong=word_errors(true_text, text).errors if true_text else len(text.split()),
+        is_touched=any(clip.start <= recording.tokens[index][1] < clip.end for index in planted.touched),
+    )
 
 
 def share(k: int, n: int) -> str:
@@ -174,24 +218,20 @@ def table(results: Sequence[ClipResult], title: str, key: Callable[[ClipResult],
         "|---|---|---|---|---|---|---|",
     ]
     for name, group in groups:
-        bad = [one for one in group if one.n_wrong >= BAD_WORDS]
-        single = [one for one in group if one.n_wrong == 1]
-        good = [one for one in group if one.n_wrong == 0 and one.true_text]
+        bad = [one for one in group if one.is_bad]
+        single = [one for one in group if one.n_wrong == 1 and one.is_touched]
+        good = [one for one in group if one.is_good]
         heard = [one.heard for one in group if one.heard]
         cells = [
-            share(sum(_found(one) for one in bad), len(bad)),
+            share(sum(one.found for one in bad), len(bad)),
             f"{sum(not one.row.kept for one in bad)}",
-            share(sum(_found(one) for one in single), len(single)),
+            share(sum(one.found for one in single), len(single)),
             share(sum(not one.row.kept for one in good), len(good)),
-            share(sum(one.reported for one in good), len(good)),
+            share(sum(one.reported and not one.n_wrong for one in good), len(good)),
             f"{sum(count.errors for count in heard) / max(1, sum(count.n_reference for count in heard)):.3f}",
         ]
         lines.append(f"| {' | '.join([name, *cells])} |")
     return "\n".join(lines) + "\n"
-
-
-def _found(result: ClipResult) -> bool:
-    return not result.row.kept or result.reported
 
 
 def run(seeds: Sequence[int], snrs: Sequence[int], asr: str, work: Path) -> Iterator[ClipResult]:

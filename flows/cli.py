@@ -275,7 +275,7 @@ def voice() -> None:
 @voice.command("add")
 @click.argument("name")
 @click.argument("path", type=PRESENT_FOLDER)
-@click.option("--language", required=True, help="ISO 639 code of what is spoken, such as en.")
+@click.option("--language", required=True, help="What is spoken: en, zh, yue, ja or ko.")
 @click.option("--consent", type=PRESENT_FILE, required=True, help="The proof of the speaker's consent, any file.")
 @click.option("--speaker", help="Who speaks.  [default: NAME]")
 @click.option("--purpose", default="voice cloning", show_default=True, help="What the speaker allowed.")

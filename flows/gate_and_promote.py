@@ -124,7 +124,7 @@ def promote(voice: str, *, version: int | None, first_release: bool) -> str:
         voice,
         policy=parse_policy(params.gate),
         recordings_dir=recordings_dir(voice),
-        smoke_text=params.register_.smoke_text,
+        smoke_texts=params.register_.smoke_text,
         version=version,
         first_release=first_release,
         today=datetime.now(UTC).date(),

@@ -22,6 +22,7 @@ from registry.consent import check_consent
 from registry.gate.policy import parse_policy
 from stages.execution.locks import locked
 from stages.params import Params, load_params
+from stages.profiles import require_language
 
 T = TypeVar("T")
 Log = Callable[[str], None]
@@ -93,7 +94,7 @@ def run_pipeline(request: Request, view: RunView, *, engine: Engine) -> Outcome:
         engine: What runs the steps.
 
     Raises:
-        ValueError: If the voice is not in params.yaml.
+        ValueError: If the voice is not in params.yaml, or the profile cannot make a voice of its language.
         ConsentError: If the speaker's consent is missing, over or revoked.
         StageFailedError: If a stage failed.
     """
@@ -122,7 +123,8 @@ def _check_voice(voice: str, params: Params) -> None:
             f"{voice!r} is not among the voices of params.yaml ({', '.join(params.voices)}); "
             f"add it with `vox voice add {voice} FOLDER --language en --consent FILE`"
         )
-    check_consent(recordings_dir(voice), datetime.now(UTC).date())
+    record = check_consent(recordings_dir(voice), datetime.now(UTC).date())
+    require_language(voice, record.language, params.profile)
 
 
 def build(voice: str, view: RunView, *, engine: Engine) -> list[StageResult]:

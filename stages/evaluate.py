@@ -35,7 +35,7 @@ from stages.execution.outputs import stage_output
 from stages.execution.parallel import worker_processes
 from stages.execution.program import run_stage
 from stages.params import Params, load_params
-from stages.profiles import PROFILES
+from stages.profiles import PROFILES, require_heard
 
 
 def evaluate(
@@ -54,6 +54,7 @@ def evaluate(
     """
     settings, profile = params.evaluate, PROFILES[params.profile]
     inputs = load_scoring_inputs(folders, params)
+    require_heard(profile.asr, inputs.reference_clip.language)
     synthesis_inputs = load_synthesis_inputs(folders, inputs, params)
     prompts, reference_text = inputs.prompts, inputs.reference_clip.text
     with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:

@@ -194,7 +194,7 @@ def promote_first(store: Store, voice: str = "anna") -> None:
         voice,
         policy=policy(),
         recordings_dir=recordings_of(store.root),
-        smoke_text="hello",
+        smoke_texts={"en": "hello"},
         version=1,
         first_release=True,
         actor="tester",

@@ -38,7 +38,10 @@ class Preset(BaseModel):
         "small GPT does better, and the reference gives only the style",
     )
     max_sentence_characters: int = Field(
-        0, ge=0, description="a longer sentence is spoken clause by clause. 0: sentences are never split"
+        0,
+        ge=0,
+        description="a longer sentence is spoken clause by clause. Counted in Latin letters, of which a Han "
+        "character or a Hangul block takes as long as 3 and a kana as 2. 0: sentences are never split",
     )
     alignment_head: tuple[int, int] | None = Field(
         None,

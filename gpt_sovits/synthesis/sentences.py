@@ -15,6 +15,7 @@ from gpt_sovits.gpt.generation import MIN_TOKENS
 from gpt_sovits.synthesis.preset import TOKENS_PER_SECOND, Preset
 from gpt_sovits.text.frontend import Phonemes, phonemize, split_sentences
 from gpt_sovits.text.lexicon import Lexicon
+from gpt_sovits.text.sentences import width
 
 CLOSING = " \"'”’)]」』】》）"  # may follow the last punctuation mark
 LOOSE = " ,;:，、；：—"  # marks that join clauses
@@ -114,14 +115,14 @@ def add_full_stop(text: str) -> str:
 
 
 def clauses(sentence: str, most: int) -> list[str]:
-    """Return a sentence of more than `most` characters as groups of clauses of at most `most` characters each.
+    """Return a sentence longer than `most` Latin letters as groups of clauses of at most that length each.
 
-    A single clause may be longer. A group loses the mark at its end and is spoken as a sentence, because
-    `add_full_stop` ends it with a full stop.
+    Characters that take longer to say count more, see gpt_sovits.text.sentences.width. A single clause may be longer. A
+    group loses the mark at its end and is spoken as a sentence, because `add_full_stop` ends it with a full stop.
     """
     groups = [""]
-    for clause in CLAUSE_END.split(sentence) if len(sentence) > most else [sentence]:
-        if groups[-1] and len(groups[-1]) + len(clause) > most:
+    for clause in CLAUSE_END.split(sentence) if width(sentence) > most else [sentence]:
+        if groups[-1] and width(groups[-1] + clause) > most:
             groups.append("")
         groups[-1] += clause
     spoken = [group.strip(LOOSE) for group in groups if any(character.isalnum() for character in group)]

@@ -27,7 +27,7 @@ class _Unit(NamedTuple):
     owner: int
 
 
-def place_tokens(
+def tokens_by_clip(
     tokens: Sequence[Sequence[str]], heard: Sequence[Sequence[str]], seconds: Sequence[float]
 ) -> list[list[int]]:
     """Return the indices of the tokens that are said in each clip, in the order in which they are said.

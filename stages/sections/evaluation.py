@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from gpt_sovits.text.languages import LANGUAGES
 from stages.sections.section import Section
 
 
@@ -56,7 +57,9 @@ class Evaluate(Section):
         "gives only its style."
     )
     max_sentence_characters: int = Field(
-        ge=0, description="Longer sentences are spoken clause by clause. Characters, at least 0. 0: never."
+        ge=0,
+        description="Longer sentences are spoken clause by clause. Latin letters, at least 0. A Han character or a "
+        "Hangul block counts 3, a kana 2. 0: never.",
     )
     max_length_factor: float = Field(
         gt=1, description="A sentence is cut at this multiple of its expected length. Above 1."
@@ -99,6 +102,14 @@ class Evaluate(Section):
 class Register(Section):
     """What a candidate must be able to say."""
 
-    smoke_text: str = Field(
-        min_length=1, description="Sentence that a voice must be able to speak to be registered and to be promoted."
+    smoke_text: dict[str, str] = Field(
+        description="Sentence that a voice must be able to speak to be registered and to be promoted, for each "
+        "language by its ISO 639 code. A voice speaks that of its own language."
     )
+
+    @field_validator("smoke_text")
+    @classmethod
+    def _a_text_for_each_language(cls, texts: dict[str, str]) -> dict[str, str]:
+        if set(texts) != set(LANGUAGES) or not all(text.strip() for text in texts.values()):
+            raise ValueError(f"smoke_text takes one sentence for each of {', '.join(LANGUAGES)}")
+        return texts

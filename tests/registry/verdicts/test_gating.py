@@ -34,7 +34,7 @@ def make_champion(store: Store, candidate: Candidate) -> None:
         VOICE,
         policy=policy(),
         recordings_dir=recordings_of(store.root, VOICE),
-        smoke_text="hello",
+        smoke_texts={"en": "hello"},
         version=candidate.version,
         first_release=True,
         actor="tester",
