@@ -31,7 +31,8 @@ from metrics.judges.transcriber import (
     check_language,
     weights_sha256,
 )
-from metrics.judges.word_times import TokenTimes, check_fits, word_times, written_text
+from metrics.judges.voice_activity import WORD_SPANS, speech_spans
+from metrics.judges.word_times import TokenTimes, check_fits, within_speech, word_times, written_text
 from metrics.pocketsphinx_decoder import SAMPLE_RATE, new_decoder, sphinx_version
 
 
@@ -180,7 +181,8 @@ class WhisperTranscriber:
             [*(timing.start for timing in timings), timings[-1].end],
             [timing.probability for timing in timings],
         )
-        return word_times(words, written, found, seconds)
+        aligned = word_times(words, written, found, seconds)
+        return within_speech(aligned, speech_spans(audible, WORD_SPANS))
 
 
 _FAMILIES: dict[str, Callable[[str, Path | None, bool], Transcriber]] = {
