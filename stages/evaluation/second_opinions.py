@@ -1,7 +1,7 @@
 """Second opinions: other judges hear a part of the speech that the profile's judges have scored. They gate nothing.
 
 They are asked after the checkpoint pair is chosen, so the selection spends no time on them. Of the prompts they hear
-one seed only, because pocketsphinx takes several times as long as the judge of the profile.
+one seed only, because pocketsphinx takes at least twice as long as the judge of the profile.
 """
 
 from __future__ import annotations
