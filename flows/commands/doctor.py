@@ -122,7 +122,7 @@ def _judges() -> list[Finding]:
                 findings.append(Finding(f"{kind} judge {name}", "ok", judge.version))
             except JudgeUnavailableError as error:
                 state = "wrong" if name in needed else "absent"
-                packaged = name.removeprefix("faster-whisper-") in WEIGHTS_PACKAGES
+                packaged = name == "ge2e" or name.removeprefix("faster-whisper-") in WEIGHTS_PACKAGES
                 detail = str(error) if packaged else f"fetch it with `vox pull {PULL_NAMES.get(name, name)}`"
                 findings.append(Finding(f"{kind} judge {name}", state, detail))
     return findings
