@@ -23,7 +23,7 @@ from registry.gate.policy import parse_policy
 from stages.execution.locks import locked
 from stages.judges import check_judges
 from stages.params import Params, load_params
-from stages.profiles import require_language
+from stages.profiles import require_language, require_other_languages
 
 T = TypeVar("T")
 Log = Callable[[str], None]
@@ -128,6 +128,8 @@ def _check_voice(voice: str, params: Params) -> None:
         )
     record = check_consent(recordings_dir(voice), datetime.now(UTC).date())
     require_language(voice, record.language, params.profile)
+    others = set(params.evaluate.other_languages) - {record.language}
+    require_other_languages(sorted(others), params.profile)
 
 
 def build(voice: str, view: RunView, *, engine: Engine) -> list[StageResult]:

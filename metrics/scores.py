@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 # The figures that a gate policy may name, and whether a smaller value is better.
 SMALLER_IS_BETTER = {"wer": True, "cer": True, "similarity": False, "failed_share": True}
+# Columns of a row that the gate does not read
+SECOND_OPINIONS = ("second_hypothesis", "second_word_errors", "second_similarity")
 
 
 class Row(BaseModel):
@@ -54,6 +56,18 @@ class UtteranceScore(Row):
         ge=0, description="5th to 95th percentile of the pitch, in semitones; null where no frame is voiced"
     )
     failures: tuple[str, ...] = Field(default=(), description="failures of speech by name, see metrics/failures.py")
+    second_hypothesis: str | None = Field(
+        default=None, description="what the second ASR judge heard, normalised; null where it was not asked"
+    )
+    second_word_errors: int | None = Field(
+        default=None, ge=0, description="word errors of `second_hypothesis`; null where it is null; never gated"
+    )
+    second_similarity: float | None = Field(
+        default=None,
+        ge=-1,
+        le=1,
+        description="similarity_held_out by the second speaker judge; null where it was not asked; never gated",
+    )
     audio: str = Field(description="path of the audio, relative to the score folder; empty where none was kept")
     audio_sha256: str = Field(description="hash of the audio file")
 
@@ -79,6 +93,17 @@ class Judges(Row):
     speaker_version: str = Field(description="version of the speaker judge")
     normalizer: str = Field(description="name of the language's normaliser")
     normalizer_version: str = Field(description="version of the normaliser")
+
+
+class SecondJudges(Row):
+    """The judges whose second opinions are shown and never gated."""
+
+    asr: str = Field(default="", description="name of the second ASR judge; empty where there is none")
+    asr_version: str = Field(default="", description="version of the second ASR judge")
+    speaker: str = Field(default="", description="name of the second speaker judge; empty where there is none")
+    speaker_version: str = Field(default="", description="version of the second speaker judge")
+    seed: int = Field(default=0, ge=0, description="the only sampling seed that they heard")
+    note: str = Field(default="", description="which speech was left out, and why; empty where none was")
 
 
 class Similarities(Row):
@@ -129,6 +154,7 @@ class Scorecard(Row):
     )
     similarity_floor: Similarities = Field(description="what other speakers reach under the same speaker judge")
     mos_judge: str = Field(default="", description="name and version of the MOS judge; empty where there is none")
+    second_judges: SecondJudges = Field(default=SecondJudges(), description="the judges of the second opinions")
 
     @property
     def similarity_ceiling(self) -> Similarities:

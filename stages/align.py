@@ -17,6 +17,7 @@ from metrics.normalize import normalize_text, remove_unit_spaces
 from metrics.wer import character_errors
 from stages.alignment.clip_texts import ClipText, clip_texts
 from stages.alignment.cross_attention import NOT_ALIGNED
+from stages.alignment.disagreements import find_disagreements, wrong_units
 from stages.alignment.matching import held_out_clips
 from stages.alignment.transcribe import transcribe
 from stages.execution.outputs import stage_output
@@ -26,18 +27,18 @@ from stages.execution.progress import report_progress
 from stages.params import load_params
 from stages.profiles import PROFILES, require_heard
 from stages.sections.data import Align
-from stages.tables import AlignedClip, Clip, Recording, read_table, shared_language, write_table
+from stages.tables import AlignedClip, Clip, Disagreement, Recording, read_table, shared_language, write_table
 
 NO_WORDS = "its text has no words after normalisation"
 
 
 def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr: str) -> None:
-    """Write clips.jsonl with kept and rejected clips, in the order of the clip table.
+    """Write clips.jsonl with kept and rejected clips, in the order of the clip table, and disagreements.jsonl.
 
     Args:
         clips_dir: output of the stage segment.
         manifest_dir: output of the stage ingest.
-        out_dir: gets clips.jsonl.
+        out_dir: gets the two tables.
         params: the section `align` of params.yaml.
         asr: name of the ASR judge.
 
@@ -54,23 +55,31 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
     with worker_processes(params.n_jobs) as workers:
         heard = transcribe_clips(clips_dir, clips, asr, language, workers)
         texts = find_texts(clips_dir, clips, [h.text for h in heard], recordings, language, asr, workers)
-    rows = [
-        align_clip(
-            clip,
-            text,
-            is_given=recordings[clip.recording_id].transcript is not None,
-            heard=heard_in_it,
-            language=language,
-            params=params,
-        )
-        for clip, text, heard_in_it in zip(clips, texts, heard, strict=True)
-    ]
+        rows = [
+            align_clip(
+                clip,
+                text,
+                is_given=recordings[clip.recording_id].transcript is not None,
+                heard=heard_in_it,
+                language=language,
+                params=params,
+            )
+            for clip, text, heard_in_it in zip(clips, texts, heard, strict=True)
+        ]
+        rows, disagreements = report_disagreements(rows, clips_dir, asr, language, params, workers)
     kept_ids = [row.clip_id for row in rows if row.kept]
     check_rejected_share(rows, params.max_rejected_share)
     held_out_ids = held_out_clips(kept_ids, params.held_out_share)
     rows = [row.model_copy(update={"split": "held_out"}) if row.clip_id in held_out_ids else row for row in rows]
     write_table(out_dir / "clips.jsonl", rows)
+    write_table(out_dir / "disagreements.jsonl", disagreements)
     print(f"align {clips_dir.name}: kept {len(kept_ids)}/{len(rows)} clips, {len(held_out_ids)} held out", flush=True)
+    if n_doubted := len({one.clip_id for one in disagreements} & set(kept_ids)):
+        print(
+            f"align {clips_dir.name}: {n_doubted} kept clips have words that are not heard, see "
+            f"data/3_aligned/{clips_dir.name}/disagreements.jsonl",
+            flush=True,
+        )
 
 
 def transcribe_clips(
@@ -168,6 +177,48 @@ def align_clip(
         split="train",
         language=language,
     )
+
+
+def report_disagreements(
+    rows: Sequence[AlignedClip], clips_dir: Path, asr: str, language: str, params: Align, workers: Map
+) -> tuple[list[AlignedClip], list[Disagreement]]:
+    """Find the words of given texts that the sound speaks against, and reject the clips that have many of them.
+
+    Args:
+        rows: all clips.
+        clips_dir: output of the stage segment.
+        asr: name of the ASR judge.
+        language: ISO 639 code of the clips.
+        params: the section `align` of params.yaml.
+        workers: runs the judge, see stages/execution/parallel.py.
+
+    Returns:
+        All clips, and the disagreements with a doubt of at least params.min_doubt.
+    """
+    checked = {row.clip_id: row for row in rows if row.kept and row.cer}
+    calls = [partial(find_disagreements, clips_dir / row.path, row, asr, language) for row in checked.values()]
+    found = {
+        clip_id: [one for one in result if one.doubt >= params.min_doubt]
+        for clip_id, result in zip(checked, workers(call, calls), strict=True)
+    }
+    rows = [reject_doubted(row, found.get(row.clip_id, []), language, params) for row in rows]
+    return rows, [one for result in found.values() for one in result]
+
+
+def reject_doubted(
+    row: AlignedClip, disagreements: Sequence[Disagreement], language: str, params: Align
+) -> AlignedClip:
+    """Reject a clip where a larger share of its words than params.max_wrong_share disagrees with the sound."""
+    n_units = len(normalize_text(row.text, language).split())
+    n_wrong = wrong_units(disagreements)
+    if not n_wrong or n_wrong <= params.max_wrong_share * n_units:
+        return row
+    worst = max(disagreements, key=lambda one: one.doubt)
+    reason = (
+        f"share of wrong words above align.max_wrong_share = {params.max_wrong_share}: {n_wrong} of {n_units}, such as "
+        f"{worst.written!r} where {worst.heard!r} is heard"
+    )
+    return row.model_copy(update={"kept": False, "reason": reason})
 
 
 def check_rejected_share(rows: Sequence[AlignedClip], max_share: float) -> None:

@@ -64,6 +64,22 @@ def require_language(voice: str, language: str, profile_name: str) -> None:
         )
 
 
+def require_other_languages(languages: Iterable[str], profile_name: str) -> None:
+    """Check before anything is spoken that a profile can speak and hear every language of evaluate.other_languages.
+
+    Raises:
+        ValueError: the base model never learned a language, or the ASR judge does not hear it.
+    """
+    profile = PROFILES[profile_name]
+    for language in languages:
+        faults = [fault for fault in (_unlearned(profile.base, language), _unheard(profile.asr, language)) if fault]
+        if faults:
+            raise ValueError(
+                f"evaluate.other_languages names {language_name(language)}, but with profile {profile_name} "
+                f"{' and '.join(faults)}; remove it there, or {_remedy(language)}"
+            )
+
+
 def require_learned(base: str, language: str) -> None:
     """Raise ValueError where a base model was not trained on a language."""
     if fault := _unlearned(base, language):

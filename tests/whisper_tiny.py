@@ -13,15 +13,16 @@ LANGUAGE_TOKENS_FROM = 50259
 N_TIMESTAMPS = 1501  # 0.00 to 30.00 s in steps of 0.02 s
 
 
-def write_tiny_whisper(folder: Path, seed: int = 0) -> Path:
+def write_tiny_whisper(folder: Path, size: str = "tiny", seed: int = 0) -> Path:
     """Write a random multilingual checkpoint in faster-whisper's layout.
 
     Args:
-        folder: gets the folder faster-whisper-tiny, so that `load_transcriber("faster-whisper-tiny", folder)` loads it.
+        folder: gets the folder faster-whisper-SIZE, so that `load_transcriber("faster-whisper-SIZE", folder)` loads it.
+        size: what the checkpoint is taken for. Its real size is the same for every name.
         seed: of the weights.
 
     Returns:
-        The folder faster-whisper-tiny.
+        The folder faster-whisper-SIZE.
     """
     import torch
     from ctranslate2.converters import TransformersConverter
@@ -42,7 +43,7 @@ def write_tiny_whisper(folder: Path, seed: int = 0) -> Path:
     model.save_pretrained(source)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(source)
     WhisperFeatureExtractor(feature_size=80).save_pretrained(source)
-    target = folder / "faster-whisper-tiny"
+    target = folder / f"faster-whisper-{size}"
     TransformersConverter(str(source), copy_files=["tokenizer.json", "preprocessor_config.json"]).convert(str(target))
     config = json.loads((target / "config.json").read_text())
     config["lang_ids"] = [LANGUAGE_TOKENS_FROM + index for index in range(len(LANGUAGES))]

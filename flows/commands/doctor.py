@@ -109,8 +109,9 @@ def _judges() -> list[Finding]:
     from stages.profiles import PROFILES, PULL_NAMES, judge_weights
 
     try:
-        profile = PROFILES[load_params().profile]
-        needed = {profile.asr, profile.speaker}
+        params = load_params()
+        profile = PROFILES[params.profile]
+        needed = {profile.asr, profile.speaker, params.evaluate.second_asr, params.evaluate.second_speaker}
     except ValueError:
         needed = set()
     findings = []
@@ -121,7 +122,7 @@ def _judges() -> list[Finding]:
                 findings.append(Finding(f"{kind} judge {name}", "ok", judge.version))
             except JudgeUnavailableError as error:
                 state = "wrong" if name in needed else "absent"
-                packaged = name.removeprefix("faster-whisper-") in WEIGHTS_PACKAGES
+                packaged = name == "ge2e" or name.removeprefix("faster-whisper-") in WEIGHTS_PACKAGES
                 detail = str(error) if packaged else f"fetch it with `vox pull {PULL_NAMES.get(name, name)}`"
                 findings.append(Finding(f"{kind} judge {name}", state, detail))
     return findings

@@ -20,8 +20,8 @@ from gpt_sovits.text.sentences import width
 CLOSING = " \"'”’)]」』】》）"  # may follow the last punctuation mark
 LOOSE = " ,;:，、；：—"  # marks that join clauses
 CLAUSE_END = re.compile(r"(?<=[,;:—])(?=\s)|(?<=[，、；：])")  # not the comma of 10,000
-# Phonemes of each front end that usual readers say in a second, pauses included
-PHONEMES_PER_SECOND = {"en": 11.0, "zh": 8.0, "yue": 9.0, "ja": 17.0, "ko": 15.0}
+# Phonemes of each front end that readers say in a second, see docs/languages.md
+PHONEMES_PER_SECOND = {"en": 11.1, "zh": 7.6, "yue": 9.0, "ja": 17.1, "ko": 15.2}
 MAX_TEXT_CHARACTERS = 20_000  # about 20 minutes of speech
 
 

@@ -31,7 +31,8 @@ from metrics.judges.transcriber import (
     check_language,
     weights_sha256,
 )
-from metrics.judges.word_times import TokenTimes, check_fits, word_times, written_text
+from metrics.judges.voice_activity import WORD_SPANS, speech_spans
+from metrics.judges.word_times import TokenTimes, check_fits, within_speech, word_times, written_text
 from metrics.pocketsphinx_decoder import SAMPLE_RATE, new_decoder, sphinx_version
 
 
@@ -180,7 +181,8 @@ class WhisperTranscriber:
             [*(timing.start for timing in timings), timings[-1].end],
             [timing.probability for timing in timings],
         )
-        return word_times(words, written, found, seconds)
+        aligned = word_times(words, written, found, seconds)
+        return within_speech(aligned, speech_spans(audible, WORD_SPANS))
 
 
 _FAMILIES: dict[str, Callable[[str, Path | None, bool], Transcriber]] = {
@@ -207,9 +209,11 @@ def load_transcriber(name: str, weights_dir: Path | None = None, *, download: bo
     for prefix, kind in _FAMILIES.items():
         if name.startswith(prefix):
             return kind(name.removeprefix(prefix), weights_dir, download)
-    raise ValueError(
-        f"there is no ASR judge {name!r}; there are {', '.join(TRANSCRIBERS)} and other sizes of the last two"
-    )
+    raise ValueError(_unknown_judge(name))
+
+
+def _unknown_judge(name: str) -> str:
+    return f"there is no ASR judge {name!r}; there are {', '.join(TRANSCRIBERS)} and other sizes of the last two"
 
 
 def check_transcriber(name: str, weights_dir: Path | None = None) -> None:
@@ -220,8 +224,11 @@ def check_transcriber(name: str, weights_dir: Path | None = None) -> None:
         weights_dir: as in `load_transcriber`.
 
     Raises:
+        ValueError: no judge has this name.
         JudgeUnavailableError: a package is missing, or holds other weights than the pinned ones.
     """
+    if name != "pocketsphinx" and not name.startswith(tuple(_FAMILIES)):
+        raise ValueError(_unknown_judge(name))
     size = name.removeprefix("faster-whisper-")
     if size == name:
         return

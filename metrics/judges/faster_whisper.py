@@ -24,7 +24,8 @@ import numpy as np
 from metrics.errors import AlignmentError, JudgeUnavailableError
 from metrics.forced_alignment import AlignedWord
 from metrics.judges.transcriber import NOTHING_AUDIBLE, Transcription, audible_waveform, check_language, weights_sha256
-from metrics.judges.word_times import TokenTimes, check_fits, word_times, written_text
+from metrics.judges.voice_activity import WORD_SPANS, speech_only, speech_spans
+from metrics.judges.word_times import TokenTimes, check_fits, within_speech, word_times, written_text
 from metrics.pocketsphinx_decoder import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class FasterWhisperTranscriber:
         audible = audible_waveform(waveform, sample_rate)
         if audible is None or not self._model.model.is_multilingual:
             return None
-        speech = _speech(_at_level(audible))
+        speech = speech_only(_at_level(audible), VAD)
         if not len(speech):
             return None
         language, *_ = self._model.detect_language(speech)
@@ -159,7 +160,8 @@ class FasterWhisperTranscriber:
         if marks := [token for token in tokens if token >= tokenizer.eot]:
             mark = self._model.hf_tokenizer.id_to_token(marks[0])
             raise AlignmentError(f"the text has Whisper's mark {mark} in it; take it out of the text")
-        features = self._model.feature_extractor(_at_level(audible))
+        audible = _at_level(audible)
+        features = self._model.feature_extractor(audible)
         n_frames = 2 * round(seconds * self._model.tokens_per_second)  # the encoder makes one of two
         encoded = self._model.encode(features[:, :n_frames])
         result = self._model.model.align(encoded, tokenizer.sot_sequence, [tokens], n_frames)[0]
@@ -169,21 +171,14 @@ class FasterWhisperTranscriber:
             _first_frames(result.alignments) / self._model.tokens_per_second,
             result.text_token_probs,
         )
-        return word_times(words, written, found, seconds)
+        aligned = word_times(words, written, found, seconds)
+        return within_speech(aligned, speech_spans(audible, WORD_SPANS))
 
 
 def _first_frames(alignments: Sequence[tuple[int, int]]) -> np.ndarray:
     """Return the first frame of each token and of the end mark, from pairs (token, frame) along the best path."""
     tokens, frames = np.array(alignments).T
     return frames[np.diff(tokens, prepend=-1) > 0]
-
-
-def _speech(waveform: np.ndarray) -> np.ndarray:
-    """Return the parts in which silero-vad hears somebody speak, joined. It may have no sample."""
-    from faster_whisper.vad import VadOptions, collect_chunks, get_speech_timestamps
-
-    chunks, _ = collect_chunks(waveform, get_speech_timestamps(waveform, VadOptions(**VAD)))
-    return np.concatenate(chunks)
 
 
 def _no_words_reason(segments: Sequence[Segment], speech_seconds: float, seconds: float) -> str:

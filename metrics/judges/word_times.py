@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -111,6 +112,24 @@ def word_times(words: Sequence[str], written: WrittenText, tokens: TokenTimes, s
         probability = min(math.prod(own), 1.0)
         aligned.append(AlignedWord(word, float(times[index]), float(times[index + 1]), probability))
     return aligned
+
+
+def within_speech(words: Sequence[AlignedWord], spans: Sequence[tuple[float, float]]) -> list[AlignedWord]:
+    """Cut the pauses off the words.
+
+    Cross-attention gives the pause before a word to that word. A word has no pause inside, so it keeps the part of its
+    time that is in one span of speech: the one that it shares most time with. A word outside all spans stays as it is.
+
+    Args:
+        words: in order.
+        spans: (start, end) in seconds in which somebody speaks, in order.
+    """
+    cut = []
+    for word in words:
+        shared = [(max(word.start, start), min(word.end, end)) for start, end in spans]
+        start, end = max(shared, key=lambda part: part[1] - part[0], default=(0.0, 0.0))
+        cut.append(replace(word, start=start, end=end) if end > start else word)
+    return cut
 
 
 def _is_spoken(token: bytes) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from metrics.scores import SMALLER_IS_BETTER, Scorecard, UtteranceScore, pooled
+from metrics.scores import SECOND_OPINIONS, SMALLER_IS_BETTER, Scorecard, UtteranceScore, pooled
 
-# Columns that say where a sound comes from. All others say what a judge measured
+# Columns that say where a sound comes from. All others but second opinions say what a judge measured
 ORIGIN_COLUMNS = frozenset({"audio", "audio_sha256", "prompt_id", "category", "seed"})
 
 
@@ -91,7 +91,7 @@ def _pair_rows(
 
 
 def _measured_columns(row: UtteranceScore) -> dict[str, object]:
-    return row.model_dump(exclude=set(ORIGIN_COLUMNS))
+    return row.model_dump(exclude={*ORIGIN_COLUMNS, *SECOND_OPINIONS})
 
 
 def _short(value: object) -> str:

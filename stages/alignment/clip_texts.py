@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from metrics.normalize import normalize_text
+from stages.alignment.anchoring import tokens_by_clip
 from stages.alignment.cross_attention import NOT_ALIGNED, align_tokens_of, shared_texts, timed_text
-from stages.alignment.matching import WordTime, assign_tokens, split_tokens
-from stages.alignment.transcribe import check_speakable, loaded_judge, spoken_words, word_times
+from stages.alignment.matching import Token, WordTime, split_tokens
+from stages.alignment.transcribe import check_speakable, heard_word_times, loaded_judge, spoken_words, word_times
 from stages.alignment.written_tokens import written_tokens
 
 FORCED = ("en",)  # the languages that pocketsphinx aligns, whose times are better (benchmarks/word_times.py)
@@ -33,9 +35,8 @@ def clip_texts(
 ) -> list[ClipText]:
     """Find the texts of one recording's clips.
 
-    A single clip has the whole transcript. Of several clips, each has its part of it: in English the words that forced
-    alignment over the joined clips puts into it, in other languages the words that the ASR heard in it, with what is
-    between them. Without a transcript, each has what the ASR heard.
+    A single clip has the whole transcript. Of several clips, each has the part that the ASR heard in it (English:
+    stages/alignment/anchoring.py, other languages: heard_places.py). Without a transcript, each has what the ASR heard.
 
     This runs in a worker process, so it imports nothing heavy.
 
@@ -50,15 +51,22 @@ def clip_texts(
     if language not in FORCED:
         return _attended_texts(paths, seconds, asr_texts, transcript, language, asr)
     if transcript is None:
-        return [_timed_text(path, text, language) for path, text in zip(paths, asr_texts, strict=True)]
+        return [_timed_text(path, text, language, asr) for path, text in zip(paths, asr_texts, strict=True)]
     if len(paths) == 1:
-        return [_timed_text(paths[0], transcript, language)]
+        return [_timed_text(paths[0], transcript, language, asr)]
     words, fault = _spoken_words(transcript, language)
-    times = word_times(paths, words) if words else []
-    if not times:
+    if not words:
         return [ClipText("", [], fault or ALIGNMENT_FAILED) for _ in paths]
     tokens = split_tokens(transcript, words, lambda token: _spoken_words(token, language)[0])
-    return [ClipText(*share) for share in assign_tokens(tokens, times, seconds)]
+    shares = tokens_by_clip(
+        [normalize_text(token.written, language).split() for token in tokens],
+        [normalize_text(text, language).split() for text in asr_texts],
+        seconds,
+    )
+    return [
+        _timed_tokens(path, [tokens[index] for index in share], language, asr)
+        for path, share in zip(paths, shares, strict=True)
+    ]
 
 
 def _attended_texts(
@@ -96,10 +104,29 @@ def _speech_fault(text: str, language: str) -> str:
     return ""
 
 
-def _timed_text(path: Path, text: str, language: str) -> ClipText:
+def _timed_tokens(path: Path, tokens: Sequence[Token], language: str, asr: str) -> ClipText:
+    if not tokens:
+        return ClipText("", [])
+    return _timed_words(
+        path,
+        " ".join(token.written for token in tokens),
+        [word for token in tokens for word in token.spoken],
+        language,
+        asr,
+    )
+
+
+def _timed_text(path: Path, text: str, language: str, asr: str) -> ClipText:
     words, fault = _spoken_words(text, language)
-    times = word_times([path], words) if words else []
-    return ClipText(text, times, fault or ("" if times else ALIGNMENT_FAILED))
+    return (
+        ClipText(text, [], fault or ALIGNMENT_FAILED) if not words else _timed_words(path, text, words, language, asr)
+    )
+
+
+def _timed_words(path: Path, text: str, words: Sequence[str], language: str, asr: str) -> ClipText:
+    """Time words by forced alignment, else by the ASR, which also aligns words that do not quite fit the sound."""
+    times = word_times([path], words) or heard_word_times(path, words, asr, language)
+    return ClipText(text, times, "" if times else ALIGNMENT_FAILED)
 
 
 def _spoken_words(text: str, language: str) -> tuple[list[str], str]:

@@ -24,12 +24,18 @@ from stages.alignment.matching import WordTime
 from stages.profiles import judge_weights
 
 WORD = re.compile(r"[A-Za-z']*[A-Za-z][A-Za-z']*")
+WITHOUT_PROBABILITIES = ("pocketsphinx",)  # judges that cannot align words
 load_transcriber_once = functools.lru_cache(maxsize=1)(load_transcriber)
 
 
 def loaded_judge(asr: str) -> Transcriber:
     """Return an ASR judge, which a worker process loads once."""
     return load_transcriber_once(asr, judge_weights(asr))
+
+
+def gives_probabilities(judge: Transcriber) -> bool:
+    """Return whether an ASR judge aligns words and knows how probable each is."""
+    return judge.name not in WITHOUT_PROBABILITIES
 
 
 def transcribe(path: Path, asr: str, language: str) -> Transcription:
@@ -81,6 +87,23 @@ def word_times(paths: Sequence[Path], words: Sequence[str]) -> list[WordTime]:
     waveform = np.concatenate([to_mono(samples) for samples, _ in clips])
     try:
         aligned = force_align(waveform, clips[0][1], words, pronounce)
+    except AlignmentError:
+        return []
+    return [(word.word, word.start, word.end) for word in aligned]
+
+
+def heard_word_times(path: Path, words: Sequence[str], asr: str, language: str) -> list[WordTime]:
+    """Find when each word is spoken by the ASR's cross-attention, in seconds within the clip.
+
+    Returns:
+        (word, start, end) of each word, or an empty list where the ASR cannot align them.
+    """
+    judge = loaded_judge(asr)
+    if not gives_probabilities(judge):
+        return []
+    samples, sample_rate = load_audio(path)
+    try:
+        aligned = judge.align_words(to_mono(samples), sample_rate, words, language)
     except AlignmentError:
         return []
     return [(word.word, word.start, word.end) for word in aligned]

@@ -14,9 +14,8 @@ from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from gpt_sovits.weights.base import Base, load_base
 from metrics.prompt_sets import load_language, load_other_languages
 from metrics.prompts import PromptSet
-from stages.evaluation.scoring import check_languages
 from stages.params import Params
-from stages.profiles import PROFILES
+from stages.profiles import PROFILES, require_heard, require_other_languages
 from stages.tables import VoiceReference
 
 
@@ -55,16 +54,17 @@ def load_scoring_inputs(folders: VoiceFolders, params: Params) -> ScoringInputs:
     """Load the prompts and what the stage features knows of the voice.
 
     Raises:
-        ValueError: prompts of one of the voice's languages are missing, or the profile cannot hear that language.
+        ValueError: prompts in one of the languages are missing, or the profile cannot speak or hear a further language.
     """
     lexicon_file = folders.features / LEXICON_FILE
     has_lexicon = lexicon_file.is_file()
     reference = VoiceReference.model_validate_json((folders.features / "reference.json").read_text(encoding="utf-8"))
+    require_heard(PROFILES[params.profile].asr, reference.language)
     settings, prompts_folder = params.evaluate, Path(params.evaluate.prompts)
     others = load_other_languages(
         prompts_folder, reference.language, settings.other_languages, settings.n_other_language_prompts
     )
-    check_languages(PROFILES[params.profile], [reference.language, *(each.language for each in others)])
+    require_other_languages([each.language for each in others], params.profile)
     return ScoringInputs(
         prompts=load_language(prompts_folder, reference.language),
         other_prompts=others,

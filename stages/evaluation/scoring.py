@@ -18,7 +18,7 @@ from metrics.judges.asr import load_transcriber
 from metrics.judges.mos import MosJudge, load_mos_judge
 from metrics.judges.other_speakers.table import load_other_speakers
 from metrics.judges.speaker import SpeakerJudge, cosine, load_speaker_judge
-from metrics.judges.transcriber import Transcriber, check_language
+from metrics.judges.transcriber import Transcriber
 from metrics.normalize import normalize_text, normalizer_of, remove_unit_spaces
 from metrics.scores import Judges, Similarities, UtteranceScore
 from metrics.sound import measure_sound
@@ -98,7 +98,7 @@ def embed_voice(centroid: np.ndarray, held_out: Sequence[Utterance], profile: Pr
         workers: runs the judge, see stages/execution/parallel.py.
     """
     paths = [utterance.audio for utterance in held_out]
-    embeddings = list(workers(partial(_embed_file, speaker_name=profile.speaker), paths))
+    embeddings = list(workers(partial(embed_file, speaker_name=profile.speaker), paths))
     return VoiceEmbeddings(
         centroid, {path: one for path, one in zip(paths, embeddings, strict=True) if one is not None}
     )
@@ -120,17 +120,6 @@ def similarity_floor(voice: VoiceEmbeddings, judges: Judges) -> Similarities:
         n=len(others.speakers),
         note=others.source if mean is not None else f"{others.source}; the voice has no held-out recordings",
     )
-
-
-def check_languages(profile: Profile, languages: Iterable[str]) -> None:
-    """Check that the ASR judge of a profile can hear every language.
-
-    Raises:
-        ValueError: it cannot hear one of them. The message says what helps.
-    """
-    asr, _ = _judges(profile.asr, profile.speaker)
-    for language in languages:
-        check_language(asr, language)
 
 
 def judges_of(profile: Profile, language: str) -> Judges:
@@ -217,7 +206,8 @@ def _score_utterance(utterance: Utterance, context: ScoringContext) -> Utterance
     )
 
 
-def _embed_file(audio: Path, speaker_name: str) -> np.ndarray | None:
+def embed_file(audio: Path, speaker_name: str) -> np.ndarray | None:
+    """Return the (D,) embedding of an audio file, or None where the speaker judge hears no speaker."""
     samples, sample_rate = load_audio(audio)
     return _embed(_speaker_judge(speaker_name), to_mono(samples), sample_rate)
 

@@ -158,8 +158,8 @@ class CheckpointTrials:
             sovits=_interpolated_checkpoint(self.inputs.base, pair.sovits, weight, self.interpolated_folder)
         )
 
-    def remove_folders(self) -> None:
-        """Remove what only the selection needed."""
+    def remove_files(self) -> None:
+        """Remove the audio and the interpolated checkpoints, which only the selection needs."""
         for folder in (self.audio_folder, self.interpolated_folder):
             shutil.rmtree(folder, ignore_errors=True)
 

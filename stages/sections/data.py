@@ -78,6 +78,16 @@ class Align(Section):
         description="Clips are rejected if the character error rate between their transcript and what the ASR heard is "
         "higher. Above 0, at most 1.",
     )
+    min_doubt: float = Field(
+        gt=0,
+        description="A difference between text and ASR is reported if the sound is that much more probable with what "
+        "the ASR heard. Difference of natural logarithms, above 0.",
+    )
+    max_wrong_share: float = Field(
+        gt=0,
+        le=1,
+        description="Clips are rejected if a larger share of their words is reported. Above 0, at most 1.",
+    )
     held_out_share: float = Field(
         gt=0, lt=0.5, description="Share of the kept clips that are held out of training. Above 0, below 0.5."
     )

@@ -92,12 +92,27 @@ class Evaluate(Section):
         "least 0.",
     )
     mos: Literal["dnsmos"] | None = Field(description="MOS judge. Its score is shown and never gated. null: none.")
+    second_asr: str | None = Field(
+        description="Second ASR judge. It hears the first seed of every prompt and the held-out recordings, in the "
+        "languages that it knows. It is shown and never gated. null: none."
+    )
+    second_speaker: str | None = Field(
+        description="Second speaker judge. It hears the same speech as second_asr, in every language. It is shown and "
+        "never gated. null: none."
+    )
     n_jobs: int = Field(
         ge=1, description="Processes that run the judges. At least 1. The result does not depend on it."
     )
     n_threads: int = Field(
         ge=1, description="CPU threads of torch. At least 1. The last bits of the result depend on it."
     )
+
+    @field_validator("other_languages")
+    @classmethod
+    def _languages_differ(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(languages)) != len(languages):
+            raise ValueError(f"other_languages = {list(languages)} names a language twice; name each once")
+        return languages
 
     @field_validator("interpolation_weights")
     @classmethod

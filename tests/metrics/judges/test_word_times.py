@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from metrics.errors import AlignmentError
-from metrics.judges.word_times import TokenTimes, check_fits, word_times, written_text
+from metrics.forced_alignment import AlignedWord
+from metrics.judges.word_times import TokenTimes, check_fits, within_speech, word_times, written_text
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,13 @@ def test_times_never_go_back_and_stay_inside_the_audio() -> None:
     words = ["a", "b", "c"]
     aligned = word_times(words, written_text(words, "en"), TokenTimes([2, 2, 2], [0.4, 0.2, 0.9, 1.2], [1, 1, 1]), 1.0)
     assert [(word.start, word.end) for word in aligned] == [(0.4, 0.4), (0.4, 0.9), (0.9, 1.0)]
+
+
+def test_a_pause_belongs_to_no_word() -> None:
+    words = [AlignedWord("a", 0.0, 0.5), AlignedWord("b", 0.5, 2.0), AlignedWord("c", 2.0, 2.1)]
+    cut = within_speech(words, [(0.2, 0.6), (1.4, 1.9)])
+    assert [(word.start, word.end) for word in cut] == [(0.2, 0.5), (1.4, 1.9), (2.0, 2.1)]
+    assert within_speech(words, []) == words
 
 
 @pytest.mark.parametrize(("seconds", "n_tokens", "message"), [(31, 5, "31.0 s of audio"), (9, 500, "500 tokens")])
