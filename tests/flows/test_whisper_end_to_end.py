@@ -6,9 +6,11 @@ are real, and their results are garbage. So the voice has no transcripts, except
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+from imports import ROOT
 from languages_project import VOICES, make_languages_project, run_stage_here, run_voice_here, use_project
 from whisper_tiny import write_tiny_whisper
 
@@ -33,6 +35,10 @@ OPENED = (  # limits that garbage would not pass
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_languages_project(tmp_path_factory.mktemp("whisper") / "project", [LANGUAGE], *OPENED)
     write_tiny_whisper(root / "base_models")
+    # The trained base, which learned English only, so that the voice makes sounds that silero-vad takes for speech.
+    shutil.rmtree(root / "base_models/starter")
+    shutil.copytree(ROOT / "base_models/starter", root / "base_models/starter")
+    (root / "base_models/starter/base.json").unlink()
     return root
 
 
@@ -79,10 +85,12 @@ def test_every_utterance_is_transcribed_and_its_language_detected(project, outco
     card = load_scorecard(project / f"data/6_scores/{VOICE}/scorecard.json")
     assert card.judges.asr == ASR
     assert card.judges.asr_version.startswith("1.2.1 ctranslate2")
-    # of real speech the random model hears the same garbage again; it is sure of one language, which is not Mandarin
+    # of its recordings the random model hears the same garbage again
     assert all(row.hypothesis == row.reference for row in card.held_out)
-    assert {row.language for row in card.rows} == {LANGUAGE}
-    assert len(card.rows) == 4
+    heard = [row for row in card.rows if row.hypothesis]
+    assert heard
+    # it is sure of one language, which is not Mandarin
+    assert all("wrong_language" in row.failures for row in heard)
 
 
 def test_the_verdict_is_signed_and_fails_with_typed_reasons(project, outcome):
@@ -93,4 +101,4 @@ def test_the_verdict_is_signed_and_fails_with_typed_reasons(project, outcome):
     assert decision.outcome == "fail"
     missed = {reason.metric for reason in decision.reasons if reason.code == "threshold_missed"}
     assert missed >= {"wer", "similarity", "failed_share"}
-    assert decision.failures
+    assert decision.failures["wrong_language"] > 0
