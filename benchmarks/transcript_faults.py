@@ -32,10 +32,12 @@ from benchmarks.joined_recordings import NOISES, JoinedRecording, Sentence, add_
 from benchmarks.judge_cache import CachedJudge
 from benchmarks.nonspeech import SAMPLE_RATE
 from benchmarks.planted_faults import FAULTS, PlantedText, Vocabulary, vocabulary_of
+from benchmarks.transcript_roc import cer_table, doubt_table, write_roc
 from metrics.judges.asr import load_transcriber
 from metrics.normalize import normalize_text
 from metrics.wer import ErrorCount, word_errors
-from stages.align import align
+from stages.align import WRONG_SHARE_REASON, align
+from stages.alignment.disagreements import find_disagreements
 from stages.ingest import ingest
 from stages.params import Params, load_params
 from stages.segment import segment
@@ -75,6 +77,7 @@ class ClipResult:
         disagreements: what align reports in it.
         n_wrong: wrong words in its text, counting missing and added ones.
         is_touched: whether a fault was planted into what is said in it.
+        doubts: of all its disagreements, reported or not. None where align did not look for any.
     """
 
     speaker: str
@@ -86,6 +89,7 @@ class ClipResult:
     disagreements: tuple[Disagreement, ...]
     n_wrong: int
     is_touched: bool
+    doubts: tuple[float, ...] | None
 
     @property
     def is_good(self) -> bool:
@@ -164,9 +168,11 @@ def run_case(
                 strict=True,
             ):
                 n = number_of[clip.recording_id]
+                path = work / "clips" / row.path
+                doubts = _doubts(path, row, asr)
                 results.append(
                     _clip_result(
-                        speaker, snr, noises[n], fault, joined[n], planted[n], clip, row, reported[row.clip_id]
+                        speaker, snr, noises[n], fault, joined[n], planted[n], clip, row, reported[row.clip_id], doubts
                     )
                 )
     return results
@@ -182,6 +188,7 @@ def _clip_result(
     clip: Clip,
     row: AlignedClip,
     disagreements: Sequence[Disagreement],
+    doubts: tuple[float, ...] | None,
 ) -> ClipResult:
     true_text = normalize_text(recording.text_between(clip.start, clip.end))
     text = normalize_text(row.text)
@@ -195,7 +202,15 @@ def _clip_result(
         tuple(disagreements),
         n_wrong=word_errors(true_text, text).errors if true_text else len(text.split()),
         is_touched=any(clip.start <= recording.tokens[index][1] < clip.end for index in planted.touched),
+        doubts=doubts,
     )
+
+
+def _doubts(path: Path, row: AlignedClip, asr: str) -> tuple[float, ...] | None:
+    """Return the doubts of all disagreements. The judge has answered most of this before, and its answers are kept."""
+    if row.cer is None or (not row.kept and not row.reason.startswith(WRONG_SHARE_REASON)):
+        return None
+    return tuple(one.doubt for one in find_disagreements(path, row, asr, "en"))
 
 
 def share(k: int, n: int) -> str:
@@ -234,10 +249,13 @@ def table(results: Sequence[ClipResult], title: str, key: Callable[[ClipResult],
     return "\n".join(lines) + "\n"
 
 
-def run(seeds: Sequence[int], snrs: Sequence[int], asr: str, work: Path) -> Iterator[ClipResult]:
+def run(
+    speakers: Sequence[str], seeds: Sequence[int], snrs: Sequence[int], asr: str, work: Path
+) -> Iterator[ClipResult]:
     """Yield the clips of every speaker, level of noise and seed.
 
     Args:
+        speakers: keys of speaker_folders().
         seeds: one set of recordings per seed.
         snrs: levels of the speech over the noise in dB.
         asr: name of an ASR judge.
@@ -250,8 +268,8 @@ def run(seeds: Sequence[int], snrs: Sequence[int], asr: str, work: Path) -> Iter
     with ExitStack() as stack:
         stack.enter_context(patch("stages.alignment.transcribe.load_transcriber_once", lambda *_: judge))
         stack.enter_context(patch("stages.align.check_rejected_share", lambda *_: None))
-        for speaker, folder in speaker_folders().items():
-            sentences = load_sentences(folder)
+        for speaker in speakers:
+            sentences = load_sentences(speaker_folders()[speaker])
             vocabulary = vocabulary_of([sentence.text for sentence in sentences])
             for seed in seeds:
                 for snr in snrs:
@@ -270,6 +288,10 @@ def report(results: Sequence[ClipResult]) -> str:
         parts.append(table(own, "speech over noise, dB", lambda one: one.snr))
         parts.append(table(own, "noise", lambda one: one.noise))
         parts.append(table(own, "fault", lambda one: one.fault))
+        parts.append("Share of texts above a character error rate, right ones and wrong ones:\n")
+        parts.append(cer_table(own))
+        parts.append("Share of the clips that align aligned above a doubt, by the wrong words in their text:\n")
+        parts.append(doubt_table(own))
     return "\n".join(parts)
 
 
@@ -278,18 +300,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.transcript_faults", description="Planted faults found.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="one set of recordings per seed")
     parser.add_argument("--snrs", type=int, nargs="+", default=list(SNRS), help="speech over noise, in dB")
+    parser.add_argument("--speakers", nargs="+", default=list(speaker_folders()), help="whose recordings")
     parser.add_argument("--judge", default="faster-whisper-tiny.en", help="name of an ASR judge")
     parser.add_argument("--work", type=Path, default=ROOT / ".cache/transcript_faults", help="the judge's answers")
     parser.add_argument("--markdown", type=Path, help="Markdown file to write")
     options = parser.parse_args(arguments)
-    results = list(run(options.seeds, options.snrs, options.judge, options.work))
+    results = list(run(options.speakers, options.seeds, options.snrs, options.judge, options.work))
     text = report(results)
     print(text)
     if options.markdown:
         command = f"python -m benchmarks.transcript_faults --seeds {' '.join(map(str, options.seeds))}"
         head = f"# Planted transcript faults\n\n`{command}`, {datetime.now(UTC):%Y-%m-%d}, judge {options.judge}.\n\n"
         options.markdown.parent.mkdir(exist_ok=True)
-        options.markdown.write_text(head + text, encoding="utf-8")
+        options.markdown.write_text(f"{head}{text}\n![ROC](roc.svg)\n", encoding="utf-8")
+        first = results[0].speaker
+        write_roc(options.markdown.parent / "roc.svg", [one for one in results if one.speaker == first])
 
 
 if __name__ == "__main__":

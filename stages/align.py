@@ -29,6 +29,7 @@ from stages.profiles import PROFILES, require_heard
 from stages.sections.data import Align
 from stages.tables import AlignedClip, Clip, Disagreement, Recording, read_table, shared_language, write_table
 
+WRONG_SHARE_REASON = "share of wrong words above align.max_wrong_share"
 NO_WORDS = "its text has no words after normalisation"
 
 
@@ -215,7 +216,7 @@ def reject_doubted(
         return row
     worst = max(disagreements, key=lambda one: one.doubt)
     reason = (
-        f"share of wrong words above align.max_wrong_share = {params.max_wrong_share}: {n_wrong} of {n_units}, such as "
+        f"{WRONG_SHARE_REASON} = {params.max_wrong_share}: {n_wrong} of {n_units}, such as "
         f"{worst.written!r} where {worst.heard!r} is heard"
     )
     return row.model_copy(update={"kept": False, "reason": reason})

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpt_sovits.audio import load_audio, to_mono
+from gpt_sovits.text.english.phonemes import pronounce
 from metrics.errors import AlignmentError
 from metrics.normalize import normalize_text
 from metrics.wer import word_operations
-from stages.alignment.transcribe import gives_probabilities, loaded_judge
+from stages.alignment.transcribe import gives_probabilities, loaded_judge, spoken_words
 from stages.tables import AlignedClip, Disagreement
 
 LEAST_PROBABLE = 1e-9  # of a word
@@ -74,7 +75,11 @@ def find_disagreements(path: Path, clip: AlignedClip, asr: str, language: str) -
         Nothing where the judge gives words no probability, or cannot align what it heard.
     """
     text, heard = normalize_text(clip.text, language).split(), clip.asr_text.split()
-    runs = differing_runs(text, heard) if text != heard else []
+    runs = [
+        run
+        for run in (differing_runs(text, heard) if text != heard else [])
+        if not sound_alike(text[run.first : run.end], heard[run.first_heard : run.end_heard], language)
+    ]
     judge = loaded_judge(asr)
     if not runs or not gives_probabilities(judge):
         return []
@@ -106,6 +111,20 @@ def find_disagreements(path: Path, clip: AlignedClip, asr: str, language: str) -
     except AlignmentError:
         return []
     return found
+
+
+def sound_alike(written: Sequence[str], heard: Sequence[str], language: str) -> bool:
+    """Return whether two texts differ in their spelling alone ("teapot", "t pot"). Known for English only."""
+    if language != "en" or not written or not heard:
+        return False
+    try:
+        sounds = [
+            [phone.rstrip("012") for word in spoken_words(" ".join(words), language) for phone in pronounce(word)]
+            for words in (written, heard)
+        ]
+    except ValueError:  # cannot be spoken
+        return False
+    return sounds[0] == sounds[1]
 
 
 def run_times(run: Run, text: Sequence[str], clip: AlignedClip) -> tuple[float, float]:
