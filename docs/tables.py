@@ -111,6 +111,8 @@ def shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {shown(one)}" for key, one in value.items())
     return str(value)
 
 

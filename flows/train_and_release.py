@@ -23,6 +23,7 @@ from registry.gate.policy import parse_policy
 from stages.execution.locks import locked
 from stages.judges import check_judges
 from stages.params import Params, load_params
+from stages.profiles import require_language, require_other_languages
 
 T = TypeVar("T")
 Log = Callable[[str], None]
@@ -94,7 +95,7 @@ def run_pipeline(request: Request, view: RunView, *, engine: Engine) -> Outcome:
         engine: What runs the steps.
 
     Raises:
-        ValueError: If the voice is not in params.yaml.
+        ValueError: If the voice is not in params.yaml, or the profile cannot make a voice of its language.
         ConsentError: If the speaker's consent is missing, over or revoked.
         JudgeUnavailableError: If a judge is not installed.
         StageFailedError: If a stage failed.
@@ -125,7 +126,10 @@ def _check_voice(voice: str, params: Params) -> None:
             f"{voice!r} is not among the voices of params.yaml ({', '.join(params.voices)}); "
             f"add it with `vox voice add {voice} FOLDER --language en --consent FILE`"
         )
-    check_consent(recordings_dir(voice), datetime.now(UTC).date())
+    record = check_consent(recordings_dir(voice), datetime.now(UTC).date())
+    require_language(voice, record.language, params.profile)
+    others = set(params.evaluate.other_languages) - {record.language}
+    require_other_languages(sorted(others), params.profile)
 
 
 def build(voice: str, view: RunView, *, engine: Engine) -> list[StageResult]:

@@ -119,10 +119,25 @@ class Similarities(Row):
     note: str = Field(default="", description="who they are and, where a figure is null, why")
 
 
+class LanguageScores(Row):
+    """The prompts of another language than the voice's own, under the same judges."""
+
+    language: str = Field(min_length=2, description="ISO 639 code of the texts")
+    normalizer: str = Field(description="name of this language's normaliser")
+    normalizer_version: str = Field(description="version of that normaliser")
+    prompts_sha256: str = Field(description="hash of this language's prompt set, or of the part that was said")
+    seeds: tuple[int, ...] = Field(description="sampling seeds, each used for every prompt")
+    rows: tuple[UtteranceScore, ...] = Field(description="one row per prompt and seed")
+
+
 class Scorecard(Row):
-    """Everything that the gate reads about one checkpoint pair."""
+    """Everything that the gate reads about one checkpoint pair.
+
+    `rows` are in the voice's own language. Their figures are never mixed with those of another language.
+    """
 
     voice: str = Field(description="name of the voice")
+    language: str = Field(min_length=2, description="ISO 639 code of the voice's own language")
     pair: Pair = Field(description="the checkpoints that spoke")
     judges: Judges = Field(description="the judges and the normaliser")
     prompts_sha256: str = Field(description="hash of the prompt set")
@@ -134,6 +149,9 @@ class Scorecard(Row):
         description="the texts of held-out recordings as the pair says them, with the prompt_id of the "
         "recording; never gated",
     )
+    other_languages: tuple[LanguageScores, ...] = Field(
+        default=(), description="the prompts of other languages that the pair said, sorted by language"
+    )
     similarity_floor: Similarities = Field(description="what other speakers reach under the same speaker judge")
     mos_judge: str = Field(default="", description="name and version of the MOS judge; empty where there is none")
     second_judges: SecondJudges = Field(default=SecondJudges(), description="the judges of the second opinions")
@@ -143,8 +161,17 @@ class Scorecard(Row):
         """Return what the voice's own held-out recordings reach. Hardly any synthesis can be closer."""
         return mean_similarities(self.held_out, "the voice's held-out recordings")
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Return the ISO 639 code of every language that was scored, the voice's own first."""
+        return (self.language, *(part.language for part in self.other_languages))
+
+    def in_language(self, language: str) -> LanguageScores | None:
+        """Return the scores of another language, or None where the pair did not say its prompts."""
+        return next((part for part in self.other_languages if part.language == language), None)
+
     def figures(self) -> dict[str, float]:
-        """Return the pooled figures of the synthesised utterances. See `pooled`."""
+        """Return the pooled figures of the prompts in the voice's own language. See `pooled`."""
         return pooled(self.rows)
 
 

@@ -26,7 +26,7 @@ from stages.execution.outputs import stage_output
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
 from stages.params import Params, load_params
-from stages.profiles import PROFILES, judge_weights
+from stages.profiles import PROFILES, judge_weights, require_learned
 from stages.tables import AlignedClip, FeatureClip, VoiceReference, read_table, write_json, write_table
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Pa
     """
     clips = [clip for clip in read_table(aligned_dir / "clips.jsonl", AlignedClip) if clip.kept]
     profile = PROFILES[params.profile]
+    for language in sorted({clip.language for clip in clips}):
+        require_learned(profile.base, language)
     (out_dir / "tensors").mkdir()
     with deterministic(seed=0, n_threads=params.features.n_threads), torch.inference_mode():
         base = load_base(profile.base)

@@ -55,6 +55,16 @@ class Params(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _other_languages_have_rules(self) -> Params:
+        with_rules = self.gate.get("other_languages") or {}
+        if missing := [code for code in self.evaluate.other_languages if code not in with_rules]:
+            raise ValueError(
+                f"evaluate.other_languages names {', '.join(missing)}, and gate.other_languages has no rules for it, "
+                "so no verdict could pass; write thresholds and margins there, see docs/verdict.md"
+            )
+        return self
+
     @field_validator("voices")
     @classmethod
     def _folder_names(cls, voices: tuple[str, ...]) -> tuple[str, ...]:

@@ -72,6 +72,20 @@ class AlignedClip(Row):
     language: str = Field(description="ISO 639 code of what is said")
 
 
+class Disagreement(Row):
+    """A place where the sound of a clip speaks against its text. Written by align as disagreements.jsonl."""
+
+    clip_id: str = Field(description="id of the clip")
+    written: str = Field(description="the words of its text, normalised; empty where the text lacks what is said")
+    heard: str = Field(description="the words that the ASR heard instead, normalised; empty where it heard none")
+    start: float = Field(ge=0, description="start of the place in seconds within the clip")
+    end: float = Field(ge=0, description="end of the place in seconds within the clip")
+    doubt: float = Field(
+        description="how much more probable the sound is with what was heard than with what is written: difference of "
+        "the natural logarithms"
+    )
+
+
 class FeatureClip(Row):
     """A kept clip whose features are in tensors/CLIP_ID.safetensors. Written by features as clips.jsonl."""
 

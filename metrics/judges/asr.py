@@ -7,22 +7,33 @@ decoding.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
 from metrics.audio import to_int16
-from metrics.errors import JudgeUnavailableError
+from metrics.errors import AlignmentError, JudgeUnavailableError
+from metrics.forced_alignment import AlignedWord
 from metrics.judges.faster_whisper import (
     WEIGHTS_PACKAGES,
     FasterWhisperTranscriber,
     check_package,
     packaged_weights,
 )
-from metrics.judges.transcriber import Transcriber, audible_waveform, check_language, weights_sha256
-from metrics.pocketsphinx_decoder import new_decoder, sphinx_version
+from metrics.judges.transcriber import (
+    NOTHING_AUDIBLE,
+    Transcriber,
+    Transcription,
+    audible_waveform,
+    check_language,
+    weights_sha256,
+)
+from metrics.judges.voice_activity import WORD_SPANS, speech_spans
+from metrics.judges.word_times import TokenTimes, check_fits, within_speech, word_times, written_text
+from metrics.pocketsphinx_decoder import SAMPLE_RATE, new_decoder, sphinx_version
 
 
 def _is_torch_file(path: Path) -> bool:
@@ -49,10 +60,24 @@ class PocketsphinxTranscriber:
 
     def transcribe(self, waveform: np.ndarray, sample_rate: int, language: str) -> str:
         """Return the words heard. See Transcriber."""
+        return self.listen(waveform, sample_rate, language).text
+
+    def align_words(
+        self, waveform: np.ndarray, sample_rate: int, words: Sequence[str], language: str
+    ) -> list[AlignedWord]:
+        """Raise ValueError, because forced alignment by pocketsphinx needs pronunciations and gives no probability."""
+        check_language(self, language)
+        raise ValueError(
+            "judge pocketsphinx gives words no probability; align them with a Whisper judge, or for their times alone "
+            "with metrics.forced_alignment.force_align"
+        )
+
+    def listen(self, waveform: np.ndarray, sample_rate: int, language: str) -> Transcription:
+        """Return the words heard. See Transcriber."""
         check_language(self, language)
         audible = audible_waveform(waveform, sample_rate)
         if audible is None:
-            return ""
+            return Transcription("", NOTHING_AUDIBLE)
         decoder = new_decoder(with_language_model=True)
         decoder.start_utt()
         decoder.process_raw(
@@ -60,7 +85,7 @@ class PocketsphinxTranscriber:
         )  # full_utt: the cepstral mean is taken over this utterance
         decoder.end_utt()
         hypothesis = decoder.hyp()
-        return hypothesis.hypstr if hypothesis else ""
+        return Transcription(hypothesis.hypstr if hypothesis else "")
 
 
 class WhisperTranscriber:
@@ -108,10 +133,14 @@ class WhisperTranscriber:
 
     def transcribe(self, waveform: np.ndarray, sample_rate: int, language: str) -> str:
         """Return the words heard. See Transcriber."""
+        return self.listen(waveform, sample_rate, language).text
+
+    def listen(self, waveform: np.ndarray, sample_rate: int, language: str) -> Transcription:
+        """Return the words heard. See Transcriber."""
         check_language(self, language)
         audible = audible_waveform(waveform, sample_rate)
         if audible is None:
-            return ""
+            return Transcription("", NOTHING_AUDIBLE)
         result = self._model.transcribe(
             audible,
             language=language,
@@ -120,7 +149,40 @@ class WhisperTranscriber:
             fp16=self._model.device.type == "cuda",
             verbose=None,
         )
-        return result["text"].strip()
+        return Transcription(result["text"].strip())
+
+    def align_words(
+        self, waveform: np.ndarray, sample_rate: int, words: Sequence[str], language: str
+    ) -> list[AlignedWord]:
+        """Find the words by the model's cross-attention, with teacher forcing. See Transcriber."""
+        import whisper
+        from whisper.timing import find_alignment
+
+        check_language(self, language)
+        audible = audible_waveform(waveform, sample_rate)
+        if audible is None:
+            raise AlignmentError(f"nothing to align {len(words)} words on: {NOTHING_AUDIBLE}")
+        written = written_text(words, language)
+        tokenizer = whisper.tokenizer.get_tokenizer(
+            self._model.is_multilingual, num_languages=self._model.num_languages, language=language, task="transcribe"
+        )
+        tokens = tokenizer.encode(written.text, disallowed_special=())
+        seconds = len(audible) / SAMPLE_RATE
+        check_fits(seconds, len(tokens))
+        mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(audible), self._model.dims.n_mels).to(self._model.device)
+        # find_alignment averages over words that the tokenizer makes; here each token is one
+        marks = {"sot_sequence": tokenizer.sot_sequence, "no_timestamps": tokenizer.no_timestamps, "eot": tokenizer.eot}
+        single = SimpleNamespace(**marks, split_to_word_tokens=lambda all_: ([""] * len(all_), [[t] for t in all_]))
+        timings = find_alignment(
+            self._model, single, tokens, mel, round(seconds * whisper.audio.FRAMES_PER_SECOND), medfilt_width=7
+        )
+        found = TokenTimes(
+            [len(tokenizer.encoding.decode_single_token_bytes(token)) for token in tokens],
+            [*(timing.start for timing in timings), timings[-1].end],
+            [timing.probability for timing in timings],
+        )
+        aligned = word_times(words, written, found, seconds)
+        return within_speech(aligned, speech_spans(audible, WORD_SPANS))
 
 
 _FAMILIES: dict[str, Callable[[str, Path | None, bool], Transcriber]] = {

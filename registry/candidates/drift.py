@@ -37,6 +37,11 @@ def find_drift(then: Scorecard, now: Scorecard) -> Drift:
         for name in ("prompts_sha256", "seeds")
         if getattr(then, name) != getattr(now, name)
     ]
+    if then.languages != now.languages:
+        questions.append(
+            f"languages then and now differ ({', '.join(then.languages)} and {', '.join(now.languages)}); "
+            "evaluate.other_languages names them"
+        )
     judges_then, judges_now = then.judges.model_dump(), now.judges.model_dump()
     judge = [
         f"{name} was {judges_then[name]} and is {judges_now[name]}"

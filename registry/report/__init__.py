@@ -8,5 +8,5 @@
     second_opinions.py figures of judges that gate nothing
     heat_maps.py       the checkpoint pairs
     media.py           Opus and spectrograms inside the page
-page.html, second_opinions.html, page.css, page.js  the page itself
+page.html, languages.html, second_opinions.html, page.css, page.js  the page itself
 """

@@ -16,7 +16,16 @@ import jinja2
 from metrics.scores import Scorecard, UtteranceScore
 from registry.report.comparison import PromptPair, compare_words, prompt_pairs
 from registry.report.distributions import distributions
-from registry.report.figures import FIGURES, categories, failures, key_figures, percent, show_figure, sound_figures
+from registry.report.figures import (
+    FIGURES,
+    categories,
+    failures,
+    key_figures,
+    languages,
+    percent,
+    show_figure,
+    sound_figures,
+)
 from registry.report.heat_maps import PairRow, heat_maps, is_interpolated
 from registry.report.media import embed_sounds, read_audio, spectrogram_base64
 from registry.report.second_opinions import second_opinions
@@ -89,12 +98,13 @@ def render_report(
         other=other,
         signed=signed,
         verdict=signed.verdict if signed else None,
-        threshold_checks=_threshold_checks(signed.verdict) if signed else (),
+        **_checks(signed.verdict if signed else None),
         headline=headline(card.voice, signed.verdict if signed else None),
         figures=key_figures(card, other),
         failures=failures(card, other, numbers),
         failure_names=sorted({name for prompt in prompts for name in prompt.failures}),
         categories=categories(card, other),
+        languages=languages(card, other),
         distributions=distributions(
             {"voice": card.rows, "champion": other.rows if other else (), "real": card.held_out}
         ),
@@ -134,9 +144,20 @@ def unmeasured_report(voice: str, message: str) -> str:
     )
 
 
-def _threshold_checks(verdict: Verdict) -> list[Any]:
-    """Return every check of a threshold, those on all prompts before those on slices."""
-    return [*verdict.decision.thresholds, *verdict.decision.slice_thresholds]
+def _checks(verdict: Verdict | None) -> dict[str, list[Any]]:
+    """Return every threshold and comparison that was checked: first the voice's own language, then the others."""
+    if verdict is None:
+        return {"threshold_checks": [], "comparisons": []}
+    decision = verdict.decision
+    others = decision.other_languages
+    return {
+        "threshold_checks": [
+            *decision.thresholds,
+            *decision.slice_thresholds,
+            *(check for part in others for check in part.thresholds),
+        ],
+        "comparisons": [*decision.comparisons, *(one for part in others for one in part.comparisons)],
+    }
 
 
 def _template() -> jinja2.Template:

@@ -29,7 +29,8 @@ def write_scores(out_dir: Path, scorecard: Scorecard, pair_rows: Sequence[Checkp
         scorecard: the scores of the chosen pair.
         pair_rows: the table of pairs, the base models first.
     """
-    write_table(out_dir / "scores.jsonl", scorecard.rows)
+    others = scorecard.other_languages
+    write_table(out_dir / "scores.jsonl", [*scorecard.rows, *(row for part in others for row in part.rows)])
     (out_dir / "scorecard.json").write_text(scorecard.model_dump_json(indent=1) + "\n", encoding="utf-8")
     (out_dir / "pairs.csv").write_text(csv_text(row.model_dump() for row in pair_rows), encoding="utf-8")
     synthesis, recordings = scorecard.figures(), pooled(scorecard.held_out)
@@ -37,6 +38,7 @@ def write_scores(out_dir: Path, scorecard: Scorecard, pair_rows: Sequence[Checkp
         out_dir / "metrics.json",
         {
             "synthesis": _without_nan(synthesis),
+            "other_languages": {part.language: _without_nan(pooled(part.rows)) for part in others},
             "held_out": _without_nan(recordings),
             "other_speakers": {"similarity": scorecard.similarity_floor.similarity},
             "second_opinions": {
@@ -51,7 +53,8 @@ def write_scores(out_dir: Path, scorecard: Scorecard, pair_rows: Sequence[Checkp
     )
     report = render_report(ScoredVersion(scorecard, out_dir), pairs=[row.model_dump() for row in pair_rows], rule=RULE)
     (out_dir / "report.html").write_text(report, encoding="utf-8")
-    for name, figures in (("synthesis", synthesis), ("held-out recordings", recordings)):
+    in_others = [(f"synthesis in {part.language}", pooled(part.rows)) for part in others]
+    for name, figures in (("synthesis", synthesis), *in_others, ("held-out recordings", recordings)):
         print(f"evaluate: {name}: " + ", ".join(f"{key} {value:.3f}" for key, value in figures.items()), flush=True)
     if unmeasurable := unmeasurable_failures(scorecard.judges.asr):
         print(f"evaluate: {', '.join(unmeasurable)}: not measurable with judge {scorecard.judges.asr}", flush=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gpt_sovits.audio import AudioError
+from gpt_sovits.text.sentences import width
 from registry.consent import file_sha256
 from stages.recordings.measure import measure_file, rejection_reason
 from stages.recordings.transcripts import Transcript
@@ -79,9 +80,12 @@ def read_recording(
         return Reject(path=file, reason=f"cannot be read: {error.strerror}")
     if reason := rejection_reason(measurement, params):
         return Reject(path=file, reason=reason)
-    if transcript is not None and len(transcript) > params.max_chars_per_second * measurement.seconds:
+    if transcript is not None and (length := width(transcript)) > params.max_chars_per_second * measurement.seconds:
         limit = f"ingest.max_chars_per_second = {params.max_chars_per_second:g} in {measurement.seconds:.1f} s"
-        return Reject(path=file, reason=f"{transcripts[0].source}: {len(transcript)} characters exceed {limit}")
+        said = f"{len(transcript)} characters" + (
+            "" if length == len(transcript) else f", as long as {length} Latin letters,"
+        )
+        return Reject(path=file, reason=f"{transcripts[0].source}: {said} exceed {limit}")
     return Recording(
         recording_id=sha256[:12],
         path=file,

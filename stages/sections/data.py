@@ -30,7 +30,7 @@ class Ingest(Section):
     max_chars_per_second: float = Field(
         gt=0,
         description="Recordings whose transcript has more characters per second are rejected: nobody could say it so "
-        "fast. Above 0.",
+        "fast. Latin letters, above 0. A Han character or a Hangul block counts 3, a kana 2.",
     )
 
 
@@ -77,6 +77,16 @@ class Align(Section):
         le=1,
         description="Clips are rejected if the character error rate between their transcript and what the ASR heard is "
         "higher. Above 0, at most 1.",
+    )
+    min_doubt: float = Field(
+        gt=0,
+        description="A difference between text and ASR is reported if the sound is that much more probable with what "
+        "the ASR heard. Difference of natural logarithms, above 0.",
+    )
+    max_wrong_share: float = Field(
+        gt=0,
+        le=1,
+        description="Clips are rejected if a larger share of their words is reported. Above 0, at most 1.",
     )
     held_out_share: float = Field(
         gt=0, lt=0.5, description="Share of the kept clips that are held out of training. Above 0, below 0.5."

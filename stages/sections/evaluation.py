@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from gpt_sovits.text.languages import LANGUAGES
 from stages.sections.section import Section
 
 
@@ -13,7 +14,17 @@ class Evaluate(Section):
     """How the checkpoint pair is chosen, and how the voice speaks when it is scored and served."""
 
     prompts: str = Field(
-        description="Prompt file of the voice's language, relative to the project root. It also has the sampling seeds."
+        description="Folder of the prompt files, relative to the project root. A voice says those of its language, in "
+        "LANGUAGE.yaml, which also has the sampling seeds."
+    )
+    other_languages: tuple[Literal["en", "zh", "ja", "ko", "yue"], ...] = Field(
+        description="ISO 639 codes of further languages that every voice is tested in, each once. A voice's own "
+        "language is always tested. gate.other_languages needs rules for each. Only tested languages are served."
+    )
+    n_other_language_prompts: int | None = Field(
+        ge=1,
+        description="Prompts of each further language that are said, spread over the categories. At least 1. null: "
+        "all of them.",
     )
     n_selection_prompts: int = Field(
         ge=1, description="Prompts on which the last two checkpoint pairs are compared. At least 1."
@@ -56,7 +67,9 @@ class Evaluate(Section):
         "gives only its style."
     )
     max_sentence_characters: int = Field(
-        ge=0, description="Longer sentences are spoken clause by clause. Characters, at least 0. 0: never."
+        ge=0,
+        description="Longer sentences are spoken clause by clause. Latin letters, at least 0. A Han character or a "
+        "Hangul block counts 3, a kana 2. 0: never.",
     )
     max_length_factor: float = Field(
         gt=1, description="A sentence is cut at this multiple of its expected length. Above 1."
@@ -94,6 +107,13 @@ class Evaluate(Section):
         ge=1, description="CPU threads of torch. At least 1. The last bits of the result depend on it."
     )
 
+    @field_validator("other_languages")
+    @classmethod
+    def _languages_differ(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(languages)) != len(languages):
+            raise ValueError(f"other_languages = {list(languages)} names a language twice; name each once")
+        return languages
+
     @field_validator("interpolation_weights")
     @classmethod
     def _weights_fall(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
@@ -107,6 +127,14 @@ class Evaluate(Section):
 class Register(Section):
     """What a candidate must be able to say."""
 
-    smoke_text: str = Field(
-        min_length=1, description="Sentence that a voice must be able to speak to be registered and to be promoted."
+    smoke_text: dict[str, str] = Field(
+        description="Sentence that a voice must be able to speak to be registered and to be promoted, for each "
+        "language by its ISO 639 code. A voice speaks that of its own language."
     )
+
+    @field_validator("smoke_text")
+    @classmethod
+    def _a_text_for_each_language(cls, texts: dict[str, str]) -> dict[str, str]:
+        if set(texts) != set(LANGUAGES) or not all(text.strip() for text in texts.values()):
+            raise ValueError(f"smoke_text takes one sentence for each of {', '.join(LANGUAGES)}")
+        return texts

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from gpt_sovits.text.languages import LANGUAGES
 from stages.sections.section import Section
 
 
@@ -116,7 +117,14 @@ class AdaptGpt(Adaptation):
         ge=0,
         description="Clips with fewer phonemes per second are dropped: their text is likely incomplete. At least 0.",
     )
-    max_phonemes_per_second: float = Field(
-        gt=0,
-        description="Clips with more phonemes per second are dropped: their text likely says too much. Above 0.",
+    max_phonemes_per_second: dict[str, float] = Field(
+        description="Clips with more phonemes per second are dropped: their text likely says too much. Above 0, for "
+        "each language by its ISO 639 code, because a front end may write a syllable as two phonemes or as three.",
     )
+
+    @field_validator("max_phonemes_per_second")
+    @classmethod
+    def _a_rate_for_each_language(cls, rates: dict[str, float]) -> dict[str, float]:
+        if set(rates) != set(LANGUAGES) or not all(rate > 0 for rate in rates.values()):
+            raise ValueError(f"max_phonemes_per_second takes a rate above 0 for each of {', '.join(LANGUAGES)}")
+        return rates

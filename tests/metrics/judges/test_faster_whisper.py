@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from benchmarks.nonspeech import SAMPLE_RATE, nonspeech_clips
-from metrics.errors import JudgeUnavailableError
+from metrics.errors import AlignmentError, JudgeUnavailableError
 from metrics.judges import faster_whisper as judge_module
 from metrics.judges.asr import check_transcriber, load_transcriber
 from metrics.judges.faster_whisper import (
@@ -35,6 +35,7 @@ from metrics.wer import word_errors
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = "faster-whisper-tiny.en"
+SAMPLE_CLIP = Path(__file__).resolve().parents[3] / "data/1_recordings/sample/wavs/sample_001.flac"
 NOISE = np.random.default_rng(0).normal(size=16_000).astype(np.float32) * 0.05
 
 
@@ -95,6 +96,38 @@ def test_a_repeated_sentence_keeps_its_words(tiny_en: FasterWhisperTranscriber, 
     _, waveform, sample_rate = list(reader(shared))[7]  # has never been surpassed
     heard = normalize_text(tiny_en.transcribe(np.tile(waveform, 4), sample_rate, "en"))
     assert heard.split().count("surpassed") >= 3
+
+
+def test_a_reader_s_words_are_probable_and_wrong_words_are_not(tiny_en: FasterWhisperTranscriber, shared: Path) -> None:
+    text, waveform, sample_rate = list(reader(shared))[7]  # has never been surpassed
+    aligned = tiny_en.align_words(waveform, sample_rate, text.split(), "en")
+    assert [word.word for word in aligned] == text.split()
+    assert all(word.probability > 0.3 for word in aligned)
+    times = [time for word in aligned for time in (word.start, word.end)]
+    assert times == sorted(times)
+    assert times[-1] <= len(waveform) / sample_rate
+    wrong = tiny_en.align_words(waveform, sample_rate, ["has", "never", "bananas", "surpassed."], "en")
+    assert wrong[2].probability < 1e-3
+
+
+def test_what_cannot_be_aligned_is_refused(tiny_en: FasterWhisperTranscriber) -> None:
+    for waveform, words, message in (
+        (np.zeros(16_000, np.float32), ["one"], "nothing to align 1 words on: it is silent"),
+        (np.tile(NOISE, 31), ["one"], r"31\.0 s of audio are longer than the 30 s"),
+        (NOISE, ["one<|endoftext|>"], r"has Whisper's mark <\|endoftext\|> in it"),
+    ):
+        with pytest.raises(AlignmentError, match=message):
+            tiny_en.align_words(waveform, 16_000, words, "en")
+
+
+def test_the_guard_that_found_no_speech_is_named(tiny_en: FasterWhisperTranscriber, monkeypatch) -> None:
+    heard = tiny_en.listen(NOISE, 16_000, "en")
+    assert heard == ("", "silero-vad hears no speech in its 1.0 s")
+    assert tiny_en.listen(np.zeros(16_000, np.float32), 16_000, "en") == ("", "it is silent, or shorter than 0.1 s")
+    monkeypatch.setitem(judge_module.VAD, "threshold", 0.0)
+    music = next(clip for clip in nonspeech_clips() if clip.name.startswith("melody -20"))
+    heard = tiny_en.listen(music.waveform, SAMPLE_RATE, "en")
+    assert heard == ("", "the model takes it for no speech with a probability above 0.6")
 
 
 def transcribe_first_clips(shared: Path) -> list[str]:
@@ -213,10 +246,10 @@ class FakeFasterWhisper:
         self.model = type("Inner", (), {"is_multilingual": True})
         self.asked: list[str] = []
 
-    def transcribe(self, _: np.ndarray, language: str, **decoding: object) -> tuple[list, None]:
+    def transcribe(self, _: np.ndarray, language: str, **decoding: object) -> tuple[list, SimpleNamespace]:
         self.asked.append(language)
         self.decoding = decoding
-        return [], None
+        return [], SimpleNamespace(duration_after_vad=1.0)
 
     def detect_language(self, _: np.ndarray) -> tuple[str, float, list]:
         return "ko", 0.9, []
@@ -245,6 +278,11 @@ def test_every_size_runs_on_one_thread_behind_the_guards(large: FasterWhisperTra
 def test_faster_whisper_is_told_the_language(large: FasterWhisperTranscriber) -> None:
     large.transcribe(NOISE, 16_000, "ko")
     assert large._model.asked == ["ko"]
-    assert large.spoken_language(NOISE, 16_000) == "ko"
     with pytest.raises(ValueError, match="cannot hear language 'zh'"):
         large.transcribe(NOISE, 16_000, "zh")
+
+
+def test_only_speech_has_a_language(large: FasterWhisperTranscriber) -> None:
+    speech, sample_rate = soundfile.read(SAMPLE_CLIP, dtype="float32")
+    assert large.spoken_language(speech, sample_rate) == "ko"
+    assert large.spoken_language(NOISE, 16_000) is None

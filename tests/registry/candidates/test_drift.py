@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from release_helpers import JUDGES, scorecard, utterance
+from release_helpers import JUDGES, language_scores, scorecard, utterance
 
 from registry.candidates.drift import find_degradations, find_drift
 
@@ -69,3 +69,14 @@ def test_only_a_loss_beyond_the_margin_is_a_degradation():
 def test_similarity_that_can_no_longer_be_measured_is_a_degradation():
     now = with_rows(scorecard(), lambda n, row: with_changes(row, similarity=None) if n == 0 else row)
     assert len(find_degradations(find_drift(scorecard(), now), MARGINS)) == 1
+
+
+def test_a_second_opinion_that_is_not_asked_again_is_no_drift():
+    then = with_rows(scorecard(), lambda n, row: with_changes(row, second_hypothesis="a", second_word_errors=9))
+    assert find_drift(then, scorecard()).findings == ()
+
+
+def test_language_that_is_no_longer_tested_keeps_figures_from_being_compared():
+    drift = find_drift(scorecard(other_languages=(language_scores(),)), scorecard())
+    (question,) = drift.questions
+    assert question.startswith("languages then and now differ (en, zh and en)")
