@@ -2,6 +2,7 @@
 
 asr.py                 ASR judges: what words are heard, and how one is loaded by its name
 faster_whisper.py      the ASR judge faster-whisper, its weights, and its guards against invented words
+languages.py           which languages an ASR judge hears, by its name
 transcriber.py         the interface of the ASR judges
 speaker.py             speaker judges: how similar two speakers sound
 speaker_input.py       what every speaker judge does to a waveform first

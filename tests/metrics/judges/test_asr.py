@@ -167,6 +167,23 @@ def test_a_whisper_from_before_cantonese_refuses_it(tiny_whisper: Path) -> None:
         judge.transcribe(NOISE, 16_000, "yue")
 
 
+def test_whisper_aligns_characters_in_order_within_the_audio(tiny_whisper: Path) -> None:
+    judge = load_transcriber("whisper-tiny", tiny_whisper)
+    words = ["今", "天", "很", "好。"]
+    aligned = judge.align_words(NOISE, 16_000, words, "zh")
+    assert [word.word for word in aligned] == words
+    times = [time for word in aligned for time in (word.start, word.end)]
+    assert times == sorted(times)
+    assert times[0] >= 0 and times[-1] <= 1.0
+    assert all(0 < word.probability < 1 for word in aligned)
+    assert judge.align_words(NOISE, 16_000, words, "zh") == aligned
+
+
+def test_pocketsphinx_refuses_to_align_and_says_what_does(sphinx: PocketsphinxTranscriber) -> None:
+    with pytest.raises(ValueError, match="gives words no probability; align them with a Whisper judge"):
+        sphinx.align_words(NOISE, 16_000, ["one"], "en")
+
+
 def test_pocketsphinx_hears_only_english_and_cannot_tell_languages(sphinx: PocketsphinxTranscriber) -> None:
     assert sphinx.spoken_language(NOISE, 16_000) is None
     with pytest.raises(

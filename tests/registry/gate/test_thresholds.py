@@ -133,12 +133,3 @@ def test_slices_by_length_follow_the_number_of_words():
         "length medium": 8,
         "length long": 4,
     }
-
-
-def test_slices_by_language_follow_the_language_of_the_prompt():
-    rows = [
-        row.model_copy(update={"language": "ja" if int(row.prompt_id[1:]) < 8 else "en"}) for row in scorecard().rows
-    ]
-    card = scorecard().model_copy(update={"rows": tuple(rows)})
-    decision = decide(card, None, policy=sliced(by="language"), first_release=True)
-    assert {one.slice: one.n_prompts for one in decision.slice_thresholds} == {"language en": 12, "language ja": 8}

@@ -1,0 +1,321 @@
+"""How many wrong words in transcripts the stage align finds, and what it costs in good clips.
+
+    python -m benchmarks.transcript_faults                                              # print the tables
+    python -m benchmarks.transcript_faults --markdown benchmarks/transcripts/RESULTS.md
+
+Sentences with known words are joined to recordings under noise, and faults are planted into their transcripts. The
+stages ingest, segment and align then run as in the pipeline. A clip's wrong words are the word errors of its text
+against what is said between its start and its end. The speakers are a real reader (LJSpeech), if ../shared or
+$VOXFOUNDRY_SHARED has her recordings, and the synthetic sample voice. The judge's answers are kept in --work, so a
+run can be stopped, resumed and repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, redirect_stdout
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
+
+import numpy as np
+import soundfile
+from scipy.stats import binomtest
+
+from benchmarks.joined_recordings import NOISES, JoinedRecording, Sentence, add_noise, join, load_sentences
+from benchmarks.judge_cache import CachedJudge
+from benchmarks.nonspeech import SAMPLE_RATE
+from benchmarks.planted_faults import FAULTS, PlantedText, Vocabulary, vocabulary_of
+from benchmarks.transcript_roc import cer_table, doubt_table, write_roc
+from metrics.judges.asr import load_transcriber
+from metrics.normalize import normalize_text
+from metrics.wer import ErrorCount, word_errors
+from stages.align import WRONG_SHARE_REASON, align
+from stages.alignment.disagreements import find_disagreements
+from stages.ingest import ingest
+from stages.params import Params, load_params
+from stages.segment import segment
+from stages.tables import AlignedClip, Clip, Disagreement, Recording, read_table, write_table
+
+ROOT = Path(__file__).resolve().parents[1]
+SNRS = (30, 20, 10)  # dB
+N_RECORDINGS = 3  # per speaker and seed
+BAD_WORDS = 2  # wrong words from which a clip must be found
+CONSENT_DAY = date(2026, 1, 1)
+VOICE = """\
+name: joined
+language: en
+consent:
+  speaker: sentences that a benchmark joined
+  kind: synthetic
+  purpose: measuring what align finds
+  granted_on: 2026-01-01
+  valid_until: null
+  evidence: null
+  evidence_sha256: null
+  revoked_on: null
+"""
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """What became of one clip.
+
+    Attributes:
+        speaker: whose voice.
+        snr: in dB.
+        noise: one of NOISES.
+        fault: one of FAULTS.
+        true_text: what is said in it, normalised.
+        row: what align says about it.
+        disagreements: what align reports in it.
+        n_wrong: wrong words in its text, counting missing and added ones.
+        is_touched: whether a fault was planted into what is said in it.
+        doubts: of all its disagreements, reported or not. None where align did not look for any.
+    """
+
+    speaker: str
+    snr: int
+    noise: str
+    fault: str
+    true_text: str
+    row: AlignedClip
+    disagreements: tuple[Disagreement, ...]
+    n_wrong: int
+    is_touched: bool
+    doubts: tuple[float, ...] | None
+
+    @property
+    def is_good(self) -> bool:
+        """Return whether the clip should be kept: words are said in it, and no fault was planted into them."""
+        return bool(self.true_text) and not self.is_touched
+
+    @property
+    def is_bad(self) -> bool:
+        """Return whether the clip must be found: its text is wrong, by a planted fault or by align."""
+        return self.n_wrong >= BAD_WORDS and not (self.is_good and not self.row.kept)
+
+    @property
+    def found(self) -> bool:
+        """Return whether align rejects the clip or reports words of it."""
+        return not self.row.kept or self.reported
+
+    @property
+    def reported(self) -> bool:
+        """Return whether align keeps the clip and reports words of it."""
+        return self.row.kept and bool(self.disagreements)
+
+    @property
+    def heard(self) -> ErrorCount | None:
+        """Return the judge's word errors, or None where nothing is said."""
+        return word_errors(self.true_text, self.row.asr_text) if self.true_text else None
+
+
+def speaker_folders() -> dict[str, Path]:
+    """Return the folders of recordings by speaker."""
+    shared = Path(os.environ.get("VOXFOUNDRY_SHARED", ROOT.parent / "shared")) / "data/ljspeech"
+    folders = {"LJSpeech": shared, "sample voice": ROOT / "data/1_recordings/sample"}
+    return {speaker: folder for speaker, folder in folders.items() if folder.is_dir()}
+
+
+def run_case(
+    speaker: str, sentences: Sequence[Sentence], vocabulary: Vocabulary, snr: int, seed: int, params: Params, asr: str
+) -> list[ClipResult]:
+    """Join, disturb and segment recordings once, and align them with every kind of fault.
+
+    The sentences keep their order. The seed decides where the first recording begins, the pauses, the noise and the
+    faults.
+    """
+    random = np.random.default_rng([seed, snr])
+    shift = int(np.random.default_rng(seed).integers(len(sentences))) if seed else 0
+    parts = np.array_split(np.roll(np.arange(len(sentences)), -shift), N_RECORDINGS)
+    joined = [join([sentences[index] for index in part], random) for part in parts]
+    noises = [NOISES[(seed + number) % len(NOISES)] for number in range(N_RECORDINGS)]
+    with TemporaryDirectory() as folder:
+        work = Path(folder)
+        for name in ("joined", "manifest", "clips", "aligned"):
+            (work / name).mkdir()
+        (work / "joined/voice.yaml").write_text(VOICE, encoding="utf-8")
+        for number, (recording, noise) in enumerate(zip(joined, noises, strict=True)):
+            noisy = add_noise(recording, noise, snr, sentences, random)
+            soundfile.write(work / f"joined/{number}.flac", noisy, SAMPLE_RATE)
+        ingest(work / "joined", work / "manifest", params.ingest, CONSENT_DAY)
+        segment(work / "joined", work / "manifest", work / "clips", params.segment)
+        table = work / "manifest/recordings.jsonl"
+        rows = read_table(table, Recording)
+        numbers = [int(Path(row.path).stem) for row in rows]
+        results = []
+        for fault, plant in FAULTS.items():
+            planted = [plant(recording.sentences, vocabulary, random) for recording in joined]
+            write_table(
+                table,
+                [row.model_copy(update={"transcript": planted[n].text}) for row, n in zip(rows, numbers, strict=True)],
+            )
+            align(work / "clips", work / "manifest", work / "aligned", params.align, asr)
+            reported = defaultdict(list)
+            for one in read_table(work / "aligned/disagreements.jsonl", Disagreement):
+                reported[one.clip_id].append(one)
+            number_of = {row.recording_id: n for row, n in zip(rows, numbers, strict=True)}
+            for clip, row in zip(
+                read_table(work / "clips/clips.jsonl", Clip),
+                read_table(work / "aligned/clips.jsonl", AlignedClip),
+                strict=True,
+            ):
+                n = number_of[clip.recording_id]
+                path = work / "clips" / row.path
+                doubts = _doubts(path, row, asr)
+                results.append(
+                    _clip_result(
+                        speaker, snr, noises[n], fault, joined[n], planted[n], clip, row, reported[row.clip_id], doubts
+                    )
+                )
+    return results
+
+
+def _clip_result(
+    speaker: str,
+    snr: int,
+    noise: str,
+    fault: str,
+    recording: JoinedRecording,
+    planted: PlantedText,
+    clip: Clip,
+    row: AlignedClip,
+    disagreements: Sequence[Disagreement],
+    doubts: tuple[float, ...] | None,
+) -> ClipResult:
+    true_text = normalize_text(recording.text_between(clip.start, clip.end))
+    text = normalize_text(row.text)
+    return ClipResult(
+        speaker,
+        snr,
+        noise,
+        fault,
+        true_text,
+        row,
+        tuple(disagreements),
+        n_wrong=word_errors(true_text, text).errors if true_text else len(text.split()),
+        is_touched=any(clip.start <= recording.tokens[index][1] < clip.end for index in planted.touched),
+        doubts=doubts,
+    )
+
+
+def _doubts(path: Path, row: AlignedClip, asr: str) -> tuple[float, ...] | None:
+    """Return the doubts of all disagreements. The judge has answered most of this before, and its answers are kept."""
+    if row.cer is None or (not row.kept and not row.reason.startswith(WRONG_SHARE_REASON)):
+        return None
+    return tuple(one.doubt for one in find_disagreements(path, row, asr, "en"))
+
+
+def share(k: int, n: int) -> str:
+    """Return k of n with the exact 95 % interval (Clopper-Pearson)."""
+    if not n:
+        return "-"
+    bounds = binomtest(k, n).proportion_ci(0.95)
+    return f"{k}/{n} = {k / n:.1%} ({bounds.low:.0%}-{bounds.high:.0%})"
+
+
+def table(results: Sequence[ClipResult], title: str, key: Callable[[ClipResult], str | int]) -> str:
+    """Return a Markdown table with one line per value of `key`, in the order of the results."""
+    groups = [
+        *((str(value), [one for one in results if key(one) == value]) for value in dict.fromkeys(map(key, results))),
+        ("all", list(results)),
+    ]
+    lines = [
+        f"| {title} | clips with {BAD_WORDS} or more wrong words found | of these rejected | with 1 found | good clips "
+        "lost | good clips reported | judge's WER |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, group in groups:
+        bad = [one for one in group if one.is_bad]
+        single = [one for one in group if one.n_wrong == 1 and one.is_touched]
+        good = [one for one in group if one.is_good]
+        heard = [one.heard for one in group if one.heard]
+        cells = [
+            share(sum(one.found for one in bad), len(bad)),
+            f"{sum(not one.row.kept for one in bad)}",
+            share(sum(one.found for one in single), len(single)),
+            share(sum(not one.row.kept for one in good), len(good)),
+            share(sum(one.reported and not one.n_wrong for one in good), len(good)),
+            f"{sum(count.errors for count in heard) / max(1, sum(count.n_reference for count in heard)):.3f}",
+        ]
+        lines.append(f"| {' | '.join([name, *cells])} |")
+    return "\n".join(lines) + "\n"
+
+
+def run(
+    speakers: Sequence[str], seeds: Sequence[int], snrs: Sequence[int], asr: str, work: Path
+) -> Iterator[ClipResult]:
+    """Yield the clips of every speaker, level of noise and seed.
+
+    Args:
+        speakers: keys of speaker_folders().
+        seeds: one set of recordings per seed.
+        snrs: levels of the speech over the noise in dB.
+        asr: name of an ASR judge.
+        work: folder in which the judge's answers are kept.
+    """
+    params = load_params(ROOT / "params.yaml")
+    # one job: the judge stays in this process, where its answers are remembered
+    params = params.model_copy(update={"align": params.align.model_copy(update={"n_jobs": 1})})
+    judge = CachedJudge(load_transcriber(asr), work / "answers.sqlite")
+    with ExitStack() as stack:
+        stack.enter_context(patch("stages.alignment.transcribe.load_transcriber_once", lambda *_: judge))
+        stack.enter_context(patch("stages.align.check_rejected_share", lambda *_: None))
+        for speaker in speakers:
+            sentences = load_sentences(speaker_folders()[speaker])
+            vocabulary = vocabulary_of([sentence.text for sentence in sentences])
+            for seed in seeds:
+                for snr in snrs:
+                    print(f"transcript_faults: {speaker}, seed {seed}, {snr} dB", file=sys.stderr, flush=True)
+                    with redirect_stdout(sys.stderr):
+                        results = run_case(speaker, sentences, vocabulary, snr, seed, params, asr)
+                    yield from results
+
+
+def report(results: Sequence[ClipResult]) -> str:
+    """Return the tables of every speaker."""
+    parts = []
+    for speaker in dict.fromkeys(one.speaker for one in results):
+        own = [one for one in results if one.speaker == speaker]
+        parts.append(f"## {speaker}\n")
+        parts.append(table(own, "speech over noise, dB", lambda one: one.snr))
+        parts.append(table(own, "noise", lambda one: one.noise))
+        parts.append(table(own, "fault", lambda one: one.fault))
+        parts.append("Share of texts above a character error rate, right ones and wrong ones:\n")
+        parts.append(cer_table(own))
+        parts.append("Share of the clips that align aligned above a doubt, by the wrong words in their text:\n")
+        parts.append(doubt_table(own))
+    return "\n".join(parts)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark as the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.transcript_faults", description="Planted faults found.")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="one set of recordings per seed")
+    parser.add_argument("--snrs", type=int, nargs="+", default=list(SNRS), help="speech over noise, in dB")
+    parser.add_argument("--speakers", nargs="+", default=list(speaker_folders()), help="whose recordings")
+    parser.add_argument("--judge", default="faster-whisper-tiny.en", help="name of an ASR judge")
+    parser.add_argument("--work", type=Path, default=ROOT / ".cache/transcript_faults", help="the judge's answers")
+    parser.add_argument("--markdown", type=Path, help="Markdown file to write")
+    options = parser.parse_args(arguments)
+    results = list(run(options.speakers, options.seeds, options.snrs, options.judge, options.work))
+    text = report(results)
+    print(text)
+    if options.markdown:
+        command = f"python -m benchmarks.transcript_faults --seeds {' '.join(map(str, options.seeds))}"
+        head = f"# Planted transcript faults\n\n`{command}`, {datetime.now(UTC):%Y-%m-%d}, judge {options.judge}.\n\n"
+        options.markdown.parent.mkdir(exist_ok=True)
+        options.markdown.write_text(f"{head}{text}\n![ROC](roc.svg)\n", encoding="utf-8")
+        first = results[0].speaker
+        write_roc(options.markdown.parent / "roc.svg", [one for one in results if one.speaker == first])
+
+
+if __name__ == "__main__":
+    main()
