@@ -18,7 +18,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, redirect_stdout
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +27,7 @@ import numpy as np
 import soundfile
 from scipy.stats import binomtest
 
+from benchmarks.clip_results import BAD_WORDS, ClipResult
 from benchmarks.joined_recordings import NOISES, JoinedRecording, Sentence, add_noise, join, load_sentences
 from benchmarks.judge_cache import CachedJudge
 from benchmarks.nonspeech import SAMPLE_RATE
@@ -35,7 +35,7 @@ from benchmarks.planted_faults import FAULTS, PlantedText, Vocabulary, vocabular
 from benchmarks.transcript_roc import cer_table, doubt_table, write_roc
 from metrics.judges.asr import load_transcriber
 from metrics.normalize import normalize_text
-from metrics.wer import ErrorCount, word_errors
+from metrics.wer import word_errors
 from stages.align import WRONG_SHARE_REASON, align
 from stages.alignment.disagreements import find_disagreements
 from stages.ingest import ingest
@@ -46,7 +46,6 @@ from stages.tables import AlignedClip, Clip, Disagreement, Recording, read_table
 ROOT = Path(__file__).resolve().parents[1]
 SNRS = (30, 20, 10)  # dB
 N_RECORDINGS = 3  # per speaker and seed
-BAD_WORDS = 2  # wrong words from which a clip must be found
 CONSENT_DAY = date(2026, 1, 1)
 VOICE = """\
 name: joined
@@ -61,60 +60,6 @@ consent:
   evidence_sha256: null
   revoked_on: null
 """
-
-
-@dataclass(frozen=True)
-class ClipResult:
-    """What became of one clip.
-
-    Attributes:
-        speaker: whose voice.
-        snr: in dB.
-        noise: one of NOISES.
-        fault: one of FAULTS.
-        true_text: what is said in it, normalised.
-        row: what align says about it.
-        disagreements: what align reports in it.
-        n_wrong: wrong words in its text, counting missing and added ones.
-        is_touched: whether a fault was planted into what is said in it.
-        doubts: of all its disagreements, reported or not. None where align did not look for any.
-    """
-
-    speaker: str
-    snr: int
-    noise: str
-    fault: str
-    true_text: str
-    row: AlignedClip
-    disagreements: tuple[Disagreement, ...]
-    n_wrong: int
-    is_touched: bool
-    doubts: tuple[float, ...] | None
-
-    @property
-    def is_good(self) -> bool:
-        """Return whether the clip should be kept: words are said in it, and no fault was planted into them."""
-        return bool(self.true_text) and not self.is_touched
-
-    @property
-    def is_bad(self) -> bool:
-        """Return whether the clip must be found: its text is wrong, by a planted fault or by align."""
-        return self.n_wrong >= BAD_WORDS and not (self.is_good and not self.row.kept)
-
-    @property
-    def found(self) -> bool:
-        """Return whether align rejects the clip or reports words of it."""
-        return not self.row.kept or self.reported
-
-    @property
-    def reported(self) -> bool:
-        """Return whether align keeps the clip and reports words of it."""
-        return self.row.kept and bool(self.disagreements)
-
-    @property
-    def heard(self) -> ErrorCount | None:
-        """Return the judge's word errors, or None where nothing is said."""
-        return word_errors(self.true_text, self.row.asr_text) if self.true_text else None
 
 
 def speaker_folders() -> dict[str, Path]:
