@@ -160,7 +160,7 @@ English in everything, and the stage evaluate then reports this failure as not m
 still raises the word error rate, because hardly a word of it is right.
 
 Whisper is poor at two damages. It completes a word that breaks off in the middle, so only the loudness of the end shows
-it. And it tidies up: a word said six times is often written once, and so is a clause said twice now and then. Neither is
-seen in the length, which varies more between good readings. A loop at the end that lasts is named `repeated_clause` where the
-audio is not twice as long as the text would take.
+it. And it tidies up: a word said six times is often written once, and a clause said twice now and then. Neither is seen
+in the length, which varies more between good readings. A loop at the end that lasts is named `repeated_clause` where
+the audio is not twice as long as the text would take.
 """
