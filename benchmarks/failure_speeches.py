@@ -8,7 +8,7 @@
 
 LibriSpeech has no transcripts here, so the text is what Whisper hears in the undamaged recording. A false alarm by
 words cannot occur there, and the tables leave those out. A recording is damaged only if pocketsphinx, which shares
-nothing with Whisper, hears AGREED of the words alike: then most of the text is right.
+nothing with Whisper, hears AGREED of the words alike, and can place the words in time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from metrics.wer import word_errors
 
 WORD = re.compile(r"[A-Za-z']+")
 TEXT_JUDGE, SECOND_JUDGE = "faster-whisper-tiny.en", "pocketsphinx"
-AGREED = 0.5  # share of the words: pocketsphinx errs in 20-25 % of an ordinary reader's words, and in more of these
+AGREED = 0.3  # share of the words: pocketsphinx errs in 20-25 % of an ordinary reader's words, in 70 % of many of these
 SECOND_SPEAKERS = ("2414", "2609", "3005")  # of LibriSpeech; the constants were chosen on the first three
 
 

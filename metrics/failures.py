@@ -5,7 +5,7 @@ good speech, in bursts, but it hears about as many words as were said. So hardly
 Instead, it looks for stretches where the number of words heard does not fit the text, between stretches that were heard
 right.
 
-    empty             no words were heard, or the audio is silent
+    empty             nobody is heard speaking: silence, or only noise, hum or music
     cut_off           the end of the text is missing, the speech is far too short for it, or it breaks off in a word
     swallowed_clause  a stretch of the text is missing, and the text goes on after it
     repeated_clause   a stretch was said again

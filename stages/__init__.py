@@ -11,7 +11,7 @@ register.py      registers the pair as a candidate for release                  
 
 params.py    params.yaml as frozen types                  sections/
 profiles.py  the base models and judges of each profile
-judges.py    whether those judges are installed
+judges.py    whether the judges that a run needs are there
 tables.py    the rows that pass from stage to stage
 errors.py    the errors of this package
 execution/   processes, locks, outputs and progress of a stage's program

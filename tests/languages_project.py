@@ -99,16 +99,27 @@ def speak_english_too(root: Path) -> None:
 
 
 def use_stand_in(patch: pytest.MonkeyPatch, root: Path) -> None:
-    """Make the stand-in the recogniser of the profile `starter` in this process, and `root` the current folder."""
+    """Make the stand-in the recogniser of the project in `root` in this process, see `use_project`."""
+    use_project(patch, root, stand_in_transcriber.NAME)
+    patch.setitem(metrics.judges.asr._FAMILIES, stand_in_transcriber.NAME, _load_stand_in)
+
+
+def use_project(patch: pytest.MonkeyPatch, root: Path, asr: str) -> None:
+    """Make `root` the current folder of this process, its base models and registry the ones in use.
+
+    Args:
+        patch: undoes it.
+        root: the project.
+        asr: name of the judge that becomes the recogniser of the profile `starter`.
+    """
     patch.chdir(root)
     for name in REGISTRY_SETTINGS:  # set first, so that what MLflow sets is undone
         patch.setenv(name, "")
         patch.delenv(name)
     for module in (gpt_sovits.weights.base, gpt_sovits.weights.languages, stages.profiles):
         patch.setattr(module, "BASES_FOLDER", root / "base_models")
-    starter = stages.profiles.Profile(base="starter", asr=stand_in_transcriber.NAME, speaker="ecapa_small")
+    starter = stages.profiles.Profile(base="starter", asr=asr, speaker="ecapa_small")
     patch.setitem(stages.profiles.PROFILES, "starter", starter)
-    patch.setitem(metrics.judges.asr._FAMILIES, stand_in_transcriber.NAME, _load_stand_in)
 
 
 def add_stand_in(root: Path) -> None:

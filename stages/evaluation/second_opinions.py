@@ -1,7 +1,7 @@
 """Second opinions: other judges hear a part of the speech that the profile's judges have scored. They gate nothing.
 
 They are asked after the checkpoint pair is chosen, so the selection spends no time on them. Of the prompts they hear
-one seed only, because pocketsphinx takes several times as long as the judge of the profile.
+one seed only, because pocketsphinx takes at least twice as long as the judge of the profile.
 """
 
 from __future__ import annotations
@@ -79,18 +79,12 @@ def ask_second_judges(
     if not judges.asr and not judges.speaker:
         return SecondOpinions(judges, [row for row, _ in prompts], [row for row, _ in held_out])
     listen = partial(_listen, asr_name=settings.second_asr, speaker_name=settings.second_speaker, languages=languages)
-    opinions = dict(
-        zip(
-            (audio for _, audio in heard),
-            report_progress(workers(listen, heard), len(heard), "second opinions on {} utterances"),
-            strict=True,
-        )
-    )
-    voice = _voice([audio for _, audio in held_out], opinions)
-    rows, recordings = (
-        [_with_opinion(row, audio, opinions.get(audio), voice) for row, audio in some] for some in (prompts, held_out)
-    )
-    return SecondOpinions(judges, rows, recordings)
+    opinions = list(report_progress(workers(listen, heard), len(heard), "second opinions on {} utterances"))
+    voice = _voice([audio for _, audio in held_out], opinions[len(heard) - len(held_out) :])
+    answered = [_with_opinion(*one, opinion, voice) for one, opinion in zip(heard, opinions, strict=True)]
+    in_order = iter(answered)
+    rows = [next(in_order) if row.seed == seed else row for row, _ in prompts]
+    return SecondOpinions(judges, rows, list(in_order))
 
 
 def _second_judges(settings: Evaluate, seed: int, heard: Sequence[ScoredAudio]) -> tuple[SecondJudges, tuple[str, ...]]:
@@ -122,22 +116,20 @@ def _listen(one: ScoredAudio, asr_name: str | None, speaker_name: str | None, la
     return _Opinion(hypothesis, embed_file(one.audio, speaker_name) if speaker_name else None)
 
 
-def _voice(paths: Sequence[Path], opinions: dict[Path, _Opinion]) -> VoiceEmbeddings | None:
+def _voice(paths: Sequence[Path], opinions: Sequence[_Opinion]) -> VoiceEmbeddings | None:
     """Return the held-out recordings as the second speaker judge hears them, None if it heard none.
 
     The judge has not heard the training clips, so the mean of these recordings stands for the voice.
     """
-    embeddings = {path: one for path in paths if (one := opinions[path].embedding) is not None}
+    embeddings = {
+        path: opinion.embedding for path, opinion in zip(paths, opinions, strict=True) if opinion.embedding is not None
+    }
     if not embeddings:
         return None
     return VoiceEmbeddings(np.mean(list(embeddings.values()), axis=0), embeddings)
 
 
-def _with_opinion(
-    row: UtteranceScore, audio: Path, opinion: _Opinion | None, voice: VoiceEmbeddings | None
-) -> UtteranceScore:
-    if opinion is None:
-        return row
+def _with_opinion(row: UtteranceScore, audio: Path, opinion: _Opinion, voice: VoiceEmbeddings | None) -> UtteranceScore:
     heard = opinion.hypothesis
     mean = voice.held_out_mean(without=audio) if voice else None
     return row.model_copy(

@@ -47,6 +47,7 @@ def rows(has_second: bool) -> tuple[UtteranceScore, ...]:
 def write_card(folder: Path, has_second: bool) -> Path:
     card = Scorecard(
         voice="sample",
+        language="en",
         pair=PAIR,
         judges=JUDGES,
         prompts_sha256="0" * 64,

@@ -26,6 +26,7 @@ from metrics.judges.faster_whisper import (
     REQUIREMENT,
     WEIGHTS_PACKAGES,
     FasterWhisperTranscriber,
+    can_be_spoken,
     decoding_id,
     is_invented,
     packaged_weights,
@@ -35,7 +36,8 @@ from metrics.wer import word_errors
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = "faster-whisper-tiny.en"
-SAMPLE_CLIP = Path(__file__).resolve().parents[3] / "data/1_recordings/sample/wavs/sample_001.flac"
+SAMPLE_CLIP = ROOT / "data/1_recordings/sample/wavs/sample_001.flac"
+UNCLEAR_SPEECH = ROOT / "tests/data/unclear_speech.flac"  # spoken by the sample voice
 NOISE = np.random.default_rng(0).normal(size=16_000).astype(np.float32) * 0.05
 
 
@@ -286,3 +288,18 @@ def test_only_speech_has_a_language(large: FasterWhisperTranscriber) -> None:
     speech, sample_rate = soundfile.read(SAMPLE_CLIP, dtype="float32")
     assert large.spoken_language(speech, sample_rate) == "ko"
     assert large.spoken_language(NOISE, 16_000) is None
+
+
+def test_unclear_speech_never_makes_more_words_than_anybody_can_say(tiny_en: FasterWhisperTranscriber) -> None:
+    """The clip is "A good cook could cook good cookies", said badly. Greedy decoding writes "good" 200 times for it."""
+    speech, sample_rate = soundfile.read(UNCLEAR_SPEECH, dtype="float32")
+    seconds = len(speech) / sample_rate
+    heard = tiny_en.transcribe(speech, sample_rate, "en")
+    assert can_be_spoken(heard, seconds)
+    assert 5 <= len(heard.split()) <= 12
+    assert not can_be_spoken("good " * 200, seconds)
+
+
+@pytest.mark.parametrize("text", ["好" * 40, "good " * 24, "좋" * 40])
+def test_fast_speech_is_not_taken_for_a_loop_of_the_decoder(text: str) -> None:
+    assert can_be_spoken(text, 4.0)
