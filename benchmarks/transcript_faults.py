@@ -47,6 +47,18 @@ ROOT = Path(__file__).resolve().parents[1]
 SNRS = (30, 20, 10)  # dB
 N_RECORDINGS = 3  # per speaker and seed
 CONSENT_DAY = date(2026, 1, 1)
+NOTES = """
+A clip counts as found if it is rejected or reported. A good clip has no planted fault in it: it is lost if it is rejected,
+and reported if words of its right text are doubted. Brackets hold exact 95 % intervals. The clips of one recording share
+its sentences, so they are not independent: a rare name that the judge mishears counts once per kind of fault.
+
+The levels were chosen on other joins of the same sentences (seeds 100 and 101) and on the sample voice, with one fault per
+clip. There, a doubt of 5 found 97 % of near misses, 99 % of other wrong or added words and 86 % of missing words, and
+reported 13 % of right clips.
+
+Before, pocketsphinx aligned a whole recording with its transcript and the character error rate was the only check. A
+missing word made align reject every clip of most recordings. Of the clips with one wrong word, 1 of 70 was found.
+"""
 VOICE = """\
 name: joined
 language: en
@@ -254,8 +266,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = report(results)
     print(text)
     if options.markdown:
-        command = f"python -m benchmarks.transcript_faults --seeds {' '.join(map(str, options.seeds))}"
-        head = f"# Planted transcript faults\n\n`{command}`, {datetime.now(UTC):%Y-%m-%d}, judge {options.judge}.\n\n"
+        speakers = " ".join(f"'{speaker}'" if " " in speaker else speaker for speaker in options.speakers)
+        command = f"python -m benchmarks.transcript_faults --speakers {speakers}"
+        command += f" --seeds {' '.join(map(str, options.seeds))}"
+        head = f"# Planted transcript faults\n\n`{command}`, {datetime.now(UTC):%Y-%m-%d}, judge {options.judge}.\n{NOTES}\n"
         options.markdown.parent.mkdir(exist_ok=True)
         options.markdown.write_text(f"{head}{text}\n![ROC](roc.svg)\n", encoding="utf-8")
         first = results[0].speaker
