@@ -48,16 +48,21 @@ SNRS = (30, 20, 10)  # dB
 N_RECORDINGS = 3  # per speaker and seed
 CONSENT_DAY = date(2026, 1, 1)
 NOTES = """
-A clip counts as found if it is rejected or reported. A good clip has no planted fault in it: it is lost if it is rejected,
-and reported if words of its right text are doubted. Brackets hold exact 95 % intervals. The clips of one recording share
-its sentences, so they are not independent: a rare name that the judge mishears counts once per kind of fault.
+A clip counts as found if it is rejected or reported. A good clip has no planted fault in it: it is lost if it is
+rejected, and reported if words of its right text are doubted. Brackets hold exact 95 % intervals. The clips of one
+recording share its sentences, so they are not independent: a rare name that the judge mishears counts once per kind of
+fault.
 
-The levels were chosen on other joins of the same sentences (seeds 100 and 101) and on the sample voice, with one fault per
-clip. There, a doubt of 5 found 97 % of near misses, 99 % of other wrong or added words and 86 % of missing words, and
-reported 13 % of right clips.
+The levels were chosen on other joins of the same sentences (seeds 100 and 101) and on the sample voice, with one fault
+per clip. There, a doubt of 5 found 97 % of near misses, 99 % of other wrong or added words and 86 % of missing words,
+and reported 13 % of right clips. With the levels of that time, seed 0 had 63 of 68 bad clips found and 2 of 227 good
+ones lost. Its misses led to two corrections, of words missing at the end and of misheard words in a swapped sentence.
+Seed 5 was run after them: 72 of 74 were found, and 1 clip was lost in all five kinds of fault that touch others (5 of
+234). It is kept since a wrong word counts once, whatever was heard instead.
 
-Before, pocketsphinx aligned a whole recording with its transcript and the character error rate was the only check. A
-missing word made align reject every clip of most recordings. Of the clips with one wrong word, 1 of 70 was found.
+Before, pocketsphinx aligned a whole recording with its transcript, and the character error rate was the only check. At
+30 dB, added words and swapped sentences made align reject every clip, and of the clips with one wrong word 0 of 13 were
+found.
 """
 VOICE = """\
 name: joined
@@ -255,7 +260,7 @@ def report(results: Sequence[ClipResult]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark as the command line says."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.transcript_faults", description="Planted faults found.")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="one set of recordings per seed")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 5], help="one set of recordings per seed")
     parser.add_argument("--snrs", type=int, nargs="+", default=list(SNRS), help="speech over noise, in dB")
     parser.add_argument("--speakers", nargs="+", default=list(speaker_folders()), help="whose recordings")
     parser.add_argument("--judge", default="faster-whisper-tiny.en", help="name of an ASR judge")
@@ -269,7 +274,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         speakers = " ".join(f"'{speaker}'" if " " in speaker else speaker for speaker in options.speakers)
         command = f"python -m benchmarks.transcript_faults --speakers {speakers}"
         command += f" --seeds {' '.join(map(str, options.seeds))}"
-        head = f"# Planted transcript faults\n\n`{command}`, {datetime.now(UTC):%Y-%m-%d}, judge {options.judge}.\n{NOTES}\n"
+        about = f"`{command}`, {datetime.now(UTC):%Y-%m-%d}, judge {options.judge}."
+        head = f"# Planted transcript faults\n\n{about}\n{NOTES}\n"
         options.markdown.parent.mkdir(exist_ok=True)
         options.markdown.write_text(f"{head}{text}\n![ROC](roc.svg)\n", encoding="utf-8")
         first = results[0].speaker

@@ -151,5 +151,8 @@ def run_times(run: Run, text: Sequence[str], clip: AlignedClip) -> tuple[float, 
 
 
 def wrong_units(disagreements: Sequence[Disagreement]) -> int:
-    """Return how many words (or characters) of a clip's text are wrong, missing or added."""
-    return sum(max(len(one.written.split()), len(one.heard.split())) for one in disagreements)
+    """Return how many words (or characters) of a clip's text are wrong or added, and how many it lacks.
+
+    A wrong word counts once, whatever number of words was heard instead.
+    """
+    return sum(len((one.written or one.heard).split()) for one in disagreements)

@@ -90,9 +90,9 @@ def test_a_judge_without_probabilities_reports_nothing() -> None:
 def test_a_clip_is_rejected_where_too_many_of_its_words_are_reported() -> None:
     clip = clip_with("could you pass me the blue teapot from that shelf")
     few = [Disagreement(clip_id="x-0000", written="", heard="and", start=0, end=1, doubt=9.0)]
-    many = [*few, Disagreement(clip_id="x-0000", written="blue", heard="big blue", start=1, end=2, doubt=12.0)]
+    many = [*few, Disagreement(clip_id="x-0000", written="blue teapot", heard="teapot", start=1, end=2, doubt=12.0)]
     assert (wrong_units(few), wrong_units(many)) == (1, 3)
     assert reject_doubted(clip, few, "en", PARAMS).kept
     rejected = reject_doubted(clip, many, "en", PARAMS)
     assert not rejected.kept
-    assert rejected.reason.endswith("3 of 10, such as 'blue' where 'big blue' is heard")
+    assert rejected.reason.endswith("3 of 10, such as 'blue teapot' where 'teapot' is heard")
