@@ -7,8 +7,9 @@ Whisper writes words for noise, hum and music. Three guards prevent that:
 3. A text that repeats itself is dropped where the model doubts that it heard speech. A voice that repeats a clause is
    heard without such doubt and keeps its words, because the repetition is what the judge must report.
 
-A greedy decoder may also fall into a loop and write one word 200 times for 3 s of unclear speech. Nobody can speak so
-fast. Therefore such a text is decoded again with a beam.
+A greedy decoder also fails in two other ways on unclear speech: it falls into a loop and writes one word 200 times for
+3 s of speech, or it stops after the first words. So a text that nobody could say in the time, or that leaves most of
+the speech without words, is decoded again with a beam.
 
 `python -m benchmarks.nonspeech` measures what the guards let through.
 """
@@ -51,10 +52,15 @@ DECODING: dict[str, Any] = {
     "no_speech_threshold": MAX_NO_SPEECH,
     "log_prob_threshold": MIN_LOG_PROBABILITY,
 }
-# Fast speech has 25 Latin letters per second, and a CJK character, which takes as long as three, has three bytes too
+# Speech has 11 to 19 Latin letters per second, fast speech 25. A CJK character takes as long as three letters and has
+# three bytes, so bytes per second are alike in all languages
 MAX_BYTES_PER_SECOND = 40.0
-# What is changed, in this order, until the text could be spoken in the time. None of it is random
-AGAINST_LOOPS: tuple[dict[str, Any], ...] = ({"beam_size": 5}, {"beam_size": 5, "no_repeat_ngram_size": 3})
+MIN_BYTES_PER_SECOND = (
+    6.0  # of the sample voice's 300 utterances, 3 are below it, and a beam finds the lost words of all
+)
+MIN_SPEECH_SECONDS = 2.0  # in shorter speech a slow "yes" has as few bytes
+# What is changed, in this order, until the text fits the time. None of it is random
+SECOND_TRIES: tuple[dict[str, Any], ...] = ({"beam_size": 5}, {"beam_size": 5, "no_repeat_ngram_size": 3})
 
 
 class WeightsPackage(NamedTuple):
@@ -136,14 +142,18 @@ class FasterWhisperTranscriber:
         if audible is None:
             return Transcription("", NOTHING_AUDIBLE)
         audible, seconds = _at_level(audible), len(audible) / SAMPLE_RATE
-        for changes in ({}, *AGAINST_LOOPS):
+        first: tuple[str, list[Segment]] | None = None
+        for changes in ({}, *SECOND_TRIES):
             segments, information = self._model.transcribe(
                 audible, language=language, vad_filter=True, vad_parameters=dict(VAD), **(DECODING | changes)
             )
             found = list(segments)
             text = "".join(segment.text for segment in found if not is_invented(segment)).strip()
-            if can_be_spoken(text, seconds):
+            first = first or (text, found)
+            if not text or text_fits(text, information.duration_after_vad):
                 break
+        else:  # none fits: sparse speech keeps the greedy text, a loop the text of the last try
+            text, found = first if len(first[0]) < len(text) else (text, found)
         if any(character.isalnum() for character in text):
             return Transcription(text)
         return Transcription("", _no_words_reason(found, information.duration_after_vad, seconds))
@@ -210,9 +220,15 @@ def _no_words_reason(segments: Sequence[Segment], speech_seconds: float, seconds
     return f"the model takes it for no speech with a probability above {MAX_NO_SPEECH}"
 
 
-def can_be_spoken(text: str, seconds: float) -> bool:
-    """Return whether anybody could say a text in a time. A decoder that loops writes more."""
-    return len(text.encode()) <= MAX_BYTES_PER_SECOND * max(seconds, 1.0)
+def text_fits(text: str, speech_seconds: float) -> bool:
+    """Return whether somebody could say a text in a time, and would not need far less.
+
+    Args:
+        text: what was heard.
+        speech_seconds: how long silero-vad hears speech.
+    """
+    rate = len(text.encode()) / max(speech_seconds, 1.0)
+    return rate <= MAX_BYTES_PER_SECOND and (rate >= MIN_BYTES_PER_SECOND or speech_seconds < MIN_SPEECH_SECONDS)
 
 
 def is_invented(segment: Segment) -> bool:
@@ -229,7 +245,9 @@ def decoding_id() -> str:
         LEVEL_DBFS,
         MAX_COMPRESSION_RATIO,
         MAX_BYTES_PER_SECOND,
-        AGAINST_LOOPS,
+        MIN_BYTES_PER_SECOND,
+        MIN_SPEECH_SECONDS,
+        SECOND_TRIES,
     ]
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
