@@ -127,6 +127,7 @@ def scorecard_of(scores: ScoreTable) -> Scorecard:
     ]
     return Scorecard.model_construct(
         voice="anna",
+        language="en",
         pair=PAIR,
         judges=JUDGES,
         prompts_sha256="e" * 64,
