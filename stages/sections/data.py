@@ -76,8 +76,8 @@ class Align(Section):
         gt=0,
         le=1,
         description="Clips are rejected if the character error rate between their transcript and what the ASR heard is "
-        "higher. Above 0, at most 1. Of 125 right clips of LJSpeech in noise down to 10 dB, 1 has more than 0.2. All 125 "
-        "texts of which half belongs elsewhere have more than 0.3.",
+        "higher. Above 0, at most 1. Of 125 right clips of LJSpeech in noise down to 10 dB, 1 has more than 0.2. All "
+        "125 texts of which half belongs elsewhere have more than 0.3.",
     )
     min_doubt: float = Field(
         gt=0,
