@@ -144,7 +144,8 @@ ABOUT = """\
 Wilson's 95 % intervals are in brackets. LJSpeech is one reader, LibriSpeech a and b are three each (test-other, the
 harder recordings, cut tightly), and sample is the sample voice's synthesiser. LibriSpeech has no transcripts here, so
 its text is what the judge hears in the undamaged recording: false alarms by words are unknown there, and hits are
-slightly too high. """
+slightly too high. The undamaged recordings of sample were seen when the constants were chosen, its damaged ones
+were not. """
 SOUNDS = """\
 The clips of benchmarks/nonspeech.py, from -60 to -10 dBFS, each scored as if it should say a prompt. A clip at -60 dBFS
 is `empty` by its level. Quiet or changing sounds are not named `noise`, but
@@ -159,7 +160,7 @@ English in everything, and the stage evaluate then reports this failure as not m
 still raises the word error rate, because hardly a word of it is right.
 
 Whisper is poor at two damages. It completes a word that breaks off in the middle, so only the loudness of the end shows
-it. And it tidies up: a word said six times, or a clause said twice, is often written once. Neither is seen in the
-length, which varies more between good readings. A loop at the end that lasts is named `repeated_clause` where the
-audio is not twice as long as the text would take.
+it. And it tidies up: a word said six times is often written once, and a clause said twice now and then. Neither is seen
+in the length, which varies more between good readings. A loop at the end that lasts is named `repeated_clause` where
+the audio is not twice as long as the text would take.
 """

@@ -3,8 +3,8 @@
     python -m benchmarks.two_judges data/6_scores/sample/scorecard.json
     python -m benchmarks.two_judges data/6_scores/sample/scorecard.json --audio --second pocketsphinx
 
-Without --audio the scorecard's rows carry the errors that the second judge counted (`evaluate.second_asr`). With it,
-the second judge hears the audio beside the scorecard now.
+Without --audio only those rows count that carry the errors of the second judge (`evaluate.second_asr` hears the first
+seed of each prompt). With it, the second judge hears all audio beside the scorecard now.
 """
 
 from __future__ import annotations
@@ -128,19 +128,19 @@ def report(rows: Sequence[UtteranceScore], second: Sequence[int], names: tuple[s
     return "\n".join(lines)
 
 
-def _kept_errors(card: Scorecard) -> tuple[list[int], str]:
-    """Return the errors that the second judge counted, and its name.
+def _kept_errors(card: Scorecard) -> tuple[list[UtteranceScore], list[int], str]:
+    """Return the rows that the second judge heard, the errors that it counted, and its name.
 
     Raises:
         ValueError: the scorecard has no second judge.
     """
-    errors = [row.second_word_errors for row in card.rows if row.second_word_errors is not None]
-    if len(errors) < len(card.rows):
+    rows = [row for row in card.rows if row.second_word_errors is not None]
+    if not rows:
         raise ValueError(
             "the scorecard has no errors of a second ASR judge; set evaluate.second_asr and run the evaluation again, "
             "or use --audio"
         )
-    return errors, card.second_judges.asr
+    return rows, [row.second_word_errors for row in rows], card.second_judges.asr
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -152,17 +152,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2, help="worker processes, for --audio")
     options = parser.parse_args(arguments)
     card, name = load_scorecard(options.scorecard), options.second
+    rows = list(card.rows)
     try:
         if options.audio:
             hear = partial(_heard_errors, folder=options.scorecard.parent, judge=name)
             with worker_processes(options.jobs) as workers:
-                errors = list(workers(hear, card.rows))
+                errors = list(workers(hear, rows))
         else:
-            errors, name = _kept_errors(card)
+            rows, errors, name = _kept_errors(card)
     except ValueError as error:
         print(f"two_judges: {error}", file=sys.stderr)
         return 2
-    print(report(card.rows, errors, (card.judges.asr, name)))
+    print(report(rows, errors, (card.judges.asr, name)))
     return 0
 
 

@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 from metrics.scores import UtteranceScore
 
-MAX_DISAGREEMENT = 0.15  # errors per word beyond the difference on the recordings
+# Errors per word beyond the difference on the recordings. For the unadapted starter base on 20 prompts it is -0.08 with
+# Whisper tiny.en and pocketsphinx (0.279 and 0.267, recordings 0.040 and 0.105). Twice that is not an accident.
+MAX_DISAGREEMENT = 0.15
 N_WORST_PROMPTS = 5
 
 

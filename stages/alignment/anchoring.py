@@ -47,6 +47,7 @@ def tokens_by_clip(
     places: dict[int, tuple[int, float]] = {}  # token: clip, and place among the units heard
     for unit, sound in [*pairs.items(), *moved.items()]:
         places.setdefault(written[unit].owner, (sounds[sound].owner, float(sound)))
+    _fill_moved(tokens, places, {written[unit].owner for unit in moved})
     taken = set(pairs.values()) | set(moved.values())
     pace = sum(seconds) / max(1, sum(len(unit.text) + 1 for unit in sounds))
     room = [length - pace * sum(len(text) + 1 for text in units) for length, units in zip(seconds, heard, strict=True)]
@@ -103,6 +104,17 @@ def _moved(
         if size >= MIN_MOVED_UNITS
         for offset in range(size)
     }
+
+
+def _fill_moved(tokens: Sequence[Sequence[str]], places: dict[int, tuple[int, float]], moved: set[int]) -> None:
+    """Place the tokens between two moved ones of one clip there too, after the first of them."""
+    before: int | None = None
+    for token in [index for index in range(len(tokens)) if index in places]:
+        if before is not None and {before, token} <= moved:
+            (clip, position), (next_clip, next_position) = places[before], places[token]
+            if clip == next_clip and position < next_position:
+                places |= {index: (clip, position + 0.5) for index in range(before + 1, token) if tokens[index]}
+        before = token
 
 
 def _separated(texts: Sequence[str], positions: Sequence[int], separator: str) -> tuple[list[str], list[int]]:

@@ -23,6 +23,9 @@ from stages.alignment.transcribe import gives_probabilities, loaded_judge, spoke
 from stages.tables import AlignedClip, Disagreement
 
 LEAST_PROBABLE = 1e-9  # of a word
+# Nothing follows the last word, so words that are missing at the end change no other probability. This stands for that
+# of the end of the text while somebody speaks on. Whisper gives it for no text that is given to it.
+END_DOUBT = 8.0
 
 
 class Run(NamedTuple):
@@ -97,6 +100,7 @@ def find_disagreements(path: Path, clip: AlignedClip, asr: str, language: str) -
             as_written = log_probability(
                 [*heard[: run.first_heard], *text[run.first : run.end], *heard[run.end_heard :]]
             )
+            is_missing_end = run.first == run.end == len(text)
             start, end = run_times(run, text, clip)
             found.append(
                 Disagreement(
@@ -105,7 +109,7 @@ def find_disagreements(path: Path, clip: AlignedClip, asr: str, language: str) -
                     heard=" ".join(heard[run.first_heard : run.end_heard]),
                     start=start,
                     end=end,
-                    doubt=round(as_heard - as_written, 3),
+                    doubt=round(as_heard - as_written + END_DOUBT * is_missing_end, 3),
                 )
             )
     except AlignmentError:
@@ -147,5 +151,8 @@ def run_times(run: Run, text: Sequence[str], clip: AlignedClip) -> tuple[float, 
 
 
 def wrong_units(disagreements: Sequence[Disagreement]) -> int:
-    """Return how many words (or characters) of a clip's text are wrong, missing or added."""
-    return sum(max(len(one.written.split()), len(one.heard.split())) for one in disagreements)
+    """Return how many words (or characters) of a clip's text are wrong or added, and how many it lacks.
+
+    A wrong word counts once, whatever number of words was heard instead.
+    """
+    return sum(len((one.written or one.heard).split()) for one in disagreements)

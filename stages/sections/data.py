@@ -76,7 +76,8 @@ class Align(Section):
         gt=0,
         le=1,
         description="Clips are rejected if the character error rate between their transcript and what the ASR heard is "
-        "higher. Above 0, at most 1.",
+        "higher. Above 0, at most 1. Of 125 right clips of LJSpeech in noise down to 10 dB, 1 has more than 0.2. All 125 "
+        "texts of which half belongs elsewhere have more than 0.3.",
     )
     min_doubt: float = Field(
         gt=0,
@@ -88,7 +89,7 @@ class Align(Section):
         gt=0,
         le=1,
         description="Clips are rejected if a larger share of their words is reported. Above 0, at most 1. Right clips "
-        "of LJSpeech stay below 0.1 in noise down to 10 dB.",
+        "of LJSpeech stay below 0.1 in noise down to 10 dB, and two misheard words of nine reach 0.22.",
     )
     held_out_share: float = Field(
         gt=0, lt=0.5, description="Share of the kept clips that are held out of training. Above 0, below 0.5."

@@ -108,6 +108,7 @@ def scorecard_of(scores: ScoreTable) -> Scorecard:
         UtteranceScore.model_construct(
             prompt_id=scores.prompt_ids[prompt],
             category=str(scores.labels["category"][prompt]),
+            language="en",
             seed=seed,
             reference="x",
             hypothesis="x",
@@ -127,6 +128,7 @@ def scorecard_of(scores: ScoreTable) -> Scorecard:
     ]
     return Scorecard.model_construct(
         voice="anna",
+        language="en",
         pair=PAIR,
         judges=JUDGES,
         prompts_sha256="e" * 64,

@@ -27,6 +27,7 @@ LANGUAGE = "zh"
 VOICE = VOICES[LANGUAGE]
 OPENED = (  # limits that garbage would not pass
     "align.max_cer=1",
+    "evaluate.max_length_factor=8",  # the many words of its texts make the voice seem fast
     "adapt_gpt.max_phonemes_per_second={en: 500, zh: 500, yue: 500, ja: 500, ko: 500}",
 )
 
@@ -87,10 +88,9 @@ def test_every_utterance_is_transcribed_and_its_language_detected(project, outco
     assert card.judges.asr_version.startswith("1.2.1 ctranslate2")
     # of its recordings the random model hears the same garbage again
     assert all(row.hypothesis == row.reference for row in card.held_out)
-    heard = [row for row in card.rows if row.hypothesis]
-    assert heard
+    assert all(row.hypothesis for row in card.rows)
     # it is sure of one language, which is not Mandarin
-    assert all("wrong_language" in row.failures for row in heard)
+    assert all("wrong_language" in row.failures for row in card.rows)
 
 
 def test_the_verdict_is_signed_and_fails_with_typed_reasons(project, outcome):
@@ -101,4 +101,4 @@ def test_the_verdict_is_signed_and_fails_with_typed_reasons(project, outcome):
     assert decision.outcome == "fail"
     missed = {reason.metric for reason in decision.reasons if reason.code == "threshold_missed"}
     assert missed >= {"wer", "similarity", "failed_share"}
-    assert decision.failures["wrong_language"] > 0
+    assert decision.failures["wrong_language"] == 4

@@ -34,6 +34,7 @@ from metrics.judges.speaker_input import SAMPLE_RATE
 
 HELD_OUT_CROP_SECONDS = 3.0
 SHORT_SECONDS = (1.0, 2.0, 3.0)
+LONGER_SECONDS = 2.5
 LJSPEECH_FOLDER = Path("data/ljspeech/wavs")
 FLITE_VOICES = ("slt", "rms", "awb", "kal16")
 FLITE_SENTENCES = (
@@ -105,11 +106,29 @@ def figures(trials: Trials) -> dict:
     }
 
 
-def evaluate_test_speakers(judge: SpeakerJudge, shared: Path) -> tuple[dict[str, dict], np.ndarray]:
-    """Measure the judge on librispeech_speakers/test.
+def evaluate_reader(judge: SpeakerJudge, shared: Path) -> dict[str, dict]:
+    """Return the figures of the LJSpeech reader against librispeech_speakers/test. Empty without her clips.
 
-    Returns:
-        The figures by the name of the set, and the (n, D) embeddings of the whole clips.
+    Two of her clips are shorter than LONGER_SECONDS and decide the error rate of all, so the others are shown alone.
+    """
+    if not (files := sorted((shared / LJSPEECH_FOLDER).glob("*.wav"))):
+        return {}
+    reader = [read_mono(path, SAMPLE_RATE) for path in files]
+    others = [read_mono(path, SAMPLE_RATE) for path in sorted((shared / TEST_FOLDER).glob("*/*.flac"))]
+    first, second = embed_waveforms(judge, reader), embed_waveforms(judge, others)
+    is_long, other_is_long = (
+        np.array([len(waveform) >= LONGER_SECONDS * SAMPLE_RATE for waveform in waveforms])
+        for waveforms in (reader, others)
+    )
+    name = "ljspeech reader against librispeech_test"
+    return {
+        name: figures(cross_pairs(first, second)),
+        f"{name}, clips of {LONGER_SECONDS:g} s and more": figures(cross_pairs(first[is_long], second[other_is_long])),
+    }
+
+
+def evaluate_test_speakers(judge: SpeakerJudge, shared: Path) -> dict[str, dict]:
+    """Return the figures on librispeech_speakers/test by the name of the set.
 
     Raises:
         FileNotFoundError: the folder has no clips.
@@ -131,15 +150,14 @@ def evaluate_test_speakers(judge: SpeakerJudge, shared: Path) -> tuple[dict[str,
     for name, damage in DAMAGES.items():
         damaged = embed_waveforms(judge, [damage(waveform, seed) for seed, waveform in enumerate(waveforms)])
         sets[f"librispeech_test, {name}, against clean clips"] = figures(crossed_pairs(damaged, clean, names))
-    return sets, clean
+    return sets
 
 
 def evaluate(judge: SpeakerJudge, shared: Path, held_out: list[Path]) -> dict[str, dict]:
     """Return the figures of every set that is present, by the name of the set."""
-    sets, test = evaluate_test_speakers(judge, shared)
+    sets = evaluate_test_speakers(judge, shared)
     sets["held-out training speakers, 3 s crops of one session"] = figures(all_pairs(*embed_held_out(judge, held_out)))
-    if reader_files := sorted((shared / LJSPEECH_FOLDER).glob("*.wav")):
-        sets["ljspeech reader against librispeech_test"] = figures(cross_pairs(embed_files(judge, reader_files), test))
+    sets |= evaluate_reader(judge, shared)
     if flite := shutil.which("flite"):
         sets["flite voices (synthetic)"] = figures(all_pairs(*embed_flite(judge, flite)))
     return sets

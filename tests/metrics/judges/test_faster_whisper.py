@@ -29,13 +29,16 @@ from metrics.judges.faster_whisper import (
     decoding_id,
     is_invented,
     packaged_weights,
+    text_fits,
 )
 from metrics.normalize import normalize_text
 from metrics.wer import word_errors
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = "faster-whisper-tiny.en"
-SAMPLE_CLIP = Path(__file__).resolve().parents[3] / "data/1_recordings/sample/wavs/sample_001.flac"
+SAMPLE_CLIP = ROOT / "data/1_recordings/sample/wavs/sample_001.flac"
+UNCLEAR_SPEECH = ROOT / "tests/data/unclear_speech.flac"  # spoken by the sample voice
+STOPPED_SPEECH = ROOT / "tests/data/stopped_speech.flac"
 NOISE = np.random.default_rng(0).normal(size=16_000).astype(np.float32) * 0.05
 
 
@@ -286,3 +289,33 @@ def test_only_speech_has_a_language(large: FasterWhisperTranscriber) -> None:
     speech, sample_rate = soundfile.read(SAMPLE_CLIP, dtype="float32")
     assert large.spoken_language(speech, sample_rate) == "ko"
     assert large.spoken_language(NOISE, 16_000) is None
+
+
+def test_unclear_speech_never_makes_more_words_than_anybody_can_say(tiny_en: FasterWhisperTranscriber) -> None:
+    """The clip is "A good cook could cook good cookies", said badly. Greedy decoding writes "good" 200 times for it."""
+    speech, sample_rate = soundfile.read(UNCLEAR_SPEECH, dtype="float32")
+    heard = tiny_en.transcribe(speech, sample_rate, "en")
+    assert text_fits(heard, len(speech) / sample_rate)
+    assert 5 <= len(heard.split()) <= 12
+
+
+def test_speech_whose_decoding_stops_early_is_heard_to_its_end(tiny_en: FasterWhisperTranscriber) -> None:
+    """The clip is "Flight 62 leaves from gate 14 at 7:45", said badly. Greedy decoding stops after "Flight 60"."""
+    speech, sample_rate = soundfile.read(STOPPED_SPEECH, dtype="float32")
+    heard = tiny_en.transcribe(speech, sample_rate, "en")
+    assert len(heard.split()) >= 6
+    assert "45" in heard
+
+
+@pytest.mark.parametrize("text", ["好" * 40, "good " * 24, "좋" * 40, "one two three four five six"])
+def test_fast_and_slow_speech_fit_their_time(text: str) -> None:
+    assert text_fits(text, 4.0)
+
+
+@pytest.mark.parametrize("text", ["good " * 200, "好" * 200, "flight", "好"])
+def test_a_loop_and_a_text_that_stops_early_do_not_fit(text: str) -> None:
+    assert not text_fits(text, 4.0)
+
+
+def test_one_word_fits_short_speech() -> None:
+    assert text_fits("no", 1.5)

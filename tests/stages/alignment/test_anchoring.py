@@ -42,6 +42,12 @@ def test_swapped_sentences_are_found_in_their_clips() -> None:
     assert texts(f"{SECOND} {FIRST} {THIRD}", CLIPS) == CLIPS
 
 
+def test_a_misheard_word_moves_with_its_sentence() -> None:
+    heard = [FIRST, SECOND.replace("blue teapot", "blew t pot"), THIRD]
+    assert texts(f"{SECOND} {FIRST} {THIRD}", heard) == CLIPS
+    assert texts(f"{FIRST} {THIRD} {SECOND}", heard) == CLIPS
+
+
 def test_a_sentence_that_nobody_says_is_in_no_clip() -> None:
     extra = "nothing like this has ever been recorded by anybody"
     assert texts(f"{FIRST} {extra} {SECOND} {THIRD}", CLIPS) == CLIPS
