@@ -34,7 +34,9 @@ RATIO_UNIT = "ratio to the recordings"
 ERROR_RANGES = {None: (0.0, 0.99), "difference": (0.0, 0.99)}
 SIMILARITY_RANGES = {None: (0.01, 1.0), "ratio": (0.01, 1.0), "difference": (-0.99, 0.0)}
 LARGEST_MARGIN = 0.1  # one word in ten, or the gap between a good copy and a poor one: listeners notice such a loss
-LENGTHS = {"short": (1, 5), "medium": (6, 15), "long": (16, None)}  # words of a prompt, ends included
+# Words of a prompt, ends included. Where errors are counted in characters, two characters stand for a word.
+LENGTHS = {"short": (1, 5), "medium": (6, 15), "long": (16, None)}
+CHARACTERS_PER_WORD = 2
 
 
 class PolicyPart(BaseModel):

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metrics.normalize import error_unit
 from metrics.scores import UtteranceScore
-from registry.gate.policy import LENGTHS
+from registry.gate.policy import CHARACTERS_PER_WORD, LENGTHS
 
 
 @dataclass(frozen=True)
@@ -70,5 +71,6 @@ def score_table(rows: Sequence[UtteranceScore], slices: Sequence[str]) -> ScoreT
 def slice_label(row: UtteranceScore, by: str) -> str:
     """Return the row's category or length, whichever `by` names."""
     if by == "length":
-        return next(name for name, (_, most) in LENGTHS.items() if most is None or row.n_words <= most)
+        per_word = 1 if error_unit(row.language) == "word" else CHARACTERS_PER_WORD
+        return next(name for name, (_, most) in LENGTHS.items() if most is None or row.n_words <= most * per_word)
     return str(getattr(row, by))
