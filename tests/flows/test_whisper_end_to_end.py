@@ -32,6 +32,13 @@ OPENED = (  # limits that garbage would not pass
 )
 
 
+@pytest.fixture(autouse=True)
+def _registry_of_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the registry that an earlier test of this process used: MLflow leaves it in the environment."""
+    for name in REGISTRY_SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_languages_project(tmp_path_factory.mktemp("whisper") / "project", [LANGUAGE], *OPENED)
