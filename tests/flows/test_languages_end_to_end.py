@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 from languages_project import (
     JOINED,
+    REGISTRY_SETTINGS,
     VOICES,
     WRONG,
     make_languages_project,

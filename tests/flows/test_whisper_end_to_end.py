@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 from imports import ROOT
-from languages_project import VOICES, make_languages_project, run_stage_here, run_voice_here, use_project
+from languages_project import (
+    REGISTRY_SETTINGS,
+    VOICES,
+    make_languages_project,
+    run_stage_here,
+    run_voice_here,
+    use_project,
+)
 from whisper_tiny import write_tiny_whisper
 
 from flows.train_and_release import Outcome
