@@ -56,7 +56,7 @@ REPEATED_SHARE = 1 / 3  # of the added words, in the text or the clip: Whisper m
 LOOPS = 3  # repetitions of a word or a short phrase beyond those in the text
 # Languages whose normaliser makes every character a word: two characters count as one English word. This follows from
 # the lengths of words in those languages and was not measured on speech.
-CHARACTER_LANGUAGES = ("zh", "ja", "yue")
+CHARACTER_LANGUAGES = ("zh", "ja", "ko", "yue")
 SAME_SPEECH = {"yue": ("yue", "zh"), "zh": ("zh", "yue")}  # recognisers confuse them, and both are called Chinese
 FOREIGN_WER = 0.5  # speech of which more than half was heard right is in the right language; a design value
 # Level of the last 30 ms against the speech's level: below -31 dB in 116 recordings that fade out. Of 199 clips of

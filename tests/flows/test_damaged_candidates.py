@@ -35,6 +35,7 @@ SHIPPED = (
     "adapt_gpt.batch_size",
     "adapt_gpt.learning_rate",
     "evaluate.n_best_of",
+    "evaluate.n_selection_prompts",
     "evaluate.max_length_factor",
 )
 CHANGED = (
