@@ -26,7 +26,7 @@ format: .venv/installed
 
 lock: .venv/uv ## resolve again what pyproject.toml changed; make lock UPGRADE=--upgrade for the newest versions
 	$(BIN)/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --custom-compile-command "make lock" --extra test --extra docs --extra whisper pyproject.toml --output-file requirements.lock
+	  --no-annotate --custom-compile-command "make lock" --extra test --extra docs pyproject.toml --output-file requirements.lock
 
 deps: .venv/installed ## name in dvc.yaml every module that a stage imports
 	$(BIN)/python tests/write_deps.py

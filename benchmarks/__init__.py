@@ -7,7 +7,12 @@ speed.py            speed of the models, beside the limits of the machine
 speed_report.py     tables of speed.py
 limits.py           memory bandwidth and arithmetic rate of the machine
 failures.py         hits and false alarms of the detectors of failures
+failure_damages.py  the damage that failures.py does to recordings
+failure_speeches.py the recordings of failures.py
+failure_hearing.py  what a judge heard in them, kept on the disk
+failure_tables.py   tables of failures.py
 nonspeech.py        sounds without words, and the words that an ASR judge invents for them
+two_judges.py       what two ASR judges hear in the utterances of a scorecard
 gate_damage.py      verdicts on recordings that were damaged on purpose
 gate_oc.py          operating characteristic of the gate, by simulation
 gate_oc_voices.py   simulated pairs of voices

@@ -153,6 +153,7 @@ def score(clips: Sequence[Clip], n_jobs: int = 2) -> Scorecard:
     judges = judges_of(profile, "en")
     return Scorecard(
         voice="sample",
+        language="en",
         pair=Pair(gpt_epoch=1, sovits_epoch=1, gpt_sha256="0" * 64, sovits_sha256="0" * 64),
         judges=judges,
         prompts_sha256=content_sha256("en", (0,), []),

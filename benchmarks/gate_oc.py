@@ -1,6 +1,6 @@
 """How often the gate is right: simulated pairs of known truth under the default policies.
 
-    python -m benchmarks.gate_oc    # RESULTS.md and oc.svg in benchmarks/gate_oc, some minutes
+    python -m benchmarks.gate_oc    # RESULTS.md and oc.svg in benchmarks/gate_oc, minutes on two cores
 
 The pairs of gate_oc_voices.py go through registry.gate.checks.run_checks, which the gate itself calls.
 """
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from benchmarks.gate_oc_report import write_report
 from benchmarks.gate_oc_voices import LEVELS, ROOT, Truth, block, margins_of, policy_of, simulate
 from metrics.scores import SMALLER_IS_BETTER
 from registry.gate.checks import decide_outcome, run_checks
+from stages.execution.parallel import Map, worker_processes
 
 N_PROMPTS, N_SEEDS = (30, 60, 100, 200), (1, 3, 5)
 OUTCOMES = ("pass", "inconclusive", "fail")
@@ -204,52 +207,86 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the simulation from the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gate_oc", description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=2000, help="simulated pairs per cell")
+    parser.add_argument("--jobs", type=int, default=2, help="worker processes; the figures do not depend on it")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/gate_oc", help="folder for the results")
     options = parser.parse_args(arguments)
     started = time.monotonic()
     options.out.mkdir(parents=True, exist_ok=True)
-    results = run_all(options.pairs)
+    # One thread per process: the products are so small that more threads wait for each other most of the time.
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    with worker_processes(options.jobs) as workers:
+        results = run_all(options.pairs, workers)
     (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     write_report(results, options.out)
     print(f"{options.out}: RESULTS.md, oc.svg, results.json in {time.monotonic() - started:.0f} s")
     return 0
 
 
-def run_all(n_pairs: int) -> dict[str, list[dict]]:
-    """Return every figure of the report, as results.json has it."""
+def run_all(n_pairs: int, workers: Map) -> dict[str, list[dict]]:
+    """Return every figure of the report, as results.json has it.
 
-    def cell(level: str, truth: Truth, n_prompts: int, n_seeds: int, **changes: int) -> dict:
-        found = asdict(run_cell(level, truth, n_prompts=n_prompts, n_seeds=n_seeds, n_pairs=n_pairs, **changes))
-        print(level, truth.name, n_prompts, n_seeds, found["shares"], flush=True)
-        return found
-
-    return {
-        "cells": [
-            cell(level, truth, n_prompts, n_seeds)
+    Args:
+        n_pairs: Number of pairs per cell.
+        workers: Runs the cells, see stages/execution/parallel.py.
+    """
+    tasks = [
+        *(
+            _cell("cells", level, truth, n_prompts, n_seeds)
             for level in LEVELS
             for truth in TRUTHS
             for n_seeds in N_SEEDS
             for n_prompts in N_PROMPTS
-        ],
-        "clauses": [cell(level, IN_CLAUSES, 100, 3) for level in LEVELS],
-        "resamples": [
-            cell(level, truth, 100, 3, n_resamples=n) | {"n_resamples": n}
+        ),
+        *(_cell("clauses", level, IN_CLAUSES) for level in LEVELS),
+        *(
+            _cell("resamples", level, truth, n_resamples=n)
             for level in LEVELS
             for truth in TRUTHS[:2]
             for n in (N_RESAMPLES, 10_000)
-        ],
-        "curve": [
-            cell(level, Truth("WER", wer=loss), 100, 3) | {"loss": loss, "margin": margins_of(level)["wer"]}
-            for level in LEVELS
-            for loss in CURVE
-        ],
-        "advice": [
-            asdict(one)
+        ),
+        *(_cell("curve", level, Truth("WER", wer=loss), loss=loss) for level in LEVELS for loss in CURVE),
+        *(
+            _cell("advice", level, truth, 60)
             for level in LEVELS
             for truth in (TRUTHS[0], Truth("WER worse by half the margin", wer=0.5), TRUTHS[1])
-            for one in follow_advice(level, truth, n_prompts=60, n_seeds=3, n_pairs=n_pairs)
-        ],
-    }
+        ),
+    ]
+    results: dict[str, list[dict]] = {task.part: [] for task in tasks}
+    for task, found in zip(tasks, workers(partial(_run_task, n_pairs=n_pairs), tasks), strict=True):
+        results[task.part] += found
+        shares = found[0].get("shares", "") if found else ""
+        print(task.part, task.level, task.truth.name, task.n_prompts, task.n_seeds, shares, flush=True)
+    return results
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One cell of a part of the report, or one row of its advice."""
+
+    part: str
+    level: str
+    truth: Truth
+    n_prompts: int
+    n_seeds: int
+    n_resamples: int = N_RESAMPLES
+    loss: float | None = None
+
+
+def _cell(part: str, level: str, truth: Truth, n_prompts: int = 100, n_seeds: int = 3, **changes: float) -> _Task:
+    return _Task(part, level, truth, n_prompts, n_seeds, **changes)
+
+
+def _run_task(task: _Task, n_pairs: int) -> list[dict]:
+    """Return the rows of results.json that come of a task."""
+    size = {"n_prompts": task.n_prompts, "n_seeds": task.n_seeds, "n_pairs": n_pairs}
+    if task.part == "advice":
+        return [asdict(one) for one in follow_advice(task.level, task.truth, **size)]
+    found = asdict(run_cell(task.level, task.truth, **size, n_resamples=task.n_resamples))
+    if task.part == "resamples":
+        found["n_resamples"] = task.n_resamples
+    if task.part == "curve":
+        found |= {"loss": task.loss, "margin": margins_of(task.level)["wer"]}
+    return [found]
 
 
 if __name__ == "__main__":

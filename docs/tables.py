@@ -2,7 +2,7 @@
 
 A page holds a marker, and the built page holds the table:
 
-    <!-- params: segment -->                          the keys of a section of params.yaml, from stages/params.py
+    <!-- params: segment -->                          the keys of a section of params.yaml, from stages/sections
     <!-- columns: stages.tables.Clip -->              the fields of a pydantic model, such as the row of a table
 """
 
@@ -111,6 +111,8 @@ def shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {shown(one)}" for key, one in value.items())
     return str(value)
 
 

@@ -194,11 +194,12 @@ def audit(voice: str, *, as_json: bool) -> int:
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Another seed gives another reading."
 )
-def say(voice: str, text: str, *, output: Path, version: int | None, seed: int) -> int:
-    """Speak TEXT with the champion of VOICE."""
+@click.option("--language", metavar="CODE", help="Language of TEXT, such as zh.  [default: the voice's own]")
+def say(voice: str, text: str, *, output: Path, version: int | None, seed: int, language: str | None) -> int:
+    """Speak TEXT with the champion of VOICE, in a language that the version was scored in."""
     from flows.commands.say import say_text
 
-    return say_text(voice, text, output=output, version=version, seed=seed)
+    return say_text(voice, text, output=output, version=version, seed=seed, language=language)
 
 
 @vox.command("import")
@@ -275,7 +276,7 @@ def voice() -> None:
 @voice.command("add")
 @click.argument("name")
 @click.argument("path", type=PRESENT_FOLDER)
-@click.option("--language", required=True, help="ISO 639 code of what is spoken, such as en.")
+@click.option("--language", required=True, help="What is spoken: en, zh, yue, ja or ko.")
 @click.option("--consent", type=PRESENT_FILE, required=True, help="The proof of the speaker's consent, any file.")
 @click.option("--speaker", help="Who speaks.  [default: NAME]")
 @click.option("--purpose", default="voice cloning", show_default=True, help="What the speaker allowed.")

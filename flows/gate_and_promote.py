@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from flows.paths import CANDIDATES, REPORTS, recordings_dir
-from metrics.prompts import load_prompts
+from metrics.prompt_sets import load_language, load_other_languages
+from metrics.prompts import PromptSet
+from metrics.scores import Scorecard
 from registry.gate.errors import CannotMeasure
 from registry.gate.policy import GatePolicy, parse_policy
 from registry.releases.journal import champion
@@ -124,7 +126,7 @@ def promote(voice: str, *, version: int | None, first_release: bool) -> str:
         voice,
         policy=parse_policy(params.gate),
         recordings_dir=recordings_dir(voice),
-        smoke_text=params.register_.smoke_text,
+        smoke_texts=params.register_.smoke_text,
         version=version,
         first_release=first_release,
         today=datetime.now(UTC).date(),
@@ -165,21 +167,39 @@ def write_report(candidate: GatedCandidate) -> Path:
 def _gate(
     voice: str, policy: GatePolicy, *, version: int | None, candidate_id: str | None, first_release: bool
 ) -> SignedVerdict:
-    from registry.candidates.candidate import find_candidate
+    from registry.candidates.candidate import find_candidate, scorecard_of
 
     store = open_store()
-    prompts = load_prompts(Path(load_params().evaluate.prompts))
     candidate = find_candidate(store, voice, version, candidate_id)
-    if candidate.prompts_sha256 != prompts.sha256:
-        raise CannotMeasure(
-            f"{voice} version {candidate.version} was scored on other prompts ({candidate.prompts_sha256[:12]}...) "
-            f"than the locked ones ({prompts.sha256[:12]}...); score it on them with `vox run {voice}`"
-        )
+    prompt_sets = _locked_prompts(scorecard_of(store, candidate), version=candidate.version)
     return gate_candidate(
         store,
         voice,
         policy=policy,
         version=candidate.version,
         first_release=first_release,
-        prompt_ids=[prompt.id for prompt in prompts.prompts],
+        prompt_ids={each.language: [prompt.id for prompt in each.prompts] for each in prompt_sets},
     )
+
+
+def _locked_prompts(card: Scorecard, *, version: int) -> list[PromptSet]:
+    """Return the locked prompts in every language of a scorecard.
+
+    Raises:
+        CannotMeasure: It was scored on other prompts.
+    """
+    settings = load_params().evaluate
+    folder, others = Path(settings.prompts), [part.language for part in card.other_languages]
+    prompt_sets = [
+        load_language(folder, card.language),
+        *load_other_languages(folder, card.language, others, settings.n_other_language_prompts),
+    ]
+    hashes = {part.language: part.prompts_sha256 for part in (card, *card.other_languages)}
+    for prompts in prompt_sets:
+        if hashes[prompts.language] != prompts.sha256:
+            raise CannotMeasure(
+                f"{card.voice} version {version} was scored on other prompts in {prompts.language} "
+                f"({hashes[prompts.language][:12]}...) than the locked ones ({prompts.sha256[:12]}...); score it on "
+                f"them with `vox run {card.voice}`"
+            )
+    return prompt_sets

@@ -21,7 +21,9 @@ from flows.run_view import RunView
 from registry.consent import check_consent
 from registry.gate.policy import parse_policy
 from stages.execution.locks import locked
+from stages.judges import check_judges
 from stages.params import Params, load_params
+from stages.profiles import require_language, require_other_languages
 
 T = TypeVar("T")
 Log = Callable[[str], None]
@@ -93,8 +95,9 @@ def run_pipeline(request: Request, view: RunView, *, engine: Engine) -> Outcome:
         engine: What runs the steps.
 
     Raises:
-        ValueError: If the voice is not in params.yaml, or speaks another language than the pipeline.
+        ValueError: If the voice is not in params.yaml, or the profile cannot make a voice of its language.
         ConsentError: If the speaker's consent is missing, over or revoked.
+        JudgeUnavailableError: If a judge is not installed.
         StageFailedError: If a stage failed.
     """
     voice = request.voice
@@ -103,6 +106,7 @@ def run_pipeline(request: Request, view: RunView, *, engine: Engine) -> Outcome:
         params = load_params()
         policy = parse_policy(params.gate)
         _check_voice(voice, params)
+        check_judges(params)
         # 2. Bring every stage up to date.
         stages = build(voice, view, engine=engine)
         # 3. Decide about the candidate that the last stage registered.
@@ -123,11 +127,9 @@ def _check_voice(voice: str, params: Params) -> None:
             f"add it with `vox voice add {voice} FOLDER --language en --consent FILE`"
         )
     record = check_consent(recordings_dir(voice), datetime.now(UTC).date())
-    if record.language != params.align.language:
-        raise ValueError(
-            f"{voice} speaks {record.language!r} by its voice.yaml, but align.language is "
-            f"{params.align.language!r}; correct whichever is wrong"
-        )
+    require_language(voice, record.language, params.profile)
+    others = set(params.evaluate.other_languages) - {record.language}
+    require_other_languages(sorted(others), params.profile)
 
 
 def build(voice: str, view: RunView, *, engine: Engine) -> list[StageResult]:

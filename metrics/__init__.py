@@ -5,6 +5,7 @@
     failures.py              finds failures of speech by name
     sound.py                 measures the samples: level, silence, clipping, pitch, noise
     scores.py                rows, scorecards, and the figures pooled from them
+    second_opinions.py       tells whether two ASR judges agree on a voice
     prompts.py               loads and locks the fixed prompts
     judges/                  the ASR judges, the speaker judges and the MOS judge
     forced_alignment.py      finds when each word of a known text is spoken

@@ -21,11 +21,19 @@ FRAMES_PER_SECOND = 100  # pocketsphinx's frate
 
 @dataclass(frozen=True)
 class AlignedWord:
-    """A word as it was given, and when it is spoken."""
+    """A word as it was given, and when it is spoken.
+
+    Attributes:
+        word: the word.
+        start: in seconds, in steps of 10 ms (pocketsphinx) or less (Whisper).
+        end: in seconds.
+        probability: of the word, given the audio and the words before it, 0 to 1. None where the aligner has none.
+    """
 
     word: str
-    start: float  # seconds, in steps of 10 ms
+    start: float
     end: float
+    probability: float | None = None
 
 
 def force_align(

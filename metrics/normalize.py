@@ -61,6 +61,11 @@ def normalizer_of(language: str) -> Normalizer:
     return NORMALIZERS[language]
 
 
+def error_unit(language: str) -> str:
+    """Return what the errors of a language are counted in: `word` or `character`."""
+    return "word" if language == "en" else "character"
+
+
 def normalize_text(text: str, language: str = "en") -> str:
     """Return the units of a text (words in English, else characters) with single spaces between them.
 

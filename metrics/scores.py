@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 # The figures that a gate policy may name, and whether a smaller value is better.
 SMALLER_IS_BETTER = {"wer": True, "cer": True, "similarity": False, "failed_share": True}
+# Columns of a row that the gate does not read
+SECOND_OPINIONS = ("second_hypothesis", "second_word_errors", "second_similarity")
 
 
 class Row(BaseModel):
@@ -54,6 +56,18 @@ class UtteranceScore(Row):
         ge=0, description="5th to 95th percentile of the pitch, in semitones; null where no frame is voiced"
     )
     failures: tuple[str, ...] = Field(default=(), description="failures of speech by name, see metrics/failures.py")
+    second_hypothesis: str | None = Field(
+        default=None, description="what the second ASR judge heard, normalised; null where it was not asked"
+    )
+    second_word_errors: int | None = Field(
+        default=None, ge=0, description="word errors of `second_hypothesis`; null where it is null; never gated"
+    )
+    second_similarity: float | None = Field(
+        default=None,
+        ge=-1,
+        le=1,
+        description="similarity_held_out by the second speaker judge; null where it was not asked; never gated",
+    )
     audio: str = Field(description="path of the audio, relative to the score folder; empty where none was kept")
     audio_sha256: str = Field(description="hash of the audio file")
 
@@ -81,6 +95,17 @@ class Judges(Row):
     normalizer_version: str = Field(description="version of the normaliser")
 
 
+class SecondJudges(Row):
+    """The judges whose second opinions are shown and never gated."""
+
+    asr: str = Field(default="", description="name of the second ASR judge; empty where there is none")
+    asr_version: str = Field(default="", description="version of the second ASR judge")
+    speaker: str = Field(default="", description="name of the second speaker judge; empty where there is none")
+    speaker_version: str = Field(default="", description="version of the second speaker judge")
+    seed: int = Field(default=0, ge=0, description="the only sampling seed that they heard")
+    note: str = Field(default="", description="which speech was left out, and why; empty where none was")
+
+
 class Similarities(Row):
     """Mean cosines to the voice, in the two ways in which an utterance is compared with it."""
 
@@ -94,10 +119,25 @@ class Similarities(Row):
     note: str = Field(default="", description="who they are and, where a figure is null, why")
 
 
+class LanguageScores(Row):
+    """The prompts of another language than the voice's own, under the same judges."""
+
+    language: str = Field(min_length=2, description="ISO 639 code of the texts")
+    normalizer: str = Field(description="name of this language's normaliser")
+    normalizer_version: str = Field(description="version of that normaliser")
+    prompts_sha256: str = Field(description="hash of this language's prompt set, or of the part that was said")
+    seeds: tuple[int, ...] = Field(description="sampling seeds, each used for every prompt")
+    rows: tuple[UtteranceScore, ...] = Field(description="one row per prompt and seed")
+
+
 class Scorecard(Row):
-    """Everything that the gate reads about one checkpoint pair."""
+    """Everything that the gate reads about one checkpoint pair.
+
+    `rows` are in the voice's own language. Their figures are never mixed with those of another language.
+    """
 
     voice: str = Field(description="name of the voice")
+    language: str = Field(min_length=2, description="ISO 639 code of the voice's own language")
     pair: Pair = Field(description="the checkpoints that spoke")
     judges: Judges = Field(description="the judges and the normaliser")
     prompts_sha256: str = Field(description="hash of the prompt set")
@@ -109,16 +149,29 @@ class Scorecard(Row):
         description="the texts of held-out recordings as the pair says them, with the prompt_id of the "
         "recording; never gated",
     )
+    other_languages: tuple[LanguageScores, ...] = Field(
+        default=(), description="the prompts of other languages that the pair said, sorted by language"
+    )
     similarity_floor: Similarities = Field(description="what other speakers reach under the same speaker judge")
     mos_judge: str = Field(default="", description="name and version of the MOS judge; empty where there is none")
+    second_judges: SecondJudges = Field(default=SecondJudges(), description="the judges of the second opinions")
 
     @property
     def similarity_ceiling(self) -> Similarities:
         """Return what the voice's own held-out recordings reach. Hardly any synthesis can be closer."""
         return mean_similarities(self.held_out, "the voice's held-out recordings")
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Return the ISO 639 code of every language that was scored, the voice's own first."""
+        return (self.language, *(part.language for part in self.other_languages))
+
+    def in_language(self, language: str) -> LanguageScores | None:
+        """Return the scores of another language, or None where the pair did not say its prompts."""
+        return next((part for part in self.other_languages if part.language == language), None)
+
     def figures(self) -> dict[str, float]:
-        """Return the pooled figures of the synthesised utterances. See `pooled`."""
+        """Return the pooled figures of the prompts in the voice's own language. See `pooled`."""
         return pooled(self.rows)
 
 

@@ -3,7 +3,7 @@
 The record is `voice.yaml` in the voice's recordings folder:
 
     name: anna                    # the folder's name
-    language: en
+    language: en                  # or zh, yue, ja, ko; JP and other spellings of lists are understood
     consent:
       speaker: Anna Example
       kind: recorded              # a person's voice, or `synthetic` where nobody is cloned
@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.representer import RoundTripRepresenter
 
+from gpt_sovits.text.languages import language_code
 from registry.errors import RegistryError
 
 VOICE_FILE = "voice.yaml"
@@ -86,8 +87,13 @@ class Voice(Record):
     """The record of a voice: its name, its language and the speaker's consent."""
 
     name: str = Field(pattern=VOICE_NAME, description="the name of the voice's folder")
-    language: str = Field(pattern=r"^[a-z]{2,3}$", description="ISO 639 code, such as en")
+    language: str = Field(description="ISO 639 code, such as en. An alias such as JP is read as its code")
     consent: Consent
+
+    @field_validator("language", mode="before")
+    @classmethod
+    def _read_alias(cls, value: Any) -> Any:
+        return language_code(value) if isinstance(value, str) else value
 
 
 class _NullRepresenter(RoundTripRepresenter):

@@ -9,8 +9,9 @@ adapt_gpt.py     fine-tunes the base GPT                                        
 evaluate.py      chooses the best checkpoint pair and scores it                   evaluation/
 register.py      registers the pair as a candidate for release                    lineage.py
 
-params.py    params.yaml as frozen types
+params.py    params.yaml as frozen types                  sections/
 profiles.py  the base models and judges of each profile
+judges.py    whether the judges that a run needs are there
 tables.py    the rows that pass from stage to stage
 errors.py    the errors of this package
 execution/   processes, locks, outputs and progress of a stage's program

@@ -15,8 +15,8 @@ from stages.params import Params
 from stages.profiles import PROFILES
 
 
-def options(params: Params) -> AdaptSoVITSOptions:
-    """Return the training options of the section adapt_sovits."""
+def options(params: Params, _language: str = "") -> AdaptSoVITSOptions:
+    """Return the training options of the section adapt_sovits, which are the same in every language."""
     return AdaptSoVITSOptions(**params.adapt_sovits.model_dump())
 
 

@@ -18,7 +18,7 @@ from gpt_sovits.adaptation.options import TrainingOptions
 from gpt_sovits.weights.checkpoint import save_checkpoint
 from stages.execution.outputs import stage_output
 from stages.params import Params, load_params
-from stages.tables import FeatureClip, Reject, csv_text, read_table, write_json, write_table
+from stages.tables import FeatureClip, Reject, csv_text, read_table, shared_language, write_json, write_table
 
 RESUME = Path(".cache/resume")  # outside DVC's outputs, which DVC deletes before it runs a stage
 
@@ -32,10 +32,16 @@ def load_clips(features_dir: Path, split: str) -> list[tuple[str, dict[str, Tens
     ]
 
 
+def voice_language(features_dir: Path) -> str:
+    """Return the ISO 639 code of the language of a voice's clips."""
+    table = features_dir / "clips.jsonl"
+    return shared_language(read_table(table, FeatureClip), table)
+
+
 def run_adaptation(
     model: str,
     fine_tune: Callable[[Path, Params, Path, OnEpoch], Adaptation],
-    options_of: Callable[[Params], TrainingOptions],
+    options_of: Callable[[Params, str], TrainingOptions],
 ) -> None:
     """Run the program of an adaptation stage.
 
@@ -45,7 +51,7 @@ def run_adaptation(
         model: "gpt" or "sovits".
         fine_tune: trains the model. It is called with the features folder, the parameters, the resume folder and a
             function to call after every epoch.
-        options_of: returns the training options in the parameters.
+        options_of: returns the training options in the parameters for the ISO 639 code of a language.
     """
     stage = f"adapt_{model}"
     parser = argparse.ArgumentParser(prog=f"python -m stages.{stage}", description=f"fine-tune the base {model}")
@@ -54,7 +60,7 @@ def run_adaptation(
     arguments = parser.parse_args()
     voice, params = arguments.out.parent.name, load_params()
     resume_folder = RESUME / voice / model
-    options = options_of(params)
+    options = options_of(params, voice_language(arguments.features))
     if unused := sorted(options.recipes[options.recipe].unused):
         print(f"{stage}: the recipe {options.recipe} sets these itself: {', '.join(unused)}", flush=True)
 

@@ -12,29 +12,34 @@ from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 
+from metrics.judges.transcriber import Transcription
 from metrics.normalize import normalize_text, remove_unit_spaces
 from metrics.wer import character_errors
-from stages.alignment.clip_texts import ALIGNMENT_FAILED, ClipText, clip_texts
+from stages.alignment.clip_texts import ClipText, clip_texts
+from stages.alignment.cross_attention import NOT_ALIGNED
+from stages.alignment.disagreements import find_disagreements, wrong_units
 from stages.alignment.matching import held_out_clips
 from stages.alignment.transcribe import transcribe
 from stages.execution.outputs import stage_output
 from stages.execution.parallel import Map, call, worker_processes
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
-from stages.params import Align, load_params
-from stages.profiles import PROFILES
-from stages.tables import AlignedClip, Clip, Recording, read_table, write_table
+from stages.params import load_params
+from stages.profiles import PROFILES, require_heard
+from stages.sections.data import Align
+from stages.tables import AlignedClip, Clip, Disagreement, Recording, read_table, shared_language, write_table
 
+WRONG_SHARE_REASON = "share of wrong words above align.max_wrong_share"
 NO_WORDS = "its text has no words after normalisation"
 
 
 def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr: str) -> None:
-    """Write clips.jsonl with kept and rejected clips, in the order of the clip table.
+    """Write clips.jsonl with kept and rejected clips, in the order of the clip table, and disagreements.jsonl.
 
     Args:
         clips_dir: output of the stage segment.
         manifest_dir: output of the stage ingest.
-        out_dir: gets clips.jsonl.
+        out_dir: gets the two tables.
         params: the section `align` of params.yaml.
         asr: name of the ASR judge.
 
@@ -46,28 +51,41 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
     recordings = {row.recording_id: row for row in read_table(manifest_dir / "recordings.jsonl", Recording)}
     if unknown := sorted({clip.recording_id for clip in clips} - set(recordings)):
         raise ValueError(f"{clips_dir} has clips of {unknown[0]}, which {manifest_dir} lacks; run segment again")
+    language = shared_language(recordings.values(), manifest_dir / "recordings.jsonl")
+    require_heard(asr, language)
     with worker_processes(params.n_jobs) as workers:
-        asr_texts = transcribe_clips(clips_dir, clips, asr, params.language, workers)
-        texts = find_texts(clips_dir, clips, asr_texts, recordings, params.language, workers)
-    rows = [
-        align_clip(
-            clip,
-            text,
-            is_given=recordings[clip.recording_id].transcript is not None,
-            asr_text=asr_text,
-            params=params,
-        )
-        for clip, text, asr_text in zip(clips, texts, asr_texts, strict=True)
-    ]
+        heard = transcribe_clips(clips_dir, clips, asr, language, workers)
+        texts = find_texts(clips_dir, clips, [h.text for h in heard], recordings, language, asr, workers)
+        rows = [
+            align_clip(
+                clip,
+                text,
+                is_given=recordings[clip.recording_id].transcript is not None,
+                heard=heard_in_it,
+                language=language,
+                params=params,
+            )
+            for clip, text, heard_in_it in zip(clips, texts, heard, strict=True)
+        ]
+        rows, disagreements = report_disagreements(rows, clips_dir, asr, language, params, workers)
     kept_ids = [row.clip_id for row in rows if row.kept]
     check_rejected_share(rows, params.max_rejected_share)
     held_out_ids = held_out_clips(kept_ids, params.held_out_share)
     rows = [row.model_copy(update={"split": "held_out"}) if row.clip_id in held_out_ids else row for row in rows]
     write_table(out_dir / "clips.jsonl", rows)
+    write_table(out_dir / "disagreements.jsonl", disagreements)
     print(f"align {clips_dir.name}: kept {len(kept_ids)}/{len(rows)} clips, {len(held_out_ids)} held out", flush=True)
+    if n_doubted := len({one.clip_id for one in disagreements} & set(kept_ids)):
+        print(
+            f"align {clips_dir.name}: {n_doubted} kept clips have words that are not heard, see "
+            f"data/3_aligned/{clips_dir.name}/disagreements.jsonl",
+            flush=True,
+        )
 
 
-def transcribe_clips(clips_dir: Path, clips: Sequence[Clip], asr: str, language: str, workers: Map) -> list[str]:
+def transcribe_clips(
+    clips_dir: Path, clips: Sequence[Clip], asr: str, language: str, workers: Map
+) -> list[Transcription]:
     """Transcribe every clip with the ASR judge `asr`, in order.
 
     The result does not depend on the number of workers.
@@ -82,6 +100,7 @@ def find_texts(
     asr_texts: Sequence[str],
     recordings: dict[str, Recording],
     language: str,
+    asr: str,
     workers: Map,
 ) -> list[ClipText]:
     """Find the text of each clip, in order.
@@ -94,6 +113,7 @@ def find_texts(
         asr_texts: what the ASR heard in each clip.
         recordings: the manifest by recording id.
         language: ISO 639 code of the recordings.
+        asr: name of the ASR judge.
         workers: runs the alignment, see stages/execution/parallel.py.
     """
     groups = [
@@ -107,30 +127,36 @@ def find_texts(
             [text for _, text in group],
             recordings[group[0][0].recording_id].transcript,
             language,
+            asr,
         )
         for group in groups
     ]
     return list(chain.from_iterable(workers(call, calls)))
 
 
-def align_clip(clip: Clip, found: ClipText, *, is_given: bool, asr_text: str, params: Align) -> AlignedClip:
+def align_clip(
+    clip: Clip, found: ClipText, *, is_given: bool, heard: Transcription, language: str, params: Align
+) -> AlignedClip:
     """Make the row of one clip: kept, or rejected with the first reason that applies.
 
     Args:
         clip: its row in the clip table.
         found: its text with word times, or why it has none.
         is_given: whether the text comes from a transcript.
-        asr_text: what the ASR heard, not normalised.
+        heard: what the ASR heard, not normalised, or why it heard no word.
+        language: ISO 639 code of the clip.
         params: the section `align` of params.yaml.
     """
-    reference, asr_text = (normalize_text(text, params.language) for text in (found.text, asr_text))
-    compared = [remove_unit_spaces(text, params.language) for text in (reference, asr_text)]
+    reference, asr_text = (normalize_text(text, language) for text in (found.text, heard.text))
+    compared = [remove_unit_spaces(text, language) for text in (reference, asr_text)]
     cer = round(character_errors(*compared).rate, 6) if is_given and reference else None
     if found.text.strip() and not reference:
         reason = NO_WORDS
+    elif heard.no_words_because:
+        reason = f"nobody speaks in it: {heard.no_words_because}"
     elif not asr_text:
         reason = "the ASR heard no word"
-    elif found.fault and found.fault != ALIGNMENT_FAILED:
+    elif found.fault and not found.fault.startswith(NOT_ALIGNED):
         reason = found.fault
     elif not reference and not found.fault:
         reason = "no word of the transcript falls into the clip"
@@ -150,7 +176,50 @@ def align_clip(clip: Clip, found: ClipText, *, is_given: bool, asr_text: str, pa
         kept=not reason,
         reason=reason,
         split="train",
+        language=language,
     )
+
+
+def report_disagreements(
+    rows: Sequence[AlignedClip], clips_dir: Path, asr: str, language: str, params: Align, workers: Map
+) -> tuple[list[AlignedClip], list[Disagreement]]:
+    """Find the words of given texts that the sound speaks against, and reject the clips that have many of them.
+
+    Args:
+        rows: all clips.
+        clips_dir: output of the stage segment.
+        asr: name of the ASR judge.
+        language: ISO 639 code of the clips.
+        params: the section `align` of params.yaml.
+        workers: runs the judge, see stages/execution/parallel.py.
+
+    Returns:
+        All clips, and the disagreements with a doubt of at least params.min_doubt.
+    """
+    checked = {row.clip_id: row for row in rows if row.kept and row.cer}
+    calls = [partial(find_disagreements, clips_dir / row.path, row, asr, language) for row in checked.values()]
+    found = {
+        clip_id: [one for one in result if one.doubt >= params.min_doubt]
+        for clip_id, result in zip(checked, workers(call, calls), strict=True)
+    }
+    rows = [reject_doubted(row, found.get(row.clip_id, []), language, params) for row in rows]
+    return rows, [one for result in found.values() for one in result]
+
+
+def reject_doubted(
+    row: AlignedClip, disagreements: Sequence[Disagreement], language: str, params: Align
+) -> AlignedClip:
+    """Reject a clip where a larger share of its words than params.max_wrong_share disagrees with the sound."""
+    n_units = len(normalize_text(row.text, language).split())
+    n_wrong = wrong_units(disagreements)
+    if not n_wrong or n_wrong <= params.max_wrong_share * n_units:
+        return row
+    worst = max(disagreements, key=lambda one: one.doubt)
+    reason = (
+        f"{WRONG_SHARE_REASON} = {params.max_wrong_share}: {n_wrong} of {n_units}, such as "
+        f"{worst.written!r} where {worst.heard!r} is heard"
+    )
+    return row.model_copy(update={"kept": False, "reason": reason})
 
 
 def check_rejected_share(rows: Sequence[AlignedClip], max_share: float) -> None:

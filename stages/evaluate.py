@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from gpt_sovits.determinism import deterministic
+from gpt_sovits.synthesis.synthesizer import Synthesizer
 from gpt_sovits.synthesis.voice import load_voice, save_voice
 from gpt_sovits.weights.checkpoint import checkpoint_sha256
 from metrics.scores import Pair, Scorecard, pooled
-from stages.evaluation.inputs import VoiceFolders, load_scoring_inputs, load_synthesis_inputs
+from stages.evaluation.inputs import SynthesisInputs, VoiceFolders, load_scoring_inputs, load_synthesis_inputs
 from stages.evaluation.outputs import print_choice, save_timings, write_scores
 from stages.evaluation.scoring import (
     ScoringContext,
@@ -21,6 +21,7 @@ from stages.evaluation.scoring import (
     score_utterances,
     similarity_floor,
 )
+from stages.evaluation.second_opinions import ask_second_judges, scored, scored_prompts
 from stages.evaluation.selection import Epochs
 from stages.evaluation.trials import (
     CheckpointChoice,
@@ -48,8 +49,8 @@ def evaluate(
         folders: what the stages before it wrote.
         pairs: the checkpoint pairs to choose from, by their epochs.
         out_dir: an empty folder. It gets scores.jsonl, scorecard.json, pairs.csv, metrics.json, report.html and voice/,
-            and as FLAC audio/ (the prompts), recordings/ (held-out clips of the speaker) and resynthesis/ (the pair
-            saying the same).
+            and as FLAC audio/ (the prompts), audio_LANGUAGE/ (those of a further language), recordings/ (held-out clips
+            of the speaker) and resynthesis/ (the pair saying the same).
         params: all of params.yaml.
     """
     settings, profile = params.evaluate, PROFILES[params.profile]
@@ -58,7 +59,7 @@ def evaluate(
     prompts, reference_text = inputs.prompts, inputs.reference_clip.text
     with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
         # 1. Score the speaker's held-out recordings, which show what the judges make of real speech.
-        recordings = held_out_utterances(folders, inputs, params.align.language)
+        recordings = held_out_utterances(folders, inputs, inputs.reference_clip.language)
         kept = keep_recordings(recordings[: settings.n_resynthesized], out_dir / "recordings")
         embeddings = embed_voice(inputs.centroid, recordings, profile, workers)
         scoring = ScoringContext(embeddings, profile, prompts.language, settings.mos)
@@ -71,30 +72,38 @@ def evaluate(
         choice = choose_checkpoints(trials, prompts, settings, pooled(held_out)["similarity"])
         print_choice(choice)
         # 3. Save the voice. Synthesise and score every prompt, and the texts of the recordings that are kept.
-        reference, preset = synthesis_inputs.reference, synthesis_inputs.preset
-        save_voice(out_dir / "voice", choice.pair.gpt, choice.pair.sovits, reference, preset, inputs.lexicon_file)
-        synthesizer = load_voice(out_dir / "voice")
+        synthesizer = _save_and_load(out_dir / "voice", choice.pair, synthesis_inputs, inputs.lexicon_file)
         rows, timings = scorer.score(synthesizer, prompts.prompts, prompts.seeds, out_dir / "audio")
+        other_languages, other_timings = scorer.score_languages(synthesizer, inputs.other_prompts, out_dir)
         resynthesis = resynthesize(synthesizer, kept, prompts.seeds[0], out_dir / "resynthesis", reference_text)
         resynthesis_rows = score_utterances(resynthesis, scoring, workers)
-    # 4. Write the scores, and remove what only the selection needed.
+        # 4. Ask the second judges, which the gate does not read.
+        opinions = ask_second_judges(settings, scored_prompts(rows, out_dir), scored(held_out, recordings), workers)
+    # 5. Write the scores, and remove what only the selection needed.
     judges = judges_of(profile, prompts.language)
     scorecard = Scorecard(
         voice=voice,
+        language=prompts.language,
         pair=_pair(choice),
         judges=judges,
         prompts_sha256=prompts.sha256,
         seeds=prompts.seeds,
-        rows=tuple(rows),
-        held_out=tuple(held_out),
+        rows=tuple(opinions.rows),
+        other_languages=other_languages,
+        held_out=tuple(opinions.held_out),
         resynthesis=tuple(resynthesis_rows),
         similarity_floor=similarity_floor(embeddings, judges),
         mos_judge=mos_judge_version(settings.mos),
+        second_judges=opinions.judges,
     )
-    for folder in (trials.audio_folder, trials.interpolated_folder):
-        shutil.rmtree(folder, ignore_errors=True)
+    trials.remove_files()
     write_scores(out_dir, scorecard, choice.rows)
-    save_timings(voice, timings)
+    save_timings(voice, [*timings, *other_timings])
+
+
+def _save_and_load(folder: Path, pair: CheckpointPair, inputs: SynthesisInputs, lexicon: Path | None) -> Synthesizer:
+    save_voice(folder, pair.gpt, pair.sovits, inputs.reference, inputs.preset, lexicon)
+    return load_voice(folder)
 
 
 def _pair(choice: CheckpointChoice) -> Pair:

@@ -26,7 +26,7 @@ from stages.execution.outputs import stage_output
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
 from stages.params import Params, load_params
-from stages.profiles import PROFILES, judge_weights
+from stages.profiles import PROFILES, judge_weights, require_learned
 from stages.tables import AlignedClip, FeatureClip, VoiceReference, read_table, write_json, write_table
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Pa
     """
     clips = [clip for clip in read_table(aligned_dir / "clips.jsonl", AlignedClip) if clip.kept]
     profile = PROFILES[params.profile]
+    for language in sorted({clip.language for clip in clips}):
+        require_learned(profile.base, language)
     (out_dir / "tensors").mkdir()
     with deterministic(seed=0, n_threads=params.features.n_threads), torch.inference_mode():
         base = load_base(profile.base)
@@ -75,7 +77,7 @@ def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Pa
         rows, embeddings = [], []
         for clip in report_progress(clips, len(clips), "features: {} clips"):
             waveform = _clip_waveform(clips_dir / clip.path)
-            tensors = clip_tensors(waveform, clip.text, params.align.language, encoders)
+            tensors = clip_tensors(waveform, clip.text, clip.language, encoders)
             embedding = judge.embed(*waveform)
             save_file(tensors, out_dir / "tensors" / f"{clip.clip_id}.safetensors")
             embeddings.append(embedding)
@@ -91,6 +93,7 @@ def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Pa
             n_phonemes=n_phonemes,
             n_tokens=n_tokens,
             similarity=float(embedding @ centroid),
+            language=clip.language,
         )
         for (clip, n_phonemes, n_tokens), embedding in zip(rows, embeddings, strict=True)
     ]
@@ -158,6 +161,7 @@ def choose_reference(clips: list[FeatureClip], params: Params) -> VoiceReference
         seconds=best.seconds,
         similarity=best.similarity,
         seconds_per_phoneme=sum(clip.seconds for clip in training) / sum(clip.n_phonemes for clip in training),
+        language=best.language,
     )
 
 

@@ -16,9 +16,10 @@ from registry.consent import VOICE_FILE, check_consent
 from stages.execution.outputs import stage_output
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
-from stages.params import Ingest, load_params
+from stages.params import load_params
 from stages.recordings.files import list_files, read_recording, remove_duplicates
 from stages.recordings.transcripts import AUDIO_SUFFIXES, is_audio, is_transcript, read_transcripts
+from stages.sections.data import Ingest
 from stages.tables import Recording, Reject, write_table
 
 
@@ -56,7 +57,8 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> 
     recordings = []
     audio = [file for file in files if is_audio(file)]
     for file in report_progress(audio, len(audio), f"ingest {voice.name}: {{}} files", every=100):
-        result = read_recording(recordings_dir, file, [row for row in transcripts if file in row.audio], params)
+        its_transcripts = [row for row in transcripts if file in row.audio]
+        result = read_recording(recordings_dir, file, its_transcripts, params, voice.language)
         (recordings if isinstance(result, Recording) else rejects).append(result)
     recordings, duplicates = remove_duplicates(recordings)
     rejects = sorted(rejects + duplicates, key=lambda reject: (reject.path, reject.reason))

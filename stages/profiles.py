@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpt_sovits.text.languages import language_name
+from gpt_sovits.weights.languages import base_languages
 from gpt_sovits.weights.places import BASES_FOLDER
+from metrics.judges.languages import languages_heard
 
 # folders in which `vox pull` puts the weights of judges, where they are not named after the judge
 PULL_NAMES = {"ecapa_voxceleb": "spkrec-ecapa-voxceleb"}
@@ -22,7 +26,7 @@ class Profile:
 
 PROFILES = {
     # everything offline on a two-core CPU: for trying, tests and CI
-    "starter": Profile(base="starter", asr="pocketsphinx", speaker="ecapa_small"),
+    "starter": Profile(base="starter", asr="faster-whisper-tiny.en", speaker="ecapa_small"),
     # official weights, which `vox pull NAME` brings, and the judges of production
     "v2": Profile(base="v2", asr="faster-whisper-large-v3", speaker="ecapa_voxceleb"),
     "v2Pro": Profile(base="v2Pro", asr="faster-whisper-large-v3", speaker="ecapa_voxceleb"),
@@ -37,3 +41,76 @@ def judge_weights(name: str) -> Path | None:
         The folder that `vox pull` filled, or None where it did not. Then the judge's library uses its own cache.
     """
     return BASES_FOLDER if (BASES_FOLDER / PULL_NAMES.get(name, name)).is_dir() else None
+
+
+def require_language(voice: str, language: str, profile_name: str) -> None:
+    """Check before anything is computed that a profile can make a voice of a language.
+
+    Args:
+        voice: name of the voice, for the message.
+        language: ISO 639 code.
+        profile_name: a key of PROFILES.
+
+    Raises:
+        ValueError: the base model never learned the language, or the ASR judge does not hear it. The message says which
+            profile does and what to fetch for it.
+    """
+    profile = PROFILES[profile_name]
+    faults = [fault for fault in (_unlearned(profile.base, language), _unheard(profile.asr, language)) if fault]
+    if faults:
+        raise ValueError(
+            f"{voice} speaks {language_name(language)}, but with profile {profile_name} {' and '.join(faults)}; "
+            f"{_remedy(language)}"
+        )
+
+
+def require_other_languages(languages: Iterable[str], profile_name: str) -> None:
+    """Check before anything is spoken that a profile can speak and hear every language of evaluate.other_languages.
+
+    Raises:
+        ValueError: the base model never learned a language, or the ASR judge does not hear it.
+    """
+    profile = PROFILES[profile_name]
+    for language in languages:
+        faults = [fault for fault in (_unlearned(profile.base, language), _unheard(profile.asr, language)) if fault]
+        if faults:
+            raise ValueError(
+                f"evaluate.other_languages names {language_name(language)}, but with profile {profile_name} "
+                f"{' and '.join(faults)}; remove it there, or {_remedy(language)}"
+            )
+
+
+def require_learned(base: str, language: str) -> None:
+    """Raise ValueError where a base model was not trained on a language."""
+    if fault := _unlearned(base, language):
+        raise ValueError(f"the clips are in {language_name(language)}, but {fault}; {_remedy(language)}")
+
+
+def require_heard(asr: str, language: str) -> None:
+    """Raise ValueError where an ASR judge does not hear a language."""
+    if fault := _unheard(asr, language):
+        raise ValueError(f"the clips are in {language_name(language)}, but {fault}; {_remedy(language)}")
+
+
+def _unlearned(base: str, language: str) -> str:
+    known = base_languages(base)
+    return "" if language in known else f"the base model {base} learned {_names(known)} only"
+
+
+def _unheard(asr: str, language: str) -> str:
+    heard = languages_heard(asr)
+    return "" if heard is None or language in heard else f"the recogniser {asr} hears {_names(heard)} only"
+
+
+def _names(languages: Iterable[str]) -> str:
+    return ", ".join(map(language_name, languages))
+
+
+def _remedy(language: str) -> str:
+    """Return what makes a voice of a language possible: the first profile that can, and what to fetch for it."""
+    for name, profile in PROFILES.items():
+        if not _unlearned(profile.base, language) and not _unheard(profile.asr, language):
+            parts = (profile.base, profile.asr, profile.speaker)
+            pulls = ", ".join(f"`vox pull {PULL_NAMES.get(part, part)}`" for part in parts)
+            return f"run {pulls} and `cp params.official.yaml params.yaml`, which sets profile: {name}"
+    return "no profile makes voices of this language"

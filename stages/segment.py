@@ -21,7 +21,8 @@ from stages.cutting import Limits, Span, cut
 from stages.execution.outputs import stage_output
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
-from stages.params import Segment, load_params
+from stages.params import load_params
+from stages.sections.data import Segment
 from stages.tables import Clip, Recording, Reject, read_table, write_table
 
 VAD_RATE = 16000  # Hz; silero-vad's own

@@ -33,6 +33,7 @@ class Recording(Row):
         description="5th percentile of the RMS levels of 50 ms frames, in dB relative to full scale"
     )
     transcript: str | None = Field(description="what is said, as given; null where no transcript came with it")
+    language: str = Field(description="ISO 639 code of the voice's language, from its voice.yaml")
 
 
 class Reject(Row):
@@ -68,6 +69,21 @@ class AlignedClip(Row):
     kept: bool = Field(description="whether later stages use the clip")
     reason: str = Field(description="why it was rejected; empty where it is kept")
     split: Literal["train", "held_out"] = Field(description="whether the clip is for training or held out of it")
+    language: str = Field(description="ISO 639 code of what is said")
+
+
+class Disagreement(Row):
+    """A place where the sound of a clip speaks against its text. Written by align as disagreements.jsonl."""
+
+    clip_id: str = Field(description="id of the clip")
+    written: str = Field(description="the words of its text, normalised; empty where the text lacks what is said")
+    heard: str = Field(description="the words that the ASR heard instead, normalised; empty where it heard none")
+    start: float = Field(ge=0, description="start of the place in seconds within the clip")
+    end: float = Field(ge=0, description="end of the place in seconds within the clip")
+    doubt: float = Field(
+        description="how much more probable the sound is with what was heard than with what is written: difference of "
+        "the natural logarithms"
+    )
 
 
 class FeatureClip(Row):
@@ -80,6 +96,7 @@ class FeatureClip(Row):
     n_phonemes: int = Field(gt=0, description="phonemes of the text")
     n_tokens: int = Field(gt=0, description="semantic tokens, 25 per second")
     similarity: float = Field(ge=-1, le=1, description="cosine of its speaker embedding to the voice's centroid")
+    language: str = Field(description="ISO 639 code of what is said")
 
 
 class VoiceReference(Row):
@@ -90,6 +107,7 @@ class VoiceReference(Row):
     seconds: float = Field(gt=0, description="length of the clip")
     similarity: float = Field(ge=-1, le=1, description="cosine of its speaker embedding to the voice's centroid")
     seconds_per_phoneme: float = Field(gt=0, description="pace of the voice, over all training clips")
+    language: str = Field(description="ISO 639 code of the voice's language")
 
 
 class CheckpointPairRow(Row):
@@ -142,6 +160,25 @@ def read_table(path: Path, row_class: type[T]) -> list[T]:
                 f"{path}:{number}: {where}: {fault['msg']}; run the stage that wrote this table again"
             ) from error
     return rows
+
+
+def shared_language(rows: Iterable[Recording | AlignedClip | FeatureClip], path: Path) -> str:
+    """Return the ISO 639 code that all rows of a voice's table share.
+
+    Args:
+        rows: rows of the table, at least one.
+        path: the table, which errors name.
+
+    Raises:
+        ValueError: there is no row, or the rows differ.
+    """
+    languages = sorted({row.language for row in rows})
+    if len(languages) != 1:
+        raise ValueError(
+            f"{path} names {len(languages)} languages ({', '.join(languages) or 'no row'}), and a voice has one; "
+            "run the stage that wrote this table again"
+        )
+    return languages[0]
 
 
 def write_json(path: Path, value: object) -> None:

@@ -67,6 +67,7 @@ def build_base() -> Base:
         to_half_precision(critic_state),
         {**encoder_config, "id2label": {str(number): phone for number, phone in enumerate(PHONES)}},
         to_half_precision(encoder_state),
+        languages=("en",),
     )
 
 

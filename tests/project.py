@@ -35,7 +35,7 @@ SETTINGS = (
     "adapt_gpt.n_epochs=2",
     "adapt_gpt.save_every_epochs=1",
     "adapt_gpt.learning_rate=0.0000001",  # different weights that speak the same, which the gate finds equal
-    "evaluate.prompts=benchmarks/prompts/tiny.yaml",
+    "evaluate.prompts=benchmarks/prompts/tiny",
     "evaluate.n_selection_prompts=1",
     "evaluate.n_resynthesized=1",
     "evaluate.n_best_of=1",  # the tokens of untrained weights are meaningless
@@ -59,8 +59,9 @@ def make_project(root: Path, n_clips: int = 12, voice: str = VOICE) -> Path:
     # With untrained weights the outcome of a run is known, and the test does not depend on the quality of the base.
     save_base(replace(make_scratch(), name="starter"), root / "base_models")
     shutil.rmtree(root / "benchmarks/prompts/custom")  # a user's prompts do not belong to these tests
-    (root / "benchmarks/prompts/tiny.yaml").write_text(PROMPTS, encoding="utf-8")
-    run([sys.executable, "-m", "metrics.prompts", "lock", "benchmarks/prompts/tiny.yaml"], root)
+    (root / "benchmarks/prompts/tiny").mkdir()
+    (root / "benchmarks/prompts/tiny/en.yaml").write_text(PROMPTS, encoding="utf-8")
+    run([sys.executable, "-m", "metrics.prompts", "lock", "benchmarks/prompts/tiny/en.yaml"], root)
     code = f"from flows.settings import apply_settings; apply_settings({[*SETTINGS, f'voices=[{voice}]']!r})"
     run([sys.executable, "-c", code], root)
     for command in (

@@ -29,7 +29,7 @@ class Desk:
 
     store: Store
     recordings: Path
-    spoken: list[str]  # what the smoke test was told to say
+    spoken: list[dict[str, str]]  # what the smoke test was told to say, by language
 
     def gate(self, version: int, first_release: bool = False, **policy_changes: object) -> SignedVerdict:
         """Give a verdict about a version."""
@@ -41,12 +41,12 @@ class Desk:
         settings = {
             "policy": policy(),
             "recordings_dir": self.recordings,
-            "smoke_text": "hello",
+            "smoke_texts": {"en": "hello"},
             "version": version,
             "first_release": first_release,
             "actor": "tester",
             "today": TODAY,
-            "smoke": lambda folder, text: self.spoken.append(text),
+            "smoke": lambda folder, texts: self.spoken.append(texts),
         }
         return promote(self.store, "anna", **(settings | changes))
 

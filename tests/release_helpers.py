@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-from metrics.scores import Judges, Pair, Scorecard, Similarities, UtteranceScore
+from metrics.scores import Judges, LanguageScores, Pair, Scorecard, Similarities, UtteranceScore
 from registry.consent import Consent, Voice, write_voice
 from registry.gate.deciding import decide
 from registry.gate.policy import GatePolicy
@@ -101,6 +101,7 @@ def scorecard(voice: str = "anna", n_prompts: int = 20, seeds: tuple[int, ...] =
     rows = [utterance(p, seed, round(wer * 10), similarity) for p in range(n_prompts) for seed in seeds]
     settings = {
         "voice": voice,
+        "language": "en",
         "pair": PAIR,
         "judges": JUDGES,
         "prompts_sha256": "e" * 64,
@@ -110,6 +111,36 @@ def scorecard(voice: str = "anna", n_prompts: int = 20, seeds: tuple[int, ...] =
         "similarity_floor": FLOOR,
     }
     return Scorecard.model_validate(settings | changes)
+
+
+def language_scores(
+    language: str = "zh", n_prompts: int = 12, seeds: tuple[int, ...] = (0, 1), wer: float = 0.1, **changes
+):
+    """Return scores in another language whose utterances all have `wer` errors per unit and similarity 0.8."""
+    similarity = changes.pop("similarity", 0.8)
+    rows = [
+        utterance(p, seed, round(wer * 10), similarity, language=language, prompt_id=f"{language}_{p:03d}")
+        for p in range(n_prompts)
+        for seed in seeds
+    ]
+    settings = {
+        "language": language,
+        "normalizer": "characters",
+        "normalizer_version": "1",
+        "prompts_sha256": "f" * 64,
+        "seeds": seeds,
+        "rows": rows,
+    }
+    return LanguageScores.model_validate(settings | changes)
+
+
+def language_rules(**changes: object) -> dict:
+    """Return rules of another language: WER at most 0.5, a margin of 0.05, at least 8 prompts."""
+    return {
+        "thresholds": [{"metric": "wer", "at_most": 0.5, "unit": "errors per word", "reason": "test"}],
+        "non_inferiority": [{"metric": "wer", "margin": 0.05, "unit": "errors per word", "reason": "test"}],
+        "min_prompts": 8,
+    } | changes
 
 
 def with_rows(card: Scorecard, change: Callable[[list[UtteranceScore]], object]) -> Scorecard:
@@ -194,7 +225,7 @@ def promote_first(store: Store, voice: str = "anna") -> None:
         voice,
         policy=policy(),
         recordings_dir=recordings_of(store.root),
-        smoke_text="hello",
+        smoke_texts={"en": "hello"},
         version=1,
         first_release=True,
         actor="tester",

@@ -84,6 +84,7 @@ def score_folder(folder: Path, heard: dict[str, str], n_seeds: int = 1, **change
     ]
     settings = {
         "voice": "robin",
+        "language": "en",
         "pair": PAIR,
         "judges": JUDGES,
         "prompts_sha256": "e" * 64,

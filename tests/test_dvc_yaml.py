@@ -121,7 +121,9 @@ def committed_project(tmp_path_factory):
                 place.write_text(stage)
         # files that a later stage reads inside an output folder
         for path in DVC_YAML[stage]["deps"]:
-            place = root / path.replace("${item.voice}", "sample").replace("${profile}", "starter")
+            place = root / path.replace("${item.voice}", "sample").replace("${profile}", "starter").replace(
+                "${evaluate.prompts}", "benchmarks/prompts"
+            )
             assert place.exists(), f"{stage} depends on {path}, which no stage before it writes"
     before = Path.cwd()
     os.chdir(root)  # dvc reads dvc.yaml relative to the working folder

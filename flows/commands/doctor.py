@@ -24,6 +24,7 @@ PACKAGES = (
     "torchaudio",
     "librosa",
     "openai-whisper",
+    "faster-whisper",
     "jiwer",
     "speechbrain",
     "pytest",
@@ -81,19 +82,22 @@ def _parameters() -> list[Finding]:
     except ValueError as error:
         return [Finding("params.yaml", "wrong", " ".join(str(error).split()))]
     detail = f"profile {params.profile}, voices {', '.join(params.voices)}"
-    return [Finding("params.yaml", "ok", detail), *(_voice(name) for name in params.voices)]
+    return [Finding("params.yaml", "ok", detail), *(_voice(name, params.profile) for name in params.voices)]
 
 
-def _voice(name: str) -> Finding:
-    from registry.consent import ConsentError, check_consent
+def _voice(name: str, profile: str) -> Finding:
+    from gpt_sovits.text.languages import language_name
+    from registry.consent import check_consent
+    from stages.profiles import require_language
 
     try:
         voice = check_consent(recordings_dir(name), datetime.now(UTC).date())
-    except ConsentError as error:
+        require_language(name, voice.language, profile)
+    except ValueError as error:
         return Finding(f"voice {name}", "wrong", str(error))
     last_day = voice.consent.valid_until
     consent = f"consent until {last_day}" if last_day else "consent without end"
-    return Finding(f"voice {name}", "ok", f"{voice.consent.kind}, {consent}")
+    return Finding(f"voice {name}", "ok", f"{language_name(voice.language)}, {voice.consent.kind}, {consent}")
 
 
 def _judges() -> list[Finding]:
@@ -105,8 +109,9 @@ def _judges() -> list[Finding]:
     from stages.profiles import PROFILES, PULL_NAMES, judge_weights
 
     try:
-        profile = PROFILES[load_params().profile]
-        needed = {profile.asr, profile.speaker}
+        params = load_params()
+        profile = PROFILES[params.profile]
+        needed = {profile.asr, profile.speaker, params.evaluate.second_asr, params.evaluate.second_speaker}
     except ValueError:
         needed = set()
     findings = []
@@ -117,7 +122,7 @@ def _judges() -> list[Finding]:
                 findings.append(Finding(f"{kind} judge {name}", "ok", judge.version))
             except JudgeUnavailableError as error:
                 state = "wrong" if name in needed else "absent"
-                packaged = name.removeprefix("faster-whisper-") in WEIGHTS_PACKAGES
+                packaged = name == "ge2e" or name.removeprefix("faster-whisper-") in WEIGHTS_PACKAGES
                 detail = str(error) if packaged else f"fetch it with `vox pull {PULL_NAMES.get(name, name)}`"
                 findings.append(Finding(f"{kind} judge {name}", state, detail))
     return findings

@@ -7,12 +7,15 @@ from pathlib import Path
 import stages  # noqa: F401 - sets how OpenMP's threads wait, before torch is loaded
 from flows.console import print_line
 from flows.released_voice import find_voice
+from gpt_sovits.text.languages import language_code
 
 FORMATS = {".flac": "FLAC", ".wav": "WAV"}  # by the file name's ending
 MAX_TEXT_SHOWN = 60  # characters of a sentence in a message
 
 
-def say_text(voice: str, text: str, *, output: Path, version: int | None, seed: int) -> int:
+def say_text(
+    voice: str, text: str, *, output: Path, version: int | None, seed: int, language: str | None = None
+) -> int:
     """Speak a text into a file.
 
     Args:
@@ -21,16 +24,22 @@ def say_text(voice: str, text: str, *, output: Path, version: int | None, seed: 
         output: The FLAC or WAV file to write.
         version: The version to speak with, None for the champion.
         seed: Another seed gives another reading.
+        language: ISO 639 code of the text, or its code in a `.list` file. None: the voice's own.
+
+    Raises:
+        ValueError: The version was not scored in the language, so it was not judged in it.
     """
     form = FORMATS.get(output.suffix.lower())
     if form is None:
         raise ValueError(f"-o {output.name}: end the name in {' or '.join(FORMATS)}")
+    code = language_code(language) if language is not None else None
     released = find_voice(voice, version)
     import soundfile
 
     from gpt_sovits.synthesis.voice import load_voice  # torch, which takes a second: after everything that can fail
 
-    speech = load_voice(released.folder).say(text, seed)
+    synthesizer = load_voice(released.folder)
+    speech = synthesizer.say(text, seed, synthesizer.preset.check_language(code))
     partial = output.with_name(f".{output.name}.partial")
     soundfile.write(partial, speech.waveform, speech.sample_rate, format=form, subtype="PCM_16")
     partial.replace(output)

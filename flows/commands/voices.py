@@ -11,8 +11,11 @@ from pathlib import Path
 from flows.console import print_line
 from flows.paths import RECORDINGS, recordings_dir
 from flows.settings import list_voice
+from gpt_sovits.text.languages import language_code, language_name
 from registry.consent import VOICE_NAME, Consent, Voice, file_sha256, load_voice, write_voice
 from stages.execution.locks import locked
+from stages.params import load_params
+from stages.profiles import require_language
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +41,12 @@ def add_voice(name: str, source: Path, *, language: str, consent: ConsentRecord)
     Args:
         name: The voice's name.
         source: The folder with the recordings.
-        language: The ISO 639 code of what is spoken.
+        language: What is spoken, as an ISO 639 code or an alias of one.
         consent: The speaker's consent.
     """
     if not re.match(VOICE_NAME, name):
         raise ValueError(f"{name!r} cannot be a voice's name: it takes letters, digits, - and _, such as anna_2")
+    language = language_code(language)
     folder = recordings_dir(name)
     if folder.exists():
         raise ValueError(f"{folder} is already there; choose another name, or add files to that folder yourself")
@@ -59,8 +63,13 @@ def add_voice(name: str, source: Path, *, language: str, consent: ConsentRecord)
         partial.replace(folder)
         partial.parent.rmdir()
         list_voice(name)
-    print_line(f"{folder} holds the recordings and voice.yaml; params.yaml lists {name}.")
-    print_line(f"Next: vox run {name}")
+    print_line(f"{folder} holds the recordings and voice.yaml; params.yaml lists {name}, {language_name(language)}.")
+    try:
+        require_language(name, language, load_params().profile)
+    except ValueError as error:
+        print_line(f"Before vox run {name}: {error}")
+    else:
+        print_line(f"Next: vox run {name}")
     return 0
 
 

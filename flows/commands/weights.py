@@ -65,12 +65,14 @@ def export_voice(
     from flows.released_voice import find_voice
     from gpt_sovits.gpt.model import GPTConfig
     from gpt_sovits.sovits.config import SoVITSConfig
+    from gpt_sovits.synthesis.preset import Preset
     from gpt_sovits.weights.checkpoint import load_checkpoint
     from gpt_sovits.weights.upstream.exporting import export_pair
 
     released = find_voice(voice, version)
 
     def work() -> None:
+        preset = Preset.model_validate_json((released.folder / "preset.json").read_text(encoding="utf-8"))
         gpt_config, gpt_state = load_checkpoint(released.folder / "gpt", "gpt")
         sovits_config, sovits_state = load_checkpoint(released.folder / "sovits", "sovits")
         gpt_file, sovits_file = (folder / f"{voice}-v{released.version}.{suffix}" for suffix in ("ckpt", "pth"))
@@ -86,6 +88,7 @@ def export_voice(
         )
         for path in (gpt_file, sovits_file):
             print_line(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {dtype}")
+        print_line(f"scored in {', '.join(preset.languages)}")
 
     return _exit_code(work)
 

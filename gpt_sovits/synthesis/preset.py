@@ -22,6 +22,7 @@ class Preset(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     language: str
+    other_languages: tuple[str, ...] = Field((), description="languages besides it in which the voice was scored")
     seconds_per_phoneme: float = Field(gt=0, description="the speaker's pace, measured on the training clips")
     max_length_factor: float = Field(ge=1, description="a sentence is cut off at this multiple of its expected length")
     pause_seconds: float = Field(ge=0, description="silence between sentences")
@@ -38,7 +39,10 @@ class Preset(BaseModel):
         "small GPT does better, and the reference gives only the style",
     )
     max_sentence_characters: int = Field(
-        0, ge=0, description="a longer sentence is spoken clause by clause. 0: sentences are never split"
+        0,
+        ge=0,
+        description="a longer sentence is spoken clause by clause. Counted in Latin letters, of which a Han "
+        "character or a Hangul block takes as long as 3 and a kana as 2. 0: sentences are never split",
     )
     alignment_head: tuple[int, int] | None = Field(
         None,
@@ -60,6 +64,24 @@ class Preset(BaseModel):
                 "set n_best_of to 1"
             )
         return self
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Return every language in which the voice was scored, its own first."""
+        return (self.language, *self.other_languages)
+
+    def check_language(self, language: str | None) -> str:
+        """Return a language in which the voice was scored. None stands for its own.
+
+        Raises:
+            ValueError: the voice was not scored in it.
+        """
+        if language is not None and language not in self.languages:
+            raise ValueError(
+                f"this voice was not scored in {language!r}, only in {', '.join(self.languages)}, and what was not "
+                f"scored is not served; add {language} to evaluate.other_languages and release a new version"
+            )
+        return language or self.language
 
     def sampling(self) -> SamplingOptions:
         """Return the settings of the GPT's sampling."""

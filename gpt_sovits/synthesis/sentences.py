@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,10 +15,13 @@ from gpt_sovits.gpt.generation import MIN_TOKENS
 from gpt_sovits.synthesis.preset import TOKENS_PER_SECOND, Preset
 from gpt_sovits.text.frontend import Phonemes, phonemize, split_sentences
 from gpt_sovits.text.lexicon import Lexicon
+from gpt_sovits.text.sentences import width
 
 CLOSING = " \"'”’)]」』】》）"  # may follow the last punctuation mark
 LOOSE = " ,;:，、；：—"  # marks that join clauses
 CLAUSE_END = re.compile(r"(?<=[,;:—])(?=\s)|(?<=[，、；：])")  # not the comma of 10,000
+# Phonemes of each front end that readers say in a second, see docs/languages.md
+PHONEMES_PER_SECOND = {"en": 11.1, "zh": 7.6, "yue": 9.0, "ja": 17.1, "ko": 15.2}
 MAX_TEXT_CHARACTERS = 20_000  # about 20 minutes of speech
 
 
@@ -62,6 +65,21 @@ class Reader:
     max_tokens: int
     lexicon: Lexicon | None = None
     bert: Bert | None = None
+
+    def in_language(self, language: str | None) -> Reader:
+        """Return a reader of texts in another language. None: the language of the preset.
+
+        The speaker's pace is that of the preset's language. Phonemes of another front end are longer or shorter, by the
+        ratio of what usual readers say in a second.
+        """
+        if language is None or language == self.preset.language:
+            return self
+        rates = [PHONEMES_PER_SECOND.get(code.removeprefix("all_")) for code in (self.preset.language, language)]
+        factor = rates[0] / rates[1] if None not in rates else 1.0
+        seconds = self.preset.seconds_per_phoneme * factor
+        return replace(
+            self, preset=self.preset.model_copy(update={"language": language, "seconds_per_phoneme": seconds})
+        )
 
     def sentences(self, text: str, seed: int) -> list[Sentence]:
         """Split a text into one or more sentences, each with a seed derived from `seed` and its position.
@@ -114,14 +132,14 @@ def add_full_stop(text: str) -> str:
 
 
 def clauses(sentence: str, most: int) -> list[str]:
-    """Return a sentence of more than `most` characters as groups of clauses of at most `most` characters each.
+    """Return a sentence longer than `most` Latin letters as groups of clauses of at most that length each.
 
-    A single clause may be longer. A group loses the mark at its end and is spoken as a sentence, because
-    `add_full_stop` ends it with a full stop.
+    Characters that take longer to say count more, see gpt_sovits.text.sentences.width. A single clause may be longer. A
+    group loses the mark at its end and is spoken as a sentence, because `add_full_stop` ends it with a full stop.
     """
     groups = [""]
-    for clause in CLAUSE_END.split(sentence) if len(sentence) > most else [sentence]:
-        if groups[-1] and len(groups[-1]) + len(clause) > most:
+    for clause in CLAUSE_END.split(sentence) if width(sentence) > most else [sentence]:
+        if groups[-1] and width(groups[-1] + clause) > most:
             groups.append("")
         groups[-1] += clause
     spoken = [group.strip(LOOSE) for group in groups if any(character.isalnum() for character in group)]

@@ -82,7 +82,9 @@ class ChunkOptions:
 
 
 @torch.inference_mode()
-def stream_sentences(synthesizer: Synthesizer, text: str, seed: int = 0) -> Iterator[AudioChunk]:
+def stream_sentences(
+    synthesizer: Synthesizer, text: str, seed: int = 0, language: str | None = None
+) -> Iterator[AudioChunk]:
     """Yield the sentences of Synthesizer.say one by one, each followed by its pause.
 
     The first is spoken alone, then 2, 4, ... together, at most synthesizer.batch_size: early sound first, then
@@ -92,12 +94,13 @@ def stream_sentences(synthesizer: Synthesizer, text: str, seed: int = 0) -> Iter
         synthesizer: the voice.
         text: the text.
         seed: seed of the text.
+        language: of the text. None: the voice's own.
 
     Raises:
         ValueError: as for Synthesizer.say. A wrong text is refused before the first chunk.
     """
     begin = time.perf_counter()
-    sentences = synthesizer.sentences(text, seed)
+    sentences = synthesizer.sentences(text, seed, language)
     text_seconds, done, size = time.perf_counter() - begin, 0, 1
     while done < len(sentences):
         group = sentences[done : done + size]
@@ -112,7 +115,11 @@ def stream_sentences(synthesizer: Synthesizer, text: str, seed: int = 0) -> Iter
 
 @torch.inference_mode()
 def stream(
-    synthesizer: Synthesizer, text: str, seed: int = 0, options: ChunkOptions | None = None
+    synthesizer: Synthesizer,
+    text: str,
+    seed: int = 0,
+    options: ChunkOptions | None = None,
+    language: str | None = None,
 ) -> Iterator[AudioChunk]:
     """Yield the speech of a text in chunks, while its semantic tokens arrive.
 
@@ -129,13 +136,14 @@ def stream(
         text: the text.
         seed: seed of the text.
         options: how sentences are cut into chunks.
+        language: of the text. None: the voice's own.
 
     Raises:
         ValueError: as for Synthesizer.say. A wrong text is refused before the first chunk.
     """
     options = options or ChunkOptions()
     begin = time.perf_counter()
-    sentences = synthesizer.sentences(text, seed)
+    sentences = synthesizer.sentences(text, seed, language)
     text_seconds, waits = time.perf_counter() - begin, _waits(options)
     for index, sentence in enumerate(sentences):
         pause = synthesizer.pause if index + 1 < len(sentences) else synthesizer.pause[:0]

@@ -138,16 +138,22 @@ class Synthesizer:
         """Return the silence between two sentences, (n,) float32."""
         return np.zeros(round(self.preset.pause_seconds * self.sample_rate), np.float32)
 
-    def say(self, text: str, seed: int = 0) -> Speech:
-        """Speak a text. The same text and seed give the same samples.
+    def say(self, text: str, seed: int = 0, language: str | None = None) -> Speech:
+        """Speak a text. The same text, seed and language give the same samples.
+
+        Args:
+            text: the text.
+            seed: another seed gives another reading.
+            language: of the text, see gpt_sovits.text.frontend.phonemize. None: the voice's own.
 
         Raises:
-            ValueError: there is nothing to say in the text, it is too long, or the weights are broken.
+            ValueError: there is nothing to say in the text, it is too long, the language is not known, or the weights
+                are broken.
         """
-        return self.say_many([text], [seed])[0]
+        return self.say_many([text], [seed], language)[0]
 
     @torch.inference_mode()
-    def say_many(self, texts: Sequence[str], seeds: Sequence[int]) -> list[Speech]:
+    def say_many(self, texts: Sequence[str], seeds: Sequence[int], language: str | None = None) -> list[Speech]:
         """Speak each text with its seed, with the sentences of all texts together in batches.
 
         The tokens are those of `say` for each text. The samples differ by the rounding of batched sums, at most 1e-4 of
@@ -159,6 +165,7 @@ class Synthesizer:
         Args:
             texts: the texts.
             seeds: one seed per text.
+            language: of all texts. None: the voice's own.
 
         Returns:
             One Speech per text.
@@ -172,7 +179,7 @@ class Synthesizer:
         for number, (text, seed) in enumerate(zip(texts, seeds, strict=True), start=1):
             begin = time.perf_counter()
             try:
-                by_text.append(self.sentences(text, seed))
+                by_text.append(self.sentences(text, seed, language))
             except ValueError as error:
                 if len(texts) == 1:
                     raise
@@ -184,13 +191,13 @@ class Synthesizer:
             for sentences, seconds in zip(by_text, text_seconds, strict=True)
         ]
 
-    def expected_seconds(self, text: str) -> float:
-        """Return how long the speaker would take for `text`, by its number of phonemes."""
-        return self.reader.expected_seconds(text)
+    def expected_seconds(self, text: str, language: str | None = None) -> float:
+        """Return how long the speaker would take for `text`, by its number of phonemes. None: in the own language."""
+        return self.reader.in_language(language).expected_seconds(text)
 
-    def sentences(self, text: str, seed: int) -> list[Sentence]:
-        """Split a text into one or more sentences, as this voice speaks them."""
-        return self.reader.sentences(text, seed)
+    def sentences(self, text: str, seed: int, language: str | None = None) -> list[Sentence]:
+        """Split a text into one or more sentences, as this voice speaks them. None: in the voice's own language."""
+        return self.reader.in_language(language).sentences(text, seed)
 
     def prompt(self, sentence: Sentence) -> Prompt:
         """Return what the GPT continues for a sentence.

@@ -2,6 +2,7 @@
 
 frontend.py      `phonemize`: the entry point, and the dataclasses that it returns
 cleaning.py      text as people paste it to one plain line
+languages.py     the codes of the languages, and their aliases
 scripts.py       which language each part of a mixed text is in
 alphabets.py     ranges of characters by script
 addresses.py     e-mail and web addresses

@@ -2,6 +2,7 @@
 
     checkpoint.py     one network as a folder of safetensors, config and hashes
     base.py           the models that an adaptation starts from
+    languages.py      the languages that a base model was trained on
     places.py         where base models lie
     interpolation.py  weights between a base and what was adapted from it
     parts.py          which network a file holds, by its tensors

@@ -22,6 +22,7 @@ from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.weights.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
+from gpt_sovits.weights.languages import ALL_LANGUAGES, base_languages, save_languages
 from gpt_sovits.weights.places import BASES_FOLDER
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Base:
     discriminator_state: dict[str, Tensor] | None = None
     content_encoder_config: dict[str, Any] | None = None
     content_encoder_state: dict[str, Tensor] | None = None
+    languages: tuple[str, ...] = ALL_LANGUAGES  # that it was trained on, ISO 639 codes
 
     def __post_init__(self) -> None:
         if self.gpt_config.vocab_size != self.sovits_config.codebook_size + 1:
@@ -190,6 +192,7 @@ def load_base(name: str, folder: Path | None = None) -> Base:
         discriminator_state,
         encoder,
         encoder_state,
+        base_languages(name, home.parent),
     )
 
 
@@ -222,6 +225,7 @@ def save_base(base: Base, folder: Path) -> None:
     """Write a base to folder/NAME, one checkpoint per part, for load_base(NAME, folder)."""
     home = folder / base.name
     home.mkdir(parents=True, exist_ok=True)
+    save_languages(base.languages, home)
     for kind, config, state in (
         ("gpt", base.gpt_config, base.gpt_state),
         ("sovits", base.sovits_config, base.sovits_state),

@@ -1,7 +1,8 @@
 """Speaker judges: speech in, one direction in speaker space out. The cosine of two says how similar they sound.
 
 ecapa_small was trained for this project and comes with it (ecapa_small/MODEL_CARD.md). ecapa_voxceleb is for
-production. Their cosines are on different scales and are never compared.
+production. ge2e is a second opinion where its package is installed. Their cosines are on different scales and are never
+compared.
 """
 
 from __future__ import annotations
@@ -17,12 +18,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from metrics.audio import checked_waveform, is_silent, to_rate
 from metrics.errors import JudgeUnavailableError
+from metrics.judges.ge2e import Ge2e
+from metrics.judges.speaker_input import audible_speech
 from metrics.judges.speechbrain_import import import_speechbrain
 
-SAMPLE_RATE = 16_000  # of both judges
-MIN_SECONDS = 0.3  # about one syllable; on less, the cosine depends more on the sound than on the speaker
 VOXCELEB_FOLDER = "spkrec-ecapa-voxceleb"
 VOXCELEB_FILE = "embedding_model.ckpt"
 
@@ -70,15 +70,7 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 def _audible(waveform: np.ndarray, sample_rate: int) -> Tensor:
     """Return (1, n) float32 at 16 kHz. Raise ValueError where no speaker can be heard."""
-    waveform = checked_waveform(waveform, sample_rate)
-    seconds = len(waveform) / sample_rate
-    if seconds < MIN_SECONDS:
-        raise ValueError(
-            f"{seconds:.2f} s of audio is too short to hear a speaker; at least {MIN_SECONDS} s are needed"
-        )
-    if is_silent(waveform):
-        raise ValueError(f"{seconds:.2f} s of silence, in which no speaker can be heard")
-    return torch.from_numpy(to_rate(waveform, sample_rate, SAMPLE_RATE)).unsqueeze(0)
+    return torch.from_numpy(audible_speech(waveform, sample_rate)).unsqueeze(0)
 
 
 def _embedding(model: nn.Module, features: Tensor) -> np.ndarray:
@@ -189,6 +181,7 @@ def _voxceleb_weights(weights_dir: Path | None, download: bool) -> Path:
 SPEAKER_JUDGES: dict[str, Callable[[Path | None, bool], SpeakerJudge]] = {
     "ecapa_small": lambda weights_dir, download: SmallEcapa(),  # its weights are in the repository
     "ecapa_voxceleb": SpeechbrainEcapa,
+    "ge2e": lambda weights_dir, download: Ge2e(),  # its weights are in a package
 }
 
 

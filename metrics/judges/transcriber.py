@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from metrics.audio import checked_waveform, is_silent, to_rate
+from metrics.forced_alignment import AlignedWord
 from metrics.pocketsphinx_decoder import SAMPLE_RATE
 
+NOTHING_AUDIBLE = "it is silent, or shorter than 0.1 s"
 MIN_SECONDS = 0.1  # no word is shorter, and each recogniser fails on less in a different way
+
+
+class Transcription(NamedTuple):
+    """What a judge heard.
+
+    Attributes:
+        text: the words, not normalised, or an empty text.
+        no_words_because: why there is no word, where the judge can tell. Empty where there are words.
+    """
+
+    text: str
+    no_words_because: str = ""
 
 
 class Transcriber(Protocol):
@@ -42,6 +57,33 @@ class Transcriber(Protocol):
 
         Raises:
             ValueError: the waveform has another shape, NaN or infinity, or the judge cannot hear the language.
+        """
+        ...
+
+    def listen(self, waveform: np.ndarray, sample_rate: int, language: str) -> Transcription:
+        """Return what `transcribe` returns and, where that is empty, why. It has the same arguments."""
+        ...
+
+    def align_words(
+        self, waveform: np.ndarray, sample_rate: int, words: Sequence[str], language: str
+    ) -> list[AlignedWord]:
+        """Find when each word of a known text is spoken, and how probable it is in this audio.
+
+        A wrong text is aligned too. Its words are improbable.
+
+        Args:
+            waveform: (n,) float32 in [-1, 1], of at most 30 s.
+            sample_rate: in Hz.
+            words: what is spoken, as it is written. Words in English and Korean. Characters in Chinese, Cantonese and
+                Japanese, among which a Latin word or a number is one entry. Punctuation belongs to the entry before it.
+            language: ISO 639 code.
+
+        Returns:
+            One AlignedWord per word, in order.
+
+        Raises:
+            AlignmentError: the audio is silent or too long, or the text is empty or too long.
+            ValueError: the judge cannot hear the language, or cannot align.
         """
         ...
 

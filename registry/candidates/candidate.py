@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metrics.scores import Scorecard, load_scorecard
+from metrics.scores import Scorecard, load_scorecard, pooled
 from registry.candidates.fingerprint import (
     CandidateError,
     all_rows,
@@ -231,6 +231,10 @@ def _create_version(
         for metric, value in scorecard.figures().items():
             if not math.isnan(value):  # MLflow plots numbers; the scorecard also holds what could not be measured
                 mlflow.log_metric(metric, value)
+        for part in scorecard.other_languages:
+            for metric, value in pooled(part.rows).items():
+                if not math.isnan(value):
+                    mlflow.log_metric(f"{part.language}_{metric}", value)
         _log_scores(scorecard, scorecard_path.parent)
         mlflow.log_dict(files, f"{RECORD_FOLDER}/files.json")
         # 2. The voice as a model that speaks. MLflow's advice is kept off the terminal: an example would make it load
@@ -269,7 +273,7 @@ def _signature() -> Any:
     return ModelSignature(
         inputs=Schema([ColSpec(DataType.string, "text")]),
         outputs=Schema([ColSpec(Array(DataType.double), "waveform"), ColSpec(DataType.long, "sample_rate")]),
-        params=ParamSchema([ParamSpec("seed", DataType.long, 0)]),
+        params=ParamSchema([ParamSpec("seed", DataType.long, 0), ParamSpec("language", DataType.string, "")]),
     )
 
 

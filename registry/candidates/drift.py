@@ -7,11 +7,12 @@ same bytes differently). Either makes earlier scores incomparable with new ones.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metrics.scores import SMALLER_IS_BETTER, Scorecard, UtteranceScore, pooled
+from metrics.scores import SECOND_OPINIONS, SMALLER_IS_BETTER, Scorecard, UtteranceScore, pooled
 
-# Columns that say where a sound comes from. All others say what a judge measured
+# Columns that say where a sound comes from. All others but second opinions say what a judge measured
 ORIGIN_COLUMNS = frozenset({"audio", "audio_sha256", "prompt_id", "category", "seed"})
 
 
@@ -32,18 +33,25 @@ class Drift:
 
 def find_drift(then: Scorecard, now: Scorecard) -> Drift:
     """Compare the scorecard of a version with one that was made of the same version later."""
-    questions = [
-        f"{name} then and now differ ({_short(getattr(then, name))} and {_short(getattr(now, name))})"
-        for name in ("prompts_sha256", "seeds")
-        if getattr(then, name) != getattr(now, name)
-    ]
+    questions = _changed_fields(then, now, ("prompts_sha256", "seeds"))
+    judge, pairs = [], _pair_rows(then.rows, now.rows)
+    for part in then.other_languages:
+        same = now.in_language(part.language)
+        if same is None:
+            questions.append(
+                f"{part.language} was scored then and is not scored now; evaluate.other_languages names the languages"
+            )
+            continue
+        in_language = f"in {part.language}, "
+        questions += [in_language + each for each in _changed_fields(part, same, ("prompts_sha256", "seeds"))]
+        judge += [in_language + each for each in _changed_fields(part, same, ("normalizer", "normalizer_version"))]
+        pairs += _pair_rows(part.rows, same.rows)
     judges_then, judges_now = then.judges.model_dump(), now.judges.model_dump()
-    judge = [
+    judge += [
         f"{name} was {judges_then[name]} and is {judges_now[name]}"
         for name in judges_then
         if judges_then[name] != judges_now[name]
     ]
-    pairs = _pair_rows(then.rows, now.rows)
     n_changed_audio = sum(old.audio_sha256 != new.audio_sha256 for old, new in pairs)
     n_changed_scores = sum(
         old.audio_sha256 == new.audio_sha256 and _measured_columns(old) != _measured_columns(new)
@@ -77,6 +85,11 @@ def find_degradations(drift: Drift, margins: dict[str, float]) -> list[str]:
     return sentences
 
 
+def _changed_fields(then: object, now: object, names: Sequence[str]) -> list[str]:
+    values = [(name, getattr(then, name), getattr(now, name)) for name in names]
+    return [f"{name} then and now differ ({_short(old)} and {_short(new)})" for name, old, new in values if old != new]
+
+
 def _pair_rows(
     then: tuple[UtteranceScore, ...], now: tuple[UtteranceScore, ...]
 ) -> list[tuple[UtteranceScore, UtteranceScore]]:
@@ -86,8 +99,8 @@ def _pair_rows(
 
 
 def _measured_columns(row: UtteranceScore) -> dict[str, object]:
-    return row.model_dump(exclude=set(ORIGIN_COLUMNS))
+    return row.model_dump(exclude={*ORIGIN_COLUMNS, *SECOND_OPINIONS})
 
 
 def _short(value: object) -> str:
-    return f"{value[:12]}..." if isinstance(value, str) else str(value)
+    return f"{value[:12]}..." if isinstance(value, str) and len(value) > 12 else str(value)

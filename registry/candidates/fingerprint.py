@@ -59,8 +59,9 @@ def hash_weights(files: dict[str, str], folder: Path) -> str:
 
 
 def all_rows(scorecard: Scorecard) -> list[UtteranceScore]:
-    """Return every row of a scorecard: the prompts, the held-out recordings, and their resynthesis by the voice."""
-    return [*scorecard.rows, *scorecard.held_out, *scorecard.resynthesis]
+    """Return every row of a scorecard: the prompts in each language, the recordings, and their resynthesis."""
+    others = [row for part in scorecard.other_languages for row in part.rows]
+    return [*scorecard.rows, *others, *scorecard.held_out, *scorecard.resynthesis]
 
 
 def check_audio(scorecard: Scorecard, folder: Path) -> None:

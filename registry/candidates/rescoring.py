@@ -18,6 +18,7 @@ from metrics.scores import Judges, Scorecard, load_scorecard, pooled
 from registry.candidates.candidate import SCORECARD, Candidate, download_artifact, ensure_experiment
 from registry.candidates.fingerprint import CandidateError
 from registry.consent import file_sha256
+from registry.gate.faults import differences
 from registry.storage.store import Store, mlflow_client
 
 KIND = "rescore"
@@ -98,6 +99,8 @@ def rescores_of(store: Store, candidate: Candidate) -> list[Rescore]:
 def find_comparable_scorecard(store: Store, candidate: Candidate, *, like: Scorecard) -> Scorecard | None:
     """Return the newest later scorecard of a version with the same judges, prompts and seeds as `like`, or None.
 
+    One with every language of `like` comes first.
+
     Args:
         store: Where MLflow is.
         candidate: The version that was scored again.
@@ -106,12 +109,15 @@ def find_comparable_scorecard(store: Store, candidate: Candidate, *, like: Score
     Raises:
         CandidateError: The bytes of that scorecard have changed since it was kept.
     """
+    newest = None
     for rescore in reversed(rescores_of(store, candidate)):
         if rescore.judges == like.judges:
             card = scorecard_of_rescore(store, candidate, rescore)
-            if card.prompts_sha256 == like.prompts_sha256 and card.seeds == like.seeds:
-                return card
-    return None
+            if not differences(card, like):
+                if set(like.languages) <= set(card.languages):
+                    return card
+                newest = newest or card
+    return newest
 
 
 def scorecard_of_rescore(store: Store, candidate: Candidate, rescore: Rescore) -> Scorecard:

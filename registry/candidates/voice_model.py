@@ -29,14 +29,19 @@ class VoiceModel(PythonModel):
         Args:
             context: MLflow's context, not used.
             model_input: A table with the column `text`, or a list of texts.
-            params: `seed` (int, default 0) of the sampling.
+            params: `seed` (int, default 0) of the sampling, and `language` (ISO 639 code of the texts, default "": the
+                voice's own).
 
         Returns:
             One {"waveform": list of n float in [-1, 1], "sample_rate": Hz} for each text.
+
+        Raises:
+            ValueError: The voice was not scored in the language.
         """
+        language = self.synthesizer.preset.check_language((params or {}).get("language") or None)
         seed = int((params or {}).get("seed", 0))
         texts = model_input["text"] if hasattr(model_input, "columns") else model_input
-        speeches = [self.synthesizer.say(str(text), seed=seed) for text in texts]
+        speeches = [self.synthesizer.say(str(text), seed, language) for text in texts]
         return [{"waveform": speech.waveform.tolist(), "sample_rate": speech.sample_rate} for speech in speeches]
 
 

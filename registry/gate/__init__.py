@@ -5,9 +5,11 @@ decision.py           the Decision and the records that it is made of
 policy.py             the policy, the `gate` section of params.yaml
 errors.py             CannotMeasure: there is no decision
 faults.py             what makes scores incomplete or not comparable
+counting.py           scores in the form in which they count
 tables.py             scores as arrays
 checks.py             every check in turn, and the outcome
 thresholds.py         figures against thresholds, also on slices of the prompts
+languages.py          rules, checks and reasons in languages besides the voice's own
 regressed_prompts.py  prompts that the champion says and the candidate does not
 comparisons.py        non-inferiority and superiority against the champion
 noninferiority.py     the bootstrap over prompts, and Holm's correction

@@ -40,6 +40,7 @@ def run_checks(
     champion: ScoreTable | None,
     recordings: Mapping[str, float],
     votes: PreferenceVotes | None = None,
+    slice_name: str = "",
 ) -> Checks:
     """Run every check of the policy on scores that are complete and comparable.
 
@@ -49,15 +50,18 @@ def run_checks(
         champion: Scores of the champion on the same prompts and seeds, or None.
         recordings: Pooled figures of the held-out recordings by metric, empty where there are none.
         votes: Listeners' votes between the two, where there are any.
+        slice_name: How the scores are named, such as `language zh`. Empty for the voice's own language.
     """
-    thresholds = check_thresholds(policy, candidate, recordings=recordings)
+    thresholds = check_thresholds(policy, candidate, recordings=recordings, slice_name=slice_name)
     slice_thresholds, small_slices = check_slice_thresholds(policy, candidate, recordings=recordings)
     if champion is None:
         return Checks(thresholds, slice_thresholds, small_slices)
     comparisons, preference = compare(candidate, champion, policy=policy, votes=votes)
+    comparisons = tuple(one.model_copy(update={"slice": slice_name}) for one in comparisons)
     regressed_prompts = None
     if policy.regressed_prompts is not None:
         regressed_prompts = check_regressed_prompts(candidate, champion, rule=policy.regressed_prompts)
+        regressed_prompts = regressed_prompts.model_copy(update={"slice": slice_name})
     return Checks(thresholds, slice_thresholds, small_slices, comparisons, regressed_prompts, preference)
 
 

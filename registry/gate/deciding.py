@@ -7,16 +7,18 @@ Fail closed: scores that are missing, NaN or not comparable raise CannotMeasure,
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
-from metrics.scores import Scorecard, UtteranceScore, pooled
+from metrics.scores import Scorecard, pooled
 from registry.gate.checks import decide_outcome, run_checks
-from registry.gate.decision import Decision
-from registry.gate.faults import check_scores, has_audio, has_no_similarity
+from registry.gate.counting import counted_rows
+from registry.gate.decision import Decision, PromptDifference, Reason
+from registry.gate.faults import check_scores
+from registry.gate.languages import LanguageResult, decide_languages, slice_of, worst_outcome
 from registry.gate.policy import GatePolicy, policy_sha256
 from registry.gate.preference import PreferenceVotes
 from registry.gate.reasons.advice import advise
-from registry.gate.reasons.builder import build_reasons
+from registry.gate.reasons.builder import build_reasons, sort_reasons
 from registry.gate.reasons.causes import count_failures, find_causes
 from registry.gate.reasons.text import with_text
 from registry.gate.tables import score_table
@@ -29,7 +31,7 @@ def decide(
     *,
     policy: GatePolicy,
     first_release: bool = False,
-    prompt_ids: Collection[str] | None = None,
+    prompt_ids: Mapping[str, Collection[str]] | None = None,
     votes: PreferenceVotes | None = None,
 ) -> Decision:
     """Decide whether a candidate may be released, by the thresholds and against the champion if there is one.
@@ -39,7 +41,7 @@ def decide(
         champion: Scores of the champion on the same prompts and seeds, under the same judges, or None.
         policy: What the candidate must show.
         first_release: A person requested a release without a champion. Only the thresholds count then.
-        prompt_ids: Every prompt of the set, where known. Finds prompts that both scorecards lack.
+        prompt_ids: Every prompt of a language's set, by language, where known. Finds prompts that both scorecards lack.
         votes: Listeners' votes between the two, where there are any.
 
     Raises:
@@ -47,35 +49,35 @@ def decide(
     """
     # 1. Refuse scores that are incomplete, contradictory or not comparable.
     check_scores(candidate, champion, policy=policy, first_release=first_release, prompt_ids=prompt_ids)
-    # 2. Bring the scores into the form in which they count.
-    rows, champion_rows = _counted_rows(candidate), _counted_rows(champion)
+    # 2. Bring the scores in the voice's own language into the form in which they count.
+    rows, champion_rows = counted_rows(candidate.rows), counted_rows(champion.rows if champion else ())
     recordings = pooled(candidate.held_out) if candidate.held_out else {}
     scores = score_table(rows, policy.slice_kinds)
     champion_scores = score_table(champion_rows, policy.slice_kinds) if champion else None
-    # 3. Run every check. The outcome follows from the results.
+    # 3. Run every check, in the voice's own language and in each other one. The outcome follows from the results.
     checks = run_checks(policy, scores, champion=champion_scores, recordings=recordings, votes=votes)
-    outcome = decide_outcome(checks, has_champion=champion is not None, first_release=first_release)
+    own_outcome = decide_outcome(checks, has_champion=champion is not None, first_release=first_release)
+    languages = decide_languages(candidate, champion, policy=policy, recordings=recordings)
+    outcome = worst_outcome({own_outcome, *(one.outcome for one in languages)})
     # 4. Give every reason as an object, with the causes of a failure. The texts come last.
-    causes = find_causes(rows, champion_rows, recordings=recordings) if outcome == "fail" else None
-    reasons = with_text(build_reasons(checks, causes, has_champion=champion is not None, first_release=first_release))
+    causes = find_causes(rows, champion_rows, recordings=recordings) if own_outcome == "fail" else None
+    reasons = build_reasons(checks, causes, has_champion=champion is not None, first_release=first_release)
+    reasons = with_text(sort_reasons([*reasons, *(reason for one in languages for reason in one.reasons)]))
     worst_prompts = find_worst_prompts(rows, scores, champion=champion_scores)
     return Decision(
         outcome=outcome,
         reasons=reasons,
-        advice=advise(outcome, reasons, worst_prompts=[one.prompt_id for one in worst_prompts]),
+        advice=advise(outcome, reasons, worst_prompts=_prompts_to_hear(reasons[0], worst_prompts, languages)),
         first_release=first_release,
         figures=pooled(rows),
         champion_figures=pooled(champion_rows) if champion else None,
         recordings_figures=_finite_only(recordings) or None,
         failures=count_failures(rows),
         champion_failures=count_failures(champion_rows) if champion else None,
-        thresholds=checks.thresholds,
-        slice_thresholds=checks.slice_thresholds,
-        small_slices=checks.small_slices,
-        comparisons=checks.comparisons,
-        regressed_prompts=checks.regressed_prompts,
-        preference=checks.preference,
+        **vars(checks),
         worst_prompts=worst_prompts,
+        language=candidate.language,
+        other_languages=tuple(one.decision for one in languages if one.decision is not None),
         n_prompts=len(scores.prompt_ids),
         n_utterances=len(rows),
         seeds=candidate.seeds,
@@ -85,19 +87,11 @@ def decide(
     )
 
 
-def _counted_rows(card: Scorecard | None) -> list[UtteranceScore]:
-    return [_as_counted(row) for row in card.rows] if card else []
-
-
-def _as_counted(row: UtteranceScore) -> UtteranceScore:
-    """Count silence as all words wrong, and a failure without a measurable voice as similarity 0."""
-    changes: dict[str, object] = {}
-    if not has_audio(row):
-        changes["word_errors"] = max(row.word_errors, row.n_words)
-        changes["char_errors"] = max(row.char_errors, row.n_chars)
-    if has_no_similarity(row):
-        changes["similarity"] = 0.0
-    return row.model_copy(update=changes) if changes else row
+def _prompts_to_hear(reason: Reason, own: Sequence[PromptDifference], languages: Sequence[LanguageResult]) -> list[str]:
+    """Return the worst prompts of the language that a reason is about."""
+    decisions = [one.decision for one in languages if one.decision is not None]
+    worst = {slice_of(one.language): one.worst_prompts for one in decisions}
+    return [one.prompt_id for one in worst.get(reason.slice, own)]
 
 
 def _finite_only(figures: Mapping[str, float]) -> dict[str, float]:

@@ -71,6 +71,7 @@ class Comparison(Record):
         description="chance that an equal candidate is shown to be not worse; "
         "for a superiority that one better by twice the gain is shown to be better",
     )
+    slice: str = Field(default="", description="the language, such as `language zh`; empty: the voice's own")
     outcome: Evidence
     more_prompts: int | None = Field(description="how many more would usually decide; null: decided, or too many")
     more_seeds: int | None = Field(description="the same with seeds alone; null also where one seed cannot tell")
@@ -84,6 +85,7 @@ class RegressedPromptsCheck(Record):
     at_most: int
     min_seeds: int
     reason: str
+    slice: str = Field(default="", description="the language, such as `language zh`; empty: the voice's own")
     outcome: Literal["met", "missed", "unclear"]
 
 
@@ -139,6 +141,26 @@ class Reason(Record):
     text: str = Field(default="", description="the reason in words, for people")
 
 
+class LanguageDecision(Record):
+    """What the scores show in a language other than the voice's own. Without rules for it, nothing was checked."""
+
+    language: str = Field(description="ISO 639 code")
+    figures: dict[str, float] = Field(description="the candidate's pooled figures in this language")
+    champion_figures: dict[str, float] | None = Field(description="null: the champion was not scored in it")
+    failures: dict[str, int] = Field(description="the candidate's failed utterances by the failure's name")
+    champion_failures: dict[str, int] | None
+    thresholds: tuple[ThresholdCheck, ...]
+    comparisons: tuple[Comparison, ...]
+    regressed_prompts: RegressedPromptsCheck | None
+    worst_prompts: tuple[PromptDifference, ...] = Field(description="the worst differences first, at most 50")
+    n_prompts: int
+    n_utterances: int
+    seeds: tuple[int, ...]
+    normalizer: str
+    normalizer_version: str
+    prompts_sha256: str
+
+
 class Decision(Record):
     """What follows from two scorecards and a policy. Equal inputs give an equal decision."""
 
@@ -158,6 +180,10 @@ class Decision(Record):
     regressed_prompts: RegressedPromptsCheck | None
     preference: PreferenceCheck | None
     worst_prompts: tuple[PromptDifference, ...] = Field(description="the worst differences first, at most 50")
+    language: str = Field(description="ISO 639 code of the voice's own language, which everything above is about")
+    other_languages: tuple[LanguageDecision, ...] = Field(
+        default=(), description="the languages besides it in which the candidate was scored"
+    )
     n_prompts: int
     n_utterances: int
     seeds: tuple[int, ...]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from metrics.scores import Scorecard, UtteranceScore, pooled
+from metrics.scores import LanguageScores, Scorecard, UtteranceScore, pooled
 from registry.gate.errors import CannotMeasure
 from registry.gate.policy import GatePolicy
 from registry.gate.tables import slice_label
@@ -21,7 +21,7 @@ def check_scores(
     *,
     policy: GatePolicy,
     first_release: bool,
-    prompt_ids: Collection[str] | None,
+    prompt_ids: Mapping[str, Collection[str]] | None,
 ) -> None:
     """Check that scores are complete and comparable, so that the gate can decide.
 
@@ -30,20 +30,41 @@ def check_scores(
         champion: Scores of the champion, or None.
         policy: Gives the number of prompts, the slices, and whether recordings are needed.
         first_release: Whether a person requested a release without a champion.
-        prompt_ids: Every prompt of the set, where known.
+        prompt_ids: Every prompt of a language's set, by language, where known.
 
     Raises:
         CannotMeasure: With everything that is wrong.
     """
-    faults = _row_faults("the candidate", candidate, min_prompts=policy.min_prompts, prompt_ids=prompt_ids)
+    faults = _card_faults("the candidate", candidate, policy=policy, prompt_ids=prompt_ids or {})
     faults += _recording_faults(candidate, policy) + _slice_faults(candidate, policy)
     if champion is not None:
         if first_release:
             faults.append("a first release was requested, but there is a champion; compare with it")
-        faults += _row_faults("the champion", champion, min_prompts=policy.min_prompts, prompt_ids=prompt_ids)
+        faults += _card_faults("the champion", champion, policy=policy, prompt_ids=prompt_ids or {})
         faults += _comparison_faults(candidate, champion)
     if faults:
         raise CannotMeasure("; ".join(faults))
+
+
+def differences(first: Scorecard, second: Scorecard) -> list[tuple[str, object, object]]:
+    """Return (name, value of the first, value of the second) of everything that keeps two scorecards from comparing.
+
+    A language that only one of them has is not among these.
+    """
+    found = _differing_fields(first, second, ("voice", "language", "judges", "prompts_sha256", "seeds"))
+    for part in first.other_languages:
+        same = second.in_language(part.language)
+        if same is not None:
+            fields = ("normalizer", "normalizer_version", "prompts_sha256", "seeds")
+            found += [
+                (f"{name} in {part.language}", *values) for name, *values in _differing_fields(part, same, fields)
+            ]
+    return found
+
+
+def _differing_fields(first: object, second: object, names: Sequence[str]) -> list[tuple[str, object, object]]:
+    values = [(name, getattr(first, name), getattr(second, name)) for name in names]
+    return [(name, one, other) for name, one, other in values if one != other]
 
 
 def has_audio(row: UtteranceScore) -> bool:
@@ -56,9 +77,31 @@ def has_no_similarity(row: UtteranceScore) -> bool:
     return row.similarity is None or math.isnan(row.similarity)
 
 
-def _row_faults(who: str, card: Scorecard, *, min_prompts: int, prompt_ids: Collection[str] | None) -> list[str]:
-    """Return what is wrong with the rows of one scorecard: there must be one per prompt and seed."""
+def _card_faults(
+    who: str, card: Scorecard, *, policy: GatePolicy, prompt_ids: Mapping[str, Collection[str]]
+) -> list[str]:
+    """Return what is wrong with one scorecard, in the voice's own language and in every other one."""
+    faults = _row_faults(who, card, min_prompts=policy.min_prompts, prompt_ids=prompt_ids.get(card.language))
+    if repeated := sorted(language for language, count in Counter(card.languages).items() if count > 1):
+        faults.append(f"{who} has more than one set of scores in {', '.join(repeated)}")
+    for part in card.other_languages:
+        rules = policy.other_languages.get(part.language)
+        faults += _row_faults(
+            f"{who} in {part.language}",
+            part,
+            min_prompts=rules.min_prompts if rules else 1,
+            prompt_ids=prompt_ids.get(part.language),
+        )
+    return faults
+
+
+def _row_faults(
+    who: str, card: Scorecard | LanguageScores, *, min_prompts: int, prompt_ids: Collection[str] | None
+) -> list[str]:
+    """Return what is wrong with the rows of one language: there must be one per prompt and seed."""
     faults = []
+    if foreign := [row for row in card.rows if row.language != card.language]:
+        faults.append(f"{who} has rows that are not in {card.language}: {_list_keys(map(_key, foreign))}")
     keys = Counter((row.prompt_id, row.seed) for row in card.rows)
     prompts, seeds = {prompt for prompt, _ in keys}, set(card.seeds)
     if len(seeds) != len(card.seeds):
@@ -85,15 +128,22 @@ def _row_faults(who: str, card: Scorecard, *, min_prompts: int, prompt_ids: Coll
 
 
 def _comparison_faults(candidate: Scorecard, champion: Scorecard) -> list[str]:
-    """Return what keeps two scorecards from being compared."""
+    """Return what keeps two scorecards from being compared. A language that only one of them has is not a fault."""
+    faults = [
+        f"{name}: the candidate has {_shorten(of_candidate)}, the champion {_shorten(of_champion)}; "
+        "score both again under the same ones"
+        for name, of_candidate, of_champion in differences(candidate, champion)
+    ]
+    faults += _pairing_faults(candidate, champion)
+    for part in candidate.other_languages:
+        same = champion.in_language(part.language)
+        faults += _pairing_faults(part, same) if same is not None else []
+    return faults
+
+
+def _pairing_faults(candidate: Scorecard | LanguageScores, champion: Scorecard | LanguageScores) -> list[str]:
+    """Return the rows that only one of the two has, or that were scored against different texts."""
     faults = []
-    for name in ("voice", "judges", "prompts_sha256", "seeds"):
-        of_candidate, of_champion = getattr(candidate, name), getattr(champion, name)
-        if of_candidate != of_champion:
-            faults.append(
-                f"{name}: the candidate has {_shorten(of_candidate)}, the champion {_shorten(of_champion)}; "
-                "score both again under the same ones"
-            )
     candidate_rows, champion_rows = ({_key(row): row for row in card.rows} for card in (candidate, champion))
     for who, missing in (
         ("candidate", champion_rows.keys() - candidate_rows.keys()),

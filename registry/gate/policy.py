@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from metrics.normalize import LANGUAGES
 from metrics.scores import SMALLER_IS_BETTER
 from registry.gate.preference import PreferenceVotes, p_above
 from registry.storage.database import canonical, sha256_text
@@ -17,7 +18,7 @@ from registry.storage.database import canonical, sha256_text
 Metric = Literal["wer", "cer", "similarity", "failed_share"]
 RelativeTo = Literal["recordings"]
 Scale = Literal["ratio", "difference"]
-SliceBy = Literal["category", "language", "length"]
+SliceBy = Literal["category", "length"]
 
 # The one unit of each metric: a policy that names another unit was written for another metric.
 UNITS = {
@@ -33,7 +34,9 @@ RATIO_UNIT = "ratio to the recordings"
 ERROR_RANGES = {None: (0.0, 0.99), "difference": (0.0, 0.99)}
 SIMILARITY_RANGES = {None: (0.01, 1.0), "ratio": (0.01, 1.0), "difference": (-0.99, 0.0)}
 LARGEST_MARGIN = 0.1  # one word in ten, or the gap between a good copy and a poor one: listeners notice such a loss
-LENGTHS = {"short": (1, 5), "medium": (6, 15), "long": (16, None)}  # words of a prompt, ends included
+# Words of a prompt, ends included. Where errors are counted in characters, two characters stand for a word.
+LENGTHS = {"short": (1, 5), "medium": (6, 15), "long": (16, None)}
+CHARACTERS_PER_WORD = 2
 
 
 class PolicyPart(BaseModel):
@@ -145,6 +148,30 @@ class SliceThresholds(PolicyPart):
         return self
 
 
+class LanguageRules(PolicyPart):
+    """What a candidate must show in a language other than its own."""
+
+    thresholds: tuple[Threshold, ...] = Field(min_length=1, description="on the language's figures; all must be met")
+    non_inferiority: tuple[Margin, ...] = Field(
+        min_length=1, description="margins against the champion, where it was scored in the language too"
+    )
+    regressed_prompts: RegressedPrompts | None = Field(
+        default=None,
+        description="the rule about the language's prompts that the champion says and the candidate does not",
+    )
+    min_prompts: int = Field(ge=2, description="with fewer scored prompts of the language the gate cannot decide")
+
+    @model_validator(mode="after")
+    def _fits_another_language(self) -> LanguageRules:
+        for threshold in self.thresholds:
+            if threshold.relative_to is not None and threshold.metric != "similarity":
+                raise ValueError(
+                    f"the threshold on {threshold.name} is relative to the recordings, which are in the voice's own "
+                    "language: only similarity can be compared with them here; write a plain threshold"
+                )
+        return self
+
+
 class Superiority(PolicyPart):
     """For teams that promote improvements only: the candidate must be shown to be better than the champion."""
 
@@ -179,6 +206,9 @@ class GatePolicy(PolicyPart):
         default=None, description="the rule about prompts that the champion says and the candidate does not"
     )
     slices: tuple[SliceThresholds, ...] = Field(default=(), description="thresholds on parts of the prompts")
+    other_languages: dict[str, LanguageRules] = Field(
+        default={}, description="rules by ISO 639 code, for languages in which a voice is tested besides its own"
+    )
     superiority: Superiority | None = Field(default=None, description="a gain that must be shown")
     preference: Preference | None = Field(default=None, description="the rule about listeners' votes")
     confidence: float = Field(gt=0.5, lt=1, description="level of the one-sided bounds, Holm-corrected over metrics")
@@ -189,13 +219,36 @@ class GatePolicy(PolicyPart):
     @property
     def reads_recordings(self) -> bool:
         """Return whether a threshold is relative to the voice's own held-out recordings."""
-        thresholds = [*self.thresholds, *(one for part in self.slices for one in part.thresholds)]
+        parts = (self, *self.slices, *self.other_languages.values())
+        thresholds = [one for part in parts for one in part.thresholds]
         return any(threshold.relative_to == "recordings" for threshold in thresholds)
 
     @property
     def slice_kinds(self) -> tuple[SliceBy, ...]:
         """Return what slices are cut by, each once."""
         return tuple(sorted({part.by for part in self.slices}))
+
+    def in_language(self, language: str) -> GatePolicy:
+        """Return the policy of another language: the rules for it, at this policy's confidence and resamples."""
+        rules = self.other_languages[language]
+        return GatePolicy(
+            **{name: getattr(rules, name) for name in LanguageRules.model_fields},
+            **{name: getattr(self, name) for name in ("confidence", "n_resamples", "seed")},
+        )
+
+    @model_validator(mode="after")
+    def _has_valid_rules_for_languages(self) -> GatePolicy:
+        for language in self.other_languages:
+            if language not in LANGUAGES:
+                raise ValueError(
+                    f"gate.other_languages: {language!r} is not a language with prompts; one of {', '.join(LANGUAGES)}"
+                )
+            try:
+                self.in_language(language)
+            except ValidationError as error:
+                faults = "; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
+                raise ValueError(f"gate.other_languages.{language}: {faults}") from error
+        return self
 
     @model_validator(mode="after")
     def _names_each_rule_once(self) -> GatePolicy:

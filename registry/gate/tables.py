@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metrics.normalize import error_unit
 from metrics.scores import UtteranceScore
-from registry.gate.policy import LENGTHS
+from registry.gate.policy import CHARACTERS_PER_WORD, LENGTHS
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class ScoreTable:
     """
 
     prompt_ids: tuple[str, ...]
-    labels: Mapping[str, np.ndarray]  # category, language or length -> (n_prompts,) str: what slices are cut by
+    labels: Mapping[str, np.ndarray]  # category or length -> (n_prompts,) str: what slices are cut by
     word_errors: np.ndarray
     n_words: np.ndarray
     char_errors: np.ndarray
@@ -48,7 +49,7 @@ def score_table(rows: Sequence[UtteranceScore], slices: Sequence[str]) -> ScoreT
 
     Args:
         rows: One row per prompt and seed.
-        slices: The labels to make: any of category, language, length.
+        slices: The labels to make: any of category and length.
     """
     by_prompt: dict[str, list[UtteranceScore]] = {}
     for row in sorted(rows, key=lambda row: (row.prompt_id, row.seed)):
@@ -68,7 +69,8 @@ def score_table(rows: Sequence[UtteranceScore], slices: Sequence[str]) -> ScoreT
 
 
 def slice_label(row: UtteranceScore, by: str) -> str:
-    """Return the row's category, language or length, whichever `by` names."""
+    """Return the row's category or length, whichever `by` names."""
     if by == "length":
-        return next(name for name, (_, most) in LENGTHS.items() if most is None or row.n_words <= most)
+        per_word = 1 if error_unit(row.language) == "word" else CHARACTERS_PER_WORD
+        return next(name for name, (_, most) in LENGTHS.items() if most is None or row.n_words <= most * per_word)
     return str(getattr(row, by))

@@ -13,7 +13,7 @@ from registry.gate.tables import ScoreTable
 
 
 def check_thresholds(
-    policy: GatePolicy, scores: ScoreTable, *, recordings: Mapping[str, float]
+    policy: GatePolicy, scores: ScoreTable, *, recordings: Mapping[str, float], slice_name: str = ""
 ) -> tuple[ThresholdCheck, ...]:
     """Check every threshold on all prompts.
 
@@ -21,10 +21,11 @@ def check_thresholds(
         policy: Gives the thresholds.
         scores: The candidate's.
         recordings: The pooled figures of the held-out recordings by metric, empty where there are none.
+        slice_name: How the scores are named, such as `language zh`. Empty for the voice's own language.
     """
     everything = np.ones(len(scores.prompt_ids), dtype=bool)
     return tuple(
-        _check(threshold, scores, prompts=everything, slice_name="", recordings=recordings)
+        _check(threshold, scores, prompts=everything, slice_name=slice_name, recordings=recordings)
         for threshold in policy.thresholds
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -29,7 +29,7 @@ from registry.releases.requirements import (
 )
 from registry.storage.store import Store
 
-SmokeTest = Callable[[Path, str], None]  # (voice folder, text), raises CannotSpeakError
+SmokeTest = Callable[[Path, Mapping[str, str]], None]  # (voice folder, texts), raises CannotSpeakError
 
 
 def promote(
@@ -38,7 +38,7 @@ def promote(
     *,
     policy: GatePolicy,
     recordings_dir: Path,
-    smoke_text: str,
+    smoke_texts: Mapping[str, str],
     version: int | None = None,
     first_release: bool = False,
     actor: str | None = None,
@@ -55,7 +55,7 @@ def promote(
         voice: The voice's name.
         policy: The gate policy of today.
         recordings_dir: The voice's recordings, with the consent.
-        smoke_text: What the voice must speak before it is released.
+        smoke_texts: What the voice must speak before it is released, for each language by its ISO 639 code.
         version: Which candidate, default the newest.
         first_release: A person wants a release without a champion to compare with.
         actor: Who releases, default current_actor().
@@ -76,7 +76,7 @@ def promote(
         return _no_move(voice, plan.candidate.version, plan.recovery)
     # 2. Let the voice speak, without the lock: it takes seconds, and a rollback must never wait for it
     try:
-        (smoke or speak_once)(plan.folder, smoke_text)
+        (smoke or speak_once)(plan.folder, smoke_texts)
     except CannotSpeakError as error:
         raise ReleaseRefused(str(error)) from error
     # 3. Check again under the lock, because another release may have come between, and move the alias

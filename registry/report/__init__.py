@@ -5,7 +5,8 @@
     figures.py         pooled figures, failures and categories: candidate beside champion and recordings
     comparison.py      candidate against champion prompt by prompt, and the words of an utterance with their errors
     distributions.py   histograms of the utterances
+    second_opinions.py figures of judges that gate nothing
     heat_maps.py       the checkpoint pairs
     media.py           Opus and spectrograms inside the page
-page.html, page.css, page.js  the page itself
+page.html, languages.html, second_opinions.html, page.css, page.js  the page itself
 """

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import NamedTuple
 
+from gpt_sovits.text.languages import LANGUAGES
+from metrics.normalize import error_unit
 from metrics.scores import SMALLER_IS_BETTER, Scorecard, UtteranceScore, mean_similarities, pooled
 
 
@@ -165,6 +167,27 @@ def categories(candidate: Scorecard, champion: Scorecard | None) -> list[dict]:
         )
         table.append({"name": name, "n": len(rows), "figures": pooled(rows), "champion": pooled(champion_rows)})
     return sorted(table, key=lambda category: (-category["figures"]["wer"], category["name"]))
+
+
+def languages(candidate: Scorecard, champion: Scorecard | None) -> list[dict]:
+    """Return the pooled figures of each language, the voice's own first. Empty where it said no other language."""
+    if not candidate.other_languages:
+        return []
+    table = []
+    for part in (candidate, *candidate.other_languages):
+        same = None
+        if champion is not None:
+            same = champion if part is candidate else champion.in_language(part.language)
+        table.append(
+            {
+                "name": LANGUAGES.get(part.language, part.language),
+                "unit": error_unit(part.language),
+                "n": len(part.rows),
+                "figures": pooled(part.rows),
+                "champion": pooled(same.rows if same else ()),
+            }
+        )
+    return table
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -16,9 +16,19 @@ import jinja2
 from metrics.scores import Scorecard, UtteranceScore
 from registry.report.comparison import PromptPair, compare_words, prompt_pairs
 from registry.report.distributions import distributions
-from registry.report.figures import FIGURES, categories, failures, key_figures, percent, show_figure, sound_figures
+from registry.report.figures import (
+    FIGURES,
+    categories,
+    failures,
+    key_figures,
+    languages,
+    percent,
+    show_figure,
+    sound_figures,
+)
 from registry.report.heat_maps import PairRow, heat_maps, is_interpolated
 from registry.report.media import embed_sounds, read_audio, spectrogram_base64
+from registry.report.second_opinions import second_opinions
 
 HERE = Path(__file__).parent
 # A registry.verdicts.store.SignedVerdict. It is not imported: evaluate, which renders without one, would become stale
@@ -72,11 +82,10 @@ def render_report(
     """
     card, other = candidate.scorecard, champion.scorecard if champion else None
     prompts = prompt_pairs(card, other)
+    numbers = {prompt.prompt_id: n for n, prompt in enumerate(prompts, start=1)}
     utterances = [_utterances_of(prompt, candidate, champion) for prompt in prompts]
     resynthesis = _choose_resynthesis(candidate, champion)
-    audible = [
-        row for row in (*_flatten([rows for _, rows in resynthesis]), *_first_seeds_first(utterances)) if row.key
-    ]
+    audible = [row for row in (*_flatten([r for _, r in resynthesis]), *_first_seeds_first(utterances)) if row.key]
     sounds = embed_sounds([row.key for row in audible], sum(row.row.seconds for row in audible))
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     return _template().render(
@@ -89,16 +98,18 @@ def render_report(
         other=other,
         signed=signed,
         verdict=signed.verdict if signed else None,
-        threshold_checks=_threshold_checks(signed.verdict) if signed else (),
+        **_checks(signed.verdict if signed else None),
         headline=headline(card.voice, signed.verdict if signed else None),
         figures=key_figures(card, other),
-        failures=failures(card, other, {prompt.prompt_id: n for n, prompt in enumerate(prompts, start=1)}),
+        failures=failures(card, other, numbers),
         failure_names=sorted({name for prompt in prompts for name in prompt.failures}),
         categories=categories(card, other),
+        languages=languages(card, other),
         distributions=distributions(
             {"voice": card.rows, "champion": other.rows if other else (), "real": card.held_out}
         ),
         sound_figures=sound_figures(card, other),
+        second=second_opinions(card, numbers),
         **_describe_pairs(pairs, card),
         rule=rule,
         titles=FIGURES,
@@ -133,14 +144,29 @@ def unmeasured_report(voice: str, message: str) -> str:
     )
 
 
-def _threshold_checks(verdict: Verdict) -> list[Any]:
-    """Return every check of a threshold, those on all prompts before those on slices."""
-    return [*verdict.decision.thresholds, *verdict.decision.slice_thresholds]
+def _checks(verdict: Verdict | None) -> dict[str, list[Any]]:
+    """Return every threshold and comparison that was checked: first the voice's own language, then the others."""
+    if verdict is None:
+        return {"threshold_checks": [], "comparisons": []}
+    decision = verdict.decision
+    others = decision.other_languages
+    return {
+        "threshold_checks": [
+            *decision.thresholds,
+            *decision.slice_thresholds,
+            *(check for part in others for check in part.thresholds),
+        ],
+        "comparisons": [*decision.comparisons, *(one for part in others for one in part.comparisons)],
+    }
 
 
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {
         "percent": percent,
@@ -148,8 +174,9 @@ def _template() -> jinja2.Template:
         "clock": lambda seconds: f"{seconds:.1f} s",
         "words": lambda name: name.replace("_", " "),
         "heard": lambda row: compare_words(row.reference, row.hypothesis),
+        "heard_second": lambda row: compare_words(row.reference, row.second_hypothesis),
     }
-    return environment.from_string((HERE / "page.html").read_text(encoding="utf-8"))
+    return environment.get_template("page.html")
 
 
 def _describe_pairs(pairs: Sequence[PairRow], card: Scorecard) -> dict[str, Any]:

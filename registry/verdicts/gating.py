@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 
 from metrics.scores import Scorecard
@@ -11,6 +11,7 @@ from registry.candidates.fingerprint import CandidateError
 from registry.candidates.rescoring import find_comparable_scorecard
 from registry.gate.deciding import decide
 from registry.gate.errors import CannotMeasure
+from registry.gate.faults import differences
 from registry.gate.policy import GatePolicy, policy_sha256
 from registry.gate.preference import PreferenceVotes
 from registry.listening.votes import preference_votes
@@ -41,7 +42,7 @@ def gate_candidate(
     version: int | None = None,
     candidate_id: str | None = None,
     first_release: bool = False,
-    prompt_ids: Collection[str] | None = None,
+    prompt_ids: Mapping[str, Collection[str]] | None = None,
     champion_scores: ChampionScores | None = None,
 ) -> SignedVerdict:
     """Return the signed verdict about a candidate against the current champion.
@@ -55,7 +56,7 @@ def gate_candidate(
         version: Of the candidate, by default the newest.
         candidate_id: The candidate's id, as another way to name it.
         first_release: A person or a demo requested a release without a champion.
-        prompt_ids: Every prompt of the set, where known.
+        prompt_ids: Every prompt of a language's set, by language, where known.
         champion_scores: New scores of the champion. By default its own scores count, or where those are lost or not
             comparable, the scores that `vox rescore` kept.
 
@@ -181,7 +182,8 @@ def _champion_scores(
 ) -> tuple[Scorecard, str]:
     """Return the champion's scores that compare with `other`, and their sha256.
 
-    The scores are those given, else the champion's own, else the newest that `vox rescore` kept.
+    The scores are those given, else the champion's own, else the newest that `vox rescore` kept. Kept scores also
+    come first where they have a language of the candidate that the champion's own lack.
 
     Raises:
         CannotMeasure: Where there are none. The message says how to get them.
@@ -203,16 +205,16 @@ def _champion_scores(
     except (CandidateError, ValueError) as error:  # lost, changed, or written by another version
         problem = f"has no scores that can be used: {error}; or {remedy}"
     else:
-        for name in ("judges", "prompts_sha256", "seeds"):
-            of_candidate, of_champion = getattr(other, name), getattr(own, name)
-            if of_candidate != of_champion:
-                problem = (
-                    f"was scored under other {name} than the candidate: {_shorten(of_champion)} and "
-                    f"{_shorten(of_candidate)}; {remedy}"
-                )
-    if not problem:
+        for name, of_champion, of_candidate in differences(own, other):
+            problem = (
+                f"was scored under other {name} than the candidate: {_shorten(of_champion)} and "
+                f"{_shorten(of_candidate)}; {remedy}"
+            )
+    if not problem and set(other.languages) <= set(own.languages):
         return own, current.scores_sha256
     kept = find_comparable_scorecard(store, current, like=other)
+    if not problem and (kept is None or not set(other.languages) <= set(kept.languages)):
+        return own, current.scores_sha256  # the decision says in which languages there was nothing to compare with
     if kept is None:
         raise CannotMeasure(f"{who} {problem}")
     return kept, sha256_text(kept.model_dump_json())

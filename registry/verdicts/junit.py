@@ -11,7 +11,7 @@ from typing import Literal
 from registry.gate.decision import Comparison, Decision, PreferenceCheck, RegressedPromptsCheck, ThresholdCheck
 from registry.gate.policy import threshold_name
 from registry.gate.reasons.builder import comparison_code, regression_code, threshold_code, vote_code
-from registry.gate.reasons.codes import REASON_CODES, ReasonCode
+from registry.gate.reasons.codes import LANGUAGE_CODES, REASON_CODES, ReasonCode
 from registry.verdicts.store import SignedVerdict
 
 MAX_PROMPTS = 200  # named in one case
@@ -43,9 +43,12 @@ def to_junit(signed: SignedVerdict) -> str:
     verdict = signed.verdict
     decision = verdict.decision
     cases = [_threshold_case(one) for one in (*decision.thresholds, *decision.slice_thresholds)]
-    cases += [_comparison_case(one) for one in decision.comparisons]
-    if decision.regressed_prompts is not None:
-        cases.append(_regression_case(decision.regressed_prompts))
+    cases += [_threshold_case(one) for part in decision.other_languages for one in part.thresholds]
+    for part in (decision, *decision.other_languages):
+        cases += [_comparison_case(one) for one in part.comparisons]
+        if part.regressed_prompts is not None:
+            cases.append(_regression_case(part.regressed_prompts))
+    cases += [_case_by_code(one.slice, one.code, one.text) for one in decision.reasons if one.code in LANGUAGE_CODES]
     if decision.preference is not None:
         cases.append(_vote_case(decision.preference))
     cases += [
@@ -61,7 +64,7 @@ def unmeasured_junit(voice: str, message: str) -> str:
 
 
 def _threshold_case(check: ThresholdCheck) -> Case:
-    name = threshold_name(check.metric, check.scale) + (f", {check.slice}" if check.slice else "")
+    name = threshold_name(check.metric, check.scale) + _in_slice(check.slice)
     text = (
         f"{check.value:.6f} {check.unit} on {check.n_prompts} prompts, must be {check.direction.replace('_', ' ')} "
         f"{check.threshold:.4f}; {check.reason}"
@@ -71,7 +74,7 @@ def _threshold_case(check: ThresholdCheck) -> Case:
 
 
 def _comparison_case(check: Comparison) -> Case:
-    name = f"{'not worse' if check.rule == 'non_inferiority' else 'better'} {check.metric}"
+    name = f"{'not worse' if check.rule == 'non_inferiority' else 'better'} {check.metric}" + _in_slice(check.slice)
     text = (
         f"difference {check.difference:+.6f} from {check.low:+.6f} to {check.high:+.6f}, bound {check.bound:+.6f}, "
         f"margin {check.margin:.6f} {check.unit}, p {check.p_not_worse:.6f}, power {check.power:.3f}"
@@ -82,10 +85,14 @@ def _comparison_case(check: Comparison) -> Case:
 def _regression_case(check: RegressedPromptsCheck) -> Case:
     names = ", ".join(check.regressed[:MAX_PROMPTS])
     return _case_by_code(
-        "regressed prompts",
+        "regressed prompts" + _in_slice(check.slice),
         regression_code(check),
         f"{len(check.regressed)} regressed, {check.at_most} allowed: {names}",
     )
+
+
+def _in_slice(name: str) -> str:
+    return f", {name}" if name else ""
 
 
 def _vote_case(check: PreferenceCheck) -> Case:

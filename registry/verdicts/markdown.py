@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from registry.gate.decision import Comparison, Decision, ThresholdCheck
+from metrics.normalize import error_unit
+from registry.gate.decision import Comparison, Decision, LanguageDecision, ThresholdCheck
 from registry.gate.policy import threshold_name
 from registry.verdicts.store import SignedVerdict
 from registry.verdicts.verdict import EXIT_CANNOT_MEASURE
@@ -33,6 +34,7 @@ def to_markdown(signed: SignedVerdict) -> str:
         _comparison_table(decision.comparisons),
         _failure_table(decision),
         _prompt_table(decision),
+        *(_language_part(one) for one in decision.other_languages),
         f"Judges: {judges.asr} {judges.asr_version}, {judges.speaker} {judges.speaker_version}, "
         f"{judges.normalizer} {judges.normalizer_version}. "
         f"Candidate `{verdict.candidate.candidate_id[:12]}`, prompts `{decision.prompts_sha256[:12]}`, "
@@ -97,7 +99,23 @@ def _comparison_table(comparisons: Iterable[Comparison]) -> str:
     )
 
 
-def _failure_table(decision: Decision) -> str:
+def _language_part(decision: LanguageDecision) -> str:
+    """Return what was found in a language besides the voice's own."""
+    parts = [
+        f"### Language {decision.language}",
+        f"{decision.n_prompts} prompts, {decision.n_utterances} utterances, seeds "
+        f"{', '.join(map(str, decision.seeds))}; errors are counted in {error_unit(decision.language)}s; "
+        f"{decision.normalizer} {decision.normalizer_version}, prompts `{decision.prompts_sha256[:12]}`.",
+        _threshold_table(decision.thresholds)
+        or "Nothing was checked, because gate.other_languages has no rules for it.",
+        _comparison_table(decision.comparisons),
+        _failure_table(decision),
+        _prompt_table(decision),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _failure_table(decision: Decision | LanguageDecision) -> str:
     of_champion = decision.champion_failures
     names = sorted(decision.failures.keys() | (of_champion or {}).keys())
     rows = [
@@ -107,7 +125,7 @@ def _failure_table(decision: Decision) -> str:
     return _table(("failure of speech", "candidate", "champion"), rows)
 
 
-def _prompt_table(decision: Decision) -> str:
+def _prompt_table(decision: Decision | LanguageDecision) -> str:
     """Return the worst prompts, folded so that the reasons stay in sight."""
     rows = [
         (

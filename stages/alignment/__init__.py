@@ -1,6 +1,9 @@
 """The parts of the stage align.
 
-clip_texts.py  finds the texts of one recording's clips
-matching.py    assigns words to clips, and clips to the held-out split (pure)
-transcribe.py  transcribes and aligns in worker processes
+clip_texts.py       finds the texts of one recording's clips
+cross_attention.py  does that in the languages that the ASR aligns
+heard_places.py     finds the clip of each token by what the ASR heard (pure)
+matching.py         assigns English words to clips, and clips to the held-out split (pure)
+transcribe.py       transcribes and aligns in worker processes
+written_tokens.py   cuts a transcript into words or characters (pure)
 """

@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.alignment.matching import WordTime, assign_tokens, split_tokens
-from stages.alignment.transcribe import spoken_words, word_times
+from metrics.normalize import normalize_text
+from stages.alignment.anchoring import tokens_by_clip
+from stages.alignment.cross_attention import NOT_ALIGNED, align_tokens_of, shared_texts, timed_text
+from stages.alignment.matching import Token, WordTime, split_tokens
+from stages.alignment.transcribe import check_speakable, heard_word_times, loaded_judge, spoken_words, word_times
+from stages.alignment.written_tokens import written_tokens
 
-ALIGNMENT_FAILED = "alignment failed: the words do not fit the audio"
+FORCED = ("en",)  # the languages that pocketsphinx aligns, whose times are better (benchmarks/word_times.py)
+ALIGNMENT_FAILED = f"{NOT_ALIGNED}: the words do not fit the audio"
 
 
 class ClipText(NamedTuple):
@@ -21,12 +26,17 @@ class ClipText(NamedTuple):
 
 
 def clip_texts(
-    paths: Sequence[Path], seconds: Sequence[float], asr_texts: Sequence[str], transcript: str | None, language: str
+    paths: Sequence[Path],
+    seconds: Sequence[float],
+    asr_texts: Sequence[str],
+    transcript: str | None,
+    language: str,
+    asr: str,
 ) -> list[ClipText]:
     """Find the texts of one recording's clips.
 
-    A single clip has the whole transcript. Of several clips, each has the words that forced alignment of the
-    transcript over the joined clips puts into it. Without a transcript, each has what the ASR heard.
+    A single clip has the whole transcript. Of several clips, each has the part that the ASR heard in it (English:
+    stages/alignment/anchoring.py, other languages: heard_places.py). Without a transcript, each has what the ASR heard.
 
     This runs in a worker process, so it imports nothing heavy.
 
@@ -36,23 +46,87 @@ def clip_texts(
         asr_texts: what the ASR heard in each clip.
         transcript: what is said in the recording, None where it is not known.
         language: ISO 639 code of the recording.
+        asr: name of the ASR judge.
     """
+    if language not in FORCED:
+        return _attended_texts(paths, seconds, asr_texts, transcript, language, asr)
     if transcript is None:
-        return [_timed_text(path, text, language) for path, text in zip(paths, asr_texts, strict=True)]
+        return [_timed_text(path, text, language, asr) for path, text in zip(paths, asr_texts, strict=True)]
     if len(paths) == 1:
-        return [_timed_text(paths[0], transcript, language)]
+        return [_timed_text(paths[0], transcript, language, asr)]
     words, fault = _spoken_words(transcript, language)
-    times = word_times(paths, words) if words else []
-    if not times:
+    if not words:
         return [ClipText("", [], fault or ALIGNMENT_FAILED) for _ in paths]
     tokens = split_tokens(transcript, words, lambda token: _spoken_words(token, language)[0])
-    return [ClipText(*share) for share in assign_tokens(tokens, times, seconds)]
+    shares = tokens_by_clip(
+        [normalize_text(token.written, language).split() for token in tokens],
+        [normalize_text(text, language).split() for text in asr_texts],
+        seconds,
+    )
+    return [
+        _timed_tokens(path, [tokens[index] for index in share], language, asr)
+        for path, share in zip(paths, shares, strict=True)
+    ]
 
 
-def _timed_text(path: Path, text: str, language: str) -> ClipText:
+def _attended_texts(
+    paths: Sequence[Path],
+    seconds: Sequence[float],
+    asr_texts: Sequence[str],
+    transcript: str | None,
+    language: str,
+    asr: str,
+) -> list[ClipText]:
+    """Return what `clip_texts` does, with times from the ASR's cross-attention."""
+    align_tokens = align_tokens_of(paths, loaded_judge(asr), language)
+    if transcript is None:
+        tokens = [written_tokens(text, language) for text in asr_texts]
+        found = [timed_text([clip], share, language, align_tokens) for clip, share in enumerate(tokens)]
+        return [_with_fault(ClipText(*text), language) for text in found]
+    if fault := _speech_fault(transcript, language):
+        return [ClipText(transcript if len(paths) == 1 else "", [], fault) for _ in paths]
+    tokens = written_tokens(transcript, language)
+    if not tokens:
+        return [ClipText(transcript if len(paths) == 1 else "", [], ALIGNMENT_FAILED) for _ in paths]
+    return [ClipText(*text) for text in shared_texts(tokens, asr_texts, seconds, language, align_tokens)]
+
+
+def _with_fault(found: ClipText, language: str) -> ClipText:
+    return found._replace(fault=_speech_fault(found.text, language) or found.fault)
+
+
+def _speech_fault(text: str, language: str) -> str:
+    """Return why a text cannot be spoken, or an empty text."""
+    try:
+        check_speakable(text, language)
+    except ValueError as error:
+        return f"text cannot be spoken: {error}"
+    return ""
+
+
+def _timed_tokens(path: Path, tokens: Sequence[Token], language: str, asr: str) -> ClipText:
+    if not tokens:
+        return ClipText("", [])
+    return _timed_words(
+        path,
+        " ".join(token.written for token in tokens),
+        [word for token in tokens for word in token.spoken],
+        language,
+        asr,
+    )
+
+
+def _timed_text(path: Path, text: str, language: str, asr: str) -> ClipText:
     words, fault = _spoken_words(text, language)
-    times = word_times([path], words) if words else []
-    return ClipText(text, times, fault or ("" if times else ALIGNMENT_FAILED))
+    return (
+        ClipText(text, [], fault or ALIGNMENT_FAILED) if not words else _timed_words(path, text, words, language, asr)
+    )
+
+
+def _timed_words(path: Path, text: str, words: Sequence[str], language: str, asr: str) -> ClipText:
+    """Time words by forced alignment, else by the ASR, which also aligns words that do not quite fit the sound."""
+    times = word_times([path], words) or heard_word_times(path, words, asr, language)
+    return ClipText(text, times, "" if times else ALIGNMENT_FAILED)
 
 
 def _spoken_words(text: str, language: str) -> tuple[list[str], str]:

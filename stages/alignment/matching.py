@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
-from itertools import accumulate
 from typing import NamedTuple
 
 WordTime = tuple[str, float, float]  # word, start, end in seconds
@@ -49,37 +47,6 @@ def split_tokens(text: str, words: Sequence[str], spoken_words: Callable[[str], 
         else:
             tokens.append(Token(token, tuple(share)))
     return tokens
-
-
-def assign_tokens(
-    tokens: Sequence[Token], times: Sequence[WordTime], seconds: Sequence[float]
-) -> list[tuple[str, list[WordTime]]]:
-    """Return the text and the word times of each clip.
-
-    A token belongs to the clip in which the middle of its first word lies. Its words are kept within that clip.
-
-    Args:
-        tokens: the transcript.
-        times: one per spoken word of `tokens`, in order, within the clips joined end to end.
-        seconds: length of each clip.
-    """
-    assert len(times) == sum(len(token.spoken) for token in tokens), (len(times), tokens)
-    starts = [0.0, *accumulate(seconds)]
-    clips: list[tuple[list[str], list[WordTime]]] = [([], []) for _ in seconds]
-    position = 0
-    index = 0
-    for token in tokens:
-        spoken = times[position : position + len(token.spoken)]
-        position += len(token.spoken)
-        if spoken:  # an unspoken token at the very start stays with the first clip
-            _, start, end = spoken[0]
-            index = min(bisect_right(starts, (start + end) / 2) - 1, len(clips) - 1)
-        texts, words = clips[index]
-        texts.append(token.written)
-        for word, start, end in spoken:
-            in_clip = (min(max(time - starts[index], 0.0), seconds[index]) for time in (start, end))
-            words.append((word, *(round(time, 3) for time in in_clip)))
-    return [(" ".join(texts), words) for texts, words in clips]
 
 
 def held_out_clips(clip_ids: Sequence[str], share: float) -> set[str]:

@@ -19,14 +19,26 @@ from gpt_sovits.text.frontend import phonemize, split_sentences
 from metrics.errors import AlignmentError
 from metrics.forced_alignment import force_align
 from metrics.judges.asr import load_transcriber
+from metrics.judges.transcriber import Transcriber, Transcription
 from stages.alignment.matching import WordTime
 from stages.profiles import judge_weights
 
 WORD = re.compile(r"[A-Za-z']*[A-Za-z][A-Za-z']*")
+WITHOUT_PROBABILITIES = ("pocketsphinx",)  # judges that cannot align words
 load_transcriber_once = functools.lru_cache(maxsize=1)(load_transcriber)
 
 
-def transcribe(path: Path, asr: str, language: str) -> str:
+def loaded_judge(asr: str) -> Transcriber:
+    """Return an ASR judge, which a worker process loads once."""
+    return load_transcriber_once(asr, judge_weights(asr))
+
+
+def gives_probabilities(judge: Transcriber) -> bool:
+    """Return whether an ASR judge aligns words and knows how probable each is."""
+    return judge.name not in WITHOUT_PROBABILITIES
+
+
+def transcribe(path: Path, asr: str, language: str) -> Transcription:
     """Transcribe a clip with an ASR judge.
 
     Args:
@@ -35,27 +47,38 @@ def transcribe(path: Path, asr: str, language: str) -> str:
         language: ISO 639 code of the clip.
 
     Returns:
-        What the judge heard, not normalised. Empty where it heard no word.
+        What the judge heard, not normalised, or why it heard no word.
     """
     samples, sample_rate = load_audio(path)
-    judge = load_transcriber_once(asr, judge_weights(asr))
-    return judge.transcribe(to_mono(samples), sample_rate, language).strip()
+    heard = loaded_judge(asr).listen(to_mono(samples), sample_rate, language)
+    return heard._replace(text=heard.text.strip())
+
+
+def check_speakable(text: str, language: str) -> None:
+    """Raise ValueError where the front end cannot speak a text. A text of punctuation alone passes."""
+    for sentence in _sentences(text):
+        phonemize(sentence, language)
 
 
 def spoken_words(text: str, language: str) -> list[str]:
-    """Return the words that the models speak for a text, with numbers and abbreviations written out.
+    """Return the words that the models speak for an English text, with numbers and abbreviations written out.
 
     These are not the words that errors are counted on, in which "five" is 5. A text of punctuation alone has none.
 
     Raises:
         ValueError: the text cannot be spoken.
     """
-    sentences = [sentence for sentence in split_sentences(text) if any(char.isalnum() for char in sentence)]
-    return [word for sentence in sentences for word in WORD.findall(phonemize(sentence, language).normalized_text)]
+    return [
+        word for sentence in _sentences(text) for word in WORD.findall(phonemize(sentence, language).normalized_text)
+    ]
+
+
+def _sentences(text: str) -> list[str]:
+    return [sentence for sentence in split_sentences(text) if any(char.isalnum() for char in sentence)]
 
 
 def word_times(paths: Sequence[Path], words: Sequence[str]) -> list[WordTime]:
-    """Find when each word is spoken, in seconds within the joined clips.
+    """Find when each English word is spoken by forced alignment, in seconds within the joined clips.
 
     Returns:
         (word, start, end) of each word, or an empty list where the words do not fit the audio.
@@ -64,6 +87,23 @@ def word_times(paths: Sequence[Path], words: Sequence[str]) -> list[WordTime]:
     waveform = np.concatenate([to_mono(samples) for samples, _ in clips])
     try:
         aligned = force_align(waveform, clips[0][1], words, pronounce)
+    except AlignmentError:
+        return []
+    return [(word.word, word.start, word.end) for word in aligned]
+
+
+def heard_word_times(path: Path, words: Sequence[str], asr: str, language: str) -> list[WordTime]:
+    """Find when each word is spoken by the ASR's cross-attention, in seconds within the clip.
+
+    Returns:
+        (word, start, end) of each word, or an empty list where the ASR cannot align them.
+    """
+    judge = loaded_judge(asr)
+    if not gives_probabilities(judge):
+        return []
+    samples, sample_rate = load_audio(path)
+    try:
+        aligned = judge.align_words(to_mono(samples), sample_rate, words, language)
     except AlignmentError:
         return []
     return [(word.word, word.start, word.end) for word in aligned]

@@ -12,9 +12,10 @@ from gpt_sovits.synthesis.preset import Preset
 from gpt_sovits.synthesis.reference import Reference
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from gpt_sovits.weights.base import Base, load_base
-from metrics.prompts import PromptSet, load_prompts
+from metrics.prompt_sets import load_language, load_other_languages
+from metrics.prompts import PromptSet
 from stages.params import Params
-from stages.profiles import PROFILES
+from stages.profiles import PROFILES, require_heard, require_other_languages
 from stages.tables import VoiceReference
 
 
@@ -31,7 +32,8 @@ class VoiceFolders:
 class ScoringInputs:
     """What scoring a voice takes, whichever checkpoints speak."""
 
-    prompts: PromptSet
+    prompts: PromptSet  # in the voice's own language
+    other_prompts: tuple[PromptSet, ...]  # one set per further language
     reference_clip: VoiceReference
     centroid: np.ndarray  # (D,) float32 of unit norm: mean speaker embedding of the training clips
     lexicon: Lexicon
@@ -49,14 +51,24 @@ class SynthesisInputs:
 
 
 def load_scoring_inputs(folders: VoiceFolders, params: Params) -> ScoringInputs:
-    """Load the prompts and what the stage features knows of the voice."""
+    """Load the prompts and what the stage features knows of the voice.
+
+    Raises:
+        ValueError: prompts in one of the languages are missing, or the profile cannot speak or hear a further language.
+    """
     lexicon_file = folders.features / LEXICON_FILE
     has_lexicon = lexicon_file.is_file()
+    reference = VoiceReference.model_validate_json((folders.features / "reference.json").read_text(encoding="utf-8"))
+    require_heard(PROFILES[params.profile].asr, reference.language)
+    settings, prompts_folder = params.evaluate, Path(params.evaluate.prompts)
+    others = load_other_languages(
+        prompts_folder, reference.language, settings.other_languages, settings.n_other_language_prompts
+    )
+    require_other_languages([each.language for each in others], params.profile)
     return ScoringInputs(
-        prompts=load_prompts(Path(params.evaluate.prompts)),
-        reference_clip=VoiceReference.model_validate_json(
-            (folders.features / "reference.json").read_text(encoding="utf-8")
-        ),
+        prompts=load_language(prompts_folder, reference.language),
+        other_prompts=others,
+        reference_clip=reference,
         centroid=load_file(folders.features / "speaker.safetensors")["centroid"].numpy(),
         lexicon=load_lexicon(lexicon_file) if has_lexicon else Lexicon(),
         lexicon_file=lexicon_file if has_lexicon else None,
@@ -80,6 +92,7 @@ def _preset(inputs: ScoringInputs, base: Base, params: Params) -> Preset:
     settings = params.evaluate
     return Preset(
         language=inputs.prompts.language,
+        other_languages=tuple(each.language for each in inputs.other_prompts),
         seconds_per_phoneme=inputs.reference_clip.seconds_per_phoneme,
         prompted=settings.prompted,
         max_sentence_characters=settings.max_sentence_characters,

@@ -10,6 +10,7 @@ import numpy as np
 
 from metrics.failures import unmeasurable_failures
 from metrics.scores import Scorecard, pooled
+from metrics.second_opinions import MAX_DISAGREEMENT, disagreement, second_opinion
 from registry.report.page import ScoredVersion, render_report
 from stages.evaluation.selection import RULE
 from stages.evaluation.trials import BASE_EPOCHS, CheckpointChoice
@@ -28,7 +29,8 @@ def write_scores(out_dir: Path, scorecard: Scorecard, pair_rows: Sequence[Checkp
         scorecard: the scores of the chosen pair.
         pair_rows: the table of pairs, the base models first.
     """
-    write_table(out_dir / "scores.jsonl", scorecard.rows)
+    others = scorecard.other_languages
+    write_table(out_dir / "scores.jsonl", [*scorecard.rows, *(row for part in others for row in part.rows)])
     (out_dir / "scorecard.json").write_text(scorecard.model_dump_json(indent=1) + "\n", encoding="utf-8")
     (out_dir / "pairs.csv").write_text(csv_text(row.model_dump() for row in pair_rows), encoding="utf-8")
     synthesis, recordings = scorecard.figures(), pooled(scorecard.held_out)
@@ -36,8 +38,13 @@ def write_scores(out_dir: Path, scorecard: Scorecard, pair_rows: Sequence[Checkp
         out_dir / "metrics.json",
         {
             "synthesis": _without_nan(synthesis),
+            "other_languages": {part.language: _without_nan(pooled(part.rows)) for part in others},
             "held_out": _without_nan(recordings),
             "other_speakers": {"similarity": scorecard.similarity_floor.similarity},
+            "second_opinions": {
+                name: _without_nan(second_opinion(rows)._asdict())
+                for name, rows in (("synthesis", scorecard.rows), ("held_out", scorecard.held_out))
+            },
             "pair": scorecard.pair.model_dump(include={"gpt_epoch", "sovits_epoch", "interpolation_weight"}),
             "before_adaptation": pair_rows[0].model_dump(
                 include={"wer", "cer", "similarity", "failed_share", "n_prompts"}
@@ -46,10 +53,32 @@ def write_scores(out_dir: Path, scorecard: Scorecard, pair_rows: Sequence[Checkp
     )
     report = render_report(ScoredVersion(scorecard, out_dir), pairs=[row.model_dump() for row in pair_rows], rule=RULE)
     (out_dir / "report.html").write_text(report, encoding="utf-8")
-    for name, figures in (("synthesis", synthesis), ("held-out recordings", recordings)):
+    in_others = [(f"synthesis in {part.language}", pooled(part.rows)) for part in others]
+    for name, figures in (("synthesis", synthesis), *in_others, ("held-out recordings", recordings)):
         print(f"evaluate: {name}: " + ", ".join(f"{key} {value:.3f}" for key, value in figures.items()), flush=True)
     if unmeasurable := unmeasurable_failures(scorecard.judges.asr):
         print(f"evaluate: {', '.join(unmeasurable)}: not measurable with judge {scorecard.judges.asr}", flush=True)
+    _print_second_opinions(scorecard)
+
+
+def _print_second_opinions(scorecard: Scorecard) -> None:
+    judges, opinion = scorecard.second_judges, second_opinion(scorecard.rows)
+    if judges.note:
+        print(f"evaluate: second opinions: {judges.note}", flush=True)
+    if np.isfinite(opinion.second_wer):
+        print(
+            f"evaluate: second opinion: WER {opinion.second_wer:.3f} by {judges.asr}, {opinion.wer:.3f} by "
+            f"{scorecard.judges.asr}, on {opinion.n} utterances",
+            flush=True,
+        )
+    found = disagreement(scorecard.rows, scorecard.held_out)
+    if found.is_too_large:
+        print(
+            f"evaluate: warning: beyond their difference on the recordings, {judges.asr} and {scorecard.judges.asr} "
+            f"differ by {found.excess:+.3f} errors per word (more than {MAX_DISAGREEMENT}), most in "
+            f"{', '.join(found.prompt_ids)}; listen to them",
+            flush=True,
+        )
 
 
 def print_choice(choice: CheckpointChoice) -> None:

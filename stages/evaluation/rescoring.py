@@ -17,7 +17,8 @@ from stages.evaluation.scoring import (
     score_utterances,
     similarity_floor,
 )
-from stages.evaluation.utterances import held_out_utterances, synthesize_prompts
+from stages.evaluation.trials import PromptScorer
+from stages.evaluation.utterances import held_out_utterances
 from stages.execution.parallel import worker_processes
 from stages.params import Params
 from stages.profiles import PROFILES
@@ -51,21 +52,22 @@ def rescore_voice(
     prompts, reference_text = inputs.prompts, inputs.reference_clip.text
     judges = judges_of(profile, prompts.language)
     with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
-        recordings = held_out_utterances(folders, inputs, params.align.language)
+        recordings = held_out_utterances(folders, inputs, inputs.reference_clip.language)
         embeddings = embed_voice(inputs.centroid, recordings, profile, workers)
         scoring = ScoringContext(embeddings, profile, prompts.language, settings.mos)
-        utterances = synthesize_prompts(
-            load_voice(voice_folder), prompts.prompts, prompts.seeds, audio_dir, reference_text, timings=[]
-        )
-        rows = score_utterances(utterances, scoring, workers, len(prompts.prompts) * len(prompts.seeds))
+        scorer, synthesizer = PromptScorer(reference_text, scoring, workers), load_voice(voice_folder)
+        rows, _ = scorer.score(synthesizer, prompts.prompts, prompts.seeds, audio_dir / "audio")
+        others, _ = scorer.score_languages(synthesizer, inputs.other_prompts, audio_dir)
         held_out = score_utterances(recordings, scoring, workers)
     return Scorecard(
         voice=voice,
+        language=prompts.language,
         pair=pair,
         judges=judges,
         prompts_sha256=prompts.sha256,
         seeds=prompts.seeds,
         rows=tuple(rows),
+        other_languages=others,
         held_out=tuple(held_out),
         similarity_floor=similarity_floor(embeddings, judges),
         mos_judge=mos_judge_version(settings.mos),

@@ -98,7 +98,7 @@ def embed_voice(centroid: np.ndarray, held_out: Sequence[Utterance], profile: Pr
         workers: runs the judge, see stages/execution/parallel.py.
     """
     paths = [utterance.audio for utterance in held_out]
-    embeddings = list(workers(partial(_embed_file, speaker_name=profile.speaker), paths))
+    embeddings = list(workers(partial(embed_file, speaker_name=profile.speaker), paths))
     return VoiceEmbeddings(
         centroid, {path: one for path, one in zip(paths, embeddings, strict=True) if one is not None}
     )
@@ -206,7 +206,8 @@ def _score_utterance(utterance: Utterance, context: ScoringContext) -> Utterance
     )
 
 
-def _embed_file(audio: Path, speaker_name: str) -> np.ndarray | None:
+def embed_file(audio: Path, speaker_name: str) -> np.ndarray | None:
+    """Return the (D,) embedding of an audio file, or None where the speaker judge hears no speaker."""
     samples, sample_rate = load_audio(audio)
     return _embed(_speaker_judge(speaker_name), to_mono(samples), sample_rate)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -17,14 +18,15 @@ from gpt_sovits.synthesis.voice import load_gpt, load_sovits
 from gpt_sovits.weights.base import Base
 from gpt_sovits.weights.checkpoint import load_checkpoint, save_checkpoint
 from gpt_sovits.weights.interpolation import interpolate_states
+from metrics.normalize import normalizer_of
 from metrics.prompts import Prompt, PromptSet, selection_subset
-from metrics.scores import UtteranceScore
+from metrics.scores import LanguageScores, UtteranceScore
 from stages.evaluation.inputs import SynthesisInputs
 from stages.evaluation.scoring import ScoringContext, score_utterances
 from stages.evaluation.selection import Epochs, choose_interpolation_weight, choose_pair, pair_row
 from stages.evaluation.utterances import UtteranceTiming, synthesize_prompts
 from stages.execution.parallel import Map
-from stages.params import Evaluate
+from stages.sections.evaluation import Evaluate
 from stages.tables import CheckpointPairRow
 
 BASE_EPOCHS: Epochs = (0, 0)  # in the table of pairs: the base models, before adaptation
@@ -70,13 +72,47 @@ class PromptScorer:
         """
         begin = time.perf_counter()
         timings: list[UtteranceTiming] = []
-        utterances = synthesize_prompts(synthesizer, prompts, seeds, folder, self.reference_clip_text, timings)
+        utterances = synthesize_prompts(
+            synthesizer, prompts, seeds, folder, self.reference_clip_text, timings, self.scoring.language
+        )
         rows = score_utterances(utterances, self.scoring, self.workers, n_utterances=len(prompts) * len(seeds))
         seconds = time.perf_counter() - begin
         print(
             f"evaluate: {len(rows)} utterances in {folder.name} synthesised and scored in {seconds:.0f} s", flush=True
         )
         return rows, timings
+
+    def score_languages(
+        self, synthesizer: Synthesizer, prompt_sets: Sequence[PromptSet], folder: Path
+    ) -> tuple[tuple[LanguageScores, ...], list[UtteranceTiming]]:
+        """Synthesise and score the prompts of languages besides the voice's own.
+
+        Args:
+            synthesizer: the voice.
+            prompt_sets: one set per language.
+            folder: gets the audio, in one folder audio_LANGUAGE for each.
+
+        Returns:
+            Scores, one part per language, and one timing per utterance.
+        """
+        parts, timings = [], []
+        for prompts in prompt_sets:
+            scorer = replace(self, scoring=replace(self.scoring, language=prompts.language))
+            place = folder / f"audio_{prompts.language}"
+            rows, more = scorer.score(synthesizer, prompts.prompts, prompts.seeds, place)
+            normalizer = normalizer_of(prompts.language)
+            parts.append(
+                LanguageScores(
+                    language=prompts.language,
+                    normalizer=normalizer.name,
+                    normalizer_version=normalizer.version,
+                    prompts_sha256=prompts.sha256,
+                    seeds=prompts.seeds,
+                    rows=tuple(rows),
+                )
+            )
+            timings += more
+        return tuple(parts), timings
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +157,11 @@ class CheckpointTrials:
         return pair._replace(
             sovits=_interpolated_checkpoint(self.inputs.base, pair.sovits, weight, self.interpolated_folder)
         )
+
+    def remove_files(self) -> None:
+        """Remove the audio and the interpolated checkpoints, which only the selection needs."""
+        for folder in (self.audio_folder, self.interpolated_folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _score(self, gpt: GPT, sovits: SoVITS, prompts: Sequence[Prompt]) -> list[UtteranceScore]:
         synthesizer = Synthesizer(gpt, sovits, self.inputs.reference, self.inputs.preset, lexicon=self.inputs.lexicon)

@@ -35,6 +35,7 @@ def synthesize_prompts(
     folder: Path,
     reference_clip_text: str,
     timings: list[UtteranceTiming],
+    language: str | None = None,
 ) -> Iterator[Utterance]:
     """Synthesise every prompt with every seed as FLAC.
 
@@ -47,6 +48,7 @@ def synthesize_prompts(
         folder: gets PROMPT_ID-SEED.flac.
         reference_clip_text: transcript of the reference clip, which must not be heard in the speech.
         timings: gets one row per utterance. Timings differ from run to run, so they are kept out of the scores.
+        language: ISO 639 code of the prompts. None: the voice's own language.
 
     Yields:
         The utterances, ordered by prompt, then by seed.
@@ -55,7 +57,7 @@ def synthesize_prompts(
     planned = list(itertools.product(prompts, tuple(seeds)))
     for prompt, seed in report_progress(planned, len(planned), "evaluate: synthesised {} utterances"):
         begin = time.perf_counter()
-        speech = synthesizer.say(prompt.text, seed)
+        speech = synthesizer.say(prompt.text, seed, language)
         elapsed = time.perf_counter() - begin
         path = folder / f"{prompt.id}-{seed}.flac"
         save_flac(path, speech.waveform, speech.sample_rate)
@@ -67,7 +69,7 @@ def synthesize_prompts(
             text=prompt.normalized,
             audio=path,
             relative_path=f"{folder.name}/{path.name}",
-            expected_seconds=synthesizer.expected_seconds(prompt.text),
+            expected_seconds=synthesizer.expected_seconds(prompt.text, language),
             reference_clip_text=reference_clip_text,
         )
 

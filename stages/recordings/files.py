@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gpt_sovits.audio import AudioError
+from gpt_sovits.text.sentences import width
 from registry.consent import file_sha256
-from stages.params import Ingest
 from stages.recordings.measure import measure_file, rejection_reason
 from stages.recordings.transcripts import Transcript
+from stages.sections.data import Ingest
 from stages.tables import Recording, Reject
 
 
@@ -49,7 +50,9 @@ def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
             yield path, mode
 
 
-def read_recording(folder: Path, file: str, transcripts: list[Transcript], params: Ingest) -> Recording | Reject:
+def read_recording(
+    folder: Path, file: str, transcripts: list[Transcript], params: Ingest, language: str
+) -> Recording | Reject:
     """Read one audio file into a row of the table of recordings or of rejects.
 
     A recording whose transcript has a fault is rejected with it. Used without its transcript, it would count as one
@@ -60,6 +63,7 @@ def read_recording(folder: Path, file: str, transcripts: list[Transcript], param
         file: POSIX path of the audio relative to the folder.
         transcripts: the transcripts that belong to it.
         params: the section `ingest` of params.yaml.
+        language: ISO 639 code of the voice's language.
     """
     if fault := next((f"{row.source}: {row.fault}" for row in transcripts if row.fault), ""):
         return Reject(path=file, reason=fault)
@@ -76,10 +80,20 @@ def read_recording(folder: Path, file: str, transcripts: list[Transcript], param
         return Reject(path=file, reason=f"cannot be read: {error.strerror}")
     if reason := rejection_reason(measurement, params):
         return Reject(path=file, reason=reason)
-    if transcript is not None and len(transcript) > params.max_chars_per_second * measurement.seconds:
+    if transcript is not None and (length := width(transcript)) > params.max_chars_per_second * measurement.seconds:
         limit = f"ingest.max_chars_per_second = {params.max_chars_per_second:g} in {measurement.seconds:.1f} s"
-        return Reject(path=file, reason=f"{transcripts[0].source}: {len(transcript)} characters exceed {limit}")
-    return Recording(recording_id=sha256[:12], path=file, sha256=sha256, transcript=transcript, **measurement._asdict())
+        said = f"{len(transcript)} characters" + (
+            "" if length == len(transcript) else f", as long as {length} Latin letters,"
+        )
+        return Reject(path=file, reason=f"{transcripts[0].source}: {said} exceed {limit}")
+    return Recording(
+        recording_id=sha256[:12],
+        path=file,
+        sha256=sha256,
+        transcript=transcript,
+        language=language,
+        **measurement._asdict(),
+    )
 
 
 def remove_duplicates(recordings: list[Recording]) -> tuple[list[Recording], list[Reject]]:

@@ -11,8 +11,8 @@ import soundfile
 
 from gpt_sovits.audio import AudioError, load_audio, to_mono
 from metrics.sound import clipped_share, decibels
-from stages.params import Ingest
 from stages.recordings.containers import fault_of_container
+from stages.sections.data import Ingest
 
 FRAME_SECONDS = 0.05
 NOISE_FLOOR_PERCENTILE = 5

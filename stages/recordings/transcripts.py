@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from gpt_sovits.text.languages import language_code
+
 AUDIO_SUFFIXES = (".flac", ".m4a", ".mp3", ".ogg", ".wav")
 METADATA = "metadata.csv"
 
@@ -32,7 +34,7 @@ def read_transcripts(folder: Path, files: Sequence[str], speaker: str, language:
         folder: the recordings folder of the voice.
         files: POSIX paths of all its files, audio and text, relative to the folder.
         speaker: the voice's name, which selects the rows of a `.list` with several speakers.
-        language: ISO 639 code. Rows of a `.list` in another language have a fault.
+        language: ISO 639 code. Rows of a `.list` in another language have a fault. They may write it as JP, ZH, all_ja.
     """
     audio = {unicodedata.normalize("NFC", file): file for file in files if is_audio(file)}
     transcripts = []
@@ -119,9 +121,18 @@ def _list_rows(folder: Path, file: str, audio: dict[str, str], speaker: str, lan
             fault = fault or (
                 f"speaker {columns[1]!r} is one of {len(speakers)} and not this voice; its rows must name {speaker!r}"
             )
-        elif not columns[2].lower().startswith(language):
-            fault = fault or f"language {columns[2]!r} is not the voice's {language!r}"
+        else:
+            fault = fault or _language_fault(columns[2], language)
         yield _transcript(source, [path], audio, columns[-1], fault)
+
+
+def _language_fault(written: str, language: str) -> str:
+    """Return why a row's language is not that of the voice, or an empty text where it is."""
+    try:
+        code = language_code(written)
+    except ValueError as error:
+        return str(error)
+    return "" if code == language else f"language {written!r} is not the voice's {language!r}"
 
 
 def _transcript(source: str, candidates: list[str], audio: dict[str, str], text: str, fault: str) -> Transcript:

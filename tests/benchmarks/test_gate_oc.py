@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from release_helpers import JUDGES, PAIR
 
 from benchmarks.gate_oc import IN_CLAUSES, TRUTHS, follow_advice, run_cell
-from benchmarks.gate_oc_voices import LEVELS, Truth, block, margins_of, policy_of, rate, simulate
+from benchmarks.gate_oc_fit import fit
+from benchmarks.gate_oc_voices import FITTED, LEVELS, Truth, block, margins_of, policy_of, rate, simulate
 from metrics.scores import Scorecard, UtteranceScore, pooled
 from registry.gate.checks import decide_outcome, run_checks
 from registry.gate.deciding import decide
@@ -55,7 +58,29 @@ def test_simulated_loss_is_the_margin(level):
         pairs = list(simulate(level, truth, n_prompts=200, n_seeds=3, n_pairs=400, generator=generator))
         loss = np.mean([candidate.figure("wer") - champion.figure("wer") for candidate, champion in pairs])
         assert loss == pytest.approx(margins_of(level)["wer"], rel=0.05)
-    assert rate(level, 1.0, LEVELS[level].clause) == pytest.approx({"starter": 0.3, "official": 0.022}[level], rel=0.05)
+    fitted = json.loads(FITTED.read_text(encoding="utf-8"))["simulated"]["WER"]
+    assert rate(level, 1.0, LEVELS[level].clause) == pytest.approx(
+        {"starter": fitted, "official": 0.022}[level], rel=0.1
+    )
+
+
+def test_fitting_a_simulated_voice_gives_its_level_back():
+    generator = np.random.default_rng(0)
+    size = {"n_prompts": 400, "n_seeds": 4, "n_pairs": 1, "generator": generator}
+    (scores, _), *_ = simulate("starter", IDENTICAL, **size)
+    found, known = fit(scorecard_of(scores)), LEVELS["starter"]
+    assert found.wer == pytest.approx(known.wer, abs=0.08)
+    assert (found.between, found.within) == pytest.approx((known.between, known.within), rel=0.3)
+    assert found.similarity == pytest.approx(known.similarity, abs=0.01)
+    assert found.similarity_within == pytest.approx(known.similarity_within, rel=0.1)
+
+
+def test_a_scorecard_of_one_seed_is_refused():
+    (scores, _), *_ = simulate(
+        "starter", IDENTICAL, n_prompts=8, n_seeds=1, n_pairs=1, generator=np.random.default_rng(0)
+    )
+    with pytest.raises(ValueError, match="has 1 seed; score the voice with 2 or more"):
+        fit(scorecard_of(scores))
 
 
 def test_simulation_runs_the_checks_of_the_gate_itself():
@@ -83,6 +108,7 @@ def scorecard_of(scores: ScoreTable) -> Scorecard:
         UtteranceScore.model_construct(
             prompt_id=scores.prompt_ids[prompt],
             category=str(scores.labels["category"][prompt]),
+            language="en",
             seed=seed,
             reference="x",
             hypothesis="x",
@@ -102,10 +128,11 @@ def scorecard_of(scores: ScoreTable) -> Scorecard:
     ]
     return Scorecard.model_construct(
         voice="anna",
+        language="en",
         pair=PAIR,
         judges=JUDGES,
         prompts_sha256="e" * 64,
         seeds=tuple(range(n_seeds)),
         rows=tuple(rows),
-        held_out=(),
+        held_out=tuple(rows[:1]),
     )

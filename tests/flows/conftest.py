@@ -61,7 +61,13 @@ def speaking(tmp_path_factory) -> Path:
     for kind, model in (("gpt", gpt), ("sovits", sovits)):
         save_checkpoint(root / "build" / kind, kind, model.config.to_dict(), model.state_dict())
     voice = root / "build/voice"
-    save_voice(voice, root / "build/gpt", root / "build/sovits", tiny_reference(), PRESET)
+    save_voice(
+        voice,
+        root / "build/gpt",
+        root / "build/sovits",
+        tiny_reference(),
+        PRESET.model_copy(update={"other_languages": ("zh",)}),
+    )
     with pytest.MonkeyPatch.context() as patch:
         for name in SETTINGS:
             patch.delenv(name, raising=False)

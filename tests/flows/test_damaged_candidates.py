@@ -35,10 +35,11 @@ SHIPPED = (
     "adapt_gpt.batch_size",
     "adapt_gpt.learning_rate",
     "evaluate.n_best_of",
+    "evaluate.n_selection_prompts",
     "evaluate.max_length_factor",
 )
 CHANGED = (
-    "evaluate.prompts=benchmarks/prompts/some.yaml",
+    "evaluate.prompts=benchmarks/prompts/some",
     f"gate.min_prompts={N_PROMPTS}",
     "gate.slices=[]",  # with so few prompts, slices are too small
     "align.n_jobs=2",
@@ -64,9 +65,10 @@ def released(tmp_path_factory, artifacts):
     shutil.copytree(ROOT / "base_models/starter", root / "base_models/starter")
     prompts = load_prompts(ROOT / "benchmarks/prompts/en.yaml").prompts
     some = [prompt.model_dump() for prompt in selection_subset(prompts, N_PROMPTS)]
-    with (root / "benchmarks/prompts/some.yaml").open("w", encoding="utf-8") as file:
+    (root / "benchmarks/prompts/some").mkdir()
+    with (root / "benchmarks/prompts/some/en.yaml").open("w", encoding="utf-8") as file:
         YAML().dump({"format": 1, "language": "en", "version": 1, "seeds": [0], "prompts": some}, file)
-    run([sys.executable, "-m", "metrics.prompts", "lock", "benchmarks/prompts/some.yaml"], root)
+    run([sys.executable, "-m", "metrics.prompts", "lock", "benchmarks/prompts/some/en.yaml"], root)
     change_settings(root, *settings())
     done = vox(root, "run", VOICE, "--no-prefect", "--promote", "--first-release", "--json", timeout=1500)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -32,9 +33,9 @@ def source(tmp_path):
     return folder
 
 
-def add(root, source, name="anna", *more):
+def add(root, source, name="anna", *more, language="en"):
     consent = str(source.parent / "signed.PDF")
-    return vox(root, "voice", "add", name, str(source), "--language", "en", "--consent", consent, *more)
+    return vox(root, "voice", "add", name, str(source), "--language", language, "--consent", consent, *more)
 
 
 def test_added_voice_has_recordings_consent_and_entry_in_params(root, source):
@@ -94,3 +95,27 @@ def test_revoked_voice_cannot_be_run(root, source):
     run = vox(root, "run", "anna", "--no-prefect")
     assert run.returncode == 2
     assert "revoked" in run.stderr
+
+
+def test_unknown_language_is_refused_before_anything_is_copied(root, source):
+    done = add(root, source, language="tlh")
+    assert done.returncode == 2
+    assert "unknown language 'tlh'; known are en (English), zh (Mandarin)" in done.stderr
+    assert not list((root / "data/1_recordings").iterdir())
+
+
+def test_voice_in_a_language_that_the_profile_cannot_make_is_refused_before_the_first_stage(root, source):
+    (root / "base_models").mkdir()
+    (root / "base_models/starter").symlink_to(ROOT / "base_models/starter")
+    added = add(root, source, "yuki", language="JP")
+    assert added.returncode == 0, added.stderr
+    assert load_voice(root / "data/1_recordings/yuki").language == "ja"
+    assert "params.yaml lists yuki, Japanese (ja)" in " ".join(added.stdout.split())
+    for text in (added.stdout, (run := vox(root, "run", "yuki", "--no-prefect")).stderr):
+        said = " ".join(text.split())
+        assert "yuki speaks Japanese (ja), but with profile starter the base model starter learned English" in said
+        assert "`vox pull faster-whisper-large-v3`" in said and "sets profile: v2" in said
+    assert run.returncode == 2
+    assert not (root / "data/1_manifests").exists()
+    (found,) = [one for one in json.loads(vox(root, "doctor", "--json").stdout) if one["what"] == "voice yuki"]
+    assert found["state"] == "wrong" and "yuki speaks Japanese (ja)" in found["detail"]

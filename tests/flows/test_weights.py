@@ -16,6 +16,7 @@ from imports import ROOT
 from project import vox
 from release_helpers import LINEAGE, TODAY, promote_first, recordings_of, scorecard, write_scores, write_voice_folder
 from rich.console import Console
+from synthesis_tiny import PRESET
 from upstream_files import GPT_TINY, SOVITS_TINY, gpt_state, save, save_gpt, save_sovits, sovits_state
 
 from flows.cli import vox as command
@@ -138,6 +139,8 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ):
             shutil.rmtree(voice / kind)
             save_checkpoint(voice / kind, kind, config.to_dict(), state)
+        preset = PRESET.model_copy(update={"other_languages": ("zh",)})
+        (voice / "preset.json").write_text(preset.model_dump_json(), encoding="utf-8")
         scores = write_scores(root / "build", scorecard())
         register_candidate(store, "anna", voice_folder=voice, scorecard_path=scores, lineage=LINEAGE)
         promote_first(store)
@@ -163,7 +166,9 @@ def test_exported_champion_can_be_read_back(
     assert part.version == "v2Pro" and part.state.keys() == expected.keys()
     assert all(torch.equal(part.state[name], tensor) for name, tensor in expected.items())
     assert recognise(read_weights(out / "anna-v1.ckpt")).config == GPT_TINY.to_dict()
-    assert "float32" in capsys.readouterr().out if options else True
+    printed = capsys.readouterr().out
+    assert ("float32" in printed) == bool(options)
+    assert "scored in en, zh\n" in printed
 
 
 def test_sizes_that_the_original_cannot_load_are_refused(

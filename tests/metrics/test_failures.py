@@ -99,6 +99,15 @@ def test_ordinary_recognition_errors_are_not_failures(seed: int, rate: float, n_
             "invention of mobile meth or letters in the middle of the 15th century may just 3 be considered as the "
             "invention of the art of printing",
         ),
+        # faster-whisper-tiny.en, the same reader and the sample voice's recordings
+        (
+            "for centuries before the woodcutters of the netherlands by a similar process",
+            "for centuries before the wood cutters of the netherlands by a similar process",
+        ),
+        (
+            "they camp in the valley where the fresh snow had fallen",
+            "they can not pin the valley where the fresh snowhead fallen",
+        ),
         ("yes", "yet is"),
         ("thank you", "the new"),
         ("no", "know"),
@@ -139,10 +148,37 @@ def test_the_reference_clips_text_instead_of_the_text_is_a_leak() -> None:
     assert "leaked_prompt" in failures(TEXT[:10], PROMPT)
 
 
-@given(st.integers(2, 20), st.integers(4, 8))
+@given(st.integers(2, 20), st.integers(3, 8))
 def test_any_swallowed_clause_is_found(start: int, n_lost: int) -> None:
     start = min(start, len(TEXT) - n_lost - 2)
     assert failures(TEXT, TEXT[:start] + TEXT[start + n_lost :]) == ("swallowed_clause",)
+
+
+@pytest.mark.parametrize("n_lost", [3, 4, 5])
+def test_words_that_are_missing_at_the_end_are_cut_off(n_lost: int) -> None:
+    assert failures(TEXT, TEXT[:-n_lost]) == ("cut_off",)
+
+
+def test_a_clause_missing_before_the_last_word_is_swallowed_because_the_text_went_on() -> None:
+    assert failures(TEXT, TEXT[:-6] + TEXT[-1:]) == ("swallowed_clause",)
+
+
+def test_two_missing_words_are_cut_off_where_the_audio_is_short_too() -> None:
+    assert failures(TEXT, TEXT[:-2], 0.9 * len(TEXT) * SECONDS_PER_WORD) == ("cut_off",)
+    assert failures(TEXT, TEXT[:-2], 1.1 * len(TEXT) * SECONDS_PER_WORD) == ()
+
+
+@pytest.mark.parametrize("phrase", [["aye"], ["shop", "boy"], ["and", "shop", "boy"]], ids=len)
+def test_a_loop_of_words_that_are_not_in_the_text_is_a_repetition(phrase: list[str]) -> None:
+    assert failures(TEXT, TEXT + phrase * 4, len(TEXT) * SECONDS_PER_WORD) == ("repeated_clause",)
+    assert failures(TEXT, TEXT[:-1] + phrase[:1], len(TEXT) * SECONDS_PER_WORD) == ()
+
+
+def test_a_clause_said_twice_and_misheard_once_is_a_repetition() -> None:
+    """Whisper: "worth mention in passing" twice."""
+    said = "and it is worth mention in passing that as an example of fine typography"
+    heard = "and it is worth mentioning in passing this worth mention in passing that has an example of fine typography"
+    assert failures(said.split(), heard.split()) == ("repeated_clause",)
 
 
 @given(st.integers(0, len(TEXT)), st.integers(3, 10))
@@ -205,13 +241,13 @@ def test_names_come_from_the_list_in_its_order(
 
 def test_speech_that_breaks_off_in_its_last_word_is_cut_off() -> None:
     broken = [*TEXT[:-1], "li"]
-    assert failures(TEXT, broken, end_db=-10.0) == ("cut_off",)
+    assert failures(TEXT, broken, end_db=-15.0) == ("cut_off",)
     assert failures(TEXT, TEXT, end_db=-2.0) == ("cut_off",), "as loud as its vowels: a recogniser guessed the rest"
     assert failures(TEXT, broken) == (), "the last word misheard in speech that fades out is an ordinary error"
-    assert failures(TEXT, TEXT, end_db=-10.0) == (), "a tight cut after the last word loses nothing"
+    assert failures(TEXT, TEXT, end_db=-15.0) == (), "a tight cut after the last word loses nothing"
 
 
-@pytest.mark.parametrize("change", [{"floor_db": -12.0}, {"steadiest_db": 1.8}], ids=["in every pause", "a burst"])
+@pytest.mark.parametrize("change", [{"floor_db": -16.0}, {"steadiest_db": 1.8}], ids=["in every pause", "a burst"])
 def test_noise_is_named_whatever_was_heard(change: dict[str, float]) -> None:
     assert failures(TEXT, TEXT, **change) == ("noise",)
     assert failures(TEXT, [], 8.0, **change) == ("empty", "noise")

@@ -40,6 +40,28 @@ def test_synthetic_voice_without_evidence_is_accepted(tmp_path):
     assert (voice.name, voice.language, voice.consent.kind) == ("anna", "en", "synthetic")
 
 
+@pytest.mark.parametrize(
+    ("written", "code"), [("JP", "ja"), ("cn", "zh"), ("KR", "ko"), ("YUE", "yue"), ("all_zh", "zh")]
+)
+def test_an_alias_of_a_language_is_read_and_written_as_its_code(tmp_path, written, code):
+    folder = recordings_of(tmp_path)
+    path = folder / "voice.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("language: en", f"language: {written}"), encoding="utf-8")
+    voice = load_voice(folder)
+    assert voice.language == code
+    copy = write_voice(tmp_path / "copy" / voice.name, voice)
+    assert f"language: {code}\n" in copy.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("written", ["tlh", "auto", "3", "[en]", "null"])
+def test_a_language_that_is_not_known_is_refused(tmp_path, written):
+    folder = recordings_of(tmp_path)
+    path = folder / "voice.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("language: en", f"language: {written}"), encoding="utf-8")
+    with pytest.raises(ConsentError, match=r"voice\.yaml is not a voice record: language: "):
+        load_voice(folder)
+
+
 def test_recorded_voice_with_its_evidence_is_accepted(tmp_path):
     assert check_consent(recorded(tmp_path, valid_until=date(2027, 1, 1)), TODAY).consent.speaker == "Anna"
 

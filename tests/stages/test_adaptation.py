@@ -46,6 +46,7 @@ def project(tmp_path, monkeypatch):
                 n_phonemes=n_phonemes,
                 n_tokens=n_tokens,
                 similarity=1.0,
+                language="en",
             )
         )
     write_table(tmp_path / "features/clips.jsonl", rows)

@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 
 from registry.consent import ConsentError
 from stages.ingest import ingest
-from stages.params import Ingest
+from stages.sections.data import Ingest
 from stages.tables import Recording, Reject, read_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,7 +107,7 @@ def test_a_recording_is_measured_and_keeps_its_transcript(voice: Path) -> None:
     assert (row.seconds, row.sample_rate, row.n_channels) == (1.0, 16000, 1)
     assert row.level_dbfs == pytest.approx(20 * np.log10(0.3 / np.sqrt(2)), abs=0.02)
     assert row.noise_floor_dbfs == pytest.approx(row.level_dbfs, abs=0.1)
-    assert (row.clipped_share, row.transcript) == (0.0, "This one is good.")
+    assert (row.clipped_share, row.transcript, row.language) == (0.0, "This one is good.", "en")
     assert reasons == {}
 
 

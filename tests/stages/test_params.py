@@ -8,6 +8,7 @@ import pytest
 from imports import ROOT
 from ruamel.yaml import YAML
 
+from gpt_sovits.text.frontend import phonemize
 from stages.params import Params, load_params, parse_params
 from stages.profiles import PROFILES
 
@@ -27,6 +28,12 @@ def test_every_key_is_described_in_a_sentence():
 def test_unknown_key_is_refused_by_name(raw):
     raw["segment"]["max_clip_secnods"] = 3
     with pytest.raises(ValueError, match=r"segment\.max_clip_secnods"):
+        parse_params(raw, "params.yaml")
+
+
+def test_a_file_of_before_with_align_language_is_told_where_the_language_is_now(raw):
+    raw["align"]["language"] = "en"
+    with pytest.raises(ValueError, match=r"language = 'en' belongs to the voice now: remove the key.*voice\.yaml"):
         parse_params(raw, "params.yaml")
 
 
@@ -98,3 +105,16 @@ def test_voice_whose_name_a_shell_could_take_for_a_command_is_refused(raw, name)
     raw["voices"] = ["sample", name]
     with pytest.raises(ValueError, match=r"voices: .*letters, digits"):
         parse_params(raw, "params.yaml")
+
+
+@pytest.mark.parametrize(("section", "key"), [("register", "smoke_text"), ("adapt_gpt", "max_phonemes_per_second")])
+def test_a_setting_by_language_needs_every_language(raw, section, key):
+    del raw[section][key]["yue"]
+    with pytest.raises(ValueError, match=rf"{section}\.{key}: .*{key} takes .* each of en, zh, yue, ja, ko"):
+        parse_params(raw, "params.yaml")
+
+
+@pytest.mark.parametrize("file", ["params.yaml", "params.official.yaml"])
+def test_every_smoke_text_can_be_read_in_its_language(file):
+    for language, text in load_params(ROOT / file).register_.smoke_text.items():
+        assert phonemize(text, language).ids

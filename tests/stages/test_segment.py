@@ -14,7 +14,8 @@ import pytest
 import soundfile
 
 from stages.ingest import ingest
-from stages.params import Segment, load_params
+from stages.params import load_params
+from stages.sections.data import Segment
 from stages.segment import loudness_gain, segment
 from stages.tables import Clip, Recording, Reject, read_table, write_table
 
@@ -74,6 +75,7 @@ def run(tmp_path: Path, audio: dict[str, tuple[np.ndarray, int]], params: Segmen
                 clipped_share=0,
                 noise_floor_dbfs=-60,
                 transcript=None,
+                language="en",
             )
         )
     write_table(tmp_path / "recordings.jsonl", rows)

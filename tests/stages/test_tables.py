@@ -6,7 +6,7 @@ import pytest
 
 from metrics import scores
 from stages import tables
-from stages.tables import Reject, Row, read_table, write_table
+from stages.tables import FeatureClip, Reject, Row, read_table, shared_language, write_table
 
 ROW_CLASSES = [*Row.__subclasses__(), *scores.Row.__subclasses__()]
 
@@ -33,3 +33,14 @@ def test_a_bad_row_is_named_with_its_line(tmp_path):
     (tmp_path / "rejects.jsonl").write_text('{"path": "a", "reason": "b"}\n{"path": "a"}\n')
     with pytest.raises(ValueError, match=r"rejects\.jsonl:2: reason: Field required; run the stage .* again"):
         read_table(tmp_path / "rejects.jsonl", Reject)
+
+
+def test_rows_of_one_voice_share_its_language_and_others_are_refused(tmp_path):
+    def rows(*languages):
+        return [FeatureClip.model_construct(language=language) for language in languages]
+
+    assert shared_language(rows("ja", "ja"), tmp_path / "clips.jsonl") == "ja"
+    with pytest.raises(ValueError, match=r"clips\.jsonl names 2 languages \(en, ja\).*run the stage"):
+        shared_language(rows("ja", "en"), tmp_path / "clips.jsonl")
+    with pytest.raises(ValueError, match=r"0 languages \(no row\)"):
+        shared_language([], tmp_path / "clips.jsonl")

@@ -20,7 +20,7 @@ PARAMS = "starter/params.yaml"
 def test_the_weights_in_the_repository_have_the_recorded_hashes():
     written = json.loads((HOME / "weights.json").read_text(encoding="utf-8"))
     assert {path: digest for path, digest in hash_files(BASES_FOLDER / NAME).items() if path in written} == written
-    assert set(hash_files(BASES_FOLDER / NAME)) - set(written) <= {"MODEL_CARD.md"}
+    assert set(hash_files(BASES_FOLDER / NAME)) - set(written) <= {"MODEL_CARD.md", "base.json"}
 
 
 def test_the_recorded_run_used_the_settings_in_the_repository():

@@ -172,7 +172,7 @@ def _add_neutral_tones(word: str, tag: str, pinyin: list[str], before: str) -> l
         lighten(-1)
     if word[-1] == "个" and (word == "个" or (before + word)[-2:-1] in WORDS_BEFORE_GE):
         lighten(-1)
-    if word == "过" and tag == "ug":
+    if word == "过" and tag == "ug" and before:  # at the start of a phrase it is a verb: 过两天
         lighten(-1)
     return tones
 

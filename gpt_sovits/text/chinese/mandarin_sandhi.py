@@ -84,7 +84,8 @@ def _tone_of_one(flat: list[Syllable], i: int, at_end: bool) -> str:
     beyond = flat[i + 2].character if i + 2 < len(flat) else ""
     if not after or (at_end and after not in LARGE_UNITS):
         return "1"
-    if before == after and after not in DIGITS:
+    counted_again = i > 1 and flat[i - 2].character == "一"  # 一步一步
+    if before == after and after not in DIGITS and not counted_again:
         return "5"  # 看一看
     if after in LARGE_UNITS and after != before:
         return "2" if flat[i + 1].tone == "4" else "4"

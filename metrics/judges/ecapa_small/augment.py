@@ -145,7 +145,7 @@ def mask_features(features: Tensor, generator: Generator) -> Tensor:
     n, n_frames, n_mels = features.shape
     keep = torch.ones_like(features)
     for _ in range(2):
-        for length, widest, dim in ((n_mels, 10, 2), (n_frames, 25, 1)):
+        for length, widest, dim in ((n_mels, n_mels // 8, 2), (n_frames, n_frames // 8, 1)):
             width = torch.randint(0, widest + 1, (n, 1), generator=generator)
             start = (torch.rand((n, 1), generator=generator) * (length - width)).long()
             index = torch.arange(length)[None, :]

@@ -41,21 +41,26 @@ class ModelConfig:
 class TrainConfig:
     """One training run.
 
-    Speeds other than 1.0 count as further speakers, because pitch and formants change with them. session_share of the
-    crops is heard in another simulated session. That share and the margin rise over ramp_steps.
+    Every variant (speed, formants) of a clip counts as a further speaker, see voices.py. session_share of the crops is
+    heard in another simulated session. That share and the margin rise over ramp_steps. The weights of the three parts
+    of the loss are explained in losses.py. A second stage starts from the weights with start_sha256.
     """
 
     seed: int
+    start_sha256: str
     n_steps: int
     batch_size: int
     crop_seconds: tuple[float, ...]
-    speeds: tuple[float, ...]
+    variants: tuple[tuple[float, float], ...]
     validation_every_nth_speaker: int
     learning_rate: float
     weight_decay: float
     warmup_steps: int
     margin: float
     scale: float
+    labels_weight: float
+    direction_weight: float
+    relations_weight: float
     session_share: float
     ramp_steps: int
 
@@ -78,7 +83,12 @@ def _section(kind: type, values: dict[str, Any], where: str) -> Any:
     if set(values) != names:
         missing, unknown = sorted(names - set(values)), sorted(set(values) - names)
         raise ValueError(f"{where}: missing keys {missing}, unknown keys {unknown}; there should be {sorted(names)}")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    return kind(**{key: _as_tuple(value) for key, value in values.items()})
+
+
+def _as_tuple(value: Any) -> Any:
+    """Return a JSON list as a tuple, and the lists in it too."""
+    return tuple(_as_tuple(item) for item in value) if isinstance(value, list) else value
 
 
 def load_config(folder: Path) -> EcapaConfig:

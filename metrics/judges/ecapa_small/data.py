@@ -15,10 +15,11 @@ TEST_FOLDER = Path("data/librispeech_speakers/test")
 
 @dataclass(frozen=True)
 class Speaker:
-    """One class of the training: a person at one speed."""
+    """One class of the training: a person in one variant of the voice."""
 
     name: str
     samples: Tensor  # (n,) int16 at 16 kHz
+    target: Tensor  # (D,) the teacher's embedding of the whole clip
 
 
 def read_mono(path: Path, sample_rate: int) -> np.ndarray:
@@ -41,27 +42,6 @@ def train_files(shared: Path) -> list[Path]:
             "of each speaker, named SPEAKER-CHAPTER-UTTERANCE.flac; name the folder above data/ with --shared DIR"
         )
     return files
-
-
-def speakers_at_speeds(files: list[Path], speeds: tuple[float, ...], sample_rate: int) -> list[Speaker]:
-    """Read every file at every speed.
-
-    A faster clip has higher pitch and formants, so it counts as another speaker.
-
-    Args:
-        files: one clip per speaker.
-        speeds: factors on the speed.
-        sample_rate: in Hz.
-    """
-    speakers = []
-    for path in files:
-        waveform = read_mono(path, sample_rate)
-        for speed in speeds:
-            # at `speed`, n samples last n / speed, so they are resampled as if recorded at speed * rate
-            changed = waveform if speed == 1.0 else soxr.resample(waveform, sample_rate * speed, sample_rate)
-            samples = torch.from_numpy((np.clip(changed, -1, 1) * 32767).astype(np.int16))
-            speakers.append(Speaker(f"{path.stem.split('-')[0]}@{speed:g}", samples))
-    return speakers
 
 
 def crop(samples: Tensor, n_samples: int, start: int) -> Tensor:

@@ -12,11 +12,14 @@ import hashlib
 import json
 import math
 import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -30,41 +33,20 @@ from metrics.judges.ecapa_small.config import (
     config_json,
     load_config,
 )
-from metrics.judges.ecapa_small.data import Speaker, crop, random_crops, speakers_at_speeds, train_files
+from metrics.judges.ecapa_small.data import Speaker, crop, random_crops, train_files
+from metrics.judges.ecapa_small.files import save_atomic, write_atomic
+from metrics.judges.ecapa_small.losses import Distillation
 from metrics.judges.ecapa_small.model import build_model, log_mel_features
 from metrics.judges.ecapa_small.trials import all_pairs, equal_error_rate
+from metrics.judges.ecapa_small.voices import Teacher, load_or_make_speakers
+from metrics.judges.ge2e import Ge2e
 
 N_THREADS = 1  # fixed: the thread count changes the order of sums, and with it the last bits
 VALIDATION_CROP_SECONDS = 3.0
 RESUME_FILE = "resume.safetensors"
-
-
-class AngularMargin(nn.Module):
-    """AAM-softmax. The class weights are directions, and the right class must win by an angle."""
-
-    def __init__(self, embedding_size: int, n_classes: int, scale: float) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(n_classes, embedding_size))
-        nn.init.xavier_uniform_(self.weight)
-        self.scale = scale
-
-    def forward(self, embeddings: Tensor, labels: Tensor, margin: float) -> tuple[Tensor, Tensor]:
-        """Compute the loss.
-
-        Args:
-            embeddings: (B, D).
-            labels: (B,) classes.
-            margin: angle in radians.
-
-        Returns:
-            The loss, and the share of crops whose nearest class is right.
-        """
-        cosine = F.linear(F.normalize(embeddings), F.normalize(self.weight))  # (B, n_classes)
-        angle = cosine.clamp(-1 + 1e-6, 1 - 1e-6).acos()
-        target = F.one_hot(labels, cosine.shape[1]).bool()
-        harder = (angle + margin).clamp_max(math.pi).cos()
-        loss = F.cross_entropy(self.scale * torch.where(target, harder, cosine), labels)
-        return loss, (cosine.argmax(dim=1) == labels).float().mean()
+VOICES_FILE = "voices.safetensors"
+HELD_OUT_FILE = "held_out.safetensors"
+N_AHEAD = 3  # batches that are made ahead of the network
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
@@ -80,25 +62,33 @@ def step_generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed * 1_000_003 + step)
 
 
-def validation_crops(speakers: list[Speaker], sample_rate: int, seed: int) -> tuple[Tensor, Tensor, list[str]]:
-    """Cut the held-out speakers into disjoint crops.
-
-    Args:
-        speakers: the held-out speakers.
-        sample_rate: in Hz.
-        seed: seed of the simulated sessions.
+def cut_crops(speakers: list[Speaker], n_samples: int) -> tuple[Tensor, list[str]]:
+    """Cut speakers into disjoint crops.
 
     Returns:
-        (n, n_samples) clean crops, the same crops each in its own simulated session, and the speaker of each crop.
+        (n, n_samples) float in [-1, 1], and the speaker of each crop.
     """
-    n_samples = int(VALIDATION_CROP_SECONDS * sample_rate)
     crops, names = [], []
     for speaker in speakers:
         for start in range(0, len(speaker.samples) - n_samples + 1, n_samples):
             crops.append(crop(speaker.samples, n_samples, start))
             names.append(speaker.name)
-    clean = torch.stack(crops)
-    return clean, new_sessions(clean, step_generator(seed, -1)), names
+    return torch.stack(crops), names
+
+
+def watched_crops(
+    held_out: list[Speaker], extract: Callable[[Tensor], Tensor], config: EcapaConfig
+) -> dict[str, tuple[Tensor, list[str]]]:
+    """Return the features and speakers of the held-out crops that are watched during training, by a short name."""
+    rate = config.features.sample_rate
+    short, short_names = cut_crops(held_out, int(VALIDATION_CROP_SECONDS / 2 * rate))
+    clean, names = cut_crops(held_out, int(VALIDATION_CROP_SECONDS * rate))
+    damaged = new_sessions(clean, step_generator(config.training.seed, -1))
+    return {
+        "short": (extract(short), short_names),
+        "clean": (extract(clean), names),
+        "other sessions": (extract(damaged), names),
+    }
 
 
 @torch.no_grad()
@@ -110,29 +100,9 @@ def validate(model: nn.Module, features: Tensor, names: list[str]) -> float:
     return equal_error_rate(all_pairs(embeddings, names))[0]
 
 
-def save_atomic(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write safetensors under a temporary name, then move the file into place.
-
-    Args:
-        tensors: what to write.
-        path: the file.
-        metadata: at most one key, because safetensors writes several in a random order and the bytes would differ.
-    """
-    temporary = path.with_name(path.name + ".tmp")
-    save_file({name: t.detach().contiguous() for name, t in tensors.items()}, temporary, metadata=metadata)
-    temporary.replace(path)
-
-
-def write_atomic(text: str, path: Path) -> None:
-    """Write a text file under a temporary name, then move it into place."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
-def fingerprint(config: EcapaConfig, files: list[Path]) -> str:
-    """Hash what a resumed run must share with the stopped one: the config and the training files."""
-    names = [path.name for path in files]
+def fingerprint(config: EcapaConfig, speakers: list[Speaker]) -> str:
+    """Hash what a resumed run must share with the stopped one: the config and the training voices."""
+    names = [[speaker.name, len(speaker.samples)] for speaker in speakers]
     text = json.dumps([dataclasses.asdict(dataclasses.replace(config, weights_sha256="")), names])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -194,7 +164,81 @@ def load_resume(path: Path, run: str, model: nn.Module, head: nn.Module, optimiz
     return int(tensors["step"])
 
 
-def train(config: EcapaConfig, shared: Path, out: Path, report_every: int = 100) -> None:
+def batches(
+    speakers: list[Speaker], extract: Callable[[Tensor], Tensor], settings: TrainConfig, rate: int, first: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the features (B, n_frames, n_mels) and labels (B,) of every step from `first` on.
+
+    A second thread makes the next batches while the network learns. They depend only on the step.
+    """
+
+    def make(step: int) -> tuple[Tensor, Tensor]:
+        torch.set_num_threads(N_THREADS)
+        generator = step_generator(settings.seed, step)
+        n_samples = int(settings.crop_seconds[step % len(settings.crop_seconds)] * rate)
+        labels = torch.randperm(len(speakers), generator=generator)[: settings.batch_size]
+        share = settings.session_share * ramp(step, settings)
+        waveforms = new_sessions(random_crops(speakers, labels, n_samples, generator), generator, share)
+        return mask_features(extract(waveforms), generator), labels
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting: deque[Future[tuple[Tensor, Tensor]]] = deque()
+        for step in range(first, settings.n_steps):
+            while len(waiting) < N_AHEAD and step + len(waiting) < settings.n_steps:
+                waiting.append(pool.submit(make, step + len(waiting)))
+            yield waiting.popleft().result()
+
+
+def ramp(step: int, settings: TrainConfig) -> float:
+    """Return how far margin and sessions have risen, 0 to 1. With both from the start, little is learnt."""
+    return min(1.0, step / settings.ramp_steps)
+
+
+def load_voices(config: EcapaConfig, shared: Path, out: Path) -> tuple[list[Speaker], list[Speaker]]:
+    """Return the training voices and the held-out speakers, with the teacher's embeddings.
+
+    Args:
+        config: names the variants and what is held out.
+        shared: folder that holds data/librispeech_speakers.
+        out: keeps both until the end of the training.
+    """
+    files, settings, rate = train_files(shared), config.training, config.features.sample_rate
+    nth = settings.validation_every_nth_speaker
+    trained = [file for index, file in enumerate(files) if index % nth]
+    teacher = load_teacher()
+    return (
+        load_or_make_speakers(out / VOICES_FILE, trained, settings.variants, rate, teacher),
+        load_or_make_speakers(out / HELD_OUT_FILE, files[::nth], ((1.0, 1.0),), rate, teacher),
+    )
+
+
+def load_teacher() -> Teacher:
+    """Return the teacher's embedding function. Raise JudgeUnavailableError where it is not installed."""
+    return Ge2e().embed
+
+
+def load_start(model: nn.Module, sha256: str, path: Path | None) -> None:
+    """Load the weights of the stage before into the network.
+
+    Args:
+        model: the network.
+        sha256: what the hash of the file must be. Empty: the training starts from random weights.
+        path: the file. None where there was no stage before.
+
+    Raises:
+        ValueError: a file is missing, not wanted, or another one.
+    """
+    found = hashlib.sha256(path.read_bytes()).hexdigest() if path else ""
+    if found != sha256:
+        raise ValueError(
+            f"the weights to start from have sha256 {found!r} and training.start_sha256 is {sha256!r}; pass the "
+            "weights of the stage before with --start, or leave both out"
+        )
+    if path:
+        model.load_state_dict({n: t.float() if t.is_floating_point() else t for n, t in load_file(path).items()})
+
+
+def train(config: EcapaConfig, shared: Path, out: Path, report_every: int = 100, start: Path | None = None) -> None:
     """Train to config.training.n_steps, then write OUT/weights.safetensors (float16) and OUT/config.json.
 
     Args:
@@ -202,56 +246,49 @@ def train(config: EcapaConfig, shared: Path, out: Path, report_every: int = 100)
         shared: folder that holds data/librispeech_speakers.
         out: gets the weights, the config and, until training ends, the state to resume from.
         report_every: steps between reports and saved states.
+        start: the weights of the stage before, where config.training.start_sha256 names them.
     """
     torch.set_num_threads(N_THREADS)
-    torch.manual_seed(config.training.seed)
-    settings, rate = config.training, config.features.sample_rate
-    files = train_files(shared)
-    nth = settings.validation_every_nth_speaker
-    held_out = speakers_at_speeds(files[::nth], (1.0,), rate)
-    speakers = speakers_at_speeds([f for i, f in enumerate(files) if i % nth], settings.speeds, rate)
-    extract = log_mel_features(config.features)
-    clean, sessions, names = validation_crops(held_out, rate, settings.seed)
-    clean_features, session_features = extract(clean), extract(sessions)
-
-    model = build_model(config.model, config.features.n_mels).train()
-    head = AngularMargin(config.model.embedding_size, len(speakers), settings.scale)
-    optimizer = torch.optim.AdamW([*model.parameters(), *head.parameters()], weight_decay=settings.weight_decay)
     out.mkdir(parents=True, exist_ok=True)
-    resume, run = out / RESUME_FILE, fingerprint(config, files)
+    settings = config.training
+    speakers, held_out = load_voices(config, shared, out)
+    extract = log_mel_features(config.features)
+    watched = watched_crops(held_out, extract, config)
+
+    torch.manual_seed(settings.seed)
+    model = build_model(config.model, config.features.n_mels).train()
+    load_start(model, settings.start_sha256, start)
+    targets = torch.stack([speaker.target for speaker in speakers])
+    head = Distillation(targets, config.model.embedding_size, settings)
+    optimizer = torch.optim.AdamW([*model.parameters(), *head.parameters()], weight_decay=settings.weight_decay)
+    resume, run = out / RESUME_FILE, fingerprint(config, speakers)
     first = load_resume(resume, run, model, head, optimizer)
     n_parameters = sum(p.numel() for p in model.parameters())
-    print(f"{n_parameters / 1e6:.2f} M parameters, {len(speakers)} classes, {len(names)} validation crops", flush=True)
+    print(f"{n_parameters / 1e6:.2f} M parameters, {len(speakers)} classes, {len(held_out)} held out", flush=True)
 
     started, cpu_started = time.monotonic(), time.process_time()
-    for step in range(first, settings.n_steps):
-        generator = step_generator(settings.seed, step)
-        n_samples = int(settings.crop_seconds[step % len(settings.crop_seconds)] * rate)
-        labels = torch.randperm(len(speakers), generator=generator)[: settings.batch_size]
-        # with hard sessions and a margin from the start, it learns nothing
-        ramp = min(1.0, step / settings.ramp_steps)
-        waveforms = new_sessions(
-            random_crops(speakers, labels, n_samples, generator), generator, settings.session_share * ramp
-        )
-        features = mask_features(extract(waveforms), generator)
+    steps = range(first, settings.n_steps)
+    made = batches(speakers, extract, settings, config.features.sample_rate, first)
+    for step, (features, labels) in zip(steps, made, strict=True):
         with torch.autocast("cpu", torch.bfloat16):  # 1.8 times as fast; weights and loss stay in float32
             embeddings = model(features).squeeze(1)
-        loss, accuracy = head(embeddings.float(), labels, settings.margin * ramp)
+        loss, parts = head(embeddings.float(), labels, settings.margin * ramp(step, settings))
         _optimise(loss, model, optimizer, learning_rate(step, settings))
         done = step + 1
         if done % report_every == 0 or done == settings.n_steps:
-            eers = validate(model, clean_features, names), validate(model, session_features, names)
             seconds, cpu = time.monotonic() - started, time.process_time() - cpu_started
+            rates = ", ".join(f"{name} {validate(model, *crops):.3f}" for name, crops in watched.items())
             print(
-                f"step {done}/{settings.n_steps} loss {loss.item():.3f} accuracy {accuracy.item():.2f} "
-                f"held-out speakers EER {eers[0]:.3f}, other sessions {eers[1]:.3f} "
-                f"({seconds:.0f} s, {cpu:.0f} CPU s, {(done - first) / seconds:.2f} steps/s)",
+                f"step {done}/{settings.n_steps} labels {parts.labels.item():.3f} direction "
+                f"{parts.direction.item():.3f} relations {parts.relations.item():.4f}; held-out EER: {rates} "
+                f"({seconds:.0f} s, {cpu:.0f} CPU s)",
                 flush=True,
             )
             save_resume(resume, done, run, model, head, optimizer)
 
     _save_trained(model, config, out)
-    resume.unlink(missing_ok=True)
+    for name in (RESUME_FILE, VOICES_FILE, HELD_OUT_FILE):
+        (out / name).unlink(missing_ok=True)
 
 
 def _optimise(loss: Tensor, model: nn.Module, optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -280,11 +317,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=HERE, help="folder for weights.safetensors and config.json")
     parser.add_argument("--config", type=Path, default=HERE, help="folder of the config.json to train")
     parser.add_argument("--steps", type=int, help="another number of steps than config.json says")
+    parser.add_argument("--start", type=Path, help="weights of the stage before, see training.start_sha256")
     options = parser.parse_args(arguments)
     config = load_config(options.config)
     if options.steps:
         config = dataclasses.replace(config, training=dataclasses.replace(config.training, n_steps=options.steps))
-    train(config, options.shared, options.out)
+    train(config, options.shared, options.out, start=options.start)
 
 
 if __name__ == "__main__":

@@ -85,3 +85,18 @@ def centroid_trials(embeddings: np.ndarray, speakers: list[str]) -> Trials:
             value = float(embeddings[index] @ centroid / np.linalg.norm(centroid))
             (same if other == name else different).append(value)
     return Trials(same=np.array(same), different=np.array(different))
+
+
+def crossed_pairs(first: np.ndarray, second: np.ndarray, speakers: list[str]) -> Trials:
+    """Pair each clip in one recording with every other clip in another recording.
+
+    Args:
+        first: (n, D) unit embeddings of the clips in one recording, for example damaged.
+        second: (n, D) of the same clips in the other recording, for example clean.
+        speakers: who says each clip.
+    """
+    names = np.array(speakers)
+    other_clip = ~np.eye(len(names), dtype=bool)
+    is_same = names[:, None] == names[None, :]
+    cosines = first @ second.T
+    return Trials(same=cosines[is_same & other_clip], different=cosines[~is_same])

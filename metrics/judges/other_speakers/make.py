@@ -13,9 +13,10 @@ import torch
 
 from metrics.judges.ecapa_small.config import HERE, load_config
 from metrics.judges.ecapa_small.data import TEST_FOLDER, read_mono, train_files
-from metrics.judges.ecapa_small.train import write_atomic
+from metrics.judges.ecapa_small.files import write_atomic
 from metrics.judges.other_speakers.table import TABLES, OtherSpeakers
-from metrics.judges.speaker import SAMPLE_RATE, SPEAKER_JUDGES, SpeakerJudge, load_speaker_judge
+from metrics.judges.speaker import SPEAKER_JUDGES, SpeakerJudge, load_speaker_judge
+from metrics.judges.speaker_input import SAMPLE_RATE
 
 SOURCE = "{n} readers of LibriSpeech (English, openslr.org/12, CC BY 4.0), one clip each"
 

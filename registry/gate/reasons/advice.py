@@ -18,6 +18,9 @@ def advise(outcome: Outcome, reasons: Sequence[Reason], *, worst_prompts: Sequen
         worst_prompts: Ids of the prompts with the worst differences, the worst first.
     """
     if outcome == "fail":
+        if reasons[0].code == ReasonCode.LANGUAGE_LOST:
+            language = reasons[0].values["language"]
+            return f"Do not release it: {headline(reasons[0])}. Score it with {language} in evaluate.other_languages."
         return f"Do not release it: {headline(reasons[0])}. Listen first to {', '.join(worst_prompts[:3])}."
     if outcome == "pass":
         is_first = any(reason.code == ReasonCode.FIRST_RELEASE for reason in reasons)
@@ -34,6 +37,12 @@ def advise(outcome: Outcome, reasons: Sequence[Reason], *, worst_prompts: Sequen
             steps.append(f"collect {plural(reason.values['min_votes'] - n_votes, 'vote')}")
         elif reason.code == ReasonCode.VOTES_UNCLEAR:
             steps.append("collect more votes")
+        elif reason.code == ReasonCode.LANGUAGE_NOT_SCORED:
+            steps.append(
+                f"add {reason.values['language']} to evaluate.other_languages and score again, or remove its rules"
+            )
+        elif reason.code == ReasonCode.LANGUAGE_WITHOUT_RULES:
+            steps.append(f"write rules for {reason.values['language']} into gate.other_languages")
     return "To decide: " + "; ".join(steps) + "."
 
 
@@ -58,5 +67,5 @@ def _comparison_steps(reasons: Sequence[Reason]) -> list[str]:
 
 
 def _question(reason: Reason) -> str:
-    name = METRIC_NAMES[reason.metric]
+    name = METRIC_NAMES[reason.metric] + (f" in {reason.slice}" if reason.slice else "")
     return f"whether {name} is better" if reason.code == ReasonCode.IMPROVEMENT_UNCLEAR else name

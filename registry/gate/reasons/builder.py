@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from registry.gate.checks import Checks
 from registry.gate.decision import (
     Cause,
@@ -39,7 +41,7 @@ VOTE_CODES = {
 def build_reasons(
     checks: Checks, causes: Causes | None, *, has_champion: bool, first_release: bool
 ) -> tuple[Reason, ...]:
-    """Return every reason, sorted by rank and still without its text.
+    """Return every reason in the voice's own language, still without its text.
 
     Args:
         checks: The results.
@@ -47,10 +49,7 @@ def build_reasons(
         has_champion: Whether there was a champion to compare with.
         first_release: Whether a person requested a release without a champion.
     """
-    reasons = [_threshold_reason(check, causes) for check in (*checks.thresholds, *checks.slice_thresholds)]
-    reasons += [_comparison_reason(check, causes) for check in checks.comparisons]
-    if checks.regressed_prompts is not None:
-        reasons.append(_regression_reason(checks.regressed_prompts, causes))
+    reasons = check_reasons(checks, causes)
     if checks.preference is not None:
         reasons.append(_vote_reason(checks.preference))
     if not has_champion and not first_release:
@@ -66,7 +65,26 @@ def build_reasons(
     ]
     if first_release:
         reasons.append(Reason(code=ReasonCode.FIRST_RELEASE, rank=Rank.MET))
-    return tuple(sorted(reasons, key=lambda reason: reason.rank))  # stable: within a rank, in the policy's order
+    return tuple(reasons)
+
+
+def check_reasons(checks: Checks, causes: Causes | None) -> list[Reason]:
+    """Return the reasons of thresholds, comparisons and regressed prompts, in one language.
+
+    Args:
+        checks: The results.
+        causes: What lies behind the figures of a candidate that failed, or None where nothing failed.
+    """
+    reasons = [_threshold_reason(check, causes) for check in (*checks.thresholds, *checks.slice_thresholds)]
+    reasons += [_comparison_reason(check, causes) for check in checks.comparisons]
+    if checks.regressed_prompts is not None:
+        reasons.append(_regression_reason(checks.regressed_prompts, causes))
+    return reasons
+
+
+def sort_reasons(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+    """Sort reasons by rank. Within a rank they keep their order, which is the policy's."""
+    return tuple(sorted(reasons, key=lambda reason: reason.rank))
 
 
 def threshold_code(check: ThresholdCheck) -> ReasonCode:
@@ -110,7 +128,14 @@ def _comparison_reason(check: Comparison, causes: Causes | None) -> Reason:
         rank = Rank.IMPROVEMENT
     elif code == ReasonCode.WORSE_THAN_CHAMPION:
         rank, found = _rank_of_metric(check.metric, causes), causes.behind(check.metric)
-    return Reason(code=code, rank=rank, metric=check.metric, causes=found, values=_values(code, check))
+    return Reason(
+        code=code,
+        rank=_rank_in_slice(rank, check.slice),
+        metric=check.metric,
+        slice=check.slice,
+        causes=found,
+        values=_values(code, check),
+    )
 
 
 def _regression_reason(check: RegressedPromptsCheck, causes: Causes | None) -> Reason:
@@ -126,13 +151,25 @@ def _regression_reason(check: RegressedPromptsCheck, causes: Causes | None) -> R
         "at_most": check.at_most,
         "min_seeds": check.min_seeds,
     }
-    return Reason(code=code, rank=rank, causes=found, values=values, prompts=check.regressed)
+    return Reason(
+        code=code,
+        rank=_rank_in_slice(rank, check.slice),
+        slice=check.slice,
+        causes=found,
+        values=values,
+        prompts=check.regressed,
+    )
 
 
 def _vote_reason(check: PreferenceCheck) -> Reason:
     code = vote_code(check)
     rank = Rank.VOTES if code == ReasonCode.LISTENERS_PREFER_CHAMPION else _rank_of_outcome(code)
     return Reason(code=code, rank=rank, values=_values(code, check))
+
+
+def _rank_in_slice(rank: Rank, slice_name: str) -> Rank:
+    """Return the rank of a reason, which in another language stands behind those in the voice's own."""
+    return max(rank, Rank.SLICE) if slice_name else rank
 
 
 def _rank_of_metric(metric: str, causes: Causes) -> Rank:

@@ -35,7 +35,7 @@ WORD_CAUSES = (
     CauseCode.ADDED_WORDS,
 )
 # Below this share of what the champion (or the recordings) reach, a voice is not a poor copy but somebody else: the
-# speaker judge puts two voices at 0.0 to 0.5 and two utterances of one voice at 0.8 to 0.95
+# offline speaker judge puts two readers at -0.2 to 0.5 and two clips of one reader at 0.6 to 0.9
 # (metrics/judges/ecapa_small/MODEL_CARD.md).
 ANOTHER_SPEAKER = 0.75
 

@@ -17,11 +17,14 @@ class ReasonCode(StrEnum):
     PROMPTS_REGRESSED = "prompts_regressed"
     LISTENERS_PREFER_CHAMPION = "listeners_prefer_champion"
     IMPROVEMENT_NOT_SHOWN = "improvement_not_shown"
+    LANGUAGE_LOST = "language_lost"
     COMPARISON_UNCLEAR = "comparison_unclear"
     IMPROVEMENT_UNCLEAR = "improvement_unclear"
     REGRESSED_PROMPTS_UNCLEAR = "regressed_prompts_unclear"
     TOO_FEW_VOTES = "too_few_votes"
     VOTES_UNCLEAR = "votes_unclear"
+    LANGUAGE_NOT_SCORED = "language_not_scored"
+    LANGUAGE_WITHOUT_RULES = "language_without_rules"
     NO_CHAMPION = "no_champion"
     THRESHOLD_MET = "threshold_met"
     NOT_WORSE_THAN_CHAMPION = "not_worse_than_champion"
@@ -29,6 +32,7 @@ class ReasonCode(StrEnum):
     REGRESSED_PROMPTS_ALLOWED = "regressed_prompts_allowed"
     VOTES_NOT_WORSE = "votes_not_worse"
     SLICE_TOO_SMALL = "slice_too_small"
+    LANGUAGE_NEW = "language_new"
     FIRST_RELEASE = "first_release"
 
 
@@ -88,6 +92,7 @@ COMPARISON_VALUES = (
 REGRESSION_VALUES = ("n_regressed", "n_silent", "at_most", "min_seeds")
 VOTE_VALUES = ("n_candidate", "n_champion", "n_ties", "n_listeners", "min_votes", "low", "high", "worse_than")
 WORD_VALUES = ("errors_per_word",)
+LANGUAGE_VALUES = ("language",)
 
 REASON_CODES: dict[ReasonCode, ReasonInfo] = {
     ReasonCode.THRESHOLD_MISSED: ReasonInfo(
@@ -120,6 +125,12 @@ REASON_CODES: dict[ReasonCode, ReasonInfo] = {
         "The gain over the champion is shown to be smaller than the policy requires.",
         COMPARISON_VALUES,
     ),
+    ReasonCode.LANGUAGE_LOST: ReasonInfo(
+        "fail",
+        "the champion speaks this language and the candidate was not scored in it",
+        "The champion was scored in a language besides its own, and the candidate was not.",
+        LANGUAGE_VALUES,
+    ),
     ReasonCode.COMPARISON_UNCLEAR: ReasonInfo(
         "inconclusive",
         "not enough evidence",
@@ -149,6 +160,18 @@ REASON_CODES: dict[ReasonCode, ReasonInfo] = {
         "not enough evidence",
         "The blind votes show neither that the candidate is worse nor that it is not.",
         VOTE_VALUES,
+    ),
+    ReasonCode.LANGUAGE_NOT_SCORED: ReasonInfo(
+        "inconclusive",
+        "gate.other_languages has rules for it and the candidate was not scored in it",
+        "The policy has rules for a language in which the candidate was not scored.",
+        LANGUAGE_VALUES,
+    ),
+    ReasonCode.LANGUAGE_WITHOUT_RULES: ReasonInfo(
+        "inconclusive",
+        "the candidate was scored in it and gate.other_languages has no rules for it",
+        "The candidate was scored in a language for which the policy has no rules.",
+        LANGUAGE_VALUES,
     ),
     ReasonCode.NO_CHAMPION: ReasonInfo(
         "inconclusive",
@@ -191,12 +214,26 @@ REASON_CODES: dict[ReasonCode, ReasonInfo] = {
         "A slice has too few prompts, so its thresholds were not checked.",
         ("n_prompts", "min_prompts"),
     ),
+    ReasonCode.LANGUAGE_NEW: ReasonInfo(
+        "pass",
+        "only the thresholds were checked, because the champion was not scored in it",
+        "The champion was not scored in a language of the candidate, so only its thresholds were checked.",
+        LANGUAGE_VALUES,
+    ),
     ReasonCode.FIRST_RELEASE: ReasonInfo(
         "pass",
         "first release: only the thresholds were checked, because there is no champion",
         "A person requested a first release: only the thresholds were checked, because there is no champion.",
     ),
 }
+
+# What a language besides the voice's own can lack. `slice` names the language, and there is one of these per language.
+LANGUAGE_CODES = (
+    ReasonCode.LANGUAGE_LOST,
+    ReasonCode.LANGUAGE_NOT_SCORED,
+    ReasonCode.LANGUAGE_WITHOUT_RULES,
+    ReasonCode.LANGUAGE_NEW,
+)
 
 CAUSE_CODES: dict[CauseCode, CauseInfo] = {
     CauseCode.FAILURE_OF_SPEECH: CauseInfo(
@@ -238,7 +275,7 @@ RANK_MEANINGS = {
     Rank.FAILURES: "fail: failed utterances and regressed prompts",
     Rank.SIMILARITY: "fail: speaker similarity",
     Rank.WORDS: "fail: word and character error rate",
-    Rank.SLICE: "fail: thresholds on slices",
+    Rank.SLICE: "fail: thresholds on slices, and other languages",
     Rank.VOTES: "fail: listeners' votes",
     Rank.IMPROVEMENT: "fail: the required improvement",
     Rank.UNCLEAR: "inconclusive",

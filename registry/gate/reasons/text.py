@@ -35,7 +35,8 @@ def reason_text(reason: Reason) -> str:
 
 def headline(reason: Reason) -> str:
     """Return the first part of a reason's text: what lies behind it, else what it says."""
-    return _subject(reason) or REASON_CODES[reason.code].phrase
+    phrase, subject = REASON_CODES[reason.code].phrase, _subject(reason)
+    return f"{subject}: {phrase}" if reason.slice.startswith("language ") else subject or phrase
 
 
 def cause_text(cause: Cause) -> str:
@@ -56,10 +57,13 @@ def plural(count: int, noun: str) -> str:
 
 
 def _subject(reason: Reason) -> str:
-    """Return the causes of a reason to fail, or its slice."""
+    """Return the causes of a reason to fail, or its slice. A reason about another language always names it."""
+    causes = ", ".join(map(cause_text, reason.causes))
+    if reason.slice.startswith("language "):
+        return f"{reason.slice}, {causes}" if causes else reason.slice
     if REASON_CODES[reason.code].outcome != "fail":
         return ""
-    return f"slice {reason.slice}" if reason.slice else ", ".join(map(cause_text, reason.causes))
+    return f"slice {reason.slice}" if reason.slice else causes
 
 
 def _threshold_detail(reason: Reason, values: dict[str, Any]) -> str:

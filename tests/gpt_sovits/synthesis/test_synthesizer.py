@@ -362,7 +362,9 @@ LONG = "When the noise stopped, we opened the shutters, swept 10,000 leaves off 
             ],
         ),
         ("One clause of many words and no mark at all", 10, ["One clause of many words and no mark at all"]),
-        ("早上好，大家请坐，我们开始吧。", 8, ["早上好", "大家请坐", "我们开始吧。"]),
+        ("早上好，大家请坐，我们开始吧。", 16, ["早上好", "大家请坐", "我们开始吧。"]),
+        ("早上好，大家请坐，我们开始吧。", 24, ["早上好，大家请坐", "我们开始吧。"]),  # a Han character counts 3
+        ("おはよう、すわって、はじめる。", 18, ["おはよう、すわって", "はじめる。"]),  # a kana 2
     ],
 )
 def test_a_long_sentence_is_cut_where_its_clauses_end(text, most, pieces):

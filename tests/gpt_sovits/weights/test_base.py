@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from gpt_sovits.content_encoder import (
     content_width,
     extract_ssl_features,
 )
-from gpt_sovits.weights.base import Base, load_base, save_base
+from gpt_sovits.weights.base import STARTER, Base, load_base, save_base
 from gpt_sovits.weights.checkpoint import CheckpointError
+from gpt_sovits.weights.errors import WeightsError
+from gpt_sovits.weights.languages import base_languages
 from starter.scratch import N_CODES, SCRATCH_CONTENT_CONFIG, babble, k_means, make_scratch
 
 STATES = ("gpt_state", "sovits_state", "discriminator_state", "content_encoder_state")
@@ -149,3 +152,27 @@ def test_tokens_of_real_speech_are_diverse(scratch: Base, shared: Path) -> None:
     assert perplexity > 50
     assert share.max() < 0.1
     assert (tokens == quieter).double().mean() > 0.9
+
+
+def test_the_starter_base_learned_english_only() -> None:
+    assert base_languages(STARTER) == load_base(STARTER).languages == ("en",)
+
+
+def test_a_saved_base_keeps_its_languages(scratch: Base, tmp_path: Path) -> None:
+    save_base(replace(scratch, languages=("ja", "en")), tmp_path)
+    assert base_languages(scratch.name, tmp_path) == load_base(scratch.name, tmp_path).languages == ("ja", "en")
+    save_base(scratch, tmp_path)
+    assert not (tmp_path / scratch.name / "base.json").exists()
+    assert load_base(scratch.name, tmp_path).languages == ("en", "zh", "yue", "ja", "ko")
+
+
+def test_an_official_base_that_is_not_there_yet_is_known_to_speak_all_languages(tmp_path: Path) -> None:
+    assert base_languages("v2ProPlus", tmp_path) == ("en", "zh", "yue", "ja", "ko")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"languages": []}', '{"languages": ["de"]}', '{"languages": 3}', "{}"])
+def test_a_wrong_list_of_languages_is_refused_by_its_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/base.json").write_text(text)
+    with pytest.raises(WeightsError, match=r"mine/base\.json"):
+        base_languages("mine", tmp_path)

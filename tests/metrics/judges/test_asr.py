@@ -125,7 +125,9 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     folder = tmp_path_factory.mktemp("whisper")
     (folder / "whisper-tiny").mkdir()
-    torch.save({"dims": vars(dims), "model_state_dict": Whisper(dims).state_dict()}, folder / "whisper-tiny/tiny.pt")
+    model = Whisper(dims)
+    torch.nn.init.normal_(model.decoder.positional_embedding, std=0.02)  # Whisper leaves it as the memory was
+    torch.save({"dims": vars(dims), "model_state_dict": model.state_dict()}, folder / "whisper-tiny/tiny.pt")
     return folder
 
 
@@ -165,6 +167,23 @@ def test_a_whisper_from_before_cantonese_refuses_it(tiny_whisper: Path) -> None:
     assert "zh" in judge.languages
     with pytest.raises(ValueError, match="whisper-tiny cannot hear language 'yue'; it can hear en, zh"):
         judge.transcribe(NOISE, 16_000, "yue")
+
+
+def test_whisper_aligns_characters_in_order_within_the_audio(tiny_whisper: Path) -> None:
+    judge = load_transcriber("whisper-tiny", tiny_whisper)
+    words = ["今", "天", "很", "好。"]
+    aligned = judge.align_words(NOISE, 16_000, words, "zh")
+    assert [word.word for word in aligned] == words
+    times = [time for word in aligned for time in (word.start, word.end)]
+    assert times == sorted(times)
+    assert times[0] >= 0 and times[-1] <= 1.0
+    assert all(0 < word.probability < 1 for word in aligned)
+    assert judge.align_words(NOISE, 16_000, words, "zh") == aligned
+
+
+def test_pocketsphinx_refuses_to_align_and_says_what_does(sphinx: PocketsphinxTranscriber) -> None:
+    with pytest.raises(ValueError, match="gives words no probability; align them with a Whisper judge"):
+        sphinx.align_words(NOISE, 16_000, ["one"], "en")
 
 
 def test_pocketsphinx_hears_only_english_and_cannot_tell_languages(sphinx: PocketsphinxTranscriber) -> None:

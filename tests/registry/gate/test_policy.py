@@ -56,7 +56,7 @@ VOTES = {"min_votes": 20, "worse_than": 0.4, "reason": "x"}
         ({"thresholds": [WER | {"unit": "percent"}]}, "the unit of wer is `errors per word` here, not `percent`"),
         ({"thresholds": [RATIO | {"unit": "cosine"}]}, "the unit of similarity is `ratio to the recordings` here"),
         ({"non_inferiority": [MARGIN | {"unit": "cosine"}]}, "the unit of wer is `errors per word`"),
-        ({"slices": [SLICE | {"by": "speaker"}]}, "'category', 'language' or 'length'"),
+        ({"slices": [SLICE | {"by": "speaker"}]}, "'category' or 'length'"),
         ({"slices": [SLICE | {"by": "length", "only": "huge"}]}, "'huge' is not a length"),
         ({"lenient": True}, "Extra inputs"),
         # twice

@@ -121,24 +121,19 @@ def test_named_slice_with_too_few_prompts_is_not_measured():
         decide(card, None, policy=sliced(only="names"), first_release=True)
 
 
-def test_slices_by_length_follow_the_number_of_words():
+@pytest.mark.parametrize(
+    ("language", "limits"), [("en", (5, 6, 15, 16)), ("ja", (10, 11, 30, 31)), ("zh", (10, 11, 30, 31))]
+)
+def test_slices_by_length_follow_the_number_of_words_or_characters(language: str, limits: tuple[int, ...]):
     rows = [
-        utterance(number, seed, n_words=n_words, reference="word " * n_words)
-        for number, n_words in enumerate([5] * 4 + [6] * 4 + [15] * 4 + [16] * 4)
+        utterance(number, seed, n_words=n_words, reference="word " * n_words, language=language)
+        for number, n_words in enumerate(n_words for n_words in limits for _ in range(4))
         for seed in (0, 1)
     ]
-    decision = decide(scorecard(rows=rows), None, policy=sliced(by="length"), first_release=True)
+    card = scorecard(rows=rows, language=language)
+    decision = decide(card, None, policy=sliced(by="length"), first_release=True)
     assert {one.slice: one.n_prompts for one in decision.slice_thresholds} == {
         "length short": 4,
         "length medium": 8,
         "length long": 4,
     }
-
-
-def test_slices_by_language_follow_the_language_of_the_prompt():
-    rows = [
-        row.model_copy(update={"language": "ja" if int(row.prompt_id[1:]) < 8 else "en"}) for row in scorecard().rows
-    ]
-    card = scorecard().model_copy(update={"rows": tuple(rows)})
-    decision = decide(card, None, policy=sliced(by="language"), first_release=True)
-    assert {one.slice: one.n_prompts for one in decision.slice_thresholds} == {"language en": 12, "language ja": 8}

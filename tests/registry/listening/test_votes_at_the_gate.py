@@ -53,7 +53,7 @@ def test_votes_after_a_verdict_make_it_stale_and_it_promotes_nothing(store, list
             "anna",
             policy=WITH_VOTES,
             recordings_dir=recordings_of(store.root),
-            smoke_text="hello",
+            smoke_texts={"en": "hello"},
             version=2,
             today=TODAY,
             smoke=lambda folder, text: None,

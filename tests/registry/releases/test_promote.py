@@ -25,7 +25,7 @@ def test_first_release_is_promoted_after_it_spoke(desk):
     moved = desk.promote(1, first_release=True)
     assert (moved.changed, moved.from_version, moved.to_version) == (True, None, 1)
     assert moved.note == "version 1 is champion now; nothing was champion before"
-    assert desk.spoken == ["hello"]
+    assert desk.spoken == [{"en": "hello"}]
     desk.assert_champion(1)
     assert desk.moves() == [("promote", "started", None, 1), ("promote", "done", None, 1)]
     row = history(desk.store, "anna")[1]
@@ -45,7 +45,7 @@ def test_promoting_the_champion_again_changes_nothing(desk):
     moved = desk.promote(1)
     assert not moved.changed and moved.note == "version 1 is champion already"
     assert not desk.promote(1, first_release=True).changed
-    assert len(desk.moves()) == 2 and desk.spoken == ["hello"]
+    assert len(desk.moves()) == 2 and desk.spoken == [{"en": "hello"}]
 
 
 def test_promote_without_a_version_takes_the_newest(desk):
@@ -192,7 +192,7 @@ def test_changed_files_are_neither_promoted_nor_rolled_back_to(desk, tmp_path):
     settings = {
         "policy": policy(),
         "recordings_dir": recordings_of(desk.store.root, "bob"),
-        "smoke_text": "x",
+        "smoke_texts": {"en": "x"},
         "smoke": lambda folder, text: None,
         "today": TODAY,
     }

@@ -8,7 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from release_helpers import FLOOR
+from release_helpers import FLOOR, language_scores
 from report_helpers import TEXT, pairs, score_folder, utterance, verdict_on
 
 from metrics.scores import Judges
@@ -291,3 +291,15 @@ def test_interpolated_pair_is_named_beside_the_maps_and_not_in_them(candidate):
     )
     assert words in page.text() and words not in plain.text()
     assert page.text().replace(words, "").split() == plain.text().split()
+
+
+def test_languages_have_a_table_with_their_unit_and_the_others_figures_stand_nowhere_else(candidate, champion):
+    without = Page(render_report(candidate, champion))
+    assert not [heading for heading in without.all("h2") if heading.get("id") == "languages"]
+    zh = with_card(candidate, other_languages=(language_scores("zh", wer=0.3),))
+    page = render_report(zh, champion)
+    Page(page)  # nests
+    section = re.search(r'<section>\n<h2 id="languages">.*?</section>', page, flags=re.DOTALL).group()
+    assert "Mandarin <small>24</small>" in section and "<td>character</td>" in section and "30.0%" in section
+    assert "not measured" in section  # the champion was not scored in it
+    assert page.replace(section, "").split() == render_report(candidate, champion).split()

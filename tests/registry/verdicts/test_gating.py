@@ -6,7 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from release_helpers import JUDGES, LINEAGE, TODAY, policy, recordings_of, scorecard, write_scores, write_voice_folder
+from release_helpers import (
+    JUDGES,
+    LINEAGE,
+    TODAY,
+    language_rules,
+    language_scores,
+    policy,
+    recordings_of,
+    scorecard,
+    write_scores,
+    write_voice_folder,
+)
 
 from metrics.scores import Scorecard
 from registry.candidates.candidate import Candidate, register_candidate
@@ -34,7 +45,7 @@ def make_champion(store: Store, candidate: Candidate) -> None:
         VOICE,
         policy=policy(),
         recordings_dir=recordings_of(store.root, VOICE),
-        smoke_text="hello",
+        smoke_texts={"en": "hello"},
         version=candidate.version,
         first_release=True,
         actor="tester",
@@ -79,6 +90,19 @@ def test_champion_that_was_scored_again_and_kept_is_compared_by_those_scores(sto
     save_rescore(store, champion, scorecard(VOICE, seeds=(0, 3)), findings=())  # of other seeds: not these
     again = gate_candidate(store, VOICE, policy=policy(), version=2).verdict.decision
     assert again == decision
+
+
+def test_champion_scored_again_in_a_language_of_the_candidate_is_compared_in_it(store, tmp_path):
+    zh = language_scores(wer=0.1)
+    champion = register(store, tmp_path / "scores", 1, scorecard(VOICE))
+    make_champion(store, champion)
+    register(store, tmp_path / "scores", 2, scorecard(VOICE, other_languages=(zh,)))
+    rules = policy(other_languages={"zh": language_rules()})
+    decision = gate_candidate(store, VOICE, policy=rules, version=2).verdict.decision
+    assert decision.outcome == "pass" and decision.other_languages[0].champion_figures is None
+    save_rescore(store, champion, scorecard(VOICE, other_languages=(language_scores(wer=0.0),)), findings=())
+    decision = gate_candidate(store, VOICE, policy=rules, version=2).verdict.decision
+    assert decision.outcome == "fail" and decision.other_languages[0].champion_figures["wer"] == 0
 
 
 @pytest.mark.parametrize("name", ["candidate_id", "weights_sha256"])

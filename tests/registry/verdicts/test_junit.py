@@ -5,7 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from release_helpers import make_verdict, scorecard
+from release_helpers import language_rules, language_scores, make_verdict, policy, scorecard
 
 from registry.verdicts.junit import to_junit, unmeasured_junit
 from registry.verdicts.store import save_verdict
@@ -35,6 +35,21 @@ def test_whole_verdict_has_a_junit_case_for_each_metric_and_slice(whole):
     assert cases["votes"].find("failure").get("type") == "listeners_prefer_champion"
     assert cases["verdict"].find("failure").get("type") == whole.verdict.decision.reasons[0].code
     assert_is_junit(suites)
+
+
+def test_each_language_has_cases_of_its_own(bare_store):
+    rules = policy(other_languages={"zh": language_rules()})
+    zh, ja = language_scores("zh", wer=0.6), language_scores("ja")
+    verdict = make_verdict(
+        scorecard(other_languages=(ja, zh)), scorecard(other_languages=(language_scores("zh", wer=0.1),)), rules
+    )
+    suites = ElementTree.fromstring(to_junit(save_verdict(bare_store, verdict)).encode())
+    cases = {case.get("name"): case for case in suites.iter("testcase")}
+    assert len(cases) == len(list(suites.iter("testcase")))
+    assert cases["threshold wer"].find("failure") is None
+    assert cases["threshold wer, language zh"].find("failure").get("type") == "threshold_missed"
+    assert cases["not worse wer, language zh"].find("failure").get("type") == "worse_than_champion"
+    assert cases["language ja"].find("failure").get("type") == "language_without_rules"
 
 
 @pytest.mark.parametrize("outcome", ["pass", "fail"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from release_helpers import make_verdict, policy, scorecard, utterance
+from release_helpers import language_rules, language_scores, make_verdict, policy, scorecard, utterance
 
 from registry.verdicts.markdown import to_markdown, unmeasured_markdown
 from registry.verdicts.store import save_verdict
@@ -23,6 +23,16 @@ def test_markdown_tells_outcome_reasons_and_figures(bare_store):
     assert "| wer | 0.9000 | 0.2000 | +0.7000 |" in text
     assert "| cut off | 40 | 0 |" in text
     assert "pocketsphinx 5.1.1, ecapa_small 1, english 1" in text
+
+
+def test_markdown_has_a_part_for_each_language_with_its_unit(bare_store):
+    rules = policy(other_languages={"zh": language_rules()})
+    card = scorecard(other_languages=(language_scores("ja"), language_scores("zh", wer=0.4)))
+    text = to_markdown(save_verdict(bare_store, make_verdict(card, card, rules)))
+    japanese, mandarin = text.split("### Language ")[1:]
+    assert japanese.startswith("ja\n") and "gate.other_languages has no rules for it" in japanese
+    assert mandarin.startswith("zh\n") and "| wer | 0.4000 | at most 0.5000 | errors per word | yes |" in mandarin
+    assert "12 prompts, 24 utterances" in mandarin and "errors are counted in characters" in mandarin
 
 
 def test_markdown_stays_small_and_its_tables_whole_whatever_the_number_of_prompts(bare_store):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.alignment.matching import Token, assign_tokens, held_out_clips, split_tokens
+from stages.alignment.matching import Token, held_out_clips, split_tokens
 
 
 def one_by_one(token: str) -> list[str]:
@@ -37,21 +37,6 @@ def test_no_token_and_no_word_is_lost(written: list[str], words: list[str]) -> N
     tokens = split_tokens(" ".join(written), words, one_by_one)
     assert " ".join(token.written for token in tokens) == " ".join(written)
     assert [word for token in tokens for word in token.spoken] == words
-
-
-def test_a_token_belongs_to_the_clip_in_which_its_first_word_is_spoken() -> None:
-    tokens = [Token("One,", ("one",)), Token("5%", ("five", "percent")), Token("end.", ("end",))]
-    times = [("one", 0.1, 0.5), ("five", 1.6, 1.95), ("percent", 1.95, 2.4), ("end", 2.5, 2.9)]
-    assert assign_tokens(tokens, times, [2.0, 1.0]) == [
-        ("One, 5%", [("one", 0.1, 0.5), ("five", 1.6, 1.95), ("percent", 1.95, 2.0)]),
-        ("end.", [("end", 0.5, 0.9)]),
-    ]
-
-
-def test_a_clip_in_which_no_word_falls_has_an_empty_text() -> None:
-    tokens = [Token("One", ("one",)), Token("two", ("two",))]
-    shares = assign_tokens(tokens, [("one", 0.2, 0.8), ("two", 2.1, 2.9)], [1.0, 1.0, 1.0])
-    assert [text for text, _ in shares] == ["One", "", "two"]
 
 
 def ids(count: int) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from benchmarks.nonspeech import nonspeech_clips
 from gpt_sovits.audio import save_flac
 from metrics.errors import NoOtherSpeakersError
 from metrics.scores import UtteranceScore
@@ -65,10 +66,7 @@ def voice() -> VoiceEmbeddings:
 
 @pytest.fixture(scope="module")
 def utterances(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
-    """Three recordings, and the first of them as silence and with 0.8 s of hum.
-
-    There is none with noise, because pocketsphinx then takes ten times as long.
-    """
+    """Three recordings, and the first of them as silence and with 0.8 s of hum."""
     folder = tmp_path_factory.mktemp("audio")
     real = recordings(3)
     speech, _ = soundfile.read(real[0].audio, dtype="float32")
@@ -109,6 +107,22 @@ def test_damaged_speech_is_named(rows: list[UtteranceScore]) -> None:
     assert (silent.similarity, silent.similarity_held_out, silent.pitch_range_semitones) == (None, None, None)
     assert silent.silence_share == 1
     assert "noise" in hum.failures
+
+
+# Breath and syllables rise and fall like speech. Only the judge can tell that nobody speaks.
+UNSTEADY = {"silence", "breath", "syllabic_noise"}
+
+
+def test_an_utterance_in_which_nobody_speaks_is_a_named_failure(voice: VoiceEmbeddings, tmp_path: Path) -> None:
+    clips = [clip for clip in nonspeech_clips() if clip.name.endswith(" 2 s")]
+    speech = recordings(1)[0]
+    silent = [with_waveform(speech, tmp_path / f"{n}.flac", clip.waveform) for n, clip in enumerate(clips)]
+    found = {clip.name: row for clip, row in zip(clips, score_utterances(silent, context(voice), map), strict=True)}
+    assert len(found) > 60
+    assert {name: row.hypothesis for name, row in found.items() if row.hypothesis} == {}
+    assert all("empty" in row.failures and row.word_errors == row.n_words for row in found.values())
+    for name, row in found.items():
+        assert "noise" in row.failures or name.split()[0] in UNSTEADY, name
 
 
 def test_a_recording_is_not_compared_with_itself(rows: list[UtteranceScore], voice: VoiceEmbeddings) -> None:

@@ -17,17 +17,18 @@ PROMPTS = [Prompt(id=f"p{number}", category="everyday", text="The rain.", normal
 
 
 class Voice:
-    """Stands for a synthesizer: it says half a second of a tone, and records the seeds."""
+    """Stands for a synthesizer: it says half a second of a tone, and records the seeds and languages."""
 
     def __init__(self):
-        self.said = []
+        self.said, self.languages = [], []
 
-    def say(self, text, seed):
+    def say(self, text, seed, language=None):
         self.said.append(seed)
+        self.languages.append(language)
         return SimpleNamespace(waveform=np.sin(np.arange(8000) / 9).astype(np.float32) / 2, sample_rate=16000)
 
-    def expected_seconds(self, text):
-        return 0.5
+    def expected_seconds(self, text, language=None):
+        return 0.7 if language == "zh" else 0.5
 
 
 @pytest.fixture
@@ -49,6 +50,13 @@ def test_every_prompt_is_synthesised_with_every_seed_and_timed(voice, tmp_path):
     assert [(one.prompt_id, one.seed) for one in utterances] == [("p0", 0), ("p0", 1), ("p1", 0), ("p1", 1)]
     assert utterances[-1].relative_path == "audio/p1-1.flac"
     assert [row.seconds for row in timings] == [0.5] * 4
+
+
+def test_prompts_of_another_language_are_said_and_timed_in_that_language(voice, tmp_path):
+    said = list(synthesize_prompts(voice, PROMPTS, (0,), tmp_path / "audio_zh", "", [], "zh"))
+    assert voice.languages == ["zh", "zh"]
+    assert [one.expected_seconds for one in said] == [0.7, 0.7]
+    assert said[0].relative_path == "audio_zh/p0-0.flac"
 
 
 def recording(folder: Path) -> Utterance:

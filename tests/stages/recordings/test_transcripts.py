@@ -75,6 +75,8 @@ def test_names_are_compared_in_composed_unicode(tmp_path: Path) -> None:
         ("metadata.csv", b"a|caf\xe9", ["a.wav"], r"not UTF-8 text (byte 5 is 0xe9)"),
         ("v.list", "a.wav|anna|Text.", ["a.wav"], "3 columns; a row is path|speaker|language|text"),
         ("v.list", "a.wav|anna|ZH|Text.", ["a.wav"], "language 'ZH' is not the voice's 'en'"),
+        ("v.list", "a.wav|anna|english2|Text.", ["a.wav"], "unknown language 'english2'; known are en (English), zh"),
+        ("v.list", "a.wav|anna|auto|Text.", ["a.wav"], "'auto' lets each text choose its language"),
         ("a.txt", "Text.", ["a.wav", "a.flac"], "belongs to any of a.flac, a.wav; keep one of them"),
     ],
 )
@@ -96,6 +98,25 @@ def test_a_list_of_several_speakers_gives_only_the_voices_own_rows(tmp_path: Pat
     rows = read(tmp_path, {"v.list": "a.wav|anna|EN|One.\nb.wav|bert|EN|Two.\n"}, ["a.wav", "b.wav"])
     assert [(row.audio, row.text) for row in rows] == [(("a.wav",), "One."), (("b.wav",), "")]
     assert "speaker 'bert' is one of 2 and not this voice" in rows[1].fault
+
+
+@pytest.mark.parametrize(
+    ("language", "written"),
+    [
+        ("en", "EN"),
+        ("en", "all_en"),
+        ("ja", "JP"),
+        ("ja", "ALL_JA"),
+        ("zh", "CN"),
+        ("zh", "zh"),
+        ("ko", "KR"),
+        ("yue", "YUE"),
+    ],
+)
+def test_a_row_in_an_alias_of_the_voices_language_is_used(tmp_path: Path, language: str, written: str) -> None:
+    (tmp_path / "v.list").write_text(f"a.wav|anna|{written}|Text.\n")
+    (row,) = read_transcripts(tmp_path, ["a.wav", "v.list"], "anna", language)
+    assert (row.text, row.fault) == ("Text.", "")
 
 
 def test_clean_text_composes_and_joins() -> None:

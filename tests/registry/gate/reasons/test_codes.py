@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 from project import ROOT
-from release_helpers import held_out, policy, scorecard, utterance, with_prompt
+from release_helpers import held_out, language_rules, language_scores, policy, scorecard, utterance, with_prompt
 
 from registry.gate.deciding import decide
 from registry.gate.decision import Decision, Outcome
@@ -42,6 +42,8 @@ def decisions() -> list[Decision]:
     listened = policy(preference={"min_votes": 20, "worse_than": 0.4, "reason": "x"}, superiority=gain)
     guarded = policy(regressed_prompts={"at_most": 0, "min_seeds": 3, "reason": "x"})
     sliced = policy(slices=[{"by": "category", "min_prompts": 21, "thresholds": [WER]}])
+    speaking = policy(other_languages={"zh": language_rules()})
+    zh = scorecard(other_languages=(language_scores("zh"),))
     champion = scorecard(n_prompts=100, seeds=(0, 1, 2))
     return [
         decide(scorecard(wer=0.4), None, policy=sliced, first_release=True),
@@ -50,6 +52,10 @@ def decisions() -> list[Decision]:
         decide(scorecard(), scorecard(wer=0.2), policy=listened, votes=votes(40, 20)),
         decide(noisy(0), scorecard(), policy=listened, votes=votes(17, 17)),
         decide(noisy(2), scorecard(), policy=listened),
+        decide(scorecard(), zh, policy=speaking),
+        decide(scorecard(), scorecard(), policy=speaking),
+        decide(zh, scorecard(), policy=speaking),
+        decide(zh, zh, policy=policy()),
         decide(champion, champion, policy=guarded),
         decide(with_prompt(champion, 7, word_errors=9), champion, policy=guarded),
         decide(

@@ -1,0 +1,124 @@
+"""The sections of params.yaml on recordings, clips, their texts and their features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from stages.sections.section import Section
+
+
+class Ingest(Section):
+    """Which recordings can be used."""
+
+    min_seconds: float = Field(gt=0, description="Shorter recordings are rejected. Seconds, above 0.")
+    max_seconds: float = Field(
+        gt=0, description="Longer recordings are rejected, because they may not fit into memory. Seconds, above 0."
+    )
+    min_sample_rate: int = Field(
+        ge=8000,
+        description="Recordings with a lower rate are rejected: they lack the upper band of the voice. Hz, at least "
+        "8000.",
+    )
+    min_level_dbfs: float = Field(
+        lt=0, description="Recordings with a lower RMS level count as silence and are rejected. dBFS, below 0."
+    )
+    max_clipped_share: float = Field(
+        ge=0, le=1, description="Recordings with a larger share of samples at full scale are rejected. 0 to 1."
+    )
+    max_chars_per_second: float = Field(
+        gt=0,
+        description="Recordings whose transcript has more characters per second are rejected: nobody could say it so "
+        "fast. Latin letters, above 0. A Han character or a Hangul block counts 3, a kana 2.",
+    )
+
+
+class Segment(Section):
+    """How recordings are cut into clips."""
+
+    sample_rate: int = Field(gt=0, description="Sample rate of the clips. Hz, above 0.")
+    min_clip_seconds: float = Field(
+        ge=0.5, description="Shorter speech is joined with its neighbour or rejected. Seconds, at least 0.5."
+    )
+    max_clip_seconds: float = Field(
+        gt=0,
+        description="Longer speech is split at its quietest frame. Seconds, at least twice min_clip_seconds.",
+    )
+    vad_threshold: float = Field(
+        gt=0, lt=1, description="silero-vad's probability from which sound counts as speech. Between 0 and 1."
+    )
+    min_silence_seconds: float = Field(
+        gt=0, description="A pause of at least this length may end a clip. Seconds, above 0."
+    )
+    padding_seconds: float = Field(
+        ge=0, description="Sound that is kept before and after the speech of a clip. Seconds, at least 0."
+    )
+    loudness_lufs: float = Field(lt=0, description="Integrated loudness of every clip (ITU-R BS.1770). LUFS, below 0.")
+    max_peak_dbfs: float = Field(
+        le=0, description="A clip whose peak would exceed this gets less gain. dBFS, at most 0."
+    )
+
+    @model_validator(mode="after")
+    def _lengths_in_order(self) -> Segment:
+        if self.max_clip_seconds < 2 * self.min_clip_seconds:
+            raise ValueError(
+                f"max_clip_seconds = {self.max_clip_seconds} must be at least twice "
+                f"min_clip_seconds = {self.min_clip_seconds}, or a split would leave clips that are too short"
+            )
+        return self
+
+
+class Align(Section):
+    """How clips get their text, and which of them are kept."""
+
+    max_cer: float = Field(
+        gt=0,
+        le=1,
+        description="Clips are rejected if the character error rate between their transcript and what the ASR heard is "
+        "higher. Above 0, at most 1. Of 125 right clips of LJSpeech in noise down to 10 dB, none has more than 0.2. "
+        "All 125 texts of which half belongs elsewhere have more than 0.3.",
+    )
+    min_doubt: float = Field(
+        gt=0,
+        description="A difference between text and ASR is reported if the sound is that much more probable with what "
+        "the ASR heard. Difference of natural logarithms, above 0. At 5, tiny.en finds all 82 single wrong or added "
+        "words and 84 % of 45 missing ones in LJSpeech with noise, and reports 17 % of right clips.",
+    )
+    max_wrong_share: float = Field(
+        gt=0,
+        le=1,
+        description="Clips are rejected if a larger share of their words is reported. Above 0, at most 1. Right clips "
+        "of LJSpeech stay below 0.1 in noise down to 10 dB, and two misheard words of nine reach 0.22.",
+    )
+    held_out_share: float = Field(
+        gt=0, lt=0.5, description="Share of the kept clips that are held out of training. Above 0, below 0.5."
+    )
+    max_rejected_share: float = Field(
+        gt=0, le=1, description="The stage fails if a larger share of the clips is rejected. Above 0, at most 1."
+    )
+    n_jobs: int = Field(ge=1, description="Processes that transcribe. At least 1. The result does not depend on it.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _language_has_moved(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "language" in values:
+            raise ValueError(
+                f"language = {values['language']!r} belongs to the voice now: remove the key, and check that "
+                "data/1_recordings/VOICE/voice.yaml names the language of each voice"
+            )
+        return values
+
+
+class Features(Section):
+    """Which clip is the reference of the voice."""
+
+    reference_min_seconds: float = Field(
+        gt=0, description="Length of the shortest clip that may be the reference. Seconds, above 0."
+    )
+    reference_max_seconds: float = Field(
+        gt=0, description="Length of the longest clip that may be the reference. Seconds, above 0."
+    )
+    n_threads: int = Field(
+        ge=1, description="CPU threads of torch. At least 1. The last bits of the result depend on it."
+    )
