@@ -105,13 +105,14 @@ RULES: dict[str, tuple[str, ...]] = {
         "What a {adjective} {thing}!",
         "Yes, {time}.",
         "No, the {adjective} one.",
-        "See you {time}.",
+        "Good luck {time}!",
         "Sorry, which {thing}?",
         "Of course, {name}.",
     ),
     "opener": (
-        "To be honest", "Last of all", "As far as I know", "By the way", "Of course", "Luckily", "In the end", "At first",
-        "After the storm", "Before the meeting", "On the way home", "Without a doubt", "Well", "Yesterday", "This time",
+        "To be honest", "Last of all", "As far as I know", "By the way", "Of course", "Luckily", "In the end",
+        "At first", "After the storm", "Before the meeting", "On the way home", "Without a doubt", "Well",
+        "Yesterday", "This time",
     ),
     "linker": ("but", "and", "so", "because", "although", "while", "since", "and then"),
     "Person": (

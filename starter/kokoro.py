@@ -53,10 +53,12 @@ SYMBOLS = {
 }  # fmt: skip
 STRESS = {"0": "", "1": "ˈ", "2": "ˌ"}
 # short words that are hardly ever stressed inside a sentence
-WEAK = frozenset(
-    "the a an of to and in is was at for with from that it as are be by on or but his her he she we you i they had have "
-    "has this were been if so than then them us my your our their its into can could would should do did".split()
-)
+WEAK = frozenset((
+    "the", "a", "an", "of", "to", "and", "in", "is", "was", "at", "for", "with", "from", "that", "it", "as", "are",
+    "be", "by", "on", "or", "but", "his", "her", "he", "she", "we", "you", "i", "they", "had", "have", "has",
+    "this", "were", "been", "if", "so", "than", "then", "them", "us", "my", "your", "our", "their", "its", "into",
+    "can", "could", "would", "should", "do", "did",
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
