@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 REQUIREMENT = "faster-whisper==1.2.1"  # as in pyproject.toml
 FASTER_WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json")
 
-CODE_REVISION = 2  # raise it when the code below changes what is heard
+CODE_REVISION = 3  # raise it when the code below changes what is heard
 LEVEL_DBFS = -20.0  # speech is brought to this level, because silero-vad misses parts of quiet speech
 MAX_NO_SPEECH = 0.6  # OpenAI's value; clips of LJSpeech stay below 0.1, noise and music lie above 0.75
 MIN_LOG_PROBABILITY = -0.7  # of a token on average; "Thank you." for music has -0.78 or less
@@ -150,13 +150,15 @@ class FasterWhisperTranscriber:
             found = list(segments)
             text = "".join(segment.text for segment in found if not is_invented(segment)).strip()
             first = first or (text, found)
-            if not text or text_fits(text, information.duration_after_vad):
+            speech_seconds = information.duration_after_vad
+            if not first[0] or (text and text_fits(text, speech_seconds)):
                 break
-        else:  # none fits: sparse speech keeps the greedy text, a loop the text of the last try
-            text, found = first if len(first[0]) < len(text) else (text, found)
+        else:  # none fits: few words are better than none, and any other text is better than a loop
+            if not is_loop(first[0], speech_seconds):
+                text, found = first
         if any(character.isalnum() for character in text):
             return Transcription(text)
-        return Transcription("", _no_words_reason(found, information.duration_after_vad, seconds))
+        return Transcription("", _no_words_reason(found, speech_seconds, seconds))
 
     def align_words(
         self, waveform: np.ndarray, sample_rate: int, words: Sequence[str], language: str
@@ -227,8 +229,13 @@ def text_fits(text: str, speech_seconds: float) -> bool:
         text: what was heard.
         speech_seconds: how long silero-vad hears speech.
     """
-    rate = len(text.encode()) / max(speech_seconds, 1.0)
-    return rate <= MAX_BYTES_PER_SECOND and (rate >= MIN_BYTES_PER_SECOND or speech_seconds < MIN_SPEECH_SECONDS)
+    is_sparse = len(text.encode()) < MIN_BYTES_PER_SECOND * speech_seconds and speech_seconds >= MIN_SPEECH_SECONDS
+    return not is_sparse and not is_loop(text, speech_seconds)
+
+
+def is_loop(text: str, speech_seconds: float) -> bool:
+    """Return whether a text is longer than anybody could say in a time."""
+    return len(text.encode()) > MAX_BYTES_PER_SECOND * max(speech_seconds, 1.0)
 
 
 def is_invented(segment: Segment) -> bool:

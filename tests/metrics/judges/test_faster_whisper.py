@@ -319,3 +319,27 @@ def test_a_loop_and_a_text_that_stops_early_do_not_fit(text: str) -> None:
 
 def test_one_word_fits_short_speech() -> None:
     assert text_fits("no", 1.5)
+
+
+@pytest.mark.parametrize(
+    ("texts", "heard"),
+    [
+        (["flight 60", "", ""], "flight 60"),
+        (["flight 60", "flight 62 leaves at noon today"], "flight 62 leaves at noon today"),
+        (["good " * 200, "a good book", "a good cook"], "a good cook"),
+        ([""], ""),
+    ],
+    ids=["words are not lost", "the first that fits", "anything but a loop", "nobody speaks"],
+)
+def test_second_tries_never_lose_the_words_of_the_first(
+    large: FasterWhisperTranscriber, monkeypatch: pytest.MonkeyPatch, texts: list[str], heard: str
+) -> None:
+    left = iter(texts)
+
+    def transcribe(*_: object, **__: object) -> tuple[list[SimpleNamespace], SimpleNamespace]:
+        segment = SimpleNamespace(text=next(left), no_speech_prob=0.0, compression_ratio=1.0)
+        return [segment], SimpleNamespace(duration_after_vad=4.0)
+
+    monkeypatch.setattr(large._model, "transcribe", transcribe, raising=False)
+    assert large.transcribe(NOISE, 16_000, "ko") == heard
+    assert list(left) == []
