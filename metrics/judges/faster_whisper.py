@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 REQUIREMENT = "faster-whisper==1.2.1"  # as in pyproject.toml
 FASTER_WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json")
 
-CODE_REVISION = 3  # raise it when the code below changes what is heard
+CODE_REVISION = 4  # raise it when the code below changes what is heard
 LEVEL_DBFS = -20.0  # speech is brought to this level, because silero-vad misses parts of quiet speech
 MAX_NO_SPEECH = 0.6  # OpenAI's value; clips of LJSpeech stay below 0.1, noise and music lie above 0.75
 MIN_LOG_PROBABILITY = -0.7  # of a token on average; "Thank you." for music has -0.78 or less
@@ -142,20 +142,20 @@ class FasterWhisperTranscriber:
         if audible is None:
             return Transcription("", NOTHING_AUDIBLE)
         audible, seconds = _at_level(audible), len(audible) / SAMPLE_RATE
-        first: tuple[str, list[Segment]] | None = None
+        tries: list[tuple[str, list[Segment]]] = []
         for changes in ({}, *SECOND_TRIES):
             segments, information = self._model.transcribe(
                 audible, language=language, vad_filter=True, vad_parameters=dict(VAD), **(DECODING | changes)
             )
             found = list(segments)
             text = "".join(segment.text for segment in found if not is_invented(segment)).strip()
-            first = first or (text, found)
+            tries.append((text, found))
             speech_seconds = information.duration_after_vad
-            if not first[0] or (text and text_fits(text, speech_seconds)):
+            if not tries[0][0] or (text and text_fits(text, speech_seconds)):
                 break
-        else:  # none fits: few words are better than none, and any other text is better than a loop
-            if not is_loop(first[0], speech_seconds):
-                text, found = first
+        else:  # none fits: the longest without a loop, so that no word is lost, or else the shortest loop
+            sparse = [one for one in tries if not is_loop(one[0], speech_seconds)]
+            text, found = max(sparse, key=_length) if sparse else min(tries, key=_length)
         if any(character.isalnum() for character in text):
             return Transcription(text)
         return Transcription("", _no_words_reason(found, speech_seconds, seconds))
@@ -196,6 +196,11 @@ class FasterWhisperTranscriber:
         )
         aligned = word_times(words, written, found, seconds)
         return within_speech(aligned, speech_spans(audible, WORD_SPANS))
+
+
+def _length(heard: tuple[str, list[Segment]]) -> int:
+    """Return the number of characters of a text that comes with its segments."""
+    return len(heard[0])
 
 
 def _first_frames(alignments: Sequence[tuple[int, int]]) -> np.ndarray:

@@ -326,10 +326,11 @@ def test_one_word_fits_short_speech() -> None:
     [
         (["flight 60", "", ""], "flight 60"),
         (["flight 60", "flight 62 leaves at noon today"], "flight 62 leaves at noon today"),
-        (["good " * 200, "a good book", "a good cook"], "a good cook"),
+        (["good " * 200, "", "a cook"], "a cook"),
+        (["good " * 200, "good " * 90, "cook " * 300], ("good " * 90).strip()),
         ([""], ""),
     ],
-    ids=["words are not lost", "the first that fits", "anything but a loop", "nobody speaks"],
+    ids=["words are not lost", "the first that fits", "anything but a loop", "the shortest loop", "nobody speaks"],
 )
 def test_second_tries_never_lose_the_words_of_the_first(
     large: FasterWhisperTranscriber, monkeypatch: pytest.MonkeyPatch, texts: list[str], heard: str
