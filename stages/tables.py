@@ -37,7 +37,10 @@ class Recording(Row):
     full_scale: float = Field(
         ge=1, description="peak of a file with float samples above 1, by which they are divided; else 1"
     )
-    level_dbfs: float = Field(description="RMS level of that channel, in dB relative to full scale")
+    level_dbfs: float = Field(
+        description="RMS level of that channel where it is not silent (gated as in ITU-R BS.1770), in dB relative to "
+        "full scale"
+    )
     clipped_share: float = Field(ge=0, le=1, description="share of its samples at full scale, 0 to 1")
     transcript: str | None = Field(description="what is said, as given; null where no transcript came with it")
     language: str = Field(description="ISO 639 code of the voice's language, from its voice.yaml")

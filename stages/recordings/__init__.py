@@ -6,5 +6,6 @@ measure.py      measures length, channels, level and clipping
 channels.py     chooses the channel that the clips are cut from
 decoding.py     decodes in blocks
 containers.py   recognises audio formats, and finds files that were cut short
+speech.py       finds the speech in a recording, for the stage segment
 ogg.py          checks the pages of Ogg files
 """
