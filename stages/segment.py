@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,10 @@ from silero_vad import get_speech_timestamps, load_silero_vad
 
 from gpt_sovits.audio import load_audio, resample, save_flac, to_mono
 from registry.consent import file_sha256
-from stages.cutting import Limits, Span, cut
+from stages.corrections.decisions import ClipDecision
+from stages.corrections.file import read_decisions
+from stages.corrections.fixed_clips import cut_around, fixed_spans
+from stages.cutting import Limits, Span
 from stages.execution.outputs import stage_output
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
@@ -47,6 +50,7 @@ def segment(recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Seg
         ValueError: a recording changed since ingest, or no speech is found in any recording.
     """
     recordings = read_table(manifest_dir / "recordings.jsonl", Recording)
+    decisions = read_decisions(manifest_dir)
     find_speech = load_speech_finder()
     (out_dir / "audio").mkdir()
     clips, rejects = [], []
@@ -57,7 +61,9 @@ def segment(recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Seg
             raise ValueError(f"{path} has changed since ingest wrote {manifest_dir}; run the ingest stage again")
         samples, sample_rate = load_audio(path)
         waveform = resample(to_mono(samples), sample_rate, params.sample_rate)
-        rows, rejected = cut_recording(waveform, recording, params, find_speech, out_dir)
+        rows, rejected = cut_recording(
+            waveform, recording, params, find_speech, out_dir, decisions.get(recording.recording_id, ())
+        )
         clips += rows
         rejects += rejected
     if not clips:
@@ -68,7 +74,12 @@ def segment(recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Seg
 
 
 def cut_recording(
-    waveform: np.ndarray, recording: Recording, params: Segment, find_speech: FindSpeech, out_dir: Path
+    waveform: np.ndarray,
+    recording: Recording,
+    params: Segment,
+    find_speech: FindSpeech,
+    out_dir: Path,
+    decisions: Sequence[ClipDecision] = (),
 ) -> tuple[list[Clip], list[Reject]]:
     """Write the clips of one recording.
 
@@ -78,6 +89,7 @@ def cut_recording(
         params: the section `segment` of params.yaml.
         find_speech: returns the (start, end) of speech in seconds, see load_speech_finder.
         out_dir: gets audio/CLIP_ID.flac.
+        decisions: those of a person on clips of this recording, which stay as they are.
 
     Returns:
         The rows of its clips and of what was rejected.
@@ -86,7 +98,7 @@ def cut_recording(
     speech = [
         Span(round(start * rate), min(round(end * rate), len(waveform))) for start, end in find_speech(waveform, params)
     ]
-    if not speech:
+    if not speech and not decisions:
         return [], [Reject(path=recording.path, reason="no speech found")]
     limits = Limits(
         shortest=math.ceil(params.min_clip_seconds * rate),
@@ -95,8 +107,8 @@ def cut_recording(
         longest_pause=round(MAX_PAUSE_SECONDS * rate),
         n_samples=len(waveform),
     )
-    frame_length = round(FRAME_SECONDS * rate)
-    spans, lost = cut(speech, frame_powers(waveform, frame_length), frame_length, limits)
+    fixed, frame_length = fixed_spans(decisions, rate, len(waveform)), round(FRAME_SECONDS * rate)
+    spans, lost = cut_around(fixed, speech, frame_powers(waveform, frame_length), frame_length, limits)
     rejects = [_reject(recording, span, rate, "too short for a clip") for span in lost]
     clips = []
     for span in spans:
