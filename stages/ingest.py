@@ -13,6 +13,8 @@ from pathlib import Path
 
 from gpt_sovits.text.lexicon import LEXICON_FILE, load_lexicon
 from registry.consent import VOICE_FILE, check_consent
+from stages.corrections.decisions import DECISIONS_FILE, decide
+from stages.corrections.file import CORRECTIONS_FILE, read_corrections
 from stages.execution.outputs import stage_output
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
@@ -32,7 +34,9 @@ from stages.tables import Recording, Reject, write_table
 
 
 def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> None:
-    """Write recordings.jsonl and rejects.jsonl, both sorted by path, and the voice's lexicon.yaml if it has one.
+    """Write recordings.jsonl and rejects.jsonl, both sorted by path, and what the voice has besides.
+
+    That is lexicon.yaml, and decisions.jsonl from its corrections.jsonl.
 
     Args:
         recordings_dir: the folder of the voice.
@@ -42,11 +46,12 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> 
 
     Raises:
         ConsentError: the voice may not be used.
-        ValueError: no recording is usable, or the lexicon has a fault.
+        ValueError: no recording is usable, or the lexicon or the corrections have a fault.
     """
     voice = check_consent(recordings_dir, today)
     files, rejects = list_files(recordings_dir)
-    known = {VOICE_FILE, posixpath.normpath(voice.consent.evidence or VOICE_FILE), LEXICON_FILE}
+    known = {VOICE_FILE, posixpath.normpath(voice.consent.evidence or VOICE_FILE), LEXICON_FILE, CORRECTIONS_FILE}
+    corrections = read_corrections(recordings_dir) if CORRECTIONS_FILE in files else []
     if LEXICON_FILE in files:
         load_lexicon(recordings_dir / LEXICON_FILE)  # finds a fault here, before hours of work
         shutil.copyfile(recordings_dir / LEXICON_FILE, out_dir / LEXICON_FILE)
@@ -68,11 +73,17 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> 
         result = read_recording(recordings_dir, file, its_transcripts[file], params, voice.language)
         (recordings if isinstance(result, Recording) else rejects).append(result)
     recordings, duplicates = remove_duplicates(recordings)
+    decisions, unused = decide(corrections, {row.sha256: row for row in recordings})
+    rejects += [Reject(path=f"{CORRECTIONS_FILE}:{row.number}", reason=row.reason) for row in unused]
+    if unused:
+        print(f"ingest {voice.name}: {len(unused)} corrections change nothing, see rejects.jsonl", flush=True)
     rejects = sorted(rejects + duplicates, key=lambda reject: (reject.path, reject.reason))
     if not recordings:
         raise ValueError(f"{recordings_dir}: no usable recording; {_summary(rejects)}")
     write_table(out_dir / "recordings.jsonl", recordings)
     write_table(out_dir / "rejects.jsonl", rejects)
+    if decisions:
+        write_table(out_dir / DECISIONS_FILE, decisions)
     print(f"ingest {voice.name}: {len(recordings)} recordings, {len(rejects)} rejects", flush=True)
     told = describe_transcripts(transcripts, [recording.path for recording in recordings])
     print(f"ingest {voice.name}: {told}", flush=True)

@@ -15,7 +15,10 @@ import pyloudnorm
 
 from gpt_sovits.audio import resample_blocks, save_flac
 from registry.consent import file_sha256
-from stages.cutting import Limits, Span, cut
+from stages.corrections.decisions import ClipDecision
+from stages.corrections.file import read_decisions
+from stages.corrections.fixed_clips import cut_around, fixed_spans
+from stages.cutting import Limits, Span
 from stages.execution.outputs import stage_output
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
@@ -42,6 +45,7 @@ def segment(recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Seg
         ValueError: a recording changed since ingest, or no speech is found in any recording.
     """
     recordings = read_table(manifest_dir / "recordings.jsonl", Recording)
+    decisions = read_decisions(manifest_dir)
     (out_dir / "audio").mkdir()
     clips, rejects = [], []
     template = f"segment {recordings_dir.name}: {{}} recordings"
@@ -49,7 +53,8 @@ def segment(recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Seg
         path = recordings_dir / recording.path
         if file_sha256(path) != recording.sha256:
             raise ValueError(f"{path} has changed since ingest wrote {manifest_dir}; run the ingest stage again")
-        rows, rejected = cut_recording(path, recording, params, out_dir)
+        its_decisions = decisions.get(recording.recording_id, ())
+        rows, rejected = cut_recording(path, recording, params, out_dir, its_decisions)
         clips += rows
         rejects += rejected
     if not clips:
@@ -59,7 +64,9 @@ def segment(recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Seg
     print(f"segment {recordings_dir.name}: {len(clips)} clips, {len(rejects)} rejects", flush=True)
 
 
-def cut_recording(path: Path, recording: Recording, params: Segment, out_dir: Path) -> tuple[list[Clip], list[Reject]]:
+def cut_recording(
+    path: Path, recording: Recording, params: Segment, out_dir: Path, decisions: Sequence[ClipDecision] = ()
+) -> tuple[list[Clip], list[Reject]]:
     """Write the clips of one recording.
 
     It is decoded twice, once to find the places of the clips and once to write them. So at most one clip of it is in
@@ -70,6 +77,7 @@ def cut_recording(path: Path, recording: Recording, params: Segment, out_dir: Pa
         recording: its row in the manifest.
         params: the section `segment` of params.yaml.
         out_dir: gets audio/CLIP_ID.flac.
+        decisions: those of a person on clips of this recording, which stay as they are.
 
     Returns:
         The rows of its clips and of what was rejected.
@@ -78,7 +86,7 @@ def cut_recording(path: Path, recording: Recording, params: Segment, out_dir: Pa
     with open_audio(path) as stream:
         blocks = resample_blocks(mono_blocks(stream.blocks, recording), stream.sample_rate, VAD_RATE)
         found = find_speech(blocks, recording.level_dbfs, params)
-    spans, rejects = place_clips(recording, found, params)
+    spans, rejects = place_clips(recording, found, params, decisions)
     clips = []
     with open_audio(path) as stream:
         blocks = resample_blocks(mono_blocks(stream.blocks, recording), stream.sample_rate, rate)
@@ -106,9 +114,11 @@ def cut_recording(path: Path, recording: Recording, params: Segment, out_dir: Pa
     return clips, rejects
 
 
-def place_clips(recording: Recording, found: FoundSpeech, params: Segment) -> tuple[list[Span], list[Reject]]:
+def place_clips(
+    recording: Recording, found: FoundSpeech, params: Segment, decisions: Sequence[ClipDecision] = ()
+) -> tuple[list[Span], list[Reject]]:
     """Return where the clips of a recording lie, in samples at params.sample_rate Hz, and what was rejected."""
-    if not found.regions:
+    if not found.regions and not decisions:
         return [], [Reject(path=recording.path, reason="no speech found")]
     rate = params.sample_rate
     n_samples = math.floor(recording.seconds * rate)
@@ -120,7 +130,8 @@ def place_clips(recording: Recording, found: FoundSpeech, params: Segment) -> tu
         longest_pause=round(MAX_PAUSE_SECONDS * rate),
         n_samples=n_samples,
     )
-    spans, lost = cut(speech, found.powers, round(POWER_SECONDS * rate), limits)
+    fixed = fixed_spans(decisions, rate, n_samples)
+    spans, lost = cut_around(fixed, speech, found.powers, round(POWER_SECONDS * rate), limits)
     return spans, [_reject(recording, span, rate, "too short for a clip") for span in lost]
 
 

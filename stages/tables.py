@@ -76,7 +76,9 @@ class AlignedClip(Row):
     seconds: float = Field(gt=0, description="length of the clip")
     trimmed_seconds: float = Field(0.0, ge=0, description="what align cut off the start of the clip, in seconds")
     text: str = Field(description="what is said in this clip")
-    text_source: Literal["given", "asr"] = Field(description="where the text comes from: a transcript, or the ASR")
+    text_source: Literal["given", "asr", "corrected"] = Field(
+        description="where the text comes from: a transcript, the ASR, or a person who heard the clip (vox review)"
+    )
     asr_text: str = Field(description="what the ASR heard, normalised")
     cer: float | None = Field(description="character error rate of asr_text against text; null where text is the ASR's")
     words: tuple[tuple[str, float, float], ...] = Field(description="(word, start, end) in seconds within the clip")
