@@ -27,11 +27,18 @@ class Recording(Row):
     seconds: float = Field(gt=0, description="length of the audio")
     sample_rate: int = Field(gt=0, description="sample rate in Hz")
     n_channels: int = Field(gt=0, description="number of channels")
-    level_dbfs: float = Field(description="RMS level of the whole file, in dB relative to full scale")
-    clipped_share: float = Field(ge=0, le=1, description="share of samples at full scale, 0 to 1")
-    noise_floor_dbfs: float = Field(
-        description="5th percentile of the RMS levels of 50 ms frames, in dB relative to full scale"
+    channel: int | None = Field(
+        ge=1, description="channel that the clips are cut from, counted from 1; null for the mean of all, which agree"
     )
+    channels: Literal["single", "agree", "differ", "opposite phase", "silent channels", "several talkers"] = Field(
+        description="how the channels relate; where they do not agree, the loudest one is taken"
+    )
+    dc_offset: float = Field(description="constant offset of that channel, which is subtracted from its samples")
+    full_scale: float = Field(
+        ge=1, description="peak of a file with float samples above 1, by which they are divided; else 1"
+    )
+    level_dbfs: float = Field(description="RMS level of that channel, in dB relative to full scale")
+    clipped_share: float = Field(ge=0, le=1, description="share of its samples at full scale, 0 to 1")
     transcript: str | None = Field(description="what is said, as given; null where no transcript came with it")
     language: str = Field(description="ISO 639 code of the voice's language, from its voice.yaml")
 

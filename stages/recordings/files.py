@@ -72,7 +72,7 @@ def read_recording(
         return Reject(path=file, reason=f"transcripts that differ: {sources}; keep the right one")
     transcript = transcripts[0].text if transcripts else None
     try:
-        measurement = measure_file(folder / file)
+        measurement = measure_file(folder / file, params.max_seconds)
         sha256 = file_sha256(folder / file)
     except AudioError as error:
         return Reject(path=file, reason=str(error).removeprefix(f"{Path(file).name}: "))

@@ -14,7 +14,9 @@ class Ingest(Section):
 
     min_seconds: float = Field(gt=0, description="Shorter recordings are rejected. Seconds, above 0.")
     max_seconds: float = Field(
-        gt=0, description="Longer recordings are rejected, because they may not fit into memory. Seconds, above 0."
+        gt=0,
+        description="Longer recordings are rejected, before they are decoded where their header says so. Seconds, "
+        "above 0.",
     )
     min_sample_rate: int = Field(
         ge=8000,

@@ -73,7 +73,10 @@ def run(tmp_path: Path, audio: dict[str, tuple[np.ndarray, int]], params: Segmen
                 n_channels=samples.ndim,
                 level_dbfs=-20,
                 clipped_share=0,
-                noise_floor_dbfs=-60,
+                channel=None,
+                channels="single" if samples.ndim == 1 else "agree",
+                dc_offset=0,
+                full_scale=1,
                 transcript=None,
                 language="en",
             )
