@@ -87,7 +87,7 @@ def cut_recording(
         Span(round(start * rate), min(round(end * rate), len(waveform))) for start, end in find_speech(waveform, params)
     ]
     if not speech:
-        return [], [Reject(path=recording.path, reason="no speech found")]
+        return [], [Reject(path=recording.path, reason="no speech found", seconds=recording.seconds)]
     limits = Limits(
         shortest=math.ceil(params.min_clip_seconds * rate),
         longest=math.floor(params.max_clip_seconds * rate),
@@ -191,7 +191,8 @@ def load_speech_finder() -> FindSpeech:
 
 
 def _reject(recording: Recording, span: Span, rate: int, reason: str) -> Reject:
-    return Reject(path=recording.path, reason=f"{span.start / rate:.2f}-{span.end / rate:.2f} s: {reason}")
+    place = f"{span.start / rate:.2f}-{span.end / rate:.2f} s"
+    return Reject(path=recording.path, reason=f"{place}: {reason}", seconds=round((span.end - span.start) / rate, 6))
 
 
 def main() -> None:

@@ -95,12 +95,8 @@ def choose_clips(clips: Sequence[CardClip], n: int = N_SHOWN) -> ClipChoice:
         )
     ]
     n_best = min(n, (len(ordered) + 1) // 2)
-    refused = sorted(
-        (one for one in clips if not one.clip.kept), key=lambda one: (-one.clip.seconds, one.clip.clip_id)
-    )
-    return ClipChoice(
-        tuple(ordered[:n_best]), tuple(reversed(ordered[n_best:][-n:])), tuple(refused[:n])
-    )
+    refused = sorted((one for one in clips if not one.clip.kept), key=lambda one: (-one.clip.seconds, one.clip.clip_id))
+    return ClipChoice(tuple(ordered[:n_best]), tuple(reversed(ordered[n_best:][-n:])), tuple(refused[:n]))
 
 
 def mean_places(clips: Sequence[CardClip]) -> list[float]:

@@ -43,7 +43,15 @@ JAPANESE = (
     "r ラ|ry リャ|s サ|sh シャ|t タ|ts ツ|v ヴ|w ワ|y ヤ|z ザ|N ン|cl ッ"
 )
 KOREAN_CONSONANTS, KOREAN_VOWELS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ", "ㅏㅐㅓㅔㅗㅜㅡㅣ"
-MANDARIN_WRITTEN = {"AA": "(a)", "EE": "(e)", "OO": "(o)", "i0": "i (zi)", "ir": "i (zhi)", "E": "e (ye)", "En": "an (yan)"}
+MANDARIN_WRITTEN = {
+    "AA": "(a)",
+    "EE": "(e)",
+    "OO": "(o)",
+    "i0": "i (zi)",
+    "ir": "i (zhi)",
+    "E": "e (ye)",
+    "En": "an (yan)",
+}
 
 
 def sounds_of(language: str) -> dict[Sound, tuple[str, str]]:

@@ -70,9 +70,7 @@ def account(tables: VoiceTables) -> list[Part]:
         cut = math.fsum(clip.seconds for clip in tables.aligned)
         kept = tables.kept
         parts.append(Part("kept", "align", "used for the voice", len(kept), math.fsum(clip.seconds for clip in kept)))
-        losses += [
-            Loss("align", clip.clip_id, clip.reason, clip.seconds) for clip in tables.aligned if not clip.kept
-        ]
+        losses += [Loss("align", clip.clip_id, clip.reason, clip.seconds) for clip in tables.aligned if not clip.kept]
     refused_by_segment = math.fsum(one.seconds or 0.0 for one in tables.segment_rejects)
     pauses = recorded - cut - refused_by_segment
     if pauses < -MAX_OVERLAP_SECONDS:
