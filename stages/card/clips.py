@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from stages.card.coverage import TextSounds, text_sounds
-from stages.card.inputs import VoiceTables
+from stages.card.inputs import VoiceTables, column
 from stages.tables import AlignedClip, Disagreement, Recording
 
 N_SHOWN = 10
@@ -41,15 +41,15 @@ class CardClip(NamedTuple):
     @property
     def doubt(self) -> float:
         """Return the largest doubt about a word of its text, 0 where there is none."""
-        return max((one.doubt for one in self.disagreements), default=0.0)
+        return max((one.doubt or 0.0 for one in self.disagreements), default=0.0)
 
 
 # what makes a clip good -> its value, larger is better, None where it was not measured
 QUALITIES: dict[str, Callable[[CardClip], float | None]] = {
     "its text is what the recogniser heard (CER)": lambda one: None if one.clip.cer is None else -one.clip.cer,
     "no word of its text is doubted": lambda one: -one.doubt,
-    "it sounds like the voice": lambda one: one.clip.speaker_similarity,
-    "it stands out from the noise (SNR)": lambda one: one.recording.snr_db,
+    "it sounds like the voice": lambda one: column(one.clip, "speaker_similarity"),
+    "it stands out from the noise (SNR)": lambda one: column(one.recording, "snr_db"),
 }
 
 
@@ -83,8 +83,8 @@ def card_clips(tables: VoiceTables) -> list[CardClip]:
 def choose_clips(clips: Sequence[CardClip], n: int = N_SHOWN) -> ClipChoice:
     """Return the best and the worst kept clips, and refused ones, the longest first.
 
-    A clip's place is the mean of its places in each quality that was measured, see QUALITIES. Of equals, the longer clip
-    is better.
+    A clip's place is the mean of its places in each quality that was measured, see QUALITIES. Of equals, the longer
+    clip is better.
     """
     kept = [one for one in clips if one.clip.kept]
     places = mean_places(kept)

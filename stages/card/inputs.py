@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
 
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from stages.tables import AlignedClip, Clip, Disagreement, Recording, Reject, read_table, shared_language
@@ -43,7 +46,7 @@ class VoiceTables:
     segment_rejects: tuple[Reject, ...] = ()
     aligned: tuple[AlignedClip, ...] | None = None
     disagreements: tuple[Disagreement, ...] = ()
-    lexicon: Lexicon = Lexicon()
+    lexicon: Lexicon = field(default_factory=Lexicon)
     missing: tuple[str, ...] = ()
 
     @property
@@ -109,3 +112,8 @@ def _load_aligned(
     if clips is None or {clip.clip_id for clip in aligned} != {clip.clip_id for clip in clips}:
         return None, (), "The texts are of earlier clips: the stage align must run again."
     return aligned, tuple(read_table(folder / "disagreements.jsonl", Disagreement)), ""
+
+
+def column(row: BaseModel, name: str) -> Any:
+    """Return a measured value of a row, or None where it was not measured."""
+    return getattr(row, name, None)

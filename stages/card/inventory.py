@@ -5,7 +5,6 @@ apart from the sound. Every sound here is in some word: the front ends were run 
 Ideographs, and none of Mandarin's and Cantonese's initials and finals was missing.
 """
 
-# ruff: noqa: SIM905 - tables of short symbols read better as text
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -32,15 +31,16 @@ class Sound(NamedTuple):
 
 # ARPAbet -> IPA and a word
 ENGLISH = {
-    "vowel": "AA ɑ father|AE æ cat|AH ʌ cup|AO ɔ law|AW aʊ house|AY aɪ time|EH ɛ bed|ER ɝ bird|EY eɪ day|IH ɪ sit|"
-    "IY i see|OW oʊ go|OY ɔɪ boy|UH ʊ book|UW u food",
-    "consonant": "B b bed|CH tʃ church|D d day|DH ð this|F f five|G ɡ go|HH h house|JH dʒ judge|K k cat|L l leg|M m man|"
-    "N n no|NG ŋ sing|P p pen|R ɹ red|S s sun|SH ʃ she|T t ten|TH θ think|V v voice|W w we|Y j yes|Z z zoo|ZH ʒ measure",
+    "vowel": "AA ɑ father|AE æ cat|AH ʌ cup|AO ɔ law|AW aʊ house|AY aɪ time|EH ɛ bed|ER ɝ bird|EY eɪ day|"
+    "IH ɪ sit|IY i see|OW oʊ go|OY ɔɪ boy|UH ʊ book|UW u food",
+    "consonant": "B b bed|CH tʃ church|D d day|DH ð this|F f five|G ɡ go|HH h house|JH dʒ judge|K k cat|L l leg|"
+    "M m man|N n no|NG ŋ sing|P p pen|R ɹ red|S s sun|SH ʃ she|T t ten|TH θ think|V v voice|W w we|Y j yes|Z z zoo|"
+    "ZH ʒ measure",
 }
 # a consonant -> the kana of its syllable with a, or where Japanese has none, with another vowel
 JAPANESE = (
-    "b バ|by ビャ|ch チャ|d ダ|dy デュ|f ファ|g ガ|gy ギャ|h ハ|hy ヒャ|j ジャ|k カ|ky キャ|m マ|my ミャ|n ナ|ny ニャ|p パ|py ピャ|"
-    "r ラ|ry リャ|s サ|sh シャ|t タ|ts ツ|v ヴ|w ワ|y ヤ|z ザ|N ン|cl ッ"
+    "b バ|by ビャ|ch チャ|d ダ|dy デュ|f ファ|g ガ|gy ギャ|h ハ|hy ヒャ|j ジャ|k カ|ky キャ|m マ|my ミャ|"
+    "n ナ|ny ニャ|p パ|py ピャ|r ラ|ry リャ|s サ|sh シャ|t タ|ts ツ|v ヴ|w ワ|y ヤ|z ザ|N ン|cl ッ"
 )
 KOREAN_CONSONANTS, KOREAN_VOWELS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ", "ㅏㅐㅓㅔㅗㅜㅡㅣ"
 MANDARIN_WRITTEN = {

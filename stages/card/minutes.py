@@ -63,14 +63,14 @@ def account(tables: VoiceTables) -> list[Part]:
         parts.append(Part("waiting", "segment", "not yet cut into clips", len(tables.recordings), recorded))
         return parts + _refused(losses)
     losses += [Loss("segment", one.path, one.reason, one.seconds) for one in tables.segment_rejects]
+    cut = math.fsum(clip.seconds for clip in tables.clips)
     if tables.aligned is None:
-        cut = math.fsum(clip.seconds for clip in tables.clips)
         parts.append(Part("waiting", "align", "no text yet", len(tables.clips), cut))
     else:
-        cut = math.fsum(clip.seconds for clip in tables.aligned)
         kept = tables.kept
         parts.append(Part("kept", "align", "used for the voice", len(kept), math.fsum(clip.seconds for clip in kept)))
         losses += [Loss("align", clip.clip_id, clip.reason, clip.seconds) for clip in tables.aligned if not clip.kept]
+        losses += _trimmed(tables)
     refused_by_segment = math.fsum(one.seconds or 0.0 for one in tables.segment_rejects)
     pauses = recorded - cut - refused_by_segment
     if pauses < -MAX_OVERLAP_SECONDS:
@@ -98,6 +98,15 @@ def general_reason(reason: str) -> str:
         head = tail.partition(": ")[0]
     head = re.sub(r"'[^']*'|\"[^\"]*\"", "...", head)
     return NUMBER.sub("N", head)
+
+
+def _trimmed(tables: VoiceTables) -> list[Loss]:
+    """Return what align cut off the ends of clips."""
+    lengths = {clip.clip_id: clip.seconds for clip in tables.clips or ()}
+    cuts = [(clip.clip_id, lengths[clip.clip_id] - clip.seconds) for clip in tables.aligned or ()]
+    return [
+        Loss("align", clip_id, "trimmed from clips by align.repair", seconds) for clip_id, seconds in cuts if seconds
+    ]
 
 
 def _refused(losses: Iterable[Loss]) -> list[Part]:
