@@ -119,7 +119,7 @@ def place_clips(
 ) -> tuple[list[Span], list[Reject]]:
     """Return where the clips of a recording lie, in samples at params.sample_rate Hz, and what was rejected."""
     if not found.regions and not decisions:
-        return [], [Reject(path=recording.path, reason="no speech found")]
+        return [], [Reject(path=recording.path, reason="no speech found", seconds=recording.seconds)]
     rate = params.sample_rate
     n_samples = math.floor(recording.seconds * rate)
     speech = [Span(round(start * rate), min(round(end * rate), n_samples)) for start, end in found.regions]
@@ -178,7 +178,8 @@ def loudness_gain(waveform: np.ndarray, params: Segment) -> float | None:
 
 
 def _reject(recording: Recording, span: Span, rate: int, reason: str) -> Reject:
-    return Reject(path=recording.path, reason=f"{span.start / rate:.2f}-{span.end / rate:.2f} s: {reason}")
+    place = f"{span.start / rate:.2f}-{span.end / rate:.2f} s"
+    return Reject(path=recording.path, reason=f"{place}: {reason}", seconds=round((span.end - span.start) / rate, 6))
 
 
 def main() -> None:

@@ -51,6 +51,7 @@ class Reject(Row):
 
     path: str = Field(description="what was rejected: a file, a row of a transcript file, or a clip id")
     reason: str = Field(description="why it was rejected")
+    seconds: float | None = Field(default=None, ge=0, description="length of the sound; null where it is not known")
 
 
 class Clip(Row):

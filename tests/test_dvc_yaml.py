@@ -171,13 +171,13 @@ def test_changing_a_segment_parameter_makes_only_segment_stale(committed_project
     assert stale == {"segment@sample"}
 
 
-def test_custom_prompts_make_only_evaluate_stale(committed_project):
+def test_custom_prompts_make_only_what_reads_prompts_stale(committed_project):
     root, repo = committed_project
     own = root / "benchmarks/prompts/custom/orders.yaml"
     own.write_text("prompts of a user", encoding="utf-8")
     stale = set(repo.status())
     own.unlink()
-    assert stale == {"evaluate@sample"}
+    assert stale == {"data_card@sample", "evaluate@sample"}
 
 
 @pytest.fixture
