@@ -20,8 +20,9 @@ from stages.alignment.cross_attention import NOT_ALIGNED
 from stages.alignment.matching import held_out_clips
 from stages.alignment.outcomes import disagreement_rows, doubts_of_clips, reject_doubted
 from stages.alignment.transcribe import transcribe
+from stages.corrections.decisions import DROPPED
 from stages.corrections.file import read_decisions
-from stages.corrections.obeying import DROPPED, correct_texts, decisions_by_clip, is_corrected, obey
+from stages.corrections.obeying import correct_texts, decisions_by_clip, is_corrected, obey
 from stages.execution.outputs import stage_output
 from stages.execution.parallel import Map, call, worker_processes
 from stages.execution.program import run_stage

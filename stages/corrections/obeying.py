@@ -8,12 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from stages.alignment.clip_texts import ClipText, clip_texts
-from stages.corrections.decisions import TOLERANCE_SECONDS, ClipDecision, same_span
+from stages.corrections.decisions import DROPPED, TOLERANCE_SECONDS, ClipDecision, same_span
 from stages.corrections.rows import Span
 from stages.execution.parallel import Map, call
 from stages.tables import AlignedClip, Clip
 
-DROPPED = "dropped by review"  # begins the reason of a clip that a person left out
 RESTORE_NEEDS_WORDS = "a person restored it, but its words have no times; correct its text too"
 
 
