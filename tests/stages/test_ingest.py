@@ -359,14 +359,10 @@ NOTHING_LEFT = {
     "no audio": (
         no_audio,
         ValueError,
-        r"no usable recording; it holds no audio file \(.flac, .m4a, .mp3, .ogg, .wav\)",
+        r"anna holds no audio file \(.flac, .m4a, .mp3, .ogg, .wav\)",
     ),
     "only bad audio": (only_bad_audio, ValueError, "no usable recording; 1 rejected, the first: good.wav: its content"),
-    "only transcripts": (
-        transcripts_only,
-        ValueError,
-        "no usable recording; 1 rejected, the first: good.txt: transcript",
-    ),
+    "only transcripts": (transcripts_only, ValueError, "it holds other files, such as 'good.txt'"),
 }
 
 
