@@ -99,23 +99,37 @@ def rejection_reason(measurement: Measurement, params: Ingest) -> str:
 
 def _reasons_of_sound(measurement: Measurement, params: Ingest) -> list[str]:
     """Return the reasons by limits that may be null. What could not be measured has no reason."""
-    rate = measurement.sample_rate
-    limits = (
-        ("min_bandwidth_hz", measurement.bandwidth_hz, f"no sound above {{:.0f}} Hz, though it has {rate} Hz"),
-        ("min_snr_db", measurement.snr_db, "noisy: speech is {:.1f} dB above the noise"),
-        ("min_loudness_lufs", measurement.loudness_lufs, "quiet: {:.1f} LUFS"),
-        ("max_reverberation_seconds", measurement.reverberation_seconds, "reverberant: T60 is about {:.2f} s"),
-        ("max_clipping_samples", measurement.longest_clipping, "clipped: {} samples in a row"),
-        ("max_music_share", measurement.music_share, "music or a strong hum in a share of {:.2f}"),
+    at_rate = f"though it has {measurement.sample_rate} Hz"
+    at_least = (
+        (
+            "min_bandwidth_hz",
+            params.min_bandwidth_hz,
+            measurement.bandwidth_hz,
+            f"no sound above {{:.0f}} Hz, {at_rate}",
+        ),
+        ("min_snr_db", params.min_snr_db, measurement.snr_db, "noisy: speech is {:.1f} dB above the noise"),
+        ("min_loudness_lufs", params.min_loudness_lufs, measurement.loudness_lufs, "quiet: {:.1f} LUFS"),
     )
-    reasons = []
-    for key, value, sentence in limits:
-        limit = getattr(params, key)
-        if value is None or limit is None:
-            continue
-        if value < limit if key.startswith("min_") else value > limit:
-            side = "below" if key.startswith("min_") else "above"
-            reasons.append(f"{sentence.format(value)}, {side} ingest.{key} = {limit:g}")
+    at_most = (
+        (
+            "max_reverberation_seconds",
+            params.max_reverberation_seconds,
+            measurement.reverberation_seconds,
+            "reverberant: T60 is about {:.2f} s",
+        ),
+        ("max_clipping_samples", params.max_clipping_samples, measurement.longest_clipping, "clipped: {} in a row"),
+        ("max_music_share", params.max_music_share, measurement.music_share, "music or strong hum: share {:.2f}"),
+    )
+    reasons = [
+        f"{sentence.format(value)}; below ingest.{key} = {limit:g}"
+        for key, limit, value, sentence in at_least
+        if limit is not None and value is not None and value < limit
+    ]
+    reasons += [
+        f"{sentence.format(value)}; above ingest.{key} = {limit:g}"
+        for key, limit, value, sentence in at_most
+        if limit is not None and value is not None and value > limit
+    ]
     return reasons
 
 
