@@ -87,8 +87,12 @@ class AlignedClip(Row):
     """A clip with its text. Written by align as clips.jsonl. The stage features takes the kept ones."""
 
     clip_id: str = Field(description="id of the clip")
-    path: str = Field(description="POSIX path of the FLAC file relative to the clips folder")
+    path: str = Field(
+        description="POSIX path of the FLAC file relative to the clips folder, or trimmed/CLIP_ID.flac relative to "
+        "this table's folder where align trimmed the clip (stages/clip_audio.py: clip_file)"
+    )
     seconds: float = Field(gt=0, description="length of the clip")
+    trimmed_seconds: float = Field(0.0, ge=0, description="what align cut off the start of the clip, in seconds")
     text: str = Field(description="what is said in this clip")
     text_source: Literal["given", "asr"] = Field(description="where the text comes from: a transcript, or the ASR")
     asr_text: str = Field(description="what the ASR heard, normalised")
@@ -96,21 +100,28 @@ class AlignedClip(Row):
     words: tuple[tuple[str, float, float], ...] = Field(description="(word, start, end) in seconds within the clip")
     kept: bool = Field(description="whether later stages use the clip")
     reason: str = Field(description="why it was rejected; empty where it is kept")
+    repair: str = Field("", description="what align.repair changed in its text or its sound; empty where nothing")
     split: Literal["train", "held_out"] = Field(description="whether the clip is for training or held out of it")
     language: str = Field(description="ISO 639 code of what is said")
 
 
 class Disagreement(Row):
-    """A place where the sound of a clip speaks against its text. Written by align as disagreements.jsonl."""
+    """A place where sound and transcript of a recording disagree. Written by align as disagreements.jsonl."""
 
-    clip_id: str = Field(description="id of the clip")
-    written: str = Field(description="the words of its text, normalised; empty where the text lacks what is said")
+    recording_id: str = Field(description="id of the recording")
+    clip_id: str = Field(description="id of the clip; empty where words of the transcript are said in no clip")
+    start: float = Field(ge=0, description="start of the place in seconds within the recording")
+    end: float = Field(ge=0, description="end of the place in seconds within the recording")
+    written: str = Field(description="the words of the transcript, normalised; empty where it lacks what is said")
     heard: str = Field(description="the words that the ASR heard instead, normalised; empty where it heard none")
-    start: float = Field(ge=0, description="start of the place in seconds within the clip")
-    end: float = Field(ge=0, description="end of the place in seconds within the clip")
-    doubt: float = Field(
+    doubt: float | None = Field(
         description="how much more probable the sound is with what was heard than with what is written: difference of "
-        "the natural logarithms"
+        "the natural logarithms; null where the sound was not asked, because the text belongs to other speech or to no "
+        "clip"
+    )
+    outcome: Literal["kept", "repaired", "rejected", "unused"] = Field(
+        description="what became of the clip with the place: kept as written, repaired (the place is no longer in it, "
+        "or has the words heard), or rejected; unused: the words belong to no clip"
     )
 
 
