@@ -18,7 +18,15 @@ from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
 from stages.params import load_params
 from stages.recordings.files import list_files, read_recording, remove_duplicates
-from stages.recordings.transcripts import AUDIO_SUFFIXES, is_audio, is_transcript, read_transcripts
+from stages.recordings.transcripts.audio_names import AUDIO_SUFFIXES, is_audio
+from stages.recordings.transcripts.checks import describe_transcripts, require_transcripts_used
+from stages.recordings.transcripts.reader import (
+    TRANSCRIPT_SUFFIXES,
+    Transcript,
+    is_document,
+    is_transcript,
+    read_transcripts,
+)
 from stages.sections.data import Ingest
 from stages.tables import Recording, Reject, write_table
 
@@ -42,23 +50,22 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> 
     if LEXICON_FILE in files:
         load_lexicon(recordings_dir / LEXICON_FILE)  # finds a fault here, before hours of work
         shutil.copyfile(recordings_dir / LEXICON_FILE, out_dir / LEXICON_FILE)
-    rejects += [
-        Reject(
-            path=file,
-            reason=f"neither audio ({', '.join(AUDIO_SUFFIXES)}) nor a transcript (metadata.csv, .txt, .list)",
-        )
-        for file in files
-        if not (file in known or is_audio(file) or is_transcript(file))
-    ]
     files = [file for file in files if file not in known]
+    rejects += [
+        Reject(path=file, reason=_no_recording(file)) for file in files if not (is_audio(file) or is_transcript(file))
+    ]
     transcripts = read_transcripts(recordings_dir, files, voice.name, voice.language)
     rejects += [Reject(path=row.source, reason=row.fault) for row in transcripts if not row.audio]
+    its_transcripts: dict[str, list[Transcript]] = {file: [] for file in files if is_audio(file)}
+    for row in transcripts:
+        for file in row.audio:
+            its_transcripts[file].append(row)
+    audio = list(its_transcripts)
+    require_transcripts_used(transcripts, audio, params.max_lost_transcripts_share)
 
     recordings = []
-    audio = [file for file in files if is_audio(file)]
     for file in report_progress(audio, len(audio), f"ingest {voice.name}: {{}} files", every=100):
-        its_transcripts = [row for row in transcripts if file in row.audio]
-        result = read_recording(recordings_dir, file, its_transcripts, params, voice.language)
+        result = read_recording(recordings_dir, file, its_transcripts[file], params, voice.language)
         (recordings if isinstance(result, Recording) else rejects).append(result)
     recordings, duplicates = remove_duplicates(recordings)
     rejects = sorted(rejects + duplicates, key=lambda reject: (reject.path, reject.reason))
@@ -67,6 +74,14 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> 
     write_table(out_dir / "recordings.jsonl", recordings)
     write_table(out_dir / "rejects.jsonl", rejects)
     print(f"ingest {voice.name}: {len(recordings)} recordings, {len(rejects)} rejects", flush=True)
+    told = describe_transcripts(transcripts, [recording.path for recording in recordings])
+    print(f"ingest {voice.name}: {told}", flush=True)
+
+
+def _no_recording(file: str) -> str:
+    if is_document(file):
+        return "a text about the recordings, not a transcript"
+    return f"neither audio ({', '.join(AUDIO_SUFFIXES)}) nor a transcript ({', '.join(TRANSCRIPT_SUFFIXES)})"
 
 
 def _summary(rejects: list[Reject]) -> str:

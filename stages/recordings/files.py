@@ -11,7 +11,7 @@ from gpt_sovits.audio import AudioError
 from gpt_sovits.text.sentences import width
 from registry.consent import file_sha256
 from stages.recordings.measure import measure_file, rejection_reason
-from stages.recordings.transcripts import Transcript
+from stages.recordings.transcripts.reader import Transcript
 from stages.sections.data import Ingest
 from stages.tables import Recording, Reject
 

@@ -122,7 +122,7 @@ HEADERS: dict[str, Make] = {
 }
 SOUNDS: dict[str, Make] = {
     "22 kHz.wav": lambda x: _wav(x, rate=22050),
-    "44056 Hz.wav": lambda x: _wav(x, rate=44056),
+    "44056 Hz.wav": lambda x: _wav(np.tile(x, 2), rate=44056),
     "96 kHz.flac": lambda x: with_soundfile(np.tile(x, 3), "FLAC", rate=96000),
     "192 kHz.wav": lambda x: _wav(np.tile(x, 6), rate=192000),
     "offset.wav": lambda x: _wav(x * 0.3 + 0.3),
@@ -134,7 +134,7 @@ SOUNDS: dict[str, Make] = {
     "nearly opposite phase.wav": lambda x: _wav(np.stack([x, np.roll(-x, 1)], 1)),
     "two talkers.wav": lambda x: _wav(np.stack([_halves(x, 1, 0), _halves(x[::-1], 0, 1)], 1)),
     "7 channels.wav": lambda x: _wav(np.stack([x, *(0.1 * np.roll(x, 900 * n) for n in range(1, 7))], 1)),
-    "quiet.wav": lambda x: _wav(x * 0.01, "PCM_24"),
+    "quiet.wav": lambda x: _wav(x * 0.02, "PCM_24"),
     "long silence.flac": lambda x: with_soundfile(np.concatenate([np.zeros(900 * RATE, np.float32), x]), "FLAC"),
 }
 

@@ -12,10 +12,10 @@ def without_end(data: bytes, share: float = 0.6) -> bytes:
     return data[: round(share * len(data))]
 
 
-def damaged(data: bytes) -> bytes:
-    """Return a file with 300 wrong bytes in the middle."""
+def damaged(data: bytes, n_bytes: int = 300) -> bytes:
+    """Return a file with wrong bytes in the middle."""
     middle = len(data) // 2
-    return data[:middle] + np.random.default_rng(0).bytes(300) + data[middle + 300 :]
+    return data[:middle] + np.random.default_rng(0).bytes(n_bytes) + data[middle + n_bytes :]
 
 
 def with_data_length(wav: bytes, length: int, riff_length: int | None = None) -> bytes:

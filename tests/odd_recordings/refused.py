@@ -31,7 +31,7 @@ def files() -> Iterator[tuple[str, bytes, str]]:
     yield "damaged.flac", damaged(with_soundfile(x, "FLAC")), DAMAGED
     yield "damaged.ogg", damaged(with_soundfile(x, "OGG", "VORBIS")), DAMAGED
     yield "damaged.opus", damaged(with_soundfile(x, "OGG", "OPUS")), DAMAGED
-    yield "damaged.mp3", damaged(with_ffmpeg(x, "mp3", "libmp3lame")), DAMAGED
+    yield "damaged.mp3", damaged(with_ffmpeg(x, "mp3", "libmp3lame"), 2000), DAMAGED
     yield "damaged.m4a", damaged(with_ffmpeg(x, "ipod", "aac")), DAMAGED
     yield "damaged.aac", damaged(with_ffmpeg(x, "adts", "aac")), DAMAGED
     yield from _of_other_content(x)
@@ -47,7 +47,7 @@ def _of_other_content(x: np.ndarray) -> Iterator[tuple[str, bytes, str]]:
     yield "page.mp3", b"<!DOCTYPE html><html><body>404 Not Found</body></html>", UNKNOWN_CONTENT
     yield "zip.m4a", zip_of_nothing(), UNKNOWN_CONTENT
     yield "zeros.wav", bytes(100_000), UNKNOWN_CONTENT
-    yield "random.flac", np.random.default_rng(1).bytes(50_000), UNKNOWN_CONTENT
+    yield "random.flac", np.random.default_rng(3).bytes(50_000), UNKNOWN_CONTENT
     yield "sync words.mp3", b"\xff\xfb\x90" + np.random.default_rng(2).bytes(50_000), CUT
     yield "playlist.m4a", b"#EXTM3U\n#EXTINF:9,\nhttp://127.0.0.1:9/x.ts\n", UNKNOWN_CONTENT
     yield "concatenation.mp4", b"ffconcat version 1.0\nfile good.wav\n", UNKNOWN_CONTENT
@@ -71,9 +71,9 @@ def _of_impossible_headers(x: np.ndarray) -> Iterator[tuple[str, bytes, str]]:
     yield "more samples.flac", with_flac_length(flac, 2 * len(x)), CUT
     yield "no channel.wav", with_format(wav, channels=0), CUT
     yield "65535 channels.wav", with_format(wav, channels=65535), CUT
-    yield "0 Hz.wav", with_format(wav, rate=0), r"^is cut short or damaged|sample rate"
+    yield "0 Hz.wav", with_format(wav, rate=0), DAMAGED
     yield "1 Hz.wav", with_format(wav, rate=1), r"is longer than ingest\.max_seconds"
-    yield "4 GHz.wav", with_format(wav, rate=2**32 - 1), r"0\.00 s is shorter than ingest\.min_seconds|sample rate"
+    yield "4 GHz.wav", with_format(wav, rate=2**32 - 1), DAMAGED
 
 
 def _of_unusable_sound(x: np.ndarray) -> Iterator[tuple[str, bytes, str]]:
@@ -83,7 +83,7 @@ def _of_unusable_sound(x: np.ndarray) -> Iterator[tuple[str, bytes, str]]:
         yield f"{name}.wav", with_soundfile(samples, "WAV", "FLOAT"), r"^holds NaN or inf|^is damaged: a sample of 1e\+30"
     yield "silence.wav", with_soundfile(0 * x, "WAV"), r"^silence: level -120\.0 dBFS is below"
     yield "constant.wav", with_soundfile(0 * x + 0.5, "WAV"), r"^silence"
-    yield "hiss.flac", with_soundfile(x * 1e-4, "FLAC", "PCM_24"), r"^silence: level -\d\d\.\d+ dBFS"
+    yield "hiss.flac", with_soundfile(x * 1e-4, "FLAC", "PCM_24"), r"^silence: level -\d+\.\d+ dBFS"
     yield "clipped.wav", with_soundfile(np.clip(20 * x, -1, 1), "WAV"), r"^clipped: share 0\.\d+"
     yield "clipped float.wav", with_soundfile(2 * np.clip(20 * x, -1, 1), "WAV", "FLOAT"), r"^clipped: share 0\.\d+"
     yield "short.wav", with_soundfile(x[3000:9000], "WAV"), r"^0\.38 s is shorter than ingest\.min_seconds"
