@@ -1,7 +1,7 @@
 """The parts of the stage ingest.
 
 files.py        lists the files of a voice and reads each into a row
-transcripts.py  reads metadata.csv, .txt and .list files
+transcripts/    reads transcripts in the layouts that people have
 measure.py      measures length, channels, level and clipping
 sound/          measures what is heard: loudness, noise, bandwidth, rooms, music; makes fingerprints
 duplicates.py   keeps one of the recordings that hold the same sound
