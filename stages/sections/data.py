@@ -93,7 +93,7 @@ class Segment(Section):
     )
     max_clip_seconds: float = Field(
         gt=0,
-        description="Longer speech is split at its quietest frame. Seconds, at least twice min_clip_seconds.",
+        description="Longer speech is split where it is quiet. Seconds, at least twice min_clip_seconds.",
     )
     vad_threshold: float = Field(
         gt=0, lt=1, description="silero-vad's probability from which sound counts as speech. Between 0 and 1."
