@@ -54,7 +54,7 @@ def ensure_server() -> str:
     HOME.mkdir(exist_ok=True)
     os.environ["PREFECT_HOME"] = str(HOME.absolute())
     # as Prefect names it, but for a project whose path holds % or ?
-    database = quote(str(HOME.absolute() / "prefect.db"))
+    database = quote(str(HOME.absolute() / "prefect.db"), safe="/ #")
     os.environ.setdefault("PREFECT_API_DATABASE_CONNECTION_URL", f"sqlite+aiosqlite:///{database}")
     with locked("prefect-server", wait_seconds=STARTUP_SECONDS):
         url = running_server() or _start()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from registry.errors import RegistryError
 from registry.storage.mlflow_tables import create_mlflow_tables
@@ -59,7 +59,7 @@ def tracking_uri(root: Path | None = None) -> str:
     """Return MLflow's address, as set or the default. It may hold a password, so do not show it unchanged."""
     named = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
     file = (find_root() if root is None else root.absolute()) / "mlflow.db"
-    return named or f"sqlite:///{quote(str(file))}"  # SQLAlchemy decodes %20, and a query begins at ?
+    return named or f"sqlite:///{_quoted(file)}"
 
 
 def without_password(uri: str) -> str:
@@ -110,6 +110,11 @@ def _file_of(uri: str) -> Path | None:
     return Path(path) if prefix.startswith("sqlite") and separator and path not in ("", ":memory:") else None
 
 
+def _quoted(file: Path) -> str:
+    """Return a path for an address. SQLAlchemy decodes %20 in it, and takes what follows a ? for options."""
+    return str(file).replace("%", "%25").replace("?", "%3F")
+
+
 @lru_cache(maxsize=8)
 def _client(tracking_uri: str) -> MlflowClient:
     import logging
@@ -137,5 +142,5 @@ def _journal_uri(uri: str) -> str:
         if not separator or path in ("", ":memory:"):
             raise StoreError(f"{uri!r} names no file, and a journal in memory would be lost; use sqlite:///FILE")
         path, mark, query = path.partition("?")
-        uri = f"{prefix}:///{quote(str(Path(unquote(path)).absolute()))}{mark}{query}"
+        uri = f"{prefix}:///{_quoted(Path(unquote(path)).absolute())}{mark}{query}"
     return uri
