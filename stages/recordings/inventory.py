@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from gpt_sovits.text.lexicon import LEXICON_FILE
 from registry.consent import VOICE_FILE, Voice
+from stages.corrections.file import CORRECTIONS_FILE
 from stages.recordings.files import list_files
 from stages.recordings.transcripts.audio_names import AUDIO_SUFFIXES, is_audio
 from stages.recordings.transcripts.checks import require_transcripts_used
@@ -45,7 +46,7 @@ def take_inventory(folder: Path, voice: Voice, max_lost_share: float) -> Invento
         LostTranscriptsError: a recording would get the recogniser's text although the user gave one.
     """
     files, rejects = list_files(folder)
-    known = {VOICE_FILE, posixpath.normpath(voice.consent.evidence or VOICE_FILE), LEXICON_FILE}
+    known = {VOICE_FILE, posixpath.normpath(voice.consent.evidence or VOICE_FILE), LEXICON_FILE, CORRECTIONS_FILE}
     files = [file for file in files if file not in known]
     rejects += [
         Reject(path=file, reason=_no_recording(file)) for file in files if not (is_audio(file) or is_transcript(file))
