@@ -100,7 +100,7 @@ def test_folder_whose_transcripts_would_be_lost_is_refused_as_ingest_would(root,
     (source / "metadata.csv").write_text("b 1|What is said.\n")
     done = add(root, source)
     assert done.returncode == 2
-    assert "0 of 1 row of metadata.csv found their audio. The first names 'b 1'" in done.stderr
+    assert "0 of 1 row of metadata.csv found their audio; the first names 'b 1'" in done.stderr
     assert "nothing was added" in done.stderr
     assert not list((root / "data/1_recordings").iterdir())
     assert load_params(root / "params.yaml").voices == ("sample",)

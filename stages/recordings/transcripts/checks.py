@@ -36,11 +36,17 @@ def require_transcripts_used(transcripts: Sequence[Transcript], audio: Sequence[
     lost = [row for row in transcripts if not row.audio and not row.others]
     if not untold or not lost:
         return
-    without = f"{_count(len(untold), 'recording')} without a transcript, such as {untold[0]!r}"
+    instead = f"{_named(untold)} would get the recogniser's text instead"
     for file in dict.fromkeys(row.file for row in lost):
         rows = [row for row in transcripts if row.file == file]
-        if not any(row.audio for row in rows) and (rows[0].name or file.lower().endswith(TABLE_SUFFIXES)):
-            raise LostTranscriptsError(_unused_table(file, rows, without))
+        if any(row.audio for row in rows) or not (rows[0].name or file.lower().endswith(TABLE_SUFFIXES)):
+            continue
+        if not rows[0].name:
+            raise LostTranscriptsError(f"{file}: {rows[0].fault}. {instead}; mend {file}, or move it out of the folder")
+        raise LostTranscriptsError(
+            f"0 of {_count(len(rows), 'row')} of {file} found their audio; the first names {rows[0].name[:80]!r}. "
+            f"{instead}; correct the names, or move {file} out of the folder if it belongs to other recordings"
+        )
     n_lost = min(len(lost), len(untold))
     share = n_lost / sum(not row.others for row in transcripts)
     if share > max_lost_share:
@@ -48,18 +54,9 @@ def require_transcripts_used(transcripts: Sequence[Transcript], audio: Sequence[
             f"{lost[0].source} names {lost[0].name[:80]!r}" if lost[0].name else f"{lost[0].source}: {lost[0].fault}"
         )
         raise LostTranscriptsError(
-            f"{_count(len(lost), 'transcript')} found no audio (the first: {first}), and the folder has {without}. "
-            f"Correct the names, or raise {SETTING} = {max_lost_share:g} to use what the recogniser hears"
+            f"{_count(len(lost), 'transcript')} found no audio, the first: {first}. "
+            f"{instead}; correct the names, or raise {SETTING} = {max_lost_share:g}"
         )
-
-
-def _unused_table(file: str, rows: Sequence[Transcript], without: str) -> str:
-    if not rows[0].name:
-        return f"{file}: {rows[0].fault}. The folder has {without}. Mend {file}, or move it out of the folder"
-    return (
-        f"0 of {_count(len(rows), 'row')} of {file} found their audio. The first names {rows[0].name[:80]!r}, and the "
-        f"folder has {without}. Correct the names, or move {file} out of the folder if it belongs to other recordings"
-    )
 
 
 def describe_transcripts(transcripts: Sequence[Transcript], recordings: Sequence[str]) -> str:
@@ -91,6 +88,11 @@ def describe_transcripts(transcripts: Sequence[Transcript], recordings: Sequence
     if n_shortened := sum(row.shortened for row in rows):
         sentence += f"; tags, notes on sounds or names of speakers were left out of {n_shortened}"
     return sentence
+
+
+def _named(files: Sequence[str]) -> str:
+    """Return how many recordings there are, and the name of the first."""
+    return f"Recording {files[0]!r}" if len(files) == 1 else f"{len(files)} recordings, such as {files[0]!r},"
 
 
 def _count(n: int, noun: str) -> str:

@@ -154,7 +154,7 @@ def _rows(file: str, text: str, own_audio: tuple[str, ...], audio: AudioNames, s
     try:
         return read_table(text, speaker, has_audio, "unknown")
     except NotATableError as error:
-        raise LayoutError(f"transcript without audio: it has no recording's name, and {error}") from error
+        raise LayoutError(f"transcript without audio: no recording has its name, and it {error}") from error
 
 
 def _own_audio(file: str, audio: AudioNames) -> tuple[str, ...]:
