@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from odd_recordings import accepted, refused
+
 from stages.tables import Clip, Recording, Reject, read_table
 
 ROOT = Path(__file__).resolve().parents[2]
