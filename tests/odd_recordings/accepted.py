@@ -68,7 +68,7 @@ FFMPEG_FORMATS = {
     "ms adpcm 2.wav": ("wav", "adpcm_ms", {}),
 }
 NAMES = (
-    *("Ünïcødé 名前 🎙.wav", "it's \"quoted\".wav", "a%20b.wav", "what?.wav", "take #2.wav", "-rf.wav", "http:x.wav"),
+    *("Ünïcødé 名前 🎙.wav", 'it\'s "quoted".wav', "a%20b.wav", "what?.wav", "take #2.wav", "-rf.wav", "http:x.wav"),
     *("  spaces  .wav", "LOUD.WAV", "x.tar.wav", "new\nline.wav", "sub/sub sub/x.wav", "l" + 240 * "o" + "ng.wav"),
     *("[0-9]*.wav", "$(touch x).wav", "a|b.wav", "back\\slash.wav", "e\u0301.wav"),
 )
