@@ -14,9 +14,11 @@ from stages.card.inputs import VoiceTables
 
 Fate = Literal["kept", "refused", "pause", "waiting"]
 MAX_OVERLAP_SECONDS = 0.1  # of rounding, in one voice
-# In a reason: the place at its start, numbers that differ from file to file (but not a limit, which follows a "=")
+# In a reason: the place at its start, the file that the fault is in (such as "metadata.csv:3"), and numbers that differ
+# from file to file, but not a limit, which follows a "="
 PLACE = re.compile(r"^\d+(\.\d+)?-\d+(\.\d+)? s: ")
-NUMBER = re.compile(r"(?<![=\w.]\s)(?<![=\w.])-?\d+(\.\d+)?(?![\w.]*\w)")
+FILE = re.compile(r"^[^:]*\.[A-Za-z]\w{0,9}(:\d+)?: ")
+NUMBER = re.compile(r"(?<!= )(?<![\w./-])-?\d+(\.\d+)?(?![\w/]|\.\w)")
 
 
 class Part(NamedTuple):
@@ -92,12 +94,8 @@ def general_reason(reason: str) -> str:
 
     Limits, which stand behind a "=", stay.
     """
-    reason = PLACE.sub("", reason)
-    head, _, tail = reason.partition(": ")
-    if tail and re.search(r"\.\w{1,6}(:\d+)?$", head):  # the file that the fault is in, such as metadata.csv:3
-        head = tail.partition(": ")[0]
-    head = re.sub(r"'[^']*'|\"[^\"]*\"", "...", head)
-    return NUMBER.sub("N", head)
+    general = FILE.sub("", PLACE.sub("", reason)).partition(": ")[0]
+    return NUMBER.sub("N", re.sub(r"'[^']*'|\"[^\"]*\"", "...", general))
 
 
 def _trimmed(tables: VoiceTables) -> list[Loss]:
