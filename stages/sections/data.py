@@ -122,3 +122,6 @@ class Features(Section):
     n_threads: int = Field(
         ge=1, description="CPU threads of torch. At least 1. The last bits of the result depend on it."
     )
+    n_jobs: int = Field(
+        ge=1, description="Processes that extract, each with n_threads. At least 1. The result does not depend on it."
+    )
