@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from gpt_sovits.text.lexicon import LEXICON_FILE, load_lexicon
 from gpt_sovits.weights.base import SHARED_PARTS
 from gpt_sovits.weights.places import BASES_FOLDER
+from stages.clip_audio import clip_file
 from stages.clip_features import ExtractedClip, extract_clip, speaker_version
 from stages.execution.cache import NO_CACHE, ResultCache, folder_hash, open_cache
 from stages.execution.cached_calls import cached_map
@@ -49,8 +50,9 @@ def features(
     for language in sorted({clip.language for clip in clips}):
         require_learned(PROFILES[params.profile].base, language)
     lexicon = _copy_lexicon(manifest_dir, out_dir)
+    sounds = [clip_file(clip, clips_dir, aligned_dir) for clip in clips]
     with worker_processes(params.features.n_jobs) as workers:
-        extracted = extract(clips, clips_dir, lexicon, out_dir, params, cache, workers)
+        extracted = extract(clips, sounds, lexicon, out_dir, params, cache, workers)
     embeddings = [np.array(one.embedding, np.float32) for one in extracted]
     centroid = _centroid([e for e, clip in zip(embeddings, clips, strict=True) if clip.split == "train"])
     table = [
@@ -73,7 +75,7 @@ def features(
 
 def extract(
     clips: Sequence[AlignedClip],
-    clips_dir: Path,
+    sounds: Sequence[Path],
     lexicon: Path | None,
     out_dir: Path,
     params: Params,
@@ -84,7 +86,7 @@ def extract(
 
     Args:
         clips: the kept clips.
-        clips_dir: output of the stage segment.
+        sounds: the file of each.
         lexicon: file of the voice's own words, None where it has none.
         out_dir: gets tensors/CLIP_ID.safetensors.
         params: all of params.yaml.
@@ -100,7 +102,7 @@ def extract(
     calls = [
         partial(
             extract_clip,
-            clips_dir / clip.path,
+            sound,
             clip.clip_id,
             clip.text,
             language=clip.language,
@@ -110,7 +112,7 @@ def extract(
             n_threads=params.features.n_threads,
             out_dir=out_dir,
         )
-        for clip in clips
+        for clip, sound in zip(clips, sounds, strict=True)
     ]
     return list(report_progress(workers(call, calls), len(clips), "features: {} clips"))
 

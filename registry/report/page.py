@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 
+from metrics.normalize import error_unit
 from metrics.scores import Scorecard, UtteranceScore
 from registry.report.comparison import PromptPair, compare_words, prompt_pairs
 from registry.report.distributions import distributions
@@ -113,6 +114,7 @@ def render_report(
         **_describe_pairs(pairs, card),
         rule=rule,
         titles=FIGURES,
+        error_unit=error_unit(card.language),
         resynthesis=[(place, _add_spectrograms(rows)) for place, rows in resynthesis],
         prompts=list(zip(prompts, utterances, strict=True)),
         sound=lambda row: sounds.get(row.key, ""),

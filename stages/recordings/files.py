@@ -11,7 +11,7 @@ from gpt_sovits.audio import AudioError
 from gpt_sovits.text.sentences import width
 from registry.consent import file_sha256
 from stages.recordings.measure import measure_file, rejection_reason
-from stages.recordings.transcripts import Transcript
+from stages.recordings.transcripts.reader import Transcript
 from stages.sections.data import Ingest
 from stages.tables import Recording, Reject
 
@@ -72,20 +72,21 @@ def read_recording(
         return Reject(path=file, reason=f"transcripts that differ: {sources}; keep the right one")
     transcript = transcripts[0].text if transcripts else None
     try:
-        measurement = measure_file(folder / file)
+        measurement = measure_file(folder / file, params.max_seconds)
         sha256 = file_sha256(folder / file)
     except AudioError as error:
         return Reject(path=file, reason=str(error).removeprefix(f"{Path(file).name}: "))
     except OSError as error:
         return Reject(path=file, reason=f"cannot be read: {error.strerror}")
     if reason := rejection_reason(measurement, params):
-        return Reject(path=file, reason=reason)
+        return Reject(path=file, reason=reason, seconds=measurement.seconds)
     if transcript is not None and (length := width(transcript)) > params.max_chars_per_second * measurement.seconds:
         limit = f"ingest.max_chars_per_second = {params.max_chars_per_second:g} in {measurement.seconds:.1f} s"
         said = f"{len(transcript)} characters" + (
             "" if length == len(transcript) else f", as long as {length} Latin letters,"
         )
-        return Reject(path=file, reason=f"{transcripts[0].source}: {said} exceed {limit}")
+        reason = f"{transcripts[0].source}: {said} exceed {limit}"
+        return Reject(path=file, reason=reason, seconds=measurement.seconds)
     return Recording(
         recording_id=sha256[:12],
         path=file,
@@ -113,8 +114,12 @@ def remove_duplicates(recordings: list[Recording]) -> tuple[list[Recording], lis
         if len(texts) > 1:
             names = ", ".join(recording.path for recording in (first, *others))
             reason = f"the same bytes with different transcripts: {names}; keep the right one"
-            rejects += [Reject(path=recording.path, reason=reason) for recording in (first, *others)]
+            rejects += [_reject(recording, reason) for recording in (first, *others)]
         else:
             kept.append(first)
-            rejects += [Reject(path=other.path, reason=f"the same bytes as {first.path}") for other in others]
+            rejects += [_reject(other, f"the same bytes as {first.path}") for other in others]
     return sorted(kept, key=lambda recording: recording.path), rejects
+
+
+def _reject(recording: Recording, reason: str) -> Reject:
+    return Reject(path=recording.path, reason=reason, seconds=recording.seconds)

@@ -14,7 +14,9 @@ class Ingest(Section):
 
     min_seconds: float = Field(gt=0, description="Shorter recordings are rejected. Seconds, above 0.")
     max_seconds: float = Field(
-        gt=0, description="Longer recordings are rejected, because they may not fit into memory. Seconds, above 0."
+        gt=0,
+        description="Longer recordings are rejected, before they are decoded where their header says so. Seconds, "
+        "above 0.",
     )
     min_sample_rate: int = Field(
         ge=8000,
@@ -31,6 +33,12 @@ class Ingest(Section):
         gt=0,
         description="Recordings whose transcript has more characters per second are rejected: nobody could say it so "
         "fast. Latin letters, above 0. A Han character or a Hangul block counts 3, a kana 2.",
+    )
+    max_lost_transcripts_share: float = Field(
+        ge=0,
+        le=1,
+        description="The stage stops if recordings lack a transcript while a larger share of the transcripts found no "
+        "audio: names probably differ. 0 to 1.",
     )
 
 
