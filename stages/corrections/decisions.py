@@ -13,6 +13,7 @@ from stages.corrections.rows import Correction, NumberedCorrection, Span, Unused
 from stages.tables import Recording, Row
 
 DECISIONS_FILE = "decisions.jsonl"  # in the manifest, where corrections.jsonl is in the recordings
+DROPPED = "dropped by review"  # begins the reason of a clip that a person left out
 TOLERANCE_SECONDS = 0.001  # spans that differ by less are the same: seconds are rounded, and sample rates differ
 
 
@@ -89,6 +90,14 @@ def decide(
         rows: all rows of the file, in their order.
         recordings: the usable recordings by the hash of their bytes.
     """
+    decided, unused = decided_by_recording(rows, recordings)
+    return [_row(one, name) for name, its_own in decided.items() for one in its_own], unused
+
+
+def decided_by_recording(
+    rows: Sequence[Correction], recordings: Mapping[str, Recording]
+) -> tuple[dict[str, list[Decided]], list[UnusedCorrection]]:
+    """Return what `decide` does, by recording id and with the rows behind each decision."""
     in_effect, unused = rows_in_effect(rows)
     by_recording: dict[str, list[NumberedCorrection]] = {sha256: [] for sha256 in recordings}
     for numbered in in_effect:
@@ -96,12 +105,11 @@ def decide(
             unused.append(UnusedCorrection(numbered.number, f"{numbered.row.where()}: {reason}"))
         else:
             by_recording[numbered.row.recording_sha256].append(numbered)
-    decisions = []
+    found = {}
     for sha256, its_rows in by_recording.items():
-        decided, replaced = fold(its_rows)
+        found[recordings[sha256].recording_id], replaced = fold(its_rows)
         unused += replaced
-        decisions += [_row(one, recordings[sha256].recording_id) for one in decided]
-    return decisions, sorted(unused)
+    return found, sorted(unused)
 
 
 def same_span(one: Span, other: Span) -> bool:

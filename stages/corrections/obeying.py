@@ -8,12 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from stages.alignment.clip_texts import ClipText, clip_texts
-from stages.corrections.decisions import TOLERANCE_SECONDS, ClipDecision, same_span
+from stages.corrections.decisions import DROPPED, TOLERANCE_SECONDS, ClipDecision, same_span
 from stages.corrections.rows import Span
 from stages.execution.parallel import Map, call
 from stages.tables import AlignedClip, Clip
 
-DROPPED = "dropped by review"  # begins the reason of a clip that a person left out
 RESTORE_NEEDS_WORDS = "a person restored it, but its words have no times; correct its text too"
 
 
@@ -77,7 +76,7 @@ def correct_texts(
         for index, clip in enumerate(clips)
         if is_corrected(decisions, clip.clip_id)
     }
-    found = {index: result[0] for index, result in zip(calls, workers(call, list(calls.values())), strict=True)}
+    found = {index: result.clips[0] for index, result in zip(calls, workers(call, list(calls.values())), strict=True)}
     return [found.get(index, text) for index, text in enumerate(texts)]
 
 

@@ -236,9 +236,9 @@ BAD_AUDIO: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "short.wav": (lambda path: soundfile.write(path, tone(0.4), 16000), "0.40 s is shorter than ingest.min_seconds"),
     "long.wav": (lambda path: soundfile.write(path, tone(61), 16000), "61 s is longer than ingest.max_seconds = 60"),
-    "song.aac": (
+    "song.mid": (
         lambda path: path.write_bytes(b"\0"),
-        r"neither audio \(.flac, .m4a, .mp3, .ogg, .wav\) nor a transcript",
+        r"neither audio \(.3gp, .aac, .*\) nor a transcript",
     ),
     "pipe.wav": (os.mkfifo, "not a regular file"),
     "inside.wav": (lambda path: path.symlink_to("good.wav"), "a symbolic link"),
@@ -359,14 +359,10 @@ NOTHING_LEFT = {
     "no audio": (
         no_audio,
         ValueError,
-        r"no usable recording; it holds no audio file \(.flac, .m4a, .mp3, .ogg, .wav\)",
+        r"anna holds no audio file \(.3gp, .aac, .*\)",
     ),
     "only bad audio": (only_bad_audio, ValueError, "no usable recording; 1 rejected, the first: good.wav: its content"),
-    "only transcripts": (
-        transcripts_only,
-        ValueError,
-        "no usable recording; 1 rejected, the first: good.txt: transcript",
-    ),
+    "only transcripts": (transcripts_only, ValueError, "it holds other files, such as 'good.txt'"),
 }
 
 

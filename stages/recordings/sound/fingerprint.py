@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stages.recordings.sound.spectra import NARROW_HOP_SECONDS, NARROW_RATE, NARROW_WINDOW
+from stages.recordings.sound.spectra import NARROW_HOP_SECONDS, NARROW_RATE, NARROW_WINDOW, band_powers
 
 N_BITS = 32
 BAND_HZ = (250.0, 3400.0)
@@ -18,7 +18,7 @@ N_LAG = 12  # frames between which a bit compares
 SILENCE_DB = -40.0  # relative to the loudest frame: below is the room, and not what is said
 FRAME_SECONDS = NARROW_HOP_SECONDS
 
-_EDGES = np.geomspace(*BAND_HZ, N_BITS + 2) / NARROW_RATE * NARROW_WINDOW  # of the bands, in bins
+_EDGES = np.round(np.geomspace(*BAND_HZ, N_BITS + 2) / NARROW_RATE * NARROW_WINDOW).astype(int)  # of bands, in bins
 _BIT_VALUES = (1 << np.arange(N_BITS, dtype=np.uint64)).astype(np.uint64)
 
 
@@ -36,7 +36,7 @@ class FingerprintMeter:
         Args:
             power: (n_frames, n_bins) power spectra at NARROW_RATE, see spectra.py.
         """
-        bands = np.concatenate([self._bands, np.log(_band_powers(power) + 1e-14)])
+        bands = np.concatenate([self._bands, np.log(band_powers(power, _EDGES) + 1e-14)])
         n_words = len(bands) - N_SMOOTHED - N_LAG + 1
         if n_words <= 0:
             self._bands = bands
@@ -56,11 +56,3 @@ class FingerprintMeter:
         words, levels = np.concatenate(self._words), np.concatenate(self._levels)
         words[levels < levels.max() + SILENCE_DB * np.log(10) / 10] = 0
         return words
-
-
-def _band_powers(power: np.ndarray) -> np.ndarray:
-    """Return (n_frames, N_BITS + 1) power per band. A band takes its share of the bins at its edges."""
-    sums = np.pad(np.cumsum(power, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
-    whole = _EDGES.astype(int)
-    at_edges = sums[:, whole] + (sums[:, whole + 1] - sums[:, whole]) * (_EDGES - whole)
-    return np.diff(at_edges, axis=1)

@@ -25,7 +25,9 @@ class SpectrumReader:
     def __init__(self, window: int, hop: int) -> None:
         self.window, self.hop = window, hop
         self._n_fft = scipy.fft.next_fast_len(window, real=True)
-        self._shape = np.hanning(window + 2)[1:-1].astype(np.float32)
+        shape = np.hanning(window + 2)[1:-1]
+        # scaled so that the bins sum up to the mean square
+        self._shape = (shape * np.sqrt(2 / (self._n_fft * np.square(shape).sum()))).astype(np.float32)
         self._rest = np.zeros(0, np.float32)
 
     def read(self, samples: np.ndarray) -> np.ndarray:
@@ -35,22 +37,27 @@ class SpectrumReader:
             samples: (n,) float32, mono, at most MAX_SAMPLES.
 
         Returns:
-            (n_frames, n_bins) float32. The bins of a frame sum up to the mean square of its samples.
+            (n_frames, n_bins) float32. The bins of a frame sum up to the mean square of its samples. The first and the
+            last count twice.
         """
         samples = np.concatenate([self._rest, samples])
         n_frames = max(0, (len(samples) - self.window) // self.hop + 1)
         self._rest = samples[n_frames * self.hop :].copy()
         if not n_frames:
-            return np.zeros((0, self._n_fft // 2 + 1), np.float32)
+            return np.zeros((0, self.n_bins), np.float32)
         frames = np.lib.stride_tricks.sliding_window_view(samples, self.window)[:: self.hop][:n_frames]
         spectra = scipy.fft.rfft(frames * self._shape, n=self._n_fft, axis=1)
-        power = np.square(spectra.real) + np.square(spectra.imag)
-        power *= 2 / (self._n_fft * np.square(self._shape, dtype=np.float64).sum())
-        power[:, [0, -1]] /= 2 if self._n_fft % 2 == 0 else 1
-        return power
+        squares = spectra.view(np.float32)
+        np.square(squares, out=squares)
+        return squares[:, ::2] + squares[:, 1::2]
 
     @property
-    def bin_hz(self) -> float:
+    def n_bins(self) -> int:
+        """Number of bins of a spectrum."""
+        return self._n_fft // 2 + 1
+
+    @property
+    def bin_share(self) -> float:
         """Distance between two bins, as a share of the sample rate."""
         return 1 / self._n_fft
 
@@ -69,3 +76,16 @@ class NarrowReader:
     def read(self, samples: np.ndarray, *, last: bool = False) -> np.ndarray:
         """Return the (n_frames, n_bins) spectra that the next (n,) float32 samples complete."""
         return self._spectra.read(self._resampler.resample_chunk(samples, last=last))
+
+
+def band_powers(power: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return the power of each band.
+
+    Args:
+        power: (n_frames, n_bins) power spectra.
+        edges: (n_bands + 1,) first bin of each band, and the bin after the last.
+
+    Returns:
+        (n_frames, n_bands) float64.
+    """
+    return np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1).astype(np.float64)

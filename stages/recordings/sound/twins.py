@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 N_NEIGHBOURS = 4  # places of the same word that vote with each other: more would make many copies quadratic
 MIN_WORDS = 32  # half a second that both are not silent in
@@ -90,3 +92,19 @@ def _compare(first: np.ndarray, second: np.ndarray, offset: int) -> tuple[float,
     n_words = int(np.count_nonzero(heard))
     errors = np.bitwise_count(one[heard] ^ other[heard]).sum()
     return float(errors / (32 * n_words)) if n_words else 1.0, n_words, offset
+
+
+def groups_of_twins(twins: Sequence[Twins], n_items: int) -> list[tuple[int, ...]]:
+    """Return the groups of items that are linked by twins, each in order, sorted by their first items.
+
+    An item without a twin is a group of its own.
+    """
+    links = coo_array(
+        (np.ones(len(twins), bool), ([one.first for one in twins], [one.second for one in twins])),
+        shape=(n_items, n_items),
+    )
+    _, labels = connected_components(links, directed=False)
+    groups: dict[int, list[int]] = {}
+    for item, label in enumerate(labels.tolist()):
+        groups.setdefault(label, []).append(item)
+    return [tuple(group) for group in groups.values()]

@@ -13,7 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-AUDIO_SUFFIXES = (".flac", ".m4a", ".mp3", ".ogg", ".wav")
+from stages.recordings.containers import AUDIO_SUFFIXES
+
 # Folders beside metadata.csv in which corpora keep their audio
 AUDIO_FOLDERS = ("wavs/", "wav/", "clips/", "audio/", "")
 MICROPHONES = re.compile(r"_mic\d$")  # VCTK 0.92 has two recordings of each text

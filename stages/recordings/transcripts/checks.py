@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from stages.recordings.transcripts.reader import JSON_LINES, TABLES, Transcript
 
+# Files that are for all recordings. One that is of no use stops the run, whatever the setting
+TABLE_SUFFIXES = (*TABLES, *JSON_LINES, ".json", ".xlsx", ".xls", ".ods", ".parquet", ".arrow")
 SETTING = "ingest.max_lost_transcripts_share"
 
 
@@ -37,9 +39,7 @@ def require_transcripts_used(transcripts: Sequence[Transcript], audio: Sequence[
     without = f"{_count(len(untold), 'recording')} without a transcript, such as {untold[0]!r}"
     for file in dict.fromkeys(row.file for row in lost):
         rows = [row for row in transcripts if row.file == file]
-        if not any(row.audio for row in rows) and (
-            rows[0].name or file.lower().endswith((*TABLES, *JSON_LINES, ".json"))
-        ):
+        if not any(row.audio for row in rows) and (rows[0].name or file.lower().endswith(TABLE_SUFFIXES)):
             raise LostTranscriptsError(_unused_table(file, rows, without))
     n_lost = min(len(lost), len(untold))
     share = n_lost / sum(not row.others for row in transcripts)
@@ -55,7 +55,7 @@ def require_transcripts_used(transcripts: Sequence[Transcript], audio: Sequence[
 
 def _unused_table(file: str, rows: Sequence[Transcript], without: str) -> str:
     if not rows[0].name:
-        return f"{file} {rows[0].fault}. The folder has {without}. Mend {file}, or move it out of the folder"
+        return f"{file}: {rows[0].fault}. The folder has {without}. Mend {file}, or move it out of the folder"
     return (
         f"0 of {_count(len(rows), 'row')} of {file} found their audio. The first names {rows[0].name[:80]!r}, and the "
         f"folder has {without}. Correct the names, or move {file} out of the folder if it belongs to other recordings"

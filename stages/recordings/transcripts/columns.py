@@ -71,7 +71,7 @@ def _is_language(written: str) -> bool:
 
 
 def _list_row(line: Line, delimiter: str) -> Row:
-    cells = line.cells
+    cells = line.joined(LIST_WIDTH, delimiter)
     if len(cells) < LIST_WIDTH:
         fault = f"{_count(len(cells))}; a row is path|speaker|language|text"
         return Row(line=line.number, name=cells[0], text="", fault=fault)
@@ -112,8 +112,8 @@ def _words(text: str) -> set[str]:
 def _row(line: Line, name_column: int, width: int, text_column: int, speaker_column: int | None, delimiter: str) -> Row:
     cells = line.cells
     name = cells[name_column] if name_column < len(cells) else cells[0]
-    if len(cells) > width and width == 2 and name_column == 0:  # no normalised texts in this table: the text holds bars
-        cells = [cells[0], delimiter.join(cells[1:])]
+    if width == 2 and name_column == 0:  # no normalised texts in this table: further bars belong to the text
+        cells = line.joined(2, delimiter)
     if len(cells) not in ((2, 3) if width == 3 and speaker_column is None else (width,)) or len(cells) == 1:
         return Row(line=line.number, name=name, text="", fault=f"{_count(len(cells))}; {_advice(delimiter)}")
     if speaker_column is not None:

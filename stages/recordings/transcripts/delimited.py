@@ -74,7 +74,7 @@ def _split(text: str, delimiter: str, has_audio: Callable[[str], bool]) -> Table
     if delimiter == " ":  # LibriSpeech and Kaldi
         lines = [Line(number, line.strip().split(None, 1)) for number, line in _numbered_lines(text)]
     elif delimiter in "|\t":
-        lines = [Line(number, _split_line(line, delimiter)) for number, line in _numbered_lines(text)]
+        lines = [_split_line(number, line, delimiter) for number, line in _numbered_lines(text)]
     else:
         lines = list(_split_csv(text, delimiter))
     if lines and is_header(lines[0].cells):
@@ -100,12 +100,12 @@ def _numbered_lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, line.strip("\r")
 
 
-def _split_line(line: str, delimiter: str) -> list[str]:
+def _split_line(number: int, line: str, delimiter: str) -> Line:
     """Split a line at bars or tabs. The quotes of LJSpeech belong to the text, those of CSV do not.
 
     A line is CSV if its first cell is quoted, a quoted cell holds the delimiter, or quotes are doubled.
     """
-    plain = [cell.strip() for cell in line.split(delimiter)]
+    plain = Line(number, [cell.strip() for cell in line.split(delimiter)], line)
     if '"' not in line:
         return plain
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
@@ -113,8 +113,8 @@ def _split_line(line: str, delimiter: str) -> list[str]:
         (quoted,) = csv.reader([line], delimiter=delimiter, strict=True)
     except (csv.Error, ValueError):
         return plain
-    if len(quoted) < len(plain) or '""' in line or line.lstrip().startswith('"'):
-        return [cell.strip() for cell in quoted]
+    if len(quoted) < len(plain.cells) or '""' in line or line.lstrip().startswith('"'):
+        return Line(number, [cell.strip() for cell in quoted])
     return plain
 
 
@@ -127,7 +127,8 @@ def _split_csv(text: str, delimiter: str) -> Iterator[Line]:
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                yield Line(number, [cell.strip() for cell in cells])
+                written = lines[number - 1] if number == reader.line_num else '"'
+                yield Line(number, [cell.strip() for cell in cells], "" if '"' in written else written)
             number = reader.line_num + 1
     except csv.Error as error:
         raise LayoutError(
@@ -136,9 +137,9 @@ def _split_csv(text: str, delimiter: str) -> Iterator[Line]:
 
 
 def _named_row(table: Table, line: Line, has_audio: Callable[[str], bool]) -> Row:
-    cells, n_columns = list(line.cells), len(table.header)
-    if len(cells) > n_columns and is_text_field(table.header[-1]):  # the text holds the delimiter
-        cells[n_columns - 1 :] = [table.delimiter.join(cells[n_columns - 1 :])]
+    cells, n_columns = line.cells, len(table.header)
+    if is_text_field(table.header[-1]):
+        cells = line.joined(n_columns, table.delimiter)
     row = read_fields(dict(zip(table.header, cells, strict=False)), has_audio, line=line.number)
     if len(cells) <= n_columns:
         return row

@@ -7,11 +7,14 @@ and give different texts, neither is taken.
 from __future__ import annotations
 
 import codecs
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from charset_normalizer import from_bytes
 
+from gpt_sovits.text.alphabets import HAN, HANGUL, KANA, LATIN
 from gpt_sovits.text.languages import LANGUAGES
 
 BYTE_ORDER_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
@@ -27,15 +30,16 @@ ENCODINGS = {  # supersets: cp1252 holds Latin-1, gb18030 holds GBK, cp949 holds
     "zh": ("gb18030", "big5hkscs"),
     "yue": ("big5hkscs", "gb18030"),
     "ja": ("cp932", "euc_jp", "iso2022_jp"),
-    "ko": ("cp949", "johab"),
+    "ko": ("cp949",),
 }
+SCRIPTS = {"en": LATIN, "zh": HAN + LATIN, "yue": HAN + LATIN, "ja": HAN + KANA + LATIN, "ko": HANGUL + HAN + LATIN}
 SPACELESS = ("zh", "yue", "ja")  # their UTF-16 may lack bytes of 0, which spaces and Latin letters bring
 NAMES = {
     "utf_8": "UTF-8",
     "utf_8_sig": "UTF-8",
     "utf_16": "UTF-16",
-    "utf_16_le": "UTF-16",
-    "utf_16_be": "UTF-16",
+    "utf_16_le": "UTF-16LE",
+    "utf_16_be": "UTF-16BE",
     "utf_32": "UTF-32",
     "cp1252": "Windows-1252",
     "mac_roman": "Mac Roman",
@@ -45,10 +49,12 @@ NAMES = {
     "euc_jp": "EUC-JP",
     "iso2022_jp": "ISO-2022-JP",
     "cp949": "EUC-KR",
-    "johab": "Johab",
 }
 MAX_UTF8_NUL_SHARE = 0.3  # of the bytes: UTF-16 text in Latin letters has half of them
+MIN_SCRIPT_SHARE = 0.9  # of the letters: bytes read in the wrong encoding are letters of many scripts
 MIN_CHAOS_DIFFERENCE = 0.02  # between charset-normalizer's best and second encoding, of a scale from 0 to 1
+MEANINGLESS = ("Co", "Cn")  # private use, unassigned
+CONTROL = re.compile(r"[\x01-\x08\x0e-\x1f]")
 REPLACEMENT = "\ufffd"  # stands for bytes that could not be decoded
 
 
@@ -70,7 +76,7 @@ def decode_texts(contents: Mapping[str, bytes], language: str) -> dict[str, Deco
         contents: bytes of each file.
         language: ISO 639 code of the voice's language.
     """
-    unicode_texts = {file: _decode_unicode(raw) for file, raw in contents.items()}
+    unicode_texts = {file: _decode_unicode(raw, language) for file, raw in contents.items()}
     others = {file: raw for file, raw in contents.items() if unicode_texts[file] is None}
     if not others:
         return {file: text for file, text in unicode_texts.items() if text is not None}
@@ -82,7 +88,7 @@ def decode_texts(contents: Mapping[str, bytes], language: str) -> dict[str, Deco
     return decoded
 
 
-def _decode_unicode(raw: bytes) -> DecodedText | None:
+def _decode_unicode(raw: bytes, language: str) -> DecodedText | None:
     """Return the text, or None where the bytes are not Unicode, or are UTF-16 without a mark."""
     for mark, encoding in BYTE_ORDER_MARKS:
         if raw.startswith(mark):
@@ -91,7 +97,10 @@ def _decode_unicode(raw: bytes) -> DecodedText | None:
             )
     if raw.count(0) > MAX_UTF8_NUL_SHARE * len(raw) or b"\x1b$" in raw:  # ESC $ begins kanji in ISO-2022-JP
         return None
-    return _decode(raw, ("utf_8",)) or (_decode_broken_utf8(raw) if _is_mostly_utf8(raw) else None)
+    text = _decode(raw, ("utf_8",))
+    if text and language in SPACELESS and CONTROL.search(text.text):  # a short text in UTF-16 may be valid UTF-8 too
+        return None
+    return text or (_decode_broken_utf8(raw) if _is_mostly_utf8(raw) else None)
 
 
 def _is_mostly_utf8(raw: bytes) -> bool:
@@ -122,9 +131,23 @@ def _recognise(raw: bytes, language: str) -> tuple[str, ...]:
         candidates = UTF16
     elif 0 in raw or language in SPACELESS:
         candidates += UTF16
-    matches = list(from_bytes(raw, cp_isolation=list(candidates), enable_fallback=False))
+    matches = [
+        match
+        for match in from_bytes(raw, cp_isolation=list(candidates), enable_fallback=False)
+        if _is_in_script(str(match), language)
+    ]
     best = [match for match in matches if match.chaos < matches[0].chaos + MIN_CHAOS_DIFFERENCE]
+    if language == "en":  # the quotes of one are letters with accents in the other, and English has few of these
+        n_accents = [sum(char.isalpha() and not char.isascii() for char in str(match)) for match in best]
+        best = [match for match, n in zip(best, n_accents, strict=True) if n == min(n_accents)]
     return tuple(match.encoding for match in best)
+
+
+def _is_in_script(text: str, language: str) -> bool:
+    """Return whether nearly all letters of a text are those of a language. Characters without meaning count too."""
+    letters = [char for char in text if char.isalpha() or unicodedata.category(char) in MEANINGLESS]
+    own = re.compile(f"[{SCRIPTS[language]}]")
+    return sum(own.match(char) is not None for char in letters) >= MIN_SCRIPT_SHARE * len(letters)
 
 
 def _undecodable(raw: bytes, found: tuple[str, ...], language: str) -> DecodedText:

@@ -21,6 +21,12 @@ TABLES = (".list", ".csv", ".tsv", ".psv")
 JSON_LINES = (".jsonl", ".ndjson")
 SUBTITLES = (".srt", ".vtt")
 TRANSCRIPT_SUFFIXES = (*TABLES, *JSON_LINES, *SUBTITLES, ".json", ".lab", ".textgrid", ".txt")
+# Texts in formats that are not read. Ignored, they would be replaced by what the recogniser hears
+UNREADABLE_SUFFIXES = (
+    *(".xlsx", ".xls", ".ods", ".docx", ".doc", ".odt", ".rtf", ".parquet", ".arrow"),
+    *(".eaf", ".ass", ".ssa", ".sbv", ".lrc", ".stm", ".ctm"),
+)
+KALDI_TEXT = "text"
 VARIANT = re.compile(
     r"\.(?:normalized|original|[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?)$"
 )  # LibriTTS, and x.en.srt of YouTube
@@ -50,7 +56,9 @@ class Transcript(NamedTuple):
 
 def is_transcript(file: str) -> bool:
     """Return whether a file's name is that of a transcript."""
-    return file.lower().endswith(TRANSCRIPT_SUFFIXES) and not is_document(file)
+    if is_document(file):
+        return False
+    return file.lower().endswith((*TRANSCRIPT_SUFFIXES, *UNREADABLE_SUFFIXES)) or posixpath.basename(file) == KALDI_TEXT
 
 
 def is_document(file: str) -> bool:
@@ -71,6 +79,10 @@ def read_transcripts(folder: Path, files: Sequence[str], speaker: str, language:
     texts = [file for file in files if is_transcript(file)]
     contents, transcripts = {}, {}
     for file in texts:
+        if file.lower().endswith(UNREADABLE_SUFFIXES):
+            fault = "is in a format that is not read; save it as CSV or text in UTF-8"
+            transcripts[file] = [Transcript(file, _own_audio(file, audio), "", fault, file)]
+            continue
         try:
             contents[file] = (folder / file).read_bytes()
         except OSError as error:
@@ -92,7 +104,8 @@ def _read_file(file: str, decoded: DecodedText, audio: AudioNames, speaker: str,
     except LayoutError as error:
         fault = str(error)
     if fault or not rows:
-        return [Transcript(file, own_audio, "", fault or "the transcript is empty", file, encoding=decoded.encoding)]
+        fault = fault or ("the transcript is empty" if own_audio else "is empty")
+        return [Transcript(file, own_audio, "", fault, file, encoding=decoded.encoding)]
     place = posixpath.dirname(file)
     placed = [(row, audio.find(row.name, place) if row.name else own_audio) for row in _joined_by_start(rows)]
     speakers = {row.speaker for row, found in placed if row.speaker and found}

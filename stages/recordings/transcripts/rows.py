@@ -44,3 +44,10 @@ class Line(NamedTuple):
 
     number: int  # counted from 1; of a text with several lines the first
     cells: list[str]
+    unquoted: str = ""  # the line as written, empty where it is quoted as CSV
+
+    def joined(self, n_cells: int, delimiter: str) -> list[str]:
+        """Return the cells, those from `n_cells` on joined as they are written. Quoted cells stay apart."""
+        if len(self.cells) <= n_cells or not self.unquoted:
+            return self.cells
+        return [cell.strip() for cell in self.unquoted.split(delimiter, n_cells - 1)]

@@ -26,7 +26,8 @@ def read_timed_text(text: str) -> str | None:
     Raises:
         LayoutError: it has times, but is damaged.
     """
-    lines = [line for line in text.splitlines() if line.strip()]
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = [line for line in text.split("\n") if line.strip()]
     if not lines:
         return None
     if ARROW.search(text):
@@ -43,7 +44,6 @@ def read_timed_text(text: str) -> str | None:
 def _read_srt(text: str) -> str:
     import srt
 
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
         cues = list(srt.parse(text))
     except srt.SRTParseError as error:
@@ -51,27 +51,32 @@ def _read_srt(text: str) -> str:
         raise LayoutError(f"line {line} begins no subtitle: {error.unmatched_content.strip()[:60]!r}") from error
     except (ValueError, OverflowError) as error:
         raise LayoutError(f"holds a time that cannot be read ({error})") from error
-    return _join_cues((cue.start.total_seconds(), cue.content) for cue in srt.sort_and_reindex(cues))
+    _require_all_cues(text, len(cues))
+    return _join_cues(cue.content for cue in srt.sort_and_reindex(cues))
 
 
 def _read_vtt(text: str) -> str:
     import webvtt
 
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
         cues = list(webvtt.from_string(text))
     except webvtt.errors.MalformedFileError as error:
         raise LayoutError(f"is not WebVTT ({error})") from error
-    n_times = len(ARROW.findall(text))
-    if len(cues) != n_times:
-        raise LayoutError(f"holds {n_times} lines with times, but only {len(cues)} subtitles that can be read")
-    return _join_cues((cue.start_in_seconds, cue.raw_text) for cue in cues)
+    _require_all_cues(text, len(cues))
+    return _join_cues(cue.raw_text for cue in cues)
 
 
-def _join_cues(cues: Iterable[tuple[float, str]]) -> str:
+def _require_all_cues(text: str, n_cues: int) -> None:
+    """Check that each arrow belongs to a subtitle. The parsers take a damaged line of times for text."""
+    n_arrows = sum("-->" in line for line in text.split("\n"))
+    if n_arrows != n_cues:
+        raise LayoutError(f"has {n_arrows} lines with -->, but only {n_cues} subtitles that can be read")
+
+
+def _join_cues(cues: Iterable[str]) -> str:
     """Return the lines of all cues. A line that rolls on from the cue before, as on YouTube, is kept once."""
     lines: list[str] = []
-    for _, content in cues:
+    for content in cues:
         shown = [line for line in content.split("\n") if line.strip()]
         if len(shown) > 1 and lines and shown[0] == lines[-1]:
             shown = shown[1:]
