@@ -3,11 +3,11 @@
     python -m benchmarks.data_scale                     # 100, 1,000 and 10,000 clips
     python -m benchmarks.data_scale --clips 100 1000
 
-The voice is synthetic: every recording is a buzz of about a second with its own pitch, and metadata.csv has its text.
-The real stages run on it, with stand-ins for what is neural: the recogniser hears the text, all sound is speech, and the
-features are a few numbers. So the figures show what tables, files, text and hashes cost. What the networks cost is the
-same for every clip and stands in docs/scale.md. Then each stage runs again with one recording more, which shows what
-the cache of results leaves to do.
+The voice is synthetic: every recording is a second of chords that no other has, and metadata.csv has its text.
+The real stages run on it, with stand-ins for what is neural: the recogniser hears the text, all sound is speech, and
+the features are a few numbers. So the figures show what tables, files, text and hashes cost. What the networks cost is
+the same for every clip and stands in docs/scale.md. Then each stage runs again with one recording more, which shows
+what the cache of results leaves to do.
 
 Times are those of the CPU, so that other work on the machine does not count. The exponent k is fitted to time = c n^k:
 1 is linear, 2 is quadratic, below 1 the start of the stage still counts.
@@ -23,7 +23,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -37,15 +37,18 @@ from safetensors.torch import save_file
 from metrics.forced_alignment import AlignedWord
 from metrics.judges.transcriber import Transcription
 from stages import align as align_stage
-from stages import clip_features, segment
 from stages import features as features_stage
+from stages import segment
 from stages.adaptation import load_clips
 from stages.alignment import transcribe
 from stages.clip_features import ExtractedClip
 from stages.execution.cache import open_cache
 from stages.ingest import ingest
 from stages.params import Params, load_params
-from stages.tables import AlignedClip, FeatureClip, read_table, write_table
+from stages.recordings.speech import POWER_SECONDS, FoundSpeech
+from stages.recordings.speech import SAMPLE_RATE as VAD_RATE
+from stages.sections.data import Segment
+from stages.tables import AlignedClip, FeatureClip, read_table
 
 ROOT = Path(__file__).resolve().parents[1]
 VOICE = "scale"
@@ -53,6 +56,7 @@ LANGUAGE = "ko"  # is aligned by the recogniser, which has a stand-in, and its w
 SENTENCE = "오늘은 날씨가 맑아요"
 ASR = "stand-in"
 RATE = 16000  # Hz
+NOTE = 2000  # samples of a chord
 SECONDS = (1.1, 1.5)  # shortest and longest recording
 TODAY = date(2026, 6, 1)
 
@@ -80,16 +84,20 @@ def write_recordings(folder: Path, first: int, end: int) -> None:
     for number in range(first, end):
         generator = np.random.default_rng(number)
         length = round(generator.uniform(*SECONDS) * RATE)
-        phase = np.cumsum(np.full(length, generator.uniform(90, 250) / RATE) + generator.normal(0, 1e-4, length))
-        buzz = 0.2 * ((phase % 1.0) - 0.5) * np.hanning(length) ** 0.2
-        soundfile.write(folder / f"r{number:06d}.wav", buzz.astype(np.float32), RATE, subtype="PCM_16")
+        pitches = np.repeat(generator.uniform(150, 4000, (3, 1 + length // NOTE)), NOTE, axis=1)[:, :length]
+        chords = np.sin(2 * np.pi * np.cumsum(pitches / RATE, axis=1)).mean(axis=0)
+        sound = 0.2 * chords + generator.normal(0, 0.01, length)
+        soundfile.write(folder / f"r{number:06d}.wav", sound.astype(np.float32), RATE, subtype="PCM_16")
     rows = "".join(f"r{number:06d}|{SENTENCE}\n" for number in range(end))
     (folder / "metadata.csv").write_text(rows, encoding="utf-8")
 
 
-def all_is_speech(*_: object) -> Callable[[np.ndarray, object], list[tuple[float, float]]]:
-    """Return a stand-in for the voice activity detector."""
-    return lambda waveform, params: [(0.0, len(waveform) / params.sample_rate)]
+def all_is_speech(blocks: Iterable[np.ndarray], level_dbfs: float, params: Segment) -> FoundSpeech:
+    """Return a stand-in for the voice activity detector. See stages.recordings.speech.find_speech."""
+    samples = np.concatenate(list(blocks))
+    hop = round(POWER_SECONDS * VAD_RATE)
+    powers = np.square(samples[: len(samples) // hop * hop]).reshape(-1, hop).mean(axis=1)
+    return FoundSpeech([(0.0, len(samples) / VAD_RATE)], powers)
 
 
 def few_numbers(sound: Path, clip_id: str, text: str, *, out_dir: Path, **_: object) -> ExtractedClip:
@@ -104,11 +112,10 @@ def few_numbers(sound: Path, clip_id: str, text: str, *, out_dir: Path, **_: obj
 def stand_ins() -> Iterator[None]:
     """Replace the networks until the block ends."""
     with (
-        mock.patch.object(transcribe, "loaded_judge", lambda asr: StandIn()),
-        mock.patch.object(segment, "load_speech_finder", all_is_speech),
+        mock.patch.object(transcribe, "load_transcriber_once", lambda *_: StandIn()),
+        mock.patch.object(segment, "find_speech", all_is_speech),
         mock.patch.object(features_stage, "extract_clip", few_numbers),
         mock.patch.object(features_stage, "require_learned", lambda *_: None),
-        mock.patch.object(features_stage, "speaker_version", clip_features.speaker_version),
     ):
         yield
 
@@ -123,8 +130,8 @@ def run_stages(params: Params) -> dict[str, float]:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     steps = {
-        "ingest": lambda: ingest(recordings, manifest, params.ingest, TODAY),
-        "segment": lambda: segment.segment(recordings, manifest, clips, params.segment),
+        "ingest": lambda: ingest(recordings, manifest, params.ingest, TODAY, open_cache()),
+        "segment": lambda: segment.segment(recordings, manifest, clips, params.segment, open_cache()),
         "align": lambda: align_stage.align(clips, manifest, aligned, params.align, ASR, cache=open_cache()),
         "features": lambda: features_stage.features(clips, aligned, manifest, features, params, open_cache()),
         "loading for adapt_*": lambda: [load_clips(features, split) for split in ("train", "held_out")],
@@ -133,16 +140,14 @@ def run_stages(params: Params) -> dict[str, float]:
             read_table(features / "clips.jsonl", FeatureClip),
         ),
     }
-    with stand_ins(), open(os.devnull, "w") as nowhere, mock.patch("sys.stdout", nowhere):
+    with stand_ins(), Path(os.devnull).open("w") as nowhere, mock.patch("sys.stdout", nowhere):
         return {name: cpu_seconds(step) for name, step in steps.items()}
 
 
 def hash_outputs() -> None:
     """Let DVC hash the outputs and put them into its cache, as it does after each stage."""
-    for part in ("2_clips", "4_features"):
-        subprocess.run(
-            [sys.executable, "-m", "dvc", "add", "--quiet", "--file", f"{part}.dvc", f"data/{part}/{VOICE}"], check=True
-        )
+    outputs = [f"data/{part}/{VOICE}" for part in ("2_clips", "4_features")]
+    subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", *outputs], check=True)
 
 
 def cpu_seconds(step: Callable[[], object]) -> float:
@@ -150,7 +155,8 @@ def cpu_seconds(step: Callable[[], object]) -> float:
 
     def used() -> float:
         return sum(
-            usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+            usage.ru_utime + usage.ru_stime
+            for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         )
 
     before = used()
@@ -181,6 +187,11 @@ def measure(counts: Sequence[int], folder: Path) -> tuple[list[dict[str, float]]
         first.append(run_stages(params) | {"DVC": cpu_seconds(hash_outputs)})
         write_recordings(recordings, count, count + 1)
         again.append(run_stages(params) | {"DVC": cpu_seconds(hash_outputs)})
+        n_clips = len(read_table(Path("data/4_features") / VOICE / "clips.jsonl", FeatureClip))
+        if n_clips != count + 1:
+            raise RuntimeError(
+                f"{n_clips} clips of {count + 1} recordings reached the end: the figures are not of {count}"
+            )
         written = count + 1
         print(json.dumps({"clips": count, "first": first[-1], "one_more": again[-1]}), file=sys.stderr, flush=True)
     return first, again
@@ -207,7 +218,9 @@ def table(counts: Sequence[int], rows: Sequence[dict[str, float]]) -> str:
 
 def main() -> None:
     """Print the tables of both runs."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.data_scale", description="time per clip of the data stages")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.data_scale", description="time per clip of the data stages"
+    )
     parser.add_argument("--clips", type=int, nargs="+", default=[100, 1000, 10000], help="numbers of clips, ascending")
     counts = parser.parse_args().clips
     if len(counts) < 2 or counts != sorted(set(counts)) or counts[0] < 10:

@@ -32,6 +32,7 @@ def cached_map(
     same: Mapping[str, Any],
     out_dir: Path | None = None,
     files: Callable[[Any], Sequence[str]] = lambda _: (),
+    keep: Callable[[Any], bool] = lambda _: True,
 ) -> Map:
     """Return a map like `workers` that takes from the cache what was computed before from equal arguments.
 
@@ -45,6 +46,7 @@ def cached_map(
         same: what all results depend on besides code and arguments, such as the version of a judge, as JSON values.
         out_dir: where the functions write files, which is their argument `out_dir`.
         files: returns the paths of a result's files relative to `out_dir`.
+        keep: whether a result is kept. One that could be another the next time must not be.
     """
     if not results.is_on:
         return workers
@@ -52,9 +54,9 @@ def cached_map(
     def map_in_order(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         items = list(items)
         calls = [item if function is call else partial(function, item) for item in items]
-        keys = [key_of(one, same) for one in calls]
+        keys = [_key_if_readable(one, same) for one in calls]
         adapter = _result_type(calls[0]) if calls else None
-        kept = [_read(results, key, adapter, out_dir) for key in keys]
+        kept = [_read(results, key, adapter, out_dir) if key else () for key in keys]
         missing = [item for item, found in zip(items, kept, strict=True) if not found]
         computed = iter(workers(function, missing) if missing else ())
         for key, found in zip(keys, kept, strict=True):
@@ -63,7 +65,8 @@ def cached_map(
                 continue
             result = next(computed)
             text = adapter.dump_json(result).decode()
-            results.put(key, text, {name: out_dir / name for name in files(result)})
+            if key and keep(result):
+                results.put(key, text, {name: out_dir / name for name in files(result)})
             yield adapter.validate_json(text)
         results.trim()
 
@@ -89,6 +92,14 @@ def key_of(function: Callable[..., Any], same: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
+def _key_if_readable(function: Callable[..., Any], same: Mapping[str, Any]) -> str:
+    """Return the key of a call, or an empty text where a file cannot be read. The function says what that means."""
+    try:
+        return key_of(function, same)
+    except OSError:
+        return ""
+
+
 def _unpack(function: Callable[..., Any]) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
     """Return the function below all partials, and its arguments."""
     if not isinstance(function, partial):
@@ -108,9 +119,9 @@ def _adapter(target: Callable[..., Any]) -> TypeAdapter[Any]:
 
 
 def _value(value: Any) -> Any:
-    """Return an argument as JSON values: a file as the hash of its bytes, a row as its fields."""
+    """Return an argument as JSON values: a file as its name and the hash of its bytes, a row as its fields."""
     if isinstance(value, Path):
-        return {"sha256": file_sha256(value)}
+        return {"sha256": file_sha256(value), "name": value.name}  # errors may hold the name, decoders look at it
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, list | tuple):
