@@ -19,10 +19,12 @@ from stages.alignment.clip_texts import ClipText, clip_texts
 from stages.alignment.cross_attention import NOT_ALIGNED
 from stages.alignment.matching import held_out_clips
 from stages.alignment.outcomes import disagreement_rows, doubts_of_clips, reject_doubted, unused_rows
-from stages.alignment.transcribe import transcribe
+from stages.alignment.transcribe import judge_version, transcribe
 from stages.corrections.decisions import DROPPED
 from stages.corrections.file import read_decisions
 from stages.corrections.obeying import correct_texts, decisions_by_clip, is_corrected, obey
+from stages.execution.cache import NO_CACHE, ResultCache, open_cache
+from stages.execution.cached_calls import cached_map
 from stages.execution.outputs import stage_output
 from stages.execution.parallel import Map, call, worker_processes
 from stages.execution.program import run_stage
@@ -35,7 +37,9 @@ from stages.tables import AlignedClip, Clip, Disagreement, Recording, read_table
 NO_WORDS = "its text has no words after normalisation"
 
 
-def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr: str) -> None:
+def align(
+    clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr: str, cache: ResultCache = NO_CACHE
+) -> None:
     """Write clips.jsonl with kept and rejected clips, in the order of the clip table, and disagreements.jsonl.
 
     Args:
@@ -44,6 +48,7 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
         out_dir: gets the two tables.
         params: the section `align` of params.yaml.
         asr: name of the ASR judge.
+        cache: holds what earlier runs found in the same clips.
 
     Raises:
         ValueError: a clip's recording is not in the manifest, or more than params.max_rejected_share of the clips are
@@ -60,6 +65,8 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
         place = f"{recordings[one.recording_id].path} {one.start:.2f}-{one.end:.2f} s"
         print(f"align {clips_dir.name}: a correction applies to no clip: {place}, by {one.by} {one.when}", flush=True)
     with worker_processes(params.n_jobs) as workers:
+        if cache.is_on:
+            workers = cached_map(workers, cache, same={"asr": next(iter(workers(judge_version, [asr])))})
         heard = transcribe_clips(clips_dir, clips, asr, language, workers)
         asr_texts = [h.text for h in heard]
         texts, unsaid = find_texts(clips_dir, clips, asr_texts, recordings, language, asr, workers)
@@ -237,7 +244,7 @@ def main() -> None:
     arguments = parser.parse_args()
     params = load_params()
     with stage_output(arguments.out, "align", arguments.clips.name) as folder:
-        align(arguments.clips, arguments.manifest, folder, params.align, PROFILES[params.profile].asr)
+        align(arguments.clips, arguments.manifest, folder, params.align, PROFILES[params.profile].asr, open_cache())
 
 
 if __name__ == "__main__":
