@@ -128,7 +128,8 @@ function take(answer) { // the clips of one recording as the server has them aft
 
 function showNotes(notes) {
   $("notes").hidden = !notes.length;
-  $("notes").firstElementChild.textContent = notes.length === 1 ? "1 correction changes nothing" : `${notes.length} corrections change nothing`;
+  $("notes").firstElementChild.textContent = notes.length === 1 ? "1 note" : `${notes.length} notes`;
+  $("notes").open = notes.length > 0;
   $("notes").lastElementChild.replaceChildren(...notes.map((note) => make("li", note)));
 }
 

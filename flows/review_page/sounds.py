@@ -18,9 +18,17 @@ def clip_sound(clips_dir: Path, parts: Sequence[SoundPart]) -> bytes:
     Args:
         clips_dir: The folder of the voice's clips.
         parts: At least one part.
+
+    Raises:
+        ValueError: A file is missing.
     """
     pieces, sample_rate = [], 0
     for part in parts:
+        if not (clips_dir / part.path).is_file():
+            raise ValueError(
+                f"the sound of this clip is missing ({clips_dir / part.path}): a run is making it anew, or stopped "
+                "before its end. Wait for it, or run it again"
+            )
         with soundfile.SoundFile(clips_dir / part.path) as file:
             sample_rate = file.samplerate
             first, end = (min(round(seconds * sample_rate), len(file)) for seconds in (part.start, part.end))
