@@ -324,6 +324,25 @@ def voice_revoke(name: str) -> int:
     return revoke_voice(name)
 
 
+@vox.group()
+def data() -> None:
+    """Look at the recordings of a voice."""
+
+
+@data.command("card")
+@voice_argument
+@json_option
+def data_card(voice: str, *, as_json: bool) -> int:
+    """Say what the recordings of VOICE are worth, and what to record next.
+
+    The card is made of what ingest, segment and align have written, even if one of them stopped. It is a page with
+    the clips to listen to, in data/3_data_cards/VOICE.
+    """
+    from flows.commands.data import show_card
+
+    return show_card(voice, as_json=as_json)
+
+
 @vox.command()
 @json_option
 def doctor(*, as_json: bool) -> int:

@@ -9,7 +9,7 @@ import argparse
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 
 from metrics.judges.transcriber import Transcription
@@ -17,8 +17,8 @@ from metrics.normalize import normalize_text, remove_unit_spaces
 from metrics.wer import character_errors
 from stages.alignment.clip_texts import ClipText, clip_texts
 from stages.alignment.cross_attention import NOT_ALIGNED
-from stages.alignment.disagreements import find_disagreements, wrong_units
 from stages.alignment.matching import held_out_clips
+from stages.alignment.outcomes import disagreement_rows, doubts_of_clips, reject_doubted, unused_rows
 from stages.alignment.transcribe import transcribe
 from stages.corrections.decisions import DROPPED
 from stages.corrections.file import read_decisions
@@ -32,7 +32,6 @@ from stages.profiles import PROFILES, require_heard
 from stages.sections.data import Align
 from stages.tables import AlignedClip, Clip, Disagreement, Recording, read_table, shared_language, write_table
 
-WRONG_SHARE_REASON = "share of wrong words above align.max_wrong_share"
 NO_WORDS = "its text has no words after normalisation"
 
 
@@ -63,7 +62,7 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
     with worker_processes(params.n_jobs) as workers:
         heard = transcribe_clips(clips_dir, clips, asr, language, workers)
         asr_texts = [h.text for h in heard]
-        texts = find_texts(clips_dir, clips, asr_texts, recordings, language, asr, workers)
+        texts, unsaid = find_texts(clips_dir, clips, asr_texts, recordings, language, asr, workers)
         texts = correct_texts(clips_dir, clips, asr_texts, texts, decisions, language, asr, workers)
         rows = [
             align_clip(
@@ -77,21 +76,21 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
             )
             for clip, text, heard_in_it in zip(clips, texts, heard, strict=True)
         ]
-        rows, disagreements = report_disagreements(rows, clips_dir, asr, language, params, workers)
+        doubts = doubts_of_clips(rows, clips_dir, asr, language, params, workers)
+    rows = [reject_doubted(row, doubts.get(row.clip_id, []), language, params) for row in rows]
     rows = obey(rows, decisions)
     kept_ids = [row.clip_id for row in rows if row.kept]
     check_rejected_share(rows, params.max_rejected_share)
     held_out_ids = held_out_clips(kept_ids, params.held_out_share)
     rows = [row.model_copy(update={"split": "held_out"}) if row.clip_id in held_out_ids else row for row in rows]
     write_table(out_dir / "clips.jsonl", rows)
-    write_table(out_dir / "disagreements.jsonl", disagreements)
+    write_table(out_dir / "disagreements.jsonl", [*disagreement_rows(rows, clips, doubts, language), *unsaid])
     print(f"align {clips_dir.name}: kept {len(kept_ids)}/{len(rows)} clips, {len(held_out_ids)} held out", flush=True)
-    if n_doubted := len({one.clip_id for one in disagreements} & set(kept_ids)):
-        print(
-            f"align {clips_dir.name}: {n_doubted} kept clips have words that are not heard, see "
-            f"data/3_aligned/{clips_dir.name}/disagreements.jsonl",
-            flush=True,
-        )
+    where = f"see data/3_aligned/{clips_dir.name}/disagreements.jsonl"
+    if n_doubted := len(doubts.keys() & set(kept_ids)):
+        print(f"align {clips_dir.name}: {n_doubted} kept clips have words that are not heard, {where}", flush=True)
+    if unsaid:
+        print(f"align {clips_dir.name}: {len(unsaid)} passages of transcripts are in no clip, {where}", flush=True)
 
 
 def transcribe_clips(
@@ -113,8 +112,8 @@ def find_texts(
     language: str,
     asr: str,
     workers: Map,
-) -> list[ClipText]:
-    """Find the text of each clip, in order.
+) -> tuple[list[ClipText], list[Disagreement]]:
+    """Find the text of each clip, in order, and the passages of transcripts that belong to no clip.
 
     The clips of a recording are neighbours in the table and are handled together.
 
@@ -142,7 +141,13 @@ def find_texts(
         )
         for group in groups
     ]
-    return list(chain.from_iterable(workers(call, calls)))
+    texts: list[ClipText] = []
+    unused: list[Disagreement] = []
+    for group, found in zip(groups, workers(call, calls), strict=True):
+        own = [clip for clip, _ in group]
+        texts += found.clips
+        unused += unused_rows(found.unused, own, recordings[own[0].recording_id], language)
+    return texts, unused
 
 
 def align_clip(
@@ -199,48 +204,6 @@ def align_clip(
         split="train",
         language=language,
     )
-
-
-def report_disagreements(
-    rows: Sequence[AlignedClip], clips_dir: Path, asr: str, language: str, params: Align, workers: Map
-) -> tuple[list[AlignedClip], list[Disagreement]]:
-    """Find the words of given texts that the sound speaks against, and reject the clips that have many of them.
-
-    Args:
-        rows: all clips.
-        clips_dir: output of the stage segment.
-        asr: name of the ASR judge.
-        language: ISO 639 code of the clips.
-        params: the section `align` of params.yaml.
-        workers: runs the judge, see stages/execution/parallel.py.
-
-    Returns:
-        All clips, and the disagreements with a doubt of at least params.min_doubt.
-    """
-    checked = {row.clip_id: row for row in rows if row.kept and row.cer}
-    calls = [partial(find_disagreements, clips_dir / row.path, row, asr, language) for row in checked.values()]
-    found = {
-        clip_id: [one for one in result if one.doubt >= params.min_doubt]
-        for clip_id, result in zip(checked, workers(call, calls), strict=True)
-    }
-    rows = [reject_doubted(row, found.get(row.clip_id, []), language, params) for row in rows]
-    return rows, [one for result in found.values() for one in result]
-
-
-def reject_doubted(
-    row: AlignedClip, disagreements: Sequence[Disagreement], language: str, params: Align
-) -> AlignedClip:
-    """Reject a clip where a larger share of its words than params.max_wrong_share disagrees with the sound."""
-    n_units = len(normalize_text(row.text, language).split())
-    n_wrong = wrong_units(disagreements)
-    if row.text_source == "corrected" or not n_wrong or n_wrong <= params.max_wrong_share * n_units:
-        return row
-    worst = max(disagreements, key=lambda one: one.doubt)
-    reason = (
-        f"{WRONG_SHARE_REASON} = {params.max_wrong_share}: {n_wrong} of {n_units}, such as "
-        f"{worst.written!r} where {worst.heard!r} is heard"
-    )
-    return row.model_copy(update={"kept": False, "reason": reason})
 
 
 def check_rejected_share(rows: Sequence[AlignedClip], max_share: float) -> None:

@@ -22,6 +22,7 @@ from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from gpt_sovits.weights.base import load_base, shared_part
 from metrics.judges.speaker import load_speaker_judge
+from stages.clip_audio import clip_file
 from stages.execution.outputs import stage_output
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
@@ -76,7 +77,7 @@ def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Pa
         judge = load_speaker_judge(profile.speaker, judge_weights(profile.speaker))
         rows, embeddings = [], []
         for clip in report_progress(clips, len(clips), "features: {} clips"):
-            waveform = _clip_waveform(clips_dir / clip.path)
+            waveform = _clip_waveform(clip_file(clip, clips_dir, aligned_dir))
             tensors = clip_tensors(waveform, clip.text, clip.language, encoders)
             embedding = judge.embed(*waveform)
             save_file(tensors, out_dir / "tensors" / f"{clip.clip_id}.safetensors")

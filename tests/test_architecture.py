@@ -50,7 +50,7 @@ def test_every_command_of_the_readme_has_its_row():
         return {
             name
             for row in rows(markdown, "command")
-            for name in re.findall(r"`vox ((?:voice |server )?[a-z]+)", row[0])
+            for name in re.findall(r"`vox ((?:voice |server |data )?[a-z]+)", row[0])
         }
 
     assert commands(TABLES) == commands(README)
@@ -66,9 +66,8 @@ def test_every_command_of_vox_is_in_the_readme():
         for name, command in vox.commands.items()
         for sub in (command.commands if isinstance(command, Group) else [""])
     }
-    assert names == {
-        name for row in rows(README, "command") for name in re.findall(r"`vox ((?:voice |server )?[a-z]+)", row[0])
-    }
+    name_pattern = r"`vox ((?:voice |server |data )?[a-z]+)"
+    assert names == {name for row in rows(README, "command") for name in re.findall(name_pattern, row[0])}
 
 
 @pytest.mark.parametrize(("file", "function"), places())

@@ -76,7 +76,7 @@ def correct_texts(
         for index, clip in enumerate(clips)
         if is_corrected(decisions, clip.clip_id)
     }
-    found = {index: result[0] for index, result in zip(calls, workers(call, list(calls.values())), strict=True)}
+    found = {index: result.clips[0] for index, result in zip(calls, workers(call, list(calls.values())), strict=True)}
     return [found.get(index, text) for index, text in enumerate(texts)]
 
 
