@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from flows.errors import FlowError
 from flows.paths import recordings_dir
-from flows.review_page.clip_items import ClipItem, TableClip, recording_items
+from flows.review_page.clip_items import ClipItem, TableClip, recording_items, table_clip
 from flows.review_page.text_parts import cut_text, join_texts
+from stages.clip_audio import clip_file
 from stages.corrections.decisions import DECISIONS_FILE, ClipDecision, Decided, decided_by_recording
 from stages.corrections.file import CORRECTIONS_FILE, append_corrections, read_corrections, read_decisions
 from stages.corrections.rows import LONGEST_SECONDS, Correction, rows_in_effect
@@ -37,6 +38,7 @@ class Tables(NamedTuple):
     recordings: dict[str, Recording]  # by id
     clips: dict[str, list[TableClip]]  # by recording id, in order of time
     decisions: dict[str, list[ClipDecision]]  # that it knew, by recording id
+    notes: list[str]  # passages of transcripts that it found in no clip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +126,7 @@ class Session:
         """Return the clips with these rows of corrections.jsonl."""
         tables, notes = self._newest_tables()
         decided, unused = decided_by_recording(rows, {one.sha256: one for one in tables.recordings.values()})
+        notes += tables.notes
         notes += [f"{CORRECTIONS_FILE}:{one.number}: {one.reason}" for one in unused]
         return State(tables=tables, rows=rows, decided=decided, notes=notes)
 
@@ -259,13 +262,19 @@ def read_tables(voice: str, stamp: str) -> Tables:
     if (path := ALIGNED / voice / "disagreements.jsonl").is_file():
         for row in read_table(path, Disagreement):
             found.setdefault(row.clip_id, []).append(row)
+    notes = [
+        f"{recordings[row.recording_id].path}: the transcript has words that are in no clip: {row.written}"
+        for row in found.pop("", ())
+        if row.recording_id in recordings
+    ]
     clips: dict[str, list[TableClip]] = {}
     for cut in read_table(CLIPS / voice / "clips.jsonl", Clip):
         if cut.clip_id not in aligned or cut.recording_id not in recordings:
             raise ValueError(f"{ALIGNED / voice} does not fit {CLIPS / voice}; run `dvc repro align@{voice}`")
-        clip = TableClip(cut, aligned[cut.clip_id], tuple(found.get(cut.clip_id, ())))
-        clips.setdefault(cut.recording_id, []).append(clip)
-    return Tables(stamp, recordings, clips, read_decisions(MANIFESTS / voice))
+        row = aligned[cut.clip_id]
+        file = clip_file(row, CLIPS / voice, ALIGNED / voice)
+        clips.setdefault(cut.recording_id, []).append(table_clip(cut, row, file, found.get(cut.clip_id, ())))
+    return Tables(stamp, recordings, clips, read_decisions(MANIFESTS / voice), notes)
 
 
 def _tables_of(voice: str) -> tuple[Path, ...]:
