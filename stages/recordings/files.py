@@ -12,13 +12,27 @@ from gpt_sovits.text.sentences import width
 from registry.consent import file_sha256
 from stages.recordings.duplicates import MeasuredRecording
 from stages.recordings.measure import measure_file, rejection_reason
-from stages.recordings.transcripts import Transcript
+from stages.recordings.transcripts.reader import Transcript
 from stages.sections.data import Ingest
 from stages.tables import Recording, Reject
 
+# Folders and files that systems leave behind, as in an archive packed on a Mac or a drive used with Windows
+DROPPINGS = frozenset(
+    {
+        "__macosx",
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "icon\r",
+        "$recycle.bin",
+        "system volume information",
+        "@eadir",
+    }
+)
+
 
 def list_files(folder: Path) -> tuple[list[str], list[Reject]]:
-    """List the regular files below a folder, without hidden ones.
+    """List the regular files below a folder, without hidden ones and what systems leave behind.
 
     Returns:
         Sorted POSIX paths relative to the folder, and rejects for links and other special files.
@@ -40,10 +54,15 @@ def list_files(folder: Path) -> tuple[list[str], list[Reject]]:
     return files, rejects
 
 
+def is_dropping(name: str) -> bool:
+    """Return whether a file or a folder is hidden, or was left behind by a system."""
+    return name.startswith(".") or name.lower() in DROPPINGS
+
+
 def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
     for entry in os.scandir(folder):
         path, mode = folder / entry.name, entry.stat(follow_symlinks=False).st_mode
-        if entry.name.startswith("."):
+        if is_dropping(entry.name):
             continue
         if stat.S_ISDIR(mode):
             yield from _walk(path)
@@ -80,13 +99,14 @@ def read_recording(
     except OSError as error:
         return Reject(path=file, reason=f"cannot be read: {error.strerror}")
     if reason := rejection_reason(measurement, params):
-        return Reject(path=file, reason=reason)
+        return Reject(path=file, reason=reason, seconds=measurement.seconds)
     if transcript is not None and (length := width(transcript)) > params.max_chars_per_second * measurement.seconds:
         limit = f"ingest.max_chars_per_second = {params.max_chars_per_second:g} in {measurement.seconds:.1f} s"
         said = f"{len(transcript)} characters" + (
             "" if length == len(transcript) else f", as long as {length} Latin letters,"
         )
-        return Reject(path=file, reason=f"{transcripts[0].source}: {said} exceed {limit}")
+        reason = f"{transcripts[0].source}: {said} exceed {limit}"
+        return Reject(path=file, reason=reason, seconds=measurement.seconds)
     row = Recording(
         recording_id=sha256[:12],
         path=file,
@@ -115,8 +135,12 @@ def remove_duplicates(recordings: list[Recording]) -> tuple[list[Recording], lis
         if len(texts) > 1:
             names = ", ".join(recording.path for recording in (first, *others))
             reason = f"the same bytes with different transcripts: {names}; keep the right one"
-            rejects += [Reject(path=recording.path, reason=reason) for recording in (first, *others)]
+            rejects += [_reject(recording, reason) for recording in (first, *others)]
         else:
             kept.append(first)
-            rejects += [Reject(path=other.path, reason=f"the same bytes as {first.path}") for other in others]
+            rejects += [_reject(other, f"the same bytes as {first.path}") for other in others]
     return sorted(kept, key=lambda recording: recording.path), rejects
+
+
+def _reject(recording: Recording, reason: str) -> Reject:
+    return Reject(path=recording.path, reason=reason, seconds=recording.seconds)
