@@ -109,6 +109,7 @@ def _histogram(one: Distribution) -> dict[str, Any]:
         "n_unmeasured": one.n_unmeasured,
         "bars": bars,
         "ticks": [f"{tick:g}" for tick in ticks],
+        "beyond": one.is_beyond,
     }
 
 
