@@ -9,7 +9,7 @@ import argparse
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 
 from metrics.judges.transcriber import Transcription
@@ -18,7 +18,7 @@ from metrics.wer import character_errors
 from stages.alignment.clip_texts import ClipText, clip_texts
 from stages.alignment.cross_attention import NOT_ALIGNED
 from stages.alignment.matching import held_out_clips
-from stages.alignment.outcomes import disagreement_rows, doubts_of_clips, reject_doubted
+from stages.alignment.outcomes import disagreement_rows, doubts_of_clips, reject_doubted, unused_rows
 from stages.alignment.transcribe import transcribe
 from stages.execution.outputs import stage_output
 from stages.execution.parallel import Map, call, worker_processes
@@ -27,7 +27,7 @@ from stages.execution.progress import report_progress
 from stages.params import load_params
 from stages.profiles import PROFILES, require_heard
 from stages.sections.data import Align
-from stages.tables import AlignedClip, Clip, Recording, read_table, shared_language, write_table
+from stages.tables import AlignedClip, Clip, Disagreement, Recording, read_table, shared_language, write_table
 
 NO_WORDS = "its text has no words after normalisation"
 
@@ -54,7 +54,7 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
     require_heard(asr, language)
     with worker_processes(params.n_jobs) as workers:
         heard = transcribe_clips(clips_dir, clips, asr, language, workers)
-        texts = find_texts(clips_dir, clips, [h.text for h in heard], recordings, language, asr, workers)
+        texts, unused = find_texts(clips_dir, clips, [h.text for h in heard], recordings, language, asr, workers)
         rows = [
             align_clip(
                 clip,
@@ -73,14 +73,13 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
     held_out_ids = held_out_clips(kept_ids, params.held_out_share)
     rows = [row.model_copy(update={"split": "held_out"}) if row.clip_id in held_out_ids else row for row in rows]
     write_table(out_dir / "clips.jsonl", rows)
-    write_table(out_dir / "disagreements.jsonl", disagreement_rows(rows, clips, doubts, language))
+    write_table(out_dir / "disagreements.jsonl", [*disagreement_rows(rows, clips, doubts, language), *unused])
     print(f"align {clips_dir.name}: kept {len(kept_ids)}/{len(rows)} clips, {len(held_out_ids)} held out", flush=True)
+    where = f"see data/3_aligned/{clips_dir.name}/disagreements.jsonl"
     if n_doubted := len(doubts.keys() & set(kept_ids)):
-        print(
-            f"align {clips_dir.name}: {n_doubted} kept clips have words that are not heard, see "
-            f"data/3_aligned/{clips_dir.name}/disagreements.jsonl",
-            flush=True,
-        )
+        print(f"align {clips_dir.name}: {n_doubted} kept clips have words that are not heard, {where}", flush=True)
+    if unused:
+        print(f"align {clips_dir.name}: {len(unused)} passages of transcripts are in no clip, {where}", flush=True)
 
 
 def transcribe_clips(
@@ -102,8 +101,8 @@ def find_texts(
     language: str,
     asr: str,
     workers: Map,
-) -> list[ClipText]:
-    """Find the text of each clip, in order.
+) -> tuple[list[ClipText], list[Disagreement]]:
+    """Find the text of each clip, in order, and the passages of transcripts that belong to no clip.
 
     The clips of a recording are neighbours in the table and are handled together.
 
@@ -131,7 +130,13 @@ def find_texts(
         )
         for group in groups
     ]
-    return list(chain.from_iterable(workers(call, calls)))
+    texts: list[ClipText] = []
+    unused: list[Disagreement] = []
+    for group, found in zip(groups, workers(call, calls), strict=True):
+        own = [clip for clip, _ in group]
+        texts += found.clips
+        unused += unused_rows(found.unused, own, recordings[own[0].recording_id], language)
+    return texts, unused
 
 
 def align_clip(

@@ -59,7 +59,7 @@ def _clip_rows(card: DataCard) -> Iterable[dict[str, Any]]:
             clip.cer,
             one.doubt,
             column(clip, "speaker_similarity"),
-            column(one.recording, "snr_db"),
+            one.recording.snr_db,
         )
         yield dict(zip(CLIP_COLUMNS, values, strict=True))
 

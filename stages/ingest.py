@@ -17,10 +17,12 @@ from stages.execution.outputs import stage_output
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
 from stages.params import load_params
+from stages.recordings.duplicates import MeasuredRecording, mark_duplicates
 from stages.recordings.files import list_files, read_recording, remove_duplicates
+from stages.recordings.findings import findings
 from stages.recordings.transcripts import AUDIO_SUFFIXES, is_audio, is_transcript, read_transcripts
 from stages.sections.data import Ingest
-from stages.tables import Recording, Reject, write_table
+from stages.tables import Reject, write_table
 
 
 def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> None:
@@ -54,19 +56,23 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> 
     transcripts = read_transcripts(recordings_dir, files, voice.name, voice.language)
     rejects += [Reject(path=row.source, reason=row.fault) for row in transcripts if not row.audio]
 
-    recordings = []
+    measured: list[MeasuredRecording] = []
     audio = [file for file in files if is_audio(file)]
     for file in report_progress(audio, len(audio), f"ingest {voice.name}: {{}} files", every=100):
         its_transcripts = [row for row in transcripts if file in row.audio]
         result = read_recording(recordings_dir, file, its_transcripts, params, voice.language)
-        (recordings if isinstance(result, Recording) else rejects).append(result)
-    recordings, duplicates = remove_duplicates(recordings)
-    rejects = sorted(rejects + duplicates, key=lambda reject: (reject.path, reject.reason))
+        (measured if isinstance(result, MeasuredRecording) else rejects).append(result)
+    recordings, same_bytes = remove_duplicates([one.row for one in measured])
+    kept_paths = {row.path for row in recordings}
+    recordings, same_sound = mark_duplicates([one for one in measured if one.row.path in kept_paths], params.duplicates)
+    rejects = sorted(rejects + same_bytes + same_sound, key=lambda reject: (reject.path, reject.reason))
     if not recordings:
         raise ValueError(f"{recordings_dir}: no usable recording; {_summary(rejects)}")
     write_table(out_dir / "recordings.jsonl", recordings)
     write_table(out_dir / "rejects.jsonl", rejects)
     print(f"ingest {voice.name}: {len(recordings)} recordings, {len(rejects)} rejects", flush=True)
+    for finding in findings(recordings, same_bytes + same_sound):
+        print(f"ingest {voice.name}: {finding}", flush=True)
 
 
 def _summary(rejects: list[Reject]) -> str:

@@ -39,6 +39,27 @@ class Recording(Row):
     )
     level_dbfs: float = Field(description="RMS level of that channel, in dB relative to full scale")
     clipped_share: float = Field(ge=0, le=1, description="share of its samples at full scale, 0 to 1")
+    longest_clipping: int = Field(
+        default=0, ge=0, description="longest run of samples at full scale or equal at a peak; 0 where there is none"
+    )
+    loudness_lufs: float | None = Field(
+        default=None, description="integrated loudness (ITU-R BS.1770), in LUFS; null below -70 LUFS"
+    )
+    snr_db: float | None = Field(
+        default=None, le=90, description="level of speech above the noise in its pauses, in dB, up to 90"
+    )
+    bandwidth_hz: int | None = Field(
+        default=None, gt=0, description="frequency up to which there is sound, in Hz; null where there is hardly any"
+    )
+    reverberation_seconds: float | None = Field(
+        default=None, ge=0, description="estimate of the room's T60, 0.2 to 1.5 seconds; null where nothing falls off"
+    )
+    music_share: float | None = Field(
+        default=None, ge=0, le=1, description="share of the time in which steady tones sound, as of music or strong hum"
+    )
+    duplicate_of: str | None = Field(
+        default=None, description="path of a recording that holds the same sound; null where there is none"
+    )
     transcript: str | None = Field(description="what is said, as given; null where no transcript came with it")
     language: str = Field(description="ISO 639 code of the voice's language, from its voice.yaml")
 

@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from metrics.normalize import normalize_text
+from stages.alignment.clip_texts import Passage
 from stages.alignment.disagreements import Doubt, find_disagreements, wrong_units
 from stages.execution.parallel import Map, call
 from stages.sections.data import Align
-from stages.tables import AlignedClip, Clip, Disagreement
+from stages.tables import AlignedClip, Clip, Disagreement, Recording
 
 WRONG_SHARE_REASON = "share of wrong words above align.max_wrong_share"
 
@@ -52,6 +53,37 @@ def reject_doubted(row: AlignedClip, doubts: Sequence[Doubt], language: str, par
         f"{worst.written!r} where {worst.heard!r} is heard"
     )
     return row.model_copy(update={"kept": False, "reason": reason})
+
+
+def unused_rows(
+    passages: Sequence[Passage], clips: Sequence[Clip], recording: Recording, language: str
+) -> list[Disagreement]:
+    """Return a row per passage of a transcript that is said in no clip.
+
+    Args:
+        passages: of one recording.
+        clips: of that recording, in order.
+        recording: its row in the manifest.
+        language: ISO 639 code.
+    """
+    table = []
+    for passage in passages:
+        start = clips[passage.before].end if passage.before is not None else 0.0
+        end = clips[passage.after].start if passage.after is not None else recording.seconds
+        if written := normalize_text(passage.text, language):
+            table.append(
+                Disagreement(
+                    recording_id=recording.recording_id,
+                    clip_id="",
+                    start=round(start, 3),
+                    end=round(max(start, end), 3),
+                    written=written,
+                    heard="",
+                    doubt=None,
+                    outcome="unused",
+                )
+            )
+    return table
 
 
 def disagreement_rows(

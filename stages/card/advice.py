@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from stages.card.clips import CardClip
 from stages.card.distributions import Distribution
-from stages.card.inputs import VoiceTables, column
+from stages.card.inputs import VoiceTables
 from stages.card.minutes import Part, total_seconds
 from stages.card.recording_plan import RULE as PLAN_RULE
 from stages.card.recording_plan import RecordingPlan
@@ -110,15 +110,15 @@ def _doubted_words(findings: Findings) -> Iterator[Advice]:
 
 def _noise(findings: Findings) -> Iterator[Advice]:
     recordings = findings.tables.recordings
-    known = [one for one in recordings if column(one, "snr_db") is not None]
-    noisy = [one for one in known if column(one, "snr_db") < CLEAN_SNR_DB]
+    known = [one for one in recordings if one.snr_db is not None]
+    noisy = [one for one in known if one.snr_db < CLEAN_SNR_DB]
     share = _share(noisy, known)
     if share > MAX_NOISY_SHARE:
-        worst = min(noisy, key=lambda one: (column(one, "snr_db"), one.path))
+        worst = min(noisy, key=lambda one: (one.snr_db, one.path))
         yield Advice(
             "noise",
             f"Record in a quieter room or closer to the microphone: {share:.0%} of the sound is less than "
-            f"{CLEAN_SNR_DB:.0f} dB above the noise, {worst.path} only {column(worst, 'snr_db'):.0f} dB.",
+            f"{CLEAN_SNR_DB:.0f} dB above the noise, {worst.path} only {worst.snr_db:.0f} dB.",
             f"More than {MAX_NOISY_SHARE:.0%} of the sound has an SNR below {CLEAN_SNR_DB:.0f} dB.",
         )
 

@@ -49,7 +49,7 @@ QUALITIES: dict[str, Callable[[CardClip], float | None]] = {
     "its text is what the recogniser heard (CER)": lambda one: None if one.clip.cer is None else -one.clip.cer,
     "no word of its text is doubted": lambda one: -one.doubt,
     "it sounds like the voice": lambda one: column(one.clip, "speaker_similarity"),
-    "it stands out from the noise (SNR)": lambda one: column(one.recording, "snr_db"),
+    "it stands out from the noise (SNR)": lambda one: one.recording.snr_db,
 }
 
 

@@ -18,6 +18,7 @@ MAX_OVERLAP_SECONDS = 0.1  # of rounding, in one voice
 # from file to file, but not a limit, which follows a "="
 PLACE = re.compile(r"^\d+(\.\d+)?-\d+(\.\d+)? s: ")
 FILE = re.compile(r"^[^:]*\.[A-Za-z]\w{0,9}(:\d+)?: ")
+TWIN = re.compile(r"^the same (bytes|sound) as .*")
 NUMBER = re.compile(r"(?<!= )(?<![\w./-])-?\d+(\.\d+)?(?![\w/]|\.\w)")
 
 
@@ -93,6 +94,8 @@ def general_reason(reason: str) -> str:
 
     Limits, which stand behind a "=", stay.
     """
+    if twin := TWIN.match(reason):
+        return f"the same {twin[1]} as another recording"
     general = FILE.sub("", PLACE.sub("", reason)).partition(": ")[0]
     return NUMBER.sub("N", re.sub(r"'[^']*'|\"[^\"]*\"", "...", general))
 

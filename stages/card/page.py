@@ -146,7 +146,7 @@ def _clip_figures(one: CardClip) -> list[str]:
         words.append("text by the recogniser")
     if (similarity := column(one.clip, "speaker_similarity")) is not None:
         words.append(f"similarity {similarity:.2f}")
-    if (snr := column(one.recording, "snr_db")) is not None:
+    if (snr := one.recording.snr_db) is not None:
         words.append(f"SNR {snr:.0f} dB")
     if one.clip.repair:
         words.append(f"repaired: {one.clip.repair}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from gpt_sovits.audio import AudioError
 from gpt_sovits.text.sentences import width
 from registry.consent import file_sha256
+from stages.recordings.duplicates import MeasuredRecording
 from stages.recordings.measure import measure_file, rejection_reason
 from stages.recordings.transcripts import Transcript
 from stages.sections.data import Ingest
@@ -52,7 +53,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
 
 def read_recording(
     folder: Path, file: str, transcripts: list[Transcript], params: Ingest, language: str
-) -> Recording | Reject:
+) -> MeasuredRecording | Reject:
     """Read one audio file into a row of the table of recordings or of rejects.
 
     A recording whose transcript has a fault is rejected with it. Used without its transcript, it would count as one
@@ -72,7 +73,7 @@ def read_recording(
         return Reject(path=file, reason=f"transcripts that differ: {sources}; keep the right one")
     transcript = transcripts[0].text if transcripts else None
     try:
-        measurement = measure_file(folder / file, params.max_seconds)
+        measurement, fingerprint = measure_file(folder / file, params.max_seconds)
         sha256 = file_sha256(folder / file)
     except AudioError as error:
         return Reject(path=file, reason=str(error).removeprefix(f"{Path(file).name}: "))
@@ -87,7 +88,7 @@ def read_recording(
         )
         reason = f"{transcripts[0].source}: {said} exceed {limit}"
         return Reject(path=file, reason=reason, seconds=measurement.seconds)
-    return Recording(
+    row = Recording(
         recording_id=sha256[:12],
         path=file,
         sha256=sha256,
@@ -95,6 +96,7 @@ def read_recording(
         language=language,
         **measurement._asdict(),
     )
+    return MeasuredRecording(row, fingerprint)
 
 
 def remove_duplicates(recordings: list[Recording]) -> tuple[list[Recording], list[Reject]]:

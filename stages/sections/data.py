@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -28,6 +28,43 @@ class Ingest(Section):
     )
     max_clipped_share: float = Field(
         ge=0, le=1, description="Recordings with a larger share of samples at full scale are rejected. 0 to 1."
+    )
+    min_bandwidth_hz: float | None = Field(
+        default=None,
+        gt=0,
+        description="Recordings without sound above this frequency are rejected: speech of a telephone or of 8 kHz "
+        "that was converted to a higher rate. Hz, above 0; null: only reported.",
+    )
+    min_snr_db: float | None = Field(
+        default=None,
+        description="Recordings whose speech is less above their noise are rejected. dB; null: only reported.",
+    )
+    min_loudness_lufs: float | None = Field(
+        default=None, lt=0, description="Quieter recordings are rejected. LUFS, below 0; null: only reported."
+    )
+    max_reverberation_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="Recordings in which the room rings longer are rejected. Seconds of T60, whose estimate ends at "
+        "1.5; null: only reported.",
+    )
+    max_clipping_samples: int | None = Field(
+        default=None,
+        ge=0,
+        description="Recordings with a longer run of samples at full scale, or equal at a peak, are rejected. At least "
+        "0; null: only reported.",
+    )
+    max_music_share: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Recordings in which steady tones, as of music or a strong hum, sound in a larger share of the "
+        "time are rejected. 0 to 1; null: only reported.",
+    )
+    duplicates: Literal["report", "exclude"] = Field(
+        default="exclude",
+        description="What happens with recordings that hold the same sound as another: report marks them, exclude "
+        "rejects all but the best.",
     )
     max_chars_per_second: float = Field(
         gt=0,
