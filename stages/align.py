@@ -17,7 +17,6 @@ from metrics.normalize import normalize_text, remove_unit_spaces
 from metrics.wer import character_errors
 from stages.alignment.clip_texts import ClipText, clip_texts
 from stages.alignment.cross_attention import NOT_ALIGNED
-from stages.alignment.matching import held_out_clips
 from stages.alignment.outcomes import disagreement_rows, doubts_of_clips, reject_doubted, unused_rows
 from stages.alignment.transcribe import transcribe
 from stages.execution.outputs import stage_output
@@ -27,12 +26,15 @@ from stages.execution.progress import report_progress
 from stages.params import load_params
 from stages.profiles import PROFILES, require_heard
 from stages.sections.data import Align
+from stages.speakers.screening import hold_out_clips, screen_clips, screening_findings
 from stages.tables import AlignedClip, Clip, Disagreement, Recording, read_table, shared_language, write_table
 
 NO_WORDS = "its text has no words after normalisation"
 
 
-def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr: str) -> None:
+def align(
+    clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr: str, speaker: str | None = None
+) -> None:
     """Write clips.jsonl with kept and rejected clips, in the order of the clip table, and disagreements.jsonl.
 
     Args:
@@ -41,6 +43,7 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
         out_dir: gets the two tables.
         params: the section `align` of params.yaml.
         asr: name of the ASR judge.
+        speaker: name of the speaker judge. None: the clips are not compared with each other.
 
     Raises:
         ValueError: a clip's recording is not in the manifest, or more than params.max_rejected_share of the clips are
@@ -67,19 +70,24 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
             for clip, text, heard_in_it in zip(clips, texts, heard, strict=True)
         ]
         doubts = doubts_of_clips(rows, clips_dir, asr, language, params, workers)
-    rows = [reject_doubted(row, doubts.get(row.clip_id, []), language, params) for row in rows]
+        rows = [reject_doubted(row, doubts.get(row.clip_id, []), language, params) for row in rows]
+        check_rejected_share(rows, params.max_rejected_share)
+        if speaker is not None:
+            paths = {row.clip_id: clips_dir / row.path for row in rows}
+            rows = screen_clips(rows, paths, params, speaker, workers)
+    rows = hold_out_clips(rows, params)
     kept_ids = [row.clip_id for row in rows if row.kept]
-    check_rejected_share(rows, params.max_rejected_share)
-    held_out_ids = held_out_clips(kept_ids, params.held_out_share)
-    rows = [row.model_copy(update={"split": "held_out"}) if row.clip_id in held_out_ids else row for row in rows]
+    n_held_out = sum(row.kept and row.split == "held_out" for row in rows)
     write_table(out_dir / "clips.jsonl", rows)
     write_table(out_dir / "disagreements.jsonl", [*disagreement_rows(rows, clips, doubts, language), *unused])
-    print(f"align {clips_dir.name}: kept {len(kept_ids)}/{len(rows)} clips, {len(held_out_ids)} held out", flush=True)
+    print(f"align {clips_dir.name}: kept {len(kept_ids)}/{len(rows)} clips, {n_held_out} held out", flush=True)
     where = f"see data/3_aligned/{clips_dir.name}/disagreements.jsonl"
     if n_doubted := len(doubts.keys() & set(kept_ids)):
         print(f"align {clips_dir.name}: {n_doubted} kept clips have words that are not heard, {where}", flush=True)
     if unused:
         print(f"align {clips_dir.name}: {len(unused)} passages of transcripts are in no clip, {where}", flush=True)
+    for finding in screening_findings(rows, {key: row.path for key, row in recordings.items()}):
+        print(f"align {clips_dir.name}: {finding}", flush=True)
 
 
 def transcribe_clips(
@@ -213,7 +221,8 @@ def main() -> None:
     arguments = parser.parse_args()
     params = load_params()
     with stage_output(arguments.out, "align", arguments.clips.name) as folder:
-        align(arguments.clips, arguments.manifest, folder, params.align, PROFILES[params.profile].asr)
+        profile = PROFILES[params.profile]
+        align(arguments.clips, arguments.manifest, folder, params.align, profile.asr, profile.speaker)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,13 @@ def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Pa
             embeddings.append(embedding)
             rows.append((clip, len(tensors["phoneme_ids"]), len(tensors["semantic_tokens"])))
 
-    centroid = _centroid([e for e, (clip, *_) in zip(embeddings, rows, strict=True) if clip.split == "train"])
+    centroid = _centroid(
+        [
+            embedding
+            for embedding, (clip, *_) in zip(embeddings, rows, strict=True)
+            if clip.split == "train" and not clip.speaker  # other speakers would move the centre
+        ]
+    )
     table = [
         FeatureClip(
             clip_id=clip.clip_id,
