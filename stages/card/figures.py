@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stages.card.clips import CardClip
 from stages.card.distributions import Axis, Distribution, distribution
-from stages.card.inputs import VoiceTables, column
+from stages.card.inputs import VoiceTables
 from stages.tables import Clip, Recording
 
 
@@ -108,7 +108,7 @@ CLIP_AXES = (
         unit="",
         meaning="Cosine of each clip to the centre of the voice. Clips far below the rest may be somebody else.",
         of="clips",
-        value_of=lambda one: column(one.clip, "speaker_similarity"),
+        value_of=lambda one: one.clip.speaker_similarity,
         low=0.0,
         high=1.0,
         value_format="{:.2f}",

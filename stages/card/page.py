@@ -21,7 +21,7 @@ from stages.card.charts import HEIGHT, WIDTH, curve_chart
 from stages.card.clips import CardClip
 from stages.card.coverage import ENOUGH, Coverage
 from stages.card.distributions import Distribution
-from stages.card.inputs import TableFolders, column
+from stages.card.inputs import TableFolders
 from stages.card.wording import forecast_sentence, headline, length, summary_sentence
 from stages.clip_audio import clip_file
 
@@ -144,7 +144,7 @@ def _clip_figures(one: CardClip) -> list[str]:
         words.append(f"CER {one.clip.cer:.0%}")
     elif one.clip.text_source == "asr":
         words.append("text by the recogniser")
-    if (similarity := column(one.clip, "speaker_similarity")) is not None:
+    if (similarity := one.clip.speaker_similarity) is not None:
         words.append(f"similarity {similarity:.2f}")
     if (snr := one.recording.snr_db) is not None:
         words.append(f"SNR {snr:.0f} dB")

@@ -6,7 +6,7 @@ import math
 
 import pytest
 from card_helpers import aligned, cut, recording
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.card.inputs import VoiceTables
@@ -49,6 +49,7 @@ def voices(draw) -> VoiceTables:
     )
 
 
+@settings(deadline=None)
 @given(voices())
 def test_kept_refused_waiting_and_pauses_are_all_that_was_measured(voice):
     parts = account(voice)
