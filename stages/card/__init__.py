@@ -9,6 +9,7 @@
     coverage.py        sounds of the language in the training clips
     inventory.py       the sounds of each language
     sentences.py       kinds of sentences
+    heard.py           what the recogniser heard beside a text
     speakers.py        who speaks, and duplicates
     recording_plan.py  what to record
     advice.py          what to do, each with its rule

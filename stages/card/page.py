@@ -12,15 +12,14 @@ from typing import Any
 import jinja2
 
 from gpt_sovits.text.languages import LANGUAGES
-from metrics.normalize import normalize_text
 from registry import report
-from registry.report.comparison import Word, compare_words
 from registry.report.media import embed_sounds
 from stages.card.card import DataCard
 from stages.card.charts import HEIGHT, WIDTH, curve_chart
 from stages.card.clips import CardClip
 from stages.card.coverage import ENOUGH, Coverage
 from stages.card.distributions import Distribution
+from stages.card.heard import heard_words
 from stages.card.inputs import TableFolders
 from stages.card.wording import forecast_sentence, headline, length, summary_sentence
 from stages.clip_audio import clip_file
@@ -62,7 +61,7 @@ def render_card(card: DataCard, folders: TableFolders) -> str:
         enough=ENOUGH,
         groups=_clip_groups(card),
         sound=lambda one: sounds.get(keys.get(one.clip.clip_id), ""),
-        heard=_heard,
+        heard=lambda one: heard_words(one.clip),
         figures_of=_clip_figures,
         charts=[chart for chart in charts if chart],
         chart_size=(WIDTH, HEIGHT),
@@ -151,9 +150,3 @@ def _clip_figures(one: CardClip) -> list[str]:
     if one.clip.repair:
         words.append(f"repaired: {one.clip.repair}")
     return words
-
-
-def _heard(one: CardClip) -> list[Word]:
-    """Return what the recogniser heard beside the text, word by word. Empty where both are the same."""
-    reference = normalize_text(one.clip.text, one.clip.language)
-    return [] if reference == one.clip.asr_text or not reference else compare_words(reference, one.clip.asr_text)
