@@ -18,8 +18,9 @@ from flows.gate_and_promote import (
 )
 from flows.paths import recordings_dir
 from flows.run_view import RunView
+from metrics.prompt_sets import load_language, load_other_languages
 from registry.consent import check_consent
-from registry.gate.policy import parse_policy
+from registry.gate.policy import GatePolicy, parse_policy
 from stages.execution.locks import locked
 from stages.judges import check_judges
 from stages.params import Params, load_params
@@ -95,7 +96,8 @@ def run_pipeline(request: Request, view: RunView, *, engine: Engine) -> Outcome:
         engine: What runs the steps.
 
     Raises:
-        ValueError: If the voice is not in params.yaml, or the profile cannot make a voice of its language.
+        ValueError: If the voice is not in params.yaml, the profile cannot make a voice of its language, or there are
+            fewer prompts than the gate needs.
         ConsentError: If the speaker's consent is missing, over or revoked.
         JudgeUnavailableError: If a judge is not installed.
         StageFailedError: If a stage failed.
@@ -105,7 +107,8 @@ def run_pipeline(request: Request, view: RunView, *, engine: Engine) -> Outcome:
         # 1. Refuse what cannot end well before anything is computed.
         params = load_params()
         policy = parse_policy(params.gate)
-        _check_voice(voice, params)
+        language = _check_voice(voice, params)
+        _check_prompts(language, params, policy)
         check_judges(params)
         # 2. Bring every stage up to date.
         stages = build(voice, view, engine=engine)
@@ -120,7 +123,8 @@ def run_pipeline(request: Request, view: RunView, *, engine: Engine) -> Outcome:
         return outcome
 
 
-def _check_voice(voice: str, params: Params) -> None:
+def _check_voice(voice: str, params: Params) -> str:
+    """Return the voice's language. Raise where the voice is unknown, its consent is missing, or no model speaks it."""
     if voice not in params.voices:
         raise ValueError(
             f"{voice!r} is not among the voices of params.yaml ({', '.join(params.voices)}); "
@@ -130,6 +134,27 @@ def _check_voice(voice: str, params: Params) -> None:
     require_language(voice, record.language, params.profile)
     others = set(params.evaluate.other_languages) - {record.language}
     require_other_languages(sorted(others), params.profile)
+    return record.language
+
+
+def _check_prompts(language: str, params: Params, policy: GatePolicy) -> None:
+    """Raise ValueError where a prompt set is smaller than the gate needs, which it would say after all stages."""
+    settings, folder = params.evaluate, Path(params.evaluate.prompts)
+    needed = {language: ("gate.min_prompts", policy.min_prompts)}
+    for other, rules in policy.other_languages.items():
+        needed.setdefault(other, (f"gate.other_languages.{other}.min_prompts", rules.min_prompts))
+    others = load_other_languages(folder, language, settings.other_languages, settings.n_other_language_prompts)
+    faults = []
+    for prompts in (load_language(folder, language), *others):
+        key, n_needed = needed.get(prompts.language, ("", 0))
+        if (n_prompts := len(prompts.prompts)) < n_needed:
+            faults.append(
+                f"{folder / prompts.language}.yaml gives {n_prompts} prompts and {key} is {n_needed}, so the gate "
+                "could not decide about the voice; add prompts and lock them with "
+                f"`python -m metrics.prompts lock FILE`, or set {key} to at most {n_prompts}"
+            )
+    if faults:
+        raise ValueError("\n".join(faults))
 
 
 def build(voice: str, view: RunView, *, engine: Engine) -> list[StageResult]:

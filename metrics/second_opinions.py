@@ -40,7 +40,7 @@ class SecondOpinion(NamedTuple):
 
     @property
     def difference(self) -> float:
-        """Return how much more the second ASR judge errs, in errors per word."""
+        """Return how much more the second ASR judge errs, in errors per word (or character, see error_unit)."""
         return self.second_wer - self.wer
 
 
@@ -48,7 +48,7 @@ class Disagreement(NamedTuple):
     """How far two ASR judges are apart on the prompts beyond their difference on the recordings.
 
     Attributes:
-        excess: errors per word. Positive: the second judge understands less of the voice than the first.
+        excess: errors per word (or character). Positive: the second judge understands less of the voice than the first.
         prompt_ids: the prompts that contribute most, the first the most. Empty unless it is too large.
     """
 

@@ -15,6 +15,7 @@ profiles.py  the base models and judges of each profile
 judges.py    whether the judges that a run needs are there
 tables.py    the rows that pass from stage to stage
 errors.py    the errors of this package
+corrections/  what a person decided about clips, which ingest, segment and align obey
 execution/   processes, locks, outputs and progress of a stage's program
 """
 

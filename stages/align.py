@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +19,9 @@ from stages.alignment.clip_texts import ClipText, clip_texts
 from stages.alignment.cross_attention import NOT_ALIGNED
 from stages.alignment.outcomes import disagreement_rows, doubts_of_clips, reject_doubted, unused_rows
 from stages.alignment.transcribe import transcribe
+from stages.corrections.decisions import DROPPED
+from stages.corrections.file import read_decisions
+from stages.corrections.obeying import correct_texts, decisions_by_clip, is_corrected, obey
 from stages.execution.outputs import stage_output
 from stages.execution.parallel import Map, call, worker_processes
 from stages.execution.program import run_stage
@@ -55,14 +58,21 @@ def align(
         raise ValueError(f"{clips_dir} has clips of {unknown[0]}, which {manifest_dir} lacks; run segment again")
     language = shared_language(recordings.values(), manifest_dir / "recordings.jsonl")
     require_heard(asr, language)
+    decisions, unused = decisions_by_clip(clips, read_decisions(manifest_dir))
+    for one in unused:
+        place = f"{recordings[one.recording_id].path} {one.start:.2f}-{one.end:.2f} s"
+        print(f"align {clips_dir.name}: a correction applies to no clip: {place}, by {one.by} {one.when}", flush=True)
     with worker_processes(params.n_jobs) as workers:
         heard = transcribe_clips(clips_dir, clips, asr, language, workers)
-        texts, unused = find_texts(clips_dir, clips, [h.text for h in heard], recordings, language, asr, workers)
+        asr_texts = [h.text for h in heard]
+        texts, unsaid = find_texts(clips_dir, clips, asr_texts, recordings, language, asr, workers)
+        texts = correct_texts(clips_dir, clips, asr_texts, texts, decisions, language, asr, workers)
         rows = [
             align_clip(
                 clip,
                 text,
                 is_given=recordings[clip.recording_id].transcript is not None,
+                is_corrected=is_corrected(decisions, clip.clip_id),
                 heard=heard_in_it,
                 language=language,
                 params=params,
@@ -70,24 +80,43 @@ def align(
             for clip, text, heard_in_it in zip(clips, texts, heard, strict=True)
         ]
         doubts = doubts_of_clips(rows, clips_dir, asr, language, params, workers)
-        rows = [reject_doubted(row, doubts.get(row.clip_id, []), language, params) for row in rows]
+        rows = obey([reject_doubted(row, doubts.get(row.clip_id, []), language, params) for row in rows], decisions)
         check_rejected_share(rows, params.max_rejected_share)
         if speaker is not None:
-            paths = {row.clip_id: clips_dir / row.path for row in rows}
-            rows = screen_clips(rows, paths, params, speaker, workers)
+            confirmed = {clip_id for clip_id, one in decisions.items() if one.verdict == "restore"}
+            rows = screen_clips(rows, clips_dir, params, speaker, workers, confirmed)
     rows = hold_out_clips(rows, params)
+    write_table(out_dir / "clips.jsonl", rows)
+    write_table(out_dir / "disagreements.jsonl", [*disagreement_rows(rows, clips, doubts, language), *unsaid])
+    print_findings(clips_dir.name, rows, doubts.keys(), len(unsaid), recordings)
+
+
+def print_findings(
+    voice: str,
+    rows: Sequence[AlignedClip],
+    doubted: Collection[str],
+    n_unsaid: int,
+    recordings: Mapping[str, Recording],
+) -> None:
+    """Print what a newcomer should know about the clips.
+
+    Args:
+        voice: name of the voice.
+        rows: all clips.
+        doubted: ids of clips with words that are not heard.
+        n_unsaid: number of passages of transcripts that are in no clip.
+        recordings: the manifest by recording id.
+    """
     kept_ids = [row.clip_id for row in rows if row.kept]
     n_held_out = sum(row.kept and row.split == "held_out" for row in rows)
-    write_table(out_dir / "clips.jsonl", rows)
-    write_table(out_dir / "disagreements.jsonl", [*disagreement_rows(rows, clips, doubts, language), *unused])
-    print(f"align {clips_dir.name}: kept {len(kept_ids)}/{len(rows)} clips, {n_held_out} held out", flush=True)
-    where = f"see data/3_aligned/{clips_dir.name}/disagreements.jsonl"
-    if n_doubted := len(doubts.keys() & set(kept_ids)):
-        print(f"align {clips_dir.name}: {n_doubted} kept clips have words that are not heard, {where}", flush=True)
-    if unused:
-        print(f"align {clips_dir.name}: {len(unused)} passages of transcripts are in no clip, {where}", flush=True)
+    print(f"align {voice}: kept {len(kept_ids)}/{len(rows)} clips, {n_held_out} held out", flush=True)
+    where = f"see data/3_aligned/{voice}/disagreements.jsonl"
+    if n_doubted := len(set(kept_ids).intersection(doubted)):
+        print(f"align {voice}: {n_doubted} kept clips have words that are not heard, {where}", flush=True)
+    if n_unsaid:
+        print(f"align {voice}: {n_unsaid} passages of transcripts are in no clip, {where}", flush=True)
     for finding in screening_findings(rows, {key: row.path for key, row in recordings.items()}):
-        print(f"align {clips_dir.name}: {finding}", flush=True)
+        print(f"align {voice}: {finding}", flush=True)
 
 
 def transcribe_clips(
@@ -148,7 +177,14 @@ def find_texts(
 
 
 def align_clip(
-    clip: Clip, found: ClipText, *, is_given: bool, heard: Transcription, language: str, params: Align
+    clip: Clip,
+    found: ClipText,
+    *,
+    is_given: bool,
+    heard: Transcription,
+    language: str,
+    params: Align,
+    is_corrected: bool = False,
 ) -> AlignedClip:
     """Make the row of one clip: kept, or rejected with the first reason that applies.
 
@@ -159,12 +195,15 @@ def align_clip(
         heard: what the ASR heard, not normalised, or why it heard no word.
         language: ISO 639 code of the clip.
         params: the section `align` of params.yaml.
+        is_corrected: whether a person heard the clip and wrote the text, which then only has to align.
     """
     reference, asr_text = (normalize_text(text, language) for text in (found.text, heard.text))
     compared = [remove_unit_spaces(text, language) for text in (reference, asr_text)]
-    cer = round(character_errors(*compared).rate, 6) if is_given and reference else None
+    cer = round(character_errors(*compared).rate, 6) if (is_given or is_corrected) and reference else None
     if found.text.strip() and not reference:
         reason = NO_WORDS
+    elif is_corrected:
+        reason = found.fault
     elif heard.no_words_because:
         reason = f"nobody speaks in it: {heard.no_words_because}"
     elif not asr_text:
@@ -182,7 +221,7 @@ def align_clip(
         path=clip.path,
         seconds=clip.seconds,
         text=found.text,
-        text_source="given" if is_given else "asr",
+        text_source="corrected" if is_corrected else "given" if is_given else "asr",
         asr_text=asr_text,
         cer=cer,
         words=tuple((word, *(min(round(time, 3), clip.seconds) for time in span)) for word, *span in found.times),
@@ -200,6 +239,9 @@ def check_rejected_share(rows: Sequence[AlignedClip], max_share: float) -> None:
         rows: all clips.
         max_share: largest share of rejected clips, 0 to 1.
     """
+    if rows and all(row.reason.startswith(DROPPED) for row in rows):
+        raise ValueError(f"all {len(rows)} clips were dropped by review; restore some of them with vox review")
+    rows = [row for row in rows if not row.reason.startswith(DROPPED)]
     reasons = Counter(row.reason.partition(":")[0] for row in rows if not row.kept)
     n_rejected = reasons.total()
     if n_rejected and (n_rejected > max_share * len(rows) or n_rejected == len(rows)):

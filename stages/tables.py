@@ -37,7 +37,10 @@ class Recording(Row):
     full_scale: float = Field(
         ge=1, description="peak of a file with float samples above 1, by which they are divided; else 1"
     )
-    level_dbfs: float = Field(description="RMS level of that channel, in dB relative to full scale")
+    level_dbfs: float = Field(
+        description="RMS level of that channel where it is not silent (gated as in ITU-R BS.1770), in dB relative to "
+        "full scale"
+    )
     clipped_share: float = Field(ge=0, le=1, description="share of its samples at full scale, 0 to 1")
     longest_clipping: int = Field(
         default=0, ge=0, description="longest run of samples at full scale or equal at a peak; 0 where there is none"
@@ -95,7 +98,9 @@ class AlignedClip(Row):
     seconds: float = Field(gt=0, description="length of the clip")
     trimmed_seconds: float = Field(0.0, ge=0, description="what align cut off the start of the clip, in seconds")
     text: str = Field(description="what is said in this clip")
-    text_source: Literal["given", "asr"] = Field(description="where the text comes from: a transcript, or the ASR")
+    text_source: Literal["given", "asr", "corrected"] = Field(
+        description="where the text comes from: a transcript, the ASR, or a person who heard the clip (vox review)"
+    )
     asr_text: str = Field(description="what the ASR heard, normalised")
     cer: float | None = Field(description="character error rate of asr_text against text; null where text is the ASR's")
     words: tuple[tuple[str, float, float], ...] = Field(description="(word, start, end) in seconds within the clip")

@@ -98,12 +98,12 @@ class Log:
 def reproduce(stage: str, log: Log) -> bool:
     """Run one stage if it is stale, and return whether it succeeded."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    command = [sys.executable, "-m", "dvc", "repro", "--single-item", f"starter/dvc.yaml:{stage}"]
+    command = [sys.executable, "-m", "dvc", "repro", "--single-item", stage]
     began = time.monotonic()
     for _ in range(N_TRIES):
         lines = []
         with subprocess.Popen(
-            command, cwd=HOME.parent, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, cwd=HOME, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as child:
             for line in child.stdout:
                 lines.append(line.rstrip())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 from contextlib import ExitStack, contextmanager
@@ -179,10 +180,27 @@ def test_custom_prompts_make_only_what_reads_prompts_stale(committed_project):
     assert stale == {"data_card@sample", "evaluate@sample"}
 
 
-def test_the_pipeline_of_a_voice_does_not_contain_the_recipe_of_the_starter_base():
-    recipe = YAML(typ="safe").load((ROOT / "starter/dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    outs = [out for stage in recipe.values() for out in stage.get("do", stage)["outs"]]
-    made = {out if isinstance(out, str) else next(iter(out)) for out in outs}
-    needed = {path for stage in DVC_YAML.values() for path in stage["deps"]}
-    assert all(path.startswith("starter/") for path in made)
-    assert not any(path.startswith("starter/") for path in needed)
+@pytest.fixture
+def fresh_project(tmp_path):
+    """A repository with both DVC projects, as after `git clone`."""
+    for name in (*PRODUCT, "benchmarks", ".dvc", "starter", "base_models/starter", "data/1_recordings/sample"):
+        ignored = shutil.ignore_patterns("__pycache__", "work", "tmp", "cache", "config.local")
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+    for name in ("dvc.yaml", "params.yaml", "requirements.lock", ".dvcignore"):
+        shutil.copy(ROOT / name, tmp_path)
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    return tmp_path
+
+
+def test_dvc_in_a_fresh_project_says_nothing_about_the_recipe_of_the_starter_base(fresh_project, capsys):
+    from dvc.cli import main as dvc
+
+    said = {}
+    for command in ("status", "repro -P --dry --keep-going", "metrics show", "params diff"):
+        dvc(["--cd", str(fresh_project), *command.split()])
+        said[command] = "".join(capsys.readouterr())
+    assert "segment@sample" in said["status"] and "ingest@sample" in said["repro -P --dry --keep-going"]
+    for command, text in said.items():
+        assert not re.search(r"content_encoder:|starter\.\w+|starter/(work|dvc|params)", text), command
+    dvc(["--cd", str(fresh_project / "starter"), "status"])
+    assert "content_encoder:" in capsys.readouterr().out

@@ -91,7 +91,7 @@ def _comparison(test: _Test, candidate: ScoreTable, champion: ScoreTable, *, lev
     return Comparison(
         rule=test.rule,
         metric=metric,
-        unit=test.part.unit,
+        unit=candidate.unit(test.part),
         candidate=candidate.figure(metric),
         champion=champion.figure(metric),
         difference=_without_rounding_error(sign * loss.value),

@@ -20,7 +20,8 @@ RelativeTo = Literal["recordings"]
 Scale = Literal["ratio", "difference"]
 SliceBy = Literal["category", "length"]
 
-# The one unit of each metric: a policy that names another unit was written for another metric.
+# The one unit of each metric: a policy that names another unit was written for another metric. One policy serves voices
+# of all languages, so it says `per word`. A verdict says `per character` where the language counts characters.
 UNITS = {
     "wer": "errors per word",
     "cer": "errors per character",

@@ -9,7 +9,7 @@ import numpy as np
 
 from metrics.normalize import error_unit
 from metrics.scores import UtteranceScore
-from registry.gate.policy import CHARACTERS_PER_WORD, LENGTHS
+from registry.gate.policy import CHARACTERS_PER_WORD, LENGTHS, UNITS, Margin, Superiority, Threshold
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class ScoreTable:
     similarity: np.ndarray
     failed: np.ndarray  # bool
     silent: np.ndarray  # bool: nothing is heard
+    error_unit: str = "word"  # or character: what the language counts its errors in
 
     def summands(self, metric: str) -> tuple[np.ndarray, np.ndarray]:
         """Return numerators and denominators of a metric: its figure is the ratio of their sums."""
@@ -42,6 +43,10 @@ class ScoreTable:
         """Return the pooled figure of all prompts, or of those in a boolean mask (n_prompts,)."""
         numerators, denominators = self.summands(metric)
         return float(numerators[prompts].sum() / denominators[prompts].sum())
+
+    def unit(self, rule: Threshold | Margin | Superiority) -> str:
+        """Return the unit of a rule's figures, of which a policy says `per word` for every language."""
+        return f"errors per {self.error_unit}" if rule.unit == UNITS["wer"] else rule.unit
 
 
 def score_table(rows: Sequence[UtteranceScore], slices: Sequence[str]) -> ScoreTable:
@@ -65,6 +70,7 @@ def score_table(rows: Sequence[UtteranceScore], slices: Sequence[str]) -> ScoreT
         **{name: column(name) for name in ("word_errors", "n_words", "char_errors", "n_chars", "similarity")},
         failed=np.array([[bool(row.failures) for row in prompt] for prompt in grid]),
         silent=np.array([["empty" in row.failures for row in prompt] for prompt in grid]),
+        error_unit=error_unit(rows[0].language) if rows else "word",
     )
 
 

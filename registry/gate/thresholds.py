@@ -90,7 +90,7 @@ def _check(
         value=value,
         threshold=threshold.value,
         direction=direction,
-        unit=threshold.unit,
+        unit=scores.unit(threshold),
         reason=threshold.reason,
         # `value <= threshold` and not `value > threshold`: a NaN misses the threshold
         met=value <= threshold.value if direction == "at_most" else value >= threshold.value,

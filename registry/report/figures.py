@@ -18,12 +18,14 @@ class FigureText(NamedTuple):
 
     title: str
     technical: str  # its short technical name
-    meaning: str  # one line for a reader who is new to it
+    meaning: str  # one line for a reader who is new to it, with {unit} for what errors are counted in
 
 
 FIGURES = {
     "wer": FigureText(
-        "Word error rate", "WER", "Wrong, missing and extra words that a speech recogniser heard, per word of the text."
+        "Word error rate",
+        "WER",
+        "Wrong, missing and extra {unit}s that a speech recogniser heard, per {unit} of the text.",
     ),
     "cer": FigureText("Character error rate", "CER", "The same per character, so a nearly right word counts less."),
     "similarity": FigureText(
@@ -87,7 +89,7 @@ def key_figures(candidate: Scorecard, champion: Scorecard | None) -> list[dict]:
                 "name": name,
                 "title": title,
                 "technical": technical,
-                "meaning": meaning,
+                "meaning": meaning.format(unit=error_unit(candidate.language)),
                 "better": "smaller" if SMALLER_IS_BETTER[name] else "larger",
                 **values,
                 "shares": {who: _share(value, scale) for who, value in values.items()},

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 
+from metrics.normalize import error_unit
 from metrics.scores import Scorecard, UtteranceScore
 from registry.report.comparison import PromptPair, compare_words, prompt_pairs
 from registry.report.distributions import distributions
@@ -88,6 +89,7 @@ def render_report(
     audible = [row for row in (*_flatten([r for _, r in resynthesis]), *_first_seeds_first(utterances)) if row.key]
     sounds = embed_sounds([row.key for row in audible], sum(row.row.seconds for row in audible))
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    real = card.held_out
     return _template().render(
         style=style,
         script=script,
@@ -105,20 +107,19 @@ def render_report(
         failure_names=sorted({name for prompt in prompts for name in prompt.failures}),
         categories=categories(card, other),
         languages=languages(card, other),
-        distributions=distributions(
-            {"voice": card.rows, "champion": other.rows if other else (), "real": card.held_out}
-        ),
+        distributions=distributions({"voice": card.rows, "champion": other.rows if other else (), "real": real}),
         sound_figures=sound_figures(card, other),
         second=second_opinions(card, numbers),
         **_describe_pairs(pairs, card),
         rule=rule,
         titles=FIGURES,
+        error_unit=error_unit(card.language),
         resynthesis=[(place, _add_spectrograms(rows)) for place, rows in resynthesis],
         prompts=list(zip(prompts, utterances, strict=True)),
         sound=lambda row: sounds.get(row.key, ""),
         n_utterances=sum(map(len, utterances)),
         n_left_out=sum(row.key not in sounds for row in audible),
-        recordings=sorted(card.held_out, key=lambda row: (-row.word_errors / row.n_words, row.prompt_id)),
+        recordings=sorted(real, key=lambda row: (-row.word_errors / row.n_words, row.prompt_id)),
     )
 
 

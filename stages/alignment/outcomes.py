@@ -45,7 +45,7 @@ def reject_doubted(row: AlignedClip, doubts: Sequence[Doubt], language: str, par
     """Reject a clip where a larger share of its words than params.max_wrong_share disagrees with the sound."""
     n_units = len(normalize_text(row.text, language).split())
     n_wrong = wrong_units(doubts)
-    if not n_wrong or n_wrong <= params.max_wrong_share * n_units:
+    if row.text_source == "corrected" or not n_wrong or n_wrong <= params.max_wrong_share * n_units:
         return row
     worst = max(doubts, key=lambda one: one.doubt)
     reason = (

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from metrics.failures import unmeasurable_failures
+from metrics.normalize import error_unit
 from metrics.scores import Scorecard, pooled
 from metrics.second_opinions import MAX_DISAGREEMENT, disagreement, second_opinion
 from registry.report.page import ScoredVersion, render_report
@@ -71,11 +72,11 @@ def _print_second_opinions(scorecard: Scorecard) -> None:
             f"{scorecard.judges.asr}, on {opinion.n} utterances",
             flush=True,
         )
-    found = disagreement(scorecard.rows, scorecard.held_out)
+    found, unit = disagreement(scorecard.rows, scorecard.held_out), error_unit(scorecard.language)
     if found.is_too_large:
         print(
             f"evaluate: warning: beyond their difference on the recordings, {judges.asr} and {scorecard.judges.asr} "
-            f"differ by {found.excess:+.3f} errors per word (more than {MAX_DISAGREEMENT}), most in "
+            f"differ by {found.excess:+.3f} errors per {unit} (more than {MAX_DISAGREEMENT}), most in "
             f"{', '.join(found.prompt_ids)}; listen to them",
             flush=True,
         )

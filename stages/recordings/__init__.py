@@ -9,5 +9,6 @@ findings.py     says what was found (pure)
 channels.py     chooses the channel that the clips are cut from
 decoding.py     decodes in blocks
 containers.py   recognises audio formats, and finds files that were cut short
+speech.py       finds the speech in a recording, for the stage segment
 ogg.py          checks the pages of Ogg files
 """

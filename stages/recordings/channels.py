@@ -6,6 +6,7 @@ where one lags behind the other. So the mean is taken where the channels agree, 
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ OPPOSITE_CORRELATION = -0.5
 SILENT_POWER = 1e-4  # relative to the loudest channel: what one microphone hears of another's cable
 ACTIVE_POWER = 1e-3  # relative to a loud frame: speech, and not the pauses in it
 LOUD_PERCENTILE = 95
+SILENCE_DBFS = -70.0  # frames up to this level never count for the level of a recording
+GATE = 0.1  # relative to the mean power of the other frames: 10 dB below it is a pause
 TALKER_POWER = 4.0  # a channel whose talker speaks is that much louder than each other one: 6 dB
 MIN_TALKER_SHARE = 0.1  # of the active frames, in which a talker speaks alone
 
@@ -89,11 +92,10 @@ class ChannelMeter:
     def levels(self, mix: MonoMix) -> Levels:
         """Return the figures of the mono sound. They are rounded, so that the last bit of a sum does not matter."""
         index = -1 if mix.channel is None else mix.channel - 1
-        mean = self._sums[index] / self.n_samples
-        power = self._products[index, index] / self.n_samples - mean**2
+        power = _gated_power(self._frame_powers()[:, index], 10 ** (SILENCE_DBFS / 10) * mix.full_scale**2)
         n_clipped = self._n_clipped.max() if mix.channel is None else self._n_clipped[index]
         return Levels(
-            level_dbfs=decibels(float(np.sqrt(max(0.0, power))) / mix.full_scale),
+            level_dbfs=decibels(math.sqrt(power) / mix.full_scale),
             clipped_share=round(float(n_clipped / self.n_samples), 6),
         )
 
@@ -136,6 +138,18 @@ class ChannelMeter:
 def _frame_sums(frames: np.ndarray) -> np.ndarray:
     """Return the sums and the sums of squares: (n_frames, length, n) -> (n_frames, 2, n)."""
     return np.stack([frames.sum(axis=1), np.square(frames).sum(axis=1)], axis=1)
+
+
+def _gated_power(powers: np.ndarray, silence: float) -> float:
+    """Return the mean of those of (n_frames,) powers that are not silent, as ITU-R BS.1770 gates them.
+
+    Frames up to `silence` are left out, then those more than GATE below the mean of the rest. If all are silent, all
+    count.
+    """
+    sounding = powers[powers > silence]
+    if not len(sounding):
+        return float(powers.mean())
+    return float(sounding[sounding > GATE * sounding.mean()].mean())
 
 
 def _count_talkers(powers: np.ndarray) -> int:

@@ -7,14 +7,26 @@ container says about its own length is compared with the file here. decoding.py 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 from gpt_sovits.audio import AudioError
 from stages.recordings.ogg import fault_of_ogg
 
 HEAD_BYTES = 4096  # behind an ID3 tag, where the first frame of an mp3 is
 MAX_MISSING_BYTES = 64  # some recorders count their header twice, and nobody hears a millisecond
+MAX_MP3_PADDING = 3456  # samples that an encoder may add: three frames
 UNKNOWN_LENGTH_BYTES = 4096  # a length this far below the largest number means that the writer could not seek back
+
+
+class ChunkLayout(NamedTuple):
+    """How the chunks of a container follow one another: a name, a length, the content."""
+
+    start: int  # of the first chunk, in bytes
+    name_bytes: int
+    length_bytes: int
+    byteorder: Literal["little", "big"]
+    counts_header: bool = False  # whether the length includes the name and itself
+    alignment: int = 2  # of the next chunk, in bytes
 
 
 class Container(NamedTuple):
@@ -23,11 +35,15 @@ class Container(NamedTuple):
     name: str
     demuxer: str  # ffmpeg's name of it
     for_soundfile: bool = False  # whether libsndfile is tried first
+    chunks: ChunkLayout | None = None
     states_length: bool = False  # whether ffmpeg knows the length in samples rather than guessing it
 
 
-WAV = Container("WAV", "wav", for_soundfile=True)
-AIFF = Container("AIFF", "aiff", for_soundfile=True)
+WAV = Container("WAV", "wav", for_soundfile=True, chunks=ChunkLayout(12, 4, 4, "little"))
+AIFF = Container("AIFF", "aiff", for_soundfile=True, chunks=ChunkLayout(12, 4, 4, "big"))
+W64 = Container("Wave64", "w64", for_soundfile=True, chunks=ChunkLayout(40, 16, 8, "little", True, 8))
+CAF = Container("CAF", "caf", for_soundfile=True, chunks=ChunkLayout(8, 4, 8, "big", alignment=1))
+AU = Container("AU", "au", for_soundfile=True)
 FLAC = Container("FLAC", "flac", for_soundfile=True, states_length=True)
 MP3 = Container("MP3", "mp3", for_soundfile=True)
 AAC = Container("AAC", "aac")
@@ -39,10 +55,10 @@ MAGIC: tuple[tuple[int, bytes, Container], ...] = (
     (0, b"RIFF", WAV),
     (0, b"RF64", WAV),
     (0, b"BW64", WAV),
-    (0, b"riff\x2e\x91", Container("Wave64", "w64", for_soundfile=True)),
+    (0, b"riff\x2e\x91", W64),
     (0, b"FORM", AIFF),
-    (0, b"caff", Container("CAF", "caf", for_soundfile=True)),
-    (0, b".snd", Container("AU", "au", for_soundfile=True)),
+    (0, b"caff", CAF),
+    (0, b".snd", AU),
     (0, b"fLaC", FLAC),
     (0, b"OggS", OGG),
     *((4, kind, MPEG4) for kind in (b"ftyp", b"moov", b"mdat", b"wide")),
@@ -100,9 +116,10 @@ def id3_bytes(file: BinaryIO) -> int:
 
 
 def announced_mp3_samples(path: Path) -> int | None:
-    """Return the length that the first frame's Xing tag states, which includes the encoder's delay. None without a tag.
+    """Return the length that the tag in the first frame states, in samples, or None without a tag.
 
-    Without the tag, decoders guess the length from the first frame's bit rate.
+    Without it, decoders guess the length from the first frame's bit rate. The tag is Xing's, with the number of frames,
+    in which LAME and others write the samples that they added at the start and at the end.
     """
     with path.open("rb") as file:
         file.seek(id3_bytes(file))
@@ -110,8 +127,12 @@ def announced_mp3_samples(path: Path) -> int | None:
     position = max(head.find(b"Xing"), head.find(b"Info"))
     if position < 0 or not head[position + 7] & 1:
         return None
+    n_frames = int.from_bytes(head[position + 8 : position + 12], "big")
+    lame = position + 8 + sum(length for bit, length in ((1, 4), (2, 4), (4, 100), (8, 4)) if head[position + 7] & bit)
+    added = int.from_bytes(head[lame + 21 : lame + 24], "big")
+    n_added = (added >> 12) + (added & 0xFFF) if head[lame : lame + 4].isalnum() else MAX_MP3_PADDING
     is_mpeg1 = head[1] & 0x18 == 0x18
-    return int.from_bytes(head[position + 8 : position + 12], "big") * (1152 if is_mpeg1 else 576)
+    return max(0, n_frames * (1152 if is_mpeg1 else 576) - n_added)
 
 
 def _container_of(head: bytes) -> Container | None:
@@ -125,10 +146,11 @@ def _container_of(head: bytes) -> Container | None:
 
 def _fault_of(file: BinaryIO, container: Container, head: bytes, size: int) -> str:
     """Return how a container shows that a part of it is missing, or an empty text."""
-    if container is WAV:
-        missing = _missing_of_chunks(file, size, b"data", "little")
-    elif container is AIFF:
-        missing = _missing_of_chunks(file, size, b"SSND", "big")
+    if container.chunks:
+        missing = _missing_of_chunks(file, size, container.chunks)
+    elif container is AU:
+        start, length = (int.from_bytes(head[at : at + 4], "big") for at in (4, 8))
+        missing = 0 if length == 0xFFFFFFFF else start + length - size
     elif container is MPEG4:
         missing = _missing_of_boxes(file, size)
     elif container is MATROSKA:
@@ -141,25 +163,28 @@ def _fault_of(file: BinaryIO, container: Container, head: bytes, size: int) -> s
     return f"is cut short: {missing} bytes are missing" if missing > MAX_MISSING_BYTES else ""
 
 
-def _missing_of_chunks(file: BinaryIO, size: int, wanted: bytes, byteorder: str) -> int:
+def _missing_of_chunks(file: BinaryIO, size: int, layout: ChunkLayout) -> int:
     """Return how many bytes of the chunk with the samples are missing.
 
     RF64 states its length in a chunk before it, because the field has four bytes.
     """
-    position, long_length = 12, None
-    while position + 8 <= size:
+    header_bytes = layout.name_bytes + layout.length_bytes
+    largest = (1 << 8 * layout.length_bytes) - 1
+    position, long_length = layout.start, None
+    while position + header_bytes <= size:
         file.seek(position)
-        header = file.read(24)
-        name, length = header[:4], int.from_bytes(header[4:8], byteorder)
+        header = file.read(32)
+        name, length = header[:4], int.from_bytes(header[layout.name_bytes : header_bytes], layout.byteorder)
         if name == b"ds64":
-            long_length = int.from_bytes(header[16:24], byteorder)
-        if name == wanted:
+            long_length = int.from_bytes(header[16:24], "little")
+        if name in {b"data", b"SSND"}:
             if length == 0xFFFFFFFF and long_length:
                 length = long_length
-            elif any(largest - UNKNOWN_LENGTH_BYTES <= length <= largest for largest in (0x7FFFFFFF, 0xFFFFFFFF)):
+            elif any(number - UNKNOWN_LENGTH_BYTES <= length <= number for number in (largest >> 1, largest)):
                 return 0
-            return max(0, position + 8 + length - size)
-        position += 8 + length + length % 2
+            return max(0, position + length + (0 if layout.counts_header else header_bytes) - size)
+        length += 0 if layout.counts_header else header_bytes
+        position += max(header_bytes, length + -length % layout.alignment)
     return 0
 
 

@@ -22,8 +22,8 @@ from stages.recordings.containers import Container, announced_mp3_samples, recog
 BLOCK_SAMPLES = 65536  # per channel: 1.5 s at 44.1 kHz
 MAX_PEAK = 2.0**31  # of samples as float, if they are those of a 32-bit integer file
 MAX_ANNOUNCED = 2**62  # libsndfile's number for an unknown length is larger
-MP3_SLACK = 4096  # samples: encoders count their own delay differently
-SLACK_SECONDS = 0.1  # by which the length in a header may exceed what can be decoded
+MP3_FRAME = 1152  # samples
+SLACK_SECONDS = 0.1  # by which the length in a header may exceed what can be decoded: codecs add delays and padding
 
 
 class AudioStream(NamedTuple):
@@ -97,15 +97,15 @@ def _checked(path: Path, container: Container, stream: AudioStream) -> Iterator[
             )
         n_samples += len(block)
         yield block
-    if not n_samples:
-        raise AudioError(f"{path.name}: holds no samples")
-    slack = {"WAV": 0, "FLAC": 0, "MP3": MP3_SLACK}.get(container.name, round(SLACK_SECONDS * stream.sample_rate))
+    slack = {"FLAC": 0, "MP3": MP3_FRAME}.get(container.name, round(SLACK_SECONDS * stream.sample_rate))
     if stream.n_announced is not None and n_samples < stream.n_announced - slack:
         lengths = [f"{n / stream.sample_rate:.1f} s" for n in (n_samples, stream.n_announced)]
         raise AudioError(
             f"{path.name}: is cut short or damaged: {lengths[0]} of {lengths[1]} can be decoded "
             f"({n_samples} of {stream.n_announced} samples)"
         )
+    if not n_samples:
+        raise AudioError(f"{path.name}: holds no samples")
 
 
 def _open_with_soundfile(path: Path, stack: ExitStack) -> AudioStream | None:

@@ -12,13 +12,27 @@ from gpt_sovits.text.sentences import width
 from registry.consent import file_sha256
 from stages.recordings.duplicates import MeasuredRecording
 from stages.recordings.measure import measure_file, rejection_reason
-from stages.recordings.transcripts import Transcript
+from stages.recordings.transcripts.reader import Transcript
 from stages.sections.data import Ingest
 from stages.tables import Recording, Reject
 
+# Folders and files that systems leave behind, as in an archive packed on a Mac or a drive used with Windows
+DROPPINGS = frozenset(
+    {
+        "__macosx",
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "icon\r",
+        "$recycle.bin",
+        "system volume information",
+        "@eadir",
+    }
+)
+
 
 def list_files(folder: Path) -> tuple[list[str], list[Reject]]:
-    """List the regular files below a folder, without hidden ones.
+    """List the regular files below a folder, without hidden ones and what systems leave behind.
 
     Returns:
         Sorted POSIX paths relative to the folder, and rejects for links and other special files.
@@ -40,10 +54,15 @@ def list_files(folder: Path) -> tuple[list[str], list[Reject]]:
     return files, rejects
 
 
+def is_dropping(name: str) -> bool:
+    """Return whether a file or a folder is hidden, or was left behind by a system."""
+    return name.startswith(".") or name.lower() in DROPPINGS
+
+
 def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
     for entry in os.scandir(folder):
         path, mode = folder / entry.name, entry.stat(follow_symlinks=False).st_mode
-        if entry.name.startswith("."):
+        if is_dropping(entry.name):
             continue
         if stat.S_ISDIR(mode):
             yield from _walk(path)

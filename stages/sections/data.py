@@ -71,6 +71,12 @@ class Ingest(Section):
         description="Recordings whose transcript has more characters per second are rejected: nobody could say it so "
         "fast. Latin letters, above 0. A Han character or a Hangul block counts 3, a kana 2.",
     )
+    max_lost_transcripts_share: float = Field(
+        ge=0,
+        le=1,
+        description="The stage stops if recordings lack a transcript while a larger share of the transcripts found no "
+        "audio: names probably differ. 0 to 1.",
+    )
 
 
 class Segment(Section):

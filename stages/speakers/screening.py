@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,16 +24,22 @@ N_NAMED = 3
 
 
 def screen_clips(
-    rows: Sequence[AlignedClip], paths: Mapping[str, Path], params: Align, speaker: str, workers: Map
+    rows: Sequence[AlignedClip],
+    clips_dir: Path,
+    params: Align,
+    speaker: str,
+    workers: Map,
+    confirmed: Collection[str] = (),
 ) -> list[AlignedClip]:
     """Name the speaker of each kept clip and its twins, and reject what the configuration excludes.
 
     Args:
         rows: all clips.
-        paths: the audio file of each kept clip, by its id.
+        clips_dir: output of the stage segment.
         params: the section `align` of params.yaml.
         speaker: name of the speaker judge.
         workers: runs the judge, see stages/execution/parallel.py.
+        confirmed: ids of clips that a person wants to keep, whatever is found.
 
     Returns:
         All clips. The columns speaker, speaker_similarity and duplicate_group of the kept ones are filled.
@@ -42,10 +48,10 @@ def screen_clips(
         ValueError: no clip is left.
     """
     kept = [row for row in rows if row.kept]
-    sounds = workers(partial(hear_clip, speaker=speaker), [paths[row.clip_id] for row in kept])
+    sounds = workers(partial(hear_clip, speaker=speaker), [clips_dir / row.path for row in kept])
     heard = list(report_progress(sounds, len(kept), "align: compared {} clips", every=100))
-    screened = mark_speakers(kept, heard, params)
-    screened = mark_twins(screened, heard, params)
+    screened = mark_speakers(kept, heard, params, confirmed)
+    screened = mark_twins(screened, heard, params, confirmed)
     if kept and not any(row.kept for row in screened):
         raise ValueError(
             f"no clip is left, the first: {screened[0].clip_id}: {screened[0].reason}; check that the recordings are "
@@ -55,7 +61,9 @@ def screen_clips(
     return [by_id.get(row.clip_id, row) for row in rows]
 
 
-def mark_speakers(rows: Sequence[AlignedClip], heard: Sequence[ClipSound], params: Align) -> list[AlignedClip]:
+def mark_speakers(
+    rows: Sequence[AlignedClip], heard: Sequence[ClipSound], params: Align, confirmed: Collection[str] = ()
+) -> list[AlignedClip]:
     """Fill the columns speaker and speaker_similarity, and reject clips of others where they are excluded.
 
     A clip in which no speaker can be heard keeps both columns empty.
@@ -71,7 +79,7 @@ def mark_speakers(rows: Sequence[AlignedClip], heard: Sequence[ClipSound], param
     marked = list(rows)
     for index, similarity, label in zip(known, found.similarities.tolist(), found.labels.tolist(), strict=True):
         changes: dict[str, object] = {"speaker": label, "speaker_similarity": similarity}
-        if label and params.other_speakers == "exclude":
+        if label and params.other_speakers == "exclude" and rows[index].clip_id not in confirmed:
             limit = float(speaker_limit(rows[index].seconds, params.min_speaker_similarity))
             changes |= {
                 "kept": False,
@@ -83,17 +91,19 @@ def mark_speakers(rows: Sequence[AlignedClip], heard: Sequence[ClipSound], param
     return marked
 
 
-def mark_twins(rows: Sequence[AlignedClip], heard: Sequence[ClipSound], params: Align) -> list[AlignedClip]:
+def mark_twins(
+    rows: Sequence[AlignedClip], heard: Sequence[ClipSound], params: Align, confirmed: Collection[str] = ()
+) -> list[AlignedClip]:
     """Fill the column duplicate_group, and keep one of the clips with the same sound where duplicates are excluded.
 
-    A clip with a given text is better than one with the ASR's, and then the longer one.
+    A clip that a person confirmed is the best, then one with a given text, then the longer one.
     """
     kept = [index for index, row in enumerate(rows) if row.kept]
     links = twin_links([heard[index].fingerprint for index in kept])
 
-    def preference(position: int) -> tuple[bool, float, str]:
+    def preference(position: int) -> tuple[bool, bool, float, str]:
         row = rows[kept[position]]
-        return (row.text_source != "given", -row.seconds, row.clip_id)
+        return (row.clip_id not in confirmed, row.text_source != "given", -row.seconds, row.clip_id)
 
     marked = list(rows)
     for group in twin_groups(links, len(kept)):

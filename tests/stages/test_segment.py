@@ -71,7 +71,7 @@ def run(tmp_path: Path, audio: dict[str, tuple[np.ndarray, int]], params: Segmen
                 seconds=len(samples) / sample_rate,
                 sample_rate=sample_rate,
                 n_channels=samples.ndim,
-                level_dbfs=-20,
+                level_dbfs=20 * np.log10(max(1e-6, np.sqrt(np.mean(np.square(samples))))),
                 clipped_share=0,
                 channel=None,
                 channels="single" if samples.ndim == 1 else "agree",

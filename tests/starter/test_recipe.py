@@ -80,17 +80,22 @@ def test_a_voice_that_festival_lacks_is_missing(monkeypatch):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A recipe with a stage that fails, an independent one, and one that needs the first."""
+    """A project with a recipe: a stage that fails, an independent one, and one that needs the first."""
     (tmp_path / "starter").mkdir()
     stages = {
-        "corpus": {"wdir": "..", "cmd": "python -c \"print('no such voice'); exit(3)\"", "outs": ["starter/a"]},
-        "speech": {"wdir": "..", "cmd": "touch starter/b", "outs": ["starter/b"]},
-        "gpt": {"wdir": "..", "cmd": "touch starter/c", "deps": ["starter/a"], "outs": ["starter/c"]},
+        "corpus": {"cmd": "python -c \"print('no such voice'); exit(3)\"", "outs": ["a"]},
+        "speech": {"cmd": "cd .. && touch starter/b", "outs": ["b"]},
+        "gpt": {"cmd": "touch c", "deps": ["a"], "outs": ["c"]},
     }
     with (tmp_path / "starter" / "dvc.yaml").open("w") as file:
         YAML(typ="safe").dump({"stages": stages}, file)
-    for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
-        recipe.subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    dvc = [sys.executable, "-m", "dvc"]
+    for folder, command in (
+        (tmp_path, ["git", "init", "-q"]),
+        (tmp_path, [*dvc, "init", "-q"]),
+        (tmp_path / "starter", [*dvc, "init", "-q", "--subdir"]),
+    ):
+        recipe.subprocess.run(command, cwd=folder, check=True, capture_output=True)
     monkeypatch.setattr(recipe, "HOME", tmp_path / "starter")
     monkeypatch.setattr(recipe, "LOG", tmp_path / "starter" / "run.log")
     monkeypatch.setattr(recipe, "find_missing", lambda corpus: [])
@@ -118,6 +123,17 @@ def test_an_up_to_date_stage_is_skipped(project, capsys):
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_deps_of_a_stage_name_every_module_of_the_recipe_that_it_imports(stage):
     imported = {path.relative_to(ROOT).as_posix() for path in import_closure(HOME / f"{stage}.py")}
-    modules = {path for path in imported if path.startswith("starter/")}
+    modules = {path.removeprefix("starter/") for path in imported if path.startswith("starter/")}
     # settings.py is left out, because params names its keys
-    assert modules - {"starter/__init__.py", "starter/settings.py"} <= set(definition(stage)["deps"])
+    assert modules - {"__init__.py", "settings.py"} <= set(definition(stage)["deps"])
+
+
+def test_every_file_that_the_lock_names_outside_the_outputs_exists():
+    locked = YAML(typ="safe").load((HOME / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    read = {dep["path"] for stage in locked.values() for dep in stage["deps"]}
+    assert not [path for path in read if not path.startswith("work/") and not (HOME / path).exists()]
+    assert {stage: entry["cmd"] for stage, entry in locked.items()} == {
+        f"{name}@{item}" if item else name: definition(name)["cmd"].replace("${item}", item)
+        for name, stage in STAGES.items()
+        for item in stage.get("foreach", [""])
+    }

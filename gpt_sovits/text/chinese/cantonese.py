@@ -27,6 +27,9 @@ TRADITIONAL = str.maketrans(
 CORRECTIONS = {  # what the dictionary lacks or people read differently. Entries of one character do not touch words
     "行長": "hong4 zoeng2", "銀行行長": "ngan4 hong4 hong4 zoeng2", "軟件": "jyun5 gin2", "分之": "fan6 zi1",
     "個女": "go3 neoi2", "坐": "co5", "請": "cing2", "呢": "ni1", "上樓": "soeng5 lau2",
+    "返": "faan1", "真係咁": "zan1 hai6 gam3", "真係咁樣": "zan1 hai6 gam2 joeng6", "一行人": "jat1 hang4 jan4",
+    "返回": "faan2 wui4", "往返": "wong5 faan2", "重返": "cung4 faan2", "返老還童": "faan2 lou5 waan4 tung4",
+    "長高": "zoeng2 gou1", "一覺": "jat1 gaau3", "瞓着": "fan3 zoek6", "瞓著": "fan3 zoek6",
 }  # fmt: skip
 # digits in a row are read one by one: the dictionary has words like 二六 with other tones
 DIGIT_READINGS = dict(
@@ -37,7 +40,10 @@ DIGIT_READINGS = dict(
     )
 )
 FINAL_NE = "ne1"  # at the end of a phrase 呢 is the particle
-GO_UP = re.compile("上(?=[零一二兩三四五六七八九十百]+(?:樓|層))")
+VERBS = (  # before a number of storeys or steps, where the dictionary sees a word with the character before: 鋼琴行
+    (re.compile("上(?=[零一二兩三四五六七八九十百]+(?:樓|層))"), "soeng5"),
+    (re.compile("行(?=[零一二兩三四五六七八九十百]+(?:樓|層|步))"), "haang4"),
+)
 
 
 def _wording(words: str) -> str:
@@ -78,15 +84,15 @@ def text_to_character_symbols(spoken: str, placeholders: Mapping[str, Entry]) ->
 
 def _read(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     traditional = to_traditional(text)
-    verbs_up = {m.start() for m in GO_UP.finditer(traditional)}
+    verbs = {match.start(): reading for verb, reading in VERBS for match in verb.finditer(traditional)}
     for i, (_, jyutping) in enumerate(_dictionary().get_jyutping_list(traditional)):
         character = text[i]
         if character in DIGIT_READINGS and set(text[max(0, i - 1) : i + 2].replace(character, "", 1)) & set(
             DIGIT_READINGS
         ):
             jyutping = DIGIT_READINGS[character]
-        elif i in verbs_up:
-            jyutping = "soeng5"
+        elif i in verbs:
+            jyutping = verbs[i]
         elif character == "呢" and i == len(text) - 1:
             jyutping = FINAL_NE
         if jyutping is None:

@@ -177,6 +177,7 @@ WORD_CONTEXTS = {
     "东西": ("dong1 xi1", "_方向 _走向 _两侧 _两边 _两端 _两岸 _南北"),
     "地道": ("di4 dao5", "很_ 真_ 最_ 正宗_ 更_ 不_"),
     "和泥": ("he2 ni2", "水_ 土_ 沙_ 石_ 草_ 木_"),
+    "丽都": ("li4 dou1", "王_ 李_ 张_ 刘_ 陈_ 杨_ 赵_ 黄_ 周_ 吴_ 徐_ 孙_ 朱_ 马_ 胡_ 林_ 郭_ 何_ 高_ 罗_ 郑_ 梁_ 美_"),
     "孙子": ("sun1 zi3", "_兵法 _曰"),
     "精神": ("jing1 shen2", "_上 _病 _分析 _文明 _损失 _状态 _生活 _世界 _科 _鼓励 _力量 _压力"),
 }
@@ -246,6 +247,8 @@ def reading_in_context(phrase: str, i: int) -> str | None:
         return SURNAMES[phrase[i]]
     if phrase[i] not in contexts():
         return None
+    if phrase[i] == "地" and _is_repeated(before):
+        return "de5"
     default, others = contexts()[phrase[i]]
     for reading, places in others:
         if any(
@@ -254,6 +257,12 @@ def reading_in_context(phrase: str, i: int) -> str | None:
         ):
             return reading
     return default
+
+
+def _is_repeated(before: str) -> bool:
+    """Return whether a text ends in a repeated measure, which describes how something is done: 一趟一趟, 一步步."""
+    twice = len(before) > 3 and before[-4:-2] == before[-2:] and before[-2] in NUMERALS
+    return twice or (len(before) > 2 and before[-3] in NUMERALS and before[-2] == before[-1])
 
 
 def word_in_context(word: str, phrase: str, start: int) -> list[str] | None:

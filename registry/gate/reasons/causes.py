@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from metrics.normalize import error_unit
 from metrics.scores import UtteranceScore
 from metrics.wer import word_operations
 from registry.gate.decision import Cause
@@ -112,7 +113,7 @@ def word_cause(rows: Sequence[UtteranceScore], champion_rows: Sequence[Utterance
     worst = max(additional, key=additional.get)
     if additional[worst] <= 0:
         return Cause(code=CauseCode.WRONG_WORDS)
-    return Cause(code=worst, values={"errors_per_word": additional[worst]})
+    return Cause(code=worst, values={"errors_per_unit": additional[worst], "unit": error_unit(rows[0].language)})
 
 
 def is_another_speaker(
@@ -149,7 +150,7 @@ def _precedence(failure: str) -> int:
 
 
 def _errors_by_cause(rows: Sequence[UtteranceScore]) -> Counter[CauseCode]:
-    """Return the word errors per word by cause."""
+    """Return the errors by cause, per word or per character as the language counts them."""
     errors: Counter[CauseCode] = Counter()
     for row in rows:
         if row.failures:

@@ -91,7 +91,7 @@ COMPARISON_VALUES = (
 )  # fmt: skip
 REGRESSION_VALUES = ("n_regressed", "n_silent", "at_most", "min_seeds")
 VOTE_VALUES = ("n_candidate", "n_champion", "n_ties", "n_listeners", "min_votes", "low", "high", "worse_than")
-WORD_VALUES = ("errors_per_word",)
+WORD_VALUES = ("errors_per_unit", "unit")
 LANGUAGE_VALUES = ("language",)
 
 REASON_CODES: dict[ReasonCode, ReasonInfo] = {

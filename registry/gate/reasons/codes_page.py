@@ -38,8 +38,8 @@ Reasons are sorted by `rank`. Within a rank they follow the order of the policy.
 
 A reason with the outcome *fail* can have `causes`: what lies behind the figure, the most important one first. The
 `values` of a failure of speech count utterances: those with the failure, all of them, and those of the champion with
-the failure (null without a champion). `errors_per_word` is how much of the word error rate is due to the cause, beyond
-the champion's where there is one.
+the failure (null without a champion). `errors_per_unit` is how much of the word error rate is due to the cause, beyond
+the champion's where there is one. `unit` is `word`, or `character` where the language counts its errors in characters.
 
 {causes}
 """

@@ -48,7 +48,7 @@ def cause_text(cause: Cause) -> str:
         return f"{name} in {values['n']} of {values['n_utterances']} utterances{champion}"
     if cause.code == CauseCode.SILENT_PROMPTS:
         return f"{phrase} in {plural(values['n_prompts'], 'prompt')}"
-    return f"{phrase} ({values['errors_per_word']:+.3f} per word)" if values else phrase
+    return f"{phrase} ({values['errors_per_unit']:+.3f} per {values['unit']})" if values else phrase
 
 
 def plural(count: int, noun: str) -> str:

@@ -11,6 +11,7 @@ import torch
 
 from metrics.errors import JudgeUnavailableError
 from metrics.judges.ge2e import (
+    PACKAGE,
     WEIGHTS_SHA256,
     WINDOW_FRAMES,
     Ge2eEncoder,
@@ -51,8 +52,8 @@ def only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 def installed():
     try:
         return load_speaker_judge("ge2e")
-    except JudgeUnavailableError as error:
-        pytest.skip(str(error))
+    except JudgeUnavailableError:
+        pytest.skip(f"the package {PACKAGE} is not installed")
 
 
 def test_without_the_package_it_says_what_to_install(only, tmp_path: Path) -> None:

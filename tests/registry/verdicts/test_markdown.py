@@ -31,7 +31,7 @@ def test_markdown_has_a_part_for_each_language_with_its_unit(bare_store):
     text = to_markdown(save_verdict(bare_store, make_verdict(card, card, rules)))
     japanese, mandarin = text.split("### Language ")[1:]
     assert japanese.startswith("ja\n") and "gate.other_languages has no rules for it" in japanese
-    assert mandarin.startswith("zh\n") and "| wer | 0.4000 | at most 0.5000 | errors per word | yes |" in mandarin
+    assert mandarin.startswith("zh\n") and "| wer | 0.4000 | at most 0.5000 | errors per character | yes |" in mandarin
     assert "12 prompts, 24 utterances" in mandarin and "errors are counted in characters" in mandarin
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.recordings.transcripts import Transcript, clean_text, read_transcripts
+from stages.recordings.transcripts.reader import Transcript, read_transcripts
+from stages.recordings.transcripts.spoken import clean_text
 
 
 def read(folder: Path, contents: dict[str, str | bytes], audio: list[str]) -> list[Transcript]:
@@ -59,21 +60,27 @@ def test_names_are_compared_in_composed_unicode(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "audio", "fault"),
     [
-        ("metadata.csv", "gone|Text.", ["a.wav"], "transcript without audio: there is no 'wavs/gone'"),
-        ("x.txt", "Text.", ["a.wav"], "transcript without audio: there is no 'x'"),
+        ("metadata.csv", "gone|Text.", ["a.wav"], "transcript without audio: there is no 'gone'"),
+        ("x.txt", "Text.", ["a.wav"], "without audio: it has no recording's name, and is not a table"),
+        ("x.srt", "1\n00:00:01,000 --> 00:00:02,000\nHi.\n", ["a.wav"], "without audio: there is no 'x' with an audio"),
         ("v.list", "gone.wav|anna|EN|Text.", ["a.wav"], "transcript without audio: there is no 'gone.wav'"),
         ("v.list", "../b/x.wav|anna|EN|Text.", ["a.wav"], "'../b/x.wav' points outside the voice's folder"),
         ("v.list", "a/../../x.wav|anna|EN|Text.", ["a.wav"], "points outside the voice's folder"),
         ("v.list", "/etc/x.wav|anna|EN|Text.", ["a.wav"], "points outside the voice's folder"),
         ("v.list", "C:\\x.wav|anna|EN|Text.", ["a.wav"], "points outside the voice's folder"),
         ("metadata.csv", "../../x|Text.", ["a.wav"], "points outside the voice's folder"),
-        ("metadata.csv", "a", ["a.wav"], "1 columns; a row is id|text"),
-        ("metadata.csv", "a|b|c|d", ["a.wav"], "4 columns; a row is id|text"),
+        ("metadata.csv", "a", ["a.wav"], "is not a table of names and texts"),
+        ("metadata.csv", "a|b|c|d", ["a.wav"], "has 4 columns without names; name them in a first line"),
         ("metadata.csv", "a||", ["a.wav"], "the transcript is empty"),
         ("a.txt", " \n\t\x00", ["a.wav"], "the transcript is empty"),
-        ("a.txt", b"caf\xe9", ["a.wav"], r"not UTF-8 text (byte 3 is 0xe9)"),
-        ("metadata.csv", b"a|caf\xe9", ["a.wav"], r"not UTF-8 text (byte 5 is 0xe9)"),
-        ("v.list", "a.wav|anna|Text.", ["a.wav"], "3 columns; a row is path|speaker|language|text"),
+        ("a.txt", b"caf\x8e", ["a.wav"], "may be Windows-1252 or Mac Roman, and they give different texts"),
+        (
+            "a.txt",
+            b"\x00\x01\xff\x00\xd8",
+            ["a.wav"],
+            "is not UTF-8 (byte 2 is 0xff), UTF-16 or an encoding of English",
+        ),
+        ("a.txt", "caf\ufffd", ["a.wav"], "holds characters that were lost (U+FFFD)"),
         ("v.list", "a.wav|anna|ZH|Text.", ["a.wav"], "language 'ZH' is not the voice's 'en'"),
         ("v.list", "a.wav|anna|english2|Text.", ["a.wav"], "unknown language 'english2'; known are en (English), zh"),
         ("v.list", "a.wav|anna|auto|Text.", ["a.wav"], "'auto' lets each text choose its language"),
@@ -90,8 +97,11 @@ def test_faults_are_named_and_give_no_text(
 
 def test_a_fault_keeps_the_audio_it_belongs_to(tmp_path: Path) -> None:
     """Otherwise a recording with an unreadable transcript would count as one that has none."""
-    (row,) = read(tmp_path, {"metadata.csv": b"a|caf\xe9"}, ["a.wav"])
-    assert row.audio == ("a.wav",)
+    rows = read(
+        tmp_path, {"metadata.csv": "a|caf\xe9\nb|caf\xe9\n".encode() + b"c|caf\xe9\n"}, ["a.wav", "b.wav", "c.wav"]
+    )
+    assert [row.audio for row in rows] == [("a.wav",), ("b.wav",), ("c.wav",)]
+    assert [bool(row.fault) for row in rows] == [False, False, True]
 
 
 def test_a_list_of_several_speakers_gives_only_the_voices_own_rows(tmp_path: Path) -> None:

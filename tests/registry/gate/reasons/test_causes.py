@@ -12,7 +12,7 @@ from metrics.scores import Scorecard, UtteranceScore
 from metrics.wer import character_errors, word_errors
 from registry.gate.deciding import decide
 from registry.gate.policy import GatePolicy
-from registry.gate.reasons.causes import FAILURES_BY_PRECEDENCE, failure_causes
+from registry.gate.reasons.causes import FAILURES_BY_PRECEDENCE, failure_causes, word_cause
 from registry.gate.reasons.text import cause_text
 
 SENTENCES = [
@@ -158,6 +158,15 @@ def test_largest_difference_to_the_champion_comes_first():
         "silent (empty) in 3 of 8 utterances (champion 0)",
         "cut off in 5 of 8 utterances (champion 4)",
     ]
+
+
+@pytest.mark.parametrize(("language", "unit"), [("en", "word"), ("zh", "character"), ("ko", "character")])
+def test_words_as_a_cause_are_counted_in_the_unit_of_the_language(language, unit):
+    rows = [
+        utterance(n, 0, language=language, reference="a b c d", hypothesis="a b c", word_errors=1, n_words=4)
+        for n in range(4)
+    ]
+    assert cause_text(word_cause(rows, [])) == f"words cut off at the end (+0.250 per {unit})"
 
 
 def test_every_failure_of_speech_has_its_precedence():

@@ -1,0 +1,31 @@
+"""The sound of a clip as a WAV file, from the files of the last run."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from flows.review_page.clip_items import SoundPart
+
+
+def clip_sound(clips_dir: Path, parts: Sequence[SoundPart]) -> bytes:
+    """Return a WAV file of 16 bits: the parts of clips one after the other, with the pauses between them.
+
+    Args:
+        clips_dir: The folder of the voice's clips.
+        parts: At least one part.
+    """
+    pieces, sample_rate = [], 0
+    for part in parts:
+        with soundfile.SoundFile(clips_dir / part.path) as file:
+            sample_rate = file.samplerate
+            first, end = (min(round(seconds * sample_rate), len(file)) for seconds in (part.start, part.end))
+            file.seek(first)
+            pieces += [np.zeros(round(part.silence * sample_rate), np.int16), file.read(end - first, dtype="int16")]
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.concatenate(pieces), sample_rate, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
