@@ -74,6 +74,12 @@ def beside(file: str, content: Callable[[str], str], audio: str = "{}.wav", enco
     return make
 
 
+def link(path: Path) -> None:
+    """Move a file out of the voice's folder, and leave a link to it."""
+    target = path.rename(path.parents[2] / path.name)
+    path.symlink_to(target)
+
+
 def several(*writers: Writer) -> Writer:
     def make(folder: Path) -> None:
         for writer in writers:
@@ -260,6 +266,10 @@ REFUSED: dict[str, tuple[Writer, str]] = {
     "an Excel table": (
         lambda folder: (folder / "texts.xlsx").write_bytes(b"PK\3\4"),
         r"texts\.xlsx: is in a format that is not read; save it as CSV or text in UTF-8",
+    ),
+    "a link": (
+        several(table("a/metadata.csv", lines(pairs())), lambda folder: link(folder / "a/metadata.csv")),
+        r"a/metadata\.csv: a symbolic link, which may leave the voice's folder; copy the file\. 3 recordings",
     ),
     "every subtitle is damaged": (
         beside("{}.srt", lambda text: cues(text).replace("2\n00:", "2\nXX:")),
