@@ -61,10 +61,7 @@ def align(
         ValueError: a clip's recording is not in the manifest, or more than params.max_rejected_share of the clips are
             rejected.
     """
-    clips = read_table(clips_dir / "clips.jsonl", Clip)
-    recordings = {row.recording_id: row for row in read_table(manifest_dir / "recordings.jsonl", Recording)}
-    if unknown := sorted({clip.recording_id for clip in clips} - set(recordings)):
-        raise ValueError(f"{clips_dir} has clips of {unknown[0]}, which {manifest_dir} lacks; run segment again")
+    clips, recordings = read_clips(clips_dir, manifest_dir)
     language = shared_language(recordings.values(), manifest_dir / "recordings.jsonl")
     require_heard(asr, language)
     decisions, unused = decisions_by_clip(clips, read_decisions(manifest_dir))
@@ -101,6 +98,19 @@ def align(
     write_table(out_dir / "clips.jsonl", rows)
     write_table(out_dir / "disagreements.jsonl", [*disagreement_rows(rows, clips, doubts, language), *unsaid])
     print_findings(clips_dir.name, rows, doubts.keys(), len(unsaid), recordings)
+
+
+def read_clips(clips_dir: Path, manifest_dir: Path) -> tuple[list[Clip], dict[str, Recording]]:
+    """Return the clip table, and the manifest by recording id.
+
+    Raises:
+        ValueError: a clip's recording is not in the manifest.
+    """
+    clips = read_table(clips_dir / "clips.jsonl", Clip)
+    recordings = {row.recording_id: row for row in read_table(manifest_dir / "recordings.jsonl", Recording)}
+    if unknown := sorted({clip.recording_id for clip in clips} - set(recordings)):
+        raise ValueError(f"{clips_dir} has clips of {unknown[0]}, which {manifest_dir} lacks; run segment again")
+    return clips, recordings
 
 
 def print_findings(
