@@ -58,8 +58,7 @@ def align(
         cache: holds what earlier runs found in the same clips.
 
     Raises:
-        ValueError: a clip's recording is not in the manifest, or more than params.max_rejected_share of the clips are
-            rejected.
+        ValueError: the tables do not fit each other, or more than params.max_rejected_share of the clips are rejected.
     """
     clips, recordings = read_clips(clips_dir, manifest_dir)
     language = shared_language(recordings.values(), manifest_dir / "recordings.jsonl")
