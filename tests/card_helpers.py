@@ -29,10 +29,15 @@ def recording(n: int, seconds: float = 10.0, **changes: object) -> Recording:
         "full_scale": 1.0,
         "level_dbfs": -23.0,
         "clipped_share": 0.0,
+        "loudness_lufs": -23.0,
+        "snr_db": 40.0,
+        "bandwidth_hz": 16000,
+        "reverberation_seconds": 0.3,
+        "music_share": 0.0,
         "transcript": "given",
         "language": "en",
     }
-    return Recording(**{name: value for name, value in (values | changes).items() if name in Recording.model_fields})
+    return Recording(**values | changes)
 
 
 def cut(n: int, start: float = 0.5, seconds: float = 4.0) -> Clip:
@@ -63,6 +68,8 @@ def aligned(n: int, text: str = "Is it five already?", seconds: float = 4.0, **c
         "words": tuple((word, i * step, (i + 1) * step) for i, word in enumerate(words)),
         "reason": "",
         "split": "train",
+        "speaker": 0,
+        "speaker_similarity": 0.8,
         "language": "en",
     }
     values = values | changes

@@ -116,7 +116,7 @@ def make_card(tables: VoiceTables, params: Params) -> DataCard:
         notes.append(f"The texts of {n_unread} training clips cannot be read aloud, so their sounds are not counted.")
     speakers, duplicates = speaker_groups(clips), duplicate_groups(clips)
     reference = (params.features.reference_min_seconds, params.features.reference_max_seconds)
-    findings = Findings(tables, parts, clips, distributions, speakers, duplicates, plan, reference)
+    findings = Findings(tables, parts, clips, speakers, duplicates, plan, reference)
     curves = read_curves()
     return DataCard(
         tables=tables,

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from stages.card.coverage import TextSounds, text_sounds
-from stages.card.inputs import VoiceTables, column
+from stages.card.inputs import VoiceTables
 from stages.tables import AlignedClip, Disagreement, Recording
 
 N_SHOWN = 10
@@ -48,8 +48,8 @@ class CardClip(NamedTuple):
 QUALITIES: dict[str, Callable[[CardClip], float | None]] = {
     "its text is what the recogniser heard (CER)": lambda one: None if one.clip.cer is None else -one.clip.cer,
     "no word of its text is doubted": lambda one: -one.doubt,
-    "it sounds like the voice": lambda one: column(one.clip, "speaker_similarity"),
-    "it stands out from the noise (SNR)": lambda one: column(one.recording, "snr_db"),
+    "it sounds like the voice": lambda one: one.clip.speaker_similarity,
+    "it stands out from the noise (SNR)": lambda one: one.recording.snr_db,
 }
 
 

@@ -51,7 +51,8 @@ def mark_duplicates(
         texts = {_spoken_letters(row.transcript) for row in (best, *others) if row.transcript is not None}
         for other in others:
             if policy == "exclude" and len(texts) <= 1:
-                rejects.append(Reject(path=other.path, reason=f"the same sound as {best.path}"))
+                reason = f"the same sound as {best.path}"
+                rejects.append(Reject(path=other.path, reason=reason, seconds=other.seconds))
             else:
                 kept.append(other.model_copy(update={"duplicate_of": best.path}))
     return sorted(kept, key=lambda row: row.path), rejects

@@ -18,7 +18,7 @@ NOT_CUTTABLE = ("without a tag.mp3", "live.webm", "mp3 in a.wav")  # they do not
 
 def files() -> Iterator[tuple[str, bytes, str]]:
     """Yield (name, content, pattern of the reason)."""
-    x = speech(3.5)
+    x = speech(seconds=3.5)
     for name, (file_format, subtype) in SOUNDFILE_FORMATS.items():
         yield f"cut {name}", without_end(with_soundfile(x, file_format, subtype)), CUT
     for name, (muxer, codec, options) in FFMPEG_FORMATS.items():

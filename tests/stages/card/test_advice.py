@@ -62,9 +62,45 @@ def test_words_that_are_not_heard_are_named_with_the_clearest_one():
     assert not advice_of(refused, "doubted_words")
 
 
-def test_clipped_recordings_are_named():
-    text = advice_of(card_of(recordings={2: {"clipped_share": 0.004}}), "clipping")
-    assert "wavs/r002.flac" in text and "0.40%" in text
+@pytest.mark.parametrize(
+    ("rule_id", "values", "text"),
+    [
+        ("noise", {"snr_db": 12.0}, "(12 dB above its noise)"),
+        ("clipping", {"longest_clipping": 40}, "(40 samples in a row at full scale)"),
+        ("bandwidth", {"bandwidth_hz": 3900}, "(no sound above 3900 Hz)"),
+        ("reverberation", {"reverberation_seconds": 1.2}, "(a T60 of about 1.2 s)"),
+        ("music", {"music_share": 0.5}, "(steady tones in 50% of the time)"),
+    ],
+)
+def test_a_fault_of_the_sound_is_named_with_the_worst_recording(rule_id, values, text):
+    found = advice_of(card_of(recordings={2: values}), rule_id)
+    assert "1 recording with 25% of the sound, most of all wavs/r002.flac" in found and found.endswith(f"{text}.")
+
+
+def test_a_fault_of_little_sound_needs_no_advice_unless_it_is_clipped():
+    card = card_of(24, recordings={2: {"snr_db": 12.0}, 3: {"longest_clipping": 40}})
+    assert not advice_of(card, "noise") and advice_of(card, "clipping")
+
+
+def test_kept_clips_of_another_speaker_are_named_with_their_recordings():
+    card = card_of(changes={3: {"speaker": 1, "speaker_similarity": 0.2}})
+    assert "1 kept clip (4 s)" in advice_of(card, "other_speakers") and "r003" in advice_of(card, "other_speakers")
+    assert [(one.number, one.n_clips, round(one.similarity, 6)) for one in card.speakers] == [(0, 3, 0.8), (1, 1, 0.2)]
+    assert not advice_of(card_of(changes={3: {"speaker": 1, "reason": "another speaker: speaker 1"}}), "other_speakers")
+
+
+def test_kept_clips_with_the_same_sound_are_counted():
+    twins = {i: {"duplicate_group": "000000000000-0000"} for i in range(3)}
+    assert "Look at 2 kept clips" in advice_of(card_of(changes=twins), "duplicates")
+    for i in (1, 2):
+        twins[i] |= {"reason": "the same sound as a better clip"}
+    card = card_of(changes=twins)
+    assert not advice_of(card, "duplicates") and [len(group) for group in card.duplicates] == [3]
+
+
+def test_recordings_with_the_same_sound_are_named():
+    text = advice_of(card_of(recordings={1: {"duplicate_of": "wavs/r000.flac"}}), "duplicate_recordings")
+    assert "wavs/r001.flac holds the same sound as wavs/r000.flac" in text
 
 
 def test_too_few_clips_for_a_reference_are_said():
@@ -94,7 +130,7 @@ def test_a_plan_names_the_most_needed_sounds_only():
 def test_every_advice_states_its_rule():
     card = card_of(
         changes={0: {"text_source": "asr", "cer": None}, 1: {"reason": "the ASR heard no word"}},
-        recordings={2: {"clipped_share": 0.01}},
+        recordings={2: {"longest_clipping": 99}},
         disagreements=[disagreement(3, "a", "b")],
     )
     assert len(card.advice) >= 5 and all(one.rule.endswith(".") for one in card.advice)

@@ -30,11 +30,13 @@ def card_page(tmp_path_factory):
         seconds = len(load_audio(path)[0]) / 16000
         changes = {"reason": "character error rate above align.max_cer = 0.3: 0.61", "cer": 0.61} if i > 11 else {}
         heard = text.lower().strip(".?").replace(" the ", " a ") if i % 3 else text.lower().strip(".?")
+        changes |= {"speaker": int(i == 9), "speaker_similarity": 0.3 if i == 9 else 0.8 - 0.01 * i}
+        changes |= {"duplicate_group": "000000000004-0000"} if i in (4, 5) else {}
         rows.append(aligned(i, text, seconds, **{"cer": 0.02 * (i % 3), "asr_text": heard} | changes))
     rejects = [Reject(path="hall.wav", reason="level -63 dBFS is below ingest.min_level_dbfs = -60", seconds=12.0)]
     on_disk = VoiceOnDisk(
         root,
-        recordings=[recording(i, clipped_share=0.002 * (i == 3)) for i in range(N_CLIPS)],
+        recordings=[recording(i, longest_clipping=40 * (i == 3), snr_db=18.0 + 2 * i) for i in range(N_CLIPS)],
         ingest_rejects=rejects,
         clips=[cut(i, seconds=row.seconds) for i, row in enumerate(rows)],
         aligned=rows,

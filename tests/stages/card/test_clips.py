@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from card_helpers import aligned, cut, disagreement, recording
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.card.clips import card_clips, choose_clips, mean_places
@@ -51,6 +51,7 @@ def test_a_doubt_that_was_not_measured_counts_as_none():
     assert clip.doubt == 0.0
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.sampled_from([0.0, 0.1, 0.2]), min_size=1, max_size=25))
 def test_no_clip_is_both_best_and_worst_and_places_lie_between_0_and_1(cers):
     clips = clips_of([aligned(i, cer=cer, text="go") for i, cer in enumerate(cers)])

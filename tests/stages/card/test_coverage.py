@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.card.coverage import ENOUGH, coverage, text_sounds
@@ -61,6 +61,7 @@ def test_a_text_that_cannot_be_read_has_no_sounds():
     assert text_sounds("!!!", "en") is None and text_sounds("привет", "ja") is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["go", "see you", "vision"]), max_size=6))
 def test_counts_of_clips_add_up(texts):
     rows = coverage("en", [text_sounds(text, "en") for text in texts], [])

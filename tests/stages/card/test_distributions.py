@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.card.distributions import N_BINS, Axis, Value, distribution, weighted_quantile
@@ -12,6 +12,7 @@ AXIS = Axis(name="x", title="X", unit="s", meaning="", of="clips", value_of=lamb
 ITEMS = st.lists(st.tuples(st.none() | st.floats(-5, 20), st.floats(0.1, 30), st.booleans()), min_size=1, max_size=40)
 
 
+@settings(deadline=None)
 @given(ITEMS)
 def test_bars_hold_all_sound_that_was_measured(items):
     shown = distribution(AXIS, items)
@@ -35,6 +36,7 @@ def test_values_outside_the_axis_are_in_its_outermost_bars():
     assert (shown.bins[0].kept_seconds, shown.bins[-1].kept_seconds) == (1.0, 2.0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 9), st.floats(0.1, 9)), min_size=1), st.floats(0, 1))
 def test_a_quantile_is_one_of_the_values_with_its_share_of_the_sound_up_to_it(pairs, share):
     values = [Value(value, seconds, True) for value, seconds in pairs]
