@@ -13,12 +13,20 @@ from itertools import groupby
 from pathlib import Path
 
 from metrics.judges.transcriber import Transcription
-from metrics.normalize import normalize_text, remove_unit_spaces
-from metrics.wer import character_errors
+from metrics.normalize import normalize_text
 from stages.alignment.clip_texts import ClipText, clip_texts
 from stages.alignment.cross_attention import NOT_ALIGNED
+from stages.alignment.error_rates import text_error_rate
 from stages.alignment.matching import held_out_clips
-from stages.alignment.outcomes import disagreement_rows, doubts_of_clips, reject_doubted, unused_rows
+from stages.alignment.outcomes import (
+    CER_REASON,
+    disagreement_rows,
+    doubts_left,
+    doubts_of_clips,
+    reject_doubted,
+    repair_clips,
+    unused_rows,
+)
 from stages.alignment.transcribe import transcribe
 from stages.corrections.decisions import DROPPED
 from stages.corrections.file import read_decisions
@@ -77,18 +85,21 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
             for clip, text, heard_in_it in zip(clips, texts, heard, strict=True)
         ]
         doubts = doubts_of_clips(rows, clips_dir, asr, language, params, workers)
-    rows = [reject_doubted(row, doubts.get(row.clip_id, []), language, params) for row in rows]
+        rows, repaired = repair_clips(rows, doubts, clips_dir, out_dir, asr, params, workers)
+    rows = [reject_doubted(row, doubts_left(row, doubts, repaired), language, params) for row in rows]
     rows = obey(rows, decisions)
     kept_ids = [row.clip_id for row in rows if row.kept]
     check_rejected_share(rows, params.max_rejected_share)
     held_out_ids = held_out_clips(kept_ids, params.held_out_share)
     rows = [row.model_copy(update={"split": "held_out"}) if row.clip_id in held_out_ids else row for row in rows]
     write_table(out_dir / "clips.jsonl", rows)
-    write_table(out_dir / "disagreements.jsonl", [*disagreement_rows(rows, clips, doubts, language), *unsaid])
+    write_table(out_dir / "disagreements.jsonl", [*disagreement_rows(rows, clips, doubts, repaired, language), *unsaid])
     print(f"align {clips_dir.name}: kept {len(kept_ids)}/{len(rows)} clips, {len(held_out_ids)} held out", flush=True)
     where = f"see data/3_aligned/{clips_dir.name}/disagreements.jsonl"
-    if n_doubted := len(doubts.keys() & set(kept_ids)):
+    if n_doubted := sum(row.kept and bool(doubts_left(row, doubts, repaired)) for row in rows):
         print(f"align {clips_dir.name}: {n_doubted} kept clips have words that are not heard, {where}", flush=True)
+    if n_repaired := sum(row.kept and bool(row.repair) for row in rows):
+        print(f"align {clips_dir.name}: {n_repaired} clips repaired, {where}", flush=True)
     if unsaid:
         print(f"align {clips_dir.name}: {len(unsaid)} passages of transcripts are in no clip, {where}", flush=True)
 
@@ -172,8 +183,8 @@ def align_clip(
         is_corrected: whether a person heard the clip and wrote the text, which then only has to align.
     """
     reference, asr_text = (normalize_text(text, language) for text in (found.text, heard.text))
-    compared = [remove_unit_spaces(text, language) for text in (reference, asr_text)]
-    cer = round(character_errors(*compared).rate, 6) if (is_given or is_corrected) and reference else None
+    spoken = [word for word, *_ in found.times]
+    cer = text_error_rate(found.text, spoken, asr_text, language) if is_given or is_corrected else None
     if found.text.strip() and not reference:
         reason = NO_WORDS
     elif is_corrected:
@@ -187,7 +198,7 @@ def align_clip(
     elif not reference and not found.fault:
         reason = "no word of the transcript falls into the clip"
     elif cer is not None and cer > params.max_cer:  # says more than that the words do not fit the audio
-        reason = f"character error rate above align.max_cer = {params.max_cer}: {cer:.2f}"
+        reason = f"{CER_REASON} = {params.max_cer}: {cer:.2f}"
     else:
         reason = found.fault
     return AlignedClip(

@@ -136,6 +136,11 @@ class Align(Section):
         description="Clips are rejected if a larger share of their words is reported. Above 0, at most 1. Right clips "
         "of LJSpeech stay below 0.1 in noise down to 10 dB, and two misheard words of nine reach 0.22.",
     )
+    repair: tuple[Literal["substitute", "trim"], ...] = Field(
+        description="What is done about words that the sound speaks against, in this order: `substitute` takes the "
+        "word heard for a single word, `trim` cuts the clip to its longest stretch of other words, from pause to "
+        "pause. Empty: they are reported, and the clip is kept or rejected by max_wrong_share."
+    )
     held_out_share: float = Field(
         gt=0, lt=0.5, description="Share of the kept clips that are held out of training. Above 0, below 0.5."
     )
