@@ -18,10 +18,12 @@ from metrics.wer import character_errors
 from stages.alignment.clip_texts import ClipText, clip_texts
 from stages.alignment.cross_attention import NOT_ALIGNED
 from stages.alignment.outcomes import disagreement_rows, doubts_of_clips, reject_doubted, unused_rows
-from stages.alignment.transcribe import transcribe
+from stages.alignment.transcribe import judge_version, transcribe
 from stages.corrections.decisions import DROPPED
 from stages.corrections.file import read_decisions
 from stages.corrections.obeying import correct_texts, decisions_by_clip, is_corrected, obey
+from stages.execution.cache import NO_CACHE, ResultCache, open_cache
+from stages.execution.cached_calls import cached_map
 from stages.execution.outputs import stage_output
 from stages.execution.parallel import Map, call, worker_processes
 from stages.execution.program import run_stage
@@ -36,7 +38,13 @@ NO_WORDS = "its text has no words after normalisation"
 
 
 def align(
-    clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr: str, speaker: str | None = None
+    clips_dir: Path,
+    manifest_dir: Path,
+    out_dir: Path,
+    params: Align,
+    asr: str,
+    speaker: str | None = None,
+    cache: ResultCache = NO_CACHE,
 ) -> None:
     """Write clips.jsonl with kept and rejected clips, in the order of the clip table, and disagreements.jsonl.
 
@@ -47,6 +55,7 @@ def align(
         params: the section `align` of params.yaml.
         asr: name of the ASR judge.
         speaker: name of the speaker judge. None: the clips are not compared with each other.
+        cache: holds what earlier runs found in the same clips.
 
     Raises:
         ValueError: a clip's recording is not in the manifest, or more than params.max_rejected_share of the clips are
@@ -62,7 +71,10 @@ def align(
     for one in unused:
         place = f"{recordings[one.recording_id].path} {one.start:.2f}-{one.end:.2f} s"
         print(f"align {clips_dir.name}: a correction applies to no clip: {place}, by {one.by} {one.when}", flush=True)
-    with worker_processes(params.n_jobs) as workers:
+    with worker_processes(params.n_jobs) as processes:
+        workers = processes
+        if cache.is_on:
+            workers = cached_map(workers, cache, same={"asr": next(iter(workers(judge_version, [asr])))})
         heard = transcribe_clips(clips_dir, clips, asr, language, workers)
         asr_texts = [h.text for h in heard]
         texts, unsaid = find_texts(clips_dir, clips, asr_texts, recordings, language, asr, workers)
@@ -84,7 +96,7 @@ def align(
         check_rejected_share(rows, params.max_rejected_share)
         if speaker is not None:
             confirmed = {clip_id for clip_id, one in decisions.items() if one.verdict == "restore"}
-            rows = screen_clips(rows, clips_dir, params, speaker, workers, confirmed)
+            rows = screen_clips(rows, clips_dir, params, speaker, processes, confirmed)
     rows = hold_out_clips(rows, params)
     write_table(out_dir / "clips.jsonl", rows)
     write_table(out_dir / "disagreements.jsonl", [*disagreement_rows(rows, clips, doubts, language), *unsaid])
@@ -264,7 +276,7 @@ def main() -> None:
     params = load_params()
     with stage_output(arguments.out, "align", arguments.clips.name) as folder:
         profile = PROFILES[params.profile]
-        align(arguments.clips, arguments.manifest, folder, params.align, profile.asr, profile.speaker)
+        align(arguments.clips, arguments.manifest, folder, params.align, profile.asr, profile.speaker, open_cache())
 
 
 if __name__ == "__main__":

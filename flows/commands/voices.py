@@ -65,7 +65,7 @@ def add_voice(name: str, source: Path, *, language: str, consent: ConsentRecord)
             shutil.copyfile(consent.evidence, partial / record.consent.evidence)
             (partial / "voice.yaml").unlink(missing_ok=True)  # another voice's record is not this one's consent
             write_voice(partial, record)
-            told = _describe_recordings(source, partial, record)
+            told = _describe_recordings(partial, record, source=source)
             partial.replace(folder)
         finally:
             shutil.rmtree(partial.parent, ignore_errors=True)
@@ -111,7 +111,7 @@ def _copy_recordings(source: Path, target: Path, *, evidence: Path) -> list[str]
     return left_out
 
 
-def _describe_recordings(source: Path, folder: Path, record: Voice) -> str:
+def _describe_recordings(folder: Path, record: Voice, *, source: Path) -> str:
     """Return how many recordings have a transcript.
 
     Raises:

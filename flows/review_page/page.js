@@ -128,7 +128,8 @@ function take(answer) { // the clips of one recording as the server has them aft
 
 function showNotes(notes) {
   $("notes").hidden = !notes.length;
-  $("notes").firstElementChild.textContent = notes.length === 1 ? "1 correction changes nothing" : `${notes.length} corrections change nothing`;
+  $("notes").firstElementChild.textContent = notes.length === 1 ? "1 note" : `${notes.length} notes`;
+  $("notes").open = notes.length > 0;
   $("notes").lastElementChild.replaceChildren(...notes.map((note) => make("li", note)));
 }
 
@@ -207,6 +208,8 @@ function showDetails() {
   $("source").textContent = { given: "(from the transcript)", asr: "(from the speech recogniser, nobody wrote it down)", corrected: "(corrected by a person)" }[clip.text_source];
   $("heard").hidden = !clip.heard;
   $("heard").textContent = `The recogniser heard: ${clip.heard}${clip.cer === null ? "" : ` (character error rate ${clip.cer.toFixed(2)})`}`;
+  $("repair").hidden = !clip.repair;
+  $("repair").textContent = `The pipeline changed it: ${clip.repair}.`;
   $("doubts").replaceChildren(...clip.disagreements.map(doubtOf));
   $("restore").disabled = clip.kept;
   $("drop").disabled = clip.verdict === "drop";

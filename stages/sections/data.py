@@ -77,6 +77,9 @@ class Ingest(Section):
         description="The stage stops if recordings lack a transcript while a larger share of the transcripts found no "
         "audio: names probably differ. 0 to 1.",
     )
+    n_jobs: int = Field(
+        default=1, ge=1, description="Processes that measure. At least 1. The result does not depend on it."
+    )
 
 
 class Segment(Section):
@@ -102,6 +105,9 @@ class Segment(Section):
     loudness_lufs: float = Field(lt=0, description="Integrated loudness of every clip (ITU-R BS.1770). LUFS, below 0.")
     max_peak_dbfs: float = Field(
         le=0, description="A clip whose peak would exceed this gets less gain. dBFS, at most 0."
+    )
+    n_jobs: int = Field(
+        default=1, ge=1, description="Processes that cut. At least 1. The result does not depend on it."
     )
 
     @model_validator(mode="after")
@@ -184,4 +190,9 @@ class Features(Section):
     )
     n_threads: int = Field(
         ge=1, description="CPU threads of torch. At least 1. The last bits of the result depend on it."
+    )
+    n_jobs: int = Field(
+        default=1,
+        ge=1,
+        description="Processes that extract, each with n_threads. At least 1. The result does not depend on it.",
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from stages.recordings.sound.twins import find_twins, groups_of_twins
+from stages.recordings.sound.twins import find_twins, linked_groups
 
 MIN_SHARE = 0.3  # of one clip, which the other must hold: two cuts of the same passage overlap by at least a part
 
@@ -26,7 +26,7 @@ def twin_links(fingerprints: Sequence[np.ndarray]) -> list[tuple[int, int]]:
 
 def twin_groups(links: Sequence[tuple[int, int]], n_clips: int) -> list[tuple[int, ...]]:
     """Return the groups of at least two clips that are linked, each in order."""
-    return [group for group in groups_of_twins(links, n_clips) if len(group) > 1]
+    return [group for group in linked_groups(links, n_clips) if len(group) > 1]
 
 
 def surplus_clips(links: Sequence[tuple[int, int]], n_clips: int, preference: Callable[[int], tuple]) -> dict[int, int]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,9 +37,14 @@ from stages.params import load_params
 REVIEW = (sys.executable, "-u", "-m", "flows.cli", "review")
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_reviewable(tmp_path_factory.mktemp("made") / "project")
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    return make_reviewable(tmp_path / "project")
+def project(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "project")
 
 
 @pytest.fixture
@@ -231,6 +236,19 @@ def test_a_change_from_outside_is_seen_by_the_next_question(page, project):
     table.write_text(table.read_text().replace(TEXTS[0], "Something new."))
     answer = json.loads(request(f"{page}clips?known={version}")[2])
     assert answer["version"] != version and answer["clips"][0]["text"] == "Something new."
+
+
+def test_a_run_in_progress_leaves_the_page_as_it_was_and_takes_decisions(page, project):
+    before = clips_of(page)
+    for folder in ("2_clips", "3_aligned"):
+        shutil.rmtree(project / "data" / folder / VOICE)  # as DVC does when the stage begins
+    answer = json.loads(request(f"{page}clips")[2])
+    assert answer["clips"] == before and "a run is making the clips anew" in answer["notes"][0]
+    decide(page, before[0], "drop")
+    assert ask(page, "undo")["undone"].startswith("drop of")
+    status, _, content = request(f"{page}sound?key={urllib.parse.quote(before[0]['key'])}")
+    assert status == 409 and "the sound of this clip is missing" in json.loads(content)["error"]
+    assert [row.action for row in rows_of(project)] == ["drop", "undo"]
 
 
 # attacks
