@@ -29,7 +29,7 @@ lock: .venv/uv ## resolve again what pyproject.toml changed; make lock UPGRADE=-
 	  --no-annotate --custom-compile-command "make lock" --extra test --extra docs pyproject.toml --output-file requirements.lock
 
 deps: .venv/installed ## name in dvc.yaml every module that a stage imports
-	$(BIN)/python tests/write_deps.py
+	PYTHONPATH=. $(BIN)/python tests/write_deps.py
 
 starter: .venv/installed ## make the starter base again, for hours; starter/README.md says what it needs
 	$(BIN)/python -m starter

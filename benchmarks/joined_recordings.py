@@ -101,14 +101,28 @@ def join(sentences: Sequence[Sentence], random: Generator) -> JoinedRecording:
     return JoinedRecording(texts, np.concatenate(parts), tuple(tokens), np.concatenate(is_speech))
 
 
-def babble(n: int, sentences: Sequence[Sentence], random: Generator) -> np.ndarray:
+def babble(n: int, sentences: Sequence[np.ndarray], random: Generator) -> np.ndarray:
     """Return (n,) float64 of several sentences at once, played backwards, so that it has no words."""
     total = np.zeros(n)
     for _ in range(N_TALKERS):
         order = random.permutation(len(sentences))
-        talk = np.concatenate([sentences[index].waveform[::-1] for index in islice(cycle(order), len(order) + 1)])
+        talk = np.concatenate([sentences[index][::-1] for index in islice(cycle(order), len(order) + 1)])
         total += np.resize(np.roll(talk, int(random.integers(len(talk)))), n)
     return total
+
+
+def noise_of(kind: str, n: int, sentences: Sequence[np.ndarray], random: Generator) -> np.ndarray:
+    """Return (n,) float64 of one of NOISES, at any level.
+
+    Args:
+        kind: one of NOISES.
+        n: samples at SAMPLE_RATE.
+        sentences: (n,) each, what babble is made of.
+        random: source of the noise.
+    """
+    if kind == "babble":
+        return babble(n, sentences, random)
+    return {"white": white_noise, "speech-shaped": speech_shaped_noise}[kind](n, random)
 
 
 def add_noise(
@@ -123,11 +137,7 @@ def add_noise(
         sentences: what babble is made of.
         random: source of the noise.
     """
-    n = len(recording.waveform)
-    if kind == "babble":
-        noise = babble(n, sentences, random)
-    else:
-        noise = {"white": white_noise, "speech-shaped": speech_shaped_noise}[kind](n, random)
+    noise = noise_of(kind, len(recording.waveform), [sentence.waveform for sentence in sentences], random)
     level = np.sqrt(np.mean(np.square(recording.waveform[recording.is_speech], dtype=np.float64)))
     noise *= level * 10 ** (-snr / 20) / np.sqrt(np.mean(noise**2))
     noisy = recording.waveform + noise

@@ -21,7 +21,7 @@ Generator = np.random.Generator
 Vocabulary = tuple[str, ...]
 Sentences = Sequence[Sequence[str]]  # the tokens of each sentence
 
-_WORD = re.compile(r"[A-Za-z']*[A-Za-z][A-Za-z']*")
+WORD = re.compile(r"[A-Za-z']*[A-Za-z][A-Za-z']*")
 
 
 class PlantedText(NamedTuple):
@@ -42,7 +42,7 @@ PlantFault = Callable[[Sentences, Vocabulary, Generator], PlantedText]
 
 def vocabulary_of(texts: Sequence[str]) -> Vocabulary:
     """Return the words of some texts in lower case, sorted."""
-    return tuple(sorted({word.lower() for text in texts for word in _WORD.findall(text)}))
+    return tuple(sorted({word.lower() for text in texts for word in WORD.findall(text)}))
 
 
 def near_misses(word: str, vocabulary: Vocabulary) -> list[str]:
@@ -56,6 +56,24 @@ def near_misses(word: str, vocabulary: Vocabulary) -> list[str]:
     return [other for other, distance in distances.items() if distance == closest]
 
 
+def other_word(token: str, is_near: bool, vocabulary: Vocabulary, random: Generator) -> tuple[str, str]:
+    """Return a token with another word in place of its own, and that word.
+
+    Args:
+        token: a piece of a text with a word in it.
+        is_near: whether the other word looks like its own, where there is such a word.
+        vocabulary: the words to choose from.
+        random: source of the choice.
+    """
+    found = WORD.search(token)
+    assert found, token
+    choices = near_misses(found[0].lower(), vocabulary) if is_near else []
+    other = str(random.choice(choices or vocabulary))
+    while other == found[0].lower():
+        other = str(random.choice(vocabulary))
+    return token[: found.start()] + other + token[found.end() :], other
+
+
 def unchanged(sentences: Sentences, vocabulary: Vocabulary, random: Generator) -> PlantedText:
     """Return the right transcript."""
     return PlantedText(_joined(sentences), frozenset())
@@ -66,13 +84,7 @@ def wrong_words(sentences: Sentences, vocabulary: Vocabulary, random: Generator)
     tokens = [token for sentence in sentences for token in sentence]
     chosen = _chosen(tokens, random)
     for turn, index in enumerate(chosen):
-        found = _WORD.search(tokens[index])
-        assert found, tokens[index]
-        choices = near_misses(found[0].lower(), vocabulary) if turn % 2 else []
-        other = str(random.choice(choices or vocabulary))
-        while other == found[0].lower():
-            other = str(random.choice(vocabulary))
-        tokens[index] = tokens[index][: found.start()] + other + tokens[index][found.end() :]
+        tokens[index], _ = other_word(tokens[index], turn % 2 == 1, vocabulary, random)
     return PlantedText(_joined([tokens]), frozenset(chosen))
 
 
@@ -118,7 +130,7 @@ FAULTS: dict[str, PlantFault] = {
 
 def _chosen(tokens: Sequence[str], random: Generator) -> list[int]:
     """Return the positions of WRONG_SHARE of the tokens that hold a word, at least one, in random order."""
-    words = [index for index, token in enumerate(tokens) if _WORD.search(token)]
+    words = [index for index, token in enumerate(tokens) if WORD.search(token)]
     n_chosen = max(1, round(WRONG_SHARE * len(words)))
     return [int(index) for index in random.choice(words, n_chosen, replace=False)]
 

@@ -29,15 +29,16 @@ from scipy.stats import binomtest
 
 from benchmarks.clip_results import BAD_WORDS, ClipResult
 from benchmarks.joined_recordings import NOISES, JoinedRecording, Sentence, add_noise, join, load_sentences
-from benchmarks.judge_cache import CachedJudge
+from benchmarks.judge_cache import Answers, CachedJudge
 from benchmarks.nonspeech import SAMPLE_RATE
 from benchmarks.planted_faults import FAULTS, PlantedText, Vocabulary, vocabulary_of
 from benchmarks.transcript_roc import cer_table, doubt_table, write_roc
 from metrics.judges.asr import load_transcriber
 from metrics.normalize import normalize_text
 from metrics.wer import word_errors
-from stages.align import WRONG_SHARE_REASON, align
+from stages.align import align
 from stages.alignment.disagreements import find_disagreements
+from stages.alignment.outcomes import WRONG_SHARE_REASON
 from stages.ingest import ingest
 from stages.params import Params, load_params
 from stages.segment import segment
@@ -226,7 +227,7 @@ def run(
     params = load_params(ROOT / "params.yaml")
     # one job: the judge stays in this process, where its answers are remembered
     params = params.model_copy(update={"align": params.align.model_copy(update={"n_jobs": 1})})
-    judge = CachedJudge(load_transcriber(asr), work / "answers.sqlite")
+    judge = CachedJudge(load_transcriber(asr), Answers(work / "answers.sqlite"))
     with ExitStack() as stack:
         stack.enter_context(patch("stages.alignment.transcribe.load_transcriber_once", lambda *_: judge))
         stack.enter_context(patch("stages.align.check_rejected_share", lambda *_: None))

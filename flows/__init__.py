@@ -23,6 +23,7 @@ What they use:
     prefect_engine.py     the pipeline's steps as tasks of a Prefect flow
     prefect_server.py     one Prefect server per project, in the background
     listening_server.py   the page of `vox listen` (listening_page.html) and its votes
+    review_page/          the page of `vox review` and its decisions
     released_voice.py     the folder of a champion or of another version
     settings.py           changes of params.yaml that keep its comments
     paths.py              folders of a project

@@ -119,6 +119,24 @@ def listen(voice: str, *, candidate: int | None, port: int, listener: str | None
 
 @vox.command()
 @voice_argument
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on this machine.  [default: any free one]")
+@click.option("--reviewer", metavar="NAME", help="Who decides.  [default: VOXFOUNDRY_ACTOR, else your user name]")
+def review(voice: str, *, port: int, reviewer: str | None) -> int:
+    """Hear the clips of VOICE and correct them.
+
+    A page on this machine shows the worst clips first, each with its words in time. Fix a text, drop or restore a clip,
+    split it or merge it with the next one, all with keys. Every decision is a row of
+    data/1_recordings/VOICE/corrections.jsonl, which the stages obey from the next run on.
+
+    It needs a voice whose clips have their texts: after `vox run VOICE`, or `dvc repro align@VOICE` alone.
+    """
+    from flows.commands.review import review_voice
+
+    return review_voice(voice, port=port, reviewer=reviewer)
+
+
+@vox.command()
+@voice_argument
 @click.option("--version", type=int, metavar="N", help="Version to promote.  [default: the newest]")
 @first_release_option
 def promote(voice: str, *, version: int | None, first_release: bool) -> int:
@@ -304,6 +322,25 @@ def voice_revoke(name: str) -> int:
     from flows.commands.voices import revoke_voice
 
     return revoke_voice(name)
+
+
+@vox.group()
+def data() -> None:
+    """Look at the recordings of a voice."""
+
+
+@data.command("card")
+@voice_argument
+@json_option
+def data_card(voice: str, *, as_json: bool) -> int:
+    """Say what the recordings of VOICE are worth, and what to record next.
+
+    The card is made of what ingest, segment and align have written, even if one of them stopped. It is a page with
+    the clips to listen to, in data/3_data_cards/VOICE.
+    """
+    from flows.commands.data import show_card
+
+    return show_card(voice, as_json=as_json)
 
 
 @vox.command()

@@ -20,7 +20,17 @@ from stages.execution.locks import locked
 from stages.execution.processes import RUN_PID, die_with_parent
 
 # Every stage comes after the stages that it reads from; tests/test_dvc_yaml.py compares the order with dvc.yaml.
-STAGES = ("ingest", "segment", "align", "features", "adapt_sovits", "adapt_gpt", "evaluate", "register")
+STAGES = (
+    "ingest",
+    "segment",
+    "align",
+    "data_card",
+    "features",
+    "adapt_sovits",
+    "adapt_gpt",
+    "evaluate",
+    "register",
+)
 
 State = Literal["fresh", "unchanged", "restored", "ran"]
 # What `dvc repro` says around a stage's own lines.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 RECORDINGS = Path("data/1_recordings")
+DATA_CARDS = Path("data/3_data_cards")
 CANDIDATES = Path("data/7_candidates")
 REPORTS = Path(".vox/reports")
 

@@ -35,10 +35,17 @@ def sphinx_version() -> str:
     return f"{version('pocketsphinx')} en-us {digest.hexdigest()[:12]}"
 
 
-def new_decoder(*, with_language_model: bool) -> Decoder:
-    """Create a decoder at SAMPLE_RATE that prints nothing. Without a language model it can only align a text."""
+def new_decoder(*, with_language_model: bool, silence_probability: float | None = None) -> Decoder:
+    """Create a decoder at SAMPLE_RATE that prints nothing.
+
+    Args:
+        with_language_model: whether it recognises speech. Without a language model it can only align a text.
+        silence_probability: of a pause between two words, above 0 and at most 1. None takes pocketsphinx's 0.005.
+    """
     import pocketsphinx
 
     # loglevel: it writes each empty hypothesis to stderr as an error
     settings = {"samprate": SAMPLE_RATE, "loglevel": "FATAL"}
+    if silence_probability is not None:
+        settings["silprob"] = silence_probability
     return pocketsphinx.Decoder(**settings) if with_language_model else pocketsphinx.Decoder(lm=None, **settings)

@@ -116,7 +116,7 @@ def load_voice(recordings_dir: Path) -> Voice:
     try:
         voice = Voice.model_validate(data)
     except ValidationError as error:
-        raise ConsentError(f"{path} is not a voice record: {_list_faults(error)}; correct these entries") from error
+        raise ConsentError(f"{path} is not a voice record: {list_faults(error)}; correct these entries") from error
     folder = recordings_dir.absolute().name
     if voice.name != folder:
         raise ConsentError(
@@ -235,7 +235,8 @@ def _read_yaml(path: Path, yaml: YAML) -> Any:
         raise ConsentError(f"{path} is not readable YAML ({reason}); correct it") from error
 
 
-def _list_faults(error: ValidationError) -> str:
+def list_faults(error: ValidationError) -> str:
+    """Return what is wrong with a voice record in one line, each entry with its name."""
     faults = []
     for fault in error.errors(include_url=False):
         name = ".".join(str(part) for part in fault["loc"]) or "the file"

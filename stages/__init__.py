@@ -3,6 +3,7 @@
 ingest.py        measures the recordings of a voice and finds their transcripts   recordings/
 segment.py       cuts the recordings into clips at silence                        cutting.py
 align.py         gives every clip its checked text                                alignment/
+data_card.py     says what the recordings are worth                               card/
 features.py      extracts what the models are trained on
 adapt_sovits.py  fine-tunes the base SoVITS                                       adaptation.py
 adapt_gpt.py     fine-tunes the base GPT                                          adaptation.py
@@ -14,6 +15,7 @@ profiles.py  the base models and judges of each profile
 judges.py    whether the judges that a run needs are there
 tables.py    the rows that pass from stage to stage
 errors.py    the errors of this package
+corrections/  what a person decided about clips, which ingest, segment and align obey
 execution/   processes, locks, outputs and progress of a stage's program
 """
 

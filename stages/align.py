@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 
 from metrics.judges.transcriber import Transcription
@@ -17,9 +17,13 @@ from metrics.normalize import normalize_text, remove_unit_spaces
 from metrics.wer import character_errors
 from stages.alignment.clip_texts import ClipText, clip_texts
 from stages.alignment.cross_attention import NOT_ALIGNED
-from stages.alignment.disagreements import find_disagreements, wrong_units
-from stages.alignment.matching import held_out_clips
-from stages.alignment.transcribe import transcribe
+from stages.alignment.outcomes import disagreement_rows, doubts_of_clips, reject_doubted, unused_rows
+from stages.alignment.transcribe import judge_version, transcribe
+from stages.corrections.decisions import DROPPED
+from stages.corrections.file import read_decisions
+from stages.corrections.obeying import correct_texts, decisions_by_clip, is_corrected, obey
+from stages.execution.cache import NO_CACHE, ResultCache, open_cache
+from stages.execution.cached_calls import cached_map
 from stages.execution.outputs import stage_output
 from stages.execution.parallel import Map, call, worker_processes
 from stages.execution.program import run_stage
@@ -27,13 +31,21 @@ from stages.execution.progress import report_progress
 from stages.params import load_params
 from stages.profiles import PROFILES, require_heard
 from stages.sections.data import Align
+from stages.speakers.screening import hold_out_clips, screen_clips, screening_findings
 from stages.tables import AlignedClip, Clip, Disagreement, Recording, read_table, shared_language, write_table
 
-WRONG_SHARE_REASON = "share of wrong words above align.max_wrong_share"
 NO_WORDS = "its text has no words after normalisation"
 
 
-def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr: str) -> None:
+def align(
+    clips_dir: Path,
+    manifest_dir: Path,
+    out_dir: Path,
+    params: Align,
+    asr: str,
+    speaker: str | None = None,
+    cache: ResultCache = NO_CACHE,
+) -> None:
     """Write clips.jsonl with kept and rejected clips, in the order of the clip table, and disagreements.jsonl.
 
     Args:
@@ -42,6 +54,8 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
         out_dir: gets the two tables.
         params: the section `align` of params.yaml.
         asr: name of the ASR judge.
+        speaker: name of the speaker judge. None: the clips are not compared with each other.
+        cache: holds what earlier runs found in the same clips.
 
     Raises:
         ValueError: a clip's recording is not in the manifest, or more than params.max_rejected_share of the clips are
@@ -53,34 +67,68 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
         raise ValueError(f"{clips_dir} has clips of {unknown[0]}, which {manifest_dir} lacks; run segment again")
     language = shared_language(recordings.values(), manifest_dir / "recordings.jsonl")
     require_heard(asr, language)
-    with worker_processes(params.n_jobs) as workers:
+    decisions, unused = decisions_by_clip(clips, read_decisions(manifest_dir))
+    for one in unused:
+        place = f"{recordings[one.recording_id].path} {one.start:.2f}-{one.end:.2f} s"
+        print(f"align {clips_dir.name}: a correction applies to no clip: {place}, by {one.by} {one.when}", flush=True)
+    with worker_processes(params.n_jobs) as processes:
+        workers = processes
+        if cache.is_on:
+            workers = cached_map(workers, cache, same={"asr": next(iter(workers(judge_version, [asr])))})
         heard = transcribe_clips(clips_dir, clips, asr, language, workers)
-        texts = find_texts(clips_dir, clips, [h.text for h in heard], recordings, language, asr, workers)
+        asr_texts = [h.text for h in heard]
+        texts, unsaid = find_texts(clips_dir, clips, asr_texts, recordings, language, asr, workers)
+        texts = correct_texts(clips_dir, clips, asr_texts, texts, decisions, language, asr, workers)
         rows = [
             align_clip(
                 clip,
                 text,
                 is_given=recordings[clip.recording_id].transcript is not None,
+                is_corrected=is_corrected(decisions, clip.clip_id),
                 heard=heard_in_it,
                 language=language,
                 params=params,
             )
             for clip, text, heard_in_it in zip(clips, texts, heard, strict=True)
         ]
-        rows, disagreements = report_disagreements(rows, clips_dir, asr, language, params, workers)
-    kept_ids = [row.clip_id for row in rows if row.kept]
-    check_rejected_share(rows, params.max_rejected_share)
-    held_out_ids = held_out_clips(kept_ids, params.held_out_share)
-    rows = [row.model_copy(update={"split": "held_out"}) if row.clip_id in held_out_ids else row for row in rows]
+        doubts = doubts_of_clips(rows, clips_dir, asr, language, params, workers)
+        rows = obey([reject_doubted(row, doubts.get(row.clip_id, []), language, params) for row in rows], decisions)
+        check_rejected_share(rows, params.max_rejected_share)
+        if speaker is not None:
+            confirmed = {clip_id for clip_id, one in decisions.items() if one.verdict == "restore"}
+            rows = screen_clips(rows, clips_dir, params, speaker, processes, confirmed)
+    rows = hold_out_clips(rows, params)
     write_table(out_dir / "clips.jsonl", rows)
-    write_table(out_dir / "disagreements.jsonl", disagreements)
-    print(f"align {clips_dir.name}: kept {len(kept_ids)}/{len(rows)} clips, {len(held_out_ids)} held out", flush=True)
-    if n_doubted := len({one.clip_id for one in disagreements} & set(kept_ids)):
-        print(
-            f"align {clips_dir.name}: {n_doubted} kept clips have words that are not heard, see "
-            f"data/3_aligned/{clips_dir.name}/disagreements.jsonl",
-            flush=True,
-        )
+    write_table(out_dir / "disagreements.jsonl", [*disagreement_rows(rows, clips, doubts, language), *unsaid])
+    print_findings(clips_dir.name, rows, doubts.keys(), len(unsaid), recordings)
+
+
+def print_findings(
+    voice: str,
+    rows: Sequence[AlignedClip],
+    doubted: Collection[str],
+    n_unsaid: int,
+    recordings: Mapping[str, Recording],
+) -> None:
+    """Print what a newcomer should know about the clips.
+
+    Args:
+        voice: name of the voice.
+        rows: all clips.
+        doubted: ids of clips with words that are not heard.
+        n_unsaid: number of passages of transcripts that are in no clip.
+        recordings: the manifest by recording id.
+    """
+    kept_ids = [row.clip_id for row in rows if row.kept]
+    n_held_out = sum(row.kept and row.split == "held_out" for row in rows)
+    print(f"align {voice}: kept {len(kept_ids)}/{len(rows)} clips, {n_held_out} held out", flush=True)
+    where = f"see data/3_aligned/{voice}/disagreements.jsonl"
+    if n_doubted := len(set(kept_ids).intersection(doubted)):
+        print(f"align {voice}: {n_doubted} kept clips have words that are not heard, {where}", flush=True)
+    if n_unsaid:
+        print(f"align {voice}: {n_unsaid} passages of transcripts are in no clip, {where}", flush=True)
+    for finding in screening_findings(rows, {key: row.path for key, row in recordings.items()}):
+        print(f"align {voice}: {finding}", flush=True)
 
 
 def transcribe_clips(
@@ -102,8 +150,8 @@ def find_texts(
     language: str,
     asr: str,
     workers: Map,
-) -> list[ClipText]:
-    """Find the text of each clip, in order.
+) -> tuple[list[ClipText], list[Disagreement]]:
+    """Find the text of each clip, in order, and the passages of transcripts that belong to no clip.
 
     The clips of a recording are neighbours in the table and are handled together.
 
@@ -131,11 +179,24 @@ def find_texts(
         )
         for group in groups
     ]
-    return list(chain.from_iterable(workers(call, calls)))
+    texts: list[ClipText] = []
+    unused: list[Disagreement] = []
+    for group, found in zip(groups, workers(call, calls), strict=True):
+        own = [clip for clip, _ in group]
+        texts += found.clips
+        unused += unused_rows(found.unused, own, recordings[own[0].recording_id], language)
+    return texts, unused
 
 
 def align_clip(
-    clip: Clip, found: ClipText, *, is_given: bool, heard: Transcription, language: str, params: Align
+    clip: Clip,
+    found: ClipText,
+    *,
+    is_given: bool,
+    heard: Transcription,
+    language: str,
+    params: Align,
+    is_corrected: bool = False,
 ) -> AlignedClip:
     """Make the row of one clip: kept, or rejected with the first reason that applies.
 
@@ -146,12 +207,15 @@ def align_clip(
         heard: what the ASR heard, not normalised, or why it heard no word.
         language: ISO 639 code of the clip.
         params: the section `align` of params.yaml.
+        is_corrected: whether a person heard the clip and wrote the text, which then only has to align.
     """
     reference, asr_text = (normalize_text(text, language) for text in (found.text, heard.text))
     compared = [remove_unit_spaces(text, language) for text in (reference, asr_text)]
-    cer = round(character_errors(*compared).rate, 6) if is_given and reference else None
+    cer = round(character_errors(*compared).rate, 6) if (is_given or is_corrected) and reference else None
     if found.text.strip() and not reference:
         reason = NO_WORDS
+    elif is_corrected:
+        reason = found.fault
     elif heard.no_words_because:
         reason = f"nobody speaks in it: {heard.no_words_because}"
     elif not asr_text:
@@ -169,7 +233,7 @@ def align_clip(
         path=clip.path,
         seconds=clip.seconds,
         text=found.text,
-        text_source="given" if is_given else "asr",
+        text_source="corrected" if is_corrected else "given" if is_given else "asr",
         asr_text=asr_text,
         cer=cer,
         words=tuple((word, *(min(round(time, 3), clip.seconds) for time in span)) for word, *span in found.times),
@@ -180,48 +244,6 @@ def align_clip(
     )
 
 
-def report_disagreements(
-    rows: Sequence[AlignedClip], clips_dir: Path, asr: str, language: str, params: Align, workers: Map
-) -> tuple[list[AlignedClip], list[Disagreement]]:
-    """Find the words of given texts that the sound speaks against, and reject the clips that have many of them.
-
-    Args:
-        rows: all clips.
-        clips_dir: output of the stage segment.
-        asr: name of the ASR judge.
-        language: ISO 639 code of the clips.
-        params: the section `align` of params.yaml.
-        workers: runs the judge, see stages/execution/parallel.py.
-
-    Returns:
-        All clips, and the disagreements with a doubt of at least params.min_doubt.
-    """
-    checked = {row.clip_id: row for row in rows if row.kept and row.cer}
-    calls = [partial(find_disagreements, clips_dir / row.path, row, asr, language) for row in checked.values()]
-    found = {
-        clip_id: [one for one in result if one.doubt >= params.min_doubt]
-        for clip_id, result in zip(checked, workers(call, calls), strict=True)
-    }
-    rows = [reject_doubted(row, found.get(row.clip_id, []), language, params) for row in rows]
-    return rows, [one for result in found.values() for one in result]
-
-
-def reject_doubted(
-    row: AlignedClip, disagreements: Sequence[Disagreement], language: str, params: Align
-) -> AlignedClip:
-    """Reject a clip where a larger share of its words than params.max_wrong_share disagrees with the sound."""
-    n_units = len(normalize_text(row.text, language).split())
-    n_wrong = wrong_units(disagreements)
-    if not n_wrong or n_wrong <= params.max_wrong_share * n_units:
-        return row
-    worst = max(disagreements, key=lambda one: one.doubt)
-    reason = (
-        f"{WRONG_SHARE_REASON} = {params.max_wrong_share}: {n_wrong} of {n_units}, such as "
-        f"{worst.written!r} where {worst.heard!r} is heard"
-    )
-    return row.model_copy(update={"kept": False, "reason": reason})
-
-
 def check_rejected_share(rows: Sequence[AlignedClip], max_share: float) -> None:
     """Raise ValueError with the most common reason where too many clips are rejected, or all of them.
 
@@ -229,6 +251,9 @@ def check_rejected_share(rows: Sequence[AlignedClip], max_share: float) -> None:
         rows: all clips.
         max_share: largest share of rejected clips, 0 to 1.
     """
+    if rows and all(row.reason.startswith(DROPPED) for row in rows):
+        raise ValueError(f"all {len(rows)} clips were dropped by review; restore some of them with vox review")
+    rows = [row for row in rows if not row.reason.startswith(DROPPED)]
     reasons = Counter(row.reason.partition(":")[0] for row in rows if not row.kept)
     n_rejected = reasons.total()
     if n_rejected and (n_rejected > max_share * len(rows) or n_rejected == len(rows)):
@@ -250,7 +275,8 @@ def main() -> None:
     arguments = parser.parse_args()
     params = load_params()
     with stage_output(arguments.out, "align", arguments.clips.name) as folder:
-        align(arguments.clips, arguments.manifest, folder, params.align, PROFILES[params.profile].asr)
+        profile = PROFILES[params.profile]
+        align(arguments.clips, arguments.manifest, folder, params.align, profile.asr, profile.speaker, open_cache())
 
 
 if __name__ == "__main__":

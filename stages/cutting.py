@@ -31,7 +31,8 @@ class Limits(NamedTuple):
     longest: int  # of a clip
     padding: int  # kept before and after speech, where the pause is long enough for both neighbours
     longest_pause: int  # a longer pause always ends a clip, or the voice would learn to stall
-    n_samples: int  # of the recording
+    n_samples: int  # of the recording, or where the part of it that is cut ends
+    first_sample: int = 0  # where that part begins
 
 
 def cut(speech: Sequence[Span], levels: np.ndarray, frame_length: int, limits: Limits) -> tuple[list[Span], list[Span]]:
@@ -60,7 +61,7 @@ def cut(speech: Sequence[Span], levels: np.ndarray, frame_length: int, limits: L
         piece for region in speech for piece in _split_region(region, levels, frame_length, limits.shortest, room)
     ]
     clips, lost = [], []
-    around = _widest_spans(pieces, limits.n_samples)
+    around = _widest_spans(pieces, limits)
     for first, end in _group_pieces(pieces, around, limits, room):
         clip = _padded_clip(pieces[first].start, pieces[end - 1].end, around[first].start, around[end - 1].end, limits)
         if clip:
@@ -84,10 +85,10 @@ def _split_region(region: Span, levels: np.ndarray, frame_length: int, shortest:
     return [*pieces, region]
 
 
-def _widest_spans(pieces: Sequence[Span], n_samples: int) -> list[Span]:
+def _widest_spans(pieces: Sequence[Span], limits: Limits) -> list[Span]:
     """Return how far each piece may be widened: to the middle of the pauses around it, or to the recording's ends."""
-    starts = [0, *((before.end + after.start + 1) // 2 for before, after in pairwise(pieces))]
-    ends = [*((before.end + after.start) // 2 for before, after in pairwise(pieces)), n_samples]
+    starts = [limits.first_sample, *((before.end + after.start + 1) // 2 for before, after in pairwise(pieces))]
+    ends = [*((before.end + after.start) // 2 for before, after in pairwise(pieces)), limits.n_samples]
     return [Span(start, end) for start, end in zip(starts, ends, strict=False)]
 
 

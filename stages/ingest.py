@@ -6,73 +6,87 @@ python -m stages.ingest --recordings data/1_recordings/V --out data/1_manifests/
 from __future__ import annotations
 
 import argparse
-import posixpath
 import shutil
+from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from gpt_sovits.text.lexicon import LEXICON_FILE, load_lexicon
-from registry.consent import VOICE_FILE, check_consent
+from registry.consent import check_consent
+from stages.corrections.decisions import DECISIONS_FILE, decide
+from stages.corrections.file import CORRECTIONS_FILE, read_corrections
+from stages.execution.cache import NO_CACHE, ResultCache, open_cache
+from stages.execution.cached_calls import cached_map
 from stages.execution.outputs import stage_output
+from stages.execution.parallel import worker_processes
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
 from stages.params import load_params
-from stages.recordings.files import list_files, read_recording, remove_duplicates
-from stages.recordings.transcripts import AUDIO_SUFFIXES, is_audio, is_transcript, read_transcripts
+from stages.recordings.duplicates import MeasuredRecording, mark_duplicates
+from stages.recordings.files import read_recording, remove_duplicates
+from stages.recordings.findings import findings
+from stages.recordings.inventory import take_inventory
+from stages.recordings.measured_files import MeasuredFile, measured_file
+from stages.recordings.transcripts.checks import describe_transcripts
 from stages.sections.data import Ingest
-from stages.tables import Recording, Reject, write_table
+from stages.tables import Reject, write_table
 
 
-def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> None:
-    """Write recordings.jsonl and rejects.jsonl, both sorted by path, and the voice's lexicon.yaml if it has one.
+def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date, cache: ResultCache = NO_CACHE) -> None:
+    """Write recordings.jsonl and rejects.jsonl, both sorted by path, and what the voice has besides.
+
+    That is lexicon.yaml, and decisions.jsonl from its corrections.jsonl.
 
     Args:
         recordings_dir: the folder of the voice.
         out_dir: gets the tables.
         params: the section `ingest` of params.yaml.
         today: the day on which the consent must be valid.
+        cache: holds what earlier runs measured in the same files.
 
     Raises:
         ConsentError: the voice may not be used.
-        ValueError: no recording is usable, or the lexicon has a fault.
+        ValueError: no recording is usable, or the lexicon or the corrections have a fault.
+        LostTranscriptsError: a recording would get the recogniser's text although the user gave one.
     """
     voice = check_consent(recordings_dir, today)
-    files, rejects = list_files(recordings_dir)
-    known = {VOICE_FILE, posixpath.normpath(voice.consent.evidence or VOICE_FILE), LEXICON_FILE}
-    if LEXICON_FILE in files:
-        load_lexicon(recordings_dir / LEXICON_FILE)  # finds a fault here, before hours of work
-        shutil.copyfile(recordings_dir / LEXICON_FILE, out_dir / LEXICON_FILE)
-    rejects += [
-        Reject(
-            path=file,
-            reason=f"neither audio ({', '.join(AUDIO_SUFFIXES)}) nor a transcript (metadata.csv, .txt, .list)",
-        )
-        for file in files
-        if not (file in known or is_audio(file) or is_transcript(file))
-    ]
-    files = [file for file in files if file not in known]
-    transcripts = read_transcripts(recordings_dir, files, voice.name, voice.language)
-    rejects += [Reject(path=row.source, reason=row.fault) for row in transcripts if not row.audio]
-
-    recordings = []
-    audio = [file for file in files if is_audio(file)]
-    for file in report_progress(audio, len(audio), f"ingest {voice.name}: {{}} files", every=100):
-        its_transcripts = [row for row in transcripts if file in row.audio]
-        result = read_recording(recordings_dir, file, its_transcripts, params, voice.language)
-        (recordings if isinstance(result, Recording) else rejects).append(result)
-    recordings, duplicates = remove_duplicates(recordings)
-    rejects = sorted(rejects + duplicates, key=lambda reject: (reject.path, reject.reason))
+    corrections = read_corrections(recordings_dir)
+    lexicon = recordings_dir / LEXICON_FILE
+    if lexicon.is_file() and not lexicon.is_symlink():
+        load_lexicon(lexicon)  # finds a fault here, before hours of work
+        shutil.copyfile(lexicon, out_dir / LEXICON_FILE)
+    audio, transcripts, rejects = take_inventory(recordings_dir, voice, params.max_lost_transcripts_share)
+    measured: list[MeasuredRecording] = []
+    for file, sound in zip(audio, _measure(recordings_dir, list(audio), params, cache), strict=True):
+        result = read_recording(recordings_dir, file, sound, audio[file], params, voice.language)
+        (measured if isinstance(result, MeasuredRecording) else rejects).append(result)
+    recordings, same_bytes = remove_duplicates([one.row for one in measured])
+    kept_paths = {row.path for row in recordings}
+    recordings, same_sound = mark_duplicates([one for one in measured if one.row.path in kept_paths], params.duplicates)
+    decisions, unused = decide(corrections, {row.sha256: row for row in recordings})
+    rejects += [Reject(path=f"{CORRECTIONS_FILE}:{row.number}", reason=row.reason) for row in unused]
+    if unused:
+        print(f"ingest {voice.name}: {len(unused)} corrections change nothing, see rejects.jsonl", flush=True)
+    rejects = sorted(rejects + same_bytes + same_sound, key=lambda reject: (reject.path, reject.reason))
     if not recordings:
-        raise ValueError(f"{recordings_dir}: no usable recording; {_summary(rejects)}")
+        first = f"{rejects[0].path}: {rejects[0].reason}"
+        raise ValueError(f"{recordings_dir}: no usable recording; {len(rejects)} rejected, the first: {first}")
     write_table(out_dir / "recordings.jsonl", recordings)
     write_table(out_dir / "rejects.jsonl", rejects)
+    if decisions:
+        write_table(out_dir / DECISIONS_FILE, decisions)
     print(f"ingest {voice.name}: {len(recordings)} recordings, {len(rejects)} rejects", flush=True)
+    told = describe_transcripts(transcripts, [recording.path for recording in recordings])
+    for finding in (told, *findings(recordings, same_bytes + same_sound)):
+        print(f"ingest {voice.name}: {finding}", flush=True)
 
 
-def _summary(rejects: list[Reject]) -> str:
-    if not rejects:
-        return f"it holds no audio file ({', '.join(AUDIO_SUFFIXES)})"
-    return f"{len(rejects)} rejected, the first: {rejects[0].path}: {rejects[0].reason}"
+def _measure(folder: Path, files: Sequence[str], params: Ingest, cache: ResultCache) -> list[MeasuredFile]:
+    with worker_processes(params.n_jobs) as workers:
+        workers = cached_map(workers, cache, same={}, keep=lambda one: one.is_readable)
+        sounds = workers(partial(measured_file, max_seconds=params.max_seconds), [folder / file for file in files])
+        return list(report_progress(sounds, len(files), f"ingest {folder.name}: {{}} files", every=100))
 
 
 def main() -> None:
@@ -83,7 +97,7 @@ def main() -> None:
     arguments = parser.parse_args()
     params = load_params().ingest
     with stage_output(arguments.out, "ingest", arguments.recordings.name) as folder:
-        ingest(arguments.recordings, folder, params, date.today())
+        ingest(arguments.recordings, folder, params, date.today(), open_cache())
 
 
 if __name__ == "__main__":

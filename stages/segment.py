@@ -7,34 +7,38 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyloudnorm
-import torch
-from silero_vad import get_speech_timestamps, load_silero_vad
 
-from gpt_sovits.audio import load_audio, resample, save_flac, to_mono
+from gpt_sovits.audio import resample_blocks, save_flac
 from registry.consent import file_sha256
-from stages.cutting import Limits, Span, cut
+from stages.corrections.decisions import ClipDecision
+from stages.corrections.file import read_decisions
+from stages.corrections.fixed_clips import cut_around, fixed_spans
+from stages.cutting import Limits, Span
+from stages.execution.cache import NO_CACHE, ResultCache, open_cache
+from stages.execution.cached_calls import cached_map
 from stages.execution.outputs import stage_output
+from stages.execution.parallel import call, worker_processes
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
 from stages.params import load_params
+from stages.recordings.decoding import mono_blocks, open_audio
+from stages.recordings.speech import CUT_GRID_SECONDS, FoundSpeech, find_speech
+from stages.recordings.speech import SAMPLE_RATE as VAD_RATE
 from stages.sections.data import Segment
 from stages.tables import Clip, Recording, Reject, read_table, write_table
 
-VAD_RATE = 16000  # Hz; silero-vad's own
-VAD_LEVEL_DBFS = -20.0  # recordings are brought to this level for it: it misses the beginnings of quiet ones
-VAD_LEAD_SECONDS = 0.5  # silence put around a recording for it: without it, speech is noticed up to 0.25 s late
-FRAME_SECONDS = 0.01  # grid of the levels that decide where long speech is split
 MAX_PAUSE_SECONDS = 1.0  # pauses inside a sentence are shorter; a longer pause always ends a clip
 
-FindSpeech = Callable[[np.ndarray, Segment], list[tuple[float, float]]]
 
-
-def segment(recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Segment) -> None:
+def segment(
+    recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Segment, cache: ResultCache = NO_CACHE
+) -> None:
     """Write clips.jsonl, rejects.jsonl and audio/CLIP_ID.flac, in the order of the manifest.
 
     Args:
@@ -42,24 +46,30 @@ def segment(recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Seg
         manifest_dir: output of the stage ingest.
         out_dir: an empty folder for the outputs.
         params: the section `segment` of params.yaml.
+        cache: holds the clips of earlier runs.
 
     Raises:
         ValueError: a recording changed since ingest, or no speech is found in any recording.
     """
     recordings = read_table(manifest_dir / "recordings.jsonl", Recording)
-    find_speech = load_speech_finder()
+    decisions = read_decisions(manifest_dir)
     (out_dir / "audio").mkdir()
-    clips, rejects = [], []
-    template = f"segment {recordings_dir.name}: {{}} recordings"
-    for recording in report_progress(recordings, len(recordings), template):
+    calls = []
+    for recording in recordings:
         path = recordings_dir / recording.path
         if file_sha256(path) != recording.sha256:
             raise ValueError(f"{path} has changed since ingest wrote {manifest_dir}; run the ingest stage again")
-        samples, sample_rate = load_audio(path)
-        waveform = resample(to_mono(samples), sample_rate, params.sample_rate)
-        rows, rejected = cut_recording(waveform, recording, params, find_speech, out_dir)
-        clips += rows
-        rejects += rejected
+        its_decisions = decisions.get(recording.recording_id, ())
+        calls.append(
+            partial(cut_recording, path, recording, params.model_copy(update={"n_jobs": 1}), out_dir, its_decisions)
+        )
+    clips, rejects = [], []
+    template = f"segment {recordings_dir.name}: {{}} recordings"
+    with worker_processes(params.n_jobs) as workers:
+        workers = cached_map(workers, cache, same={}, out_dir=out_dir, files=lambda cut: [clip.path for clip in cut[0]])
+        for rows, rejected in report_progress(workers(call, calls), len(calls), template):
+            clips += rows
+            rejects += rejected
     if not clips:
         raise ValueError(f"{recordings_dir}: no clip in {len(recordings)} recordings; the first: {rejects[0].reason}")
     write_table(out_dir / "clips.jsonl", clips)
@@ -68,74 +78,96 @@ def segment(recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Seg
 
 
 def cut_recording(
-    waveform: np.ndarray, recording: Recording, params: Segment, find_speech: FindSpeech, out_dir: Path
+    path: Path, recording: Recording, params: Segment, out_dir: Path, decisions: Sequence[ClipDecision] = ()
 ) -> tuple[list[Clip], list[Reject]]:
     """Write the clips of one recording.
 
+    It is decoded twice, once to find the places of the clips and once to write them. So at most one clip of it is in
+    memory.
+
     Args:
-        waveform: (n_samples,) float32 in [-1, 1] at params.sample_rate Hz.
+        path: the recording.
         recording: its row in the manifest.
         params: the section `segment` of params.yaml.
-        find_speech: returns the (start, end) of speech in seconds, see load_speech_finder.
         out_dir: gets audio/CLIP_ID.flac.
+        decisions: those of a person on clips of this recording, which stay as they are.
 
     Returns:
         The rows of its clips and of what was rejected.
     """
     rate = params.sample_rate
-    speech = [
-        Span(round(start * rate), min(round(end * rate), len(waveform))) for start, end in find_speech(waveform, params)
-    ]
-    if not speech:
-        return [], [Reject(path=recording.path, reason="no speech found")]
+    with open_audio(path) as stream:
+        blocks = resample_blocks(mono_blocks(stream.blocks, recording), stream.sample_rate, VAD_RATE)
+        found = find_speech(blocks, recording.level_dbfs, params)
+    spans, rejects = place_clips(recording, found, params, decisions)
+    clips = []
+    with open_audio(path) as stream:
+        blocks = resample_blocks(mono_blocks(stream.blocks, recording), stream.sample_rate, rate)
+        for span, waveform in excerpts(blocks, spans):
+            gain_db = loudness_gain(waveform, params)
+            if gain_db is None:
+                rejects.append(_reject(recording, span, rate, "too quiet to measure its loudness"))
+                continue
+            clip_id = f"{recording.recording_id}-{len(clips):04d}"
+            clip_path = f"audio/{clip_id}.flac"
+            clip = waveform.astype(np.float64) * 10 ** (gain_db / 20)
+            save_flac(out_dir / clip_path, clip.astype(np.float32), rate)
+            start, end, seconds = (round(n / rate, 6) for n in (span.start, span.end, span.end - span.start))
+            clips.append(
+                Clip(
+                    clip_id=clip_id,
+                    recording_id=recording.recording_id,
+                    path=clip_path,
+                    start=start,
+                    end=end,
+                    seconds=seconds,
+                    gain_db=gain_db,
+                )
+            )
+    return clips, rejects
+
+
+def place_clips(
+    recording: Recording, found: FoundSpeech, params: Segment, decisions: Sequence[ClipDecision] = ()
+) -> tuple[list[Span], list[Reject]]:
+    """Return where the clips of a recording lie, in samples at params.sample_rate Hz, and what was rejected."""
+    if not found.regions and not decisions:
+        return [], [Reject(path=recording.path, reason="no speech found", seconds=recording.seconds)]
+    rate = params.sample_rate
+    n_samples = math.floor(recording.seconds * rate)
+    speech = [Span(round(start * rate), min(round(end * rate), n_samples)) for start, end in found.regions]
     limits = Limits(
         shortest=math.ceil(params.min_clip_seconds * rate),
         longest=math.floor(params.max_clip_seconds * rate),
         padding=round(params.padding_seconds * rate),
         longest_pause=round(MAX_PAUSE_SECONDS * rate),
-        n_samples=len(waveform),
+        n_samples=n_samples,
     )
-    frame_length = round(FRAME_SECONDS * rate)
-    spans, lost = cut(speech, frame_powers(waveform, frame_length), frame_length, limits)
-    rejects = [_reject(recording, span, rate, "too short for a clip") for span in lost]
-    clips = []
-    for span in spans:
-        gain_db = loudness_gain(waveform[span.start : span.end], params)
-        if gain_db is None:
-            rejects.append(_reject(recording, span, rate, "too quiet to measure its loudness"))
-            continue
-        clip_id = f"{recording.recording_id}-{len(clips):04d}"
-        path = f"audio/{clip_id}.flac"
-        clip = waveform[span.start : span.end].astype(np.float64) * 10 ** (gain_db / 20)
-        save_flac(out_dir / path, clip.astype(np.float32), rate)
-        start, end, seconds = (round(n / rate, 6) for n in (span.start, span.end, span.end - span.start))
-        clips.append(
-            Clip(
-                clip_id=clip_id,
-                recording_id=recording.recording_id,
-                path=path,
-                start=start,
-                end=end,
-                seconds=seconds,
-                gain_db=gain_db,
-            )
-        )
-    return clips, rejects
+    fixed = fixed_spans(decisions, rate, n_samples)
+    spans, lost = cut_around(fixed, speech, found.cut_costs, round(CUT_GRID_SECONDS * rate), limits)
+    return spans, [_reject(recording, span, rate, "too short for a clip") for span in lost]
 
 
-def frame_powers(waveform: np.ndarray, frame_length: int) -> np.ndarray:
-    """Return the mean square of the samples around the start of each frame, which is where a cut falls.
+def excerpts(blocks: Iterable[np.ndarray], spans: Sequence[Span]) -> Iterator[tuple[Span, np.ndarray]]:
+    """Yield the samples of each span.
 
     Args:
-        waveform: (n_samples,) float32.
-        frame_length: samples per frame.
-
-    Returns:
-        (n_samples // frame_length,) float64.
+        blocks: (n,) float32 each, which follow one another.
+        spans: in order, without overlaps, within all the blocks together.
     """
-    n_frames = len(waveform) // frame_length
-    centred = np.pad(np.square(waveform, dtype=np.float64), (frame_length // 2, 0))[: n_frames * frame_length]
-    return centred.reshape(n_frames, frame_length).mean(axis=1)
+    waiting, position = np.zeros(0, np.float32), 0  # the samples from `position` on
+    blocks = iter(blocks)
+    for span in spans:
+        parts = [waiting]
+        end = position + len(waiting)
+        while end < span.end:
+            parts.append(next(blocks))
+            end += len(parts[-1])
+            while len(parts) > 1 and end - sum(map(len, parts[1:])) <= span.start:  # not needed any more
+                parts.pop(0)
+        waiting = np.concatenate(parts)
+        position = end - len(waiting)
+        yield span, waiting[span.start - position : span.end - position]
 
 
 def loudness_gain(waveform: np.ndarray, params: Segment) -> float | None:
@@ -158,40 +190,9 @@ def loudness_gain(waveform: np.ndarray, params: Segment) -> float | None:
     return math.floor(gain_db * 1e4) / 1e4  # rounded down, so that the peak cannot exceed its limit
 
 
-def load_speech_finder() -> FindSpeech:
-    """Load silero-vad, whose weights are in its wheel.
-
-    Returns:
-        A function that returns the (start, end) of speech in a waveform, in seconds. It gives the same result on every
-        run.
-    """
-    torch.set_num_threads(1)
-    model = load_silero_vad()
-
-    def find_speech(waveform: np.ndarray, params: Segment) -> list[tuple[float, float]]:
-        samples = resample(waveform, params.sample_rate, VAD_RATE)
-        level = float(np.sqrt(np.square(samples, dtype=np.float64).mean()))
-        if level == 0.0:
-            return []
-        lead = round(VAD_LEAD_SECONDS * VAD_RATE)
-        n_samples = len(samples)
-        samples = np.pad(np.clip(samples * 10 ** (VAD_LEVEL_DBFS / 20) / level, -1, 1), lead).astype(np.float32)
-        regions = get_speech_timestamps(
-            torch.from_numpy(samples),
-            model,
-            threshold=params.vad_threshold,
-            sampling_rate=VAD_RATE,
-            min_silence_duration_ms=round(1000 * params.min_silence_seconds),
-            speech_pad_ms=0,  # `cut` adds the padding, because it knows the clips
-        )
-        inside = [(max(region["start"] - lead, 0), min(region["end"] - lead, n_samples)) for region in regions]
-        return [(start / VAD_RATE, end / VAD_RATE) for start, end in inside if start < end]
-
-    return find_speech
-
-
 def _reject(recording: Recording, span: Span, rate: int, reason: str) -> Reject:
-    return Reject(path=recording.path, reason=f"{span.start / rate:.2f}-{span.end / rate:.2f} s: {reason}")
+    place = f"{span.start / rate:.2f}-{span.end / rate:.2f} s"
+    return Reject(path=recording.path, reason=f"{place}: {reason}", seconds=round((span.end - span.start) / rate, 6))
 
 
 def main() -> None:
@@ -203,7 +204,7 @@ def main() -> None:
     arguments = parser.parse_args()
     params = load_params().segment
     with stage_output(arguments.out, "segment", arguments.recordings.name) as folder:
-        segment(arguments.recordings, arguments.manifest, folder, params)
+        segment(arguments.recordings, arguments.manifest, folder, params, open_cache())
 
 
 if __name__ == "__main__":

@@ -27,10 +27,41 @@ class Recording(Row):
     seconds: float = Field(gt=0, description="length of the audio")
     sample_rate: int = Field(gt=0, description="sample rate in Hz")
     n_channels: int = Field(gt=0, description="number of channels")
-    level_dbfs: float = Field(description="RMS level of the whole file, in dB relative to full scale")
-    clipped_share: float = Field(ge=0, le=1, description="share of samples at full scale, 0 to 1")
-    noise_floor_dbfs: float = Field(
-        description="5th percentile of the RMS levels of 50 ms frames, in dB relative to full scale"
+    channel: int | None = Field(
+        ge=1, description="channel that the clips are cut from, counted from 1; null for the mean of all, which agree"
+    )
+    channels: Literal["single", "agree", "differ", "opposite phase", "silent channels", "several talkers"] = Field(
+        description="how the channels relate; where they do not agree, the loudest one is taken"
+    )
+    dc_offset: float = Field(description="constant offset of that channel, which is subtracted from its samples")
+    full_scale: float = Field(
+        ge=1, description="peak of a file with float samples above 1, by which they are divided; else 1"
+    )
+    level_dbfs: float = Field(
+        description="RMS level of that channel where it is not silent (gated as in ITU-R BS.1770), in dB relative to "
+        "full scale"
+    )
+    clipped_share: float = Field(ge=0, le=1, description="share of its samples at full scale, 0 to 1")
+    longest_clipping: int = Field(
+        default=0, ge=0, description="longest run of samples at full scale or equal at a peak; 0 where there is none"
+    )
+    loudness_lufs: float | None = Field(
+        default=None, description="integrated loudness (ITU-R BS.1770), in LUFS; null below -70 LUFS"
+    )
+    snr_db: float | None = Field(
+        default=None, le=90, description="level of speech above the noise in its pauses, in dB, up to 90"
+    )
+    bandwidth_hz: int | None = Field(
+        default=None, gt=0, description="frequency up to which there is sound, in Hz; null where there is hardly any"
+    )
+    reverberation_seconds: float | None = Field(
+        default=None, ge=0, description="estimate of the room's T60, 0.2 to 1.5 seconds; null where nothing falls off"
+    )
+    music_share: float | None = Field(
+        default=None, ge=0, le=1, description="share of the time in which steady tones sound, as of music or strong hum"
+    )
+    duplicate_of: str | None = Field(
+        default=None, description="path of a recording that holds the same sound; null where there is none"
     )
     transcript: str | None = Field(description="what is said, as given; null where no transcript came with it")
     language: str = Field(description="ISO 639 code of the voice's language, from its voice.yaml")
@@ -41,6 +72,7 @@ class Reject(Row):
 
     path: str = Field(description="what was rejected: a file, a row of a transcript file, or a clip id")
     reason: str = Field(description="why it was rejected")
+    seconds: float | None = Field(default=None, ge=0, description="length of the sound; null where it is not known")
 
 
 class Clip(Row):
@@ -59,30 +91,55 @@ class AlignedClip(Row):
     """A clip with its text. Written by align as clips.jsonl. The stage features takes the kept ones."""
 
     clip_id: str = Field(description="id of the clip")
-    path: str = Field(description="POSIX path of the FLAC file relative to the clips folder")
+    path: str = Field(
+        description="POSIX path of the FLAC file relative to the clips folder, or trimmed/CLIP_ID.flac relative to "
+        "this table's folder where align trimmed the clip (stages/clip_audio.py: clip_file)"
+    )
     seconds: float = Field(gt=0, description="length of the clip")
+    trimmed_seconds: float = Field(0.0, ge=0, description="what align cut off the start of the clip, in seconds")
     text: str = Field(description="what is said in this clip")
-    text_source: Literal["given", "asr"] = Field(description="where the text comes from: a transcript, or the ASR")
+    text_source: Literal["given", "asr", "corrected"] = Field(
+        description="where the text comes from: a transcript, the ASR, or a person who heard the clip (vox review)"
+    )
     asr_text: str = Field(description="what the ASR heard, normalised")
     cer: float | None = Field(description="character error rate of asr_text against text; null where text is the ASR's")
     words: tuple[tuple[str, float, float], ...] = Field(description="(word, start, end) in seconds within the clip")
     kept: bool = Field(description="whether later stages use the clip")
     reason: str = Field(description="why it was rejected; empty where it is kept")
+    repair: str = Field("", description="what align.repair changed in its text or its sound; empty where nothing")
     split: Literal["train", "held_out"] = Field(description="whether the clip is for training or held out of it")
+    speaker: int | None = Field(
+        default=None, ge=0, description="0 for the voice, 1, 2, ... for other speakers; null where it was not compared"
+    )
+    speaker_similarity: float | None = Field(
+        default=None,
+        ge=-1,
+        le=1,
+        description="cosine of its speaker embedding to the centre of the clips of the voice; null as above",
+    )
+    duplicate_group: str | None = Field(
+        default=None, description="id of the best of the clips that hold the same sound; null where there is one only"
+    )
     language: str = Field(description="ISO 639 code of what is said")
 
 
 class Disagreement(Row):
-    """A place where the sound of a clip speaks against its text. Written by align as disagreements.jsonl."""
+    """A place where sound and transcript of a recording disagree. Written by align as disagreements.jsonl."""
 
-    clip_id: str = Field(description="id of the clip")
-    written: str = Field(description="the words of its text, normalised; empty where the text lacks what is said")
+    recording_id: str = Field(description="id of the recording")
+    clip_id: str = Field(description="id of the clip; empty where words of the transcript are said in no clip")
+    start: float = Field(ge=0, description="start of the place in seconds within the recording")
+    end: float = Field(ge=0, description="end of the place in seconds within the recording")
+    written: str = Field(description="the words of the transcript, normalised; empty where it lacks what is said")
     heard: str = Field(description="the words that the ASR heard instead, normalised; empty where it heard none")
-    start: float = Field(ge=0, description="start of the place in seconds within the clip")
-    end: float = Field(ge=0, description="end of the place in seconds within the clip")
-    doubt: float = Field(
+    doubt: float | None = Field(
         description="how much more probable the sound is with what was heard than with what is written: difference of "
-        "the natural logarithms"
+        "the natural logarithms; null where the sound was not asked, because the text belongs to other speech or to no "
+        "clip"
+    )
+    outcome: Literal["kept", "repaired", "rejected", "unused"] = Field(
+        description="what became of the clip with the place: kept as written, repaired (the place is no longer in it, "
+        "or has the words heard), or rejected; unused: the words belong to no clip"
     )
 
 

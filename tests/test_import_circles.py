@@ -8,7 +8,9 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
-from imports import PACKAGES, ROOT, imported_files
+from imports import PACKAGES, ROOT
+
+from stages.execution.code_identity import imported_files
 
 TOP_PACKAGES = (*PACKAGES, "benchmarks")
 

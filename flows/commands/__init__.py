@@ -3,6 +3,7 @@
     run.py       vox run
     gate.py      vox gate
     listen.py    vox listen
+    review.py    vox review
     releases.py  vox promote, rollback, releases, audit
     rescore.py   vox rescore
     say.py       vox say

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import re
 import shutil
+import stat
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from flows.console import print_line
 from flows.paths import RECORDINGS, recordings_dir
 from flows.settings import list_voice
 from gpt_sovits.text.languages import language_code, language_name
-from registry.consent import VOICE_NAME, Consent, Voice, file_sha256, load_voice, write_voice
+from registry.consent import VOICE_NAME, Consent, Voice, file_sha256, list_faults, load_voice, write_voice
 from stages.execution.locks import locked
 from stages.params import load_params
 from stages.profiles import require_language
+from stages.recordings.files import is_dropping
+from stages.recordings.inventory import take_inventory
+from stages.recordings.transcripts.checks import describe_transcripts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +56,22 @@ def add_voice(name: str, source: Path, *, language: str, consent: ConsentRecord)
     folder = recordings_dir(name)
     if folder.exists():
         raise ValueError(f"{folder} is already there; choose another name, or add files to that folder yourself")
-    if not any(file.is_file() for file in source.rglob("*")):
-        raise ValueError(f"{source} holds no file; give the folder with the recordings")
     record = _voice_record(name, language, consent=consent)
     with locked("voices"):
         partial = RECORDINGS / f".{name}.partial" / name
         shutil.rmtree(partial.parent, ignore_errors=True)
-        shutil.copytree(source, partial, symlinks=True)  # links stay links: ingest rejects what leaves the folder
-        shutil.copy(consent.evidence, partial / record.consent.evidence)
-        (partial / "voice.yaml").unlink(missing_ok=True)  # another voice's record is not this one's consent
-        write_voice(partial, record)
-        partial.replace(folder)
-        partial.parent.rmdir()
+        try:
+            left_out = _copy_recordings(source, partial, evidence=consent.evidence)
+            shutil.copyfile(consent.evidence, partial / record.consent.evidence)
+            (partial / "voice.yaml").unlink(missing_ok=True)  # another voice's record is not this one's consent
+            write_voice(partial, record)
+            told = _describe_recordings(partial, record, source=source)
+            partial.replace(folder)
+        finally:
+            shutil.rmtree(partial.parent, ignore_errors=True)
         list_voice(name)
+    for line in (*left_out, told):
+        print_line(line)
     print_line(f"{folder} holds the recordings and voice.yaml; params.yaml lists {name}, {language_name(language)}.")
     try:
         require_language(name, language, load_params().profile)
@@ -71,6 +80,48 @@ def add_voice(name: str, source: Path, *, language: str, consent: ConsentRecord)
     else:
         print_line(f"Next: vox run {name}")
     return 0
+
+
+def _copy_recordings(source: Path, target: Path, *, evidence: Path) -> list[str]:
+    """Copy a folder without what ingest would not look at, and return a line for each special file that is left out.
+
+    Links stay links: ingest rejects them, because they may leave the folder.
+    """
+    left_out = []
+
+    def ignored(folder: str, names: list[str]) -> list[str]:
+        chosen = []
+        for name in names:
+            path = Path(folder, name)
+            mode = path.lstat().st_mode
+            if not (
+                stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
+            ):  # a pipe waits for a writer forever
+                left_out.append(f"{path.relative_to(source)} is not a regular file, and was left out.")
+                chosen.append(name)
+            elif is_dropping(name) or (path.is_file() and path.samefile(evidence)):
+                chosen.append(name)
+        return chosen
+
+    try:
+        shutil.copytree(source, target, symlinks=True, ignore=ignored)
+    except shutil.Error as error:
+        path, _, reason = error.args[0][0]
+        raise OSError(f"{path} cannot be copied ({reason}); nothing was added") from error
+    return left_out
+
+
+def _describe_recordings(folder: Path, record: Voice, *, source: Path) -> str:
+    """Return how many recordings have a transcript.
+
+    Raises:
+        ValueError: the stage ingest would not take the folder.
+    """
+    try:
+        inventory = take_inventory(folder, record, load_params().ingest.max_lost_transcripts_share)
+    except ValueError as error:
+        raise ValueError(f"{str(error).replace(str(folder), str(source))}; nothing was added") from error
+    return f"{describe_transcripts(inventory.transcripts, list(inventory.audio))}."
 
 
 def revoke_voice(name: str) -> int:
@@ -86,20 +137,23 @@ def revoke_voice(name: str) -> int:
 
 
 def _voice_record(name: str, language: str, *, consent: ConsentRecord) -> Voice:
-    return Voice(
-        name=name,
-        language=language,
-        consent=Consent(
-            speaker=consent.speaker,
-            kind="recorded",
-            purpose=consent.purpose,
-            granted_on=datetime.now(UTC).date(),
-            valid_until=_day(consent.valid_until) if consent.valid_until else None,
-            evidence=f"consent{consent.evidence.suffix.lower()}",
-            evidence_sha256=file_sha256(consent.evidence),
-            revoked_on=None,
-        ),
-    )
+    try:
+        return Voice(
+            name=name,
+            language=language,
+            consent=Consent(
+                speaker=consent.speaker,
+                kind="recorded",
+                purpose=consent.purpose,
+                granted_on=datetime.now(UTC).date(),
+                valid_until=_day(consent.valid_until) if consent.valid_until else None,
+                evidence=f"consent{consent.evidence.suffix.lower()}",
+                evidence_sha256=file_sha256(consent.evidence),
+                revoked_on=None,
+            ),
+        )
+    except ValidationError as error:
+        raise ValueError(f"the consent cannot be recorded: {list_faults(error)}") from error
 
 
 def _day(text: str) -> date:

@@ -119,6 +119,7 @@ class FasterWhisperTranscriber:
         digest = weights_sha256(folder / "model.bin")[:12]
         self.version = f"{packages} {size} {digest} greedy {number_format} guards {decoding_id()}"
         self.languages = tuple(self._model.supported_languages)
+        self._last_encoded: tuple[bytes, tuple[Any, int, list[tuple[float, float]]]] | None = None
 
     def spoken_language(self, waveform: np.ndarray, sample_rate: int) -> str | None:
         """Return the language of the first 30 s of speech. See Transcriber."""
@@ -183,10 +184,7 @@ class FasterWhisperTranscriber:
         if marks := [token for token in tokens if token >= tokenizer.eot]:
             mark = self._model.hf_tokenizer.id_to_token(marks[0])
             raise AlignmentError(f"the text has Whisper's mark {mark} in it; take it out of the text")
-        audible = _at_level(audible)
-        features = self._model.feature_extractor(audible)
-        n_frames = 2 * round(seconds * self._model.tokens_per_second)  # the encoder makes one of two
-        encoded = self._model.encode(features[:, :n_frames])
+        encoded, n_frames, speech = self._encoded_speech(_at_level(audible))
         result = self._model.model.align(encoded, tokenizer.sot_sequence, [tokens], n_frames)[0]
         found = TokenTimes(
             # in the vocabulary each byte is one character
@@ -194,8 +192,23 @@ class FasterWhisperTranscriber:
             _first_frames(result.alignments) / self._model.tokens_per_second,
             result.text_token_probs,
         )
-        aligned = word_times(words, written, found, seconds)
-        return within_speech(aligned, speech_spans(audible, WORD_SPANS))
+        return within_speech(word_times(words, written, found, seconds), speech)
+
+    def _encoded_speech(self, waveform: np.ndarray) -> tuple[Any, int, list[tuple[float, float]]]:
+        """Return the encoder's output, the length of its input in frames, and the spans of speech.
+
+        Those of the last waveform are remembered, because several texts are aligned with one clip.
+
+        Args:
+            waveform: (n,) float32 at 16 kHz, at LEVEL_DBFS.
+        """
+        key = hashlib.sha256(waveform.tobytes()).digest()
+        if self._last_encoded is None or self._last_encoded[0] != key:
+            features = self._model.feature_extractor(waveform)
+            n_frames = 2 * round(len(waveform) / SAMPLE_RATE * self._model.tokens_per_second)  # the encoder halves it
+            encoded = self._model.encode(features[:, :n_frames])
+            self._last_encoded = key, (encoded, n_frames, speech_spans(waveform, WORD_SPANS))
+        return self._last_encoded[1]
 
 
 def _length(heard: tuple[str, list[Segment]]) -> int:

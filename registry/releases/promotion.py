@@ -6,13 +6,12 @@ behind, and moves the alias between two signed journal rows (alias.py).
 
 from __future__ import annotations
 
-import getpass
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from registry.actor import current_actor
 from registry.candidates.candidate import find_candidate
 from registry.candidates.fingerprint import CandidateError
 from registry.candidates.smoke import CannotSpeakError, speak_once
@@ -207,16 +206,6 @@ def recover(store: Store, voice: str, actor: str | None = None) -> tuple[str, ..
     """
     with release_lock(store, voice):
         return recover_under_lock(store, voice, actor or current_actor())
-
-
-def current_actor() -> str:
-    """Return who releases: VOXFOUNDRY_ACTOR, else the user's name."""
-    if named := os.environ.get("VOXFOUNDRY_ACTOR", "").strip():
-        return named
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user often has no name; OSError since Python 3.13
-        return f"uid {os.getuid()}"
 
 
 def _promote_checked(

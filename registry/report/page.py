@@ -89,6 +89,7 @@ def render_report(
     audible = [row for row in (*_flatten([r for _, r in resynthesis]), *_first_seeds_first(utterances)) if row.key]
     sounds = embed_sounds([row.key for row in audible], sum(row.row.seconds for row in audible))
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    real = card.held_out
     return _template().render(
         style=style,
         script=script,
@@ -106,9 +107,7 @@ def render_report(
         failure_names=sorted({name for prompt in prompts for name in prompt.failures}),
         categories=categories(card, other),
         languages=languages(card, other),
-        distributions=distributions(
-            {"voice": card.rows, "champion": other.rows if other else (), "real": card.held_out}
-        ),
+        distributions=distributions({"voice": card.rows, "champion": other.rows if other else (), "real": real}),
         sound_figures=sound_figures(card, other),
         second=second_opinions(card, numbers),
         **_describe_pairs(pairs, card),
@@ -120,7 +119,7 @@ def render_report(
         sound=lambda row: sounds.get(row.key, ""),
         n_utterances=sum(map(len, utterances)),
         n_left_out=sum(row.key not in sounds for row in audible),
-        recordings=sorted(card.held_out, key=lambda row: (-row.word_errors / row.n_words, row.prompt_id)),
+        recordings=sorted(real, key=lambda row: (-row.word_errors / row.n_words, row.prompt_id)),
     )
 
 

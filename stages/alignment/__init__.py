@@ -2,6 +2,10 @@
 
 clip_texts.py       finds the texts of one recording's clips
 cross_attention.py  does that in the languages that the ASR aligns
+disagreements.py    asks the sound about words that were heard otherwise
+outcomes.py         rejects clips by that, and writes what became of them
+equal_blocks.py     finds the equal passages of two long texts (pure)
+anchoring.py        finds the clips of English words by what the ASR heard (pure)
 heard_places.py     finds the clip of each token by what the ASR heard (pure)
 matching.py         assigns English words to clips, and clips to the held-out split (pure)
 transcribe.py       transcribes and aligns in worker processes

@@ -8,10 +8,11 @@ transcript has in another place is found there, and a sentence that nobody says 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from rapidfuzz.distance import Levenshtein
+
+from stages.alignment.equal_blocks import Block, common_runs, equal_blocks
 
 MIN_ANCHOR_UNITS = 2  # equal neighbours. One equal word far from all others is a coincidence ("the")
 MAX_ANCHOR_GAP = 2  # units on either side, between a single equal word and its next anchor
@@ -42,8 +43,7 @@ def tokens_by_clip(
     written = [_Unit(text, index) for index, units in enumerate(tokens) for text in units]
     sounds = [_Unit(text, clip) for clip, units in enumerate(heard) for text in units]
     pairs = _anchors(written, sounds)
-    free = [index for index in range(len(written)) if index not in pairs]
-    moved = _moved(written, sounds, free, sorted(set(range(len(sounds))) - set(pairs.values())))
+    moved = _moved(written, sounds, pairs)
     places: dict[int, tuple[int, float]] = {}  # token: clip, and place among the units heard
     for unit, sound in [*pairs.items(), *moved.items()]:
         places.setdefault(written[unit].owner, (sounds[sound].owner, float(sound)))
@@ -56,8 +56,10 @@ def tokens_by_clip(
         first_clip = sounds[before].owner if before is not None else 0
         last_clip = sounds[after].owner if after is not None else len(heard) - 1
         low, high = (before + 1 if before is not None else 0), (after if after is not None else len(sounds))
-        free_sounds = [sound for sound in range(low, high) if sound not in taken]
-        own = {clip: [s for s in free_sounds if sounds[s].owner == clip] for clip in range(first_clip, last_clip + 1)}
+        own: dict[int, list[int]] = {clip: [] for clip in range(first_clip, last_clip + 1)}
+        for sound in range(low, high):
+            if sound not in taken:
+                own[sounds[sound].owner].append(sound)
         own_texts = {clip: [sounds[sound].text for sound in own[clip]] for clip in own}
         clips = _run_clips([tokens[token] for token in run], own_texts, room, pace)
         for token, clip in zip(run, clips, strict=True):
@@ -72,7 +74,9 @@ def tokens_by_clip(
 
 def _anchors(written: Sequence[_Unit], sounds: Sequence[_Unit]) -> dict[int, int]:
     """Return the unit heard for each unit of the transcript that is an anchor."""
-    blocks = _equal_blocks([unit.text for unit in written], [unit.text for unit in sounds])
+    blocks = _at_clip_borders(
+        equal_blocks([unit.text for unit in written], [unit.text for unit in sounds]), written, sounds
+    )
     pairs: dict[int, int] = {}
     for number, (first, sound, size) in enumerate(blocks):
         near = False
@@ -86,24 +90,51 @@ def _anchors(written: Sequence[_Unit], sounds: Sequence[_Unit]) -> dict[int, int
     return pairs
 
 
-def _equal_blocks(first: Sequence[str], second: Sequence[str]) -> list[tuple[int, int, int]]:
-    blocks = SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks()
-    return [(block.a, block.b, block.size) for block in blocks if block.size]
+def _at_clip_borders(blocks: Sequence[Block], written: Sequence[_Unit], sounds: Sequence[_Unit]) -> list[Block]:
+    """Return the blocks with the gaps of the transcript at the borders of clips, where words leave the choice.
+
+    Where a sentence is missing between two blocks, words at the end of the first block may as well be those at the end
+    of the missing sentence. A sentence seldom begins inside a clip.
+    """
+
+    def is_border(sound: int) -> bool:
+        return sound in (0, len(sounds)) or sounds[sound - 1].owner != sounds[sound].owner
+
+    moved: list[Block] = []
+    for block in blocks:
+        before = moved.pop() if moved else Block(block.first, block.second, 0)
+        end, sound_end = before.first + before.size, before.second + before.size
+        if end == block.first and before.size:
+            steps = [0]
+            while steps[-1] < block.size and written[end + steps[-1]].text == sounds[sound_end + steps[-1]].text:
+                steps.append(steps[-1] + 1)
+            back = 0
+            while back < before.size and written[end - 1 - back].text == sounds[block.second - 1 - back].text:
+                back += 1
+                steps.append(-back)
+            step = max(steps, key=lambda k: (is_border(sound_end + k) + is_border(block.second + k), -abs(k)))
+            before = before._replace(size=before.size + step)
+            block = Block(block.first + step, block.second + step, block.size - step)
+        moved += [one for one in (before, block) if one.size]
+    return moved
 
 
-def _moved(
-    written: Sequence[_Unit], sounds: Sequence[_Unit], free: Sequence[int], free_sounds: Sequence[int]
-) -> dict[int, int]:
-    """Return the unit heard for each unit of the passages that are said in another place than they are written."""
-    # neighbours only: a text that no unit has separates those that are not
-    texts, texts_at = _separated([written[index].text for index in free], free, "\n")
-    heard, heard_at = _separated([sounds[index].text for index in free_sounds], free_sounds, "\r")
-    return {
-        texts_at[first + offset]: heard_at[sound + offset]
-        for first, sound, size in _equal_blocks(texts, heard)
-        if size >= MIN_MOVED_UNITS
-        for offset in range(size)
-    }
+def _moved(written: Sequence[_Unit], sounds: Sequence[_Unit], pairs: dict[int, int]) -> dict[int, int]:
+    """Return the unit heard for each unit of the passages that are said in another place than they are written.
+
+    Both are outside the anchors. Longer passages come first, and what is heard once is one passage only.
+    """
+    used = set(pairs.values())
+    # neighbours only: a text that no unit has stands in the place of each anchor
+    texts = ["\n" if index in pairs else unit.text for index, unit in enumerate(written)]
+    heard = ["\r" if index in used else unit.text for index, unit in enumerate(sounds)]
+    moved: dict[int, int] = {}
+    for first, second, size in sorted(common_runs(texts, heard), key=lambda block: -block.size):
+        units, others = range(first, first + size), range(second, second + size)
+        if size >= MIN_MOVED_UNITS and not (moved.keys() & set(units) or used & set(others)):
+            moved |= dict(zip(units, others, strict=True))
+            used |= set(others)
+    return moved
 
 
 def _fill_moved(tokens: Sequence[Sequence[str]], places: dict[int, tuple[int, float]], moved: set[int]) -> None:
@@ -115,19 +146,6 @@ def _fill_moved(tokens: Sequence[Sequence[str]], places: dict[int, tuple[int, fl
             if clip == next_clip and position < next_position:
                 places |= {index: (clip, position + 0.5) for index in range(before + 1, token) if tokens[index]}
         before = token
-
-
-def _separated(texts: Sequence[str], positions: Sequence[int], separator: str) -> tuple[list[str], list[int]]:
-    """Return texts with a separator wherever their positions are not neighbours, and the position of each entry."""
-    parts: list[str] = []
-    places: list[int] = []
-    for text, position in zip(texts, positions, strict=True):
-        if places and position != places[-1] + 1:
-            parts.append(separator)
-            places.append(-1)
-        parts.append(text)
-        places.append(position)
-    return parts, places
 
 
 def _runs(
@@ -173,23 +191,35 @@ def _run_clips(
     if len(run) ** 2 * len(clips) > MAX_CUTS:
         owners = [clip for clip in clips for _ in heard[clip]]
         return [owners[index * len(owners) // len(run)] for index in range(len(run))]
-    return _best_clips([" ".join(units) for units in run], {clip: " ".join(heard[clip]) for clip in clips})
+    return _best_clips(["".join(f"{unit} " for unit in units) for units in run], heard)
 
 
-def _best_clips(run: Sequence[str], heard: dict[int, str]) -> list[int | None]:
-    """Return the clips, in order, for which the run differs in the fewest letters from what was heard in each."""
-    costs: list[tuple[int, tuple[int, ...]]] = [(0, ())] + [(10**9, ())] * len(run)  # for the first k tokens
-    for clip_text in heard.values():
+def _best_clips(run: Sequence[str], heard: dict[int, list[str]]) -> list[int | None]:
+    """Return the clips, in order, for which the run differs in the fewest letters from what was heard in each.
+
+    Of equal choices, the one with the fewest tokens in clips where nothing else was heard is taken.
+
+    Args:
+        run: each token, with a space after each unit, so that a cut between two tokens changes no letter.
+        heard: the units heard in each clip.
+    """
+    # letters, tokens where nothing was heard, and the end of each clip, for the first k tokens
+    costs: list[tuple[int, int, tuple[int, ...]]] = [(0, 0, ())] + [(10**9, 0, ())] * len(run)
+    for clip_text in ("".join(f"{unit} " for unit in units) for units in heard.values()):
         ends = []
         for end in range(len(run) + 1):
             choices = (
-                (cost + Levenshtein.distance(" ".join(run[first:end]), clip_text), (*borders, end))
-                for first, (cost, borders) in enumerate(costs[: end + 1])
+                (
+                    letters + Levenshtein.distance("".join(run[first:end]), clip_text),
+                    n_alone + (0 if clip_text else end - first),
+                    (*borders, end),
+                )
+                for first, (letters, n_alone, borders) in enumerate(costs[: end + 1])
             )
             ends.append(min(choices))
         costs = ends
     clips: list[int | None] = []
-    for clip, end in zip(heard, costs[-1][1], strict=True):
+    for clip, end in zip(heard, costs[-1][2], strict=True):
         clips += [clip] * (end - len(clips))
     return clips
 
@@ -199,12 +229,15 @@ def _with_silent_tokens(
 ) -> dict[int, tuple[int, float]]:
     """Return the places with those of tokens without a unit ("Hm"): beside the token before them, else after them."""
     complete: dict[int, tuple[int, float]] = {}
+    later: list[tuple[int, float] | None] = [None]  # place of the first placed token from each index on, from the end
+    for index in reversed(range(len(tokens))):
+        later.append(places.get(index, later[-1]))
     previous: tuple[int, float] | None = None
     for index, units in enumerate(tokens):
         if units:
             previous = places.get(index)
         elif previous is None:
-            previous = next((places[later] for later in range(index, len(tokens)) if later in places), None)
+            previous = later[len(tokens) - index]
         if previous is not None:
             complete[index] = previous
     return complete

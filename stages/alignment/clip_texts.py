@@ -25,6 +25,27 @@ class ClipText(NamedTuple):
     fault: str = ""
 
 
+class Passage(NamedTuple):
+    """Words of a transcript that are said in no clip, and the clips that are said before and after them.
+
+    Attributes:
+        text: as written.
+        before: index of a clip of the recording, None at its beginning.
+        after: index of a clip, None at its end.
+    """
+
+    text: str
+    before: int | None
+    after: int | None
+
+
+class RecordingTexts(NamedTuple):
+    """The text of each clip of a recording, and what of the transcript is in none."""
+
+    clips: list[ClipText]
+    unused: list[Passage]
+
+
 def clip_texts(
     paths: Sequence[Path],
     seconds: Sequence[float],
@@ -32,7 +53,7 @@ def clip_texts(
     transcript: str | None,
     language: str,
     asr: str,
-) -> list[ClipText]:
+) -> RecordingTexts:
     """Find the texts of one recording's clips.
 
     A single clip has the whole transcript. Of several clips, each has the part that the ASR heard in it (English:
@@ -49,24 +70,48 @@ def clip_texts(
         asr: name of the ASR judge.
     """
     if language not in FORCED:
-        return _attended_texts(paths, seconds, asr_texts, transcript, language, asr)
+        return RecordingTexts(_attended_texts(paths, seconds, asr_texts, transcript, language, asr), [])
     if transcript is None:
-        return [_timed_text(path, text, language, asr) for path, text in zip(paths, asr_texts, strict=True)]
+        texts = [_timed_text(path, text, language, asr) for path, text in zip(paths, asr_texts, strict=True)]
+        return RecordingTexts(texts, [])
     if len(paths) == 1:
-        return [_timed_text(paths[0], transcript, language, asr)]
+        return RecordingTexts([_timed_text(paths[0], transcript, language, asr)], [])
     words, fault = _spoken_words(transcript, language)
     if not words:
-        return [ClipText("", [], fault or ALIGNMENT_FAILED) for _ in paths]
+        return RecordingTexts([ClipText("", [], fault or ALIGNMENT_FAILED) for _ in paths], [])
     tokens = split_tokens(transcript, words, lambda token: _spoken_words(token, language)[0])
     shares = tokens_by_clip(
         [normalize_text(token.written, language).split() for token in tokens],
         [normalize_text(text, language).split() for text in asr_texts],
         seconds,
     )
-    return [
+    texts = [
         _timed_tokens(path, [tokens[index] for index in share], language, asr)
         for path, share in zip(paths, shares, strict=True)
     ]
+    return RecordingTexts(texts, unused_passages([token.written for token in tokens], shares))
+
+
+def unused_passages(tokens: Sequence[str], shares: Sequence[Sequence[int]]) -> list[Passage]:
+    """Return the runs of tokens that are in no clip.
+
+    Args:
+        tokens: of the transcript, as written.
+        shares: the indices of the tokens in each clip.
+    """
+    clip_of = {index: clip for clip, share in enumerate(shares) for index in share}
+    passages: list[Passage] = []
+    run: list[str] = []
+    before: int | None = None
+    for index, token in enumerate([*tokens, ""]):
+        clip = clip_of.get(index)
+        if clip is None and index < len(tokens):
+            run.append(token)
+            continue
+        if run:
+            passages.append(Passage(" ".join(run), before, clip))
+        run, before = [], clip
+    return passages
 
 
 def _attended_texts(

@@ -5,7 +5,7 @@ This runs in align's worker processes.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -76,7 +76,9 @@ def shared_texts(
         clips, runs = place_tokens(anchors, len(seconds))
     for run in runs:
         clips[run.first : run.end] = _settle(run, clips, tokens, seconds, align_tokens)
-    shares = [[token for token, place in zip(tokens, clips, strict=True) if place == i] for i in range(len(seconds))]
+    shares: list[list[Token]] = [[] for _ in seconds]
+    for token, clip in zip(tokens, clips, strict=True):
+        shares[clip].append(token)
     return [timed_text([clip], share, language, align_tokens) for clip, share in enumerate(shares)]
 
 
@@ -99,8 +101,8 @@ def _settle(
     window = range(run.first_clip, run.last_clip + 1)
     lengths = [seconds[clip] for clip in window]
     # the tokens of the clips on both sides go with them, because the sound of these is in the window too
-    first = next((i for i in range(run.first) if clips[i] == run.first_clip), run.first)
-    end = next((i for i in range(run.end, len(tokens)) if clips[i] > run.last_clip), len(tokens))
+    first = bisect_left(clips, run.first_clip, 0, run.first)
+    end = bisect_right(clips, run.last_clip, run.end)
     if sum(lengths) <= MAX_SECONDS:
         try:
             aligned = align_tokens(window, tokens[first:end])

@@ -20,7 +20,7 @@ from metrics.errors import AlignmentError
 from metrics.normalize import normalize_text
 from metrics.wer import word_operations
 from stages.alignment.transcribe import gives_probabilities, loaded_judge, spoken_words
-from stages.tables import AlignedClip, Disagreement
+from stages.tables import AlignedClip
 
 LEAST_PROBABLE = 1e-9  # of a word
 # Nothing follows the last word, so words that are missing at the end change no other probability. This stands for that
@@ -38,6 +38,27 @@ class Run(NamedTuple):
     end: int
     first_heard: int
     end_heard: int
+
+
+class Doubt(NamedTuple):
+    """A run in which a clip's text differs from what was heard.
+
+    Attributes:
+        run: where it is in the normalised text and in what was heard.
+        written: the units of the text.
+        heard: the units that the ASR heard.
+        start: in seconds within the clip.
+        end: in seconds within the clip.
+        doubt: how much more probable the sound is with what was heard than with what is written: difference of the
+            natural logarithms.
+    """
+
+    run: Run
+    written: str
+    heard: str
+    start: float
+    end: float
+    doubt: float
 
 
 def differing_runs(text: Sequence[str], heard: Sequence[str]) -> list[Run]:
@@ -63,7 +84,7 @@ def differing_runs(text: Sequence[str], heard: Sequence[str]) -> list[Run]:
     return runs
 
 
-def find_disagreements(path: Path, clip: AlignedClip, asr: str, language: str) -> list[Disagreement]:
+def find_disagreements(path: Path, clip: AlignedClip, asr: str, language: str) -> list[Doubt]:
     """Return every run in which a clip's text differs from what was heard, with how much the sound speaks against it.
 
     This runs in a worker process.
@@ -103,8 +124,8 @@ def find_disagreements(path: Path, clip: AlignedClip, asr: str, language: str) -
             is_missing_end = run.first == run.end == len(text)
             start, end = run_times(run, text, clip)
             found.append(
-                Disagreement(
-                    clip_id=clip.clip_id,
+                Doubt(
+                    run=run,
                     written=" ".join(text[run.first : run.end]),
                     heard=" ".join(heard[run.first_heard : run.end_heard]),
                     start=start,
@@ -150,9 +171,9 @@ def run_times(run: Run, text: Sequence[str], clip: AlignedClip) -> tuple[float, 
     return start, max(start, end)
 
 
-def wrong_units(disagreements: Sequence[Disagreement]) -> int:
+def wrong_units(doubts: Sequence[Doubt]) -> int:
     """Return how many words (or characters) of a clip's text are wrong or added, and how many it lacks.
 
     A wrong word counts once, whatever number of words was heard instead.
     """
-    return sum(len((one.written or one.heard).split()) for one in disagreements)
+    return sum(len((one.written or one.heard).split()) for one in doubts)

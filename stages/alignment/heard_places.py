@@ -7,11 +7,12 @@ run of words between the anchors of different clips is open, and is settled by t
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from metrics.wer import word_operations
+from stages.alignment.equal_blocks import equal_blocks
 
 MIN_ANCHOR_UNITS = 2  # a single equal character is often a coincidence
 
@@ -47,19 +48,12 @@ def anchored_clips(tokens: Sequence[Sequence[str]], heard: Sequence[Sequence[str
     clips: list[int | None] = [None] * len(tokens)
     if not owners or not places:
         return clips
-    operations = word_operations(*(" ".join(unit for part in parts for unit in part) for parts in (tokens, heard)))
-    reference = hypothesis = 0
-    run: list[tuple[int, int]] = []
-    for operation in [*operations, None]:
-        if operation is not None and operation.op == "equal":
-            run.append((owners[reference], places[hypothesis]))
-        else:
-            for token, clip in run if len(run) >= MIN_ANCHOR_UNITS else []:
-                clips[token] = clip if clips[token] is None else clips[token]
-            run = []
-        if operation is not None:
-            reference += operation.op != "insert"
-            hypothesis += operation.op != "delete"
+    written, sounds = ([unit for part in parts for unit in part] for parts in (tokens, heard))
+    for block in equal_blocks(written, sounds):
+        if block.size >= MIN_ANCHOR_UNITS:
+            for offset in range(block.size):
+                token = owners[block.first + offset]
+                clips[token] = places[block.second + offset] if clips[token] is None else clips[token]
     return clips
 
 
@@ -98,4 +92,4 @@ def places_by_length(n_tokens: int, seconds: Sequence[float]) -> list[int]:
         The index of the clip of each token.
     """
     ends = list(accumulate(seconds))
-    return [next(i for i, end in enumerate(ends) if (k + 0.5) / n_tokens * ends[-1] <= end) for k in range(n_tokens)]
+    return [bisect_left(ends, (index + 0.5) / n_tokens * ends[-1]) for index in range(n_tokens)]

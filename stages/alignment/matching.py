@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from difflib import SequenceMatcher
 from typing import NamedTuple
+
+from stages.alignment.equal_blocks import equal_and_different, equal_blocks
 
 WordTime = tuple[str, float, float]  # word, start, end in seconds
 
@@ -34,8 +35,8 @@ def split_tokens(text: str, words: Sequence[str], spoken_words: Callable[[str], 
     written = text.split()
     guesses = [(word.lower(), index) for index, token in enumerate(written) for word in spoken_words(token)]
     shares: list[list[str]] = [[] for _ in written]
-    matcher = SequenceMatcher(None, [word for word, _ in guesses], [word.lower() for word in words], autojunk=False)
-    for _, guess, guess_end, first, end in matcher.get_opcodes():
+    blocks = equal_blocks([word for word, _ in guesses], [word.lower() for word in words])
+    for guess, guess_end, first, end in equal_and_different(blocks, len(guesses), len(words)):
         for offset, word in enumerate(words[first:end]):
             # one word per guess as far as the guesses reach, the remaining words to the last guess
             nearest = min(guess + offset, max(guess_end, 1) - 1)

@@ -14,6 +14,7 @@ from gpt_sovits.audio import save_flac
 from gpt_sovits.synthesis.synthesizer import Synthesizer
 from gpt_sovits.text.frontend import phonemize
 from metrics.prompts import Prompt
+from stages.clip_audio import clip_file
 from stages.evaluation.inputs import ScoringInputs, VoiceFolders
 from stages.evaluation.scoring import Utterance
 from stages.execution.progress import report_progress
@@ -82,14 +83,17 @@ def held_out_utterances(folders: VoiceFolders, inputs: ScoringInputs, language: 
         inputs: the voice's pace and lexicon.
         language: ISO 639 code of the recordings.
     """
-    paths = {clip.clip_id: clip.path for clip in read_table(folders.aligned / "clips.jsonl", AlignedClip)}
+    paths = {
+        clip.clip_id: clip_file(clip, folders.clips, folders.aligned)
+        for clip in read_table(folders.aligned / "clips.jsonl", AlignedClip)
+    }
     return [
         Utterance(
             prompt_id=clip.clip_id,
             category="held_out",
             seed=0,
             text=clip.text,
-            audio=folders.clips / paths[clip.clip_id],
+            audio=paths[clip.clip_id],
             relative_path="",
             expected_seconds=len(phonemize(clip.text, language, inputs.lexicon).ids)
             * inputs.reference_clip.seconds_per_phoneme,

@@ -7,17 +7,32 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from gpt_sovits.audio import AudioError
 from gpt_sovits.text.sentences import width
 from registry.consent import file_sha256
-from stages.recordings.measure import measure_file, rejection_reason
-from stages.recordings.transcripts import Transcript
+from stages.recordings.duplicates import MeasuredRecording
+from stages.recordings.measure import rejection_reason
+from stages.recordings.measured_files import MeasuredFile
+from stages.recordings.transcripts.reader import Transcript, agreed_text
 from stages.sections.data import Ingest
 from stages.tables import Recording, Reject
 
+# Folders and files that systems leave behind, as in an archive packed on a Mac or a drive used with Windows
+DROPPINGS = frozenset(
+    {
+        "__macosx",
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "icon\r",
+        "$recycle.bin",
+        "system volume information",
+        "@eadir",
+    }
+)
+
 
 def list_files(folder: Path) -> tuple[list[str], list[Reject]]:
-    """List the regular files below a folder, without hidden ones.
+    """List the regular files below a folder, without hidden ones and what systems leave behind.
 
     Returns:
         Sorted POSIX paths relative to the folder, and rejects for links and other special files.
@@ -39,10 +54,15 @@ def list_files(folder: Path) -> tuple[list[str], list[Reject]]:
     return files, rejects
 
 
+def is_dropping(name: str) -> bool:
+    """Return whether a file or a folder is hidden, or was left behind by a system."""
+    return name.startswith(".") or name.lower() in DROPPINGS
+
+
 def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
     for entry in os.scandir(folder):
         path, mode = folder / entry.name, entry.stat(follow_symlinks=False).st_mode
-        if entry.name.startswith("."):
+        if is_dropping(entry.name):
             continue
         if stat.S_ISDIR(mode):
             yield from _walk(path)
@@ -51,9 +71,9 @@ def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
 
 
 def read_recording(
-    folder: Path, file: str, transcripts: list[Transcript], params: Ingest, language: str
-) -> Recording | Reject:
-    """Read one audio file into a row of the table of recordings or of rejects.
+    folder: Path, file: str, sound: MeasuredFile, transcripts: list[Transcript], params: Ingest, language: str
+) -> MeasuredRecording | Reject:
+    """Make the row of one audio file in the table of recordings or of rejects.
 
     A recording whose transcript has a fault is rejected with it. Used without its transcript, it would count as one
     that has none.
@@ -61,32 +81,30 @@ def read_recording(
     Args:
         folder: the recordings folder of the voice.
         file: POSIX path of the audio relative to the folder.
+        sound: what was measured in it.
         transcripts: the transcripts that belong to it.
         params: the section `ingest` of params.yaml.
         language: ISO 639 code of the voice's language.
     """
     if fault := next((f"{row.source}: {row.fault}" for row in transcripts if row.fault), ""):
         return Reject(path=file, reason=fault)
-    if len({row.text for row in transcripts}) > 1:
+    transcript = agreed_text(transcripts) if transcripts else None
+    if transcripts and transcript is None:
         sources = " and ".join(row.source for row in transcripts)
         return Reject(path=file, reason=f"transcripts that differ: {sources}; keep the right one")
-    transcript = transcripts[0].text if transcripts else None
-    try:
-        measurement = measure_file(folder / file)
-        sha256 = file_sha256(folder / file)
-    except AudioError as error:
-        return Reject(path=file, reason=str(error).removeprefix(f"{Path(file).name}: "))
-    except OSError as error:
-        return Reject(path=file, reason=f"cannot be read: {error.strerror}")
+    if sound.fault:
+        return Reject(path=file, reason=sound.fault)
+    measurement, sha256 = sound.measurement, file_sha256(folder / file)
     if reason := rejection_reason(measurement, params):
-        return Reject(path=file, reason=reason)
+        return Reject(path=file, reason=reason, seconds=measurement.seconds)
     if transcript is not None and (length := width(transcript)) > params.max_chars_per_second * measurement.seconds:
         limit = f"ingest.max_chars_per_second = {params.max_chars_per_second:g} in {measurement.seconds:.1f} s"
         said = f"{len(transcript)} characters" + (
             "" if length == len(transcript) else f", as long as {length} Latin letters,"
         )
-        return Reject(path=file, reason=f"{transcripts[0].source}: {said} exceed {limit}")
-    return Recording(
+        reason = f"{transcripts[0].source}: {said} exceed {limit}"
+        return Reject(path=file, reason=reason, seconds=measurement.seconds)
+    row = Recording(
         recording_id=sha256[:12],
         path=file,
         sha256=sha256,
@@ -94,6 +112,7 @@ def read_recording(
         language=language,
         **measurement._asdict(),
     )
+    return MeasuredRecording(row, sound.fingerprint)
 
 
 def remove_duplicates(recordings: list[Recording]) -> tuple[list[Recording], list[Reject]]:
@@ -113,8 +132,12 @@ def remove_duplicates(recordings: list[Recording]) -> tuple[list[Recording], lis
         if len(texts) > 1:
             names = ", ".join(recording.path for recording in (first, *others))
             reason = f"the same bytes with different transcripts: {names}; keep the right one"
-            rejects += [Reject(path=recording.path, reason=reason) for recording in (first, *others)]
+            rejects += [_reject(recording, reason) for recording in (first, *others)]
         else:
             kept.append(first)
-            rejects += [Reject(path=other.path, reason=f"the same bytes as {first.path}") for other in others]
+            rejects += [_reject(other, f"the same bytes as {first.path}") for other in others]
     return sorted(kept, key=lambda recording: recording.path), rejects
+
+
+def _reject(recording: Recording, reason: str) -> Reject:
+    return Reject(path=recording.path, reason=reason, seconds=recording.seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,7 +14,9 @@ class Ingest(Section):
 
     min_seconds: float = Field(gt=0, description="Shorter recordings are rejected. Seconds, above 0.")
     max_seconds: float = Field(
-        gt=0, description="Longer recordings are rejected, because they may not fit into memory. Seconds, above 0."
+        gt=0,
+        description="Longer recordings are rejected, before they are decoded where their header says so. Seconds, "
+        "above 0.",
     )
     min_sample_rate: int = Field(
         ge=8000,
@@ -27,10 +29,56 @@ class Ingest(Section):
     max_clipped_share: float = Field(
         ge=0, le=1, description="Recordings with a larger share of samples at full scale are rejected. 0 to 1."
     )
+    min_bandwidth_hz: float | None = Field(
+        default=None,
+        gt=0,
+        description="Recordings without sound above this frequency are rejected: speech of a telephone or of 8 kHz "
+        "that was converted to a higher rate. Hz, above 0; null: only reported.",
+    )
+    min_snr_db: float | None = Field(
+        default=None,
+        description="Recordings whose speech is less above their noise are rejected. dB; null: only reported.",
+    )
+    min_loudness_lufs: float | None = Field(
+        default=None, lt=0, description="Quieter recordings are rejected. LUFS, below 0; null: only reported."
+    )
+    max_reverberation_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="Recordings in which the room rings longer are rejected. Seconds of T60, whose estimate ends at "
+        "1.5; null: only reported.",
+    )
+    max_clipping_samples: int | None = Field(
+        default=None,
+        ge=0,
+        description="Recordings with a longer run of samples at full scale, or equal at a peak, are rejected. At least "
+        "0; null: only reported.",
+    )
+    max_music_share: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Recordings in which steady tones, as of music or a strong hum, sound in a larger share of the "
+        "time are rejected. 0 to 1; null: only reported.",
+    )
+    duplicates: Literal["report", "exclude"] = Field(
+        default="exclude",
+        description="What happens with recordings that hold the same sound as another: report marks them, exclude "
+        "rejects all but the best.",
+    )
     max_chars_per_second: float = Field(
         gt=0,
         description="Recordings whose transcript has more characters per second are rejected: nobody could say it so "
         "fast. Latin letters, above 0. A Han character or a Hangul block counts 3, a kana 2.",
+    )
+    max_lost_transcripts_share: float = Field(
+        ge=0,
+        le=1,
+        description="The stage stops if recordings lack a transcript while a larger share of the transcripts found no "
+        "audio: names probably differ. 0 to 1.",
+    )
+    n_jobs: int = Field(
+        default=1, ge=1, description="Processes that measure. At least 1. The result does not depend on it."
     )
 
 
@@ -57,6 +105,9 @@ class Segment(Section):
     loudness_lufs: float = Field(lt=0, description="Integrated loudness of every clip (ITU-R BS.1770). LUFS, below 0.")
     max_peak_dbfs: float = Field(
         le=0, description="A clip whose peak would exceed this gets less gain. dBFS, at most 0."
+    )
+    n_jobs: int = Field(
+        default=1, ge=1, description="Processes that cut. At least 1. The result does not depend on it."
     )
 
     @model_validator(mode="after")
@@ -91,6 +142,24 @@ class Align(Section):
         description="Clips are rejected if a larger share of their words is reported. Above 0, at most 1. Right clips "
         "of LJSpeech stay below 0.1 in noise down to 10 dB, and two misheard words of nine reach 0.22.",
     )
+    other_speakers: Literal["report", "exclude"] = Field(
+        default="report",
+        description="What happens with clips that sound like another speaker than most: report names them, exclude "
+        "rejects them.",
+    )
+    min_speaker_similarity: float = Field(
+        default=0.62,
+        gt=0,
+        lt=1,
+        description="A clip of at least 3 s whose speaker embedding has a smaller cosine to the centre of the voice is "
+        "of another speaker. For each second that a clip is shorter, the limit is 0.17 lower. Between 0 and 1. It "
+        "depends on the speaker judge of the profile.",
+    )
+    duplicates: Literal["report", "exclude"] = Field(
+        default="exclude",
+        description="What happens with clips that hold the same sound: exclude keeps the best one, report keeps all "
+        "but those in training that repeat a held-out clip.",
+    )
     held_out_share: float = Field(
         gt=0, lt=0.5, description="Share of the kept clips that are held out of training. Above 0, below 0.5."
     )
@@ -121,4 +190,9 @@ class Features(Section):
     )
     n_threads: int = Field(
         ge=1, description="CPU threads of torch. At least 1. The last bits of the result depend on it."
+    )
+    n_jobs: int = Field(
+        default=1,
+        ge=1,
+        description="Processes that extract, each with n_threads. At least 1. The result does not depend on it.",
     )

@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import soundfile
+from http_helpers import ask, request
 from imports import ROOT
-from listening_helpers import LEFT_BEHIND, PITCH, ask, make_release, pitch_of, request, serving
+from listening_helpers import LEFT_BEHIND, PITCH, make_release, pitch_of, serving
 
 from registry.listening.votes import preference_votes
 from registry.storage.store import open_store

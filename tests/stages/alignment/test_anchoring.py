@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,3 +83,54 @@ def test_a_token_is_in_at_most_one_clip(written: list[str], heard: list[list[str
     assert len(shares) == len(heard)
     assert len(placed) == len(set(placed))
     assert set(placed) <= set(range(len(written)))
+
+
+COMMON = ("the", "of", "and", "to")
+
+
+@st.composite
+def long_recordings(draw: st.DrawFn) -> tuple[list[list[str]], list[list[str]], list[bool]]:
+    """What is said in each clip, the sentences of a transcript with faults, and which clips have none."""
+    said, written, untouched = [], [], []
+    for clip in range(draw(st.integers(2, 12))):
+        n_words = draw(st.integers(5, 12))
+        words = [draw(st.sampled_from(COMMON)) if index % 3 == 1 else f"w{clip}-{index}" for index in range(n_words)]
+        fault = draw(st.sampled_from(("none", "none", "none", "missing", "extra", "wrong", "without", "added")))
+        index = draw(st.integers(1, n_words - 2))
+        changed = {
+            "missing": [],
+            "extra": [*words, *(f"x{clip}-{extra}" for extra in range(draw(st.integers(4, 30))))],
+            "wrong": [*words[:index], f"x{clip}", *words[index + 1 :]],
+            "without": [*words[:index], *words[index + 1 :]],
+            "added": [*words[:index], f"x{clip}", *words[index:]],
+        }
+        said.append(words)
+        written.append(changed.get(fault, words))
+        untouched.append(fault in ("none", "extra"))
+    return said, written, untouched
+
+
+@given(long_recordings())
+def test_an_untouched_clip_has_exactly_its_text_whatever_is_wrong_elsewhere(
+    case: tuple[list[list[str]], list[list[str]], list[bool]],
+) -> None:
+    said, written, untouched = case
+    tokens = [word for words in written for word in words]
+    shares = tokens_by_clip([[word] for word in tokens], said, [0.06 * len(" ".join(words)) for words in said])
+    for words, share, is_untouched in zip(said, shares, untouched, strict=True):
+        if is_untouched:
+            assert [tokens[index] for index in share] == words
+
+
+@given(long_recordings(), st.randoms(use_true_random=False))
+def test_misheard_words_do_not_move_the_words_around_them(
+    case: tuple[list[list[str]], list[list[str]], list[bool]], chance: random.Random
+) -> None:
+    """Of each clip a word inside is misheard, and the transcript is right."""
+    said, *_ = case
+    heard = [list(words) for words in said]
+    for words in heard:
+        words[chance.randrange(1, len(words) - 1)] = "misheard"
+    tokens = [word for words in said for word in words]
+    shares = tokens_by_clip([[word] for word in tokens], heard, [0.06 * len(" ".join(words)) for words in said])
+    assert [[tokens[index] for index in share] for share in shares] == said

@@ -8,11 +8,11 @@ import pytest
 
 from gpt_sovits.audio import load_audio, to_mono
 from metrics.normalize import normalize_text
-from stages.align import reject_doubted
-from stages.alignment.disagreements import Run, differing_runs, find_disagreements, run_times, wrong_units
+from stages.alignment.disagreements import Doubt, Run, differing_runs, find_disagreements, run_times, wrong_units
+from stages.alignment.outcomes import reject_doubted
 from stages.alignment.transcribe import heard_word_times, spoken_words, transcribe, word_times
 from stages.params import load_params
-from stages.tables import AlignedClip, Disagreement
+from stages.tables import AlignedClip
 
 ROOT = Path(__file__).resolve().parents[3]
 CLIP = ROOT / "data/1_recordings/sample/wavs/sample_002.flac"
@@ -55,7 +55,7 @@ def heard() -> str:
     return normalize_text(transcribe(CLIP, ASR, "en").text)
 
 
-def reported(text: str, heard: str) -> list[Disagreement]:
+def reported(text: str, heard: str) -> list[Doubt]:
     words = spoken_words(text, "en")
     clip = clip_with(text, heard, tuple(word_times([CLIP], words) or heard_word_times(CLIP, words, ASR, "en")))
     return [one for one in find_disagreements(CLIP, clip, ASR, "en") if one.doubt >= PARAMS.min_doubt]
@@ -89,8 +89,8 @@ def test_a_judge_without_probabilities_reports_nothing() -> None:
 
 def test_a_clip_is_rejected_where_too_many_of_its_words_are_reported() -> None:
     clip = clip_with("could you pass me the blue teapot from that shelf")
-    few = [Disagreement(clip_id="x-0000", written="", heard="and", start=0, end=1, doubt=9.0)]
-    many = [*few, Disagreement(clip_id="x-0000", written="blue teapot", heard="teapot", start=1, end=2, doubt=12.0)]
+    few = [Doubt(Run(0, 0, 0, 1), "", "and", 0, 1, 9.0)]
+    many = [*few, Doubt(Run(5, 7, 6, 7), "blue teapot", "teapot", 1, 2, 12.0)]
     assert (wrong_units(few), wrong_units(many)) == (1, 3)
     assert reject_doubted(clip, few, "en", PARAMS).kept
     rejected = reject_doubted(clip, many, "en", PARAMS)

@@ -1,0 +1,86 @@
+"""Who gets an answer: this machine, with the token of the address, and only the page itself.
+
+It stands before every route. A request with a foreign Host comes from a foreign page whose name leads to this machine,
+and one with a foreign Origin from a foreign page that knows the port. Both get what an unknown address gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from hmac import compare_digest
+from typing import Any
+
+from fastapi.responses import JSONResponse, Response
+
+HOSTS = ("127.0.0.1", "localhost")
+MAX_BODY_BYTES = 50_000
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",  # the address holds the token
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Guard:
+    """An ASGI application before another: it refuses requests, cuts the token off the path and adds the headers."""
+
+    def __init__(self, app: App, token: str) -> None:
+        self.app = app
+        self.token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or the start and end of the server."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # a web socket
+            await send({"type": "websocket.close"})
+            return
+
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                more = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+                message = {**message, "headers": [*message.get("headers", ()), *more]}
+            await send(message)
+
+        refusal = self._refusal(scope)
+        answer = refusal or self.app
+        inner = {**scope, "path": scope["path"].removeprefix(f"/{self.token}")}
+        await answer(inner, receive, send_with_headers)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        host = headers.get("host", "")
+        token, _, rest = scope["path"].removeprefix("/").partition("/")
+        right_token = compare_digest(token.encode(), self.token.encode()) and scope["path"] == f"/{token}/{rest}"
+        if host.rpartition(":")[0] not in HOSTS or not right_token:
+            return _error(404, "there is nothing here")
+        if headers.get("origin", f"http://{host}") != f"http://{host}":
+            return _error(404, "there is nothing here")
+        if scope["method"] not in ("GET", "POST"):
+            return _error(405, "a request is GET or POST")
+        if scope["method"] == "POST":
+            return _body_refusal(headers)
+        return None
+
+
+def _body_refusal(headers: dict[str, str]) -> Response | None:
+    """Return the refusal of a body that a form of a foreign page could send, or that is too large."""
+    length = headers.get("content-length", "")
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" or not (length.isascii() and length.isdigit()) or "transfer-encoding" in headers:
+        return _error(400, "a request must be JSON with its Content-Length")
+    if int(length) > MAX_BODY_BYTES:
+        return _error(413, f"a request has at most {MAX_BODY_BYTES} bytes")
+    return None
+
+
+def _error(status: int, message: str) -> Response:
+    return JSONResponse({"error": message}, status_code=status)

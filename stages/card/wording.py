@@ -1,0 +1,68 @@
+"""The sentences of the card that its page, its Markdown and the terminal share."""
+
+from __future__ import annotations
+
+from gpt_sovits.text.languages import LANGUAGES
+from stages.card.card import DataCard
+from stages.card.curves import Forecast
+
+NO_CURVES = "No curve has been measured, so this card does not say what more minutes would bring."
+
+
+def headline(card: DataCard) -> str:
+    """Return the most important fact in one sentence."""
+    recorded, kept = card.minutes() * 60, card.minutes("kept") * 60
+    name = f"the voice “{card.tables.voice}”"
+    if card.tables.aligned is None:
+        return f"{length(recorded).capitalize()} recorded for {name}, and it is not known yet what can be used"
+    if not kept:
+        return f"None of the {length(recorded)} recorded for {name} can be used"
+    return f"{length(kept)} of the {length(recorded)} recorded for {name} can be used"
+
+
+def summary_sentence(card: DataCard) -> str:
+    """Return what there is in one or two sentences."""
+    tables = card.tables
+    language = LANGUAGES.get(tables.language, tables.language)
+    n_files = len(tables.recordings)
+    text = f"{n_files} recording{'' if n_files == 1 else 's'} in {language}"
+    if tables.clips is not None:
+        text += f", cut into {len(tables.clips)} clip{'' if len(tables.clips) == 1 else 's'}"
+    if tables.aligned is not None:
+        n_training, minutes = len(tables.training), length(card.training_minutes * 60)
+        text += (
+            f". {len(tables.kept)} were kept: {n_training} to train on ({minutes}), "
+            f"{len(tables.kept) - n_training} held out to measure with"
+        )
+    return text + "."
+
+
+def length(seconds: float) -> str:
+    """Write a length as people say it: 42 s, 5.8 minutes, 2.1 hours."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
+
+
+def forecast_sentence(forecast: Forecast, card: DataCard) -> str:
+    """Return what twice the minutes brought a measured voice, or why that is not known, with every caveat."""
+    who = f"the voice “{forecast.voice}” ({'a speech synthesiser' if forecast.speaker == 'synthetic' else 'a person'})"
+    if forecast.wer is None or forecast.similarity is None:
+        first, last = forecast.measured
+        text = (
+            f"Not known from {who}: it was measured with {first:g} to {last:g} minutes, and this voice has "
+            f"{forecast.minutes:.1f}, twice that {forecast.more_minutes:.1f}."
+        )
+    else:
+        wers, similarities = forecast.wer, forecast.similarity
+        text = (
+            f"From {forecast.minutes:.1f} to {forecast.more_minutes:.1f} minutes, the word error rate of {who} went "
+            f"from {wers[0]:.0%} to {wers[1]:.0%} ({_certainty(forecast.wer_is_clear)}), and its similarity to the "
+            f"recordings from {similarities[0]:.2f} to {similarities[1]:.2f} "
+            f"({_certainty(forecast.similarity_is_clear)})."
+        )
+    return text + (f" Beware: {'; '.join(forecast.caveats)}." if forecast.caveats else "")
+
+
+def _certainty(is_clear: bool) -> str:
+    return "more than the uncertainty" if is_clear else "within the uncertainty"

@@ -1,0 +1,70 @@
+"""What lies in a voice's folder, by name: audio with its transcripts, and what is neither. No audio is opened.
+
+Ingest and `vox voice add` share it, so that what can be added can also be ingested.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from pathlib import Path
+from typing import NamedTuple
+
+from gpt_sovits.text.lexicon import LEXICON_FILE
+from registry.consent import VOICE_FILE, Voice
+from stages.corrections.file import CORRECTIONS_FILE
+from stages.recordings.files import list_files
+from stages.recordings.transcripts.audio_names import AUDIO_SUFFIXES, is_audio
+from stages.recordings.transcripts.checks import require_transcripts_used
+from stages.recordings.transcripts.reader import (
+    TRANSCRIPT_SUFFIXES,
+    Transcript,
+    is_document,
+    is_transcript,
+    read_transcripts,
+)
+from stages.tables import Reject
+
+
+class Inventory(NamedTuple):
+    """The audio of a voice with its transcripts, and a reject for each file and each transcript that cannot be used."""
+
+    audio: dict[str, list[Transcript]]  # by path, sorted
+    transcripts: list[Transcript]
+    rejects: list[Reject]
+
+
+def take_inventory(folder: Path, voice: Voice, max_lost_share: float) -> Inventory:
+    """List a voice's folder and find the audio of each transcript.
+
+    Args:
+        folder: the recordings folder of the voice.
+        voice: its record, whose evidence is not a recording.
+        max_lost_share: `ingest.max_lost_transcripts_share`.
+
+    Raises:
+        ValueError: there is no audio.
+        LostTranscriptsError: a recording would get the recogniser's text although the user gave one.
+    """
+    files, rejects = list_files(folder)
+    known = {VOICE_FILE, posixpath.normpath(voice.consent.evidence or VOICE_FILE), LEXICON_FILE, CORRECTIONS_FILE}
+    files = [file for file in files if file not in known]
+    rejects += [
+        Reject(path=file, reason=_no_recording(file)) for file in files if not (is_audio(file) or is_transcript(file))
+    ]
+    transcripts = read_transcripts(folder, files, voice.name, voice.language)
+    rejects += [Reject(path=row.source, reason=row.fault) for row in transcripts if not row.audio]
+    audio: dict[str, list[Transcript]] = {file: [] for file in files if is_audio(file)}
+    for row in transcripts:
+        for file in row.audio:
+            audio[file].append(row)
+    if not audio:
+        others = f"; it holds other files, such as {files[0]!r}" if files else ""
+        raise ValueError(f"{folder} holds no audio file ({', '.join(AUDIO_SUFFIXES)}){others}")
+    require_transcripts_used(transcripts, list(audio), max_lost_share)
+    return Inventory(audio, transcripts, rejects)
+
+
+def _no_recording(file: str) -> str:
+    if is_document(file):
+        return "a text about the recordings, not a transcript"
+    return f"neither audio ({', '.join(AUDIO_SUFFIXES)}) nor a transcript ({', '.join(TRANSCRIPT_SUFFIXES)})"

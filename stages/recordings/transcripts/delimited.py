@@ -1,0 +1,148 @@
+"""Reader of tables as text: lines split at a bar, tab, semicolon, comma or space, with named columns or without."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple
+
+from stages.recordings.transcripts.columns import positional_rows
+from stages.recordings.transcripts.fields import is_header, is_text_field, read_fields
+from stages.recordings.transcripts.rows import LayoutError, Line, NotATableError, Row
+
+TableKind = Literal["list", "table", "unknown"]
+DELIMITERS = ("|", "\t", ";", ",")
+MAX_FIELD_CHARACTERS = 2**31 - 1  # the csv module's own limit, 131072, is shorter than the text of three hours
+
+
+class Table(NamedTuple):
+    """The lines of a table, split at a delimiter."""
+
+    delimiter: str
+    header: list[str]  # empty where the first line is a row
+    lines: list[Line]
+    name_column: int  # the column that names most audio, of a table without header
+    n_found: int  # lines that name audio
+
+
+def read_table(text: str, speaker: str, has_audio: Callable[[str], bool], kind: TableKind) -> list[Row]:
+    """Return the rows of a table. Of all delimiters, that one counts with which most lines name audio.
+
+    Args:
+        text: content of the file.
+        speaker: the voice's name, which tells a column of speakers from a column of texts.
+        has_audio: whether a name is that of an audio file.
+        kind: list for a GPT-SoVITS `.list`, table for other tables. An unknown file is a table only if most of its
+            lines name audio, or if all of them have a bar or a tab.
+
+    Raises:
+        NotATableError: it has no columns.
+        LayoutError: it is damaged, or it cannot be known which of its columns is the text.
+    """
+    tables, errors = [], []
+    for delimiter in (*DELIMITERS, " ") if kind == "unknown" else DELIMITERS:
+        try:
+            tables.append(_split(text, delimiter, has_audio))
+        except LayoutError as error:
+            errors.append(error)
+    tables = [table for table in tables if (_is_table if kind == "unknown" else _has_columns)(table)]
+    if not tables:
+        if errors and kind != "unknown":
+            raise errors[0]
+        raise NotATableError("is not a table of names and texts, such as `a|What a.wav says.`")
+    table = max(tables, key=lambda table: (table.n_found, bool(table.header), _n_split(table)))  # the first of equals
+    if table.header:
+        return [_named_row(table, line, has_audio) for line in table.lines]
+    return positional_rows(table.lines, table.name_column, speaker, table.delimiter, is_list=kind == "list")
+
+
+def _n_split(table: Table) -> int:
+    return sum(len(line.cells) > 1 for line in table.lines)
+
+
+def _has_columns(table: Table) -> bool:
+    return bool(table.header) or _n_split(table) > 0
+
+
+def _is_table(table: Table) -> bool:
+    if table.header or 2 * table.n_found > len(table.lines):
+        return True
+    return table.delimiter in "|\t" and 0 < len(table.lines) == _n_split(table)
+
+
+def _split(text: str, delimiter: str, has_audio: Callable[[str], bool]) -> Table:
+    if delimiter == " ":  # LibriSpeech and Kaldi
+        lines = [Line(number, line.strip().split(None, 1)) for number, line in _numbered_lines(text)]
+    elif delimiter in "|\t":
+        lines = [_split_line(number, line, delimiter) for number, line in _numbered_lines(text)]
+    else:
+        lines = list(_split_csv(text, delimiter))
+    if lines and is_header(lines[0].cells) and not any(map(has_audio, lines[0].cells)):
+        header, *lines = lines
+        rows = [_named_row(Table(delimiter, header.cells, lines, 0, 0), line, has_audio) for line in lines]
+        return Table(delimiter, header.cells, lines, 0, sum(has_audio(row.name) for row in rows))
+    width = max((len(line.cells) for line in lines), default=0)
+    counts = [
+        sum(column < len(line.cells) and has_audio(line.cells[column]) for line in lines) for column in range(width)
+    ]
+    column = counts.index(max(counts)) if counts else 0
+    return Table(delimiter, [], lines, column, counts[column] if counts else 0)
+
+
+def _numbered_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not blank. A carriage return ends a line only in a file without line feeds.
+
+    Other characters end none, because a text may hold U+2028.
+    """
+    lines = text.split("\n") if "\n" in text else text.split("\r")
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield number, line.strip("\r")
+
+
+def _split_line(number: int, line: str, delimiter: str) -> Line:
+    """Split a line at bars or tabs. The quotes of LJSpeech belong to the text, those of CSV do not.
+
+    A line is CSV if its first cell is quoted, a quoted cell holds the delimiter, or quotes are doubled.
+    """
+    plain = Line(number, [cell.strip() for cell in line.split(delimiter)], line)
+    if '"' not in line:
+        return plain
+    csv.field_size_limit(MAX_FIELD_CHARACTERS)
+    try:
+        (quoted,) = csv.reader([line], delimiter=delimiter, strict=True)
+    except (csv.Error, ValueError):
+        return plain
+    holds_delimiter = len(quoted) < len(plain.cells) and any(map(str.isalnum, quoted[-1]))
+    if holds_delimiter or '""' in line or line.lstrip().startswith('"'):
+        return Line(number, [cell.strip() for cell in quoted])
+    return plain
+
+
+def _split_csv(text: str, delimiter: str) -> Iterator[Line]:
+    """Yield the lines of a table separated by commas or semicolons. A quoted text may have several lines."""
+    csv.field_size_limit(MAX_FIELD_CHARACTERS)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True, skipinitialspace=True)
+    number = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                written = lines[number - 1] if number == reader.line_num else '"'
+                yield Line(number, [cell.strip() for cell in cells], "" if '"' in written else written)
+            number = reader.line_num + 1
+    except csv.Error as error:
+        raise LayoutError(
+            f"line {number} is not CSV ({error}); put texts in quotes, and double quotes in them"
+        ) from error
+
+
+def _named_row(table: Table, line: Line, has_audio: Callable[[str], bool]) -> Row:
+    cells, n_columns = line.cells, len(table.header)
+    if is_text_field(table.header[-1]):
+        cells = line.joined(n_columns, table.delimiter)
+    row = read_fields(dict(zip(table.header, cells, strict=False)), has_audio, line=line.number)
+    if len(cells) <= n_columns:
+        return row
+    fault = f"{len(cells)} columns where the first line names {n_columns}; put the text in quotes"
+    return Row(line=line.number, name=row.name, text="", fault=fault)

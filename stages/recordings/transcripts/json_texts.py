@@ -1,0 +1,83 @@
+"""Readers of transcripts in JSON: manifests with one object per line, tables, and what Whisper writes for each file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from stages.recordings.transcripts.audio_names import is_audio
+from stages.recordings.transcripts.fields import read_fields
+from stages.recordings.transcripts.rows import LayoutError, Row
+
+SHAPES = '{"text": ...}, [{"file": ..., "text": ...}] and {"a.wav": ...}'
+
+
+def read_json_lines(text: str, has_audio: Callable[[str], bool]) -> list[Row]:
+    """Return the rows of JSON Lines, such as a NeMo manifest or metadata.jsonl of Hugging Face.
+
+    Raises:
+        LayoutError: a line is not a JSON object.
+    """
+    rows = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        value = _load(line, f"line {number} ")
+        if not isinstance(value, dict):
+            raise LayoutError(f"line {number} is not a JSON object but {line.strip()[:40]!r}")
+        rows.append(read_fields(value, has_audio, line=number))
+    return rows
+
+
+def read_json(text: str, has_audio: Callable[[str], bool], *, has_own_audio: bool) -> list[Row]:
+    """Return the rows of a JSON file. A text of Whisper becomes one row without a name.
+
+    Args:
+        text: content of the file.
+        has_audio: whether a name is that of an audio file.
+        has_own_audio: whether the file's own name is that of audio.
+
+    Raises:
+        LayoutError: it is not JSON, or it holds no texts in a known shape.
+    """
+    value = _load(text, "")
+    if isinstance(value, dict):
+        spoken = value.get("text")
+        segments = value.get("segments")
+        if has_own_audio and isinstance(spoken, str) and spoken.strip():
+            return [Row(line=None, name="", text=spoken, subtitles=True)]
+        if has_own_audio and _are_objects(segments):
+            return [_joined(segments)]
+        if any(has_audio(name) or is_audio(name) for name in value):
+            return [Row(line=None, name=name, text=_text(content, has_audio)) for name, content in value.items()]
+        value = next((part for part in value.values() if _are_objects(part)), [value])
+    if _are_objects(value):
+        rows = [read_fields(item, has_audio, line=None) for item in value]
+        if has_own_audio and not any(row.name for row in rows) and any(row.text for row in rows):
+            return [_joined(value)]
+        if any(row.name and row.text for row in rows):
+            return rows
+    raise LayoutError(f"holds JSON in another shape than {SHAPES}")
+
+
+def _load(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise LayoutError(f"{where}is not JSON ({error})") from error
+
+
+def _are_objects(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _joined(segments: list[Mapping[str, Any]]) -> Row:
+    texts = [str(segment.get("text") or "").strip() for segment in segments]
+    return Row(line=None, name="", text="\n".join(texts), subtitles=True)
+
+
+def _text(content: object, has_audio: Callable[[str], bool]) -> str:
+    if isinstance(content, dict):
+        return read_fields(content, has_audio, line=None).text
+    return content if isinstance(content, str) else ""

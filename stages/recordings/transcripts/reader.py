@@ -1,0 +1,250 @@
+"""Reads all transcripts of a voice's folder, whatever their layout and encoding, and finds the audio of each."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from gpt_sovits.text.languages import language_code
+from stages.recordings.transcripts.audio_names import MICROPHONES, AudioNames, without_audio_suffix
+from stages.recordings.transcripts.delimited import read_table
+from stages.recordings.transcripts.encodings import REPLACEMENT, DecodedText, decode_texts
+from stages.recordings.transcripts.json_texts import read_json, read_json_lines
+from stages.recordings.transcripts.rows import LayoutError, NotATableError, Row
+from stages.recordings.transcripts.spoken import spoken_text
+from stages.recordings.transcripts.timed import read_textgrid, read_timed_text
+
+TABLES = (".list", ".csv", ".tsv", ".psv")
+JSON_LINES = (".jsonl", ".ndjson")
+SUBTITLES = (".srt", ".vtt")
+TRANSCRIPT_SUFFIXES = (*TABLES, *JSON_LINES, *SUBTITLES, ".json", ".lab", ".textgrid", ".txt")
+# Texts in formats that are not read. Ignored, they would be replaced by what the recogniser hears
+UNREADABLE_SUFFIXES = (
+    *(".xlsx", ".xls", ".ods", ".docx", ".doc", ".odt", ".rtf", ".parquet", ".arrow"),
+    *(".eaf", ".ass", ".ssa", ".sbv", ".lrc", ".stm", ".ctm"),
+)
+WORD = re.compile(r"[^\W_]+")
+KALDI_TEXT = "text"
+VARIANT = re.compile(
+    r"\.(?:normalized|original|[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?)$"
+)  # LibriTTS, and x.en.srt of YouTube
+# Texts of the same words that are worse to read aloud. They count only where a recording has no other text.
+LAST_RESORTS = (".original.txt", ".textgrid")
+DOCUMENT = re.compile(r"(?:readme|licen[cs]e|copying|notice|changelog|authors|citation|credits)\b", re.I)
+OUTSIDE = re.compile(r"/|[A-Za-z]:|(?:.*/)?\.\./")
+OTHER_SPEAKER = "speaker {!r} is one of {} and not this voice; its rows must name {!r}"
+
+
+class Transcript(NamedTuple):
+    """One transcript and the audio it belongs to.
+
+    Invariant: it has either a text or a fault.
+    """
+
+    source: str  # where it was found, such as metadata.csv:4
+    audio: tuple[str, ...]  # paths of files in the voice's folder; empty where there is no such file
+    text: str  # on one line; empty where there is a fault
+    fault: str  # why it cannot be used; empty where it can
+    file: str  # the file in which it was found
+    name: str = ""  # what it says about its audio
+    encoding: str = ""  # of the file, such as UTF-8
+    shortened: bool = False  # tags, names of speakers or notes on sounds were left out
+    others: bool = False  # it belongs to another speaker
+
+
+def is_transcript(file: str) -> bool:
+    """Return whether a file's name is that of a transcript."""
+    if is_document(file):
+        return False
+    return file.lower().endswith((*TRANSCRIPT_SUFFIXES, *UNREADABLE_SUFFIXES)) or posixpath.basename(file) == KALDI_TEXT
+
+
+def is_document(file: str) -> bool:
+    """Return whether a file's name is that of a text about the recordings, such as README.txt."""
+    return DOCUMENT.match(posixpath.basename(file)) is not None
+
+
+def read_transcripts(folder: Path, files: Sequence[str], speaker: str, language: str) -> list[Transcript]:
+    """Read every transcript in a voice's folder, in the order of its sources.
+
+    Args:
+        folder: the recordings folder of the voice.
+        files: POSIX paths of all its files, audio and text, relative to the folder.
+        speaker: the voice's name, which selects the rows of a table with several speakers.
+        language: ISO 639 code. Rows in another language have a fault. They may write it as JP, ZH, all_ja.
+    """
+    audio = AudioNames(folder, files)
+    texts = [file for file in files if is_transcript(file)]
+    contents, transcripts = {}, {}
+    for file in texts:
+        if file.lower().endswith(UNREADABLE_SUFFIXES):
+            fault = "is in a format that is not read; save it as CSV or text in UTF-8"
+            transcripts[file] = [Transcript(file, _own_audio(file, audio), "", fault, file)]
+            continue
+        try:
+            contents[file] = (folder / file).read_bytes()
+        except OSError as error:
+            fault = f"cannot be read: {error.strerror}"
+            transcripts[file] = [Transcript(file, _own_audio(file, audio), "", fault, file)]
+    decoded = decode_texts(contents, language)
+    for file in contents:
+        transcripts[file] = _read_file(file, decoded[file], audio, speaker, language)
+    return _without_last_resorts([row for file in texts for row in transcripts[file]])
+
+
+def _read_file(file: str, decoded: DecodedText, audio: AudioNames, speaker: str, language: str) -> list[Transcript]:
+    """Return the transcripts of one file. A file that cannot be read is one transcript with a fault."""
+    own_audio = _own_audio(file, audio)
+    rows: list[Row] = []
+    fault = decoded.fault
+    try:
+        rows = [] if fault else _rows(file, decoded.text, own_audio, audio, speaker)
+    except LayoutError as error:
+        fault = str(error)
+    if fault or not rows:
+        fault = fault or ("the transcript is empty" if own_audio else "is empty")
+        return [Transcript(file, own_audio, "", fault, file, encoding=decoded.encoding)]
+    place = posixpath.dirname(file)
+    placed = [(row, audio.find(row.name, place) if row.name else own_audio) for row in _joined_by_start(rows)]
+    speakers = {row.speaker for row, found in placed if row.speaker and found}
+    transcripts = []
+    for row, found in placed:
+        source = f"{file}:{row.line}" if row.line else file
+        others = len(speakers) > 1 and row.speaker != speaker and row.speaker != ""
+        spoken = spoken_text(row.text, speaker, subtitles=row.subtitles)
+        fault = (
+            OTHER_SPEAKER.format(row.speaker, len(speakers), speaker) if others else _fault(row, found, file, language)
+        )
+        fault = fault or ("" if spoken.text else "the transcript is empty")
+        text = "" if fault else spoken.text
+        transcripts.append(
+            Transcript(source, found, text, fault, file, row.name, decoded.encoding, spoken.shortened, others)
+        )
+    return transcripts
+
+
+def _rows(file: str, text: str, own_audio: tuple[str, ...], audio: AudioNames, speaker: str) -> list[Row]:
+    """Read a file by the layout that its name and its content say it has."""
+    text, name, place = text.removeprefix("\ufeff"), file.lower(), posixpath.dirname(file)
+
+    def has_audio(written: str) -> bool:
+        return bool(written) and bool(audio.find(written, place))
+
+    if not text.strip():
+        return []
+    if name.endswith(".textgrid"):
+        return [Row(line=None, name="", text=read_textgrid(text, speaker), subtitles=True)]
+    if name.endswith(JSON_LINES):
+        return read_json_lines(text, has_audio)
+    if name.endswith(".json"):
+        return read_json(text, has_audio, has_own_audio=bool(own_audio))
+    if not name.endswith(TABLES) or own_audio:
+        timed = read_timed_text(text)
+        if timed is not None:
+            return [Row(line=None, name="", text=timed, subtitles=True)]
+    if name.endswith(SUBTITLES):
+        raise LayoutError("holds no subtitle with a time")
+    if name.endswith(TABLES):
+        return read_table(text, speaker, has_audio, "list" if name.endswith(".list") else "table")
+    if own_audio:
+        return [Row(line=None, name="", text=text)]
+    try:
+        return read_table(text, speaker, has_audio, "unknown")
+    except NotATableError as error:
+        raise LayoutError(f"transcript without audio: no recording has its name, and it {error}") from error
+
+
+def _own_audio(file: str, audio: AudioNames) -> tuple[str, ...]:
+    """Return the audio that a text file is named like: x.txt, x.wav.txt or x.normalized.txt for x.wav."""
+    name = posixpath.splitext(posixpath.basename(file))[0]
+    while name:
+        if found := audio.find_beside(name, file):
+            return found
+        shorter = VARIANT.sub("", name)
+        if shorter == name:
+            return ()
+        name = shorter
+    return ()
+
+
+def _joined_by_start(rows: Sequence[Row]) -> Iterator[Row]:
+    """Yield the rows. Those of one name that begin at different times become one, in the order of their times."""
+    parts: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.start is not None and row.name and not row.fault:
+            parts.setdefault(row.name, []).append(row)
+    for row in rows:
+        pieces = parts.get(row.name, [])
+        if row.start is None or len({piece.start for piece in pieces}) < 2 or row.fault:
+            yield row
+        elif row is pieces[0]:
+            ordered = sorted(pieces, key=lambda piece: piece.start or 0.0)
+            yield Row(
+                line=row.line,
+                name=row.name,
+                text="\n".join(piece.text for piece in ordered),
+                speaker=row.speaker,
+                language=row.language,
+                subtitles=row.subtitles,
+            )
+
+
+def _fault(row: Row, found: tuple[str, ...], file: str, language: str) -> str:
+    """Return why a row cannot be used, or an empty text."""
+    if row.fault:
+        return row.fault
+    if REPLACEMENT in row.text or REPLACEMENT in row.name:
+        return "holds characters that were lost (U+FFFD), or bytes that are not UTF-8; write them again"
+    if row.language and (fault := _language_fault(row.language, language)):
+        return fault
+    if not found:
+        return _missing_audio(row.name, file)
+    takes = {MICROPHONES.sub("", without_audio_suffix(name)) for name in found}
+    if len(found) > 1 and not (len(takes) == 1 and all(MICROPHONES.search(without_audio_suffix(n)) for n in found)):
+        return f"belongs to any of {', '.join(found)}; keep one of them"
+    return ""
+
+
+def _missing_audio(name: str, file: str) -> str:
+    """Return what was looked for in vain, by the name in a row or by that of the text file."""
+    if not name:
+        return f"transcript without audio: there is no {posixpath.splitext(file)[0][:80]!r} with an audio ending"
+    if OUTSIDE.match(name.replace("\\", "/")):
+        return f"transcript without audio: {name[:80]!r} points outside the voice's folder; copy the audio into it"
+    return f"transcript without audio: there is no {name[:80]!r}"
+
+
+def _language_fault(written: str, language: str) -> str:
+    """Return why a row's language is not that of the voice, or an empty text where it is."""
+    try:
+        code = language_code(written)
+    except ValueError as error:
+        return str(error)
+    return "" if code == language else f"language {written!r} is not the voice's {language!r}"
+
+
+def _without_last_resorts(transcripts: Iterable[Transcript]) -> list[Transcript]:
+    """Return the transcripts without those of the second choice whose audio has one of the first."""
+    transcripts = list(transcripts)
+    told = {file for row in transcripts if not row.file.lower().endswith(LAST_RESORTS) for file in row.audio}
+    return [
+        row
+        for row in transcripts
+        if not (row.file.lower().endswith(LAST_RESORTS) and row.audio and told.issuperset(row.audio))
+    ]
+
+
+def agreed_text(transcripts: Sequence[Transcript]) -> str | None:
+    """Return the text of a recording, the longest of several with the same words, None where they differ.
+
+    Whisper writes the same words into files of five kinds, and aligners write them without marks or in capitals.
+
+    Args:
+        transcripts: the transcripts of one recording, at least one, none with a fault.
+    """
+    if len({"".join(WORD.findall(row.text.casefold())) for row in transcripts}) > 1:
+        return None
+    return max((row.text for row in transcripts), key=len)

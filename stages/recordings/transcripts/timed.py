@@ -1,0 +1,125 @@
+"""Readers of texts with times: SubRip, WebVTT, TextGrid, label tracks, and what Whisper prints.
+
+Only their text is used. The stage align finds the times itself, to 10 ms. The parsers are imported where they are used,
+because few folders need them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable
+
+from stages.recordings.transcripts.rows import LayoutError
+from stages.recordings.transcripts.spoken import TAG
+
+ARROW = re.compile(r"^\s*(?:\d+:)?\d\d?:\d\d[.,]\d{1,3}\s*-->\s", re.M)  # SubRip and WebVTT
+WHISPER_LINE = re.compile(r"^\s*\[(?:\d+:)?\d\d:\d\d\.\d{3} --> (?:\d+:)?\d\d:\d\d\.\d{3}\]\s*(.*)$")
+LABEL_LINE = re.compile(r"^\s*-?\d+(?:[.,]\d+)?\t\s*-?\d+(?:[.,]\d+)?(?:\t(.*))?$")  # Audacity: start, end, label
+WHISPER_TSV_HEADER = re.compile(r"^start\tend\ttext\s*$")
+WORD_TIERS = ("words", "word", "text", "transcript", "transcription", "utterance", "utterances", "sentence", "ort")
+INTERVALS = "IntervalTier"  # the other class of tiers has points
+SILENCES = frozenset({"", "sil", "sp", "spn", "silence", "<eps>", "<p:>", "<sil>", "#"})  # of aligners
+
+
+def read_timed_text(text: str) -> str | None:
+    """Return the text of subtitles, one cue or label per line, or None where the text has no times.
+
+    Raises:
+        LayoutError: it has times, but is damaged.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = [line for line in text.split("\n") if line.strip()]
+    if not lines:
+        return None
+    if ARROW.search(text):
+        return _read_vtt(text) if lines[0].startswith("WEBVTT") else _read_srt(text)
+    if WHISPER_TSV_HEADER.match(lines[0]):
+        lines = lines[1:]
+    for pattern in (WHISPER_LINE, LABEL_LINE):
+        matches = [pattern.match(line) for line in lines]
+        if matches and all(matches):
+            return "\n".join(match[1] or "" for match in matches if match)
+    return None
+
+
+def _read_srt(text: str) -> str:
+    import srt
+
+    try:
+        cues = list(srt.parse(text))
+    except srt.SRTParseError as error:
+        line = text.count("\n", 0, error.expected_start) + 1
+        raise LayoutError(f"line {line} begins no subtitle: {error.unmatched_content.strip()[:60]!r}") from error
+    except (ValueError, OverflowError) as error:
+        raise LayoutError(f"holds a time that cannot be read ({error})") from error
+    _require_all_cues(text, len(cues))
+    return _join_cues(cue.content for cue in srt.sort_and_reindex(cues))
+
+
+def _read_vtt(text: str) -> str:
+    import webvtt
+
+    try:
+        cues = list(webvtt.from_string(text))
+    except webvtt.errors.MalformedFileError as error:
+        raise LayoutError(f"is not WebVTT ({error})") from error
+    _require_all_cues(text, len(cues))
+    return _join_cues(cue.raw_text for cue in cues)
+
+
+def _require_all_cues(text: str, n_cues: int) -> None:
+    """Check that each arrow belongs to a subtitle. The parsers take a damaged line of times for text."""
+    n_arrows = sum("-->" in line for line in text.split("\n"))
+    if n_arrows != n_cues:
+        raise LayoutError(f"has {n_arrows} lines with -->, but only {n_cues} subtitles that can be read")
+
+
+def _join_cues(cues: Iterable[str]) -> str:
+    """Return the lines of all cues, without those that a cue repeats from the one before, as on YouTube.
+
+    A file rolls like that if half of its cues do, and one that repeats a line adds another. In other files, a repeated
+    line is said twice.
+    """
+    shown = [[line for line in cue.split("\n") if TAG.sub("", line).strip()] for cue in cues]
+    shown = [lines for lines in shown if lines]
+    repeats = [
+        TAG.sub("", lines[0]).strip() == TAG.sub("", before[-1]).strip() for before, lines in itertools.pairwise(shown)
+    ]
+    rolls = 2 * sum(repeats) >= len(repeats) and any(
+        repeated and len(lines) > 1 for repeated, lines in zip(repeats, shown[1:], strict=True)
+    )
+    kept = [
+        lines[1:] if rolls and repeated else lines for repeated, lines in zip([False, *repeats], shown, strict=False)
+    ]
+    return "\n".join(line for lines in kept for line in lines)
+
+
+def read_textgrid(text: str, voice: str) -> str:
+    """Return the labels of the tier of words, one interval per line.
+
+    Args:
+        text: content of a TextGrid file, long or short.
+        voice: the voice's name, which selects the tier where each speaker has one.
+
+    Raises:
+        LayoutError: it is damaged, or it cannot be known which tier is the text.
+    """
+    from praatio.utilities import textgrid_io
+    from praatio.utilities.errors import PraatioException
+
+    try:
+        tiers = textgrid_io.parseTextgridStr(text)["tiers"]
+        labels = {tier["name"]: [entry[2] for entry in tier["entries"]] for tier in tiers if tier["class"] == INTERVALS}
+    except (PraatioException, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise LayoutError("is not a TextGrid that can be read") from error
+    words = [name for name in labels if re.split(r"[\s_-]+", name.strip().lower())[-1] in WORD_TIERS]
+    # one tier for each speaker: "anna - words"
+    chosen = [name for name in words if name.lower().startswith(voice.lower())] if len(words) > 1 else words
+    chosen = chosen or (list(labels) if len(labels) == 1 else [])
+    if len(chosen) != 1:
+        raise LayoutError(
+            f"has the tiers {', '.join(map(repr, labels)) or 'without intervals only'}; "
+            "call the one with the text 'words', or remove the others"
+        )
+    return "\n".join(label for label in labels[chosen[0]] if label.strip().lower() not in SILENCES)

@@ -1,0 +1,426 @@
+"""The server of `vox review`: who gets an answer, and how decisions become rows of corrections.jsonl."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import soundfile
+from http_helpers import ask, request
+from imports import ROOT
+from review_helpers import (
+    PAUSE_SECONDS,
+    RATE,
+    TEXTS,
+    VOICE,
+    clips_of,
+    decisions_of,
+    make_reviewable,
+    reviewing,
+    rows_of,
+)
+
+from flows.review_page.server import ReviewServer
+from flows.review_page.session import Session
+from stages.params import load_params
+
+REVIEW = (sys.executable, "-u", "-m", "flows.cli", "review")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_reviewable(tmp_path_factory.mktemp("made") / "project")
+
+
+@pytest.fixture
+def project(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "project")
+
+
+@pytest.fixture
+def page(project):
+    with reviewing(project) as (_, url):
+        yield url
+
+
+def details_of(url, clip):
+    status, _, content = request(f"{url}clip?key={urllib.parse.quote(clip['key'])}")
+    assert status == 200, content
+    return json.loads(content)
+
+
+def sound_of(url, clip):
+    status, headers, content = request(f"{url}sound?key={urllib.parse.quote(clip['key'])}")
+    assert (status, headers["content-type"]) == (200, "audio/wav")
+    samples, rate = soundfile.read(io.BytesIO(content))
+    assert rate == RATE
+    return samples
+
+
+def decide(url, clip, action, **more):
+    return ask(url, "decide", key=clip["key"], revision=details_of(url, clip)["revision"], action=action, **more)
+
+
+def refused(url, clip, action, **more):
+    body = {"key": clip["key"], "revision": details_of(url, clip)["revision"], "action": action, **more}
+    status, _, content = request(f"{url}decide", body)
+    return status, json.loads(content)["error"]
+
+
+# decisions
+
+
+def test_a_text_a_drop_and_a_restore_are_shown_before_the_next_run(page, project):
+    first, doubtful, wrong, short = clips_of(page)
+    assert [one["kept"] for one in (first, doubtful, wrong, short)] == [True, True, False, True]
+    decide(page, wrong, "text", text=TEXTS[7])
+    decide(page, short, "drop")
+    decide(page, short, "restore")
+    decide(page, first, "drop")
+    now = clips_of(page)
+    assert [(one["text"], one["kept"], one["decided"], one["pending"]) for one in now] == [
+        (TEXTS[0], False, True, True),
+        (TEXTS[5], True, False, False),
+        (TEXTS[7], True, True, True),
+        (TEXTS[2], True, True, True),
+    ]
+    assert now[0]["reason"].startswith("dropped by review: anna 20")
+    assert [row.action for row in rows_of(project)] == ["text", "drop", "restore", "drop"]
+    assert {row.by for row in rows_of(project)} == {"anna"}
+    assert details_of(page, now[2])["text_source"] == "corrected"
+
+
+def test_a_split_shows_both_parts_with_their_words_and_sound(page, project):
+    clip = clips_of(page)[0]
+    whole, at = sound_of(page, clip), details_of(page, clip)["words"][3][1]
+    parts = decide(page, clip, "split", at=at)["clips"][:2]
+    assert [part["text"] for part in parts] == [" ".join(TEXTS[0].split()[:3]), " ".join(TEXTS[0].split()[3:])]
+    assert np.array_equal(np.concatenate([sound_of(page, part) for part in parts]), whole)
+    assert details_of(page, parts[1])["words"][0][1] == pytest.approx(0, abs=0.01)
+    assert decisions_of(project) == [("split", 0.0, round(at, 1))]
+
+
+def test_a_merge_joins_texts_words_and_sounds_with_the_pause_between_them(page, project):
+    first, second = clips_of(page)[:2]
+    sounds, words = [sound_of(page, one) for one in (first, second)], details_of(page, second)["words"]
+    joined = decide(page, first, "merge")["clips"][0]
+    assert joined["text"] == f"{TEXTS[0]} {TEXTS[5]}"
+    assert len(sound_of(page, joined)) == len(sounds[0]) + len(sounds[1]) + round(PAUSE_SECONDS * RATE)
+    offset = first["seconds"] + PAUSE_SECONDS
+    assert details_of(page, joined)["words"][-1][1] == pytest.approx(words[-1][1] + offset, abs=0.01)
+    assert joined["doubt"] == 9.5  # what speaks against the second text still does
+    assert [row.action for row in rows_of(project)] == ["merge"]
+
+
+def test_a_corrected_text_goes_into_both_parts_of_a_split_and_into_a_merge(page, project):
+    clip = clips_of(page)[0]
+    corrected = "Hello, " + TEXTS[0]
+    decide(page, clip, "text", text=corrected)
+    at = details_of(page, clip)["words"][3][1]
+    parts = decide(page, clip, "split", at=at)["clips"][:2]
+    assert " ".join(part["text"] for part in parts) == corrected
+    assert [one[0] for one in decisions_of(project)] == ["text", "split", "text", "text"]
+    merged = decide(page, parts[0], "merge")["clips"][0]
+    assert (merged["text"], merged["key"]) == (corrected, clip["key"])
+    for _ in range(3):
+        ask(page, "undo")
+    assert clips_of(page)[0] == {**clip, "pending": False, "decided": False}
+
+
+def test_undo_takes_back_the_last_request_of_this_reviewer_alone(page, project):
+    first, second = clips_of(page)[:2]
+    decide(page, first, "drop")
+    with reviewing(project, "bob") as (_, other):
+        decide(other, second, "drop")
+        assert ask(page, "undo")["undone"].startswith("drop of 0.00-")
+        assert [one["kept"] for one in clips_of(other)[:2]] == [True, False]
+        assert "no decision of anna to undo" in json.loads(request(f"{page}undo", {})[2])["error"]
+    assert [(row.action, row.by) for row in rows_of(project)] == [("drop", "anna"), ("drop", "bob"), ("undo", "anna")]
+
+
+def test_a_page_that_shows_something_older_is_refused_and_told_so(page, project):
+    clip = clips_of(page)[0]
+    stale = details_of(page, clip)["revision"]
+    decide(page, clip, "drop")
+    status, _, content = request(
+        f"{page}decide", {"key": clip["key"], "revision": stale, "action": "text", "text": "x"}
+    )
+    assert status == 410 and "anna decided about this clip meanwhile" in json.loads(content)["error"]
+    decide(page, clip, "restore")
+    decide(page, clip, "merge")
+    status, _, content = request(f"{page}decide", {"key": clip["key"], "revision": stale, "action": "drop"})
+    assert status == 410 and "cut in another way meanwhile" in json.loads(content)["error"]
+    assert [row.action for row in rows_of(project)] == ["drop", "restore", "merge"]
+
+
+def test_two_pages_that_decide_at_once_lose_no_row(page, project):
+    clips = clips_of(page)
+    with reviewing(project, "bob") as (_, other), ThreadPoolExecutor(2) as pool:
+
+        def many(url, mine):
+            for number in range(10):
+                decide(url, mine, "text", text=f"text {number}")
+
+        for done in [pool.submit(many, page, clips[0]), pool.submit(many, other, clips[3])]:
+            done.result()
+    rows = rows_of(project)
+    for name in ("anna", "bob"):
+        assert [row.text for row in rows if row.by == name] == [f"text {number}" for number in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("action", "more", "message"),
+    [
+        ("split", {"at": 0.4}, "each part must have at least 1 s (segment.min_clip_seconds)"),
+        ("split", {}, "cannot be split there"),
+        ("text", {"text": " \n "}, "is empty"),
+        ("text", {"text": "a\u0000b"}, "cannot be shown"),
+        ("text", {}, "needs `text`"),
+    ],
+)
+def test_an_impossible_decision_is_one_sentence_and_writes_nothing(page, project, action, more, message):
+    status, error = refused(page, clips_of(page)[0], action, **more)
+    assert status == 409 and message in error and "\n" not in error
+    assert rows_of(project) == []
+
+
+def test_the_last_clip_has_none_to_be_merged_with_and_a_long_merge_is_refused(page, project):
+    clips = clips_of(page)
+    assert "last clip of its recording" in refused(page, clips[2], "merge")[1]
+    decide(page, clips[0], "merge")
+    long = clips_of(page)[0]
+    if long["seconds"] + clips[2]["seconds"] + PAUSE_SECONDS > 12:
+        assert "at most 12 s are allowed (segment.max_clip_seconds)" in refused(page, long, "merge")[1]
+    assert [row.action for row in rows_of(project)] == ["merge"]
+
+
+def test_a_correction_of_a_recording_that_is_gone_is_reported(page, project):
+    folder = project / "data/1_recordings" / VOICE
+    row = {
+        "recording_sha256": "0" * 64,
+        "start": 1.0,
+        "end": 2.0,
+        "action": "drop",
+        "by": "x",
+        "when": "2026-01-01T00:00:00Z",
+    }
+    (folder / "corrections.jsonl").write_text(json.dumps(row) + "\n")
+    notes = json.loads(request(f"{page}clips")[2])["notes"]
+    assert len(notes) == 1 and notes[0].startswith("corrections.jsonl:1: drop of 1.00-2.00 s: no usable recording")
+
+
+def test_a_broken_file_is_one_sentence_and_is_not_overwritten(page, project):
+    path = project / "data/1_recordings" / VOICE / "corrections.jsonl"
+    clip = clips_of(page)[0]
+    body = {"key": clip["key"], "revision": details_of(page, clip)["revision"], "action": "drop"}
+    path.write_text("half a row")
+    for status, _, content in (request(f"{page}clips"), request(f"{page}decide", body)):
+        assert status == 409 and "corrections.jsonl:1: " in json.loads(content)["error"]
+    assert path.read_text() == "half a row"
+
+
+def test_a_change_from_outside_is_seen_by_the_next_question(page, project):
+    version = json.loads(request(f"{page}clips")[2])["version"]
+    assert json.loads(request(f"{page}clips?known={version}")[2]) == {"version": version}
+    table = project / "data/3_aligned" / VOICE / "clips.jsonl"
+    table.write_text(table.read_text().replace(TEXTS[0], "Something new."))
+    answer = json.loads(request(f"{page}clips?known={version}")[2])
+    assert answer["version"] != version and answer["clips"][0]["text"] == "Something new."
+
+
+def test_a_run_in_progress_leaves_the_page_as_it_was_and_takes_decisions(page, project):
+    before = clips_of(page)
+    for folder in ("2_clips", "3_aligned"):
+        shutil.rmtree(project / "data" / folder / VOICE)  # as DVC does when the stage begins
+    answer = json.loads(request(f"{page}clips")[2])
+    assert answer["clips"] == before and "a run is making the clips anew" in answer["notes"][0]
+    decide(page, before[0], "drop")
+    assert ask(page, "undo")["undone"].startswith("drop of")
+    status, _, content = request(f"{page}sound?key={urllib.parse.quote(before[0]['key'])}")
+    assert status == 409 and "the sound of this clip is missing" in json.loads(content)["error"]
+    assert [row.action for row in rows_of(project)] == ["drop", "undo"]
+
+
+# attacks
+
+
+@pytest.mark.parametrize("route", ["", "clips", "sound?key=x"])
+@pytest.mark.parametrize("token", ["", "x", "..", "%2e%2e", "x" * 32])
+def test_requests_without_the_token_get_404(page, route, token):
+    right = urllib.parse.urlsplit(page).path.strip("/")
+    root = page.removesuffix(f"{right}/")
+    for address in (f"{root}{token}/{route}", f"{root}{token}", f"{root}{right}", f"{root}{right}x/"):
+        status, _, content = request(address)
+        assert status == 404 and right.encode() not in content
+    assert request(f"{root}{token}/decide", {"key": "x", "revision": "", "action": "drop"})[0] == 404
+
+
+@pytest.mark.parametrize("path", ["docs", "openapi.json", "redoc", "../params.yaml", "page.html", "static/x", "clips/"])
+def test_nothing_but_the_routes_is_served(page, path):
+    assert request(page + path)[0] == 404
+
+
+@pytest.mark.parametrize(
+    "key", ["../../etc/passwd", "..%2f..%2fparams.yaml", "", "x:0.0:1.0", "audio/x.flac", "%00", "x" * 300, "%ff%fe"]
+)
+def test_no_key_leads_to_a_file(page, key):
+    for route in ("sound", "clip"):
+        status, content = raw_get(page, f"{route}?key={key}")
+        assert status in (400, 410) and b'"error"' in content and b"root:" not in content
+
+
+def raw_get(url, path):
+    """Send a GET whose path no client has normalised, and return the status and the answer."""
+    parts = urllib.parse.urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        head = f"GET {parts.path}{path} HTTP/1.1\r\nHost: 127.0.0.1:{parts.port}\r\nConnection: close\r\n\r\n"
+        connection.sendall(head.encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    return int(answer.split()[1]), answer
+
+
+def test_foreign_hosts_and_origins_get_nothing(page, project):
+    clip = clips_of(page)[0]
+    body = {"key": clip["key"], "revision": details_of(page, clip)["revision"], "action": "drop"}
+    own = page.split("/")[2]
+    for headers in ({"Host": "evil.example"}, {"Host": "evil.example:80"}, {"Origin": "https://evil.example"},
+                    {"Origin": "null"}, {"Origin": f"https://{own}"}, {"Origin": "http://127.0.0.1:1"}):  # fmt: skip
+        assert request(page, None, **headers)[0] == 404
+        status, sent, _ = request(f"{page}decide", body, **headers)
+        assert status == 404 and not any(name.lower().startswith("access-control") for name in sent)
+    assert rows_of(project) == []
+    assert request(f"{page}decide", body, Origin=f"http://{own}")[0] == 200
+
+
+def test_a_form_of_another_page_cannot_decide(page, project):
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        assert request(f"{page}undo", b"{}", **{"Content-Type": kind})[0] == 400
+    assert rows_of(project) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"[]", 400),
+        (b"{" * 9000, 400),
+        (b"\xff", 400),
+        (b'{"key": "' + b"x" * 60_000 + b'"}', 413),
+        (b'{"key": "x", "revision": "", "action": "delete"}', 400),
+        (b'{"key": "x", "revision": "", "action": "split", "at": NaN}', 400),
+        (b'{"key": "x", "revision": "", "action": "drop", "path": "/etc/passwd"}', 400),
+        (b'{"key": "x", "revision": "", "action": "drop"}', 410),
+    ],
+)
+def test_a_broken_request_gets_a_sentence_and_writes_nothing(page, project, body, status):
+    found, headers, content = request(f"{page}decide", body)
+    assert (found, headers["content-type"]) == (status, "application/json")
+    assert json.loads(content)["error"]
+    assert rows_of(project) == []
+
+
+def test_other_methods_are_refused(page):
+    parts = urllib.parse.urlsplit(page)
+    for method in ("PUT", "DELETE", "OPTIONS", "TRACE"):
+        with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+            connection.sendall(
+                f"{method} {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode()
+            )
+            assert connection.recv(200).split()[1] == b"405"
+
+
+def test_every_answer_forbids_caches_sniffing_and_foreign_scripts(page):
+    status, headers, content = request(page)
+    assert status == 200
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    for answer in (headers, request(f"{page}clips")[1], request(f"{page}x")[1]):
+        assert (answer["cache-control"], answer["x-content-type-options"]) == ("no-store", "nosniff")
+        assert (answer["referrer-policy"], answer["cross-origin-resource-policy"]) == ("no-referrer", "same-origin")
+    nonce = policy.split("'nonce-")[1].split("'")[0]
+    assert nonce in content.decode() and nonce not in request(page)[1]["content-security-policy"]
+
+
+# the command
+
+
+def test_the_command_serves_this_machine_only_and_says_what_counts(project):
+    process = subprocess.Popen(
+        [*REVIEW, VOICE, "--reviewer", "anna"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # tests run in the background ignore this signal, and a child would inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    printed = []
+    try:
+        for line in process.stdout:
+            printed.append(line)
+            if "http://" in line:
+                break
+        url = next(word for word in printed[-1].split() if word.startswith("http://127.0.0.1:"))
+        decide(url, clips_of(url)[0], "drop")
+        with (
+            pytest.raises(OSError),
+            socket.create_connection((own_address(), urllib.parse.urlsplit(url).port), timeout=2),
+        ):
+            pass
+    finally:
+        process.send_signal(signal.SIGINT)
+        printed.append(process.communicate(timeout=30)[0])
+    text = "".join(printed)
+    assert process.returncode == 0, text
+    assert "4 clips of anna, 1 of them rejected; you decide as anna" in text
+    assert "1 new row in data/1_recordings/anna/corrections.jsonl" in text and "vox run anna" in text
+    assert "Traceback" not in text and "INFO" not in text
+
+
+def own_address():
+    """Return an address of this machine other than 127.0.0.1."""
+    return next((a for a in socket.gethostbyname_ex(socket.gethostname())[2] if a != "127.0.0.1"), "127.0.0.2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nobody",), "voice.yaml"),
+        ((VOICE, "--reviewer", "x" * 65), "cannot be a reviewer's name"),
+        ((VOICE,), "there is nothing to review before the clips have their texts; run `vox run anna`"),
+    ],
+)
+def test_an_impossible_review_is_one_sentence(project, arguments, message):
+    (project / "data/3_aligned" / VOICE / "clips.jsonl").unlink()
+    done = subprocess.run(
+        [*REVIEW, *arguments],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_port_in_use_is_named(project):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"port {port} cannot be used"):
+            ReviewServer(
+                Session(voice=VOICE, reviewer="anna", limits=load_params(project / "params.yaml").segment), port=port
+            )
