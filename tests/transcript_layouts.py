@@ -200,6 +200,9 @@ READ: dict[str, Writer] = {
     "x.TextGrid": beside("{}.TextGrid", textgrid),
     "x.TextGrid with one tier for each speaker": beside("{}.TextGrid", lambda text: textgrid(text, "anna - words")),
     "x.txt of Audacity": beside("{}.txt", labels),
+    "x.txt with a time before each line": beside(
+        "{}.txt", lambda text: "[0:00] {}\n[0:01] {}\n".format(*text.split(" ", 1))
+    ),
     "x.tsv of Whisper": beside("{}.tsv", lambda text: f"start\tend\ttext\n0\t900\t{text}\n"),
     "x.lab": beside("{}.lab", str),
     "x.txt": beside("{}.txt", str),
@@ -242,7 +245,7 @@ REFUSED: dict[str, tuple[Writer, str]] = {
     ),
     "columns that could be anything": (
         table("metadata.csv", lines([name, "x", "y", text] for name, text in pairs())),
-        r"metadata\.csv: has 4 columns without names; name them in a first line, such as `file\|speaker\|text`",
+        r"metadata\.csv: has 4 columns without names; name them in a first line, such as `file\|text` or `file\|speaker",
     ),
     "a speaker or a text": (
         table("metadata.csv", lines([[NAMES[0], TEXTS[0], "anna smith"]])),
