@@ -31,6 +31,7 @@ from stages.execution.progress import report_progress
 from stages.params import load_params
 from stages.profiles import PROFILES, require_heard
 from stages.sections.data import Align
+from stages.speakers.hearing import speaker_judge_version
 from stages.speakers.screening import hold_out_clips, screen_clips, screening_findings
 from stages.tables import AlignedClip, Clip, Disagreement, Recording, read_table, shared_language, write_table
 
@@ -96,7 +97,10 @@ def align(
         check_rejected_share(rows, params.max_rejected_share)
         if speaker is not None:
             confirmed = {clip_id for clip_id, one in decisions.items() if one.verdict == "restore"}
-            rows = screen_clips(rows, clips_dir, params, speaker, processes, confirmed)
+            if cache.is_on:
+                version = next(iter(processes(speaker_judge_version, [speaker])))
+                workers = cached_map(processes, cache, same={"speaker": version})
+            rows = screen_clips(rows, clips_dir, params, speaker, workers, confirmed)
     rows = hold_out_clips(rows, params)
     write_table(out_dir / "clips.jsonl", rows)
     write_table(out_dir / "disagreements.jsonl", [*disagreement_rows(rows, clips, doubts, language), *unsaid])

@@ -6,11 +6,11 @@ import functools
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from gpt_sovits.audio import load_audio, to_mono
 from metrics.judges.speaker import SpeakerJudge, load_speaker_judge
+from stages.execution.arrays import Array
 from stages.profiles import judge_weights
 from stages.recordings.sound.fingerprint import FingerprintMeter
 from stages.recordings.sound.spectra import NarrowReader
@@ -24,14 +24,19 @@ class ClipSound(NamedTuple):
         fingerprint: (n_words,) uint32, see stages/recordings/sound/fingerprint.py.
     """
 
-    embedding: np.ndarray | None
-    fingerprint: np.ndarray
+    embedding: Array | None
+    fingerprint: Array
 
 
 @functools.lru_cache(maxsize=1)
 def _loaded_judge(speaker: str) -> SpeakerJudge:
     torch.set_num_threads(1)  # or the last bits would depend on the number of threads
     return load_speaker_judge(speaker, judge_weights(speaker))
+
+
+def speaker_judge_version(speaker: str) -> str:
+    """Return the version of the speaker judge `speaker`."""
+    return _loaded_judge(speaker).version
 
 
 def hear_clip(path: Path, speaker: str) -> ClipSound:
