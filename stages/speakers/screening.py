@@ -159,8 +159,8 @@ def screening_findings(rows: Sequence[AlignedClip], recording_paths: Mapping[str
         subject, verb = ("1 clip sounds", "is") if len(others) == 1 else (f"{len(others)} clips sound", "are")
         outcome = "excluded" if not any(row.kept for row in others) else "kept (align.other_speakers: report)"
         sentences.append(
-            f"{subject} like {who} and {verb} {outcome}: {_recordings(others, recording_paths)}; listen to them, and see "
-            "the column speaker of clips.jsonl"
+            f"{subject} like {who} and {verb} {outcome}: {_recordings(others, recording_paths)}; listen to them, "
+            "and see the column speaker of clips.jsonl"
         )
     if twins := [row for row in rows if row.duplicate_group is not None]:
         gone = [row for row in twins if row.reason.startswith(SAME_SOUND)]
