@@ -76,17 +76,17 @@ def aligned(n: int, text: str = "Is it five already?", seconds: float = 4.0, **c
     return AlignedClip(**{"kept": not values["reason"]} | values)
 
 
-def disagreement(n: int, written: str, heard: str, doubt: float | None = 7.0) -> Disagreement:
+def disagreement(n: int, written: str, heard: str, doubt: float | None = 7.0, outcome: str = "kept") -> Disagreement:
     """Return a place of aligned(n) where another word is heard."""
     return Disagreement(
         recording_id=f"{n:012x}",
-        clip_id=f"{n:012x}-0000",
+        clip_id="" if outcome == "unused" else f"{n:012x}-0000",
         start=1.0,
         end=1.5,
         written=written,
         heard=heard,
         doubt=doubt,
-        outcome="kept",
+        outcome=outcome,
     )
 
 

@@ -24,6 +24,7 @@ from stages.tables import Recording
 
 MIN_REFUSED_SHARE = 0.05  # of the recordings, for one reason
 FAULTY_SHARE = 0.1  # of the sound
+MAX_QUOTED = 60  # characters of a transcript
 MIN_REFERENCES = 3  # clips that could be the reference of the voice
 
 
@@ -106,8 +107,9 @@ def _doubted_words(findings: Findings) -> Iterator[Advice]:
         place = max(worst.disagreements, key=lambda one: one.doubt or 0.0)
         yield Advice(
             "doubted_words",
-            f"Correct the texts of {_count(len(doubted), 'kept clip')} in which words are not heard, such as "
-            f"“{place.written}” where “{place.heard}” is heard in {worst.recording.path}.",
+            f"Correct {_count(len(doubted), 'kept clip')} in which words are not heard, with `vox review "
+            f"{findings.tables.voice}`, such as “{place.written}” where “{place.heard}” is heard in "
+            f"{worst.recording.path}.",
             "disagreements.jsonl has rows of kept clips.",
         )
 
@@ -188,6 +190,19 @@ SOUND_FAULTS = (
 )
 
 
+def _unused_words(findings: Findings) -> Iterator[Advice]:
+    unused = [one for one in findings.tables.disagreements if one.outcome == "unused" and one.written]
+    if unused:
+        longest = max(unused, key=lambda one: (len(one.written), one.recording_id, one.start))
+        paths = {recording.recording_id: recording.path for recording in findings.tables.recordings}
+        yield Advice(
+            "unused_words",
+            f"Check the transcripts: {_count(len(unused), 'passage')} that nobody says in the recordings, such as "
+            f"“{_shortened(longest.written)}” in {paths[longest.recording_id]}.",
+            "disagreements.jsonl has words of a transcript that are in no clip.",
+        )
+
+
 def _sound_faults(findings: Findings) -> Iterator[Advice]:
     recordings = findings.tables.recordings
     total = math.fsum(one.seconds for one in recordings)
@@ -252,6 +267,7 @@ RULES: tuple[Rule, ...] = (
     _refused,
     _given_texts,
     _doubted_words,
+    _unused_words,
     _sound_faults,
     _duplicates,
     _references,
@@ -261,6 +277,10 @@ RULES: tuple[Rule, ...] = (
 
 def _count(n: int, thing: str) -> str:
     return f"{n} {thing}" + ("" if n == 1 else "s")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED].rstrip()} …"
 
 
 def _list(names: Sequence[str], n: int = 3) -> str:

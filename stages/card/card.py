@@ -41,7 +41,7 @@ class DataCard:
         plan: what to record, None where align has not finished.
         advice: what to do.
         curves: the measured curves.
-        forecasts: what twice the minutes brought the measured voices, empty where nothing can be trained on.
+        forecasts: what doubling the minutes brought the measured voices, empty where nothing can be trained on.
         notes: what is missing on this card, and why.
     """
 

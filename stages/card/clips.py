@@ -21,7 +21,7 @@ class CardClip(NamedTuple):
         recording: the recording that it was cut from.
         start: where it begins in the recording, in seconds.
         sounds: the phonemes of its text, None where the front end cannot read it.
-        disagreements: the places where its text and its sound differ.
+        disagreements: the places where its text and its sound still differ.
     """
 
     clip: AlignedClip
@@ -67,7 +67,8 @@ def card_clips(tables: VoiceTables) -> list[CardClip]:
     cuts = {clip.clip_id: clip for clip in tables.clips or ()}
     places: dict[str, list[Disagreement]] = {}
     for one in tables.disagreements:
-        places.setdefault(one.clip_id, []).append(one)
+        if one.outcome != "repaired":  # a repaired place is no longer in the clip
+            places.setdefault(one.clip_id, []).append(one)
     return [
         CardClip(
             clip,

@@ -65,7 +65,7 @@ def render_card(card: DataCard, folders: TableFolders) -> str:
         figures_of=_clip_figures,
         charts=[chart for chart in charts if chart],
         chart_size=(WIDTH, HEIGHT),
-        forecasts=[forecast_sentence(one, card) for one in card.forecasts],
+        forecasts=[forecast_sentence(one) for one in card.forecasts],
     )
 
 

@@ -160,6 +160,11 @@ class Align(Section):
         description="What happens with clips that hold the same sound: exclude keeps the best one, report keeps all "
         "but those in training that repeat a held-out clip.",
     )
+    repair: tuple[Literal["substitute", "trim"], ...] = Field(
+        description="What is done about words that the sound speaks against, in this order: `substitute` takes the "
+        "word heard for a single word, `trim` cuts the clip to its longest stretch of other words, from pause to "
+        "pause. Empty: they are reported, and the clip is kept or rejected by max_wrong_share."
+    )
     held_out_share: float = Field(
         gt=0, lt=0.5, description="Share of the kept clips that are held out of training. Above 0, below 0.5."
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.alignment.matching import held_out_clips
+from stages.clip_audio import clip_file
 from stages.execution.parallel import Map
 from stages.execution.progress import report_progress
 from stages.sections.data import Align
@@ -26,6 +27,7 @@ N_NAMED = 3
 def screen_clips(
     rows: Sequence[AlignedClip],
     clips_dir: Path,
+    aligned_dir: Path,
     params: Align,
     speaker: str,
     workers: Map,
@@ -36,6 +38,7 @@ def screen_clips(
     Args:
         rows: all clips.
         clips_dir: output of the stage segment.
+        aligned_dir: holds the clips that align trimmed.
         params: the section `align` of params.yaml.
         speaker: name of the speaker judge.
         workers: runs the judge, see stages/execution/parallel.py.
@@ -48,7 +51,7 @@ def screen_clips(
         ValueError: no clip is left.
     """
     kept = [row for row in rows if row.kept]
-    sounds = workers(partial(hear_clip, speaker=speaker), [clips_dir / row.path for row in kept])
+    sounds = workers(partial(hear_clip, speaker=speaker), [clip_file(row, clips_dir, aligned_dir) for row in kept])
     heard = list(report_progress(sounds, len(kept), f"align {clips_dir.name}: compared {{}} clips", every=100))
     screened = mark_speakers(kept, heard, params, confirmed)
     screened = mark_twins(screened, heard, params, confirmed)

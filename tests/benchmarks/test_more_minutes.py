@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imports import ROOT
 
-from benchmarks.more_minutes import add_point, interval, training_part, write_part
+from benchmarks.more_minutes import add_point, interval, results_page, training_part, write_part
 from stages.card.curves import MeasuredPoint, base_sha256, read_curves
 from stages.params import load_params
 from stages.tables import FeatureClip, VoiceReference, read_table, write_table
@@ -73,6 +73,11 @@ def test_a_point_replaces_its_earlier_measurement(tmp_path):
         add_point(first.model_copy(update={"wer": wer}), path)
     add_point(first.model_copy(update={"minutes": 99.0}), path)
     assert [(one.minutes, one.wer) for one in read_curves(path)] == [(first.minutes, 0.2), (99.0, first.wer)]
+
+
+def test_the_committed_page_has_the_committed_points():
+    folder = ROOT / "benchmarks/more_minutes"
+    assert (folder / "RESULTS.md").read_text(encoding="utf-8") == results_page(read_curves(folder / "curves.csv"))
 
 
 def test_points_name_the_base_that_they_were_measured_with():

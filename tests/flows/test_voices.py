@@ -90,7 +90,7 @@ def test_pipes_and_droppings_are_left_out(root, source):
     (source / "a 1.txt").write_text("What is said.")
     done = add(root, source)
     assert done.returncode == 0, done.stderr
-    assert "pipe.wav is not a regular file, and was left out." in done.stdout
+    assert "Not used: pipe.wav: not a regular file" in done.stdout
     assert "1 of 1 recording has a transcript, from a 1.txt (UTF-8)." in done.stdout
     folder = root / "data/1_recordings/anna"
     assert sorted(path.name for path in folder.iterdir()) == ["a 1.flac", "a 1.txt", "consent.pdf", "voice.yaml"]
@@ -101,7 +101,6 @@ def test_folder_whose_transcripts_would_be_lost_is_refused_as_ingest_would(root,
     done = add(root, source)
     assert done.returncode == 2
     assert "0 of 1 row of metadata.csv found their audio; the first names 'b 1'" in done.stderr
-    assert "nothing was added" in done.stderr
     assert not list((root / "data/1_recordings").iterdir())
     assert load_params(root / "params.yaml").voices == ("sample",)
 

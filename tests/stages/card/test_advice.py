@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from card_helpers import aligned, cut, disagreement, recording, sample_texts
 from imports import ROOT
@@ -60,6 +62,14 @@ def test_words_that_are_not_heard_are_named_with_the_clearest_one():
     assert "2 kept clips" in advice_of(card, "doubted_words") and "“boat”" in advice_of(card, "doubted_words")
     refused = card_of(changes={1: {"reason": "no"}}, disagreements=[disagreement(1, "tea", "sea")])
     assert not advice_of(refused, "doubted_words")
+    repaired = card_of(disagreements=[disagreement(1, "tea", "sea", outcome="repaired")])
+    assert not advice_of(repaired, "doubted_words") and repaired.figures()["n_doubted_clips"] == 0
+
+
+def test_words_of_a_transcript_that_nobody_says_are_named():
+    card = card_of(disagreements=[disagreement(1, "chapter one " * 9, "", None, "unused")])
+    text = advice_of(card, "unused_words")
+    assert "1 passage that nobody says" in text and "…” in wavs/r001.flac" in text
 
 
 @pytest.mark.parametrize(
@@ -138,3 +148,11 @@ def test_every_advice_states_its_rule():
 
 def test_tidy_recordings_need_no_correction():
     assert {one.rule_id for one in card_of(60).advice} <= {"record"}
+
+
+def test_the_documentation_names_every_rule():
+    page = (ROOT / "docs/pipeline/data_card.md").read_text(encoding="utf-8")
+    code = (ROOT / "stages/card/advice.py").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    given = {*re.findall(r'(?:Advice|SoundFault)\(\s+"(\w+)"', code), "record"}
+    assert set(named) == given

@@ -7,6 +7,7 @@ from imports import ROOT
 
 from stages.card.charts import curve_chart
 from stages.card.curves import CURVES, MeasuredPoint, base_sha256, curves_text, forecasts, read_curves
+from stages.card.wording import forecast_sentence
 
 BASE = base_sha256("starter")
 HERE = {"language": "en", "profile": "starter", "base_hash": BASE}
@@ -50,11 +51,21 @@ def test_a_difference_within_the_intervals_is_not_clear():
     assert found.wer == pytest.approx((0.195, 0.19)) and not found.wer_is_clear
 
 
-@pytest.mark.parametrize("minutes", [0.3, 4.1, 60.0])
+@pytest.mark.parametrize("minutes", [0.3, 8.1, 60.0])
 def test_nothing_is_said_outside_of_what_was_measured(minutes):
     (found,) = forecasts(CURVE, minutes, **HERE)
-    assert found.wer is None and found.similarity is None
-    assert "outside of what was measured, 0.5 to 8" in found.caveats[-1]
+    assert (found.doubling, found.wer, found.similarity) == (None, None, None)
+    sentence = forecast_sentence(found)
+    assert sentence.startswith("What twice as many minutes would bring is not known: “reader” (a person) was measured")
+    assert "went from" not in sentence
+
+
+def test_where_the_curve_ends_the_last_doubling_is_told_and_called_that():
+    (found,) = forecasts(CURVE, 8.0, **HERE)
+    assert (found.doubling, found.is_ahead) == ((4.0, 8.0), False)
+    sentence = forecast_sentence(found)
+    assert "is not known" in sentence and "From 4.0 to 8.0 minutes, the word error rate" in sentence
+    assert "within the uncertainty" in sentence
 
 
 def test_another_base_language_or_a_synthesiser_is_a_caveat():

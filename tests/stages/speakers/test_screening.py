@@ -156,7 +156,7 @@ def test_ten_clips_of_another_speaker_in_34_are_found_and_excluded(shared: Path,
     own = sorted((shared / "data/ljspeech/wavs").glob("*.wav"))
     other = sorted((shared / "data/librispeech_speakers/test/2414").glob("*.flac"))[:10]
     rows = write_clips([load_mono(path) for path in (*own, *other)], tmp_path)
-    screened = screen_clips(rows, tmp_path, params(other_speakers="exclude"), "ecapa_small", map)
+    screened = screen_clips(rows, tmp_path, tmp_path, params(other_speakers="exclude"), "ecapa_small", map)
     assert [row.speaker for row in screened] == [0] * len(own) + [1] * len(other)
     assert [row.kept for row in screened] == [True] * len(own) + [False] * len(other)
 
@@ -167,7 +167,7 @@ def test_six_disguises_of_a_clip_leave_one(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     disguised = [disguise(*originals[0], random) for disguise in DISGUISES.values()]
     rows = write_clips([*originals, *disguised], tmp_path)
-    screened = screen_clips(rows, tmp_path, PARAMS, "ecapa_small", map)
+    screened = screen_clips(rows, tmp_path, tmp_path, PARAMS, "ecapa_small", map)
     assert [row.speaker for row in screened if row.kept] == [0, 0, 0]
     assert all(row.kept for row in screened[1:3])
     assert len({row.duplicate_group for row in (screened[0], *screened[3:])}) == 1
@@ -189,6 +189,6 @@ def write_clips(sounds_: list[tuple[np.ndarray, int]], folder: Path) -> list[Ali
 @pytest.mark.parametrize("policy", ["report", "exclude"])
 def test_clips_that_were_rejected_before_are_left_alone(policy: str, tmp_path: Path) -> None:
     rejected = [clip("a-0000", kept=False, reason="the ASR heard no word")]
-    screened = screen_clips(rejected, tmp_path, params(duplicates=policy), "ecapa_small", map)
+    screened = screen_clips(rejected, tmp_path, tmp_path, params(duplicates=policy), "ecapa_small", map)
     assert screened == rejected
     assert hold_out_clips(screened, params(duplicates=policy)) == rejected
