@@ -223,13 +223,12 @@ READ: dict[str, Writer] = {
 REFUSED: dict[str, tuple[Writer, str]] = {
     "names that are nowhere": (
         table("metadata.csv", lines(pairs("other_{}"))),
-        r"0 of 3 rows of metadata\.csv found their audio. The first names 'other_anna_001', and the folder has 3 "
-        r"recordings without a transcript, such as 'anna_001\.wav'",
+        r"0 of 3 rows of metadata\.csv found their audio; the first names 'other_anna_001'\. 3 recordings, such as "
+        r"'anna_001\.wav', would get the recogniser's text instead",
     ),
     "one name that is nowhere": (
         table("metadata.csv", lines([*pairs()[:2], ["anna_03", TEXTS[2]]])),
-        r"1 transcript found no audio \(the first: metadata\.csv:3 names 'anna_03'\), and the folder has 1 recording "
-        r"without a transcript, such as 'anna_003\.wav'",
+        r"1 transcript found no audio, the first: metadata\.csv:3 names 'anna_03'\. Recording 'anna_003\.wav' would",
     ),
     "one text of another name": (
         several(beside("{}.txt", str), lambda folder: (folder / "anna_003.txt").rename(folder / "anna_03.txt")),
@@ -251,7 +250,7 @@ REFUSED: dict[str, tuple[Writer, str]] = {
         table("metadata.csv", 'file,text\nanna_001.wav,"He said\nanna_002.wav,Well\n'),
         r"metadata\.csv: line 2 is not CSV",
     ),
-    "a table that is empty": (table("metadata.csv", "\n"), r"metadata\.csv: is empty\. The folder"),
+    "a table that is empty": (table("metadata.csv", "\n"), r"metadata\.csv: is empty\. 3 recordings"),
     "a picture called metadata.csv": (
         lambda folder: (folder / "metadata.csv").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xd8"),
         r"metadata\.csv: is not UTF-8 \(byte 0 is 0x89\)",

@@ -56,7 +56,8 @@ def _is_list(lines: Sequence[Line], *, certain: bool) -> bool:
     Where the width is larger and the same in all lines, the further columns are not parts of a text.
     """
     wide = [line.cells for line in lines if len(line.cells) >= LIST_WIDTH]
-    if len(lines) > 1 and {len(line.cells) for line in lines} == {len(cells) for cells in wide} - {LIST_WIDTH}:
+    widths = {len(line.cells) for line in lines}
+    if len(lines) > 1 and len(widths) == 1 and widths != {LIST_WIDTH}:
         return False
     if 2 * len(wide) <= len(lines):
         return False

@@ -26,6 +26,7 @@ UNREADABLE_SUFFIXES = (
     *(".xlsx", ".xls", ".ods", ".docx", ".doc", ".odt", ".rtf", ".parquet", ".arrow"),
     *(".eaf", ".ass", ".ssa", ".sbv", ".lrc", ".stm", ".ctm"),
 )
+WORD = re.compile(r"[^\W_]+")
 KALDI_TEXT = "text"
 VARIANT = re.compile(
     r"\.(?:normalized|original|[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?)$"
@@ -153,7 +154,7 @@ def _rows(file: str, text: str, own_audio: tuple[str, ...], audio: AudioNames, s
     try:
         return read_table(text, speaker, has_audio, "unknown")
     except NotATableError as error:
-        raise LayoutError(f"transcript without audio: it has no recording's name, and {error}") from error
+        raise LayoutError(f"transcript without audio: no recording has its name, and it {error}") from error
 
 
 def _own_audio(file: str, audio: AudioNames) -> tuple[str, ...]:
@@ -234,3 +235,16 @@ def _without_last_resorts(transcripts: Iterable[Transcript]) -> list[Transcript]
         for row in transcripts
         if not (row.file.lower().endswith(LAST_RESORTS) and row.audio and told.issuperset(row.audio))
     ]
+
+
+def agreed_text(transcripts: Sequence[Transcript]) -> str | None:
+    """Return the text of a recording, the longest of several with the same words, None where they differ.
+
+    Whisper writes the same words into files of five kinds, and aligners write them without marks or in capitals.
+
+    Args:
+        transcripts: the transcripts of one recording, at least one, none with a fault.
+    """
+    if len({"".join(WORD.findall(row.text.casefold())) for row in transcripts}) > 1:
+        return None
+    return max((row.text for row in transcripts), key=len)

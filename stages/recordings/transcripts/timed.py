@@ -6,10 +6,12 @@ because few folders need them.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 
 from stages.recordings.transcripts.rows import LayoutError
+from stages.recordings.transcripts.spoken import TAG
 
 ARROW = re.compile(r"^\s*(?:\d+:)?\d\d?:\d\d[.,]\d{1,3}\s*-->\s", re.M)  # SubRip and WebVTT
 WHISPER_LINE = re.compile(r"^\s*\[(?:\d+:)?\d\d:\d\d\.\d{3} --> (?:\d+:)?\d\d:\d\d\.\d{3}\]\s*(.*)$")
@@ -74,14 +76,23 @@ def _require_all_cues(text: str, n_cues: int) -> None:
 
 
 def _join_cues(cues: Iterable[str]) -> str:
-    """Return the lines of all cues. A line that rolls on from the cue before, as on YouTube, is kept once."""
-    lines: list[str] = []
-    for content in cues:
-        shown = [line for line in content.split("\n") if line.strip()]
-        if len(shown) > 1 and lines and shown[0] == lines[-1]:
-            shown = shown[1:]
-        lines += shown
-    return "\n".join(lines)
+    """Return the lines of all cues, without those that a cue repeats from the one before, as on YouTube.
+
+    A file rolls like that if half of its cues do, and one that repeats a line adds another. In other files, a repeated
+    line is said twice.
+    """
+    shown = [[line for line in cue.split("\n") if TAG.sub("", line).strip()] for cue in cues]
+    shown = [lines for lines in shown if lines]
+    repeats = [
+        TAG.sub("", lines[0]).strip() == TAG.sub("", before[-1]).strip() for before, lines in itertools.pairwise(shown)
+    ]
+    rolls = 2 * sum(repeats) >= len(repeats) and any(
+        repeated and len(lines) > 1 for repeated, lines in zip(repeats, shown[1:], strict=True)
+    )
+    kept = [
+        lines[1:] if rolls and repeated else lines for repeated, lines in zip([False, *repeats], shown, strict=False)
+    ]
+    return "\n".join(line for lines in kept for line in lines)
 
 
 def read_textgrid(text: str, voice: str) -> str:
