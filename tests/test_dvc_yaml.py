@@ -172,6 +172,15 @@ def test_changing_a_segment_parameter_makes_only_segment_stale(committed_project
     assert stale == {"segment@sample"}
 
 
+def test_a_correction_makes_only_what_reads_the_recordings_stale(committed_project):
+    root, repo = committed_project
+    corrections = root / "data/1_recordings/sample/corrections.jsonl"
+    corrections.write_text("what vox review writes", encoding="utf-8")
+    stale = set(repo.status())
+    corrections.unlink()
+    assert stale == {"ingest@sample", "segment@sample"}
+
+
 def test_custom_prompts_make_only_what_reads_prompts_stale(committed_project):
     root, repo = committed_project
     own = root / "benchmarks/prompts/custom/orders.yaml"

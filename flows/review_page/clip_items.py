@@ -49,6 +49,8 @@ class ClipItem:
         disagreements: (written, heard, start, end, doubt) in seconds within the clip, with a doubt of None where the
             sound was not asked.
         repair: What align changed in its text or its sound.
+        speaker: 0 for the voice, 1, 2, ... for other speakers, None where it was not compared.
+        similarity: Cosine of its speaker embedding to that of the voice, None as above.
         kept: Whether the pipeline uses it.
         reason: Why it does not.
         sound: Where its sound comes from.
@@ -65,6 +67,8 @@ class ClipItem:
     cer: float | None
     disagreements: tuple[tuple[str, str, float, float, float | None], ...]
     repair: str
+    speaker: int | None
+    similarity: float | None
     kept: bool
     reason: str
     sound: tuple[SoundPart, ...]
@@ -99,6 +103,7 @@ class ClipItem:
             "reason": self.reason,
             "cer": self.cer,
             "doubt": max((one[-1] or 0 for one in self.disagreements), default=0),
+            "stranger": bool(self.speaker),
             "decided": self.decided is not None,
             "pending": self.is_pending,
         }
@@ -113,6 +118,7 @@ class ClipItem:
             "words": self.words,
             "heard": self.heard,
             "repair": self.repair,
+            "similarity": self.similarity,
             "disagreements": self.disagreements,
             "verdict": self.decided.verdict if self.decided else None,
             "action": last.action if last else None,
@@ -270,6 +276,8 @@ def _table_item(recording: Recording, clip: TableClip) -> ClipItem:
             for one in clip.disagreements
         ),
         repair=aligned.repair,
+        speaker=aligned.speaker,
+        similarity=aligned.speaker_similarity,
         kept=aligned.kept,
         reason=aligned.reason,
         sound=(SoundPart(path=clip.file, start=0.0, end=seconds),),

@@ -228,6 +228,7 @@ def test_the_page_fits_phone_and_dark_scheme(browser, served, artifacts, width, 
     assert not seen.complaints
 
 
+@pytest.mark.slow
 def test_a_voice_with_ten_thousand_clips_opens_at_once(browser, project):
     from stages.tables import AlignedClip, Clip, read_table, write_table
 
