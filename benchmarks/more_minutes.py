@@ -52,9 +52,10 @@ RESULTS_HEAD = """# What more minutes of recordings bring
 
 `python -m benchmarks.more_minutes` adapts the base model on parts of a voice's clips and scores each result. A smaller
 part lies within every larger one, the clips that are held out are the same for all, and each part has its own reference
-clip. The stages of adaptation are those of a run. Their weights are kept whole, while evaluate may interpolate them with
-the base's, which gives fewer word errors and less similarity. Of several saved epochs, 8 prompts choose. Each prompt is said once, with the first seed. 0 minutes is the base model with a reference clip. Brackets hold
-95 % intervals from a bootstrap over prompts. The similarity is that to held-out recordings.
+clip. The stages of adaptation are those of a run. Their weights are kept whole, while evaluate may interpolate them
+with the base's, which gives fewer word errors and less similarity. Of several saved epochs, 8 prompts choose. Each
+prompt is said once, with the first seed. 0 minutes is the base model with a reference clip. Brackets hold 95 %
+intervals from a bootstrap over prompts. The similarity is that to held-out recordings.
 
 One part of each length and one seed were measured, so the intervals do not contain how much parts of one length
 differ. The table is `curves.csv`, which the [data card](../../docs/pipeline/data_card.md) reads.

@@ -39,6 +39,7 @@ from stages.execution.progress import report_progress
 from stages.params import load_params
 from stages.profiles import PROFILES, require_heard
 from stages.sections.data import Align
+from stages.speakers.hearing import hearing_workers
 from stages.speakers.screening import hold_out_clips, screen_clips, screening_findings
 from stages.tables import AlignedClip, Clip, Disagreement, Recording, read_table, shared_language, write_table
 
@@ -99,7 +100,8 @@ def align(
         check_rejected_share(rows, params.max_rejected_share)
         if speaker is not None:
             confirmed = {clip_id for clip_id, one in decisions.items() if one.verdict == "restore"}
-            rows = screen_clips(rows, clips_dir, out_dir, params, speaker, processes, confirmed)
+            hearers = hearing_workers(speaker, processes, cache)
+            rows = screen_clips(rows, clips_dir, out_dir, params, speaker, hearers, confirmed)
     rows = hold_out_clips(rows, params)
     write_table(out_dir / "clips.jsonl", rows)
     write_table(out_dir / "disagreements.jsonl", [*disagreement_rows(rows, clips, doubts, repaired, language), *unsaid])

@@ -134,8 +134,8 @@ class Disagreement(Row):
     heard: str = Field(description="the words that the ASR heard instead, normalised; empty where it heard none")
     doubt: float | None = Field(
         description="how much more probable the sound is with what was heard than with what is written: difference of "
-        "the natural logarithms; null where the sound was not asked, because the text belongs to other speech or to no "
-        "clip"
+        "the natural logarithms, and a constant more where words are missing; null where the sound was not asked, "
+        "because the text belongs to other speech or to no clip"
     )
     outcome: Literal["kept", "repaired", "rejected", "unused"] = Field(
         description="what became of the clip with the place: kept as written, repaired (the place is no longer in it, "

@@ -97,7 +97,7 @@ def general_reason(reason: str) -> str:
     if twin := TWIN.match(reason):
         return f"the same {twin[1]} as another recording"
     general = FILE.sub("", PLACE.sub("", reason)).partition(": ")[0]
-    return NUMBER.sub("N", re.sub(r"'[^']*'|\"[^\"]*\"", "...", general))
+    return NUMBER.sub("…", re.sub(r"'[^']*'|\"[^\"]*\"", "...", general))
 
 
 def _align_losses(tables: VoiceTables) -> list[Loss]:

@@ -50,10 +50,12 @@ def take_inventory(folder: Path, voice: Voice, max_lost_share: float, *, left_ou
         *left_out,
     }
     files = [file for file in files if file not in known]
+    unusable = {row.path: row.reason for row in rejects if is_transcript(row.path) and row.path not in known}
+    rejects = [row for row in rejects if row.path not in unusable]
     rejects += [
         Reject(path=file, reason=_no_recording(file)) for file in files if not (is_audio(file) or is_transcript(file))
     ]
-    transcripts = read_transcripts(folder, files, voice.name, voice.language)
+    transcripts = read_transcripts(folder, files, voice.name, voice.language, unusable=unusable)
     rejects += [Reject(path=row.source, reason=row.fault) for row in transcripts if not row.audio]
     audio: dict[str, list[Transcript]] = {file: [] for file in files if is_audio(file)}
     for row in transcripts:

@@ -6,11 +6,14 @@ import functools
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from gpt_sovits.audio import load_audio, to_mono
 from metrics.judges.speaker import SpeakerJudge, load_speaker_judge
+from stages.execution.arrays import Array
+from stages.execution.cache import ResultCache
+from stages.execution.cached_calls import cached_map
+from stages.execution.parallel import Map
 from stages.profiles import judge_weights
 from stages.recordings.sound.fingerprint import FingerprintMeter
 from stages.recordings.sound.spectra import NarrowReader
@@ -24,8 +27,8 @@ class ClipSound(NamedTuple):
         fingerprint: (n_words,) uint32, see stages/recordings/sound/fingerprint.py.
     """
 
-    embedding: np.ndarray | None
-    fingerprint: np.ndarray
+    embedding: Array | None
+    fingerprint: Array
 
 
 @functools.lru_cache(maxsize=1)
@@ -45,3 +48,14 @@ def hear_clip(path: Path, speaker: str) -> ClipSound:
     except ValueError:
         embedding = None
     return ClipSound(embedding, meter.result())
+
+
+def hearing_workers(speaker: str, workers: Map, cache: ResultCache) -> Map:
+    """Return a map for hear_clip that takes from the cache what the speaker judge `speaker` heard before."""
+    if not cache.is_on:
+        return workers
+    return cached_map(workers, cache, same={"speaker": next(iter(workers(_judge_version, [speaker])))})
+
+
+def _judge_version(speaker: str) -> str:
+    return _loaded_judge(speaker).version

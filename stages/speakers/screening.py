@@ -52,7 +52,7 @@ def screen_clips(
     """
     kept = [row for row in rows if row.kept]
     sounds = workers(partial(hear_clip, speaker=speaker), [clip_file(row, clips_dir, aligned_dir) for row in kept])
-    heard = list(report_progress(sounds, len(kept), "align: compared {} clips", every=100))
+    heard = list(report_progress(sounds, len(kept), f"align {clips_dir.name}: compared {{}} clips", every=100))
     screened = mark_speakers(kept, heard, params, confirmed)
     screened = mark_twins(screened, heard, params, confirmed)
     if kept and not any(row.kept for row in screened):
@@ -156,19 +156,19 @@ def screening_findings(rows: Sequence[AlignedClip], recording_paths: Mapping[str
         recording_paths: path of each recording by the id that its clips' ids begin with.
     """
     sentences = []
-    others = [row for row in rows if row.speaker]
-    if others:
+    if others := [row for row in rows if row.speaker]:
         sizes = Counter(row.speaker for row in others)
         who = f"{len(sizes)} other speakers" if len(sizes) > 1 else "another speaker"
+        subject, verb = ("1 clip sounds", "is") if len(others) == 1 else (f"{len(others)} clips sound", "are")
         outcome = "excluded" if not any(row.kept for row in others) else "kept (align.other_speakers: report)"
         sentences.append(
-            f"{len(others)} clips sound like {who} and are {outcome}: {_recordings(others, recording_paths)}; listen "
-            "to them, and see the column speaker of clips.jsonl"
+            f"{subject} like {who} and {verb} {outcome}: {_recordings(others, recording_paths)}; listen to them, "
+            "and see the column speaker of clips.jsonl"
         )
     if twins := [row for row in rows if row.duplicate_group is not None]:
         gone = [row for row in twins if row.reason.startswith(SAME_SOUND)]
         sentences.append(
-            f"{len(twins)} clips hold the same sound as others, {len(gone)} of them are left out: "
+            f"{len(twins)} clips hold the same sound as others, {len(gone)} of them left out: "
             f"{_recordings(gone or twins, recording_paths)}"
         )
     return sentences

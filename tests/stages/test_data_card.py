@@ -62,7 +62,7 @@ def test_everything_is_written_and_equal_tables_give_equal_bytes(tmp_path):
     assert parts == {
         "the ASR heard no word": 1,
         "too short for a clip": 1,
-        "level N dBFS is below ingest.min_level_dbfs = -60": 1,
+        "level … dBFS is below ingest.min_level_dbfs = -60": 1,
     }
     page = (outs[0] / "card.html").read_text(encoding="utf-8")
     assert page.count("data-sound=") == 6 and str(tmp_path) not in page

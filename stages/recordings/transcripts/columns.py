@@ -47,7 +47,8 @@ def positional_rows(
 
 
 def _advice(delimiter: str) -> str:
-    return f"name them in a first line, such as `{delimiter.join(('file', 'speaker', 'text'))}`"
+    examples = [delimiter.join(names) for names in (("file", "text"), ("file", "speaker", "text"))]
+    return f"name them in a first line, such as `{examples[0]}` or `{examples[1]}`"
 
 
 def _is_list(lines: Sequence[Line], *, certain: bool) -> bool:

@@ -15,6 +15,7 @@ from stages.recordings.transcripts.spoken import TAG
 
 ARROW = re.compile(r"^\s*(?:\d+:)?\d\d?:\d\d[.,]\d{1,3}\s*-->\s", re.M)  # SubRip and WebVTT
 WHISPER_LINE = re.compile(r"^\s*\[(?:\d+:)?\d\d:\d\d\.\d{3} --> (?:\d+:)?\d\d:\d\d\.\d{3}\]\s*(.*)$")
+STAMPED_LINE = re.compile(r"^\s*[\[(]?(?:\d+:)?\d?\d:\d\d(?:[.,]\d{1,3})?[\])]?\s+(\S.*)$")  # [0:12] or 00:01:12.5
 LABEL_LINE = re.compile(r"^\s*-?\d+(?:[.,]\d+)?\t\s*-?\d+(?:[.,]\d+)?(?:\t(.*))?$")  # Audacity: start, end, label
 WHISPER_TSV_HEADER = re.compile(r"^start\tend\ttext\s*$")
 WORD_TIERS = ("words", "word", "text", "transcript", "transcription", "utterance", "utterances", "sentence", "ort")
@@ -36,7 +37,8 @@ def read_timed_text(text: str) -> str | None:
         return _read_vtt(text) if lines[0].startswith("WEBVTT") else _read_srt(text)
     if WHISPER_TSV_HEADER.match(lines[0]):
         lines = lines[1:]
-    for pattern in (WHISPER_LINE, LABEL_LINE):
+    # one line may begin with the time of day, which is spoken
+    for pattern in (WHISPER_LINE, LABEL_LINE, *([STAMPED_LINE] if len(lines) > 1 else [])):
         matches = [pattern.match(line) for line in lines]
         if matches and all(matches):
             return "\n".join(match[1] or "" for match in matches if match)
@@ -54,7 +56,9 @@ def _read_srt(text: str) -> str:
     except (ValueError, OverflowError) as error:
         raise LayoutError(f"holds a time that cannot be read ({error})") from error
     _require_all_cues(text, len(cues))
-    return _join_cues(cue.content for cue in srt.sort_and_reindex(cues))
+    return _join_cues(
+        cue.content for cue in srt.sort_and_reindex(cues, skip=False)
+    )  # also a cue that ends as it begins
 
 
 def _read_vtt(text: str) -> str:

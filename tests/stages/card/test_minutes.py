@@ -73,7 +73,7 @@ def test_equal_reasons_are_one_part_with_an_example():
         ),
     )
     _, short, broken = account(voice)
-    assert (short.reason, short.n, short.seconds) == ("N s is shorter than ingest.min_seconds = 0.5", 2, 0.5)
+    assert (short.reason, short.n, short.seconds) == ("… s is shorter than ingest.min_seconds = 0.5", 2, 0.5)
     assert short.example == "a.wav: 0.2 s is shorter than ingest.min_seconds = 0.5"
     assert (broken.n, broken.seconds, broken.n_unmeasured) == (1, 0.0, 1)
 
@@ -89,8 +89,8 @@ def test_clips_longer_than_the_recordings_are_refused():
     [
         ("1.20-1.90 s: too short for a clip", "too short for a clip"),
         ("character error rate above align.max_cer = 0.3: 0.52", "character error rate above align.max_cer = 0.3"),
-        ("metadata.csv:7: 90 characters exceed ingest.max_chars_per_second = 40 in 0.3 s", "N characters exceed "
-         "ingest.max_chars_per_second = 40 in N s"),
+        ("metadata.csv:7: 90 characters exceed ingest.max_chars_per_second = 40 in 0.3 s", "… characters exceed "
+         "ingest.max_chars_per_second = 40 in … s"),
         ("the same sound as wavs/a 12.wav", "the same sound as another recording"),
         ("nobody speaks in it: no speech in 3.2 s", "nobody speaks in it"),
     ],

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from transcript_layouts import json_lines, lines, quoted
@@ -30,6 +30,7 @@ characters = st.one_of(
     st.sampled_from(MARKS),
     st.characters(min_codepoint=33, categories=("L", "M", "N", "P", "S"), exclude_characters="\ufeff\ufffd"),
 )
+FILES = settings(deadline=None)  # a busy machine writes files slowly
 texts = st.lists(st.text(characters, min_size=1, max_size=30), min_size=3, max_size=3)
 
 
@@ -77,6 +78,7 @@ def assert_own_or_refused(transcripts: Sequence[Transcript], said: Texts) -> Non
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@FILES
 @given(said=texts)
 @example(said=["a|b", "c | d|", "|"])
 @example(said=['"a', 'b"', '""'])
@@ -91,6 +93,7 @@ def test_text_comes_back_from_every_layout(layout: str, said: list[str]) -> None
     assert kept >= {file for file, text in zip(AUDIO, said, strict=True) if spoken(text)}
 
 
+@FILES
 @given(said=texts)
 @example(said=["a", "a", "a"])
 @example(said=["clip 1", "clip 1", "clip 1"])
@@ -108,6 +111,7 @@ names_as_written = st.lists(
 )
 
 
+@FILES
 @given(patterns=names_as_written, delimiter=st.sampled_from("|\t;,"), n_told=st.integers(1, 3))
 def test_recording_has_its_own_text_or_none_and_then_the_run_stops(
     patterns: list[str], delimiter: str, n_told: int

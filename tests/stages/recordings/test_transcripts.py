@@ -180,6 +180,12 @@ def test_rolling_subtitles_are_read_once(tmp_path: Path) -> None:
     assert row.text == "No. No. Two lines."
 
 
+def test_subtitles_that_end_as_they_begin_or_come_in_disorder_keep_their_text(tmp_path: Path) -> None:
+    cues = [("00:00:02,000", "00:00:03,000", "Two."), ("00:00:01,000", "00:00:01,000", "One.")]
+    (row,) = read(tmp_path, {"a.srt": "".join(f"1\n{a} --> {b}\n{text}\n\n" for a, b, text in cues)}, ["a.wav"])
+    assert row.text == "One. Two."
+
+
 def test_longest_of_texts_with_the_same_words_is_taken(tmp_path: Path) -> None:
     rows = read(tmp_path, {"a.lab": "YES SIR", "a.txt": "Yes, sir.", "metadata.csv": "a|yes sir\n"}, ["a.wav"])
     assert agreed_text(rows) == "Yes, sir."
