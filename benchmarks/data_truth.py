@@ -49,16 +49,16 @@ CASES: tuple[tuple[int, int | None], ...] = (  # minutes, speech over noise in d
 )
 HEARD_FROM_DB = 20  # from which level the goals are higher
 N_UNSPOKEN = 200  # sentences that faults are made of
-NOTES = f"""
+NOTES = """
 Sentences whose words were timed one by one and clean are joined with pauses, round after round in a random order, until
 the recording is long enough. White noise, speech-shaped noise and babble take turns, one minute each. A clip is
 untouched if no fault was planted into what is said in it. A fault is reported if a row of `disagreements.jsonl` is at
-its place. A rejected clip has such a row too. Word borders are the starts and ends of the words of kept clips with the
-right text. Their truth comes from pocketsphinx too, so they show what noise and neighbours change, and not how well
-pocketsphinx aligns clean sentences ([word times](../../docs/pipeline/align.md)).
+its place. A rejected clip has such a row too. The times are those of the words of kept clips with the right text. Their
+truth comes from pocketsphinx too, so they show what noise and neighbours change, and not how well pocketsphinx aligns
+clean sentences ([word times](../../docs/pipeline/align.md)).
 
-The sentences repeat ({24} of LJSpeech are 2.7 minutes), which is harder than a real text: every passage has other
-places where it would fit.
+The sentences repeat (24 of LJSpeech are 2.7 minutes), which is harder than a real text: every passage has other places
+where it would fit.
 """
 
 
@@ -145,6 +145,7 @@ def run(
                 print(f"data_truth: {speaker}, {minutes} minutes, {snr} dB", file=sys.stderr, flush=True)
                 with redirect_stdout(sys.stderr):
                     results = list(run_recording(speaker, sentences, minutes, snr, work, asr))
+                    print(table(results, "transcript", lambda one: one.text), flush=True)
                 yield from results
 
 

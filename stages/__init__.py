@@ -3,6 +3,7 @@
 ingest.py        measures the recordings of a voice and finds their transcripts   recordings/
 segment.py       cuts the recordings into clips at silence                        cutting.py
 align.py         gives every clip its checked text                                alignment/
+data_card.py     says what the recordings are worth                               card/
 features.py      extracts what the models are trained on
 adapt_sovits.py  fine-tunes the base SoVITS                                       adaptation.py
 adapt_gpt.py     fine-tunes the base GPT                                          adaptation.py

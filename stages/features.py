@@ -54,7 +54,12 @@ def features(
     with worker_processes(params.features.n_jobs) as workers:
         extracted = extract(clips, sounds, lexicon, out_dir, params, cache, workers)
     embeddings = [np.array(one.embedding, np.float32) for one in extracted]
-    centroid = _centroid([e for e, clip in zip(embeddings, clips, strict=True) if clip.split == "train"])
+    own = [
+        embedding
+        for embedding, clip in zip(embeddings, clips, strict=True)
+        if clip.split == "train" and not clip.speaker  # other speakers would move the centre
+    ]
+    centroid = _centroid(own)
     table = [
         FeatureClip(
             clip_id=clip.clip_id,

@@ -28,7 +28,7 @@ from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
 from stages.params import load_params
 from stages.recordings.decoding import mono_blocks, open_audio
-from stages.recordings.speech import POWER_SECONDS, FoundSpeech, find_speech
+from stages.recordings.speech import CUT_GRID_SECONDS, FoundSpeech, find_speech
 from stages.recordings.speech import SAMPLE_RATE as VAD_RATE
 from stages.sections.data import Segment
 from stages.tables import Clip, Recording, Reject, read_table, write_table
@@ -144,7 +144,7 @@ def place_clips(
         n_samples=n_samples,
     )
     fixed = fixed_spans(decisions, rate, n_samples)
-    spans, lost = cut_around(fixed, speech, found.powers, round(POWER_SECONDS * rate), limits)
+    spans, lost = cut_around(fixed, speech, found.cut_costs, round(CUT_GRID_SECONDS * rate), limits)
     return spans, [_reject(recording, span, rate, "too short for a clip") for span in lost]
 
 

@@ -8,7 +8,9 @@ from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows.console import print_line
+from rich.markdown import Markdown
+
+from flows.console import console, print_line
 from flows.paths import DATA_CARDS, recordings_dir
 from registry.consent import check_consent
 from stages.card.card import card_json
@@ -48,6 +50,7 @@ def show_card(voice: str, *, as_json: bool) -> int:
         print(json.dumps(card_json(card), indent=2, ensure_ascii=False))
     else:
         print_line()
-        print_line(card_summary(card))
+        summary = card_summary(card)
+        console.print(Markdown(summary) if console.is_terminal else summary, markup=False, soft_wrap=True)
         print_line(f"card: {(DATA_CARDS / voice / PAGE).absolute()}")
     return 0

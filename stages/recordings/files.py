@@ -12,7 +12,7 @@ from registry.consent import file_sha256
 from stages.recordings.duplicates import MeasuredRecording
 from stages.recordings.measure import rejection_reason
 from stages.recordings.measured_files import MeasuredFile
-from stages.recordings.transcripts.reader import Transcript
+from stages.recordings.transcripts.reader import Transcript, agreed_text
 from stages.sections.data import Ingest
 from stages.tables import Recording, Reject
 
@@ -88,10 +88,10 @@ def read_recording(
     """
     if fault := next((f"{row.source}: {row.fault}" for row in transcripts if row.fault), ""):
         return Reject(path=file, reason=fault)
-    if len({row.text for row in transcripts}) > 1:
+    transcript = agreed_text(transcripts) if transcripts else None
+    if transcripts and transcript is None:
         sources = " and ".join(row.source for row in transcripts)
         return Reject(path=file, reason=f"transcripts that differ: {sources}; keep the right one")
-    transcript = transcripts[0].text if transcripts else None
     if sound.fault:
         return Reject(path=file, reason=sound.fault)
     measurement, sha256 = sound.measurement, file_sha256(folder / file)
