@@ -49,16 +49,16 @@ CASES: tuple[tuple[int, int | None], ...] = (  # minutes, speech over noise in d
 )
 HEARD_FROM_DB = 20  # from which level the goals are higher
 N_UNSPOKEN = 200  # sentences that faults are made of
-NOTES = f"""
+NOTES = """
 Sentences whose words were timed one by one and clean are joined with pauses, round after round in a random order, until
 the recording is long enough. White noise, speech-shaped noise and babble take turns, one minute each. A clip is
 untouched if no fault was planted into what is said in it. A fault is reported if a row of `disagreements.jsonl` is at
-its place. A rejected clip has such a row too. Word borders are the starts and ends of the words of kept clips with the
-right text. Their truth comes from pocketsphinx too, so they show what noise and neighbours change, and not how well
-pocketsphinx aligns clean sentences ([word times](../../docs/pipeline/align.md)).
+its place. A rejected clip has such a row too. The times are those of the words of kept clips with the right text. Their
+truth comes from pocketsphinx too, so they show what noise and neighbours change, and not how well pocketsphinx aligns
+clean sentences ([word times](../../docs/pipeline/align.md)).
 
-The sentences repeat ({24} of LJSpeech are 2.7 minutes), which is harder than a real text: every passage has other
-places where it would fit.
+The sentences repeat (24 of LJSpeech are 2.7 minutes), which is harder than a real text: every passage has other places
+where it would fit.
 """
 
 
@@ -145,11 +145,13 @@ def run(
                 print(f"data_truth: {speaker}, {minutes} minutes, {snr} dB", file=sys.stderr, flush=True)
                 with redirect_stdout(sys.stderr):
                     results = list(run_recording(speaker, sentences, minutes, snr, work, asr))
+                    print(table(results, "transcript", lambda one: one.text), flush=True)
                 yield from results
 
 
 def report(results: Sequence[TruthResult]) -> str:
     """Return the tables."""
+    results = sorted(results, key=lambda one: (one.minutes, -NO_NOISE if one.snr is None else -one.snr))
     parts = []
     for speaker in dict.fromkeys(one.speaker for one in results):
         own = [one for one in results if one.speaker == speaker]
@@ -175,20 +177,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.data_truth", description="Texts of long recordings.")
     parser.add_argument("--speakers", nargs="+", default=list(speaker_folders()), help="whose recordings")
     parser.add_argument("--minutes", type=int, nargs="+", default=[10, 30, 60], help="lengths")
+    parser.add_argument("--snrs", nargs="+", default=["none", 30, 20, 10, 5], help="speech over noise in dB, or none")
     parser.add_argument("--judge", default="faster-whisper-tiny.en", help="name of an ASR judge")
     parser.add_argument("--work", type=Path, default=ROOT / ".cache/data_truth", help="clips and answers")
     parser.add_argument("--markdown", type=Path, help="Markdown file to write")
     options = parser.parse_args(arguments)
-    cases = [case for case in CASES if case[0] in options.minutes]
-    text = report(list(run(options.speakers, cases, options.judge, options.work)))
-    print(text)
-    if options.markdown:
-        speakers = " ".join(f"'{speaker}'" if " " in speaker else speaker for speaker in options.speakers)
-        minutes = " ".join(map(str, options.minutes))
-        command = f"python -m benchmarks.data_truth --speakers {speakers} --minutes {minutes}"
-        about = f"`{command}`, {datetime.now(UTC):%Y-%m-%d}, judge {options.judge}."
-        options.markdown.parent.mkdir(exist_ok=True)
-        options.markdown.write_text(f"# Long recordings of known truth\n\n{about}\n{NOTES}\n{text}", encoding="utf-8")
+    snrs = [None if snr == "none" else int(snr) for snr in options.snrs]
+    cases = [(minutes, snr) for snr in snrs for minutes in options.minutes if (minutes, snr) in CASES]
+    results: list[TruthResult] = []
+    for result in run(options.speakers, cases, options.judge, options.work):
+        results.append(result)
+        if options.markdown and len(results) % len(TEXTS) == 0:  # after each recording, because a run takes hours
+            write_markdown(options.markdown, results, options)
+    print(report(results))
+
+
+def write_markdown(path: Path, results: Sequence[TruthResult], options: argparse.Namespace) -> None:
+    """Write the tables with the command that makes them."""
+    speakers = " ".join(f"'{speaker}'" if " " in speaker else speaker for speaker in options.speakers)
+    minutes, snrs = (" ".join(map(str, values)) for values in (options.minutes, options.snrs))
+    command = f"python -m benchmarks.data_truth --speakers {speakers} --minutes {minutes} --snrs {snrs}"
+    about = f"`{command}`, {datetime.now(UTC):%Y-%m-%d}, judge {options.judge}."
+    path.parent.mkdir(exist_ok=True)
+    text = f"# Long recordings of known truth\n\n{about}\n{NOTES}\n{report(results)}"
+    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -32,8 +32,9 @@ class TruthResult:
         n_faults: planted faults.
         n_reported: of these reported, by a row of disagreements.jsonl at their place.
         n_wrong: kept clips with a wrong text and without a row. They count as right.
-        n_borders: starts and ends of the words in kept clips with the right text.
-        n_good_borders: of these at most GOOD_SECONDS wrong.
+        n_words: words in kept clips with the right text.
+        n_good_starts: of these with a start at most GOOD_SECONDS wrong.
+        n_good_ends: of these with an end at most GOOD_SECONDS wrong.
     """
 
     speaker: str
@@ -48,8 +49,9 @@ class TruthResult:
     n_faults: int
     n_reported: int
     n_wrong: int
-    n_borders: int
-    n_good_borders: int
+    n_words: int
+    n_good_starts: int
+    n_good_ends: int
 
 
 def truth_result(
@@ -77,9 +79,7 @@ def truth_result(
     untouched = [index for index in spoken if not any(_touches(fault, clips[index]) for fault in text.faults)]
     exact = [index for index in untouched if rows[index].kept and right[index]]
     doubted = {one.clip_id for one in disagreements}
-    errors = [
-        error for i in spoken if rows[i].kept and right[i] for error in _border_errors(said[i], clips[i], rows[i])
-    ]
+    errors = [error for i in spoken if rows[i].kept and right[i] for error in _time_errors(said[i], clips[i], rows[i])]
     return TruthResult(
         *case,
         n_clips=len(spoken),
@@ -90,8 +90,9 @@ def truth_result(
         n_faults=len(text.faults),
         n_reported=sum(any(_is_about(row, fault) for row in disagreements) for fault in text.faults),
         n_wrong=sum(rows[i].kept and not right[i] and rows[i].clip_id not in doubted for i in spoken),
-        n_borders=len(errors),
-        n_good_borders=sum(abs(error) <= GOOD_SECONDS for error in errors),
+        n_words=len(errors),
+        n_good_starts=sum(abs(start) <= GOOD_SECONDS for start, _ in errors),
+        n_good_ends=sum(abs(end) <= GOOD_SECONDS for _, end in errors),
     )
 
 
@@ -114,13 +115,15 @@ def _is_about(row: Disagreement, fault: TruthFault) -> bool:
     return row.start <= fault.end + NEAR_SECONDS and row.end >= fault.start - NEAR_SECONDS
 
 
-def _border_errors(tokens: Sequence[TimedToken], clip: Clip, row: AlignedClip) -> list[float]:
-    """Return found less true time in seconds of the starts and ends of a clip's words."""
+def _time_errors(tokens: Sequence[TimedToken], clip: Clip, row: AlignedClip) -> list[tuple[float, float]]:
+    """Return found less true time in seconds of the start and the end of each word of a clip."""
     true = [word for token in tokens for word in token.words]
     if [word.lower() for word, *_ in true] != [word.lower() for word, *_ in row.words]:
         return []
-    pairs = zip(true, row.words, strict=True)
-    return [clip.start + found[side] - time[side] for time, found in pairs for side in (1, 2)]
+    return [
+        (clip.start + found[1] - time[1], clip.start + found[2] - time[2])
+        for time, found in zip(true, row.words, strict=True)
+    ]
 
 
 COLUMNS: dict[str, Callable[[Sequence[TruthResult]], str]] = {
@@ -130,7 +133,8 @@ COLUMNS: dict[str, Callable[[Sequence[TruthResult]], str]] = {
     "of these with a doubted word": lambda group: _share(group, "n_doubted", "n_exact"),
     "planted faults reported": lambda group: _share(group, "n_reported", "n_faults"),
     "clips kept with a wrong text, unreported": lambda group: str(sum(one.n_wrong for one in group)),
-    "word borders within 80 ms": lambda group: _share(group, "n_good_borders", "n_borders"),
+    "word starts within 80 ms": lambda group: _share(group, "n_good_starts", "n_words"),
+    "word ends within 80 ms": lambda group: _share(group, "n_good_ends", "n_words"),
 }
 
 

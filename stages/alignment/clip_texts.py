@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from metrics.normalize import normalize_text
 from stages.alignment.anchoring import tokens_by_clip
+from stages.alignment.borders import settled_borders
 from stages.alignment.cross_attention import NOT_ALIGNED, align_tokens_of, shared_texts, timed_text
 from stages.alignment.matching import Token, WordTime, split_tokens
 from stages.alignment.transcribe import check_speakable, heard_word_times, loaded_judge, spoken_words, word_times
@@ -80,10 +81,11 @@ def clip_texts(
     if not words:
         return RecordingTexts([ClipText("", [], fault or ALIGNMENT_FAILED) for _ in paths], [])
     tokens = split_tokens(transcript, words, lambda token: _spoken_words(token, language)[0])
-    shares = tokens_by_clip(
-        [normalize_text(token.written, language).split() for token in tokens],
-        [normalize_text(text, language).split() for text in asr_texts],
-        seconds,
+    units = [normalize_text(token.written, language).split() for token in tokens]
+    heard = [normalize_text(text, language).split() for text in asr_texts]
+    shares = tokens_by_clip(units, heard, seconds)
+    shares = settled_borders(
+        shares, tokens, units, heard, seconds, lambda left, words: word_times(paths[left : left + 2], words)
     )
     texts = [
         _timed_tokens(path, [tokens[index] for index in share], language, asr)

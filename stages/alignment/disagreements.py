@@ -26,6 +26,9 @@ LEAST_PROBABLE = 1e-9  # of a word
 # Nothing follows the last word, so words that are missing at the end change no other probability. This stands for that
 # of the end of the text while somebody speaks on. Whisper gives it for no text that is given to it.
 END_DOUBT = 8.0
+# The text with a missing word put in has one word more, whose probability lowers that of the whole. Of 71 words taken
+# out of LJSpeech without noise, 6 had a doubt of 2.4 to 5. In its right texts, no word more was heard than is written.
+MISSING_DOUBT = 3.0
 
 
 class Run(NamedTuple):
@@ -50,7 +53,7 @@ class Doubt(NamedTuple):
         start: in seconds within the clip.
         end: in seconds within the clip.
         doubt: how much more probable the sound is with what was heard than with what is written: difference of the
-            natural logarithms.
+            natural logarithms, and a constant where words are missing.
     """
 
     run: Run
@@ -121,7 +124,8 @@ def find_disagreements(path: Path, clip: AlignedClip, asr: str, language: str) -
             as_written = log_probability(
                 [*heard[: run.first_heard], *text[run.first : run.end], *heard[run.end_heard :]]
             )
-            is_missing_end = run.first == run.end == len(text)
+            is_missing = run.first == run.end
+            bias = (END_DOUBT if run.end == len(text) else MISSING_DOUBT) if is_missing else 0.0
             start, end = run_times(run, text, clip)
             found.append(
                 Doubt(
@@ -130,7 +134,7 @@ def find_disagreements(path: Path, clip: AlignedClip, asr: str, language: str) -
                     heard=" ".join(heard[run.first_heard : run.end_heard]),
                     start=start,
                     end=end,
-                    doubt=round(as_heard - as_written + END_DOUBT * is_missing_end, 3),
+                    doubt=round(as_heard - as_written + bias, 3),
                 )
             )
     except AlignmentError:

@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from gpt_sovits.audio import load_audio, save_flac, to_mono
 from metrics.normalize import normalize_text
 from stages.alignment.clip_texts import Passage
-from stages.alignment.disagreements import Doubt, find_disagreements, wrong_units
+from stages.alignment.disagreements import Doubt, Run, find_disagreements, wrong_units
+from stages.alignment.repairs import repair_clip
+from stages.clip_audio import TRIMMED
 from stages.execution.parallel import Map, call
 from stages.sections.data import Align
 from stages.tables import AlignedClip, Clip, Disagreement, Recording
 
+CER_REASON = "character error rate above align.max_cer"
 WRONG_SHARE_REASON = "share of wrong words above align.max_wrong_share"
 
 
@@ -30,15 +34,68 @@ def doubts_of_clips(
         workers: runs the judge, see stages/execution/parallel.py.
 
     Returns:
-        The doubts of at least params.min_doubt, for the clips that have one.
+        The doubts of at least params.min_doubt, for the clips that have one. Clips with too high a character error
+        rate have some only where they may be trimmed.
     """
-    checked = {row.clip_id: row for row in rows if row.kept and row.cer}
+    checked = {
+        row.clip_id: row
+        for row in rows
+        if row.cer and (row.kept or ("trim" in params.repair and row.reason.startswith(CER_REASON)))
+    }
     calls = [partial(find_disagreements, clips_dir / row.path, row, asr, language) for row in checked.values()]
     found = {
         clip_id: [one for one in result if one.doubt >= params.min_doubt]
         for clip_id, result in zip(checked, workers(call, calls), strict=True)
     }
     return {clip_id: doubts for clip_id, doubts in found.items() if doubts}
+
+
+def repair_clips(
+    rows: Sequence[AlignedClip],
+    doubts: Mapping[str, Sequence[Doubt]],
+    clips_dir: Path,
+    out_dir: Path,
+    asr: str,
+    params: Align,
+    workers: Map,
+) -> tuple[list[AlignedClip], dict[str, tuple[Run, ...]]]:
+    """Repair the clips with doubts as params.repair says, and write the sound of those that are cut.
+
+    A text that a person corrected stays as it is.
+
+    Args:
+        rows: all clips.
+        doubts: of `doubts_of_clips`.
+        clips_dir: output of the stage segment.
+        out_dir: gets trimmed/CLIP_ID.flac.
+        asr: name of the ASR judge.
+        params: the section `align` of params.yaml.
+        workers: runs the judge, see stages/execution/parallel.py.
+
+    Returns:
+        All clips, and the runs that are no longer in a clip, by its id.
+    """
+    if not params.repair:
+        return list(rows), {}
+    repaired = [row for row in rows if row.clip_id in doubts and row.text_source == "given"]
+    calls = [
+        partial(repair_clip, clips_dir / row.path, row, doubts[row.clip_id], asr, params) for row in repaired
+    ]  # fmt: skip
+    repairs = {row.clip_id: repair for row, repair in zip(repaired, workers(call, calls), strict=True)}
+    for row in repaired:
+        if span := repairs[row.clip_id].span:
+            samples, sample_rate = load_audio(clips_dir / row.path)
+            (out_dir / TRIMMED).mkdir(exist_ok=True)
+            save_flac(out_dir / TRIMMED / f"{row.clip_id}.flac", to_mono(samples)[span[0] : span[1]], sample_rate)
+    new = [repairs[row.clip_id].row if row.clip_id in repairs else row for row in rows]
+    return new, {clip_id: repair.runs for clip_id, repair in repairs.items() if repair.runs}
+
+
+def doubts_left(
+    row: AlignedClip, doubts: Mapping[str, Sequence[Doubt]], repaired: Mapping[str, Sequence[Run]]
+) -> list[Doubt]:
+    """Return the doubts that are still in a clip after `repair_clips`."""
+    return [one for one in doubts.get(row.clip_id, ()) if one.run not in repaired.get(row.clip_id, ())]
 
 
 def reject_doubted(row: AlignedClip, doubts: Sequence[Doubt], language: str, params: Align) -> AlignedClip:
@@ -87,7 +144,11 @@ def unused_rows(
 
 
 def disagreement_rows(
-    rows: Sequence[AlignedClip], clips: Sequence[Clip], doubts: Mapping[str, Sequence[Doubt]], language: str
+    rows: Sequence[AlignedClip],
+    clips: Sequence[Clip],
+    doubts: Mapping[str, Sequence[Doubt]],
+    repaired: Mapping[str, Sequence[Run]],
+    language: str,
 ) -> list[Disagreement]:
     """Return a row per doubt, and one for each clip with a given text that is rejected as a whole.
 
@@ -95,29 +156,29 @@ def disagreement_rows(
         rows: all clips.
         clips: their rows in the table of segment.
         doubts: of `doubts_of_clips`.
+        repaired: of `repair_clips`.
         language: ISO 639 code of the clips.
     """
     table = []
     for row, clip in zip(rows, clips, strict=True):
-        outcome = "kept" if row.kept else "rejected"
-        place = {"recording_id": clip.recording_id, "clip_id": row.clip_id, "outcome": outcome}
-        for one in doubts.get(row.clip_id, ()):
-            start, end = (round(clip.start + time, 3) for time in (one.start, one.end))
-            table.append(
-                Disagreement(
-                    **place, start=start, end=end, written=one.written, heard=one.heard, doubt=one.doubt
-                )
-            )  # fmt: skip
+        own = [
+            (one.start, one.end, one.written, one.heard, one.doubt, one.run in repaired.get(row.clip_id, ()))
+            for one in doubts.get(row.clip_id, ())
+        ]
         written = normalize_text(row.text, language)
-        if not row.kept and row.text_source == "given" and not doubts.get(row.clip_id) and written != row.asr_text:
-            table.append(
-                Disagreement(
-                    **place,
-                    start=round(clip.start, 3),
-                    end=round(clip.end, 3),
-                    written=written,
-                    heard=row.asr_text,
-                    doubt=None,
-                )
+        if not row.kept and row.text_source == "given" and not own and written != row.asr_text:
+            own = [(0.0, clip.end - clip.start, written, row.asr_text, None, False)]
+        table += [
+            Disagreement(
+                recording_id=clip.recording_id,
+                clip_id=row.clip_id,
+                start=round(clip.start + start, 3),
+                end=round(clip.start + end, 3),
+                written=written,
+                heard=heard,
+                doubt=doubt,
+                outcome="rejected" if not row.kept else "repaired" if is_repaired else "kept",
             )
+            for start, end, written, heard, doubt, is_repaired in own
+        ]
     return table

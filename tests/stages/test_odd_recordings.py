@@ -35,7 +35,9 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "clips": root / "data/2_clips/anna",
     }
     folders["recordings"].mkdir(parents=True)
-    (root / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    # many of the files hold the same sound
+    params = (ROOT / "params.yaml").read_text().replace("duplicates: exclude", "duplicates: report")
+    (root / "params.yaml").write_text(params)
     (folders["recordings"] / "voice.yaml").write_text(VOICE)
     for name, content, *_ in (*accepted.files(), *refused.files()):
         (folders["recordings"] / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,94 @@
+"""In which of two neighbouring clips the words at their border are said, where the ASR did not hear them. Pure.
+
+A word at the border of two clips that the ASR misheard, or that a cut divides, has no place by what was heard. Without
+this, it could stand in the text of the wrong clip unnoticed. So both clips are aligned as one with the words of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rapidfuzz.distance import Levenshtein
+
+from stages.alignment.equal_blocks import equal_blocks
+from stages.alignment.matching import Token, WordTime
+
+MAX_UNHEARD = 10  # tokens at a border. More of them are another fault than a border
+MIN_HEARD_SHARE = 0.5  # of what is heard in a clip that its text must have, or the text belongs to other speech
+MIN_SIMILARITY = 0.5  # of letters, from which words were heard in another spelling
+
+AlignPair = Callable[[int, list[str]], list[WordTime]]  # first of two clips, the words of both: times in both, joined
+
+
+def settled_borders(
+    shares: Sequence[Sequence[int]],
+    tokens: Sequence[Token],
+    units: Sequence[Sequence[str]],
+    heard: Sequence[Sequence[str]],
+    seconds: Sequence[float],
+    align_pair: AlignPair,
+) -> list[list[int]]:
+    """Return the shares of the clips with the unheard tokens at each border where the sound has them.
+
+    Args:
+        shares: the indices of the tokens in each clip, of `tokens_by_clip`.
+        tokens: of the transcript.
+        units: the normalised units of each token.
+        heard: the normalised units of what the ASR heard in each clip.
+        seconds: length of each clip.
+        align_pair: finds the times of words, or returns nothing where they do not fit the audio.
+    """
+    settled = [list(share) for share in shares]
+    for left in range(len(settled) - 1):
+        before, after = settled[left], settled[left + 1]
+        if not before or not after or after[0] < before[-1]:
+            continue
+        edges = [_unheard_edges(share, units, heard[left + side]) for side, share in enumerate((before, after))]
+        if None in edges:
+            continue
+        n_tail, n_head = edges[0][1], edges[1][0]
+        if not 1 <= n_tail + n_head <= MAX_UNHEARD:
+            continue
+        both = [*before, *after]
+        times = align_pair(left, [word for index in both for word in tokens[index].spoken])
+        if times:
+            middles = _middles([tokens[index] for index in both], times)
+            first, end = len(before) - n_tail, len(before) + n_head
+            border = next((place for place in range(first, end) if middles[place] >= seconds[left]), end)
+            settled[left], settled[left + 1] = both[:border], both[border:]
+    return settled
+
+
+def _unheard_edges(
+    share: Sequence[int], units: Sequence[Sequence[str]], heard: Sequence[str]
+) -> tuple[int, int] | None:
+    """Return how many tokens at the start and at the end of a clip were not heard, or None where most were not."""
+    written = [unit for index in share for unit in units[index]]
+    owners = [place for place, index in enumerate(share) for _ in units[index]]
+    blocks = equal_blocks(written, heard)
+    if not blocks or sum(block.size for block in blocks) < MIN_HEARD_SHARE * len(heard):
+        return None
+    first, last = blocks[0], blocks[-1]
+    end, end_heard = last.first + last.size, last.second + last.size
+    n_head = 0 if _resemble(written[: first.first], heard[: first.second]) else owners[first.first]
+    n_tail = 0 if _resemble(written[end:], heard[end_heard:]) else len(share) - 1 - owners[end - 1]
+    return n_head, n_tail
+
+
+def _resemble(written: Sequence[str], heard: Sequence[str]) -> bool:
+    """Return whether the ASR heard some words in its own spelling ("i e", "ie")."""
+    return Levenshtein.normalized_similarity("".join(written), "".join(heard)) >= MIN_SIMILARITY
+
+
+def _middles(tokens: Sequence[Token], times: Sequence[WordTime]) -> list[float]:
+    """Return the middle of the first word of each token. A token without a word has that of the token before it."""
+    middles: list[float] = []
+    place = 0
+    for token in tokens:
+        if token.spoken:
+            _, start, end = times[place]
+            middles.append((start + end) / 2)
+        else:
+            middles.append(middles[-1] if middles else 0.0)
+        place += len(token.spoken)
+    return middles
