@@ -108,7 +108,7 @@ def run_pipeline(request: Request, view: RunView, *, engine: Engine) -> Outcome:
         params = load_params()
         policy = parse_policy(params.gate)
         language = _check_voice(voice, params)
-        _check_prompts(language, params, policy)
+        _check_prompts(language, params=params, policy=policy)
         check_judges(params)
         # 2. Bring every stage up to date.
         stages = build(voice, view, engine=engine)
@@ -137,7 +137,7 @@ def _check_voice(voice: str, params: Params) -> str:
     return record.language
 
 
-def _check_prompts(language: str, params: Params, policy: GatePolicy) -> None:
+def _check_prompts(language: str, *, params: Params, policy: GatePolicy) -> None:
     """Raise ValueError where a prompt set is smaller than the gate needs, which it would say after all stages."""
     settings, folder = params.evaluate, Path(params.evaluate.prompts)
     needed = {language: ("gate.min_prompts", policy.min_prompts)}

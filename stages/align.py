@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -17,7 +17,6 @@ from metrics.normalize import normalize_text
 from stages.alignment.clip_texts import ClipText, clip_texts
 from stages.alignment.cross_attention import NOT_ALIGNED
 from stages.alignment.error_rates import text_error_rate
-from stages.alignment.matching import held_out_clips
 from stages.alignment.outcomes import (
     CER_REASON,
     disagreement_rows,
@@ -27,10 +26,12 @@ from stages.alignment.outcomes import (
     repair_clips,
     unused_rows,
 )
-from stages.alignment.transcribe import transcribe
-from stages.corrections.decisions import DROPPED
+from stages.alignment.transcribe import judge_version, transcribe
+from stages.corrections.decisions import DROPPED, ClipDecision
 from stages.corrections.file import read_decisions
 from stages.corrections.obeying import correct_texts, decisions_by_clip, is_corrected, obey
+from stages.execution.cache import NO_CACHE, ResultCache, open_cache
+from stages.execution.cached_calls import cached_map
 from stages.execution.outputs import stage_output
 from stages.execution.parallel import Map, call, worker_processes
 from stages.execution.program import run_stage
@@ -38,12 +39,22 @@ from stages.execution.progress import report_progress
 from stages.params import load_params
 from stages.profiles import PROFILES, require_heard
 from stages.sections.data import Align
+from stages.speakers.hearing import hearing_workers
+from stages.speakers.screening import hold_out_clips, screen_clips, screening_findings
 from stages.tables import AlignedClip, Clip, Disagreement, Recording, read_table, shared_language, write_table
 
 NO_WORDS = "its text has no words after normalisation"
 
 
-def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr: str) -> None:
+def align(
+    clips_dir: Path,
+    manifest_dir: Path,
+    out_dir: Path,
+    params: Align,
+    asr: str,
+    speaker: str | None = None,
+    cache: ResultCache = NO_CACHE,
+) -> None:
     """Write clips.jsonl with kept and rejected clips, in the order of the clip table, and disagreements.jsonl.
 
     Args:
@@ -52,22 +63,20 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
         out_dir: gets the two tables.
         params: the section `align` of params.yaml.
         asr: name of the ASR judge.
+        speaker: name of the speaker judge. None: the clips are not compared with each other.
+        cache: holds what earlier runs found in the same clips.
 
     Raises:
-        ValueError: a clip's recording is not in the manifest, or more than params.max_rejected_share of the clips are
-            rejected.
+        ValueError: the tables do not fit each other, or more than params.max_rejected_share of the clips are rejected.
     """
-    clips = read_table(clips_dir / "clips.jsonl", Clip)
-    recordings = {row.recording_id: row for row in read_table(manifest_dir / "recordings.jsonl", Recording)}
-    if unknown := sorted({clip.recording_id for clip in clips} - set(recordings)):
-        raise ValueError(f"{clips_dir} has clips of {unknown[0]}, which {manifest_dir} lacks; run segment again")
+    clips, recordings = read_clips(clips_dir, manifest_dir)
     language = shared_language(recordings.values(), manifest_dir / "recordings.jsonl")
     require_heard(asr, language)
-    decisions, unused = decisions_by_clip(clips, read_decisions(manifest_dir))
-    for one in unused:
-        place = f"{recordings[one.recording_id].path} {one.start:.2f}-{one.end:.2f} s"
-        print(f"align {clips_dir.name}: a correction applies to no clip: {place}, by {one.by} {one.when}", flush=True)
-    with worker_processes(params.n_jobs) as workers:
+    decisions = decisions_on(clips, recordings, manifest_dir)
+    with worker_processes(params.n_jobs) as processes:
+        workers = processes
+        if cache.is_on:
+            workers = cached_map(workers, cache, same={"asr": next(iter(workers(judge_version, [asr])))})
         heard = transcribe_clips(clips_dir, clips, asr, language, workers)
         asr_texts = [h.text for h in heard]
         texts, unsaid = find_texts(clips_dir, clips, asr_texts, recordings, language, asr, workers)
@@ -86,22 +95,73 @@ def align(clips_dir: Path, manifest_dir: Path, out_dir: Path, params: Align, asr
         ]
         doubts = doubts_of_clips(rows, clips_dir, asr, language, params, workers)
         rows, repaired = repair_clips(rows, doubts, clips_dir, out_dir, asr, params, workers)
-    rows = [reject_doubted(row, doubts_left(row, doubts, repaired), language, params) for row in rows]
-    rows = obey(rows, decisions)
-    kept_ids = [row.clip_id for row in rows if row.kept]
-    check_rejected_share(rows, params.max_rejected_share)
-    held_out_ids = held_out_clips(kept_ids, params.held_out_share)
-    rows = [row.model_copy(update={"split": "held_out"}) if row.clip_id in held_out_ids else row for row in rows]
+        left = {row.clip_id: doubts_left(row, doubts, repaired) for row in rows}
+        rows = obey([reject_doubted(row, left[row.clip_id], language, params) for row in rows], decisions)
+        check_rejected_share(rows, params.max_rejected_share)
+        if speaker is not None:
+            confirmed = {clip_id for clip_id, one in decisions.items() if one.verdict == "restore"}
+            hearers = hearing_workers(speaker, processes, cache)
+            rows = screen_clips(rows, clips_dir, out_dir, params, speaker, hearers, confirmed)
+    rows = hold_out_clips(rows, params)
     write_table(out_dir / "clips.jsonl", rows)
     write_table(out_dir / "disagreements.jsonl", [*disagreement_rows(rows, clips, doubts, repaired, language), *unsaid])
-    print(f"align {clips_dir.name}: kept {len(kept_ids)}/{len(rows)} clips, {len(held_out_ids)} held out", flush=True)
-    where = f"see data/3_aligned/{clips_dir.name}/disagreements.jsonl"
-    if n_doubted := sum(row.kept and bool(doubts_left(row, doubts, repaired)) for row in rows):
-        print(f"align {clips_dir.name}: {n_doubted} kept clips have words that are not heard, {where}", flush=True)
+    print_findings(clips_dir.name, rows, {key for key, some in left.items() if some}, len(unsaid), recordings)
+
+
+def read_clips(clips_dir: Path, manifest_dir: Path) -> tuple[list[Clip], dict[str, Recording]]:
+    """Return the clip table, and the manifest by recording id.
+
+    Raises:
+        ValueError: a clip's recording is not in the manifest.
+    """
+    clips = read_table(clips_dir / "clips.jsonl", Clip)
+    recordings = {row.recording_id: row for row in read_table(manifest_dir / "recordings.jsonl", Recording)}
+    if unknown := sorted({clip.recording_id for clip in clips} - set(recordings)):
+        raise ValueError(f"{clips_dir} has clips of {unknown[0]}, which {manifest_dir} lacks; run segment again")
+    return clips, recordings
+
+
+def decisions_on(
+    clips: Sequence[Clip], recordings: Mapping[str, Recording], manifest_dir: Path
+) -> dict[str, ClipDecision]:
+    """Return what a person decided, by clip id, and print the decisions that apply to no clip."""
+    decisions, unused = decisions_by_clip(clips, read_decisions(manifest_dir))
+    for one in unused:
+        place = f"{recordings[one.recording_id].path} {one.start:.2f}-{one.end:.2f} s"
+        print(
+            f"align {manifest_dir.name}: a correction applies to no clip: {place}, by {one.by} {one.when}", flush=True
+        )
+    return decisions
+
+
+def print_findings(
+    voice: str,
+    rows: Sequence[AlignedClip],
+    doubted: Collection[str],
+    n_unsaid: int,
+    recordings: Mapping[str, Recording],
+) -> None:
+    """Print what a newcomer should know about the clips.
+
+    Args:
+        voice: name of the voice.
+        rows: all clips.
+        doubted: ids of clips with words that are not heard.
+        n_unsaid: number of passages of transcripts that are in no clip.
+        recordings: the manifest by recording id.
+    """
+    kept_ids = [row.clip_id for row in rows if row.kept]
+    n_held_out = sum(row.kept and row.split == "held_out" for row in rows)
+    print(f"align {voice}: kept {len(kept_ids)}/{len(rows)} clips, {n_held_out} held out", flush=True)
+    where = f"see data/3_aligned/{voice}/disagreements.jsonl"
+    if n_doubted := len(set(kept_ids).intersection(doubted)):
+        print(f"align {voice}: {n_doubted} kept clips have words that are not heard, {where}", flush=True)
     if n_repaired := sum(row.kept and bool(row.repair) for row in rows):
-        print(f"align {clips_dir.name}: {n_repaired} clips repaired, {where}", flush=True)
-    if unsaid:
-        print(f"align {clips_dir.name}: {len(unsaid)} passages of transcripts are in no clip, {where}", flush=True)
+        print(f"align {voice}: {n_repaired} clips repaired, {where}", flush=True)
+    if n_unsaid:
+        print(f"align {voice}: {n_unsaid} passages of transcripts are in no clip, {where}", flush=True)
+    for finding in screening_findings(rows, {key: row.path for key, row in recordings.items()}):
+        print(f"align {voice}: {finding}", flush=True)
 
 
 def transcribe_clips(
@@ -248,7 +308,8 @@ def main() -> None:
     arguments = parser.parse_args()
     params = load_params()
     with stage_output(arguments.out, "align", arguments.clips.name) as folder:
-        align(arguments.clips, arguments.manifest, folder, params.align, PROFILES[params.profile].asr)
+        profile = PROFILES[params.profile]
+        align(arguments.clips, arguments.manifest, folder, params.align, profile.asr, profile.speaker, open_cache())
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.card.card import DataCard, card_json, make_card
-from stages.card.inputs import TableFolders, column, load_tables
+from stages.card.inputs import TableFolders, load_tables
 from stages.card.markdown import card_markdown
 from stages.card.page import render_card
 from stages.execution.outputs import stage_output
@@ -58,8 +58,8 @@ def _clip_rows(card: DataCard) -> Iterable[dict[str, Any]]:
             None if rate is None else round(rate, 3),
             clip.cer,
             one.doubt,
-            column(clip, "speaker_similarity"),
-            column(one.recording, "snr_db"),
+            clip.speaker_similarity,
+            one.recording.snr_db,
         )
         yield dict(zip(CLIP_COLUMNS, values, strict=True))
 

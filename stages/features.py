@@ -4,54 +4,38 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from gpt_sovits.audio import load_audio, resample, to_mono
-from gpt_sovits.content_encoder import CONTENT_SAMPLE_RATE, extract_ssl_features
-from gpt_sovits.determinism import deterministic
-from gpt_sovits.sovits.model import SoVITS
-from gpt_sovits.sovits.spectrogram import linear_spectrogram
-from gpt_sovits.speaker_encoder import SpeakerEncoder, load_speaker_encoder, speaker_embedding
-from gpt_sovits.text.frontend import phonemize
-from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
-from gpt_sovits.weights.base import load_base, shared_part
-from metrics.judges.speaker import load_speaker_judge
+from gpt_sovits.text.lexicon import LEXICON_FILE, load_lexicon
+from gpt_sovits.weights.base import SHARED_PARTS
+from gpt_sovits.weights.places import BASES_FOLDER
 from stages.clip_audio import clip_file
+from stages.clip_features import ExtractedClip, extract_clip, speaker_version
+from stages.execution.cache import NO_CACHE, ResultCache, folder_hash, open_cache
+from stages.execution.cached_calls import cached_map
 from stages.execution.outputs import stage_output
+from stages.execution.parallel import Map, call, worker_processes
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
 from stages.params import Params, load_params
-from stages.profiles import PROFILES, judge_weights, require_learned
+from stages.profiles import PROFILES, require_learned
 from stages.tables import AlignedClip, FeatureClip, VoiceReference, read_table, write_json, write_table
 
-if TYPE_CHECKING:
-    from transformers import HubertModel
 
-
-@dataclass(frozen=True, eq=False)
-class Encoders:
-    """What turns a clip and its text into features.
-
-    Attributes:
-        lexicon: the voice's own words.
-        content_encoder: gives content features (SSL features).
-        sovits: gives semantic tokens.
-        speaker_encoder: gives speaker embeddings, for a SoVITS that takes them (v2Pro, v2ProPlus).
-    """
-
-    lexicon: Lexicon
-    content_encoder: HubertModel
-    sovits: SoVITS
-    speaker_encoder: SpeakerEncoder | None = None
-
-
-def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Path, params: Params) -> None:
+def features(
+    clips_dir: Path,
+    aligned_dir: Path,
+    manifest_dir: Path,
+    out_dir: Path,
+    params: Params,
+    cache: ResultCache = NO_CACHE,
+) -> None:
     """Write tensors/CLIP_ID.safetensors, clips.jsonl, reference.json, speaker.safetensors and the voice's lexicon.yaml.
 
     Args:
@@ -60,83 +44,82 @@ def features(clips_dir: Path, aligned_dir: Path, manifest_dir: Path, out_dir: Pa
         manifest_dir: output of the stage ingest, which holds the lexicon if the voice has one.
         out_dir: an empty folder for the outputs.
         params: all of params.yaml.
+        cache: holds the features of clips of earlier runs.
     """
     clips = [clip for clip in read_table(aligned_dir / "clips.jsonl", AlignedClip) if clip.kept]
-    profile = PROFILES[params.profile]
     for language in sorted({clip.language for clip in clips}):
-        require_learned(profile.base, language)
-    (out_dir / "tensors").mkdir()
-    with deterministic(seed=0, n_threads=params.features.n_threads), torch.inference_mode():
-        base = load_base(profile.base)
-        encoders = Encoders(
-            _copy_lexicon(manifest_dir, out_dir),
-            base.build_content_encoder(),
-            base.build_sovits(),
-            load_speaker_encoder(shared_part("speaker_encoder")) if base.sovits_config.speaker_dim else None,
-        )
-        judge = load_speaker_judge(profile.speaker, judge_weights(profile.speaker))
-        rows, embeddings = [], []
-        for clip in report_progress(clips, len(clips), "features: {} clips"):
-            waveform = _clip_waveform(clip_file(clip, clips_dir, aligned_dir))
-            tensors = clip_tensors(waveform, clip.text, clip.language, encoders)
-            embedding = judge.embed(*waveform)
-            save_file(tensors, out_dir / "tensors" / f"{clip.clip_id}.safetensors")
-            embeddings.append(embedding)
-            rows.append((clip, len(tensors["phoneme_ids"]), len(tensors["semantic_tokens"])))
-
-    centroid = _centroid([e for e, (clip, *_) in zip(embeddings, rows, strict=True) if clip.split == "train"])
+        require_learned(PROFILES[params.profile].base, language)
+    lexicon = _copy_lexicon(manifest_dir, out_dir)
+    sounds = [clip_file(clip, clips_dir, aligned_dir) for clip in clips]
+    with worker_processes(params.features.n_jobs) as workers:
+        extracted = extract(clips, sounds, lexicon, out_dir, params, cache, workers)
+    embeddings = [np.array(one.embedding, np.float32) for one in extracted]
+    own = [
+        embedding
+        for embedding, clip in zip(embeddings, clips, strict=True)
+        if clip.split == "train" and not clip.speaker  # other speakers would move the centre
+    ]
+    centroid = _centroid(own)
     table = [
         FeatureClip(
             clip_id=clip.clip_id,
             split=clip.split,
             text=clip.text,
             seconds=clip.seconds,
-            n_phonemes=n_phonemes,
-            n_tokens=n_tokens,
+            n_phonemes=one.n_phonemes,
+            n_tokens=one.n_tokens,
             similarity=float(embedding @ centroid),
             language=clip.language,
         )
-        for (clip, n_phonemes, n_tokens), embedding in zip(rows, embeddings, strict=True)
+        for clip, one, embedding in zip(clips, extracted, embeddings, strict=True)
     ]
     write_table(out_dir / "clips.jsonl", table)
     write_json(out_dir / "reference.json", choose_reference(table, params).model_dump())
     save_file({"centroid": torch.from_numpy(centroid)}, out_dir / "speaker.safetensors")
 
 
-def clip_tensors(
-    waveform: tuple[np.ndarray, int], text: str, language: str, encoders: Encoders
-) -> dict[str, torch.Tensor]:
-    """Return the features of one clip, as the networks of gpt_sovits/adaptation take them.
+def extract(
+    clips: Sequence[AlignedClip],
+    sounds: Sequence[Path],
+    lexicon: Path | None,
+    out_dir: Path,
+    params: Params,
+    cache: ResultCache,
+    workers: Map,
+) -> list[ExtractedClip]:
+    """Write the features of every clip, in order. The result does not depend on the workers.
 
     Args:
-        waveform: (samples (n,) float32 in [-1, 1], sample rate in Hz).
-        text: what is said in the clip.
-        language: ISO 639 code of the text.
-        encoders: what the features are extracted with.
-
-    Returns:
-        phoneme_ids (X,), ssl_features (ssl_dim, T), semantic_tokens (T // 2,), waveform (T * hop_length,) and
-        spectrogram (n_fft // 2 + 1, T), where T is even and there are 50 frames per second. With a speaker encoder also
-        speaker_embedding (speaker_dim,).
+        clips: the kept clips.
+        sounds: the file of each.
+        lexicon: file of the voice's own words, None where it has none.
+        out_dir: gets tensors/CLIP_ID.safetensors.
+        params: all of params.yaml.
+        cache: holds the features of clips of earlier runs.
+        workers: extracts the others, see stages/execution/parallel.py.
     """
-    samples, sample_rate = waveform
-    config = encoders.sovits.config
-    content = torch.from_numpy(resample(samples, sample_rate, CONTENT_SAMPLE_RATE))
-    speech = torch.from_numpy(resample(samples, sample_rate, config.sample_rate))
-    ssl_features = extract_ssl_features(encoders.content_encoder, content[None])[0]
-    # only whole semantic tokens, of two frames each; resampling may differ by a frame between the two rates
-    n_frames = min(ssl_features.shape[1], len(speech) // config.hop_length) // 2 * 2
-    ssl_features, speech = ssl_features[:, :n_frames].contiguous(), speech[: n_frames * config.hop_length].contiguous()
-    tensors = {
-        "phoneme_ids": torch.tensor(phonemize(text, language, encoders.lexicon).ids),
-        "ssl_features": ssl_features,
-        "semantic_tokens": encoders.sovits.semantic_tokens(ssl_features[None])[0],
-        "waveform": speech,
-        "spectrogram": linear_spectrogram(speech[None], config.n_fft, config.hop_length)[0].contiguous(),
-    }
-    if encoders.speaker_encoder is not None:
-        tensors["speaker_embedding"] = speaker_embedding(encoders.speaker_encoder, content, CONTENT_SAMPLE_RATE)
-    return tensors
+    profile = PROFILES[params.profile]
+    (out_dir / "tensors").mkdir()
+    if cache.is_on:
+        weights = [folder_hash(BASES_FOLDER / name) for name in (profile.base, *SHARED_PARTS.values())]
+        same = {"weights": weights, "speaker": next(iter(workers(speaker_version, [profile.speaker])))}
+        workers = cached_map(workers, cache, same=same, out_dir=out_dir, files=lambda one: [one.path])
+    calls = [
+        partial(
+            extract_clip,
+            sound,
+            clip.clip_id,
+            clip.text,
+            language=clip.language,
+            lexicon=lexicon,
+            base=profile.base,
+            speaker=profile.speaker,
+            n_threads=params.features.n_threads,
+            out_dir=out_dir,
+        )
+        for clip, sound in zip(clips, sounds, strict=True)
+    ]
+    return list(report_progress(workers(call, calls), len(clips), "features: {} clips"))
 
 
 def choose_reference(clips: list[FeatureClip], params: Params) -> VoiceReference:
@@ -166,18 +149,13 @@ def choose_reference(clips: list[FeatureClip], params: Params) -> VoiceReference
     )
 
 
-def _copy_lexicon(manifest_dir: Path, out_dir: Path) -> Lexicon:
-    """Load the voice's own words and keep them with the features, so that they are read the same way later."""
+def _copy_lexicon(manifest_dir: Path, out_dir: Path) -> Path | None:
+    """Keep the voice's own words with the features, so that they are read the same way later. Return their file."""
     path = manifest_dir / LEXICON_FILE
     if not path.is_file():
-        return Lexicon()
-    shutil.copyfile(path, out_dir / LEXICON_FILE)
-    return load_lexicon(path)
-
-
-def _clip_waveform(path: Path) -> tuple[np.ndarray, int]:
-    samples, sample_rate = load_audio(path)
-    return to_mono(samples), sample_rate
+        return None
+    load_lexicon(path)
+    return Path(shutil.copyfile(path, out_dir / LEXICON_FILE))
 
 
 def _centroid(embeddings: list[np.ndarray]) -> np.ndarray:
@@ -197,7 +175,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="data/4_features/VOICE")
     arguments = parser.parse_args()
     with stage_output(arguments.out, "features", arguments.out.name) as folder:
-        features(arguments.clips, arguments.aligned, arguments.manifest, folder, load_params())
+        features(arguments.clips, arguments.aligned, arguments.manifest, folder, load_params(), open_cache())
 
 
 if __name__ == "__main__":

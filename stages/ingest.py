@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from gpt_sovits.text.lexicon import LEXICON_FILE, load_lexicon
 from registry.consent import check_consent
 from stages.corrections.decisions import DECISIONS_FILE, decide
 from stages.corrections.file import CORRECTIONS_FILE, read_corrections
+from stages.execution.cache import NO_CACHE, ResultCache, open_cache
+from stages.execution.cached_calls import cached_map
 from stages.execution.outputs import stage_output
+from stages.execution.parallel import worker_processes
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
 from stages.params import load_params
@@ -22,12 +27,13 @@ from stages.recordings.duplicates import MeasuredRecording, mark_duplicates
 from stages.recordings.files import read_recording, remove_duplicates
 from stages.recordings.findings import findings
 from stages.recordings.inventory import take_inventory
+from stages.recordings.measured_files import MeasuredFile, measured_file
 from stages.recordings.transcripts.checks import describe_transcripts
 from stages.sections.data import Ingest
 from stages.tables import Reject, write_table
 
 
-def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> None:
+def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date, cache: ResultCache = NO_CACHE) -> None:
     """Write recordings.jsonl and rejects.jsonl, both sorted by path, and what the voice has besides.
 
     That is lexicon.yaml, and decisions.jsonl from its corrections.jsonl.
@@ -37,6 +43,7 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> 
         out_dir: gets the tables.
         params: the section `ingest` of params.yaml.
         today: the day on which the consent must be valid.
+        cache: holds what earlier runs measured in the same files.
 
     Raises:
         ConsentError: the voice may not be used.
@@ -51,8 +58,8 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> 
         shutil.copyfile(lexicon, out_dir / LEXICON_FILE)
     audio, transcripts, rejects = take_inventory(recordings_dir, voice, params.max_lost_transcripts_share)
     measured: list[MeasuredRecording] = []
-    for file in report_progress(audio, len(audio), f"ingest {voice.name}: {{}} files", every=100):
-        result = read_recording(recordings_dir, file, audio[file], params, voice.language)
+    for file, sound in zip(audio, _measure(recordings_dir, list(audio), params, cache), strict=True):
+        result = read_recording(recordings_dir, file, sound, audio[file], params, voice.language)
         (measured if isinstance(result, MeasuredRecording) else rejects).append(result)
     recordings, same_bytes = remove_duplicates([one.row for one in measured])
     kept_paths = {row.path for row in recordings}
@@ -75,6 +82,13 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date) -> 
         print(f"ingest {voice.name}: {finding}", flush=True)
 
 
+def _measure(folder: Path, files: Sequence[str], params: Ingest, cache: ResultCache) -> list[MeasuredFile]:
+    with worker_processes(params.n_jobs) as workers:
+        workers = cached_map(workers, cache, same={}, keep=lambda one: one.is_readable)
+        sounds = workers(partial(measured_file, max_seconds=params.max_seconds), [folder / file for file in files])
+        return list(report_progress(sounds, len(files), f"ingest {folder.name}: {{}} files", every=100))
+
+
 def main() -> None:
     """Run the stage with the arguments of the command line."""
     parser = argparse.ArgumentParser(prog="python -m stages.ingest", description="measure a voice's recordings")
@@ -83,7 +97,7 @@ def main() -> None:
     arguments = parser.parse_args()
     params = load_params().ingest
     with stage_output(arguments.out, "ingest", arguments.recordings.name) as folder:
-        ingest(arguments.recordings, folder, params, date.today())
+        ingest(arguments.recordings, folder, params, date.today(), open_cache())
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,15 @@ from stages.corrections.decisions import ClipDecision
 from stages.corrections.file import read_decisions
 from stages.corrections.fixed_clips import cut_around, fixed_spans
 from stages.cutting import Limits, Span
+from stages.execution.cache import NO_CACHE, ResultCache, open_cache
+from stages.execution.cached_calls import cached_map
 from stages.execution.outputs import stage_output
+from stages.execution.parallel import call, worker_processes
 from stages.execution.program import run_stage
 from stages.execution.progress import report_progress
 from stages.params import load_params
 from stages.recordings.decoding import mono_blocks, open_audio
-from stages.recordings.speech import POWER_SECONDS, FoundSpeech, find_speech
+from stages.recordings.speech import CUT_GRID_SECONDS, FoundSpeech, find_speech
 from stages.recordings.speech import SAMPLE_RATE as VAD_RATE
 from stages.sections.data import Segment
 from stages.tables import Clip, Recording, Reject, read_table, write_table
@@ -32,7 +36,9 @@ from stages.tables import Clip, Recording, Reject, read_table, write_table
 MAX_PAUSE_SECONDS = 1.0  # pauses inside a sentence are shorter; a longer pause always ends a clip
 
 
-def segment(recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Segment) -> None:
+def segment(
+    recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Segment, cache: ResultCache = NO_CACHE
+) -> None:
     """Write clips.jsonl, rejects.jsonl and audio/CLIP_ID.flac, in the order of the manifest.
 
     Args:
@@ -40,6 +46,7 @@ def segment(recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Seg
         manifest_dir: output of the stage ingest.
         out_dir: an empty folder for the outputs.
         params: the section `segment` of params.yaml.
+        cache: holds the clips of earlier runs.
 
     Raises:
         ValueError: a recording changed since ingest, or no speech is found in any recording.
@@ -47,16 +54,20 @@ def segment(recordings_dir: Path, manifest_dir: Path, out_dir: Path, params: Seg
     recordings = read_table(manifest_dir / "recordings.jsonl", Recording)
     decisions = read_decisions(manifest_dir)
     (out_dir / "audio").mkdir()
-    clips, rejects = [], []
-    template = f"segment {recordings_dir.name}: {{}} recordings"
-    for recording in report_progress(recordings, len(recordings), template):
+    calls = []
+    for recording in recordings:
         path = recordings_dir / recording.path
         if file_sha256(path) != recording.sha256:
             raise ValueError(f"{path} has changed since ingest wrote {manifest_dir}; run the ingest stage again")
         its_decisions = decisions.get(recording.recording_id, ())
-        rows, rejected = cut_recording(path, recording, params, out_dir, its_decisions)
-        clips += rows
-        rejects += rejected
+        calls.append(partial(cut_recording, path, recording, params, out_dir, its_decisions))
+    clips, rejects = [], []
+    template = f"segment {recordings_dir.name}: {{}} recordings"
+    with worker_processes(params.n_jobs) as workers:
+        workers = cached_map(workers, cache, same={}, out_dir=out_dir, files=lambda cut: [clip.path for clip in cut[0]])
+        for rows, rejected in report_progress(workers(call, calls), len(calls), template):
+            clips += rows
+            rejects += rejected
     if not clips:
         raise ValueError(f"{recordings_dir}: no clip in {len(recordings)} recordings; the first: {rejects[0].reason}")
     write_table(out_dir / "clips.jsonl", clips)
@@ -131,7 +142,7 @@ def place_clips(
         n_samples=n_samples,
     )
     fixed = fixed_spans(decisions, rate, n_samples)
-    spans, lost = cut_around(fixed, speech, found.powers, round(POWER_SECONDS * rate), limits)
+    spans, lost = cut_around(fixed, speech, found.cut_costs, round(CUT_GRID_SECONDS * rate), limits)
     return spans, [_reject(recording, span, rate, "too short for a clip") for span in lost]
 
 
@@ -191,7 +202,7 @@ def main() -> None:
     arguments = parser.parse_args()
     params = load_params().segment
     with stage_output(arguments.out, "segment", arguments.recordings.name) as folder:
-        segment(arguments.recordings, arguments.manifest, folder, params)
+        segment(arguments.recordings, arguments.manifest, folder, params, open_cache())
 
 
 if __name__ == "__main__":

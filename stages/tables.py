@@ -108,6 +108,18 @@ class AlignedClip(Row):
     reason: str = Field(description="why it was rejected; empty where it is kept")
     repair: str = Field("", description="what align.repair changed in its text or its sound; empty where nothing")
     split: Literal["train", "held_out"] = Field(description="whether the clip is for training or held out of it")
+    speaker: int | None = Field(
+        default=None, ge=0, description="0 for the voice, 1, 2, ... for other speakers; null where it was not compared"
+    )
+    speaker_similarity: float | None = Field(
+        default=None,
+        ge=-1,
+        le=1,
+        description="cosine of its speaker embedding to the centre of the clips of the voice; null as above",
+    )
+    duplicate_group: str | None = Field(
+        default=None, description="id of the best of the clips that hold the same sound; null where there is one only"
+    )
     language: str = Field(description="ISO 639 code of what is said")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,12 @@ from project import copy_voice
 from flows.review_page.server import ReviewServer
 from flows.review_page.session import Session
 from gpt_sovits.audio import resample
+from registry.consent import file_sha256
 from stages.corrections.file import read_corrections
 from stages.corrections.rows import Correction
+from stages.ingest import ingest
 from stages.params import load_params
-from stages.tables import AlignedClip, Clip, Disagreement, Recording, write_table
+from stages.tables import AlignedClip, Clip, Disagreement, write_table
 
 VOICE = "anna"
 RATE = 32_000
@@ -53,18 +55,17 @@ def make_reviewable(root: Path) -> Path:
     for name in ("1_manifests", "2_clips", "3_aligned"):
         (root / "data" / name / VOICE).mkdir(parents=True)
     (root / "data/2_clips" / VOICE / "audio").mkdir()
-    recordings, clips, aligned = [], [], []
+    clips, aligned = [], []
     for name, numbers in (("long.wav", (1, 6, 8)), ("short.wav", (3,))):
         waveforms = [speech(number) for number in numbers]
         pause = np.zeros(round(PAUSE_SECONDS * RATE), np.float32)
         whole = np.concatenate([part for waveform in waveforms for part in (waveform, pause)])
         soundfile.write(folder / name, whole, RATE)
         (folder / name).with_suffix(".txt").write_text(" ".join(TEXTS[number - 1] for number in numbers))
-        recording = recording_row(folder / name, len(whole) / RATE)
-        recordings.append(recording)
+        recording_id = file_sha256(folder / name)[:12]
         start = 0
         for index, (number, waveform) in enumerate(zip(numbers, waveforms, strict=True)):
-            clip_id = f"{recording.recording_id}-{index:04d}"
+            clip_id = f"{recording_id}-{index:04d}"
             soundfile.write(root / "data/2_clips" / VOICE / f"audio/{clip_id}.flac", waveform, RATE)
             clips.append(clip_row(clip_id, start, len(waveform)))
             aligned.append(aligned_row(clip_id, TEXTS[number - 1], len(waveform) / RATE))
@@ -73,21 +74,22 @@ def make_reviewable(root: Path) -> Path:
     aligned[1] = aligned[1].model_copy(update={"cer": 0.05})
     aligned[2] = aligned[2].model_copy(update={"text": "<b>Nobody</b> said this & that.", **wrong})
     word, start, end = aligned[1].words[2]
-    doubt = Disagreement(clip_id=clips[1].clip_id, written=word.lower(), heard="other", start=start, end=end, doubt=9.5)
+    doubt = Disagreement(
+        recording_id=clips[1].recording_id,
+        clip_id=clips[1].clip_id,
+        start=clips[1].start + start,
+        end=clips[1].start + end,
+        written=word.lower(),
+        heard="other",
+        doubt=9.5,
+        outcome="kept",
+    )
     data = root / "data"
-    write_table(data / "1_manifests" / VOICE / "recordings.jsonl", recordings)
+    ingest(folder, data / "1_manifests" / VOICE, load_params(ROOT / "params.yaml").ingest, date(2026, 6, 1))
     write_table(data / "2_clips" / VOICE / "clips.jsonl", clips)
     write_table(data / "3_aligned" / VOICE / "clips.jsonl", aligned)
     write_table(data / "3_aligned" / VOICE / "disagreements.jsonl", [doubt])
     return root
-
-
-def recording_row(path: Path, seconds: float) -> Recording:
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Recording(
-        recording_id=sha256[:12], path=path.name, sha256=sha256, seconds=seconds, sample_rate=RATE, n_channels=1,
-        level_dbfs=-20, clipped_share=0, noise_floor_dbfs=-60, transcript=None, language="en",
-    )  # fmt: skip
 
 
 def clip_row(clip_id: str, start: int, n_samples: int) -> Clip:

@@ -10,6 +10,7 @@ import pytest
 from imports import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMAND = r"`vox ((?:voice |server |data )?[a-z]+)"
 TABLES = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 
 
@@ -47,11 +48,7 @@ def test_the_picture_is_the_same_everywhere():
 
 def test_every_command_of_the_readme_has_its_row():
     def commands(markdown: str) -> set[str]:
-        return {
-            name
-            for row in rows(markdown, "command")
-            for name in re.findall(r"`vox ((?:voice |server |data )?[a-z]+)", row[0])
-        }
+        return {name for row in rows(markdown, "command") for name in re.findall(COMMAND, row[0])}
 
     assert commands(TABLES) == commands(README)
 
@@ -66,8 +63,7 @@ def test_every_command_of_vox_is_in_the_readme():
         for name, command in vox.commands.items()
         for sub in (command.commands if isinstance(command, Group) else [""])
     }
-    name_pattern = r"`vox ((?:voice |server |data )?[a-z]+)"
-    assert names == {name for row in rows(README, "command") for name in re.findall(name_pattern, row[0])}
+    assert names == {name for row in rows(README, "command") for name in re.findall(COMMAND, row[0])}
 
 
 @pytest.mark.parametrize(("file", "function"), places())

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -171,6 +172,15 @@ def test_changing_a_segment_parameter_makes_only_segment_stale(committed_project
     assert stale == {"segment@sample"}
 
 
+def test_a_correction_makes_only_what_reads_the_recordings_stale(committed_project):
+    root, repo = committed_project
+    corrections = root / "data/1_recordings/sample/corrections.jsonl"
+    corrections.write_text("what vox review writes", encoding="utf-8")
+    stale = set(repo.status())
+    corrections.unlink()
+    assert stale == {"ingest@sample", "segment@sample"}
+
+
 def test_custom_prompts_make_only_what_reads_prompts_stale(committed_project):
     root, repo = committed_project
     own = root / "benchmarks/prompts/custom/orders.yaml"
@@ -192,15 +202,14 @@ def fresh_project(tmp_path):
     return tmp_path
 
 
-def test_dvc_in_a_fresh_project_says_nothing_about_the_recipe_of_the_starter_base(fresh_project, capsys):
-    from dvc.cli import main as dvc
+def test_dvc_in_a_fresh_project_says_nothing_about_the_recipe_of_the_starter_base(fresh_project):
+    def dvc(command: str, folder: Path) -> str:
+        program = [sys.executable, "-m", "dvc", *command.split()]
+        return subprocess.run(program, cwd=folder, capture_output=True, text=True).stdout
 
-    said = {}
-    for command in ("status", "repro -P --dry --keep-going", "metrics show", "params diff"):
-        dvc(["--cd", str(fresh_project), *command.split()])
-        said[command] = "".join(capsys.readouterr())
+    commands = ("status", "repro -P --dry --keep-going", "metrics show", "params diff")
+    said = {command: dvc(command, fresh_project) for command in commands}
     assert "segment@sample" in said["status"] and "ingest@sample" in said["repro -P --dry --keep-going"]
     for command, text in said.items():
         assert not re.search(r"content_encoder:|starter\.\w+|starter/(work|dvc|params)", text), command
-    dvc(["--cd", str(fresh_project / "starter"), "status"])
-    assert "content_encoder:" in capsys.readouterr().out
+    assert "content_encoder:" in dvc("status", fresh_project / "starter")

@@ -74,6 +74,12 @@ def beside(file: str, content: Callable[[str], str], audio: str = "{}.wav", enco
     return make
 
 
+def link(path: Path) -> None:
+    """Move a file out of the voice's folder, and leave a link to it."""
+    target = path.rename(path.parents[2] / path.name)
+    path.symlink_to(target)
+
+
 def several(*writers: Writer) -> Writer:
     def make(folder: Path) -> None:
         for writer in writers:
@@ -194,6 +200,9 @@ READ: dict[str, Writer] = {
     "x.TextGrid": beside("{}.TextGrid", textgrid),
     "x.TextGrid with one tier for each speaker": beside("{}.TextGrid", lambda text: textgrid(text, "anna - words")),
     "x.txt of Audacity": beside("{}.txt", labels),
+    "x.txt with a time before each line": beside(
+        "{}.txt", lambda text: "[0:00] {}\n[0:01] {}\n".format(*text.split(" ", 1))
+    ),
     "x.tsv of Whisper": beside("{}.tsv", lambda text: f"start\tend\ttext\n0\t900\t{text}\n"),
     "x.lab": beside("{}.lab", str),
     "x.txt": beside("{}.txt", str),
@@ -223,13 +232,12 @@ READ: dict[str, Writer] = {
 REFUSED: dict[str, tuple[Writer, str]] = {
     "names that are nowhere": (
         table("metadata.csv", lines(pairs("other_{}"))),
-        r"0 of 3 rows of metadata\.csv found their audio. The first names 'other_anna_001', and the folder has 3 "
-        r"recordings without a transcript, such as 'anna_001\.wav'",
+        r"0 of 3 rows of metadata\.csv found their audio; the first names 'other_anna_001'\. 3 recordings, such as "
+        r"'anna_001\.wav', would get the recogniser's text instead",
     ),
     "one name that is nowhere": (
         table("metadata.csv", lines([*pairs()[:2], ["anna_03", TEXTS[2]]])),
-        r"1 transcript found no audio \(the first: metadata\.csv:3 names 'anna_03'\), and the folder has 1 recording "
-        r"without a transcript, such as 'anna_003\.wav'",
+        r"1 transcript found no audio, the first: metadata\.csv:3 names 'anna_03'\. Recording 'anna_003\.wav' would",
     ),
     "one text of another name": (
         several(beside("{}.txt", str), lambda folder: (folder / "anna_003.txt").rename(folder / "anna_03.txt")),
@@ -237,7 +245,7 @@ REFUSED: dict[str, tuple[Writer, str]] = {
     ),
     "columns that could be anything": (
         table("metadata.csv", lines([name, "x", "y", text] for name, text in pairs())),
-        r"metadata\.csv: has 4 columns without names; name them in a first line, such as `file\|speaker\|text`",
+        r"metadata\.csv: has 4 columns without names; name them in a first line, such as `file\|text` or `file",
     ),
     "a speaker or a text": (
         table("metadata.csv", lines([[NAMES[0], TEXTS[0], "anna smith"]])),
@@ -251,7 +259,7 @@ REFUSED: dict[str, tuple[Writer, str]] = {
         table("metadata.csv", 'file,text\nanna_001.wav,"He said\nanna_002.wav,Well\n'),
         r"metadata\.csv: line 2 is not CSV",
     ),
-    "a table that is empty": (table("metadata.csv", "\n"), r"metadata\.csv: is empty\. The folder"),
+    "a table that is empty": (table("metadata.csv", "\n"), r"metadata\.csv: is empty\. 3 recordings"),
     "a picture called metadata.csv": (
         lambda folder: (folder / "metadata.csv").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xd8"),
         r"metadata\.csv: is not UTF-8 \(byte 0 is 0x89\)",
@@ -261,6 +269,10 @@ REFUSED: dict[str, tuple[Writer, str]] = {
     "an Excel table": (
         lambda folder: (folder / "texts.xlsx").write_bytes(b"PK\3\4"),
         r"texts\.xlsx: is in a format that is not read; save it as CSV or text in UTF-8",
+    ),
+    "a link": (
+        several(table("a/metadata.csv", lines(pairs())), lambda folder: link(folder / "a/metadata.csv")),
+        r"a/metadata\.csv: a symbolic link, which may leave the voice's folder; copy the file\. 3 recordings",
     ),
     "every subtitle is damaged": (
         beside("{}.srt", lambda text: cues(text).replace("2\n00:", "2\nXX:")),

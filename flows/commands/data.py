@@ -8,8 +8,10 @@ from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows.console import print_line
-from flows.paths import DATA_CARDS, recordings_dir
+from rich.markdown import Markdown
+
+from flows.console import console, print_line
+from flows.paths import CARD_PAGE, DATA_CARDS, recordings_dir
 from registry.consent import check_consent
 from stages.card.card import card_json
 from stages.card.inputs import TableFolders
@@ -17,8 +19,6 @@ from stages.card.markdown import card_summary
 from stages.data_card import data_card
 from stages.execution.outputs import stage_output
 from stages.params import load_params
-
-PAGE = "card.html"
 
 
 def show_card(voice: str, *, as_json: bool) -> int:
@@ -48,6 +48,7 @@ def show_card(voice: str, *, as_json: bool) -> int:
         print(json.dumps(card_json(card), indent=2, ensure_ascii=False))
     else:
         print_line()
-        print_line(card_summary(card))
-        print_line(f"card: {(DATA_CARDS / voice / PAGE).absolute()}")
+        summary = card_summary(card)
+        console.print(Markdown(summary) if console.is_terminal else summary, markup=False, soft_wrap=True)
+        print_line(f"card: {(DATA_CARDS / voice / CARD_PAGE).absolute()}")
     return 0

@@ -23,6 +23,8 @@ from stages.recordings.files import is_dropping
 from stages.recordings.inventory import take_inventory
 from stages.recordings.transcripts.checks import describe_transcripts
 
+MAX_NAMED_FAULTS = 5
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConsentRecord:
@@ -57,20 +59,20 @@ def add_voice(name: str, source: Path, *, language: str, consent: ConsentRecord)
     if folder.exists():
         raise ValueError(f"{folder} is already there; choose another name, or add files to that folder yourself")
     record = _voice_record(name, language, consent=consent)
+    found = _describe_recordings(source, record, evidence=consent.evidence)
     with locked("voices"):
         partial = RECORDINGS / f".{name}.partial" / name
         shutil.rmtree(partial.parent, ignore_errors=True)
         try:
-            left_out = _copy_recordings(source, partial, evidence=consent.evidence)
+            _copy_recordings(source, partial, evidence=consent.evidence)
             shutil.copyfile(consent.evidence, partial / record.consent.evidence)
             (partial / "voice.yaml").unlink(missing_ok=True)  # another voice's record is not this one's consent
             write_voice(partial, record)
-            told = _describe_recordings(source, partial, record)
             partial.replace(folder)
         finally:
             shutil.rmtree(partial.parent, ignore_errors=True)
         list_voice(name)
-    for line in (*left_out, told):
+    for line in found:
         print_line(line)
     print_line(f"{folder} holds the recordings and voice.yaml; params.yaml lists {name}, {language_name(language)}.")
     try:
@@ -82,46 +84,51 @@ def add_voice(name: str, source: Path, *, language: str, consent: ConsentRecord)
     return 0
 
 
-def _copy_recordings(source: Path, target: Path, *, evidence: Path) -> list[str]:
-    """Copy a folder without what ingest would not look at, and return a line for each special file that is left out.
+def _copy_recordings(source: Path, target: Path, *, evidence: Path) -> None:
+    """Copy a folder without the evidence and what ingest would not look at.
 
     Links stay links: ingest rejects them, because they may leave the folder.
     """
-    left_out = []
 
     def ignored(folder: str, names: list[str]) -> list[str]:
-        chosen = []
-        for name in names:
-            path = Path(folder, name)
-            mode = path.lstat().st_mode
-            if not (
-                stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
-            ):  # a pipe waits for a writer forever
-                left_out.append(f"{path.relative_to(source)} is not a regular file, and was left out.")
-                chosen.append(name)
-            elif is_dropping(name) or (path.is_file() and path.samefile(evidence)):
-                chosen.append(name)
-        return chosen
+        paths = {name: Path(folder, name) for name in names}
+        return [
+            name
+            for name, path in paths.items()
+            if is_dropping(name) or _is_special(path) or (path.is_file() and path.samefile(evidence))
+        ]
 
     try:
         shutil.copytree(source, target, symlinks=True, ignore=ignored)
     except shutil.Error as error:
         path, _, reason = error.args[0][0]
         raise OSError(f"{path} cannot be copied ({reason}); nothing was added") from error
-    return left_out
 
 
-def _describe_recordings(source: Path, folder: Path, record: Voice) -> str:
-    """Return how many recordings have a transcript.
+def _is_special(path: Path) -> bool:
+    """Return whether a path is a pipe, a socket or a device. Reading a pipe would wait for a writer."""
+    mode = path.lstat().st_mode
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+
+
+def _describe_recordings(source: Path, record: Voice, *, evidence: Path) -> list[str]:
+    """Return how many recordings have a transcript, and what cannot be used.
 
     Raises:
         ValueError: the stage ingest would not take the folder.
     """
-    try:
-        inventory = take_inventory(folder, record, load_params().ingest.max_lost_transcripts_share)
-    except ValueError as error:
-        raise ValueError(f"{str(error).replace(str(folder), str(source))}; nothing was added") from error
-    return f"{describe_transcripts(inventory.transcripts, list(inventory.audio))}."
+    path, folder = evidence.resolve(), source.resolve()
+    inside = [path.relative_to(folder).as_posix()] if path.is_relative_to(folder) else []
+    max_lost_share = load_params().ingest.max_lost_transcripts_share
+    inventory = take_inventory(source, record, max_lost_share, left_out=inside)
+    faults = [f"{row.path}: {row.reason}" for row in inventory.rejects]
+    faults += [f"{row.source}: {row.fault}" for row in inventory.transcripts if row.fault and row.audio]
+    more = f"and {len(faults) - MAX_NAMED_FAULTS} more" if len(faults) > MAX_NAMED_FAULTS else ""
+    found = describe_transcripts(inventory.transcripts, list(inventory.audio))
+    return [
+        f"{found[0].upper()}{found[1:]}.",
+        *(f"Not used: {fault}" for fault in (*faults[:MAX_NAMED_FAULTS], more) if fault),
+    ]
 
 
 def revoke_voice(name: str) -> int:

@@ -6,6 +6,7 @@ import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from flows.review_page.text_parts import WordTime, cut_text, join_texts
@@ -21,13 +22,13 @@ class SoundPart:
     """A part of a clip's file, after a silence.
 
     Attributes:
-        path: The FLAC file, relative to the clips folder.
+        path: The FLAC file, relative to the project.
         start: Where it begins in the file, in seconds.
         end: Where it ends.
         silence: Seconds of silence before it, where the recording has a pause that is in no clip.
     """
 
-    path: str
+    path: Path
     start: float
     end: float
     silence: float = 0.0
@@ -45,7 +46,11 @@ class ClipItem:
         words: (word, start, end) in seconds within the clip, from the last run.
         heard: What the ASR heard, normalised.
         cer: Character error rate of the last run, None where it has none.
-        disagreements: (written, heard, start, end, doubt) in seconds within the clip.
+        disagreements: (written, heard, start, end, doubt) in seconds within the clip, with a doubt of None where the
+            sound was not asked.
+        repair: What align changed in its text or its sound.
+        speaker: 0 for the voice, 1, 2, ... for other speakers, None where it was not compared.
+        similarity: Cosine of its speaker embedding to that of the voice, None as above.
         kept: Whether the pipeline uses it.
         reason: Why it does not.
         sound: Where its sound comes from.
@@ -60,7 +65,10 @@ class ClipItem:
     words: tuple[WordTime, ...]
     heard: str
     cer: float | None
-    disagreements: tuple[tuple[str, str, float, float, float], ...]
+    disagreements: tuple[tuple[str, str, float, float, float | None], ...]
+    repair: str
+    speaker: int | None
+    similarity: float | None
     kept: bool
     reason: str
     sound: tuple[SoundPart, ...]
@@ -94,7 +102,8 @@ class ClipItem:
             "kept": self.kept,
             "reason": self.reason,
             "cer": self.cer,
-            "doubt": max((one[-1] for one in self.disagreements), default=0),
+            "doubt": max((one[-1] or 0 for one in self.disagreements), default=0),
+            "stranger": bool(self.speaker),
             "decided": self.decided is not None,
             "pending": self.is_pending,
         }
@@ -108,6 +117,8 @@ class ClipItem:
             "text_source": self.text_source,
             "words": self.words,
             "heard": self.heard,
+            "repair": self.repair,
+            "similarity": self.similarity,
             "disagreements": self.disagreements,
             "verdict": self.decided.verdict if self.decided else None,
             "action": last.action if last else None,
@@ -116,17 +127,35 @@ class ClipItem:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TableClip:
-    """One clip as the last run left it."""
+    """One clip as the last run left it: where it lies in its recording, its row in align's table, and its sound."""
 
-    cut: Clip
+    span: Span
     aligned: AlignedClip
-    disagreements: tuple[Disagreement, ...] = ()
+    file: Path
+    disagreements: tuple[Disagreement, ...] = ()  # of what is still in it
+
+
+def table_clip(cut: Clip, aligned: AlignedClip, *, file: Path, disagreements: Iterable[Disagreement] = ()) -> TableClip:
+    """Return a clip of the tables. It begins later than segment cut it where align trimmed it.
+
+    Args:
+        cut: Its row in segment's table.
+        aligned: Its row in align's table.
+        file: Its sound.
+        disagreements: Its rows in align's table of them.
+    """
+    span = Span(cut.start, cut.end)
+    if aligned.seconds < cut.seconds:
+        start = round(cut.start + aligned.trimmed_seconds, 6)
+        span = Span(start, round(start + aligned.seconds, 6))
+    left = tuple(one for one in disagreements if one.outcome in ("kept", "rejected"))
+    return TableClip(span=span, aligned=aligned, file=file, disagreements=left)
 
 
 def recording_items(
-    recording: Recording, clips: Sequence[TableClip], decided: Iterable[Decided], *, in_run: Sequence[ClipDecision]
+    recording: Recording, clips: Sequence[TableClip], *, decided: Iterable[Decided], in_run: Sequence[ClipDecision] = ()
 ) -> list[ClipItem]:
     """Return the clips of a recording in order of time.
 
@@ -143,57 +172,57 @@ def recording_items(
     for one in decided:
         touched = _touched(clips, one.span)
         for index in touched:
-            covered[index] += _shared_seconds(_span(clips[index]), one.span)
+            covered[index] += _shared_seconds(clips[index].span, one.span)
         if touched:  # else segment rejected the clip, which the session reports
-            base = _base_item(recording, one.span, [clips[index] for index in touched])
-            items.append(_decided_item(base, one, known.pop(tuple(one.span), None)))
+            base = _base_item(recording, [clips[index] for index in touched], span=one.span)
+            items.append(_decided_item(base, one, in_run=known.pop(tuple(one.span), None)))
     for clip, seconds in zip(clips, covered, strict=True):
-        if seconds <= MOSTLY * clip.cut.seconds:
-            taken_back = any(_shared_seconds(_span(clip), Span(*span)) > 0 for span in known)
+        if seconds <= MOSTLY * _length(clip):
+            taken_back = any(_shared_seconds(clip.span, Span(*span)) > 0 for span in known)
             items.append(replace(_table_item(recording, clip), is_pending=taken_back))
     return sorted(items, key=lambda item: item.span)
 
 
-def _base_item(recording: Recording, span: Span, clips: Sequence[TableClip]) -> ClipItem:
+def _base_item(recording: Recording, clips: Sequence[TableClip], *, span: Span) -> ClipItem:
     """Return a span as the last run left it: a clip of the tables, or a new one of parts of clips."""
-    if len(clips) == 1 and same_span(_span(clips[0]), span):
+    if len(clips) == 1 and same_span(clips[0].span, span):
         return _table_item(recording, clips[0])
-    parts = [_part(recording, clip, span) for clip in clips]
-    language = recording.language
+    parts = [_part(recording, clip, span=span) for clip in clips]
     joined = parts[0]
     for part in parts[1:]:
-        joined = _join(joined, part, language)
+        joined = _join(joined, part)
     return replace(joined, span=span, cer=None)
 
 
-def _part(recording: Recording, clip: TableClip, span: Span) -> ClipItem:
+def _part(recording: Recording, clip: TableClip, *, span: Span) -> ClipItem:
     """Return the part of a clip that lies in a span."""
     whole = _table_item(recording, clip)
-    first, end = max(span.start - clip.cut.start, 0.0), min(span.end - clip.cut.start, clip.cut.seconds)
-    head, _ = cut_text(whole.text, whole.words, end, recording.language)
-    skipped, _ = cut_text(whole.text, whole.words, first, recording.language)
+    first, end = max(span.start - clip.span.start, 0.0), min(span.end - clip.span.start, _length(clip))
+    head, _ = cut_text(whole.text, whole.words, at=end, language=recording.language)
+    skipped, _ = cut_text(whole.text, whole.words, at=first, language=recording.language)
     return replace(
         whole,
-        span=Span(clip.cut.start + first, clip.cut.start + end),
+        span=Span(clip.span.start + first, clip.span.start + end),
         text=head[len(skipped) :].strip(),
         words=tuple(word for word in _moved(whole.words, -first) if 0 <= (word[1] + word[2]) / 2 < end - first),
         disagreements=tuple(one for one in _moved(whole.disagreements, -first, at=2) if 0 <= one[2] <= end - first),
         heard="",
-        sound=(SoundPart(path=clip.cut.path, start=first, end=end),),
+        sound=(SoundPart(path=clip.file, start=first, end=end),),
     )
 
 
-def _join(first: ClipItem, second: ClipItem, language: str) -> ClipItem:
+def _join(first: ClipItem, second: ClipItem) -> ClipItem:
     """Return two neighbouring clips as one."""
+    language = first.recording.language
     offset = second.span.start - first.span.start
     silence = max(second.span.start - first.span.end, 0.0)
     return replace(
         first,
         span=Span(first.span.start, second.span.end),
-        text=join_texts(first.text, second.text, language),
+        text=join_texts(first.text, second.text, language=language),
         words=(*first.words, *_moved(second.words, offset)),
         disagreements=(*first.disagreements, *_moved(second.disagreements, offset, at=2)),
-        heard=join_texts(first.heard, second.heard, language),
+        heard=join_texts(first.heard, second.heard, language=language),
         kept=first.kept and second.kept,
         reason=first.reason or second.reason,
         sound=(*first.sound, replace(second.sound[0], silence=silence), *second.sound[1:]),
@@ -205,7 +234,7 @@ def _moved(rows: Iterable[tuple], seconds: float, *, at: int = 1) -> list[tuple]
     return [(*row[:at], round(row[at] + seconds, 3), round(row[at + 1] + seconds, 3), *row[at + 2 :]) for row in rows]
 
 
-def _decided_item(item: ClipItem, decided: Decided, in_run: ClipDecision | None) -> ClipItem:
+def _decided_item(item: ClipItem, decided: Decided, *, in_run: ClipDecision | None) -> ClipItem:
     """Return a clip with a decision, as the next run will have it.
 
     Args:
@@ -228,26 +257,37 @@ def _decided_item(item: ClipItem, decided: Decided, in_run: ClipDecision | None)
 
 
 def _table_item(recording: Recording, clip: TableClip) -> ClipItem:
-    cut, aligned = clip.cut, clip.aligned
+    aligned, start, seconds = clip.aligned, clip.span.start, _length(clip)
     return ClipItem(
         recording=recording,
-        span=_span(clip),
+        span=clip.span,
         text=aligned.text,
         text_source=aligned.text_source,
         words=aligned.words,
         heard=aligned.asr_text,
         cer=aligned.cer,
-        disagreements=tuple((one.written, one.heard, one.start, one.end, one.doubt) for one in clip.disagreements),
+        disagreements=tuple(
+            (
+                one.written,
+                one.heard,
+                *(min(max(round(t - start, 3), 0), seconds) for t in (one.start, one.end)),
+                one.doubt,
+            )
+            for one in clip.disagreements
+        ),
+        repair=aligned.repair,
+        speaker=aligned.speaker,
+        similarity=aligned.speaker_similarity,
         kept=aligned.kept,
         reason=aligned.reason,
-        sound=(SoundPart(path=cut.path, start=0.0, end=cut.seconds),),
+        sound=(SoundPart(path=clip.file, start=0.0, end=seconds),),
     )
 
 
 def _touched(clips: Sequence[TableClip], span: Span) -> range:
     """Return the indices of the clips that share time with a span."""
-    first = bisect_right(clips, span.start + TOLERANCE_SECONDS, key=lambda clip: clip.cut.end)
-    end = bisect_left(clips, span.end - TOLERANCE_SECONDS, key=lambda clip: clip.cut.start)
+    first = bisect_right(clips, span.start + TOLERANCE_SECONDS, key=lambda clip: clip.span.end)
+    end = bisect_left(clips, span.end - TOLERANCE_SECONDS, key=lambda clip: clip.span.start)
     return range(first, max(first, end))
 
 
@@ -255,5 +295,5 @@ def _shared_seconds(one: Span, other: Span) -> float:
     return max(min(one.end, other.end) - max(one.start, other.start), 0.0)
 
 
-def _span(clip: TableClip) -> Span:
-    return Span(clip.cut.start, clip.cut.end)
+def _length(clip: TableClip) -> float:
+    return clip.span.end - clip.span.start

@@ -1,15 +1,16 @@
 // The list of clips, the decisions and the keys. Decisions go to the server at once; nothing is kept in the page.
 const $ = (id) => document.getElementById(id);
+const isDoubtful = (clip) => !clip.decided && (clip.doubt > 0 || clip.stranger);
 const ROWS = 200, POLL_MILLISECONDS = 5000, TOAST_MILLISECONDS = 3500;
 const FILTERS = [
-  ["check", "To check", (clip) => !clip.decided && (!clip.kept || clip.doubt > 0)],
+  ["check", "To check", (clip) => !clip.decided && (!clip.kept || isDoubtful(clip))],
   ["all", "All", () => true],
   ["kept", "Kept", (clip) => clip.kept],
   ["rejected", "Rejected", (clip) => !clip.kept],
   ["decided", "Decided", (clip) => clip.decided],
 ];
 const ORDERS = {
-  worst: (a, b) => a.decided - b.decided || (b.cer ?? -1) - (a.cer ?? -1) || b.doubt - a.doubt || inTime(a, b),
+  worst: (a, b) => a.decided - b.decided || (b.cer ?? -1) - (a.cer ?? -1) || b.doubt - a.doubt || b.stranger - a.stranger || inTime(a, b),
   time: (a, b) => inTime(a, b),
   long: (a, b) => b.seconds - a.seconds || inTime(a, b),
 };
@@ -89,14 +90,15 @@ function make(tag, text, className = "") {
 }
 
 function rowOf(clip) {
-  const button = make("button", "", clip.kept ? (clip.doubt > 0 && !clip.decided ? "doubtful" : "") : "rejected");
+  const button = make("button", "", !clip.kept ? "rejected" : isDoubtful(clip) ? "doubtful" : "");
   button.type = "button";
   button.dataset.key = clip.key;
   button.setAttribute("aria-current", clip.key === current);
-  const mark = make("span", clip.kept ? (clip.doubt > 0 && !clip.decided ? "?" : "✓") : "✕", "mark");
-  mark.title = clip.kept ? (clip.doubt > 0 ? "kept, but the sound speaks against a word" : "kept") : `rejected: ${clip.reason}`;
+  const mark = make("span", !clip.kept ? "✕" : isDoubtful(clip) ? "?" : "✓", "mark");
+  mark.title = !clip.kept ? `rejected: ${clip.reason}` : clip.stranger ? "kept, but it sounds like another speaker" : isDoubtful(clip) ? "kept, but the sound speaks against a word" : "kept";
   const facts = make("span", "", "facts");
   if (clip.decided) facts.append(make("span", clip.pending ? "decided, not run yet · " : "decided · ", "done"));
+  if (clip.stranger) facts.append(make("span", "another speaker? · ", "done"));
   facts.append(`${clip.cer === null ? "" : `CER ${clip.cer.toFixed(2)} · `}${clip.seconds.toFixed(1)} s · ${clock(clip.start)} ${clip.path}`);
   button.append(mark, make("span", clip.text || "(no text)", "said"), facts);
   button.addEventListener("click", (event) => { if (event.detail) button.blur(); open(clip.key); });
@@ -128,7 +130,8 @@ function take(answer) { // the clips of one recording as the server has them aft
 
 function showNotes(notes) {
   $("notes").hidden = !notes.length;
-  $("notes").firstElementChild.textContent = notes.length === 1 ? "1 correction changes nothing" : `${notes.length} corrections change nothing`;
+  $("notes").firstElementChild.textContent = notes.length === 1 ? "1 note" : `${notes.length} notes`;
+  $("notes").open = notes.length > 0;
   $("notes").lastElementChild.replaceChildren(...notes.map((note) => make("li", note)));
 }
 
@@ -207,6 +210,9 @@ function showDetails() {
   $("source").textContent = { given: "(from the transcript)", asr: "(from the speech recogniser, nobody wrote it down)", corrected: "(corrected by a person)" }[clip.text_source];
   $("heard").hidden = !clip.heard;
   $("heard").textContent = `The recogniser heard: ${clip.heard}${clip.cer === null ? "" : ` (character error rate ${clip.cer.toFixed(2)})`}`;
+  const remarks = [clip.repair && `The pipeline changed it: ${clip.repair}.`, clip.stranger && `It sounds like another speaker${clip.similarity === null ? "" : ` (speaker similarity ${clip.similarity.toFixed(2)})`}. If it is, drop it.`].filter(Boolean);
+  $("remarks").hidden = !remarks.length;
+  $("remarks").textContent = remarks.join(" ");
   $("doubts").replaceChildren(...clip.disagreements.map(doubtOf));
   $("restore").disabled = clip.kept;
   $("drop").disabled = clip.verdict === "drop";

@@ -22,8 +22,8 @@ from starlette.exceptions import HTTPException
 
 from flows.errors import named_errors
 from flows.review_page.clip_items import ClipItem
-from flows.review_page.guard import App, Guard
-from flows.review_page.session import CLIPS, ClipChangedError, Session, State
+from flows.review_page.guard import App, guarded
+from flows.review_page.session import ClipChangedError, Session, State
 from flows.review_page.sounds import clip_sound
 from stages.corrections.rows import MAX_TEXT_CHARS
 
@@ -73,7 +73,7 @@ def make_app(session: Session, token: str) -> App:
     @app.get("/sound")
     def sound(key: Key) -> Response:
         item = session.state().item(key)
-        return Response(clip_sound(CLIPS / session.voice, item.sound), media_type="audio/wav")
+        return Response(clip_sound(item.sound), media_type="audio/wav")
 
     @app.post("/decide")
     def decide(body: DecisionRequest) -> Response:
@@ -86,7 +86,7 @@ def make_app(session: Session, token: str) -> App:
         changed = _changed(state, rows[0].recording_sha256)
         return JSONResponse({**changed, "undone": rows[0].where(), "start": rows[0].start})
 
-    return Guard(app, token)
+    return guarded(app, token)
 
 
 class ReviewServer:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from flows.errors import FlowError
 from flows.paths import recordings_dir
-from flows.review_page.clip_items import ClipItem, TableClip, recording_items
+from flows.review_page.clip_items import ClipItem, TableClip, recording_items, table_clip
 from flows.review_page.text_parts import cut_text, join_texts
+from stages.clip_audio import clip_file
 from stages.corrections.decisions import DECISIONS_FILE, ClipDecision, Decided, decided_by_recording
 from stages.corrections.file import CORRECTIONS_FILE, append_corrections, read_corrections, read_decisions
 from stages.corrections.rows import LONGEST_SECONDS, Correction, rows_in_effect
@@ -20,6 +21,9 @@ from stages.sections.data import Segment
 from stages.tables import AlignedClip, Clip, Disagreement, Recording, read_table
 
 MANIFESTS, CLIPS, ALIGNED = (Path("data") / name for name in ("1_manifests", "2_clips", "3_aligned"))
+RUN_IN_PROGRESS = (
+    "a run is making the clips anew, or has stopped before its end: the page shows those of the run before"
+)
 NO_TIMES = "the words of its text were not found in the sound; write what is said instead"
 
 
@@ -34,15 +38,25 @@ class Tables(NamedTuple):
     recordings: dict[str, Recording]  # by id
     clips: dict[str, list[TableClip]]  # by recording id, in order of time
     decisions: dict[str, list[ClipDecision]]  # that it knew, by recording id
+    notes: list[str]  # passages of transcripts that it found in no clip
 
 
-class State(NamedTuple):
-    """The clips of a voice as they are now."""
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """The clips of a voice as they are now.
+
+    Attributes:
+        tables: What the last run left.
+        rows: The rows of corrections.jsonl.
+        decided: What stands of them, by recording id.
+        notes: The rows that change nothing, and why, and whether a run is in progress.
+    """
 
     tables: Tables
     rows: list[Correction]
-    decided: dict[str, list[Decided]]  # by recording id
-    notes: list[str]  # rows that change nothing, and why
+    decided: dict[str, list[Decided]]
+    notes: list[str]
+    _items: dict[str, dict[str, ClipItem]] = field(default_factory=dict)  # by recording id and key, once asked for
 
     @property
     def version(self) -> str:
@@ -51,13 +65,7 @@ class State(NamedTuple):
 
     def items(self, recording_id: str) -> list[ClipItem]:
         """Return the clips of one recording, in order of time."""
-        tables = self.tables
-        return recording_items(
-            tables.recordings[recording_id],
-            tables.clips.get(recording_id, ()),
-            self.decided.get(recording_id, ()),
-            in_run=tables.decisions.get(recording_id, ()),
-        )
+        return list(self._by_key(recording_id).values())
 
     def item(self, key: str) -> ClipItem:
         """Return the clip with a key.
@@ -66,11 +74,20 @@ class State(NamedTuple):
             ClipChangedError: There is no such clip any more.
         """
         recording_id = key.partition(":")[0]
-        if recording_id in self.tables.recordings:
-            for item in self.items(recording_id):
-                if item.key == key:
-                    return item
+        if recording_id in self.tables.recordings and (item := self._by_key(recording_id).get(key)):
+            return item
         raise ClipChangedError("this clip was cut in another way meanwhile; it is shown as it is now")
+
+    def _by_key(self, recording_id: str) -> dict[str, ClipItem]:
+        if recording_id not in self._items:
+            items = recording_items(
+                self.tables.recordings[recording_id],
+                self.tables.clips.get(recording_id, ()),
+                decided=self.decided.get(recording_id, ()),
+                in_run=self.tables.decisions.get(recording_id, ()),
+            )
+            self._items[recording_id] = {item.key: item for item in items}
+        return self._items[recording_id]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,27 +104,45 @@ class Session:
     reviewer: str
     limits: Segment
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _cache: dict[str, Tables] = field(default_factory=dict)
+    _tables: dict[str, Tables] = field(default_factory=dict)  # the last ones, by their stamp
+    _states: dict[str, State] = field(default_factory=dict)  # the last one, by the stamps of all files
 
-    def state(self, rows: list[Correction] | None = None) -> State:
+    def state(self) -> State:
         """Return the clips as they are now.
-
-        Args:
-            rows: The rows of corrections.jsonl, None to read them.
 
         Raises:
             ValueError: A file of the voice has a fault, or the pipeline has not reached align yet.
         """
+        folder = recordings_dir(self.voice)
         with self._lock:
-            stamp = _stamp(self.voice)
-            if stamp not in self._cache:
-                self._cache.clear()
-                self._cache[stamp] = read_tables(self.voice, stamp)
-            tables = self._cache[stamp]
-        rows = read_corrections(recordings_dir(self.voice)) if rows is None else rows
+            stamp = f"{_stamp(*_tables_of(self.voice))}/{_stamp(folder / CORRECTIONS_FILE)}"
+            if stamp not in self._states:
+                state = self._state_after(read_corrections(folder))
+                self._states.clear()
+                self._states[stamp] = state
+            return self._states[stamp]
+
+    def _state_after(self, rows: list[Correction]) -> State:
+        """Return the clips with these rows of corrections.jsonl."""
+        tables, notes = self._newest_tables()
         decided, unused = decided_by_recording(rows, {one.sha256: one for one in tables.recordings.values()})
-        notes = [f"{CORRECTIONS_FILE}:{one.number}: {one.reason}" for one in unused]
-        return State(tables, rows, decided, notes)
+        notes += tables.notes
+        notes += [f"{CORRECTIONS_FILE}:{one.number}: {one.reason}" for one in unused]
+        return State(tables=tables, rows=rows, decided=decided, notes=notes)
+
+    def _newest_tables(self) -> tuple[Tables, list[str]]:
+        """Return the tables of the last run, and a note where a run that is not finished has removed some of them."""
+        stamp = _stamp(*_tables_of(self.voice))
+        if stamp not in self._tables:
+            try:
+                tables = read_tables(self.voice, stamp)
+            except (ValueError, OSError):
+                if not self._tables:
+                    raise
+                return next(iter(self._tables.values())), [RUN_IN_PROGRESS]
+            self._tables.clear()
+            self._tables[stamp] = tables
+        return self._tables[stamp], []
 
     def decide(self, key: str, revision: str, *, action: str, text: str | None, at: float | None) -> State:
         """Write a decision about a clip.
@@ -125,7 +160,7 @@ class Session:
         """
 
         def make_rows(rows: list[Correction]) -> list[Correction]:
-            state = self.state(rows)
+            state = self._state_after(rows)
             item = state.item(key)
             if item.revision != revision:
                 last = item.decided.rows[-1].row if item.decided else None
@@ -135,7 +170,7 @@ class Session:
             time = _next_time(rows)
             return [Correction(by=self.reviewer, when=time, **fields) for fields in made]
 
-        return self.state(append_corrections(recordings_dir(self.voice), make_rows))
+        return self._state_after(append_corrections(recordings_dir(self.voice), make_rows))
 
     def undo(self) -> tuple[State, list[Correction]]:
         """Take back this reviewer's last decision, and return the rows that were taken back.
@@ -156,7 +191,7 @@ class Session:
             return [Correction(action="undo", undoes=ids, by=self.reviewer, when=_next_time(rows), **where)]
 
         rows = append_corrections(recordings_dir(self.voice), make_rows)
-        return self.state(rows), taken_back
+        return self._state_after(rows), taken_back
 
     def _decision(
         self, state: State, item: ClipItem, *, action: str, text: str | None, at: float | None
@@ -181,7 +216,7 @@ class Session:
         place = round(item.span.start + at, 6)
         rows = [_fields(item, "split", at=place)]
         if item.text_source == "corrected":
-            texts = cut_text(item.text, item.words, at, item.recording.language)
+            texts = cut_text(item.text, item.words, at=at, language=item.recording.language)
             ends = ((item.span.start, place), (place, item.span.end))
             rows += [
                 {**_fields(item, "text", text=part), "start": start, "end": end}
@@ -204,7 +239,7 @@ class Session:
             )
         rows = [joined]
         if "corrected" in (item.text_source, after[0].text_source):
-            text = join_texts(item.text, after[0].text, item.recording.language)
+            text = join_texts(item.text, after[0].text, language=item.recording.language)
             rows.append({**joined, "action": "text", "text": text})
         return rows
 
@@ -227,31 +262,37 @@ def read_tables(voice: str, stamp: str) -> Tables:
     if (path := ALIGNED / voice / "disagreements.jsonl").is_file():
         for row in read_table(path, Disagreement):
             found.setdefault(row.clip_id, []).append(row)
+    notes = [
+        f"{recordings[row.recording_id].path}: the transcript has words that are in no clip: {row.written}"
+        for row in found.pop("", ())
+        if row.recording_id in recordings
+    ]
     clips: dict[str, list[TableClip]] = {}
     for cut in read_table(CLIPS / voice / "clips.jsonl", Clip):
         if cut.clip_id not in aligned or cut.recording_id not in recordings:
             raise ValueError(f"{ALIGNED / voice} does not fit {CLIPS / voice}; run `dvc repro align@{voice}`")
-        clip = TableClip(cut, aligned[cut.clip_id], tuple(found.get(cut.clip_id, ())))
-        clips.setdefault(cut.recording_id, []).append(clip)
-    return Tables(stamp, recordings, clips, read_decisions(MANIFESTS / voice))
+        row = aligned[cut.clip_id]
+        file = clip_file(row, CLIPS / voice, ALIGNED / voice)
+        clips.setdefault(cut.recording_id, []).append(
+            table_clip(cut, row, file=file, disagreements=found.get(cut.clip_id, ()))
+        )
+    return Tables(stamp, recordings, clips, read_decisions(MANIFESTS / voice), notes)
 
 
-def reject_reasons(items: Sequence[ClipItem]) -> list[str]:
-    """Return the distinct reasons of rejected clips, without their figures, in order."""
-    return sorted({item.reason.partition(":")[0] for item in items if not item.kept})
-
-
-def _stamp(voice: str) -> str:
-    """Return what changes with every run: when and how large the tables are. A missing table is found when read."""
-    paths = (
+def _tables_of(voice: str) -> tuple[Path, ...]:
+    return (
         MANIFESTS / voice / "recordings.jsonl",
         MANIFESTS / voice / DECISIONS_FILE,
         CLIPS / voice / "clips.jsonl",
         ALIGNED / voice / "clips.jsonl",
         ALIGNED / voice / "disagreements.jsonl",
     )
+
+
+def _stamp(*paths: Path) -> str:
+    """Return what changes whenever one of the files is replaced. A missing file is found when it is read."""
     stats = [path.stat() if path.is_file() else None for path in paths]
-    return "-".join(f"{stat.st_mtime_ns:x}" if stat else "0" for stat in stats)
+    return "-".join(f"{stat.st_mtime_ns:x}.{stat.st_size:x}" if stat else "0" for stat in stats)
 
 
 def _fields(item: ClipItem, action: str, **more: Any) -> dict[str, Any]:

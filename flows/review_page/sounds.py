@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -12,16 +11,23 @@ import soundfile
 from flows.review_page.clip_items import SoundPart
 
 
-def clip_sound(clips_dir: Path, parts: Sequence[SoundPart]) -> bytes:
+def clip_sound(parts: Sequence[SoundPart]) -> bytes:
     """Return a WAV file of 16 bits: the parts of clips one after the other, with the pauses between them.
 
     Args:
-        clips_dir: The folder of the voice's clips.
         parts: At least one part.
+
+    Raises:
+        ValueError: A file is missing.
     """
     pieces, sample_rate = [], 0
     for part in parts:
-        with soundfile.SoundFile(clips_dir / part.path) as file:
+        if not part.path.is_file():
+            raise ValueError(
+                f"the sound of this clip is missing ({part.path}): a run is making it anew, or stopped "
+                "before its end. Wait for it, or run it again"
+            )
+        with soundfile.SoundFile(part.path) as file:
             sample_rate = file.samplerate
             first, end = (min(round(seconds * sample_rate), len(file)) for seconds in (part.start, part.end))
             file.seek(first)

@@ -12,7 +12,7 @@ LANGUAGES = {"en": "English", "zh": "Mandarin", "yue": "Cantonese", "ja": "Japan
 ALIASES = {
     "en": ("eng", "english", "en-us", "en-gb"),
     "zh": ("cn", "zho", "chi", "cmn", "chinese", "mandarin", "zh-cn", "zh-tw", "zh-hans", "zh-hant"),
-    "yue": ("cantonese", "zh-hk", "zh-yue", "yue-hk"),
+    "yue": ("cant", "cantonese", "zh-hk", "zh-yue", "yue-hk"),
     "ja": ("jp", "jpn", "japanese", "ja-jp"),
     "ko": ("kr", "kor", "korean", "ko-kr"),
 }

@@ -33,6 +33,11 @@ def loaded_judge(asr: str) -> Transcriber:
     return load_transcriber_once(asr, judge_weights(asr))
 
 
+def judge_version(asr: str) -> str:
+    """Return the package, weights and way of decoding of an ASR judge."""
+    return loaded_judge(asr).version
+
+
 def gives_probabilities(judge: Transcriber) -> bool:
     """Return whether an ASR judge aligns words and knows how probable each is."""
     return judge.name not in WITHOUT_PROBABILITIES

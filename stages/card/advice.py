@@ -7,18 +7,24 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from stages.card.clips import CardClip
-from stages.card.distributions import Distribution
-from stages.card.inputs import VoiceTables, column
+from stages.card.inputs import VoiceTables
 from stages.card.minutes import Part, total_seconds
 from stages.card.recording_plan import RULE as PLAN_RULE
 from stages.card.recording_plan import RecordingPlan
 from stages.card.speakers import SpeakerGroup
+from stages.recordings.findings import (
+    CLIPPED_SAMPLES,
+    MIN_MUSIC_SECONDS,
+    MUSICAL_SHARE,
+    NARROW_HZ,
+    NOISY_DB,
+    REVERBERANT_SECONDS,
+)
+from stages.tables import Recording
 
 MIN_REFUSED_SHARE = 0.05  # of the recordings, for one reason
-CLEAN_SNR_DB = 20.0
-MAX_NOISY_SHARE = 0.1  # of the sound
-MAX_CLIPPED_SHARE = 0.0005  # of a recording's samples
-FULL_BANDWIDTH_KHZ = 10.0  # what a voice at 32 kHz needs to sound open
+FAULTY_SHARE = 0.1  # of the sound
+MAX_QUOTED = 60  # characters of a transcript
 MIN_REFERENCES = 3  # clips that could be the reference of the voice
 
 
@@ -42,7 +48,6 @@ class Findings(NamedTuple):
     tables: VoiceTables
     parts: Sequence[Part]
     clips: Sequence[CardClip]
-    distributions: Sequence[Distribution]
     speakers: Sequence[SpeakerGroup]
     duplicates: Sequence[Sequence[CardClip]]
     plan: RecordingPlan | None
@@ -65,7 +70,7 @@ def _other_speakers(findings: Findings) -> Iterator[Advice]:
         yield Advice(
             "other_speakers",
             f"Listen to {_count(n, 'kept clip')} ({seconds:.0f} s) that another speaker seems to say, in "
-            f"{_list(files)}. Remove those recordings, or exclude other speakers in params.yaml.",
+            f"{_list(files)}. Remove those recordings, or set align.other_speakers to exclude.",
             "Kept clips are in another group of speakers than most of the sound.",
         )
 
@@ -102,59 +107,139 @@ def _doubted_words(findings: Findings) -> Iterator[Advice]:
         place = max(worst.disagreements, key=lambda one: one.doubt or 0.0)
         yield Advice(
             "doubted_words",
-            f"Correct the texts of {_count(len(doubted), 'kept clip')} in which words are not heard, such as "
-            f"“{place.written}” where “{place.heard}” is heard in {worst.recording.path}.",
+            f"Correct {_count(len(doubted), 'kept clip')} in which words are not heard, with `vox review "
+            f"{findings.tables.voice}`, such as “{place.written}” where “{place.heard}” is heard in "
+            f"{worst.recording.path}.",
             "disagreements.jsonl has rows of kept clips.",
         )
 
 
-def _noise(findings: Findings) -> Iterator[Advice]:
+class SoundFault(NamedTuple):
+    """A fault that recordings may have, by the limits that ingest reports them with.
+
+    Attributes:
+        rule_id: short name of the rule.
+        size: how bad a recording is, larger is worse, None where it does not have the fault.
+        share: advice is given where the recordings with the fault have a larger share of the sound.
+        remedy: what to do.
+        unit: how the worst recording's figure is written.
+        limit: what counts as the fault.
+    """
+
+    rule_id: str
+    size: Callable[[Recording], float | None]
+    share: float
+    remedy: str
+    unit: str
+    limit: str
+
+
+def _above(value: float | None, limit: float) -> float | None:
+    return value if value is not None and value > limit else None
+
+
+def _below(value: float | None, limit: float) -> float | None:
+    return -value if value is not None and value < limit else None
+
+
+def _music(recording: Recording) -> float | None:
+    return _above(recording.music_share, MUSICAL_SHARE) if recording.seconds >= MIN_MUSIC_SECONDS else None
+
+
+SOUND_FAULTS = (
+    SoundFault(
+        "noise",
+        lambda one: _below(one.snr_db, NOISY_DB),
+        FAULTY_SHARE,
+        "Record in a quieter room or closer to the microphone",
+        "{:.0f} dB above its noise",
+        f"an SNR below {NOISY_DB:.0f} dB",
+    ),
+    SoundFault(
+        "clipping",
+        lambda one: _above(one.longest_clipping, CLIPPED_SAMPLES),
+        0.0,
+        "Lower the input gain and record again what is clipped",
+        "{:.0f} samples in a row at full scale",
+        f"more than {CLIPPED_SAMPLES} clipped samples in a row",
+    ),
+    SoundFault(
+        "bandwidth",
+        lambda one: _below(one.bandwidth_hz, NARROW_HZ),
+        FAULTY_SHARE,
+        "Record with a microphone and a format that keep high frequencies, or the voice will sound dull",
+        "no sound above {:.0f} Hz",
+        f"no sound above {NARROW_HZ:.0f} Hz",
+    ),
+    SoundFault(
+        "reverberation",
+        lambda one: _above(one.reverberation_seconds, REVERBERANT_SECONDS),
+        FAULTY_SHARE,
+        "Record in a room with curtains, carpets or shelves, or closer to the microphone",
+        "a T60 of about {:.1f} s",
+        f"a reverberation time above {REVERBERANT_SECONDS:g} s",
+    ),
+    SoundFault(
+        "music",
+        _music,
+        0.0,
+        "Record without music or hum in the background",
+        "steady tones in {:.0%} of the time",
+        f"steady tones in more than {MUSICAL_SHARE:.0%} of the time",
+    ),
+)
+
+
+def _unused_words(findings: Findings) -> Iterator[Advice]:
+    unused = [one for one in findings.tables.disagreements if one.outcome == "unused" and one.written]
+    if unused:
+        longest = max(unused, key=lambda one: (len(one.written), one.recording_id, one.start))
+        paths = {recording.recording_id: recording.path for recording in findings.tables.recordings}
+        yield Advice(
+            "unused_words",
+            f"Check the transcripts: {_count(len(unused), 'passage')} that nobody says in the recordings, such as "
+            f"“{_shortened(longest.written)}” in {paths[longest.recording_id]}.",
+            "disagreements.jsonl has words of a transcript that are in no clip.",
+        )
+
+
+def _sound_faults(findings: Findings) -> Iterator[Advice]:
     recordings = findings.tables.recordings
-    known = [one for one in recordings if column(one, "snr_db") is not None]
-    noisy = [one for one in known if column(one, "snr_db") < CLEAN_SNR_DB]
-    share = _share(noisy, known)
-    if share > MAX_NOISY_SHARE:
-        worst = min(noisy, key=lambda one: (column(one, "snr_db"), one.path))
+    total = math.fsum(one.seconds for one in recordings)
+    for fault in SOUND_FAULTS:
+        faulty = [(size, one) for one in recordings if (size := fault.size(one)) is not None]
+        share = math.fsum(one.seconds for _, one in faulty) / total
+        if not faulty or share <= fault.share:
+            continue
+        size, worst = max(faulty, key=lambda pair: (pair[0], pair[1].path))
+        files = _count(len(faulty), "recording")
         yield Advice(
-            "noise",
-            f"Record in a quieter room or closer to the microphone: {share:.0%} of the sound is less than "
-            f"{CLEAN_SNR_DB:.0f} dB above the noise, {worst.path} only {column(worst, 'snr_db'):.0f} dB.",
-            f"More than {MAX_NOISY_SHARE:.0%} of the sound has an SNR below {CLEAN_SNR_DB:.0f} dB.",
+            fault.rule_id,
+            f"{fault.remedy}: {files} with {share:.0%} of the sound, most of all {worst.path} "
+            f"({fault.unit.format(abs(size))}).",
+            f"Recordings with {fault.limit} are more than {fault.share:.0%} of the sound.",
         )
-
-
-def _clipping(findings: Findings) -> Iterator[Advice]:
-    clipped = [one for one in findings.tables.recordings if one.clipped_share > MAX_CLIPPED_SHARE]
-    if clipped:
-        worst = max(clipped, key=lambda one: (one.clipped_share, one.path))
-        yield Advice(
-            "clipping",
-            f"Lower the input gain and record {_list(sorted(one.path for one in clipped))} again: "
-            f"{worst.clipped_share:.2%} of the samples of {worst.path} are at full scale.",
-            f"More than {MAX_CLIPPED_SHARE:.2%} of a recording's samples are at full scale.",
-        )
-
-
-def _bandwidth(findings: Findings) -> Iterator[Advice]:
-    for one in findings.distributions:
-        if one.axis.name == "bandwidth_khz" and one.median < FULL_BANDWIDTH_KHZ:
-            yield Advice(
-                "bandwidth",
-                f"Record with a microphone and a format that keep high frequencies: half of the sound ends at "
-                f"{one.median:.1f} kHz, as on a telephone or in a strongly compressed file. The voice will sound dull.",
-                f"The median bandwidth is below {FULL_BANDWIDTH_KHZ:.0f} kHz.",
-            )
 
 
 def _duplicates(findings: Findings) -> Iterator[Advice]:
-    if findings.duplicates:
-        n = sum(len(group) - 1 for group in findings.duplicates)
-        first = findings.duplicates[0]
+    kept = [[one for one in group if one.clip.kept] for group in findings.duplicates]
+    repeated = [group for group in kept if len(group) > 1]
+    if repeated:
+        n, files = sum(len(group) - 1 for group in repeated), sorted({one.recording.path for one in repeated[0]})
         yield Advice(
             "duplicates",
-            f"Remove {_count(n, 'clip')} that is there more than once, such as "
-            f"{_list(sorted({one.recording.path for one in first}))}. Repetition adds no minutes.",
-            "Clips sound the same as others.",
+            f"Look at {_count(n, 'kept clip')} with the sound of another, such as in {_list(files)}. Repetition adds "
+            "no minutes. To keep the best one of each, set align.duplicates to exclude.",
+            "Kept clips hold the same sound as other kept clips.",
+        )
+    recordings = [one for one in findings.tables.recordings if one.duplicate_of is not None]
+    if recordings:
+        first = recordings[0]
+        yield Advice(
+            "duplicate_recordings",
+            f"Remove {_count(len(recordings), 'recording')} with the sound of another, or correct the text of one: "
+            f"{first.path} holds the same sound as {first.duplicate_of}.",
+            "recordings.jsonl names another recording in duplicate_of.",
         )
 
 
@@ -182,23 +267,20 @@ RULES: tuple[Rule, ...] = (
     _refused,
     _given_texts,
     _doubted_words,
-    _noise,
-    _clipping,
-    _bandwidth,
+    _unused_words,
+    _sound_faults,
     _duplicates,
     _references,
     _more_speech,
 )
 
 
-def _share(some: Sequence, of: Sequence) -> float:
-    """Return the share of the sound of some recordings."""
-    total = math.fsum(one.seconds for one in of)
-    return math.fsum(one.seconds for one in some) / total if total else 0.0
-
-
 def _count(n: int, thing: str) -> str:
     return f"{n} {thing}" + ("" if n == 1 else "s")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED].rstrip()} …"
 
 
 def _list(names: Sequence[str], n: int = 3) -> str:

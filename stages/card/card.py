@@ -41,7 +41,7 @@ class DataCard:
         plan: what to record, None where align has not finished.
         advice: what to do.
         curves: the measured curves.
-        forecasts: what twice the minutes brought the measured voices, empty where nothing can be trained on.
+        forecasts: what doubling the minutes brought the measured voices, empty where nothing can be trained on.
         notes: what is missing on this card, and why.
     """
 
@@ -116,7 +116,7 @@ def make_card(tables: VoiceTables, params: Params) -> DataCard:
         notes.append(f"The texts of {n_unread} training clips cannot be read aloud, so their sounds are not counted.")
     speakers, duplicates = speaker_groups(clips), duplicate_groups(clips)
     reference = (params.features.reference_min_seconds, params.features.reference_max_seconds)
-    findings = Findings(tables, parts, clips, distributions, speakers, duplicates, plan, reference)
+    findings = Findings(tables, parts, clips, speakers, duplicates, plan, reference)
     curves = read_curves()
     return DataCard(
         tables=tables,

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from stages.card.coverage import TextSounds, text_sounds
-from stages.card.inputs import VoiceTables, column
+from stages.card.inputs import VoiceTables
 from stages.tables import AlignedClip, Disagreement, Recording
 
 N_SHOWN = 10
@@ -21,7 +21,7 @@ class CardClip(NamedTuple):
         recording: the recording that it was cut from.
         start: where it begins in the recording, in seconds.
         sounds: the phonemes of its text, None where the front end cannot read it.
-        disagreements: the places where its text and its sound differ.
+        disagreements: the places where its text and its sound still differ.
     """
 
     clip: AlignedClip
@@ -48,8 +48,8 @@ class CardClip(NamedTuple):
 QUALITIES: dict[str, Callable[[CardClip], float | None]] = {
     "its text is what the recogniser heard (CER)": lambda one: None if one.clip.cer is None else -one.clip.cer,
     "no word of its text is doubted": lambda one: -one.doubt,
-    "it sounds like the voice": lambda one: column(one.clip, "speaker_similarity"),
-    "it stands out from the noise (SNR)": lambda one: column(one.recording, "snr_db"),
+    "it sounds like the voice": lambda one: one.clip.speaker_similarity,
+    "it stands out from the noise (SNR)": lambda one: one.recording.snr_db,
 }
 
 
@@ -67,7 +67,8 @@ def card_clips(tables: VoiceTables) -> list[CardClip]:
     cuts = {clip.clip_id: clip for clip in tables.clips or ()}
     places: dict[str, list[Disagreement]] = {}
     for one in tables.disagreements:
-        places.setdefault(one.clip_id, []).append(one)
+        if one.outcome != "repaired":  # a repaired place is no longer in the clip
+            places.setdefault(one.clip_id, []).append(one)
     return [
         CardClip(
             clip,

@@ -82,25 +82,26 @@ def curves_text(points: list[MeasuredPoint]) -> str:
 
 
 class Forecast(NamedTuple):
-    """What twice the minutes brought one measured voice, read off its curve between two measured points.
+    """What doubling the minutes brought one measured voice, read off its curve between measured points.
 
     Attributes:
         voice: the voice that was measured.
         speaker: `synthetic` or `real`.
         minutes: training minutes of the voice that the card is about.
-        more_minutes: twice as many.
-        wer: word error rate at both, None where a length lies outside of what was measured.
-        similarity: speaker similarity at both, None likewise.
+        doubling: the minutes before and after: from `minutes` on, or where the curve ends before twice of it, up to
+            `minutes`. None where the curve has neither.
+        wer: word error rate before and after, None without a doubling.
+        similarity: speaker similarity before and after, None likewise.
         wer_is_clear: whether the word error rates differ by more than their intervals.
         similarity_is_clear: whether the similarities do.
         measured: the smallest and the largest minutes that were measured.
-        caveats: why the figures may not hold for this voice.
+        caveats: why the figures may not hold for the voice of the card.
     """
 
     voice: str
     speaker: str
     minutes: float
-    more_minutes: float
+    doubling: tuple[float, float] | None
     wer: tuple[float, float] | None
     similarity: tuple[float, float] | None
     wer_is_clear: bool
@@ -108,11 +109,16 @@ class Forecast(NamedTuple):
     measured: tuple[float, float]
     caveats: tuple[str, ...]
 
+    @property
+    def is_ahead(self) -> bool:
+        """Return whether the doubling begins at the minutes of the voice, so that it says what more would bring."""
+        return self.doubling is not None and self.doubling[0] == self.minutes
+
 
 def forecasts(
     points: Sequence[MeasuredPoint], minutes: float, *, language: str, profile: str, base_hash: str
 ) -> list[Forecast]:
-    """Return what twice the minutes brought each measured voice. Nothing is extrapolated.
+    """Return what doubling the minutes brought each measured voice. Nothing is extrapolated.
 
     Args:
         points: the measured curves.
@@ -123,33 +129,29 @@ def forecasts(
     """
     found = []
     for voice in sorted({point.voice for point in points}):
-        curve = [point for point in points if point.voice == voice and point.minutes > 0]
-        if len(curve) < 2:
-            continue
-        found.append(_forecast(curve, minutes, _caveats(curve[0], language, profile, base_hash)))
+        curve = sorted((point for point in points if point.voice == voice and point.minutes > 0), key=_minutes)
+        if len(curve) >= 2:
+            found.append(_forecast(curve, minutes, _caveats(curve[0], language, profile, base_hash)))
     return found
+
+
+def _minutes(point: MeasuredPoint) -> float:
+    return point.minutes
 
 
 def _forecast(curve: Sequence[MeasuredPoint], minutes: float, caveats: tuple[str, ...]) -> Forecast:
     first, last = curve[0].minutes, curve[-1].minutes
-    pair = (minutes, 2 * minutes)
-    inside = first <= minutes and 2 * minutes <= last
-    wers = _at(curve, pair, "wer") if inside else None
-    similarities = _at(curve, pair, "similarity") if inside else None
-    if not inside:
-        caveats = (
-            *caveats,
-            f"{minutes:.1f} to {2 * minutes:.1f} minutes lie outside of what was measured, {first:g} to {last:g}",
-        )
+    doublings = [(minutes, 2 * minutes), (minutes / 2, minutes)]
+    doubling = next((pair for pair in doublings if first <= pair[0] and pair[1] <= last), None)
     return Forecast(
         voice=curve[0].voice,
         speaker=curve[0].speaker,
         minutes=minutes,
-        more_minutes=2 * minutes,
-        wer=wers,
-        similarity=similarities,
-        wer_is_clear=wers is not None and _is_clear(curve, pair, "wer"),
-        similarity_is_clear=similarities is not None and _is_clear(curve, pair, "similarity"),
+        doubling=doubling,
+        wer=_at(curve, doubling, "wer") if doubling else None,
+        similarity=_at(curve, doubling, "similarity") if doubling else None,
+        wer_is_clear=doubling is not None and _is_clear(curve, doubling, "wer"),
+        similarity_is_clear=doubling is not None and _is_clear(curve, doubling, "similarity"),
         measured=(first, last),
         caveats=caveats,
     )

@@ -74,6 +74,7 @@ class Distribution:
         low: 5th percentile of the same.
         high: 95th percentile of the same.
         bins: bars of equal width.
+        is_beyond: whether a value lies above the axis, in the last bin.
     """
 
     axis: Axis
@@ -83,6 +84,7 @@ class Distribution:
     low: float
     high: float
     bins: tuple[Bin, ...]
+    is_beyond: bool
 
 
 def distribution(axis: Axis, items: Sequence[tuple[Any, float, bool]]) -> Distribution | None:
@@ -109,6 +111,7 @@ def distribution(axis: Axis, items: Sequence[tuple[Any, float, bool]]) -> Distri
         low=low,
         high=high,
         bins=_bins(axis, values),
+        is_beyond=any(one.value > axis.high for one in values),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stages.card.clips import CardClip
 from stages.card.distributions import Axis, Distribution, distribution
-from stages.card.inputs import VoiceTables, column
+from stages.card.inputs import VoiceTables
 from stages.tables import Clip, Recording
 
 
@@ -22,7 +22,7 @@ RECORDING_AXES = (
         meaning="Of the recordings, before clips are brought to one loudness. A wide spread means that the distance to "
         "the microphone changed.",
         of="recordings",
-        value_of=lambda recording: column(recording, "loudness_lufs"),
+        value_of=lambda recording: recording.loudness_lufs,
         low=-50.0,
         high=-2.0,
     ),
@@ -32,7 +32,7 @@ RECORDING_AXES = (
         unit="dB",
         meaning="How far the speech stands out from the noise of the room. Above 30 dB is clean.",
         of="recordings",
-        value_of=lambda recording: column(recording, "snr_db"),
+        value_of=lambda recording: recording.snr_db,
         low=0.0,
         high=60.0,
         value_format="{:.0f}",
@@ -43,7 +43,7 @@ RECORDING_AXES = (
         unit="kHz",
         meaning="The highest frequency with sound in it, whatever the sample rate promises.",
         of="recordings",
-        value_of=lambda recording: _in_kilo(column(recording, "bandwidth_hz")),
+        value_of=lambda recording: _in_kilo(recording.bandwidth_hz),
         low=0.0,
         high=24.0,
     ),
@@ -51,12 +51,23 @@ RECORDING_AXES = (
         name="reverberation_seconds",
         title="Reverberation",
         unit="s",
-        meaning="Estimated time in which the room's echo fades by 60 dB. A living room has about 0.5 s.",
+        meaning="Estimated time in which the room's echo fades by 60 dB. A living room has about 0.4 s.",
         of="recordings",
-        value_of=lambda recording: column(recording, "reverberation_seconds"),
+        value_of=lambda recording: recording.reverberation_seconds,
         low=0.0,
-        high=1.2,
+        high=1.6,
         value_format="{:.2f}",
+    ),
+    Axis(
+        name="music_percent",
+        title="Music and hum",
+        unit="%",
+        meaning="Share of the time in which steady tones sound, which speech does not have.",
+        of="recordings",
+        value_of=lambda recording: None if recording.music_share is None else 100 * recording.music_share,
+        low=0.0,
+        high=100.0,
+        value_format="{:.0f}",
     ),
 )
 CLIP_AXES = (
@@ -97,7 +108,7 @@ CLIP_AXES = (
         unit="",
         meaning="Cosine of each clip to the centre of the voice. Clips far below the rest may be somebody else.",
         of="clips",
-        value_of=lambda one: column(one.clip, "speaker_similarity"),
+        value_of=lambda one: one.clip.speaker_similarity,
         low=0.0,
         high=1.0,
         value_format="{:.2f}",

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel
 
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from stages.tables import AlignedClip, Clip, Disagreement, Recording, Reject, read_table, shared_language
@@ -112,8 +109,3 @@ def _load_aligned(
     if clips is None or {clip.clip_id for clip in aligned} != {clip.clip_id for clip in clips}:
         return None, (), "The texts are of earlier clips: the stage align must run again."
     return aligned, tuple(read_table(folder / "disagreements.jsonl", Disagreement)), ""
-
-
-def column(row: BaseModel, name: str) -> Any:
-    """Return a measured value of a row, or None where it was not measured."""
-    return getattr(row, name, None)

@@ -33,7 +33,7 @@ def _summary(card: DataCard) -> Iterator[str]:
         yield f"{number}. {escape(advice.text)}"
     yield "" if card.advice else "No rule of the card has anything to say against these recordings.\n"
     yield "## What more minutes would bring\n"
-    yield from (f"{escape(forecast_sentence(one, card))}\n" for one in card.forecasts)
+    yield from (f"{escape(forecast_sentence(one))}\n" for one in card.forecasts)
     if not card.forecasts:
         yield f"{NO_CURVES if card.training_minutes else 'Nothing can be said before there are clips to train on.'}\n"
     yield "## Where every minute went\n"

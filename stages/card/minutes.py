@@ -14,9 +14,12 @@ from stages.card.inputs import VoiceTables
 
 Fate = Literal["kept", "refused", "pause", "waiting"]
 MAX_OVERLAP_SECONDS = 0.1  # of rounding, in one voice
-# In a reason: the place at its start, numbers that differ from file to file (but not a limit, which follows a "=")
+# In a reason: the place at its start, the file that the fault is in (such as "metadata.csv:3"), and numbers that differ
+# from file to file, but not a limit, which follows a "="
 PLACE = re.compile(r"^\d+(\.\d+)?-\d+(\.\d+)? s: ")
-NUMBER = re.compile(r"(?<![=\w.]\s)(?<![=\w.])-?\d+(\.\d+)?(?![\w.]*\w)")
+FILE = re.compile(r"^[^:]*\.[A-Za-z]\w{0,9}(:\d+)?: ")
+TWIN = re.compile(r"^the same (bytes|sound) as .*")
+NUMBER = re.compile(r"(?<!= )(?<![\w./-])-?\d+(\.\d+)?(?![\w/]|\.\w)")
 
 
 class Part(NamedTuple):
@@ -69,8 +72,7 @@ def account(tables: VoiceTables) -> list[Part]:
     else:
         kept = tables.kept
         parts.append(Part("kept", "align", "used for the voice", len(kept), math.fsum(clip.seconds for clip in kept)))
-        losses += [Loss("align", clip.clip_id, clip.reason, clip.seconds) for clip in tables.aligned if not clip.kept]
-        losses += _trimmed(tables)
+        losses += _align_losses(tables)
     refused_by_segment = math.fsum(one.seconds or 0.0 for one in tables.segment_rejects)
     pauses = recorded - cut - refused_by_segment
     if pauses < -MAX_OVERLAP_SECONDS:
@@ -92,21 +94,25 @@ def general_reason(reason: str) -> str:
 
     Limits, which stand behind a "=", stay.
     """
-    reason = PLACE.sub("", reason)
-    head, _, tail = reason.partition(": ")
-    if tail and re.search(r"\.\w{1,6}(:\d+)?$", head):  # the file that the fault is in, such as metadata.csv:3
-        head = tail.partition(": ")[0]
-    head = re.sub(r"'[^']*'|\"[^\"]*\"", "...", head)
-    return NUMBER.sub("N", head)
+    if twin := TWIN.match(reason):
+        return f"the same {twin[1]} as another recording"
+    general = FILE.sub("", PLACE.sub("", reason)).partition(": ")[0]
+    return NUMBER.sub("…", re.sub(r"'[^']*'|\"[^\"]*\"", "...", general))
 
 
-def _trimmed(tables: VoiceTables) -> list[Loss]:
-    """Return what align cut off the ends of clips."""
-    lengths = {clip.clip_id: clip.seconds for clip in tables.clips or ()}
-    cuts = [(clip.clip_id, lengths[clip.clip_id] - clip.seconds) for clip in tables.aligned or ()]
-    return [
-        Loss("align", clip_id, "trimmed from clips by align.repair", seconds) for clip_id, seconds in cuts if seconds
-    ]
+def _align_losses(tables: VoiceTables) -> list[Loss]:
+    """Return the clips that align refused, and what it cut off the ends of clips."""
+    cuts = {clip.clip_id: clip for clip in tables.clips or ()}
+    paths = {recording.recording_id: recording.path for recording in tables.recordings}
+    losses = []
+    for clip in tables.aligned or ():
+        cut = cuts[clip.clip_id]
+        place = f"{paths[cut.recording_id]} at {cut.start:.1f} s"
+        if not clip.kept:
+            losses.append(Loss("align", place, clip.reason, clip.seconds))
+        if cut.seconds > clip.seconds:
+            losses.append(Loss("align", place, "trimmed from clips by align.repair", cut.seconds - clip.seconds))
+    return losses
 
 
 def _refused(losses: Iterable[Loss]) -> list[Part]:

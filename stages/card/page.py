@@ -12,16 +12,15 @@ from typing import Any
 import jinja2
 
 from gpt_sovits.text.languages import LANGUAGES
-from metrics.normalize import normalize_text
 from registry import report
-from registry.report.comparison import Word, compare_words
 from registry.report.media import embed_sounds
 from stages.card.card import DataCard
 from stages.card.charts import HEIGHT, WIDTH, curve_chart
 from stages.card.clips import CardClip
 from stages.card.coverage import ENOUGH, Coverage
 from stages.card.distributions import Distribution
-from stages.card.inputs import TableFolders, column
+from stages.card.heard import heard_words
+from stages.card.inputs import TableFolders
 from stages.card.wording import forecast_sentence, headline, length, summary_sentence
 from stages.clip_audio import clip_file
 
@@ -62,11 +61,11 @@ def render_card(card: DataCard, folders: TableFolders) -> str:
         enough=ENOUGH,
         groups=_clip_groups(card),
         sound=lambda one: sounds.get(keys.get(one.clip.clip_id), ""),
-        heard=_heard,
+        heard=lambda one: heard_words(one.clip),
         figures_of=_clip_figures,
         charts=[chart for chart in charts if chart],
         chart_size=(WIDTH, HEIGHT),
-        forecasts=[forecast_sentence(one, card) for one in card.forecasts],
+        forecasts=[forecast_sentence(one) for one in card.forecasts],
     )
 
 
@@ -109,6 +108,7 @@ def _histogram(one: Distribution) -> dict[str, Any]:
         "n_unmeasured": one.n_unmeasured,
         "bars": bars,
         "ticks": [f"{tick:g}" for tick in ticks],
+        "beyond": one.is_beyond,
     }
 
 
@@ -143,16 +143,10 @@ def _clip_figures(one: CardClip) -> list[str]:
         words.append(f"CER {one.clip.cer:.0%}")
     elif one.clip.text_source == "asr":
         words.append("text by the recogniser")
-    if (similarity := column(one.clip, "speaker_similarity")) is not None:
+    if (similarity := one.clip.speaker_similarity) is not None:
         words.append(f"similarity {similarity:.2f}")
-    if (snr := column(one.recording, "snr_db")) is not None:
+    if (snr := one.recording.snr_db) is not None:
         words.append(f"SNR {snr:.0f} dB")
     if one.clip.repair:
         words.append(f"repaired: {one.clip.repair}")
     return words
-
-
-def _heard(one: CardClip) -> list[Word]:
-    """Return what the recogniser heard beside the text, word by word. Empty where both are the same."""
-    reference = normalize_text(one.clip.text, one.clip.language)
-    return [] if reference == one.clip.asr_text or not reference else compare_words(reference, one.clip.asr_text)

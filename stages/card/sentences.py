@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from metrics.normalize import normalize_text
+from gpt_sovits.text.english.phonemes import NUMBER_WORDS
 from stages.tables import AlignedClip
 
 LONG_SECONDS = 7.0
 ENOUGH = 10  # a kind that fewer clips have is rare
 QUESTION, EXCLAMATION = re.compile("[?？]"), re.compile("[!！]")
+ENGLISH_NUMBERS = NUMBER_WORDS - {"oh", "one"} | {"million", "billion"}
 HAN_NUMBER = re.compile("[零〇一二兩两三四五六七八九十百千万萬億亿]{2,}|第[一二三四五六七八九十]")
 
 
@@ -64,9 +65,9 @@ def sentence_kinds(clips: Iterable[AlignedClip], language: str) -> list[Sentence
 
 
 def has_number(text: str, language: str) -> bool:
-    """Return whether a text has a number: digits, what the normaliser writes as digits, or two Chinese numerals."""
+    """Return whether a text has a number: digits, an English number word except one, or two Chinese numerals."""
     if any(character.isdigit() for character in text):
         return True
-    if language == "en":  # its normaliser turns "twenty five" into 25
-        return any(character.isdigit() for character in normalize_text(text, language))
+    if language == "en":
+        return not ENGLISH_NUMBERS.isdisjoint(re.findall("[a-z]+", text.lower()))
     return language in ("zh", "yue", "ja") and HAN_NUMBER.search(text) is not None

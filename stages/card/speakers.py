@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from stages.card.clips import CardClip
-from stages.card.inputs import column
 
 
 class SpeakerGroup(NamedTuple):
@@ -34,12 +33,11 @@ def speaker_groups(clips: Sequence[CardClip]) -> list[SpeakerGroup]:
     """Return the speakers that were found, the voice first. Empty where nobody was told apart."""
     groups: dict[int, list[CardClip]] = {}
     for one in clips:
-        if (number := column(one.clip, "speaker")) is not None:
-            groups.setdefault(number, []).append(one)
+        if one.clip.speaker is not None:
+            groups.setdefault(one.clip.speaker, []).append(one)
     found = []
     for number, group in sorted(groups.items()):
-        values = [column(one.clip, "speaker_similarity") for one in group]
-        similarities = [value for value in values if value is not None]
+        similarities = [one.clip.speaker_similarity for one in group if one.clip.speaker_similarity is not None]
         found.append(
             SpeakerGroup(
                 number,
@@ -55,8 +53,8 @@ def speaker_groups(clips: Sequence[CardClip]) -> list[SpeakerGroup]:
 
 def duplicate_groups(clips: Sequence[CardClip]) -> list[tuple[CardClip, ...]]:
     """Return groups of clips that sound the same, in the order of their first clip."""
-    groups: dict[object, list[CardClip]] = {}
+    groups: dict[str, list[CardClip]] = {}
     for one in clips:
-        if (name := column(one.clip, "duplicate_group")) not in (None, ""):
-            groups.setdefault(name, []).append(one)
+        if one.clip.duplicate_group is not None:
+            groups.setdefault(one.clip.duplicate_group, []).append(one)
     return [tuple(group) for group in groups.values() if len(group) > 1]

@@ -44,24 +44,24 @@ def length(seconds: float) -> str:
     return f"{seconds / 60:.1f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
 
 
-def forecast_sentence(forecast: Forecast, card: DataCard) -> str:
-    """Return what twice the minutes brought a measured voice, or why that is not known, with every caveat."""
-    who = f"the voice “{forecast.voice}” ({'a speech synthesiser' if forecast.speaker == 'synthetic' else 'a person'})"
-    if forecast.wer is None or forecast.similarity is None:
-        first, last = forecast.measured
+def forecast_sentence(forecast: Forecast) -> str:
+    """Return what doubling the minutes brought a measured voice, or why that is not known, with every caveat."""
+    who = f"“{forecast.voice}” ({'a speech synthesiser' if forecast.speaker == 'synthetic' else 'a person'})"
+    first, last = forecast.measured
+    text = ""
+    if not forecast.is_ahead:
         text = (
-            f"Not known from {who}: it was measured with {first:g} to {last:g} minutes, and this voice has "
-            f"{forecast.minutes:.1f}, twice that {forecast.more_minutes:.1f}."
+            f"What twice as many minutes would bring is not known: {who} was measured with {first:g} to {last:g} "
+            f"minutes, and twice those of this voice are {2 * forecast.minutes:.1f}. "
         )
-    else:
-        wers, similarities = forecast.wer, forecast.similarity
-        text = (
-            f"From {forecast.minutes:.1f} to {forecast.more_minutes:.1f} minutes, the word error rate of {who} went "
-            f"from {wers[0]:.0%} to {wers[1]:.0%} ({_certainty(forecast.wer_is_clear)}), and its similarity to the "
-            f"recordings from {similarities[0]:.2f} to {similarities[1]:.2f} "
-            f"({_certainty(forecast.similarity_is_clear)})."
+    if forecast.doubling and forecast.wer and forecast.similarity:
+        (before, after), wers, similarities = forecast.doubling, forecast.wer, forecast.similarity
+        text += (
+            f"From {before:.1f} to {after:.1f} minutes, the word error rate of {who} went from {wers[0]:.0%} to "
+            f"{wers[1]:.0%} ({_certainty(forecast.wer_is_clear)}), its similarity to the recordings from "
+            f"{similarities[0]:.2f} to {similarities[1]:.2f} ({_certainty(forecast.similarity_is_clear)}). "
         )
-    return text + (f" Beware: {'; '.join(forecast.caveats)}." if forecast.caveats else "")
+    return (text + (f"Beware: {'; '.join(forecast.caveats)}." if forecast.caveats else "")).strip()
 
 
 def _certainty(is_clear: bool) -> str:

@@ -42,7 +42,7 @@ def code_of_packages() -> str:
 
 def import_closure(path: Path, packages: tuple[str, ...]) -> set[Path]:
     """Return `path` and every file of these packages that it imports, directly or indirectly, inside functions too."""
-    seen, waiting = set(), [path, path.parent / "__init__.py"]
+    seen, waiting = set(), [file for file in (path, path.parent / "__init__.py") if file.is_file()]
     while waiting:
         file = waiting.pop()
         if file not in seen:

@@ -57,10 +57,10 @@ class ChannelMeter:
         self.n_samples = 0
         self._is_float = is_float
         self._frame_length = max(1, round(FRAME_SECONDS * sample_rate))
-        self._rest = np.zeros((0, n_channels + 1))  # samples of a frame that is not complete
+        self._rest = np.zeros((n_channels + 1, 0))  # samples of a frame that is not complete
         self._sums = np.zeros(n_channels + 1)  # of each channel and of their mean
         self._products = np.zeros((n_channels + 1, n_channels + 1))
-        self._frames: list[np.ndarray] = []  # (n_frames, 2, n_channels + 1): sums, and sums of squares
+        self._frames: list[np.ndarray] = []  # (2, n_channels + 1, n_frames): sums, and sums of squares
         self._full_scale = 1.0
         self._n_clipped = np.zeros(n_channels, np.int64)
 
@@ -68,14 +68,15 @@ class ChannelMeter:
         """Add (n, n_channels) float32."""
         self.n_samples += len(block)
         self._count_clipped(block)
-        samples = np.concatenate([block, block.mean(axis=1, dtype=np.float32, keepdims=True)], axis=1, dtype=np.float64)
-        self._sums += samples.sum(axis=0)
-        self._products += samples.T @ samples
-        samples = np.concatenate([self._rest, samples])
-        n_whole = len(samples) // self._frame_length * self._frame_length
-        self._rest = samples[n_whole:]
-        if n_whole:
-            self._frames.append(_frame_sums(samples[:n_whole].reshape(-1, self._frame_length, samples.shape[1])))
+        mean = block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0]
+        samples = np.vstack([block.T, mean], dtype=np.float64)
+        self._sums += samples.sum(axis=1)
+        self._products += samples @ samples.T
+        samples = np.concatenate([self._rest, samples], axis=1)
+        n_frames = samples.shape[1] // self._frame_length
+        self._rest = samples[:, n_frames * self._frame_length :]
+        whole = samples[:, : n_frames * self._frame_length]
+        self._frames.append(_frame_sums(whole.reshape(len(samples), n_frames, self._frame_length)))
 
     def mix(self) -> MonoMix:
         """Return how the recording becomes mono."""
@@ -92,7 +93,7 @@ class ChannelMeter:
     def levels(self, mix: MonoMix) -> Levels:
         """Return the figures of the mono sound. They are rounded, so that the last bit of a sum does not matter."""
         index = -1 if mix.channel is None else mix.channel - 1
-        power = _gated_power(self._frame_powers()[:, index], 10 ** (SILENCE_DBFS / 10) * mix.full_scale**2)
+        power = _gated_power(self._frame_powers()[index], 10 ** (SILENCE_DBFS / 10) * mix.full_scale**2)
         n_clipped = self._n_clipped.max() if mix.channel is None else self._n_clipped[index]
         return Levels(
             level_dbfs=decibels(math.sqrt(power) / mix.full_scale),
@@ -110,13 +111,13 @@ class ChannelMeter:
         self._n_clipped += (block >= threshold).sum(axis=0)
 
     def _frame_powers(self) -> np.ndarray:
-        """Return (n_frames, n_channels + 1): the mean square of each frame without the constant offset."""
-        if not self._frames:
-            sums, length = _frame_sums(self._rest[None]), len(self._rest)
-        else:
-            sums, length = np.concatenate(self._frames), self._frame_length
-        means = self._sums / self.n_samples
-        return np.maximum(0.0, (sums[:, 1] - 2 * means * sums[:, 0]) / length + means**2)
+        """Return (n_channels + 1, n_frames): the mean square of each frame without the constant offset."""
+        frames, length = np.concatenate(self._frames, axis=2), self._frame_length
+        if not frames.shape[2]:
+            frames, length = _frame_sums(self._rest[:, None]), self.n_samples
+        sums, squares = frames
+        means = self._sums[:, None] / self.n_samples
+        return np.maximum(0.0, (squares - 2 * means * sums) / length + means**2)
 
     def _choose(self, covariance: np.ndarray) -> tuple[int | None, Relation]:
         """Return the channel, and how the channels relate."""
@@ -130,14 +131,14 @@ class ChannelMeter:
         correlations = covariance[loudest, sounding] / np.sqrt(powers[sounding] * powers[loudest])
         if (correlations >= MIN_CORRELATION).all():
             return (None, "agree") if sounding.all() else (loudest + 1, "silent channels")
-        if _count_talkers(self._frame_powers()[:, :-1]) > 1:
+        if _count_talkers(self._frame_powers()[:-1]) > 1:
             return loudest + 1, "several talkers"
         return loudest + 1, "opposite phase" if correlations.min() <= OPPOSITE_CORRELATION else "differ"
 
 
 def _frame_sums(frames: np.ndarray) -> np.ndarray:
-    """Return the sums and the sums of squares: (n_frames, length, n) -> (n_frames, 2, n)."""
-    return np.stack([frames.sum(axis=1), np.square(frames).sum(axis=1)], axis=1)
+    """Return the sums and the sums of squares: (n, n_frames, length) -> (2, n, n_frames)."""
+    return np.stack([frames.sum(axis=2), np.einsum("ijk,ijk->ij", frames, frames)])
 
 
 def _gated_power(powers: np.ndarray, silence: float) -> float:
@@ -156,13 +157,13 @@ def _count_talkers(powers: np.ndarray) -> int:
     """Return on how many channels somebody speaks while the others are much quieter.
 
     Args:
-        powers: (n_frames, n_channels) of frames.
+        powers: (n_channels, n_frames) of frames.
     """
-    loudest = powers.max(axis=1)
-    active = powers[loudest > ACTIVE_POWER * np.percentile(loudest, LOUD_PERCENTILE)]
-    if not len(active):
+    loudest = powers.max(axis=0)
+    active = powers[:, loudest > ACTIVE_POWER * np.percentile(loudest, LOUD_PERCENTILE)]
+    if not active.size:
         return 0
-    ordered = np.sort(active, axis=1)
-    alone = active.argmax(axis=1)[ordered[:, -1] > TALKER_POWER * ordered[:, -2]]
-    shares = np.bincount(alone, minlength=powers.shape[1]) / len(active)
+    ordered = np.sort(active, axis=0)
+    alone = active.argmax(axis=0)[ordered[-1] > TALKER_POWER * ordered[-2]]
+    shares = np.bincount(alone, minlength=len(powers)) / active.shape[1]
     return int((shares >= MIN_TALKER_SHARE).sum())

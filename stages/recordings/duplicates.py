@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from stages.recordings.sound.twins import find_twins, groups_of_twins
+from stages.recordings.sound.twins import find_twins, linked_groups
 from stages.tables import Recording, Reject
 
 MIN_SHARE = 0.8  # of both recordings, which the other must hold: shorter parts are found among the clips by align
@@ -43,15 +43,16 @@ def mark_duplicates(
         The recordings sorted by path, and the rejects.
     """
     kept, rejects = [], []
-    fingerprints = [one.fingerprint for one in measured]
-    twins = [one for one in find_twins(fingerprints) if min(one.first_share, one.second_share) >= MIN_SHARE]
-    for group in groups_of_twins(twins, len(measured)):
+    twins = find_twins([one.fingerprint for one in measured])
+    links = [(one.first, one.second) for one in twins if min(one.first_share, one.second_share) >= MIN_SHARE]
+    for group in linked_groups(links, len(measured)):
         best, *others = sorted((measured[index].row for index in group), key=_preference)
         kept.append(best)
         texts = {_spoken_letters(row.transcript) for row in (best, *others) if row.transcript is not None}
         for other in others:
             if policy == "exclude" and len(texts) <= 1:
-                rejects.append(Reject(path=other.path, reason=f"the same sound as {best.path}"))
+                reason = f"the same sound as {best.path}"
+                rejects.append(Reject(path=other.path, reason=reason, seconds=other.seconds))
             else:
                 kept.append(other.model_copy(update={"duplicate_of": best.path}))
     return sorted(kept, key=lambda row: row.path), rejects

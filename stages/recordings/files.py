@@ -7,12 +7,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from gpt_sovits.audio import AudioError
 from gpt_sovits.text.sentences import width
 from registry.consent import file_sha256
 from stages.recordings.duplicates import MeasuredRecording
-from stages.recordings.measure import measure_file, rejection_reason
-from stages.recordings.transcripts.reader import Transcript
+from stages.recordings.measure import rejection_reason
+from stages.recordings.measured_files import MeasuredFile
+from stages.recordings.transcripts.reader import Transcript, agreed_text
 from stages.sections.data import Ingest
 from stages.tables import Recording, Reject
 
@@ -71,9 +71,9 @@ def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
 
 
 def read_recording(
-    folder: Path, file: str, transcripts: list[Transcript], params: Ingest, language: str
+    folder: Path, file: str, sound: MeasuredFile, transcripts: list[Transcript], params: Ingest, language: str
 ) -> MeasuredRecording | Reject:
-    """Read one audio file into a row of the table of recordings or of rejects.
+    """Make the row of one audio file in the table of recordings or of rejects.
 
     A recording whose transcript has a fault is rejected with it. Used without its transcript, it would count as one
     that has none.
@@ -81,23 +81,20 @@ def read_recording(
     Args:
         folder: the recordings folder of the voice.
         file: POSIX path of the audio relative to the folder.
+        sound: what was measured in it.
         transcripts: the transcripts that belong to it.
         params: the section `ingest` of params.yaml.
         language: ISO 639 code of the voice's language.
     """
     if fault := next((f"{row.source}: {row.fault}" for row in transcripts if row.fault), ""):
         return Reject(path=file, reason=fault)
-    if len({row.text for row in transcripts}) > 1:
+    transcript = agreed_text(transcripts) if transcripts else None
+    if transcripts and transcript is None:
         sources = " and ".join(row.source for row in transcripts)
         return Reject(path=file, reason=f"transcripts that differ: {sources}; keep the right one")
-    transcript = transcripts[0].text if transcripts else None
-    try:
-        measurement, fingerprint = measure_file(folder / file, params.max_seconds)
-        sha256 = file_sha256(folder / file)
-    except AudioError as error:
-        return Reject(path=file, reason=str(error).removeprefix(f"{Path(file).name}: "))
-    except OSError as error:
-        return Reject(path=file, reason=f"cannot be read: {error.strerror}")
+    if sound.fault:
+        return Reject(path=file, reason=sound.fault)
+    measurement, sha256 = sound.measurement, file_sha256(folder / file)
     if reason := rejection_reason(measurement, params):
         return Reject(path=file, reason=reason, seconds=measurement.seconds)
     if transcript is not None and (length := width(transcript)) > params.max_chars_per_second * measurement.seconds:
@@ -115,7 +112,7 @@ def read_recording(
         language=language,
         **measurement._asdict(),
     )
-    return MeasuredRecording(row, fingerprint)
+    return MeasuredRecording(row, sound.fingerprint)
 
 
 def remove_duplicates(recordings: list[Recording]) -> tuple[list[Recording], list[Reject]]:

@@ -6,6 +6,7 @@ Ingest and `vox voice add` share it, so that what can be added can also be inges
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,13 +16,7 @@ from stages.corrections.file import CORRECTIONS_FILE
 from stages.recordings.files import list_files
 from stages.recordings.transcripts.audio_names import AUDIO_SUFFIXES, is_audio
 from stages.recordings.transcripts.checks import require_transcripts_used
-from stages.recordings.transcripts.reader import (
-    TRANSCRIPT_SUFFIXES,
-    Transcript,
-    is_document,
-    is_transcript,
-    read_transcripts,
-)
+from stages.recordings.transcripts.reader import Transcript, is_document, is_transcript, read_transcripts
 from stages.tables import Reject
 
 
@@ -33,25 +28,34 @@ class Inventory(NamedTuple):
     rejects: list[Reject]
 
 
-def take_inventory(folder: Path, voice: Voice, max_lost_share: float) -> Inventory:
+def take_inventory(folder: Path, voice: Voice, max_lost_share: float, *, left_out: Collection[str] = ()) -> Inventory:
     """List a voice's folder and find the audio of each transcript.
 
     Args:
         folder: the recordings folder of the voice.
         voice: its record, whose evidence is not a recording.
         max_lost_share: `ingest.max_lost_transcripts_share`.
+        left_out: paths of further files that are not recordings, relative to the folder.
 
     Raises:
         ValueError: there is no audio.
         LostTranscriptsError: a recording would get the recogniser's text although the user gave one.
     """
     files, rejects = list_files(folder)
-    known = {VOICE_FILE, posixpath.normpath(voice.consent.evidence or VOICE_FILE), LEXICON_FILE, CORRECTIONS_FILE}
+    known = {
+        VOICE_FILE,
+        posixpath.normpath(voice.consent.evidence or VOICE_FILE),
+        LEXICON_FILE,
+        CORRECTIONS_FILE,
+        *left_out,
+    }
     files = [file for file in files if file not in known]
+    unusable = {row.path: row.reason for row in rejects if is_transcript(row.path) and row.path not in known}
+    rejects = [row for row in rejects if row.path not in unusable]
     rejects += [
         Reject(path=file, reason=_no_recording(file)) for file in files if not (is_audio(file) or is_transcript(file))
     ]
-    transcripts = read_transcripts(folder, files, voice.name, voice.language)
+    transcripts = read_transcripts(folder, files, voice.name, voice.language, unusable=unusable)
     rejects += [Reject(path=row.source, reason=row.fault) for row in transcripts if not row.audio]
     audio: dict[str, list[Transcript]] = {file: [] for file in files if is_audio(file)}
     for row in transcripts:
@@ -67,4 +71,4 @@ def take_inventory(folder: Path, voice: Voice, max_lost_share: float) -> Invento
 def _no_recording(file: str) -> str:
     if is_document(file):
         return "a text about the recordings, not a transcript"
-    return f"neither audio ({', '.join(AUDIO_SUFFIXES)}) nor a transcript ({', '.join(TRANSCRIPT_SUFFIXES)})"
+    return "neither audio nor a transcript in a format that is read; docs/transcripts.md lists them"

@@ -66,6 +66,11 @@ class Ingest(Section):
         description="What happens with recordings that hold the same sound as another: report marks them, exclude "
         "rejects all but the best.",
     )
+    several_talkers: Literal["report", "exclude"] = Field(
+        default="report",
+        description="What happens with recordings in which other people speak on other channels, as in an interview "
+        "with a microphone each: report takes the loudest channel and says so, exclude rejects them.",
+    )
     max_chars_per_second: float = Field(
         gt=0,
         description="Recordings whose transcript has more characters per second are rejected: nobody could say it so "
@@ -76,6 +81,9 @@ class Ingest(Section):
         le=1,
         description="The stage stops if recordings lack a transcript while a larger share of the transcripts found no "
         "audio: names probably differ. 0 to 1.",
+    )
+    n_jobs: int = Field(
+        default=1, ge=1, description="Processes that measure. At least 1. The result does not depend on it."
     )
 
 
@@ -88,7 +96,7 @@ class Segment(Section):
     )
     max_clip_seconds: float = Field(
         gt=0,
-        description="Longer speech is split at its quietest frame. Seconds, at least twice min_clip_seconds.",
+        description="Longer speech is split where it is quiet. Seconds, at least twice min_clip_seconds.",
     )
     vad_threshold: float = Field(
         gt=0, lt=1, description="silero-vad's probability from which sound counts as speech. Between 0 and 1."
@@ -102,6 +110,9 @@ class Segment(Section):
     loudness_lufs: float = Field(lt=0, description="Integrated loudness of every clip (ITU-R BS.1770). LUFS, below 0.")
     max_peak_dbfs: float = Field(
         le=0, description="A clip whose peak would exceed this gets less gain. dBFS, at most 0."
+    )
+    n_jobs: int = Field(
+        default=1, ge=1, description="Processes that cut. At least 1. The result does not depend on it."
     )
 
     @model_validator(mode="after")
@@ -135,6 +146,24 @@ class Align(Section):
         le=1,
         description="Clips are rejected if a larger share of their words is reported. Above 0, at most 1. Right clips "
         "of LJSpeech stay below 0.1 in noise down to 10 dB, and two misheard words of nine reach 0.22.",
+    )
+    other_speakers: Literal["report", "exclude"] = Field(
+        default="report",
+        description="What happens with clips that sound like another speaker than most: report names them, exclude "
+        "rejects them.",
+    )
+    min_speaker_similarity: float = Field(
+        default=0.62,
+        gt=0,
+        lt=1,
+        description="A clip of at least 3 s whose speaker embedding has a smaller cosine to the centre of the voice is "
+        "of another speaker. For each second that a clip is shorter, the limit is 0.17 lower. Between 0 and 1. It "
+        "depends on the speaker judge of the profile.",
+    )
+    duplicates: Literal["report", "exclude"] = Field(
+        default="exclude",
+        description="What happens with clips that hold the same sound: exclude keeps the best one, report keeps all "
+        "but those in training that repeat a held-out clip.",
     )
     repair: tuple[Literal["substitute", "trim"], ...] = Field(
         description="What is done about words that the sound speaks against, in this order: `substitute` takes the "
@@ -171,4 +200,9 @@ class Features(Section):
     )
     n_threads: int = Field(
         ge=1, description="CPU threads of torch. At least 1. The last bits of the result depend on it."
+    )
+    n_jobs: int = Field(
+        default=1,
+        ge=1,
+        description="Processes that extract, each with n_threads. At least 1. The result does not depend on it.",
     )

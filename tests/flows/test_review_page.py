@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from browser import wait_for, watch
 from review_helpers import TEXTS, VOICE, clips_of, decisions_of, make_reviewable, reviewing, rows_of
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_reviewable(tmp_path_factory.mktemp("made") / "project")
+
+
 @pytest.fixture
-def project(tmp_path):
-    return make_reviewable(tmp_path / "project")
+def project(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "project")
 
 
 @pytest.fixture
@@ -85,22 +92,36 @@ def test_the_worst_clips_come_first_and_every_decision_is_a_key(browser, served,
     assert all(address.startswith(served) for address in seen.requests)
 
 
+RECORD_PLAYS = """(() => {
+  const play = timeline.play.bind(timeline);
+  window.plays = [];
+  timeline.play = (...range) => { window.plays.push(range); play(...range); };
+})()"""
+
+
 def test_a_word_is_heard_by_click_and_by_key(browser, served):
     page, seen = begin(browser, served)
-    page.locator(".word").nth(2).click()
-    wait_for(page, "timeline.playing && !document.querySelector('#playhead').hidden")
-    wait_for(page, "document.querySelectorAll('.word')[2].classList.contains('now')")
-    wait_for(page, "!timeline.playing")  # it ends by itself
-    press(page, "ArrowRight")
-    wait_for(page, "timeline.chosen === 3 && timeline.playing")
+    page.evaluate(RECORD_PLAYS)
     words = page.evaluate("details.words")
+    page.locator(".word").nth(2).click()
+    press(page, "ArrowRight", "ArrowRight", "ArrowLeft")
+    played = [[words[index][1], words[index][2]] for index in (2, 3, 4, 3)]
+    assert page.evaluate("window.plays") == played
     assert page.evaluate("timeline.cursor") == pytest.approx((words[2][2] + words[3][1]) / 2)
-    press(page, "Space")
-    assert not page.evaluate("timeline.playing")
-    press(page, "Space")
-    assert page.evaluate("timeline.playing") and page.locator("#play").inner_text().startswith("■ Stop")
+    wait_for(page, "!timeline.playing")  # a word ends by itself
     page.locator("#picture").click(position={"x": 200, "y": 60})
-    assert page.evaluate("timeline.cursor") > 0
+    cursor = page.evaluate("timeline.cursor")
+    assert page.evaluate("window.plays.at(-1)[0]") == cursor and 0.5 < cursor < words[-1][2]
+    assert not seen.complaints
+
+
+def test_the_clip_plays_with_a_line_and_its_words_and_stops(browser, served):
+    page, seen = begin(browser, served)
+    press(page, "Space")
+    wait_for(page, "document.querySelector('.word.now') && !document.querySelector('#playhead').hidden")
+    assert page.locator("#play").inner_text().startswith("■ Stop")
+    press(page, "Space")
+    assert not page.evaluate("timeline.playing") and page.locator("#playhead").is_hidden()
     assert not seen.complaints
 
 
@@ -207,6 +228,7 @@ def test_the_page_fits_phone_and_dark_scheme(browser, served, artifacts, width, 
     assert not seen.complaints
 
 
+@pytest.mark.slow
 def test_a_voice_with_ten_thousand_clips_opens_at_once(browser, project):
     from stages.tables import AlignedClip, Clip, read_table, write_table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
@@ -78,7 +79,47 @@ def test_empty_folder_is_refused(root, source):
     (source / "a 1.flac").unlink()
     done = add(root, source)
     assert done.returncode == 2
-    assert "holds no file" in done.stderr
+    assert "holds no audio file" in done.stderr
+    assert not list((root / "data/1_recordings").iterdir())
+
+
+def test_pipes_and_droppings_are_left_out(root, source):
+    os.mkfifo(source / "pipe.wav")
+    (source / "__MACOSX").mkdir()
+    (source / "__MACOSX/._a 1.flac").write_bytes(b"x")
+    (source / "a 1.txt").write_text("What is said.")
+    done = add(root, source)
+    assert done.returncode == 0, done.stderr
+    assert "Not used: pipe.wav: not a regular file" in done.stdout
+    assert "1 of 1 recording has a transcript, from a 1.txt (UTF-8)." in done.stdout
+    folder = root / "data/1_recordings/anna"
+    assert sorted(path.name for path in folder.iterdir()) == ["a 1.flac", "a 1.txt", "consent.pdf", "voice.yaml"]
+
+
+def test_folder_whose_transcripts_would_be_lost_is_refused_as_ingest_would(root, source):
+    (source / "metadata.csv").write_text("b 1|What is said.\n")
+    done = add(root, source)
+    assert done.returncode == 2
+    assert "0 of 1 row of metadata.csv found their audio; the first names 'b 1'" in done.stderr
+    assert not list((root / "data/1_recordings").iterdir())
+    assert load_params(root / "params.yaml").voices == ("sample",)
+
+
+def test_consent_inside_the_folder_is_not_a_transcript(root, source):
+    (source / "signed.txt").write_text("I agree.")
+    done = vox(root, "voice", "add", "anna", str(source), "--language", "en", "--consent", str(source / "signed.txt"))
+    assert done.returncode == 0, done.stderr
+    assert (root / "data/1_recordings/anna/consent.txt").read_text() == "I agree."
+    assert not (root / "data/1_recordings/anna/signed.txt").exists()
+
+
+@pytest.mark.parametrize("option", ["--purpose", "--language"])
+def test_fault_of_an_option_is_one_sentence_without_an_address(root, source, option):
+    done = add(root, source, "anna", option, "")
+    assert done.returncode == 2
+    assert "http" not in done.stderr and "Traceback" not in done.stderr
+    assert option.removeprefix("--") in done.stderr
+    assert not list((root / "data/1_recordings").iterdir())
 
 
 def test_voice_record_in_source_does_not_count_as_consent(root, source):

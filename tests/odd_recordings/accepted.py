@@ -68,7 +68,7 @@ FFMPEG_FORMATS = {
     "ms adpcm 2.wav": ("wav", "adpcm_ms", {}),
 }
 NAMES = (
-    *("Ünïcødé 名前 🎙.wav", "it's \"quoted\".wav", "a%20b.wav", "what?.wav", "take #2.wav", "-rf.wav", "http:x.wav"),
+    *("Ünïcødé 名前 🎙.wav", 'it\'s "quoted".wav', "a%20b.wav", "what?.wav", "take #2.wav", "-rf.wav", "http:x.wav"),
     *("  spaces  .wav", "LOUD.WAV", "x.tar.wav", "new\nline.wav", "sub/sub sub/x.wav", "l" + 240 * "o" + "ng.wav"),
     *("[0-9]*.wav", "$(touch x).wav", "a|b.wav", "back\\slash.wav", "e\u0301.wav"),
 )
@@ -76,23 +76,19 @@ NAMES = (
 
 def files() -> Iterator[tuple[str, bytes]]:
     """Yield (name, content)."""
-    number = count()
-
-    def voice() -> np.ndarray:
-        """Return speech that begins a little later every time."""
-        return speech(3.5)[100 * next(number) :][: 2 * RATE]
+    voices = map(speech, count())
 
     for name, (file_format, subtype) in SOUNDFILE_FORMATS.items():
-        yield name, with_soundfile(voice(), file_format, subtype)
+        yield name, with_soundfile(next(voices), file_format, subtype)
     for name, (muxer, codec, options) in FFMPEG_FORMATS.items():
         rate = {"libopus": 48000, "wmav2": 44100}.get(codec, RATE)
-        yield name, with_ffmpeg(voice(), muxer, codec, rate=rate, **options)
+        yield name, with_ffmpeg(next(voices), muxer, codec, rate=rate, **options)
     for name in NAMES:
-        yield name, with_soundfile(voice(), "WAV")
+        yield name, with_soundfile(next(voices), "WAV")
     for name, change in HEADERS.items():
-        yield name, change(voice())
+        yield name, change(next(voices))
     for name, change in SOUNDS.items():
-        yield name, change(voice())
+        yield name, change(next(voices))
 
 
 def _wav(samples: np.ndarray, subtype: str = "PCM_16", rate: int = RATE) -> bytes:

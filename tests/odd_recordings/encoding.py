@@ -13,12 +13,12 @@ ROOT = Path(__file__).resolve().parents[2]
 RATE = 16000
 
 
-def speech(seconds: float = 2.5) -> np.ndarray:
-    """Return the start of a sentence of the sample voice, (n,) float32 at RATE."""
-    samples, _ = soundfile.read(
-        ROOT / "data/1_recordings/sample/wavs/sample_001.flac", round(seconds * RATE), dtype="float32"
-    )
-    return samples
+def speech(number: int = 0, seconds: float = 2.0) -> np.ndarray:
+    """Return a part of a sentence of the sample voice, (n,) float32 at RATE, another for each number up to 150."""
+    files = sorted((ROOT / "data/1_recordings/sample/wavs").iterdir())
+    samples, _ = soundfile.read(files[number % len(files)], dtype="float32")
+    n = round(seconds * RATE)
+    return samples[:n] if number < len(files) else samples[-n:]
 
 
 def with_soundfile(samples: np.ndarray, format: str, subtype: str | None = None, rate: int = RATE) -> bytes:

@@ -18,7 +18,7 @@ NOT_CUTTABLE = ("without a tag.mp3", "live.webm", "mp3 in a.wav")  # they do not
 
 def files() -> Iterator[tuple[str, bytes, str]]:
     """Yield (name, content, pattern of the reason)."""
-    x = speech(3.5)
+    x = speech(seconds=3.5)
     for name, (file_format, subtype) in SOUNDFILE_FORMATS.items():
         yield f"cut {name}", without_end(with_soundfile(x, file_format, subtype)), CUT
     for name, (muxer, codec, options) in FFMPEG_FORMATS.items():
@@ -80,7 +80,11 @@ def _of_unusable_sound(x: np.ndarray) -> Iterator[tuple[str, bytes, str]]:
     spoilt = {"nan": np.nan, "infinite": np.inf, "huge": 1e30}
     for name, value in spoilt.items():
         samples = np.where(np.arange(len(x)) == 999, np.float32(value), x)
-        yield f"{name}.wav", with_soundfile(samples, "WAV", "FLOAT"), r"^holds NaN or inf|^is damaged: a sample of 1e\+30"
+        yield (
+            f"{name}.wav",
+            with_soundfile(samples, "WAV", "FLOAT"),
+            r"^holds NaN or inf|^is damaged: a sample of 1e\+30",
+        )
     yield "silence.wav", with_soundfile(0 * x, "WAV"), r"^silence: level -120\.0 dBFS is below"
     yield "constant.wav", with_soundfile(0 * x + 0.5, "WAV"), r"^silence"
     yield "hiss.flac", with_soundfile(x * 1e-4, "FLAC", "PCM_24"), r"^silence: level -\d+\.\d+ dBFS"

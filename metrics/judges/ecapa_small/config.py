@@ -9,11 +9,16 @@ from typing import Any
 HERE = Path(__file__).parent
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
+REMOVED_MEANS = {"band": (1,), "utterance": (1, 2)}  # axes of (B, n_frames, n_mels)
 
 
 @dataclass(frozen=True)
 class FeatureConfig:
-    """Log-mel features. Lengths are in samples at sample_rate Hz."""
+    """Log-mel features. Lengths are in samples at sample_rate Hz.
+
+    removed_mean says which mean is subtracted: `band` removes the mean of each mel band over the frames, and with it
+    any fixed channel. `utterance` removes one mean over bands and frames, which keeps the speaker's average spectrum.
+    """
 
     sample_rate: int
     n_fft: int
@@ -22,6 +27,11 @@ class FeatureConfig:
     n_mels: int
     min_frequency_hz: float
     max_frequency_hz: float
+    removed_mean: str
+
+    def __post_init__(self) -> None:
+        if self.removed_mean not in REMOVED_MEANS:
+            raise ValueError(f"removed_mean is {self.removed_mean!r}; it must be one of {sorted(REMOVED_MEANS)}")
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,10 @@ def _section(kind: type, values: dict[str, Any], where: str) -> Any:
     if set(values) != names:
         missing, unknown = sorted(names - set(values)), sorted(set(values) - names)
         raise ValueError(f"{where}: missing keys {missing}, unknown keys {unknown}; there should be {sorted(names)}")
-    return kind(**{key: _as_tuple(value) for key, value in values.items()})
+    try:
+        return kind(**{key: _as_tuple(value) for key, value in values.items()})
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _as_tuple(value: Any) -> Any:
@@ -96,7 +109,7 @@ def load_config(folder: Path) -> EcapaConfig:
 
     Raises:
         FileNotFoundError: the file is missing.
-        ValueError: keys are missing or unknown. The message names the file and the keys.
+        ValueError: keys are missing or unknown, or a value is wrong. The message names the file and the keys.
     """
     path = folder / CONFIG_FILE
     values = json.loads(path.read_text(encoding="utf-8"))

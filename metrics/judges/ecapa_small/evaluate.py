@@ -109,7 +109,8 @@ def figures(trials: Trials) -> dict:
 def evaluate_reader(judge: SpeakerJudge, shared: Path) -> dict[str, dict]:
     """Return the figures of the LJSpeech reader against librispeech_speakers/test. Empty without her clips.
 
-    Two of her clips are shorter than LONGER_SECONDS and decide the error rate of all, so the others are shown alone.
+    Two of her clips are shorter than LONGER_SECONDS and have the most influence on the error rate, so the others are
+    shown alone.
     """
     if not (files := sorted((shared / LJSPEECH_FOLDER).glob("*.wav"))):
         return {}
@@ -121,10 +122,17 @@ def evaluate_reader(judge: SpeakerJudge, shared: Path) -> dict[str, dict]:
         for waveforms in (reader, others)
     )
     name = "ljspeech reader against librispeech_test"
-    return {
+    sets = {
         name: figures(cross_pairs(first, second)),
         f"{name}, clips of {LONGER_SECONDS:g} s and more": figures(cross_pairs(first[is_long], second[other_is_long])),
     }
+    for seconds in SHORT_SECONDS:
+        crops = [
+            embed_waveforms(judge, [middle(waveform, seconds) for waveform in waveforms])
+            for waveforms in (reader, others)
+        ]
+        sets[f"{name}, {seconds:g} s of each clip"] = figures(cross_pairs(*crops))
+    return sets
 
 
 def evaluate_test_speakers(judge: SpeakerJudge, shared: Path) -> dict[str, dict]:

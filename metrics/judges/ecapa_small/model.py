@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from metrics.judges.ecapa_small.config import (
     CONFIG_FILE,
+    REMOVED_MEANS,
     WEIGHTS_FILE,
     EcapaConfig,
     FeatureConfig,
@@ -30,7 +31,7 @@ def log_mel_features(config: FeatureConfig) -> Callable[[Tensor], Tensor]:
     """Return the feature function.
 
     It maps waveforms (B, n_samples) float in [-1, 1] at config.sample_rate Hz to (B, n_frames, n_mels) float: natural
-    log power, normalised in level, without the mean over the frames (which removes a fixed microphone or channel).
+    log power, normalised in level, without the mean that config.removed_mean names.
     """
     mel = torchaudio.transforms.MelSpectrogram(
         sample_rate=config.sample_rate,
@@ -45,8 +46,8 @@ def log_mel_features(config: FeatureConfig) -> Callable[[Tensor], Tensor]:
 
     def features(waveforms: Tensor) -> Tensor:
         rms = waveforms.square().mean(dim=1, keepdim=True).sqrt().clamp_min(1e-8)
-        log_mel = (mel(waveforms * (TARGET_RMS / rms)) + LOG_FLOOR).log()  # (B, n_mels, n_frames)
-        return (log_mel - log_mel.mean(dim=2, keepdim=True)).transpose(1, 2)
+        log_mel = (mel(waveforms * (TARGET_RMS / rms)) + LOG_FLOOR).log().transpose(1, 2)  # (B, n_frames, n_mels)
+        return log_mel - log_mel.mean(dim=REMOVED_MEANS[config.removed_mean], keepdim=True)
 
     return features
 

@@ -10,6 +10,7 @@ import numpy as np
 from metrics.sound import FULL_SCALE
 
 MIN_PEAK = 0.1  # below, rounding to 16 bits makes the top of a wave flat
+MIN_RUN = 4  # samples: two or three are at the limit of every loud wave
 PEAK_SHARE = 0.95  # of the block's peak, where flat tops count
 
 
@@ -40,5 +41,5 @@ class ClippingMeter:
         self._run = int(lengths[-1]) if len(lengths) and ends[-1] == len(samples) else 0
 
     def result(self) -> int:
-        """Return the length of the longest run in samples, 0 where no two neighbours are at the limit."""
-        return self._longest + 1 if self._longest else 0
+        """Return the length of the longest run in samples, 0 where it is shorter than MIN_RUN."""
+        return self._longest + 1 if self._longest + 1 >= MIN_RUN else 0

@@ -46,7 +46,7 @@ class FingerprintMeter:
         rises = contrasts[N_LAG:] > contrasts[:-N_LAG]
         self._words.append((rises @ _BIT_VALUES).astype(np.uint32))
         centre = (N_SMOOTHED + N_LAG) // 2
-        self._levels.append(bands[centre : centre + n_words].max(axis=1))
+        self._levels.append(bands[centre : centre + n_words].max(axis=1).astype(np.float32))
         self._bands = bands[n_words:]
 
     def result(self) -> np.ndarray:

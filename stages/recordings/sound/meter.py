@@ -45,7 +45,7 @@ class SoundMeter:
         self._n_frames = 0
         self._clipping, self._loudness = ClippingMeter(), LoudnessMeter(bin_hz, self._spectra.n_bins, sample_rate)
         self._bandwidth = BandwidthMeter(bin_hz, sample_rate)
-        self._snr, self._reverberation = SnrMeter(len(edges) - 1), ReverberationMeter()
+        self._snr, self._reverberation = SnrMeter(np.diff(self._edges)), ReverberationMeter()
         self._music, self._fingerprint = MusicMeter(), FingerprintMeter()
 
     def add(self, samples: np.ndarray) -> None:

@@ -12,12 +12,14 @@ import math
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
+from scipy.stats import chi2
 
 from stages.recordings.sound.histograms import LOWEST_DB, N_STEPS, LevelHistogram, decibels, level_steps, step_levels
 
 N_SMOOTHED = 5  # frames: 96 ms
 NOISE_PERCENTILE = 5
-NOISE_BIAS_DB = 3.2  # by which that percentile of smoothed noise lies below its mean
+FREE_FRAMES = 4.7  # of N_SMOOTHED, whose frames overlap by half
+BINS_PER_FREE_BIN = 1.9  # the window of a frame makes neighbouring bins alike
 SPEECH_PERCENTILE = 95
 SPEECH_RANGE_DB = 20.0
 MIN_ABOVE_NOISE_DB = 1.0
@@ -28,9 +30,12 @@ MAX_DB = 90.0  # what 16 bits can hold: stands for digital silence in the pauses
 class SnrMeter:
     """Measures the band powers of a recording that come in chunks."""
 
-    def __init__(self, n_bands: int) -> None:
-        """Start with no frames."""
-        self._levels = LevelHistogram(n_bands)
+    def __init__(self, bins_per_band: np.ndarray) -> None:
+        """Start with no frames of bands with (n_bands,) bins each."""
+        self._levels = LevelHistogram(len(bins_per_band))
+        # the power of noise in a band is chi-squared, so its low percentile is known to be that much below its mean
+        freedom = 2 * FREE_FRAMES * np.maximum(1.0, bins_per_band / BINS_PER_FREE_BIN)
+        self._noise_shares = chi2.ppf(NOISE_PERCENTILE / 100, freedom) / freedom
         self._counts = np.zeros(N_STEPS)  # of frames, by their level
         self._powers = np.zeros(N_STEPS)  # their sum, by their level
 
@@ -47,7 +52,7 @@ class SnrMeter:
         """Return the ratio of speech to noise in dB to 0.1, or None where there is too little sound to tell it from."""
         if self._counts.sum() < MIN_FRAMES or not self._powers[1:].any():
             return None
-        noise = float((10 ** (self._levels.percentile(NOISE_PERCENTILE) / 10)).sum() * 10 ** (NOISE_BIAS_DB / 10))
+        noise = float((10 ** (self._levels.percentile(NOISE_PERCENTILE) / 10) / self._noise_shares).sum())
         reached = np.cumsum(self._counts) / self._counts.sum()
         loud = float(step_levels(np.flatnonzero(reached >= SPEECH_PERCENTILE / 100)[0]))
         lowest = max(loud - SPEECH_RANGE_DB, 10 * math.log10(noise) + MIN_ABOVE_NOISE_DB, LOWEST_DB)

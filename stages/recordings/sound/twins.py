@@ -94,16 +94,14 @@ def _compare(first: np.ndarray, second: np.ndarray, offset: int) -> tuple[float,
     return float(errors / (32 * n_words)) if n_words else 1.0, n_words, offset
 
 
-def groups_of_twins(twins: Sequence[Twins], n_items: int) -> list[tuple[int, ...]]:
-    """Return the groups of items that are linked by twins, each in order, sorted by their first items.
+def linked_groups(links: Sequence[tuple[int, int]], n_items: int) -> list[tuple[int, ...]]:
+    """Return the groups of items that are linked, each in order, sorted by their first items.
 
-    An item without a twin is a group of its own.
+    An item without a link is a group of its own.
     """
-    links = coo_array(
-        (np.ones(len(twins), bool), ([one.first for one in twins], [one.second for one in twins])),
-        shape=(n_items, n_items),
-    )
-    _, labels = connected_components(links, directed=False)
+    first, second = np.array(links, dtype=int).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(links), bool), (first, second)), shape=(n_items, n_items))
+    _, labels = connected_components(graph, directed=False)
     groups: dict[int, list[int]] = {}
     for item, label in enumerate(labels.tolist()):
         groups.setdefault(label, []).append(item)

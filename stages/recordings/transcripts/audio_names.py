@@ -64,11 +64,13 @@ class AudioNames:
             place: folder of the transcript that names it, relative to the voice's folder.
         """
         path = name.strip().replace("\\", "/").removeprefix(f"{self._folder}/")
+        files = self._named(path)
+        if not files:  # most texts, which are asked for too, end here
+            return ()
         for start in dict.fromkeys((place, "")):
             for folder in AUDIO_FOLDERS:
                 if found := self._at(posixpath.join(start, folder, path)):
                     return found
-        files = self._named(path)
         below = tuple(file for file in files if place and file.startswith(f"{place}/"))
         return _longest_common_end(path, below or files)
 
@@ -92,7 +94,7 @@ class AudioNames:
         return ()
 
     def _named(self, path: str) -> Sequence[str]:
-        base = posixpath.basename(path.rstrip("/"))
+        base = posixpath.basename(posixpath.normpath(path))
         return self._by_name.get(_fold(base)) or self._by_name.get(_fold(without_audio_suffix(base))) or ()
 
 

@@ -47,7 +47,8 @@ def positional_rows(
 
 
 def _advice(delimiter: str) -> str:
-    return f"name them in a first line, such as `{delimiter.join(('file', 'speaker', 'text'))}`"
+    examples = [delimiter.join(names) for names in (("file", "text"), ("file", "speaker", "text"))]
+    return f"name them in a first line, such as `{examples[0]}` or `{examples[1]}`"
 
 
 def _is_list(lines: Sequence[Line], *, certain: bool) -> bool:
@@ -56,7 +57,8 @@ def _is_list(lines: Sequence[Line], *, certain: bool) -> bool:
     Where the width is larger and the same in all lines, the further columns are not parts of a text.
     """
     wide = [line.cells for line in lines if len(line.cells) >= LIST_WIDTH]
-    if len(lines) > 1 and {len(line.cells) for line in lines} == {len(cells) for cells in wide} - {LIST_WIDTH}:
+    widths = {len(line.cells) for line in lines}
+    if len(lines) > 1 and len(widths) == 1 and widths != {LIST_WIDTH}:
         return False
     if 2 * len(wide) <= len(lines):
         return False

@@ -77,7 +77,7 @@ def _split(text: str, delimiter: str, has_audio: Callable[[str], bool]) -> Table
         lines = [_split_line(number, line, delimiter) for number, line in _numbered_lines(text)]
     else:
         lines = list(_split_csv(text, delimiter))
-    if lines and is_header(lines[0].cells):
+    if lines and is_header(lines[0].cells) and not any(map(has_audio, lines[0].cells)):
         header, *lines = lines
         rows = [_named_row(Table(delimiter, header.cells, lines, 0, 0), line, has_audio) for line in lines]
         return Table(delimiter, header.cells, lines, 0, sum(has_audio(row.name) for row in rows))
@@ -113,7 +113,8 @@ def _split_line(number: int, line: str, delimiter: str) -> Line:
         (quoted,) = csv.reader([line], delimiter=delimiter, strict=True)
     except (csv.Error, ValueError):
         return plain
-    if len(quoted) < len(plain.cells) or '""' in line or line.lstrip().startswith('"'):
+    holds_delimiter = len(quoted) < len(plain.cells) and any(map(str.isalnum, quoted[-1]))
+    if holds_delimiter or '""' in line or line.lstrip().startswith('"'):
         return Line(number, [cell.strip() for cell in quoted])
     return plain
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 
 from stages.recordings.transcripts.rows import Row
@@ -77,6 +78,7 @@ def _first(values: Mapping[str, str], keys: Iterable[str]) -> str:
 
 def _seconds(written: str) -> float | None:
     try:
-        return float(written.replace(",", "."))
+        seconds = float(written.replace(",", "."))
     except ValueError:
         return None
+    return seconds if math.isfinite(seconds) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,8 @@ UNREADABLE_SUFFIXES = (
     *(".xlsx", ".xls", ".ods", ".docx", ".doc", ".odt", ".rtf", ".parquet", ".arrow"),
     *(".eaf", ".ass", ".ssa", ".sbv", ".lrc", ".stm", ".ctm"),
 )
+WORD = re.compile(r"[^\W_]+")
+MAX_BYTES = 100_000_000  # the texts of 1,000 hours have 50 MB
 KALDI_TEXT = "text"
 VARIANT = re.compile(
     r"\.(?:normalized|original|[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?)$"
@@ -66,7 +68,9 @@ def is_document(file: str) -> bool:
     return DOCUMENT.match(posixpath.basename(file)) is not None
 
 
-def read_transcripts(folder: Path, files: Sequence[str], speaker: str, language: str) -> list[Transcript]:
+def read_transcripts(
+    folder: Path, files: Sequence[str], speaker: str, language: str, *, unusable: Mapping[str, str] | None = None
+) -> list[Transcript]:
     """Read every transcript in a voice's folder, in the order of its sources.
 
     Args:
@@ -74,24 +78,34 @@ def read_transcripts(folder: Path, files: Sequence[str], speaker: str, language:
         files: POSIX paths of all its files, audio and text, relative to the folder.
         speaker: the voice's name, which selects the rows of a table with several speakers.
         language: ISO 639 code. Rows in another language have a fault. They may write it as JP, ZH, all_ja.
+        unusable: transcripts that must not be opened, such as links, with the reason.
     """
     audio = AudioNames(folder, files)
-    texts = [file for file in files if is_transcript(file)]
+    faults = dict(unusable or {})
+    texts = sorted({*faults, *(file for file in files if is_transcript(file))})
     contents, transcripts = {}, {}
     for file in texts:
-        if file.lower().endswith(UNREADABLE_SUFFIXES):
-            fault = "is in a format that is not read; save it as CSV or text in UTF-8"
+        fault = faults.get(file) or _fault_of_file(folder / file)
+        if fault:
             transcripts[file] = [Transcript(file, _own_audio(file, audio), "", fault, file)]
-            continue
-        try:
+        else:
             contents[file] = (folder / file).read_bytes()
-        except OSError as error:
-            fault = f"cannot be read: {error.strerror}"
-            transcripts[file] = [Transcript(file, _own_audio(file, audio), "", fault, file)]
     decoded = decode_texts(contents, language)
     for file in contents:
         transcripts[file] = _read_file(file, decoded[file], audio, speaker, language)
     return _without_last_resorts([row for file in texts for row in transcripts[file]])
+
+
+def _fault_of_file(path: Path) -> str:
+    """Return why a file's content is not looked at, or an empty text."""
+    if path.name.lower().endswith(UNREADABLE_SUFFIXES):
+        return "is in a format that is not read; save it as CSV or text in UTF-8"
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return f"has {size} bytes, which no transcript has; at most {MAX_BYTES} are read" if size > MAX_BYTES else ""
 
 
 def _read_file(file: str, decoded: DecodedText, audio: AudioNames, speaker: str, language: str) -> list[Transcript]:
@@ -153,7 +167,7 @@ def _rows(file: str, text: str, own_audio: tuple[str, ...], audio: AudioNames, s
     try:
         return read_table(text, speaker, has_audio, "unknown")
     except NotATableError as error:
-        raise LayoutError(f"transcript without audio: it has no recording's name, and {error}") from error
+        raise LayoutError(f"transcript without audio: no recording has its name, and it {error}") from error
 
 
 def _own_audio(file: str, audio: AudioNames) -> tuple[str, ...]:
@@ -234,3 +248,16 @@ def _without_last_resorts(transcripts: Iterable[Transcript]) -> list[Transcript]
         for row in transcripts
         if not (row.file.lower().endswith(LAST_RESORTS) and row.audio and told.issuperset(row.audio))
     ]
+
+
+def agreed_text(transcripts: Sequence[Transcript]) -> str | None:
+    """Return the text of a recording, the longest of several with the same words, None where they differ.
+
+    Whisper writes the same words into files of five kinds, and aligners write them without marks or in capitals.
+
+    Args:
+        transcripts: the transcripts of one recording, at least one, none with a fault.
+    """
+    if len({"".join(WORD.findall(row.text.casefold())) for row in transcripts}) > 1:
+        return None
+    return max((row.text for row in transcripts), key=len)

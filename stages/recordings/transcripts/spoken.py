@@ -7,17 +7,24 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,80}>|<\d\d:[\d:.]+>|\{\\[^{}\n]*\}")  # <i>, <v Anna>, <00:01.5>, {\an8}
+# <i>, <unk>, <v Anna>, <00:01.5>, {\an8}, but not the comparison in "a <b and c> d"
+TAG = re.compile(
+    r"</?(?:[A-Za-z][\w.-]*|(?:v|c|a|p|span|font|lang|div)[. ][^<>\n]{0,80})\s*/?>|<\d\d:[\d:.]+>|\{\\[^{}\n]*\}"
+)
 SOUNDS = (
     "applause|background noise|breath|breathing|breathes|clears throat|cough|coughing|coughs|crosstalk|exhales|"
     "inaudible|indistinct|inhales|laugh|laughing|laughs|laughter|music|musik|noise|pause|sigh|sighing|sighs|silence|singing|"
     "sniffs|unintelligible"
 )
 SOUND = re.compile(rf"\[\s*(?:{SOUNDS})\s*\]|\((?:{SOUNDS})\)|[♩♪♫♬]", re.I)
-ANY_NOTE = re.compile(r"\[[^\[\]]{0,80}\]|\([^()]{0,80}\)|（[^（）]{0,80}）|【[^【】]{0,80}】|[♩♪♫♬]|^\s*>>+", re.M)
+NOTE = re.compile(r"\[[^\[\]]{0,80}\]|【[^【】]{0,80}】|^\s*[(（][^()（）\n]{0,80}[)）]\s*$|^\s*>>+", re.M)
 DASH = re.compile(r"^\s*[-–—]\s*(?=\S)", re.M)  # a change of speaker in subtitles
 # ANNA: or SPEAKER 1: at the start of a line, where not all of the text is in capitals
-CAPITAL_LABEL = re.compile(r"^\s*(?=[^\W\d_])[^\W_a-z][^\Wa-z]*(?:[ .'’-]+[^\Wa-z]+){0,2}\s*[:：]\s+(?=\S)", re.M)
+READ_ALOUD = "NOTE|NB|PS|WARNING|CAUTION|DANGER|IMPORTANT|ATTENTION|TIP|UPDATE|QUESTION|ANSWER|PROLOGUE|EPILOGUE"
+CAPITALS = "A-ZÀ-ÖØ-Þ"
+CAPITAL_LABEL = re.compile(
+    rf"^\s*(?!(?:{READ_ALOUD})\s*:)[{CAPITALS}][{CAPITALS}0-9]*(?:[ .'’-]+[{CAPITALS}0-9]+){{0,2}}\s*:\s+(?=\S)", re.M
+)
 NUMBERED_LABEL = re.compile(r"^\s*\[?(?:speaker|spk)[ _]?[\dA-Z]{1,2}\]?\s*[:：]\s*(?=\S)", re.M | re.I)
 
 
@@ -32,8 +39,8 @@ def spoken_text(text: str, speaker: str, *, subtitles: bool) -> SpokenText:
     """Return what is said, on one line.
 
     Tags, notes such as [music], and names of speakers at the start of a line are left out: names in capitals, numbered
-    ones, and the voice's own. In subtitles, everything in brackets is such a note. In other texts only known ones are,
-    because people write spoken words in brackets too.
+    ones, and the voice's own. In subtitles, all that is in square brackets and a line in round ones is such a note. In
+    other texts only known ones are, because people write spoken words in brackets too.
 
     Args:
         text: a text as written, of one line or more.
@@ -43,7 +50,7 @@ def spoken_text(text: str, speaker: str, *, subtitles: bool) -> SpokenText:
     own_label = re.compile(rf"^\s*{re.escape(speaker)}\s*[:：]\s*(?=\S)", re.M | re.I)
     spoken = TAG.sub(" ", text)
     if subtitles:
-        spoken = DASH.sub("", ANY_NOTE.sub(" ", html.unescape(spoken)))
+        spoken = DASH.sub("", NOTE.sub(" ", html.unescape(spoken)))
     spoken = own_label.sub("", NUMBERED_LABEL.sub("", SOUND.sub(" ", spoken)))
     if spoken != spoken.upper():
         spoken = CAPITAL_LABEL.sub("", spoken)

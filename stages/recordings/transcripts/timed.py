@@ -6,13 +6,16 @@ because few folders need them.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 
 from stages.recordings.transcripts.rows import LayoutError
+from stages.recordings.transcripts.spoken import TAG
 
 ARROW = re.compile(r"^\s*(?:\d+:)?\d\d?:\d\d[.,]\d{1,3}\s*-->\s", re.M)  # SubRip and WebVTT
 WHISPER_LINE = re.compile(r"^\s*\[(?:\d+:)?\d\d:\d\d\.\d{3} --> (?:\d+:)?\d\d:\d\d\.\d{3}\]\s*(.*)$")
+STAMPED_LINE = re.compile(r"^\s*[\[(]?(?:\d+:)?\d?\d:\d\d(?:[.,]\d{1,3})?[\])]?\s+(\S.*)$")  # [0:12] or 00:01:12.5
 LABEL_LINE = re.compile(r"^\s*-?\d+(?:[.,]\d+)?\t\s*-?\d+(?:[.,]\d+)?(?:\t(.*))?$")  # Audacity: start, end, label
 WHISPER_TSV_HEADER = re.compile(r"^start\tend\ttext\s*$")
 WORD_TIERS = ("words", "word", "text", "transcript", "transcription", "utterance", "utterances", "sentence", "ort")
@@ -34,7 +37,8 @@ def read_timed_text(text: str) -> str | None:
         return _read_vtt(text) if lines[0].startswith("WEBVTT") else _read_srt(text)
     if WHISPER_TSV_HEADER.match(lines[0]):
         lines = lines[1:]
-    for pattern in (WHISPER_LINE, LABEL_LINE):
+    # one line may begin with the time of day, which is spoken
+    for pattern in (WHISPER_LINE, LABEL_LINE, *([STAMPED_LINE] if len(lines) > 1 else [])):
         matches = [pattern.match(line) for line in lines]
         if matches and all(matches):
             return "\n".join(match[1] or "" for match in matches if match)
@@ -52,7 +56,9 @@ def _read_srt(text: str) -> str:
     except (ValueError, OverflowError) as error:
         raise LayoutError(f"holds a time that cannot be read ({error})") from error
     _require_all_cues(text, len(cues))
-    return _join_cues(cue.content for cue in srt.sort_and_reindex(cues))
+    return _join_cues(
+        cue.content for cue in srt.sort_and_reindex(cues, skip=False)
+    )  # also a cue that ends as it begins
 
 
 def _read_vtt(text: str) -> str:
@@ -74,14 +80,23 @@ def _require_all_cues(text: str, n_cues: int) -> None:
 
 
 def _join_cues(cues: Iterable[str]) -> str:
-    """Return the lines of all cues. A line that rolls on from the cue before, as on YouTube, is kept once."""
-    lines: list[str] = []
-    for content in cues:
-        shown = [line for line in content.split("\n") if line.strip()]
-        if len(shown) > 1 and lines and shown[0] == lines[-1]:
-            shown = shown[1:]
-        lines += shown
-    return "\n".join(lines)
+    """Return the lines of all cues, without those that a cue repeats from the one before, as on YouTube.
+
+    A file rolls like that if half of its cues do, and one that repeats a line adds another. In other files, a repeated
+    line is said twice.
+    """
+    shown = [[line for line in cue.split("\n") if TAG.sub("", line).strip()] for cue in cues]
+    shown = [lines for lines in shown if lines]
+    repeats = [
+        TAG.sub("", lines[0]).strip() == TAG.sub("", before[-1]).strip() for before, lines in itertools.pairwise(shown)
+    ]
+    rolls = 2 * sum(repeats) >= len(repeats) and any(
+        repeated and len(lines) > 1 for repeated, lines in zip(repeats, shown[1:], strict=True)
+    )
+    kept = [
+        lines[1:] if rolls and repeated else lines for repeated, lines in zip([False, *repeats], shown, strict=False)
+    ]
+    return "\n".join(line for lines in kept for line in lines)
 
 
 def read_textgrid(text: str, voice: str) -> str:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from metrics.errors import JudgeUnavailableError
 from metrics.judges.ecapa_small import train as recipe
 from metrics.judges.ecapa_small.augment import mask_features, new_sessions
-from metrics.judges.ecapa_small.config import HERE, EcapaConfig, config_json, load_config
+from metrics.judges.ecapa_small.config import HERE, REMOVED_MEANS, EcapaConfig, config_json, load_config
 from metrics.judges.ecapa_small.damage import DAMAGES
 from metrics.judges.ecapa_small.data import train_files
 from metrics.judges.ecapa_small.evaluate import embed_files
@@ -236,13 +236,21 @@ def test_masks_hide_only_bands_and_stretches() -> None:
     assert whole_frames.sum(dim=1).max() <= 50
 
 
-def test_features_ignore_level_and_a_fixed_channel() -> None:
-    features = log_mel_features(load_config(HERE).features)
+@pytest.mark.parametrize(("removed_mean", "axes"), REMOVED_MEANS.items())
+def test_features_ignore_level(removed_mean: str, axes: tuple[int, ...]) -> None:
+    features = log_mel_features(dataclasses.replace(load_config(HERE).features, removed_mean=removed_mean))
     speech = speech_like()
     plain = features(speech)
     assert plain.shape == (4, 67, 80)
     torch.testing.assert_close(features(speech * 0.01), plain, atol=1e-3, rtol=0)
-    torch.testing.assert_close(plain.mean(dim=1), torch.zeros(4, 80), atol=1e-4, rtol=0)
+    mean = plain.mean(dim=axes)
+    torch.testing.assert_close(mean, torch.zeros_like(mean), atol=1e-4, rtol=0)
+
+
+def test_features_without_the_mean_of_each_band_ignore_a_fixed_channel_too() -> None:
+    features = log_mel_features(dataclasses.replace(load_config(HERE).features, removed_mean="band"))
+    speech = speech_like()
+    plain = features(speech)
     # a first-order filter is a fixed channel: what remains of it comes from windowing
     coloured = torch.nn.functional.conv1d(speech[:, None], torch.tensor([[[-0.3, 1.0]]]), padding=1)[:, 0, :-1]
     assert (features(coloured) - plain).abs().mean() < 0.1
@@ -294,6 +302,14 @@ def test_unknown_and_missing_config_keys_are_named(tmp_path: Path) -> None:
     del values["training"]
     (tmp_path / "config.json").write_text(json.dumps(values))
     with pytest.raises(ValueError, match="section 'training' is missing"):
+        load_config(tmp_path)
+
+
+def test_an_unknown_mean_is_named_with_its_file(tmp_path: Path) -> None:
+    values = json.loads(config_json(load_config(HERE)))
+    values["features"]["removed_mean"] = "words"
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    with pytest.raises(ValueError, match=r"config\.json: features: removed_mean is 'words'; .*'band', 'utterance'"):
         load_config(tmp_path)
 
 

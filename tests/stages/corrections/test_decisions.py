@@ -18,11 +18,7 @@ from stages.cutting import Limits, Span, cut
 from stages.tables import Clip, Recording
 
 SHA256 = hashlib.sha256(b"a recording").hexdigest()
-RECORDING = Recording(
-    recording_id=SHA256[:12], path="a.wav", sha256=SHA256, seconds=60.0, sample_rate=16000, n_channels=1,
-    channel=None, channels="single", dc_offset=0, full_scale=1, level_dbfs=-20, clipped_share=0, transcript=None,
-    language="en",
-)  # fmt: skip
+RECORDING = Recording.model_construct(recording_id=SHA256[:12], path="a.wav", sha256=SHA256, seconds=60.0)
 RATE = 1000  # samples per second in these tests
 
 

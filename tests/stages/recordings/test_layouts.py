@@ -77,4 +77,4 @@ def test_recordings_without_any_transcript_get_the_recognisers(
 ) -> None:
     recordings, rejects = run(folder)
     assert (set(recordings.values()), rejects) == ({None}, [])
-    assert "none of 3 recordings has a transcript; the recogniser's text will be used" in capsys.readouterr().out
+    assert "none of 3 recordings has a transcript, so the recogniser's text will be used" in capsys.readouterr().out

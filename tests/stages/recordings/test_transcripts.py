@@ -1,4 +1,4 @@
-"""Readers of metadata.csv, .txt and .list. They need no audio, because they use only the names of the files."""
+"""Transcripts and the audio that they belong to. No audio is needed, because only the names of the files are used."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.recordings.transcripts.reader import Transcript, read_transcripts
-from stages.recordings.transcripts.spoken import clean_text
+from stages.recordings.transcripts.checks import LostTranscriptsError, require_transcripts_used
+from stages.recordings.transcripts.reader import Transcript, agreed_text, read_transcripts
 
 
 def read(folder: Path, contents: dict[str, str | bytes], audio: list[str]) -> list[Transcript]:
@@ -61,7 +61,7 @@ def test_names_are_compared_in_composed_unicode(tmp_path: Path) -> None:
     ("name", "content", "audio", "fault"),
     [
         ("metadata.csv", "gone|Text.", ["a.wav"], "transcript without audio: there is no 'gone'"),
-        ("x.txt", "Text.", ["a.wav"], "without audio: it has no recording's name, and is not a table"),
+        ("x.txt", "Text.", ["a.wav"], "without audio: no recording has its name, and it is not a table"),
         ("x.srt", "1\n00:00:01,000 --> 00:00:02,000\nHi.\n", ["a.wav"], "without audio: there is no 'x' with an audio"),
         ("v.list", "gone.wav|anna|EN|Text.", ["a.wav"], "transcript without audio: there is no 'gone.wav'"),
         ("v.list", "../b/x.wav|anna|EN|Text.", ["a.wav"], "'../b/x.wav' points outside the voice's folder"),
@@ -121,6 +121,7 @@ def test_a_list_of_several_speakers_gives_only_the_voices_own_rows(tmp_path: Pat
         ("zh", "zh"),
         ("ko", "KR"),
         ("yue", "YUE"),
+        ("yue", "CANT"),
     ],
 )
 def test_a_row_in_an_alias_of_the_voices_language_is_used(tmp_path: Path, language: str, written: str) -> None:
@@ -129,5 +130,88 @@ def test_a_row_in_an_alias_of_the_voices_language_is_used(tmp_path: Path, langua
     assert (row.text, row.fault) == ("Text.", "")
 
 
-def test_clean_text_composes_and_joins() -> None:
-    assert clean_text("\ufeffcafe\u0301\r\nau  lait\x07!") == "café au lait !"
+def texts_by_audio(rows: list[Transcript]) -> dict[tuple[str, ...], str]:
+    return {row.audio: row.text for row in rows}
+
+
+def test_twins_of_a_name_in_both_forms_of_unicode_keep_their_own_texts(tmp_path: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
+    contents = {f"{composed}.txt": "One.", f"{decomposed}.txt": "Two."}
+    rows = read(tmp_path, contents, [f"{composed}.wav", f"{decomposed}.wav"])
+    assert texts_by_audio(rows) == {(f"{composed}.wav",): "One.", (f"{decomposed}.wav",): "Two."}
+
+
+def test_case_of_letters_counts_where_it_alone_tells_two_files_apart(tmp_path: Path) -> None:
+    rows = read(tmp_path, {"metadata.csv": "A|One.\na|Two.\n"}, ["A.wav", "a.wav"])
+    assert texts_by_audio(rows) == {("A.wav",): "One.", ("a.wav",): "Two."}
+    (row,) = read(tmp_path, {"metadata.csv": "ab|One.\n"}, ["Ab.wav", "aB.wav"])
+    assert row.fault == "belongs to any of Ab.wav, aB.wav; keep one of them"
+
+
+def test_both_microphones_of_vctk_have_the_same_text(tmp_path: Path) -> None:
+    audio = ["wav48/p225/p225_001_mic1.flac", "wav48/p225/p225_001_mic2.flac"]
+    (row,) = read(tmp_path, {"txt/p225/p225_001.txt": "Please call Stella."}, audio)
+    assert (row.audio, row.text, row.fault) == (tuple(audio), "Please call Stella.", "")
+
+
+def test_folders_decide_where_several_files_have_the_name(tmp_path: Path) -> None:
+    audio = ["s1/wavs/a.wav", "s2/wavs/a.wav"]
+    rows = read(tmp_path, {"s1/metadata.csv": "a|One.\n", "s2/metadata.csv": "a|Two.\n"}, audio)
+    assert texts_by_audio(rows) == {("s1/wavs/a.wav",): "One.", ("s2/wavs/a.wav",): "Two."}
+    (row,) = read(tmp_path / "b", {"v.list": "/root/s2/wavs/a.wav|anna|EN|Two.\n"}, audio)
+    assert row.audio == ("s2/wavs/a.wav",)
+    (row,) = read(tmp_path / "c", {"v.list": "/root/out/a.wav|anna|EN|Any.\n"}, audio)
+    assert row.fault == "belongs to any of s1/wavs/a.wav, s2/wavs/a.wav; keep one of them"
+
+
+def test_pieces_of_one_recording_are_joined_in_the_order_of_their_times(tmp_path: Path) -> None:
+    content = "file,start,end,text\na.wav,10.5,12,Three.\na.wav,0,2,One.\na.wav,2,9,Two.\n"
+    (row,) = read(tmp_path, {"segments.csv": content}, ["a.wav"])
+    assert (row.source, row.text) == ("segments.csv:2", "One. Two. Three.")
+
+
+def test_rolling_subtitles_are_read_once(tmp_path: Path) -> None:
+    cues = ["one two", "one two", "one two\nthree four", "three four", "three four\nfive"]
+    blocks = [f"00:0{i}.000 --> 00:0{i + 1}.000\n{cue}\n\n" for i, cue in enumerate(cues)]
+    (row,) = read(tmp_path, {"a.vtt": f"WEBVTT\n\n{''.join(blocks)}"}, ["a.wav"])
+    assert row.text == "one two three four five"
+    blocks = [f"00:0{i}.000 --> 00:0{i + 1}.000\n{cue}\n\n" for i, cue in enumerate(["No.", "No.", "Two\nlines."])]
+    (row,) = read(tmp_path, {"a.vtt": f"WEBVTT\n\n{''.join(blocks)}"}, ["a.wav"])
+    assert row.text == "No. No. Two lines."
+
+
+def test_subtitles_that_end_as_they_begin_or_come_in_disorder_keep_their_text(tmp_path: Path) -> None:
+    cues = [("00:00:02,000", "00:00:03,000", "Two."), ("00:00:01,000", "00:00:01,000", "One.")]
+    (row,) = read(tmp_path, {"a.srt": "".join(f"1\n{a} --> {b}\n{text}\n\n" for a, b, text in cues)}, ["a.wav"])
+    assert row.text == "One. Two."
+
+
+def test_longest_of_texts_with_the_same_words_is_taken(tmp_path: Path) -> None:
+    rows = read(tmp_path, {"a.lab": "YES SIR", "a.txt": "Yes, sir.", "metadata.csv": "a|yes sir\n"}, ["a.wav"])
+    assert agreed_text(rows) == "Yes, sir."
+    assert agreed_text([*rows, rows[0]._replace(text="No, sir.")]) is None
+
+
+@pytest.mark.parametrize(("file", "content"), [("a.TextGrid", "x"), ("a.original.txt", "No. 3")])
+def test_text_of_second_choice_counts_only_where_there_is_none_of_the_first(
+    tmp_path: Path, file: str, content: str
+) -> None:
+    assert [row.source for row in read(tmp_path, {file: content, "metadata.csv": "a|Three.\n"}, ["a.wav"])] == [
+        "metadata.csv:1"
+    ]
+    (tmp_path / "metadata.csv").unlink()
+    assert [row.audio for row in read(tmp_path, {file: content}, ["a.wav"])] == [("a.wav",)]
+
+
+def test_rows_of_other_speakers_are_not_lost_transcripts(tmp_path: Path) -> None:
+    rows = read(tmp_path, {"v.list": "a.wav|anna|EN|One.\nb.wav|bert|EN|Two.\n"}, ["a.wav", "b.wav", "c.wav"])
+    require_transcripts_used(rows, ["a.wav", "b.wav", "c.wav"], 0.0)
+
+
+def test_more_lost_transcripts_than_allowed_stop_the_run(tmp_path: Path) -> None:
+    audio = ["a.wav", "b.wav", "c.wav", "d.wav"]
+    rows = read(tmp_path, {"metadata.csv": "a|One.\nb|Two.\nc|Three.\ne|Four.\n"}, audio)
+    require_transcripts_used(rows, audio, 0.25)
+    with pytest.raises(LostTranscriptsError, match=r"names 'e'.* raise ingest\.max_lost\w+ = 0\.24$"):
+        require_transcripts_used(rows, audio, 0.24)
+    require_transcripts_used(rows, audio[:3], 0.0)
