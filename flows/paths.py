@@ -6,6 +6,7 @@ from pathlib import Path
 
 RECORDINGS = Path("data/1_recordings")
 DATA_CARDS = Path("data/3_data_cards")
+CARD_PAGE = "card.html"  # in the folder of a voice there
 CANDIDATES = Path("data/7_candidates")
 REPORTS = Path(".vox/reports")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.markdown import Markdown
 
 from flows.console import console, print_line
-from flows.paths import DATA_CARDS, recordings_dir
+from flows.paths import CARD_PAGE, DATA_CARDS, recordings_dir
 from registry.consent import check_consent
 from stages.card.card import card_json
 from stages.card.inputs import TableFolders
@@ -19,8 +19,6 @@ from stages.card.markdown import card_summary
 from stages.data_card import data_card
 from stages.execution.outputs import stage_output
 from stages.params import load_params
-
-PAGE = "card.html"
 
 
 def show_card(voice: str, *, as_json: bool) -> int:
@@ -52,5 +50,5 @@ def show_card(voice: str, *, as_json: bool) -> int:
         print_line()
         summary = card_summary(card)
         console.print(Markdown(summary) if console.is_terminal else summary, markup=False, soft_wrap=True)
-        print_line(f"card: {(DATA_CARDS / voice / PAGE).absolute()}")
+        print_line(f"card: {(DATA_CARDS / voice / CARD_PAGE).absolute()}")
     return 0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from flows.commands.verdicts import print_verdict
 from flows.console import console, print_line
+from flows.paths import CARD_PAGE, DATA_CARDS
 from flows.prefect_server import ensure_server, running_server
 from flows.run_view import RunView
 from flows.settings import apply_settings
@@ -36,6 +37,7 @@ def run_voice(request: Request, *, with_prefect: bool, settings: Sequence[str], 
         print_verdict(outcome.candidate.signed, is_earlier=outcome.candidate.is_earlier)
         if outcome.release:
             print_line(f"release: {outcome.release}")
+        print_line(f"card:    {(DATA_CARDS / request.voice / CARD_PAGE).absolute()}")
         print_line(f"report:  {outcome.report}")
     return outcome.candidate.signed.verdict.exit_code
 
