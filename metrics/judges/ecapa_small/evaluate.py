@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from metrics.judges.ecapa_small.config import HERE, load_config
 from metrics.judges.ecapa_small.damage import DAMAGES
@@ -179,6 +180,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--weights", type=Path, help="folder of another small ECAPA, or of ecapa_voxceleb's weights")
     parser.add_argument("--out", type=Path, help="file for the figures; not written by default")
     options = parser.parse_args(arguments)
+    torch.set_num_threads(1)  # sums depend on the number of threads
     own = options.judge == SmallEcapa.name
     judge = SmallEcapa(options.weights) if own else load_speaker_judge(options.judge, options.weights)
     held_out = train_files(options.shared)[:: load_config(HERE).training.validation_every_nth_speaker]
