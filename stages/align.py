@@ -76,7 +76,7 @@ def align(
     with worker_processes(params.n_jobs) as processes:
         workers = processes
         if cache.is_on:
-            workers = cached_map(workers, cache, same={"asr": next(iter(workers(judge_version, [asr])))})
+            workers = cached_map(workers, cache, same={"asr": next(iter(processes(judge_version, [asr])))})
         heard = transcribe_clips(clips_dir, clips, asr, language, workers)
         asr_texts = [h.text for h in heard]
         texts, unsaid = find_texts(clips_dir, clips, asr_texts, recordings, language, asr, workers)
@@ -94,7 +94,7 @@ def align(
             for clip, text, heard_in_it in zip(clips, texts, heard, strict=True)
         ]
         doubts = doubts_of_clips(rows, clips_dir, asr, language, params, workers)
-        rows, repaired = repair_clips(rows, doubts, clips_dir, out_dir, asr, params, workers)
+        rows, repaired = repair_clips(rows, doubts, decisions.keys(), clips_dir, out_dir, asr, params, workers)
         left = {row.clip_id: doubts_left(row, doubts, repaired) for row in rows}
         rows = obey([reject_doubted(row, left[row.clip_id], language, params) for row in rows], decisions)
         check_rejected_share(rows, params.max_rejected_share)

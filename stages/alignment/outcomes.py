@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -53,6 +53,7 @@ def doubts_of_clips(
 def repair_clips(
     rows: Sequence[AlignedClip],
     doubts: Mapping[str, Sequence[Doubt]],
+    decided: Collection[str],
     clips_dir: Path,
     out_dir: Path,
     asr: str,
@@ -61,11 +62,12 @@ def repair_clips(
 ) -> tuple[list[AlignedClip], dict[str, tuple[Run, ...]]]:
     """Repair the clips with doubts as params.repair says, and write the sound of those that are cut.
 
-    A text that a person corrected stays as it is.
+    A clip that a person decided on stays as it is.
 
     Args:
         rows: all clips.
         doubts: of `doubts_of_clips`.
+        decided: ids of the clips that a person decided on.
         clips_dir: output of the stage segment.
         out_dir: gets trimmed/CLIP_ID.flac.
         asr: name of the ASR judge.
@@ -77,7 +79,9 @@ def repair_clips(
     """
     if not params.repair:
         return list(rows), {}
-    repaired = [row for row in rows if row.clip_id in doubts and row.text_source == "given"]
+    repaired = [
+        row for row in rows if row.clip_id in doubts and row.clip_id not in decided and row.text_source == "given"
+    ]
     calls = [
         partial(repair_clip, clips_dir / row.path, row, doubts[row.clip_id], asr, params) for row in repaired
     ]  # fmt: skip
