@@ -5,6 +5,7 @@ text/               expected phonemes of every language
 
 speed.py            speed of the models, beside the limits of the machine
 speed_report.py     tables of speed.py
+data_scale.py       how the time of the data stages grows up to 10,000 clips
 limits.py           memory bandwidth and arithmetic rate of the machine
 failures.py         hits and false alarms of the detectors of failures
 failure_damages.py  the damage that failures.py does to recordings

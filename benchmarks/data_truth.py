@@ -151,6 +151,7 @@ def run(
 
 def report(results: Sequence[TruthResult]) -> str:
     """Return the tables."""
+    results = sorted(results, key=lambda one: (one.minutes, -NO_NOISE if one.snr is None else -one.snr))
     parts = []
     for speaker in dict.fromkeys(one.speaker for one in results):
         own = [one for one in results if one.speaker == speaker]
@@ -176,20 +177,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.data_truth", description="Texts of long recordings.")
     parser.add_argument("--speakers", nargs="+", default=list(speaker_folders()), help="whose recordings")
     parser.add_argument("--minutes", type=int, nargs="+", default=[10, 30, 60], help="lengths")
+    parser.add_argument("--snrs", nargs="+", default=["none", 30, 20, 10, 5], help="speech over noise in dB, or none")
     parser.add_argument("--judge", default="faster-whisper-tiny.en", help="name of an ASR judge")
     parser.add_argument("--work", type=Path, default=ROOT / ".cache/data_truth", help="clips and answers")
     parser.add_argument("--markdown", type=Path, help="Markdown file to write")
     options = parser.parse_args(arguments)
-    cases = [case for case in CASES if case[0] in options.minutes]
-    text = report(list(run(options.speakers, cases, options.judge, options.work)))
-    print(text)
-    if options.markdown:
-        speakers = " ".join(f"'{speaker}'" if " " in speaker else speaker for speaker in options.speakers)
-        minutes = " ".join(map(str, options.minutes))
-        command = f"python -m benchmarks.data_truth --speakers {speakers} --minutes {minutes}"
-        about = f"`{command}`, {datetime.now(UTC):%Y-%m-%d}, judge {options.judge}."
-        options.markdown.parent.mkdir(exist_ok=True)
-        options.markdown.write_text(f"# Long recordings of known truth\n\n{about}\n{NOTES}\n{text}", encoding="utf-8")
+    snrs = [None if snr == "none" else int(snr) for snr in options.snrs]
+    cases = [(minutes, snr) for snr in snrs for minutes in options.minutes if (minutes, snr) in CASES]
+    results: list[TruthResult] = []
+    for result in run(options.speakers, cases, options.judge, options.work):
+        results.append(result)
+        if options.markdown and len(results) % len(TEXTS) == 0:  # after each recording, because a run takes hours
+            write_markdown(options.markdown, results, options)
+    print(report(results))
+
+
+def write_markdown(path: Path, results: Sequence[TruthResult], options: argparse.Namespace) -> None:
+    """Write the tables with the command that makes them."""
+    speakers = " ".join(f"'{speaker}'" if " " in speaker else speaker for speaker in options.speakers)
+    minutes, snrs = (" ".join(map(str, values)) for values in (options.minutes, options.snrs))
+    command = f"python -m benchmarks.data_truth --speakers {speakers} --minutes {minutes} --snrs {snrs}"
+    about = f"`{command}`, {datetime.now(UTC):%Y-%m-%d}, judge {options.judge}."
+    path.parent.mkdir(exist_ok=True)
+    text = f"# Long recordings of known truth\n\n{about}\n{NOTES}\n{report(results)}"
+    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,12 +12,14 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import quote
 
 from flows.errors import FlowError
 from stages.execution.locks import locked
 from stages.execution.outputs import write_atomically
 
 HOME = Path(".prefect")
+LOOPBACK = ("127.0.0.1", "localhost")
 STARTUP_SECONDS = 180  # 9-29 s were measured on two cores; a loaded machine takes longer
 STOP_SECONDS = 20
 POLL_SECONDS = 0.3
@@ -42,6 +44,7 @@ def ensure_server() -> str:
         PrefectServerError: With the path of the server's log.
     """
     os.environ.update({key: os.environ.get(key, value) for key, value in SETTINGS.items()})
+    _never_proxy_loopback()
     if given := os.environ.get("PREFECT_API_URL"):
         if not _answers(given):
             raise PrefectServerError(
@@ -50,6 +53,9 @@ def ensure_server() -> str:
         return given
     HOME.mkdir(exist_ok=True)
     os.environ["PREFECT_HOME"] = str(HOME.absolute())
+    # as Prefect names it, but for a project whose path holds % or ?
+    database = quote(str(HOME.absolute() / "prefect.db"), safe="/ #")
+    os.environ.setdefault("PREFECT_API_DATABASE_CONNECTION_URL", f"sqlite+aiosqlite:///{database}")
     with locked("prefect-server", wait_seconds=STARTUP_SECONDS):
         url = running_server() or _start()
     os.environ["PREFECT_API_URL"] = url
@@ -58,6 +64,7 @@ def ensure_server() -> str:
 
 def running_server() -> str | None:
     """Return the API address of this project's background server, or None where none answers."""
+    _never_proxy_loopback()
     record = _record()
     return record["url"] if record and _answers(record["url"]) else None
 
@@ -73,6 +80,14 @@ def stop_server() -> bool:
         time.sleep(POLL_SECONDS)
     (HOME / "server.json").unlink(missing_ok=True)
     return True
+
+
+def _never_proxy_loopback() -> None:
+    """Except the loopback addresses from HTTP_PROXY, for this process, its clients of the server and its children."""
+    hosts = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if hosts.strip() != "*":
+        missing = [host for host in LOOPBACK if host not in hosts.split(",")]
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join([*filter(None, [hosts]), *missing])
 
 
 def _start() -> str:

@@ -95,8 +95,8 @@ def force_align(
 class _Aligner:
     """A decoder that aligns one text after the other. Loading it takes longer than aligning a sentence.
 
-    Invariant: a result does not depend on what was aligned before. Cepstral means are taken over each utterance, and
-    every word that is not in the dictionary has a name of its own.
+    Invariant: a result does not depend on what was aligned before. The feature extraction, which keeps a running
+    cepstral mean, starts anew with each utterance, and every word that is not in the dictionary has a name of its own.
     """
 
     def __init__(self, silence_probability: float | None) -> None:
@@ -116,6 +116,7 @@ class _Aligner:
     ) -> list[Segment] | None:
         """Return the segment of each word, or None where the words do not fit the audio."""
         names = [self._dictionary_name(word, pronounce) for word in words]
+        self._decoder.reinit_feat()
         self._decoder.set_align_text(" ".join(names))
         self._decoder.start_utt()
         self._decoder.process_raw(samples, full_utt=True)

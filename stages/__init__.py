@@ -4,7 +4,7 @@ ingest.py        measures the recordings of a voice and finds their transcripts 
 segment.py       cuts the recordings into clips at silence                        cutting.py
 align.py         gives every clip its checked text                                alignment/
 data_card.py     says what the recordings are worth                               card/
-features.py      extracts what the models are trained on
+features.py      extracts what the models are trained on                          clip_features.py
 adapt_sovits.py  fine-tunes the base SoVITS                                       adaptation.py
 adapt_gpt.py     fine-tunes the base GPT                                          adaptation.py
 evaluate.py      chooses the best checkpoint pair and scores it                   evaluation/
@@ -16,7 +16,7 @@ judges.py    whether the judges that a run needs are there
 tables.py    the rows that pass from stage to stage
 errors.py    the errors of this package
 corrections/  what a person decided about clips, which ingest, segment and align obey
-execution/   processes, locks, outputs and progress of a stage's program
+execution/   processes, workers, cache, locks, outputs and progress of a stage's program
 """
 
 import os

@@ -60,9 +60,7 @@ def segment(
         if file_sha256(path) != recording.sha256:
             raise ValueError(f"{path} has changed since ingest wrote {manifest_dir}; run the ingest stage again")
         its_decisions = decisions.get(recording.recording_id, ())
-        calls.append(
-            partial(cut_recording, path, recording, params.model_copy(update={"n_jobs": 1}), out_dir, its_decisions)
-        )
+        calls.append(partial(cut_recording, path, recording, params, out_dir, its_decisions))
     clips, rejects = [], []
     template = f"segment {recordings_dir.name}: {{}} recordings"
     with worker_processes(params.n_jobs) as workers:

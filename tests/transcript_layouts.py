@@ -245,7 +245,7 @@ REFUSED: dict[str, tuple[Writer, str]] = {
     ),
     "columns that could be anything": (
         table("metadata.csv", lines([name, "x", "y", text] for name, text in pairs())),
-        r"metadata\.csv: has 4 columns without names; name them in a first line, such as `file\|text` or `file\|",
+        r"metadata\.csv: has 4 columns without names; name them in a first line, such as `file\|text` or `file",
     ),
     "a speaker or a text": (
         table("metadata.csv", lines([[NAMES[0], TEXTS[0], "anna smith"]])),

@@ -127,7 +127,7 @@ class ClipItem:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TableClip:
     """One clip as the last run left it: where it lies in its recording, its row in align's table, and its sound."""
 
@@ -137,7 +137,7 @@ class TableClip:
     disagreements: tuple[Disagreement, ...] = ()  # of what is still in it
 
 
-def table_clip(cut: Clip, aligned: AlignedClip, file: Path, disagreements: Iterable[Disagreement]) -> TableClip:
+def table_clip(cut: Clip, aligned: AlignedClip, *, file: Path, disagreements: Iterable[Disagreement] = ()) -> TableClip:
     """Return a clip of the tables. It begins later than segment cut it where align trimmed it.
 
     Args:
@@ -151,11 +151,11 @@ def table_clip(cut: Clip, aligned: AlignedClip, file: Path, disagreements: Itera
         start = round(cut.start + aligned.trimmed_seconds, 6)
         span = Span(start, round(start + aligned.seconds, 6))
     left = tuple(one for one in disagreements if one.outcome in ("kept", "rejected"))
-    return TableClip(span, aligned, file, left)
+    return TableClip(span=span, aligned=aligned, file=file, disagreements=left)
 
 
 def recording_items(
-    recording: Recording, clips: Sequence[TableClip], decided: Iterable[Decided], *, in_run: Sequence[ClipDecision]
+    recording: Recording, clips: Sequence[TableClip], *, decided: Iterable[Decided], in_run: Sequence[ClipDecision] = ()
 ) -> list[ClipItem]:
     """Return the clips of a recording in order of time.
 
@@ -174,8 +174,8 @@ def recording_items(
         for index in touched:
             covered[index] += _shared_seconds(clips[index].span, one.span)
         if touched:  # else segment rejected the clip, which the session reports
-            base = _base_item(recording, one.span, [clips[index] for index in touched])
-            items.append(_decided_item(base, one, known.pop(tuple(one.span), None)))
+            base = _base_item(recording, [clips[index] for index in touched], span=one.span)
+            items.append(_decided_item(base, one, in_run=known.pop(tuple(one.span), None)))
     for clip, seconds in zip(clips, covered, strict=True):
         if seconds <= MOSTLY * _length(clip):
             taken_back = any(_shared_seconds(clip.span, Span(*span)) > 0 for span in known)
@@ -183,24 +183,23 @@ def recording_items(
     return sorted(items, key=lambda item: item.span)
 
 
-def _base_item(recording: Recording, span: Span, clips: Sequence[TableClip]) -> ClipItem:
+def _base_item(recording: Recording, clips: Sequence[TableClip], *, span: Span) -> ClipItem:
     """Return a span as the last run left it: a clip of the tables, or a new one of parts of clips."""
     if len(clips) == 1 and same_span(clips[0].span, span):
         return _table_item(recording, clips[0])
-    parts = [_part(recording, clip, span) for clip in clips]
-    language = recording.language
+    parts = [_part(recording, clip, span=span) for clip in clips]
     joined = parts[0]
     for part in parts[1:]:
-        joined = _join(joined, part, language)
+        joined = _join(joined, part)
     return replace(joined, span=span, cer=None)
 
 
-def _part(recording: Recording, clip: TableClip, span: Span) -> ClipItem:
+def _part(recording: Recording, clip: TableClip, *, span: Span) -> ClipItem:
     """Return the part of a clip that lies in a span."""
     whole = _table_item(recording, clip)
     first, end = max(span.start - clip.span.start, 0.0), min(span.end - clip.span.start, _length(clip))
-    head, _ = cut_text(whole.text, whole.words, end, recording.language)
-    skipped, _ = cut_text(whole.text, whole.words, first, recording.language)
+    head, _ = cut_text(whole.text, whole.words, at=end, language=recording.language)
+    skipped, _ = cut_text(whole.text, whole.words, at=first, language=recording.language)
     return replace(
         whole,
         span=Span(clip.span.start + first, clip.span.start + end),
@@ -212,17 +211,18 @@ def _part(recording: Recording, clip: TableClip, span: Span) -> ClipItem:
     )
 
 
-def _join(first: ClipItem, second: ClipItem, language: str) -> ClipItem:
+def _join(first: ClipItem, second: ClipItem) -> ClipItem:
     """Return two neighbouring clips as one."""
+    language = first.recording.language
     offset = second.span.start - first.span.start
     silence = max(second.span.start - first.span.end, 0.0)
     return replace(
         first,
         span=Span(first.span.start, second.span.end),
-        text=join_texts(first.text, second.text, language),
+        text=join_texts(first.text, second.text, language=language),
         words=(*first.words, *_moved(second.words, offset)),
         disagreements=(*first.disagreements, *_moved(second.disagreements, offset, at=2)),
-        heard=join_texts(first.heard, second.heard, language),
+        heard=join_texts(first.heard, second.heard, language=language),
         kept=first.kept and second.kept,
         reason=first.reason or second.reason,
         sound=(*first.sound, replace(second.sound[0], silence=silence), *second.sound[1:]),
@@ -234,7 +234,7 @@ def _moved(rows: Iterable[tuple], seconds: float, *, at: int = 1) -> list[tuple]
     return [(*row[:at], round(row[at] + seconds, 3), round(row[at + 1] + seconds, 3), *row[at + 2 :]) for row in rows]
 
 
-def _decided_item(item: ClipItem, decided: Decided, in_run: ClipDecision | None) -> ClipItem:
+def _decided_item(item: ClipItem, decided: Decided, *, in_run: ClipDecision | None) -> ClipItem:
     """Return a clip with a decision, as the next run will have it.
 
     Args:

@@ -28,21 +28,17 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-class Guard:
-    """An ASGI application before another: it refuses requests, cuts the token off the path and adds the headers."""
+def guarded(app: App, token: str) -> App:
+    """Return an application that refuses requests, cuts the token off the path and adds the headers.
 
-    def __init__(self, app: App, token: str) -> None:
-        self.app = app
-        self.token = token
+    Args:
+        app: What answers the requests that are not refused.
+        token: The secret first part of every path.
+    """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or the start and end of the server."""
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            return
-        if scope["type"] != "http":  # a web socket
-            await send({"type": "websocket.close"})
-            return
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":  # the server asks for nothing else, because it has no web sockets and no lifespan
+            raise ValueError(f"a connection of the type {scope['type']} is not served")
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -50,25 +46,24 @@ class Guard:
                 message = {**message, "headers": [*message.get("headers", ()), *more]}
             await send(message)
 
-        refusal = self._refusal(scope)
-        answer = refusal or self.app
-        inner = {**scope, "path": scope["path"].removeprefix(f"/{self.token}")}
-        await answer(inner, receive, send_with_headers)
+        inner = {**scope, "path": scope["path"].removeprefix(f"/{token}")}
+        await (_refusal(scope, token) or app)(inner, receive, send_with_headers)
 
-    def _refusal(self, scope: Scope) -> Response | None:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        host = headers.get("host", "")
-        token, _, rest = scope["path"].removeprefix("/").partition("/")
-        right_token = compare_digest(token.encode(), self.token.encode()) and scope["path"] == f"/{token}/{rest}"
-        if host.rpartition(":")[0] not in HOSTS or not right_token:
-            return _error(404, "there is nothing here")
-        if headers.get("origin", f"http://{host}") != f"http://{host}":
-            return _error(404, "there is nothing here")
-        if scope["method"] not in ("GET", "POST"):
-            return _error(405, "a request is GET or POST")
-        if scope["method"] == "POST":
-            return _body_refusal(headers)
-        return None
+    return answer
+
+
+def _refusal(scope: Scope, token: str) -> Response | None:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    host = headers.get("host", "")
+    given, _, rest = scope["path"].removeprefix("/").partition("/")
+    right_token = compare_digest(given.encode(), token.encode()) and scope["path"] == f"/{given}/{rest}"
+    if host.rpartition(":")[0] not in HOSTS or not right_token:
+        return _error(404, "there is nothing here")
+    if headers.get("origin", f"http://{host}") != f"http://{host}":
+        return _error(404, "there is nothing here")
+    if scope["method"] not in ("GET", "POST"):
+        return _error(405, "a request is GET or POST")
+    return _body_refusal(headers) if scope["method"] == "POST" else None
 
 
 def _body_refusal(headers: dict[str, str]) -> Response | None:

@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 
 from flows.errors import named_errors
 from flows.review_page.clip_items import ClipItem
-from flows.review_page.guard import App, Guard
+from flows.review_page.guard import App, guarded
 from flows.review_page.session import ClipChangedError, Session, State
 from flows.review_page.sounds import clip_sound
 from stages.corrections.rows import MAX_TEXT_CHARS
@@ -86,7 +86,7 @@ def make_app(session: Session, token: str) -> App:
         changed = _changed(state, rows[0].recording_sha256)
         return JSONResponse({**changed, "undone": rows[0].where(), "start": rows[0].start})
 
-    return Guard(app, token)
+    return guarded(app, token)
 
 
 class ReviewServer:

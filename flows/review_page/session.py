@@ -83,7 +83,7 @@ class State:
             items = recording_items(
                 self.tables.recordings[recording_id],
                 self.tables.clips.get(recording_id, ()),
-                self.decided.get(recording_id, ()),
+                decided=self.decided.get(recording_id, ()),
                 in_run=self.tables.decisions.get(recording_id, ()),
             )
             self._items[recording_id] = {item.key: item for item in items}
@@ -216,7 +216,7 @@ class Session:
         place = round(item.span.start + at, 6)
         rows = [_fields(item, "split", at=place)]
         if item.text_source == "corrected":
-            texts = cut_text(item.text, item.words, at, item.recording.language)
+            texts = cut_text(item.text, item.words, at=at, language=item.recording.language)
             ends = ((item.span.start, place), (place, item.span.end))
             rows += [
                 {**_fields(item, "text", text=part), "start": start, "end": end}
@@ -239,7 +239,7 @@ class Session:
             )
         rows = [joined]
         if "corrected" in (item.text_source, after[0].text_source):
-            text = join_texts(item.text, after[0].text, item.recording.language)
+            text = join_texts(item.text, after[0].text, language=item.recording.language)
             rows.append({**joined, "action": "text", "text": text})
         return rows
 
@@ -273,7 +273,9 @@ def read_tables(voice: str, stamp: str) -> Tables:
             raise ValueError(f"{ALIGNED / voice} does not fit {CLIPS / voice}; run `dvc repro align@{voice}`")
         row = aligned[cut.clip_id]
         file = clip_file(row, CLIPS / voice, ALIGNED / voice)
-        clips.setdefault(cut.recording_id, []).append(table_clip(cut, row, file, found.get(cut.clip_id, ())))
+        clips.setdefault(cut.recording_id, []).append(
+            table_clip(cut, row, file=file, disagreements=found.get(cut.clip_id, ()))
+        )
     return Tables(stamp, recordings, clips, read_decisions(MANIFESTS / voice), notes)
 
 

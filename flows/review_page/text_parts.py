@@ -10,7 +10,7 @@ WordTime = tuple[str, float, float]
 REACH = 40  # characters within which the next spoken word is looked for in the text
 
 
-def cut_text(text: str, words: Sequence[WordTime], at: float, language: str) -> tuple[str, str]:
+def cut_text(text: str, words: Sequence[WordTime], *, at: float, language: str) -> tuple[str, str]:
     """Return the parts of a text before and after a time.
 
     Words are looked for in the order in which they are spoken. Where a word is written in another way than it is
@@ -34,16 +34,16 @@ def cut_text(text: str, words: Sequence[WordTime], at: float, language: str) -> 
     if missed:
         found = lowered.find(words[n_before][0].lower(), place, place + REACH)
         place = found if found > 0 else max(place, round(len(text) * n_before / len(words)))
-    place = _end_of_token(text, place, language)
+    place = _end_of_token(text, place, language=language)
     return text[:place].strip(), text[place:].strip()
 
 
-def join_texts(first: str, second: str, language: str) -> str:
+def join_texts(first: str, second: str, *, language: str) -> str:
     """Return the text of two clips that are joined."""
     return ("" if language in WITHOUT_SPACES else " ").join(part for part in (first, second) if part)
 
 
-def _end_of_token(text: str, place: int, language: str) -> int:
+def _end_of_token(text: str, place: int, *, language: str) -> int:
     """Return where the written word at a place ends, with the signs that follow it."""
     if place and text[place - 1].isspace():
         return place

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from registry.errors import RegistryError
 from registry.storage.mlflow_tables import create_mlflow_tables
@@ -57,7 +58,8 @@ def find_root(start: Path | None = None) -> Path:
 def tracking_uri(root: Path | None = None) -> str:
     """Return MLflow's address, as set or the default. It may hold a password, so do not show it unchanged."""
     named = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
-    return named or f"sqlite:///{(find_root() if root is None else root.absolute()) / 'mlflow.db'}"
+    file = (find_root() if root is None else root.absolute()) / "mlflow.db"
+    return named or f"sqlite:///{_quoted(file)}"
 
 
 def without_password(uri: str) -> str:
@@ -104,7 +106,13 @@ def mlflow_client(store: Store) -> MlflowClient:
 def _file_of(uri: str) -> Path | None:
     """Return the file of a SQLite address, or None."""
     prefix, separator, path = uri.partition(":///")
+    path = unquote(path.partition("?")[0])
     return Path(path) if prefix.startswith("sqlite") and separator and path not in ("", ":memory:") else None
+
+
+def _quoted(file: Path) -> str:
+    """Return a path for an address. SQLAlchemy decodes %20 in it, and takes what follows a ? for options."""
+    return str(file).replace("%", "%25").replace("?", "%3F")
 
 
 @lru_cache(maxsize=8)
@@ -133,5 +141,6 @@ def _journal_uri(uri: str) -> str:
     if prefix.startswith("sqlite"):
         if not separator or path in ("", ":memory:"):
             raise StoreError(f"{uri!r} names no file, and a journal in memory would be lost; use sqlite:///FILE")
-        uri = f"{prefix}:///{Path(path).absolute()}"
+        path, mark, query = path.partition("?")
+        uri = f"{prefix}:///{_quoted(Path(unquote(path)).absolute())}{mark}{query}"
     return uri

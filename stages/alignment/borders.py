@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from rapidfuzz.distance import Levenshtein
+
 from stages.alignment.equal_blocks import equal_blocks
 from stages.alignment.matching import Token, WordTime
 
 MAX_UNHEARD = 10  # tokens at a border. More of them are another fault than a border
 MIN_HEARD_SHARE = 0.5  # of what is heard in a clip that its text must have, or the text belongs to other speech
+MIN_SIMILARITY = 0.5  # of letters, from which words were heard in another spelling
 
 AlignPair = Callable[[int, list[str]], list[WordTime]]  # first of two clips, the words of both: times in both, joined
 
@@ -60,11 +63,21 @@ def _unheard_edges(
     share: Sequence[int], units: Sequence[Sequence[str]], heard: Sequence[str]
 ) -> tuple[int, int] | None:
     """Return how many tokens at the start and at the end of a clip were not heard, or None where most were not."""
+    written = [unit for index in share for unit in units[index]]
     owners = [place for place, index in enumerate(share) for _ in units[index]]
-    blocks = equal_blocks([unit for index in share for unit in units[index]], heard)
+    blocks = equal_blocks(written, heard)
     if not blocks or sum(block.size for block in blocks) < MIN_HEARD_SHARE * len(heard):
         return None
-    return owners[blocks[0].first], len(share) - 1 - owners[blocks[-1].first + blocks[-1].size - 1]
+    first, last = blocks[0], blocks[-1]
+    end, end_heard = last.first + last.size, last.second + last.size
+    n_head = 0 if _resemble(written[: first.first], heard[: first.second]) else owners[first.first]
+    n_tail = 0 if _resemble(written[end:], heard[end_heard:]) else len(share) - 1 - owners[end - 1]
+    return n_head, n_tail
+
+
+def _resemble(written: Sequence[str], heard: Sequence[str]) -> bool:
+    """Return whether the ASR heard some words in its own spelling ("i e", "ie")."""
+    return Levenshtein.normalized_similarity("".join(written), "".join(heard)) >= MIN_SIMILARITY
 
 
 def _middles(tokens: Sequence[Token], times: Sequence[WordTime]) -> list[float]:

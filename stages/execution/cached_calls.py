@@ -22,6 +22,7 @@ from stages.execution.code_identity import code_of
 from stages.execution.parallel import Map, call
 
 FORMAT = 1  # of the keys and entries; another number makes all older ones useless
+WITHOUT_EFFECT = {"n_jobs"}  # settings in rows and sections that change no result
 OUT_DIR = "out_dir"  # name of the argument that says where the files of a result are written; not part of the key
 
 
@@ -123,7 +124,7 @@ def _value(value: Any) -> Any:
     if isinstance(value, Path):
         return {"sha256": file_sha256(value), "name": value.name}  # errors may hold the name, decoders look at it
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return value.model_dump(mode="json", exclude=WITHOUT_EFFECT)
     if isinstance(value, list | tuple):
         return [_value(one) for one in value]
     if isinstance(value, dict):

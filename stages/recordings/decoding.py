@@ -137,32 +137,44 @@ def _open_with_av(path: Path, container: Container, stack: ExitStack) -> AudioSt
     import av
 
     try:
-        file = stack.enter_context(path.open("rb"))
-        opened = stack.enter_context(av.open(file, format=container.demuxer))
+        # with the protocol, or ffmpeg takes "http:" at the start of a name for one
+        opened = stack.enter_context(av.open(f"file:{path}", format=container.demuxer))
     except (av.FFmpegError, ValueError) as error:
         raise _av_error(path, container, error) from error
     if not opened.streams.audio:
         raise AudioError(f"{path.name}: has no audio track")
     source = opened.streams.audio[0]
+    if source.codec_context is None or not source.rate:
+        raise AudioError(f"{path.name}: its audio has a codec that is not known; convert it to FLAC")
     seconds = None
     if container.states_length and source.duration is not None:
         seconds = float(source.duration * source.time_base)
     elif container.states_length and len(opened.streams) == 1 and opened.duration is not None:
         seconds = opened.duration / av.time_base
 
-    def arrays() -> Iterator[np.ndarray]:
+    def frames() -> Iterator[av.AudioFrame]:
         resampler = av.AudioResampler(format="fltp")  # converts the samples, and keeps the rate
         try:
             for frame in chain(opened.decode(source), [None]):
-                for converted in resampler.resample(frame):
-                    yield converted.to_ndarray().T
+                yield from resampler.resample(frame)
         except (av.FFmpegError, ValueError) as error:
             raise _av_error(path, container, error) from error
 
+    decoded = frames()
+    first = next(decoded, None)  # the header of some AAC states half of its sample rate
+    sample_rate = first.sample_rate if first else source.rate
+    n_channels = first.layout.nb_channels if first else source.channels
+
+    def arrays() -> Iterator[np.ndarray]:
+        for frame in chain([first] if first else [], decoded):
+            if (frame.sample_rate, frame.layout.nb_channels) != (sample_rate, n_channels):
+                raise AudioError(f"{path.name}: its sample rate or number of channels changes; convert it to FLAC")
+            yield frame.to_ndarray().T
+
     return AudioStream(
-        sample_rate=int(source.rate),
-        n_channels=source.channels,
-        n_announced=None if seconds is None else round(seconds * source.rate),
+        sample_rate=sample_rate,
+        n_channels=n_channels,
+        n_announced=None if seconds is None else round(seconds * sample_rate),
         is_float=source.codec_context.name.startswith("pcm_f"),
         blocks=_joined(arrays()),
     )

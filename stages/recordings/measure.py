@@ -94,6 +94,8 @@ def rejection_reason(measurement: Measurement, params: Ingest) -> str:
         reasons.append(f"silence: level {level:.1f} dBFS is below ingest.min_level_dbfs = {params.min_level_dbfs}")
     if clipped > params.max_clipped_share:
         reasons.append(f"clipped: share {clipped:.3f} is above ingest.max_clipped_share = {params.max_clipped_share}")
+    if measurement.channels == "several talkers" and params.several_talkers == "exclude":
+        reasons.append("other people speak on other channels, and ingest.several_talkers = exclude")
     return "; ".join(reasons + _reasons_of_sound(measurement, params))
 
 

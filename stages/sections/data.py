@@ -66,6 +66,11 @@ class Ingest(Section):
         description="What happens with recordings that hold the same sound as another: report marks them, exclude "
         "rejects all but the best.",
     )
+    several_talkers: Literal["report", "exclude"] = Field(
+        default="report",
+        description="What happens with recordings in which other people speak on other channels, as in an interview "
+        "with a microphone each: report takes the loudest channel and says so, exclude rejects them.",
+    )
     max_chars_per_second: float = Field(
         gt=0,
         description="Recordings whose transcript has more characters per second are rejected: nobody could say it so "
@@ -91,7 +96,7 @@ class Segment(Section):
     )
     max_clip_seconds: float = Field(
         gt=0,
-        description="Longer speech is split at its quietest frame. Seconds, at least twice min_clip_seconds.",
+        description="Longer speech is split where it is quiet. Seconds, at least twice min_clip_seconds.",
     )
     vad_threshold: float = Field(
         gt=0, lt=1, description="silero-vad's probability from which sound counts as speech. Between 0 and 1."

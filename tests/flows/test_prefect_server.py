@@ -57,6 +57,22 @@ def test_two_simultaneous_runs_start_one_server(tmp_path):
     assert len(urls) == 1
 
 
+def test_a_proxy_for_the_rest_of_the_world_and_an_odd_path_do_not_stop_the_server(tmp_path):
+    folder = tmp_path / "a%20b?c #d"
+    folder.mkdir()
+    proxy = {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "NO_PROXY": "", "no_proxy": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", f"{FLOW}\nfrom flows.prefect_server import stop_server\nassert stop_server()"],
+        cwd=folder,
+        env=environment() | proxy,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip().endswith("42")
+    assert (folder / ".prefect/prefect.db").is_file()
+
+
 def test_step_runs_as_task_and_its_log_reaches_server(project):
     done = run([sys.executable, "-c", FLOW], project)
     assert done.stdout.strip().endswith("42")

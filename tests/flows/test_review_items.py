@@ -24,7 +24,7 @@ RECORDING = Recording.model_construct(
 
 def clip(start: float, end: float, text: str) -> TableClip:
     seconds = end - start
-    return TableClip(Span(start, end), aligned_row(f"{start}", text, seconds), Path(f"{start}.flac"))
+    return TableClip(span=Span(start, end), aligned=aligned_row(f"{start}", text, seconds), file=Path(f"{start}.flac"))
 
 
 CLIPS = [clip(0, 4, "One two three four."), clip(4.5, 6.5, "Five six."), clip(7, 9, "Seven eight.")]
@@ -41,7 +41,7 @@ def decided(*rows: tuple) -> list[Decided]:
 
 
 def shown(*rows: tuple, in_run: tuple = ()) -> list[tuple]:
-    items = recording_items(RECORDING, CLIPS, decided(*rows), in_run=in_run)
+    items = recording_items(RECORDING, CLIPS, decided=decided(*rows), in_run=in_run)
     return [(*item.span, item.text, item.kept, item.is_pending) for item in items]
 
 
@@ -81,7 +81,9 @@ def test_split_and_merge_are_shown_before_the_run() -> None:
 
 
 def test_a_split_of_a_merged_clip_has_the_sound_of_both_files() -> None:
-    items = recording_items(RECORDING, CLIPS, decided(("merge", 0, 6.5, {}), ("split", 0, 6.5, {"at": 5.5})), in_run=())
+    items = recording_items(
+        RECORDING, CLIPS, decided=decided(("merge", 0, 6.5, {}), ("split", 0, 6.5, {"at": 5.5})), in_run=()
+    )
     assert [(part.path.name, part.start, part.end, part.silence) for part in items[0].sound] == [
         ("0.flac", 0, 4, 0),
         ("4.5.flac", 0, 1.0, 0.5),
@@ -98,13 +100,13 @@ def test_a_trimmed_clip_lies_where_its_sound_lies() -> None:
         Disagreement(start=start, end=end, outcome=outcome, **place)
         for start, end, outcome in ((10.2, 11, "repaired"), (12, 12.5, "kept"))
     ]
-    (item,) = recording_items(RECORDING, [table_clip(cut, row, Path("x.flac"), rows)], [], in_run=())
+    (item,) = recording_items(RECORDING, [table_clip(cut, row, file=Path("x.flac"), disagreements=rows)], decided=[])
     assert item.span == (11.5, 14.5)
     assert item.disagreements == (("a", "b", 0.5, 1.0, 6.0),)  # what was repaired is not in it any more
 
 
 def test_a_recording_without_clips_shows_none() -> None:
-    assert recording_items(RECORDING, [], decided(("drop", 1, 3, {})), in_run=()) == []
+    assert recording_items(RECORDING, [], decided=decided(("drop", 1, 3, {})), in_run=()) == []
 
 
 @given(st.lists(st.tuples(st.sampled_from(["split", "merge", "drop", "text"]), st.integers(0, 2)), max_size=6))
@@ -112,7 +114,7 @@ def test_every_second_of_a_clip_is_shown_once(moves: list[tuple[str, int]]) -> N
     """Whatever is decided on what is shown, no sound is shown twice and none goes missing."""
     rows: list[tuple] = []
     for action, index in moves:
-        items = recording_items(RECORDING, CLIPS, decided(*rows), in_run=())
+        items = recording_items(RECORDING, CLIPS, decided=decided(*rows), in_run=())
         item = items[index % len(items)]
         if action == "merge" and item is not items[-1]:
             rows.append(("merge", item.span.start, items[items.index(item) + 1].span.end, {}))
@@ -120,7 +122,7 @@ def test_every_second_of_a_clip_is_shown_once(moves: list[tuple[str, int]]) -> N
             rows.append(("split", *item.span, {"at": (item.span.start + item.span.end) / 2}))
         elif action in ("drop", "text"):
             rows.append((action, *item.span, {"text": "new"} if action == "text" else {}))
-    items = recording_items(RECORDING, CLIPS, decided(*rows), in_run=())
+    items = recording_items(RECORDING, CLIPS, decided=decided(*rows), in_run=())
     parts = sorted((part.path.name, part.start, part.end) for item in items for part in item.sound)
     assert sum(end - start for _, start, end in parts) == pytest.approx(8.0)
     assert all(a[0] != b[0] or a[2] <= b[1] + 1e-9 for a, b in pairwise(parts))
@@ -147,16 +149,16 @@ def times(words: str) -> list[tuple[str, float, float]]:
     ],
 )
 def test_a_text_is_divided_between_its_words(text, words, at, language, parts) -> None:
-    assert cut_text(text, times(words), at, language) == parts
+    assert cut_text(text, times(words), at=at, language=language) == parts
 
 
 @given(st.text(max_size=40), st.text(max_size=20), st.floats(0, 9), st.sampled_from(["en", "zh", "ko"]))
 def test_no_letter_of_a_text_is_lost_where_it_is_divided(text: str, words: str, at: float, language: str) -> None:
-    parts = cut_text(text, times(words), at, language)
+    parts = cut_text(text, times(words), at=at, language=language)
     assert "".join("".join(parts).split()) == "".join(text.split())
 
 
 def test_texts_are_joined_as_the_language_writes_them() -> None:
-    assert join_texts("Good", "evening.", "en") == "Good evening."
-    assert join_texts("你好", "再见", "zh") == "你好再见"
-    assert join_texts("", "evening.", "en") == "evening."
+    assert join_texts("Good", "evening.", language="en") == "Good evening."
+    assert join_texts("你好", "再见", language="zh") == "你好再见"
+    assert join_texts("", "evening.", language="en") == "evening."

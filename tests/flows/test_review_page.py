@@ -52,7 +52,7 @@ def filter_to(page, name):
 
 
 def listed(page):
-    return page.locator("#list .said").all_inner_texts()
+    return page.locator("#list .said").all_text_contents()  # rows out of sight have no inner text
 
 
 def test_the_worst_clips_come_first_and_every_decision_is_a_key(browser, served, project, artifacts):

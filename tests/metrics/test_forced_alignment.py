@@ -1,13 +1,16 @@
 """Forced alignment."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from gpt_sovits.text.english.phonemes import pronounce
+from metrics import forced_alignment
 from metrics.errors import AlignmentError
-from metrics.forced_alignment import force_align
+from metrics.forced_alignment import AlignedWord, force_align
 
 WORDS = ["has", "never", "been", "surpassed"]
 
@@ -54,6 +57,22 @@ def test_words_outside_the_dictionary_are_pronounced(reader: tuple[np.ndarray, i
 
 def test_the_alignment_is_the_same_every_time(reader: tuple[np.ndarray, int]) -> None:
     assert force_align(*reader, WORDS, must_not_be_called) == force_align(*reader, WORDS, must_not_be_called)
+
+
+def test_the_alignment_does_not_depend_on_what_was_aligned_before() -> None:
+    sample = Path(__file__).resolve().parents[2] / "data/1_recordings/sample"
+    texts = dict(line.split("|")[:2] for line in (sample / "metadata.csv").read_text(encoding="utf-8").splitlines())
+
+    def align(name: str) -> list[AlignedWord]:
+        samples, sample_rate = soundfile.read(sample / "wavs" / f"{name}.flac", dtype="float32")
+        return force_align(samples, sample_rate, re.findall(r"[a-z']+", texts[name].lower()), pronounce)
+
+    names = ("sample_018", "sample_033", "sample_060", "sample_006", "sample_045")
+    alone = []
+    for name in names:
+        forced_alignment._aligner.cache_clear()
+        alone.append(align(name))
+    assert [align(name) for name in names] == alone
 
 
 def test_a_text_that_does_not_fit_is_an_error(reader: tuple[np.ndarray, int]) -> None:

@@ -6,17 +6,23 @@ import hashlib
 import shutil
 from collections.abc import Callable
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pyloudnorm
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from gpt_sovits.audio import resample
+from stages.cutting import Span
 from stages.ingest import ingest
 from stages.params import load_params
+from stages.recordings.measure import measure_file
 from stages.sections.data import Segment
-from stages.segment import loudness_gain, segment
+from stages.segment import cut_recording, excerpts, loudness_gain, segment
 from stages.tables import Clip, Recording, Reject, read_table, write_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -162,6 +168,75 @@ def test_the_same_recordings_give_the_same_bytes(tmp_path: Path, utterances: lis
         contents.append({path.relative_to(out): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()})
     assert len(contents[0]) == 5
     assert contents[0] == contents[1]
+
+
+# properties
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 300), max_size=12), st.lists(st.tuples(st.integers(0, 400), st.integers(0, 400))))
+def test_excerpts_are_the_samples_of_their_spans(lengths: list[int], gaps: list[tuple[int, int]]) -> None:
+    waveform = np.arange(sum(lengths), dtype=np.float32)
+    blocks = np.split(waveform, np.cumsum(lengths)[:-1]) if lengths else []
+    spans, position = [], 0
+    for gap, length in gaps:
+        if position + gap + length <= len(waveform):
+            spans.append(Span(position + gap, position + gap + length))
+            position = spans[-1].end
+    for span, samples in zip(spans, excerpts(blocks, spans), strict=True):
+        assert samples[0] == span
+        assert samples[1].tolist() == waveform[span.start : span.end].tolist()
+
+
+PIECES = ("speech", "hiss", "silence", "clicks")
+
+
+@settings(max_examples=5, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(PIECES), st.floats(0.1, 4.0), st.sampled_from([0.02, 0.3, 1.0])), min_size=1),
+    st.sampled_from([16000, 22050, 44100]),
+)
+def test_clips_lie_inside_their_source_never_overlap_and_hold_its_samples(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[tuple[str, float, float]], rate: int
+) -> None:
+    random = np.random.default_rng(len(pieces))
+    speech, _ = soundfile.read(SAMPLE / "wavs" / "sample_003.flac", dtype="float32")
+    parts = [resample(speech[:8000], 16000, rate)]
+    for kind, seconds, gain in pieces:
+        n = round(seconds * rate)
+        sounds = {
+            "speech": resample(speech, 16000, rate)[:n],
+            "hiss": random.normal(0, 0.01, n),
+            "silence": np.zeros(n),
+            "clicks": (random.random(n) > 0.999) * 0.5,
+        }
+        parts.append(gain * sounds[kind])
+    samples = np.clip(np.concatenate(parts), -0.99, 0.99).astype(np.float32)
+    folder = tmp_path_factory.mktemp("voice")
+    row = write_recording(folder / "x.wav", samples, rate)
+    (folder / "audio").mkdir()
+    clips, rejects = cut_recording(folder / "x.wav", row, PARAMS, folder)
+    source = resample(soundfile.read(folder / "x.wav", dtype="float32")[0] - np.float32(row.dc_offset), rate, 32000)
+    assert clips or rejects
+    assert all(one.end <= other.start for one, other in pairwise(clips))
+    for clip in clips:
+        assert 0 <= clip.start < clip.end <= row.seconds + 1e-6
+        assert PARAMS.min_clip_seconds <= clip.seconds <= PARAMS.max_clip_seconds
+        start, end = round(clip.start * 32000), round(clip.end * 32000)
+        heard, _ = soundfile.read(folder / clip.path)
+        assert heard == pytest.approx(source[start:end] * 10 ** (clip.gain_db / 20), abs=1e-4)
+    kept_or_refused = sum(clip.seconds for clip in clips) + sum(reject.seconds or 0 for reject in rejects)
+    assert kept_or_refused <= row.seconds + 1e-6
+
+
+def write_recording(path: Path, samples: np.ndarray, rate: int) -> Recording:
+    """Write a wav, and return its row as ingest measures it."""
+    soundfile.write(path, samples, rate)
+    measurement, _ = measure_file(path, 3600)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Recording(
+        recording_id=sha256[:12], path=path.name, sha256=sha256, transcript=None, language="en", **measurement._asdict()
+    )
 
 
 # the sample voice

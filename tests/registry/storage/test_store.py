@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from registry.storage.database import BusyError, exclusive_lock
 from registry.storage.store import StoreError, find_root, mlflow_client, open_store
@@ -23,6 +24,18 @@ def test_default_database_is_in_the_project_even_from_a_subfolder(tmp_path):
     assert store.sqlite_file == tmp_path / "mlflow.db"
     assert store.artifacts == (tmp_path / "mlartifacts").as_uri()
     assert list(tmp_path.iterdir()) != [] and not store.sqlite_file.exists()
+
+
+@pytest.mark.parametrize("name", ["with spaces", "a#b", "a%20b", "a?b"])
+def test_a_project_whose_path_has_special_characters_keeps_its_database(tmp_path, name):
+    root = tmp_path / name
+    root.mkdir()
+    store = open_store(root)
+    mlflow_client(store).create_registered_model("anna")
+    assert store.sqlite_file == root / "mlflow.db"
+    with create_engine(store.database_uri).connect() as connection:
+        assert connection.execute(text("SELECT name FROM registered_models")).scalar() == "anna"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [root / "mlflow.db"]
 
 
 def test_outside_a_project_is_refused(tmp_path):

@@ -47,7 +47,7 @@ SAID = [["now", "of", "the", "first", "importance"], ["that", "the", "letter", "
     "heard",
     [
         ["now of the first example", "that the letter is fine"],
-        ["now of the first", "at the letter is fine"],
+        ["now of the first", "a the letter is fine"],
         ["now of the", "the letter is fine"],
     ],
 )
@@ -71,6 +71,12 @@ def test_words_that_were_heard_stay() -> None:
         "one two three",
         "four five six",
     ]
+
+
+def test_words_that_were_heard_in_another_spelling_stay_whatever_the_aligner_says() -> None:
+    shares = [["in", "black", "letter"], ["i", "e", "the", "letter"]]
+    said = [["in", "black", "letter", "i", "e"], ["the", "letter"]]
+    assert texts(shares, said, ["in black letter", "ie the letter"]) == ["in black letter", "i e the letter"]
 
 
 def test_a_clip_whose_text_belongs_to_other_speech_gives_and_takes_nothing() -> None:

@@ -48,6 +48,7 @@ def clips(shared: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_stranger_is_named_or_excluded_and_no_sentence_is_kept_twice(
     clips: Path, capsys: pytest.CaptureFixture
 ) -> None:
