@@ -108,8 +108,8 @@ def run_pipeline(request: Request, view: RunView, *, engine: Engine) -> Outcome:
         params = load_params()
         policy = parse_policy(params.gate)
         language = _check_voice(voice, params)
-        _check_prompts(language, params=params, policy=policy)
         check_judges(params)
+        _check_prompts(language, params=params, policy=policy)
         # 2. Bring every stage up to date.
         stages = build(voice, view, engine=engine)
         # 3. Decide about the candidate that the last stage registered.

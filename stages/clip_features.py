@@ -77,6 +77,7 @@ def extract_clip(
     language: str,
     lexicon: Path | None,
     base: str,
+    weights: tuple[str, ...],
     speaker: str,
     n_threads: int,
     out_dir: Path,
@@ -90,6 +91,7 @@ def extract_clip(
         language: ISO 639 code of the text.
         lexicon: file of the voice's own words, None where it has none.
         base: name of the base model.
+        weights: hashes of its folders. A worker that lives on loads changed ones anew.
         speaker: name of the speaker judge.
         n_threads: CPU threads of torch.
         out_dir: the output folder, which holds the folder `tensors`.
@@ -97,7 +99,7 @@ def extract_clip(
     samples, sample_rate = load_audio(sound)
     waveform = to_mono(samples)
     with deterministic(seed=0, n_threads=n_threads), torch.inference_mode():
-        tensors = clip_tensors(waveform, sample_rate, text, language, load_encoders(base, lexicon))
+        tensors = clip_tensors(waveform, sample_rate, text, language, load_encoders(base, lexicon, weights))
         embedding = speaker_judge(speaker).embed(waveform, sample_rate)
     extracted = ExtractedClip(
         clip_id, len(tensors["phoneme_ids"]), len(tensors["semantic_tokens"]), tuple(embedding.tolist())
@@ -107,8 +109,8 @@ def extract_clip(
 
 
 @functools.lru_cache(maxsize=1)
-def load_encoders(base_name: str, lexicon: Path | None) -> Encoders:
-    """Load the encoders of a base model, once per process."""
+def load_encoders(base_name: str, lexicon: Path | None, weights: tuple[str, ...]) -> Encoders:
+    """Load the encoders of a base model, once per process and state of its weights."""
     base = load_base(base_name)
     return Encoders(
         Lexicon() if lexicon is None else load_lexicon(lexicon),

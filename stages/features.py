@@ -100,9 +100,9 @@ def extract(
     """
     profile = PROFILES[params.profile]
     (out_dir / "tensors").mkdir()
+    weights = tuple(folder_hash(BASES_FOLDER / name) for name in (profile.base, *SHARED_PARTS.values()))
     if cache.is_on:
-        weights = [folder_hash(BASES_FOLDER / name) for name in (profile.base, *SHARED_PARTS.values())]
-        same = {"weights": weights, "speaker": next(iter(workers(speaker_version, [profile.speaker])))}
+        same = {"speaker": next(iter(workers(speaker_version, [profile.speaker])))}
         workers = cached_map(workers, cache, same=same, out_dir=out_dir, files=lambda one: [one.path])
     calls = [
         partial(
@@ -113,6 +113,7 @@ def extract(
             language=clip.language,
             lexicon=lexicon,
             base=profile.base,
+            weights=weights,
             speaker=profile.speaker,
             n_threads=params.features.n_threads,
             out_dir=out_dir,

@@ -14,7 +14,7 @@ from stages.clip_audio import clip_file
 from stages.execution.parallel import Map
 from stages.execution.progress import report_progress
 from stages.sections.data import Align
-from stages.speakers.clip_twins import surplus_clips, twin_groups, twin_links
+from stages.speakers.clip_twins import find_twin_clips, surplus_clips, twin_groups
 from stages.speakers.hearing import ClipSound, hear_clip
 from stages.speakers.voices import find_speakers, speaker_limit
 from stages.tables import AlignedClip
@@ -102,19 +102,19 @@ def mark_twins(
     A clip that a person confirmed is the best, then one with a given text, then the longer one.
     """
     kept = [index for index, row in enumerate(rows) if row.kept]
-    links = twin_links([heard[index].fingerprint for index in kept])
+    twins = find_twin_clips([heard[index].fingerprint for index in kept])
 
     def preference(position: int) -> tuple[bool, bool, float, str]:
         row = rows[kept[position]]
         return (row.clip_id not in confirmed, row.text_source != "given", -row.seconds, row.clip_id)
 
     marked = list(rows)
-    for group in twin_groups(links, len(kept)):
+    for group in twin_groups(twins):
         best = rows[kept[min(group, key=preference)]].clip_id
         for position in group:
             marked[kept[position]] = marked[kept[position]].model_copy(update={"duplicate_group": best})
     if params.duplicates == "exclude":
-        for position, better in surplus_clips(links, len(kept), preference).items():
+        for position, better in surplus_clips(twins, preference).items():
             reason = f"{SAME_SOUND}: {rows[kept[better]].clip_id}"
             marked[kept[position]] = marked[kept[position]].model_copy(update={"kept": False, "reason": reason})
     return marked

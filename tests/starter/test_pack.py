@@ -14,7 +14,7 @@ from gpt_sovits.weights.places import BASES_FOLDER
 from starter.pack import LARGEST_BYTES, NAME, STAGES, draw_curves, hash_files, to_half_precision
 from starter.settings import HOME
 
-PARAMS = "starter/params.yaml"
+PARAMS = "params.yaml"
 
 
 def test_the_weights_in_the_repository_have_the_recorded_hashes():
@@ -29,7 +29,7 @@ def test_the_recorded_run_used_the_settings_in_the_repository():
     settings = YAML(typ="safe").load((HOME / "params.yaml").read_text(encoding="utf-8"))
     used = {key: value for stage in lock.values() for key, value in stage.get("params", {}).get(PARAMS, {}).items()}
     assert used == settings
-    (written,) = [out for out in lock["pack"]["outs"] if out["path"] == "starter/weights.json"]
+    (written,) = [out for out in lock["pack"]["outs"] if out["path"] == "weights.json"]
     assert written["md5"] == hashlib.md5((HOME / "weights.json").read_bytes()).hexdigest()
 
 

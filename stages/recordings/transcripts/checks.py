@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 
+from stages.errors import StageError
 from stages.recordings.transcripts.reader import JSON_LINES, TABLES, Transcript
 
 # Files that are for all recordings. One that is of no use stops the run, whatever the setting
@@ -13,7 +14,7 @@ MAX_NAMED_FILES = 3
 SETTING = "ingest.max_lost_transcripts_share"
 
 
-class LostTranscriptsError(ValueError):
+class LostTranscriptsError(StageError, ValueError):
     """Transcripts found no audio while audio has no transcript. The message names the first of each."""
 
 

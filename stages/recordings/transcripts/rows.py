@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from stages.errors import StageError
 
-class LayoutError(ValueError):
+
+class LayoutError(StageError, ValueError):
     """A file is not in any layout that is read. The message says what it lacks, without the file's name."""
 
 

@@ -142,6 +142,16 @@ def test_no_split_moves_when_clips_come_or_go_and_no_held_out_clip_has_a_twin_in
         assert [fewer[name].split for name in both] == [everything[name].split for name in both]
 
 
+@pytest.mark.parametrize("policy", ["exclude", "report"])
+def test_many_copies_of_one_sound_are_on_one_side_of_the_split(policy: str) -> None:
+    rows = [clip(f"{index:03d}-0000", 3.0) for index in range(40)]
+    settings_ = params(duplicates=policy, held_out_share=0.25)
+    heard = [ClipSound(None, words(0, 64)) for _ in rows]
+    found = [row for row in hold_out_clips(mark_twins(rows, heard, settings_), settings_) if row.kept]
+    assert len({row.split for row in found}) == 1
+    assert len(found) == (1 if policy == "exclude" else sum(row.split == "held_out" for row in found))
+
+
 def fallback_rules(rows: list[AlignedClip]) -> bool:
     """Whether the least or the largest number of held-out clips decides, which depends on the other clips."""
     n_held_out = sum(row.kept and row.split == "held_out" for row in rows)
