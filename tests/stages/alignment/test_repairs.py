@@ -11,7 +11,8 @@ from gpt_sovits.audio import load_audio, save_flac, to_mono
 from metrics.normalize import normalize_text
 from metrics.wer import character_errors
 from stages.alignment.clip_texts import clip_texts
-from stages.alignment.disagreements import find_disagreements
+from stages.alignment.disagreements import Doubt, find_disagreements
+from stages.alignment.outcomes import repair_clips
 from stages.alignment.repairs import Repair, repair_clip
 from stages.alignment.transcribe import transcribe
 from stages.params import load_params
@@ -38,7 +39,8 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float, st
     return path, len(waveform) / 16_000, normalize_text(transcribe(path, ASR, "en").text)
 
 
-def repaired(recording: tuple[Path, float, str], text: str, *repair: str) -> Repair:
+def doubted(recording: tuple[Path, float, str], text: str) -> tuple[AlignedClip, list[Doubt]]:
+    """The clip with a text, and the doubts about it, which are some."""
     path, seconds, heard = recording
     found = clip_texts([path], [seconds], [heard], text, "en", ASR).clips[0]
     row = AlignedClip(
@@ -48,7 +50,23 @@ def repaired(recording: tuple[Path, float, str], text: str, *repair: str) -> Rep
     )  # fmt: skip
     doubts = [one for one in find_disagreements(path, row, ASR, "en") if one.doubt >= PARAMS.min_doubt]
     assert doubts
-    return repair_clip(path, row, doubts, ASR, PARAMS.model_copy(update={"repair": repair}))
+    return row, doubts
+
+
+def repaired(recording: tuple[Path, float, str], text: str, *repair: str) -> Repair:
+    row, doubts = doubted(recording, text)
+    return repair_clip(recording[0], row, doubts, ASR, PARAMS.model_copy(update={"repair": repair}))
+
+
+def test_a_clip_that_a_person_decided_on_is_not_repaired(recording: tuple[Path, float, str], tmp_path: Path) -> None:
+    row, doubts = doubted(recording, right_text().replace("shelf,", "carpet,"))
+    params = PARAMS.model_copy(update={"repair": ("substitute",)})
+    row = row.model_copy(update={"path": recording[0].name})
+    for decided in ((), (row.clip_id,)):
+        clips, runs = repair_clips(
+            [row], {row.clip_id: doubts}, decided, recording[0].parent, tmp_path, ASR, params, map
+        )
+        assert (clips == [row]) == bool(decided) == (not runs)
 
 
 def right_text() -> str:
