@@ -25,6 +25,7 @@ from stand_in_transcriber import StandInTranscriber
 
 import gpt_sovits.weights.base
 import gpt_sovits.weights.languages
+import gpt_sovits.weights.places
 import metrics.judges.asr
 import stages.profiles
 from flows import train_and_release
@@ -116,7 +117,8 @@ def use_project(patch: pytest.MonkeyPatch, root: Path, asr: str) -> None:
     for name in REGISTRY_SETTINGS:  # set first, so that what MLflow sets is undone
         patch.setenv(name, "")
         patch.delenv(name)
-    for module in (gpt_sovits.weights.base, gpt_sovits.weights.languages, stages.profiles):
+    weights = gpt_sovits.weights
+    for module in (weights.places, weights.base, weights.languages, stages.profiles):
         patch.setattr(module, "BASES_FOLDER", root / "base_models")
     starter = stages.profiles.Profile(base="starter", asr=asr, speaker="ecapa_small")
     patch.setitem(stages.profiles.PROFILES, "starter", starter)
