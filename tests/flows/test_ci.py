@@ -164,7 +164,7 @@ def test_job_gates_a_real_project_and_restores_outputs_from_a_remote(finished, t
     codes, printed, summary = run_job(root, first_release="--first-release")
     assert codes.pop("Report the verdict") == 1, printed[-3000:]
     assert set(codes.values()) == {0}, printed[-3000:]
-    assert "all 8 stages are up to date" in printed
+    assert "all 9 stages are up to date" in printed
     assert f"{VOICE} version 1: fail" in summary and "threshold missed: word error rate" in summary
     assert int(ElementTree.parse(root / "gate/verdict.xml").getroot().get("failures")) >= 1
     assert (root / f"data/6_scores/{VOICE}/report.html").is_file()

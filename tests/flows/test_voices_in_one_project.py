@@ -54,7 +54,7 @@ def test_a_released_mandarin_voice_says_mandarin_and_no_language_that_was_not_ju
     settings = [part for setting in WORDS_ALONE for part in ("-S", setting)]
     released = vox(project, "run", voice, "--no-prefect", "--promote", "--first-release", *settings)
     assert released.returncode == 0, released.stdout[-2000:] + released.stderr
-    assert "all 8 stages are up to date" in released.stdout
+    assert "all 9 stages are up to date" in released.stdout
     said = vox(project, "say", voice, "今天下雨吗？", "-o", "zh.wav")
     assert said.returncode == 0, said.stderr
     assert (project / "zh.wav").stat().st_size > 10_000
