@@ -22,9 +22,9 @@ SIZE = {"n_prompts": 100, "n_seeds": 3, "n_resamples": 1000}
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_identical_candidate_passes_nine_times_in_ten_and_is_hardly_ever_refused(level):
-    shares = run_cell(level, IDENTICAL, n_pairs=300, **SIZE).shares
-    assert shares["pass"] >= 0.86  # 90 % is promised; 258 of 300 are the least that chance makes of that
-    assert shares["fail"] <= 0.02  # 1 % is promised; six of 300 are the most that chance makes of that
+    shares = run_cell(level, IDENTICAL, n_pairs=1000, **SIZE).shares
+    assert shares["pass"] >= 0.9
+    assert shares["fail"] <= 0.01
 
 
 @pytest.mark.parametrize("level", LEVELS)
