@@ -79,7 +79,7 @@ def recordings_of(voice: str, work: Path) -> Path:
     """Return the folder with the recordings of a voice of the project, or of the real reader in ../shared.
 
     Raises:
-        SystemExit: there is no such voice.
+        SystemExit: the voice is unknown.
     """
     own = ROOT / "data/1_recordings" / voice
     if own.is_dir():

@@ -71,7 +71,7 @@ class State:
         """Return the clip with a key.
 
         Raises:
-            ClipChangedError: There is no such clip any more.
+            ClipChangedError: The clip no longer exists.
         """
         recording_id = key.partition(":")[0]
         if recording_id in self.tables.recordings and (item := self._by_key(recording_id).get(key)):
@@ -183,7 +183,7 @@ class Session:
         def make_rows(rows: list[Correction]) -> list[Correction]:
             own = [one.row for one in rows_in_effect(rows)[0] if one.row.by == self.reviewer]
             if not own:
-                raise ValueError(f"there is no decision of {self.reviewer} to undo")
+                raise ValueError(f"{self.reviewer} has made no decision that can be undone")
             taken_back.extend(row for row in own if row.when == own[-1].when)
             first = taken_back[0]
             where = {"recording_sha256": first.recording_sha256, "start": first.start, "end": first.end}
@@ -229,7 +229,7 @@ class Session:
         items = state.items(item.recording.recording_id)
         after = [one for one in items if one.span.start >= item.span.end - 0.001]
         if not after:
-            raise ValueError("this is the last clip of its recording; there is no clip to merge it with")
+            raise ValueError("this is the last clip of its recording, so no clip follows that it could be merged with")
         joined = {**_fields(item, "merge"), "end": after[0].span.end}
         seconds, limit = joined["end"] - joined["start"], min(self.limits.max_clip_seconds, LONGEST_SECONDS)
         if seconds > limit:
