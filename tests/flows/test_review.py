@@ -145,7 +145,7 @@ def test_undo_takes_back_the_last_request_of_this_reviewer_alone(page, project):
         decide(other, second, "drop")
         assert ask(page, "undo")["undone"].startswith("drop of 0.00-")
         assert [one["kept"] for one in clips_of(other)[:2]] == [True, False]
-        assert "no decision of anna to undo" in json.loads(request(f"{page}undo", {})[2])["error"]
+        assert "anna has made no decision that can be undone" in json.loads(request(f"{page}undo", {})[2])["error"]
     assert [(row.action, row.by) for row in rows_of(project)] == [("drop", "anna"), ("drop", "bob"), ("undo", "anna")]
 
 
