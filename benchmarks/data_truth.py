@@ -27,8 +27,9 @@ import soundfile
 from benchmarks.judge_cache import Answers, CachedJudge
 from benchmarks.nonspeech import SAMPLE_RATE
 from benchmarks.planted_faults import vocabulary_of
+from benchmarks.timed_sentences import TimedSentence, load_timed_sentences
 from benchmarks.transcript_faults import CONSENT_DAY, ROOT, VOICE, speaker_folders
-from benchmarks.true_recordings import TimedSentence, TrueRecording, load_timed_sentences, true_recording
+from benchmarks.true_recordings import TrueRecording, true_recording
 from benchmarks.true_texts import TEXTS, Ingredients
 from benchmarks.truth_results import TruthResult, table, truth_result
 from gpt_sovits.audio import load_audio, to_mono

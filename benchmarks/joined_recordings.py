@@ -14,10 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.nonspeech import SAMPLE_RATE, speech_shaped_noise, white_noise
-from gpt_sovits.audio import load_audio, to_mono
-from metrics.audio import to_rate
-from stages.alignment.matching import split_tokens
-from stages.alignment.transcribe import spoken_words, word_times
+from benchmarks.timed_sentences import load_timed_sentences
 
 PAUSE_SECONDS = (0.35, 0.9)  # between two sentences
 N_TALKERS = 6  # of babble
@@ -63,26 +60,11 @@ class JoinedRecording:
 
 
 def load_sentences(folder: Path) -> list[Sentence]:
-    """Load the recordings of a folder with metadata.csv (id, text, normalised text) and wavs/, in order.
-
-    A recording that forced alignment refuses is left out, because its true word times are unknown.
-    """
-    sentences = []
-    for line in (folder / "metadata.csv").read_text(encoding="utf-8").splitlines():
-        name, text, _ = line.split("|")
-        path = next((folder / "wavs").glob(f"{name}.*"))
-        words = spoken_words(text, "en")
-        times = word_times([path], words)
-        if not times:
-            continue
-        tokens, position = [], 0
-        for token in split_tokens(text, words, lambda token: spoken_words(token, "en")):
-            _, start, end = times[position]
-            tokens.append((token.written, (start + end) / 2))
-            position += len(token.spoken)
-        samples, sample_rate = load_audio(path)
-        sentences.append(Sentence(text, to_rate(to_mono(samples), sample_rate, SAMPLE_RATE), tuple(tokens)))
-    return sentences
+    """Load the recordings of a folder, see `load_timed_sentences`."""
+    return [
+        Sentence(one.text, one.waveform, tuple((token.written, token.middle) for token in one.tokens))
+        for one in load_timed_sentences(folder)
+    ]
 
 
 def join(sentences: Sequence[Sentence], random: Generator) -> JoinedRecording:

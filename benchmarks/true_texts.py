@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.planted_faults import WORD, Vocabulary, other_word
-from benchmarks.true_recordings import TimedToken
+from benchmarks.timed_sentences import TimedToken
 
 WRONG_SHARE = 0.05  # of the words
 MANY_SENTENCES = 7

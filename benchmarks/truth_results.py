@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.true_recordings import TimedToken, TrueRecording
+from benchmarks.timed_sentences import TimedToken
+from benchmarks.true_recordings import TrueRecording
 from benchmarks.true_texts import TruthFault, TruthText
 from metrics.normalize import normalize_text
 from stages.tables import AlignedClip, Clip, Disagreement

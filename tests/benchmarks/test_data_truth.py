@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.nonspeech import SAMPLE_RATE
-from benchmarks.true_recordings import TimedSentence, TimedToken, TrueRecording, true_recording
+from benchmarks.timed_sentences import TimedSentence, TimedToken
+from benchmarks.true_recordings import TrueRecording, true_recording
 from benchmarks.true_texts import TEXTS, Ingredients, TruthText
 from benchmarks.truth_results import table, truth_result
 from metrics.wer import word_errors
