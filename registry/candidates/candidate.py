@@ -24,7 +24,8 @@ from registry.candidates.fingerprint import (
     hash_files,
     hash_weights,
 )
-from registry.consent import VOICE_NAME, file_sha256
+from registry.consent.record import VOICE_NAME
+from registry.files import file_sha256
 from registry.storage.database import exclusive_lock
 from registry.storage.mlflow_versions import local_artifact, read_version
 from registry.storage.store import Store, mlflow_client

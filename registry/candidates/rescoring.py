@@ -17,7 +17,7 @@ from typing import Any
 from metrics.scores import Judges, Scorecard, load_scorecard, pooled
 from registry.candidates.candidate import SCORECARD, Candidate, download_artifact, ensure_experiment
 from registry.candidates.fingerprint import CandidateError
-from registry.consent import file_sha256
+from registry.files import file_sha256
 from registry.gate.faults import differences
 from registry.storage.store import Store, mlflow_client
 
