@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from flows.guard import run_guarded
-from flows.key_commands import keys
+from flows.key_commands import approve, keys
 from flows.project_group import ProjectGroup
 
 # New objects between two garbage collections. With Python's 700, importing torch and mlflow sets off hundreds of
@@ -38,6 +38,7 @@ def vox(*, debug: bool) -> None:
 
 
 vox.add_command(keys)
+vox.add_command(approve)
 
 
 @vox.command()

@@ -129,6 +129,7 @@ def promote(voice: str, *, version: int | None, first_release: bool) -> str:
         smoke_texts=params.register_.smoke_text,
         version=version,
         first_release=first_release,
+        approvals=params.releases.approvals,
         today=datetime.now(UTC).date(),
     )
     return move.note
