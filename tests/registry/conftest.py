@@ -65,6 +65,9 @@ def _register_three(store: Store) -> None:
         scores = write_scores(folder, scorecard(wer=wer))
         candidate = register_candidate(store, "anna", voice_folder=voice_folder, scorecard_path=scores, lineage=LINEAGE)
         assert candidate.version == number
+    # A test may ask for the template after its own settings were removed
+    for name in SETTINGS:
+        os.environ.pop(name, None)
 
 
 @pytest.fixture
