@@ -11,7 +11,7 @@ import pytest
 from release_desk import Desk
 from release_helpers import LINEAGE, recordings_of, scorecard, write_scores, write_voice_folder
 
-from registry.candidates.candidate import register_candidate
+from registry.candidates.registration import register_candidate
 from registry.storage.store import Store, open_store
 
 # MLflow leaves the first two behind in the environment of a process that registered something.
@@ -55,8 +55,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(template: Path, tmp_path: Path) -> Store:
-    """A copy of the template's database for one test. The artifacts stay where they are and are only read."""
+    """A copy of the template for one test."""
     shutil.copy(template / "mlflow.db", tmp_path / "mlflow.db")
+    shutil.copytree(template / "mlartifacts", tmp_path / "mlartifacts")
     return open_store(tmp_path)
 
 
@@ -73,6 +74,7 @@ def cold_desk(template: Path, tmp_path: Path) -> Iterator[Callable[[Desk], Desk]
         root = tmp_path / name
         root.mkdir()
         shutil.copy(desk.store.root / "mlflow.db", root / "mlflow.db")
+        shutil.copytree(desk.store.root / "mlartifacts", root / "mlartifacts")
         if (desk.store.root / ".vox").is_dir():
             shutil.copytree(desk.store.root / ".vox", root / ".vox")
         return Desk(open_store(root), recordings_of(root), [])
