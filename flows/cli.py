@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from flows.guard import run_guarded
+from flows.key_commands import keys
 from flows.project_group import ProjectGroup
 
 # New objects between two garbage collections. With Python's 700, importing torch and mlflow sets off hundreds of
@@ -34,6 +35,9 @@ prefect_option = click.option(
 @click.version_option(package_name="voxfoundry", prog_name="vox")
 def vox(*, debug: bool) -> None:
     """Turn recordings of a speaker into a tested and released voice."""
+
+
+vox.add_command(keys)
 
 
 @vox.command()

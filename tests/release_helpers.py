@@ -10,7 +10,8 @@ from datetime import date
 from pathlib import Path
 
 from metrics.scores import Judges, LanguageScores, Pair, Scorecard, Similarities, UtteranceScore
-from registry.consent import Consent, Voice, write_voice
+from registry.consent.file import write_voice
+from registry.consent.record import Consent, Voice
 from registry.gate.deciding import decide
 from registry.gate.policy import GatePolicy
 from registry.releases.promotion import promote

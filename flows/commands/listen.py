@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from flows.console import print_line
 from flows.listening_server import Session, make_server, page_address
 from flows.paths import recordings_dir
-from registry.consent import check_consent
+from registry.consent.checks import check_consent
 from registry.listening.trials import open_listening
 from registry.listening.votes import check_listener_name
 from registry.storage.store import open_store

@@ -15,7 +15,9 @@ from flows.console import print_line
 from flows.paths import RECORDINGS, recordings_dir
 from flows.settings import list_voice
 from gpt_sovits.text.languages import language_code, language_name
-from registry.consent import VOICE_NAME, Consent, Voice, file_sha256, list_faults, load_voice, write_voice
+from registry.consent.file import load_voice, write_voice
+from registry.consent.record import VOICE_NAME, Consent, Voice, list_faults
+from registry.files import file_sha256
 from stages.execution.locks import locked
 from stages.params import load_params
 from stages.profiles import require_language

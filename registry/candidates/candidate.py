@@ -25,7 +25,8 @@ from registry.candidates.fingerprint import (
     hash_model,
     hash_weights,
 )
-from registry.consent import VOICE_NAME, file_sha256
+from registry.consent.record import VOICE_NAME
+from registry.files import file_sha256
 from registry.storage.database import sha256_text
 from registry.storage.mlflow_runs import run_location
 from registry.storage.mlflow_versions import read_version

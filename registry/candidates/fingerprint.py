@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from metrics.scores import Scorecard, UtteranceScore
-from registry.consent import file_sha256
 from registry.errors import RegistryError
+from registry.files import file_sha256
 from registry.storage.database import canonical, sha256_text
 
 META_FILE = "registered_model_meta"

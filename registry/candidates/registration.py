@@ -37,7 +37,7 @@ from registry.candidates.fingerprint import (
     hash_model,
     hash_weights,
 )
-from registry.consent import file_sha256
+from registry.files import file_sha256
 from registry.storage.database import exclusive_lock
 from registry.storage.moved_project import rebase_addresses
 from registry.storage.store import Store, mlflow_client

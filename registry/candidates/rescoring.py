@@ -18,7 +18,7 @@ from metrics.scores import Judges, Scorecard, load_scorecard, pooled
 from registry.candidates.candidate import SCORECARD, Candidate, run_file
 from registry.candidates.fingerprint import CandidateError
 from registry.candidates.registration import ensure_experiment
-from registry.consent import file_sha256
+from registry.files import file_sha256
 from registry.gate.faults import differences
 from registry.storage.store import Store, mlflow_client
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpt_sovits.text.lexicon import LEXICON_FILE
-from registry.consent import VOICE_FILE, Voice
+from registry.consent.record import VOICE_FILE, Voice
 from stages.corrections.file import CORRECTIONS_FILE
 from stages.recordings.files import list_files
 from stages.recordings.transcripts.audio_names import AUDIO_SUFFIXES, is_audio

@@ -10,7 +10,7 @@ import pytest
 from imports import ROOT
 from project import vox
 
-from registry.consent import load_voice
+from registry.consent.file import load_voice
 from stages.params import load_params
 
 

@@ -9,15 +9,10 @@ from pathlib import Path
 import pytest
 from release_helpers import TODAY, recordings_of, synthetic_voice
 
-from registry.consent import (
-    Consent,
-    ConsentError,
-    check_consent,
-    file_sha256,
-    load_voice,
-    revoke_consent,
-    write_voice,
-)
+from registry.consent.checks import check_consent
+from registry.consent.file import load_voice, revoke_consent, write_voice
+from registry.consent.record import Consent, ConsentError, consent_sha256
+from registry.files import file_sha256
 
 
 def recorded(root: Path, **changes: object) -> Path:
@@ -228,3 +223,12 @@ def test_voice_is_not_written_over_another_record_or_into_another_folder(tmp_pat
 def test_voice_name_that_cannot_be_a_folder_name_is_refused(name):
     with pytest.raises(ValueError, match="pattern"):
         synthetic_voice(name)
+
+
+def test_hash_of_a_consent_stays_when_it_is_revoked_and_changes_with_every_other_entry():
+    first = consent_sha256(synthetic_voice())
+    assert consent_sha256(synthetic_voice(revoked_on=date(2026, 5, 1))) == first
+    changes = {"speaker": "another program", "granted_on": date(2026, 1, 2), "valid_until": date(2027, 1, 1)}
+    others = [consent_sha256(synthetic_voice(**{name: value})) for name, value in changes.items()]
+    others.append(consent_sha256(synthetic_voice("bob")))
+    assert len({first, *others}) == len(changes) + 2

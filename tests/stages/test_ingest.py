@@ -19,7 +19,7 @@ import pytest
 import soundfile
 from ruamel.yaml import YAML
 
-from registry.consent import ConsentError
+from registry.consent.record import ConsentError
 from stages.ingest import ingest
 from stages.sections.data import Ingest
 from stages.tables import Recording, Reject, read_table
