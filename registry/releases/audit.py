@@ -7,15 +7,16 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from registry.candidates.candidate import find_candidate, voice_folder_of
+from registry.candidates.candidate import find_candidate, find_faults
 from registry.candidates.fingerprint import CandidateError
+from registry.consent.record import require_voice_name
 from registry.keys.trust import Trust, load_trust
 from registry.listening.votes import VOTES
 from registry.releases.alias import champion_alias, is_at, release_lock, released_version, version_name
 from registry.releases.approvals import find_approval_problems
 from registry.releases.journal import RELEASE, Journal, as_row, read_journal
 from registry.releases.recovery import check_binding
-from registry.releases.requirements import check_name, check_speaker
+from registry.releases.requirements import check_speaker
 from registry.releases.state import ReleaseState, Row, is_end_of, next_state
 from registry.storage.chain import read_chain
 from registry.storage.checkpoints import CHECKPOINT, is_usable
@@ -48,11 +49,10 @@ def audit(
         today: The day on which the consent must be valid, default today in UTC.
 
     Raises:
-        ReleaseRefused: The name cannot be a voice's.
-        ValueError: `expect` is not NUMBER:HASH.
+        ValueError: The name cannot be a voice's, or `expect` is not NUMBER:HASH.
         BusyError: Another release of the voice takes too long.
     """
-    check_name(voice)
+    require_voice_name(voice)
     expected = _parse_expected(expect)
     with release_lock(store, voice):
         # 1. The journal must be whole: nothing can be concluded from one that was edited
@@ -161,9 +161,10 @@ def _find_version_problems(store: Store, voice: str, state: ReleaseState) -> lis
             problems.append(f"{which}: {there}")
             continue
         try:
-            voice_folder_of(store, find_candidate(store, voice, version))
+            faults = find_faults(store, find_candidate(store, voice, version))
         except CandidateError as error:
-            problems.append(f"{which}: {error}")
+            faults = [str(error)]
+        problems += [f"{which}: {fault}" for fault in faults]
     return problems
 
 

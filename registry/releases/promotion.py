@@ -16,14 +16,13 @@ from registry.candidates.candidate import find_candidate
 from registry.candidates.fingerprint import CandidateError
 from registry.candidates.smoke import CannotSpeakError, speak_once
 from registry.consent.file import load_voice, revoke_consent
-from registry.consent.record import ConsentError, consent_sha256
+from registry.consent.record import ConsentError, consent_sha256, require_voice_name
 from registry.gate.policy import GatePolicy
 from registry.releases.alias import AliasMove, ReleaseRefused, append_end, move_alias, place_alias, release_lock
 from registry.releases.journal import append, read_journal
 from registry.releases.recovery import recover_under_lock
 from registry.releases.requirements import (
     PromotionRequest,
-    check_name,
     check_speaker,
     file_reasons,
     find_rollback_target,
@@ -74,7 +73,7 @@ def promote(
         JournalError: The journal is broken, or another release came first.
         BusyError: Another release of the voice takes too long.
     """
-    check_name(voice)
+    require_voice_name(voice)
     day = today or datetime.now(UTC).date()
     request = PromotionRequest(
         voice, version, policy, recordings_dir, first_release, actor or current_actor(), day, approvals
@@ -119,7 +118,7 @@ def rollback(
         JournalError: The journal is broken.
         BusyError: Another release of the voice takes too long.
     """
-    check_name(voice)
+    require_voice_name(voice)
     actor, today = actor or current_actor(), today or datetime.now(UTC).date()
     with release_lock(store, voice):
         # 1. Recover a half-done release. One that was a rollback is what was asked for, so it must not go back twice
@@ -170,10 +169,11 @@ def revoke(
         today: The day of the revocation, default today in UTC.
 
     Raises:
-        ReleaseRefused: The name cannot be a voice's, or the folder is another voice's. Nothing has changed.
+        ValueError: The name cannot be a voice's. Nothing has changed.
+        ReleaseRefused: The folder is another voice's. Nothing has changed.
         RegistryError: A part failed. The others are done all the same, and the message says what is left to do.
     """
-    check_name(voice)
+    require_voice_name(voice)
     actor, today = actor or current_actor(), today or datetime.now(UTC).date()
     # 1. Check whose consent it is, before anything is written
     consent, errors = None, []
@@ -228,7 +228,7 @@ def recover(store: Store, voice: str, actor: str | None = None) -> tuple[str, ..
         JournalError: The journal is broken, or does not belong to MLflow's registered model.
         BusyError: Another release of the voice takes too long.
     """
-    check_name(voice)
+    require_voice_name(voice)
     with release_lock(store, voice):
         return recover_under_lock(store, voice, actor or current_actor()).notes
 

@@ -6,7 +6,6 @@ rollback needs the same without the verdict. All reasons are collected, so that 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 from registry.candidates.candidate import Candidate, find_candidate, voice_folder_of
 from registry.candidates.fingerprint import CandidateError
 from registry.consent.checks import check_consent
-from registry.consent.record import VOICE_NAME, ConsentError, consent_sha256
+from registry.consent.record import ConsentError, consent_sha256
 from registry.gate.policy import GatePolicy
 from registry.releases.alias import ReleaseRefused, released_version
 from registry.releases.approvals import why_not_approved
@@ -63,18 +62,6 @@ class ConsentCheck:
 
     sha256: str | None
     reasons: tuple[str, ...]
-
-
-def check_name(voice: str) -> None:
-    """Check a voice's name before anything is read or written.
-
-    Raises:
-        ReleaseRefused: It cannot be a name.
-    """
-    if not re.fullmatch(VOICE_NAME, voice):
-        raise ReleaseRefused(
-            f"{voice[:80]!r} cannot be a voice's name; one has 1 to 64 letters, digits, - and _, such as anna"
-        )
 
 
 def plan_promotion(store: Store, request: PromotionRequest) -> PromotionPlan:
@@ -160,7 +147,7 @@ def check_speaker(
         purpose: What the speech is for, None where it is not asked.
     """
     try:
-        record = check_consent(recordings_dir, today)
+        record = check_consent(recordings_dir, today, purpose=purpose)
     except ConsentError as error:
         return ConsentCheck(None, (str(error),))
     if record.name != voice:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from registry.candidates.candidate import Candidate, find_candidate, voice_folder_of
 from registry.candidates.fingerprint import CandidateError
+from registry.consent.record import require_voice_name
 from registry.releases.alias import ReleaseRefused, champion_alias, released_version
 from registry.releases.journal import read_journal
 from registry.releases.recovery import check_binding
-from registry.releases.requirements import check_name, check_speaker
+from registry.releases.requirements import check_speaker
 from registry.storage.store import Store
 
 
@@ -58,11 +59,12 @@ def find_servable(
         purpose: What the speech is for, None where it is not asked.
 
     Raises:
+        ValueError: The name cannot be a voice's.
         ReleaseRefused: It may not speak. The message gives every reason.
         CandidateError: There is no such version, or its bytes have changed.
         JournalError: The journal is broken, or does not belong to MLflow's registered model.
     """
-    check_name(voice)
+    require_voice_name(voice)
     # 1. What the journal says, and whether it is the journal of this registered model
     journal = read_journal(store, voice).require_whole()
     check_binding(store, voice, journal, champion_alias(store, voice) if version is None else None)

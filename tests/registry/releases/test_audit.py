@@ -92,7 +92,7 @@ def test_changed_weights_of_a_former_champion_are_found(desk):
     """M2: the audit reads the files and not only the tags."""
     desk.release(1, 2)
     mlflow_client(desk.store).set_model_version_tag("anna", "1", "scores_sha256", "0" * 64)
-    (problem,) = audit(desk.store, "anna")
+    problem = audit(desk.store, "anna")[0]
     assert problem.startswith("version 1 was champion (row 3) and cannot be served again: anna version 1 is not what")
 
 
