@@ -23,6 +23,7 @@ SETTINGS = (
     "VOXFOUNDRY_TRUSTED_KEYS",
     "VOXFOUNDRY_ACTOR",
 )
+FOLDERS = ("mlartifacts", "releases", ".vox")  # beside mlflow.db
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +58,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(template: Path, tmp_path: Path) -> Store:
     """A copy of the template for one test."""
     shutil.copy(template / "mlflow.db", tmp_path / "mlflow.db")
-    shutil.copytree(template / "mlartifacts", tmp_path / "mlartifacts")
+    for name in FOLDERS:
+        shutil.copytree(template / name, tmp_path / name)
     return open_store(tmp_path)
 
 
@@ -74,9 +76,8 @@ def cold_desk(template: Path, tmp_path: Path) -> Iterator[Callable[[Desk], Desk]
         root = tmp_path / name
         root.mkdir()
         shutil.copy(desk.store.root / "mlflow.db", root / "mlflow.db")
-        shutil.copytree(desk.store.root / "mlartifacts", root / "mlartifacts")
-        if (desk.store.root / ".vox").is_dir():
-            shutil.copytree(desk.store.root / ".vox", root / ".vox")
+        for part in FOLDERS:
+            shutil.copytree(desk.store.root / part, root / part)
         return Desk(open_store(root), recordings_of(root), [])
 
     yield copy
