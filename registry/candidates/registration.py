@@ -210,8 +210,10 @@ def _hash_logged_model(client: MlflowClient, store: Store, model_id: str, submis
         files = hash_files(folder)
     else:
         with tempfile.TemporaryDirectory(prefix="registered-") as name:
-            download(store, location, Path(name), what=f"the new model of {submission.voice}")
-            files = hash_files(Path(name))
+            copy = Path(name) / "model"
+            copy.mkdir()
+            download(store, location, copy, what=f"the new model of {submission.voice}")
+            files = hash_files(copy)
     is_right = files_below(files, submission.tags["voice_path"]) == submission.files and files.get(
         VOICE_MODEL.name
     ) == file_sha256(VOICE_MODEL)
