@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from imports import ROOT
 from release_helpers import LINEAGE, promote_first, scorecard, write_scores, write_voice_folder
 
 from flows.listening_server import Session, make_server, page_address
@@ -44,7 +45,7 @@ def make_release(root: Path) -> Store:
     for name in LEFT_BEHIND:
         os.environ.pop(name, None)
     root.mkdir(parents=True, exist_ok=True)
-    (root / "params.yaml").write_text("{}")
+    shutil.copy(ROOT / "params.yaml", root)
     (root / "dvc.yaml").write_text("{}")
     store = open_store(root)
     for version in PITCH:

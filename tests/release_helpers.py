@@ -201,7 +201,8 @@ def synthetic_voice(name: str = "anna", **changes: object) -> Voice:
     settings = {
         "speaker": "a program",
         "kind": "synthetic",
-        "purpose": "tests",
+        "purposes": ["testing"],
+        "scope": {"languages": None, "territories": None, "commercial": False},
         "granted_on": date(2026, 1, 1),
         "valid_until": None,
         "evidence": None,

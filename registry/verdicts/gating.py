@@ -166,7 +166,7 @@ def votes_for(
     """
     if policy.preference is None or release is None:
         return None
-    return preference_votes(store, candidate_id, release.candidate_id)
+    return preference_votes(store, candidate_id, release.candidate_id, policy.preference.listeners)
 
 
 def why_stale(
