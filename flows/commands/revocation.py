@@ -60,7 +60,7 @@ def revoke_voice(name: str, *, delete: Deletion | None = None) -> int:
     if what == "none":
         print_line(f"Nothing was deleted; `vox voice revoke {name} --delete derived` or `--delete all` does that.")
     else:
-        _erase(store, name, what, revocation if folder.exists() or not earlier else earlier[-1])
+        _erase(store, revocation if folder.exists() or not earlier else earlier[-1], voice=name, what=what)
     if faults:
         raise faults[0]
     return 0
@@ -80,13 +80,13 @@ def _revocation_of(folder: Path, today: date) -> Revocation:
     )
 
 
-def _erase(store: Store, name: str, what: Deletion, revocation: Revocation) -> None:
+def _erase(store: Store, revocation: Revocation, *, voice: str, what: Deletion) -> None:
     """Delete, between two records of the journal, and say what was deleted and what was not."""
     content = revocation.model_dump(mode="json") | {"deleted": what, "actor": current_actor()}
-    append_record(store, name, "erasure", content | {"state": "started"})
-    erased = erase(store, name, with_recordings=what == "all")
-    append_record(store, name, "erasure", content | {"state": "done"} | asdict(erased))
-    path = write_revocation(store.root, name, revocation.model_copy(update={"deleted": what}))
+    append_record(store, voice, "erasure", content | {"state": "started"})
+    erased = erase(store, voice, with_recordings=what == "all")
+    append_record(store, voice, "erasure", content | {"state": "done"} | asdict(erased))
+    path = write_revocation(store.root, voice, revocation.model_copy(update={"deleted": what}))
     print_line(
         f"Deleted: {erased.n_files} files of the project, {erased.n_objects} objects of DVC's cache, the files of "
         f"{erased.n_models} runs and models in MLflow. Commit {path.relative_to(store.root)}, which refuses the voice."

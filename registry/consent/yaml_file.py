@@ -38,7 +38,7 @@ def read_yaml(path: Path, yaml: YAML | None = None) -> Any:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise ConsentError(f"{path} cannot be read ({error.strerror}); make it a readable file") from error
+        raise ConsentError(f"{path} cannot be read ({error.strerror or error}); make it a readable file") from error
     # ValueError: not UTF-8, or a day that does not exist such as 2030-02-31
     except (YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
