@@ -1,4 +1,4 @@
-"""Whole stages on a real Dask cluster of two workers write the bytes that they write on this machine alone."""
+"""Whole stages shared by several processes, a Dask cluster or torchrun, write the bytes that one process writes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from project import VOICE, environment
+from project import VOICE, environment, run
 from ruamel.yaml import YAML
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
+OUTPUTS = {"align": f"data/3_aligned/{VOICE}", "features": f"data/4_features/{VOICE}"}
 DASK = str(Path(sys.executable).parent / "dask")
 
 
@@ -41,20 +42,17 @@ def scheduler(finished, tmp_path_factory):
         yield json.loads(file.read_text(encoding="utf-8"))["address"]
 
 
-@pytest.mark.parametrize("stage", ["align", "features"])
+@pytest.mark.parametrize("stage", OUTPUTS)
 def test_a_stage_writes_the_same_bytes_on_two_workers(finished, scheduler, stage):
     from distributed import Client
 
-    entry = YAML(typ="safe").load((finished / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
-    command = entry["cmd"].replace("${item.voice}", VOICE).split()
-    out = finished / command[command.index("--out") + 1]
-    command[command.index("--out") + 1] = f"on_dask/{stage}"
+    command = command_of(finished, stage, out=f"on_dask/{stage}")
     settings = {"VOX_WORKERS": "dask", "DASK_SCHEDULER_ADDRESS": scheduler, "VOX_CACHE_GB": "0"}
     with Client(scheduler, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=120)
         before = client.run(os.times)
         done = subprocess.run(
-            [sys.executable, *command[1:]],
+            command,
             cwd=finished,
             env=environment() | settings,
             capture_output=True,
@@ -65,7 +63,50 @@ def test_a_stage_writes_the_same_bytes_on_two_workers(finished, scheduler, stage
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert len(before) == 2
     assert all(after[worker].user - before[worker].user > 0.5 for worker in before), "a worker had nothing to do"
-    assert files(finished / "on_dask" / stage) == files(out)
+    assert files(finished / "on_dask" / stage) == files(finished / OUTPUTS[stage])
+
+
+def test_adaptation_by_torchrun_on_two_processes_writes_the_bytes_of_one(finished):
+    code = "from flows.settings import apply_settings; apply_settings(['adapt_gpt.accumulate_batches=2'])"
+    run([sys.executable, "-c", code], finished)
+    one, two = (
+        subprocess.run(
+            command_of(finished, "adapt_gpt", out=f"{name}/tiny/gpt"),
+            cwd=finished,
+            env=environment() | settings,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for name, settings in (("one", {}), ("two", {"VOX_TORCHRUN": "--standalone --nproc-per-node 2"}))
+    )
+    assert (one.returncode, two.returncode) == (0, 0), one.stderr[-2000:] + two.stderr[-2000:]
+    assert two.stdout == one.stdout, "the first process alone prints"
+    assert files(finished / "two") == files(finished / "one")
+
+
+def test_torchrun_without_batches_to_share_ends_with_one_sentence(finished):
+    code = "from flows.settings import apply_settings; apply_settings(['adapt_gpt.accumulate_batches=1'])"
+    run([sys.executable, "-c", code], finished)
+    done = subprocess.run(
+        command_of(finished, "adapt_gpt", out="refused/tiny/gpt"),
+        cwd=finished,
+        env=environment() | {"VOX_TORCHRUN": "--standalone --nproc-per-node 2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "error: adapt_gpt: 2 processes share the batches of a step" in done.stderr
+    assert not (finished / "refused/tiny/gpt").exists()
+
+
+def command_of(root, stage, *, out):
+    """Return the command of a stage in dvc.yaml for the test's voice, with another output."""
+    entry = YAML(typ="safe").load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
+    command = entry["cmd"].replace("${item.voice}", VOICE).split()
+    command[command.index("--out") + 1] = out
+    return [sys.executable, *command[1:]]
 
 
 def files(folder):
