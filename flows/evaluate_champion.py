@@ -18,7 +18,7 @@ from metrics.scores import SMALLER_IS_BETTER, Scorecard
 from registry.candidates.candidate import Candidate, find_candidate, scorecard_of, voice_folder_of
 from registry.candidates.drift import Drift, find_degradations, find_drift
 from registry.candidates.rescoring import Rescore, rescores_of, save_rescore
-from registry.consent import check_consent
+from registry.consent.checks import check_consent
 from registry.gate.policy import parse_policy
 from registry.storage.store import Store, open_store
 from stages.execution.locks import locked

@@ -218,7 +218,7 @@ def _gate(
         policy=policy,
         version=candidate.version,
         first_release=first_release,
-        prompt_ids={each.language: [prompt.id for prompt in each.prompts] for each in prompt_sets},
+        prompt_sets=prompt_sets,
     )
 
 

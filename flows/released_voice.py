@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.paths import recordings_dir
 from registry.candidates.candidate import find_candidate, voice_folder_of
-from registry.consent import check_consent
+from registry.consent.checks import check_consent
 from registry.releases.journal import champion
 from registry.storage.store import Store, open_store
 

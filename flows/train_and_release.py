@@ -19,7 +19,7 @@ from flows.gate_and_promote import (
 from flows.paths import recordings_dir
 from flows.run_view import RunView
 from metrics.prompt_sets import load_language, load_other_languages
-from registry.consent import check_consent
+from registry.consent.checks import check_consent
 from registry.gate.policy import GatePolicy, parse_policy
 from stages.execution.locks import locked
 from stages.judges import check_judges

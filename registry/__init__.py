@@ -7,7 +7,8 @@
     listening/   blind comparison of candidate and champion, and the votes
     report/      the HTML page about a version
     storage/     where MLflow, the journal and the signing keys are
-    consent.py   who allowed a voice to be cloned, and for what
+    consent/     who allowed a voice to be cloned, and for what
+    files.py     hash a file, and write one durably
     errors.py    the base class of this package's errors
 
 The names below are loaded at first use, so `import registry` alone imports neither MLflow nor torch.
@@ -18,8 +19,9 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "candidates.candidate": ["Candidate", "find_candidate", "register_candidate"],
-        "consent": ["check_consent"],
+        "candidates.candidate": ["Candidate", "find_candidate"],
+        "candidates.registration": ["register_candidate"],
+        "consent.checks": ["check_consent"],
         "errors": ["RegistryError"],
         "gate.policy": ["GatePolicy", "parse_policy"],
         "releases.alias": ["AliasMove", "ReleaseRefused"],

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from gpt_sovits.text.lexicon import LEXICON_FILE, load_lexicon
-from registry.consent import check_consent
+from registry.consent.checks import check_consent
 from stages.corrections.decisions import DECISIONS_FILE, decide
 from stages.corrections.file import CORRECTIONS_FILE, read_corrections
 from stages.execution.cache import NO_CACHE, ResultCache, open_cache

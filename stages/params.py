@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from registry.consent import VOICE_NAME
+from registry.consent.record import VOICE_NAME
 from stages.sections.data import Align, Features, Ingest, Segment
 from stages.sections.evaluation import Evaluate, Register
 from stages.sections.section import Section

@@ -15,7 +15,7 @@ import numpy as np
 import pyloudnorm
 
 from gpt_sovits.audio import resample_blocks, save_flac
-from registry.consent import file_sha256
+from registry.files import file_sha256
 from stages.corrections.decisions import ClipDecision
 from stages.corrections.file import read_decisions
 from stages.corrections.fixed_clips import cut_around, fixed_spans

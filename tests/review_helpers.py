@@ -20,7 +20,7 @@ from project import copy_voice
 from flows.review_page.server import ReviewServer
 from flows.review_page.session import Session
 from gpt_sovits.audio import resample
-from registry.consent import file_sha256
+from registry.files import file_sha256
 from stages.corrections.file import read_corrections
 from stages.corrections.rows import Correction
 from stages.ingest import ingest

@@ -12,7 +12,7 @@ from rich.markdown import Markdown
 
 from flows.console import console, print_line
 from flows.paths import CARD_PAGE, DATA_CARDS, recordings_dir
-from registry.consent import check_consent
+from registry.consent.checks import check_consent
 from stages.card.card import card_json
 from stages.card.inputs import TableFolders
 from stages.card.markdown import card_summary

@@ -87,7 +87,7 @@ def _parameters() -> list[Finding]:
 
 def _voice(name: str, profile: str) -> Finding:
     from gpt_sovits.text.languages import language_name
-    from registry.consent import check_consent
+    from registry.consent.checks import check_consent
     from stages.profiles import require_language
 
     try:

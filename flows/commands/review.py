@@ -10,7 +10,7 @@ from flows.paths import recordings_dir
 from flows.review_page.server import ReviewServer
 from flows.review_page.session import Session
 from registry.actor import current_actor
-from registry.consent import check_consent
+from registry.consent.checks import check_consent
 from stages.corrections.file import CORRECTIONS_FILE
 from stages.params import load_params
 

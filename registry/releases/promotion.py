@@ -15,7 +15,8 @@ from registry.actor import current_actor
 from registry.candidates.candidate import find_candidate
 from registry.candidates.fingerprint import CandidateError
 from registry.candidates.smoke import CannotSpeakError, speak_once
-from registry.consent import ConsentError, revoke_consent
+from registry.consent.file import revoke_consent
+from registry.consent.record import ConsentError
 from registry.gate.policy import GatePolicy
 from registry.releases.alias import AliasMove, ReleaseRefused, move_alias, recover_under_lock, release_lock
 from registry.releases.journal import Release, read_journal, release_state

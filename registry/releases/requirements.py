@@ -12,7 +12,8 @@ from pathlib import Path
 
 from registry.candidates.candidate import Candidate, find_candidate, voice_folder_of
 from registry.candidates.fingerprint import CandidateError
-from registry.consent import ConsentError, check_consent
+from registry.consent.checks import check_consent
+from registry.consent.record import ConsentError
 from registry.gate.policy import GatePolicy
 from registry.releases.alias import ReleaseRefused, recover_under_lock
 from registry.releases.journal import Release, ReleaseState, read_journal, release_state

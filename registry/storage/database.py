@@ -17,11 +17,23 @@ from registry.errors import RegistryError
 from registry.storage.store import Store, StoreError
 
 WAIT_SECONDS = 60.0  # how long one release waits for another
+# Of libpq: a server that does not answer is given up, and a network that forgets idle connections is kept awake
+POSTGRES_CONNECTION = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "application_name": "voxfoundry",
+}
 METADATA = sa.MetaData()
 
 
 class BusyError(RegistryError, RuntimeError):
     """Another process holds the lock for longer than we wait."""
+
+
+class LockLostError(RegistryError, RuntimeError):
+    """The database ended our session and with it the lock, so another process may have acted meanwhile."""
 
 
 def create_engine(store: Store, begin: str = "BEGIN") -> sa.Engine:
@@ -36,11 +48,11 @@ def create_engine(store: Store, begin: str = "BEGIN") -> sa.Engine:
     """
     if store.sqlite_file is None:
         try:
-            return sa.create_engine(store.database_uri, poolclass=NullPool)
+            return sa.create_engine(store.database_uri, poolclass=NullPool, connect_args=POSTGRES_CONNECTION)
         except ModuleNotFoundError as error:
             raise StoreError(
                 f"the database is PostgreSQL and the driver {error.name} is not installed; "
-                "install psycopg2-binary into the environment"
+                "install it with the extra, pip install 'voxfoundry[postgres]', and write the address as postgresql://"
             ) from error
     result = sa.create_engine(store.database_uri, poolclass=NullPool, connect_args={"timeout": WAIT_SECONDS})
 
@@ -48,6 +60,8 @@ def create_engine(store: Store, begin: str = "BEGIN") -> sa.Engine:
     @sa.event.listens_for(result, "connect")
     def _no_implicit_begin(connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None
+        # text that is not UTF-8 was put there by somebody else: it must be found as changed, and not stop the reading
+        connection.text_factory = lambda data: data.decode(errors="replace")
 
     @sa.event.listens_for(result, "begin")
     def _begin(connection: sa.Connection) -> None:
@@ -78,18 +92,34 @@ def read_snapshot(store: Store, *tables: sa.Table) -> list[list[dict[str, Any]]]
 
     What is appended meanwhile is in all of them or in none. A table that does not exist yet has no rows.
     """
+    with open_snapshot(store) as connection:
+        if connection is None:
+            return [[] for _ in tables]
+        missing = missing_tables(connection, *tables)
+        return [
+            [dict(row._mapping) for row in connection.execute(sa.select(table).order_by(table.c.number))]
+            if table.name not in missing
+            else []
+            for table in tables
+        ]
+
+
+@contextmanager
+def open_snapshot(store: Store) -> Iterator[sa.Connection | None]:
+    """Open a transaction that sees the database as it was at one moment, or None where there is no database yet."""
     if store.sqlite_file is not None and not store.sqlite_file.is_file():
-        return [[] for _ in tables]
+        yield None
+        return
     with create_engine(store).connect() as connection:
         if store.sqlite_file is None:  # a transaction of SQLite is a snapshot by itself
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
-        there = [sa.inspect(connection).has_table(table.name) for table in tables]
-        return [
-            [dict(row._mapping) for row in connection.execute(sa.select(table).order_by(table.c.number))]
-            if is_there
-            else []
-            for table, is_there in zip(tables, there, strict=True)
-        ]
+        yield connection
+
+
+def missing_tables(connection: sa.Connection, *tables: sa.TableClause) -> list[str]:
+    """Return the names of those tables that the database does not have."""
+    inspector = sa.inspect(connection)
+    return [table.name for table in tables if not inspector.has_table(table.name)]
 
 
 @contextmanager
@@ -107,30 +137,54 @@ def exclusive_lock(store: Store, name: str, wait_seconds: float = WAIT_SECONDS) 
 
     Raises:
         BusyError: Another process held the lock all that time.
+        LockLostError: PostgreSQL ended the session while the lock was held.
         StoreError: The lock file cannot be written.
     """
-    if store.sqlite_file is not None:
-        store.sqlite_file.parent.mkdir(parents=True, exist_ok=True)
-        path = store.sqlite_file.with_name(f"{store.sqlite_file.name}.{name}.lock")
-        connection = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)
+    with (_advisory_lock if store.sqlite_file is None else _file_lock)(store, name, wait_seconds):
+        yield
+
+
+@contextmanager
+def _file_lock(store: Store, name: str, wait_seconds: float) -> Iterator[None]:
+    assert store.sqlite_file is not None
+    store.sqlite_file.parent.mkdir(parents=True, exist_ok=True)
+    path = store.sqlite_file.with_name(f"{store.sqlite_file.name}.{name}.lock")
+    connection = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)
+    try:
         try:
-            try:
-                connection.execute("BEGIN EXCLUSIVE")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                    raise StoreError(f"{path}: the lock cannot be taken ({error}); make the folder writable") from error
-                raise _busy(name, wait_seconds) from error
-            yield
-        finally:
-            connection.close()
-    else:
-        lock, deadline = _lock_number(name), time.monotonic() + wait_seconds
-        with create_engine(store).connect() as connection:
-            while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(lock))):
-                if time.monotonic() > deadline:
-                    raise _busy(name, wait_seconds)
-                time.sleep(0.1)
-            yield  # closing the connection ends the session and with it the lock
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise StoreError(f"{path}: the lock cannot be taken ({error}); make the folder writable") from error
+            raise _busy(name, wait_seconds) from error
+        yield
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _advisory_lock(store: Store, name: str, wait_seconds: float) -> Iterator[None]:
+    lock, deadline = _lock_number(name), time.monotonic() + wait_seconds
+    # Without AUTOCOMMIT the session would sit in an open transaction, which servers end after a while
+    engine = create_engine(store).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        # The session is idle while we work. PostgreSQL before 14 lacks this setting, and then no row is found
+        no_timeout = "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'"
+        connection.execute(sa.text(no_timeout))
+        while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(lock))):
+            if time.monotonic() > deadline:
+                raise _busy(name, wait_seconds)
+            time.sleep(0.1)
+        yield  # after an exception, closing the connection ends the session and with it the lock
+        try:
+            is_held = connection.scalar(sa.select(sa.func.pg_advisory_unlock(lock)))
+        except sa.exc.DBAPIError:
+            is_held = False
+        if not is_held:
+            raise LockLostError(
+                f"the database ended the session that held the lock {name!r}, so another process may have acted "
+                "meanwhile; run `vox audit` and look at `vox releases`"
+            )
 
 
 def canonical(data: Mapping[str, Any]) -> str:

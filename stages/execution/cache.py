@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from registry.consent import file_sha256
+from registry.files import file_sha256
 
 RESULTS = Path(".cache/results")
 SIZE = "VOX_CACHE_GB"  # environment variable

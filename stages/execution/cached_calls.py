@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from registry.consent import file_sha256
+from registry.files import file_sha256
 from stages.execution.cache import ResultCache
 from stages.execution.code_identity import code_of
 from stages.execution.parallel import Map, call

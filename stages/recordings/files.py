@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gpt_sovits.text.sentences import width
-from registry.consent import file_sha256
+from registry.files import file_sha256
 from stages.recordings.duplicates import MeasuredRecording
 from stages.recordings.measure import rejection_reason
 from stages.recordings.measured_files import MeasuredFile

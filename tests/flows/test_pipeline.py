@@ -14,7 +14,7 @@ from project import VOICE, make_project, run, vox
 
 from flows.dvc_stages import STAGES
 from metrics.scores import load_scorecard
-from registry.consent import file_sha256
+from registry.files import file_sha256
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 KILLED_STAGES = ("segment", "adapt_sovits", "adapt_gpt", "evaluate", "register")

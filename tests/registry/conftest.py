@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from postgres_server import Postgres
 from release_desk import Desk
 from release_helpers import LINEAGE, recordings_of, scorecard, write_scores, write_voice_folder
 
-from registry.candidates.candidate import register_candidate
+from registry.candidates.registration import register_candidate
 from registry.storage.store import Store, open_store
 
 # MLflow leaves the first two behind in the environment of a process that registered something.
@@ -43,21 +44,46 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("template")
     for name in SETTINGS:
         os.environ.pop(name, None)
-    store = open_store(root)
+    _register_three(open_store(root))
+    return root
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database of PostgreSQL with the same three versions."""
+    database = postgres.make_database()
+    address = postgres.url(database)
+    root = tmp_path_factory.mktemp("template")
+    _register_three(Store(root, address, address, (root / "mlartifacts").as_uri()))
+    return database
+
+
+def _register_three(store: Store) -> None:
     for number, wer in ((1, 0.2), (2, 0.1), (3, 0.4)):
-        folder = root / f"build_{number}"
+        folder = store.root / f"build_{number}"
         voice_folder = write_voice_folder(folder / "voice", f"weights {number}")
         scores = write_scores(folder, scorecard(wer=wer))
         candidate = register_candidate(store, "anna", voice_folder=voice_folder, scorecard_path=scores, lineage=LINEAGE)
         assert candidate.version == number
-    return root
+    # A test may ask for the template after its own settings were removed
+    for name in SETTINGS:
+        os.environ.pop(name, None)
 
 
 @pytest.fixture
-def store(template: Path, tmp_path: Path) -> Store:
-    """A copy of the template's database for one test. The artifacts stay where they are and are only read."""
-    shutil.copy(template / "mlflow.db", tmp_path / "mlflow.db")
-    return open_store(tmp_path)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """A copy of the template for one test. On PostgreSQL the artifacts stay where they are and are only read.
+
+    A test with `@pytest.mark.parametrize("store", ["postgresql"], indirect=True)` runs on PostgreSQL.
+    """
+    if getattr(request, "param", "sqlite") == "sqlite":
+        template = request.getfixturevalue("template")
+        shutil.copy(template / "mlflow.db", tmp_path / "mlflow.db")
+        shutil.copytree(template / "mlartifacts", tmp_path / "mlartifacts")
+        return open_store(tmp_path)
+    postgres = request.getfixturevalue("postgres")
+    address = postgres.url(postgres.make_database(request.getfixturevalue("postgres_template")))
+    return Store(tmp_path, address, address, (tmp_path / "mlartifacts").as_uri())
 
 
 @pytest.fixture
@@ -66,15 +92,19 @@ def desk(store: Store) -> Desk:
 
 
 @pytest.fixture
-def cold_desk(template: Path, tmp_path: Path) -> Iterator[Callable[[Desk], Desk]]:
+def cold_desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[Desk], Desk]]:
     """Copy a desk to a new database that this process never opened, as a forked process needs it."""
 
     def copy(desk: Desk, name: str = "cold") -> Desk:
         root = tmp_path / name
         root.mkdir()
-        shutil.copy(desk.store.root / "mlflow.db", root / "mlflow.db")
         if (desk.store.root / ".vox").is_dir():
             shutil.copytree(desk.store.root / ".vox", root / ".vox")
-        return Desk(open_store(root), recordings_of(root), [])
+        if desk.store.sqlite_file is not None:
+            shutil.copy(desk.store.root / "mlflow.db", root / "mlflow.db")
+            shutil.copytree(desk.store.root / "mlartifacts", root / "mlartifacts")
+            return Desk(open_store(root), recordings_of(root), [])
+        address = request.getfixturevalue("postgres").copy_of(desk.store.database_uri)
+        return Desk(Store(root, address, address, desk.store.artifacts), recordings_of(root), [])
 
     yield copy

@@ -19,7 +19,7 @@ import pytest
 import soundfile
 from ruamel.yaml import YAML
 
-from registry.consent import ConsentError
+from registry.consent.record import ConsentError
 from stages.ingest import ingest
 from stages.sections.data import Ingest
 from stages.tables import Recording, Reject, read_table
@@ -72,7 +72,8 @@ def write_consent(folder: Path, **changes: object) -> None:
     consent = {
         "speaker": "a tone generator",
         "kind": "synthetic",
-        "purpose": "tests",
+        "purposes": ["testing"],
+        "scope": {"languages": None, "territories": None, "commercial": False},
         "granted_on": date(2026, 1, 1),
         "valid_until": None,
         "evidence": None,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from imports import ROOT
 
-from registry.consent import load_voice
+from registry.consent.file import load_voice
 from stages.align import align
 from stages.ingest import ingest
 from stages.params import load_params

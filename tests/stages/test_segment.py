@@ -247,7 +247,7 @@ def test_the_sample_voice_has_its_consent_and_its_own_text() -> None:
 
     from ruamel.yaml import YAML
 
-    from registry.consent import check_consent
+    from registry.consent.checks import check_consent
 
     assert check_consent(SAMPLE, date(2026, 1, 1)).consent.kind == "synthetic"
     lines = (ROOT / "data" / "sample_sentences.txt").read_text().splitlines()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from release_helpers import recordings_of
 
-from registry.consent import ConsentError
+from registry.consent.record import ConsentError
 from registry.releases.audit import audit
 
 
