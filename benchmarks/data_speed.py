@@ -32,7 +32,8 @@ PAUSE_SECONDS = (0.2, 0.9)  # between two sentences
 VOICE = """
 name: voice
 language: en
-consent: {speaker: benchmark, kind: synthetic, purpose: benchmark, granted_on: 2026-01-01, valid_until: null,
+consent: {speaker: benchmark, kind: synthetic, purposes: [testing], granted_on: 2026-01-01, valid_until: null,
+  scope: {languages: null, territories: null, commercial: false},
   evidence: null, evidence_sha256: null, revoked_on: null}
 """
 

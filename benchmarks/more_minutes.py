@@ -66,7 +66,8 @@ language: en
 consent:
   speaker: Linda Johnson (LJSpeech, public domain)
   kind: synthetic
-  purpose: measuring what more minutes bring
+  purposes: [research]
+  scope: {languages: null, territories: null, commercial: false}
   granted_on: 2026-01-01
   valid_until: null
   evidence: null

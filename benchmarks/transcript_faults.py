@@ -71,7 +71,8 @@ language: en
 consent:
   speaker: sentences that a benchmark joined
   kind: synthetic
-  purpose: measuring what align finds
+  purposes: [research]
+  scope: {languages: null, territories: null, commercial: false}
   granted_on: 2026-01-01
   valid_until: null
   evidence: null

@@ -3,6 +3,7 @@
 The command line:
 
     cli.py               the commands of `vox`: parse, call, print
+    voice_group.py       the commands `vox voice ...`
     commands/            one module per command or family of commands
     project_group.py     commands work in the project's folder
     console.py           lines and tables on the terminal, whole lines elsewhere

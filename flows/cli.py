@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from flows.guard import run_guarded
+from flows.key_commands import keys
 from flows.project_group import ProjectGroup
+from flows.voice_group import voice
 
 # New objects between two garbage collections. With Python's 700, importing torch and mlflow sets off hundreds of
 # collections that find nothing, half a second of CPU time.
@@ -17,7 +19,6 @@ GC_THRESHOLD = 100_000
 FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
 PRESENT_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True)
 FOLDER = click.Path(path_type=Path, file_okay=False, resolve_path=True)
-PRESENT_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
 
 voice_argument = click.argument("voice")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else on stdout.")
@@ -34,6 +35,9 @@ prefect_option = click.option(
 @click.version_option(package_name="voxfoundry", prog_name="vox")
 def vox(*, debug: bool) -> None:
     """Turn recordings of a speaker into a tested and released voice."""
+
+
+vox.add_command(keys)
 
 
 @vox.command()
@@ -286,42 +290,7 @@ def pull(name: str | None, *, mirror: str | None, replace: bool) -> int:
     return pull_model(name, mirror=mirror, replace=replace)
 
 
-@vox.group()
-def voice() -> None:
-    """Add a voice with its consent, or take one out of service."""
-
-
-@voice.command("add")
-@click.argument("name")
-@click.argument("path", type=PRESENT_FOLDER)
-@click.option("--language", required=True, help="What is spoken: en, zh, yue, ja or ko.")
-@click.option("--consent", type=PRESENT_FILE, required=True, help="The proof of the speaker's consent, any file.")
-@click.option("--speaker", help="Who speaks.  [default: NAME]")
-@click.option("--purpose", default="voice cloning", show_default=True, help="What the speaker allowed.")
-@click.option("--valid-until", metavar="YYYY-MM-DD", help="Last day of the consent.  [default: no end]")
-def voice_add(
-    name: str, path: Path, *, language: str, consent: Path, speaker: str | None, purpose: str, valid_until: str | None
-) -> int:
-    """Add a voice from the recordings in PATH.
-
-    They are copied to data/1_recordings/NAME with a consent record, and params.yaml lists NAME.
-    """
-    from flows.commands.voices import ConsentRecord, add_voice
-
-    record = ConsentRecord(evidence=consent, speaker=speaker or name, purpose=purpose, valid_until=valid_until)
-    return add_voice(name, path, language=language, consent=record)
-
-
-@voice.command("revoke")
-@click.argument("name")
-def voice_revoke(name: str) -> int:
-    """Record that the consent for NAME was withdrawn.
-
-    Its champion goes out of service at once.
-    """
-    from flows.commands.voices import revoke_voice
-
-    return revoke_voice(name)
+vox.add_command(voice)
 
 
 @vox.group()

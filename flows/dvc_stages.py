@@ -15,6 +15,7 @@ from typing import Literal, Self
 from ruamel.yaml import YAML
 
 from flows.dvc_locks import forget_dead_holders
+from flows.dvc_remote import default_remote
 from flows.errors import FlowError
 from stages.execution.locks import locked
 from stages.execution.processes import RUN_PID, die_with_parent
@@ -102,6 +103,8 @@ def _stages_that_ran() -> set[str]:
 def reproduce(stage: str, voice: str, *, on_line: Callable[[str], None], force: bool = False) -> StageResult:
     """Run `dvc repro` for one stage of one voice.
 
+    Where the project has a default remote, DVC looks there too for outputs of equal inputs.
+
     Args:
         stage: The stage's name.
         voice: The voice.
@@ -111,19 +114,37 @@ def reproduce(stage: str, voice: str, *, on_line: Callable[[str], None], force: 
     Raises:
         StageFailedError: With the stage's own last error line.
     """
-    command = [*_dvc(), "repro", "--single-item", f"{stage}@{voice}", *(["--force"] if force else [])]
+    command = [*_dvc(), "repro", "--single-item", f"{stage}@{voice}"]
+    command += ["--force"] if force else ["--pull"] if default_remote() else []
+    code, log = _run_dvc(command, on_line)
+    if code:
+        message = _last_error(log) or f"dvc repro ended with exit code {code}"
+        raise StageFailedError(f"stage {stage} of {voice}: {message}")
+    state: State = next((state for state, mark in MARKS.items() if any(mark in line for line in log)), "ran")
+    return StageResult(stage=stage, state=state)
+
+
+def push_outputs(voice: str, *, on_line: Callable[[str], None]) -> None:
+    """Send what the stages of a voice wrote, and of which inputs, to the default remote.
+
+    Raises:
+        StageFailedError: With DVC's last error line.
+    """
+    targets = [f"{stage}@{voice}" for stage in STAGES]
+    code, log = _run_dvc([*_dvc(), "push", "--run-cache", *targets], on_line)
+    if code:
+        raise StageFailedError(f"dvc push of {voice} to {default_remote()}: {_last_error(log)}")
+
+
+def _run_dvc(command: list[str], on_line: Callable[[str], None]) -> tuple[int, list[str]]:
+    """Run a DVC command, hand on its lines without noise, and return its exit code and all lines."""
     log = []
     with _exclusive_dvc(), _StreamedProcess(command) as process:
         for line in process:
             log.append(line)
             if not line.startswith(NOISE) and not line.endswith(EMPTY_OUTPUT):
                 on_line(line)
-        code = process.wait()
-    if code:
-        message = _last_error(log) or f"dvc repro ended with exit code {code}"
-        raise StageFailedError(f"stage {stage} of {voice}: {message}")
-    state: State = next((state for state, mark in MARKS.items() if any(mark in line for line in log)), "ran")
-    return StageResult(stage=stage, state=state)
+        return process.wait(), log
 
 
 @contextmanager

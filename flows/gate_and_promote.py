@@ -107,13 +107,40 @@ def gate_version(voice: str, policy: GatePolicy, *, version: int | None, first_r
     return GatedCandidate(signed, is_earlier=False)
 
 
-def promote(voice: str, *, version: int | None, first_release: bool) -> str:
+def find_passed(voice: str, version: int | None) -> GatedCandidate:
+    """Return a version with the verdict that lets it be promoted today.
+
+    Args:
+        voice: The voice.
+        version: The version, None for the newest.
+
+    Raises:
+        ReleaseRefused: If there is no verdict, or it is out of date or not a pass.
+    """
+    from registry.candidates.candidate import find_candidate
+    from registry.releases.alias import ReleaseRefused
+
+    store = open_store()
+    candidate = find_candidate(store, voice, version)
+    policy = parse_policy(load_params().gate)
+    signed = current_verdict(store, voice, candidate_id=candidate.candidate_id, policy=policy)
+    if signed is None or signed.verdict.outcome != "pass":
+        found = f"its verdict is {signed.verdict.outcome}" if signed else "it has no verdict that is up to date"
+        raise ReleaseRefused(
+            f"{voice} version {candidate.version} cannot be promoted: {found}; see "
+            f"`vox gate {voice} --candidate {candidate.version}`"
+        )
+    return GatedCandidate(signed, is_earlier=True)
+
+
+def promote(voice: str, *, version: int | None, first_release: bool, actor: str | None = None) -> str:
     """Make a version champion and return what happened in a sentence.
 
     Args:
         voice: The voice.
         version: The version to promote, None for the newest.
         first_release: Whether the user accepts that there is no champion to compare with.
+        actor: Who decided, None for whoever runs this process.
 
     Raises:
         ReleaseRefused: With every reason.
@@ -129,9 +156,22 @@ def promote(voice: str, *, version: int | None, first_release: bool) -> str:
         smoke_texts=params.register_.smoke_text,
         version=version,
         first_release=first_release,
+        actor=actor,
         today=datetime.now(UTC).date(),
     )
     return move.note
+
+
+def rollback(voice: str, *, to: int | None) -> str:
+    """Make a former champion the champion again, None for the one before, and return what happened in a sentence.
+
+    Raises:
+        ReleaseRefused: With every reason.
+    """
+    from registry.releases import promotion
+
+    today = datetime.now(UTC).date()
+    return promotion.rollback(open_store(), voice, recordings_dir=recordings_dir(voice), to=to, today=today).note
 
 
 def promote_if_passed(candidate: GatedCandidate) -> str:
@@ -178,7 +218,7 @@ def _gate(
         policy=policy,
         version=candidate.version,
         first_release=first_release,
-        prompt_ids={each.language: [prompt.id for prompt in each.prompts] for each in prompt_sets},
+        prompt_sets=prompt_sets,
     )
 
 

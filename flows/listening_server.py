@@ -63,6 +63,8 @@ class Session:
         token: A secret part of the page's address.
         salt: Makes the order of sides of this session its own.
         trials: The trials drawn so far, by their ids.
+        sent: The sounds that the page was given, as trial id and side. A vote needs both sounds of its trial.
+        listeners: The only ones who may vote, empty for everybody.
     """
 
     store: Store
@@ -71,6 +73,8 @@ class Session:
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     salt: str = field(default_factory=lambda: secrets.token_hex(16))
     trials: dict[str, Trial] = field(default_factory=dict)
+    sent: set[tuple[str, str]] = field(default_factory=set)
+    listeners: tuple[str, ...] = ()
 
     def votes(self) -> Votes:
         """Return all votes on the two versions."""
@@ -175,6 +179,7 @@ class ListenHandler(BaseHTTPRequestHandler):
             raise RequestRefused(404, "there is nothing here")
         utterance = self.session.listening.utterances[trial.key]
         candidate, champion = cached_blind_pair(utterance.candidate, utterance.champion)
+        self.session.sent.add((trial.id, rest[1]))  # before the sending: whoever has the sound may vote at once
         self._send(candidate if rest[1] == trial.candidate_side else champion, "audio/wav")
 
     def _trial(self, rest: list[str]) -> None:
@@ -191,6 +196,8 @@ class ListenHandler(BaseHTTPRequestHandler):
         except ValidationError as error:
             faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
             raise RequestRefused(400, f"not a vote: {faults[:MAX_REASON_CHARS]}") from error
+        if not {(trial.id, side) for side in "ab"} <= self.session.sent:
+            raise RequestRefused(409, "a vote counts after both sounds were played; play them and vote again")
         cast_vote(self.session.store, self.session.listening, trial, ballot)
         self._send_next(listener)
 
@@ -234,6 +241,10 @@ class ListenHandler(BaseHTTPRequestHandler):
         if self.session.listener not in (None, listener):
             raise RequestRefused(
                 409, "this page was opened for another listener; start `vox listen` with your own --listener NAME"
+            )
+        if self.session.listeners and listener not in self.session.listeners:
+            raise RequestRefused(
+                409, f"{listener} is not among the listeners whose votes count (gate.preference.listeners)"
             )
         return listener
 

@@ -46,7 +46,7 @@ class PrefectEngine:
 
     def publish(self, voice: str, outcome: Outcome) -> None:
         """Keep the figures as a table, the verdict as Markdown and the report as a link."""
-        _publish_verdict(voice, outcome.candidate)
+        publish_verdict(voice, outcome.candidate)
         create_link_artifact(key=f"{_key(voice)}-report", link=outcome.report.as_uri(), link_text=f"Report of {voice}")
 
 
@@ -70,7 +70,7 @@ def gate_with_prefect(voice: str, version: int | None, *, gate: Callable[[], Gat
 
     def work() -> GatedCandidate:
         candidate = PrefectEngine().step("gate", lambda log: gate())
-        _publish_verdict(voice, candidate)
+        publish_verdict(voice, candidate)
         return candidate
 
     return _run_as_flow("gate", voice, work=work, parameters={"voice": voice, "version": version})
@@ -116,7 +116,7 @@ def _run_as_flow(name: str, voice: str, *, work: Callable[[], T], parameters: di
 
     @flow(name=name, flow_run_name=f"{voice}-{datetime.now(UTC):%Y%m%d-%H%M%S}", persist_result=False)
     def run(parameters: dict[str, object]) -> T:
-        _end_lost_runs(voice)
+        end_lost_runs(voice)
         return work()
 
     with _connected(voice):
@@ -127,7 +127,7 @@ def _run_as_flow(name: str, voice: str, *, work: Callable[[], T], parameters: di
 def _connected(voice: str) -> Iterator[None]:
     """Tag flow runs with their voice and process. Raises PrefectServerError where the server goes away meanwhile."""
     try:
-        with tags(f"voice:{voice}", _process_tag()):
+        with tags(f"voice:{voice}", process_tag()):
             yield
     except TransportError as error:
         raise PrefectServerError(
@@ -136,7 +136,8 @@ def _connected(voice: str) -> Iterator[None]:
         ) from error
 
 
-def _publish_verdict(voice: str, candidate: GatedCandidate) -> None:
+def publish_verdict(voice: str, candidate: GatedCandidate) -> None:
+    """Keep the figures of a verdict as a table, and the verdict as Markdown."""
     create_table_artifact(key=f"{_key(voice)}-figures", table=candidate.table(), description=f"Figures of {voice}")
     create_markdown_artifact(key=f"{_key(voice)}-verdict", markdown=candidate.markdown())
 
@@ -146,12 +147,12 @@ def _key(voice: str) -> str:
     return voice.lower().replace("_", "-")
 
 
-def _process_tag() -> str:
+def process_tag() -> str:
     """Return a tag that names this process, so that a later run can tell whether it is still alive."""
     return f"process:{socket.gethostname()}:{os.getpid()}"
 
 
-def _end_lost_runs(voice: str) -> None:
+def end_lost_runs(voice: str) -> None:
     """End runs of this voice whose process on this machine is gone. A kill leaves them `Running`."""
     unfinished = FlowRunFilter.model_validate(
         {"tags": {"all_": [f"voice:{voice}"]}, "state": {"type": {"any_": ["RUNNING", "PENDING"]}}}

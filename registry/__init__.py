@@ -19,7 +19,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "candidates.candidate": ["Candidate", "find_candidate", "register_candidate"],
+        "candidates.candidate": ["Candidate", "find_candidate"],
+        "candidates.registration": ["register_candidate"],
         "consent.checks": ["check_consent"],
         "errors": ["RegistryError"],
         "gate.policy": ["GatePolicy", "parse_policy"],

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from registry.candidates.candidate import register_candidate
+from registry.candidates.registration import register_candidate
 from registry.candidates.smoke import speak_once
 from registry.storage.store import open_store
 from stages.execution.outputs import stage_output

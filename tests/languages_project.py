@@ -181,7 +181,8 @@ def _write_voice(folder: Path, language: str) -> None:
     (folder / "metadata.csv").write_text(rows, encoding="utf-8")
     (folder / "voice.yaml").write_text(
         f"name: {folder.name}\nlanguage: {language}\nconsent:\n  speaker: espeak-ng 1.52\n  kind: synthetic\n"
-        "  purpose: tests\n  granted_on: 2025-01-01\n  valid_until: null\n  evidence: null\n"
+        "  purposes: [testing]\n  scope: {languages: null, territories: null, commercial: false}\n"
+        "  granted_on: 2025-01-01\n  valid_until: null\n  evidence: null\n"
         "  evidence_sha256: null\n  revoked_on: null\n",
         encoding="utf-8",
     )

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from imports import ROOT
 from release_helpers import LINEAGE, promote_first, scorecard, write_scores, write_voice_folder
 
 from flows.listening_server import Session, make_server, page_address
 from gpt_sovits.audio import save_flac
-from registry.candidates.candidate import register_candidate
+from registry.candidates.registration import register_candidate
 from registry.listening.trials import Listening, Trial, draw_trial, open_listening
 from registry.listening.votes import Ballot, Votes, cast_vote, read_votes
 from registry.storage.store import Store, open_store
@@ -44,7 +45,7 @@ def make_release(root: Path) -> Store:
     for name in LEFT_BEHIND:
         os.environ.pop(name, None)
     root.mkdir(parents=True, exist_ok=True)
-    (root / "params.yaml").write_text("{}")
+    shutil.copy(ROOT / "params.yaml", root)
     (root / "dvc.yaml").write_text("{}")
     store = open_store(root)
     for version in PITCH:
@@ -69,8 +70,9 @@ def make_release(root: Path) -> Store:
 
 
 def copy_release(released: Path, root: Path) -> Store:
-    """Copy the database of a project that make_release made into `root`. The artifacts stay where they are."""
+    """Copy the registry of a project that make_release made into `root`."""
     shutil.copy(released / "mlflow.db", root / "mlflow.db")
+    shutil.copytree(released / "mlartifacts", root / "mlartifacts")
     shutil.copytree(released / ".vox", root / ".vox")
     return open_store(root)
 

@@ -64,17 +64,19 @@ def policy(**changes: object) -> GatePolicy:
 def utterance(prompt: int, seed: int, word_errors: int = 0, similarity: float | None = 0.8, **changes: object):
     """Return one row of ten words that was spoken well. The audio is the prompt's own number."""
     audio = f"audio/p{prompt:03d}_{seed}.flac"
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    heard = [*(word.upper() for word in words[:word_errors]), *words[word_errors:]]  # as long, so no failure
     settings = {
         "prompt_id": f"p{prompt:03d}",
         "category": "everyday",
         "language": "en",
         "seed": seed,
         "reference": "one two three four five six seven eight nine ten",
-        "hypothesis": "one two three four five six seven eight nine ten",
+        "hypothesis": " ".join(heard),
         "word_errors": word_errors,
         "n_words": 10,
-        "char_errors": word_errors * 4,
-        "n_chars": 48,
+        "char_errors": sum(map(len, words[:word_errors])),
+        "n_chars": 48 if changes.get("language", "en") == "en" else 39,  # without spaces in the others
         "similarity": similarity,
         "similarity_held_out": similarity,
         "seconds": 3.0,
@@ -199,7 +201,8 @@ def synthetic_voice(name: str = "anna", **changes: object) -> Voice:
     settings = {
         "speaker": "a program",
         "kind": "synthetic",
-        "purpose": "tests",
+        "purposes": ["testing"],
+        "scope": {"languages": None, "territories": None, "commercial": False},
         "granted_on": date(2026, 1, 1),
         "valid_until": None,
         "evidence": None,

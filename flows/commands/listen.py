@@ -9,9 +9,11 @@ from flows.console import print_line
 from flows.listening_server import Session, make_server, page_address
 from flows.paths import recordings_dir
 from registry.consent.checks import check_consent
+from registry.gate.policy import parse_policy
 from registry.listening.trials import open_listening
 from registry.listening.votes import check_listener_name
 from registry.storage.store import open_store
+from stages.params import load_params
 
 
 def serve_page(voice: str, version: int | None, *, port: int, listener: str | None) -> int:
@@ -27,7 +29,9 @@ def serve_page(voice: str, version: int | None, *, port: int, listener: str | No
     check_consent(recordings_dir(voice), datetime.now(UTC).date())
     store = open_store()
     listening = open_listening(store, voice, version)
-    session = Session(store=store, listening=listening, listener=name)
+    rule = parse_policy(load_params().gate).preference
+    listeners = rule.listeners if rule is not None else ()
+    session = Session(store=store, listening=listening, listener=name, listeners=listeners)
     session.votes()  # finds a broken journal before anybody listens
     candidate, champion = listening.candidate.version, listening.champion.version
     with make_server(session, port) as server:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import re
+import filecmp
+import os
 import shutil
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,7 +18,7 @@ from flows.paths import RECORDINGS, recordings_dir
 from flows.settings import list_voice
 from gpt_sovits.text.languages import language_code, language_name
 from registry.consent.file import load_voice, write_voice
-from registry.consent.record import VOICE_NAME, Consent, Voice, list_faults
+from registry.consent.record import VOICE_FILE, Consent, Scope, Voice, list_faults, require_voice_name
 from registry.files import file_sha256
 from stages.execution.locks import locked
 from stages.params import load_params
@@ -29,50 +31,54 @@ MAX_NAMED_FAULTS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConsentRecord:
+class ConsentTerms:
     """What the user says about the speaker's consent.
 
     Attributes:
         evidence: The file that proves it.
         speaker: Who speaks.
-        purpose: What the speaker allowed.
+        purposes: What the speaker allowed, of PURPOSES.
+        commercial: Whether the speaker allowed uses for money.
+        languages: Codes or aliases of the languages that the voice may speak, None for any.
+        territories: ISO 3166-1 codes of where it may be heard, None for anywhere.
         valid_until: The last valid day as YYYY-MM-DD, None for no end.
     """
 
     evidence: Path
     speaker: str
-    purpose: str
+    purposes: tuple[str, ...]
+    commercial: bool = False
+    languages: tuple[str, ...] | None = None
+    territories: tuple[str, ...] | None = None
     valid_until: str | None = None
 
 
-def add_voice(name: str, source: Path, *, language: str, consent: ConsentRecord) -> int:
-    """Copy a folder of recordings into the project with its consent record. A kill never leaves half a voice.
+def add_voice(name: str, source: Path, *, language: str, terms: ConsentTerms) -> int:
+    """Copy a folder of recordings into the project with its consent record.
+
+    A kill never leaves half a voice in use, and the same call finishes what a killed one began.
 
     Args:
         name: The voice's name.
         source: The folder with the recordings.
         language: What is spoken, as an ISO 639 code or an alias of one.
-        consent: The speaker's consent.
+        terms: The speaker's consent.
     """
-    if not re.match(VOICE_NAME, name):
-        raise ValueError(f"{name!r} cannot be a voice's name: it takes letters, digits, - and _, such as anna_2")
+    # 1. Check everything that can be checked before anything is written
+    require_voice_name(name)
     language = language_code(language)
+    record = _voice_record(name, language, terms=terms)
+    found = _describe_recordings(source, record, evidence=terms.evidence)
     folder = recordings_dir(name)
-    if folder.exists():
-        raise ValueError(f"{folder} is already there; choose another name, or add files to that folder yourself")
-    record = _voice_record(name, language, consent=consent)
-    found = _describe_recordings(source, record, evidence=consent.evidence)
     with locked("voices"):
-        partial = RECORDINGS / f".{name}.partial" / name
-        shutil.rmtree(partial.parent, ignore_errors=True)
-        try:
-            _copy_recordings(source, partial, evidence=consent.evidence)
-            shutil.copyfile(consent.evidence, partial / record.consent.evidence)
-            (partial / "voice.yaml").unlink(missing_ok=True)  # another voice's record is not this one's consent
-            write_voice(partial, record)
-            partial.replace(folder)
-        finally:
-            shutil.rmtree(partial.parent, ignore_errors=True)
+        # 2. Copy into a temporary folder, which becomes the voice's in one step. Where an earlier call came this far,
+        #    only the rest is done
+        if folder.exists():
+            _require_equal(folder, source, record=record, evidence=terms.evidence)
+        else:
+            _copy_voice(source, folder, record=record, evidence=terms.evidence)
+        shutil.rmtree(_partial_folder(name), ignore_errors=True)
+        # 3. List the voice, which has no effect where it is listed
         list_voice(name)
     for line in found:
         print_line(line)
@@ -86,13 +92,73 @@ def add_voice(name: str, source: Path, *, language: str, consent: ConsentRecord)
     return 0
 
 
+def _copy_voice(source: Path, folder: Path, *, record: Voice, evidence: Path) -> None:
+    """Copy recordings, evidence and record into a new folder, which is there completely or not at all."""
+    shutil.rmtree(_partial_folder(record.name), ignore_errors=True)
+    partial = _partial_folder(record.name) / record.name
+    try:
+        _copy_recordings(source, partial, evidence=evidence)
+        shutil.copyfile(evidence, partial / record.consent.evidence)
+        (partial / "voice.yaml").unlink(missing_ok=True)  # another voice's record is not this one's consent
+        write_voice(partial, record)
+        partial.replace(folder)
+    except BaseException:
+        shutil.rmtree(partial.parent, ignore_errors=True)
+        raise
+
+
+def _partial_folder(name: str) -> Path:
+    return RECORDINGS / f".{name}.partial"
+
+
+def _require_equal(folder: Path, source: Path, *, record: Voice, evidence: Path) -> None:
+    """Refuse a folder that is already there, unless it is what this call would have made.
+
+    It may have files beside the recordings, such as corrections, and an earlier call may have been made on another day.
+    """
+    there = load_voice(folder)
+    same_day = record.consent.model_copy(update={"granted_on": there.consent.granted_on})
+    equal = there == record.model_copy(update={"consent": same_day})
+    different = [
+        path
+        for path in _files_to_copy(source, evidence=evidence)
+        if str(path) not in (VOICE_FILE, record.consent.evidence)
+        if not (folder / path).is_file() or not filecmp.cmp(source / path, folder / path, shallow=False)
+    ]
+    if not equal or different:
+        what = f"lacks {different[0]} as it is in {source}" if equal else "has another consent record"
+        raise ValueError(
+            f"{folder} is already there and {what}; choose another name, or change the files in that folder yourself"
+        )
+
+
+def _files_to_copy(source: Path, *, evidence: Path) -> list[Path]:
+    """Return the files that _copy_recordings copies, relative to the source. Links are left out."""
+    left_out = _left_out(evidence)
+    found = []
+    for folder, folders, names in os.walk(source):
+        skipped = set(left_out(folder, [*folders, *names]))
+        folders[:] = [name for name in folders if name not in skipped]
+        found += [Path(folder, name) for name in names if name not in skipped]
+    return sorted(path.relative_to(source) for path in found if not path.is_symlink())
+
+
 def _copy_recordings(source: Path, target: Path, *, evidence: Path) -> None:
     """Copy a folder without the evidence and what ingest would not look at.
 
     Links stay links: ingest rejects them, because they may leave the folder.
     """
+    try:
+        shutil.copytree(source, target, symlinks=True, ignore=_left_out(evidence))
+    except shutil.Error as error:
+        path, _, reason = error.args[0][0]
+        raise OSError(f"{path} cannot be copied ({reason}); nothing was added") from error
 
-    def ignored(folder: str, names: list[str]) -> list[str]:
+
+def _left_out(evidence: Path) -> Callable[[str, list[str]], list[str]]:
+    """Return a function from a folder and the names in it to the names that are not copied."""
+
+    def left_out(folder: str, names: list[str]) -> list[str]:
         paths = {name: Path(folder, name) for name in names}
         return [
             name
@@ -100,11 +166,7 @@ def _copy_recordings(source: Path, target: Path, *, evidence: Path) -> None:
             if is_dropping(name) or _is_special(path) or (path.is_file() and path.samefile(evidence))
         ]
 
-    try:
-        shutil.copytree(source, target, symlinks=True, ignore=ignored)
-    except shutil.Error as error:
-        path, _, reason = error.args[0][0]
-        raise OSError(f"{path} cannot be copied ({reason}); nothing was added") from error
+    return left_out
 
 
 def _is_special(path: Path) -> bool:
@@ -138,26 +200,27 @@ def revoke_voice(name: str) -> int:
     from registry.releases.promotion import revoke
     from registry.storage.store import open_store
 
-    folder = recordings_dir(name)
+    folder = recordings_dir(require_voice_name(name))
     load_voice(folder)  # refuses an unknown voice before anything is written
     move = revoke(open_store(), name, recordings_dir=folder, today=datetime.now(UTC).date())
     print_line(f"{name}: the consent is revoked; {move.note}")
     return 0
 
 
-def _voice_record(name: str, language: str, *, consent: ConsentRecord) -> Voice:
+def _voice_record(name: str, language: str, *, terms: ConsentTerms) -> Voice:
     try:
         return Voice(
             name=name,
             language=language,
             consent=Consent(
-                speaker=consent.speaker,
+                speaker=terms.speaker,
                 kind="recorded",
-                purpose=consent.purpose,
+                purposes=terms.purposes,
+                scope=Scope(languages=terms.languages, territories=terms.territories, commercial=terms.commercial),
                 granted_on=datetime.now(UTC).date(),
-                valid_until=_day(consent.valid_until) if consent.valid_until else None,
-                evidence=f"consent{consent.evidence.suffix.lower()}",
-                evidence_sha256=file_sha256(consent.evidence),
+                valid_until=_day(terms.valid_until) if terms.valid_until else None,
+                evidence=f"consent{terms.evidence.suffix.lower()}",
+                evidence_sha256=file_sha256(terms.evidence),
                 revoked_on=None,
             ),
         )

@@ -1,6 +1,8 @@
 """A voice with its scores as one MLflow model version, and what it scores later.
 
-candidate.py    register a candidate, find one, and read its files back with their hashes checked
+registration.py register a voice with its scores, once, whole or not at all
+candidate.py    find a candidate, and read its files back with their hashes checked
+artifacts.py    where those files are: in place, or a copy kept by its hash
 fingerprint.py  the hashes that identify a candidate
 voice_model.py  the voice as an MLflow model that speaks
 smoke.py        the smallest proof that a voice works: it speaks one sentence

@@ -1,33 +1,35 @@
 """Candidates: a voice's folder and its scorecard as one MLflow model version.
 
 The candidate id is a hash over every file of the voice, the scorecard and the prompts. So registering an equal voice
-twice gives the same version, and a version whose files were changed later is found by computing the id again.
+twice gives the same version, and a version whose files were changed later is found by computing the id again. The
+model's hash covers every file of the version's model, also the code and the settings that MLflow put beside the voice.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
-import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metrics.scores import Scorecard, load_scorecard, pooled
+from metrics.recounting import find_miscounts
+from metrics.scores import Scorecard, load_scorecard
+from registry.candidates.artifacts import download, find_local, keep_copy
 from registry.candidates.fingerprint import (
     CandidateError,
-    all_rows,
     check_audio,
+    files_below,
     hash_candidate,
     hash_files,
+    hash_model,
     hash_weights,
 )
 from registry.consent.record import VOICE_NAME
 from registry.files import file_sha256
-from registry.storage.database import exclusive_lock
-from registry.storage.mlflow_versions import local_artifact, read_version
+from registry.storage.database import sha256_text
+from registry.storage.mlflow_runs import run_location
+from registry.storage.mlflow_versions import read_version
 from registry.storage.store import Store, mlflow_client
 
 if TYPE_CHECKING:
@@ -37,81 +39,29 @@ if TYPE_CHECKING:
 LINEAGE = ("git_commit", "dvc_lock_sha256", "params_sha256", "data_manifest_sha256")
 SCORECARD = "scorecard.json"
 PAIRS = "pairs.csv"
-RECORD_FOLDER = "candidate"  # in the run's artifacts: the score folder (scorecard, audio, pairs) and files.json
+MODEL_FILES = "model_files.json"
+RECORD_FOLDER = "candidate"  # in the run's artifacts: the score folder (scorecard, audio, pairs) and MODEL_FILES
+RESTORE = "restore the artifact store or register the candidate again"
 
 
 @dataclass(frozen=True)
 class Candidate:
     """One registered model version.
 
-    Invariant: `candidate_id` is the hash of the voice's files, the scorecard and the prompts at registration.
+    Invariants at registration: `candidate_id` is the hash of the voice's files, the scorecard and the prompts, and
+    `model_sha256` is the hash of every file of the model, the voice's among them.
     """
 
     voice: str
     version: int
     candidate_id: str
     run_id: str
+    model_sha256: str
     weights_sha256: str
     scores_sha256: str
     prompts_sha256: str
     voice_path: str  # path of the voice's folder inside the model
     tags: dict[str, str]
-
-
-def register_candidate(
-    store: Store, voice: str, *, voice_folder: Path, scorecard_path: Path, lineage: Mapping[str, str]
-) -> Candidate:
-    """Register a voice with its scores, once. An equal candidate that is already registered is returned unchanged.
-
-    A process killed at any point leaves no version, or a whole one. The next call closes the run that it left open.
-
-    Args:
-        store: Where MLflow is.
-        voice: The voice's name, which becomes the name of the registered model.
-        voice_folder: Weights and preset of the voice.
-        scorecard_path: scorecard.json in its score folder, beside the audio that was scored.
-        lineage: A value for each name in LINEAGE.
-
-    Raises:
-        CandidateError: Lineage, files or audio are missing or are not what was scored.
-        ValueError: The scorecard is unreadable.
-    """
-    # 1. Check that everything that was scored is there, and hash it
-    _check_name(voice)
-    if missing := [name for name in LINEAGE if not lineage.get(name)]:
-        raise CandidateError(f"the lineage of {voice} lacks {', '.join(missing)}; name where the candidate comes from")
-    scorecard = load_scorecard(scorecard_path)
-    if scorecard.voice != voice:
-        raise CandidateError(f"{scorecard_path} scores the voice {scorecard.voice!r}, not {voice!r}")
-    if scorecard_path.name != SCORECARD:
-        raise CandidateError(f"{scorecard_path} must be named {SCORECARD}, as the evaluate stage names it")
-    check_audio(scorecard, scorecard_path.parent)
-    files, scores_sha256 = hash_files(voice_folder), file_sha256(scorecard_path)
-    pairs = scorecard_path.with_name(PAIRS)
-    tags = {
-        **lineage,
-        "candidate_id": hash_candidate(
-            voice, files, scores_sha256=scores_sha256, prompts_sha256=scorecard.prompts_sha256
-        ),
-        "weights_sha256": hash_weights(files, voice_folder),
-        "scores_sha256": scores_sha256,
-        "prompts_sha256": scorecard.prompts_sha256,
-        **({"pairs_sha256": file_sha256(pairs)} if pairs.is_file() else {}),
-        "voice_path": f"artifacts/{voice_folder.absolute().name}",
-    }
-    # 2. One registration of a voice at a time, so that two processes do not make two versions
-    with exclusive_lock(store, f"register-{voice}"):
-        client = mlflow_client(store)
-        found = _find_versions(client, voice, tags["candidate_id"])
-        # 3. Close what a killed process left open
-        experiment_id = ensure_experiment(client, store, voice)
-        _close_abandoned_runs(client, experiment_id, {version.run_id for version in found})
-        # 4. Return the version that is there already, or make one
-        if found:
-            return _as_candidate(found[0])
-        return _create_version(
-            client, store, experiment_id, voice, voice_folder, scorecard_path, scorecard, files, tags
-        )
 
 
 def find_candidate(store: Store, voice: str, version: int | None = None, candidate_id: str | None = None) -> Candidate:
@@ -126,9 +76,9 @@ def find_candidate(store: Store, voice: str, version: int | None = None, candida
     Raises:
         CandidateError: There is no such candidate.
     """
-    _check_name(voice)
+    check_name(voice)
     if version is not None and (row := read_version(store, voice, version)) is not None:
-        return _check_id(_as_candidate(row), candidate_id)
+        return _check_id(as_candidate(row), candidate_id)
     client = mlflow_client(store)
     from mlflow.exceptions import MlflowException
 
@@ -140,11 +90,11 @@ def find_candidate(store: Store, voice: str, version: int | None = None, candida
                 raise
             raise CandidateError(f"{voice} has no version {version} (any more); `vox releases` lists them") from error
     else:
-        found = _find_versions(client, voice, candidate_id)
+        found = find_versions(client, voice, candidate_id)
     if not found:
         which = f"with the id {candidate_id}" if candidate_id else "at all"
         raise CandidateError(f"{voice} has no candidate {which}; register one with `vox run {voice}`")
-    return _check_id(_as_candidate(found[0]), candidate_id)
+    return _check_id(as_candidate(found[0]), candidate_id)
 
 
 def _check_id(candidate: Candidate, candidate_id: str | None) -> Candidate:
@@ -154,36 +104,56 @@ def _check_id(candidate: Candidate, candidate_id: str | None) -> Candidate:
     return candidate
 
 
+def model_folder_of(store: Store, candidate: Candidate) -> Path:
+    """Return the folder of a version's model, with every file as registered: the voice, and what MLflow put beside it.
+
+    Raises:
+        CandidateError: A file is missing, changed or new.
+    """
+
+    def check(folder: Path) -> None:
+        files = hash_files(folder)
+        if hash_model(files) != candidate.model_sha256:
+            raise _changed(store, candidate, files)
+        voice_files = files_below(files, candidate.voice_path)
+        seen = hash_candidate(
+            candidate.voice,
+            voice_files,
+            scores_sha256=candidate.scores_sha256,
+            prompts_sha256=candidate.prompts_sha256,
+        )
+        if seen != candidate.candidate_id or hash_weights(voice_files, folder) != candidate.weights_sha256:
+            raise _changed(store, candidate, files)
+
+    def fetch(folder: Path) -> None:
+        uri = mlflow_client(store).get_model_version_download_uri(candidate.voice, str(candidate.version))
+        download(store, uri, folder, what=_name(candidate))
+
+    row = read_version(store, candidate.voice, candidate.version)
+    folder = None if row is None else find_local(store, row.location)
+    if folder is None:
+        return keep_copy(store, candidate.model_sha256, fetch=fetch, check=check)
+    check(folder)
+    return folder
+
+
+def voice_folder_of(store: Store, candidate: Candidate) -> Path:
+    """Return the voice's folder of a candidate, with every byte as registered, and those of the model around it too.
+
+    Raises:
+        CandidateError: A file is missing, changed or new.
+    """
+    return model_folder_of(store, candidate) / candidate.voice_path
+
+
 def scorecard_of(store: Store, candidate: Candidate) -> Scorecard:
     """Return the scorecard that was registered with a candidate.
 
     Raises:
         CandidateError: Its bytes have changed.
     """
-    path = download_artifact(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}/{SCORECARD}")
-    return _load_checked_scorecard(candidate, path)
-
-
-def voice_folder_of(store: Store, candidate: Candidate) -> Path:
-    """Return the voice's folder of a candidate, with every byte as registered.
-
-    Raises:
-        CandidateError: A file is missing, changed or new.
-    """
-    model = f"models:/{candidate.voice}/{candidate.version}"
-    folder = local_artifact(store, candidate.voice, candidate.version, candidate.voice_path)
-    if folder is None:
-        folder = download_artifact(store, candidate, f"{model}/{candidate.voice_path}")
-    files = hash_files(folder)
-    seen = hash_candidate(
-        candidate.voice, files, scores_sha256=candidate.scores_sha256, prompts_sha256=candidate.prompts_sha256
-    )
-    if seen != candidate.candidate_id:
-        raise CandidateError(
-            f"{candidate.voice} version {candidate.version} is not what was registered: "
-            f"{_describe_changes(store, candidate, files)}; restore the artifact store or register the candidate again"
-        )
-    return folder
+    path = f"{RECORD_FOLDER}/{SCORECARD}"
+    return load_scorecard(run_file(store, candidate, candidate.run_id, path, sha256=candidate.scores_sha256))
 
 
 def score_folder_of(store: Store, candidate: Candidate) -> Path:
@@ -192,100 +162,123 @@ def score_folder_of(store: Store, candidate: Candidate) -> Path:
     Raises:
         CandidateError: A byte has changed since the registration, or a file is missing.
     """
-    folder = download_artifact(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}")
-    check_audio(_load_checked_scorecard(candidate, folder / SCORECARD), folder)
-    registered = candidate.tags.get("pairs_sha256")
-    if registered and ((folder / PAIRS).is_file() and file_sha256(folder / PAIRS)) != registered:
-        raise CandidateError(
-            f"{PAIRS} of {candidate.voice} version {candidate.version} is not what was registered; "
-            "restore the artifact store or register the candidate again"
+    pairs_sha256 = candidate.tags.get("pairs_sha256", "")
+
+    def check(folder: Path) -> None:
+        _check_file(candidate, folder / SCORECARD, candidate.scores_sha256)
+        check_audio(load_scorecard(folder / SCORECARD), folder)
+        if pairs_sha256:
+            _check_file(candidate, folder / PAIRS, pairs_sha256)
+
+    location = f"{_run_location(store, candidate, candidate.run_id)}/{RECORD_FOLDER}"
+    folder = find_local(store, location)
+    if folder is None:
+        digest = sha256_text(f"scores {candidate.scores_sha256} {pairs_sha256}")
+        return keep_copy(
+            store, digest, fetch=lambda into: download(store, location, into, what=_name(candidate)), check=check
         )
+    check(folder)
     return folder
 
 
-def _load_checked_scorecard(candidate: Candidate, path: Path) -> Scorecard:
-    if file_sha256(path) != candidate.scores_sha256:
-        raise CandidateError(
-            f"the scorecard of {candidate.voice} version {candidate.version} was changed since it was registered; "
-            "restore the artifact store or register the candidate again"
+def find_faults(store: Store, candidate: Candidate) -> list[str]:
+    """Return everything about a version that is not as it was registered, in words. Empty where all of it is.
+
+    Args:
+        store: Where MLflow is.
+        candidate: The version.
+    """
+    faults = []
+    for read in (model_folder_of, score_folder_of):
+        try:
+            read(store, candidate)
+        except (CandidateError, ValueError) as error:
+            faults.append(str(error))
+    if not faults:
+        faults += find_miscounts(scorecard_of(store, candidate))
+    return faults
+
+
+def run_file(store: Store, candidate: Candidate, run_id: str, path: str, *, sha256: str) -> Path:
+    """Return a file that was logged about a candidate, with every byte as it was.
+
+    Args:
+        store: Where MLflow is.
+        candidate: Whose file it is.
+        run_id: The run that logged it.
+        path: Its POSIX path in the run's artifacts.
+        sha256: Of its bytes.
+
+    Raises:
+        CandidateError: It cannot be read, or it has changed.
+    """
+    location = f"{_run_location(store, candidate, run_id)}/{path}"
+    file = find_local(store, location)
+    if file is None:
+        name = Path(path).name
+        folder = keep_copy(
+            store,
+            sha256,
+            fetch=lambda into: download(store, location, into, what=_name(candidate)),
+            check=lambda into: _check_file(candidate, into / name, sha256),
         )
-    return load_scorecard(path)
+        return folder / name
+    _check_file(candidate, file, sha256)
+    return file
 
 
-def _create_version(
-    client: MlflowClient,
-    store: Store,
-    experiment_id: str,
-    voice: str,
-    voice_folder: Path,
-    scorecard_path: Path,
-    scorecard: Scorecard,
-    files: dict[str, str],
-    tags: dict[str, str],
-) -> Candidate:
-    import mlflow
-
-    mlflow.set_tracking_uri(store.tracking_uri)
-    mlflow.set_registry_uri(store.tracking_uri)
-    # 1. A run with the scores and everything that was scored
-    with mlflow.start_run(experiment_id=experiment_id, run_name=f"register {voice}", tags=tags) as run:
-        for metric, value in scorecard.figures().items():
-            if not math.isnan(value):  # MLflow plots numbers; the scorecard also holds what could not be measured
-                mlflow.log_metric(metric, value)
-        for part in scorecard.other_languages:
-            for metric, value in pooled(part.rows).items():
-                if not math.isnan(value):
-                    mlflow.log_metric(f"{part.language}_{metric}", value)
-        _log_scores(scorecard, scorecard_path.parent)
-        mlflow.log_dict(files, f"{RECORD_FOLDER}/files.json")
-        # 2. The voice as a model that speaks. MLflow's advice is kept off the terminal: an example would make it load
-        # the voice and speak at every registration, and a type hint on predict would replace the signature. It is
-        # recorded and not filtered, because MLflow resets the filters
-        with warnings.catch_warnings(record=True):
-            logged = mlflow.pyfunc.log_model(
-                name="voice",
-                python_model=str(Path(__file__).with_name("voice_model.py")),
-                artifacts={"voice": str(voice_folder)},
-                signature=_signature(),
-                pip_requirements=_requirements(),
-            )
-        _ensure_registered_model(client, voice)
-        # 3. The version appears last and with all its tags, so at no moment can half of one be found
-        version = client.create_model_version(
-            voice, source=logged.model_uri, run_id=run.info.run_id, tags=tags, model_id=logged.model_id
-        )
-    return _as_candidate(version)
+def _run_location(store: Store, candidate: Candidate, run_id: str) -> str:
+    location = run_location(store, run_id)
+    if not location:
+        raise CandidateError(f"{_name(candidate)}: its run {run_id} is gone from MLflow; {RESTORE}")
+    return location
 
 
-def _log_scores(scorecard: Scorecard, folder: Path) -> None:
-    """Log the score folder, because what a champion said must stay there to be heard and scored again."""
-    import mlflow
-
-    names = {row.audio for row in all_rows(scorecard) if row.audio}
-    for name in sorted(names | {SCORECARD} | ({PAIRS} if (folder / PAIRS).is_file() else set())):
-        mlflow.log_artifact(str(folder / name), (Path(RECORD_FOLDER) / name).parent.as_posix())
+def _check_file(candidate: Candidate, path: Path, sha256: str) -> None:
+    if not path.is_file() or file_sha256(path) != sha256:
+        raise CandidateError(f"{path.name} of {_name(candidate)} is not what was registered; {RESTORE}")
 
 
-def _signature() -> Any:
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-    from mlflow.types.schema import Array
+def _changed(store: Store, candidate: Candidate, files: dict[str, str]) -> CandidateError:
+    """Return the error that names what is not as registered.
 
-    return ModelSignature(
-        inputs=Schema([ColSpec(DataType.string, "text")]),
-        outputs=Schema([ColSpec(Array(DataType.double), "waveform"), ColSpec(DataType.long, "sample_rate")]),
-        params=ParamSchema([ParamSpec("seed", DataType.long, 0), ParamSpec("language", DataType.string, "")]),
-    )
+    Args:
+        store: Where MLflow is.
+        candidate: The version.
+        files: The sha256 of each file of its model as it is now.
+    """
+    try:
+        location = f"{_run_location(store, candidate, candidate.run_id)}/{RECORD_FOLDER}/{MODEL_FILES}"
+        found = find_local(store, location)
+        registered = json.loads(found.read_text(encoding="utf-8")) if found else {}
+    except (CandidateError, ValueError, OSError):
+        registered = {}
+    if hash_model(registered) != candidate.model_sha256:  # the list is lost or changed as well, or on a server
+        what = "its files or its tags changed"
+    else:
+        names = sorted(name for name in files.keys() | registered.keys() if files.get(name) != registered.get(name))
+        voice = f"{candidate.voice_path}/"
+        states = [_state(name in registered, name in files) for name in names]
+        shown = [f"{name.removeprefix(voice)} {state}" for name, state in zip(names, states, strict=True)]
+        what = ", ".join(shown[:5]) or "its tags changed"
+    return CandidateError(f"{_name(candidate)} is not what was registered: {what}; {RESTORE}")
 
 
-def _requirements() -> list[str]:
-    from importlib.metadata import version
-
-    return [f"{name}=={version(name)}" for name in ("mlflow", "torch", "numpy", "safetensors")]
+def _state(was_there: bool, is_there: bool) -> str:
+    return "is missing" if not is_there else "changed" if was_there else "is new"
 
 
-def _find_versions(client: MlflowClient, voice: str, candidate_id: str | None) -> list[Any]:
-    """Return the versions of a voice, or those with an id, newest first."""
+def find_versions(client: MlflowClient, voice: str, candidate_id: str | None) -> list[Any]:
+    """Return MLflow's versions of a voice, or those with an id, newest first.
+
+    Args:
+        client: A client of the store's MLflow.
+        voice: The voice's name.
+        candidate_id: The id, None for all versions.
+
+    Raises:
+        CandidateError: The id does not have the form of one.
+    """
     query = f"name='{voice}'"
     if candidate_id is not None:
         if not re.fullmatch(r"[0-9a-f]{64}", candidate_id):
@@ -294,13 +287,18 @@ def _find_versions(client: MlflowClient, voice: str, candidate_id: str | None) -
     return list(client.search_model_versions(query, order_by=["version_number DESC"]))
 
 
-def _as_candidate(version: Any) -> Candidate:
+def as_candidate(version: Any) -> Candidate:
+    """Return a model version of MLflow as a candidate.
+
+    Raises:
+        CandidateError: It lacks the tags that a registration sets.
+    """
     tags = dict(version.tags)
-    names = ("candidate_id", "weights_sha256", "scores_sha256", "prompts_sha256", "voice_path")
+    names = ("candidate_id", "model_sha256", "weights_sha256", "scores_sha256", "prompts_sha256", "voice_path")
     if missing := [name for name in names if name not in tags]:
         raise CandidateError(
             f"version {version.version} of {version.name} lacks the tags {', '.join(missing)}: "
-            "it was not registered by Voxfoundry; register it with `vox run`"
+            "this version of Voxfoundry did not register it; register it with `vox run`"
         )
     return Candidate(
         voice=version.name,
@@ -311,78 +309,15 @@ def _as_candidate(version: Any) -> Candidate:
     )
 
 
-def ensure_experiment(client: MlflowClient, store: Store, voice: str) -> str:
-    """Return the id of a voice's MLflow experiment, which is made if there is none.
-
-    Args:
-        client: A client of the store's MLflow.
-        store: Where a new experiment keeps its artifacts.
-        voice: The voice's name, which is the experiment's name.
+def check_name(voice: str) -> None:
+    """Refuse a text that is not the name of a voice.
 
     Raises:
-        CandidateError: The experiment was deleted.
+        CandidateError: It is not one.
     """
-    experiment = client.get_experiment_by_name(voice)
-    if experiment is None:
-        return client.create_experiment(voice, artifact_location=store.artifacts)
-    if experiment.lifecycle_stage != "active":
-        raise CandidateError(f"the MLflow experiment {voice!r} is deleted; restore it (`mlflow experiments restore`)")
-    return experiment.experiment_id
-
-
-def _close_abandoned_runs(client: MlflowClient, experiment_id: str, finished: set[str]) -> None:
-    """End the runs that a killed process left open. The caller holds the lock, so nobody is writing them."""
-    for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
-        # a run that was killed after its version appeared had done all its work
-        status = "FINISHED" if run.info.run_id in finished else "KILLED"
-        client.set_terminated(run.info.run_id, status)
-
-
-def _ensure_registered_model(client: MlflowClient, voice: str) -> None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.create_registered_model(voice)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-
-
-def download_artifact(store: Store, candidate: Candidate, uri: str) -> Path:
-    """Return the local path of an artifact: the file itself where artifacts are local, else a copy.
-
-    Args:
-        store: Where MLflow is.
-        candidate: Whose artifact it is.
-        uri: `runs:/RUN/PATH` or `models:/NAME/VERSION/PATH`.
-
-    Raises:
-        CandidateError: The artifact cannot be read.
-    """
-    client = mlflow_client(store)
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    run = f"runs:/{candidate.run_id}/"
-    try:
-        if uri.startswith(run):  # by the run's own address, because MLflow copies runs:/ even where it is local
-            uri = f"{client.get_run(candidate.run_id).info.artifact_uri}/{uri.removeprefix(run)}"
-        return Path(
-            mlflow.artifacts.download_artifacts(uri, tracking_uri=store.tracking_uri, registry_uri=store.tracking_uri)
-        )
-    except (MlflowException, OSError) as error:
-        raise CandidateError(
-            f"{candidate.voice} version {candidate.version}: {uri} cannot be read ({error}); restore the artifact store"
-        ) from error
-
-
-def _describe_changes(store: Store, candidate: Candidate, files: dict[str, str]) -> str:
-    path = download_artifact(store, candidate, f"runs:/{candidate.run_id}/{RECORD_FOLDER}/files.json")
-    registered = json.loads(path.read_text(encoding="utf-8"))
-    changed = sorted(name for name in files.keys() | registered.keys() if files.get(name) != registered.get(name))
-    return f"{', '.join(changed[:5])} changed" if changed else "its tags changed"
-
-
-def _check_name(voice: str) -> None:
     if not re.fullmatch(VOICE_NAME, voice):
         raise CandidateError(f"{voice!r} is not a voice name; use letters, digits, - and _")
+
+
+def _name(candidate: Candidate) -> str:
+    return f"{candidate.voice} version {candidate.version}"

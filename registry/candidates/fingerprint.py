@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from metrics.scores import Scorecard, UtteranceScore
 from registry.errors import RegistryError
 from registry.files import file_sha256
 from registry.storage.database import canonical, sha256_text
+
+META_FILE = "registered_model_meta"
 
 
 class CandidateError(RegistryError, RuntimeError):
@@ -29,6 +32,21 @@ def hash_files(folder: Path) -> dict[str, str]:
     if not files:
         raise CandidateError(f"{folder} is empty; the voice's files should be there")
     return files
+
+
+def hash_model(files: Mapping[str, str]) -> str:
+    """Return the sha256 over every file of an MLflow model, by relative path.
+
+    The file that MLflow writes beside a model when somebody loads it in place is left out. It is only read by MLflow's
+    own pages.
+    """
+    return sha256_text(canonical({name: digest for name, digest in files.items() if name != META_FILE}))
+
+
+def files_below(files: Mapping[str, str], folder: str) -> dict[str, str]:
+    """Return the hashes of the files below a POSIX path, by their path relative to it."""
+    prefix = f"{folder}/"
+    return {name.removeprefix(prefix): digest for name, digest in files.items() if name.startswith(prefix)}
 
 
 def hash_candidate(voice: str, files: dict[str, str], *, scores_sha256: str, prompts_sha256: str) -> str:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from metrics.scores import Judges, Scorecard, load_scorecard, pooled
-from registry.candidates.candidate import SCORECARD, Candidate, download_artifact, ensure_experiment
+from registry.candidates.candidate import SCORECARD, Candidate, run_file
 from registry.candidates.fingerprint import CandidateError
+from registry.candidates.registration import ensure_experiment
 from registry.files import file_sha256
 from registry.gate.faults import differences
 from registry.storage.store import Store, mlflow_client
@@ -131,12 +132,13 @@ def scorecard_of_rescore(store: Store, candidate: Candidate, rescore: Rescore) -
     Raises:
         CandidateError: Its bytes have changed since it was kept.
     """
-    path = download_artifact(store, candidate, f"runs:/{rescore.run_id}/{SCORECARD}")
-    if file_sha256(path) != rescore.scores_sha256:
+    try:
+        path = run_file(store, candidate, rescore.run_id, SCORECARD, sha256=rescore.scores_sha256)
+    except CandidateError as error:
         raise CandidateError(
-            f"the scorecard that {candidate.voice} version {candidate.version} got on {rescore.utc} was changed; "
-            f"score it again with `vox rescore {candidate.voice}`"
-        )
+            f"the scorecard that {candidate.voice} version {candidate.version} got on {rescore.utc} was changed or is "
+            f"gone; score it again with `vox rescore {candidate.voice}`"
+        ) from error
     return load_scorecard(path)
 
 

@@ -15,11 +15,14 @@ from registry.consent.record import VOICE_FILE, ConsentError, Voice, list_faults
 from registry.files import replace_file
 
 
-class _NullRepresenter(RoundTripRepresenter):
-    """Writes null as `null`, because ruamel's empty value looks like something forgotten."""
+class _Representer(RoundTripRepresenter):
+    """Writes null as `null`, because ruamel's empty value looks like something forgotten, and lists in one line."""
 
 
-_NullRepresenter.add_representer(type(None), lambda node, _: node.represent_scalar("tag:yaml.org,2002:null", "null"))
+_Representer.add_representer(type(None), lambda node, _: node.represent_scalar("tag:yaml.org,2002:null", "null"))
+_Representer.add_representer(
+    tuple, lambda node, values: node.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)
+)
 
 
 def load_voice(recordings_dir: Path) -> Voice:
@@ -35,7 +38,9 @@ def load_voice(recordings_dir: Path) -> Voice:
     try:
         voice = Voice.model_validate(data)
     except ValidationError as error:
-        raise ConsentError(f"{path} is not a voice record: {list_faults(error)}; correct these entries") from error
+        raise ConsentError(
+            f"{path} is not a voice record: {list_faults(error)}; correct these entries, see docs/consent.md"
+        ) from error
     folder = recordings_dir.absolute().name
     if voice.name != folder:
         raise ConsentError(
@@ -103,7 +108,7 @@ def _read_yaml(path: Path, yaml: YAML) -> Any:
 
 def _make_round_trip_yaml() -> YAML:
     yaml = YAML(typ="rt", pure=True)  # keeps comments, and builds no objects, as the safe loader
-    yaml.Representer = _NullRepresenter
+    yaml.Representer = _Representer
     return yaml
 
 

@@ -7,11 +7,16 @@ The record is `voice.yaml` in the voice's recordings folder:
     consent:
       speaker: Anna Example
       kind: recorded              # a person's voice, or `synthetic` where nobody is cloned
-      purpose: audiobooks of the town library
+      purposes: [narration, accessibility]   # of the list in purposes.py
+      scope:
+        languages: [en]           # which the voice may speak, or null for any
+        territories: [DE, AT]     # where it may be heard, ISO 3166-1, or null for anywhere
+        commercial: false         # whether it may be used for money
       granted_on: 2026-01-31
       valid_until: 2028-01-31     # the last valid day, or null for no end
       evidence: consent.pdf       # relative to the folder, or null for a synthetic voice
       evidence_sha256: 9f86d0...
+      statement: null             # or the consent in the speaker's own voice, see statement.py
       revoked_on: null
 """
 
@@ -19,17 +24,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gpt_sovits.text.languages import language_code
+from registry.consent.purposes import PURPOSES
 from registry.errors import RegistryError
 
 VOICE_FILE = "voice.yaml"
 # A voice's name is a folder, a DVC matrix value and an MLflow model name: the letters that all three accept
 VOICE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+SHA256 = r"^[0-9a-f]{64}$"
+Territory = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 
 
 class ConsentError(RegistryError, ValueError):
@@ -42,6 +51,36 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Scope(Record):
+    """The limits of a consent. Null means without a limit."""
+
+    languages: tuple[str, ...] | None = Field(min_length=1, description="ISO 639 codes that the voice may speak")
+    territories: tuple[Territory, ...] | None = Field(
+        min_length=1, description="where the voice may be heard, as ISO 3166-1 codes such as DE"
+    )
+    commercial: bool = Field(strict=True, description="whether the voice may be used for money")
+
+    @field_validator("languages", mode="before")
+    @classmethod
+    def _read_aliases(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        return tuple(language_code(code) if isinstance(code, str) else code for code in value)
+
+    @field_validator("languages", "territories")
+    @classmethod
+    def _refuse_repeats(cls, values: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return values if values is None else require_once(values)
+
+
+class Statement(Record):
+    """The consent in the speaker's own voice."""
+
+    audio: str = Field(min_length=1, description="path of the recording, relative to the folder")
+    audio_sha256: str = Field(pattern=SHA256)
+    text: str = Field(min_length=1, description="the words that the speaker was asked to say")
+
+
 class Consent(Record):
     """What the speaker allowed.
 
@@ -50,12 +89,21 @@ class Consent(Record):
 
     speaker: str = Field(min_length=1, description="who speaks, or what made the speech of a synthetic voice")
     kind: Literal["synthetic", "recorded"]
-    purpose: str = Field(min_length=1, description="what the voice may be used for")
+    purposes: tuple[str, ...] = Field(min_length=1, description="what the voice may be used for, see purposes.py")
+    scope: Scope
     granted_on: date
     valid_until: date | None = Field(description="the last day on which the consent is valid; null for no end")
     evidence: str | None = Field(description="path of the proof, relative to the folder; null only if synthetic")
-    evidence_sha256: str | None = Field(pattern=r"^[0-9a-f]{64}$")
+    evidence_sha256: str | None = Field(pattern=SHA256)
+    statement: Statement | None = Field(default=None, description="the consent in the speaker's own voice, or null")
     revoked_on: date | None = Field(description="any date here takes the voice out of service at once")
+
+    @field_validator("purposes")
+    @classmethod
+    def _refuse_unknown_purposes(cls, purposes: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in purposes if name not in PURPOSES]:
+            raise ValueError(f"{', '.join(unknown)} is not a known purpose; known are {', '.join(PURPOSES)}")
+        return require_once(purposes)
 
     @field_validator("granted_on", "valid_until", "revoked_on", mode="before")
     @classmethod
@@ -76,6 +124,11 @@ class Consent(Record):
         if self.valid_until is not None and self.valid_until < self.granted_on:
             raise ValueError(f"valid_until {self.valid_until} is before granted_on {self.granted_on}")
         return self
+
+    def proofs(self) -> tuple[str, ...]:
+        """Return the paths of evidence and spoken statement, relative to the voice's folder."""
+        statement = None if self.statement is None else self.statement.audio
+        return tuple(name for name in (self.evidence, statement) if name is not None)
 
 
 class Voice(Record):
@@ -101,6 +154,22 @@ def consent_sha256(voice: Voice) -> str:
         {"name": voice.name, "consent": consent}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )
     return hashlib.sha256(contents.encode()).hexdigest()
+
+
+def require_voice_name(name: str) -> str:
+    """Return the name as it is. Raises ValueError if no voice can have it."""
+    if re.fullmatch(VOICE_NAME, name) is None:
+        raise ValueError(
+            f"{name[:80]!r} cannot be a voice's name: it takes at most 64 letters, digits, - and _, such as anna_2"
+        )
+    return name
+
+
+def require_once(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the values as they are. Raises ValueError if one is there twice."""
+    if len(set(values)) != len(values):
+        raise ValueError(f"[{', '.join(values)}] names something twice; name it once")
+    return values
 
 
 def list_faults(error: ValidationError) -> str:

@@ -6,9 +6,9 @@ no verdict is ever given under it.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from metrics.normalize import LANGUAGES
 from metrics.scores import SMALLER_IS_BETTER
@@ -32,8 +32,10 @@ RATIO_UNIT = "ratio to the recordings"
 # Where a threshold may lie, ends included, by scale (None: the plain figure). An error rate of 1 is silence and a
 # similarity of 0 is a stranger: thresholds there let everything through. No voice has to be closer to its speaker than
 # the speaker's own recordings are.
-ERROR_RANGES = {None: (0.0, 0.99), "difference": (0.0, 0.99)}
+ERROR_RANGES = {None: (0.0, 0.8), "difference": (0.0, 0.8)}
 SIMILARITY_RANGES = {None: (0.01, 1.0), "ratio": (0.01, 1.0), "difference": (-0.99, 0.0)}
+LISTENER_NAME = r"^[a-z0-9][a-z0-9_-]{0,31}$"
+LARGEST_POOLED = 0.5  # error rate over all prompts: beyond it, every second word is lost. A hard slice may have more
 LARGEST_MARGIN = 0.1  # one word in ten, or the gap between a good copy and a poor one: listeners notice such a loss
 # Words of a prompt, ends included. Where errors are counted in characters, two characters stand for a word.
 LENGTHS = {"short": (1, 5), "medium": (6, 15), "long": (16, None)}
@@ -192,6 +194,9 @@ class Preference(PolicyPart):
 
     min_votes: int = Field(ge=1, description="votes with a preference; with fewer the decision is inconclusive")
     worse_than: float = Field(gt=0, le=0.5, description="a share of the votes below this means that it is worse")
+    listeners: tuple[Annotated[str, StringConstraints(pattern=LISTENER_NAME)], ...] = Field(
+        default=(), description="names whose votes count, as a person vouches for them; empty: every name that is typed"
+    )
     reason: str = Field(min_length=1, description=REASON)
 
 
@@ -212,7 +217,7 @@ class GatePolicy(PolicyPart):
     )
     superiority: Superiority | None = Field(default=None, description="a gain that must be shown")
     preference: Preference | None = Field(default=None, description="the rule about listeners' votes")
-    confidence: float = Field(gt=0.5, lt=1, description="level of the one-sided bounds, Holm-corrected over metrics")
+    confidence: float = Field(ge=0.8, lt=1, description="level of the one-sided bounds, Holm-corrected over metrics")
     n_resamples: int = Field(ge=1000, description="bootstrap resamples of the prompts")
     seed: int = Field(ge=0, description="seed of the bootstrap")
     min_prompts: int = Field(ge=2, description="with fewer scored prompts the gate cannot decide")
@@ -258,6 +263,16 @@ class GatePolicy(PolicyPart):
         _check_unique(
             "gate.slices", [part.by if part.only is None else f"{part.by} {part.only}" for part in self.slices]
         )
+        return self
+
+    @model_validator(mode="after")
+    def _lets_no_unintelligible_voice_through(self) -> GatePolicy:
+        for threshold in self.thresholds:
+            if SMALLER_IS_BETTER[threshold.metric] and threshold.value > LARGEST_POOLED:
+                raise ValueError(
+                    f"gate.thresholds allows {threshold.name} up to {threshold.value} over all prompts, and nobody "
+                    f"understands such a voice; it must be at most {LARGEST_POOLED}"
+                )
         return self
 
     @model_validator(mode="after")

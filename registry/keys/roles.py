@@ -14,15 +14,15 @@ WHAT_A_ROLE_DOES: dict[Role, str] = {
     "privacy_officer": "records consents, their revocation and what was erased",
 }
 
-# None: any trusted key. The records of a chain that are not named here are refused.
-_KINDS: dict[str, Role | None] = {
+# None: any trusted key. A checkpoint is what the next commands start from, so it needs the role that releases.
+# The records of a chain that are not named here are refused.
+_KINDS: dict[str, Role] = {
     "registration": "engineer",
     "verdict": "engineer",
     "approval": "release_manager",
     "consent": "privacy_officer",
     "erasure": "privacy_officer",
-    "checkpoint": None,
-    "key_revocation": None,
+    "checkpoint": "release_manager",
 }
 _RELEASES: dict[str, Role | None] = {
     "promote": "release_manager",

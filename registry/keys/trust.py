@@ -165,10 +165,27 @@ def read_entries(file: Path) -> tuple[TrustedKey, ...]:
     try:
         if reason := why_changeable(file):
             raise SigningError(f"whoever can write {file.name} decides who may release: {reason}")
-        data = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise SigningError(f"{file}: the trust file cannot be read ({error.strerror}); make it readable") from error
-    except (YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SigningError(f"{file} is not a text file; restore it from git") from error
+    return parse_entries(text, file)
+
+
+def parse_entries(text: str, file: Path) -> tuple[TrustedKey, ...]:
+    """Return the checked entries of a trust file's text.
+
+    Args:
+        text: The text.
+        file: Where it is from, for messages.
+
+    Raises:
+        SigningError: The text is wrong.
+    """
+    try:
+        data = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
         reason = " ".join(str(error).split())
         raise SigningError(f"{file} is not a YAML file ({reason}); restore it from git") from error
     if not isinstance(data, dict) or set(data) != {"keys"} or not isinstance(data["keys"], list) or not data["keys"]:
@@ -176,14 +193,18 @@ def read_entries(file: Path) -> tuple[TrustedKey, ...]:
     try:
         entries = tuple(TrustedKey.model_validate(entry) for entry in data["keys"])
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'entry'}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors()
-        )
-        raise SigningError(f"{file}: {faults}; correct the entry or restore the file from git") from error
+        raise SigningError(f"{file}: {list_faults(error)}; correct the entry or restore the file from git") from error
     if reason := why_inconsistent(entries):
         raise SigningError(f"{file}: {reason}; correct the entries or restore the file from git")
     return entries
+
+
+def list_faults(error: ValidationError) -> str:
+    """Return what is wrong with an entry, in one line."""
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc'])) or 'entry'}: {fault['msg'].removeprefix('Value error, ')}"
+        for fault in error.errors()
+    )
 
 
 def why_inconsistent(entries: Iterable[TrustedKey]) -> str | None:
@@ -208,13 +229,14 @@ def parse_moment(value: Any) -> datetime:
     Raises:
         ValueError: The value is neither a day nor a moment.
     """
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    elif isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime.combine(value, time())
-    if not isinstance(value, datetime):
-        raise ValueError(f"{value!r} is not a day or a moment; write it as 2026-11-29 or 2026-11-29T09:00:00Z")
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if isinstance(moment, date) and not isinstance(moment, datetime):
+            moment = datetime.combine(moment, time())
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError, AttributeError) as error:
+        wanted = "write it as 2026-11-29 or 2026-11-29T09:00:00Z"
+        raise ValueError(f"{value!r} is not a day or a moment; {wanted}") from error
 
 
 def format_moment(moment: datetime) -> str:

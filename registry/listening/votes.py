@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from metrics.failures import FAILURES
+from registry.gate.policy import LISTENER_NAME
 from registry.gate.preference import PreferenceVotes
 from registry.listening.randomization import Key, candidate_side
 from registry.listening.trials import Listening, ListeningError, Trial
@@ -23,7 +24,6 @@ from registry.storage.chain import BrokenChainError, append_row, make_chain, rea
 from registry.storage.database import append_transaction
 from registry.storage.store import Store
 
-LISTENER_NAME = r"[a-z0-9][a-z0-9_-]{0,31}"
 OTHER = "other"
 DEFECTS = (*FAILURES, OTHER)
 FINISHED = "finished"  # the listener wanted the result
@@ -93,14 +93,19 @@ class Votes:
     rows: tuple[dict, ...]  # of VOTES, oldest first, without those that only say that a listener finished
     finished_listeners: frozenset[str]  # those who have seen the result
 
-    def counts(self) -> PreferenceVotes:
-        """Count the votes for each side, and the listeners."""
-        choices = Counter(row["choice"] for row in self.rows)
+    def counts(self, listeners: tuple[str, ...] = ()) -> PreferenceVotes:
+        """Count the votes for each side, and the listeners.
+
+        Args:
+            listeners: Whose votes count, empty for everybody's.
+        """
+        rows = [row for row in self.rows if not listeners or row["listener"] in listeners]
+        choices = Counter(row["choice"] for row in rows)
         return PreferenceVotes(
             n_candidate=choices["candidate"],
             n_champion=choices["champion"],
             n_ties=choices["no_difference"],
-            n_listeners=len({row["listener"] for row in self.rows}),
+            n_listeners=len({row["listener"] for row in rows}),
         )
 
     def keys_of(self, listener: str) -> set[Key]:
@@ -192,18 +197,21 @@ def read_votes(store: Store, candidate_id: str, champion_id: str) -> Votes:
     return Votes(votes, frozenset(row["listener"] for row in rows if row["choice"] == FINISHED))
 
 
-def preference_votes(store: Store, candidate_id: str, champion_id: str) -> PreferenceVotes:
+def preference_votes(
+    store: Store, candidate_id: str, champion_id: str, listeners: tuple[str, ...] = ()
+) -> PreferenceVotes:
     """Return the counts of the votes on exactly these two candidates, as the gate takes them.
 
     Args:
         store: Whose vote journal it is.
         candidate_id: The id of the candidate.
         champion_id: The id of the champion.
+        listeners: Whose votes count, empty for everybody's.
 
     Raises:
         ListeningError: The votes were changed.
     """
-    return read_votes(store, candidate_id, champion_id).counts()
+    return read_votes(store, candidate_id, champion_id).counts(listeners)
 
 
 def _append(

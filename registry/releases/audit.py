@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from registry.candidates.candidate import find_candidate
+from registry.candidates.candidate import find_candidate, find_faults
 from registry.candidates.fingerprint import CandidateError
 from registry.listening.votes import VOTES
 from registry.releases.alias import champion_alias, release_lock, version_name
@@ -72,7 +72,7 @@ def _find_verdict_problems(store: Store, rows: tuple[Row, ...]) -> list[str]:
 
 
 def _find_version_problems(store: Store, voice: str, state: ReleaseState) -> list[str]:
-    """Check that every version that ever was champion still exists and is still the same candidate."""
+    """Check that every version that ever was champion still exists, and that every byte is as it was registered."""
     problems = []
     for version, release in sorted(state.past.items()):
         try:
@@ -85,6 +85,10 @@ def _find_version_problems(store: Store, voice: str, state: ReleaseState) -> lis
                 f"version {version} in MLflow is candidate {candidate.candidate_id[:12]}..., but row {release.row} "
                 f"promoted {release.candidate_id[:12]}..."
             )
+            continue
+        problems += [
+            f"version {version} was champion (row {release.row}): {fault}" for fault in find_faults(store, candidate)
+        ]
     return problems
 
 

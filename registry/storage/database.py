@@ -60,6 +60,8 @@ def create_engine(store: Store, begin: str = "BEGIN") -> sa.Engine:
     @sa.event.listens_for(result, "connect")
     def _no_implicit_begin(connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None
+        # text that is not UTF-8 was put there by somebody else: it must be found as changed, and not stop the reading
+        connection.text_factory = lambda data: data.decode(errors="replace")
 
     @sa.event.listens_for(result, "begin")
     def _begin(connection: sa.Connection) -> None:
@@ -90,18 +92,34 @@ def read_snapshot(store: Store, *tables: sa.Table) -> list[list[dict[str, Any]]]
 
     What is appended meanwhile is in all of them or in none. A table that does not exist yet has no rows.
     """
+    with open_snapshot(store) as connection:
+        if connection is None:
+            return [[] for _ in tables]
+        missing = missing_tables(connection, *tables)
+        return [
+            [dict(row._mapping) for row in connection.execute(sa.select(table).order_by(table.c.number))]
+            if table.name not in missing
+            else []
+            for table in tables
+        ]
+
+
+@contextmanager
+def open_snapshot(store: Store) -> Iterator[sa.Connection | None]:
+    """Open a transaction that sees the database as it was at one moment, or None where there is no database yet."""
     if store.sqlite_file is not None and not store.sqlite_file.is_file():
-        return [[] for _ in tables]
+        yield None
+        return
     with create_engine(store).connect() as connection:
         if store.sqlite_file is None:  # a transaction of SQLite is a snapshot by itself
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
-        there = [sa.inspect(connection).has_table(table.name) for table in tables]
-        return [
-            [dict(row._mapping) for row in connection.execute(sa.select(table).order_by(table.c.number))]
-            if is_there
-            else []
-            for table, is_there in zip(tables, there, strict=True)
-        ]
+        yield connection
+
+
+def missing_tables(connection: sa.Connection, *tables: sa.TableClause) -> list[str]:
+    """Return the names of those tables that the database does not have."""
+    inspector = sa.inspect(connection)
+    return [table.name for table in tables if not inspector.has_table(table.name)]
 
 
 @contextmanager

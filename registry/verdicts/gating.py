@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from metrics.prompts import PromptSet
+from metrics.recounting import find_miscounts, find_other_texts
 from metrics.scores import Scorecard
-from registry.candidates.candidate import Candidate, find_candidate, scorecard_of
+from registry.candidates.candidate import (
+    Candidate,
+    find_candidate,
+    model_folder_of,
+    score_folder_of,
+    scorecard_of,
+)
 from registry.candidates.fingerprint import CandidateError
 from registry.candidates.rescoring import find_comparable_scorecard
 from registry.gate.deciding import decide
@@ -42,7 +50,7 @@ def gate_candidate(
     version: int | None = None,
     candidate_id: str | None = None,
     first_release: bool = False,
-    prompt_ids: Mapping[str, Collection[str]] | None = None,
+    prompt_sets: Sequence[PromptSet] = (),
     champion_scores: ChampionScores | None = None,
 ) -> SignedVerdict:
     """Return the signed verdict about a candidate against the current champion.
@@ -56,7 +64,7 @@ def gate_candidate(
         version: Of the candidate, by default the newest.
         candidate_id: The candidate's id, as another way to name it.
         first_release: A person or a demo requested a release without a champion.
-        prompt_ids: Every prompt of a language's set, by language, where known.
+        prompt_sets: The locked prompts of each language, where known. Every one must have been said as it is locked.
         champion_scores: New scores of the champion. By default its own scores count, or where those are lost or not
             comparable, the scores that `vox rescore` kept.
 
@@ -66,9 +74,9 @@ def gate_candidate(
         JournalError: Where the journal was edited.
         ListeningError: Where votes were edited.
     """
-    # 1. Find the candidate with its scores, and the champion.
+    # 1. Find the candidate with its evidence, and the champion.
     candidate = find_candidate(store, voice, version=version, candidate_id=candidate_id)
-    scorecard = scorecard_of(store, candidate)
+    scorecard = _load_evidence(store, candidate, prompt_sets)
     release = champion(store, voice)
     current = _find_champion(store, voice, release=release) if release else None
     # 2. Mark the candidate in MLflow as the one that is being gated.
@@ -80,20 +88,44 @@ def gate_candidate(
     champion_scorecard, champion_sha256 = None, ""
     if current is not None:
         champion_scorecard, champion_sha256 = _champion_scores(store, current, given=champion_scores, other=scorecard)
+        _check_scores(f"the champion, version {current.version}", champion_scorecard, prompt_sets)
     # 4. Decide.
     votes = votes_for(store, policy, candidate_id=candidate.candidate_id, release=release)
+    ids = {part.language: [prompt.id for prompt in part.prompts] for part in prompt_sets}
     decision = decide(
-        scorecard,
-        champion_scorecard,
-        policy=policy,
-        first_release=first_release,
-        prompt_ids=prompt_ids,
-        votes=votes,
+        scorecard, champion_scorecard, policy=policy, first_release=first_release, prompt_ids=ids, votes=votes
     )
     # 5. Sign and store the verdict.
     subject = _subject(candidate, candidate.scores_sha256)
     champion_subject = _subject(current, champion_sha256) if current else None
     return save_verdict(store, Verdict(voice=voice, candidate=subject, champion=champion_subject, decision=decision))
+
+
+def _load_evidence(store: Store, candidate: Candidate, prompt_sets: Sequence[PromptSet]) -> Scorecard:
+    """Return a candidate's scores after a check of everything that they rest on.
+
+    Raises:
+        CandidateError: A file of the model, the scorecard or the audio is not as registered.
+        CannotMeasure: The scores do not follow from the texts, or the texts are not the locked prompts.
+    """
+    model_folder_of(store, candidate)
+    score_folder_of(store, candidate)
+    scorecard = scorecard_of(store, candidate)
+    _check_scores(f"version {candidate.version}", scorecard, prompt_sets)
+    return scorecard
+
+
+def _check_scores(who: str, scorecard: Scorecard, prompt_sets: Sequence[PromptSet]) -> None:
+    """Count the errors of a scorecard again, and hold its texts against the locked prompts.
+
+    Raises:
+        CannotMeasure: With everything that is wrong.
+    """
+    if faults := [*find_miscounts(scorecard), *find_other_texts(scorecard, prompt_sets)]:
+        raise CannotMeasure(
+            f"the scores of {who} of {scorecard.voice} cannot be believed: {'; '.join(faults)}; score the voice again "
+            f"with `vox run {scorecard.voice}`"
+        )
 
 
 def current_verdict(store: Store, voice: str, *, candidate_id: str, policy: GatePolicy) -> SignedVerdict | None:
@@ -134,7 +166,7 @@ def votes_for(
     """
     if policy.preference is None or release is None:
         return None
-    return preference_votes(store, candidate_id, release.candidate_id)
+    return preference_votes(store, candidate_id, release.candidate_id, policy.preference.listeners)
 
 
 def why_stale(

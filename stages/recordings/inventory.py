@@ -33,7 +33,7 @@ def take_inventory(folder: Path, voice: Voice, max_lost_share: float, *, left_ou
 
     Args:
         folder: the recordings folder of the voice.
-        voice: its record, whose evidence is not a recording.
+        voice: its record, whose evidence and spoken statement are not recordings.
         max_lost_share: `ingest.max_lost_transcripts_share`.
         left_out: paths of further files that are not recordings, relative to the folder.
 
@@ -44,7 +44,7 @@ def take_inventory(folder: Path, voice: Voice, max_lost_share: float, *, left_ou
     files, rejects = list_files(folder)
     known = {
         VOICE_FILE,
-        posixpath.normpath(voice.consent.evidence or VOICE_FILE),
+        *(posixpath.normpath(name) for name in voice.consent.proofs()),
         LEXICON_FILE,
         CORRECTIONS_FILE,
         *left_out,

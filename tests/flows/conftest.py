@@ -51,7 +51,7 @@ def speaking(tmp_path_factory) -> Path:
 
     from gpt_sovits.synthesis.voice import save_voice
     from gpt_sovits.weights.checkpoint import save_checkpoint
-    from registry.candidates.candidate import register_candidate
+    from registry.candidates.registration import register_candidate
     from registry.storage.store import open_store
 
     root = tmp_path_factory.mktemp("speaking")

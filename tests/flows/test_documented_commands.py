@@ -49,7 +49,7 @@ def released(finished, tmp_path_factory) -> Path:
     """Return a project whose small voice is released under a policy that untrained weights pass."""
     root = tmp_path_factory.mktemp("documented") / "project"
     shutil.copytree(finished, root, symlinks=True)
-    shutil.rmtree(root / "mlartifacts")  # absolute addresses in mlflow.db point to the other project: register afresh
+    shutil.rmtree(root / "mlartifacts")  # register afresh
     for path in root.glob("mlflow.db*"):
         path.unlink()
     settings = [part for value in LENIENT for part in ("-S", value)]

@@ -39,7 +39,7 @@ def store(released, tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     for name in ("mlflow.db", "params.yaml", "dvc.yaml"):
         shutil.copy(released / name, tmp_path / name)
-    for name in (".vox", "data"):
+    for name in (".vox", "data", "mlartifacts"):
         shutil.copytree(released / name, tmp_path / name)
     return open_store(tmp_path)
 
@@ -61,6 +61,19 @@ def sound(url, trial, side):
     return headers, content
 
 
+def vote(url, **ballot):
+    """Vote as the page does, after both sounds were fetched."""
+    hear(url, ballot["trial"])
+    return ask(url, "vote", **ballot)
+
+
+def hear(url, trial):
+    """Fetch both sounds and return the trial."""
+    for side in "ab":
+        sound(url, trial, side)
+    return trial
+
+
 def true_side(url, trial):
     """Return the side of version 2, which a listener with perfect pitch would know."""
     pitches = {side: pitch_of(soundfile.read(io.BytesIO(sound(url, trial, side)[1]))[0]) for side in "ab"}
@@ -74,7 +87,7 @@ def test_votes_count_for_the_side_that_was_heard(page):
     sides = []
     while now["state"] == "trial":
         sides.append(true_side(url, now["trial"]))
-        now = ask(url, "vote", listener="anna", trial=now["trial"], choice=sides[-1])
+        now = ask(url, "vote", listener="anna", trial=now["trial"], choice=sides[-1])  # true_side fetched the sounds
     assert now["state"] == "no_more" and set(sides) == {"a", "b"}
     found = counts_of(session)
     assert (found.n_candidate, found.n_champion, found.n_ties) == (len(sides), 0, 0)
@@ -102,7 +115,7 @@ def test_page_learns_no_direction_before_the_end(page):
         for _ in range(5):
             here = session.trials[now["trial"]].candidate_side
             choice = here if side == "candidate" else {"a": "b", "b": "a"}[here]
-            now = ask(url, "vote", listener=listener, trial=now["trial"], choice=choice)
+            now = vote(url, listener=listener, trial=now["trial"], choice=choice)
             shown.append({key: now[key] for key in ("state", "done", "total", "n_ties", "decided")})
             assert set(now) == set(shown[-1]) | {"trial", "text", "n_votes", "n_listeners"}
         seen.append(shown)
@@ -118,10 +131,10 @@ def test_reloading_the_page_keeps_the_sides(page):
 
 def test_repeated_vote_is_refused_and_counted_once(page):
     session, url = page
-    trial = ask(url, "trial", listener="anna")["trial"]
-    vote = {"listener": "anna", "trial": trial, "choice": "a"}
-    assert [request(url + "vote", vote)[0] for _ in range(2)] == [200, 409]
-    assert b"first vote stands" in request(url + "vote", {**vote, "choice": "b"})[2]
+    trial = hear(url, ask(url, "trial", listener="anna")["trial"])
+    ballot = {"listener": "anna", "trial": trial, "choice": "a"}
+    assert [request(url + "vote", ballot)[0] for _ in range(2)] == [200, 409]
+    assert b"first vote stands" in request(url + "vote", {**ballot, "choice": "b"})[2]
     assert counts_of(session).n_votes == 1
 
 
@@ -131,7 +144,7 @@ def test_two_simultaneous_listeners_lose_no_vote(page):
     def listen(name):
         now, n = ask(url, "trial", listener=name), 0
         while now["state"] == "trial":
-            now, n = ask(url, "vote", listener=name, trial=now["trial"], choice="no_difference"), n + 1
+            now, n = vote(url, listener=name, trial=now["trial"], choice="no_difference"), n + 1
         return n
 
     with ThreadPoolExecutor(2) as pool:
@@ -220,7 +233,7 @@ def test_wrong_ballot_is_refused_and_can_be_corrected(page):
     for wrong in ({"choice": "candidate"}, {"choice": "a", "a": {"defects": ["ugly"]}}, {"choice": "a", "more": 1}):
         assert request(url + "vote", {"listener": "anna", "trial": trial, **wrong})[0] == 400
     assert counts_of(session).n_votes == 0
-    ask(url, "vote", listener="anna", trial=trial, choice="a", a={"defects": ["cut_off", "other"], "other": "hum"})
+    vote(url, listener="anna", trial=trial, choice="a", a={"defects": ["cut_off", "other"], "other": "hum"})
     assert counts_of(session).n_votes == 1
 
 
@@ -229,6 +242,26 @@ def test_trial_belongs_to_one_listener(page):
     trial = ask(url, "trial", listener="anna")["trial"]
     assert request(url + "vote", {"listener": "bob", "trial": trial, "choice": "a"})[0] == 409
     assert counts_of(session).n_votes == 0
+
+
+def test_vote_on_sounds_that_were_never_played_is_refused(page):
+    session, url = page
+    trial = ask(url, "trial", listener="anna")["trial"]
+    ballot = {"listener": "anna", "trial": trial, "choice": "a"}
+    for side in "ab":
+        status, _, content = request(url + "vote", ballot)
+        assert (status, b"after both sounds were played" in content) == (409, True)
+        sound(url, trial, side)
+    assert request(url + "vote", ballot)[0] == 200
+    assert counts_of(session).n_votes == 1
+
+
+def test_invented_name_cannot_vote_where_the_policy_names_the_listeners(page):
+    session, url = page
+    object.__setattr__(session, "listeners", ("anna", "bob"))
+    status, _, content = request(url + "trial", {"listener": "mallory"})
+    assert (status, b"not among the listeners" in content) == (409, True)
+    assert ask(url, "trial", listener="anna")["state"] == "trial"
 
 
 def test_page_opened_for_one_listener_refuses_others(store):
@@ -241,7 +274,7 @@ def test_failed_write_is_reported_without_the_listeners_name(page, monkeypatch):
     from sqlalchemy.exc import OperationalError
 
     session, url = page
-    trial = ask(url, "trial", listener="secretname")["trial"]
+    trial = hear(url, ask(url, "trial", listener="secretname")["trial"])
 
     def fail(*arguments):
         raise OperationalError("INSERT", {"listener": "secretname"}, Exception("disk full"))
@@ -287,7 +320,7 @@ def test_command_serves_this_machine_only_and_logs_no_name(store):
                 break
         url = next(word for word in printed[-1].split() if word.startswith("http://127.0.0.1:"))
         now = ask(url, "trial", listener="secretname")
-        ask(url, "vote", listener="secretname", trial=now["trial"], choice="no_difference")
+        vote(url, listener="secretname", trial=now["trial"], choice="no_difference")
         assert b"Which one speaks better" in request(url)[2]
         port = urllib.parse.urlsplit(url).port
         with pytest.raises(OSError), socket.create_connection((own_address(), port), timeout=2):

@@ -22,7 +22,8 @@ def test_ljspeech_reaches_a_verdict_and_its_recordings_score_better(shared, tmp_
     consent.write_text("LibriVox recordings are in the public domain.\n", encoding="utf-8")
     root = make_project(tmp_path / "project")
 
-    added = vox(root, "voice", "add", "lj", str(source), "--language", "en", "--consent", str(consent))
+    terms = ("--consent", str(consent), "--purpose", "research")
+    added = vox(root, "voice", "add", "lj", str(source), "--language", "en", *terms)
     assert added.returncode == 0, added.stderr
     done = vox(root, "run", "lj", "--no-prefect", "--first-release", "--json")
     assert done.returncode == 1, done.stderr  # untrained weights: measured, and failed

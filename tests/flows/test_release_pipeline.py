@@ -43,7 +43,7 @@ def test_two_versions_are_promoted_rolled_back_and_audited(finished, tmp_path):
     """Release two versions through the commands, under a policy that untrained weights pass."""
     root = tmp_path / "releases"
     shutil.copytree(finished, root, symlinks=True)
-    shutil.rmtree(root / "mlartifacts")  # absolute addresses in mlflow.db point to the other project: register afresh
+    shutil.rmtree(root / "mlartifacts")  # register afresh
     for path in root.glob("mlflow.db*"):
         path.unlink()
 

@@ -13,6 +13,8 @@ from project import vox
 from registry.consent.file import load_voice
 from stages.params import load_params
 
+PURPOSE = ("--purpose", "narration")
+
 
 @pytest.fixture
 def root(tmp_path):
@@ -36,7 +38,7 @@ def source(tmp_path):
 
 def add(root, source, name="anna", *more, language="en"):
     consent = str(source.parent / "signed.PDF")
-    return vox(root, "voice", "add", name, str(source), "--language", language, "--consent", consent, *more)
+    return vox(root, "voice", "add", name, str(source), "--language", language, "--consent", consent, *PURPOSE, *more)
 
 
 def test_added_voice_has_recordings_consent_and_entry_in_params(root, source):
@@ -107,7 +109,8 @@ def test_folder_whose_transcripts_would_be_lost_is_refused_as_ingest_would(root,
 
 def test_consent_inside_the_folder_is_not_a_transcript(root, source):
     (source / "signed.txt").write_text("I agree.")
-    done = vox(root, "voice", "add", "anna", str(source), "--language", "en", "--consent", str(source / "signed.txt"))
+    consent = str(source / "signed.txt")
+    done = vox(root, "voice", "add", "anna", str(source), "--language", "en", "--consent", consent, *PURPOSE)
     assert done.returncode == 0, done.stderr
     assert (root / "data/1_recordings/anna/consent.txt").read_text() == "I agree."
     assert not (root / "data/1_recordings/anna/signed.txt").exists()

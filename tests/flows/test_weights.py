@@ -122,7 +122,7 @@ def test_wrong_usage_exits_with_2(arguments: tuple[str, ...], root: Path) -> Non
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Yield a project whose champion of the voice anna is a pair of tiny weights."""
-    from registry.candidates.candidate import register_candidate
+    from registry.candidates.registration import register_candidate
     from registry.storage.store import open_store
 
     root = tmp_path_factory.mktemp("released")

@@ -12,7 +12,7 @@ from postgres_server import Postgres
 from release_desk import Desk
 from release_helpers import LINEAGE, recordings_of, scorecard, write_scores, write_voice_folder
 
-from registry.candidates.candidate import register_candidate
+from registry.candidates.registration import register_candidate
 from registry.storage.store import Store, open_store
 
 # MLflow leaves the first two behind in the environment of a process that registered something.
@@ -65,16 +65,21 @@ def _register_three(store: Store) -> None:
         scores = write_scores(folder, scorecard(wer=wer))
         candidate = register_candidate(store, "anna", voice_folder=voice_folder, scorecard_path=scores, lineage=LINEAGE)
         assert candidate.version == number
+    # A test may ask for the template after its own settings were removed
+    for name in SETTINGS:
+        os.environ.pop(name, None)
 
 
 @pytest.fixture
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """A copy of the template's database for one test. The artifacts stay where they are and are only read.
+    """A copy of the template for one test. On PostgreSQL the artifacts stay where they are and are only read.
 
     A test with `@pytest.mark.parametrize("store", ["postgresql"], indirect=True)` runs on PostgreSQL.
     """
     if getattr(request, "param", "sqlite") == "sqlite":
-        shutil.copy(request.getfixturevalue("template") / "mlflow.db", tmp_path / "mlflow.db")
+        template = request.getfixturevalue("template")
+        shutil.copy(template / "mlflow.db", tmp_path / "mlflow.db")
+        shutil.copytree(template / "mlartifacts", tmp_path / "mlartifacts")
         return open_store(tmp_path)
     postgres = request.getfixturevalue("postgres")
     address = postgres.url(postgres.make_database(request.getfixturevalue("postgres_template")))
@@ -97,6 +102,7 @@ def cold_desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
             shutil.copytree(desk.store.root / ".vox", root / ".vox")
         if desk.store.sqlite_file is not None:
             shutil.copy(desk.store.root / "mlflow.db", root / "mlflow.db")
+            shutil.copytree(desk.store.root / "mlartifacts", root / "mlartifacts")
             return Desk(open_store(root), recordings_of(root), [])
         address = request.getfixturevalue("postgres").copy_of(desk.store.database_uri)
         return Desk(Store(root, address, address, desk.store.artifacts), recordings_of(root), [])

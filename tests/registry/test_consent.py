@@ -14,6 +14,8 @@ from registry.consent.file import load_voice, revoke_consent, write_voice
 from registry.consent.record import Consent, ConsentError, consent_sha256
 from registry.files import file_sha256
 
+SCOPE = {"languages": None, "territories": None, "commercial": False}
+
 
 def recorded(root: Path, **changes: object) -> Path:
     """Make a recordings folder of a real speaker with a signed paper as evidence."""
@@ -113,6 +115,15 @@ def test_record_that_is_not_utf8_or_not_a_file_is_refused(tmp_path):
         ({"granted_on": 20260101}, "20260101 is not a day"),
         ({"speaker": ""}, "at least 1 character"),
         ({"kind": "borrowed"}, "'synthetic' or 'recorded'"),
+        ({"purposes": ()}, "at least 1 item"),
+        ({"purposes": ("anything",)}, "anything is not a known purpose; known are narration, dialogue"),
+        ({"purposes": ("testing", "testing")}, "names something twice"),
+        ({"scope": SCOPE | {"languages": ["tlh"]}}, "unknown language 'tlh'"),
+        ({"scope": SCOPE | {"languages": ["JP", "ja"]}}, "names something twice"),
+        ({"scope": SCOPE | {"languages": []}}, "at least 1 item"),
+        ({"scope": SCOPE | {"territories": ["Germany"]}}, "should match pattern"),
+        ({"scope": SCOPE | {"commercial": "perhaps"}}, "valid boolean"),
+        ({"scope": {"commercial": True}}, "scope.languages\n  Field required"),
     ],
 )
 def test_contradictory_consent_is_refused(changes, message):
@@ -228,7 +239,40 @@ def test_voice_name_that_cannot_be_a_folder_name_is_refused(name):
 def test_hash_of_a_consent_stays_when_it_is_revoked_and_changes_with_every_other_entry():
     first = consent_sha256(synthetic_voice())
     assert consent_sha256(synthetic_voice(revoked_on=date(2026, 5, 1))) == first
-    changes = {"speaker": "another program", "granted_on": date(2026, 1, 2), "valid_until": date(2027, 1, 1)}
+    changes = {"speaker": "another program", "purposes": ("research",), "scope": SCOPE | {"commercial": True}}
+    changes |= {"granted_on": date(2026, 1, 2), "valid_until": date(2027, 1, 1)}
     others = [consent_sha256(synthetic_voice(**{name: value})) for name, value in changes.items()]
     others.append(consent_sha256(synthetic_voice("bob")))
     assert len({first, *others}) == len(changes) + 2
+
+
+def test_use_that_the_consent_names_is_accepted_and_every_other_is_refused_with_all_reasons(tmp_path):
+    scope = {"languages": ["en"], "territories": ["DE", "AT"], "commercial": False}
+    folder = recordings_of(tmp_path, purposes=("narration", "dialogue"), scope=scope)
+    check_consent(folder, TODAY, purpose="dialogue", language="en", territory="AT")
+    with pytest.raises(ConsentError) as refused:
+        check_consent(folder, TODAY, purpose="advertising", language="ja", territory="FR", commercial=True)
+    for reason in (
+        "the purpose advertising is not among narration, dialogue",
+        "Japanese (ja) is not among its languages en",
+        "FR is not among its territories DE, AT",
+        "it is commercial",
+    ):
+        assert reason in str(refused.value)
+    with pytest.raises(ConsentError, match="'audiobooks' is not a known purpose; known are narration"):
+        check_consent(folder, TODAY, purpose="audiobooks")
+
+
+def test_scope_without_limits_covers_every_language_and_territory_but_no_other_purpose(tmp_path):
+    folder = recordings_of(tmp_path, scope=SCOPE | {"commercial": True})
+    check_consent(folder, TODAY, purpose="testing", language="ko", territory="JP", commercial=True)
+    with pytest.raises(ConsentError, match="the purpose narration is not among testing"):
+        check_consent(folder, TODAY, purpose="narration")
+
+
+def test_record_with_a_purpose_in_free_text_is_refused(tmp_path):
+    folder = recordings_of(tmp_path)
+    path = folder / "voice.yaml"
+    path.write_text(path.read_text().replace("purposes: [testing]", "purpose: tests"))
+    with pytest.raises(ConsentError, match=r"consent.purposes: Field required.*see docs/consent\.md"):
+        check_consent(folder, TODAY)

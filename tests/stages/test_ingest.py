@@ -72,7 +72,8 @@ def write_consent(folder: Path, **changes: object) -> None:
     consent = {
         "speaker": "a tone generator",
         "kind": "synthetic",
-        "purpose": "tests",
+        "purposes": ["testing"],
+        "scope": {"languages": None, "territories": None, "commercial": False},
         "granted_on": date(2026, 1, 1),
         "valid_until": None,
         "evidence": None,

@@ -29,7 +29,8 @@ out.write_text(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_
 VOICE = """
 name: anna
 language: en
-consent: {speaker: a voice made of numbers, kind: synthetic, purpose: tests, granted_on: 2026-01-01, valid_until: null,
+consent: {speaker: a voice made of numbers, kind: synthetic, purposes: [testing], granted_on: 2026-01-01,
+  valid_until: null, scope: {languages: null, territories: null, commercial: false},
   evidence: null, evidence_sha256: null, revoked_on: null}
 """
 

@@ -17,12 +17,12 @@ import gpt_sovits
 from registry.candidates.candidate import (
     Candidate,
     find_candidate,
-    register_candidate,
     score_folder_of,
     scorecard_of,
     voice_folder_of,
 )
 from registry.candidates.fingerprint import CandidateError, hash_files
+from registry.candidates.registration import register_candidate
 from registry.storage.store import Store, mlflow_client
 
 
@@ -133,7 +133,11 @@ def test_other_weights_or_other_scores_are_another_version(store, built):
 def test_registration_killed_before_its_version_leaves_none_and_the_next_one_succeeds(store, built, monkeypatch, step):
     import mlflow
 
-    target = {"log_artifact": mlflow, "log_model": mlflow.pyfunc, "create_model_version": mlflow.MlflowClient}[step]
+    target = {
+        "log_artifact": mlflow.MlflowClient,
+        "log_model": mlflow.pyfunc,
+        "create_model_version": mlflow.MlflowClient,
+    }[step]
     with monkeypatch.context() as patched:
         patched.setattr(target, step, kill_self)
         killed(lambda: register(store, built))
@@ -186,25 +190,25 @@ def test_added_or_removed_file_of_a_version_is_found(store, built):
     candidate = register(store, built)
     folder = voice_folder_of(store, candidate)
     (folder / "extra.txt").write_text("x")
-    with pytest.raises(CandidateError, match=r"extra\.txt changed"):
+    with pytest.raises(CandidateError, match=r"extra\.txt is new"):
         voice_folder_of(store, candidate)
     (folder / "extra.txt").unlink()
     (folder / "preset.json").unlink()
-    with pytest.raises(CandidateError, match=r"preset\.json changed"):
+    with pytest.raises(CandidateError, match=r"preset\.json is missing"):
         voice_folder_of(store, candidate)
 
 
 def test_version_whose_artifacts_are_gone_is_refused(store, built):
     candidate = register(store, built)
     shutil.rmtree(voice_folder_of(store, candidate))
-    with pytest.raises(CandidateError, match=r"bob version 1: .* cannot be read|is not a folder|is empty"):
+    with pytest.raises(CandidateError, match=r"bob version 1 is not .* registered: gpt/model\.safetensors is missing"):
         voice_folder_of(store, candidate)
 
 
 def test_changed_scorecard_or_tag_is_found(store, built):
     candidate = register(store, built)
     mlflow_client(store).set_model_version_tag("bob", "1", "scores_sha256", "0" * 64)
-    with pytest.raises(CandidateError, match="the scorecard of bob version 1 was changed"):
+    with pytest.raises(CandidateError, match=r"scorecard\.json of bob version 1 is not what was registered"):
         scorecard_of(store, find_candidate(store, "bob"))
     with pytest.raises(CandidateError, match="its tags changed"):
         voice_folder_of(store, find_candidate(store, "bob"))
@@ -228,7 +232,7 @@ def test_version_registered_by_hand_is_refused(store, built):
     client = mlflow_client(store)
     client.create_registered_model("bob")
     client.create_model_version("bob", source=(built / "voice").as_uri())
-    with pytest.raises(CandidateError, match=r"lacks the tags candidate_id.*not registered by Voxfoundry"):
+    with pytest.raises(CandidateError, match=r"lacks the tags candidate_id.*did not register it"):
         find_candidate(store, "bob")
 
 

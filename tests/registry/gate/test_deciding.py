@@ -30,7 +30,8 @@ def test_no_champion_and_a_missed_threshold_fails():
     reason = decision.reasons[0]
     assert (reason.code, reason.metric, reason.values["figure"]) == ("threshold_missed", "wer", 0.4)
     assert reason.text == (
-        "wrong words: threshold missed: word error rate 0.4000 errors per word, must be at most 0.3000"
+        "misread words (+0.400 per word): threshold missed: word error rate 0.4000 errors per word, "
+        "must be at most 0.3000"
     )
 
 
@@ -60,7 +61,8 @@ def test_better_candidate_passes_and_a_worse_one_fails_though_it_meets_the_thres
     assert decision.outcome == "fail"
     assert (decision.reasons[0].code, decision.reasons[0].metric) == ("worse_than_champion", "wer")
     assert decision.reasons[0].text.startswith(
-        "wrong words: worse than the margin allows: word error rate 0.2000 against the champion's 0.1000"
+        "misread words (+0.100 per word): worse than the margin allows: word error rate 0.2000 against the "
+        "champion's 0.1000"
     )
 
 

@@ -41,8 +41,11 @@ VOTES = {"min_votes": 20, "worse_than": 0.4, "reason": "x"}
         ({"thresholds": [SIMILARITY | {"at_most": 0.9}]}, "needs `at_least` and must not have `at_most`"),
         ({"thresholds": [WER | {"at_most": math.nan}]}, "finite"),
         # met by everybody or by nobody
-        ({"thresholds": [WER | {"at_most": 1.0}]}, "every candidate or none would meet; it must be from 0.0 to 0.99"),
-        ({"thresholds": [WER | {"at_most": -0.1}]}, "must be from 0.0 to 0.99"),
+        ({"thresholds": [WER | {"at_most": 1.0}]}, "every candidate or none would meet; it must be from 0.0 to 0.8"),
+        ({"thresholds": [WER | {"at_most": -0.1}]}, "must be from 0.0 to 0.8"),
+        ({"thresholds": [WER | {"at_most": 0.99}]}, "must be from 0.0 to 0.8"),
+        ({"thresholds": [WER | {"at_most": 0.51}]}, "allows wer up to 0.51 over all prompts"),
+        ({"thresholds": [WER | {"at_most": 0.6} | DIFFERENCE]}, "allows wer as difference from recordings up to 0.6"),
         ({"thresholds": [SIMILARITY | {"at_least": 1.01}]}, "must be from 0.01 to 1.0"),
         ({"thresholds": [SIMILARITY | {"at_least": -1.0}]}, "must be from 0.01 to 1.0"),
         ({"thresholds": [RATIO | {"at_least": 1.2}]}, "must be from 0.01 to 1.0"),
@@ -60,7 +63,7 @@ VOTES = {"min_votes": 20, "worse_than": 0.4, "reason": "x"}
         ({"slices": [SLICE | {"by": "length", "only": "huge"}]}, "'huge' is not a length"),
         ({"lenient": True}, "Extra inputs"),
         # twice
-        ({"thresholds": [WER, WER | {"at_most": 0.9}]}, "gate.thresholds names wer more than once"),
+        ({"thresholds": [WER, WER | {"at_most": 0.4}]}, "gate.thresholds names wer more than once"),
         ({"thresholds": [RATIO, RATIO]}, "gate.thresholds names similarity as ratio to recordings more than once"),
         ({"non_inferiority": [MARGIN, MARGIN]}, "gate.non_inferiority names wer more than once"),
         ({"slices": [SLICE, SLICE]}, "gate.slices names category more than once"),
@@ -83,7 +86,7 @@ VOTES = {"min_votes": 20, "worse_than": 0.4, "reason": "x"}
         ({"preference": VOTES | {"min_votes": 3}}, "3 votes, all for the candidate, would not show"),
         ({"preference": VOTES | {"worse_than": 0.6}}, "less than or equal to 0.5"),
         # statistics
-        ({"confidence": 0.5}, "greater than 0.5"),
+        ({"confidence": 0.500001}, "greater than or equal to 0.8"),
         ({"n_resamples": 10}, "greater than or equal to 1000"),
     ],
 )  # fmt: skip
@@ -136,7 +139,7 @@ def test_threshold_with_another_unit_or_out_of_range_is_never_accepted(metric, u
     except ValueError:
         return
     assert unit == UNITS[metric] and (
-        0.01 <= threshold.value <= 1 if metric == "similarity" else 0 <= threshold.value < 1
+        0.01 <= threshold.value <= 1 if metric == "similarity" else 0 <= threshold.value <= 0.5
     )
 
 

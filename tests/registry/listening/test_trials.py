@@ -41,12 +41,8 @@ def test_champion_against_itself_and_a_voice_without_champion_are_refused(store,
         open_listening(open_store(tmp_path / "empty"), "anna")
 
 
-def test_audio_that_is_not_what_was_scored_is_not_played(released, store, listening):
-    (path,) = (released / "mlartifacts" / listening.candidate.run_id).rglob("p000_0.flac")
-    scored = path.read_bytes()
-    try:
-        path.write_bytes(b"other")
-        with pytest.raises(CandidateError, match=r"p000_0\.flac is not the audio that was scored"):
-            open_listening(store, "anna", 2)
-    finally:
-        path.write_bytes(scored)
+def test_audio_that_is_not_what_was_scored_is_not_played(store, listening):
+    (path,) = (store.root / "mlartifacts" / listening.candidate.run_id).rglob("p000_0.flac")
+    path.write_bytes(b"other")
+    with pytest.raises(CandidateError, match=r"p000_0\.flac is not the audio that was scored"):
+        open_listening(store, "anna", 2)

@@ -41,6 +41,16 @@ def test_preference_for_the_champion_makes_the_candidate_fail(store, listening):
     assert verdict.outcome == "fail" and "listeners prefer the champion" in verdict.decision.reasons[0].text
 
 
+def test_votes_of_names_that_nobody_vouches_for_do_not_count(store, listening):
+    rules = policy(thresholds=[LENIENT], preference=WITH_VOTES.preference.model_dump() | {"listeners": ("anna",)})
+    vote(store, listening, "anna", "champion", 9)
+    for name in ("ghost1", "ghost2", "ghost3"):
+        vote(store, listening, name, "candidate", 9)
+    counted = gate(store, rules).decision.preference
+    assert (counted.n_candidate, counted.n_champion, counted.n_listeners) == (0, 9, 1)
+    assert gate(store).decision.preference.n_listeners == 4
+
+
 def test_votes_after_a_verdict_make_it_stale_and_it_promotes_nothing(store, listening):
     vote(store, listening, "anna", "candidate", 9)
     candidate_id = gate(store).candidate.candidate_id

@@ -11,7 +11,8 @@ import pytest
 from release_desk import LENIENT
 from release_helpers import LINEAGE, TODAY, policy, recordings_of, scorecard, write_scores, write_voice_folder
 
-from registry.candidates.candidate import find_candidate, register_candidate, voice_folder_of
+from registry.candidates.candidate import find_candidate, voice_folder_of
+from registry.candidates.registration import register_candidate
 from registry.candidates.smoke import CannotSpeakError
 from registry.releases.alias import ReleaseRefused
 from registry.releases.audit import audit
@@ -69,7 +70,7 @@ def test_candidate_without_a_verdict_is_refused(desk):
 
 def test_failed_verdict_is_refused(desk):
     desk.gate(3, first_release=True)
-    reason = "its verdict is fail: wrong words: threshold missed: word error rate 0.4000"
+    reason = r"its verdict is fail: misread words \(\+0\.400 per word\): threshold missed: word error rate 0.4000"
     desk.assert_refused(reason, lambda: desk.promote(3, first_release=True))
 
 

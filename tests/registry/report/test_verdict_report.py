@@ -9,8 +9,9 @@ import pytest
 from release_helpers import LINEAGE, policy, write_voice_folder
 from report_helpers import TEXT, score_folder
 
-from registry.candidates.candidate import register_candidate, score_folder_of
+from registry.candidates.candidate import score_folder_of
 from registry.candidates.fingerprint import CandidateError
+from registry.candidates.registration import register_candidate
 from registry.report.verdict_report import report_of
 from registry.verdicts.gating import gate_candidate
 

@@ -9,8 +9,9 @@ import pytest
 from release_helpers import LINEAGE, scorecard, write_scores, write_voice_folder
 
 from registry.candidates import candidate as candidates
-from registry.candidates.candidate import find_candidate, register_candidate, voice_folder_of
+from registry.candidates.candidate import find_candidate, voice_folder_of
 from registry.candidates.fingerprint import CandidateError
+from registry.candidates.registration import register_candidate
 from registry.storage import mlflow_versions
 from registry.storage.mlflow_versions import local_artifact, read_version
 from registry.storage.store import mlflow_client
@@ -32,11 +33,11 @@ def test_version_is_the_one_that_mlflow_gives(registered):
     assert (row.name, row.version, row.run_id, row.tags) == (version.name, 2, version.run_id, dict(version.tags))
 
 
-def test_artifact_is_the_one_that_mlflow_downloads(registered, monkeypatch):
+def test_artifact_is_the_one_that_mlflow_gives(registered):
     candidate = find_candidate(registered, "berta", 2)
     folder = voice_folder_of(registered, candidate)
-    monkeypatch.setattr(candidates, "local_artifact", lambda *_: None)
-    assert folder == voice_folder_of(registered, candidate)
+    uri = mlflow_client(registered).get_model_version_download_uri("berta", "2")
+    assert str(folder) == f"{uri.removeprefix('file://')}/{candidate.voice_path}"
     assert (folder / "gpt/model.safetensors").read_text() == "gpt weights 2"
 
 

@@ -96,7 +96,11 @@ def test_junit_counts_what_failed(bare_store):
     }
     assert cases["threshold wer"].find("failure").get("message") == "wer missed its threshold"
     assert cases["threshold similarity"].find("failure") is None
-    assert cases["verdict"].find("failure").text.startswith("wrong words: threshold missed: word error rate")
+    assert (
+        cases["verdict"]
+        .find("failure")
+        .text.startswith("misread words (+0.700 per word): threshold missed: word error rate")
+    )
 
 
 def test_junit_of_what_could_not_be_measured_is_an_error_and_valid_xml():

@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[3]
 CONSENT = {
     "speaker": "noise",
     "kind": "synthetic",
-    "purpose": "tests",
+    "purposes": ["testing"],
+    "scope": {"languages": None, "territories": None, "commercial": False},
     "granted_on": date(2026, 1, 1),
     "valid_until": None,
     "evidence": None,

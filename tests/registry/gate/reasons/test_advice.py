@@ -15,7 +15,7 @@ def test_pass_is_to_be_promoted_and_a_first_release_heard_before():
 
 def test_fail_names_the_cause_and_the_worst_prompts():
     decision = decide(with_prompt(scorecard(wer=0.5), 3, word_errors=9), scorecard(wer=0.1), policy=policy())
-    assert decision.advice == "Do not release it: wrong words. Listen first to p003, p000, p001."
+    assert decision.advice == "Do not release it: misread words (+0.400 per word). Listen first to p003, p000, p001."
 
 
 def test_without_a_champion_a_first_release_can_be_requested():

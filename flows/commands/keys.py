@@ -1,0 +1,99 @@
+"""`vox keys`: create, trust, list, rotate and revoke keys."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flows.console import print_line, print_table
+from registry.keys import changes
+from registry.keys.ed25519 import public_pem
+from registry.keys.roles import WHAT_A_ROLE_DOES, Role
+from registry.keys.signing import own_public_key
+from registry.keys.trust import TRUST_FILE, TrustedKey, format_moment, load_trust, parse_moment
+from registry.storage.store import find_root
+
+COLUMNS = ("name", "key", "roles", "from (UTC)", "until (UTC)", "")
+KEY_DIGITS = 16  # of a public key in a table: enough to tell keys apart
+
+
+def create(output: Path | None) -> int:
+    """Make a key and print what to do with its public half."""
+    path, public_key = changes.create_key(find_root(), output)
+    print_line(f"private key: {path} (keep it secret, and keep a copy in a safe place)")
+    print_line(f"public key:  {public_key}")
+    print_line(public_pem(public_key).rstrip())
+    print_line(f"whoever keeps {TRUST_FILE} trusts it with: vox keys trust NAME {public_key} --role ROLE")
+    return 0
+
+
+def trust(name: str, key: str | None, *, roles: tuple[str, ...], since: str | None) -> int:
+    """Trust a key in some roles, from a day or moment on."""
+    root = find_root()
+    public_key = changes.read_public_key(key, root)
+    chosen = tuple(dict.fromkeys(roles)) or changes.default_roles(root, public_key)
+    if not chosen:
+        what = "; ".join(f"{role} {does}" for role, does in WHAT_A_ROLE_DOES.items())
+        raise ValueError(f"name what {name} may sign with --role: {what}")
+    print_line(changes.trust_key(root, name, public_key, chosen, since=_moment(since)))
+    _print_commit(root)
+    return 0
+
+
+def show(*, as_json: bool) -> int:
+    """Print the entries of the trust file."""
+    root = find_root()
+    known, own, now = load_trust(root), own_public_key(root), datetime.now(UTC)
+    if as_json:
+        rows = [entry.model_dump(mode="json") | {"own": entry.public_key == own} for entry in known.entries]
+        file = str(known.file) if known.file is not None else None
+        print(json.dumps({"file": file, "keys": rows}, indent=2))
+        return 0
+    print_table([_row(entry, own, now=now) for entry in known.entries], header=COLUMNS)
+    if known.file is None:
+        print_line(f"there is no {TRUST_FILE}: this machine's own key alone counts, in every role (docs/keys.md)")
+    elif own is None or not known.roles_of(own):
+        print_line("this machine's own key is not trusted, so it can read and check but not sign")
+    return 0
+
+
+def rotate() -> int:
+    """Replace this machine's key."""
+    root = find_root()
+    old, new = changes.rotate_own_key(root)
+    print_line(f"this machine signs with {new[:KEY_DIGITS]}... now; what {old[:KEY_DIGITS]}... signed stays valid")
+    _print_commit(root)
+    return 0
+
+
+def revoke(who: str, *, since: str | None) -> int:
+    """Revoke keys and print which."""
+    root = find_root()
+    for entry in changes.revoke_keys(root, who, since=_moment(since)):
+        until = format_moment(entry.revoked_on or datetime.now(UTC))
+        print_line(f"the key {entry.public_key[:KEY_DIGITS]}... of {entry.name} does not count from {until} on")
+    _print_commit(root)
+    return 0
+
+
+def _moment(given: str | None) -> datetime | None:
+    return None if given is None else parse_moment(given)
+
+
+def _row(entry: TrustedKey, own: str | None, *, now: datetime) -> tuple[str, ...]:
+    start, end = (
+        format_moment(moment)[:19].replace("T", " ") if moment is not None else "-"
+        for moment in (entry.trusted_from, entry.revoked_on)
+    )
+    remark = "this machine" if entry.public_key == own else ""
+    if not entry.holds_at(now):
+        remark = "ended" if entry.revoked_on is not None and entry.revoked_on <= now else "not yet"
+    roles: tuple[Role, ...] = entry.roles
+    return (entry.name, f"{entry.public_key[:KEY_DIGITS]}...", ", ".join(roles), start, end, remark)
+
+
+def _print_commit(root: Path) -> None:
+    file = load_trust(root).file
+    if file is not None and file.parent == root:
+        print_line(f"commit {TRUST_FILE}, so that other machines know it")

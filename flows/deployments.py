@@ -1,0 +1,223 @@
+"""The flows that a Prefect worker runs, one per deployment of prefect.yaml.
+
+They do what `vox run`, `vox gate`, `vox promote`, `vox rollback` and `vox rescore` do, in the project folder of the
+worker. What a command answers with an exit code is the final state of the run here: a verdict other than `pass` and
+drift end as `Failed`, so that an automation can tell somebody.
+
+Prefect shows the docstrings of the flows and of Approval to whoever starts or approves a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Annotated, Literal
+
+from prefect import flow, get_client, get_run_logger, runtime, suspend_flow_run
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+from prefect.concurrency.sync import concurrency
+from prefect.context import FlowRunContext
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.input import RunInput
+from prefect.states import Completed, Failed, State
+from pydantic import Field
+
+from flows import gate_and_promote
+from flows.console import console
+from flows.dvc_remote import default_remote
+from flows.dvc_stages import push_outputs
+from flows.errors import FlowError
+from flows.evaluate_champion import RescoreResult
+from flows.gate_and_promote import GatedCandidate
+from flows.prefect_engine import (
+    PrefectEngine,
+    end_lost_runs,
+    evaluate_champion_flow,
+    process_tag,
+    publish_verdict,
+)
+from flows.run_view import RunView
+from flows.train_and_release import Request, run_pipeline
+from registry.consent import VOICE_NAME
+from registry.gate.policy import parse_policy
+from stages.params import load_params
+
+PROMOTE = "promote/promote"  # flow and deployment
+LEASE_SECONDS = 60.0  # after a worker was killed, its voice is free again this much later; Prefect allows no less
+WAIT_SECONDS = 86_400.0  # for another run of the voice, which may take hours
+APPROVAL_SECONDS = 86_400
+
+NAME = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"  # one line with at least one character
+APPROVAL = "approval"  # Prefect's key of the pause
+
+VoiceName = Annotated[str, Field(pattern=VOICE_NAME)]
+Version = Annotated[int, Field(ge=1)]
+
+
+class ApprovalError(FlowError, RuntimeError):
+    """A person approved something else than what would be promoted now."""
+
+
+class Approval(RunInput):
+    """A person's answer to a promotion that waits. Prefect shows the fields as a form."""
+
+    decision: Literal["promote", "reject"] = Field(description="Whether the version becomes champion.")
+    name: str = Field(max_length=100, pattern=NAME, description="Who decides. The journal of releases keeps it.")
+    verdict: str = Field(description="SHA-256 of the verdict that you decide about. Leave it as it is.")
+
+
+@flow(name="train_and_release", flow_run_name="{voice}", persist_result=False)
+def train_and_release(voice: VoiceName, *, promote: bool = False, first_release: bool = False) -> State:
+    """Bring a voice up to date and gate its candidate.
+
+    Args:
+        voice: The voice.
+        promote: Whether a candidate that the gate passes is put up for promotion, which waits for a person.
+        first_release: Accept that there is no champion to compare the candidate with.
+    """
+    with _only_run_of(voice):
+        request = Request(voice=voice, first_release=first_release)
+        with RunView(voice, console, quiet=True) as view:
+            outcome = run_pipeline(request, view, engine=PrefectEngine())
+        if default_remote():
+            PrefectEngine().step("push to the DVC remote", lambda log: push_outputs(voice, on_line=log))
+    verdict = outcome.candidate.signed.verdict
+    if promote and verdict.outcome == "pass":
+        parameters = {"voice": voice, "version": verdict.candidate.version, "first_release": first_release}
+        # not as a subflow: this run ends, and the promotion waits for a person
+        waiting = run_deployment(PROMOTE, parameters=parameters, timeout=0, as_subflow=False)
+        get_run_logger().info("promotion of version %s waits: run %s", verdict.candidate.version, waiting.id)
+    return _state_of(outcome.candidate)
+
+
+@flow(name="gate", flow_run_name="{voice}", persist_result=False)
+def gate(voice: VoiceName, version: Version | None = None, *, first_release: bool = False) -> State:
+    """Decide whether a candidate may replace the champion.
+
+    Args:
+        voice: The voice.
+        version: The version to gate. Without one, the newest.
+        first_release: Accept that there is no champion to compare the candidate with.
+    """
+    _begin(voice)
+    policy = parse_policy(load_params().gate)
+    candidate = PrefectEngine().step(
+        "gate",
+        lambda log: gate_and_promote.gate_version(voice, policy, version=version, first_release=first_release),
+    )
+    publish_verdict(voice, candidate)
+    return _state_of(candidate)
+
+
+@flow(name="promote", flow_run_name="{voice}", persist_result=False)
+def promote(
+    voice: VoiceName,
+    version: Version | None = None,
+    *,
+    first_release: bool = False,
+    approval_seconds: Annotated[int, Field(ge=1)] = APPROVAL_SECONDS,
+) -> State:
+    """Make a version champion after a person has approved it.
+
+    The run is suspended meanwhile and occupies no worker. When it is resumed, it starts anew: so it looks again at what
+    it asked about.
+
+    Args:
+        voice: The voice.
+        version: The version to promote. Without one, the newest.
+        first_release: Accept that there is no champion to compare the candidate with.
+        approval_seconds: How long the run waits for an answer before it fails.
+    """
+    _begin(voice)
+    # 1. Refuse what no answer could make right, before anybody is asked.
+    candidate = gate_and_promote.find_passed(voice, version)
+    verdict = candidate.signed.verdict
+    publish_verdict(voice, candidate)
+    # 2. Wait for a person. In the resumed run this returns the answer.
+    answer = suspend_flow_run(_question(candidate), timeout=approval_seconds, key=APPROVAL)
+    if answer.decision == "reject":
+        return Completed(name="Rejected", message=f"{answer.name} rejected version {verdict.candidate.version}")
+    # 3. Promote what was approved, and nothing else.
+    if answer.verdict != candidate.signed.sha256:
+        raise ApprovalError(
+            f"{answer.name} approved the verdict {answer.verdict[:12]}, but the one about version "
+            f"{verdict.candidate.version} is {candidate.signed.sha256[:12]} now; start another promotion"
+        )
+    note = PrefectEngine().step(
+        "promote",
+        lambda log: gate_and_promote.promote(
+            voice, version=verdict.candidate.version, first_release=first_release, actor=answer.name.strip()
+        ),
+    )
+    return Completed(message=note)
+
+
+@flow(name="rollback", flow_run_name="{voice}", persist_result=False)
+def rollback(voice: VoiceName, to_version: Version | None = None) -> State:
+    """Go back to the champion before this one. It waits for nothing.
+
+    Args:
+        voice: The voice.
+        to_version: A version that was champion before. Without one, the release before.
+    """
+    _begin(voice)
+    note = PrefectEngine().step("rollback", lambda log: gate_and_promote.rollback(voice, to=to_version))
+    return Completed(message=note)
+
+
+@flow(name="evaluate_champion", flow_run_name="{voice}", persist_result=False)
+def evaluate_champion(voice: VoiceName, version: Version | None = None) -> RescoreResult:
+    """Score the champion again and look for drift. Drift fails the run.
+
+    Args:
+        voice: The voice.
+        version: The version to score. Without one, the champion.
+    """
+    with _only_run_of(voice):
+        return evaluate_champion_flow.fn(voice, version)
+
+
+def _question(candidate: GatedCandidate) -> type[Approval]:
+    """Return the form that asks about a candidate, or after it was asked the form that the answer must fit."""
+    if APPROVAL in FlowRunContext.get().flow_run.empirical_policy.pause_keys:
+        return Approval  # without today's verdict, or it would stand in for one that the answer left out
+    verdict = candidate.signed.verdict
+    question = f"Make {verdict.voice} version {verdict.candidate.version} the champion?\n\n{candidate.markdown()}"
+    return Approval.with_initial_data(description=question, verdict=candidate.signed.sha256)
+
+
+def _state_of(candidate: GatedCandidate) -> State:
+    """Return the state in which a run with this verdict ends."""
+    verdict = candidate.signed.verdict
+    message = f"version {verdict.candidate.version}: {verdict.outcome}"
+    if verdict.outcome == "pass":
+        return Completed(message=message)
+    reasons = "; ".join(reason.text for reason in verdict.decision.reasons)
+    return Failed(name=verdict.outcome.capitalize(), message=f"{message}: {reasons}")
+
+
+def _begin(voice: str) -> None:
+    """Tag this run with its voice and process, and end runs of the voice that a kill left open."""
+    run_id = runtime.flow_run.id
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(run_id, tags={*runtime.flow_run.tags, f"voice:{voice}", process_tag()})
+    end_lost_runs(voice)
+
+
+@contextmanager
+def _only_run_of(voice: str) -> Iterator[None]:
+    """Begin a run, and wait until no other one of the voice computes on any worker."""
+    _begin(voice)
+    limit = f"voice-{voice}"
+    with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
+        client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=limit, limit=1))
+    # a lost lease must not end a training: the same work done twice gives the same bytes
+    with concurrency(
+        limit,
+        timeout_seconds=WAIT_SECONDS,
+        lease_duration=LEASE_SECONDS,
+        strict=True,
+        raise_on_lease_renewal_failure=False,
+    ):
+        yield

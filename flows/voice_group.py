@@ -1,0 +1,88 @@
+"""The commands `vox voice ...`: parse, call, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flows.project_group import ProjectGroup
+from registry.consent.purposes import PURPOSES
+
+PRESENT_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True)
+PRESENT_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
+
+
+@click.group(cls=ProjectGroup)
+def voice() -> None:
+    """Add a voice with its consent, or take one out of service."""
+
+
+@voice.command("add")
+@click.argument("name")
+@click.argument("path", type=PRESENT_FOLDER)
+@click.option("--language", required=True, help="What is spoken: en, zh, yue, ja or ko.")
+@click.option("--consent", type=PRESENT_FILE, required=True, help="The proof of the speaker's consent, any file.")
+@click.option("--speaker", help="Who speaks.  [default: NAME]")
+@click.option(
+    "--purpose",
+    "purposes",
+    multiple=True,
+    required=True,
+    type=click.Choice(list(PURPOSES)),
+    help="What the speaker allowed. Give it once for each purpose.",
+)
+@click.option("--commercial", is_flag=True, help="The speaker allowed uses for money.")
+@click.option(
+    "--may-speak",
+    "languages",
+    multiple=True,
+    metavar="CODE",
+    help="A language that the voice may speak.  [default: any]",
+)
+@click.option(
+    "--territory", "territories", multiple=True, metavar="XX", help="A country where it may be heard.  [default: any]"
+)
+@click.option("--valid-until", metavar="YYYY-MM-DD", help="Last day of the consent.  [default: no end]")
+def voice_add(
+    name: str,
+    path: Path,
+    *,
+    language: str,
+    consent: Path,
+    speaker: str | None,
+    purposes: tuple[str, ...],
+    commercial: bool,
+    languages: tuple[str, ...],
+    territories: tuple[str, ...],
+    valid_until: str | None,
+) -> int:
+    """Add a voice from the recordings in PATH.
+
+    They are copied to data/1_recordings/NAME with a consent record, and params.yaml lists NAME. The same command
+    finishes what was interrupted.
+    """
+    from flows.commands.voices import ConsentTerms, add_voice
+
+    terms = ConsentTerms(
+        evidence=consent,
+        speaker=speaker or name,
+        purposes=purposes,
+        commercial=commercial,
+        languages=languages or None,
+        territories=territories or None,
+        valid_until=valid_until,
+    )
+    return add_voice(name, path, language=language, terms=terms)
+
+
+@voice.command("revoke")
+@click.argument("name")
+def voice_revoke(name: str) -> int:
+    """Record that the consent for NAME was withdrawn.
+
+    Its champion goes out of service at once.
+    """
+    from flows.commands.voices import revoke_voice
+
+    return revoke_voice(name)

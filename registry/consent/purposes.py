@@ -1,0 +1,16 @@
+"""What a voice may be used for: the words that a consent may name and a use may declare.
+
+A fixed list, so that a program can compare what was allowed with what is done. Importing this module is cheap.
+"""
+
+PURPOSES = {
+    "narration": "audiobooks, articles, lessons and videos are read aloud",
+    "dialogue": "characters in games, films and plays speak",
+    "assistant": "an assistant or agent answers people",
+    "announcements": "public announcements, telephone menus and navigation",
+    "accessibility": "people who cannot speak, read or see well are helped",
+    "translation": "the speaker's own words are spoken in other languages",
+    "advertising": "goods, services or opinions are promoted",
+    "research": "experiments, publications and listening tests",
+    "testing": "this software and what is built on it are tried out",
+}

@@ -1,0 +1,87 @@
+"""The anchor: the newest row of a voice's journal, kept outside the database.
+
+`releases/VOICE.json` in the project holds the signed stamp of the row that this project wrote last. It belongs into
+git. A database that does not contain the row is an older copy, a foreign one, or was cut off, and nothing is decided
+from it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from registry.consent.record import VOICE_NAME
+from registry.files import replace_file
+from registry.storage.record import JournalError, Stamp, WhyNotSigned, why_not_genuine
+
+FOLDER = "releases"
+_STAMP = TypeAdapter(Stamp)
+
+
+class AnchorError(JournalError):
+    """The row is in the journal, but its anchor could not be written."""
+
+
+def anchor_path(root: Path, voice: str) -> Path:
+    """Return where a voice's anchor is.
+
+    Raises:
+        JournalError: The name cannot be a voice's.
+    """
+    if not re.fullmatch(VOICE_NAME, voice):
+        raise JournalError(f"{voice[:80]!r} cannot be a voice's name; use letters, digits, - and _")
+    return root / FOLDER / f"{voice}.json"
+
+
+def read_anchor(root: Path, voice: str, why_not_signed: WhyNotSigned) -> Stamp | None:
+    """Return the anchor of a voice, None where there is none.
+
+    Raises:
+        JournalError: The file is not an anchor of this voice, or is not what was signed.
+    """
+    path = anchor_path(root, voice)
+    remedy = f"restore it, for example with `git checkout {FOLDER}/{path.name}`"
+    try:
+        stamp = _STAMP.validate_json(path.read_text(encoding="utf-8"), strict=True)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise JournalError(f"{path} cannot be read ({error.strerror}); make it readable") from error
+    except (ValueError, ValidationError, RecursionError) as error:
+        raise JournalError(f"{path} does not hold the anchor of a journal; {remedy}") from error
+    if stamp.voice != voice:
+        raise JournalError(f"{path} is the anchor of {stamp.voice[:80]!r}, not of {voice}; {remedy}")
+    if reason := why_not_genuine(stamp, why_not_signed):
+        raise JournalError(f"{path} is not what was signed: {reason}; {remedy}")
+    return stamp
+
+
+def write_anchor(root: Path, stamp: Stamp) -> None:
+    """Keep a row's stamp as the anchor of its voice, unless a later row is anchored already.
+
+    Raises:
+        AnchorError: The file cannot be written.
+    """
+    path = anchor_path(root, stamp.voice)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file() and _number_in(path) > stamp.number:
+            return
+        replace_file(path, json.dumps(asdict(stamp), indent=2) + "\n")
+    except OSError as error:
+        raise AnchorError(
+            f"row {stamp.number} of the journal of {stamp.voice} is written, but its anchor {path} is not "
+            f"({error.strerror}); make the file writable and try again"
+        ) from error
+
+
+def _number_in(path: Path) -> int:
+    try:
+        number = json.loads(path.read_text(encoding="utf-8"))["number"]
+        return number if isinstance(number, int) else 0
+    except (ValueError, KeyError, TypeError):
+        return 0
