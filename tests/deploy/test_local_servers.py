@@ -8,18 +8,31 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from faulty_proxy import faulty_proxy
 from imports import ROOT
 from local_servers import LocalServers
 from release_desk import Desk
-from release_helpers import LINEAGE, recordings_of, scorecard, write_scores, write_voice_folder
+from release_helpers import (
+    LINEAGE,
+    policy,
+    promote_first,
+    recordings_of,
+    scorecard,
+    write_scores,
+    write_voice_folder,
+)
 
-from registry.candidates.candidate import register_candidate
+from registry.candidates.registration import register_candidate
 from registry.releases.alias import ReleaseRefused
 from registry.releases.audit import audit
+from registry.storage.model_registry import find_versions, read_alias
 from registry.storage.store import Store, mlflow_client, open_store
+from registry.verdicts.gating import gate_candidate
 
 pytestmark = pytest.mark.slow
 
@@ -31,12 +44,13 @@ def desk(local_servers: LocalServers, tmp_path: Path, monkeypatch: pytest.Monkey
     return Desk(open_store(tmp_path), recordings_of(tmp_path), [])
 
 
-def register(store: Store, version: int, wer: float) -> None:
-    """Register a small candidate of anna: ten utterances are enough for the policy, and each is an upload."""
+def register(store: Store, version: int, wer: float, voice: str = "anna") -> None:
+    """Register a small candidate: ten utterances are enough for the policy, and each is an upload."""
     folder = store.root / f"build_{version}"
-    voice_folder = write_voice_folder(folder / "voice", f"weights {version}")
-    scores = write_scores(folder, scorecard(wer=wer, n_prompts=10, seeds=(0,)))
-    candidate = register_candidate(store, "anna", voice_folder=voice_folder, scorecard_path=scores, lineage=LINEAGE)
+    if not folder.exists():
+        write_voice_folder(folder / "voice", f"weights {version}")
+    scores = write_scores(folder, scorecard(voice, wer=wer, n_prompts=10, seeds=(0,)))
+    candidate = register_candidate(store, voice, voice_folder=folder / "voice", scorecard_path=scores, lineage=LINEAGE)
     assert candidate.version == version
 
 
@@ -98,6 +112,44 @@ def test_engineer_registers_and_only_a_release_manager_moves_the_champion(desk, 
     desk.assert_champion(None)
 
 
+@pytest.mark.parametrize("fault", ["503", "cut"])
+def test_artifact_store_that_breaks_stops_each_step_and_leaves_nothing_behind(
+    fault, local_servers, tmp_path, monkeypatch
+):
+    voice = f"voice_{fault}"
+    local_servers.as_user(monkeypatch, "release_manager")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    with faulty_proxy(local_servers.settings()["MLFLOW_TRACKING_URI"]) as proxy:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.url)
+        store = open_store(tmp_path)
+
+        def breaks(method: str, call: Callable[[], object]) -> None:
+            proxy.choose_fault = lambda sent, path: fault if sent == method and "mlflow-artifacts" in path else ""
+            before = proxy.n_faults
+            with pytest.raises(Exception) as refusal:
+                call()
+            assert proxy.n_faults > before, refusal.value
+            proxy.choose_fault = lambda sent, path: ""
+
+        # 1. An upload that fails registers nothing; a cut answer to an upload is not noticed, for all was sent
+        if fault == "503":
+            breaks("PUT", lambda: register(store, 1, wer=0.1, voice=voice))
+            assert find_versions(store, voice) == []
+        register(store, 1, wer=0.1, voice=voice)
+        # 2. A download that fails gives no verdict and no release, and no half file is kept
+        gate = partial(gate_candidate, store, voice, policy=policy(), version=1, first_release=True)
+        breaks("GET", gate)
+        assert not list((tmp_path / ".cache").rglob("scorecard.json"))
+        assert gate().verdict.outcome == "pass"
+        shutil.rmtree(tmp_path / ".cache")
+        release = partial(promote_first, store, voice)
+        breaks("GET", release)
+        assert read_alias(store, voice, "champion") is None
+        release()
+        assert read_alias(store, voice, "champion") == 1
+    assert audit(store, voice) == ()
+
+
 def test_files_of_a_dvc_remote_on_s3_come_back_in_another_project(project, local_servers, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
     settings = local_servers.settings()
@@ -133,7 +185,7 @@ def test_doctor_finds_every_server_and_names_the_one_that_is_wrong(project, loca
     assert {findings[what]["state"] for what in shown} == {"wrong"}
     assert "start it, or unset PREFECT_API_URL" in shown["Prefect server"]
     assert "refuses release_manager; set MLFLOW_TRACKING_USERNAME" in shown["MLflow registry"]
-    assert "start the database, or correct VOXFOUNDRY_DATABASE_URI" in shown["release journal"]
+    assert "127.0.0.1:9/voxfoundry cannot be used (" in shown["release journal"]
     assert "check the address and its credentials" in shown["DVC remote"]
     assert "SECRET" not in json.dumps(findings)
 
