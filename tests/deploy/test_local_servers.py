@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import requests
+import sqlalchemy as sa
 from faulty_proxy import faulty_proxy
 from imports import ROOT
 from local_servers import LocalServers
@@ -208,3 +210,14 @@ def test_start_again_changes_nothing(local_servers):
     local_servers.run("start")
     assert {path.name: path.read_text() for path in local_servers.folder.glob("*.pid")} == processes
     assert local_servers.run("status").stdout.count(" runs at 127.0.0.1:") == 4
+
+
+def test_prefect_keeps_its_work_pools_in_postgresql(local_servers):
+    settings = local_servers.settings()
+    with requests.Session() as session:
+        session.trust_env = False
+        pool = {"name": "voxfoundry", "type": "process"}
+        assert session.post(f"{settings['PREFECT_API_URL']}/work_pools/", json=pool, timeout=60).status_code == 201
+    database = f"{settings['VOXFOUNDRY_DATABASE_URI'].rpartition('/')[0]}/prefect"
+    with sa.create_engine(database).connect() as connection:
+        assert connection.scalars(sa.text("SELECT name FROM work_pool WHERE type = 'process'")).all() == ["voxfoundry"]
