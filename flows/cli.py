@@ -197,15 +197,16 @@ def releases(voice: str, *, as_json: bool) -> int:
 
 @vox.command()
 @voice_argument
+@click.option("--expect", metavar="NUMBER:HASH", help="A row that the journal must have, as noted elsewhere.")
 @json_option
-def audit(voice: str, *, as_json: bool) -> int:
+def audit(voice: str, *, expect: str | None, as_json: bool) -> int:
     """Prove that the journal of releases is whole.
 
     Exit code: 0 whole, 1 broken.
     """
     from flows.commands.releases import audit_voice
 
-    return audit_voice(voice, as_json=as_json)
+    return audit_voice(voice, as_json=as_json, expect=expect)
 
 
 @vox.command()

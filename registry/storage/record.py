@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from registry.errors import RegistryError
+from registry.keys.ed25519 import Signature
+from registry.keys.roles import Role, role_for
 from registry.storage.database import canonical, sha256_text
-from registry.storage.signing import Signature
 
 FIRST_PREVIOUS = "0" * 64
 Kind = Literal["release", "verdict", "registration", "rescore", "consent", "approval", "erasure", "checkpoint"]
-WhyNotSigned = Callable[[str, Signature, str], str | None]  # (text, signature, utc of the row): None, or the reason
+# (text, signature, when it was signed, the role that it needs): None if the signature counts, else the reason
+WhyNotSigned = Callable[[str, Signature, str, Role | None], str | None]
 
 
 class JournalError(RegistryError, RuntimeError):
@@ -111,8 +113,14 @@ def record_message(digest: str) -> str:
     return f"voxfoundry record {digest}"
 
 
-def why_not_genuine(stamp: Stamp, why_not_signed: WhyNotSigned) -> str | None:
-    """Return why a stamp is not what was signed, None where it is."""
+def why_not_genuine(stamp: Stamp, why_not_signed: WhyNotSigned, role: Role | None = None) -> str | None:
+    """Return why a stamp is not what was signed, None where it is.
+
+    Args:
+        stamp: What was signed.
+        why_not_signed: Tells whether a signature counts.
+        role: The role that its signer needs, None for any.
+    """
     digest = stamp_hash(
         database_id=stamp.database_id,
         voice=stamp.voice,
@@ -124,7 +132,7 @@ def why_not_genuine(stamp: Stamp, why_not_signed: WhyNotSigned) -> str | None:
     )
     if digest != stamp.hash:
         return "its contents were changed after it was written"
-    return why_not_signed(record_message(stamp.hash), Signature(stamp.public_key, stamp.signature), stamp.utc)
+    return why_not_signed(record_message(stamp.hash), Signature(stamp.public_key, stamp.signature), stamp.utc, role)
 
 
 def why_not_joined(record: Record, later: Stamp) -> str | None:
@@ -158,7 +166,7 @@ def find_fault(records: Iterable[Record], *, voice: str, first: int, why_not_sig
         stamp = record.stamp
         if stamp.number != number:
             return Fault(voice, number, f"it is missing, and row {stamp.number} follows")
-        if reason := why_not_genuine(stamp, why_not_signed):
+        if reason := _why_not_written(record, why_not_signed):
             return Fault(voice, number, reason)
         if previous is not None and stamp.prev_hash != previous:
             return Fault(voice, number, "it does not continue the row before it")
@@ -166,3 +174,12 @@ def find_fault(records: Iterable[Record], *, voice: str, first: int, why_not_sig
             return Fault(voice, number, f"its time {stamp.utc} is before that of the row before it")
         previous, utc = stamp.hash, stamp.utc
     return None
+
+
+def _why_not_written(record: Record, why_not_signed: WhyNotSigned) -> str | None:
+    """Return why a row is not what somebody with the role for it signed, None where it is."""
+    try:
+        role = role_for(record.kind, record.values)
+    except (ValueError, AttributeError, TypeError):  # not what we write, so its hash tells more than the role does
+        return why_not_genuine(record.stamp, why_not_signed) or f"it is not a {record.kind} as they are written"
+    return why_not_genuine(record.stamp, why_not_signed, role)

@@ -18,6 +18,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from registry.keys.ed25519 import Signature
+from registry.keys.roles import role_for
+from registry.keys.signing import sign
 from registry.storage.anchor import anchor_path, read_anchor, write_anchor
 from registry.storage.database import (
     METADATA,
@@ -42,7 +45,6 @@ from registry.storage.record import (
     why_not_genuine,
     why_not_joined,
 )
-from registry.storage.signing import Signature, sign
 from registry.storage.store import Store
 
 CHECKPOINT = "checkpoint"
@@ -223,7 +225,8 @@ def append_record(
             "prev_hash": last.stamp.hash if last else FIRST_PREVIOUS,
         }
         digest = stamp_hash(**fields)
-        record = Record(Stamp(**fields, hash=digest, **asdict(sign(store.root, record_message(digest)))), text)
+        signature = sign(store.root, record_message(digest), role=role_for(kind, content))
+        record = Record(Stamp(**fields, hash=digest, **asdict(signature)), text)
         connection.execute(sa.insert(RECORDS).values(**_as_row(record)))
         # 3. Sign the new end; the transaction makes it appear together with the row
         head_signature = sign(store.root, _head_message(record.stamp))
@@ -289,9 +292,9 @@ def _find_end_fault(
         if last is not None:
             return Fault(voice, number, "the signed end of the journal is missing")
     else:
-        stamp = Stamp(identity, voice, head["number"], head["utc"], "", "", "", head["hash"], "", "")
+        stamp = Stamp(identity, voice, head["number"], str(head["utc"]), "", "", "", head["hash"], "", "")
         signature = Signature(str(head["public_key"]), str(head["signature"]))
-        if reason := why_not_signed(_head_message(stamp), signature, str(head["utc"])):
+        if reason := why_not_signed(_head_message(stamp), signature, stamp.utc, None):
             return Fault(voice, max(number, 1), f"the signed end of the journal is not genuine: {reason}")
         if head["number"] != number:
             missing = f"the signed end of the journal says {head['number']} rows and there are {number}"
