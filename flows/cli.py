@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from flows.guard import run_guarded
-from flows.key_commands import keys
+from flows.key_commands import approve, keys
 from flows.project_group import ProjectGroup
 from flows.voice_group import voice
 
@@ -38,6 +38,7 @@ def vox(*, debug: bool) -> None:
 
 
 vox.add_command(keys)
+vox.add_command(approve)
 
 
 @vox.command()

@@ -52,7 +52,7 @@ def show_releases(voice: str, *, as_json: bool) -> int:
             "voice": voice,
             "champion": champion.version if champion else None,
             "whole": journal.fault is None,
-            "journal": [asdict(row) for row in rows],
+            "journal": [asdict(row) | {"no_effect": journal.records.void.get(row.number)} for row in rows],
         }
         print(json.dumps(content, indent=2))
         return 0
@@ -64,7 +64,8 @@ def show_releases(voice: str, *, as_json: bool) -> int:
     lines = []
     for row in rows:
         versions = ("-" if version is None else str(version) for version in (row.from_version, row.to_version))
-        lines.append((str(row.number), row.utc[:19], row.action, row.state, *versions, row.actor, row.note))
+        note = f"no effect: {reason}" if (reason := journal.records.void.get(row.number)) else row.note
+        lines.append((str(row.number), row.utc[:19], row.action, row.state, *versions, row.actor, note))
     print_table(lines, header=COLUMNS)
     print_line(f"live: version {champion.version}" if champion else "live: nothing")
     if journal.fault is not None:

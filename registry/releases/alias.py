@@ -96,6 +96,7 @@ def move_alias(
     target: Release,
     actor: str,
     verdict_sha256: str | None = None,
+    approvals: int = 0,
     note: str = "",
     recovery: tuple[str, ...] = (),
 ) -> AliasMove:
@@ -109,6 +110,7 @@ def move_alias(
         target: What becomes champion: the version that MLflow has today, the candidate and the consent.
         actor: Who releases.
         verdict_sha256: The sha256 of the verdict that allows it, None if it needs none.
+        approvals: How many release managers had to approve it.
         note: Goes into the journal.
         recovery: What was recovered before, for the note of the result.
 
@@ -128,6 +130,7 @@ def move_alias(
         consent_sha256=target.consent_sha256,
         actor=actor,
         note=note,
+        approvals=approvals,
     )
     # 1. Write the `started` row: from here on a killed move can be found and finished or undone
     started = append(store, voice, entry, last_seen=state.last_row)

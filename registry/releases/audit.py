@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from registry.candidates.candidate import find_candidate, find_faults
 from registry.candidates.fingerprint import CandidateError
 from registry.consent.record import require_voice_name
+from registry.keys.trust import Trust, load_trust
 from registry.listening.votes import VOTES
 from registry.releases.alias import champion_alias, is_at, release_lock, released_version, version_name
+from registry.releases.approvals import find_approval_problems
 from registry.releases.journal import RELEASE, Journal, as_row, read_journal
 from registry.releases.recovery import check_binding
 from registry.releases.requirements import check_speaker
 from registry.releases.state import ReleaseState, Row, is_end_of, next_state
 from registry.storage.chain import read_chain
+from registry.storage.checkpoints import CHECKPOINT, is_usable
 from registry.storage.record import JournalError, Record
-from registry.storage.records import CHECKPOINT
+from registry.storage.records import Records
 from registry.storage.store import Store
 from registry.verdicts.store import VERDICT, VerdictError, verdict_of
 
@@ -62,9 +66,11 @@ def audit(
         records, state = journal.records.rows, journal.state
         return (
             *_find_expected_problems(records, expected),
-            *_find_row_problems(records),
+            *(f"row {number} has no effect: {reason}" for number, reason in journal.records.void.items()),
+            *_find_row_problems(journal.records, load_trust(store.root)),
             *_find_vote_problems(store),
-            *_find_verdict_problems(store, records),
+            *_find_verdict_problems(store, journal.records.valid_rows),
+            *find_approval_problems(journal.records.valid_rows, load_trust(store.root)),
             *_find_version_problems(store, voice, state),
             *_find_alias_problems(store, voice, journal),
             *_find_consent_problems(recordings_dir, voice, state, today or datetime.now(UTC).date()),
@@ -92,18 +98,20 @@ def _find_expected_problems(records: tuple[Record, ...], expected: tuple[int, st
     return [] if seen.startswith(digest) else [f"row {number} has the hash {seen} and {digest} was expected"]
 
 
-def _find_row_problems(records: tuple[Record, ...]) -> list[str]:
-    """Check that releases end as they began, and that each checkpoint holds what its rows say."""
+def _find_row_problems(records: Records, trust: Trust) -> list[str]:
+    """Check that releases end as they began, and that each checkpoint in use holds what its rows say."""
     problems, state = [], ReleaseState()
-    for record in records:
-        if record.kind == RELEASE:
+    for record in records.rows:
+        if record.number in records.void:
+            state = replace(state, last_row=record.number) if record.kind == RELEASE else state
+        elif record.kind == RELEASE:
             row, started = as_row(record), state.unfinished
             if row.state == "started" and started is not None:
                 problems.append(f"row {row.number} starts a release and row {started.number} is not ended")
             if row.state != "started" and (started is None or not is_end_of(row, started)):
                 problems.append(f"row {row.number} ends a release that was not started so; it does not count")
             state = next_state(state, row)
-        elif record.kind == CHECKPOINT and record.values != state.as_content():
+        elif record.kind == CHECKPOINT and is_usable(record, trust) and record.values["state"] != state.as_content():
             problems.append(f"row {record.number} is a checkpoint that does not hold what the rows before it say")
     return problems
 

@@ -7,13 +7,15 @@ checkpoint holds the release state, from which the next reading begins.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from registry.keys.ed25519 import SigningError
+from registry.keys.trust import load_trust
 from registry.releases.state import Entry, Release, ReleaseState, Row, next_state, read_state
+from registry.storage.checkpoints import CHECKPOINT, checkpoint_content
 from registry.storage.record import Fault, JournalError, Record
-from registry.storage.records import CHECKPOINT, Records, append_record, read_records
+from registry.storage.records import Records, append_record, read_records
 from registry.storage.store import Store
 
 RELEASE = "release"
@@ -100,18 +102,19 @@ def append(store: Store, voice: str, entry: Entry, *, last_seen: int) -> Row:
     return as_row(append_record(store, voice, RELEASE, asdict(entry), last_seen=last_seen))
 
 
-def write_checkpoint_if_due(store: Store, voice: str, journal: Journal) -> None:
+def write_checkpoint_if_due(store: Store, voice: str, journal: Journal, *, every: int = CHECKPOINT_EVERY) -> None:
     """Append the release state after enough records, so that reading does not get slower. Call it under the lock.
 
     Args:
         store: Whose journal it is.
         voice: The voice's name.
         journal: As it was just read.
+        every: After how many records.
     """
-    if len(journal.records.rows) <= CHECKPOINT_EVERY or journal.state.unfinished is not None:
+    if len(journal.records.rows) <= every or journal.state.unfinished is not None:
         return
     try:
-        append_record(store, voice, CHECKPOINT, journal.state.as_content())
+        append_record(store, voice, CHECKPOINT, checkpoint_content(journal.state.as_content(), load_trust(store.root)))
     except SigningError:  # it is up to the next release manager
         return
 
@@ -129,12 +132,14 @@ def as_row(record: Record) -> Row:
 def _state_of(records: Records) -> ReleaseState:
     state = ReleaseState()
     for record in records.rows:
-        if record.kind == RELEASE:
+        if record.number in records.void:  # it has no effect, but whoever releases next has seen it
+            state = replace(state, last_row=record.number) if record.kind == RELEASE else state
+        elif record.kind == RELEASE:
             state = next_state(state, as_row(record))
         elif record.kind == CHECKPOINT and record is records.rows[0]:
             try:
-                state = read_state(record.values)
-            except ValueError as error:
+                state = read_state(record.values["state"])
+            except (ValueError, KeyError) as error:
                 raise JournalError(
                     f"the checkpoint in row {record.number} of the journal of {records.voice} was written by another "
                     "version of Voxfoundry; use that version"

@@ -45,6 +45,7 @@ def promote(
     smoke_texts: Mapping[str, str],
     version: int | None = None,
     first_release: bool = False,
+    approvals: int = 0,
     actor: str | None = None,
     today: date | None = None,
     smoke: SmokeTest | None = None,
@@ -62,6 +63,7 @@ def promote(
         smoke_texts: What the voice must speak before it is released, for each language by its ISO 639 code.
         version: Which candidate, default the newest.
         first_release: A person wants a release without a champion to compare with.
+        approvals: How many release managers must have approved it.
         actor: Who releases, default current_actor().
         today: The day on which the consent must be valid, default today in UTC.
         smoke: Replaces the smoke test.
@@ -73,7 +75,9 @@ def promote(
     """
     require_voice_name(voice)
     day = today or datetime.now(UTC).date()
-    request = PromotionRequest(voice, version, policy, recordings_dir, first_release, actor or current_actor(), day)
+    request = PromotionRequest(
+        voice, version, policy, recordings_dir, first_release, actor or current_actor(), day, approvals
+    )
     # 1. Check everything that a promotion needs
     with release_lock(store, voice):
         plan = plan_promotion(store, request)
@@ -292,6 +296,7 @@ def _promote_checked(
             target=Release(plan.candidate.version, plan.candidate.candidate_id, 0, plan.consent_sha256),
             actor=request.actor,
             verdict_sha256=plan.verdict_sha256,
+            approvals=request.approvals,
             note="first release" if request.first_release else "",
             recovery=first_recovery + plan.recovery,
         )

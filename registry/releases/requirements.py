@@ -16,6 +16,7 @@ from registry.consent.checks import check_consent
 from registry.consent.record import ConsentError, consent_sha256
 from registry.gate.policy import GatePolicy
 from registry.releases.alias import ReleaseRefused, released_version
+from registry.releases.approvals import why_not_approved
 from registry.releases.recovery import recover_under_lock
 from registry.releases.state import Release, ReleaseState
 from registry.storage.model_registry import find_version
@@ -35,6 +36,7 @@ class PromotionRequest:
     first_release: bool  # somebody wants a first release, without a champion to compare with
     actor: str
     today: date
+    approvals: int = 0  # release managers who must have approved it
 
 
 @dataclass(frozen=True)
@@ -211,4 +213,6 @@ def _check_verdict(
         reasons.append(f"its verdict is about version {subject.version} with other weights or scores; {gate_it} again")
     if verdict.decision.first_release and not request.first_release and champion is None:
         reasons.append("it would be the first release, which a person must ask for with --first-release")
+    if missing := why_not_approved(store, signed, request.approvals):
+        reasons.append(missing)
     return signed.sha256, reasons

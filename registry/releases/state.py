@@ -38,6 +38,7 @@ class Entry:
     note: str = ""
     revoked_on: str | None = None  # the day of a revocation, ISO 8601
     refers_to: int | None = None  # the `started` row that this one ends
+    approvals: int = 0  # release managers who had to approve it
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Row:
     note: str
     revoked_on: str | None
     refers_to: int | None
+    approvals: int | None = 0
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ def find_fault(
         if row_hash(row) != row["hash"]:
             return Fault(chain.name, number, "its contents were changed after it was written")
         signature = Signature(row["public_key"], row["signature"])
-        if reason := why_not_signed(_row_message(chain, identity, row["hash"]), signature, row["utc"], None):
+        if reason := why_not_signed(_row_message(chain, identity, row["hash"]), signature):
             return Fault(chain.name, number, reason)
         previous = row["hash"]
     return _end_fault(chain, rows[-1] if rows else None, ends, identity, why_not_signed)
@@ -201,8 +201,7 @@ def _end_fault(
         return Fault(chain.name, max(number, 1), f"{here} has {len(ends)} entries instead of one")
     end = ends[0]
     message = _end_message(chain, identity, end["number"], end["hash"])
-    utc = str(last["utc"]) if last else datetime.now(UTC).isoformat()  # an end is signed with the last row
-    if reason := why_not_signed(message, Signature(end["public_key"], end["signature"]), utc, None):
+    if reason := why_not_signed(message, Signature(end["public_key"], end["signature"])):
         return Fault(chain.name, max(number, 1), f"{here} is not genuine: {reason}")
     if end["number"] != number:
         return Fault(chain.name, number + 1, f"{here} says {end['number']} rows and there are {number}")

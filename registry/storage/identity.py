@@ -10,7 +10,6 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from registry.keys.ed25519 import Signature
-from registry.keys.roles import Role
 from registry.keys.signing import sign
 from registry.keys.trust import load_trust
 from registry.storage.database import METADATA, missing_tables, open_snapshot
@@ -60,7 +59,7 @@ def read_database_id(connection: sa.Connection, why_not_signed: WhyNotSigned) ->
         raise JournalError(f"the database has {len(rows)} ids instead of one; restore the database before anything")
     identity, utc = str(rows[0]["id"]), str(rows[0]["utc"])
     signature = Signature(str(rows[0]["public_key"]), str(rows[0]["signature"]))
-    if reason := why_not_signed(_message(identity, utc), signature, utc, None):
+    if reason := why_not_signed(_message(identity, utc), signature):
         raise JournalError(f"the id of the database is not genuine: {reason}; restore the database before anything")
     return identity
 
@@ -86,20 +85,12 @@ def ensure_database_id(root: Path, connection: sa.Connection, why_not_signed: Wh
 
 
 def signature_check(root: Path) -> WhyNotSigned:
-    """Return the function that tells whether a signature counts in a project.
+    """Return the function that tells whether a key that is or was trusted in a project signed a text.
 
     Raises:
         SigningError: A trusted key is unreadable.
     """
-    trust = load_trust(root)
-
-    def why_not_signed(message: str, signature: Signature, utc: str, role: Role | None) -> str | None:
-        try:
-            return trust.why_not_valid(message, signature, role=role, utc=utc)
-        except ValueError:  # its time is not one
-            return "its contents were changed after it was written"
-
-    return why_not_signed
+    return load_trust(root).why_not_authentic
 
 
 def _message(identity: str, utc: str) -> str:

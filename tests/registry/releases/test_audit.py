@@ -10,9 +10,11 @@ from datetime import date
 import pytest
 from release_helpers import TODAY, recordings_of
 
+from registry.keys.trust import load_trust
 from registry.releases.audit import audit
 from registry.releases.journal import append, champion, history, read_journal
 from registry.releases.state import Entry
+from registry.storage.checkpoints import checkpoint_content
 from registry.storage.records import append_record, read_records
 from registry.storage.store import mlflow_client
 
@@ -130,10 +132,11 @@ def test_promotion_past_a_newer_failed_verdict_is_found(desk):
 
 def test_checkpoint_that_says_something_else_than_the_rows_is_found(desk):
     desk.release(1, 2)
-    state = read_journal(desk.store, "anna").state
-    append_record(desk.store, "anna", "checkpoint", state.as_content())
+    state, trust = read_journal(desk.store, "anna").state, load_trust(desk.store.root)
+    append_record(desk.store, "anna", "checkpoint", checkpoint_content(state.as_content(), trust))
     assert audit(desk.store, "anna") == ()
-    append_record(desk.store, "anna", "checkpoint", replace(state, stack=state.stack[:1]).as_content())
+    other = replace(state, stack=state.stack[:1]).as_content()
+    append_record(desk.store, "anna", "checkpoint", checkpoint_content(other, trust))
     assert "row 8 is a checkpoint that does not hold what the rows before it say" in audit(desk.store, "anna")
 
 

@@ -13,13 +13,16 @@ import pytest
 from key_helpers import make_signer, write_trust
 
 from registry.keys.ed25519 import SigningError
+from registry.keys.roles import ROLES
 from registry.keys.signing import own_public_key
+from registry.keys.trust import load_trust
 from registry.storage import anchor as anchor_module
 from registry.storage import records as records_module
 from registry.storage.anchor import AnchorError, anchor_path
+from registry.storage.checkpoints import checkpoint_content
 from registry.storage.identity import database_id
-from registry.storage.record import JournalError
-from registry.storage.records import append_record, newest_record, read_records
+from registry.storage.record import JournalError, record_message
+from registry.storage.records import append_record, find_records, newest_record, read_records
 from registry.storage.store import Store, open_store
 
 
@@ -43,7 +46,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fill(filled, "bob", 2)
     fill(filled, "anna", 4, first=5)
     fill(long, "anna", 20)
-    append_record(long, "anna", "checkpoint", {})
+    append_record(long, "anna", "checkpoint", checkpoint_content({}, load_trust(long.root)))
     fill(long, "anna", 10, first=22)
     return folder
 
@@ -173,7 +176,33 @@ def test_row_needs_the_role_of_its_kind_where_it_is_written_and_where_it_is_read
     write_trust(filled.root, [own | {"roles": ["engineer", "privacy_officer"]}])
     append_record(filled, "anna", "release", revocation)
     write_trust(filled.root, [own | {"roles": ["engineer"]}])
-    assert "had the roles engineer then and not privacy_officer" in str(read_records(filled, "anna").fault)
+    found = read_records(filled, "anna").require_whole()  # the row stays in the chain, and nothing follows from it
+    assert "had the roles engineer then and not privacy_officer" in found.void[10]
+    assert [record.number for record in found.valid_rows] == list(range(1, 10))
+    assert newest_record(filled, "anna", "release") is None
+
+
+def test_rows_of_a_kind_are_found_after_a_row_across_a_checkpoint(long):
+    append_record(long, "anna", "approval", {"by": "ben"})
+    assert [row.number for row in find_records(long, "anna", "verdict", since=7, candidate_id="c1")] == [
+        *(10, 13, 16, 19),
+        *(22, 25, 28, 31),
+    ]
+    assert find_records(long, "anna", "verdict", since=31) == ()
+    assert [row.number for row in find_records(long, "anna", "approval", since=0)] == [32]
+
+
+def test_row_that_somebody_else_signs_again_breaks_the_journal(filled):
+    """Otherwise an engineer could sign a promotion again, which would take its effect away."""
+    ben = make_signer(filled.root, "ben")
+    own = {"name": "anna", "public_key": own_public_key(filled.root), "roles": list(ROLES)}
+    write_trust(filled.root, [own, ben.entry("engineer")])
+    stamp = read_records(filled, "anna").rows[4].stamp
+    signature = ben.sign(record_message(stamp.hash))
+    statement = "UPDATE voxfoundry_records SET public_key = ?, signature = ? WHERE voice = 'anna' AND number = 5"
+    edit(filled, statement, signature.public_key, signature.signature)
+    fault = read_records(filled, "anna").fault
+    assert (fault.row, fault.reason) == (5, "its contents were changed after it was written")
 
 
 def test_clock_that_was_set_back_does_not_set_the_journal_back(filled, monkeypatch):
