@@ -14,7 +14,9 @@ from typing import Literal
 from registry.errors import RegistryError
 from registry.releases.journal import Action, Entry, Release, ReleaseState, Row, append, read_journal, release_state
 from registry.storage.database import exclusive_lock
-from registry.storage.store import Store, mlflow_client
+from registry.storage.model_registry import delete_alias, find_version, read_alias, set_alias
+from registry.storage.model_version import ModelRegistryError
+from registry.storage.store import Store
 
 CHAMPION = "champion"
 
@@ -49,16 +51,7 @@ def release_lock(store: Store, voice: str) -> Iterator[None]:
 
 def champion_alias(store: Store, voice: str) -> int | None:
     """Return the version that MLflow's alias names, or None."""
-    client = mlflow_client(store)
-    from mlflow.exceptions import MlflowException
-
-    try:
-        version = client.get_registered_model(voice).aliases.get(CHAMPION)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return None
-    return None if version is None else int(version)
+    return read_alias(store, voice, CHAMPION)
 
 
 def move_alias(
@@ -155,16 +148,7 @@ def recover_under_lock(store: Store, voice: str, actor: str) -> tuple[str, ...]:
 
 def version_exists(store: Store, voice: str, version: int) -> bool:
     """Return whether MLflow still has a version."""
-    client = mlflow_client(store)
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.get_model_version(voice, str(version))
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return False
-    return True
+    return find_version(store, voice, version) is not None
 
 
 def version_name(version: int | None) -> str:
@@ -209,16 +193,12 @@ def _restore_alias(
 
 def _set_alias(store: Store, voice: str, version: int | None) -> str | None:
     """Move or remove the alias and read it back. Return None if it is where it should be, else what MLflow says."""
-    client = mlflow_client(store)
-    from mlflow.exceptions import MlflowException
-
     try:
         if version is None:
-            if champion_alias(store, voice) is not None:
-                client.delete_registered_model_alias(voice, CHAMPION)
+            delete_alias(store, voice, CHAMPION)
         else:
-            client.set_registered_model_alias(voice, CHAMPION, str(version))
-    except MlflowException as error:
+            set_alias(store, voice, CHAMPION, version)
+    except ModelRegistryError as error:
         return str(error)
     seen = champion_alias(store, voice)
     if seen == version:

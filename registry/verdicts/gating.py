@@ -25,7 +25,8 @@ from registry.gate.preference import PreferenceVotes
 from registry.listening.votes import preference_votes
 from registry.releases.journal import Release, champion
 from registry.storage.database import sha256_text
-from registry.storage.store import Store, mlflow_client
+from registry.storage.model_registry import set_alias
+from registry.storage.store import Store
 from registry.verdicts.store import SignedVerdict, newest_verdict, save_verdict
 from registry.verdicts.verdict import Subject, Verdict
 
@@ -81,7 +82,7 @@ def gate_candidate(
     current = _find_champion(store, voice, release=release) if release else None
     # 2. Mark the candidate in MLflow as the one that is being gated.
     if current is None or current.version != candidate.version:
-        mlflow_client(store).set_registered_model_alias(voice, CHALLENGER, str(candidate.version))
+        set_alias(store, voice, CHALLENGER, candidate.version)
     # 3. Find scores of the champion that compare with the candidate's.
     if current is None and champion_scores is not None:
         raise CannotMeasure(f"scores of a champion of {voice} were given, but {voice} has no champion; leave them out")

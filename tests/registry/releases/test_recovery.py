@@ -52,10 +52,8 @@ def test_promotion_killed_before_the_journal_is_written_changes_nothing(gated, m
 
 
 def test_promotion_killed_between_journal_and_alias_is_undone(gated, monkeypatch):
-    from mlflow import MlflowClient
-
     with monkeypatch.context() as patched:
-        patched.setattr(MlflowClient, "set_registered_model_alias", kill_self)
+        patched.setattr(alias_module, "set_alias", kill_self)
         killed(lambda: gated.promote(2))
     assert states(gated) == ["started", "done", "started"]
     assert champion(gated.store, "anna").version == gated.alias() == 1
@@ -67,10 +65,8 @@ def test_promotion_killed_between_journal_and_alias_is_undone(gated, monkeypatch
 
 
 def test_promotion_killed_between_alias_and_journal_is_finished(gated, monkeypatch):
-    from mlflow import MlflowClient
-
     with monkeypatch.context() as patched:
-        patched.setattr(MlflowClient, "set_registered_model_alias", die_after(MlflowClient.set_registered_model_alias))
+        patched.setattr(alias_module, "set_alias", die_after(alias_module.set_alias))
         killed(lambda: gated.promote(2))
     assert states(gated) == ["started", "done", "started"]
     assert gated.alias() == 2
@@ -83,20 +79,16 @@ def test_promotion_killed_between_alias_and_journal_is_finished(gated, monkeypat
 
 
 def test_rollback_after_a_half_done_promotion_reaches_the_release_before_it(gated, monkeypatch):
-    from mlflow import MlflowClient
-
     with monkeypatch.context() as patched:
-        patched.setattr(MlflowClient, "set_registered_model_alias", die_after(MlflowClient.set_registered_model_alias))
+        patched.setattr(alias_module, "set_alias", die_after(alias_module.set_alias))
         killed(lambda: gated.promote(2))
     assert gated.rollback().changed
     assert champion(gated.store, "anna").version == gated.alias() == 1
 
 
 def test_killed_recovery_is_recovered(gated, monkeypatch):
-    from mlflow import MlflowClient
-
     with monkeypatch.context() as patched:
-        patched.setattr(MlflowClient, "set_registered_model_alias", kill_self)
+        patched.setattr(alias_module, "set_alias", kill_self)
         killed(lambda: gated.promote(2))
     with monkeypatch.context() as patched:
         patched.setattr(alias_module, "append", kill_self)
@@ -106,10 +98,8 @@ def test_killed_recovery_is_recovered(gated, monkeypatch):
 
 
 def test_alias_moved_by_hand_after_a_kill_is_put_where_the_journal_says(gated, monkeypatch):
-    from mlflow import MlflowClient
-
     with monkeypatch.context() as patched:
-        patched.setattr(MlflowClient, "set_registered_model_alias", kill_self)
+        patched.setattr(alias_module, "set_alias", kill_self)
         killed(lambda: gated.promote(2))
     mlflow_client(gated.store).set_registered_model_alias("anna", "champion", "3")
     assert audit(gated.store, "anna") != ()
@@ -118,10 +108,8 @@ def test_alias_moved_by_hand_after_a_kill_is_put_where_the_journal_says(gated, m
 
 
 def test_killed_revocation_is_finished_even_if_the_alias_had_not_moved(gated, monkeypatch):
-    from mlflow import MlflowClient
-
     with monkeypatch.context() as patched:
-        patched.setattr(MlflowClient, "delete_registered_model_alias", kill_self)
+        patched.setattr(alias_module, "delete_alias", kill_self)
         killed(gated.revoke)
     assert gated.alias() == 1
     recordings_of(gated.store.root)
