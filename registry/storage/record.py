@@ -17,7 +17,7 @@ from registry.keys.trust import Trust
 from registry.storage.database import canonical, sha256_text
 
 FIRST_PREVIOUS = "0" * 64
-Kind = Literal["release", "verdict", "registration", "consent", "approval", "erasure", "checkpoint"]
+Kind = Literal["release", "verdict", "registration", "rescore", "consent", "approval", "erasure", "checkpoint"]
 WhyNotSigned = Callable[[str, Signature], str | None]  # (text, signature): None if a known key signed it, or the reason
 
 
