@@ -71,7 +71,8 @@ def _about_approvals(journal: Journal, approvals: int) -> list[str]:
     champion = journal.state.champion
     if champion is None or approvals == 0:
         return []
-    started = [row for row in journal.rows if row.action == "promote" and row.candidate_id == champion.candidate_id]
+    wanted = ("promote", "started", champion.candidate_id)
+    started = [row for row in journal.rows if (row.action, row.state, row.candidate_id) == wanted]
     required = started[-1].approvals if started else None
     if required is None or required >= approvals:
         return []

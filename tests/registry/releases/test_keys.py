@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from key_helpers import make_signer
 
+from flows.commands.keys import revoke
 from registry.keys.changes import read_public_key, revoke_keys, trust_key
 from registry.keys.ed25519 import SigningError
 from registry.keys.roles import ROLES
@@ -100,6 +101,22 @@ def test_release_by_a_key_that_was_stolen_is_undone_once_the_theft_is_known(desk
     assert live(desk) == 2
     problems = audit(desk.store, "anna")
     assert problems and all("no effect" in line or "does not count" in line for line in problems)
+
+
+def test_command_that_revokes_a_stolen_key_puts_the_champion_back(desk, team, monkeypatch, capsys):
+    desk.release(1)
+    theft = datetime.now(UTC)
+    team("rita", "engineer", "release_manager")
+    desk.gate(2)
+    desk.promote(2)
+    team("anna")
+    (desk.store.root / "params.yaml").write_text("{}")
+    monkeypatch.chdir(desk.store.root)
+    assert revoke("rita", since=theft.isoformat()) == 0
+    printed = capsys.readouterr().out
+    assert "anna: without effect are the rows" in printed
+    assert "put the alias back to version 1" in printed
+    assert live(desk) == 1
 
 
 def test_checkpoint_that_a_stolen_key_wrote_or_saw_is_not_believed(desk, team):
