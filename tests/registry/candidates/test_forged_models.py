@@ -6,8 +6,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from imports import ROOT
 from release_helpers import LINEAGE, policy, scorecard, with_prompt, write_scores, write_voice_folder
 
+from metrics.prompts import load_prompts
 from metrics.scores import Scorecard
 from registry.candidates.candidate import find_candidate, model_folder_of, voice_folder_of
 from registry.candidates.fingerprint import CandidateError, hash_files, hash_model
@@ -212,3 +214,9 @@ def test_audio_that_was_exchanged_stops_the_gate(desk):
     next(folder.rglob("p003_0.flac")).write_bytes(b"another voice")
     with pytest.raises(CandidateError, match=r"p003_0\.flac is not the audio that was scored"):
         desk.gate(2, first_release=True)
+
+
+def test_scores_against_easier_texts_than_the_locked_prompts_are_not_gated(desk):
+    locked = load_prompts(ROOT / "benchmarks/prompts/en.yaml")
+    with pytest.raises(CannotMeasure, match=r"cannot be believed: the texts in en were normalised by english 1"):
+        gate_candidate(desk.store, "anna", policy=policy(), version=2, first_release=True, prompt_sets=[locked])
