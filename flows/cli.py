@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from flows.guard import run_guarded
-from flows.key_commands import keys
+from flows.key_commands import approve, keys
 from flows.project_group import ProjectGroup
 from flows.voice_group import voice
 
@@ -38,6 +38,7 @@ def vox(*, debug: bool) -> None:
 
 
 vox.add_command(keys)
+vox.add_command(approve)
 
 
 @vox.command()
@@ -197,15 +198,16 @@ def releases(voice: str, *, as_json: bool) -> int:
 
 @vox.command()
 @voice_argument
+@click.option("--expect", metavar="NUMBER:HASH", help="A row that the journal must have, as noted elsewhere.")
 @json_option
-def audit(voice: str, *, as_json: bool) -> int:
+def audit(voice: str, *, expect: str | None, as_json: bool) -> int:
     """Prove that the journal of releases is whole.
 
     Exit code: 0 whole, 1 broken.
     """
     from flows.commands.releases import audit_voice
 
-    return audit_voice(voice, as_json=as_json)
+    return audit_voice(voice, as_json=as_json, expect=expect)
 
 
 @vox.command()

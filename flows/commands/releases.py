@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from flows.console import print_error, print_line, print_table
 from flows.paths import recordings_dir
 from registry.releases.alias import ReleaseRefused
-from registry.releases.journal import history, read_journal, release_state
+from registry.releases.journal import history, read_journal
 from registry.storage.store import open_store
 
 REFUSED = 1  # exit code
@@ -45,15 +45,14 @@ def _print_move(move: Callable[[], str]) -> int:
 
 def show_releases(voice: str, *, as_json: bool) -> int:
     """Print the journal of a voice and what is live."""
-    journal = read_journal(open_store())
-    rows = journal.rows_of(voice)
-    champion = release_state(rows).champion
+    journal = read_journal(open_store(), voice, whole=True)
+    rows, champion = journal.rows, journal.state.champion
     if as_json:
         content = {
             "voice": voice,
             "champion": champion.version if champion else None,
             "whole": journal.fault is None,
-            "journal": [asdict(row) for row in rows],
+            "journal": [asdict(row) | {"no_effect": journal.records.void.get(row.number)} for row in rows],
         }
         print(json.dumps(content, indent=2))
         return 0
@@ -65,7 +64,8 @@ def show_releases(voice: str, *, as_json: bool) -> int:
     lines = []
     for row in rows:
         versions = ("-" if version is None else str(version) for version in (row.from_version, row.to_version))
-        lines.append((str(row.number), row.utc[:19], row.action, row.state, *versions, row.actor, row.note))
+        note = f"no effect: {reason}" if (reason := journal.records.void.get(row.number)) else row.note
+        lines.append((str(row.number), row.utc[:19], row.action, row.state, *versions, row.actor, note))
     print_table(lines, header=COLUMNS)
     print_line(f"live: version {champion.version}" if champion else "live: nothing")
     if journal.fault is not None:
@@ -73,14 +73,14 @@ def show_releases(voice: str, *, as_json: bool) -> int:
     return 0
 
 
-def audit_voice(voice: str, *, as_json: bool) -> int:
+def audit_voice(voice: str, *, as_json: bool, expect: str | None = None) -> int:
     """Prove that the journal is whole and that MLflow agrees with it. Return 0 if so, 1 if not."""
     from registry.releases.audit import audit
 
     store = open_store()
     if not history(store, voice) and not recordings_dir(voice).is_dir():
         raise ValueError(f"{voice} was never released and is not a voice of this project; check the name")
-    faults = audit(store, voice)
+    faults = audit(store, voice, recordings_dir=recordings_dir(voice), expect=expect)
     if as_json:
         print(json.dumps({"voice": voice, "whole": not faults, "faults": [str(fault) for fault in faults]}, indent=2))
     elif not faults:

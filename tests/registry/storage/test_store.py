@@ -100,7 +100,7 @@ def test_importing_the_registry_loads_neither_mlflow_nor_torch():
     modules = (
         "consent releases.journal releases.alias releases.requirements releases.promotion verdicts.verdict "
         "verdicts.store verdicts.gating verdicts.markdown verdicts.junit verdicts.verdict_file gate.deciding "
-        "gate.policy storage.store storage.signing candidates.candidate listening.votes"
+        "gate.policy storage.store keys.signing candidates.candidate listening.votes"
     )
     imports = "; ".join(f"import registry.{name}" for name in modules.split())
     heavy = "{name for name in ('mlflow', 'torch', 'scipy.stats', 'pandas') if name in sys.modules}"
