@@ -146,6 +146,19 @@ def test_version_that_nobody_registered_is_never_released_and_hides_no_other(des
     assert fault in str(caught.value)
 
 
+def test_copy_of_the_champion_with_other_code_serves_nobody_and_stops_nothing(desk):
+    """Somebody makes a version with the champion's id and own code beside the weights, and moves the alias to it."""
+    desk.release(1, 2)
+    forged = copy_of_version(desk.store, 2, model_sha256="0" * 64)
+    mlflow_client(desk.store).set_registered_model_alias("anna", "champion", str(forged))
+    assert any("the alias champion is at version 4" in problem for problem in audit(desk.store, "anna"))
+    assert not desk.promote(2).changed
+    desk.assert_champion(2)
+    mlflow_client(desk.store).set_registered_model_alias("anna", "champion", str(forged))
+    desk.rollback()
+    desk.assert_champion(1)
+
+
 def test_registration_that_was_deleted_or_signed_by_another_key_does_not_count(desk):
     desk.release(1)
     database = sqlite3.connect(desk.store.root / "mlflow.db")
