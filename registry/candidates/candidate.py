@@ -127,10 +127,14 @@ def model_folder_of(store: Store, candidate: Candidate) -> Path:
             raise _changed(store, candidate, files)
 
     def fetch(folder: Path) -> None:
-        download(store, str(location), folder, what=_name(candidate))
+        download(store, location, folder, what=_name(candidate))
 
+    if reason := why_not_registered(store, candidate.voice, candidate.tags):
+        raise CandidateError(f"{_name(candidate)} is not what was registered: {reason}; {RESTORE}")
     location = version_location(store, candidate.voice, candidate.version)
-    folder = None if location is None else find_local(store, location)
+    if location is None:
+        raise CandidateError(f"{_name(candidate)} is gone from MLflow; {RESTORE}")
+    folder = find_local(store, location)
     if folder is None:
         return keep_copy(store, candidate.model_sha256, fetch=fetch, check=check)
     check(folder)
