@@ -60,7 +60,8 @@ def revoke_consent(recordings_dir: Path, today: date) -> Voice:
         replace_file(path, dump_yaml(round_trip, data))
     except OSError as error:
         raise ConsentError(
-            f"{path}: the revocation cannot be written ({error.strerror or error}); make the folder writable, and revoke again"
+            f"{path}: the revocation cannot be written ({error.strerror or error}); "
+            "make the folder writable, and revoke again"
         ) from error
     # 3. Read it back: what is returned is what the file says
     return load_voice(recordings_dir)
