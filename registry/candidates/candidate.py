@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,7 @@ from registry.candidates.fingerprint import (
     hash_model,
     hash_weights,
 )
+from registry.candidates.signed_registrations import why_not_registered
 from registry.consent.record import VOICE_NAME
 from registry.files import file_sha256
 from registry.storage.database import sha256_text
@@ -65,7 +68,9 @@ class Candidate:
 
 
 def find_candidate(store: Store, voice: str, version: int | None = None, candidate_id: str | None = None) -> Candidate:
-    """Return a registered candidate by version or id, or the newest one.
+    """Return a candidate by version, or the newest one that was registered, by id or at all.
+
+    A version that somebody put into MLflow by hand is returned only where it is named. What reads its files refuses it.
 
     Args:
         store: Where MLflow is.
@@ -84,17 +89,24 @@ def find_candidate(store: Store, voice: str, version: int | None = None, candida
 
     if version is not None:
         try:
-            found = [client.get_model_version(voice, str(version))]
+            found = client.get_model_version(voice, str(version))
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             raise CandidateError(f"{voice} has no version {version} (any more); `vox releases` lists them") from error
-    else:
-        found = find_versions(client, voice, candidate_id)
-    if not found:
-        which = f"with the id {candidate_id}" if candidate_id else "at all"
-        raise CandidateError(f"{voice} has no candidate {which}; register one with `vox run {voice}`")
-    return _check_id(as_candidate(found[0]), candidate_id)
+        return _check_id(as_candidate(found), candidate_id)
+    for candidate in _candidates(find_versions(client, voice, candidate_id)):
+        if why_not_registered(store, voice, candidate.tags) is None:
+            return candidate
+    which = f"with the id {candidate_id}" if candidate_id else "at all"
+    raise CandidateError(f"{voice} has no registered candidate {which}; register one with `vox run {voice}`")
+
+
+def _candidates(versions: Iterable[Any]) -> Iterator[Candidate]:
+    """Yield the versions that have a candidate's tags. Others were put into MLflow by hand and are passed over."""
+    for version in versions:
+        with suppress(CandidateError):
+            yield as_candidate(version)
 
 
 def _check_id(candidate: Candidate, candidate_id: str | None) -> Candidate:
@@ -108,7 +120,7 @@ def model_folder_of(store: Store, candidate: Candidate) -> Path:
     """Return the folder of a version's model, with every file as registered: the voice, and what MLflow put beside it.
 
     Raises:
-        CandidateError: A file is missing, changed or new.
+        CandidateError: A file is missing, changed or new, or no signed registration is about exactly this version.
     """
 
     def check(folder: Path) -> None:
@@ -129,6 +141,8 @@ def model_folder_of(store: Store, candidate: Candidate) -> Path:
         uri = mlflow_client(store).get_model_version_download_uri(candidate.voice, str(candidate.version))
         download(store, uri, folder, what=_name(candidate))
 
+    if reason := why_not_registered(store, candidate.voice, candidate.tags):
+        raise CandidateError(f"{_name(candidate)} is not what was registered: {reason}; {RESTORE}")
     row = read_version(store, candidate.voice, candidate.version)
     folder = None if row is None else find_local(store, row.location)
     if folder is None:

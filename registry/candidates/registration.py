@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ from registry.candidates.fingerprint import (
     hash_model,
     hash_weights,
 )
+from registry.candidates.signed_registrations import record_registration
 from registry.files import file_sha256
 from registry.storage.database import exclusive_lock
 from registry.storage.moved_project import rebase_addresses
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 VOICE_MODEL = Path(__file__).with_name("voice_model.py")
+VOICE = "voice"  # name of the voice's folder in a model
 N_UPLOADS = 8  # at once: a server answers each of 300 small files in a tenth of a second
 
 
@@ -65,6 +68,8 @@ def register_candidate(
 
     Raises:
         CandidateError: Lineage, files or audio are missing or are not what was scored, or the scores do not add up.
+        JournalError: The voice's journal is broken, so nothing may be added to it.
+        SigningError: There is no trusted key to sign with.
         ValueError: The scorecard is unreadable.
     """
     # 1. Check that everything that was scored is there and adds up, and hash it
@@ -114,7 +119,7 @@ def _check_submission(voice: str, voice_folder: Path, scorecard_path: Path, line
         "scores_sha256": scores_sha256,
         "prompts_sha256": scorecard.prompts_sha256,
         **({"pairs_sha256": file_sha256(pairs)} if pairs.is_file() else {}),
-        "voice_path": f"artifacts/{voice_folder.absolute().name}",
+        "voice_path": f"artifacts/{VOICE}",
     }
     return _Submission(voice, voice_folder, scorecard_path.parent, scorecard, files, tags)
 
@@ -147,11 +152,13 @@ def _create_version(client: MlflowClient, store: Store, experiment_id: str, subm
         # 2. The voice as a model that speaks. MLflow's advice is kept off the terminal: an example would make it load
         # the voice and speak at every registration, and a type hint on predict would replace the signature. It is
         # recorded and not filtered, because MLflow resets the filters
-        with warnings.catch_warnings(record=True):
+        with warnings.catch_warnings(record=True), tempfile.TemporaryDirectory(prefix="voice-") as folder:
+            # from a folder with a plain name, because MLflow takes a % in a path for an escape
+            copy = shutil.copytree(submission.voice_folder, Path(folder) / VOICE)
             logged = mlflow.pyfunc.log_model(
                 name="voice",
                 python_model=str(VOICE_MODEL),
-                artifacts={"voice": str(submission.voice_folder)},
+                artifacts={VOICE: str(copy)},
                 signature=_signature(),
                 pip_requirements=_requirements(),
             )
@@ -160,7 +167,9 @@ def _create_version(client: MlflowClient, store: Store, experiment_id: str, subm
         mlflow.log_dict(model_files, f"{RECORD_FOLDER}/{MODEL_FILES}")
         tags = tags | {"model_sha256": hash_model(model_files)}
         _ensure_registered_model(client, voice)
-        # 4. The version appears last and with all its tags, so at no moment can half of one be found
+        # 4. Sign what it is. A row without its version is harmless, a version without its row would not count
+        record_registration(store, voice, tags)
+        # 5. The version appears last and with all its tags, so at no moment can half of one be found
         version = client.create_model_version(
             voice, source=logged.model_uri, run_id=run_id, tags=tags, model_id=logged.model_id
         )
@@ -201,8 +210,10 @@ def _hash_logged_model(client: MlflowClient, store: Store, model_id: str, submis
         files = hash_files(folder)
     else:
         with tempfile.TemporaryDirectory(prefix="registered-") as name:
-            download(store, location, Path(name), what=f"the new model of {submission.voice}")
-            files = hash_files(Path(name))
+            copy = Path(name) / "model"
+            copy.mkdir()
+            download(store, location, copy, what=f"the new model of {submission.voice}")
+            files = hash_files(copy)
     is_right = files_below(files, submission.tags["voice_path"]) == submission.files and files.get(
         VOICE_MODEL.name
     ) == file_sha256(VOICE_MODEL)

@@ -15,7 +15,7 @@ from registry.storage.database import canonical, sha256_text
 from registry.storage.signing import Signature
 
 FIRST_PREVIOUS = "0" * 64
-Kind = Literal["release", "verdict", "registration", "consent", "approval", "erasure", "checkpoint"]
+Kind = Literal["release", "verdict", "registration", "rescore", "consent", "approval", "erasure", "checkpoint"]
 WhyNotSigned = Callable[[str, Signature, str], str | None]  # (text, signature, utc of the row): None, or the reason
 
 

@@ -39,6 +39,7 @@ from registry.storage.record import (
     find_fault,
     record_message,
     stamp_hash,
+    why_not_genuine,
     why_not_joined,
 )
 from registry.storage.signing import Signature, sign
@@ -153,6 +154,31 @@ def newest_record(store: Store, voice: str, kind: Kind, **equal: Any) -> Record 
                 fault = find_fault([record], voice=voice, first=record.number, why_not_signed=why_not_signed)
                 if fault is not None:
                     raise JournalError(f"{fault}; run `vox audit {voice}` and restore the database before anything")
+                return record
+    return None
+
+
+def find_signed(store: Store, voice: str, kind: Kind, **equal: Any) -> Record | None:
+    """Return the newest row of a kind whose content has these values and whose signature counts, or None.
+
+    Only that row is checked, so the cost does not grow with the journal. It proves that somebody with a trusted key
+    wrote this row into the journal of this voice. Whether the journal is whole is the caller's question.
+
+    Args:
+        store: Where the journal is.
+        voice: The voice's name.
+        kind: Of the row.
+        **equal: Names and values that its content must have.
+    """
+    with open_snapshot(store) as connection:
+        why_not_signed = signature_check(store.root)
+        identity = None if connection is None else read_database_id(connection, why_not_signed)
+        if connection is None or identity is None or missing_tables(connection, RECORDS):
+            return None
+        is_wanted = (RECORDS.c.voice == voice) & (RECORDS.c.kind == kind)
+        for row in connection.execute(sa.select(RECORDS).where(is_wanted).order_by(RECORDS.c.number.desc())).mappings():
+            record = _as_record(identity, row)
+            if why_not_genuine(record.stamp, why_not_signed) is None and _matches(record, kind, equal):
                 return record
     return None
 
