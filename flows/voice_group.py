@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from flows.project_group import ProjectGroup
-from registry.consent.purposes import PURPOSES
+from registry.consent.words import DELETIONS, PURPOSES, Deletion
 
 PRESENT_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True)
 PRESENT_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
@@ -78,11 +78,18 @@ def voice_add(
 
 @voice.command("revoke")
 @click.argument("name")
-def voice_revoke(name: str) -> int:
+@click.option(
+    "--delete",
+    type=click.Choice(DELETIONS),
+    help="What is deleted.  [default: consent.delete_on_revocation of params.yaml]",
+)
+def voice_revoke(name: str, *, delete: Deletion | None) -> int:
     """Record that the consent for NAME was withdrawn.
 
-    Its champion goes out of service at once.
+    Its champion goes out of service at once and can never come back without a new consent. With --delete derived,
+    everything made of the recordings is deleted, with --delete all the recordings too. The same command finishes what
+    was interrupted.
     """
-    from flows.commands.voices import revoke_voice
+    from flows.commands.revocation import revoke_voice
 
-    return revoke_voice(name)
+    return revoke_voice(name, delete=delete)

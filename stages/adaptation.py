@@ -1,26 +1,38 @@
 """What adapt_gpt and adapt_sovits share: they load clips, train, and write checkpoints, the loss curve and a summary.
 
 A killed run resumes from a folder outside the outputs of the stage.
+
+The environment variable VOX_TORCHRUN holds arguments of torchrun, such as `--nproc-per-node 2`. The stage then starts
+itself in that many processes, which share the batches of a step. It is not in params.yaml, because the result has the
+same bits.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from gpt_sovits.adaptation.data_parallel import disconnect, is_first_process
 from gpt_sovits.adaptation.loop import Adaptation, EpochRecord, OnEpoch
 from gpt_sovits.adaptation.options import TrainingOptions
 from gpt_sovits.weights.checkpoint import save_checkpoint
 from stages.execution.outputs import stage_output
+from stages.execution.processes import die_with_parent
 from stages.params import Params, load_params
 from stages.tables import FeatureClip, Reject, csv_text, read_table, shared_language, write_json, write_table
 
 RESUME = Path(".cache/resume")  # outside DVC's outputs, which DVC deletes before it runs a stage
+TORCHRUN = "VOX_TORCHRUN"  # environment variable: arguments of torchrun
+INSIDE = "VOX_INSIDE_TORCHRUN"  # environment variable of the processes that torchrun starts
 
 
 def load_clips(features_dir: Path, split: str) -> list[tuple[str, dict[str, Tensor]]]:
@@ -54,6 +66,9 @@ def run_adaptation(
         options_of: returns the training options in the parameters for the ISO 639 code of a language.
     """
     stage = f"adapt_{model}"
+    if os.environ.get(TORCHRUN) and INSIDE not in os.environ:
+        _start_processes(stage)
+        return
     parser = argparse.ArgumentParser(prog=f"python -m stages.{stage}", description=f"fine-tune the base {model}")
     parser.add_argument("--features", type=Path, required=True, help="data/4_features/VOICE")
     parser.add_argument("--out", type=Path, required=True, help=f"data/5_checkpoints/VOICE/{model}")
@@ -61,6 +76,10 @@ def run_adaptation(
     voice, params = arguments.out.parent.name, load_params()
     resume_folder = RESUME / voice / model
     options = options_of(params, voice_language(arguments.features))
+    if not is_first_process():
+        fine_tune(arguments.features, params, resume_folder, lambda *_: None)
+        disconnect()
+        return
     if unused := sorted(options.recipes[options.recipe].unused):
         print(f"{stage}: the recipe {options.recipe} sets these itself: {', '.join(unused)}", flush=True)
 
@@ -78,6 +97,17 @@ def run_adaptation(
             print(f"{stage}: dropped {clip.clip_id}: {clip.reason}", flush=True)
         print(f"{stage}: {_summary(adaptation)}", flush=True)
     shutil.rmtree(resume_folder)
+    disconnect()
+
+
+def _start_processes(stage: str) -> None:
+    """Run this program again through torchrun and end with its exit code if it fails."""
+    command = [sys.executable, "-m", "torch.distributed.run", *shlex.split(os.environ[TORCHRUN])]
+    command += ["-m", f"stages.{stage}", *sys.argv[1:]]
+    # torchrun's own report of a failed process would hide that process's last line
+    done = subprocess.run(command, env={**os.environ, INSIDE: "1"}, preexec_fn=die_with_parent, check=False)
+    if done.returncode:
+        raise SystemExit(done.returncode)
 
 
 def _write(out: Path, resume_folder: Path, adaptation: Adaptation, recipe: str) -> None:

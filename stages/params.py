@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from registry.consent.record import VOICE_NAME
+from stages.sections.consent import Consent
 from stages.sections.data import Align, Features, Ingest, Segment
 from stages.sections.evaluation import Evaluate, Register
 from stages.sections.section import Section
@@ -41,6 +42,7 @@ class Params(Section):
     adapt_gpt: AdaptGpt
     evaluate: Evaluate
     register_: Register = Field(alias="register")  # a pydantic model has a method `register`
+    consent: Consent
     gate: dict[str, Any] = Field(description="Policy of releases, see registry/gate/policy.py.")
 
     @model_validator(mode="after")

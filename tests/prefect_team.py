@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,8 +95,15 @@ class Team:
         """Return what the API answers."""
         body = None if content is None else json.dumps(content).encode()
         request = urllib.request.Request(f"{self.api}/{path}", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
+        for _ in range(20):  # as Prefect's own client does while SQLite is busy
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                if error.code != 503:
+                    raise
+                time.sleep(1)
+        raise AssertionError(f"{path} is not available")
 
 
 def stop_server(root: Path) -> None:

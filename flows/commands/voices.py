@@ -1,4 +1,4 @@
-"""`vox voice`: a new voice with its consent, or a voice out of service."""
+"""`vox voice add`: a new voice with its consent."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from flows.settings import list_voice
 from gpt_sovits.text.languages import language_code, language_name
 from registry.consent.file import load_voice, write_voice
 from registry.consent.record import VOICE_FILE, Consent, Scope, Voice, list_faults, require_voice_name
+from registry.consent.revocations import why_revoked
 from registry.files import file_sha256
 from stages.execution.locks import locked
 from stages.params import load_params
@@ -68,6 +69,8 @@ def add_voice(name: str, source: Path, *, language: str, terms: ConsentTerms) ->
     require_voice_name(name)
     language = language_code(language)
     record = _voice_record(name, language, terms=terms)
+    if reason := why_revoked(Path.cwd(), record):
+        raise ValueError(f"{name} cannot be added: {reason}; ask the speaker for a new consent")
     found = _describe_recordings(source, record, evidence=terms.evidence)
     folder = recordings_dir(name)
     with locked("voices"):
@@ -193,18 +196,6 @@ def _describe_recordings(source: Path, record: Voice, *, evidence: Path) -> list
         f"{found[0].upper()}{found[1:]}.",
         *(f"Not used: {fault}" for fault in (*faults[:MAX_NAMED_FAULTS], more) if fault),
     ]
-
-
-def revoke_voice(name: str) -> int:
-    """Withdraw a voice's consent, so that nothing can be released again, and take its champion out of service."""
-    from registry.releases.promotion import revoke
-    from registry.storage.store import open_store
-
-    folder = recordings_dir(require_voice_name(name))
-    load_voice(folder)  # refuses an unknown voice before anything is written
-    move = revoke(open_store(), name, recordings_dir=folder, today=datetime.now(UTC).date())
-    print_line(f"{name}: the consent is revoked; {move.note}")
-    return 0
 
 
 def _voice_record(name: str, language: str, *, terms: ConsentTerms) -> Voice:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gpt_sovits.adaptation.batches import StepGroup
+from gpt_sovits.adaptation.data_parallel import DataParallel, seed_batch
 from gpt_sovits.adaptation.filters import usable_clips
 from gpt_sovits.adaptation.gpt_batch import GPTBatch, GPTClip, check_clip, collate
 from gpt_sovits.adaptation.gpt_recipe import RECIPES, AdaptGPTOptions
@@ -91,6 +92,8 @@ class _GPTTraining:
         self.optimizers = {"gpt": self.recipe.optimizer(groups, options)}
         clip_norm = options.gradient_clip_norm if self.recipe.clips_gradient else None
         self.stepper = Stepper(options.precision, options.device, clip_norm)
+        self.processes = DataParallel(options.device)
+        self.processes.require_work(options.recipe, options.accumulate_batches, section=options.section)
 
     def step_groups(self, epoch: int) -> list[StepGroup]:
         return self.recipe.step_groups(self.recipe.batches(self.clips, self.options, epoch), self.options)
@@ -102,11 +105,17 @@ class _GPTTraining:
         # The number of real tokens and EOS is known in advance, so that each batch can be freed before the next
         n_tokens = sum(len(self._clip(j).tokens) + 1 for batch in group.batches for j in batch)
         sums = {"loss": 0.0, "n_tokens": float(n_tokens), "n_top3": 0.0}
-        for slots in group.batches:
+
+        def backward(slots: list[int]) -> tuple[float, float]:
+            if self.options.seeds_batches:
+                seed_batch(self.options.seed, epoch, slots[0])
             objective, loss = self._losses(slots, epoch)
             self.stepper.backward(objective / n_tokens if self.recipe.is_mean else objective)
-            sums["loss"] += loss.total.item()
-            sums["n_top3"] += float(loss.n_top3)
+            return loss.total.item(), float(loss.n_top3)
+
+        for loss, n_top3 in self.processes.run(group.batches, self.model, backward):
+            sums["loss"] += loss
+            sums["n_top3"] += n_top3
         fault = "" if math.isfinite(sums["loss"]) else f"the training loss is {sums['loss']}"
         if group.has_step:
             norm = self.stepper.step(self.optimizers["gpt"], self.model, not fault)
@@ -121,8 +130,11 @@ class _GPTTraining:
             "top3_accuracy": sums["n_top3"] / n if n else None,
         }
 
-    @torch.no_grad()
     def held_out_losses(self) -> dict[str, float] | None:
+        return self.processes.from_first(self._held_out_losses)
+
+    @torch.no_grad()
+    def _held_out_losses(self) -> dict[str, float] | None:
         total, n_tokens, n_top3 = 0.0, 0, 0
         for start in range(0, len(self.held_out_clips), self.options.batch_size):
             clips = self.held_out_clips[start : start + self.options.batch_size]

@@ -19,6 +19,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gpt_sovits.adaptation.batches import StepGroup
+from gpt_sovits.adaptation.data_parallel import DataParallel
 from gpt_sovits.adaptation.filters import DroppedClip
 from gpt_sovits.adaptation.options import TrainingOptions
 from gpt_sovits.adaptation.precision import Stepper
@@ -105,6 +106,7 @@ class Training(Protocol):
         modules: the networks, by name. The first is the model that is saved.
         optimizers: the optimisers, by name. Their parameter groups hold a "factor" on the learning rate.
         stepper: the backward passes and steps.
+        processes: those that share the training.
         held_out_names: names of the held-out losses.
         has_held_out: whether there are held-out clips.
     """
@@ -113,6 +115,7 @@ class Training(Protocol):
     modules: Mapping[str, nn.Module]
     optimizers: Mapping[str, Optimizer]
     stepper: Stepper
+    processes: DataParallel
     held_out_names: tuple[str, ...]
     has_held_out: bool
 
@@ -164,8 +167,9 @@ def run_epochs(training: Training, resume_folder: Path, fingerprint: str, on_epo
         resume_folder: folder of the state.
         fingerprint: names the inputs (state.fingerprint). A state of other inputs is not used.
         on_epoch: called as on_epoch(epoch, model, record) after each epoch, counted from 1, before the epoch's state is
-            stored. After an interruption it may be called a second time for an epoch, with the same weights. What it
-            writes must survive an interruption, so keep it beside `resume_folder` until the end.
+            stored. Of several processes only the first calls it. After an interruption it may be called a second time
+            for an epoch, with the same weights. What it writes must survive an interruption, so keep it beside
+            `resume_folder` until the end.
 
     Returns:
         One record per epoch, including those before an interruption. `is_best` and `is_saved` of an epoch may have
@@ -181,6 +185,7 @@ def run_epochs(training: Training, resume_folder: Path, fingerprint: str, on_epo
     stored = load_training_state(resume_folder, training.modules, training.optimizers, fingerprint)
     progress = _Progress.from_stored(stored)
     training.stepper.load(progress.stepper)
+    training.processes.require_same((fingerprint, progress.n_steps, len(progress.records)), section=section)
     keeper = _StateKeeper(training, resume_folder, fingerprint)
     if options.patience_epochs and not training.has_held_out:
         log.warning("%s: there are no held-out clips, so training cannot end early", section)
@@ -191,7 +196,8 @@ def run_epochs(training: Training, resume_folder: Path, fingerprint: str, on_epo
         epoch = len(progress.records) + 1
         _run_epoch(training, epoch, progress, keeper)
         record = _record(training, epoch, progress)
-        on_epoch(epoch, model, record)
+        if training.processes.is_first:
+            on_epoch(epoch, model, record)
         progress = _Progress(
             [*progress.records, record], n_steps=progress.n_steps, n_skipped_in_a_row=progress.n_skipped_in_a_row
         )
@@ -310,6 +316,8 @@ class _StateKeeper:
             self.save(progress)
 
     def save(self, progress: _Progress) -> None:
+        if not self.training.processes.is_first:
+            return
         begin = time.monotonic()
         progress.stepper = self.training.stepper.state()
         modules, optimizers = self.training.modules, self.training.optimizers

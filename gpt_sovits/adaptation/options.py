@@ -126,6 +126,11 @@ class TrainingOptions:
             if not (math.isfinite(value) and at_least <= value <= at_most and value > above):
                 raise ValueError(f"{self.section}: {name} must be {wanted}, not {value}")
 
+    @property
+    def seeds_batches(self) -> bool:
+        """Return whether the random numbers of a batch do not depend on those before it, which lets processes share."""
+        return self.accumulate_batches > 1 and self.recipe == "voxfoundry"
+
     def identity(self) -> dict[str, Any]:
         """Return every setting that can change a weight, as part of what a stored state belongs to."""
         return {name: value for name, value in asdict(self).items() if name not in NOT_IN_RESULTS}

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from gpt_sovits.adaptation.batches import StepGroup, step_groups
+from gpt_sovits.adaptation.data_parallel import DataParallel, seed_batch
 from gpt_sovits.adaptation.filters import usable_clips
 from gpt_sovits.adaptation.groups import ParameterGroup, parameter_groups
 from gpt_sovits.adaptation.loop import Adaptation, OnEpoch, run_epochs, stops_early
@@ -106,6 +107,7 @@ class _PreparedBatch(NamedTuple):
     share_of_clips: float
     share_of_frames: float
     share_of_crop_frames: float
+    first_slot: int
 
 
 class _SoVITSTraining:
@@ -134,6 +136,8 @@ class _SoVITSTraining:
         }
         clip_norm = options.gradient_clip_norm if self.recipe.clips_gradient else None
         self.stepper = Stepper(options.precision, options.device, clip_norm)
+        self.processes = DataParallel(options.device)
+        self.processes.require_work(options.recipe, options.accumulate_batches, section=options.section)
         self.options = extend_to_min_steps(options, max(1, sum(group.has_step for group in self.step_groups(1))))
 
     def step_groups(self, epoch: int) -> list[StepGroup]:
@@ -151,16 +155,26 @@ class _SoVITSTraining:
         # 1. The discriminator learns to tell real speech from generated speech
         if self.options.uses_discriminator:
             self.discriminator.requires_grad_(True)
-            for batch in batches:
+
+            def discriminate(batch: _PreparedBatch) -> float:
+                self._seed(batch, epoch, part="discriminator")
                 with torch.set_grad_enabled(len(batches) == 1):  # the graph of a single batch serves both networks
-                    outputs = [self._forward(batch)]
-                losses["discriminator"] += self._train_discriminator(batch, outputs[0])
+                    outputs[:] = [self._forward(batch)]
+                return self._train_discriminator(batch, outputs[0])
+
+            for loss in self.processes.run(batches, self.discriminator, discriminate):
+                losses["discriminator"] += loss
             faults += self._step("discriminator", {"discriminator": losses["discriminator"]})
             self.discriminator.requires_grad_(False)  # from here on only the generator is trained
+
         # 2. The generator learns to speak
-        for batch in batches:
+        def generate(batch: _PreparedBatch) -> dict[str, float]:
+            self._seed(batch, epoch, part="generator")
             out = outputs[0] if outputs and len(batches) == 1 else self._forward(batch)
-            for name, value in self._train_generator(batch, out).items():
+            return self._train_generator(batch, out)
+
+        for values in self.processes.run(batches, self.model, generate):
+            for name, value in values.items():
                 losses[name] += value
         faults += self._step("sovits", {name: losses[name] for name in LOSSES if name != "discriminator"})
         self.stepper.end_step()
@@ -170,8 +184,11 @@ class _SoVITSTraining:
         n = sums.get("n_steps", 0.0)
         return {f"{name}_loss": sums[name] / n if n else None for name in LOSSES}
 
-    @torch.no_grad()
     def held_out_losses(self) -> dict[str, float] | None:
+        return self.processes.from_first(self._held_out_losses)
+
+    @torch.no_grad()
+    def _held_out_losses(self) -> dict[str, float] | None:
         """Return the losses on the middle crop of each clip, with the same noise every time."""
         means = dict.fromkeys(self.spectral_names, 0.0)
         for index, clip in enumerate(self.held_out_clips):
@@ -179,7 +196,7 @@ class _SoVITSTraining:
             starts = (batch.frame_lengths - self.options.segment_frames).clamp(min=0) // 2
             generator = torch.Generator().manual_seed(derive_seed("held out", index))
             noise = draw_noise(batch, self.model.config, [generator])
-            prepared = self._on_device(_PreparedBatch(batch, starts, noise, 1.0, 1.0, 1.0))
+            prepared = self._on_device(_PreparedBatch(batch, starts, noise, 1.0, 1.0, 1.0, index))
             for name, value in self._spectral_losses(prepared, self._forward(prepared)).items():
                 means[name] += value.item() / len(self.held_out_clips)
         loss = sum(getattr(self.options, f"{name}_weight") * value for name, value in means.items())
@@ -198,7 +215,7 @@ class _SoVITSTraining:
             noise = draw_noise(batch, config, sources)
             n_crop_frames = (batch.frame_lengths - starts).clamp(max=n).sum().item()
             counts = float(len(slots)), float(batch.frame_lengths.sum()), float(n_crop_frames)
-            prepared.append(_PreparedBatch(batch, starts, noise, *counts))
+            prepared.append(_PreparedBatch(batch, starts, noise, *counts, slots[0]))
         n_clips = sum(batch.share_of_clips for batch in prepared)
         n_frames = sum(batch.share_of_frames for batch in prepared)
         n_crop_frames = sum(batch.share_of_crop_frames for batch in prepared)
@@ -212,6 +229,11 @@ class _SoVITSTraining:
             )
             for batch in prepared
         ]
+
+    def _seed(self, prepared: _PreparedBatch, epoch: int, *, part: str) -> None:
+        """Seed dropout for a batch, where batches do not follow one stream of random numbers."""
+        if self.options.seeds_batches:
+            seed_batch(part, self.options.seed, epoch, prepared.first_slot)
 
     def _on_device(self, prepared: _PreparedBatch) -> _PreparedBatch:
         device = self.options.device

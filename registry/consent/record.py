@@ -7,7 +7,7 @@ The record is `voice.yaml` in the voice's recordings folder:
     consent:
       speaker: Anna Example
       kind: recorded              # a person's voice, or `synthetic` where nobody is cloned
-      purposes: [narration, accessibility]   # of the list in purposes.py
+      purposes: [narration, accessibility]   # of the list in words.py
       scope:
         languages: [en]           # which the voice may speak, or null for any
         territories: [DE, AT]     # where it may be heard, ISO 3166-1, or null for anywhere
@@ -31,7 +31,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gpt_sovits.text.languages import language_code
-from registry.consent.purposes import PURPOSES
+from registry.consent.words import PURPOSES
 from registry.errors import RegistryError
 
 VOICE_FILE = "voice.yaml"
@@ -89,7 +89,7 @@ class Consent(Record):
 
     speaker: str = Field(min_length=1, description="who speaks, or what made the speech of a synthetic voice")
     kind: Literal["synthetic", "recorded"]
-    purposes: tuple[str, ...] = Field(min_length=1, description="what the voice may be used for, see purposes.py")
+    purposes: tuple[str, ...] = Field(min_length=1, description="what the voice may be used for, see words.py")
     scope: Scope
     granted_on: date
     valid_until: date | None = Field(description="the last day on which the consent is valid; null for no end")

@@ -121,15 +121,3 @@ def test_an_approval_of_another_verdict_promotes_nothing(team, project):
 def test_a_name_that_is_no_voice_is_refused_by_the_server(team):
     with pytest.raises(urllib.error.HTTPError):
         team.start("rollback", voice="../sample")
-
-
-def test_a_worker_without_a_project_folder_says_what_to_set(team, project, tmp_path):
-    deployment = team.fetch("deployments/name/rollback/rollback")
-    queue = {"work_queue_name": "other"}
-    team.fetch("work_pools/voxfoundry/queues/", {"name": "other"})
-    asked = team.fetch(f"deployments/{deployment['id']}/create_flow_run", {"parameters": {"voice": VOICE}} | queue)
-    with team.worker(tmp_path / "empty", queue="other"):
-        assert team.wait(asked["id"])["state_name"] == "Crashed"
-    assert "VOXFOUNDRY_PROJECT names the project folder" in " ".join(
-        line["message"] for line in team.fetch("logs/filter", {"logs": {"flow_run_id": {"any_": [asked["id"]]}}})
-    )

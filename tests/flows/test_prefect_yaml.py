@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import pytest
 from imports import ROOT
@@ -57,3 +58,13 @@ def test_a_worker_goes_to_its_project_folder(monkeypatch, tmp_path):
         (tmp_path / name).touch()
     monkeypatch.setenv(PROJECT, str(tmp_path))
     assert enter_project() == {"directory": str(tmp_path)}
+
+
+def test_the_documented_automations_are_valid_and_know_the_states_of_the_flows():
+    from prefect.automations import AutomationCore
+
+    page = (ROOT / "docs/deployments.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(automations:.*?)```", page, flags=re.DOTALL)
+    tell, end_lost_runs = (AutomationCore.model_validate(one) for one in YAML(typ="safe").load(block)["automations"])
+    assert {"prefect.flow-run.Fail", "prefect.flow-run.Inconclusive"} <= tell.trigger.expect
+    assert end_lost_runs.trigger.expect == {"prefect.flow-run.*"}, "a state that is not named would crash ended runs"

@@ -1,7 +1,9 @@
-"""What a voice may be used for: the words that a consent may name and a use may declare.
+"""The words of a consent: what a voice may be used for, and what is deleted after a revocation.
 
-A fixed list, so that a program can compare what was allowed with what is done. Importing this module is cheap.
+Fixed lists, so that a program can compare what was allowed with what is done. Importing this module is cheap.
 """
+
+from typing import Literal, get_args
 
 PURPOSES = {
     "narration": "audiobooks, articles, lessons and videos are read aloud",
@@ -14,3 +16,6 @@ PURPOSES = {
     "research": "experiments, publications and listening tests",
     "testing": "this software and what is built on it are tried out",
 }
+
+Deletion = Literal["none", "derived", "all"]  # each contains those before
+DELETIONS: tuple[Deletion, ...] = get_args(Deletion)
