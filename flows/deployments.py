@@ -39,7 +39,7 @@ from flows.prefect_engine import (
 )
 from flows.run_view import RunView
 from flows.train_and_release import Request, run_pipeline
-from registry.consent import VOICE_NAME
+from registry.consent.record import VOICE_NAME
 from registry.gate.policy import parse_policy
 from stages.params import load_params
 
