@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from registry.consent.file import load_voice
-from registry.consent.record import ConsentError
+from registry.consent.record import ConsentError, consent_sha256
 from registry.gate.policy import Preference
 from registry.keys.trust import TRUST_FILE, Trust, load_trust
 from registry.listening.votes import FINISHED, VOTES
@@ -44,7 +44,7 @@ def list_unproven(
         *_about_the_end(store, journal, voice),
         *_about_approvals(journal, approvals),
         *_about_votes(store, voice, preference),
-        *_about_consent(recordings_dir),
+        *_about_consent(recordings_dir, journal),
     )
 
 
@@ -95,11 +95,18 @@ def _about_votes(store: Store, voice: str, preference: Preference | None) -> lis
     ]
 
 
-def _about_consent(recordings_dir: Path) -> list[str]:
+def _about_consent(recordings_dir: Path, journal: Journal) -> list[str]:
     try:
-        consent = load_voice(recordings_dir).consent
+        voice = load_voice(recordings_dir)
     except ConsentError:  # a fault, of which audit speaks
         return []
+    consent, champion = voice.consent, journal.state.champion
+    if champion is not None and champion.consent_sha256 not in (None, consent_sha256(voice)):
+        return [
+            f"that the consent in {recordings_dir.name} is the one that version {champion.version} was released under: "
+            f"it or the hash of its evidence was changed since row {champion.row}; compare it with its history in git, "
+            "and release again if the new one is right"
+        ]
     if consent.kind == "synthetic" and consent.evidence is None:
         return [
             f"that nobody was cloned: {recordings_dir.name} is declared synthetic without evidence; add what made the "

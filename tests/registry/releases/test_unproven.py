@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
+from release_helpers import recordings_of
 
 from registry.gate.policy import Preference
 from registry.keys.changes import trust_key
@@ -63,6 +66,20 @@ def test_votes_under_typed_names_are_named_unless_somebody_vouches_for_them(desk
     assert any("that ghost are people who heard the sounds: 1 votes" in line for line in unproven(preference=RULE))
     vouched = RULE.model_copy(update={"listeners": ("anna",)})
     assert not any("ghost" in line for line in unproven(preference=vouched) + unproven())
+
+
+def test_evidence_that_was_replaced_together_with_its_hash_is_named(desk, unproven):
+    def give_evidence(text):
+        (desk.recordings / "consent.txt").write_text(text)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        recordings_of(desk.store.root, evidence="consent.txt", evidence_sha256=digest)
+
+    give_evidence("signed by the speaker")
+    desk.gate(2)
+    desk.promote(2)
+    assert not any("was released under" in line for line in unproven())
+    give_evidence("forged")
+    assert any("it or the hash of its evidence was changed since row" in line for line in unproven())
 
 
 def test_consent_without_proof_from_outside_is_named(desk, unproven):
