@@ -25,7 +25,6 @@ from registry.keys.trust import Trust, load_trust
 from registry.storage.anchor import anchor_path, read_anchor, write_anchor
 from registry.storage.checkpoints import CHECKPOINT, is_usable
 from registry.storage.database import (
-    METADATA,
     append_transaction,
     canonical,
     missing_tables,
@@ -49,33 +48,10 @@ from registry.storage.record import (
     why_not_joined,
     why_without_effect,
 )
+from registry.storage.record_tables import HEADS, RECORDS
 from registry.storage.store import Store
 
 BATCH = 500  # rows that are read at once on the way back
-RECORDS = sa.Table(
-    "voxfoundry_records",
-    METADATA,
-    sa.Column("voice", sa.Text, primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("utc", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("content", sa.Text, nullable=False),
-    sa.Column("prev_hash", sa.Text, nullable=False),
-    sa.Column("hash", sa.Text, nullable=False),
-    sa.Column("public_key", sa.Text, nullable=False),
-    sa.Column("signature", sa.Text, nullable=False),
-    sa.Index("voxfoundry_records_by_kind", "voice", "kind", "number"),
-)
-HEADS = sa.Table(
-    "voxfoundry_heads",
-    METADATA,
-    sa.Column("voice", sa.Text, primary_key=True),
-    sa.Column("number", sa.Integer, nullable=False),
-    sa.Column("hash", sa.Text, nullable=False),
-    sa.Column("utc", sa.Text, nullable=False),
-    sa.Column("public_key", sa.Text, nullable=False),
-    sa.Column("signature", sa.Text, nullable=False),
-)
 
 
 def read_records(store: Store, voice: str, *, whole: bool = False) -> Records:
@@ -272,10 +248,15 @@ def _read(store: Store, voice: str, connection: sa.Connection | None, *, whole: 
 
 def _first_to_read(connection: sa.Connection, identity: str, voice: str, trust: Trust) -> int:
     """Return the number of the newest usable checkpoint, 1 where there is none."""
-    is_checkpoint = (RECORDS.c.voice == voice) & (RECORDS.c.kind == CHECKPOINT)
-    newest_first = sa.select(RECORDS).where(is_checkpoint).order_by(RECORDS.c.number.desc())
-    found = (_as_record(identity, row) for row in connection.execute(newest_first).mappings())
-    return next((record.number for record in found if is_usable(record, trust)), 1)
+    newest = sa.select(RECORDS).where((RECORDS.c.voice == voice) & (RECORDS.c.kind == CHECKPOINT))
+    newest = newest.order_by(RECORDS.c.number.desc()).limit(1)
+    row = connection.execute(newest).mappings().first()
+    while row is not None:
+        record = _as_record(identity, row)
+        if is_usable(record, trust):
+            return record.number
+        row = connection.execute(newest.where(RECORDS.c.number < row["number"])).mappings().first()
+    return 1
 
 
 def _find_count_fault(connection: sa.Connection, voice: str, first: int) -> Fault | None:

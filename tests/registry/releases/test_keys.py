@@ -6,8 +6,10 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from imports import ROOT
 from key_helpers import make_signer
 
+from flows.commands.approve import approve_voice
 from flows.commands.keys import revoke
 from registry.keys.changes import read_public_key, revoke_keys, trust_key
 from registry.keys.ed25519 import SigningError
@@ -183,6 +185,19 @@ def test_promotion_waits_for_two_different_release_managers(desk, team):
     assert approve(desk.store, "anna", version=1).approvers == ("anna", "ben")
     desk.promote(1, first_release=True, approvals=2)
     assert (live(desk), audit(desk.store, "anna")) == (1, ())
+
+
+def test_command_approves_and_says_how_many_are_required(desk, team, monkeypatch, capsys):
+    params = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("approvals: 0", "approvals: 2")
+    (desk.store.root / "params.yaml").write_text(params, encoding="utf-8")
+    monkeypatch.chdir(desk.store.root)
+    assert approve_voice("anna", 1) == 1
+    assert "refused: anna version 1 has no verdict to approve; run `vox gate anna`" in capsys.readouterr().err
+    desk.gate(1, first_release=True)
+    assert [approve_voice("anna", 1) for _ in range(2)] == [0, 0]
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "anna version 1: approved; 1 of 2 required approvals: anna"
+    assert second == "anna version 1: you approved before; 1 of 2 required approvals: anna"
 
 
 def test_engineer_cannot_approve_and_a_failed_verdict_cannot_be_approved(desk, team):
