@@ -224,8 +224,8 @@ def parse_entries(text: str, file: Path) -> tuple[TrustedKey, ...]:
     """
     try:
         data = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        reason = " ".join(str(error).split())
+    except (YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:300]
         raise SigningError(f"{file} is not a YAML file ({reason}); restore it from git") from error
     if not isinstance(data, dict) or set(data) != {"keys"} or not isinstance(data["keys"], list) or not data["keys"]:
         raise SigningError(f"{file} must hold one list, `keys`, with an entry per trusted key; restore it from git")

@@ -11,6 +11,7 @@ from key_helpers import make_signer
 
 from flows.commands.approve import approve_voice
 from flows.commands.keys import revoke
+from flows.commands.releases import show_releases
 from registry.keys.changes import read_public_key, revoke_keys, trust_key
 from registry.keys.ed25519 import SigningError
 from registry.keys.roles import ROLES
@@ -66,7 +67,7 @@ def test_release_manager_alone_does_not_gate(desk, team):
         desk.gate(1, first_release=True)
 
 
-def test_promotion_that_an_engineer_forged_has_no_effect_and_the_audit_names_it(desk, team, monkeypatch):
+def test_promotion_that_an_engineer_forged_has_no_effect_and_the_audit_names_it(desk, team, monkeypatch, capsys):
     """The attacker signs with an engineer's key and skips every check of ours."""
     desk.release(1, 2)
     team("mallory", "engineer")
@@ -78,6 +79,11 @@ def test_promotion_that_an_engineer_forged_has_no_effect_and_the_audit_names_it(
     assert champion(desk.store, "anna").version == 2
     problems = audit(desk.store, "anna")
     assert any("has no effect" in line and "mallory, who had the roles engineer" in line for line in problems)
+    (desk.store.root / "params.yaml").write_text("{}")
+    monkeypatch.chdir(desk.store.root)
+    assert show_releases("anna", as_json=False) == 0
+    marked = [line for line in capsys.readouterr().out.splitlines() if "no effect" in line]
+    assert len(marked) == 1 and "rollback" in marked[0] and "started" in marked[0]
     recover(desk.store, "anna")
     assert live(desk) == 2
     desk.rollback()
