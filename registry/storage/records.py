@@ -156,9 +156,9 @@ def _walk_valid(
 
 
 def find_signed(store: Store, voice: str, kind: Kind, **equal: Any) -> Record | None:
-    """Return the newest row of a kind whose content has these values and whose signature counts, or None.
+    """Return the newest row of a kind whose content has these values and whose signer might write it, or None.
 
-    Only that row is checked, so the cost does not grow with the journal. It proves that somebody with a trusted key
+    Only that row is checked, so the cost does not grow with the journal. It proves that somebody who might do so
     wrote this row into the journal of this voice. Whether the journal is whole is the caller's question.
 
     Args:
@@ -168,14 +168,16 @@ def find_signed(store: Store, voice: str, kind: Kind, **equal: Any) -> Record | 
         **equal: Names and values that its content must have.
     """
     with open_snapshot(store) as connection:
-        why_not_signed = signature_check(store.root)
-        identity = None if connection is None else read_database_id(connection, why_not_signed)
+        trust = load_trust(store.root)
+        identity = None if connection is None else read_database_id(connection, trust.why_not_authentic)
         if connection is None or identity is None or missing_tables(connection, RECORDS):
             return None
         is_wanted = (RECORDS.c.voice == voice) & (RECORDS.c.kind == kind)
         for row in connection.execute(sa.select(RECORDS).where(is_wanted).order_by(RECORDS.c.number.desc())).mappings():
             record = _as_record(identity, row)
-            if why_not_genuine(record.stamp, why_not_signed) is None and _matches(record, kind, equal):
+            if why_not_genuine(record.stamp, trust.why_not_authentic) is not None:
+                continue
+            if _matches(record, kind, equal) and why_without_effect(record, trust) is None:
                 return record
     return None
 
