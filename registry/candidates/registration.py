@@ -83,7 +83,7 @@ def register_candidate(
     # 2. One registration of a voice at a time, so that two processes do not make two versions
     with exclusive_lock(store, f"register-{voice}"):
         client = mlflow_client(store)
-        found = find_versions(client, voice, submission.tags["candidate_id"])
+        found = find_versions(store, voice, submission.tags["candidate_id"])
         # 3. Close what a killed process left open
         experiment_id = ensure_experiment(client, store, voice)
         _close_abandoned_runs(client, experiment_id, {version.run_id for version in found})

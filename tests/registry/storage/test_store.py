@@ -35,7 +35,7 @@ def test_a_project_whose_path_has_special_characters_keeps_its_database(tmp_path
     assert store.sqlite_file == root / "mlflow.db"
     with create_engine(store.database_uri).connect() as connection:
         assert connection.execute(text("SELECT name FROM registered_models")).scalar() == "anna"
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [root / "mlflow.db"]
+    assert sorted(tmp_path.rglob("*")) == [root, root / "mlflow.db"]
 
 
 def test_outside_a_project_is_refused(tmp_path):
