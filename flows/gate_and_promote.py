@@ -107,6 +107,13 @@ def gate_version(voice: str, policy: GatePolicy, *, version: int | None, first_r
     return GatedCandidate(signed, is_earlier=False)
 
 
+def is_champion(candidate: GatedCandidate) -> bool:
+    """Return whether a candidate is the champion of its voice."""
+    verdict = candidate.signed.verdict
+    release = champion(open_store(), verdict.voice)
+    return release is not None and release.candidate_id == verdict.candidate.candidate_id
+
+
 def find_passed(voice: str, version: int | None) -> GatedCandidate:
     """Return a version with the verdict that lets it be promoted today.
 
@@ -156,6 +163,7 @@ def promote(voice: str, *, version: int | None, first_release: bool, actor: str 
         smoke_texts=params.register_.smoke_text,
         version=version,
         first_release=first_release,
+        approvals=params.releases.approvals,
         actor=actor,
         today=datetime.now(UTC).date(),
     )

@@ -18,6 +18,7 @@ from registry.consent.record import VOICE_NAME
 from stages.sections.consent import Consent
 from stages.sections.data import Align, Features, Ingest, Segment
 from stages.sections.evaluation import Evaluate, Register
+from stages.sections.releases import Releases
 from stages.sections.section import Section
 from stages.sections.training import AdaptGpt, AdaptSovits
 
@@ -43,6 +44,7 @@ class Params(Section):
     evaluate: Evaluate
     register_: Register = Field(alias="register")  # a pydantic model has a method `register`
     consent: Consent
+    releases: Releases
     gate: dict[str, Any] = Field(description="Policy of releases, see registry/gate/policy.py.")
 
     @model_validator(mode="after")

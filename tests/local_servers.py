@@ -56,7 +56,7 @@ class LocalServers:
         return dict(line.split("=", 1) for line in lines)[f"{name}_PASSWORD"]
 
     def make_journal(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Give this process a database of its own for the journal: one belongs to the keys of one project."""
+        """Give this process a journal database of its own, because a database belongs to the keys of a project."""
         import sqlalchemy as sa
 
         address = self.settings()["VOXFOUNDRY_DATABASE_URI"]

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
@@ -33,10 +32,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from gpt_sovits.text.languages import language_code
 from registry.consent.words import PURPOSES
 from registry.errors import RegistryError
+from registry.names import VOICE_NAME, check_voice_name
 
 VOICE_FILE = "voice.yaml"
-# A voice's name is a folder, a DVC matrix value and an MLflow model name: the letters that all three accept
-VOICE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 SHA256 = r"^[0-9a-f]{64}$"
 Territory = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 
@@ -158,11 +156,7 @@ def consent_sha256(voice: Voice) -> str:
 
 def require_voice_name(name: str) -> str:
     """Return the name as it is. Raises ValueError if no voice can have it."""
-    if re.fullmatch(VOICE_NAME, name) is None:
-        raise ValueError(
-            f"{name[:80]!r} cannot be a voice's name: it takes at most 64 letters, digits, - and _, such as anna_2"
-        )
-    return name
+    return check_voice_name(name)
 
 
 def require_once(values: tuple[str, ...]) -> tuple[str, ...]:

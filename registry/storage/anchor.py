@@ -8,13 +8,12 @@ from it.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from registry.consent.record import VOICE_NAME
+from registry.consent.record import require_voice_name
 from registry.files import replace_file
 from registry.storage.record import JournalError, Stamp, WhyNotSigned, why_not_genuine
 
@@ -30,11 +29,9 @@ def anchor_path(root: Path, voice: str) -> Path:
     """Return where a voice's anchor is.
 
     Raises:
-        JournalError: The name cannot be a voice's.
+        ValueError: The name cannot be a voice's.
     """
-    if not re.fullmatch(VOICE_NAME, voice):
-        raise JournalError(f"{voice[:80]!r} cannot be a voice's name; use letters, digits, - and _")
-    return root / FOLDER / f"{voice}.json"
+    return root / FOLDER / f"{require_voice_name(voice)}.json"
 
 
 def read_anchor(root: Path, voice: str, why_not_signed: WhyNotSigned) -> Stamp | None:

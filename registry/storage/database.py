@@ -88,28 +88,6 @@ def append_transaction(store: Store) -> Iterator[sa.Connection]:
         yield connection
 
 
-def rows_of(store: Store, table: sa.Table) -> list[dict[str, Any]]:
-    """Return every row of a table by number, as stored. There are none where the table does not exist yet."""
-    return read_snapshot(store, table)[0]
-
-
-def read_snapshot(store: Store, *tables: sa.Table) -> list[list[dict[str, Any]]]:
-    """Return the rows of several tables as they were at one moment.
-
-    What is appended meanwhile is in all of them or in none. A table that does not exist yet has no rows.
-    """
-    with open_snapshot(store) as connection:
-        if connection is None:
-            return [[] for _ in tables]
-        missing = missing_tables(connection, *tables)
-        return [
-            [dict(row._mapping) for row in connection.execute(sa.select(table).order_by(table.c.number))]
-            if table.name not in missing
-            else []
-            for table in tables
-        ]
-
-
 @contextmanager
 def open_snapshot(store: Store) -> Iterator[sa.Connection | None]:
     """Open a transaction that sees the database as it was at one moment, or None where there is no database yet."""

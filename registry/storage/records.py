@@ -12,13 +12,18 @@ with the number of rows. Rows before the checkpoint are counted. `read_records(.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from registry.keys.ed25519 import Signature, public_key_of
+from registry.keys.roles import role_for
+from registry.keys.signing import ensure_own_key, sign
+from registry.keys.trust import Trust, load_trust
 from registry.storage.anchor import anchor_path, read_anchor, write_anchor
+from registry.storage.checkpoints import CHECKPOINT, is_usable
 from registry.storage.database import (
     METADATA,
     append_transaction,
@@ -34,6 +39,7 @@ from registry.storage.record import (
     JournalError,
     Kind,
     Record,
+    Records,
     Stamp,
     WhyNotSigned,
     find_fault,
@@ -41,11 +47,10 @@ from registry.storage.record import (
     stamp_hash,
     why_not_genuine,
     why_not_joined,
+    why_without_effect,
 )
-from registry.storage.signing import Signature, sign
 from registry.storage.store import Store
 
-CHECKPOINT = "checkpoint"
 BATCH = 500  # rows that are read at once on the way back
 RECORDS = sa.Table(
     "voxfoundry_records",
@@ -71,42 +76,6 @@ HEADS = sa.Table(
     sa.Column("public_key", sa.Text, nullable=False),
     sa.Column("signature", sa.Text, nullable=False),
 )
-
-
-@dataclass(frozen=True)
-class Records:
-    """The rows of a voice's journal, and the first place where they are not what was written.
-
-    Attributes:
-        voice: The voice's name.
-        database_id: Of the database, None where it holds no journal.
-        rows: Oldest first: all, or those from the newest checkpoint on.
-        fault: None where the journal is whole as far as it was checked.
-    """
-
-    voice: str
-    database_id: str | None
-    rows: tuple[Record, ...]
-    fault: Fault | None
-
-    @property
-    def last_number(self) -> int:
-        """Return the number of the newest row, 0 where there is none."""
-        return self.rows[-1].number if self.rows else 0
-
-    def last_number_of(self, kind: Kind) -> int:
-        """Return the number of the newest row of a kind among `rows`, 0 where there is none."""
-        return max((row.number for row in self.rows if row.kind == kind), default=0)
-
-    def require_whole(self) -> Records:
-        """Return the records themselves.
-
-        Raises:
-            JournalError: The journal is broken, so nothing may be decided from it.
-        """
-        if self.fault is not None:
-            raise JournalError(f"{self.fault}; run `vox audit {self.voice}` and restore the database before anything")
-        return self
 
 
 def read_records(store: Store, voice: str, *, whole: bool = False) -> Records:
@@ -140,28 +109,56 @@ def newest_record(store: Store, voice: str, kind: Kind, **equal: Any) -> Record 
         JournalError: The journal is broken.
     """
     with open_snapshot(store) as connection:
-        records, why_not_signed = _read(store, voice, connection)
-        records.require_whole()
-        for record in reversed(records.rows):
-            if _matches(record, kind, equal):
-                return record
-        if connection is None or not records.rows:
-            return None
-        for record in _walk_back(connection, records.rows[0].stamp):
-            if isinstance(record, Fault):
-                raise JournalError(f"{record}; run `vox audit {voice}` and restore the database before anything")
-            if _matches(record, kind, equal):
-                fault = find_fault([record], voice=voice, first=record.number, why_not_signed=why_not_signed)
-                if fault is not None:
-                    raise JournalError(f"{fault}; run `vox audit {voice}` and restore the database before anything")
-                return record
-    return None
+        return next(_walk_valid(store, voice, connection, kind, equal), None)
+
+
+def find_records(store: Store, voice: str, kind: Kind, *, since: int, **equal: Any) -> tuple[Record, ...]:
+    """Return the rows of a kind after a row, whose content has these values, oldest first. They are checked alike.
+
+    Args:
+        store: Where the journal is.
+        voice: The voice's name.
+        kind: Of the rows.
+        since: Number of the row after which they are.
+        **equal: Names and values that their content must have.
+
+    Raises:
+        JournalError: The journal is broken.
+    """
+    with open_snapshot(store) as connection:
+        found = _walk_valid(store, voice, connection, kind, equal, since)
+        return tuple(reversed(list(found)))
+
+
+def _walk_valid(
+    store: Store, voice: str, connection: sa.Connection | None, kind: Kind, equal: Mapping[str, Any], since: int = 0
+) -> Iterator[Record]:
+    """Yield the rows of a kind after row `since` that have an effect, newest first."""
+    records, trust = _read(store, voice, connection)
+    records.require_whole()
+    for record in reversed(records.rows):
+        if record.number <= since:
+            return
+        if record.number not in records.void and _matches(record, kind, equal):
+            yield record
+    if connection is None or not records.rows:
+        return
+    for record in _walk_back(connection, records.rows[0].stamp):
+        if isinstance(record, Fault):
+            raise JournalError(f"{record}; run `vox audit {voice}` and restore the database before anything")
+        if record.number <= since:
+            return
+        if _matches(record, kind, equal) and why_without_effect(record, trust) is None:
+            fault = find_fault([record], voice=voice, first=record.number, why_not_signed=trust.why_not_authentic)
+            if fault is not None:
+                raise JournalError(f"{fault}; run `vox audit {voice}` and restore the database before anything")
+            yield record
 
 
 def find_signed(store: Store, voice: str, kind: Kind, **equal: Any) -> Record | None:
-    """Return the newest row of a kind whose content has these values and whose signature counts, or None.
+    """Return the newest row of a kind whose content has these values and whose signer might write it, or None.
 
-    Only that row is checked, so the cost does not grow with the journal. It proves that somebody with a trusted key
+    Only that row is checked, so the cost does not grow with the journal. It proves that somebody who might do so
     wrote this row into the journal of this voice. Whether the journal is whole is the caller's question.
 
     Args:
@@ -171,14 +168,16 @@ def find_signed(store: Store, voice: str, kind: Kind, **equal: Any) -> Record | 
         **equal: Names and values that its content must have.
     """
     with open_snapshot(store) as connection:
-        why_not_signed = signature_check(store.root)
-        identity = None if connection is None else read_database_id(connection, why_not_signed)
+        trust = load_trust(store.root)
+        identity = None if connection is None else read_database_id(connection, trust.why_not_authentic)
         if connection is None or identity is None or missing_tables(connection, RECORDS):
             return None
         is_wanted = (RECORDS.c.voice == voice) & (RECORDS.c.kind == kind)
         for row in connection.execute(sa.select(RECORDS).where(is_wanted).order_by(RECORDS.c.number.desc())).mappings():
             record = _as_record(identity, row)
-            if why_not_genuine(record.stamp, why_not_signed) is None and _matches(record, kind, equal):
+            if why_not_genuine(record.stamp, trust.why_not_authentic) is not None:
+                continue
+            if _matches(record, kind, equal) and why_without_effect(record, trust) is None:
                 return record
     return None
 
@@ -221,9 +220,11 @@ def append_record(
             "kind": kind,
             "content_sha256": sha256_text(text),
             "prev_hash": last.stamp.hash if last else FIRST_PREVIOUS,
+            "public_key": public_key_of(ensure_own_key(store.root)),
         }
         digest = stamp_hash(**fields)
-        record = Record(Stamp(**fields, hash=digest, **asdict(sign(store.root, record_message(digest)))), text)
+        signature = sign(store.root, record_message(digest), role=role_for(kind, content))
+        record = Record(Stamp(**fields, hash=digest, signature=signature.signature), text)
         connection.execute(sa.insert(RECORDS).values(**_as_row(record)))
         # 3. Sign the new end; the transaction makes it appear together with the row
         head_signature = sign(store.root, _head_message(record.stamp))
@@ -235,19 +236,18 @@ def append_record(
     return record
 
 
-def _read(
-    store: Store, voice: str, connection: sa.Connection | None, *, whole: bool = False
-) -> tuple[Records, WhyNotSigned]:
-    why_not_signed = signature_check(store.root)
+def _read(store: Store, voice: str, connection: sa.Connection | None, *, whole: bool = False) -> tuple[Records, Trust]:
+    trust = load_trust(store.root)
+    why_not_signed = trust.why_not_authentic
     identity = None if connection is None else read_database_id(connection, why_not_signed)
     if connection is None or identity is None:
         anchor = read_anchor(store.root, voice, why_not_signed)
         missing = "it is missing: the project anchored it, and the database holds no journal"
-        return Records(voice, None, (), Fault(voice, anchor.number, missing) if anchor else None), why_not_signed
+        return Records(voice, None, (), Fault(voice, anchor.number, missing) if anchor else None), trust
     if missing := missing_tables(connection, RECORDS, HEADS):
         fault = Fault(voice, 1, f"the table {' and '.join(missing)} is missing in the database")
-        return Records(voice, identity, (), fault), why_not_signed
-    first = 1 if whole else _first_to_read(connection, voice)
+        return Records(voice, identity, (), fault), trust
+    first = 1 if whole else _first_to_read(connection, identity, voice, trust)
     is_wanted = (RECORDS.c.voice == voice) & (RECORDS.c.number >= first)
     stored = connection.execute(sa.select(RECORDS).where(is_wanted).order_by(RECORDS.c.number)).mappings()
     rows = tuple(_as_record(identity, row) for row in stored)
@@ -257,12 +257,17 @@ def _read(
     if fault is None:
         last = rows[-1] if rows else None
         fault = _find_end_fault(store, connection, identity, voice, last, why_not_signed)
-    return Records(voice, identity, rows, fault), why_not_signed
+    reasons = {record.number: why_without_effect(record, trust) for record in rows} if fault is None else {}
+    void = {number: reason for number, reason in reasons.items() if reason is not None}
+    return Records(voice, identity, rows, fault, void), trust
 
 
-def _first_to_read(connection: sa.Connection, voice: str) -> int:
+def _first_to_read(connection: sa.Connection, identity: str, voice: str, trust: Trust) -> int:
+    """Return the number of the newest usable checkpoint, 1 where there is none."""
     is_checkpoint = (RECORDS.c.voice == voice) & (RECORDS.c.kind == CHECKPOINT)
-    return connection.scalar(sa.select(sa.func.max(RECORDS.c.number)).where(is_checkpoint)) or 1
+    newest_first = sa.select(RECORDS).where(is_checkpoint).order_by(RECORDS.c.number.desc())
+    found = (_as_record(identity, row) for row in connection.execute(newest_first).mappings())
+    return next((record.number for record in found if is_usable(record, trust)), 1)
 
 
 def _find_count_fault(connection: sa.Connection, voice: str, first: int) -> Fault | None:
@@ -289,9 +294,9 @@ def _find_end_fault(
         if last is not None:
             return Fault(voice, number, "the signed end of the journal is missing")
     else:
-        stamp = Stamp(identity, voice, head["number"], head["utc"], "", "", "", head["hash"], "", "")
+        stamp = Stamp(identity, voice, head["number"], str(head["utc"]), "", "", "", head["hash"], "", "")
         signature = Signature(str(head["public_key"]), str(head["signature"]))
-        if reason := why_not_signed(_head_message(stamp), signature, str(head["utc"])):
+        if reason := why_not_signed(_head_message(stamp), signature):
             return Fault(voice, max(number, 1), f"the signed end of the journal is not genuine: {reason}")
         if head["number"] != number:
             missing = f"the signed end of the journal says {head['number']} rows and there are {number}"

@@ -23,9 +23,12 @@ from registry.gate.faults import differences
 from registry.gate.policy import GatePolicy, policy_sha256
 from registry.gate.preference import PreferenceVotes
 from registry.listening.votes import preference_votes
-from registry.releases.journal import Release, champion
+from registry.releases.alias import released_version
+from registry.releases.journal import champion
+from registry.releases.state import Release
 from registry.storage.database import sha256_text
-from registry.storage.store import Store, mlflow_client
+from registry.storage.model_registry import set_alias
+from registry.storage.store import Store
 from registry.verdicts.store import SignedVerdict, newest_verdict, save_verdict
 from registry.verdicts.verdict import Subject, Verdict
 
@@ -81,7 +84,7 @@ def gate_candidate(
     current = _find_champion(store, voice, release=release) if release else None
     # 2. Mark the candidate in MLflow as the one that is being gated.
     if current is None or current.version != candidate.version:
-        mlflow_client(store).set_registered_model_alias(voice, CHALLENGER, str(candidate.version))
+        set_alias(store, voice, CHALLENGER, candidate.version)
     # 3. Find scores of the champion that compare with the candidate's.
     if current is None and champion_scores is not None:
         raise CannotMeasure(f"scores of a champion of {voice} were given, but {voice} has no champion; leave them out")
@@ -182,7 +185,7 @@ def why_stale(
     """
     reasons = []
     then = verdict.champion
-    if (then and (then.version, then.candidate_id)) != (release and (release.version, release.candidate_id)):
+    if (then and then.candidate_id) != (release and release.candidate_id):
         before = f"version {then.version}" if then else "no champion"
         now = f"version {release.version}" if release else "none"
         reasons.append(f"it was given against {before} and the champion is now {now}")
@@ -195,18 +198,10 @@ def why_stale(
 
 def _find_champion(store: Store, voice: str, *, release: Release) -> Candidate:
     """Return the registered version that the journal names as champion."""
-    try:
-        found = find_candidate(store, voice, version=release.version)
-    except CandidateError as error:
-        raise CannotMeasure(
-            f"the champion of {voice}, version {release.version}, is gone: {error}; roll back first"
-        ) from error
-    if found.candidate_id != release.candidate_id:
-        raise CannotMeasure(
-            f"version {release.version} of {voice} in MLflow is not the one that was promoted "
-            f"({found.candidate_id[:12]}... instead of {release.candidate_id[:12]}...); run `vox audit {voice}`"
-        )
-    return found
+    version = released_version(store, voice, release)
+    if version is None:
+        raise CannotMeasure(f"the champion of {voice}, version {release.version}, is gone from MLflow; roll back first")
+    return find_candidate(store, voice, version=version, candidate_id=release.candidate_id)
 
 
 def _champion_scores(
