@@ -39,6 +39,7 @@ from flows.prefect_engine import (
 )
 from flows.run_view import RunView
 from flows.train_and_release import Request, run_pipeline
+from flows.worker_project import require_project
 from registry.consent.record import VOICE_NAME
 from registry.gate.policy import parse_policy
 from stages.params import load_params
@@ -47,6 +48,7 @@ PROMOTE = "promote/promote"  # flow and deployment
 LEASE_SECONDS = 60.0  # after a worker was killed, its voice is free again this much later; Prefect allows no less
 WAIT_SECONDS = 86_400.0  # for another run of the voice, which may take hours
 APPROVAL_SECONDS = 86_400
+MAX_APPROVAL_SECONDS = 31_536_000
 
 NAME = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"  # one line with at least one character
 APPROVAL = "approval"  # Prefect's key of the pause
@@ -82,12 +84,8 @@ def train_and_release(voice: VoiceName, *, promote: bool = False, first_release:
             outcome = run_pipeline(request, view, engine=PrefectEngine())
         if default_remote():
             PrefectEngine().step("push to the DVC remote", lambda log: push_outputs(voice, on_line=log))
-    verdict = outcome.candidate.signed.verdict
-    if promote and verdict.outcome == "pass":
-        parameters = {"voice": voice, "version": verdict.candidate.version, "first_release": first_release}
-        # not as a subflow: this run ends, and the promotion waits for a person
-        waiting = run_deployment(PROMOTE, parameters=parameters, timeout=0, as_subflow=False)
-        get_run_logger().info("promotion of version %s waits: run %s", verdict.candidate.version, waiting.id)
+    if promote:
+        _put_up_for_promotion(outcome.candidate, first_release=first_release)
     return _state_of(outcome.candidate)
 
 
@@ -116,7 +114,7 @@ def promote(
     version: Version | None = None,
     *,
     first_release: bool = False,
-    approval_seconds: Annotated[int, Field(ge=1)] = APPROVAL_SECONDS,
+    approval_seconds: Annotated[int, Field(ge=1, le=MAX_APPROVAL_SECONDS)] = APPROVAL_SECONDS,
 ) -> State:
     """Make a version champion after a person has approved it.
 
@@ -133,6 +131,8 @@ def promote(
     # 1. Refuse what no answer could make right, before anybody is asked.
     candidate = gate_and_promote.find_passed(voice, version)
     verdict = candidate.signed.verdict
+    if gate_and_promote.is_champion(candidate):
+        return Completed(message=f"version {verdict.candidate.version} is champion already")
     publish_verdict(voice, candidate)
     # 2. Wait for a person. In the resumed run this returns the answer.
     answer = suspend_flow_run(_question(candidate), timeout=approval_seconds, key=APPROVAL)
@@ -178,6 +178,22 @@ def evaluate_champion(voice: VoiceName, version: Version | None = None) -> Resco
         return evaluate_champion_flow.fn(voice, version)
 
 
+def _put_up_for_promotion(candidate: GatedCandidate, *, first_release: bool) -> None:
+    """Start a promotion, which waits for a person, where the verdict is a pass that nobody was asked about."""
+    signed = candidate.signed
+    if signed.verdict.outcome != "pass" or gate_and_promote.is_champion(candidate):
+        return
+    version = signed.verdict.candidate.version
+    waiting = run_deployment(
+        PROMOTE,
+        parameters={"voice": signed.verdict.voice, "version": version, "first_release": first_release},
+        timeout=0,
+        idempotency_key=signed.sha256,  # one question per verdict
+        as_subflow=False,  # this run ends now
+    )
+    get_run_logger().info("the promotion of version %s is run %s", version, waiting.id)
+
+
 def _question(candidate: GatedCandidate) -> type[Approval]:
     """Return the form that asks about a candidate, or after it was asked the form that the answer must fit."""
     if APPROVAL in FlowRunContext.get().flow_run.empirical_policy.pause_keys:
@@ -198,7 +214,12 @@ def _state_of(candidate: GatedCandidate) -> State:
 
 
 def _begin(voice: str) -> None:
-    """Tag this run with its voice and process, and end runs of the voice that a kill left open."""
+    """Tag this run with its voice and process, and end runs of the voice that a kill left open.
+
+    Raises:
+        WorkerProjectError: The worker has no project folder.
+    """
+    require_project()
     run_id = runtime.flow_run.id
     with get_client(sync_client=True) as client:
         client.update_flow_run(run_id, tags={*runtime.flow_run.tags, f"voice:{voice}", process_tag()})

@@ -107,6 +107,13 @@ def gate_version(voice: str, policy: GatePolicy, *, version: int | None, first_r
     return GatedCandidate(signed, is_earlier=False)
 
 
+def is_champion(candidate: GatedCandidate) -> bool:
+    """Return whether a candidate is the champion of its voice."""
+    verdict = candidate.signed.verdict
+    release = champion(open_store(), verdict.voice)
+    return release is not None and release.candidate_id == verdict.candidate.candidate_id
+
+
 def find_passed(voice: str, version: int | None) -> GatedCandidate:
     """Return a version with the verdict that lets it be promoted today.
 

@@ -44,6 +44,7 @@ def voice() -> None:
     "--territory", "territories", multiple=True, metavar="XX", help="A country where it may be heard.  [default: any]"
 )
 @click.option("--valid-until", metavar="YYYY-MM-DD", help="Last day of the consent.  [default: no end]")
+@click.option("--statement", type=PRESENT_FILE, help="The speaker saying the agreement, an audio file.")
 def voice_add(
     name: str,
     path: Path,
@@ -56,6 +57,7 @@ def voice_add(
     languages: tuple[str, ...],
     territories: tuple[str, ...],
     valid_until: str | None,
+    statement: Path | None,
 ) -> int:
     """Add a voice from the recordings in PATH.
 
@@ -72,8 +74,29 @@ def voice_add(
         languages=languages or None,
         territories=territories or None,
         valid_until=valid_until,
+        statement=statement,
     )
     return add_voice(name, path, language=language, terms=terms)
+
+
+@voice.command("check")
+@click.argument("name")
+@click.option("--purpose", type=click.Choice(list(PURPOSES)), help="What the voice is to be used for.")
+@click.option("--language", metavar="CODE", help="A language that it is to speak.")
+@click.option("--territory", metavar="XX", help="A country where it is to be heard.")
+@click.option("--commercial", is_flag=True, help="The use is for money.")
+def voice_check(
+    name: str, *, purpose: str | None, language: str | None, territory: str | None, commercial: bool
+) -> int:
+    """Check that the speaker of NAME allows a use today.
+
+    Days, proofs and revocations are always checked, and a spoken statement is heard again.
+
+    Exit code: 0 allowed, 2 not, with every reason.
+    """
+    from flows.commands.voice_check import check_voice
+
+    return check_voice(name, purpose=purpose, language=language, territory=territory, commercial=commercial)
 
 
 @voice.command("revoke")

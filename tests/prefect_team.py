@@ -39,17 +39,15 @@ class Team:
         return environment() | {"PREFECT_API_URL": self.api, "PREFECT_HOME": str(self.root / ".prefect")}
 
     @contextmanager
-    def worker(self, folder: Path, queue: str = "default", **settings: str) -> Iterator[Path]:
+    def worker(self, folder: Path, **settings: str) -> Iterator[Path]:
         """Run a worker of the pool for a project folder, and yield the file with what it prints.
 
         Args:
             folder: What the worker takes for its project.
-            queue: The queue of the pool whose runs it takes.
             settings: More environment variables.
         """
         log = folder.parent / f"worker-of-{folder.name}.log"
         command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "voxfoundry"]
-        command += ["--work-queue", queue]
         env = self._environment() | {"VOXFOUNDRY_PROJECT": str(folder), "PREFECT_WORKER_QUERY_SECONDS": "1"} | settings
         with log.open("w") as file:
             child = subprocess.Popen(

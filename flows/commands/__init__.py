@@ -8,8 +8,9 @@
     rescore.py   vox rescore
     say.py       vox say
     weights.py   vox import, export, pull
-    voices.py      vox voice add
-    revocation.py  vox voice revoke
+    voices.py    vox voice add
+    voice_check.py  vox voice check
+    revocation.py   vox voice revoke
     doctor.py    vox doctor
     server.py    vox server status, server stop
     verdicts.py  how run and gate print a verdict

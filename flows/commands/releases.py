@@ -80,18 +80,31 @@ def show_releases(voice: str, *, as_json: bool) -> int:
 
 def audit_voice(voice: str, *, as_json: bool, expect: str | None = None) -> int:
     """Prove that the journal is whole and that MLflow agrees with it. Return 0 if so, 1 if not."""
+    from registry.gate.policy import parse_policy
     from registry.releases.audit import audit
+    from registry.releases.unproven import list_unproven
+    from stages.params import load_params
 
     store = open_store()
     _require_known(store, voice)
     faults = audit(store, voice, recordings_dir=recordings_dir(voice), expect=expect)
+    params = load_params()
+    unproven = list_unproven(
+        store,
+        voice,
+        recordings_dir=recordings_dir(voice),
+        preference=parse_policy(params.gate).preference,
+        approvals=params.releases.approvals,
+    )
     if as_json:
-        print(json.dumps({"voice": voice, "whole": not faults, "faults": [str(fault) for fault in faults]}, indent=2))
-    elif not faults:
+        print(json.dumps({"voice": voice, "whole": not faults, "faults": faults, "not_proven": unproven}, indent=2))
+        return int(bool(faults))
+    if not faults:
         print_line(f"whole: the journal of {voice} is as it was written, and MLflow agrees with it")
-    else:
-        for fault in faults:
-            print_line(f"broken: {fault}")
+    for fault in faults:
+        print_line(f"broken: {fault}")
+    for sentence in unproven:
+        print_line(f"not proven: {sentence}")
     return int(bool(faults))
 
 

@@ -251,13 +251,8 @@ def _changed(store: Store, candidate: Candidate, files: dict[str, str]) -> Candi
         candidate: The version.
         files: The sha256 of each file of its model as it is now.
     """
-    try:
-        location = f"{_run_location(store, candidate, candidate.run_id)}/{RECORD_FOLDER}/{MODEL_FILES}"
-        found = find_local(store, location)
-        registered = json.loads(found.read_text(encoding="utf-8")) if found else {}
-    except (CandidateError, ValueError, OSError):
-        registered = {}
-    if hash_model(registered) != candidate.model_sha256:  # the list is lost or changed as well, or on a server
+    registered = _registered_files(store, candidate)
+    if registered is None:
         what = "its files or its tags changed"
     else:
         names = sorted(name for name in files.keys() | registered.keys() if files.get(name) != registered.get(name))
@@ -266,6 +261,28 @@ def _changed(store: Store, candidate: Candidate, files: dict[str, str]) -> Candi
         shown = [f"{name.removeprefix(voice)} {state}" for name, state in zip(names, states, strict=True)]
         what = ", ".join(shown[:5]) or "its tags changed"
     return CandidateError(f"{_name(candidate)} is not what was registered: {what}; {RESTORE}")
+
+
+def _registered_files(store: Store, candidate: Candidate) -> dict[str, str] | None:
+    """Return the registered hash of each file of a model, or None where the list is lost or changed as well."""
+
+    def check(folder: Path) -> None:
+        if hash_model(json.loads((folder / MODEL_FILES).read_text(encoding="utf-8"))) != candidate.model_sha256:
+            raise CandidateError(f"{MODEL_FILES} of {_name(candidate)} is not what was registered; {RESTORE}")
+
+    try:
+        location = f"{_run_location(store, candidate, candidate.run_id)}/{RECORD_FOLDER}"
+        folder = find_local(store, location)
+        if folder is None:
+            digest = sha256_text(f"{MODEL_FILES} {candidate.model_sha256}")
+            uri = f"{location}/{MODEL_FILES}"
+            folder = keep_copy(
+                store, digest, fetch=lambda into: download(store, uri, into, what=_name(candidate)), check=check
+            )
+        check(folder)
+        return json.loads((folder / MODEL_FILES).read_text(encoding="utf-8"))
+    except (CandidateError, ValueError, OSError, AttributeError):
+        return None
 
 
 def _state(was_there: bool, is_there: bool) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 VOICE_MODEL = Path(__file__).with_name("voice_model.py")
+TRACKING = "MLFLOW_TRACKING_URI"
 VOICE = "voice"  # name of the voice's folder in a model
 N_UPLOADS = 8  # at once: a server answers each of 300 small files in a tenth of a second
 
@@ -140,11 +143,12 @@ def _find_whole(store: Store, versions: list[Any]) -> Candidate | None:
 def _create_version(client: MlflowClient, store: Store, experiment_id: str, submission: _Submission) -> Candidate:
     import mlflow
 
-    mlflow.set_tracking_uri(store.tracking_uri)
-    mlflow.set_registry_uri(store.tracking_uri)
     voice, tags = submission.voice, submission.tags
     # 1. A run with the scores and everything that was scored
-    with mlflow.start_run(experiment_id=experiment_id, run_name=f"register {voice}", tags=tags) as run:
+    with (
+        tracking_at(store),
+        mlflow.start_run(experiment_id=experiment_id, run_name=f"register {voice}", tags=tags) as run,
+    ):
         run_id = run.info.run_id
         for name, value in _figures(submission.scorecard).items():
             mlflow.log_metric(name, value)
@@ -174,6 +178,26 @@ def _create_version(client: MlflowClient, store: Store, experiment_id: str, subm
             voice, source=logged.model_uri, run_id=run_id, tags=tags, model_id=logged.model_id
         )
     return as_candidate(version)
+
+
+@contextmanager
+def tracking_at(store: Store) -> Iterator[None]:
+    """Let MLflow's own functions use a store's MLflow, and leave the environment as it was.
+
+    MLflow sets MLFLOW_TRACKING_URI, which would then decide where the next store of this process is.
+    """
+    import mlflow
+
+    before = os.environ.get(TRACKING)
+    try:
+        mlflow.set_tracking_uri(store.tracking_uri)
+        mlflow.set_registry_uri(store.tracking_uri)
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(TRACKING, None)
+        else:
+            os.environ[TRACKING] = before
 
 
 def _figures(scorecard: Scorecard) -> dict[str, float]:

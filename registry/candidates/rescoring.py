@@ -18,7 +18,7 @@ from typing import Any
 from metrics.scores import Judges, Scorecard, load_scorecard, pooled
 from registry.candidates.candidate import SCORECARD, Candidate, run_file
 from registry.candidates.fingerprint import CandidateError
-from registry.candidates.registration import ensure_experiment
+from registry.candidates.registration import ensure_experiment, tracking_at
 from registry.candidates.signed_registrations import is_rescore, record_rescore
 from registry.files import file_sha256
 from registry.gate.faults import differences
@@ -59,8 +59,7 @@ def save_rescore(store: Store, candidate: Candidate, scorecard: Scorecard, findi
     import mlflow
 
     client = mlflow_client(store)
-    mlflow.set_tracking_uri(store.tracking_uri)
-    with tempfile.TemporaryDirectory() as folder:
+    with tracking_at(store), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / SCORECARD
         path.write_text(scorecard.model_dump_json(indent=1) + "\n", encoding="utf-8")
         tags = {

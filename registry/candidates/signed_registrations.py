@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from registry.storage.record import Kind
+from registry.storage.record import Kind, Record
 from registry.storage.records import append_record, find_signed
 from registry.storage.store import Store
 
@@ -26,6 +26,23 @@ def record_registration(store: Store, voice: str, tags: Mapping[str, str]) -> No
     append_record(store, voice, REGISTRATION, dict(tags))
 
 
+def is_registered(store: Store, voice: str, tags: Mapping[str, str]) -> bool:
+    """Return whether somebody registered a version with this candidate id and these files.
+
+    Args:
+        store: Where the journal is.
+        voice: The voice's name.
+        tags: Of the version, as MLflow has them.
+    """
+    return _find_registration(store, voice, tags) is not None
+
+
+def _find_registration(store: Store, voice: str, tags: Mapping[str, str]) -> Record | None:
+    return find_signed(
+        store, voice, REGISTRATION, **{name: tags.get(name) for name in ("candidate_id", "model_sha256")}
+    )
+
+
 def why_not_registered(store: Store, voice: str, tags: Mapping[str, str]) -> str | None:
     """Return why the tags of a version are not those of a signed registration, None where they are.
 
@@ -34,8 +51,7 @@ def why_not_registered(store: Store, voice: str, tags: Mapping[str, str]) -> str
         voice: The voice's name.
         tags: Of the version, as MLflow has them.
     """
-    names = ("candidate_id", "model_sha256")
-    record = find_signed(store, voice, REGISTRATION, **{name: tags.get(name) for name in names})
+    record = _find_registration(store, voice, tags)
     if record is None:
         return "the journal has no signed registration of these files"
     changed = sorted(name for name, value in record.values.items() if tags.get(name) != value)

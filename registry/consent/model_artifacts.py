@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from registry.consent.record import ConsentError
+from registry.storage.moved_project import rebase_addresses
 from registry.storage.store import Store, mlflow_client
 
 
@@ -31,6 +32,7 @@ def delete_model_artifacts(store: Store, voice: str) -> int:
     experiment = client.get_experiment_by_name(voice)
     if experiment is None:
         return 0
+    rebase_addresses(store, experiment.artifact_location)  # else a copied project would name the original's files
     places = [
         run.info.artifact_uri
         for run in _all_pages(

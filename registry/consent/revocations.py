@@ -80,7 +80,7 @@ def write_revocation(project: Path, voice: str, revocation: Revocation) -> Path:
     except OSError as error:
         raise ConsentError(
             f"{path}: the revocation cannot be written ({error.strerror or error}); "
-            "make the folder writable and give the command again"
+            "make the folder writable, and revoke again"
         ) from error
     return path
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from registry.candidates.signed_registrations import is_registered, why_not_registered
 from registry.errors import RegistryError
 from registry.releases.journal import append
 from registry.releases.state import Action, Entry, Release, ReleaseState, Row
@@ -45,7 +46,7 @@ class NamedVersion:
     """The version that MLflow's alias names, and which candidate it is."""
 
     version: int
-    candidate_id: str | None  # None where the version has no id in its tags
+    candidate_id: str | None  # None where nobody registered the version
 
 
 @contextmanager
@@ -65,7 +66,8 @@ def champion_alias(store: Store, voice: str) -> NamedVersion | None:
     if version is None:
         return None
     row = find_version(store, voice, version)
-    return NamedVersion(version, row.tags.get("candidate_id") if row else None)
+    is_known = row is not None and is_registered(store, voice, row.tags)
+    return NamedVersion(version, row.tags["candidate_id"] if is_known else None)
 
 
 def is_at(alias: NamedVersion | None, candidate_id: str | None) -> bool:
@@ -81,7 +83,10 @@ def released_version(store: Store, voice: str, release: Release) -> int | None:
         voice: The voice's name.
         release: What was released.
     """
-    versions = [row.version for row in find_versions(store, voice, release.candidate_id)]
+    found = find_versions(store, voice, release.candidate_id)
+    # Anybody who can write to MLflow can make a version with this id, so those that were registered come first
+    registered = [row for row in found if why_not_registered(store, voice, row.tags) is None]
+    versions = [row.version for row in registered or found]
     if release.version in versions:
         return release.version
     return versions[0] if versions else None

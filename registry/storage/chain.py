@@ -16,8 +16,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from registry.errors import RegistryError
-from registry.keys.ed25519 import Signature
-from registry.keys.signing import sign
+from registry.keys.ed25519 import Signature, public_key_of
+from registry.keys.signing import ensure_own_key, sign
 from registry.storage.database import METADATA, canonical, missing_tables, open_snapshot, sha256_text
 from registry.storage.identity import ensure_database_id, read_database_id, signature_check
 from registry.storage.record import WhyNotSigned
@@ -131,10 +131,12 @@ def append_row(store: Store, chain: Chain, connection: sa.Connection, contents: 
     if fault := _end_fault(chain, dict(last) if last else None, ends, identity, check):
         raise BrokenChainError(str(fault))
     # 2. Link the new row to the last one, hash it and sign the hash
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
     row: dict[str, Any] = {
         "number": (last["number"] if last else 0) + 1,
-        "utc": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "utc": max(now, last["utc"]) if last else now,  # a clock that was set back does not set the chain back
         "prev_hash": last["hash"] if last else FIRST_PREVIOUS,
+        "public_key": public_key_of(ensure_own_key(store.root)),
         **contents,
     }
     row["hash"] = row_hash(row)
@@ -164,7 +166,7 @@ def find_fault(
         identity: The id of the database.
         why_not_signed: Tells whether a signature counts.
     """
-    previous = FIRST_PREVIOUS
+    previous, utc = FIRST_PREVIOUS, ""
     for number, row in enumerate(rows, start=1):
         if row["number"] != number:
             return Fault(chain.name, number, f"it is missing, and row {row['number']} follows")
@@ -175,13 +177,15 @@ def find_fault(
         signature = Signature(row["public_key"], row["signature"])
         if reason := why_not_signed(_row_message(chain, identity, row["hash"]), signature):
             return Fault(chain.name, number, reason)
-        previous = row["hash"]
+        if row["utc"] < utc:
+            return Fault(chain.name, number, f"its time {row['utc']} is before that of the row before it")
+        previous, utc = row["hash"], row["utc"]
     return _end_fault(chain, rows[-1] if rows else None, ends, identity, why_not_signed)
 
 
 def row_hash(row: Mapping[str, Any]) -> str:
-    """Return the sha256 over the canonical JSON of a row without its hash, signer and signature."""
-    outside = ("hash", "signature", "public_key")
+    """Return the sha256 over the canonical JSON of a row without its hash and signature."""
+    outside = ("hash", "signature")
     contents = {name: value for name, value in row.items() if name not in outside}
     return sha256_text(canonical(contents))
 

@@ -42,6 +42,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def desk(local_servers: LocalServers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """A desk of a new project without any voice, at the servers, as the user engineer."""
+    local_servers.make_journal(monkeypatch)
     local_servers.as_user(monkeypatch, "engineer")
     return Desk(open_store(tmp_path), recordings_of(tmp_path), [])
 
@@ -119,6 +120,7 @@ def test_artifact_store_that_breaks_stops_each_step_and_leaves_nothing_behind(
     fault, local_servers, tmp_path, monkeypatch
 ):
     voice = f"voice_{fault}"
+    local_servers.make_journal(monkeypatch)
     local_servers.as_user(monkeypatch, "release_manager")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     with faulty_proxy(local_servers.settings()["MLFLOW_TRACKING_URI"]) as proxy:
@@ -149,7 +151,7 @@ def test_artifact_store_that_breaks_stops_each_step_and_leaves_nothing_behind(
         assert read_alias(store, voice, "champion") is None
         release()
         assert read_alias(store, voice, "champion") == 1
-    assert audit(store, voice) == ()
+        assert audit(store, voice) == ()
 
 
 def test_files_of_a_dvc_remote_on_s3_come_back_in_another_project(project, local_servers, tmp_path_factory):

@@ -10,7 +10,7 @@ from imports import ROOT
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from flows.worker_project import PROJECT, WorkerProjectError, enter_project
+from flows.worker_project import PROJECT, WorkerProjectError, enter_project, require_project
 
 DEPLOYMENTS = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
 
@@ -48,8 +48,9 @@ def test_an_approval_needs_the_name_of_a_person_in_one_line(name):
 def test_a_worker_that_names_no_project_folder_is_told_how(monkeypatch, tmp_path, folder):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(PROJECT, folder)
+    assert enter_project() == {"directory": str(tmp_path)}, "it stays, and the flow explains it"
     with pytest.raises(WorkerProjectError, match="start the worker with"):
-        enter_project()
+        require_project()
 
 
 def test_a_worker_goes_to_its_project_folder(monkeypatch, tmp_path):
@@ -58,6 +59,7 @@ def test_a_worker_goes_to_its_project_folder(monkeypatch, tmp_path):
         (tmp_path / name).touch()
     monkeypatch.setenv(PROJECT, str(tmp_path))
     assert enter_project() == {"directory": str(tmp_path)}
+    require_project()
 
 
 def test_the_documented_automations_are_valid_and_know_the_states_of_the_flows():

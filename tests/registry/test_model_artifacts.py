@@ -43,9 +43,17 @@ def test_every_file_of_the_voice_is_deleted_and_its_versions_stay(own_store):
     assert delete_model_artifacts(own_store, "nobody") == 0
 
 
-def test_files_outside_the_project_are_not_deleted(store, template):
+def test_copied_project_deletes_its_own_files_and_none_of_the_original(store, template):
     """In a copied project, MLflow's database still names the files of the original."""
     before = len(files(template / "mlartifacts"))
+    assert delete_model_artifacts(store, "anna") == 6
+    assert files(store.root / "mlartifacts") == []
+    assert len(files(template / "mlartifacts")) == before
+
+
+def test_files_outside_the_project_are_not_deleted(template, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{template / 'mlflow.db'}")
+    before = len(files(template / "mlartifacts"))
     with pytest.raises(ConsentError, match="outside this project"):
-        delete_model_artifacts(store, "anna")
+        delete_model_artifacts(open_store(tmp_path), "anna")
     assert len(files(template / "mlartifacts")) == before

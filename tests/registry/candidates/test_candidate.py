@@ -69,6 +69,11 @@ def test_registered_candidate_carries_lineage_scores_and_files(store, built):
     assert find_candidate(store, "bob", candidate_id=candidate.candidate_id) == candidate
 
 
+def test_registration_leaves_the_settings_of_the_process_alone(store, built):
+    register(store, built)
+    assert "MLFLOW_TRACKING_URI" not in os.environ
+
+
 def add_resynthesis(built: Path) -> None:
     """Add a held-out recording, its resynthesis and checkpoint pairs to the score folder."""
     real = utterance(

@@ -6,8 +6,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from imports import ROOT
 from release_helpers import LINEAGE, policy, scorecard, with_prompt, write_scores, write_voice_folder
 
+from metrics.prompts import load_prompts
 from metrics.scores import Scorecard
 from registry.candidates.candidate import find_candidate, model_folder_of, voice_folder_of
 from registry.candidates.fingerprint import CandidateError, hash_files, hash_model
@@ -144,6 +146,19 @@ def test_version_that_nobody_registered_is_never_released_and_hides_no_other(des
     assert fault in str(caught.value)
 
 
+def test_copy_of_the_champion_with_other_code_serves_nobody_and_stops_nothing(desk):
+    """Somebody makes a version with the champion's id and own code beside the weights, and moves the alias to it."""
+    desk.release(1, 2)
+    forged = copy_of_version(desk.store, 2, model_sha256="0" * 64)
+    mlflow_client(desk.store).set_registered_model_alias("anna", "champion", str(forged))
+    assert any("the alias champion is at version 4" in problem for problem in audit(desk.store, "anna"))
+    assert not desk.promote(2).changed
+    desk.assert_champion(2)
+    mlflow_client(desk.store).set_registered_model_alias("anna", "champion", str(forged))
+    desk.rollback()
+    desk.assert_champion(1)
+
+
 def test_registration_that_was_deleted_or_signed_by_another_key_does_not_count(desk):
     desk.release(1)
     database = sqlite3.connect(desk.store.root / "mlflow.db")
@@ -212,3 +227,9 @@ def test_audio_that_was_exchanged_stops_the_gate(desk):
     next(folder.rglob("p003_0.flac")).write_bytes(b"another voice")
     with pytest.raises(CandidateError, match=r"p003_0\.flac is not the audio that was scored"):
         desk.gate(2, first_release=True)
+
+
+def test_scores_against_easier_texts_than_the_locked_prompts_are_not_gated(desk):
+    locked = load_prompts(ROOT / "benchmarks/prompts/en.yaml")
+    with pytest.raises(CannotMeasure, match=r"cannot be believed: the texts in en were normalised by english 1"):
+        gate_candidate(desk.store, "anna", policy=policy(), version=2, first_release=True, prompt_sets=[locked])

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from stages.card.card import DataCard
-from stages.card.clips import CardClip
-from stages.card.coverage import ENOUGH
-from stages.card.wording import NO_CURVES, forecast_sentence, headline, length, summary_sentence
+from stages.card.facts.clips import CardClip
+from stages.card.language.coverage import ENOUGH
+from stages.card.pages.wording import NO_CURVES, forecast_sentence, headline, length, summary_sentence, with_commands
 
 SPECIAL = re.compile(r"([\\`*\[\]|~]|(?<!\w)_|_(?!\w))")
 
@@ -30,7 +30,8 @@ def _summary(card: DataCard) -> Iterator[str]:
     yield from (f"**{escape(note)}**\n" for note in card.notes)
     yield "## What to do next\n"
     for number, advice in enumerate(card.advice, start=1):
-        yield f"{number}. {escape(advice.text)}"
+        pieces = (f"`{piece}`" if is_command else _escaped(piece) for piece, is_command in with_commands(advice.text))
+        yield f"{number}. {' '.join(''.join(pieces).split())}"
     yield "" if card.advice else "No rule of the card has anything to say against these recordings.\n"
     yield "## What more minutes would bring\n"
     yield from (f"{escape(forecast_sentence(one))}\n" for one in card.forecasts)
@@ -113,7 +114,11 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[s
 
 def escape(text: str) -> str:
     """Return a text in which Markdown and HTML mean nothing, in one line."""
-    return html.escape(SPECIAL.sub(r"\\\1", " ".join(text.split())), quote=False)
+    return _escaped(" ".join(text.split()))
+
+
+def _escaped(text: str) -> str:
+    return html.escape(SPECIAL.sub(r"\\\1", text), quote=False)
 
 
 def _clip_row(one: CardClip) -> tuple[str, ...]:

@@ -2,27 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 from browser import wait_for, watch
-from review_helpers import TEXTS, VOICE, clips_of, decisions_of, make_reviewable, reviewing, rows_of
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return make_reviewable(tmp_path_factory.mktemp("made") / "project")
-
-
-@pytest.fixture
-def project(made, tmp_path):
-    return shutil.copytree(made, tmp_path / "project")
-
-
-@pytest.fixture
-def served(project):
-    with reviewing(project) as (_, url):
-        yield url
+from review_helpers import TEXTS, VOICE, clips_of, decisions_of, reviewing, rows_of
 
 
 def begin(browser, url, **options):
@@ -55,8 +37,8 @@ def listed(page):
     return page.locator("#list .said").all_text_contents()  # rows out of sight have no inner text
 
 
-def test_the_worst_clips_come_first_and_every_decision_is_a_key(browser, served, project, artifacts):
-    page, seen = begin(browser, served)
+def test_the_worst_clips_come_first_and_every_decision_is_a_key(browser, address, project, artifacts):
+    page, seen = begin(browser, address)
     assert listed(page) == ["<b>Nobody</b> said this & that.", TEXTS[5]]  # a script or a tag in a text is text
     assert page.locator("#reason").inner_text().startswith("character error rate above")
 
@@ -89,7 +71,7 @@ def test_the_worst_clips_come_first_and_every_decision_is_a_key(browser, served,
     assert [row.text for row in rows_of(project)[:2]] == [TEXTS[7], TEXTS[5]]
     assert "vox run anna" in page.locator("#pending").inner_text()
     assert not seen.complaints
-    assert all(address.startswith(served) for address in seen.requests)
+    assert all(one.startswith(address) for one in seen.requests)
 
 
 RECORD_PLAYS = """(() => {
@@ -99,8 +81,8 @@ RECORD_PLAYS = """(() => {
 })()"""
 
 
-def test_a_word_is_heard_by_click_and_by_key(browser, served):
-    page, seen = begin(browser, served)
+def test_a_word_is_heard_by_click_and_by_key(browser, address):
+    page, seen = begin(browser, address)
     page.evaluate(RECORD_PLAYS)
     words = page.evaluate("details.words")
     page.locator(".word").nth(2).click()
@@ -115,8 +97,8 @@ def test_a_word_is_heard_by_click_and_by_key(browser, served):
     assert not seen.complaints
 
 
-def test_the_clip_plays_with_a_line_and_its_words_and_stops(browser, served):
-    page, seen = begin(browser, served)
+def test_the_clip_plays_with_a_line_and_its_words_and_stops(browser, address):
+    page, seen = begin(browser, address)
     press(page, "Space")
     wait_for(page, "document.querySelector('.word.now') && !document.querySelector('#playhead').hidden")
     assert page.locator("#play").inner_text().startswith("■ Stop")
@@ -125,8 +107,8 @@ def test_the_clip_plays_with_a_line_and_its_words_and_stops(browser, served):
     assert not seen.complaints
 
 
-def test_what_the_sound_says_can_be_taken_over(browser, served, project):
-    page, _ = begin(browser, served)
+def test_what_the_sound_says_can_be_taken_over(browser, address, project):
+    page, _ = begin(browser, address)
     press(page, "ArrowDown")
     shown(page, TEXTS[5])
     assert "but the sound says other" in page.locator("#doubts").inner_text()
@@ -137,8 +119,8 @@ def test_what_the_sound_says_can_be_taken_over(browser, served, project):
     assert rows_of(project)[0].text == TEXTS[5].replace(word, "other", 1)
 
 
-def test_escape_leaves_a_text_as_it_was(browser, served, project):
-    page, _ = begin(browser, served)
+def test_escape_leaves_a_text_as_it_was(browser, address, project):
+    page, _ = begin(browser, address)
     text = page.locator("#text").input_value()
     press(page, "Enter")
     page.keyboard.type("something")
@@ -150,8 +132,8 @@ def test_escape_leaves_a_text_as_it_was(browser, served, project):
     assert rows_of(project) == []
 
 
-def test_filters_search_and_reasons(browser, served):
-    page, _ = begin(browser, served)
+def test_filters_search_and_reasons(browser, address):
+    page, _ = begin(browser, address)
     press(page, "f")
     assert len(listed(page)) == 4
     page.locator("#reasons").select_option(index=1)
@@ -167,8 +149,8 @@ def test_filters_search_and_reasons(browser, served):
     assert page.locator("#keys").is_visible()
 
 
-def test_two_open_pages_see_each_others_decisions(browser, served, project):
-    page, _ = begin(browser, served)
+def test_two_open_pages_see_each_others_decisions(browser, address, project):
+    page, _ = begin(browser, address)
     with reviewing(project, "bob") as (_, other):
         second, _ = begin(browser, other)
         press(page, "d")
@@ -184,13 +166,13 @@ def test_two_open_pages_see_each_others_decisions(browser, served, project):
     assert [(row.action, row.by) for row in rows_of(project)] == [("drop", "anna"), ("restore", "bob")]
 
 
-def test_a_text_that_was_typed_is_kept_where_another_page_was_faster(browser, served, project):
-    page, _ = begin(browser, served)
+def test_a_text_that_was_typed_is_kept_where_another_page_was_faster(browser, address, project):
+    page, _ = begin(browser, address)
     press(page, "Enter", "Control+a")
     page.keyboard.type("My words.")
-    clip = next(clip for clip in clips_of(served) if not clip["kept"])
+    clip = next(clip for clip in clips_of(address) if not clip["kept"])
     page.request.post(
-        f"{served}decide", data={"key": clip["key"], "revision": page.evaluate("details.revision"), "action": "drop"}
+        f"{address}decide", data={"key": clip["key"], "revision": page.evaluate("details.revision"), "action": "drop"}
     )
     press(page, "Enter")
     page.get_by_role("alert").wait_for(state="visible")
@@ -211,8 +193,8 @@ def test_the_page_says_that_the_server_went_away(browser, project):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_page_fits_phone_and_dark_scheme(browser, served, artifacts, width, scheme):
-    page, seen = begin(browser, served, viewport={"width": width, "height": 844}, color_scheme=scheme)
+def test_the_page_fits_phone_and_dark_scheme(browser, address, artifacts, width, scheme):
+    page, seen = begin(browser, address, viewport={"width": width, "height": 844}, color_scheme=scheme)
     press(page, "ArrowDown")
     shown(page, TEXTS[5])
     page.screenshot(path=artifacts / f"review-{width}-{scheme}.png", full_page=True)

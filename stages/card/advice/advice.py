@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from stages.card.clips import CardClip
-from stages.card.inputs import VoiceTables
-from stages.card.minutes import Part, total_seconds
-from stages.card.recording_plan import RULE as PLAN_RULE
-from stages.card.recording_plan import RecordingPlan
-from stages.card.speakers import SpeakerGroup
+from stages.card.advice.recording_plan import RULE as PLAN_RULE
+from stages.card.advice.recording_plan import RecordingPlan
+from stages.card.facts.clips import CardClip
+from stages.card.facts.inputs import VoiceTables
+from stages.card.facts.minutes import Part, total_seconds
+from stages.card.facts.speakers import SpeakerGroup
 from stages.recordings.findings import (
     CLIPPED_SAMPLES,
     MIN_MUSIC_SECONDS,

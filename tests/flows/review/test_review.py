@@ -25,7 +25,7 @@ from review_helpers import (
     VOICE,
     clips_of,
     decisions_of,
-    make_reviewable,
+    details_of,
     reviewing,
     rows_of,
 )
@@ -36,28 +36,6 @@ from flows.review_page.session import Session
 from stages.params import load_params
 
 REVIEW = (sys.executable, "-u", "-m", "flows.cli", "review")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return make_reviewable(tmp_path_factory.mktemp("made") / "project")
-
-
-@pytest.fixture
-def project(made, tmp_path):
-    return shutil.copytree(made, tmp_path / "project")
-
-
-@pytest.fixture
-def page(project):
-    with reviewing(project) as (_, url):
-        yield url
-
-
-def details_of(url, clip):
-    status, _, content = request(f"{url}clip?key={urllib.parse.quote(clip['key'])}")
-    assert status == 200, content
-    return json.loads(content)
 
 
 def sound_of(url, clip):
@@ -81,14 +59,14 @@ def refused(url, clip, action, **more):
 # decisions
 
 
-def test_a_text_a_drop_and_a_restore_are_shown_before_the_next_run(page, project):
-    first, doubtful, wrong, short = clips_of(page)
+def test_a_text_a_drop_and_a_restore_are_shown_before_the_next_run(address, project):
+    first, doubtful, wrong, short = clips_of(address)
     assert [one["kept"] for one in (first, doubtful, wrong, short)] == [True, True, False, True]
-    decide(page, wrong, "text", text=TEXTS[7])
-    decide(page, short, "drop")
-    decide(page, short, "restore")
-    decide(page, first, "drop")
-    now = clips_of(page)
+    decide(address, wrong, "text", text=TEXTS[7])
+    decide(address, short, "drop")
+    decide(address, short, "restore")
+    decide(address, first, "drop")
+    now = clips_of(address)
     assert [(one["text"], one["kept"], one["decided"], one["pending"]) for one in now] == [
         (TEXTS[0], False, True, True),
         (TEXTS[5], True, False, False),
@@ -98,81 +76,81 @@ def test_a_text_a_drop_and_a_restore_are_shown_before_the_next_run(page, project
     assert now[0]["reason"].startswith("dropped by review: anna 20")
     assert [row.action for row in rows_of(project)] == ["text", "drop", "restore", "drop"]
     assert {row.by for row in rows_of(project)} == {"anna"}
-    assert details_of(page, now[2])["text_source"] == "corrected"
+    assert details_of(address, now[2])["text_source"] == "corrected"
 
 
-def test_a_split_shows_both_parts_with_their_words_and_sound(page, project):
-    clip = clips_of(page)[0]
-    whole, at = sound_of(page, clip), details_of(page, clip)["words"][3][1]
-    parts = decide(page, clip, "split", at=at)["clips"][:2]
+def test_a_split_shows_both_parts_with_their_words_and_sound(address, project):
+    clip = clips_of(address)[0]
+    whole, at = sound_of(address, clip), details_of(address, clip)["words"][3][1]
+    parts = decide(address, clip, "split", at=at)["clips"][:2]
     assert [part["text"] for part in parts] == [" ".join(TEXTS[0].split()[:3]), " ".join(TEXTS[0].split()[3:])]
-    assert np.array_equal(np.concatenate([sound_of(page, part) for part in parts]), whole)
-    assert details_of(page, parts[1])["words"][0][1] == pytest.approx(0, abs=0.01)
+    assert np.array_equal(np.concatenate([sound_of(address, part) for part in parts]), whole)
+    assert details_of(address, parts[1])["words"][0][1] == pytest.approx(0, abs=0.01)
     assert decisions_of(project) == [("split", 0.0, round(at, 1))]
 
 
-def test_a_merge_joins_texts_words_and_sounds_with_the_pause_between_them(page, project):
-    first, second = clips_of(page)[:2]
-    sounds, words = [sound_of(page, one) for one in (first, second)], details_of(page, second)["words"]
-    joined = decide(page, first, "merge")["clips"][0]
+def test_a_merge_joins_texts_words_and_sounds_with_the_pause_between_them(address, project):
+    first, second = clips_of(address)[:2]
+    sounds, words = [sound_of(address, one) for one in (first, second)], details_of(address, second)["words"]
+    joined = decide(address, first, "merge")["clips"][0]
     assert joined["text"] == f"{TEXTS[0]} {TEXTS[5]}"
-    assert len(sound_of(page, joined)) == len(sounds[0]) + len(sounds[1]) + round(PAUSE_SECONDS * RATE)
+    assert len(sound_of(address, joined)) == len(sounds[0]) + len(sounds[1]) + round(PAUSE_SECONDS * RATE)
     offset = first["seconds"] + PAUSE_SECONDS
-    assert details_of(page, joined)["words"][-1][1] == pytest.approx(words[-1][1] + offset, abs=0.01)
+    assert details_of(address, joined)["words"][-1][1] == pytest.approx(words[-1][1] + offset, abs=0.01)
     assert joined["doubt"] == 9.5  # what speaks against the second text still does
     assert [row.action for row in rows_of(project)] == ["merge"]
 
 
-def test_a_corrected_text_goes_into_both_parts_of_a_split_and_into_a_merge(page, project):
-    clip = clips_of(page)[0]
+def test_a_corrected_text_goes_into_both_parts_of_a_split_and_into_a_merge(address, project):
+    clip = clips_of(address)[0]
     corrected = "Hello, " + TEXTS[0]
-    decide(page, clip, "text", text=corrected)
-    at = details_of(page, clip)["words"][3][1]
-    parts = decide(page, clip, "split", at=at)["clips"][:2]
+    decide(address, clip, "text", text=corrected)
+    at = details_of(address, clip)["words"][3][1]
+    parts = decide(address, clip, "split", at=at)["clips"][:2]
     assert " ".join(part["text"] for part in parts) == corrected
     assert [one[0] for one in decisions_of(project)] == ["text", "split", "text", "text"]
-    merged = decide(page, parts[0], "merge")["clips"][0]
+    merged = decide(address, parts[0], "merge")["clips"][0]
     assert (merged["text"], merged["key"]) == (corrected, clip["key"])
     for _ in range(3):
-        ask(page, "undo")
-    assert clips_of(page)[0] == {**clip, "pending": False, "decided": False}
+        ask(address, "undo")
+    assert clips_of(address)[0] == {**clip, "pending": False, "decided": False}
 
 
-def test_undo_takes_back_the_last_request_of_this_reviewer_alone(page, project):
-    first, second = clips_of(page)[:2]
-    decide(page, first, "drop")
+def test_undo_takes_back_the_last_request_of_this_reviewer_alone(address, project):
+    first, second = clips_of(address)[:2]
+    decide(address, first, "drop")
     with reviewing(project, "bob") as (_, other):
         decide(other, second, "drop")
-        assert ask(page, "undo")["undone"].startswith("drop of 0.00-")
+        assert ask(address, "undo")["undone"].startswith("drop of 0.00-")
         assert [one["kept"] for one in clips_of(other)[:2]] == [True, False]
-        assert "anna has made no decision that can be undone" in json.loads(request(f"{page}undo", {})[2])["error"]
+        assert "anna has made no decision that can be undone" in json.loads(request(f"{address}undo", {})[2])["error"]
     assert [(row.action, row.by) for row in rows_of(project)] == [("drop", "anna"), ("drop", "bob"), ("undo", "anna")]
 
 
-def test_a_page_that_shows_something_older_is_refused_and_told_so(page, project):
-    clip = clips_of(page)[0]
-    stale = details_of(page, clip)["revision"]
-    decide(page, clip, "drop")
+def test_a_page_that_shows_something_older_is_refused_and_told_so(address, project):
+    clip = clips_of(address)[0]
+    stale = details_of(address, clip)["revision"]
+    decide(address, clip, "drop")
     status, _, content = request(
-        f"{page}decide", {"key": clip["key"], "revision": stale, "action": "text", "text": "x"}
+        f"{address}decide", {"key": clip["key"], "revision": stale, "action": "text", "text": "x"}
     )
     assert status == 410 and "anna decided about this clip meanwhile" in json.loads(content)["error"]
-    decide(page, clip, "restore")
-    decide(page, clip, "merge")
-    status, _, content = request(f"{page}decide", {"key": clip["key"], "revision": stale, "action": "drop"})
+    decide(address, clip, "restore")
+    decide(address, clip, "merge")
+    status, _, content = request(f"{address}decide", {"key": clip["key"], "revision": stale, "action": "drop"})
     assert status == 410 and "cut in another way meanwhile" in json.loads(content)["error"]
     assert [row.action for row in rows_of(project)] == ["drop", "restore", "merge"]
 
 
-def test_two_pages_that_decide_at_once_lose_no_row(page, project):
-    clips = clips_of(page)
+def test_two_pages_that_decide_at_once_lose_no_row(address, project):
+    clips = clips_of(address)
     with reviewing(project, "bob") as (_, other), ThreadPoolExecutor(2) as pool:
 
         def many(url, mine):
             for number in range(10):
                 decide(url, mine, "text", text=f"text {number}")
 
-        for done in [pool.submit(many, page, clips[0]), pool.submit(many, other, clips[3])]:
+        for done in [pool.submit(many, address, clips[0]), pool.submit(many, other, clips[3])]:
             done.result()
     rows = rows_of(project)
     for name in ("anna", "bob"):
@@ -189,23 +167,23 @@ def test_two_pages_that_decide_at_once_lose_no_row(page, project):
         ("text", {}, "needs `text`"),
     ],
 )
-def test_an_impossible_decision_is_one_sentence_and_writes_nothing(page, project, action, more, message):
-    status, error = refused(page, clips_of(page)[0], action, **more)
+def test_an_impossible_decision_is_one_sentence_and_writes_nothing(address, project, action, more, message):
+    status, error = refused(address, clips_of(address)[0], action, **more)
     assert status == 409 and message in error and "\n" not in error
     assert rows_of(project) == []
 
 
-def test_the_last_clip_has_none_to_be_merged_with_and_a_long_merge_is_refused(page, project):
-    clips = clips_of(page)
-    assert "last clip of its recording" in refused(page, clips[2], "merge")[1]
-    decide(page, clips[0], "merge")
-    long = clips_of(page)[0]
+def test_the_last_clip_has_none_to_be_merged_with_and_a_long_merge_is_refused(address, project):
+    clips = clips_of(address)
+    assert "last clip of its recording" in refused(address, clips[2], "merge")[1]
+    decide(address, clips[0], "merge")
+    long = clips_of(address)[0]
     if long["seconds"] + clips[2]["seconds"] + PAUSE_SECONDS > 12:
-        assert "at most 12 s are allowed (segment.max_clip_seconds)" in refused(page, long, "merge")[1]
+        assert "at most 12 s are allowed (segment.max_clip_seconds)" in refused(address, long, "merge")[1]
     assert [row.action for row in rows_of(project)] == ["merge"]
 
 
-def test_a_correction_of_a_recording_that_is_gone_is_reported(page, project):
+def test_a_correction_of_a_recording_that_is_gone_is_reported(address, project):
     folder = project / "data/1_recordings" / VOICE
     row = {
         "recording_sha256": "0" * 64,
@@ -216,38 +194,38 @@ def test_a_correction_of_a_recording_that_is_gone_is_reported(page, project):
         "when": "2026-01-01T00:00:00Z",
     }
     (folder / "corrections.jsonl").write_text(json.dumps(row) + "\n")
-    notes = json.loads(request(f"{page}clips")[2])["notes"]
+    notes = json.loads(request(f"{address}clips")[2])["notes"]
     assert len(notes) == 1 and notes[0].startswith("corrections.jsonl:1: drop of 1.00-2.00 s: no usable recording")
 
 
-def test_a_broken_file_is_one_sentence_and_is_not_overwritten(page, project):
+def test_a_broken_file_is_one_sentence_and_is_not_overwritten(address, project):
     path = project / "data/1_recordings" / VOICE / "corrections.jsonl"
-    clip = clips_of(page)[0]
-    body = {"key": clip["key"], "revision": details_of(page, clip)["revision"], "action": "drop"}
+    clip = clips_of(address)[0]
+    body = {"key": clip["key"], "revision": details_of(address, clip)["revision"], "action": "drop"}
     path.write_text("half a row")
-    for status, _, content in (request(f"{page}clips"), request(f"{page}decide", body)):
+    for status, _, content in (request(f"{address}clips"), request(f"{address}decide", body)):
         assert status == 409 and "corrections.jsonl:1: " in json.loads(content)["error"]
     assert path.read_text() == "half a row"
 
 
-def test_a_change_from_outside_is_seen_by_the_next_question(page, project):
-    version = json.loads(request(f"{page}clips")[2])["version"]
-    assert json.loads(request(f"{page}clips?known={version}")[2]) == {"version": version}
+def test_a_change_from_outside_is_seen_by_the_next_question(address, project):
+    version = json.loads(request(f"{address}clips")[2])["version"]
+    assert json.loads(request(f"{address}clips?known={version}")[2]) == {"version": version}
     table = project / "data/3_aligned" / VOICE / "clips.jsonl"
     table.write_text(table.read_text().replace(TEXTS[0], "Something new."))
-    answer = json.loads(request(f"{page}clips?known={version}")[2])
+    answer = json.loads(request(f"{address}clips?known={version}")[2])
     assert answer["version"] != version and answer["clips"][0]["text"] == "Something new."
 
 
-def test_a_run_in_progress_leaves_the_page_as_it_was_and_takes_decisions(page, project):
-    before = clips_of(page)
+def test_a_run_in_progress_leaves_the_page_as_it_was_and_takes_decisions(address, project):
+    before = clips_of(address)
     for folder in ("2_clips", "3_aligned"):
         shutil.rmtree(project / "data" / folder / VOICE)  # as DVC does when the stage begins
-    answer = json.loads(request(f"{page}clips")[2])
+    answer = json.loads(request(f"{address}clips")[2])
     assert answer["clips"] == before and "a run is making the clips anew" in answer["notes"][0]
-    decide(page, before[0], "drop")
-    assert ask(page, "undo")["undone"].startswith("drop of")
-    status, _, content = request(f"{page}sound?key={urllib.parse.quote(before[0]['key'])}")
+    decide(address, before[0], "drop")
+    assert ask(address, "undo")["undone"].startswith("drop of")
+    status, _, content = request(f"{address}sound?key={urllib.parse.quote(before[0]['key'])}")
     assert status == 409 and "the sound of this clip is missing" in json.loads(content)["error"]
     assert [row.action for row in rows_of(project)] == ["drop", "undo"]
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from stages.card.coverage import ENOUGH as ENOUGH_SOUNDS
-from stages.card.coverage import Coverage
-from stages.card.sentences import ENOUGH as ENOUGH_SENTENCES
-from stages.card.sentences import LONG_SECONDS, SentenceKind
+from stages.card.language.coverage import ENOUGH as ENOUGH_SOUNDS
+from stages.card.language.coverage import Coverage
+from stages.card.language.sentences import ENOUGH as ENOUGH_SENTENCES
+from stages.card.language.sentences import LONG_SECONDS, SentenceKind
 
 PER_SENTENCE = 2  # a sentence that is written for a sound has it that often
 TYPICAL_SECONDS = 4.0  # length of a sentence where there is no clip to take it from

@@ -15,13 +15,13 @@ from gpt_sovits.text.languages import LANGUAGES
 from registry import report
 from registry.report.media import embed_sounds
 from stages.card.card import DataCard
-from stages.card.charts import HEIGHT, WIDTH, curve_chart
-from stages.card.clips import CardClip
-from stages.card.coverage import ENOUGH, Coverage
-from stages.card.distributions import Distribution
-from stages.card.heard import heard_words
-from stages.card.inputs import TableFolders
-from stages.card.wording import forecast_sentence, headline, length, summary_sentence
+from stages.card.facts.clips import CardClip
+from stages.card.facts.distributions import Distribution
+from stages.card.facts.heard import heard_words
+from stages.card.facts.inputs import TableFolders
+from stages.card.language.coverage import ENOUGH, Coverage
+from stages.card.pages.charts import HEIGHT, WIDTH, curve_chart
+from stages.card.pages.wording import forecast_sentence, headline, length, summary_sentence, with_commands
 from stages.clip_audio import clip_file
 
 HERE = Path(__file__).parent
@@ -77,7 +77,7 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"duration": length, "tidy": lambda value: f"{value:.2f}"}
+    environment.filters |= {"duration": length, "pieces": with_commands, "tidy": lambda value: f"{value:.2f}"}
     return environment.get_template("card.html")
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.card.clips import CardClip
-from stages.card.distributions import Axis, Distribution, distribution
-from stages.card.inputs import VoiceTables
+from stages.card.facts.clips import CardClip
+from stages.card.facts.distributions import Axis, Distribution, distribution
+from stages.card.facts.inputs import VoiceTables
 from stages.tables import Clip, Recording
 
 

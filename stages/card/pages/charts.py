@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from stages.card.curves import MeasuredPoint
+from stages.card.advice.curves import MeasuredPoint
 
 WIDTH, HEIGHT = 640.0, 250.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 12.0, 14.0, 30.0  # margins of the curves

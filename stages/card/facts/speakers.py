@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from stages.card.clips import CardClip
+from stages.card.facts.clips import CardClip
 
 
 class SpeakerGroup(NamedTuple):

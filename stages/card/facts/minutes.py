@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from stages.card.inputs import VoiceTables
+from stages.card.facts.inputs import VoiceTables
 
 Fate = Literal["kept", "refused", "pause", "waiting"]
 MAX_OVERLAP_SECONDS = 0.1  # of rounding, in one voice

@@ -19,7 +19,7 @@ from gpt_sovits.text.symbols import (
     PUNCTUATION,
     UNKNOWN,
 )
-from stages.card.inventory import Sound, sounds_of
+from stages.card.language.inventory import Sound, sounds_of
 
 ENOUGH = 10  # a sound that the clips have less often is rare
 SILENT = {*PUNCTUATION, *PAUSES, PAD, UNKNOWN, "[", "]", "空", "停"}  # pauses, borders, and the pitch marks of Japanese

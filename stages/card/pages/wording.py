@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from gpt_sovits.text.languages import LANGUAGES
+from stages.card.advice.curves import Forecast
 from stages.card.card import DataCard
-from stages.card.curves import Forecast
 
 NO_CURVES = "No curve has been measured, so this card does not say what more minutes would bring."
+COMMAND = re.compile(r"`(vox [^`]+)`")
+
+
+def with_commands(text: str) -> list[tuple[str, bool]]:
+    """Return the pieces of a sentence, and whether each is a command to type."""
+    return [(piece, number % 2 == 1) for number, piece in enumerate(COMMAND.split(text)) if piece]
 
 
 def headline(card: DataCard) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from stages.card.coverage import TextSounds, text_sounds
-from stages.card.inputs import VoiceTables
+from stages.card.facts.inputs import VoiceTables
+from stages.card.language.coverage import TextSounds, text_sounds
 from stages.tables import AlignedClip, Disagreement, Recording
 
 N_SHOWN = 10
