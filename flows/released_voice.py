@@ -7,10 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.paths import recordings_dir
-from registry.releases.alias import released_version
-from registry.releases.journal import champion
 from registry.releases.service import find_servable
-from registry.storage.store import Store, open_store
+from registry.storage.store import open_store
 
 
 @dataclass(frozen=True)
@@ -49,14 +47,3 @@ def find_voice(
         language=language,
     )
     return ReleasedVoice(found.version, found.folder)
-
-
-def champion_version(store: Store, voice: str) -> int:
-    """Return the version that is champion by the journal. Raises ValueError where there is none."""
-    release = champion(store, voice)
-    if release is None:
-        raise ValueError(f"{voice} has no champion; promote one, or name a version with --version N")
-    version = released_version(store, voice, release)
-    if version is None:
-        raise ValueError(f"version {release.version}, the champion of {voice}, is gone from MLflow; roll back first")
-    return version

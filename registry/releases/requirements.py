@@ -165,7 +165,7 @@ def check_speaker(
     sha256, revocation = consent_sha256(record), state.revocation
     if revocation is None:
         return ConsentCheck(sha256, ())
-    again = "ask the speaker for a new consent and record it with its own granted_on and evidence"
+    again = "ask the speaker for a new one and record it with `vox voice renew`"
     if sha256 in revocation.consents:
         reason = f"the consent in {recordings_dir} is one that was revoked on {revocation.day}; {again}"
         return ConsentCheck(sha256, (reason,))
