@@ -19,14 +19,31 @@ class ReleasedVoice:
     folder: Path
 
 
-def find_voice(voice: str, version: int | None) -> ReleasedVoice:
-    """Return a version of a voice, or its champion for None.
+def find_voice(
+    voice: str, version: int | None, *, purpose: str | None = None, language: str | None = None
+) -> ReleasedVoice:
+    """Return a version of a voice that may speak today.
+
+    Args:
+        voice: The voice's name.
+        version: Its number, None for the champion.
+        purpose: What it is used for, None if nobody declared it.
+        language: ISO 639 code of what it says, None for its own.
 
     Raises:
-        ReleaseRefused: If the voice has no champion, or its speaker's consent is missing, over or revoked.
+        ReleaseRefused: If the voice has no champion, or its speaker's consent is missing, over, revoked, or
+            does not cover the use.
         CandidateError: If the version does not exist or its bytes have changed.
         JournalError: If the journal is broken.
     """
     today = datetime.now(UTC).date()
-    found = find_servable(open_store(), voice, version=version, recordings_dir=recordings_dir(voice), today=today)
+    found = find_servable(
+        open_store(),
+        voice,
+        version=version,
+        recordings_dir=recordings_dir(voice),
+        today=today,
+        purpose=purpose,
+        language=language,
+    )
     return ReleasedVoice(found.version, found.folder)

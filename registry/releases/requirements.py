@@ -135,7 +135,13 @@ def find_rollback_target(store: Store, voice: str, state: ReleaseState, to: int 
 
 
 def check_speaker(
-    recordings_dir: Path, voice: str, today: date, state: ReleaseState, *, purpose: str | None = None
+    recordings_dir: Path,
+    voice: str,
+    today: date,
+    state: ReleaseState,
+    *,
+    purpose: str | None = None,
+    language: str | None = None,
 ) -> ConsentCheck:
     """Check that the speaker's consent allows a release or speech today, after every revocation in the journal.
 
@@ -145,9 +151,10 @@ def check_speaker(
         today: The day of the release.
         state: What the journal says about the voice.
         purpose: What the speech is for, None where it is not asked.
+        language: ISO 639 code of what is said, None where it is the voice's own or not asked.
     """
     try:
-        record = check_consent(recordings_dir, today, purpose=purpose)
+        record = check_consent(recordings_dir, today, purpose=purpose, language=language)
     except ConsentError as error:
         return ConsentCheck(None, (str(error),))
     if record.name != voice:
