@@ -13,6 +13,7 @@ from registry.releases.alias import ReleaseRefused, champion_alias, released_ver
 from registry.releases.journal import read_journal
 from registry.releases.recovery import check_binding
 from registry.releases.requirements import check_speaker
+from registry.storage.records import require_published
 from registry.storage.store import Store
 
 
@@ -67,6 +68,7 @@ def find_servable(
     require_voice_name(voice)
     # 1. What the journal says, and whether it is the journal of this registered model
     journal = read_journal(store, voice).require_whole()
+    require_published(store, voice)
     check_binding(store, voice, journal, champion_alias(store, voice) if version is None else None)
     # 2. Consent, with every revocation that the journal holds
     consent = check_speaker(recordings_dir, voice, today, journal.state, purpose=purpose)

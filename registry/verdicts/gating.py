@@ -90,7 +90,9 @@ def gate_candidate(
         raise CannotMeasure(f"scores of a champion of {voice} were given, but {voice} has no champion; leave them out")
     champion_scorecard, champion_sha256 = None, ""
     if current is not None:
-        champion_scorecard, champion_sha256 = _champion_scores(store, current, given=champion_scores, other=scorecard)
+        champion_scorecard, champion_sha256 = _champion_scores(
+            store, current, given=champion_scores, other=scorecard, prompt_sets=prompt_sets
+        )
         _check_scores(f"the champion, version {current.version}", champion_scorecard, prompt_sets)
     # 4. Decide.
     votes = votes_for(store, policy, candidate_id=candidate.candidate_id, release=release)
@@ -124,11 +126,15 @@ def _check_scores(who: str, scorecard: Scorecard, prompt_sets: Sequence[PromptSe
     Raises:
         CannotMeasure: With everything that is wrong.
     """
-    if faults := [*find_miscounts(scorecard), *find_other_texts(scorecard, prompt_sets)]:
+    if faults := _faults(scorecard, prompt_sets):
         raise CannotMeasure(
             f"the scores of {who} of {scorecard.voice} cannot be believed: {'; '.join(faults)}; score the voice again "
             f"with `vox run {scorecard.voice}`"
         )
+
+
+def _faults(scorecard: Scorecard, prompt_sets: Sequence[PromptSet]) -> list[str]:
+    return [*find_miscounts(scorecard), *find_other_texts(scorecard, prompt_sets)]
 
 
 def current_verdict(store: Store, voice: str, *, candidate_id: str, policy: GatePolicy) -> SignedVerdict | None:
@@ -205,7 +211,12 @@ def _find_champion(store: Store, voice: str, *, release: Release) -> Candidate:
 
 
 def _champion_scores(
-    store: Store, current: Candidate, *, given: ChampionScores | None, other: Scorecard
+    store: Store,
+    current: Candidate,
+    *,
+    given: ChampionScores | None,
+    other: Scorecard,
+    prompt_sets: Sequence[PromptSet],
 ) -> tuple[Scorecard, str]:
     """Return the champion's scores that compare with `other`, and their sha256.
 
@@ -232,6 +243,8 @@ def _champion_scores(
     except (CandidateError, ValueError) as error:  # lost, changed, or written by another version
         problem = f"has no scores that can be used: {error}; or {remedy}"
     else:
+        if faults := _faults(own, prompt_sets):  # as after a change of the detectors of failures
+            problem = f"has scores that cannot be believed: {'; '.join(faults)}; {remedy}"
         for name, of_champion, of_candidate in differences(own, other):
             problem = (
                 f"was scored under other {name} than the candidate: {_shorten(of_champion)} and "

@@ -9,7 +9,8 @@ import pytest
 from imports import ROOT
 from kill_helpers import KILLED, in_child
 
-from flows.commands.voices import ConsentTerms, add_voice
+from flows.commands.voices import add_voice
+from flows.consent_terms import ConsentTerms
 from registry.consent.file import load_voice
 from stages.params import load_params
 

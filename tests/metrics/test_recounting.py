@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from imports import ROOT
 from release_helpers import JUDGES, language_scores, scorecard, utterance, with_rows
 
+from metrics.failures import implied_failures, speech_failures
 from metrics.normalize import normalize_text, normalizer_of, remove_unit_spaces
 from metrics.prompts import PromptSet, load_prompts
 from metrics.recounting import find_miscounts, find_other_texts
 from metrics.scores import Scorecard, UtteranceScore
+from metrics.sound import Sound
 from metrics.wer import character_errors, word_errors
 
 COUNTS = ("word_errors", "n_words", "char_errors", "n_chars")
@@ -35,6 +37,7 @@ def scored(reference: str, hypothesis: str, language: str) -> UtteranceScore:
         n_words=in_words.n_reference,
         char_errors=in_characters.errors,
         n_chars=in_characters.n_reference,
+        failures=implied_failures(reference, hypothesis, 1.0, language=language),
     )
 
 
@@ -46,6 +49,47 @@ def test_true_counts_are_believed_and_any_other_is_not(reference, hypothesis, la
     forged = row.model_copy(update={name: getattr(row, name) + more})
     (fault,) = find_miscounts(card.model_copy(update={"rows": (forged,)}))
     assert f"{name} {getattr(forged, name)}, not {getattr(row, name)}" in fault
+
+
+WORDS = ["one", "two", "three", "four", "five", "six"]
+texts = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)
+SPEECH = Sound(
+    level_dbfs=-20.0,
+    clipped_share=0.0,
+    silence_share=0.1,
+    pitch_range_semitones=8.0,
+    end_db=-40.0,
+    floor_db=-40.0,
+    steadiest_db=5.0,
+)
+
+
+@given(texts.filter(bool), texts, texts, st.floats(0.3, 30), st.floats(0.3, 30), st.sampled_from(["en", "zh"]))
+def test_failures_that_the_texts_show_are_those_that_the_detectors_find(
+    reference, hypothesis, clip, seconds, expected, language
+):
+    found = speech_failures(
+        reference, hypothesis, seconds, expected, SPEECH, language=language, reference_clip_text=clip
+    )
+    implied = implied_failures(reference, hypothesis, seconds / expected, language=language)
+    named = {*found, *(["repeated_clause"] if "leaked_prompt" in found else [])}
+    assert set(implied) <= named
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"hypothesis": "", "word_errors": 10, "char_errors": 48}, "empty"),
+        ({"hypothesis": "one two three four five", "word_errors": 5, "char_errors": 25}, "cut_off"),
+        ({"hypothesis": "one two three eight nine ten", "word_errors": 4, "char_errors": 20}, "swallowed_clause"),
+        ({"duration_ratio": 0.4}, "cut_off"),
+    ],
+)
+def test_failure_that_the_texts_show_and_the_row_does_not_name_is_found(changes, name):
+    row = utterance(0, 0, **changes)
+    (fault,) = find_miscounts(scorecard(rows=(row,)))
+    assert f"p000 seed 0 (no {name} among its failures)" in fault
+    assert find_miscounts(scorecard(rows=(row.model_copy(update={"failures": (name,)}),))) == []
 
 
 @pytest.mark.parametrize("part", ["rows", "held_out", "resynthesis", "other_languages"])
