@@ -12,6 +12,7 @@ that folder after a change to ingest or segment.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -33,9 +34,11 @@ from benchmarks.true_recordings import TrueRecording, true_recording
 from benchmarks.true_texts import TEXTS, Ingredients
 from benchmarks.truth_results import TruthResult, table, truth_result
 from gpt_sovits.audio import load_audio, to_mono
+from metrics import forced_alignment
 from metrics.judges.asr import load_transcriber
 from metrics.pocketsphinx_decoder import sphinx_version
 from stages.align import align
+from stages.alignment import noise, transcribe
 from stages.alignment.matching import WordTime
 from stages.alignment.transcribe import word_times
 from stages.ingest import ingest
@@ -49,6 +52,7 @@ CASES: tuple[tuple[int, int | None], ...] = (  # minutes, speech over noise in d
     *((minutes, snr) for minutes in (30, 60) for snr in (None, 20)),
 )
 HEARD_FROM_DB = 20  # from which level the goals are higher
+TIMING = (forced_alignment, noise, transcribe)  # the modules on which the times of words depend
 N_UNSPOKEN = 200  # sentences that faults are made of
 NOTES = """
 Sentences whose words were timed one by one and clean are joined with pauses, round after round in a random order, until
@@ -128,11 +132,12 @@ def run(
         work: folder in which clips and answers are kept.
     """
     answers = Answers(work / "answers.sqlite")
+    code = hashlib.sha256(b"".join(Path(module.__file__ or "").read_bytes() for module in TIMING)).hexdigest()[:12]
     judge = CachedJudge(load_transcriber(asr), answers)
 
     def remembered_times(paths: Sequence[Path], words: Sequence[str]) -> list[WordTime]:
         samples = np.concatenate([to_mono(load_audio(path)[0]) for path in paths])
-        question = [sphinx_version(), "word_times", list(words)]
+        question = [f"{sphinx_version()}, code {code}", "word_times", list(words)]
         found = answers.answer(question, samples, lambda: word_times(paths, words))
         return [tuple(time) for time in found]
 

@@ -30,7 +30,7 @@ from gpt_sovits.synthesis.voice import load_gpt, load_sovits
 from metrics.prompts import selection_subset
 from metrics.scores import UtteranceScore, mean_similarities, pooled
 from stages.align import align
-from stages.card.curves import CURVES, MeasuredPoint, base_sha256, curves_text, read_curves
+from stages.card.advice.curves import CURVES, MeasuredPoint, base_sha256, curves_text, read_curves
 from stages.evaluation.inputs import VoiceFolders, load_scoring_inputs, load_synthesis_inputs
 from stages.evaluation.scoring import ScoringContext, embed_voice, score_utterances
 from stages.evaluation.trials import CheckpointTrials, PromptScorer, checkpoint_pairs, choose_checkpoints

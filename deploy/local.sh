@@ -47,6 +47,23 @@ wait_for() { # NAME [PATH]
   fail "$1 did not start on port ${PORTS[$1]}; its log is $FOLDER/$1.log"
 }
 
+signal() { # NAME SIGNAL: to the server and its workers, but PostgreSQL tells its own
+  runs "$1" || return 0
+  local pid
+  pid=$(cat "$FOLDER/$1.pid")
+  if [[ $1 == postgres ]]; then kill "-$2" "$pid"; else kill "-$2" -- "-$pid"; fi
+}
+
+wait_until_down() { # NAME
+  for ((tenths = 0; tenths < 600; tenths++)); do
+    runs "$1" || break
+    sleep 0.1
+  done
+  signal "$1" KILL
+  rm -f "$FOLDER/$1.pid"
+  echo "$1 is down"
+}
+
 find_programs() {
   PROGRAMS=$(ls -d /usr/lib/postgresql/*/bin 2> /dev/null | sort -V | tail -n 1)
   [[ -n $PROGRAMS ]] || PROGRAMS=$(dirname "$(realpath "$(command -v initdb || fail "PostgreSQL is not installed; apt-get install postgresql")")")
@@ -118,7 +135,7 @@ END
     -s3 -s3.port="${PORTS[s3]}" -s3.port.grpc=0 -s3.config="$FOLDER/s3.json" -s3.port.iceberg=0 -s3.port.lance=0 \
     -filer -filer.port=$((PORT + 4)) -filer.port.grpc=$((PORT + 5)) -filer.localSocket= \
     -master.port=$((PORT + 6)) -master.port.grpc=$((PORT + 7)) -master.volumeSizeLimitMB=1024 \
-    -volume.port=$((PORT + 8)) -volume.port.grpc=$((PORT + 9)) -volume.max=0
+    -volume.port=$((PORT + 8)) -volume.port.grpc=$((PORT + 9)) -volume.max=0 -volume.preStopSeconds=0
   wait_for s3 /healthz
   "$PYTHON" deploy/mlflow_server/buckets.py mlflow dvc
 }
@@ -174,17 +191,10 @@ case ${1:-} in
     exit $n_down
     ;;
   stop)
-    for name in prefect mlflow s3 postgres; do
-      if runs "$name"; then
-        pid=$(cat "$FOLDER/$name.pid")
-        # SIGINT to postgres itself is a fast shutdown; the others end with their whole group
-        if [[ $name == postgres ]]; then kill -INT "$pid"; else kill -TERM -- "-$pid"; fi
-        for ((tenths = 0; tenths < 300; tenths++)); do kill -0 "$pid" 2> /dev/null || break; sleep 0.1; done
-        kill -KILL -- "-$pid" 2> /dev/null || true
-      fi
-      rm -f "$FOLDER/$name.pid"
-      echo "$name is down"
-    done
+    for name in prefect mlflow s3; do signal "$name" TERM; done
+    for name in prefect mlflow s3; do wait_until_down "$name"; done
+    signal postgres INT # a fast shutdown, after those who use it
+    wait_until_down postgres
     ;;
   *) fail "say start, status or stop" ;;
 esac

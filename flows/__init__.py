@@ -25,6 +25,10 @@ What they use:
     prefect_server.py     one Prefect server per project, in the background
     listening_server.py   the page of `vox listen` (listening_page.html) and its votes
     review_page/          the page of `vox review` and its decisions
+    consent_terms.py      what a user says about a consent
+    statements.py         check a spoken statement of consent
+    erasure.py            delete the data of a revoked voice
+    dvc_objects.py        delete a voice's objects from DVC's cache
     released_voice.py     the folder of a champion or of another version
     settings.py           changes of params.yaml that keep its comments
     paths.py              folders of a project

@@ -9,18 +9,21 @@ from pathlib import Path
 import click
 
 from flows.guard import run_guarded
-from flows.key_commands import keys
+from flows.key_commands import approve, keys
 from flows.project_group import ProjectGroup
 from flows.voice_group import voice
+from registry.names import check_voice_name
 
 # New objects between two garbage collections. With Python's 700, importing torch and mlflow sets off hundreds of
 # collections that find nothing, half a second of CPU time.
 GC_THRESHOLD = 100_000
+MAX_VERSION = 2**31 - 1  # MLflow keeps a version's number in 32 bits
 FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
 PRESENT_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True)
 FOLDER = click.Path(path_type=Path, file_okay=False, resolve_path=True)
 
-voice_argument = click.argument("voice")
+version_number = click.IntRange(1, MAX_VERSION)
+voice_argument = click.argument("voice", callback=lambda _, __, name: check_voice_name(name))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else on stdout.")
 first_release_option = click.option(
     "--first-release", is_flag=True, help="Accept that there is no champion to compare the candidate with."
@@ -38,6 +41,7 @@ def vox(*, debug: bool) -> None:
 
 
 vox.add_command(keys)
+vox.add_command(approve)
 
 
 @vox.command()
@@ -76,7 +80,7 @@ def run(
 
 @vox.command()
 @voice_argument
-@click.option("--candidate", type=int, metavar="N", help="Version to gate.  [default: the newest]")
+@click.option("--candidate", type=version_number, metavar="N", help="Version to gate.  [default: the newest]")
 @first_release_option
 @click.option("--json", "json_file", type=FILE, help="Write the signed verdict here.")
 @click.option("--markdown", "markdown_file", type=FILE, help="Write a summary for CI here.")
@@ -108,7 +112,7 @@ def gate(
 
 @vox.command()
 @voice_argument
-@click.option("--candidate", type=int, metavar="N", help="Version to hear.  [default: the newest]")
+@click.option("--candidate", type=version_number, metavar="N", help="Version to hear.  [default: the newest]")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on this machine.  [default: any free one]")
 @click.option("--listener", metavar="NAME", help="Who listens.  [default: the page asks]")
 def listen(voice: str, *, candidate: int | None, port: int, listener: str | None) -> int:
@@ -141,7 +145,7 @@ def review(voice: str, *, port: int, reviewer: str | None) -> int:
 
 @vox.command()
 @voice_argument
-@click.option("--version", type=int, metavar="N", help="Version to promote.  [default: the newest]")
+@click.option("--version", type=version_number, metavar="N", help="Version to promote.  [default: the newest]")
 @first_release_option
 def promote(voice: str, *, version: int | None, first_release: bool) -> int:
     """Make a version of VOICE that the gate passed the champion.
@@ -155,7 +159,7 @@ def promote(voice: str, *, version: int | None, first_release: bool) -> int:
 
 @vox.command()
 @voice_argument
-@click.option("--to", "to_version", type=int, metavar="N", help="A version that was champion before.")
+@click.option("--to", "to_version", type=version_number, metavar="N", help="A version that was champion before.")
 def rollback(voice: str, *, to_version: int | None) -> int:
     """Go back to the former champion of VOICE.
 
@@ -168,7 +172,7 @@ def rollback(voice: str, *, to_version: int | None) -> int:
 
 @vox.command()
 @voice_argument
-@click.option("--version", type=int, metavar="N", help="Version to score.  [default: the champion]")
+@click.option("--version", type=version_number, metavar="N", help="Version to score.  [default: the champion]")
 @prefect_option
 @click.option("--every", "cron", metavar="CRON", help='Keep running and score at these times, such as "0 6 * * 1".')
 @json_option
@@ -197,22 +201,23 @@ def releases(voice: str, *, as_json: bool) -> int:
 
 @vox.command()
 @voice_argument
+@click.option("--expect", metavar="NUMBER:HASH", help="A row that the journal must have, as noted elsewhere.")
 @json_option
-def audit(voice: str, *, as_json: bool) -> int:
+def audit(voice: str, *, expect: str | None, as_json: bool) -> int:
     """Prove that the journal of releases is whole.
 
     Exit code: 0 whole, 1 broken.
     """
     from flows.commands.releases import audit_voice
 
-    return audit_voice(voice, as_json=as_json)
+    return audit_voice(voice, as_json=as_json, expect=expect)
 
 
 @vox.command()
 @voice_argument
 @click.argument("text")
 @click.option("-o", "--output", type=FILE, required=True, help="FLAC or WAV file to write.")
-@click.option("--version", type=int, metavar="N", help="Version to speak with.  [default: the champion]")
+@click.option("--version", type=version_number, metavar="N", help="Version to speak with.  [default: the champion]")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Another seed gives another reading."
 )
@@ -246,7 +251,7 @@ def import_(gpt: Path, sovits: Path, *, name: str, discriminator: Path | None, r
 @vox.command()
 @voice_argument
 @click.argument("folder", metavar="DIR", type=FOLDER)
-@click.option("--version", type=int, metavar="N", help="Version to export.  [default: the champion]")
+@click.option("--version", type=version_number, metavar="N", help="Version to export.  [default: the champion]")
 @click.option("--float32", "in_full", is_flag=True, help="Do not round to float16, as the original does.")
 @click.option("--inference-only", is_flag=True, help="Leave out enc_q, which only an adaptation needs.")
 @click.option("--other-sizes", is_flag=True, help="Also write sizes that the original GPT-SoVITS cannot load.")

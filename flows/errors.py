@@ -21,3 +21,12 @@ def named_errors() -> tuple[type[Exception], ...]:
     from stages.errors import StageError
 
     return FlowError, StageError, RegistryError, MetricsError, GptSovitsError, ValueError, OSError
+
+
+def database_errors() -> tuple[type[Exception], ...]:
+    """Return the classes of errors with which a database says that it cannot be used."""
+    import sqlite3
+
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return SQLAlchemyError, sqlite3.Error

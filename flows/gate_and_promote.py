@@ -163,6 +163,7 @@ def promote(voice: str, *, version: int | None, first_release: bool, actor: str 
         smoke_texts=params.register_.smoke_text,
         version=version,
         first_release=first_release,
+        approvals=params.releases.approvals,
         actor=actor,
         today=datetime.now(UTC).date(),
     )

@@ -1,4 +1,4 @@
-"""The commands `vox keys ...` of the command line: parse and call."""
+"""The commands `vox keys ...` and `vox approve` of the command line: parse and call."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from flows.project_group import ProjectGroup
+from flows.project_group import ProjectCommand, ProjectGroup
 
 ROLES = ("engineer", "release_manager", "privacy_officer")  # of registry.keys.roles, which is imported where it is used
 FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
@@ -83,3 +83,19 @@ def keys_revoke(who: str, *, since: str | None) -> int:
     from flows.commands.keys import revoke
 
     return revoke(who, since=since)
+
+
+@click.command(cls=ProjectCommand)
+@click.argument("voice")
+@click.option("--version", type=int, metavar="N", help="Version to approve.  [default: the newest]")
+def approve(voice: str, *, version: int | None) -> int:
+    """Approve that a version of VOICE may be promoted on its verdict.
+
+    `releases.approvals` of params.yaml says how many release managers have to. The approval is about exactly this
+    verdict: after another one, it has to be given again.
+
+    Exit code: 0 approved now or already, 1 refused.
+    """
+    from flows.commands.approve import approve_voice
+
+    return approve_voice(voice, version)

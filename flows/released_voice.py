@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.paths import recordings_dir
-from registry.candidates.candidate import find_candidate, voice_folder_of
-from registry.consent.checks import check_consent
+from registry.releases.alias import released_version
 from registry.releases.journal import champion
+from registry.releases.service import find_servable
 from registry.storage.store import Store, open_store
 
 
@@ -25,15 +25,13 @@ def find_voice(voice: str, version: int | None) -> ReleasedVoice:
     """Return a version of a voice, or its champion for None.
 
     Raises:
-        ConsentError: If the speaker's consent is missing, over or revoked.
-        ValueError: If the voice has no champion.
+        ReleaseRefused: If the voice has no champion, or its speaker's consent is missing, over or revoked.
         CandidateError: If the version does not exist or its bytes have changed.
+        JournalError: If the journal is broken.
     """
-    check_consent(recordings_dir(voice), datetime.now(UTC).date())
-    store = open_store()
-    if version is None:
-        version = champion_version(store, voice)
-    return ReleasedVoice(version, voice_folder_of(store, find_candidate(store, voice, version)))
+    today = datetime.now(UTC).date()
+    found = find_servable(open_store(), voice, version=version, recordings_dir=recordings_dir(voice), today=today)
+    return ReleasedVoice(found.version, found.folder)
 
 
 def champion_version(store: Store, voice: str) -> int:
@@ -41,4 +39,7 @@ def champion_version(store: Store, voice: str) -> int:
     release = champion(store, voice)
     if release is None:
         raise ValueError(f"{voice} has no champion; promote one, or name a version with --version N")
-    return release.version
+    version = released_version(store, voice, release)
+    if version is None:
+        raise ValueError(f"version {release.version}, the champion of {voice}, is gone from MLflow; roll back first")
+    return version

@@ -9,8 +9,10 @@ from typing import Self
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from flows.dvc_stages import STAGES
+from registry.storage.masking import visible
 
 LABELS = {
     "waiting": ("waiting", "dim"),
@@ -61,7 +63,7 @@ class RunView:
     def print_line(self, text: str) -> None:
         """Print a line that belongs to no stage."""
         if not self._quiet:
-            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self._console.print(Text(visible(text)), soft_wrap=True)
 
     def start_stage(self, stage: str, reason: str) -> None:
         """Show that a stage runs now, and why."""
@@ -101,12 +103,8 @@ class RunView:
             label, style = LABELS[state]
             table.add_row(
                 stage,
-                f"[{style}]{label}[/]",
+                Text(label, style),
                 "" if seconds is None else f"{seconds:.0f} s",
-                f"[dim]{_without_markup(self._note[stage])}[/]",
+                Text(visible(self._note[stage]), "dim"),
             )
         return table
-
-
-def _without_markup(text: str) -> str:
-    return text.replace("[", r"\[")

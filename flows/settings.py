@@ -60,6 +60,18 @@ def list_voice(name: str) -> None:
     _edit(change)
 
 
+def unlist_voice(name: str) -> None:
+    """Remove a voice from `voices` of params.yaml. The only voice stays, because params.yaml needs one."""
+
+    def change(document: CommentedMap) -> list[str]:
+        if name not in document["voices"] or len(document["voices"]) == 1:
+            return []
+        document["voices"].remove(name)
+        return [f"params.yaml: voices: {name} removed"]
+
+    _edit(change)
+
+
 def _edit(change: Callable[[CommentedMap], list[str]]) -> list[str]:
     yaml = YAML()
     yaml.preserve_quotes = True

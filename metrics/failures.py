@@ -155,6 +155,29 @@ def speech_failures(
     return tuple(name for name in FAILURES if name in found)
 
 
+def implied_failures(reference: str, hypothesis: str, duration_ratio: float, *, language: str) -> tuple[str, ...]:
+    """Find the failures that the texts and the length of an utterance show, whatever it sounds like.
+
+    `speech_failures` finds all of them too, unless it hears nobody. A `repeated_clause` may be a `leaked_prompt` there,
+    where the words are also those of the reference clip.
+
+    Args:
+        reference: what should be said, normalised.
+        hypothesis: what the ASR judge heard, normalised.
+        duration_ratio: length of the audio divided by the length expected for the text.
+        language: ISO 639 code of the text.
+
+    Returns:
+        Names out of FAILURES, in that order.
+    """
+    if not hypothesis:
+        return ("empty",)
+    found = _text_failures(reference, hypothesis, "", language=language, is_short=duration_ratio < 1)
+    if duration_ratio < MIN_DURATION_RATIO:
+        found.add("cut_off")
+    return tuple(name for name in FAILURES if name in found)
+
+
 def _text_failures(
     reference: str, hypothesis: str, reference_clip_text: str, *, language: str, is_short: bool
 ) -> set[str]:

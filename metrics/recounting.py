@@ -1,6 +1,7 @@
 """Whether the numbers of a scorecard follow from its own texts, so that nobody needs to believe them.
 
-A scorecard holds what should be said, what was heard, and the errors between the two. The first two prove the third.
+A scorecard holds what should be said, what was heard, and the errors between the two. The first two prove the third,
+and they show most failures of speech.
 What they do not prove is that the judge heard that text in that audio: `vox rescore` shows it.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from metrics.failures import implied_failures
 from metrics.normalize import normalize_text, normalizer_of, remove_unit_spaces
 from metrics.prompts import PromptSet
 from metrics.scores import LanguageScores, Scorecard, UtteranceScore
@@ -17,11 +19,11 @@ MAX_ROWS = 5  # named in one fault
 
 
 def find_miscounts(card: Scorecard) -> list[str]:
-    """Return the rows whose error counts do not follow from their texts, in words. Empty where all do."""
+    """Return the rows whose errors or failures do not follow from their texts, in words. Empty where all do."""
     others = [row for part in card.other_languages for row in part.rows]
     rows = (*card.rows, *others, *card.held_out, *card.resynthesis)
     wrong = [f"{_name(row)} ({fault})" for row in rows if (fault := _miscount(row))]
-    return [f"the counts of {_list(wrong)} do not follow from the texts"] if wrong else []
+    return [f"{_list(wrong)} do not follow from the texts"] if wrong else []
 
 
 def find_other_texts(card: Scorecard, prompt_sets: Iterable[PromptSet]) -> list[str]:
@@ -73,7 +75,19 @@ def _miscount(row: UtteranceScore) -> str:
         heard = row.second_hypothesis
         right = None if heard is None else word_errors(row.reference, heard).errors
         counts["second_word_errors"] = (row.second_word_errors, right)
-    return ", ".join(f"{name} {seen}, not {right}" for name, (seen, right) in counts.items() if seen != right)
+    faults = [f"{name} {seen}, not {right}" for name, (seen, right) in counts.items() if seen != right]
+    if not faults and (missing := _hidden_failures(row)):
+        faults.append(f"no {' and no '.join(missing)} among its failures")
+    return ", ".join(faults)
+
+
+def _hidden_failures(row: UtteranceScore) -> list[str]:
+    """Return the failures that the texts and the length show and the row does not name."""
+    if "empty" in row.failures:  # nobody was heard, so nothing else was looked for
+        return []
+    implied = implied_failures(row.reference, row.hypothesis, row.duration_ratio, language=row.language)
+    named = {*row.failures, *(["repeated_clause"] if "leaked_prompt" in row.failures else [])}
+    return [name for name in implied if name not in named]
 
 
 def _name(row: UtteranceScore) -> str:

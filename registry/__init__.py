@@ -28,6 +28,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "releases.audit": ["audit"],
         "releases.journal": ["champion", "history"],
         "releases.promotion": ["promote", "recover", "revoke", "rollback"],
+        "releases.service": ["find_servable"],
         "storage.store": ["Store", "open_store"],
         "verdicts.gating": ["current_verdict", "gate_candidate"],
     },

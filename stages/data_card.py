@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from stages.card.card import DataCard, card_json, make_card
-from stages.card.inputs import TableFolders, load_tables
-from stages.card.markdown import card_markdown
-from stages.card.page import render_card
+from stages.card.facts.inputs import TableFolders, load_tables
+from stages.card.pages.markdown import card_markdown
+from stages.card.pages.page import render_card
 from stages.execution.outputs import stage_output
 from stages.execution.program import run_stage
 from stages.params import Params, load_params

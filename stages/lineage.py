@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from stages.params import Params
 
-UNRELATED_SECTIONS = {"voices", "gate"}  # other voices, and the policy of releases: they do not change the model
+UNRELATED_SECTIONS = {"voices", "consent", "releases", "gate"}  # other voices and rules do not change the model
 
 
 def lineage(voice: str, manifest_dir: Path, params: Params) -> dict[str, str]:

@@ -15,8 +15,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from registry.consent.record import VOICE_NAME
+from stages.sections.consent import Consent
 from stages.sections.data import Align, Features, Ingest, Segment
 from stages.sections.evaluation import Evaluate, Register
+from stages.sections.releases import Releases
 from stages.sections.section import Section
 from stages.sections.training import AdaptGpt, AdaptSovits
 
@@ -41,6 +43,8 @@ class Params(Section):
     adapt_gpt: AdaptGpt
     evaluate: Evaluate
     register_: Register = Field(alias="register")  # a pydantic model has a method `register`
+    consent: Consent
+    releases: Releases
     gate: dict[str, Any] = Field(description="Policy of releases, see registry/gate/policy.py.")
 
     @model_validator(mode="after")

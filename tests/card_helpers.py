@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imports import ROOT
 
-from stages.card.inputs import TableFolders
+from stages.card.facts.inputs import TableFolders
 from stages.tables import AlignedClip, Clip, Disagreement, Recording, Reject, write_table
 
 SAMPLE = ROOT / "data/1_recordings/sample"

@@ -72,8 +72,8 @@ def make_release(root: Path) -> Store:
 def copy_release(released: Path, root: Path) -> Store:
     """Copy the registry of a project that make_release made into `root`."""
     shutil.copy(released / "mlflow.db", root / "mlflow.db")
-    shutil.copytree(released / "mlartifacts", root / "mlartifacts")
-    shutil.copytree(released / ".vox", root / ".vox")
+    for name in ("mlartifacts", "releases", ".vox"):
+        shutil.copytree(released / name, root / name)
     return open_store(root)
 
 

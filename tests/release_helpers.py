@@ -228,7 +228,7 @@ def promote_first(store: Store, voice: str = "anna") -> None:
         store,
         voice,
         policy=policy(),
-        recordings_dir=recordings_of(store.root),
+        recordings_dir=recordings_of(store.root, voice),
         smoke_texts={"en": "hello"},
         version=1,
         first_release=True,

@@ -16,10 +16,12 @@ from metrics.scores import Scorecard, UtteranceScore
 from metrics.wer import character_errors, word_errors
 from registry.gate.deciding import decide
 from registry.report.page import ScoredVersion
+from registry.storage.record import Stamp
 from registry.verdicts.store import SignedVerdict
 from registry.verdicts.verdict import Subject, Verdict
 
 RATE = 32_000
+STAMP = Stamp("a database", "anna", 1, "2026-06-01T00:00:00.000+00:00", "verdict", "", "", "", "a key", "a signature")
 TEXT = "one two three four five six seven eight"
 
 
@@ -111,7 +113,7 @@ def verdict_on(candidate: ScoredVersion, champion: ScoredVersion | None) -> Sign
         champion=_subject(2, "b") if champion else None,
         decision=decision,
     )
-    return SignedVerdict(verdict, verdict.sha256(), "2026-06-01T00:00:00.000", "a public key", "a signature")
+    return SignedVerdict(verdict, verdict.sha256(), STAMP)
 
 
 def _subject(version: int, digit: str) -> Subject:

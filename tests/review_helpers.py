@@ -6,10 +6,12 @@ import json
 import os
 import shutil
 import threading
+import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -136,6 +138,13 @@ def rows_of(root: Path) -> list[Correction]:
 def decisions_of(root: Path) -> list[tuple]:
     """Return (action, start, text or at) of each row, with the start in tenths of a second."""
     return [(row.action, round(row.start, 1), row.text or (row.at and round(row.at, 1))) for row in rows_of(root)]
+
+
+def details_of(url: str, clip: dict[str, Any]) -> dict[str, Any]:
+    """Return what the page shows of an open clip."""
+    status, _, content = request(f"{url}clip?key={urllib.parse.quote(clip['key'])}")
+    assert status == 200, content
+    return json.loads(content)
 
 
 def clips_of(address: str) -> list[dict]:

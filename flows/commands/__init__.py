@@ -8,7 +8,10 @@
     rescore.py   vox rescore
     say.py       vox say
     weights.py   vox import, export, pull
-    voices.py    vox voice add, voice revoke
+    voices.py    vox voice add
+    renewal.py   vox voice renew
+    voice_check.py  vox voice check
+    revocation.py   vox voice revoke
     doctor.py    vox doctor
     server.py    vox server status, server stop
     verdicts.py  how run and gate print a verdict

@@ -14,8 +14,8 @@ from flows.console import console, print_line
 from flows.paths import CARD_PAGE, DATA_CARDS, recordings_dir
 from registry.consent.checks import check_consent
 from stages.card.card import card_json
-from stages.card.inputs import TableFolders
-from stages.card.markdown import card_summary
+from stages.card.facts.inputs import TableFolders
+from stages.card.pages.markdown import card_summary
 from stages.data_card import data_card
 from stages.execution.outputs import stage_output
 from stages.params import load_params

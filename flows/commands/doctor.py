@@ -6,13 +6,14 @@ import json
 import os
 import shutil
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal
 
 from rich.text import Text
 
+from flows.commands.doctor_servers import server_findings
+from flows.commands.findings import Finding
 from flows.console import print_table
 from flows.paths import recordings_dir
 
@@ -33,24 +34,9 @@ LOW_DISK_GB = 5  # one voice with checkpoints, features and caches
 COLOURS = {"ok": "green", "absent": "yellow", "wrong": "bold red"}
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What was looked for, and whether it is there.
-
-    Attributes:
-        what: What was looked for.
-        state: "ok", "absent" if the profile in use does not need it, or "wrong" if `vox run` would fail.
-        detail: What was found, or what to do.
-    """
-
-    what: str
-    state: Literal["ok", "absent", "wrong"]
-    detail: str
-
-
 def print_report(*, as_json: bool) -> int:
     """Print what is present and what is missing. Return 0 when nothing is wrong, else 1."""
-    findings = [*_environment(), *_parameters(), *_judges(), *_base_models(), *_machine(), *_servers()]
+    findings = [*_environment(), *_parameters(), *_judges(), *_base_models(), *_machine(), *server_findings()]
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -161,15 +147,4 @@ def _machine() -> list[Finding]:
         Finding("GPU", "ok" if gpu else "absent", gpu or "none; the starter profile runs on the CPU"),
         Finding("CPU", "ok", f"{os.cpu_count()} cores"),
         Finding("disk", disk, f"{free:.0f} GB free; a voice takes up to {LOW_DISK_GB} GB"),
-    ]
-
-
-def _servers() -> list[Finding]:
-    from flows.prefect_server import running_server
-    from registry.storage.store import tracking_uri, without_password
-
-    url = os.environ.get("PREFECT_API_URL") or running_server()
-    return [
-        Finding("Prefect server", "ok" if url else "absent", url or "not running; `vox run` starts one"),
-        Finding("MLflow registry", "ok", without_password(tracking_uri())),
     ]

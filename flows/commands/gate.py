@@ -9,6 +9,7 @@ from pathlib import Path
 from flows.commands.verdicts import print_verdict
 from flows.errors import named_errors
 from flows.gate_and_promote import GatedCandidate, gate_version, report_html
+from flows.guard import explain
 from flows.prefect_server import ensure_server
 from registry.gate.policy import parse_policy
 from registry.report.page import unmeasured_report
@@ -60,7 +61,7 @@ def gate_voice(voice: str, version: int | None, *, first_release: bool, files: V
     try:
         candidate = _gate(voice, version, first_release=first_release, with_prefect=with_prefect)
     except (RuntimeError, *named_errors()) as error:
-        files.write_unmeasured(voice, " ".join(str(error).split()))
+        files.write_unmeasured(voice, explain(error))
         raise
     files.write(candidate.signed)
     print_verdict(candidate.signed, is_earlier=False)

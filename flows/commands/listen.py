@@ -44,6 +44,7 @@ def serve_page(voice: str, version: int | None, *, port: int, listener: str | No
         with suppress(KeyboardInterrupt):
             server.serve_forever()
     counts = session.votes().counts()
-    print_line(f"\n{counts.n_votes} votes of {counts.n_listeners} listeners are in the registry")
+    print_line()
+    print_line(f"{counts.n_votes} votes of {counts.n_listeners} listeners are in the registry")
     print_line(f"they count in: vox gate {voice} --candidate {candidate}")
     return 0

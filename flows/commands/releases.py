@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from rich.text import Text
+
 from flows.console import print_error, print_line, print_table
-from flows.paths import recordings_dir
+from flows.paths import RECORDINGS, recordings_dir
 from registry.releases.alias import ReleaseRefused
-from registry.releases.journal import history, read_journal, release_state
-from registry.storage.store import open_store
+from registry.releases.journal import history, read_journal
+from registry.storage.store import Store, open_store
 
 REFUSED = 1  # exit code
 COLUMNS = ("row", "when (UTC)", "action", "state", "from", "to", "by", "note")
@@ -21,6 +23,7 @@ def promote_voice(voice: str, version: int | None, *, first_release: bool) -> in
     """Make a version champion, or the newest for None. Return 0 if it is champion now, 1 if refused."""
     from flows.gate_and_promote import promote
 
+    _require_known(open_store(), voice)
     return _print_move(lambda: promote(voice, version=version, first_release=first_release))
 
 
@@ -28,9 +31,9 @@ def rollback_voice(voice: str, to_version: int | None) -> int:
     """Go back to the champion before this one, or to a former one. Return 0 if it is champion now, 1 if refused."""
     from registry.releases.promotion import rollback
 
-    today = datetime.now(UTC).date()
-    folder = recordings_dir(voice)
-    return _print_move(lambda: rollback(open_store(), voice, recordings_dir=folder, to=to_version, today=today).note)
+    store, folder, today = open_store(), recordings_dir(voice), datetime.now(UTC).date()
+    _require_known(store, voice)
+    return _print_move(lambda: rollback(store, voice, recordings_dir=folder, to=to_version, today=today).note)
 
 
 def _print_move(move: Callable[[], str]) -> int:
@@ -45,15 +48,16 @@ def _print_move(move: Callable[[], str]) -> int:
 
 def show_releases(voice: str, *, as_json: bool) -> int:
     """Print the journal of a voice and what is live."""
-    journal = read_journal(open_store())
-    rows = journal.rows_of(voice)
-    champion = release_state(rows).champion
+    store = open_store()
+    _require_known(store, voice)
+    journal = read_journal(store, voice, whole=True)
+    rows, champion = journal.rows, journal.state.champion
     if as_json:
         content = {
             "voice": voice,
             "champion": champion.version if champion else None,
             "whole": journal.fault is None,
-            "journal": [asdict(row) for row in rows],
+            "journal": [asdict(row) | {"no_effect": journal.records.void.get(row.number)} for row in rows],
         }
         print(json.dumps(content, indent=2))
         return 0
@@ -65,27 +69,51 @@ def show_releases(voice: str, *, as_json: bool) -> int:
     lines = []
     for row in rows:
         versions = ("-" if version is None else str(version) for version in (row.from_version, row.to_version))
-        lines.append((str(row.number), row.utc[:19], row.action, row.state, *versions, row.actor, row.note))
+        note = f"no effect: {reason}" if (reason := journal.records.void.get(row.number)) else row.note
+        lines.append((str(row.number), row.utc[:19], row.action, row.state, *versions, row.actor, note))
     print_table(lines, header=COLUMNS)
     print_line(f"live: version {champion.version}" if champion else "live: nothing")
     if journal.fault is not None:
-        print_line(f"[bold red]the journal is broken:[/] {journal.fault}; see `vox audit {voice}`", markup=True)
+        print_line(Text("the journal is broken:", "bold red"), f" {journal.fault}; see `vox audit {voice}`")
     return 0
 
 
-def audit_voice(voice: str, *, as_json: bool) -> int:
+def audit_voice(voice: str, *, as_json: bool, expect: str | None = None) -> int:
     """Prove that the journal is whole and that MLflow agrees with it. Return 0 if so, 1 if not."""
+    from registry.gate.policy import parse_policy
     from registry.releases.audit import audit
+    from registry.releases.unproven import list_unproven
+    from stages.params import load_params
 
     store = open_store()
-    if not history(store, voice) and not recordings_dir(voice).is_dir():
-        raise ValueError(f"{voice} was never released and is not a voice of this project; check the name")
-    faults = audit(store, voice)
+    _require_known(store, voice)
+    faults = audit(store, voice, recordings_dir=recordings_dir(voice), expect=expect)
+    params = load_params()
+    unproven = list_unproven(
+        store,
+        voice,
+        recordings_dir=recordings_dir(voice),
+        preference=parse_policy(params.gate).preference,
+        approvals=params.releases.approvals,
+    )
     if as_json:
-        print(json.dumps({"voice": voice, "whole": not faults, "faults": [str(fault) for fault in faults]}, indent=2))
-    elif not faults:
+        print(json.dumps({"voice": voice, "whole": not faults, "faults": faults, "not_proven": unproven}, indent=2))
+        return int(bool(faults))
+    if not faults:
         print_line(f"whole: the journal of {voice} is as it was written, and MLflow agrees with it")
-    else:
-        for fault in faults:
-            print_line(f"broken: {fault}")
+    for fault in faults:
+        print_line(f"broken: {fault}")
+    for sentence in unproven:
+        print_line(f"not proven: {sentence}")
     return int(bool(faults))
+
+
+def _require_known(store: Store, voice: str) -> None:
+    """Refuse a voice of which this project has neither recordings nor releases, which is a mistyped name."""
+    if recordings_dir(voice).is_dir() or history(store, voice):
+        return
+    voices = sorted(path.name for path in RECORDINGS.glob("*") if path.is_dir() and not path.name.startswith("."))
+    raise ValueError(
+        f"{voice} was never released and is not a voice of this project, which has {', '.join(voices) or 'none'}; "
+        "check the name"
+    )

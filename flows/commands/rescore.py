@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.text import Text
+
 from flows.console import print_line, print_table
 from flows.evaluate_champion import RescoreResult, evaluate_champion
 from flows.prefect_server import ensure_server
@@ -31,7 +33,7 @@ def rescore_voice(voice: str, version: int | None, *, with_prefect: bool, cron: 
         return int(result.has_drifted)
     rows = result.table()
     print_table([[str(row.get(name, "")) for name in rows[0]] for row in rows], header=tuple(rows[0]))
-    print_line(f"{voice} version {result.candidate.version}: [bold]{result.headline()}[/]", markup=True)
+    print_line(f"{voice} version {result.candidate.version}: ", Text(result.headline(), "bold"))
     for finding in result.findings:
         print_line(f"  - {finding}")
     return int(result.has_drifted)

@@ -40,7 +40,8 @@ def review_voice(voice: str, *, port: int, reviewer: str | None) -> int:
         server.serve()
     n_new = len(session.state().rows) - len(before.rows)
     rows = "row" if n_new == 1 else "rows"
-    print_line(f"\n{n_new} new {rows} in {recordings_dir(voice) / CORRECTIONS_FILE}")
+    print_line()
+    print_line(f"{n_new} new {rows} in {recordings_dir(voice) / CORRECTIONS_FILE}")
     if n_new:
         print_line(f"they count in: vox run {voice}")
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.text import Text
+
 from flows.console import print_line
 from registry.verdicts.store import SignedVerdict
 
@@ -16,10 +18,7 @@ def print_verdict(signed: SignedVerdict, *, is_earlier: bool) -> None:
     subject = f"{verdict.voice} version {verdict.candidate.version} against {opponent}"
     note = ", unchanged since an earlier run" if is_earlier else ""
     print_line()
-    print_line(
-        f"verdict: [bold {COLOURS[verdict.outcome]}]{verdict.outcome}[/]  ({subject}{note})",
-        markup=True,
-    )
+    print_line("verdict: ", Text(verdict.outcome, f"bold {COLOURS[verdict.outcome]}"), f"  ({subject}{note})")
     for reason in decision.reasons:
         print_line(f"  - {reason.text}")
     print_line(f"next: {decision.advice}")

@@ -1,4 +1,4 @@
-"""`vox voice`: a new voice with its consent, or a voice out of service."""
+"""`vox voice add`: a new voice with its consent."""
 
 from __future__ import annotations
 
@@ -7,50 +7,25 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from flows.consent_terms import ConsentTerms, consent_record
 from flows.console import print_line
 from flows.paths import RECORDINGS, recordings_dir
 from flows.settings import list_voice
+from flows.statements import check_statement
 from gpt_sovits.text.languages import language_code, language_name
 from registry.consent.file import load_voice, write_voice
-from registry.consent.record import VOICE_FILE, Consent, Scope, Voice, list_faults, require_voice_name
-from registry.files import file_sha256
+from registry.consent.record import VOICE_FILE, Voice, require_voice_name
+from registry.consent.revocations import why_revoked
 from stages.execution.locks import locked
 from stages.params import load_params
 from stages.profiles import require_language
 from stages.recordings.files import is_dropping
-from stages.recordings.inventory import take_inventory
+from stages.recordings.inventory import Inventory, take_inventory
 from stages.recordings.transcripts.checks import describe_transcripts
 
 MAX_NAMED_FAULTS = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConsentTerms:
-    """What the user says about the speaker's consent.
-
-    Attributes:
-        evidence: The file that proves it.
-        speaker: Who speaks.
-        purposes: What the speaker allowed, of PURPOSES.
-        commercial: Whether the speaker allowed uses for money.
-        languages: Codes or aliases of the languages that the voice may speak, None for any.
-        territories: ISO 3166-1 codes of where it may be heard, None for anywhere.
-        valid_until: The last valid day as YYYY-MM-DD, None for no end.
-    """
-
-    evidence: Path
-    speaker: str
-    purposes: tuple[str, ...]
-    commercial: bool = False
-    languages: tuple[str, ...] | None = None
-    territories: tuple[str, ...] | None = None
-    valid_until: str | None = None
 
 
 def add_voice(name: str, source: Path, *, language: str, terms: ConsentTerms) -> int:
@@ -67,16 +42,22 @@ def add_voice(name: str, source: Path, *, language: str, terms: ConsentTerms) ->
     # 1. Check everything that can be checked before anything is written
     require_voice_name(name)
     language = language_code(language)
-    record = _voice_record(name, language, terms=terms)
-    found = _describe_recordings(source, record, evidence=terms.evidence)
+    record = consent_record(name, language, terms=terms)
+    if reason := why_revoked(Path.cwd(), record):
+        raise ValueError(f"{name} cannot be added: {reason}; ask the speaker for a new consent")
+    inventory = _take_inventory(source, record, terms=terms)
+    found = _describe_recordings(inventory)
+    if terms.statement is not None:
+        recordings = [source / name for name in inventory.audio]
+        found.append(check_statement(terms.statement, record, recordings=recordings, params=load_params()))
     folder = recordings_dir(name)
     with locked("voices"):
         # 2. Copy into a temporary folder, which becomes the voice's in one step. Where an earlier call came this far,
         #    only the rest is done
         if folder.exists():
-            _require_equal(folder, source, record=record, evidence=terms.evidence)
+            _require_equal(folder, source, record=record, terms=terms)
         else:
-            _copy_voice(source, folder, record=record, evidence=terms.evidence)
+            _copy_voice(source, folder, record=record, terms=terms)
         shutil.rmtree(_partial_folder(name), ignore_errors=True)
         # 3. List the voice, which has no effect where it is listed
         list_voice(name)
@@ -92,13 +73,14 @@ def add_voice(name: str, source: Path, *, language: str, terms: ConsentTerms) ->
     return 0
 
 
-def _copy_voice(source: Path, folder: Path, *, record: Voice, evidence: Path) -> None:
+def _copy_voice(source: Path, folder: Path, *, record: Voice, terms: ConsentTerms) -> None:
     """Copy recordings, evidence and record into a new folder, which is there completely or not at all."""
     shutil.rmtree(_partial_folder(record.name), ignore_errors=True)
     partial = _partial_folder(record.name) / record.name
     try:
-        _copy_recordings(source, partial, evidence=evidence)
-        shutil.copyfile(evidence, partial / record.consent.evidence)
+        _copy_recordings(source, partial, proofs=terms.proofs())
+        for proof, name in zip(terms.proofs(), record.consent.proofs(), strict=True):
+            shutil.copyfile(proof, partial / name)
         (partial / "voice.yaml").unlink(missing_ok=True)  # another voice's record is not this one's consent
         write_voice(partial, record)
         partial.replace(folder)
@@ -111,7 +93,7 @@ def _partial_folder(name: str) -> Path:
     return RECORDINGS / f".{name}.partial"
 
 
-def _require_equal(folder: Path, source: Path, *, record: Voice, evidence: Path) -> None:
+def _require_equal(folder: Path, source: Path, *, record: Voice, terms: ConsentTerms) -> None:
     """Refuse a folder that is already there, unless it is what this call would have made.
 
     It may have files beside the recordings, such as corrections, and an earlier call may have been made on another day.
@@ -121,8 +103,8 @@ def _require_equal(folder: Path, source: Path, *, record: Voice, evidence: Path)
     equal = there == record.model_copy(update={"consent": same_day})
     different = [
         path
-        for path in _files_to_copy(source, evidence=evidence)
-        if str(path) not in (VOICE_FILE, record.consent.evidence)
+        for path in _files_to_copy(source, proofs=terms.proofs())
+        if str(path) not in (VOICE_FILE, *record.consent.proofs())
         if not (folder / path).is_file() or not filecmp.cmp(source / path, folder / path, shallow=False)
     ]
     if not equal or different:
@@ -132,9 +114,9 @@ def _require_equal(folder: Path, source: Path, *, record: Voice, evidence: Path)
         )
 
 
-def _files_to_copy(source: Path, *, evidence: Path) -> list[Path]:
+def _files_to_copy(source: Path, *, proofs: tuple[Path, ...]) -> list[Path]:
     """Return the files that _copy_recordings copies, relative to the source. Links are left out."""
-    left_out = _left_out(evidence)
+    left_out = _left_out(proofs)
     found = []
     for folder, folders, names in os.walk(source):
         skipped = set(left_out(folder, [*folders, *names]))
@@ -143,19 +125,19 @@ def _files_to_copy(source: Path, *, evidence: Path) -> list[Path]:
     return sorted(path.relative_to(source) for path in found if not path.is_symlink())
 
 
-def _copy_recordings(source: Path, target: Path, *, evidence: Path) -> None:
-    """Copy a folder without the evidence and what ingest would not look at.
+def _copy_recordings(source: Path, target: Path, *, proofs: tuple[Path, ...]) -> None:
+    """Copy a folder without the proofs of consent and what ingest would not look at.
 
     Links stay links: ingest rejects them, because they may leave the folder.
     """
     try:
-        shutil.copytree(source, target, symlinks=True, ignore=_left_out(evidence))
+        shutil.copytree(source, target, symlinks=True, ignore=_left_out(proofs))
     except shutil.Error as error:
         path, _, reason = error.args[0][0]
         raise OSError(f"{path} cannot be copied ({reason}); nothing was added") from error
 
 
-def _left_out(evidence: Path) -> Callable[[str, list[str]], list[str]]:
+def _left_out(proofs: tuple[Path, ...]) -> Callable[[str, list[str]], list[str]]:
     """Return a function from a folder and the names in it to the names that are not copied."""
 
     def left_out(folder: str, names: list[str]) -> list[str]:
@@ -163,7 +145,7 @@ def _left_out(evidence: Path) -> Callable[[str, list[str]], list[str]]:
         return [
             name
             for name, path in paths.items()
-            if is_dropping(name) or _is_special(path) or (path.is_file() and path.samefile(evidence))
+            if is_dropping(name) or _is_special(path) or (path.is_file() and any(map(path.samefile, proofs)))
         ]
 
     return left_out
@@ -175,16 +157,17 @@ def _is_special(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
 
 
-def _describe_recordings(source: Path, record: Voice, *, evidence: Path) -> list[str]:
-    """Return how many recordings have a transcript, and what cannot be used.
-
-    Raises:
-        ValueError: the stage ingest would not take the folder.
-    """
-    path, folder = evidence.resolve(), source.resolve()
-    inside = [path.relative_to(folder).as_posix()] if path.is_relative_to(folder) else []
+def _take_inventory(source: Path, record: Voice, *, terms: ConsentTerms) -> Inventory:
+    """Return what ingest would find in a folder. Raises ValueError where it would not take the folder."""
+    folder = source.resolve()
+    paths = [path.resolve() for path in terms.proofs()]
+    inside = [path.relative_to(folder).as_posix() for path in paths if path.is_relative_to(folder)]
     max_lost_share = load_params().ingest.max_lost_transcripts_share
-    inventory = take_inventory(source, record, max_lost_share, left_out=inside)
+    return take_inventory(source, record, max_lost_share, left_out=inside)
+
+
+def _describe_recordings(inventory: Inventory) -> list[str]:
+    """Return how many recordings have a transcript, and what cannot be used."""
     faults = [f"{row.path}: {row.reason}" for row in inventory.rejects]
     faults += [f"{row.source}: {row.fault}" for row in inventory.transcripts if row.fault and row.audio]
     more = f"and {len(faults) - MAX_NAMED_FAULTS} more" if len(faults) > MAX_NAMED_FAULTS else ""
@@ -193,43 +176,3 @@ def _describe_recordings(source: Path, record: Voice, *, evidence: Path) -> list
         f"{found[0].upper()}{found[1:]}.",
         *(f"Not used: {fault}" for fault in (*faults[:MAX_NAMED_FAULTS], more) if fault),
     ]
-
-
-def revoke_voice(name: str) -> int:
-    """Withdraw a voice's consent, so that nothing can be released again, and take its champion out of service."""
-    from registry.releases.promotion import revoke
-    from registry.storage.store import open_store
-
-    folder = recordings_dir(require_voice_name(name))
-    load_voice(folder)  # refuses an unknown voice before anything is written
-    move = revoke(open_store(), name, recordings_dir=folder, today=datetime.now(UTC).date())
-    print_line(f"{name}: the consent is revoked; {move.note}")
-    return 0
-
-
-def _voice_record(name: str, language: str, *, terms: ConsentTerms) -> Voice:
-    try:
-        return Voice(
-            name=name,
-            language=language,
-            consent=Consent(
-                speaker=terms.speaker,
-                kind="recorded",
-                purposes=terms.purposes,
-                scope=Scope(languages=terms.languages, territories=terms.territories, commercial=terms.commercial),
-                granted_on=datetime.now(UTC).date(),
-                valid_until=_day(terms.valid_until) if terms.valid_until else None,
-                evidence=f"consent{terms.evidence.suffix.lower()}",
-                evidence_sha256=file_sha256(terms.evidence),
-                revoked_on=None,
-            ),
-        )
-    except ValidationError as error:
-        raise ValueError(f"the consent cannot be recorded: {list_faults(error)}") from error
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise ValueError(f"--valid-until {text} is not a day; write it as 2030-12-31") from error

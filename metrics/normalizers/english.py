@@ -5,9 +5,13 @@ spelling. The rules correct places where whisper normalises the spoken and the w
 """
 
 import re
+import sys
 import unicodedata
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 
 from metrics.normalizers.english_numerals import (
     join_pairs,
@@ -40,12 +44,23 @@ _BEFORE = (
 )
 
 
+def _whisper_normalizers() -> ModuleType:
+    """Import whisper's package `normalizers` under another name.
+
+    Importing it by its own name would import whisper first, which loads torch, and the gate does not need that.
+    """
+    name = "whisper_normalizers"
+    if name not in sys.modules:
+        folder = Path(find_spec("whisper").submodule_search_locations[0]) / "normalizers"
+        spec = spec_from_file_location(name, folder / "__init__.py", submodule_search_locations=[str(folder)])
+        module = sys.modules[name] = module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
 @cache
 def _whisper() -> Callable[[str], str]:
-    # imported here, because whisper loads torch, which takes seconds, and reading scores does not need it
-    from whisper.normalizers import EnglishTextNormalizer
-
-    whisper = EnglishTextNormalizer()
+    whisper = _whisper_normalizers().EnglishTextNormalizer()
     whisper.standardize_spellings.mapping = repaired_spellings(whisper.standardize_spellings.mapping)
     return whisper
 

@@ -111,20 +111,20 @@ def download(store: Store, uri: str, folder: Path, *, what: str) -> None:
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    try:
-        got = Path(
-            mlflow.artifacts.download_artifacts(
-                uri, dst_path=str(folder), tracking_uri=store.tracking_uri, registry_uri=store.tracking_uri
+    # MLflow names what it gets after the end of the address, so it gets a folder of its own
+    with tempfile.TemporaryDirectory(prefix="partial-", dir=folder.parent) as name:
+        try:
+            got = Path(
+                mlflow.artifacts.download_artifacts(
+                    uri, dst_path=name, tracking_uri=store.tracking_uri, registry_uri=store.tracking_uri
+                )
             )
-        )
-    except (MlflowException, OSError) as error:
-        raise CandidateError(
-            f"{what} cannot be read from {urlsplit(uri).scheme} ({error}); restore the artifact store"
-        ) from error
-    if got.is_dir() and got.resolve() != folder.resolve():  # MLflow keeps the path below the artifacts' root
-        for path in list(got.iterdir()):
+        except (MlflowException, OSError) as error:
+            raise CandidateError(
+                f"{what} cannot be read from the artifact store ({error}); restore the store, then try again"
+            ) from error
+        for path in list(got.iterdir()) if got.is_dir() else [got]:
             path.rename(folder / path.name)
-        got.rmdir()
 
 
 def _are_local(store: Store) -> bool:

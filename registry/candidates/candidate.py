@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from metrics.recounting import find_miscounts
 from metrics.scores import Scorecard, load_scorecard
@@ -25,15 +27,14 @@ from registry.candidates.fingerprint import (
     hash_model,
     hash_weights,
 )
+from registry.candidates.signed_registrations import why_not_registered
 from registry.consent.record import VOICE_NAME
 from registry.files import file_sha256
+from registry.storage import model_registry
 from registry.storage.database import sha256_text
-from registry.storage.mlflow_runs import run_location
-from registry.storage.mlflow_versions import read_version
-from registry.storage.store import Store, mlflow_client
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+from registry.storage.model_registry import find_version, run_location, version_location
+from registry.storage.model_version import VersionRow
+from registry.storage.store import Store
 
 # What the caller must say about the origin of a candidate. Prompts and weights are hashed here
 LINEAGE = ("git_commit", "dvc_lock_sha256", "params_sha256", "data_manifest_sha256")
@@ -65,7 +66,9 @@ class Candidate:
 
 
 def find_candidate(store: Store, voice: str, version: int | None = None, candidate_id: str | None = None) -> Candidate:
-    """Return a registered candidate by version or id, or the newest one.
+    """Return a candidate by version, or the newest one that was registered, by id or at all.
+
+    A version that somebody put into MLflow by hand is returned only where it is named. What reads its files refuses it.
 
     Args:
         store: Where MLflow is.
@@ -77,24 +80,22 @@ def find_candidate(store: Store, voice: str, version: int | None = None, candida
         CandidateError: There is no such candidate.
     """
     check_name(voice)
-    if version is not None and (row := read_version(store, voice, version)) is not None:
-        return _check_id(as_candidate(row), candidate_id)
-    client = mlflow_client(store)
-    from mlflow.exceptions import MlflowException
-
     if version is not None:
-        try:
-            found = [client.get_model_version(voice, str(version))]
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            raise CandidateError(f"{voice} has no version {version} (any more); `vox releases` lists them") from error
-    else:
-        found = find_versions(client, voice, candidate_id)
-    if not found:
-        which = f"with the id {candidate_id}" if candidate_id else "at all"
-        raise CandidateError(f"{voice} has no candidate {which}; register one with `vox run {voice}`")
-    return _check_id(as_candidate(found[0]), candidate_id)
+        if (row := find_version(store, voice, version)) is None:
+            raise CandidateError(f"{voice} has no version {version} (any more); `vox releases` lists them")
+        return _check_id(as_candidate(row), candidate_id)
+    for candidate in _candidates(find_versions(store, voice, candidate_id)):
+        if why_not_registered(store, voice, candidate.tags) is None:
+            return candidate
+    which = f"with the id {candidate_id}" if candidate_id else "at all"
+    raise CandidateError(f"{voice} has no registered candidate {which}; register one with `vox run {voice}`")
+
+
+def _candidates(versions: Iterable[VersionRow]) -> Iterator[Candidate]:
+    """Yield the versions that have a candidate's tags. Others were put into MLflow by hand and are passed over."""
+    for version in versions:
+        with suppress(CandidateError):
+            yield as_candidate(version)
 
 
 def _check_id(candidate: Candidate, candidate_id: str | None) -> Candidate:
@@ -108,7 +109,7 @@ def model_folder_of(store: Store, candidate: Candidate) -> Path:
     """Return the folder of a version's model, with every file as registered: the voice, and what MLflow put beside it.
 
     Raises:
-        CandidateError: A file is missing, changed or new.
+        CandidateError: A file is missing, changed or new, or no signed registration is about exactly this version.
     """
 
     def check(folder: Path) -> None:
@@ -126,11 +127,14 @@ def model_folder_of(store: Store, candidate: Candidate) -> Path:
             raise _changed(store, candidate, files)
 
     def fetch(folder: Path) -> None:
-        uri = mlflow_client(store).get_model_version_download_uri(candidate.voice, str(candidate.version))
-        download(store, uri, folder, what=_name(candidate))
+        download(store, location, folder, what=_name(candidate))
 
-    row = read_version(store, candidate.voice, candidate.version)
-    folder = None if row is None else find_local(store, row.location)
+    if reason := why_not_registered(store, candidate.voice, candidate.tags):
+        raise CandidateError(f"{_name(candidate)} is not what was registered: {reason}; {RESTORE}")
+    location = version_location(store, candidate.voice, candidate.version)
+    if location is None:
+        raise CandidateError(f"{_name(candidate)} is gone from MLflow; {RESTORE}")
+    folder = find_local(store, location)
     if folder is None:
         return keep_copy(store, candidate.model_sha256, fetch=fetch, check=check)
     check(folder)
@@ -247,13 +251,8 @@ def _changed(store: Store, candidate: Candidate, files: dict[str, str]) -> Candi
         candidate: The version.
         files: The sha256 of each file of its model as it is now.
     """
-    try:
-        location = f"{_run_location(store, candidate, candidate.run_id)}/{RECORD_FOLDER}/{MODEL_FILES}"
-        found = find_local(store, location)
-        registered = json.loads(found.read_text(encoding="utf-8")) if found else {}
-    except (CandidateError, ValueError, OSError):
-        registered = {}
-    if hash_model(registered) != candidate.model_sha256:  # the list is lost or changed as well, or on a server
+    registered = _registered_files(store, candidate)
+    if registered is None:
         what = "its files or its tags changed"
     else:
         names = sorted(name for name in files.keys() | registered.keys() if files.get(name) != registered.get(name))
@@ -264,27 +263,46 @@ def _changed(store: Store, candidate: Candidate, files: dict[str, str]) -> Candi
     return CandidateError(f"{_name(candidate)} is not what was registered: {what}; {RESTORE}")
 
 
+def _registered_files(store: Store, candidate: Candidate) -> dict[str, str] | None:
+    """Return the registered hash of each file of a model, or None where the list is lost or changed as well."""
+
+    def check(folder: Path) -> None:
+        if hash_model(json.loads((folder / MODEL_FILES).read_text(encoding="utf-8"))) != candidate.model_sha256:
+            raise CandidateError(f"{MODEL_FILES} of {_name(candidate)} is not what was registered; {RESTORE}")
+
+    try:
+        location = f"{_run_location(store, candidate, candidate.run_id)}/{RECORD_FOLDER}"
+        folder = find_local(store, location)
+        if folder is None:
+            digest = sha256_text(f"{MODEL_FILES} {candidate.model_sha256}")
+            uri = f"{location}/{MODEL_FILES}"
+            folder = keep_copy(
+                store, digest, fetch=lambda into: download(store, uri, into, what=_name(candidate)), check=check
+            )
+        check(folder)
+        return json.loads((folder / MODEL_FILES).read_text(encoding="utf-8"))
+    except (CandidateError, ValueError, OSError, AttributeError):
+        return None
+
+
 def _state(was_there: bool, is_there: bool) -> str:
     return "is missing" if not is_there else "changed" if was_there else "is new"
 
 
-def find_versions(client: MlflowClient, voice: str, candidate_id: str | None) -> list[Any]:
+def find_versions(store: Store, voice: str, candidate_id: str | None) -> list[VersionRow]:
     """Return MLflow's versions of a voice, or those with an id, newest first.
 
     Args:
-        client: A client of the store's MLflow.
+        store: Where MLflow is.
         voice: The voice's name.
         candidate_id: The id, None for all versions.
 
     Raises:
         CandidateError: The id does not have the form of one.
     """
-    query = f"name='{voice}'"
-    if candidate_id is not None:
-        if not re.fullmatch(r"[0-9a-f]{64}", candidate_id):
-            raise CandidateError(f"{candidate_id!r} is not a candidate id; one has 64 hex digits")
-        query += f" and tags.candidate_id='{candidate_id}'"
-    return list(client.search_model_versions(query, order_by=["version_number DESC"]))
+    if candidate_id is not None and not re.fullmatch(r"[0-9a-f]{64}", candidate_id):
+        raise CandidateError(f"{candidate_id!r} is not a candidate id; one has 64 hex digits")
+    return model_registry.find_versions(store, voice, candidate_id)
 
 
 def as_candidate(version: Any) -> Candidate:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +40,7 @@ from registry.candidates.fingerprint import (
     hash_model,
     hash_weights,
 )
+from registry.candidates.signed_registrations import record_registration
 from registry.files import file_sha256
 from registry.storage.database import exclusive_lock
 from registry.storage.moved_project import rebase_addresses
@@ -46,6 +50,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 VOICE_MODEL = Path(__file__).with_name("voice_model.py")
+TRACKING = "MLFLOW_TRACKING_URI"
+VOICE = "voice"  # name of the voice's folder in a model
 N_UPLOADS = 8  # at once: a server answers each of 300 small files in a tenth of a second
 
 
@@ -65,6 +71,8 @@ def register_candidate(
 
     Raises:
         CandidateError: Lineage, files or audio are missing or are not what was scored, or the scores do not add up.
+        JournalError: The voice's journal is broken, so nothing may be added to it.
+        SigningError: There is no trusted key to sign with.
         ValueError: The scorecard is unreadable.
     """
     # 1. Check that everything that was scored is there and adds up, and hash it
@@ -75,7 +83,7 @@ def register_candidate(
     # 2. One registration of a voice at a time, so that two processes do not make two versions
     with exclusive_lock(store, f"register-{voice}"):
         client = mlflow_client(store)
-        found = find_versions(client, voice, submission.tags["candidate_id"])
+        found = find_versions(store, voice, submission.tags["candidate_id"])
         # 3. Close what a killed process left open
         experiment_id = ensure_experiment(client, store, voice)
         _close_abandoned_runs(client, experiment_id, {version.run_id for version in found})
@@ -114,7 +122,7 @@ def _check_submission(voice: str, voice_folder: Path, scorecard_path: Path, line
         "scores_sha256": scores_sha256,
         "prompts_sha256": scorecard.prompts_sha256,
         **({"pairs_sha256": file_sha256(pairs)} if pairs.is_file() else {}),
-        "voice_path": f"artifacts/{voice_folder.absolute().name}",
+        "voice_path": f"artifacts/{VOICE}",
     }
     return _Submission(voice, voice_folder, scorecard_path.parent, scorecard, files, tags)
 
@@ -135,11 +143,12 @@ def _find_whole(store: Store, versions: list[Any]) -> Candidate | None:
 def _create_version(client: MlflowClient, store: Store, experiment_id: str, submission: _Submission) -> Candidate:
     import mlflow
 
-    mlflow.set_tracking_uri(store.tracking_uri)
-    mlflow.set_registry_uri(store.tracking_uri)
     voice, tags = submission.voice, submission.tags
     # 1. A run with the scores and everything that was scored
-    with mlflow.start_run(experiment_id=experiment_id, run_name=f"register {voice}", tags=tags) as run:
+    with (
+        tracking_at(store),
+        mlflow.start_run(experiment_id=experiment_id, run_name=f"register {voice}", tags=tags) as run,
+    ):
         run_id = run.info.run_id
         for name, value in _figures(submission.scorecard).items():
             mlflow.log_metric(name, value)
@@ -147,11 +156,13 @@ def _create_version(client: MlflowClient, store: Store, experiment_id: str, subm
         # 2. The voice as a model that speaks. MLflow's advice is kept off the terminal: an example would make it load
         # the voice and speak at every registration, and a type hint on predict would replace the signature. It is
         # recorded and not filtered, because MLflow resets the filters
-        with warnings.catch_warnings(record=True):
+        with warnings.catch_warnings(record=True), tempfile.TemporaryDirectory(prefix="voice-") as folder:
+            # from a folder with a plain name, because MLflow takes a % in a path for an escape
+            copy = shutil.copytree(submission.voice_folder, Path(folder) / VOICE)
             logged = mlflow.pyfunc.log_model(
                 name="voice",
                 python_model=str(VOICE_MODEL),
-                artifacts={"voice": str(submission.voice_folder)},
+                artifacts={VOICE: str(copy)},
                 signature=_signature(),
                 pip_requirements=_requirements(),
             )
@@ -160,11 +171,33 @@ def _create_version(client: MlflowClient, store: Store, experiment_id: str, subm
         mlflow.log_dict(model_files, f"{RECORD_FOLDER}/{MODEL_FILES}")
         tags = tags | {"model_sha256": hash_model(model_files)}
         _ensure_registered_model(client, voice)
-        # 4. The version appears last and with all its tags, so at no moment can half of one be found
+        # 4. Sign what it is. A row without its version is harmless, a version without its row would not count
+        record_registration(store, voice, tags)
+        # 5. The version appears last and with all its tags, so at no moment can half of one be found
         version = client.create_model_version(
             voice, source=logged.model_uri, run_id=run_id, tags=tags, model_id=logged.model_id
         )
     return as_candidate(version)
+
+
+@contextmanager
+def tracking_at(store: Store) -> Iterator[None]:
+    """Let MLflow's own functions use a store's MLflow, and leave the environment as it was.
+
+    MLflow sets MLFLOW_TRACKING_URI, which would then decide where the next store of this process is.
+    """
+    import mlflow
+
+    before = os.environ.get(TRACKING)
+    try:
+        mlflow.set_tracking_uri(store.tracking_uri)
+        mlflow.set_registry_uri(store.tracking_uri)
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(TRACKING, None)
+        else:
+            os.environ[TRACKING] = before
 
 
 def _figures(scorecard: Scorecard) -> dict[str, float]:
@@ -201,8 +234,10 @@ def _hash_logged_model(client: MlflowClient, store: Store, model_id: str, submis
         files = hash_files(folder)
     else:
         with tempfile.TemporaryDirectory(prefix="registered-") as name:
-            download(store, location, Path(name), what=f"the new model of {submission.voice}")
-            files = hash_files(Path(name))
+            copy = Path(name) / "model"
+            copy.mkdir()
+            download(store, location, copy, what=f"the new model of {submission.voice}")
+            files = hash_files(copy)
     is_right = files_below(files, submission.tags["voice_path"]) == submission.files and files.get(
         VOICE_MODEL.name
     ) == file_sha256(VOICE_MODEL)

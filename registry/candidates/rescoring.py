@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import Any
 from metrics.scores import Judges, Scorecard, load_scorecard, pooled
 from registry.candidates.candidate import SCORECARD, Candidate, run_file
 from registry.candidates.fingerprint import CandidateError
-from registry.candidates.registration import ensure_experiment
+from registry.candidates.registration import ensure_experiment, tracking_at
+from registry.candidates.signed_registrations import is_rescore, record_rescore
 from registry.files import file_sha256
 from registry.gate.faults import differences
 from registry.storage.store import Store, mlflow_client
@@ -57,8 +59,7 @@ def save_rescore(store: Store, candidate: Candidate, scorecard: Scorecard, findi
     import mlflow
 
     client = mlflow_client(store)
-    mlflow.set_tracking_uri(store.tracking_uri)
-    with tempfile.TemporaryDirectory() as folder:
+    with tracking_at(store), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / SCORECARD
         path.write_text(scorecard.model_dump_json(indent=1) + "\n", encoding="utf-8")
         tags = {
@@ -78,6 +79,13 @@ def save_rescore(store: Store, candidate: Candidate, scorecard: Scorecard, findi
                     if not math.isnan(value):  # MLflow plots numbers; the scorecard also holds the rest
                         mlflow.log_metric(prefix + metric, value)
             mlflow.log_artifact(str(path))
+        record_rescore(
+            store,
+            candidate.voice,
+            candidate_id=candidate.candidate_id,
+            run_id=run.info.run_id,
+            scores_sha256=tags["scores_sha256"],
+        )
     return _as_rescore(client.get_run(run.info.run_id))
 
 
@@ -94,7 +102,7 @@ def rescores_of(store: Store, candidate: Candidate) -> list[Rescore]:
         runs += page
         token = page.token
         if not token:
-            return [_as_rescore(run) for run in runs]
+            return _as_rescores(runs)
 
 
 def find_comparable_scorecard(store: Store, candidate: Candidate, *, like: Scorecard) -> Scorecard | None:
@@ -112,7 +120,8 @@ def find_comparable_scorecard(store: Store, candidate: Candidate, *, like: Score
     """
     newest = None
     for rescore in reversed(rescores_of(store, candidate)):
-        if rescore.judges == like.judges:
+        # scores that nobody with a trusted key kept are passed over: anybody who can write to MLflow can add some
+        if rescore.judges == like.judges and _is_signed(store, candidate, rescore):
             card = scorecard_of_rescore(store, candidate, rescore)
             if not differences(card, like):
                 if set(like.languages) <= set(card.languages):
@@ -140,6 +149,27 @@ def scorecard_of_rescore(store: Store, candidate: Candidate, rescore: Rescore) -
             f"gone; score it again with `vox rescore {candidate.voice}`"
         ) from error
     return load_scorecard(path)
+
+
+def _is_signed(store: Store, candidate: Candidate, rescore: Rescore) -> bool:
+    return is_rescore(
+        store,
+        candidate.voice,
+        candidate_id=candidate.candidate_id,
+        run_id=rescore.run_id,
+        scores_sha256=rescore.scores_sha256,
+    )
+
+
+def _as_rescores(runs: Iterable[Any]) -> list[Rescore]:
+    """Return the runs that are measurements. One whose tags say something else is passed over."""
+    rescores = []
+    for run in runs:
+        try:
+            rescores.append(_as_rescore(run))
+        except (KeyError, ValueError, TypeError):
+            continue
+    return rescores
 
 
 def _as_rescore(run: Any) -> Rescore:

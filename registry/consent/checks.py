@@ -1,6 +1,6 @@
 """Check that the speaker's consent allows a use of the voice today.
 
-Days, proofs and the revocation are always checked. Purpose, language, territory and money are checked where the use
+Days, proofs and revocations are always checked. Purpose, language, territory and money are checked where the use
 declares them: software cannot see where a sound is played, or who pays for it.
 """
 
@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 
 from gpt_sovits.text.languages import language_name
 from registry.consent.file import load_voice
-from registry.consent.purposes import PURPOSES
 from registry.consent.record import VOICE_FILE, Consent, ConsentError, Voice
+from registry.consent.revocations import project_of, why_revoked
+from registry.consent.words import PURPOSES
 from registry.files import file_sha256
 
 
@@ -44,6 +45,10 @@ def check_consent(
         raise ConsentError(
             f"{path}: {consent.speaker} revoked the consent on {consent.revoked_on}; the voice may not be used"
         )
+    if reason := why_revoked(project_of(recordings_dir), voice):
+        raise ConsentError(
+            f"{path}: the consent does not count: {reason}; ask the speaker for a new one and record it with `vox voice renew`"
+        )
     if today < consent.granted_on:
         raise ConsentError(
             f"{path}: the consent begins on {consent.granted_on} and today is {today}; "
@@ -52,7 +57,7 @@ def check_consent(
     if consent.valid_until is not None and today > consent.valid_until:
         raise ConsentError(
             f"{path}: the consent ended on {consent.valid_until} and today is {today}; "
-            "ask the speaker for a new one and record it"
+            "ask the speaker for a new one and record it with `vox voice renew`"
         )
     if consent.evidence is not None:
         _check_proof(recordings_dir, "evidence of consent", consent.evidence, consent.evidence_sha256)

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from datetime import date
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML, YAMLError
-from ruamel.yaml.representer import RoundTripRepresenter
+from ruamel.yaml import YAML
 
 from registry.consent.record import VOICE_FILE, ConsentError, Voice, list_faults
+from registry.consent.yaml_file import dump_yaml, make_round_trip_yaml, read_yaml
 from registry.files import replace_file
-
-
-class _Representer(RoundTripRepresenter):
-    """Writes null as `null`, because ruamel's empty value looks like something forgotten, and lists in one line."""
-
-
-_Representer.add_representer(type(None), lambda node, _: node.represent_scalar("tag:yaml.org,2002:null", "null"))
-_Representer.add_representer(
-    tuple, lambda node, values: node.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)
-)
 
 
 def load_voice(recordings_dir: Path) -> Voice:
@@ -32,7 +21,7 @@ def load_voice(recordings_dir: Path) -> Voice:
         ConsentError: The record is missing, unreadable or of another voice.
     """
     path = recordings_dir / VOICE_FILE
-    data = _read_yaml(path, YAML(typ="safe", pure=True))
+    data = _read_voice_file(path)
     if not isinstance(data, dict):
         raise ConsentError(f"{path} holds {type(data).__name__}, not a voice record; write name, language and consent")
     try:
@@ -56,7 +45,7 @@ def revoke_consent(recordings_dir: Path, today: date) -> Voice:
     Comments in the file stay, and so does an earlier date. An expired or not yet valid consent can be revoked too.
 
     Raises:
-        ConsentError: The record is missing or unreadable.
+        ConsentError: The record is missing or unreadable, or cannot be written.
     """
     # 1. A consent that was revoked before keeps its date
     voice = load_voice(recordings_dir)
@@ -64,10 +53,16 @@ def revoke_consent(recordings_dir: Path, today: date) -> Voice:
         return voice
     # 2. Edit the file's own text, so that comments and order stay, and move it into place
     path = recordings_dir / VOICE_FILE
-    round_trip = _make_round_trip_yaml()
-    data = _read_yaml(path, round_trip)
+    round_trip = make_round_trip_yaml()
+    data = _read_voice_file(path, round_trip)
     data["consent"]["revoked_on"] = today
-    replace_file(path, _dump_yaml(round_trip, data))
+    try:
+        replace_file(path, dump_yaml(round_trip, data))
+    except OSError as error:
+        raise ConsentError(
+            f"{path}: the revocation cannot be written ({error.strerror or error}); "
+            "make the folder writable, and revoke again"
+        ) from error
     # 3. Read it back: what is returned is what the file says
     return load_voice(recordings_dir)
 
@@ -86,33 +81,26 @@ def write_voice(recordings_dir: Path, voice: Voice) -> Path:
             return path
         raise ConsentError(f"{path} already exists with another content; remove it first if the voice is new")
     recordings_dir.mkdir(parents=True, exist_ok=True)
-    replace_file(path, _dump_yaml(_make_round_trip_yaml(), voice.model_dump()))
+    replace_file(path, dump_yaml(make_round_trip_yaml(), voice.model_dump()))
     return path
 
 
-def _read_yaml(path: Path, yaml: YAML) -> Any:
+def replace_voice(recordings_dir: Path, voice: Voice) -> None:
+    """Replace the record of a voice, in one step.
+
+    Raises:
+        ConsentError: The folder has another name than the voice.
+    """
+    if voice.name != recordings_dir.absolute().name:
+        raise ConsentError(f"the voice {voice.name!r} belongs in a folder of that name, not in {recordings_dir}")
+    replace_file(recordings_dir / VOICE_FILE, dump_yaml(make_round_trip_yaml(), voice.model_dump()))
+
+
+def _read_voice_file(path: Path, yaml: YAML | None = None) -> Any:
     try:
-        return yaml.load(path.read_text(encoding="utf-8"))
+        return read_yaml(path, yaml)
     except FileNotFoundError as error:
         raise ConsentError(
             f"{path} is missing, so nobody is known to have consented; "
-            "write one (README, 'Your own voice') or use `vox voice add`"
+            "write one (docs/consent.md) or use `vox voice add`"
         ) from error
-    except OSError as error:
-        raise ConsentError(f"{path} cannot be read ({error.strerror}); make it a readable file") from error
-    # ValueError: not UTF-8, or a day that does not exist such as 2030-02-31
-    except (YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ConsentError(f"{path} is not readable YAML ({reason}); correct it") from error
-
-
-def _make_round_trip_yaml() -> YAML:
-    yaml = YAML(typ="rt", pure=True)  # keeps comments, and builds no objects, as the safe loader
-    yaml.Representer = _Representer
-    return yaml
-
-
-def _dump_yaml(yaml: YAML, data: Any) -> str:
-    text = StringIO()
-    yaml.dump(data, text)
-    return text.getvalue()

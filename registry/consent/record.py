@@ -7,7 +7,7 @@ The record is `voice.yaml` in the voice's recordings folder:
     consent:
       speaker: Anna Example
       kind: recorded              # a person's voice, or `synthetic` where nobody is cloned
-      purposes: [narration, accessibility]   # of the list in purposes.py
+      purposes: [narration, accessibility]   # of the list in words.py
       scope:
         languages: [en]           # which the voice may speak, or null for any
         territories: [DE, AT]     # where it may be heard, ISO 3166-1, or null for anywhere
@@ -24,19 +24,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gpt_sovits.text.languages import language_code
-from registry.consent.purposes import PURPOSES
+from registry.consent.words import PURPOSES
 from registry.errors import RegistryError
+from registry.names import VOICE_NAME, check_voice_name
 
 VOICE_FILE = "voice.yaml"
-# A voice's name is a folder, a DVC matrix value and an MLflow model name: the letters that all three accept
-VOICE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 SHA256 = r"^[0-9a-f]{64}$"
 Territory = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 
@@ -89,7 +87,7 @@ class Consent(Record):
 
     speaker: str = Field(min_length=1, description="who speaks, or what made the speech of a synthetic voice")
     kind: Literal["synthetic", "recorded"]
-    purposes: tuple[str, ...] = Field(min_length=1, description="what the voice may be used for, see purposes.py")
+    purposes: tuple[str, ...] = Field(min_length=1, description="what the voice may be used for, see words.py")
     scope: Scope
     granted_on: date
     valid_until: date | None = Field(description="the last day on which the consent is valid; null for no end")
@@ -158,11 +156,7 @@ def consent_sha256(voice: Voice) -> str:
 
 def require_voice_name(name: str) -> str:
     """Return the name as it is. Raises ValueError if no voice can have it."""
-    if re.fullmatch(VOICE_NAME, name) is None:
-        raise ValueError(
-            f"{name[:80]!r} cannot be a voice's name: it takes at most 64 letters, digits, - and _, such as anna_2"
-        )
-    return name
+    return check_voice_name(name)
 
 
 def require_once(values: tuple[str, ...]) -> tuple[str, ...]:

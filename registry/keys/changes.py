@@ -63,7 +63,11 @@ def trust_key(root: Path, name: str, public_key: str, roles: tuple[Role, ...], *
                     f"there is no {TRUST_FILE} yet, and the first key must be this machine's own, or it could not sign "
                     "any more; run `vox keys trust YOUR_NAME` first"
                 )
-            _replace(file, _new_document([_new_entry(name, public_key, roles, None)]))
+            entries, moment = [_new_entry(name, public_key, ROLES, None)], datetime.now(UTC)
+            if set(roles) != set(ROLES):  # what it signed before, alone and in every role, stays valid
+                entries[0]["revoked_on"] = format_moment(moment)
+                entries.append(_new_entry(name, public_key, roles, moment))
+            _replace(file, _new_document(entries))
             return f"wrote {file}: {name} is trusted as {', '.join(roles)}; from now on no other key is"
         moment, document = since or datetime.now(UTC), _load(file)
         open_entries = [

@@ -9,7 +9,7 @@ Role = Literal["engineer", "release_manager", "privacy_officer"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 WHAT_A_ROLE_DOES: dict[Role, str] = {
-    "engineer": "registers candidates and gates them",
+    "engineer": "registers candidates, scores them again and gates them",
     "release_manager": "promotes, rolls back and approves",
     "privacy_officer": "records consents, their revocation and what was erased",
 }
@@ -18,6 +18,7 @@ WHAT_A_ROLE_DOES: dict[Role, str] = {
 # The records of a chain that are not named here are refused.
 _KINDS: dict[str, Role] = {
     "registration": "engineer",
+    "rescore": "engineer",
     "verdict": "engineer",
     "approval": "release_manager",
     "consent": "privacy_officer",

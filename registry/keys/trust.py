@@ -16,6 +16,7 @@ rightly stays valid, because a signature is judged by the entries of the moment 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -92,20 +93,56 @@ class Trust:
             role: The role that the signer needs, None for any.
             utc: When it was signed, default now.
         """
-        key = f"the key {signature.public_key[:16]}..."
-        known = [entry for entry in self.entries if entry.public_key == signature.public_key]
-        if not known:
-            return f"it is signed by {key}, which is not trusted here"
-        if not is_signed(message, signature):
-            return "its signature does not fit its contents"
+        return self.why_not_authentic(message, signature) or self.why_not_authorized(
+            signature.public_key, role=role, utc=utc
+        )
+
+    def why_not_authentic(self, message: str, signature: Signature) -> str | None:
+        """Return None if a key that is or was trusted signed exactly this text, else the reason in a few words.
+
+        Args:
+            message: The text that should be signed.
+            signature: Its signature.
+        """
+        if self.signer_of(signature.public_key) is None:
+            return f"it is signed by the key {signature.public_key[:16]}..., which is not trusted here"
+        return None if is_signed(message, signature) else "its signature does not fit its contents"
+
+    def why_not_authorized(
+        self, public_key: str, *, role: Role | None = None, utc: str | datetime | None = None
+    ) -> str | None:
+        """Return None if a key might sign in a role at a moment, else the reason in a few words.
+
+        Args:
+            public_key: The key in hex.
+            role: The role that the signer needs, None for any.
+            utc: When it signed, default now.
+        """
         moment = datetime.now(UTC) if utc is None else parse_moment(utc)
+        known = [entry for entry in self.entries if entry.public_key == public_key]
+        if not known:
+            return f"the key {public_key[:16]}... is not trusted here"
         holding = [entry for entry in known if entry.holds_at(moment)]
         if not holding:
-            return f"it is signed by {key} of {known[-1].name}, {_when_trusted(known, moment)}"
+            return f"it is signed by the key {public_key[:16]}... of {known[-1].name}, {_when_trusted(known, moment)}"
         if role is not None and not any(role in entry.roles for entry in holding):
             roles = ", ".join(sorted({role for entry in holding for role in entry.roles}))
-            return f"it is signed by {key} of {holding[0].name}, who had the roles {roles} then and not {role}"
+            return (
+                f"it is signed by the key {public_key[:16]}... of {holding[0].name}, who had the roles {roles} then "
+                f"and not {role}"
+            )
         return None
+
+    def digest_until(self, utc: str | datetime) -> str:
+        """Return a sha256 over what was trusted until a moment. Only a change that reaches back alters it."""
+        moment = parse_moment(utc)
+        lines = [
+            f"{entry.public_key} {' '.join(sorted(entry.roles))} {_until(entry.trusted_from, moment)} "
+            f"{_until(entry.revoked_on, moment)}"
+            for entry in self.entries
+            if entry.trusted_from is None or entry.trusted_from <= moment
+        ]
+        return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
     def roles_of(self, public_key: str, utc: str | datetime | None = None) -> tuple[Role, ...]:
         """Return the roles of a key at a moment, default now. Empty where it is not trusted."""
@@ -242,6 +279,10 @@ def parse_moment(value: Any) -> datetime:
 def format_moment(moment: datetime) -> str:
     """Return a moment as the trust file holds it, to the millisecond, as the records do."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _until(moment: datetime | None, end: datetime) -> str:
+    return format_moment(moment) if moment is not None and moment <= end else "-"
 
 
 def _when_trusted(entries: list[TrustedKey], moment: datetime) -> str:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from metrics.failures import FAILURES
 from registry.gate.policy import LISTENER_NAME
 from registry.gate.preference import PreferenceVotes
+from registry.keys.trust import load_trust
 from registry.listening.randomization import Key, candidate_side
 from registry.listening.trials import Listening, ListeningError, Trial
 from registry.storage.chain import BrokenChainError, append_row, make_chain, read_chain
@@ -186,7 +187,13 @@ def read_votes(store: Store, candidate_id: str, champion_id: str) -> Votes:
     rows, fault = read_chain(store, VOTES)
     if fault is not None:
         raise ListeningError(f"{fault}; run `vox audit` and restore the database, because no vote counts before that")
-    rows = [row for row in rows if (row["candidate_id"], row["champion_id"]) == (candidate_id, champion_id)]
+    trust = load_trust(store.root)  # what a key wrote after it was revoked stays in the chain and does not count
+    rows = [
+        row
+        for row in rows
+        if (row["candidate_id"], row["champion_id"]) == (candidate_id, champion_id)
+        and trust.why_not_authorized(row["public_key"], utc=row["utc"]) is None
+    ]
     votes = tuple(row for row in rows if row["choice"] != FINISHED)
     for row in votes:
         drawn = candidate_side(row["salt"], row["listener"], (row["prompt_id"], row["seed"]), row["n"])

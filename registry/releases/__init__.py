@@ -3,7 +3,10 @@
     promotion.py     promote, roll back, revoke and recover: what a release manager does
     requirements.py  what has to be true before a release, and every reason against it
     alias.py         the one place that moves the alias `champion`
-    journal.py       the release journal, and the release state that follows from its rows
+    recovery.py      finish or undo what a killed release left behind
+    journal.py       the release rows in the journal of a voice
+    state.py         what the rows say: champion, rollback stack, revocation
+    service.py       the one door to a voice that may speak
     audit.py         prove that journal, verdicts and MLflow agree
 
 The invariant: every alias move lies between two signed journal rows. The first, `started`, is written before the alias

@@ -1,7 +1,9 @@
 """The one place that moves the alias `champion`.
 
 The invariant of a release: every alias move lies between two signed journal rows. `move_alias` keeps it, and
-`recover_under_lock` restores it after a process was killed between the two rows.
+recovery.py restores it after a process was killed between the two rows. A candidate is known by its id. The version
+that the alias names is looked up by the id each time, because MLflow counts from 1 again after a registered model was
+deleted.
 """
 
 from __future__ import annotations
@@ -11,10 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from registry.candidates.signed_registrations import is_registered, why_not_registered
 from registry.errors import RegistryError
-from registry.releases.journal import Action, Entry, Release, ReleaseState, Row, append, read_journal, release_state
+from registry.releases.journal import append
+from registry.releases.state import Action, Entry, Release, ReleaseState, Row
 from registry.storage.database import exclusive_lock
-from registry.storage.store import Store, mlflow_client
+from registry.storage.model_registry import delete_alias, find_version, find_versions, read_alias, set_alias
+from registry.storage.store import Store
 
 CHAMPION = "champion"
 
@@ -36,6 +41,14 @@ class AliasMove:
     note: str  # what happened, in a sentence
 
 
+@dataclass(frozen=True)
+class NamedVersion:
+    """The version that MLflow's alias names, and which candidate it is."""
+
+    version: int
+    candidate_id: str | None  # None where nobody registered the version
+
+
 @contextmanager
 def release_lock(store: Store, voice: str) -> Iterator[None]:
     """Hold the lock under which a voice's champion is decided and moved.
@@ -47,18 +60,36 @@ def release_lock(store: Store, voice: str) -> Iterator[None]:
         yield
 
 
-def champion_alias(store: Store, voice: str) -> int | None:
+def champion_alias(store: Store, voice: str) -> NamedVersion | None:
     """Return the version that MLflow's alias names, or None."""
-    client = mlflow_client(store)
-    from mlflow.exceptions import MlflowException
-
-    try:
-        version = client.get_registered_model(voice).aliases.get(CHAMPION)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
+    version = read_alias(store, voice, CHAMPION)
+    if version is None:
         return None
-    return None if version is None else int(version)
+    row = find_version(store, voice, version)
+    is_known = row is not None and is_registered(store, voice, row.tags)
+    return NamedVersion(version, row.tags["candidate_id"] if is_known else None)
+
+
+def is_at(alias: NamedVersion | None, candidate_id: str | None) -> bool:
+    """Return whether the alias names a candidate, or is not there for None."""
+    return alias is None if candidate_id is None else alias is not None and alias.candidate_id == candidate_id
+
+
+def released_version(store: Store, voice: str, release: Release) -> int | None:
+    """Return the number by which MLflow knows a released candidate today, None where it is gone.
+
+    Args:
+        store: Where MLflow is.
+        voice: The voice's name.
+        release: What was released.
+    """
+    found = find_versions(store, voice, release.candidate_id)
+    # Anybody who can write to MLflow can make a version with this id, so those that were registered come first
+    registered = [row for row in found if why_not_registered(store, voice, row.tags) is None]
+    versions = [row.version for row in registered or found]
+    if release.version in versions:
+        return release.version
+    return versions[0] if versions else None
 
 
 def move_alias(
@@ -67,10 +98,10 @@ def move_alias(
     *,
     action: Action,
     state: ReleaseState,
-    target: Release | None,
-    last_row: int,
+    target: Release,
     actor: str,
     verdict_sha256: str | None = None,
+    approvals: int = 0,
     note: str = "",
     recovery: tuple[str, ...] = (),
 ) -> AliasMove:
@@ -80,11 +111,11 @@ def move_alias(
         store: Where MLflow and the journal are.
         voice: The voice's name.
         action: What the journal calls the move.
-        state: The voice's release state before it.
-        target: What becomes champion, None to take the voice out of service.
-        last_row: The voice's newest journal row that the decision rests on, 0 for none.
+        state: The voice's release state that the decision rests on.
+        target: What becomes champion: the version that MLflow has today, the candidate and the consent.
         actor: Who releases.
         verdict_sha256: The sha256 of the verdict that allows it, None if it needs none.
+        approvals: How many release managers had to approve it.
         note: Goes into the journal.
         recovery: What was recovered before, for the note of the result.
 
@@ -94,77 +125,84 @@ def move_alias(
     """
     before = state.champion
     entry = Entry(
-        voice=voice,
         action=action,
         state="started",
         from_version=before.version if before else None,
-        to_version=target.version if target else None,
-        candidate_id=target.candidate_id if target else None,
+        from_candidate_id=before.candidate_id if before else None,
+        to_version=target.version,
+        candidate_id=target.candidate_id,
         verdict_sha256=verdict_sha256,
+        consent_sha256=target.consent_sha256,
         actor=actor,
         note=note,
+        approvals=approvals,
     )
     # 1. Write the `started` row: from here on a killed move can be found and finished or undone
-    started = append(store, entry, last_seen=last_row)
+    started = append(store, voice, entry, last_seen=state.last_row)
     # 2. Move the alias and read it back
-    if error := _set_alias(store, voice, entry.to_version):
-        recover_under_lock(store, voice, actor)
+    if error := place_alias(store, voice, target.version):
+        undo_move(store, voice, started, actor, error)
         raise ReleaseRefused(f"{voice}: MLflow did not move the alias ({error}); the champion is as before")
     # 3. Write the `done` row, which makes the target champion
-    _append_end(store, started, "done", actor, note)
+    append_end(store, voice, started, "done", actor, note)
     former = f"{version_name(entry.from_version)} was champion before"
-    outcome = f"{version_name(entry.to_version)} is champion now; {former}" if target else f"out of service; {former}"
+    outcome = f"{version_name(entry.to_version)} is champion now; {former}"
     return AliasMove(voice, True, entry.from_version, entry.to_version, "; ".join((*recovery, outcome)))
 
 
-def recover_under_lock(store: Store, voice: str, actor: str) -> tuple[str, ...]:
-    """Finish or undo a half-done release, then put the alias where the journal says. Call it under the release lock.
+def undo_move(store: Store, voice: str, started: Row, actor: str, error: str) -> None:
+    """End a move that MLflow refused. Where the alias stands on the target all the same, recovery decides."""
+    if not is_at(champion_alias(store, voice), started.candidate_id):
+        append_end(store, voice, started, "undone", actor, f"MLflow: {error}")
 
-    A half-done release whose alias has moved is finished, and so is a revocation. Any other is undone, because what
-    allowed it may no longer be true. An alias that somebody moved without the journal is put back, and the journal says
-    so.
+
+def append_end(store: Store, voice: str, started: Row, state: Literal["done", "undone"], actor: str, note: str) -> Row:
+    """Append the row that ends a `started` row, and return it.
 
     Args:
-        store: Where MLflow and the journal are.
+        store: Where the journal is.
         voice: The voice's name.
-        actor: Who releases.
+        started: The row that it ends.
+        state: How it ended.
+        actor: Who ends it.
+        note: Goes into the journal.
+    """
+    entry = Entry(
+        action=started.action,
+        state=state,
+        from_version=started.from_version,
+        from_candidate_id=started.from_candidate_id,
+        to_version=started.to_version,
+        candidate_id=started.candidate_id,
+        verdict_sha256=started.verdict_sha256,
+        consent_sha256=started.consent_sha256,
+        actor=actor,
+        note=note,
+        revoked_on=started.revoked_on,
+        refers_to=started.number,
+    )
+    return append(store, voice, entry, last_seen=started.number)
+
+
+def place_alias(store: Store, voice: str, version: int | None) -> str | None:
+    """Move or remove the alias and read it back.
 
     Returns:
-        What was done, in words. Empty if there was nothing to recover.
-
-    Raises:
-        JournalError: The journal is broken.
+        None if it is where it should be, else what MLflow says.
     """
-    notes = []
-    # 1. Give a `started` row without an end the end that fits where the alias is
-    journal = read_journal(store).require_whole()
-    state = release_state(journal.rows_of(voice))
-    if state.unfinished is not None:
-        notes.append(_end_unfinished(store, state.unfinished, actor))
-        journal = read_journal(store).require_whole()
-        state = release_state(journal.rows_of(voice))
-    # 2. Compare MLflow's alias with the journal, and put it back where they differ
-    alias, champion = champion_alias(store, voice), state.champion
-    if alias != (champion.version if champion else None):
-        if champion is not None and not version_exists(store, voice, champion.version):
-            notes.append(f"version {champion.version}, the champion, is gone from MLflow; roll back to a former one")
-        else:
-            notes.append(_restore_alias(store, voice, journal.last_row_of(voice), champion, alias, actor))
-    return tuple(notes)
-
-
-def version_exists(store: Store, voice: str, version: int) -> bool:
-    """Return whether MLflow still has a version."""
-    client = mlflow_client(store)
-    from mlflow.exceptions import MlflowException
-
     try:
-        client.get_model_version(voice, str(version))
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+        if version is None:
+            delete_alias(store, voice, CHAMPION)
+        else:
+            set_alias(store, voice, CHAMPION, version)
+        seen = read_alias(store, voice, CHAMPION)
+    except Exception as error:
+        if not _is_answer(error):
             raise
-        return False
-    return True
+        return " ".join(str(error).split())
+    if seen == version:
+        return None
+    return f"the alias reads {version_name(seen)} after it was set to {version_name(version)}"
 
 
 def version_name(version: int | None) -> str:
@@ -172,72 +210,6 @@ def version_name(version: int | None) -> str:
     return "nothing" if version is None else f"version {version}"
 
 
-def _end_unfinished(store: Store, started: Row, actor: str) -> str:
-    if started.action == "revoke":  # whatever else went wrong, a voice without consent must not stay in service
-        _set_alias(store, started.voice, None)
-    if champion_alias(store, started.voice) == started.to_version:
-        _append_end(store, started, "done", actor, "finished by recovery")
-        return f"finished the {started.action} to {version_name(started.to_version)} of row {started.number}"
-    _append_end(store, started, "undone", actor, "undone by recovery: the alias was not there")
-    return f"undid the {started.action} to {version_name(started.to_version)} of row {started.number}"
-
-
-def _restore_alias(
-    store: Store, voice: str, last_seen: int, champion: Release | None, alias: int | None, actor: str
-) -> str:
-    """Put the alias back where the journal says, between two journal rows, and return what was done in words."""
-    target = champion.version if champion else None
-    note = f"the alias was at {version_name(alias)}, moved by hand or lost with a deleted version"
-    entry = Entry(
-        voice=voice,
-        action="restore",
-        state="started",
-        from_version=alias,
-        to_version=target,
-        candidate_id=champion.candidate_id if champion else None,
-        verdict_sha256=None,
-        actor=actor,
-        note=note,
-    )
-    started = append(store, entry, last_seen=last_seen)
-    if error := _set_alias(store, voice, target):
-        _append_end(store, started, "undone", actor, f"MLflow: {error}")
-        return f"could not put the alias back to {version_name(target)}: {error}"
-    _append_end(store, started, "done", actor, note)
-    return f"put the alias back to {version_name(target)}; {note}"
-
-
-def _set_alias(store: Store, voice: str, version: int | None) -> str | None:
-    """Move or remove the alias and read it back. Return None if it is where it should be, else what MLflow says."""
-    client = mlflow_client(store)
-    from mlflow.exceptions import MlflowException
-
-    try:
-        if version is None:
-            if champion_alias(store, voice) is not None:
-                client.delete_registered_model_alias(voice, CHAMPION)
-        else:
-            client.set_registered_model_alias(voice, CHAMPION, str(version))
-    except MlflowException as error:
-        return str(error)
-    seen = champion_alias(store, voice)
-    if seen == version:
-        return None
-    return f"the alias reads {version_name(seen)} after it was set to {version_name(version)}"
-
-
-def _append_end(store: Store, started: Row, state: Literal["done", "undone"], actor: str, note: str) -> Row:
-    """Append the row that ends a `started` row."""
-    entry = Entry(
-        voice=started.voice,
-        action=started.action,
-        state=state,
-        from_version=started.from_version,
-        to_version=started.to_version,
-        candidate_id=started.candidate_id,
-        verdict_sha256=started.verdict_sha256,
-        actor=actor,
-        note=note,
-        refers_to=started.number,
-    )
-    return append(store, entry, last_seen=started.number)
+def _is_answer(error: Exception) -> bool:
+    """Return whether an error is what MLflow answered, and not a fault of this program."""
+    return isinstance(error, RegistryError | OSError) or type(error).__module__.startswith(("mlflow", "sqlalchemy"))

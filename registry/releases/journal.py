@@ -1,100 +1,49 @@
-"""The release journal: what was released, when, by whom and on which verdict.
+"""The release journal of a voice: what was released, when, by whom, on which verdict and which consent.
 
-The journal is a signed chain (registry/storage/chain.py), so an edited, missing or added row is found. All voices of a
-database share one journal, so that nobody can remove a whole voice from it. A release writes two rows: `started` before
-the alias moves, then `done` or `undone`, which refers to the first. The release state of a voice (champion, rollback
-stack, past releases) follows from its rows alone.
+Its rows are records of the kind `release` in the voice's chain (registry/storage/records.py). A release writes two:
+`started` before the alias moves, then `done` or `undone`, which refers to the first. After about 100 records a
+checkpoint holds the release state, from which the next reading begins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
-from typing import Literal
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
-import sqlalchemy as sa
-
-from registry.errors import RegistryError
-from registry.storage.chain import BrokenChainError, Fault, append_row, make_chain, read_chain
-from registry.storage.database import append_transaction
+from registry.keys.ed25519 import SigningError
+from registry.keys.trust import load_trust
+from registry.releases.state import Entry, Release, ReleaseState, Row, next_state, read_state
+from registry.storage.checkpoints import CHECKPOINT, checkpoint_content
+from registry.storage.record import Fault, JournalError, Record
+from registry.storage.records import Records, append_record, read_records
 from registry.storage.store import Store
 
-Action = Literal["promote", "rollback", "revoke", "restore"]
-State = Literal["started", "done", "undone"]
-
-JOURNAL = make_chain(
-    "journal",
-    "voxfoundry_journal",
-    sa.Column("voice", sa.Text, nullable=False),
-    sa.Column("action", sa.Text, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("refers_to", sa.Integer),
-    sa.Column("from_version", sa.Integer),
-    sa.Column("to_version", sa.Integer),
-    sa.Column("candidate_id", sa.Text),
-    sa.Column("verdict_sha256", sa.Text),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("note", sa.Text, nullable=False),
-)
-
-
-class JournalError(RegistryError, RuntimeError):
-    """The journal was edited, or another release wrote to it meanwhile. The message names the row."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What a release writes. The journal adds number, time, hashes and signature."""
-
-    voice: str
-    action: Action
-    state: State
-    from_version: int | None  # champion before, None if there was none
-    to_version: int | None  # champion after, None if the voice goes out of service
-    candidate_id: str | None  # of to_version
-    verdict_sha256: str | None  # of the signed verdict that allowed it, None if it needs none
-    actor: str
-    note: str = ""
-    refers_to: int | None = None  # the `started` row that this one ends
-
-
-@dataclass(frozen=True)
-class Row:
-    """One journal row as stored: an Entry, and what the chain added to it."""
-
-    number: int
-    utc: str
-    voice: str
-    action: Action
-    state: State
-    refers_to: int | None
-    from_version: int | None
-    to_version: int | None
-    candidate_id: str | None
-    verdict_sha256: str | None
-    actor: str
-    note: str
-    public_key: str
-    prev_hash: str
-    hash: str
-    signature: str
+RELEASE = "release"
+CHECKPOINT_EVERY = 100  # records
+_FIELDS = tuple(field.name for field in fields(Row) if field.name not in ("number", "utc"))
 
 
 @dataclass(frozen=True)
 class Journal:
-    """All rows of all voices, and the first place where they are not what was written."""
+    """A voice's release journal: its state, and the records that it was read from.
 
-    rows: tuple[Row, ...]  # oldest first
-    fault: Fault | None  # None where the journal is whole
+    Attributes:
+        records: From the newest checkpoint on, or all.
+        state: What the rows say.
+    """
 
-    def rows_of(self, voice: str) -> tuple[Row, ...]:
-        """Return the voice's rows, oldest first."""
-        return tuple(row for row in self.rows if row.voice == voice)
+    records: Records
+    state: ReleaseState
 
-    def last_row_of(self, voice: str) -> int:
-        """Return the number of the voice's newest row, 0 if it has none."""
-        rows = self.rows_of(voice)
-        return rows[-1].number if rows else 0
+    @property
+    def fault(self) -> Fault | None:
+        """Return the first place where the journal is not what was written, None where it is whole."""
+        return self.records.fault
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Return the rows that releases wrote, as far as they were read, oldest first."""
+        return tuple(as_row(record) for record in self.records.rows if record.kind == RELEASE)
 
     def require_whole(self) -> Journal:
         """Return the journal itself.
@@ -102,42 +51,24 @@ class Journal:
         Raises:
             JournalError: The journal is broken, so nothing may be decided from it.
         """
-        if self.fault is not None:
-            raise JournalError(f"{self.fault}; run `vox audit` and restore the database before any release")
+        self.records.require_whole()
         return self
 
 
-@dataclass(frozen=True)
-class Release:
-    """A version while it was champion."""
+def read_journal(store: Store, voice: str, *, whole: bool = False) -> Journal:
+    """Return a voice's journal.
 
-    version: int
-    candidate_id: str
-    row: int  # number of its `done` row
-
-
-@dataclass(frozen=True)
-class ReleaseState:
-    """What a voice's rows say: its champion, and what a rollback can go back to."""
-
-    stack: tuple[Release, ...]  # what rollbacks walk down, champion last; empty if no version is in service
-    past: dict[int, Release]  # every version that was ever champion
-    unfinished: Row | None  # a `started` row without an end
-
-    @property
-    def champion(self) -> Release | None:
-        """Return the release that is in service, if there is one."""
-        return self.stack[-1] if self.stack else None
-
-
-def read_journal(store: Store) -> Journal:
-    """Return all rows with the first fault, if there is one.
+    Args:
+        store: Where the journal is.
+        voice: The voice's name.
+        whole: Read and check every row. By default those from the newest checkpoint on.
 
     Raises:
-        SigningError: A trusted key is unreadable.
+        SigningError: The trusted keys are unreadable.
+        JournalError: The anchor or the database's id is not what was signed.
     """
-    stored, fault = read_chain(store, JOURNAL)
-    return Journal(tuple(Row(**row) for row in stored), fault)
+    records = read_records(store, voice, whole=whole)
+    return Journal(records, ReleaseState() if records.fault else _state_of(records))
 
 
 def champion(store: Store, voice: str) -> Release | None:
@@ -146,63 +77,71 @@ def champion(store: Store, voice: str) -> Release | None:
     Raises:
         JournalError: The journal is broken.
     """
-    return release_state(read_journal(store).require_whole().rows_of(voice)).champion
+    return read_journal(store, voice).require_whole().state.champion
 
 
 def history(store: Store, voice: str) -> tuple[Row, ...]:
-    """Return the voice's rows, oldest first, from a broken journal too: a person may still read them."""
-    return read_journal(store).rows_of(voice)
+    """Return every release row of a voice, oldest first, from a broken journal too: a person may still read them."""
+    return read_journal(store, voice, whole=True).rows
 
 
-def append(store: Store, entry: Entry, *, last_seen: int) -> Row:
+def append(store: Store, voice: str, entry: Entry, *, last_seen: int) -> Row:
     """Append one row and return it.
 
     Args:
         store: Whose journal it is.
+        voice: The voice's name.
         entry: What the row says.
-        last_seen: Number of the voice's newest row that the caller's decision rests on, 0 for none.
+        last_seen: Number of the newest release row that the caller's decision rests on, 0 for none.
 
     Raises:
-        JournalError: Another row of the voice was written since, or the end of the chain is broken.
+        JournalError: Another release came first, or the end of the journal is not what was written.
+        AnchorError: The row is written, but its anchor in the project is not.
+        SigningError: This machine's key may not sign it.
     """
-    rows = JOURNAL.rows
-    with append_transaction(store) as connection:
-        newest = connection.scalar(sa.select(sa.func.max(rows.c.number)).where(rows.c.voice == entry.voice)) or 0
-        if newest != last_seen:
-            raise JournalError(
-                f"{entry.voice}: row {newest} was written after row {last_seen}, on which this release was decided; "
-                "another release came first, so look at `vox releases` and decide again"
-            )
-        try:
-            row = append_row(store, JOURNAL, connection, asdict(entry))
-        except BrokenChainError as error:
-            raise JournalError(f"{error}; run `vox audit` and restore the database before any release") from error
-    return Row(**row)
+    return as_row(append_record(store, voice, RELEASE, asdict(entry), last_seen=last_seen))
 
 
-def release_state(rows: Iterable[Row]) -> ReleaseState:
-    """Return champion, rollback stack and past releases of one voice from its rows, oldest first."""
-    stack: list[Release] = []
-    past: dict[int, Release] = {}
-    unfinished: Row | None = None
-    for row in rows:
-        if row.state == "started":
-            unfinished = row
-            continue
-        unfinished = None
-        if row.state == "undone" or row.action == "restore":
-            continue
-        if row.to_version is None:  # revoked: out of service, and no rollback may go back beyond it
-            stack = []
-            continue
-        release = Release(row.to_version, str(row.candidate_id), row.number)
-        if row.action == "rollback" and row.to_version in (versions := [entry.version for entry in stack]):
-            top = len(versions) - versions[::-1].index(row.to_version)
-            stack = stack[:top]
-        else:
-            stack.append(release)
-        past[row.to_version] = release
-    return ReleaseState(tuple(stack), past, unfinished)
+def write_checkpoint_if_due(store: Store, voice: str, journal: Journal, *, every: int = CHECKPOINT_EVERY) -> None:
+    """Append the release state after enough records, so that reading does not get slower. Call it under the lock.
+
+    Args:
+        store: Whose journal it is.
+        voice: The voice's name.
+        journal: As it was just read.
+        every: After how many records.
+    """
+    if len(journal.records.rows) <= every or journal.state.unfinished is not None:
+        return
+    try:
+        append_record(store, voice, CHECKPOINT, checkpoint_content(journal.state.as_content(), load_trust(store.root)))
+    except SigningError:  # it is up to the next release manager
+        return
 
 
-assert {field.name for field in fields(Row)} == {column.name for column in JOURNAL.rows.columns}
+def as_row(record: Record) -> Row:
+    """Return a release record as a row. What a broken record lacks is None."""
+    try:
+        values: Any = record.values
+    except ValueError:
+        values = None
+    contents: dict[str, Any] = values if isinstance(values, dict) else {}
+    return Row(number=record.number, utc=record.utc, **{name: contents.get(name) for name in _FIELDS})
+
+
+def _state_of(records: Records) -> ReleaseState:
+    state = ReleaseState()
+    for record in records.rows:
+        if record.number in records.void:  # it has no effect, but whoever releases next has seen it
+            state = replace(state, last_row=record.number) if record.kind == RELEASE else state
+        elif record.kind == RELEASE:
+            state = next_state(state, as_row(record))
+        elif record.kind == CHECKPOINT and record is records.rows[0]:
+            try:
+                state = read_state(record.values["state"])
+            except (ValueError, KeyError) as error:
+                raise JournalError(
+                    f"the checkpoint in row {record.number} of the journal of {records.voice} was written by another "
+                    "version of Voxfoundry; use that version"
+                ) from error
+    return state

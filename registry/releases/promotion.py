@@ -15,18 +15,22 @@ from registry.actor import current_actor
 from registry.candidates.candidate import find_candidate
 from registry.candidates.fingerprint import CandidateError
 from registry.candidates.smoke import CannotSpeakError, speak_once
-from registry.consent.file import revoke_consent
-from registry.consent.record import ConsentError
+from registry.consent.file import load_voice, revoke_consent
+from registry.consent.record import ConsentError, consent_sha256, require_voice_name
 from registry.gate.policy import GatePolicy
-from registry.releases.alias import AliasMove, ReleaseRefused, move_alias, recover_under_lock, release_lock
-from registry.releases.journal import Release, read_journal, release_state
+from registry.releases.alias import AliasMove, ReleaseRefused, append_end, move_alias, place_alias, release_lock
+from registry.releases.journal import append, read_journal
+from registry.releases.recovery import recover_under_lock
 from registry.releases.requirements import (
     PromotionRequest,
-    consent_reasons,
+    check_speaker,
     file_reasons,
     find_rollback_target,
     plan_promotion,
 )
+from registry.releases.state import Entry, Release, ReleaseState, Row
+from registry.storage.anchor import AnchorError
+from registry.storage.record import JournalError
 from registry.storage.store import Store
 
 SmokeTest = Callable[[Path, Mapping[str, str]], None]  # (voice folder, texts), raises CannotSpeakError
@@ -41,6 +45,7 @@ def promote(
     smoke_texts: Mapping[str, str],
     version: int | None = None,
     first_release: bool = False,
+    approvals: int = 0,
     actor: str | None = None,
     today: date | None = None,
     smoke: SmokeTest | None = None,
@@ -58,6 +63,7 @@ def promote(
         smoke_texts: What the voice must speak before it is released, for each language by its ISO 639 code.
         version: Which candidate, default the newest.
         first_release: A person wants a release without a champion to compare with.
+        approvals: How many release managers must have approved it.
         actor: Who releases, default current_actor().
         today: The day on which the consent must be valid, default today in UTC.
         smoke: Replaces the smoke test.
@@ -67,8 +73,11 @@ def promote(
         JournalError: The journal is broken, or another release came first.
         BusyError: Another release of the voice takes too long.
     """
+    require_voice_name(voice)
     day = today or datetime.now(UTC).date()
-    request = PromotionRequest(voice, version, policy, recordings_dir, first_release, actor or current_actor(), day)
+    request = PromotionRequest(
+        voice, version, policy, recordings_dir, first_release, actor or current_actor(), day, approvals
+    )
     # 1. Check everything that a promotion needs
     with release_lock(store, voice):
         plan = plan_promotion(store, request)
@@ -109,18 +118,22 @@ def rollback(
         JournalError: The journal is broken.
         BusyError: Another release of the voice takes too long.
     """
+    require_voice_name(voice)
     actor, today = actor or current_actor(), today or datetime.now(UTC).date()
     with release_lock(store, voice):
-        # 1. Recover a half-done release, and read what the journal says now
+        # 1. Recover a half-done release. One that was a rollback is what was asked for, so it must not go back twice
         recovery = recover_under_lock(store, voice, actor)
-        journal = read_journal(store).require_whole()
-        state = release_state(journal.rows_of(voice))
+        state, done = recovery.journal.state, recovery.finished
+        if to is None and done is not None and done.action == "rollback":
+            note = "; ".join((*recovery.notes, "give the command again to go back one release more"))
+            return AliasMove(voice, True, done.from_version, done.to_version, note)
         # 2. Find the release to go back to
-        target = find_rollback_target(voice, state, to)
-        if state.champion is not None and target.version == state.champion.version:
-            return _no_move(voice, target.version, recovery)
+        target = find_rollback_target(store, voice, state, to)
+        if state.champion is not None and target.candidate_id == state.champion.candidate_id:
+            return _no_move(voice, target.version, recovery.notes)
         # 3. Check consent and files
-        reasons = consent_reasons(recordings_dir, voice, today)
+        consent = check_speaker(recordings_dir, voice, today, state)
+        reasons = list(consent.reasons)
         try:
             candidate = find_candidate(store, voice, target.version)
             reasons += file_reasons(store, candidate, target.candidate_id)
@@ -134,17 +147,19 @@ def rollback(
             voice,
             action="rollback",
             state=state,
-            target=target,
-            last_row=journal.last_row_of(voice),
+            target=replace(target, consent_sha256=consent.sha256),
             actor=actor,
-            recovery=recovery,
+            recovery=recovery.notes,
         )
 
 
 def revoke(
     store: Store, voice: str, *, recordings_dir: Path, actor: str | None = None, today: date | None = None
 ) -> AliasMove:
-    """Take a voice out of service: write the revocation into voice.yaml and remove the alias.
+    """Take a voice out of service for ever, or until its speaker gives another consent.
+
+    The revocation is in force from its first journal row on: no release before it can be gone back to, and no consent
+    from before it counts again, whatever happens to voice.yaml.
 
     Args:
         store: Where MLflow and the journal are.
@@ -154,40 +169,48 @@ def revoke(
         today: The day of the revocation, default today in UTC.
 
     Raises:
-        ConsentError: voice.yaml could not be changed. The alias is removed all the same.
-        JournalError: The journal is broken.
-        BusyError: Another release of the voice takes too long.
+        ValueError: The name cannot be a voice's. Nothing has changed.
+        ReleaseRefused: The folder is another voice's. Nothing has changed.
+        RegistryError: A part failed. The others are done all the same, and the message says what is left to do.
     """
+    require_voice_name(voice)
     actor, today = actor or current_actor(), today or datetime.now(UTC).date()
-    # 1. Write the revocation. If that fails, the voice goes out of service first and the error is raised at the end
-    consent_error = None
+    # 1. Check whose consent it is, before anything is written
+    consent, errors = None, []
     try:
-        revoke_consent(recordings_dir, today)
-    except ConsentError as error:
-        consent_error = error
-    with release_lock(store, voice):
-        # 2. Recover a half-done release, and read what the journal says now
-        recovery = recover_under_lock(store, voice, actor)
-        journal = read_journal(store).require_whole()
-        state = release_state(journal.rows_of(voice))
-        # 3. Remove the alias between two journal rows
-        if state.champion is None:
-            result = AliasMove(voice, False, None, None, "; ".join((*recovery, "no version was in service")))
-        else:
-            result = move_alias(
-                store,
-                voice,
-                action="revoke",
-                state=state,
-                target=None,
-                last_row=journal.last_row_of(voice),
-                actor=actor,
-                note="consent revoked",
-                recovery=recovery,
+        record = load_voice(recordings_dir)
+        consent = consent_sha256(record)
+        if record.name != voice:
+            raise ReleaseRefused(
+                f"{recordings_dir} is the folder of {record.name}, not of {voice}; nothing was changed"
             )
-    if consent_error is not None:
-        raise consent_error
-    return result
+    except ConsentError as error:
+        errors.append(error)
+    with release_lock(store, voice):
+        # 2. Write the `started` row, which revokes
+        state, started = ReleaseState(), None
+        try:
+            state, started = _start_revocation(store, voice, consent, actor, today)
+        except JournalError as error:  # whatever is wrong with the journal, the voice goes out of service
+            errors.append(JournalError(f"the revocation is not in the journal of {voice}, so revoke again: {error}"))
+        # 3. Remove the alias, and write the revocation into voice.yaml
+        alias_error = place_alias(store, voice, None)
+        if alias_error is not None:
+            text = f"{voice} is revoked, but MLflow did not remove the alias champion ({alias_error}); revoke again"
+            errors.append(JournalError(text))
+        errors += _revoke_in_file(recordings_dir, today)
+        # 4. Write the `done` row
+        if started is not None and alias_error is None:
+            try:
+                append_end(store, voice, started, "done", actor, started.note)
+            except JournalError as error:
+                errors.append(error)
+    if errors:
+        raise errors[0]
+    former = f"out of service; version {state.champion.version} was champion before" if state.champion else ""
+    outcome = former or ("no version was in service" if started else "the consent was revoked before")
+    before = state.champion.version if state.champion else None
+    return AliasMove(voice, started is not None, before, None, outcome)
 
 
 def recover(store: Store, voice: str, actor: str | None = None) -> tuple[str, ...]:
@@ -202,11 +225,59 @@ def recover(store: Store, voice: str, actor: str | None = None) -> tuple[str, ..
         What was done, in words. Empty if there was nothing to recover.
 
     Raises:
-        JournalError: The journal is broken.
+        JournalError: The journal is broken, or does not belong to MLflow's registered model.
         BusyError: Another release of the voice takes too long.
     """
+    require_voice_name(voice)
     with release_lock(store, voice):
-        return recover_under_lock(store, voice, actor or current_actor())
+        return recover_under_lock(store, voice, actor or current_actor()).notes
+
+
+def _start_revocation(
+    store: Store, voice: str, consent: str | None, actor: str, today: date
+) -> tuple[ReleaseState, Row | None]:
+    """Write the row that revokes, and return the state before it and the row.
+
+    There is no row where the consent was revoked before and nothing was released since.
+    """
+    state = recover_under_lock(store, voice, actor).journal.state
+    before = state.revocation
+    if before is not None and not state.past and (consent is None or consent in before.consents):
+        return state, None
+    champion = state.champion
+    entry = Entry(
+        action="revoke",
+        state="started",
+        from_version=champion.version if champion else None,
+        from_candidate_id=champion.candidate_id if champion else None,
+        to_version=None,
+        candidate_id=None,
+        verdict_sha256=None,
+        consent_sha256=consent,
+        actor=actor,
+        note="consent revoked",
+        revoked_on=today.isoformat(),
+    )
+    try:
+        return state, append(store, voice, entry, last_seen=state.last_row)
+    except AnchorError:  # the row is there, and so is the revocation
+        return state, read_journal(store, voice).require_whole().state.unfinished
+
+
+def _revoke_in_file(recordings_dir: Path, today: date) -> list[ConsentError]:
+    """Write the revocation into voice.yaml, and return the error if that failed."""
+    try:
+        revoke_consent(recordings_dir, today)
+    except ConsentError as error:
+        return [error]
+    except OSError as error:
+        return [
+            ConsentError(
+                f"{recordings_dir}: the journal holds the revocation and the voice is out of service, but voice.yaml "
+                f"could not be changed ({error.strerror}); make it writable and revoke again"
+            )
+        ]
+    return []
 
 
 def _promote_checked(
@@ -222,10 +293,10 @@ def _promote_checked(
             request.voice,
             action="promote",
             state=plan.state,
-            target=Release(plan.candidate.version, plan.candidate.candidate_id, 0),
-            last_row=plan.last_row,
+            target=Release(plan.candidate.version, plan.candidate.candidate_id, 0, plan.consent_sha256),
             actor=request.actor,
             verdict_sha256=plan.verdict_sha256,
+            approvals=request.approvals,
             note="first release" if request.first_release else "",
             recovery=first_recovery + plan.recovery,
         )

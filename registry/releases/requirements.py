@@ -13,10 +13,13 @@ from pathlib import Path
 from registry.candidates.candidate import Candidate, find_candidate, voice_folder_of
 from registry.candidates.fingerprint import CandidateError
 from registry.consent.checks import check_consent
-from registry.consent.record import ConsentError
+from registry.consent.record import ConsentError, consent_sha256
 from registry.gate.policy import GatePolicy
-from registry.releases.alias import ReleaseRefused, recover_under_lock
-from registry.releases.journal import Release, ReleaseState, read_journal, release_state
+from registry.releases.alias import ReleaseRefused, released_version
+from registry.releases.approvals import why_not_approved
+from registry.releases.recovery import recover_under_lock
+from registry.releases.state import Release, ReleaseState
+from registry.storage.model_registry import find_version
 from registry.storage.store import Store
 from registry.verdicts.gating import votes_for, why_stale
 from registry.verdicts.store import VerdictError, newest_verdict
@@ -33,6 +36,7 @@ class PromotionRequest:
     first_release: bool  # somebody wants a first release, without a champion to compare with
     actor: str
     today: date
+    approvals: int = 0  # release managers who must have approved it
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,22 @@ class PromotionPlan:
     candidate: Candidate
     folder: Path | None  # the voice's folder, None if the candidate is champion already
     verdict_sha256: str | None  # of the verdict that allows it
+    consent_sha256: str | None  # of the consent that it rests on
     state: ReleaseState
-    last_row: int  # number of the voice's newest journal row
     recovery: tuple[str, ...]  # what was recovered first, in words
+
+
+@dataclass(frozen=True)
+class ConsentCheck:
+    """Whether a voice's consent allows a release or speech today.
+
+    Attributes:
+        sha256: Of the consent, None where there is none.
+        reasons: Every reason against it. Empty where the consent allows it.
+    """
+
+    sha256: str | None
+    reasons: tuple[str, ...]
 
 
 def plan_promotion(store: Store, request: PromotionRequest) -> PromotionPlan:
@@ -57,67 +74,101 @@ def plan_promotion(store: Store, request: PromotionRequest) -> PromotionPlan:
     # 1. Recover a half-done release, and read what the journal says now
     voice = request.voice
     recovery = recover_under_lock(store, voice, request.actor)
-    journal = read_journal(store).require_whole()
-    state, last_row = release_state(journal.rows_of(voice)), journal.last_row_of(voice)
+    state = recovery.journal.state
     # 2. Find the candidate; the champion needs no promotion
     try:
         candidate = find_candidate(store, voice, request.version)
     except CandidateError as error:
         raise ReleaseRefused(str(error)) from error
-    if state.champion is not None and state.champion.version == candidate.version:
-        return PromotionPlan(candidate, None, None, state, last_row, recovery)
+    if state.champion is not None and state.champion.candidate_id == candidate.candidate_id:
+        return PromotionPlan(candidate, None, None, None, state, recovery.notes)
     # 3. Collect every reason against it
     verdict_sha256, verdict_reasons = _check_verdict(store, candidate, state.champion, request)
-    reasons = [
-        *consent_reasons(request.recordings_dir, voice, request.today),
-        *verdict_reasons,
-        *file_reasons(store, candidate, candidate.candidate_id),
-    ]
+    consent = check_speaker(request.recordings_dir, voice, request.today, state)
+    reasons = [*consent.reasons, *verdict_reasons, *file_reasons(store, candidate, candidate.candidate_id)]
     if reasons:
         raise ReleaseRefused(f"{voice} version {candidate.version} is not promoted: " + "; ".join(reasons))
-    return PromotionPlan(candidate, voice_folder_of(store, candidate), verdict_sha256, state, last_row, recovery)
+    folder = voice_folder_of(store, candidate)
+    return PromotionPlan(candidate, folder, verdict_sha256, consent.sha256, state, recovery.notes)
 
 
-def find_rollback_target(voice: str, state: ReleaseState, to: int | None) -> Release:
-    """Return the release that a rollback goes back to.
+def find_rollback_target(store: Store, voice: str, state: ReleaseState, to: int | None) -> Release:
+    """Return the release that a rollback goes back to, with the version that MLflow has today.
 
     Args:
+        store: Where MLflow is.
         voice: The voice's name.
         state: Its release state.
-        to: A version that was champion once, None for the release before the current one.
+        to: A version whose candidate was champion once, None for the release before the current one.
 
     Raises:
         ReleaseRefused: There is no such release.
     """
     if to is not None:
-        if to not in state.past:
-            known = ", ".join(str(version) for version in sorted(state.past)) or "none"
-            raise ReleaseRefused(f"version {to} of {voice} never was champion; those that were: {known}")
-        return state.past[to]
+        row = find_version(store, voice, to)
+        release = None if row is None else state.past_release(row.tags.get("candidate_id", ""))
+        if release is None:
+            known = ", ".join(str(each.version) for each in sorted(state.past, key=lambda each: each.version))
+            since = f" since the consent was revoked on {state.revocation.day}" if state.revocation else ""
+            never = f"version {to} of {voice} never was champion{since}; those that were: {known or 'none'}"
+            raise ReleaseRefused(never if row is not None else f"{voice} has no version {to} (any more); {never}")
+        return Release(to, release.candidate_id, release.row)
     if state.champion is None:
+        if state.revocation is not None:
+            raise ReleaseRefused(
+                f"the consent of {voice} was revoked on {state.revocation.day}, so there is no release to go back to; "
+                "with a new consent a version can be promoted"
+            )
         raise ReleaseRefused(f"{voice} has no champion to go back from; name a former one with --to")
     if len(state.stack) < 2:
         raise ReleaseRefused(
             f"version {state.champion.version} is the first release of {voice}, so there is none to go back to"
         )
-    return state.stack[-2]
+    release = state.stack[-2]
+    version = released_version(store, voice, release)
+    if version is None:
+        raise ReleaseRefused(
+            f"{voice} cannot go back to version {release.version}: {voice} has no version {release.version} (any "
+            "more); name an earlier one with --to"
+        )
+    return Release(version, release.candidate_id, release.row)
 
 
-def consent_reasons(recordings_dir: Path, voice: str, today: date) -> list[str]:
-    """Return why the consent of a voice's speaker does not allow a release today. Empty if it does.
+def check_speaker(
+    recordings_dir: Path, voice: str, today: date, state: ReleaseState, *, purpose: str | None = None
+) -> ConsentCheck:
+    """Check that the speaker's consent allows a release or speech today, after every revocation in the journal.
 
     Args:
         recordings_dir: The voice's recordings, with voice.yaml.
         voice: Whose consent it must be.
         today: The day of the release.
+        state: What the journal says about the voice.
+        purpose: What the speech is for, None where it is not asked.
     """
     try:
-        record = check_consent(recordings_dir, today)
+        record = check_consent(recordings_dir, today, purpose=purpose)
     except ConsentError as error:
-        return [str(error)]
+        return ConsentCheck(None, (str(error),))
     if record.name != voice:
-        return [f"{recordings_dir} holds the consent of {record.name!r}, not of {voice!r}; name the voice's own folder"]
-    return []
+        return ConsentCheck(
+            None,
+            (f"{recordings_dir} holds the consent of {record.name!r}, not of {voice!r}; name the voice's own folder",),
+        )
+    sha256, revocation = consent_sha256(record), state.revocation
+    if revocation is None:
+        return ConsentCheck(sha256, ())
+    again = "ask the speaker for a new consent and record it with its own granted_on and evidence"
+    if sha256 in revocation.consents:
+        reason = f"the consent in {recordings_dir} is one that was revoked on {revocation.day}; {again}"
+        return ConsentCheck(sha256, (reason,))
+    if record.consent.granted_on < date.fromisoformat(revocation.day):
+        reason = (
+            f"the consent in {recordings_dir} was granted on {record.consent.granted_on}, before the consent was "
+            f"revoked on {revocation.day}; {again}"
+        )
+        return ConsentCheck(sha256, (reason,))
+    return ConsentCheck(sha256, ())
 
 
 def file_reasons(store: Store, candidate: Candidate, candidate_id: str) -> list[str]:
@@ -158,12 +209,10 @@ def _check_verdict(
     if stale := why_stale(verdict, champion, policy=request.policy, votes=votes):
         reasons.append(f"its verdict is stale: {', '.join(stale)}; {gate_it} again")
     subject = verdict.candidate
-    if (subject.version, subject.weights_sha256, subject.scores_sha256) != (
-        candidate.version,
-        candidate.weights_sha256,
-        candidate.scores_sha256,
-    ):
+    if (subject.weights_sha256, subject.scores_sha256) != (candidate.weights_sha256, candidate.scores_sha256):
         reasons.append(f"its verdict is about version {subject.version} with other weights or scores; {gate_it} again")
     if verdict.decision.first_release and not request.first_release and champion is None:
         reasons.append("it would be the first release, which a person must ask for with --first-release")
+    if missing := why_not_approved(store, signed, request.approvals):
+        reasons.append(missing)
     return signed.sha256, reasons

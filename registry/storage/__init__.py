@@ -4,5 +4,10 @@ store.py          the addresses of MLflow and of the database
 database.py       transactions, snapshots and the lock between releases
 chain.py          append-only tables in which every row vouches for the rows before it
 signing.py        Ed25519 signatures and the keys that are trusted
+model_registry.py aliases, versions and tags in MLflow, without importing mlflow where that is possible
+model_version.py  what a way to MLflow's model registry answers
+mlflow_sql.py     the way through MLflow's database
+mlflow_rest.py    the way through an MLflow server
+mlflow_calls.py   the way through MLflow's own client, for what the other two do not understand
 mlflow_tables.py  MLflow's own tables in a SQLite file, all or none
 """

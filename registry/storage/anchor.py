@@ -2,19 +2,18 @@
 
 `releases/VOICE.json` in the project holds the signed stamp of the row that this project wrote last. It belongs into
 git. A database that does not contain the row is an older copy, a foreign one, or was cut off, and nothing is decided
-from it.
+from it. remote_anchor.py keeps anchors in an object store too, for a team.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from registry.consent.record import VOICE_NAME
+from registry.consent.record import require_voice_name
 from registry.files import replace_file
 from registry.storage.record import JournalError, Stamp, WhyNotSigned, why_not_genuine
 
@@ -30,11 +29,9 @@ def anchor_path(root: Path, voice: str) -> Path:
     """Return where a voice's anchor is.
 
     Raises:
-        JournalError: The name cannot be a voice's.
+        ValueError: The name cannot be a voice's.
     """
-    if not re.fullmatch(VOICE_NAME, voice):
-        raise JournalError(f"{voice[:80]!r} cannot be a voice's name; use letters, digits, - and _")
-    return root / FOLDER / f"{voice}.json"
+    return root / FOLDER / f"{require_voice_name(voice)}.json"
 
 
 def read_anchor(root: Path, voice: str, why_not_signed: WhyNotSigned) -> Stamp | None:
@@ -44,19 +41,42 @@ def read_anchor(root: Path, voice: str, why_not_signed: WhyNotSigned) -> Stamp |
         JournalError: The file is not an anchor of this voice, or is not what was signed.
     """
     path = anchor_path(root, voice)
-    remedy = f"restore it, for example with `git checkout {FOLDER}/{path.name}`"
     try:
-        stamp = _STAMP.validate_json(path.read_text(encoding="utf-8"), strict=True)
+        text = path.read_bytes().decode(errors="replace")
     except FileNotFoundError:
         return None
     except OSError as error:
         raise JournalError(f"{path} cannot be read ({error.strerror}); make it readable") from error
+    remedy = f"restore it, for example with `git checkout {FOLDER}/{path.name}`"
+    return parse_stamp(text, voice, why_not_signed, where=str(path), remedy=remedy)
+
+
+def dump_stamp(stamp: Stamp) -> str:
+    """Return a stamp as the text of an anchor."""
+    return json.dumps(asdict(stamp), indent=2) + "\n"
+
+
+def parse_stamp(text: str, voice: str, why_not_signed: WhyNotSigned, *, where: str, remedy: str) -> Stamp:
+    """Return the stamp that an anchor holds.
+
+    Args:
+        text: Of the anchor.
+        voice: Whose anchor it must be.
+        why_not_signed: Tells whether a signature counts.
+        where: What the anchor is called in an error.
+        remedy: What to do where it is wrong.
+
+    Raises:
+        JournalError: It is not an anchor of this voice, or not what was signed.
+    """
+    try:
+        stamp = _STAMP.validate_json(text, strict=True)
     except (ValueError, ValidationError, RecursionError) as error:
-        raise JournalError(f"{path} does not hold the anchor of a journal; {remedy}") from error
+        raise JournalError(f"{where} does not hold the anchor of a journal; {remedy}") from error
     if stamp.voice != voice:
-        raise JournalError(f"{path} is the anchor of {stamp.voice[:80]!r}, not of {voice}; {remedy}")
+        raise JournalError(f"{where} is the anchor of {stamp.voice[:80]!r}, not of {voice}; {remedy}")
     if reason := why_not_genuine(stamp, why_not_signed):
-        raise JournalError(f"{path} is not what was signed: {reason}; {remedy}")
+        raise JournalError(f"{where} is not what was signed: {reason}; {remedy}")
     return stamp
 
 
@@ -71,7 +91,7 @@ def write_anchor(root: Path, stamp: Stamp) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file() and _number_in(path) > stamp.number:
             return
-        replace_file(path, json.dumps(asdict(stamp), indent=2) + "\n")
+        replace_file(path, dump_stamp(stamp))
     except OSError as error:
         raise AnchorError(
             f"row {stamp.number} of the journal of {stamp.voice} is written, but its anchor {path} is not "

@@ -1,4 +1,4 @@
-"""Append-only tables that reveal every edit: the release journal and the listeners' votes are written in them.
+"""Append-only tables that reveal every edit: the listeners' votes are written in one.
 
 One chain spans a whole table, and every row vouches for the rows before it. Each row holds the hash of the row before
 and a signature over its own hash, so an edited row is found even if every later hash was computed anew. The number of
@@ -16,8 +16,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from registry.errors import RegistryError
-from registry.storage.database import METADATA, canonical, read_snapshot, sha256_text
-from registry.storage.signing import Signature, sign, trusted_keys, why_not_valid
+from registry.keys.ed25519 import Signature, public_key_of
+from registry.keys.signing import ensure_own_key, sign
+from registry.storage.database import METADATA, canonical, missing_tables, open_snapshot, sha256_text
+from registry.storage.identity import ensure_database_id, read_database_id, signature_check
+from registry.storage.record import WhyNotSigned
 from registry.storage.store import Store
 
 FIRST_PREVIOUS = "0" * 64
@@ -93,9 +96,17 @@ def read_chain(store: Store, chain: Chain) -> tuple[list[dict[str, Any]], Fault 
     Raises:
         SigningError: A trusted key is unreadable.
     """
-    stored, ends = read_snapshot(store, chain.rows, chain.end)
-    fault = find_fault(chain, stored, ends=ends, trusted=trusted_keys(store.root)) if stored or ends else None
-    return stored, fault
+    with open_snapshot(store) as connection:
+        if connection is None or missing_tables(connection, chain.rows, chain.end):
+            return [], None
+        ordered = sa.select(chain.rows).order_by(chain.rows.c.number)
+        stored = [dict(row) for row in connection.execute(ordered).mappings()]
+        ends = [dict(row) for row in connection.execute(sa.select(chain.end)).mappings()]
+        if not stored and not ends:
+            return [], None
+        check = signature_check(store.root)
+        identity = read_database_id(connection, check)
+    return stored, find_fault(chain, stored, ends=ends, identity=str(identity), why_not_signed=check)
 
 
 def append_row(store: Store, chain: Chain, connection: sa.Connection, contents: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,29 +124,38 @@ def append_row(store: Store, chain: Chain, connection: sa.Connection, contents: 
     """
     rows, end = chain.rows, chain.end
     # 1. Refuse to build on an end that was cut off or exchanged
+    check = signature_check(store.root)
+    identity = ensure_database_id(store.root, connection, check)
     last = connection.execute(sa.select(rows).order_by(rows.c.number.desc()).limit(1)).mappings().first()
     ends = [dict(row) for row in connection.execute(sa.select(end)).mappings()]
-    if fault := _end_fault(chain, dict(last) if last else None, ends, trusted_keys(store.root)):
+    if fault := _end_fault(chain, dict(last) if last else None, ends, identity, check):
         raise BrokenChainError(str(fault))
     # 2. Link the new row to the last one, hash it and sign the hash
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
     row: dict[str, Any] = {
         "number": (last["number"] if last else 0) + 1,
-        "utc": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "utc": max(now, last["utc"]) if last else now,  # a clock that was set back does not set the chain back
         "prev_hash": last["hash"] if last else FIRST_PREVIOUS,
+        "public_key": public_key_of(ensure_own_key(store.root)),
         **contents,
     }
     row["hash"] = row_hash(row)
-    row |= asdict(sign(store.root, _row_message(chain, row["hash"])))
+    row |= asdict(sign(store.root, _row_message(chain, identity, row["hash"])))
     connection.execute(sa.insert(rows).values(**row))
     # 3. Sign the new end; the transaction makes it appear together with the row
     connection.execute(sa.delete(end))
-    signed_end = asdict(sign(store.root, _end_message(chain, row["number"], row["hash"])))
+    signed_end = asdict(sign(store.root, _end_message(chain, identity, row["number"], row["hash"])))
     connection.execute(sa.insert(end).values(number=row["number"], hash=row["hash"], **signed_end))
     return row
 
 
 def find_fault(
-    chain: Chain, rows: list[dict[str, Any]], *, ends: list[dict[str, Any]], trusted: frozenset[str]
+    chain: Chain,
+    rows: list[dict[str, Any]],
+    *,
+    ends: list[dict[str, Any]],
+    identity: str,
+    why_not_signed: WhyNotSigned,
 ) -> Fault | None:
     """Return the first place that is not as it was written, None where there is none. Reads nothing but its arguments.
 
@@ -143,9 +163,10 @@ def find_fault(
         chain: Whose rows they are.
         rows: All rows, oldest first.
         ends: The rows of the chain's end, one where it is whole.
-        trusted: Public keys in hex whose signatures count.
+        identity: The id of the database.
+        why_not_signed: Tells whether a signature counts.
     """
-    previous = FIRST_PREVIOUS
+    previous, utc = FIRST_PREVIOUS, ""
     for number, row in enumerate(rows, start=1):
         if row["number"] != number:
             return Fault(chain.name, number, f"it is missing, and row {row['number']} follows")
@@ -154,21 +175,27 @@ def find_fault(
         if row_hash(row) != row["hash"]:
             return Fault(chain.name, number, "its contents were changed after it was written")
         signature = Signature(row["public_key"], row["signature"])
-        if reason := why_not_valid(_row_message(chain, row["hash"]), signature, trusted):
+        if reason := why_not_signed(_row_message(chain, identity, row["hash"]), signature):
             return Fault(chain.name, number, reason)
-        previous = row["hash"]
-    return _end_fault(chain, rows[-1] if rows else None, ends, trusted)
+        if row["utc"] < utc:
+            return Fault(chain.name, number, f"its time {row['utc']} is before that of the row before it")
+        previous, utc = row["hash"], row["utc"]
+    return _end_fault(chain, rows[-1] if rows else None, ends, identity, why_not_signed)
 
 
 def row_hash(row: Mapping[str, Any]) -> str:
-    """Return the sha256 over the canonical JSON of a row without its hash, signer and signature."""
-    outside = ("hash", "signature", "public_key")
+    """Return the sha256 over the canonical JSON of a row without its hash and signature."""
+    outside = ("hash", "signature")
     contents = {name: value for name, value in row.items() if name not in outside}
     return sha256_text(canonical(contents))
 
 
 def _end_fault(
-    chain: Chain, last: dict[str, Any] | None, ends: list[dict[str, Any]], trusted: frozenset[str]
+    chain: Chain,
+    last: dict[str, Any] | None,
+    ends: list[dict[str, Any]],
+    identity: str,
+    why_not_signed: WhyNotSigned,
 ) -> Fault | None:
     if last is None and not ends:
         return None
@@ -177,8 +204,8 @@ def _end_fault(
     if len(ends) != 1:
         return Fault(chain.name, max(number, 1), f"{here} has {len(ends)} entries instead of one")
     end = ends[0]
-    message = _end_message(chain, end["number"], end["hash"])
-    if reason := why_not_valid(message, Signature(end["public_key"], end["signature"]), trusted):
+    message = _end_message(chain, identity, end["number"], end["hash"])
+    if reason := why_not_signed(message, Signature(end["public_key"], end["signature"])):
         return Fault(chain.name, max(number, 1), f"{here} is not genuine: {reason}")
     if end["number"] != number:
         return Fault(chain.name, number + 1, f"{here} says {end['number']} rows and there are {number}")
@@ -187,9 +214,9 @@ def _end_fault(
     return None
 
 
-def _row_message(chain: Chain, digest: str) -> str:
-    return f"voxfoundry {chain.name} row {digest}"
+def _row_message(chain: Chain, identity: str, digest: str) -> str:
+    return f"voxfoundry {chain.name} row {identity} {digest}"
 
 
-def _end_message(chain: Chain, number: int, digest: str) -> str:
-    return f"voxfoundry {chain.name} end {number} {digest}"
+def _end_message(chain: Chain, identity: str, number: int, digest: str) -> str:
+    return f"voxfoundry {chain.name} end {identity} {number} {digest}"

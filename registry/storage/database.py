@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from registry.errors import RegistryError
-from registry.storage.store import Store, StoreError
+from registry.storage.store import Store, StoreError, without_password
 
 WAIT_SECONDS = 60.0  # how long one release waits for another
 # Of libpq: a server that does not answer is given up, and a network that forgets idle connections is kept awake
@@ -30,6 +30,10 @@ METADATA = sa.MetaData()
 
 class BusyError(RegistryError, RuntimeError):
     """Another process holds the lock for longer than we wait."""
+
+
+class DatabaseUnreachableError(RegistryError, RuntimeError):
+    """The database server does not answer, refuses us, or went away. The message says why."""
 
 
 class LockLostError(RegistryError, RuntimeError):
@@ -48,12 +52,14 @@ def create_engine(store: Store, begin: str = "BEGIN") -> sa.Engine:
     """
     if store.sqlite_file is None:
         try:
-            return sa.create_engine(store.database_uri, poolclass=NullPool, connect_args=POSTGRES_CONNECTION)
+            server = sa.create_engine(store.database_uri, poolclass=NullPool, connect_args=POSTGRES_CONNECTION)
         except ModuleNotFoundError as error:
             raise StoreError(
                 f"the database is PostgreSQL and the driver {error.name} is not installed; "
                 "install it with the extra, pip install 'voxfoundry[postgres]', and write the address as postgresql://"
             ) from error
+        sa.event.listen(server, "handle_error", _explain_outage)
+        return server
     result = sa.create_engine(store.database_uri, poolclass=NullPool, connect_args={"timeout": WAIT_SECONDS})
 
     # sqlite3 begins a transaction at the first INSERT, after our SELECT: two writers would read the same last row
@@ -80,28 +86,6 @@ def append_transaction(store: Store) -> Iterator[sa.Connection]:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_lock_number("append"))))
         METADATA.create_all(connection)
         yield connection
-
-
-def rows_of(store: Store, table: sa.Table) -> list[dict[str, Any]]:
-    """Return every row of a table by number, as stored. There are none where the table does not exist yet."""
-    return read_snapshot(store, table)[0]
-
-
-def read_snapshot(store: Store, *tables: sa.Table) -> list[list[dict[str, Any]]]:
-    """Return the rows of several tables as they were at one moment.
-
-    What is appended meanwhile is in all of them or in none. A table that does not exist yet has no rows.
-    """
-    with open_snapshot(store) as connection:
-        if connection is None:
-            return [[] for _ in tables]
-        missing = missing_tables(connection, *tables)
-        return [
-            [dict(row._mapping) for row in connection.execute(sa.select(table).order_by(table.c.number))]
-            if table.name not in missing
-            else []
-            for table in tables
-        ]
 
 
 @contextmanager
@@ -178,13 +162,26 @@ def _advisory_lock(store: Store, name: str, wait_seconds: float) -> Iterator[Non
         yield  # after an exception, closing the connection ends the session and with it the lock
         try:
             is_held = connection.scalar(sa.select(sa.func.pg_advisory_unlock(lock)))
-        except sa.exc.DBAPIError:
+        except (sa.exc.DBAPIError, DatabaseUnreachableError):
             is_held = False
         if not is_held:
             raise LockLostError(
                 f"the database ended the session that held the lock {name!r}, so another process may have acted "
                 "meanwhile; run `vox audit` and look at `vox releases`"
             )
+
+
+def _explain_outage(context: sa.ExceptionContext) -> None:
+    """Turn SQLAlchemy's error into ours where there is no connection any more, or never was one."""
+    if context.connection is None or context.is_disconnect:
+        reason = (
+            str(context.original_exception).strip().partition("\n")[0].removeprefix("connection failed: ").rstrip(".")
+        )
+        where = without_password(str(context.engine.url))
+        raise DatabaseUnreachableError(
+            f"the database {where} cannot be used ({reason}); once it answers, give the command again: a release that "
+            "was under way is then finished or undone"
+        ) from context.original_exception
 
 
 def canonical(data: Mapping[str, Any]) -> str:

@@ -9,9 +9,11 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+from registry.keys.ed25519 import Signature
+from registry.keys.signing import sign
+from registry.keys.trust import load_trust
 from registry.storage.database import METADATA, missing_tables, open_snapshot
 from registry.storage.record import JournalError, WhyNotSigned
-from registry.storage.signing import Signature, sign, trusted_keys, why_not_valid
 from registry.storage.store import Store
 
 DATABASE = sa.Table(
@@ -22,13 +24,14 @@ DATABASE = sa.Table(
     sa.Column("public_key", sa.Text, nullable=False),
     sa.Column("signature", sa.Text, nullable=False),
 )
+OLD_JOURNAL = sa.table("voxfoundry_journal")  # of versions before this one
 
 
 def database_id(store: Store) -> str | None:
     """Return the id of the database, None where it holds no journal yet.
 
     Raises:
-        JournalError: The id is not what was signed.
+        JournalError: The id is not what was signed, or an earlier version wrote the journal.
     """
     with open_snapshot(store) as connection:
         return None if connection is None else read_database_id(connection, signature_check(store.root))
@@ -42,8 +45,13 @@ def read_database_id(connection: sa.Connection, why_not_signed: WhyNotSigned) ->
         why_not_signed: Tells whether a signature counts.
 
     Raises:
-        JournalError: The id is not what was signed.
+        JournalError: The id is not what was signed, or an earlier version wrote the journal.
     """
+    if not missing_tables(connection, OLD_JOURNAL):
+        raise JournalError(
+            "the database holds a journal of an earlier version of Voxfoundry, which is not read; "
+            "begin with a new database (move mlflow.db away, or set VOXFOUNDRY_DATABASE_URI) and register again"
+        )
     rows = [] if missing_tables(connection, DATABASE) else connection.execute(sa.select(DATABASE)).mappings().all()
     if not rows:
         return None
@@ -51,7 +59,7 @@ def read_database_id(connection: sa.Connection, why_not_signed: WhyNotSigned) ->
         raise JournalError(f"the database has {len(rows)} ids instead of one; restore the database before anything")
     identity, utc = str(rows[0]["id"]), str(rows[0]["utc"])
     signature = Signature(str(rows[0]["public_key"]), str(rows[0]["signature"]))
-    if reason := why_not_signed(_message(identity, utc), signature, utc):
+    if reason := why_not_signed(_message(identity, utc), signature):
         raise JournalError(f"the id of the database is not genuine: {reason}; restore the database before anything")
     return identity
 
@@ -65,7 +73,7 @@ def ensure_database_id(root: Path, connection: sa.Connection, why_not_signed: Wh
         why_not_signed: Tells whether a signature counts.
 
     Raises:
-        JournalError: The id is not what was signed.
+        JournalError: The id is not what was signed, or an earlier version wrote the journal.
         SigningError: The id cannot be signed by a trusted key.
     """
     if (known := read_database_id(connection, why_not_signed)) is not None:
@@ -77,13 +85,12 @@ def ensure_database_id(root: Path, connection: sa.Connection, why_not_signed: Wh
 
 
 def signature_check(root: Path) -> WhyNotSigned:
-    """Return the function that tells whether a signature counts in a project.
+    """Return the function that tells whether a key that is or was trusted in a project signed a text.
 
     Raises:
         SigningError: A trusted key is unreadable.
     """
-    trusted = trusted_keys(root)
-    return lambda message, signature, utc: why_not_valid(message, signature, trusted)
+    return load_trust(root).why_not_authentic
 
 
 def _message(identity: str, utc: str) -> str:

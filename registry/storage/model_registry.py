@@ -1,11 +1,45 @@
-"""MLflow's model registry as the registry package uses it: aliases, versions and the tags of a registered model."""
+"""MLflow's model registry as the registry package uses it: aliases, versions and the tags of a registered model.
+
+Three ways lead there, and all give the same answers. A SQLite or PostgreSQL database is read and written by SQL
+(mlflow_sql.py), a server is asked over HTTP (mlflow_rest.py), and what these two do not understand is left to MLflow's
+own client (mlflow_calls.py), whose import takes seconds.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import re
 
-from registry.storage.mlflow_versions import VersionRow
-from registry.storage.store import Store, mlflow_client
+from registry.names import VOICE_NAME
+from registry.storage.mlflow_calls import ClientRegistry
+from registry.storage.mlflow_rest import RestRegistry
+from registry.storage.mlflow_sql import SCHEMA, SqlRegistry, schema_revision
+from registry.storage.model_version import ModelRegistry, ModelRegistryError, VersionRow
+from registry.storage.store import Store
+
+CANDIDATE_ID = r"[0-9a-f]{64}"
+MAX_VERSION = 2**31 - 1  # of a version's number in MLflow's database
+# What MLflow's client knows and the quick ways do not: plugins that log in, and workspaces
+CLIENT_SETTINGS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_WORKSPACE")
+
+
+def open_registry(store: Store) -> ModelRegistry:
+    """Return the quickest way to a store's model registry.
+
+    Args:
+        store: Where MLflow is.
+
+    Raises:
+        ModelRegistryError: The database cannot be read.
+    """
+    if any(os.environ.get(name) for name in CLIENT_SETTINGS):
+        return ClientRegistry(store)
+    if store.tracking_uri.startswith("http"):
+        return RestRegistry(store)
+    revision = schema_revision(store)
+    if revision in (SCHEMA, None):
+        return SqlRegistry(store, has_tables=revision is not None)
+    return ClientRegistry(store)
 
 
 def read_alias(store: Store, name: str, alias: str) -> int | None:
@@ -16,9 +50,7 @@ def read_alias(store: Store, name: str, alias: str) -> int | None:
         name: The registered model.
         alias: Such as `champion`.
     """
-    model = _registered_model(store, name)
-    version = None if model is None else model.aliases.get(alias)
-    return None if version is None else int(version)
+    return open_registry(store).read_alias(name, alias)
 
 
 def set_alias(store: Store, name: str, alias: str, version: int) -> None:
@@ -29,20 +61,24 @@ def set_alias(store: Store, name: str, alias: str, version: int) -> None:
         name: The registered model.
         alias: Such as `champion`.
         version: The version's number.
+
+    Raises:
+        ModelRegistryError: There is no such version, or MLflow refuses.
     """
-    mlflow_client(store).set_registered_model_alias(name, alias, str(version))
+    if not _is_number(version):
+        raise ModelRegistryError(f"{version} is not the number of a version; one is between 1 and {MAX_VERSION}")
+    open_registry(store).set_alias(name, alias, version)
 
 
 def delete_alias(store: Store, name: str, alias: str) -> None:
-    """Remove an alias of a registered model. One that is not there is no error.
+    """Remove an alias of a registered model. One that is not there is not an error.
 
     Args:
         store: Where MLflow is.
         name: The registered model.
         alias: Such as `champion`.
     """
-    if read_alias(store, name, alias) is not None:
-        mlflow_client(store).delete_registered_model_alias(name, alias)
+    open_registry(store).delete_alias(name, alias)
 
 
 def find_version(store: Store, name: str, version: int) -> VersionRow | None:
@@ -53,15 +89,7 @@ def find_version(store: Store, name: str, version: int) -> VersionRow | None:
         name: The registered model.
         version: The version's number.
     """
-    client = mlflow_client(store)
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return _as_row(client.get_model_version(name, str(version)))
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return None
+    return open_registry(store).find_version(name, version) if _is_number(version) else None
 
 
 def find_versions(store: Store, name: str, candidate_id: str | None = None) -> list[VersionRow]:
@@ -72,9 +100,10 @@ def find_versions(store: Store, name: str, candidate_id: str | None = None) -> l
         name: The registered model.
         candidate_id: Only those with this id in their tags, None for all.
     """
-    query = f"name='{name}'" + ("" if candidate_id is None else f" and tags.candidate_id='{candidate_id}'")
-    found = mlflow_client(store).search_model_versions(query, order_by=["version_number DESC"])
-    return [_as_row(version) for version in found]
+    # Both become part of a query, and nothing else was ever registered
+    if not re.fullmatch(VOICE_NAME, name) or not re.fullmatch(CANDIDATE_ID, candidate_id or "0" * 64):
+        return []
+    return open_registry(store).find_versions(name, candidate_id)
 
 
 def model_tags(store: Store, name: str) -> dict[str, str] | None:
@@ -84,8 +113,7 @@ def model_tags(store: Store, name: str) -> dict[str, str] | None:
         store: Where MLflow is.
         name: The registered model.
     """
-    model = _registered_model(store, name)
-    return None if model is None else dict(model.tags)
+    return open_registry(store).model_tags(name)
 
 
 def set_model_tag(store: Store, name: str, key: str, value: str) -> None:
@@ -96,22 +124,33 @@ def set_model_tag(store: Store, name: str, key: str, value: str) -> None:
         name: The registered model.
         key: The tag's name.
         value: Its value.
+
+    Raises:
+        ModelRegistryError: There is no such model, or MLflow refuses.
     """
-    mlflow_client(store).set_registered_model_tag(name, key, value)
+    open_registry(store).set_model_tag(name, key, value)
 
 
-def _registered_model(store: Store, name: str) -> Any:
-    client = mlflow_client(store)
-    from mlflow.exceptions import MlflowException
+def version_location(store: Store, name: str, version: int) -> str | None:
+    """Return the address of a version's files, or None where there is no such version.
 
-    try:
-        return client.get_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return None
+    Args:
+        store: Where MLflow is.
+        name: The registered model.
+        version: The version's number.
+    """
+    return open_registry(store).version_location(name, version) if _is_number(version) else None
 
 
-def _as_row(version: Any) -> VersionRow:
-    tags, location = dict(version.tags), version.source or ""
-    return VersionRow(version.name, int(version.version), version.run_id or "", tags, location)
+def run_location(store: Store, run_id: str) -> str | None:
+    """Return the address of a run's artifacts, or None where there is no such run.
+
+    Args:
+        store: Where MLflow is.
+        run_id: The run.
+    """
+    return open_registry(store).run_location(run_id)
+
+
+def _is_number(version: int) -> bool:
+    return 1 <= version <= MAX_VERSION

@@ -6,17 +6,19 @@ Everything here is computed from the arguments. records.py reads and writes the 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from registry.errors import RegistryError
+from registry.keys.ed25519 import Signature
+from registry.keys.roles import role_for
+from registry.keys.trust import Trust
 from registry.storage.database import canonical, sha256_text
-from registry.storage.signing import Signature
 
 FIRST_PREVIOUS = "0" * 64
-Kind = Literal["release", "verdict", "registration", "consent", "approval", "erasure", "checkpoint"]
-WhyNotSigned = Callable[[str, Signature, str], str | None]  # (text, signature, utc of the row): None, or the reason
+Kind = Literal["release", "verdict", "registration", "rescore", "consent", "approval", "erasure", "checkpoint"]
+WhyNotSigned = Callable[[str, Signature], str | None]  # (text, signature): None if a known key signed it, or the reason
 
 
 class JournalError(RegistryError, RuntimeError):
@@ -39,7 +41,8 @@ class Fault:
 class Stamp:
     """What a row's signature covers. It proves by itself, without the database, that the row was written.
 
-    Invariant: `hash` is the sha256 over all fields before it, and the signature is over the hash.
+    Invariant: `hash` is the sha256 over all fields but the signature, which is over the hash. The key is one of these
+    fields, so nobody can sign a row of somebody else again and so take its effect away.
     """
 
     database_id: str
@@ -87,8 +90,59 @@ class Record:
         return json.loads(self.content)
 
 
+@dataclass(frozen=True)
+class Records:
+    """The rows of a voice's journal, and the first place where they are not what was written.
+
+    Attributes:
+        voice: The voice's name.
+        database_id: Of the database, None where it holds no journal.
+        rows: Oldest first: all, or those from the newest checkpoint on.
+        fault: None where the journal is whole as far as it was checked.
+        void: Why rows have no effect, by number: their signer might not write them.
+    """
+
+    voice: str
+    database_id: str | None
+    rows: tuple[Record, ...]
+    fault: Fault | None
+    void: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def valid_rows(self) -> tuple[Record, ...]:
+        """Return the rows that have an effect, oldest first."""
+        return tuple(record for record in self.rows if record.number not in self.void)
+
+    @property
+    def last_number(self) -> int:
+        """Return the number of the newest row, 0 where there is none."""
+        return self.rows[-1].number if self.rows else 0
+
+    def last_number_of(self, kind: Kind) -> int:
+        """Return the number of the newest row of a kind among `rows`, 0 where there is none."""
+        return max((row.number for row in self.rows if row.kind == kind), default=0)
+
+    def require_whole(self) -> Records:
+        """Return the records themselves.
+
+        Raises:
+            JournalError: The journal is broken, so nothing may be decided from it.
+        """
+        if self.fault is not None:
+            raise JournalError(f"{self.fault}; run `vox audit {self.voice}` and restore the database before anything")
+        return self
+
+
 def stamp_hash(
-    *, database_id: str, voice: str, number: int, utc: str, kind: str, content_sha256: str, prev_hash: str
+    *,
+    database_id: str,
+    voice: str,
+    number: int,
+    utc: str,
+    kind: str,
+    content_sha256: str,
+    prev_hash: str,
+    public_key: str,
 ) -> str:
     """Return the sha256 that is signed. Changing any argument changes it."""
     return sha256_text(
@@ -101,6 +155,7 @@ def stamp_hash(
                 "kind": kind,
                 "content_sha256": content_sha256,
                 "prev_hash": prev_hash,
+                "public_key": public_key,
             }
         )
     )
@@ -121,10 +176,11 @@ def why_not_genuine(stamp: Stamp, why_not_signed: WhyNotSigned) -> str | None:
         kind=stamp.kind,
         content_sha256=stamp.content_sha256,
         prev_hash=stamp.prev_hash,
+        public_key=stamp.public_key,
     )
     if digest != stamp.hash:
         return "its contents were changed after it was written"
-    return why_not_signed(record_message(stamp.hash), Signature(stamp.public_key, stamp.signature), stamp.utc)
+    return why_not_signed(record_message(stamp.hash), Signature(stamp.public_key, stamp.signature))
 
 
 def why_not_joined(record: Record, later: Stamp) -> str | None:
@@ -138,6 +194,7 @@ def why_not_joined(record: Record, later: Stamp) -> str | None:
         kind=stamp.kind,
         content_sha256=sha256_text(record.content),
         prev_hash=stamp.prev_hash,
+        public_key=stamp.public_key,
     )
     if stamp.number != later.number - 1:
         return f"it is missing, and row {later.number} follows"
@@ -166,3 +223,20 @@ def find_fault(records: Iterable[Record], *, voice: str, first: int, why_not_sig
             return Fault(voice, number, f"its time {stamp.utc} is before that of the row before it")
         previous, utc = stamp.hash, stamp.utc
     return None
+
+
+def why_without_effect(record: Record, trust: Trust) -> str | None:
+    """Return why nothing follows from a genuine row, None where it counts.
+
+    Its key was revoked before, or does not have the role for such a row. The row stays in the chain, where nobody can
+    remove it, and the audit names it.
+
+    Args:
+        record: The row.
+        trust: Who may sign what, and when.
+    """
+    try:
+        role = role_for(record.kind, record.values)
+        return trust.why_not_authorized(record.stamp.public_key, role=role, utc=record.utc)
+    except (ValueError, AttributeError, TypeError):
+        return f"it is not a {record.kind} as they are written"

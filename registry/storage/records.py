@@ -12,15 +12,19 @@ with the number of rows. Rows before the checkpoint are counted. `read_records(.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from registry.keys.ed25519 import public_key_of
+from registry.keys.roles import role_for
+from registry.keys.signing import ensure_own_key, sign
+from registry.keys.trust import Trust, load_trust
 from registry.storage.anchor import anchor_path, read_anchor, write_anchor
+from registry.storage.checkpoints import CHECKPOINT, is_usable
 from registry.storage.database import (
-    METADATA,
     append_transaction,
     canonical,
     missing_tables,
@@ -28,84 +32,24 @@ from registry.storage.database import (
     sha256_text,
 )
 from registry.storage.identity import ensure_database_id, read_database_id, signature_check
+from registry.storage.journal_end import find_anchor_fault, find_end_fault, head_message
 from registry.storage.record import (
     FIRST_PREVIOUS,
     Fault,
     JournalError,
     Kind,
     Record,
+    Records,
     Stamp,
-    WhyNotSigned,
     find_fault,
     record_message,
     stamp_hash,
-    why_not_joined,
+    why_not_genuine,
+    why_without_effect,
 )
-from registry.storage.signing import Signature, sign
+from registry.storage.record_tables import HEADS, RECORDS, as_record, as_row, last_record, walk_back
+from registry.storage.remote_anchor import SETTING, newest_published, publish_anchor
 from registry.storage.store import Store
-
-CHECKPOINT = "checkpoint"
-BATCH = 500  # rows that are read at once on the way back
-RECORDS = sa.Table(
-    "voxfoundry_records",
-    METADATA,
-    sa.Column("voice", sa.Text, primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("utc", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("content", sa.Text, nullable=False),
-    sa.Column("prev_hash", sa.Text, nullable=False),
-    sa.Column("hash", sa.Text, nullable=False),
-    sa.Column("public_key", sa.Text, nullable=False),
-    sa.Column("signature", sa.Text, nullable=False),
-    sa.Index("voxfoundry_records_by_kind", "voice", "kind", "number"),
-)
-HEADS = sa.Table(
-    "voxfoundry_heads",
-    METADATA,
-    sa.Column("voice", sa.Text, primary_key=True),
-    sa.Column("number", sa.Integer, nullable=False),
-    sa.Column("hash", sa.Text, nullable=False),
-    sa.Column("utc", sa.Text, nullable=False),
-    sa.Column("public_key", sa.Text, nullable=False),
-    sa.Column("signature", sa.Text, nullable=False),
-)
-
-
-@dataclass(frozen=True)
-class Records:
-    """The rows of a voice's journal, and the first place where they are not what was written.
-
-    Attributes:
-        voice: The voice's name.
-        database_id: Of the database, None where it holds no journal.
-        rows: Oldest first: all, or those from the newest checkpoint on.
-        fault: None where the journal is whole as far as it was checked.
-    """
-
-    voice: str
-    database_id: str | None
-    rows: tuple[Record, ...]
-    fault: Fault | None
-
-    @property
-    def last_number(self) -> int:
-        """Return the number of the newest row, 0 where there is none."""
-        return self.rows[-1].number if self.rows else 0
-
-    def last_number_of(self, kind: Kind) -> int:
-        """Return the number of the newest row of a kind among `rows`, 0 where there is none."""
-        return max((row.number for row in self.rows if row.kind == kind), default=0)
-
-    def require_whole(self) -> Records:
-        """Return the records themselves.
-
-        Raises:
-            JournalError: The journal is broken, so nothing may be decided from it.
-        """
-        if self.fault is not None:
-            raise JournalError(f"{self.fault}; run `vox audit {self.voice}` and restore the database before anything")
-        return self
 
 
 def read_records(store: Store, voice: str, *, whole: bool = False) -> Records:
@@ -139,20 +83,75 @@ def newest_record(store: Store, voice: str, kind: Kind, **equal: Any) -> Record 
         JournalError: The journal is broken.
     """
     with open_snapshot(store) as connection:
-        records, why_not_signed = _read(store, voice, connection)
-        records.require_whole()
-        for record in reversed(records.rows):
-            if _matches(record, kind, equal):
-                return record
-        if connection is None or not records.rows:
+        return next(_walk_valid(store, voice, connection, kind, equal), None)
+
+
+def find_records(store: Store, voice: str, kind: Kind, *, since: int, **equal: Any) -> tuple[Record, ...]:
+    """Return the rows of a kind after a row, whose content has these values, oldest first. They are checked alike.
+
+    Args:
+        store: Where the journal is.
+        voice: The voice's name.
+        kind: Of the rows.
+        since: Number of the row after which they are.
+        **equal: Names and values that their content must have.
+
+    Raises:
+        JournalError: The journal is broken.
+    """
+    with open_snapshot(store) as connection:
+        found = _walk_valid(store, voice, connection, kind, equal, since)
+        return tuple(reversed(list(found)))
+
+
+def _walk_valid(
+    store: Store, voice: str, connection: sa.Connection | None, kind: Kind, equal: Mapping[str, Any], since: int = 0
+) -> Iterator[Record]:
+    """Yield the rows of a kind after row `since` that have an effect, newest first."""
+    records, trust = _read(store, voice, connection)
+    records.require_whole()
+    for record in reversed(records.rows):
+        if record.number <= since:
+            return
+        if record.number not in records.void and _matches(record, kind, equal):
+            yield record
+    if connection is None or not records.rows:
+        return
+    for record in walk_back(connection, records.rows[0].stamp):
+        if isinstance(record, Fault):
+            raise JournalError(f"{record}; run `vox audit {voice}` and restore the database before anything")
+        if record.number <= since:
+            return
+        if _matches(record, kind, equal) and why_without_effect(record, trust) is None:
+            fault = find_fault([record], voice=voice, first=record.number, why_not_signed=trust.why_not_authentic)
+            if fault is not None:
+                raise JournalError(f"{fault}; run `vox audit {voice}` and restore the database before anything")
+            yield record
+
+
+def find_signed(store: Store, voice: str, kind: Kind, **equal: Any) -> Record | None:
+    """Return the newest row of a kind whose content has these values and whose signer might write it, or None.
+
+    Only that row is checked, so the cost does not grow with the journal. It proves that somebody who might do so
+    wrote this row into the journal of this voice. Whether the journal is whole is the caller's question.
+
+    Args:
+        store: Where the journal is.
+        voice: The voice's name.
+        kind: Of the row.
+        **equal: Names and values that its content must have.
+    """
+    with open_snapshot(store) as connection:
+        trust = load_trust(store.root)
+        identity = None if connection is None else read_database_id(connection, trust.why_not_authentic)
+        if connection is None or identity is None or missing_tables(connection, RECORDS):
             return None
-        for record in _walk_back(connection, records.rows[0].stamp):
-            if isinstance(record, Fault):
-                raise JournalError(f"{record}; run `vox audit {voice}` and restore the database before anything")
-            if _matches(record, kind, equal):
-                fault = find_fault([record], voice=voice, first=record.number, why_not_signed=why_not_signed)
-                if fault is not None:
-                    raise JournalError(f"{fault}; run `vox audit {voice}` and restore the database before anything")
+        is_wanted = (RECORDS.c.voice == voice) & (RECORDS.c.kind == kind)
+        for row in connection.execute(sa.select(RECORDS).where(is_wanted).order_by(RECORDS.c.number.desc())).mappings():
+            record = as_record(identity, row)
+            if why_not_genuine(record.stamp, trust.why_not_authentic) is not None:
+                continue
+            if _matches(record, kind, equal) and why_without_effect(record, trust) is None:
                 return record
     return None
 
@@ -180,8 +179,8 @@ def append_record(
         why_not_signed = signature_check(store.root)
         # 1. Refuse to build on an end that was cut off, exchanged or comes from an older copy of the database
         database_id = ensure_database_id(store.root, connection, why_not_signed)
-        last = _last(connection, database_id, voice)
-        if fault := _find_end_fault(store, connection, database_id, voice, last, why_not_signed):
+        last = last_record(connection, database_id, voice)
+        if fault := find_end_fault(store, connection, database_id, voice, last, why_not_signed):
             raise JournalError(f"{fault}; run `vox audit {voice}` and restore the database before anything")
         if last_seen is not None:
             _refuse_stale(connection, voice, kind, last_seen)
@@ -195,48 +194,80 @@ def append_record(
             "kind": kind,
             "content_sha256": sha256_text(text),
             "prev_hash": last.stamp.hash if last else FIRST_PREVIOUS,
+            "public_key": public_key_of(ensure_own_key(store.root)),
         }
         digest = stamp_hash(**fields)
-        record = Record(Stamp(**fields, hash=digest, **asdict(sign(store.root, record_message(digest)))), text)
-        connection.execute(sa.insert(RECORDS).values(**_as_row(record)))
+        signature = sign(store.root, record_message(digest), role=role_for(kind, content))
+        record = Record(Stamp(**fields, hash=digest, signature=signature.signature), text)
+        connection.execute(sa.insert(RECORDS).values(**as_row(record)))
         # 3. Sign the new end; the transaction makes it appear together with the row
-        head_signature = sign(store.root, _head_message(record.stamp))
+        head_signature = sign(store.root, head_message(record.stamp))
         head = {"number": record.number, "hash": digest, "utc": record.utc, **asdict(head_signature)}
         connection.execute(sa.delete(HEADS).where(HEADS.c.voice == voice))
         connection.execute(sa.insert(HEADS).values(voice=voice, **head))
     # 4. Anchor it, after the commit: an anchor without its row would stop every later release
     write_anchor(store.root, record.stamp)
+    publish_anchor(record.stamp)
     return record
 
 
-def _read(
-    store: Store, voice: str, connection: sa.Connection | None, *, whole: bool = False
-) -> tuple[Records, WhyNotSigned]:
-    why_not_signed = signature_check(store.root)
+def require_published(store: Store, voice: str) -> None:
+    """Check that the journal contains the newest row in the object store of VOXFOUNDRY_ANCHOR, where one is named.
+
+    Raises:
+        JournalError: It does not, or the object store cannot be read.
+    """
+    why_not_signed = load_trust(store.root).why_not_authentic
+    if (anchor := newest_published(voice, why_not_signed)) is None:
+        return
+    fault: Fault | None = Fault(voice, anchor.number, "it is missing: it is anchored, and there is no database")
+    with open_snapshot(store) as connection:
+        if connection is not None:
+            identity = read_database_id(connection, why_not_signed)
+            there = identity is not None and not missing_tables(connection, RECORDS)
+            last = last_record(connection, str(identity), voice) if there else None
+            fault = find_anchor_fault(connection, identity, last, anchor, where=SETTING)
+    if fault is not None:
+        raise JournalError(f"{fault}; run `vox audit {voice}` and restore the database before anything")
+
+
+def _read(store: Store, voice: str, connection: sa.Connection | None, *, whole: bool = False) -> tuple[Records, Trust]:
+    trust = load_trust(store.root)
+    why_not_signed = trust.why_not_authentic
     identity = None if connection is None else read_database_id(connection, why_not_signed)
     if connection is None or identity is None:
         anchor = read_anchor(store.root, voice, why_not_signed)
         missing = "it is missing: the project anchored it, and the database holds no journal"
-        return Records(voice, None, (), Fault(voice, anchor.number, missing) if anchor else None), why_not_signed
+        return Records(voice, None, (), Fault(voice, anchor.number, missing) if anchor else None), trust
     if missing := missing_tables(connection, RECORDS, HEADS):
         fault = Fault(voice, 1, f"the table {' and '.join(missing)} is missing in the database")
-        return Records(voice, identity, (), fault), why_not_signed
-    first = 1 if whole else _first_to_read(connection, voice)
+        return Records(voice, identity, (), fault), trust
+    first = 1 if whole else _first_to_read(connection, identity, voice, trust)
     is_wanted = (RECORDS.c.voice == voice) & (RECORDS.c.number >= first)
     stored = connection.execute(sa.select(RECORDS).where(is_wanted).order_by(RECORDS.c.number)).mappings()
-    rows = tuple(_as_record(identity, row) for row in stored)
+    rows = tuple(as_record(identity, row) for row in stored)
     fault = find_fault(rows, voice=voice, first=first, why_not_signed=why_not_signed)
     if fault is None and first > 1:
         fault = _find_count_fault(connection, voice, first)
     if fault is None:
         last = rows[-1] if rows else None
-        fault = _find_end_fault(store, connection, identity, voice, last, why_not_signed)
-    return Records(voice, identity, rows, fault), why_not_signed
+        fault = find_end_fault(store, connection, identity, voice, last, why_not_signed)
+    reasons = {record.number: why_without_effect(record, trust) for record in rows} if fault is None else {}
+    void = {number: reason for number, reason in reasons.items() if reason is not None}
+    return Records(voice, identity, rows, fault, void), trust
 
 
-def _first_to_read(connection: sa.Connection, voice: str) -> int:
+def _first_to_read(connection: sa.Connection, identity: str, voice: str, trust: Trust) -> int:
+    """Return the number of the newest usable checkpoint, 1 where there is none."""
     is_checkpoint = (RECORDS.c.voice == voice) & (RECORDS.c.kind == CHECKPOINT)
-    return connection.scalar(sa.select(sa.func.max(RECORDS.c.number)).where(is_checkpoint)) or 1
+    newest_first = sa.select(RECORDS).where(is_checkpoint).order_by(RECORDS.c.number.desc()).limit(1)
+    below = sa.true()
+    while (row := connection.execute(newest_first.where(below)).mappings().first()) is not None:
+        record = as_record(identity, row)
+        if is_usable(record, trust):
+            return record.number
+        below = RECORDS.c.number < record.number
+    return 1
 
 
 def _find_count_fault(connection: sa.Connection, voice: str, first: int) -> Fault | None:
@@ -245,81 +276,6 @@ def _find_count_fault(connection: sa.Connection, voice: str, first: int) -> Faul
     if n_before == first - 1:
         return None
     return Fault(voice, first, f"{n_before} rows are before this checkpoint and {first - 1} were written")
-
-
-def _find_end_fault(
-    store: Store,
-    connection: sa.Connection,
-    identity: str,
-    voice: str,
-    last: Record | None,
-    why_not_signed: WhyNotSigned,
-) -> Fault | None:
-    """Compare the newest row with the signed head in the database and with the anchor outside it."""
-    number = last.number if last else 0
-    # 1. The head in the database
-    head = connection.execute(sa.select(HEADS).where(HEADS.c.voice == voice)).mappings().first()
-    if head is None:
-        if last is not None:
-            return Fault(voice, number, "the signed end of the journal is missing")
-    else:
-        stamp = Stamp(identity, voice, head["number"], head["utc"], "", "", "", head["hash"], "", "")
-        signature = Signature(str(head["public_key"]), str(head["signature"]))
-        if reason := why_not_signed(_head_message(stamp), signature, str(head["utc"])):
-            return Fault(voice, max(number, 1), f"the signed end of the journal is not genuine: {reason}")
-        if head["number"] != number:
-            missing = f"the signed end of the journal says {head['number']} rows and there are {number}"
-            return Fault(voice, number + 1, missing)
-        if last is None or head["hash"] != last.stamp.hash:
-            return Fault(voice, number, "the signed end of the journal names another last row")
-    # 2. The anchor in the project
-    anchor = read_anchor(store.root, voice, why_not_signed)
-    if anchor is None:
-        return None
-    if anchor.database_id != identity:
-        return Fault(voice, anchor.number, f"the project anchored it in another database ({anchor.database_id})")
-    if last is None or anchor.number > number:
-        return Fault(voice, number + 1, f"it is missing: the project anchored row {anchor.number} on {anchor.utc[:19]}")
-    return _find_anchored_fault(connection, anchor, last)
-
-
-def _find_anchored_fault(connection: sa.Connection, anchor: Stamp, last: Record) -> Fault | None:
-    changed = Fault(anchor.voice, anchor.number, "the project anchored another row of this number")
-    if anchor.number == last.number:
-        return None if anchor.hash == last.stamp.hash else changed
-    for record in _walk_back(connection, last.stamp):
-        if isinstance(record, Fault):
-            return record
-        if record.number == anchor.number:
-            return None if record.stamp.hash == anchor.hash else changed
-    return changed
-
-
-def _walk_back(connection: sa.Connection, later: Stamp) -> Iterator[Record | Fault]:
-    """Yield the rows before a genuine row, newest first, each proven by the hash that the row after it holds.
-
-    A row that is not proven is yielded as a Fault, and nothing after it.
-    """
-    while later.number > 1:
-        lowest = max(1, later.number - BATCH)
-        is_wanted = (RECORDS.c.voice == later.voice) & RECORDS.c.number.between(lowest, later.number - 1)
-        found = connection.execute(sa.select(RECORDS).where(is_wanted).order_by(RECORDS.c.number.desc())).mappings()
-        batch = [_as_record(later.database_id, row) for row in found]
-        if not batch:
-            yield Fault(later.voice, later.number - 1, f"it is missing, and row {later.number} follows")
-            return
-        for record in batch:
-            if reason := why_not_joined(record, later):
-                yield Fault(later.voice, later.number - 1, reason)
-                return
-            yield record
-            later = record.stamp
-
-
-def _last(connection: sa.Connection, identity: str, voice: str) -> Record | None:
-    newest = sa.select(RECORDS).where(RECORDS.c.voice == voice).order_by(RECORDS.c.number.desc()).limit(1)
-    row = connection.execute(newest).mappings().first()
-    return None if row is None else _as_record(identity, row)
 
 
 def _refuse_stale(connection: sa.Connection, voice: str, kind: Kind, last_seen: int) -> None:
@@ -337,20 +293,3 @@ def _matches(record: Record, kind: Kind, equal: Mapping[str, Any]) -> bool:
         return False
     values = record.values
     return all(values.get(name) == value for name, value in equal.items())
-
-
-def _as_record(identity: str, row: Mapping[str, Any]) -> Record:
-    """Return a stored row. A value that is not text becomes text, so that the hash and not Python refuses it."""
-    number = row["number"] if isinstance(row["number"], int) else -1
-    text = {name: str(row[name]) for name in row if name != "number"}
-    content = text.pop("content")
-    return Record(Stamp(database_id=identity, number=number, content_sha256=sha256_text(content), **text), content)
-
-
-def _as_row(record: Record) -> dict[str, Any]:
-    row = asdict(record.stamp) | {"content": record.content}
-    return {column.name: row[column.name] for column in RECORDS.columns}
-
-
-def _head_message(stamp: Stamp) -> str:
-    return f"voxfoundry head {stamp.database_id} {stamp.voice} {stamp.number} {stamp.utc} {stamp.hash}"

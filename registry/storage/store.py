@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from registry.errors import RegistryError
+from registry.storage.masking import mask_secrets
 from registry.storage.mlflow_tables import create_mlflow_tables
 
 if TYPE_CHECKING:
@@ -59,13 +63,19 @@ def tracking_uri(root: Path | None = None) -> str:
     """Return MLflow's address, as set or the default. It may hold a password, so do not show it unchanged."""
     named = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
     file = (find_root() if root is None else root.absolute()) / "mlflow.db"
-    return named or f"sqlite:///{_quoted(file)}"
+    # MLflow takes what follows sqlite:/// for a path without decoding it, and would make a folder with %25 in its name
+    prefix = "sqlite" if _quoted(file) == str(file) else "sqlite+pysqlite"
+    return named or f"{prefix}:///{_quoted(file)}"
 
 
 def without_password(uri: str) -> str:
-    """Return an address without user and password, so that it may be shown."""
+    """Return an address without user, password and secrets in its options, so that it may be shown."""
+    if "://" not in uri:  # mistyped, and then what stands before an @ may be a password too
+        return mask_secrets(uri.rpartition("@")[2])
     scheme, separator, rest = uri.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+    if not scheme.startswith("sqlite"):  # there is no user, but a folder's name may hold an @
+        rest = rest.rpartition("@")[2]
+    return mask_secrets(f"{scheme}{separator}{rest}")
 
 
 def open_store(root: Path | None = None) -> Store:
@@ -78,7 +88,7 @@ def open_store(root: Path | None = None) -> Store:
     tracking = tracking_uri(root)
     database = os.environ.get("VOXFOUNDRY_DATABASE_URI", "").strip()
     scheme, shown = tracking.partition(":")[0], without_password(tracking)
-    if not scheme.startswith(("sqlite", "postgres", "http")):
+    if not scheme.startswith(("sqlite", "postgres")) and not _is_server(tracking):
         raise StoreError(
             f"MLFLOW_TRACKING_URI is {shown!r}; it must begin with sqlite:///, postgresql:// or http(s)://, "
             "because a release needs a database that can lock"
@@ -88,8 +98,10 @@ def open_store(root: Path | None = None) -> Store:
             f"MLFLOW_TRACKING_URI is the server {shown}, which hides its database; set VOXFOUNDRY_DATABASE_URI "
             "to the database for the release journal (sqlite:///FILE or postgresql://...)"
         )
+    if not scheme.startswith("http"):
+        journal_uri(tracking)  # refuses an address that MLflow could not use
     artifacts = None if scheme.startswith("http") else (root / "mlartifacts").as_uri()
-    return Store(root, tracking, _journal_uri(database or tracking), artifacts)
+    return Store(root, tracking, journal_uri(database or tracking), artifacts)
 
 
 def mlflow_client(store: Store) -> MlflowClient:
@@ -98,6 +110,8 @@ def mlflow_client(store: Store) -> MlflowClient:
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")  # 30 s for a server that is down, minutes with 7
     # Versions and runs live in one place; mlflow would follow another registry's name where it downloads a version
     os.environ["MLFLOW_REGISTRY_URI"] = store.tracking_uri
     return _client(store.tracking_uri)
@@ -129,7 +143,12 @@ def _client(tracking_uri: str) -> MlflowClient:
     return MlflowClient(tracking_uri, registry_uri=tracking_uri)
 
 
-def _journal_uri(uri: str) -> str:
+def journal_uri(uri: str) -> str:
+    """Return a database's address as SQLAlchemy takes it, a file's path absolute.
+
+    Raises:
+        StoreError: It is not the address of a database that can hold a journal.
+    """
     if uri.startswith("postgres://"):  # SQLAlchemy dropped this spelling, but hosting providers still use it
         uri = "postgresql://" + uri.removeprefix("postgres://")
     if not uri.startswith(("sqlite", "postgresql")):
@@ -139,8 +158,38 @@ def _journal_uri(uri: str) -> str:
         )
     prefix, separator, path = uri.partition(":///")
     if prefix.startswith("sqlite"):
+        path, mark, query = path.partition("?")
         if not separator or path in ("", ":memory:"):
             raise StoreError(f"{uri!r} names no file, and a journal in memory would be lost; use sqlite:///FILE")
-        path, mark, query = path.partition("?")
-        uri = f"{prefix}:///{_quoted(Path(unquote(path)).absolute())}{mark}{query}"
+        file = Path(unquote(path)).absolute()
+        _check_place(file)
+        uri = f"{prefix}:///{_quoted(file)}{mark}{query}"
+    try:
+        make_url(uri)
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is not a number
+        raise StoreError(
+            f"{without_password(uri)!r} is not the address of a database; write postgresql://USER:PASSWORD@HOST/NAME, "
+            "with %40 for an @ in the password"
+        ) from error
     return uri
+
+
+def _check_place(file: Path) -> None:
+    """Refuse a database file that cannot be one. SQLite would only say that it is unable to open it."""
+    advice = "set MLFLOW_TRACKING_URI or VOXFOUNDRY_DATABASE_URI to sqlite:///FILE"
+    try:
+        if file.is_dir():
+            raise StoreError(f"{file} is a folder, but the registry's database is a file; {advice}")
+        existing = next(parent for parent in file.parents if parent.exists())
+    except OSError as error:
+        raise StoreError(f"{str(file)[:200]} cannot be a database ({error.strerror}); {advice}") from error
+    if not existing.is_dir():
+        raise StoreError(f"{existing} is a file, so there cannot be a database {file} in it; {advice}")
+
+
+def _is_server(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

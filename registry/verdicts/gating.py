@@ -23,9 +23,12 @@ from registry.gate.faults import differences
 from registry.gate.policy import GatePolicy, policy_sha256
 from registry.gate.preference import PreferenceVotes
 from registry.listening.votes import preference_votes
-from registry.releases.journal import Release, champion
+from registry.releases.alias import released_version
+from registry.releases.journal import champion
+from registry.releases.state import Release
 from registry.storage.database import sha256_text
-from registry.storage.store import Store, mlflow_client
+from registry.storage.model_registry import set_alias
+from registry.storage.store import Store
 from registry.verdicts.store import SignedVerdict, newest_verdict, save_verdict
 from registry.verdicts.verdict import Subject, Verdict
 
@@ -81,13 +84,15 @@ def gate_candidate(
     current = _find_champion(store, voice, release=release) if release else None
     # 2. Mark the candidate in MLflow as the one that is being gated.
     if current is None or current.version != candidate.version:
-        mlflow_client(store).set_registered_model_alias(voice, CHALLENGER, str(candidate.version))
+        set_alias(store, voice, CHALLENGER, candidate.version)
     # 3. Find scores of the champion that compare with the candidate's.
     if current is None and champion_scores is not None:
         raise CannotMeasure(f"scores of a champion of {voice} were given, but {voice} has no champion; leave them out")
     champion_scorecard, champion_sha256 = None, ""
     if current is not None:
-        champion_scorecard, champion_sha256 = _champion_scores(store, current, given=champion_scores, other=scorecard)
+        champion_scorecard, champion_sha256 = _champion_scores(
+            store, current, given=champion_scores, other=scorecard, prompt_sets=prompt_sets
+        )
         _check_scores(f"the champion, version {current.version}", champion_scorecard, prompt_sets)
     # 4. Decide.
     votes = votes_for(store, policy, candidate_id=candidate.candidate_id, release=release)
@@ -121,11 +126,15 @@ def _check_scores(who: str, scorecard: Scorecard, prompt_sets: Sequence[PromptSe
     Raises:
         CannotMeasure: With everything that is wrong.
     """
-    if faults := [*find_miscounts(scorecard), *find_other_texts(scorecard, prompt_sets)]:
+    if faults := _faults(scorecard, prompt_sets):
         raise CannotMeasure(
             f"the scores of {who} of {scorecard.voice} cannot be believed: {'; '.join(faults)}; score the voice again "
             f"with `vox run {scorecard.voice}`"
         )
+
+
+def _faults(scorecard: Scorecard, prompt_sets: Sequence[PromptSet]) -> list[str]:
+    return [*find_miscounts(scorecard), *find_other_texts(scorecard, prompt_sets)]
 
 
 def current_verdict(store: Store, voice: str, *, candidate_id: str, policy: GatePolicy) -> SignedVerdict | None:
@@ -182,7 +191,7 @@ def why_stale(
     """
     reasons = []
     then = verdict.champion
-    if (then and (then.version, then.candidate_id)) != (release and (release.version, release.candidate_id)):
+    if (then and then.candidate_id) != (release and release.candidate_id):
         before = f"version {then.version}" if then else "no champion"
         now = f"version {release.version}" if release else "none"
         reasons.append(f"it was given against {before} and the champion is now {now}")
@@ -195,22 +204,19 @@ def why_stale(
 
 def _find_champion(store: Store, voice: str, *, release: Release) -> Candidate:
     """Return the registered version that the journal names as champion."""
-    try:
-        found = find_candidate(store, voice, version=release.version)
-    except CandidateError as error:
-        raise CannotMeasure(
-            f"the champion of {voice}, version {release.version}, is gone: {error}; roll back first"
-        ) from error
-    if found.candidate_id != release.candidate_id:
-        raise CannotMeasure(
-            f"version {release.version} of {voice} in MLflow is not the one that was promoted "
-            f"({found.candidate_id[:12]}... instead of {release.candidate_id[:12]}...); run `vox audit {voice}`"
-        )
-    return found
+    version = released_version(store, voice, release)
+    if version is None:
+        raise CannotMeasure(f"the champion of {voice}, version {release.version}, is gone from MLflow; roll back first")
+    return find_candidate(store, voice, version=version, candidate_id=release.candidate_id)
 
 
 def _champion_scores(
-    store: Store, current: Candidate, *, given: ChampionScores | None, other: Scorecard
+    store: Store,
+    current: Candidate,
+    *,
+    given: ChampionScores | None,
+    other: Scorecard,
+    prompt_sets: Sequence[PromptSet],
 ) -> tuple[Scorecard, str]:
     """Return the champion's scores that compare with `other`, and their sha256.
 
@@ -237,6 +243,8 @@ def _champion_scores(
     except (CandidateError, ValueError) as error:  # lost, changed, or written by another version
         problem = f"has no scores that can be used: {error}; or {remedy}"
     else:
+        if faults := _faults(own, prompt_sets):  # as after a change of the detectors of failures
+            problem = f"has scores that cannot be believed: {'; '.join(faults)}; {remedy}"
         for name, of_champion, of_candidate in differences(own, other):
             problem = (
                 f"was scored under other {name} than the candidate: {_shorten(of_champion)} and "

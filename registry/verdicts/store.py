@@ -1,30 +1,29 @@
-"""Signed verdicts in the database, append-only: what `promote` requires and what an audit can show years later."""
+"""Signed verdicts, append-only: what `promote` requires and what an audit can show years later.
+
+A verdict is a row of its voice's journal, which holds the candidate's id, the outcome and the sha256 of the verdict. So
+a verdict that was removed is found like any other row. The verdict itself is kept beside the journal by its sha256.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from pydantic import ValidationError
 
 from registry.errors import RegistryError
-from registry.storage.database import METADATA, append_transaction, rows_of, sha256_text
-from registry.storage.signing import Signature, sign, trusted_keys, why_not_valid
+from registry.storage.database import METADATA, append_transaction, missing_tables, open_snapshot, sha256_text
+from registry.storage.record import Record, Stamp
+from registry.storage.records import append_record, newest_record
 from registry.storage.store import Store
 from registry.verdicts.verdict import Verdict
 
-VERDICTS = sa.Table(
-    "voxfoundry_verdicts",
+VERDICT = "verdict"
+PAYLOADS = sa.Table(
+    "voxfoundry_verdicts_by_hash",
     METADATA,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("utc", sa.Text, nullable=False),
-    sa.Column("voice", sa.Text, nullable=False),
-    sa.Column("candidate_id", sa.Text, nullable=False),
-    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("sha256", sa.Text, primary_key=True),
     sa.Column("payload", sa.Text, nullable=False),
-    sa.Column("public_key", sa.Text, nullable=False),
-    sa.Column("signature", sa.Text, nullable=False),
 )
 
 
@@ -34,49 +33,48 @@ class VerdictError(RegistryError, RuntimeError):
 
 @dataclass(frozen=True)
 class SignedVerdict:
-    """A verdict with its signature, as stored.
+    """A verdict with the journal row that signs it.
 
     Attributes:
         verdict: What was decided.
-        sha256: Of the payload. The journal refers to it.
-        utc: When the verdict was stored, ISO 8601.
-        public_key: Of the key that signed it.
-        signature: Over the sha256.
+        sha256: Of the payload. The row and the release journal refer to it.
+        stamp: The signed part of the row.
     """
 
     verdict: Verdict
     sha256: str
-    utc: str
-    public_key: str
-    signature: str
+    stamp: Stamp
+
+    @property
+    def utc(self) -> str:
+        """Return when the verdict was stored, ISO 8601."""
+        return self.stamp.utc
 
 
 def save_verdict(store: Store, verdict: Verdict) -> SignedVerdict:
-    """Sign and append a verdict. Where the newest one of the same candidate is equal, return that one instead."""
-    newest = newest_verdict(store, verdict.voice, candidate_id=verdict.candidate.candidate_id)
-    payload, digest = verdict.payload(), verdict.sha256()
-    if newest is not None and newest.sha256 == digest:
-        return newest
-    signature = sign(store.root, _signed_message(digest))
-    utc = datetime.now(UTC).isoformat(timespec="milliseconds")
+    """Sign and append a verdict. Where the newest one of the same candidate is equal, return that one instead.
+
+    Raises:
+        JournalError: The voice's journal is broken.
+        SigningError: This machine's key may not sign it.
+    """
+    candidate_id, payload, digest = verdict.candidate.candidate_id, verdict.payload(), verdict.sha256()
+    newest = newest_record(store, verdict.voice, VERDICT, candidate_id=candidate_id)
+    # 1. Keep the payload first, so that no row is without it
     with append_transaction(store) as connection:
-        number = (connection.scalar(sa.select(sa.func.max(VERDICTS.c.number))) or 0) + 1
-        connection.execute(
-            sa.insert(VERDICTS).values(
-                number=number,
-                utc=utc,
-                voice=verdict.voice,
-                candidate_id=verdict.candidate.candidate_id,
-                sha256=digest,
-                payload=payload,
-                **asdict(signature),
-            )
-        )
-    return SignedVerdict(verdict, digest, utc, signature.public_key, signature.signature)
+        stored = connection.scalar(sa.select(PAYLOADS.c.payload).where(PAYLOADS.c.sha256 == digest))
+        if stored != payload:
+            connection.execute(sa.delete(PAYLOADS).where(PAYLOADS.c.sha256 == digest))
+            connection.execute(sa.insert(PAYLOADS).values(sha256=digest, payload=payload))
+    # 2. Append the row that signs it, unless it is there already
+    if newest is None or newest.values["sha256"] != digest:
+        content = {"candidate_id": candidate_id, "outcome": verdict.outcome, "sha256": digest}
+        newest = append_record(store, verdict.voice, VERDICT, content)
+    return SignedVerdict(verdict, digest, newest.stamp)
 
 
 def newest_verdict(store: Store, voice: str, *, candidate_id: str) -> SignedVerdict | None:
-    """Return the newest verdict about a candidate, its signature checked, or None where there is none.
+    """Return the newest verdict about a candidate, or None where there is none.
 
     Args:
         store: Where verdicts are.
@@ -84,42 +82,65 @@ def newest_verdict(store: Store, voice: str, *, candidate_id: str) -> SignedVerd
         candidate_id: Which candidate.
 
     Raises:
-        VerdictError: Where the verdict is not genuine.
+        VerdictError: The verdict is not what was signed.
+        JournalError: The voice's journal is broken.
     """
-    found = [row for row in rows_of(store, VERDICTS) if (row["voice"], row["candidate_id"]) == (voice, candidate_id)]
-    return _check(found[-1], trusted_keys(store.root)) if found else None
+    record = newest_record(store, voice, VERDICT, candidate_id=candidate_id)
+    return None if record is None else verdict_of(store, record)
 
 
-def verdict_by_sha256(store: Store, digest: str) -> SignedVerdict | None:
-    """Return the verdict that a journal row refers to, its signature checked, or None where it is gone.
+def verdict_by_sha256(store: Store, voice: str, digest: str) -> SignedVerdict | None:
+    """Return the verdict that a journal row refers to, or None where there is none.
+
+    Args:
+        store: Where verdicts are.
+        voice: Name of the voice.
+        digest: The verdict's sha256.
 
     Raises:
-        VerdictError: Where the verdict is not genuine.
+        VerdictError: The verdict is not what was signed.
+        JournalError: The voice's journal is broken.
     """
-    found = [row for row in rows_of(store, VERDICTS) if row["sha256"] == digest]
-    return _check(found[-1], trusted_keys(store.root)) if found else None
+    record = newest_record(store, voice, VERDICT, sha256=digest)
+    return None if record is None else verdict_of(store, record)
 
 
-def _check(row: dict, trusted: frozenset[str]) -> SignedVerdict:
-    """Return the verdict of a row after checking hash, signature, schema and subject."""
-    name = f"the stored verdict {row['number']} about {row['voice']}"
-    remedy = f"run the gate again (`vox gate {row['voice']}`)"
-    # 1. The payload is the one that was hashed.
-    if sha256_text(row["payload"]) != row["sha256"]:
+def verdict_of(store: Store, record: Record) -> SignedVerdict:
+    """Return the verdict of a row after checking its hash, its form and its subject.
+
+    Args:
+        store: Where verdicts are.
+        record: A genuine row of the kind `verdict`.
+
+    Raises:
+        VerdictError: The verdict is gone or is not what was signed.
+    """
+    voice, content = record.stamp.voice, record.values
+    name, remedy = f"the verdict in row {record.number} about {voice}", f"run the gate again (`vox gate {voice}`)"
+    # 1. The payload is the one that was signed
+    payload = _payload(store, content["sha256"])
+    if payload is None:
+        raise VerdictError(f"{name} is gone from the database; {remedy}")
+    if sha256_text(payload) != content["sha256"]:
         raise VerdictError(f"{name} was changed after it was signed; {remedy}")
-    # 2. A trusted key signed the hash.
-    if reason := why_not_valid(_signed_message(row["sha256"]), Signature(row["public_key"], row["signature"]), trusted):
-        raise VerdictError(f"{name} does not count: {reason}; {remedy}")
-    # 3. It has the form of this version's verdicts.
+    # 2. It has the form of this version's verdicts
     try:
-        verdict = Verdict.model_validate_json(row["payload"])
+        verdict = Verdict.model_validate_json(payload)
     except ValidationError as error:
         raise VerdictError(f"{name} was written by another version of Voxfoundry; {remedy}") from error
-    # 4. It is about the candidate that it is stored under.
-    if (verdict.voice, verdict.candidate.candidate_id) != (row["voice"], row["candidate_id"]):
-        raise VerdictError(f"{name} is filed under another voice or candidate than it is about; {remedy}")
-    return SignedVerdict(verdict, row["sha256"], row["utc"], row["public_key"], row["signature"])
+    # 3. It says what the row says
+    if (verdict.voice, verdict.candidate.candidate_id, verdict.outcome) != (
+        voice,
+        content["candidate_id"],
+        content["outcome"],
+    ):
+        raise VerdictError(f"{name} is filed under another voice, candidate or outcome than it is about; {remedy}")
+    return SignedVerdict(verdict, content["sha256"], record.stamp)
 
 
-def _signed_message(digest: str) -> str:
-    return f"voxfoundry verdict {digest}"
+def _payload(store: Store, digest: str) -> str | None:
+    with open_snapshot(store) as connection:
+        if connection is None or missing_tables(connection, PAYLOADS):
+            return None
+        found = connection.scalar(sa.select(PAYLOADS.c.payload).where(PAYLOADS.c.sha256 == digest))
+        return None if found is None else str(found)

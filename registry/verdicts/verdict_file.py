@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from registry.gate.decision import Outcome
+from registry.storage.record import Stamp
 from registry.verdicts.store import SignedVerdict
 from registry.verdicts.verdict import Verdict
 
@@ -23,11 +24,9 @@ class VerdictFile(BaseModel):
 
     outcome: Outcome
     exit_code: Literal[0, 1, 3]
-    verdict: Verdict = Field(description="in canonical JSON it is what sha256 and signature cover")
+    verdict: Verdict = Field(description="in canonical JSON it is what sha256 covers")
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    public_key: str
-    signature: str
-    stored_at: str = Field(description="UTC, ISO 8601")
+    row: Stamp = Field(description="the signed row of the voice's journal that holds the sha256")
 
 
 def json_schema() -> str:
@@ -43,9 +42,7 @@ def to_json(signed: SignedVerdict) -> str:
         exit_code=verdict.exit_code,
         verdict=verdict,
         sha256=signed.sha256,
-        public_key=signed.public_key,
-        signature=signed.signature,
-        stored_at=signed.utc,
+        row=signed.stamp,
     )
     data = file.model_dump(mode="json")
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"

@@ -12,5 +12,6 @@ repairs.py          takes the word heard, or cuts a clip to the words that agree
 heard_places.py     finds the clip of each token by what the ASR heard (pure)
 matching.py         assigns English words to clips, and clips to the held-out split (pure)
 transcribe.py       transcribes and aligns in worker processes
+noise.py            removes noise before forced alignment, and ends words before pauses (pure)
 written_tokens.py   cuts a transcript into words or characters (pure)
 """

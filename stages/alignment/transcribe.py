@@ -16,11 +16,13 @@ import numpy as np
 from gpt_sovits.audio import load_audio, to_mono
 from gpt_sovits.text.english.phonemes import pronounce
 from gpt_sovits.text.frontend import phonemize, split_sentences
+from metrics.audio import to_rate
 from metrics.errors import AlignmentError
 from metrics.forced_alignment import force_align
 from metrics.judges.asr import load_transcriber
 from metrics.judges.transcriber import Transcriber, Transcription
 from stages.alignment.matching import WordTime
+from stages.alignment.noise import SAMPLE_RATE, end_before_pauses, is_noisy, with_less_noise
 from stages.profiles import judge_weights
 
 WORD = re.compile(r"[A-Za-z']*[A-Za-z][A-Za-z']*")
@@ -89,11 +91,17 @@ def word_times(paths: Sequence[Path], words: Sequence[str]) -> list[WordTime]:
         (word, start, end) of each word, or an empty list where the words do not fit the audio.
     """
     clips = [load_audio(path) for path in paths]
-    waveform = np.concatenate([to_mono(samples) for samples, _ in clips])
+    waveform, sample_rate = np.concatenate([to_mono(samples) for samples, _ in clips]), clips[0][1]
+    heard = to_rate(waveform, sample_rate, SAMPLE_RATE)
+    noisy = is_noisy(heard)
+    if noisy:
+        waveform, sample_rate = with_less_noise(heard), SAMPLE_RATE
     try:
-        aligned = force_align(waveform, clips[0][1], words, pronounce)
+        aligned = force_align(waveform, sample_rate, words, pronounce)
     except AlignmentError:
         return []
+    if noisy:
+        aligned = end_before_pauses(aligned, heard)
     return [(word.word, word.start, word.end) for word in aligned]
 
 

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from metrics.prompt_sets import load_language
-from stages.card.advice import Advice, Findings, advise
-from stages.card.clips import CardClip, ClipChoice, card_clips, choose_clips
-from stages.card.coverage import Coverage, coverage
-from stages.card.curves import Forecast, MeasuredPoint, base_sha256, forecasts, read_curves
-from stages.card.distributions import Distribution
-from stages.card.figures import all_distributions
-from stages.card.inputs import VoiceTables
-from stages.card.minutes import Fate, Part, account, total_seconds
-from stages.card.recording_plan import RecordingPlan, plan_recordings
-from stages.card.sentences import SentenceKind, sentence_kinds
-from stages.card.speakers import SpeakerGroup, duplicate_groups, speaker_groups
+from stages.card.advice.advice import Advice, Findings, advise
+from stages.card.advice.curves import Forecast, MeasuredPoint, base_sha256, forecasts, read_curves
+from stages.card.advice.recording_plan import RecordingPlan, plan_recordings
+from stages.card.facts.clips import CardClip, ClipChoice, card_clips, choose_clips
+from stages.card.facts.distributions import Distribution
+from stages.card.facts.figures import all_distributions
+from stages.card.facts.inputs import VoiceTables
+from stages.card.facts.minutes import Fate, Part, account, total_seconds
+from stages.card.facts.speakers import SpeakerGroup, duplicate_groups, speaker_groups
+from stages.card.language.coverage import Coverage, coverage
+from stages.card.language.sentences import SentenceKind, sentence_kinds
 from stages.params import Params
 from stages.profiles import PROFILES
 

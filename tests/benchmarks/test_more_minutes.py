@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from imports import ROOT
 
 from benchmarks.more_minutes import add_point, interval, results_page, training_part, write_part
-from stages.card.curves import MeasuredPoint, base_sha256, read_curves
+from stages.card.advice.curves import MeasuredPoint, base_sha256, read_curves
 from stages.params import load_params
 from stages.tables import FeatureClip, VoiceReference, read_table, write_table
 

@@ -8,6 +8,7 @@ import sys
 
 import click
 import pytest
+import sqlalchemy as sa
 from imports import PRODUCT, ROOT
 
 from flows.errors import FlowError, named_errors
@@ -66,12 +67,37 @@ def test_click_errors_and_interruptions_keep_their_codes(capsys):
     assert guarded(click.Abort(), capsys)[0] == 130
 
 
-def test_debug_raises_the_error():
+def test_debug_shows_the_traceback_and_the_sentence(capsys):
     def command():
         raise FlowError("a fault")
 
-    with pytest.raises(FlowError):
-        run_guarded(command, debug=True)
+    assert run_guarded(command, debug=True) == 2
+    shown = capsys.readouterr().err
+    assert "in command" in shown and shown.endswith("\nerror: a fault\n")
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_no_secret_and_no_control_character_of_an_error_is_shown(capsys, monkeypatch, debug):
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter22")
+
+    def command():
+        raise RuntimeError("postgresql://anna:p@ss/w0rd@db/x refused \x1b[31mhunter22")
+
+    assert run_guarded(command, debug=debug) == 2
+    shown = capsys.readouterr().err
+    assert "w0rd" not in shown and "hunter22" not in shown
+    assert "postgresql://anna:***@db/x" in shown
+    assert debug or "\x1b" not in shown
+
+
+def test_database_that_cannot_be_used_is_a_sentence(capsys):
+    def command():
+        with sa.create_engine("sqlite:////").connect():
+            pass
+
+    assert run_guarded(command, debug=False) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: the database cannot be used (unable to open database file); check MLFLOW_TRACKING")
 
 
 def test_success_and_verdicts_pass_through():

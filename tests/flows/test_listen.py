@@ -39,7 +39,7 @@ def store(released, tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     for name in ("mlflow.db", "params.yaml", "dvc.yaml"):
         shutil.copy(released / name, tmp_path / name)
-    for name in (".vox", "data", "mlartifacts"):
+    for name in (".vox", "data", "mlartifacts", "releases"):
         shutil.copytree(released / name, tmp_path / name)
     return open_store(tmp_path)
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import sys
 from pathlib import Path
 
 import pytest
 from imports import ROOT
+from kill_helpers import KILLED, in_child
 
-from flows.commands.voices import ConsentTerms, add_voice
+from flows.commands.voices import add_voice
+from flows.consent_terms import ConsentTerms
 from registry.consent.file import load_voice
 from stages.params import load_params
 
 FOLDER = Path("data/1_recordings/anna")
 WHOLE = {"more/0.flac", "more/0.txt", "more/1.flac", "more/1.txt", "consent.pdf", "voice.yaml"}
-KILLED = -signal.SIGKILL
 
 
 @pytest.fixture
@@ -103,12 +101,12 @@ def test_addition_that_is_killed_at_any_point_is_finished_by_the_next(source, tm
     for n in range(1, 1000):
         project = tmp_path / f"project_{n}"
         make_project(project)
-        if add_in_child(source, project, kill_before=n) != KILLED:
+        if in_child(lambda: add(source), project, kill_before=n) != KILLED:
             break
         n_killed += 1
         voices = load_params(project / "params.yaml").voices
         assert ("anna" in voices) <= (project / FOLDER / "voice.yaml").is_file()
-        assert add_in_child(source, project) == 0, f"killed before operation {n}"
+        assert in_child(lambda: add(source), project) == 0, f"killed before operation {n}"
         assert contents(project) == {f"anna/{name}" for name in WHOLE}
         assert load_params(project / "params.yaml").voices == ("sample", "anna")
         load_voice(project / FOLDER)
@@ -119,35 +117,3 @@ def contents(project: Path) -> set[str]:
     """The names of the project's files with recordings, hidden ones too."""
     folder = project / FOLDER.parent
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-
-
-def add_in_child(source: Path, project: Path, kill_before: int | None = None) -> int:
-    """Add the voice in another process and return its exit code. It may kill itself before its n-th file operation."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            os.chdir(project)
-            if kill_before is not None:
-                sys.addaudithook(Killer(project, kill_before))
-            code = add(source)
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-class Killer:
-    """An audit hook that ends the process with SIGKILL before its n-th operation on a file of the project."""
-
-    EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.utime", "os.truncate")
-
-    def __init__(self, project: Path, n: int) -> None:
-        self.project, self.left = str(project), n
-
-    def __call__(self, event: str, arguments: tuple) -> None:
-        if event in self.EVENTS and isinstance(arguments[0], str | os.PathLike):
-            path = os.path.join(os.getcwd(), os.fspath(arguments[0]))
-            if path.startswith(self.project):
-                self.left -= 1
-                if self.left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)

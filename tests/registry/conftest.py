@@ -24,6 +24,7 @@ SETTINGS = (
     "VOXFOUNDRY_TRUSTED_KEYS",
     "VOXFOUNDRY_ACTOR",
 )
+FOLDERS = ("mlartifacts", "releases", ".vox")  # beside mlflow.db
 
 
 @pytest.fixture(autouse=True)
@@ -49,13 +50,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The name of a database of PostgreSQL with the same three versions."""
+def postgres_template(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """The name of a database of PostgreSQL with the same three versions, and the project of their artifacts."""
     database = postgres.make_database()
     address = postgres.url(database)
     root = tmp_path_factory.mktemp("template")
     _register_three(Store(root, address, address, (root / "mlartifacts").as_uri()))
-    return database
+    return database, root
 
 
 def _register_three(store: Store) -> None:
@@ -79,11 +80,17 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if getattr(request, "param", "sqlite") == "sqlite":
         template = request.getfixturevalue("template")
         shutil.copy(template / "mlflow.db", tmp_path / "mlflow.db")
-        shutil.copytree(template / "mlartifacts", tmp_path / "mlartifacts")
+        _copy_folders(template, tmp_path)
         return open_store(tmp_path)
-    postgres = request.getfixturevalue("postgres")
-    address = postgres.url(postgres.make_database(request.getfixturevalue("postgres_template")))
+    postgres, (database, template) = map(request.getfixturevalue, ("postgres", "postgres_template"))
+    _copy_folders(template, tmp_path)
+    address = postgres.url(postgres.make_database(database))
     return Store(tmp_path, address, address, (tmp_path / "mlartifacts").as_uri())
+
+
+def _copy_folders(source: Path, target: Path) -> None:
+    for name in FOLDERS:
+        shutil.copytree(source / name, target / name)
 
 
 @pytest.fixture
@@ -98,11 +105,9 @@ def cold_desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
     def copy(desk: Desk, name: str = "cold") -> Desk:
         root = tmp_path / name
         root.mkdir()
-        if (desk.store.root / ".vox").is_dir():
-            shutil.copytree(desk.store.root / ".vox", root / ".vox")
+        _copy_folders(desk.store.root, root)
         if desk.store.sqlite_file is not None:
             shutil.copy(desk.store.root / "mlflow.db", root / "mlflow.db")
-            shutil.copytree(desk.store.root / "mlartifacts", root / "mlartifacts")
             return Desk(open_store(root), recordings_of(root), [])
         address = request.getfixturevalue("postgres").copy_of(desk.store.database_uri)
         return Desk(Store(root, address, address, desk.store.artifacts), recordings_of(root), [])

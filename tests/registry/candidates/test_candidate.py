@@ -69,6 +69,11 @@ def test_registered_candidate_carries_lineage_scores_and_files(store, built):
     assert find_candidate(store, "bob", candidate_id=candidate.candidate_id) == candidate
 
 
+def test_registration_leaves_the_settings_of_the_process_alone(store, built):
+    register(store, built)
+    assert "MLFLOW_TRACKING_URI" not in os.environ
+
+
 def add_resynthesis(built: Path) -> None:
     """Add a held-out recording, its resynthesis and checkpoint pairs to the score folder."""
     real = utterance(
@@ -209,18 +214,18 @@ def test_changed_scorecard_or_tag_is_found(store, built):
     candidate = register(store, built)
     mlflow_client(store).set_model_version_tag("bob", "1", "scores_sha256", "0" * 64)
     with pytest.raises(CandidateError, match=r"scorecard\.json of bob version 1 is not what was registered"):
-        scorecard_of(store, find_candidate(store, "bob"))
+        scorecard_of(store, find_candidate(store, "bob", 1))
     with pytest.raises(CandidateError, match="its tags changed"):
-        voice_folder_of(store, find_candidate(store, "bob"))
+        voice_folder_of(store, find_candidate(store, "bob", 1))
     assert scorecard_of(store, candidate) == scorecard("bob")
 
 
 def test_unknown_voice_version_or_id_is_refused(store):
-    with pytest.raises(CandidateError, match="bob has no candidate at all"):
+    with pytest.raises(CandidateError, match="bob has no registered candidate at all"):
         find_candidate(store, "bob")
     with pytest.raises(CandidateError, match="anna has no version 9"):
         find_candidate(store, "anna", 9)
-    with pytest.raises(CandidateError, match="anna has no candidate with the id"):
+    with pytest.raises(CandidateError, match="anna has no registered candidate with the id"):
         find_candidate(store, "anna", candidate_id="0" * 64)
     with pytest.raises(CandidateError, match="is not a candidate id"):
         find_candidate(store, "anna", candidate_id="x' or '1'='1")
@@ -233,6 +238,8 @@ def test_version_registered_by_hand_is_refused(store, built):
     client.create_registered_model("bob")
     client.create_model_version("bob", source=(built / "voice").as_uri())
     with pytest.raises(CandidateError, match=r"lacks the tags candidate_id.*did not register it"):
+        find_candidate(store, "bob", 1)
+    with pytest.raises(CandidateError, match="bob has no registered candidate at all"):
         find_candidate(store, "bob")
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
+from imports import ROOT
 from release_helpers import LINEAGE, policy, scorecard, with_prompt, write_scores, write_voice_folder
 
+from metrics.prompts import load_prompts
 from metrics.scores import Scorecard
 from registry.candidates.candidate import find_candidate, model_folder_of, voice_folder_of
-from registry.candidates.fingerprint import CandidateError
+from registry.candidates.fingerprint import CandidateError, hash_files, hash_model
 from registry.candidates.registration import register_candidate
 from registry.gate.errors import CannotMeasure
 from registry.releases.audit import audit
+from registry.storage.store import Store, mlflow_client
 from registry.verdicts.gating import gate_candidate
 
 EVIL = "\nopen('executed', 'w').close()\n"
@@ -77,26 +81,20 @@ def test_former_champion_with_changed_code_is_not_rolled_back_to(desk):
     desk.assert_refused(r"cannot go back to version 1: .*voice_model\.py changed", desk.rollback)
 
 
-def test_changed_model_with_a_changed_list_and_tag_is_another_candidate_than_the_journals(desk):
-    """The voice's own files are under the candidate id, which the journal holds."""
-    from registry.candidates.fingerprint import hash_files, hash_model
-    from registry.storage.store import mlflow_client
-
+def test_changed_model_with_a_changed_tag_is_not_what_was_registered(desk):
     desk.release(1)
     candidate = find_candidate(desk.store, "anna", 1)
     model = model_folder_of(desk.store, candidate)
     flip_bit(model)
     tag = hash_model(hash_files(model))
     mlflow_client(desk.store).set_model_version_tag("anna", "1", "model_sha256", tag)
-    with pytest.raises(CandidateError, match="its files or its tags changed"):
+    with pytest.raises(CandidateError, match="no signed registration of these files"):
         voice_folder_of(desk.store, find_candidate(desk.store, "anna", 1))
 
 
 def test_weights_tag_of_another_voice_is_found(desk):
-    from registry.storage.store import mlflow_client
-
     mlflow_client(desk.store).set_model_version_tag("anna", "2", "weights_sha256", "0" * 64)
-    with pytest.raises(CandidateError, match="its tags changed"):
+    with pytest.raises(CandidateError, match=r"its tags changed \(weights_sha256\)"):
         voice_folder_of(desk.store, find_candidate(desk.store, "anna", 2))
 
 
@@ -118,6 +116,60 @@ def test_damaged_version_is_registered_again_as_a_new_one(desk):
     )
     assert again.version == 4
     assert again.candidate_id == find_candidate(desk.store, "anna", 2).candidate_id
+
+
+def copy_of_version(store: Store, version: int, **tags: str) -> int:
+    """Make a new version of anna from another one's model with MLflow itself, and return its number."""
+    client = mlflow_client(store)
+    source = client.get_model_version("anna", str(version))
+    made = client.create_model_version(
+        "anna", source=source.source, run_id=source.run_id, tags=source.tags | tags, model_id=source.model_id
+    )
+    return int(made.version)
+
+
+@pytest.mark.parametrize(
+    ("tags", "fault"),
+    [
+        ({"model_sha256": "0" * 64}, "no signed registration of these files"),
+        ({"candidate_id": "0" * 64}, "no signed registration of these files"),
+        ({"scores_sha256": "0" * 64}, "its tags changed (scores_sha256)"),
+        ({"git_commit": "0" * 40}, "its tags changed (git_commit)"),
+        ({"voice_path": "../../elsewhere"}, "its tags changed (voice_path)"),
+    ],
+)
+def test_version_that_nobody_registered_is_never_released_and_hides_no_other(desk, tags, fault):
+    number = copy_of_version(desk.store, 2, **tags)
+    assert find_candidate(desk.store, "anna").version == 3
+    with pytest.raises(CandidateError) as caught:
+        desk.gate(number, first_release=True)
+    assert fault in str(caught.value)
+
+
+def test_copy_of_the_champion_with_other_code_serves_nobody_and_stops_nothing(desk):
+    """Somebody makes a version with the champion's id and own code beside the weights, and moves the alias to it."""
+    desk.release(1, 2)
+    forged = copy_of_version(desk.store, 2, model_sha256="0" * 64)
+    mlflow_client(desk.store).set_registered_model_alias("anna", "champion", str(forged))
+    assert any("the alias champion is at version 4" in problem for problem in audit(desk.store, "anna"))
+    assert not desk.promote(2).changed
+    desk.assert_champion(2)
+    mlflow_client(desk.store).set_registered_model_alias("anna", "champion", str(forged))
+    desk.rollback()
+    desk.assert_champion(1)
+
+
+def test_registration_that_was_deleted_or_signed_by_another_key_does_not_count(desk):
+    desk.release(1)
+    database = sqlite3.connect(desk.store.root / "mlflow.db")
+    for statement in (
+        "UPDATE voxfoundry_records SET signature = '00' WHERE kind = 'registration' AND number = 2",
+        "DELETE FROM voxfoundry_records WHERE kind = 'registration' AND number = 2",
+    ):
+        with database:
+            database.execute(statement)
+        with pytest.raises(CandidateError, match="no signed registration"):
+            voice_folder_of(desk.store, find_candidate(desk.store, "anna", 2))
 
 
 def forged(field: str, value: object) -> Scorecard:
@@ -175,3 +227,9 @@ def test_audio_that_was_exchanged_stops_the_gate(desk):
     next(folder.rglob("p003_0.flac")).write_bytes(b"another voice")
     with pytest.raises(CandidateError, match=r"p003_0\.flac is not the audio that was scored"):
         desk.gate(2, first_release=True)
+
+
+def test_scores_against_easier_texts_than_the_locked_prompts_are_not_gated(desk):
+    locked = load_prompts(ROOT / "benchmarks/prompts/en.yaml")
+    with pytest.raises(CannotMeasure, match=r"cannot be believed: the texts in en were normalised by english 1"):
+        gate_candidate(desk.store, "anna", policy=policy(), version=2, first_release=True, prompt_sets=[locked])

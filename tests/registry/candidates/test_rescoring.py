@@ -54,6 +54,18 @@ def test_edited_scores_are_refused(store, candidate):
         find_comparable_scorecard(store, candidate, like=scorecard(judges=NEWER))
 
 
+def test_scores_that_nobody_signed_are_passed_over(store, candidate):
+    """Somebody adds scores to MLflow that make the champion look worse, and one that is not scores at all."""
+    kept = save_rescore(store, candidate, scorecard(wer=0.1, judges=NEWER), ())
+    client = mlflow_client(store)
+    source = client.get_run(kept.run_id)
+    for changes in ({}, {"judges": "{}"}, {"version": "x"}):
+        forged = client.create_run(source.info.experiment_id, tags=source.data.tags | changes)
+        client.log_text(forged.info.run_id, scorecard(wer=0.9, judges=NEWER).model_dump_json(), "scorecard.json")
+        client.set_terminated(forged.info.run_id)
+    assert find_comparable_scorecard(store, candidate, like=scorecard(judges=NEWER)) == scorecard(judges=NEWER)
+
+
 def test_scores_of_another_voice_are_refused(store, candidate):
     with pytest.raises(ValueError, match="'bert'"):
         save_rescore(store, candidate, scorecard(voice="bert"), ())

@@ -34,7 +34,9 @@ def test_first_trusted_key_is_the_own_one_and_keeps_what_it_signed_before(tmp_pa
         trust_key(tmp_path, "ben", ben.public_key, ("engineer",))
     assert not (tmp_path / TRUST_FILE).exists()
     trust_key(tmp_path, "anna", own_public_key(tmp_path), ("engineer",))
-    assert load_trust(tmp_path).why_not_valid("text", signature, role="engineer", utc="2020-01-01") is None
+    trust = load_trust(tmp_path)
+    assert trust.why_not_valid("text", signature, role="release_manager", utc="2020-01-01") is None
+    assert "not release_manager" in trust.why_not_valid("text", signature, role="release_manager")
 
 
 def test_trusted_key_counts_from_now_on_and_not_before(root, ben):

@@ -167,6 +167,21 @@ def test_entry_holds_from_its_first_moment_until_just_before_its_last(start, len
     assert trust.roles_of("ab" * 32, end) == ()
 
 
+def test_digest_of_what_was_trusted_changes_only_where_a_change_reaches_back(tmp_path, anna):
+    ben = make_signer(tmp_path, "ben")
+
+    def digest(*entries):
+        write_trust(tmp_path, entries)
+        return load_trust(tmp_path).digest_until(SUMMER)
+
+    before = digest(anna.entry("engineer"))
+    rotated = [anna.entry("engineer", end=AUTUMN), ben.entry("engineer", start=AUTUMN)]
+    assert digest(*rotated) == before
+    assert digest(anna.entry("engineer", end=SPRING), *rotated[1:]) != before
+    assert digest(*rotated[:1], ben.entry("engineer", start=SPRING)) != before
+    assert digest(anna.entry("engineer", "release_manager")) != before
+
+
 @pytest.mark.parametrize(
     ("kind", "content", "role"),
     [
@@ -180,6 +195,7 @@ def test_entry_holds_from_its_first_moment_until_just_before_its_last(start, len
         ("approval", {}, "release_manager"),
         ("consent", {}, "privacy_officer"),
         ("erasure", {}, "privacy_officer"),
+        ("checkpoint", {}, "release_manager"),
     ],
 )
 def test_each_kind_of_record_needs_its_role(kind, content, role):

@@ -139,7 +139,7 @@ def test_no_vote_is_taken_after_the_newest_votes_were_cut_off(store, listening):
 
 def test_signature_of_the_release_journal_does_not_count_for_votes(store, listening):
     vote_for(store, listening, "anna")
-    edit(store, "UPDATE voxfoundry_votes_head SET signature = (SELECT signature FROM voxfoundry_journal_head)")
+    edit(store, "UPDATE voxfoundry_votes_head SET signature = (SELECT signature FROM voxfoundry_heads)")
     with pytest.raises(ListeningError, match="not genuine"):
         votes_of(store, listening)
 

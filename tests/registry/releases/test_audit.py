@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+from dataclasses import replace
+from datetime import date
 
 import pytest
+from release_helpers import TODAY, recordings_of
 
+from registry.keys.trust import load_trust
 from registry.releases.audit import audit
-from registry.releases.journal import history
+from registry.releases.journal import append, champion, history, read_journal
+from registry.releases.state import Entry
+from registry.storage.checkpoints import checkpoint_content
+from registry.storage.records import append_record, read_records
 from registry.storage.store import mlflow_client
+
+STRICT = {
+    "thresholds": [{"metric": "wer", "at_most": 0.05, "unit": "errors per word", "reason": "test"}],
+    "non_inferiority": [{"metric": "similarity", "margin": 0.1, "unit": "cosine", "reason": "test"}],
+}
 
 
 def edit(desk, statement: str) -> None:
@@ -39,23 +52,25 @@ def test_audit_changes_nothing(desk):
 @pytest.mark.parametrize(
     ("statement", "row"),
     [
-        ("UPDATE voxfoundry_journal SET to_version = 3 WHERE number = 3", 3),
-        ("UPDATE voxfoundry_journal SET actor = 'nobody' WHERE number = 1", 1),
-        ("DELETE FROM voxfoundry_journal WHERE number = 2", 2),
-        ("DELETE FROM voxfoundry_journal WHERE number = 4", 4),
+        ("UPDATE voxfoundry_records SET content = replace(content, '\"to_version\":2', '\"to_version\":3')", 5),
+        ("UPDATE voxfoundry_records SET content = replace(content, 'tester', 'nobody') WHERE number = 2", 2),
+        ("DELETE FROM voxfoundry_records WHERE number = 2", 2),
+        ("DELETE FROM voxfoundry_records WHERE number = 6", 6),
     ],
 )
 def test_hand_edited_row_is_found_with_its_number(desk, statement, row):
     desk.release(1, 2)
     edit(desk, statement)
-    assert audit(desk.store, "anna")[0].startswith(f"the journal is broken at row {row}: ")
+    assert audit(desk.store, "anna")[0].startswith(f"the journal of anna is broken at row {row}: ")
 
 
 def test_deleted_former_champion_is_found(desk):
     desk.release(1, 2)
     mlflow_client(desk.store).delete_model_version("anna", "1")
     (problem,) = audit(desk.store, "anna")
-    assert problem.startswith("version 1 was champion (row 2) and cannot be served again: anna has no version 1")
+    assert problem.startswith(
+        "version 1 was champion (row 3) and cannot be served again: MLflow has no version of anna"
+    )
 
 
 def test_deleted_champion_is_found_with_its_lost_alias(desk):
@@ -68,18 +83,87 @@ def test_deleted_champion_is_found_with_its_lost_alias(desk):
 def test_exchanged_version_is_found(desk):
     desk.release(1)
     mlflow_client(desk.store).set_model_version_tag("anna", "1", "candidate_id", "0" * 64)
-    assert audit(desk.store, "anna")[0].startswith("version 1 in MLflow is candidate 000000000000..., but row 2")
+    problems = audit(desk.store, "anna")
+    assert problems[0].startswith("version 1 was champion (row 3) and cannot be served again: MLflow has no version")
+    assert problems[1].startswith("the alias champion is at version 1 and the journal says version 1")
 
 
-def test_deleted_verdict_is_found(desk):
+def test_changed_weights_of_a_former_champion_are_found(desk):
+    """M2: the audit reads the files and not only the tags."""
+    desk.release(1, 2)
+    mlflow_client(desk.store).set_model_version_tag("anna", "1", "scores_sha256", "0" * 64)
+    problem = audit(desk.store, "anna")[0]
+    assert problem.startswith("version 1 was champion (row 3) and cannot be served again: anna version 1 is not what")
+
+
+def test_deleted_and_edited_verdicts_are_found(desk):
     desk.release(1)
-    edit(desk, "DELETE FROM voxfoundry_verdicts")
+    edit(desk, "UPDATE voxfoundry_verdicts_by_hash SET payload = replace(payload, '0.2', '0.1')")
     assert audit(desk.store, "anna") == (
-        "row 2: the verdict that allowed the promotion is gone from the database",
-    )  # fmt: skip
+        "row 2: the verdict in row 1 about anna was changed after it was signed; run the gate again (`vox gate anna`)",
+    )
+    edit(desk, "DELETE FROM voxfoundry_verdicts_by_hash")
+    assert "row 2: the verdict in row 1 about anna is gone from the database" in audit(desk.store, "anna")[0]
 
 
-def test_edited_verdict_is_found(desk):
+def test_promotion_past_a_newer_failed_verdict_is_found(desk):
+    """M1: whoever holds a key can write a promotion, but not hide that the newest verdict was another one."""
     desk.release(1)
-    edit(desk, "UPDATE voxfoundry_verdicts SET payload = replace(payload, '0.2', '0.1')")
-    assert "row 2: the stored verdict 1 about anna was changed after it was signed" in audit(desk.store, "anna")[0]
+    passed = desk.gate(2)
+    assert desk.gate(2, **STRICT).verdict.outcome == "fail"
+    before = champion(desk.store, "anna")
+    entry = Entry(
+        action="promote",
+        state="started",
+        from_version=1,
+        from_candidate_id=before.candidate_id,
+        to_version=2,
+        candidate_id=passed.verdict.candidate.candidate_id,
+        verdict_sha256=passed.sha256,
+        consent_sha256=None,
+        actor="tester",
+    )
+    started = append(desk.store, "anna", entry, last_seen=3)
+    append(desk.store, "anna", replace(entry, state="done", refers_to=started.number), last_seen=started.number)
+    assert audit(desk.store, "anna")[0] == (
+        f"row {started.number}: the verdict that allowed the promotion is not the newest about its candidate"
+    )
+
+
+def test_checkpoint_that_says_something_else_than_the_rows_is_found(desk):
+    desk.release(1, 2)
+    state, trust = read_journal(desk.store, "anna").state, load_trust(desk.store.root)
+    append_record(desk.store, "anna", "checkpoint", checkpoint_content(state.as_content(), trust))
+    assert audit(desk.store, "anna") == ()
+    other = replace(state, stack=state.stack[:1]).as_content()
+    append_record(desk.store, "anna", "checkpoint", checkpoint_content(other, trust))
+    assert "row 8 is a checkpoint that does not hold what the rows before it say" in audit(desk.store, "anna")
+
+
+def test_row_that_was_noted_elsewhere_is_expected(desk):
+    desk.release(1)
+    row = read_records(desk.store, "anna").rows[-1]
+    assert audit(desk.store, "anna", expect=f"{row.number}:{row.stamp.hash[:16]}") == ()
+    assert "has the hash" in audit(desk.store, "anna", expect=f"{row.number}:{'0' * 64}")[0]
+    assert "row 9 was expected and the journal ends at row 3" in audit(desk.store, "anna", expect=f"9:{'0' * 64}")[0]
+    with pytest.raises(ValueError, match="write NUMBER:HASH"):
+        audit(desk.store, "anna", expect="the newest")
+
+
+def test_voice_that_is_live_without_consent_is_found(desk):
+    desk.release(1)
+    assert audit(desk.store, "anna", recordings_dir=desk.recordings, today=TODAY) == ()
+    recordings_of(desk.store.root, valid_until=date(2026, 5, 31))
+    (problem,) = audit(desk.store, "anna", recordings_dir=desk.recordings, today=TODAY)
+    assert problem.startswith("version 1 is live without a consent: ") and "ended on 2026-05-31" in problem
+
+
+def test_older_copy_of_the_database_is_told(desk):
+    """H6: the copy is whole in itself, so only what lies outside the database can tell."""
+    desk.release(1)
+    copy = shutil.copy(desk.store.sqlite_file, desk.store.root / "copy.db")
+    desk.gate(2)
+    desk.promote(2)
+    shutil.copy(copy, desk.store.sqlite_file)
+    (problem,) = audit(desk.store, "anna")
+    assert problem.startswith("the journal of anna is broken at row 4: it is missing: the project anchored row 6")

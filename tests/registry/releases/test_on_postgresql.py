@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from release_helpers import kill_self, killed
 
+from registry.releases import alias
 from registry.releases.audit import audit
 from registry.releases.promotion import recover
 
@@ -24,15 +25,13 @@ def test_life_of_a_voice_from_its_first_release_to_its_revocation(desk):
 
 
 def test_promotion_killed_between_journal_and_alias_is_undone(desk, cold_desk, monkeypatch):
-    from mlflow import MlflowClient
-
     desk.release(1)
     desk.gate(2)
     cold = cold_desk(desk)
     with monkeypatch.context() as patched:
-        patched.setattr(MlflowClient, "set_registered_model_alias", kill_self)
+        patched.setattr(alias, "set_alias", kill_self)
         killed(lambda: cold.promote(2))
-    assert recover(cold.store, "anna", "tester") == ("undid the promote to version 2 of row 3",)
+    assert recover(cold.store, "anna", "tester") == ("undid the promote to version 2 of row 5",)
     assert cold.promote(2).changed
     cold.assert_champion(2)
     assert audit(cold.store, "anna") == ()

@@ -30,7 +30,7 @@ def test_first_release_is_promoted_after_it_spoke(desk):
     desk.assert_champion(1)
     assert desk.moves() == [("promote", "started", None, 1), ("promote", "done", None, 1)]
     row = history(desk.store, "anna")[1]
-    assert (row.actor, row.note, row.refers_to) == ("tester", "first release", 1)
+    assert (row.actor, row.note, row.refers_to) == ("tester", "first release", 2)
     assert row.candidate_id == find_candidate(desk.store, "anna", 1).candidate_id
     assert row.verdict_sha256 is not None
 
@@ -107,7 +107,7 @@ def test_verdict_under_another_policy_is_stale(desk):
 def test_verdict_edited_in_the_database_is_refused(desk):
     desk.gate(3, first_release=True)
     with sqlite3.connect(desk.store.sqlite_file) as connection:
-        connection.execute("""UPDATE voxfoundry_verdicts SET payload = replace(payload, '"fail"', '"pass"')""")
+        connection.execute("""UPDATE voxfoundry_verdicts_by_hash SET payload = replace(payload, '"fail"', '"pass"')""")
     connection.close()
     desk.assert_refused("was changed after it was signed", lambda: desk.promote(3, first_release=True))
 

@@ -43,6 +43,7 @@ def test_rollback_to_a_deleted_version_is_refused_but_an_earlier_one_is_reached(
     desk.release_three()
     mlflow_client(desk.store).delete_model_version("anna", "2")
     desk.assert_refused("anna has no version 2", desk.rollback)
+    desk.assert_refused("anna has no version 2", lambda: desk.rollback(to=2))
     desk.rollback(to=1)
     desk.assert_champion(1)
 

@@ -9,6 +9,8 @@ import pytest
 from release_helpers import LINEAGE, policy, write_voice_folder
 from report_helpers import TEXT, score_folder
 
+from metrics.failures import implied_failures
+from metrics.scores import Scorecard
 from registry.candidates.candidate import score_folder_of
 from registry.candidates.fingerprint import CandidateError
 from registry.candidates.registration import register_candidate
@@ -16,12 +18,30 @@ from registry.report.verdict_report import report_of
 from registry.verdicts.gating import gate_candidate
 
 
+def name_failures(card: Scorecard) -> Scorecard:
+    """Return the scorecard with the failures that its texts show."""
+    changes = {
+        part: tuple(
+            row.model_copy(
+                update={
+                    "failures": implied_failures(
+                        row.reference, row.hypothesis, row.duration_ratio, language=row.language
+                    )
+                }
+            )
+            for row in getattr(card, part)
+        )
+        for part in ("rows", "resynthesis")
+    }
+    return card.model_copy(update=changes)
+
+
 @pytest.fixture
 def gated(store, tmp_path):
     """Version 1 of robin with the verdict on its first release. Its score folder is gone, as on another machine."""
     folder = tmp_path / "robin"
     scored = score_folder(folder, {"a": TEXT, "b": "one two three"})
-    (folder / "scorecard.json").write_text(scored.scorecard.model_dump_json(), encoding="utf-8")
+    (folder / "scorecard.json").write_text(name_failures(scored.scorecard).model_dump_json(), encoding="utf-8")
     (folder / "pairs.csv").write_text("gpt_epoch,sovits_epoch,wer,cer,similarity,failed_share\n4,2,0.123,0.1,,0.0\n")
     candidate = register_candidate(
         store,

@@ -10,14 +10,19 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from key_helpers import make_signer, write_trust
 
+from registry.keys.ed25519 import SigningError
+from registry.keys.roles import ROLES
+from registry.keys.signing import own_public_key
+from registry.keys.trust import load_trust
 from registry.storage import anchor as anchor_module
 from registry.storage import records as records_module
 from registry.storage.anchor import AnchorError, anchor_path
+from registry.storage.checkpoints import checkpoint_content
 from registry.storage.identity import database_id
-from registry.storage.record import JournalError
-from registry.storage.records import append_record, newest_record, read_records
-from registry.storage.signing import SigningError
+from registry.storage.record import JournalError, record_message
+from registry.storage.records import append_record, find_records, newest_record, read_records
 from registry.storage.store import Store, open_store
 
 
@@ -41,7 +46,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fill(filled, "bob", 2)
     fill(filled, "anna", 4, first=5)
     fill(long, "anna", 20)
-    append_record(long, "anna", "checkpoint", {})
+    append_record(long, "anna", "checkpoint", checkpoint_content({}, load_trust(long.root)))
     fill(long, "anna", 10, first=22)
     return folder
 
@@ -128,6 +133,13 @@ def test_id_that_was_edited_or_doubled_is_refused(filled):
         append_record(filled, "anna", "verdict", {})
 
 
+def test_journal_of_an_earlier_version_is_refused_in_one_sentence(bare_store):
+    edit(bare_store, "CREATE TABLE voxfoundry_journal (number INTEGER)")
+    for call in (lambda: read_records(bare_store, "anna"), lambda: append_record(bare_store, "anna", "verdict", {})):
+        with pytest.raises(JournalError, match="earlier version of Voxfoundry, which is not read; begin with a new"):
+            call()
+
+
 def test_row_of_another_database_does_not_count_though_the_key_is_the_same(filled, tmp_path):
     shutil.copytree(filled.root / ".vox", tmp_path / "other" / ".vox")
     other = open_store(tmp_path / "other")
@@ -144,13 +156,53 @@ def test_row_of_another_database_does_not_count_though_the_key_is_the_same(fille
     assert "changed after it was written" in read_records(filled, "anna").fault.reason
 
 
-def test_row_written_with_a_foreign_key_is_not_trusted(filled, tmp_path, monkeypatch):
-    (tmp_path / "keys").mkdir()
-    monkeypatch.setenv("VOXFOUNDRY_TRUSTED_KEYS", str(tmp_path / "keys"))
+def test_row_of_a_key_that_is_not_trusted_does_not_count_and_is_not_written(filled, tmp_path):
+    write_trust(filled.root, [make_signer(tmp_path, "ben").entry("engineer")])
+    anchor_path(filled.root, "anna").unlink()
     with pytest.raises(JournalError, match="not trusted"):
         read_records(filled, "anna")
-    with pytest.raises(SigningError, match="not among the trusted keys"):
+    anchor_path(filled.root, "bob").unlink()
+    with pytest.raises(SigningError, match="not trusted now"):
         append_record(replace(filled, database_uri=f"sqlite:///{tmp_path}/new.db"), "anna", "verdict", {})
+
+
+def test_row_needs_the_role_of_its_kind_where_it_is_written_and_where_it_is_read(filled):
+    own = {"name": "eve", "public_key": own_public_key(filled.root)}
+    write_trust(filled.root, [own | {"roles": ["engineer"]}])
+    revocation = {"action": "revoke", "state": "started"}
+    assert append_record(filled, "anna", "verdict", {}).number == 9
+    with pytest.raises(SigningError, match="needs privacy_officer"):
+        append_record(filled, "anna", "release", revocation)
+    write_trust(filled.root, [own | {"roles": ["engineer", "privacy_officer"]}])
+    append_record(filled, "anna", "release", revocation)
+    write_trust(filled.root, [own | {"roles": ["engineer"]}])
+    found = read_records(filled, "anna").require_whole()  # the row stays in the chain, and nothing follows from it
+    assert "had the roles engineer then and not privacy_officer" in found.void[10]
+    assert [record.number for record in found.valid_rows] == list(range(1, 10))
+    assert newest_record(filled, "anna", "release") is None
+
+
+def test_rows_of_a_kind_are_found_after_a_row_across_a_checkpoint(long):
+    append_record(long, "anna", "approval", {"by": "ben"})
+    assert [row.number for row in find_records(long, "anna", "verdict", since=7, candidate_id="c1")] == [
+        *(10, 13, 16, 19),
+        *(22, 25, 28, 31),
+    ]
+    assert find_records(long, "anna", "verdict", since=31) == ()
+    assert [row.number for row in find_records(long, "anna", "approval", since=0)] == [32]
+
+
+def test_row_that_somebody_else_signs_again_breaks_the_journal(filled):
+    """Otherwise an engineer could sign a promotion again, which would take its effect away."""
+    ben = make_signer(filled.root, "ben")
+    own = {"name": "anna", "public_key": own_public_key(filled.root), "roles": list(ROLES)}
+    write_trust(filled.root, [own, ben.entry("engineer")])
+    stamp = read_records(filled, "anna").rows[4].stamp
+    signature = ben.sign(record_message(stamp.hash))
+    statement = "UPDATE voxfoundry_records SET public_key = ?, signature = ? WHERE voice = 'anna' AND number = 5"
+    edit(filled, statement, signature.public_key, signature.signature)
+    fault = read_records(filled, "anna").fault
+    assert (fault.row, fault.reason) == (5, "its contents were changed after it was written")
 
 
 def test_clock_that_was_set_back_does_not_set_the_journal_back(filled, monkeypatch):
@@ -171,7 +223,7 @@ def test_clock_that_was_set_back_does_not_set_the_journal_back(filled, monkeypat
 def test_append_after_another_row_of_the_kind_is_refused_and_writes_nothing(filled):
     with pytest.raises(JournalError, match="row 8 was written after row 4, on which this verdict was decided"):
         append_record(filled, "anna", "verdict", {}, last_seen=4)
-    assert append_record(filled, "anna", "release", {}, last_seen=0).number == 9
+    assert append_record(filled, "anna", "registration", {}, last_seen=0).number == 9
     assert append_record(filled, "anna", "verdict", {}, last_seen=8).number == 10
 
 
@@ -257,7 +309,7 @@ def test_anchor_that_cannot_be_written_is_an_error_and_the_row_is_there(filled, 
 
 def test_name_that_leaves_the_folder_is_refused(bare_store):
     for name in ("../anna", "", "a/b", ".", "a" * 65):
-        with pytest.raises(JournalError, match="cannot be a voice's name"):
+        with pytest.raises(ValueError, match="cannot be a voice's name"):
             append_record(bare_store, name, "verdict", {})
     assert not bare_store.sqlite_file.exists()
 

@@ -8,11 +8,11 @@ import pytest
 from card_helpers import aligned, cut, disagreement, recording, sample_texts
 from imports import ROOT
 
+from stages.card.advice.recording_plan import plan_recordings
 from stages.card.card import DataCard, make_card
-from stages.card.coverage import Coverage
-from stages.card.inputs import VoiceTables
-from stages.card.recording_plan import plan_recordings
-from stages.card.sentences import SentenceKind
+from stages.card.facts.inputs import VoiceTables
+from stages.card.language.coverage import Coverage
+from stages.card.language.sentences import SentenceKind
 from stages.params import load_params
 from stages.tables import Reject
 
@@ -152,7 +152,7 @@ def test_tidy_recordings_need_no_correction():
 
 def test_the_documentation_names_every_rule():
     page = (ROOT / "docs/pipeline/data_card.md").read_text(encoding="utf-8")
-    code = (ROOT / "stages/card/advice.py").read_text(encoding="utf-8")
+    code = (ROOT / "stages/card/advice/advice.py").read_text(encoding="utf-8")
     named = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
     given = {*re.findall(r'(?:Advice|SoundFault)\(\s+"(\w+)"', code), "record"}
     assert set(named) == given

@@ -11,8 +11,8 @@ from imports import ROOT
 
 from gpt_sovits.audio import load_audio
 from stages.card.card import make_card
-from stages.card.inputs import load_tables
-from stages.card.page import render_card
+from stages.card.facts.inputs import load_tables
+from stages.card.pages.page import render_card
 from stages.params import load_params
 from stages.tables import Reject
 

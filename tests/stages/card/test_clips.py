@@ -6,8 +6,8 @@ from card_helpers import aligned, cut, disagreement, recording
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.card.clips import card_clips, choose_clips, mean_places
-from stages.card.inputs import VoiceTables
+from stages.card.facts.clips import card_clips, choose_clips, mean_places
+from stages.card.facts.inputs import VoiceTables
 
 
 def clips_of(rows, disagreements=()):

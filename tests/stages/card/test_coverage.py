@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.card.coverage import ENOUGH, coverage, text_sounds
-from stages.card.inventory import Sound, sounds_of
+from stages.card.language.coverage import ENOUGH, coverage, text_sounds
+from stages.card.language.inventory import Sound, sounds_of
 
 # text -> some of its sounds
 SPOKEN = {

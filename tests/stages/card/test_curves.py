@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from imports import ROOT
 
-from stages.card.charts import curve_chart
-from stages.card.curves import CURVES, MeasuredPoint, base_sha256, curves_text, forecasts, read_curves
-from stages.card.wording import forecast_sentence
+from stages.card.advice.curves import CURVES, MeasuredPoint, base_sha256, curves_text, forecasts, read_curves
+from stages.card.pages.charts import curve_chart
+from stages.card.pages.wording import forecast_sentence
 
 BASE = base_sha256("starter")
 HERE = {"language": "en", "profile": "starter", "base_hash": BASE}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.card.distributions import N_BINS, Axis, Value, distribution, weighted_quantile
+from stages.card.facts.distributions import N_BINS, Axis, Value, distribution, weighted_quantile
 
 AXIS = Axis(name="x", title="X", unit="s", meaning="", of="clips", value_of=lambda item: item, low=0.0, high=10.0)
 ITEMS = st.lists(st.tuples(st.none() | st.floats(-5, 20), st.floats(0.1, 30), st.booleans()), min_size=1, max_size=40)

@@ -9,7 +9,7 @@ import pytest
 from card_helpers import aligned
 from imports import ROOT
 
-from stages.card.heard import heard_words
+from stages.card.facts.heard import heard_words
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,8 @@ def test_other_languages_are_compared_as_they_are_scored():
 
 
 def test_the_card_is_cheap_to_import_and_needs_no_torch():
-    code = "import sys, stages.data_card, stages.card.heard; print('torch' in sys.modules, 'whisper' in sys.modules)"
+    code = (
+        "import sys, stages.data_card, stages.card.facts.heard; print('torch' in sys.modules, 'whisper' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

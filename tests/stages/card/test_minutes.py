@@ -9,8 +9,8 @@ from card_helpers import aligned, cut, recording
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.card.inputs import VoiceTables
-from stages.card.minutes import account, general_reason, total_seconds
+from stages.card.facts.inputs import VoiceTables
+from stages.card.facts.minutes import account, general_reason, total_seconds
 from stages.tables import Reject
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import re
 
@@ -11,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imports import ROOT
 
+from stages.card.advice.advice import Advice
 from stages.card.card import make_card
-from stages.card.inputs import load_tables
-from stages.card.markdown import card_markdown, card_summary, escape, table
-from stages.card.page import render_card
+from stages.card.facts.inputs import load_tables
+from stages.card.pages.markdown import card_markdown, card_summary, escape, table
+from stages.card.pages.page import render_card
 from stages.params import load_params
 from stages.tables import Reject
 
@@ -59,6 +61,15 @@ def test_nothing_in_the_tables_becomes_markup_of_the_markdown(evil):
     assert "<" not in text and "[x](" not in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert rows and all(len(re.findall(r"(?<!\\)\|", row)) in (4, 5, 6, 7) for row in rows)
+
+
+def test_a_command_in_an_advice_is_shown_as_code(evil):
+    card, folders = evil
+    text = "Run `vox review my_voice` for “`x` <b>`vox” and   *more*."
+    card = dataclasses.replace(card, advice=[Advice(rule_id="review", text=text, rule="always")])
+    page, markdown = render_card(card, folders), card_markdown(card)
+    assert "Run <code>vox review my_voice</code> for “`x` &lt;b&gt;`vox” and" in page
+    assert "1. Run `vox review my_voice` for “\\`x\\` &lt;b&gt;\\`vox” and \\*more\\*.\n" in markdown
 
 
 def test_the_summary_is_the_head_of_the_markdown(evil):

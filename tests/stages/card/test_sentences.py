@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from card_helpers import aligned
 
-from stages.card.sentences import ENOUGH, has_number, sentence_kinds
+from stages.card.language.sentences import ENOUGH, has_number, sentence_kinds
 
 
 def test_questions_exclamations_long_ones_and_numbers_are_counted():

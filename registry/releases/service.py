@@ -1,0 +1,92 @@
+"""The one door to a voice that may speak: for `vox say`, `vox export` and whatever serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from registry.candidates.candidate import Candidate, find_candidate, voice_folder_of
+from registry.candidates.fingerprint import CandidateError
+from registry.consent.record import require_voice_name
+from registry.releases.alias import ReleaseRefused, champion_alias, released_version
+from registry.releases.journal import read_journal
+from registry.releases.recovery import check_binding
+from registry.releases.requirements import check_speaker
+from registry.storage.records import require_published
+from registry.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Servable:
+    """A version that may speak today, with every byte as registered.
+
+    Attributes:
+        candidate: The version as MLflow has it today.
+        folder: The voice's folder.
+        consent_sha256: Of the consent that it speaks under.
+    """
+
+    candidate: Candidate
+    folder: Path
+    consent_sha256: str | None
+
+    @property
+    def version(self) -> int:
+        """Return the version's number in MLflow."""
+        return self.candidate.version
+
+
+def find_servable(
+    store: Store,
+    voice: str,
+    *,
+    version: int | None = None,
+    recordings_dir: Path,
+    today: date,
+    purpose: str | None = None,
+) -> Servable:
+    """Return the voice's champion, or another registered version of it, if it may speak today.
+
+    What counts is the journal, the revocations in it, the speaker's consent, the candidate's id and the files. Where
+    MLflow's alias stands does not count.
+
+    Args:
+        store: Where MLflow and the journal are.
+        voice: The voice's name.
+        version: Another version than the champion, such as a candidate to listen to.
+        recordings_dir: The voice's recordings, with the consent.
+        today: The day on which the consent must be valid.
+        purpose: What the speech is for, None where it is not asked.
+
+    Raises:
+        ValueError: The name cannot be a voice's.
+        ReleaseRefused: It may not speak. The message gives every reason.
+        CandidateError: There is no such version, or its bytes have changed.
+        JournalError: The journal is broken, or does not belong to MLflow's registered model.
+    """
+    require_voice_name(voice)
+    # 1. What the journal says, and whether it is the journal of this registered model
+    journal = read_journal(store, voice).require_whole()
+    require_published(store, voice)
+    check_binding(store, voice, journal, champion_alias(store, voice) if version is None else None)
+    # 2. Consent, with every revocation that the journal holds
+    consent = check_speaker(recordings_dir, voice, today, journal.state, purpose=purpose)
+    if consent.reasons:
+        raise ReleaseRefused("; ".join(consent.reasons))
+    # 3. The version, known by its candidate id
+    release = None
+    if version is None:
+        release = journal.state.champion
+        if release is None:
+            raise ReleaseRefused(f"{voice} has no champion; promote one, or name a version with --version N")
+        version = released_version(store, voice, release)
+        if version is None:
+            raise CandidateError(
+                f"version {release.version}, the champion of {voice}, is gone from MLflow; roll back to a former one"
+            )
+    candidate = find_candidate(store, voice, version)
+    if release is not None and candidate.candidate_id != release.candidate_id:
+        raise CandidateError(f"version {version} of {voice} in MLflow is not the candidate that the journal released")
+    # 4. Its files
+    return Servable(candidate, voice_folder_of(store, candidate), consent.sha256)
