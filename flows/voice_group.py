@@ -48,6 +48,11 @@ TERMS = (
 )
 
 
+purpose_option = click.option(
+    "--purpose", type=click.Choice(list(PURPOSES)), help="What it is for. The speaker must have allowed it."
+)
+
+
 def terms_options(command: Callable[..., int]) -> Callable[..., int]:
     """Add the options that say what the speaker allowed."""
     for option in reversed(TERMS):
@@ -94,7 +99,7 @@ def voice_renew(name: str, *, speaker: str | None, **terms: Any) -> int:
 
 @voice.command("check")
 @click.argument("name")
-@click.option("--purpose", type=click.Choice(list(PURPOSES)), help="What the voice is to be used for.")
+@purpose_option
 @click.option("--language", metavar="CODE", help="A language that it is to speak.")
 @click.option("--territory", metavar="XX", help="A country where it is to be heard.")
 @click.option("--commercial", is_flag=True, help="The use is for money.")

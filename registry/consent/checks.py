@@ -47,7 +47,8 @@ def check_consent(
         )
     if reason := why_revoked(project_of(recordings_dir), voice):
         raise ConsentError(
-            f"{path}: the consent does not count: {reason}; ask the speaker for a new one and record it with `vox voice renew`"
+            f"{path}: the consent does not count: {reason}; "
+            "ask the speaker for a new one and record it with `vox voice renew`"
         )
     if today < consent.granted_on:
         raise ConsentError(

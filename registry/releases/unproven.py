@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from registry.releases.journal import Journal, read_journal
 from registry.storage.anchor import anchor_path
 from registry.storage.chain import read_chain
 from registry.storage.record import JournalError
+from registry.storage.remote_anchor import SETTING
 from registry.storage.store import Store
 
 
@@ -59,8 +61,13 @@ def _about_signers(trust: Trust) -> list[str]:
 
 def _about_the_end(store: Store, journal: Journal, voice: str) -> list[str]:
     anchor = anchor_path(store.root, voice)
-    if not journal.records.rows or anchor.is_file():
+    if not journal.records.rows or os.environ.get(SETTING, "").strip():
         return []
+    if anchor.is_file():
+        return [
+            f"that the database and {anchor.relative_to(store.root)} are not both older copies: commit the file after "
+            f"each release, or let {SETTING} name a bucket with retention"
+        ]
     return [
         f"that these are the newest rows: {anchor.relative_to(store.root)} is missing, so an older copy of the whole "
         "database would look the same; get the file from git, or give --expect NUMBER:HASH of a row that was noted"

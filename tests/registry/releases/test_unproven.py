@@ -51,6 +51,12 @@ def test_missing_anchor_does_not_prove_that_the_rows_are_the_newest(desk, unprov
     assert any("releases/anna.json is missing" in line for line in unproven())
 
 
+def test_older_copies_of_database_and_anchor_are_told_by_an_object_store_alone(unproven, tmp_path, monkeypatch):
+    assert any("are not both older copies" in line for line in unproven())
+    monkeypatch.setenv("VOXFOUNDRY_ANCHOR", f"file://{tmp_path}/anchors")
+    assert not any("older copies" in line for line in unproven())
+
+
 def test_release_under_fewer_approvals_than_now_is_named(desk, unproven):
     found = unproven(approvals=2)
     assert any("required 0 approvals, and releases.approvals is 2 now" in line for line in found)
