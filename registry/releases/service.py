@@ -45,6 +45,7 @@ def find_servable(
     recordings_dir: Path,
     today: date,
     purpose: str | None = None,
+    language: str | None = None,
 ) -> Servable:
     """Return the voice's champion, or another registered version of it, if it may speak today.
 
@@ -58,6 +59,7 @@ def find_servable(
         recordings_dir: The voice's recordings, with the consent.
         today: The day on which the consent must be valid.
         purpose: What the speech is for, None where it is not asked.
+        language: ISO 639 code of what is said, None for the voice's own.
 
     Raises:
         ValueError: The name cannot be a voice's.
@@ -71,7 +73,7 @@ def find_servable(
     require_published(store, voice)
     check_binding(store, voice, journal, champion_alias(store, voice) if version is None else None)
     # 2. Consent, with every revocation that the journal holds
-    consent = check_speaker(recordings_dir, voice, today, journal.state, purpose=purpose)
+    consent = check_speaker(recordings_dir, voice, today, journal.state, purpose=purpose, language=language)
     if consent.reasons:
         raise ReleaseRefused("; ".join(consent.reasons))
     # 3. The version, known by its candidate id

@@ -34,19 +34,37 @@ def anchor_path(root: Path, voice: str) -> Path:
     return root / FOLDER / f"{require_voice_name(voice)}.json"
 
 
-def read_anchor(root: Path, voice: str, why_not_signed: WhyNotSigned) -> Stamp | None:
-    """Return the anchor of a voice, None where there is none.
+def read_anchor(root: Path, voice: str) -> str | None:
+    """Return the text of a voice's anchor, None where there is none.
 
     Raises:
-        JournalError: The file is not an anchor of this voice, or is not what was signed.
+        ValueError: The name cannot be a voice's.
+        JournalError: The file cannot be read.
     """
     path = anchor_path(root, voice)
     try:
-        text = path.read_bytes().decode(errors="replace")
+        return path.read_bytes().decode(errors="replace")
     except FileNotFoundError:
         return None
     except OSError as error:
         raise JournalError(f"{path} cannot be read ({error.strerror}); make it readable") from error
+
+
+def parse_anchor(root: Path, voice: str, text: str | None, why_not_signed: WhyNotSigned) -> Stamp | None:
+    """Return the stamp that a voice's anchor holds, None for None.
+
+    Args:
+        root: Of the project.
+        voice: The voice's name.
+        text: Of its anchor.
+        why_not_signed: Tells whether a signature counts.
+
+    Raises:
+        JournalError: It is not an anchor of this voice, or not what was signed.
+    """
+    if text is None:
+        return None
+    path = anchor_path(root, voice)
     remedy = f"restore it, for example with `git checkout {FOLDER}/{path.name}`"
     return parse_stamp(text, voice, why_not_signed, where=str(path), remedy=remedy)
 

@@ -5,28 +5,26 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from registry.keys.ed25519 import Signature
-from registry.storage.anchor import read_anchor
 from registry.storage.record import Fault, Record, Stamp, WhyNotSigned
 from registry.storage.record_tables import HEADS, walk_back
-from registry.storage.store import Store
 
 
 def find_end_fault(
-    store: Store,
     connection: sa.Connection,
     identity: str,
     voice: str,
     last: Record | None,
+    anchor: Stamp | None,
     why_not_signed: WhyNotSigned,
 ) -> Fault | None:
     """Compare the newest row with the signed head in the database and with the anchor outside it.
 
     Args:
-        store: Whose journal it is.
-        connection: To its database.
+        connection: To the database.
         identity: The id of the database.
         voice: The voice's name.
         last: The newest row, None where there is none.
+        anchor: What the project kept outside the database, read before the rows.
         why_not_signed: Tells whether a signature counts.
     """
     number = last.number if last else 0
@@ -46,7 +44,6 @@ def find_end_fault(
         if last is None or head["hash"] != last.stamp.hash:
             return Fault(voice, number, "the signed end of the journal names another last row")
     # 2. The anchor in the project
-    anchor = read_anchor(store.root, voice, why_not_signed)
     return None if anchor is None else find_anchor_fault(connection, identity, last, anchor)
 
 

@@ -12,7 +12,8 @@ with the number of rows. Rows before the checkpoint are counted. `read_records(.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +23,7 @@ from registry.keys.ed25519 import public_key_of
 from registry.keys.roles import role_for
 from registry.keys.signing import ensure_own_key, sign
 from registry.keys.trust import Trust, load_trust
-from registry.storage.anchor import anchor_path, read_anchor, write_anchor
+from registry.storage.anchor import anchor_path, parse_anchor, read_anchor, write_anchor
 from registry.storage.checkpoints import CHECKPOINT, is_usable
 from registry.storage.database import (
     append_transaction,
@@ -52,6 +53,17 @@ from registry.storage.remote_anchor import SETTING, newest_published, publish_an
 from registry.storage.store import Store
 
 
+@dataclass(frozen=True)
+class _Journal:
+    """A voice's journal as it was at one moment."""
+
+    voice: str
+    connection: sa.Connection | None  # None where there is no database
+    identity: str | None  # the database's id, None where there is no journal
+    anchor: Stamp | None
+    trust: Trust
+
+
 def read_records(store: Store, voice: str, *, whole: bool = False) -> Records:
     """Return the rows of a voice with the first fault, if there is one.
 
@@ -64,8 +76,16 @@ def read_records(store: Store, voice: str, *, whole: bool = False) -> Records:
         SigningError: A trusted key is unreadable.
         JournalError: The anchor or the database's id is not what was signed.
     """
+    with _open_journal(store, voice) as journal:
+        return _read(journal, whole=whole)
+
+
+def list_voices(store: Store) -> tuple[str, ...]:
+    """Return the voices that have a journal in the database, sorted. Nothing is checked."""
     with open_snapshot(store) as connection:
-        return _read(store, voice, connection, whole=whole)[0]
+        if connection is None or missing_tables(connection, RECORDS):
+            return ()
+        return tuple(sorted(connection.scalars(sa.select(RECORDS.c.voice).distinct())))
 
 
 def newest_record(store: Store, voice: str, kind: Kind, **equal: Any) -> Record | None:
@@ -82,8 +102,8 @@ def newest_record(store: Store, voice: str, kind: Kind, **equal: Any) -> Record 
     Raises:
         JournalError: The journal is broken.
     """
-    with open_snapshot(store) as connection:
-        return next(_walk_valid(store, voice, connection, kind, equal), None)
+    with _open_journal(store, voice) as journal:
+        return next(_walk_valid(journal, kind, equal), None)
 
 
 def find_records(store: Store, voice: str, kind: Kind, *, since: int, **equal: Any) -> tuple[Record, ...]:
@@ -99,17 +119,31 @@ def find_records(store: Store, voice: str, kind: Kind, *, since: int, **equal: A
     Raises:
         JournalError: The journal is broken.
     """
+    with _open_journal(store, voice) as journal:
+        return tuple(reversed(list(_walk_valid(journal, kind, equal, since))))
+
+
+@contextmanager
+def _open_journal(store: Store, voice: str) -> Iterator[_Journal]:
+    """Open a voice's journal as it was at one moment.
+
+    The anchor is read before that moment, and the trusted keys after it. The other way round, a row that another
+    process writes meanwhile would be anchored and missing, or signed by a key that was not made yet.
+    """
+    anchor = read_anchor(store.root, voice)
     with open_snapshot(store) as connection:
-        found = _walk_valid(store, voice, connection, kind, equal, since)
-        return tuple(reversed(list(found)))
+        if connection is not None:
+            missing_tables(connection, RECORDS)  # a snapshot begins with its first query
+        trust = load_trust(store.root)
+        check = trust.why_not_authentic
+        identity = None if connection is None else read_database_id(connection, check)
+        yield _Journal(voice, connection, identity, parse_anchor(store.root, voice, anchor, check), trust)
 
 
-def _walk_valid(
-    store: Store, voice: str, connection: sa.Connection | None, kind: Kind, equal: Mapping[str, Any], since: int = 0
-) -> Iterator[Record]:
+def _walk_valid(journal: _Journal, kind: Kind, equal: Mapping[str, Any], since: int = 0) -> Iterator[Record]:
     """Yield the rows of a kind after row `since` that have an effect, newest first."""
-    records, trust = _read(store, voice, connection)
-    records.require_whole()
+    voice, connection, trust = journal.voice, journal.connection, journal.trust
+    records = _read(journal).require_whole()
     for record in reversed(records.rows):
         if record.number <= since:
             return
@@ -180,7 +214,8 @@ def append_record(
         # 1. Refuse to build on an end that was cut off, exchanged or comes from an older copy of the database
         database_id = ensure_database_id(store.root, connection, why_not_signed)
         last = last_record(connection, database_id, voice)
-        if fault := find_end_fault(store, connection, database_id, voice, last, why_not_signed):
+        anchor = parse_anchor(store.root, voice, read_anchor(store.root, voice), why_not_signed)
+        if fault := find_end_fault(connection, database_id, voice, last, anchor, why_not_signed):
             raise JournalError(f"{fault}; run `vox audit {voice}` and restore the database before anything")
         if last_seen is not None:
             _refuse_stale(connection, voice, kind, last_seen)
@@ -217,31 +252,28 @@ def require_published(store: Store, voice: str) -> None:
     Raises:
         JournalError: It does not, or the object store cannot be read.
     """
-    why_not_signed = load_trust(store.root).why_not_authentic
-    if (anchor := newest_published(voice, why_not_signed)) is None:
+    if (anchor := newest_published(store.root, voice)) is None:
         return
     fault: Fault | None = Fault(voice, anchor.number, "it is missing: it is anchored, and there is no database")
-    with open_snapshot(store) as connection:
-        if connection is not None:
-            identity = read_database_id(connection, why_not_signed)
-            there = identity is not None and not missing_tables(connection, RECORDS)
-            last = last_record(connection, str(identity), voice) if there else None
-            fault = find_anchor_fault(connection, identity, last, anchor, where=SETTING)
+    with _open_journal(store, voice) as journal:
+        if (connection := journal.connection) is not None:
+            there = journal.identity is not None and not missing_tables(connection, RECORDS)
+            last = last_record(connection, str(journal.identity), voice) if there else None
+            fault = find_anchor_fault(connection, journal.identity, last, anchor, where=SETTING)
     if fault is not None:
         raise JournalError(f"{fault}; run `vox audit {voice}` and restore the database before anything")
 
 
-def _read(store: Store, voice: str, connection: sa.Connection | None, *, whole: bool = False) -> tuple[Records, Trust]:
-    trust = load_trust(store.root)
+def _read(journal: _Journal, *, whole: bool = False) -> Records:
+    voice, connection, identity, anchor = journal.voice, journal.connection, journal.identity, journal.anchor
+    trust = journal.trust
     why_not_signed = trust.why_not_authentic
-    identity = None if connection is None else read_database_id(connection, why_not_signed)
     if connection is None or identity is None:
-        anchor = read_anchor(store.root, voice, why_not_signed)
         missing = "it is missing: the project anchored it, and the database holds no journal"
-        return Records(voice, None, (), Fault(voice, anchor.number, missing) if anchor else None), trust
+        return Records(voice, None, (), Fault(voice, anchor.number, missing) if anchor else None)
     if missing := missing_tables(connection, RECORDS, HEADS):
         fault = Fault(voice, 1, f"the table {' and '.join(missing)} is missing in the database")
-        return Records(voice, identity, (), fault), trust
+        return Records(voice, identity, (), fault)
     first = 1 if whole else _first_to_read(connection, identity, voice, trust)
     is_wanted = (RECORDS.c.voice == voice) & (RECORDS.c.number >= first)
     stored = connection.execute(sa.select(RECORDS).where(is_wanted).order_by(RECORDS.c.number)).mappings()
@@ -251,10 +283,10 @@ def _read(store: Store, voice: str, connection: sa.Connection | None, *, whole: 
         fault = _find_count_fault(connection, voice, first)
     if fault is None:
         last = rows[-1] if rows else None
-        fault = find_end_fault(store, connection, identity, voice, last, why_not_signed)
+        fault = find_end_fault(connection, identity, voice, last, anchor, why_not_signed)
     reasons = {record.number: why_without_effect(record, trust) for record in rows} if fault is None else {}
     void = {number: reason for number, reason in reasons.items() if reason is not None}
-    return Records(voice, identity, rows, fault, void), trust
+    return Records(voice, identity, rows, fault, void)
 
 
 def _first_to_read(connection: sa.Connection, identity: str, voice: str, trust: Trust) -> int:

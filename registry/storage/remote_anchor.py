@@ -7,12 +7,14 @@ as VOICE/00000012.json, and never over another one. With retention (S3 Object Lo
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from registry.consent.record import require_voice_name
+from registry.keys.trust import load_trust
 from registry.storage.anchor import AnchorError, dump_stamp, parse_stamp
 from registry.storage.masking import mask_secrets
-from registry.storage.record import JournalError, Stamp, WhyNotSigned
+from registry.storage.record import JournalError, Stamp
 
 SETTING = "VOXFOUNDRY_ANCHOR"
 
@@ -42,12 +44,12 @@ def publish_anchor(stamp: Stamp) -> None:
         raise AnchorError(f"{written}, but {_why(place, error)}; correct {SETTING} and try again") from error
 
 
-def newest_published(voice: str, why_not_signed: WhyNotSigned) -> Stamp | None:
+def newest_published(root: Path, voice: str) -> Stamp | None:
     """Return the newest stamp of a voice in the object store, None where there is none or no store is named.
 
     Args:
+        root: Of the project, which says whose signatures count.
         voice: The voice's name.
-        why_not_signed: Tells whether a signature counts.
 
     Raises:
         JournalError: The store cannot be read, or what it holds is not what was signed.
@@ -65,6 +67,7 @@ def newest_published(voice: str, why_not_signed: WhyNotSigned) -> Stamp | None:
         return None  # no row of this voice was published yet
     except Exception as error:
         raise JournalError(f"{_why(place, error)}; correct {SETTING} before any release") from error
+    why_not_signed = load_trust(root).why_not_authentic
     return parse_stamp(text, voice, why_not_signed, where=names[-1], remedy=f"look into {SETTING}")
 
 

@@ -248,4 +248,4 @@ def test_random_commands_kills_and_hands_keep_the_state_machine(template):
 
 @pytest.mark.slow
 def test_long_random_lives_of_a_voice_keep_the_state_machine(template):
-    _run(template, n_runs=20, n_steps=25)
+    _run(template, n_runs=8, n_steps=20)
