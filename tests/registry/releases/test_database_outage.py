@@ -59,7 +59,7 @@ def test_database_that_goes_away_before_the_alias_moves_leaves_a_release_to_undo
         gated.promote(2)
     outage.start()
     assert gated.alias() == 1
-    assert recover(gated.store, "anna", "tester") == ("undid the promote to version 2 of row 3",)
+    assert recover(gated.store, "anna", "tester") == ("undid the promote to version 2 of row 6",)
     assert gated.promote(2).changed
     assert audit(gated.store, "anna") == ()
 
@@ -77,7 +77,7 @@ def test_database_that_goes_away_after_the_alias_moved_leaves_a_release_to_finis
         gated.promote(2)
     outage.start()
     assert gated.alias() == 2
-    assert gated.promote(2).note.startswith("finished the promote to version 2 of row 3")
+    assert gated.promote(2).note.startswith("finished the promote to version 2 of row 6")
     gated.assert_champion(2)
     assert audit(gated.store, "anna") == ()
 
