@@ -11,7 +11,7 @@ import click
 from flows.guard import run_guarded
 from flows.key_commands import approve, keys
 from flows.project_group import ProjectGroup
-from flows.voice_group import voice
+from flows.voice_group import purpose_option, voice
 from registry.names import check_voice_name
 
 # New objects between two garbage collections. With Python's 700, importing torch and mlflow sets off hundreds of
@@ -222,11 +222,21 @@ def audit(voice: str, *, expect: str | None, as_json: bool) -> int:
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Another seed gives another reading."
 )
 @click.option("--language", metavar="CODE", help="Language of TEXT, such as zh.  [default: the voice's own]")
-def say(voice: str, text: str, *, output: Path, version: int | None, seed: int, language: str | None) -> int:
+@purpose_option
+def say(
+    voice: str,
+    text: str,
+    *,
+    output: Path,
+    version: int | None,
+    seed: int,
+    language: str | None,
+    purpose: str | None,
+) -> int:
     """Speak TEXT with the champion of VOICE, in a language that the version was scored in."""
     from flows.commands.say import say_text
 
-    return say_text(voice, text, output=output, version=version, seed=seed, language=language)
+    return say_text(voice, text, output=output, version=version, seed=seed, language=language, purpose=purpose)
 
 
 @vox.command("import")
@@ -255,8 +265,16 @@ def import_(gpt: Path, sovits: Path, *, name: str, discriminator: Path | None, r
 @click.option("--float32", "in_full", is_flag=True, help="Do not round to float16, as the original does.")
 @click.option("--inference-only", is_flag=True, help="Leave out enc_q, which only an adaptation needs.")
 @click.option("--other-sizes", is_flag=True, help="Also write sizes that the original GPT-SoVITS cannot load.")
+@purpose_option
 def export(
-    voice: str, folder: Path, *, version: int | None, in_full: bool, inference_only: bool, other_sizes: bool
+    voice: str,
+    folder: Path,
+    *,
+    version: int | None,
+    in_full: bool,
+    inference_only: bool,
+    other_sizes: bool,
+    purpose: str | None,
 ) -> int:
     """Write the champion of VOICE for the original GPT-SoVITS.
 
@@ -273,6 +291,7 @@ def export(
         dtype="float32" if in_full else "float16",
         with_posterior=not inference_only,
         other_sizes=other_sizes,
+        purpose=purpose,
     )
 
 

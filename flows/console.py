@@ -6,26 +6,17 @@ a colour needs a rich Text, and what cannot be printed is shown as its escape.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from registry.names import INVISIBLE
-from registry.storage.masking import mask_secrets
+from registry.storage.masking import mask_secrets, visible
 
 COLUMN_GAP = 2  # spaces between two columns
 
 console = Console(highlight=False, markup=False, emoji=False)
-
-
-def visible(text: str) -> str:
-    r"""Return a text in which every control character is written as its escape, such as \x1b or \n."""
-    if text.isprintable():
-        return text
-    return "".join(ascii(letter)[1:-1] if unicodedata.category(letter) in INVISIBLE else letter for letter in text)
 
 
 def print_line(*parts: str | Text) -> None:

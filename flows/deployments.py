@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Annotated, Literal
 
-from prefect import flow, get_client, get_run_logger, runtime, suspend_flow_run
+from prefect import flow, get_client, get_run_logger, suspend_flow_run
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.concurrency.sync import concurrency
 from prefect.context import FlowRunContext
@@ -34,8 +34,8 @@ from flows.prefect_engine import (
     PrefectEngine,
     end_lost_runs,
     evaluate_champion_flow,
-    process_tag,
     publish_verdict,
+    tag_run,
 )
 from flows.run_view import RunView
 from flows.train_and_release import Request, run_pipeline
@@ -74,7 +74,7 @@ def train_and_release(voice: VoiceName, *, promote: bool = False, first_release:
     """Bring a voice up to date and gate its candidate.
 
     Args:
-        voice: The voice.
+        voice: The name of a voice in params.yaml.
         promote: Whether a candidate that the gate passes is put up for promotion, which waits for a person.
         first_release: Accept that there is no champion to compare the candidate with.
     """
@@ -94,7 +94,7 @@ def gate(voice: VoiceName, version: Version | None = None, *, first_release: boo
     """Decide whether a candidate may replace the champion.
 
     Args:
-        voice: The voice.
+        voice: The name of a voice in params.yaml.
         version: The version to gate. Without one, the newest.
         first_release: Accept that there is no champion to compare the candidate with.
     """
@@ -122,7 +122,7 @@ def promote(
     it asked about.
 
     Args:
-        voice: The voice.
+        voice: The name of a voice in params.yaml.
         version: The version to promote. Without one, the newest.
         first_release: Accept that there is no champion to compare the candidate with.
         approval_seconds: How long the run waits for an answer before it fails.
@@ -158,7 +158,7 @@ def rollback(voice: VoiceName, to_version: Version | None = None) -> State:
     """Go back to the champion before this one. It waits for nothing.
 
     Args:
-        voice: The voice.
+        voice: The name of a voice in params.yaml.
         to_version: A version that was champion before. Without one, the release before.
     """
     _begin(voice)
@@ -171,7 +171,7 @@ def evaluate_champion(voice: VoiceName, version: Version | None = None) -> Resco
     """Score the champion again and look for drift. Drift fails the run.
 
     Args:
-        voice: The voice.
+        voice: The name of a voice in params.yaml.
         version: The version to score. Without one, the champion.
     """
     with _only_run_of(voice):
@@ -220,9 +220,7 @@ def _begin(voice: str) -> None:
         WorkerProjectError: The worker has no project folder.
     """
     require_project()
-    run_id = runtime.flow_run.id
-    with get_client(sync_client=True) as client:
-        client.update_flow_run(run_id, tags={*runtime.flow_run.tags, f"voice:{voice}", process_tag()})
+    tag_run(voice)
     end_lost_runs(voice)
 
 

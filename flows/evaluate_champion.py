@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from flows.paths import recordings_dir
-from flows.released_voice import champion_version
 from flows.train_and_release import Engine
 from metrics.scores import SMALLER_IS_BETTER, Scorecard
-from registry.candidates.candidate import Candidate, find_candidate, scorecard_of, voice_folder_of
+from registry.candidates.candidate import Candidate, scorecard_of, voice_folder_of
 from registry.candidates.drift import Drift, find_degradations, find_drift
 from registry.candidates.rescoring import Rescore, rescores_of, save_rescore
-from registry.consent.checks import check_consent
 from registry.gate.policy import parse_policy
+from registry.releases.service import find_servable
 from registry.storage.store import Store, open_store
 from stages.execution.locks import locked
 from stages.params import load_params
@@ -100,13 +99,14 @@ def evaluate_champion(voice: str, version: int | None, *, engine: Engine) -> Res
         engine: What runs the steps.
 
     Raises:
-        ValueError: If there is no champion, or its recordings are gone.
+        ReleaseRefused: If there is no champion, or the speaker's consent does not allow it.
+        ValueError: If its recordings are gone.
         CandidateError: If its bytes have changed.
     """
     with locked(f"run-{voice}", wait_seconds=2):
-        check_consent(recordings_dir(voice), datetime.now(UTC).date())
-        store = open_store()
-        candidate = find_candidate(store, voice, version if version is not None else champion_version(store, voice))
+        store, today = open_store(), datetime.now(UTC).date()
+        folder = recordings_dir(voice)
+        candidate = find_servable(store, voice, version=version, recordings_dir=folder, today=today).candidate
         registered = scorecard_of(store, candidate)
         scorecard = engine.step("score again", lambda log: _score_again(store, candidate, registered=registered))
         drift = find_drift(registered, scorecard)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import click
 
-from registry.storage.masking import mask_secrets
+from registry.storage.masking import mask_secrets, visible
 
 EXIT_ERROR = 2  # the question could not be answered
 EXIT_INTERRUPTED = 130
@@ -27,8 +27,6 @@ def run_guarded(command: Callable[[], int | None], *, debug: bool) -> int:
     except click.Abort:
         return _print_error("interrupted", EXIT_INTERRUPTED)
     except click.ClickException as error:
-        from flows.console import visible
-
         error.message = visible(mask_secrets(error.message))
         error.show()
         return EXIT_ERROR
@@ -42,7 +40,6 @@ def run_guarded(command: Callable[[], int | None], *, debug: bool) -> int:
 
 def explain(error: Exception) -> str:
     """Return what an error says in one line, without secrets and without control characters."""
-    from flows.console import visible
     from flows.errors import database_errors, named_errors
 
     text = " ".join(str(error).split()) or type(error).__name__

@@ -29,6 +29,7 @@ from flows.run_view import RunView
 from flows.train_and_release import Log, Outcome, Request, run_pipeline
 
 T = TypeVar("T")
+PROCESS = "process:"  # begins the tag that names a run's process
 MAX_LOST_RUNS = 200  # looked at when a run begins
 
 
@@ -47,7 +48,12 @@ class PrefectEngine:
     def publish(self, voice: str, outcome: Outcome) -> None:
         """Keep the figures as a table, the verdict as Markdown and the report as a link."""
         publish_verdict(voice, outcome.candidate)
-        create_link_artifact(key=f"{_key(voice)}-report", link=outcome.report.as_uri(), link_text=f"Report of {voice}")
+        create_link_artifact(
+            key=f"{_key(voice)}-report",
+            link=outcome.report.as_uri(),
+            link_text=f"Report of {voice}",
+            description=f"Report of {voice}, on the machine that ran it",
+        )
 
 
 def run_with_prefect(request: Request, view: RunView) -> Outcome:
@@ -91,7 +97,9 @@ def evaluate_champion_flow(voice: str, version: int | None = None) -> RescoreRes
     """Score the champion again and keep the trend as a table and the findings as Markdown. Raises DriftFound."""
     result = evaluate_champion(voice, version, engine=PrefectEngine())
     create_table_artifact(key=f"{_key(voice)}-trend", table=result.table(), description=f"Trend of {voice}")
-    create_markdown_artifact(key=f"{_key(voice)}-drift", markdown=result.markdown())
+    create_markdown_artifact(
+        key=f"{_key(voice)}-drift", markdown=result.markdown(), description=f"What drifted of {voice}"
+    )
     if result.has_drifted:
         raise DriftFound(result)
     return result
@@ -139,7 +147,9 @@ def _connected(voice: str) -> Iterator[None]:
 def publish_verdict(voice: str, candidate: GatedCandidate) -> None:
     """Keep the figures of a verdict as a table, and the verdict as Markdown."""
     create_table_artifact(key=f"{_key(voice)}-figures", table=candidate.table(), description=f"Figures of {voice}")
-    create_markdown_artifact(key=f"{_key(voice)}-verdict", markdown=candidate.markdown())
+    create_markdown_artifact(
+        key=f"{_key(voice)}-verdict", markdown=candidate.markdown(), description=f"Verdict about {voice}"
+    )
 
 
 def _key(voice: str) -> str:
@@ -149,7 +159,17 @@ def _key(voice: str) -> str:
 
 def process_tag() -> str:
     """Return a tag that names this process, so that a later run can tell whether it is still alive."""
-    return f"process:{socket.gethostname()}:{os.getpid()}"
+    return f"{PROCESS}{socket.gethostname()}:{os.getpid()}"
+
+
+def tag_run(voice: str) -> None:
+    """Tag the current run, which a server started, with its voice and process.
+
+    A run that was suspended has the tag of its former process, which goes.
+    """
+    kept = {tag for tag in runtime.flow_run.tags if not tag.startswith(PROCESS)}
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(runtime.flow_run.id, tags={*kept, f"voice:{voice}", process_tag()})
 
 
 def end_lost_runs(voice: str) -> None:

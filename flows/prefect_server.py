@@ -23,6 +23,7 @@ LOOPBACK = ("127.0.0.1", "localhost")
 STARTUP_SECONDS = 180  # 9-29 s were measured on two cores; a loaded machine takes longer
 STOP_SECONDS = 20
 POLL_SECONDS = 0.3
+UI_API = "PREFECT_SERVER_UI_API_URL"
 SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
@@ -103,6 +104,7 @@ def _start() -> str:
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
+            env={**os.environ, UI_API: url},  # or the pages look for the server on port 4200
             start_new_session=True,  # it outlives this run, for the next one
         )
     deadline = time.monotonic() + STARTUP_SECONDS

@@ -7,10 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.paths import recordings_dir
-from registry.releases.alias import released_version
-from registry.releases.journal import champion
 from registry.releases.service import find_servable
-from registry.storage.store import Store, open_store
+from registry.storage.store import open_store
 
 
 @dataclass(frozen=True)
@@ -21,25 +19,31 @@ class ReleasedVoice:
     folder: Path
 
 
-def find_voice(voice: str, version: int | None) -> ReleasedVoice:
-    """Return a version of a voice, or its champion for None.
+def find_voice(
+    voice: str, version: int | None, *, purpose: str | None = None, language: str | None = None
+) -> ReleasedVoice:
+    """Return a version of a voice that may speak today.
+
+    Args:
+        voice: The voice's name.
+        version: Its number, None for the champion.
+        purpose: What it is used for, None if nobody declared it.
+        language: ISO 639 code of what it says, None for its own.
 
     Raises:
-        ReleaseRefused: If the voice has no champion, or its speaker's consent is missing, over or revoked.
+        ReleaseRefused: If the voice has no champion, or its speaker's consent is missing, over, revoked, or
+            does not cover the use.
         CandidateError: If the version does not exist or its bytes have changed.
         JournalError: If the journal is broken.
     """
     today = datetime.now(UTC).date()
-    found = find_servable(open_store(), voice, version=version, recordings_dir=recordings_dir(voice), today=today)
+    found = find_servable(
+        open_store(),
+        voice,
+        version=version,
+        recordings_dir=recordings_dir(voice),
+        today=today,
+        purpose=purpose,
+        language=language,
+    )
     return ReleasedVoice(found.version, found.folder)
-
-
-def champion_version(store: Store, voice: str) -> int:
-    """Return the version that is champion by the journal. Raises ValueError where there is none."""
-    release = champion(store, voice)
-    if release is None:
-        raise ValueError(f"{voice} has no champion; promote one, or name a version with --version N")
-    version = released_version(store, voice, release)
-    if version is None:
-        raise ValueError(f"version {release.version}, the champion of {voice}, is gone from MLflow; roll back first")
-    return version

@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from flows.console import visible
 from flows.dvc_stages import STAGES
+from registry.storage.masking import visible
 
 LABELS = {
     "waiting": ("waiting", "dim"),

@@ -15,8 +15,10 @@ from registry.releases.state import Entry, Release, next_state
 from registry.storage.anchor import write_anchor
 from registry.storage.checkpoints import CHECKPOINT, checkpoint_content
 from registry.storage.database import append_transaction, canonical, sha256_text
+from registry.storage.journal_end import head_message
 from registry.storage.record import Record, Stamp, record_message, stamp_hash
-from registry.storage.records import HEADS, RECORDS, _as_row, _head_message
+from registry.storage.record_tables import HEADS, RECORDS
+from registry.storage.record_tables import as_row as as_stored
 from registry.storage.store import Store
 
 
@@ -48,9 +50,9 @@ def write_releases(store: Store, voice: str, releases: Iterable[Release], n_rows
             state = next_state(state, as_row(write(RELEASE, asdict(entry))))
         n_since += 2
     head = {"voice": voice, "number": last.number, "hash": last.hash, "utc": last.utc, "public_key": last.public_key}
-    head["signature"] = key.sign(_head_message(last).encode()).hex()
+    head["signature"] = key.sign(head_message(last).encode()).hex()
     with append_transaction(store) as connection:
-        connection.execute(sa.insert(RECORDS), [_as_row(row) for row in rows])
+        connection.execute(sa.insert(RECORDS), [as_stored(row) for row in rows])
         connection.execute(sa.delete(HEADS).where(HEADS.c.voice == voice))
         connection.execute(sa.insert(HEADS).values(**head))
     write_anchor(store.root, last)

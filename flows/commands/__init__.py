@@ -9,6 +9,7 @@
     say.py       vox say
     weights.py   vox import, export, pull
     voices.py    vox voice add
+    renewal.py   vox voice renew
     voice_check.py  vox voice check
     revocation.py   vox voice revoke
     doctor.py    vox doctor

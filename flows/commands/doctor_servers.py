@@ -6,20 +6,19 @@ import os
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from flows.commands.findings import Finding
 from registry.errors import RegistryError
 from registry.storage.database import create_engine, exclusive_lock
+from registry.storage.mlflow_rest import open_session
 from registry.storage.store import Store, open_store, without_password
 
 if TYPE_CHECKING:
     import requests
 
 SECONDS = 10.0  # for one answer
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 NO_SUCH_PATH = "vox_doctor"  # in the artifact store; listing it asks the store and finds nothing
-UNAUTHORIZED = (401, 403)
+OK, UNAUTHORIZED = 200, (401, 403)
 
 
 def server_findings() -> list[Finding]:
@@ -27,50 +26,57 @@ def server_findings() -> list[Finding]:
     findings = [_prefect()]
     try:
         store = open_store()
+        findings += [*_mlflow(store), _journal(store)]
     except RegistryError as error:
         findings.append(Finding("MLflow registry", "wrong", str(error)))
-    else:
-        findings += [*_mlflow(store), _journal(store)]
     return [*findings, _dvc_remote()]
 
 
 def _prefect() -> Finding:
+    import requests
+
     from flows.prefect_server import running_server
 
+    background = running_server()  # also keeps loopback addresses from a proxy
     named = os.environ.get("PREFECT_API_URL", "")
-    url = named or running_server()
+    url = named or background
     if not url:
         return Finding("Prefect server", "absent", "not running; `vox run` starts one")
-    answer = _get(f"{url}/admin/version")
-    if isinstance(answer, str):
+    try:
+        with requests.Session() as session:
+            answer = _get(session, f"{url}/admin/version")
+        theirs = answer.json()
+    except (_NoAnswerError, ValueError) as error:
+        reason = str(error) if isinstance(error, _NoAnswerError) else "does not answer as Prefect does"
         how = "start it, or unset PREFECT_API_URL and let `vox run` start one" if named else "run `vox server stop`"
-        return Finding("Prefect server", "wrong", f"{without_password(url)} {answer}; {how}")
-    return Finding("Prefect server", "ok", f"{without_password(url)}, {_versions('prefect', answer.json())}")
+        return Finding("Prefect server", "wrong", f"{without_password(url)} {reason}; {how}")
+    return Finding("Prefect server", "ok", f"{without_password(url)}, {_versions('prefect', theirs)}")
 
 
 def _mlflow(store: Store) -> Iterator[Finding]:
-    uri, shown = store.tracking_uri, without_password(store.tracking_uri)
+    uri, shown = store.tracking_uri.rstrip("/"), without_password(store.tracking_uri)
     if not uri.startswith("http"):
         yield Finding("MLflow registry", "ok", shown)  # the journal's database, which is looked at below
         return
-    answer = _get(f"{uri}/version", mlflow=True)
-    if isinstance(answer, str):
-        yield Finding("MLflow registry", "wrong", f"{shown} {answer}; start it, or correct MLFLOW_TRACKING_URI")
-        return
-    if answer.status_code in UNAUTHORIZED:
-        user = os.environ.get("MLFLOW_TRACKING_USERNAME") or "nobody"
-        detail = f"{shown} refuses {user}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-        yield Finding("MLflow registry", "wrong", detail)
-        return
-    yield Finding("MLflow registry", "ok", f"{shown}, {_versions('mlflow', answer.text.strip())}")
-    api = f"{uri}/api/2.0/mlflow-artifacts/artifacts"
-    answer = _get(api, mlflow=True, path=NO_SUCH_PATH)
-    if isinstance(answer, str) or not answer.ok:
-        reason = answer if isinstance(answer, str) else f"answers with status {answer.status_code}"
-        detail = f"{shown} {reason} for its artifacts; look at the server's log and at its artifact store"
-        yield Finding("MLflow artifacts", "wrong", detail)
-    else:
-        yield Finding("MLflow artifacts", "ok", "the server reaches its artifact store")
+    with open_session(uri) as session:  # logs in as a release does
+        try:
+            theirs = _get(session, f"{uri}/version").text.strip()
+        except _NoAnswerError as error:
+            if error.status in UNAUTHORIZED:
+                user = os.environ.get("MLFLOW_TRACKING_USERNAME") or "an unnamed user"
+                detail = f"{shown} refuses {user}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            else:
+                detail = f"{shown} {error}; start it, or correct MLFLOW_TRACKING_URI"
+            yield Finding("MLflow registry", "wrong", detail)
+            return
+        yield Finding("MLflow registry", "ok", f"{shown}, {_versions('mlflow', theirs)}")
+        try:
+            _get(session, f"{uri}/api/2.0/mlflow-artifacts/artifacts", path=NO_SUCH_PATH)
+        except _NoAnswerError as error:
+            detail = f"{shown} {error} when asked for artifacts; look at the server's log and its artifact store"
+            yield Finding("MLflow artifacts", "wrong", detail)
+        else:
+            yield Finding("MLflow artifacts", "ok", "the server reaches its artifact store")
 
 
 def _journal(store: Store) -> Finding:
@@ -114,24 +120,38 @@ def _dvc_remote() -> Finding:
     return Finding("DVC remote", "ok", where)
 
 
-def _get(url: str, *, mlflow: bool = False, **fields: str) -> requests.Response | str:
-    """Return a server's answer, or in words why there is none.
+class _NoAnswerError(Exception):
+    """A server gave no answer, or not the one that was hoped for.
+
+    Attributes:
+        status: The HTTP status, 0 where nothing came.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def _get(session: requests.Session, url: str, **fields: str) -> requests.Response:
+    """Return a server's answer with status 200.
 
     Args:
+        session: With the settings for this server.
         url: What to ask for.
-        mlflow: Whether MLflow's user and password go with it.
         **fields: The query.
+
+    Raises:
+        _NoAnswerError: In words that follow the server's name.
     """
     import requests
 
-    with requests.Session() as session:
-        session.trust_env = urlsplit(url).hostname not in LOOPBACK  # a proxy is another machine with another loopback
-        if mlflow and (user := os.environ.get("MLFLOW_TRACKING_USERNAME")):
-            session.auth = (user, os.environ.get("MLFLOW_TRACKING_PASSWORD", ""))
-        try:
-            return session.get(url, params=fields, timeout=SECONDS)
-        except requests.RequestException as error:
-            return f"does not answer ({type(error).__name__})"
+    try:
+        answer = session.get(url, params=fields, timeout=SECONDS)
+    except requests.RequestException as error:
+        raise _NoAnswerError(f"does not answer ({type(error).__name__})") from error
+    if answer.status_code != OK:
+        raise _NoAnswerError(f"answers with status {answer.status_code}", answer.status_code)
+    return answer
 
 
 def _versions(package: str, theirs: Any) -> str:

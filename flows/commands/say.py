@@ -14,7 +14,14 @@ MAX_TEXT_SHOWN = 60  # characters of a sentence in a message
 
 
 def say_text(
-    voice: str, text: str, *, output: Path, version: int | None, seed: int, language: str | None = None
+    voice: str,
+    text: str,
+    *,
+    output: Path,
+    version: int | None,
+    seed: int,
+    language: str | None = None,
+    purpose: str | None = None,
 ) -> int:
     """Speak a text into a file.
 
@@ -25,6 +32,7 @@ def say_text(
         version: The version to speak with, None for the champion.
         seed: Another seed gives another reading.
         language: ISO 639 code of the text, or its code in a `.list` file. None: the voice's own.
+        purpose: What it is said for, which the speaker must have allowed. None if nobody declared it.
 
     Raises:
         ValueError: The version was not scored in the language, so it was not judged in it.
@@ -33,7 +41,7 @@ def say_text(
     if form is None:
         raise ValueError(f"-o {output.name}: end the name in {' or '.join(FORMATS)}")
     code = language_code(language) if language is not None else None
-    released = find_voice(voice, version)
+    released = find_voice(voice, version, purpose=purpose, language=code)
     import soundfile
 
     from gpt_sovits.synthesis.voice import load_voice  # torch, which takes a second: after everything that can fail

@@ -7,22 +7,17 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from flows.consent_terms import ConsentTerms, consent_record
 from flows.console import print_line
 from flows.paths import RECORDINGS, recordings_dir
 from flows.settings import list_voice
 from flows.statements import check_statement
 from gpt_sovits.text.languages import language_code, language_name
 from registry.consent.file import load_voice, write_voice
-from registry.consent.record import VOICE_FILE, Consent, Scope, Statement, Voice, list_faults, require_voice_name
+from registry.consent.record import VOICE_FILE, Voice, require_voice_name
 from registry.consent.revocations import why_revoked
-from registry.consent.statement import statement_text
-from registry.files import file_sha256
 from stages.execution.locks import locked
 from stages.params import load_params
 from stages.profiles import require_language
@@ -31,35 +26,6 @@ from stages.recordings.inventory import Inventory, take_inventory
 from stages.recordings.transcripts.checks import describe_transcripts
 
 MAX_NAMED_FAULTS = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConsentTerms:
-    """What the user says about the speaker's consent.
-
-    Attributes:
-        evidence: The file that proves it.
-        speaker: Who speaks.
-        purposes: What the speaker allowed, of PURPOSES.
-        commercial: Whether the speaker allowed uses for money.
-        languages: Codes or aliases of the languages that the voice may speak, None for any.
-        territories: ISO 3166-1 codes of where it may be heard, None for anywhere.
-        valid_until: The last valid day as YYYY-MM-DD, None for no end.
-        statement: The consent in the speaker's own voice, None without one.
-    """
-
-    evidence: Path
-    speaker: str
-    purposes: tuple[str, ...]
-    commercial: bool = False
-    languages: tuple[str, ...] | None = None
-    territories: tuple[str, ...] | None = None
-    valid_until: str | None = None
-    statement: Path | None = None
-
-    def proofs(self) -> tuple[Path, ...]:
-        """Return the files that are not recordings, wherever they are."""
-        return (self.evidence,) if self.statement is None else (self.evidence, self.statement)
 
 
 def add_voice(name: str, source: Path, *, language: str, terms: ConsentTerms) -> int:
@@ -76,7 +42,7 @@ def add_voice(name: str, source: Path, *, language: str, terms: ConsentTerms) ->
     # 1. Check everything that can be checked before anything is written
     require_voice_name(name)
     language = language_code(language)
-    record = _voice_record(name, language, terms=terms)
+    record = consent_record(name, language, terms=terms)
     if reason := why_revoked(Path.cwd(), record):
         raise ValueError(f"{name} cannot be added: {reason}; ask the speaker for a new consent")
     inventory = _take_inventory(source, record, terms=terms)
@@ -210,42 +176,3 @@ def _describe_recordings(inventory: Inventory) -> list[str]:
         f"{found[0].upper()}{found[1:]}.",
         *(f"Not used: {fault}" for fault in (*faults[:MAX_NAMED_FAULTS], more) if fault),
     ]
-
-
-def _voice_record(name: str, language: str, *, terms: ConsentTerms) -> Voice:
-    try:
-        return Voice(
-            name=name,
-            language=language,
-            consent=Consent(
-                speaker=terms.speaker,
-                kind="recorded",
-                purposes=terms.purposes,
-                scope=Scope(languages=terms.languages, territories=terms.territories, commercial=terms.commercial),
-                granted_on=datetime.now(UTC).date(),
-                valid_until=_day(terms.valid_until) if terms.valid_until else None,
-                evidence=f"consent{terms.evidence.suffix.lower()}",
-                evidence_sha256=file_sha256(terms.evidence),
-                statement=_statement(terms.statement, language, speaker=terms.speaker),
-                revoked_on=None,
-            ),
-        )
-    except ValidationError as error:
-        raise ValueError(f"the consent cannot be recorded: {list_faults(error)}") from error
-
-
-def _statement(audio: Path | None, language: str, *, speaker: str) -> Statement | None:
-    if audio is None:
-        return None
-    return Statement(
-        audio=f"statement{audio.suffix.lower()}",
-        audio_sha256=file_sha256(audio),
-        text=statement_text(language, speaker),
-    )
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise ValueError(f"--valid-until {text} is not a day; write it as 2030-12-31") from error

@@ -51,6 +51,7 @@ def export_voice(
     dtype: Literal["float16", "float32"],
     with_posterior: bool,
     other_sizes: bool,
+    purpose: str | None = None,
 ) -> int:
     """Write a voice's weights as the original GPT-SoVITS loads them. Return 0 if they were written, 1 if refused.
 
@@ -61,6 +62,7 @@ def export_voice(
         dtype: The type of the stored numbers.
         with_posterior: Whether enc_q is written, which only an adaptation needs.
         other_sizes: Whether sizes are written that the original cannot load.
+        purpose: What the files are for, which the speaker must have allowed. None if nobody declared it.
     """
     from flows.released_voice import find_voice
     from gpt_sovits.gpt.model import GPTConfig
@@ -69,7 +71,7 @@ def export_voice(
     from gpt_sovits.weights.checkpoint import load_checkpoint
     from gpt_sovits.weights.upstream.exporting import export_pair
 
-    released = find_voice(voice, version)
+    released = find_voice(voice, version, purpose=purpose)
 
     def work() -> None:
         preset = Preset.model_validate_json((released.folder / "preset.json").read_text(encoding="utf-8"))

@@ -46,7 +46,10 @@ def check_consent(
             f"{path}: {consent.speaker} revoked the consent on {consent.revoked_on}; the voice may not be used"
         )
     if reason := why_revoked(project_of(recordings_dir), voice):
-        raise ConsentError(f"{path}: the consent does not count: {reason}; ask the speaker for a new one and record it")
+        raise ConsentError(
+            f"{path}: the consent does not count: {reason}; "
+            "ask the speaker for a new one and record it with `vox voice renew`"
+        )
     if today < consent.granted_on:
         raise ConsentError(
             f"{path}: the consent begins on {consent.granted_on} and today is {today}; "
@@ -55,7 +58,7 @@ def check_consent(
     if consent.valid_until is not None and today > consent.valid_until:
         raise ConsentError(
             f"{path}: the consent ended on {consent.valid_until} and today is {today}; "
-            "ask the speaker for a new one and record it"
+            "ask the speaker for a new one and record it with `vox voice renew`"
         )
     if consent.evidence is not None:
         _check_proof(recordings_dir, "evidence of consent", consent.evidence, consent.evidence_sha256)

@@ -85,6 +85,17 @@ def write_voice(recordings_dir: Path, voice: Voice) -> Path:
     return path
 
 
+def replace_voice(recordings_dir: Path, voice: Voice) -> None:
+    """Replace the record of a voice, in one step.
+
+    Raises:
+        ConsentError: The folder has another name than the voice.
+    """
+    if voice.name != recordings_dir.absolute().name:
+        raise ConsentError(f"the voice {voice.name!r} belongs in a folder of that name, not in {recordings_dir}")
+    replace_file(recordings_dir / VOICE_FILE, dump_yaml(make_round_trip_yaml(), voice.model_dump()))
+
+
 def _read_voice_file(path: Path, yaml: YAML | None = None) -> Any:
     try:
         return read_yaml(path, yaml)

@@ -136,6 +136,13 @@ class Voice(Record):
     language: str = Field(description="ISO 639 code, such as en. An alias such as JP is read as its code")
     consent: Consent
 
+    @model_validator(mode="after")
+    def _may_speak_its_language(self) -> Voice:
+        languages = self.consent.scope.languages
+        if languages is not None and self.language not in languages:
+            raise ValueError(f"scope.languages leaves out the voice's own language, {self.language}; add it")
+        return self
+
     @field_validator("language", mode="before")
     @classmethod
     def _read_alias(cls, value: Any) -> Any:

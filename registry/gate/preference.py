@@ -18,7 +18,6 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from scipy.optimize import brentq
 from scipy.special import betainc, betaln
 
 LEVEL = 0.05  # of each side's claim, over the whole listening
@@ -121,6 +120,8 @@ def share_bounds(votes: PreferenceVotes, level: float) -> tuple[float, float]:
 def _lower_bound(won: int, lost: int, level: float) -> float:
     if won == 0:
         return 0.0
+    from scipy.optimize import brentq  # a third of a second, which only votes need
+
     return float(brentq(lambda share: _log_evidence(won, lost, share) + math.log(level), 1e-300, 1 - 1e-12))
 
 

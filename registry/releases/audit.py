@@ -21,7 +21,7 @@ from registry.releases.state import ReleaseState, Row, is_end_of, next_state
 from registry.storage.chain import read_chain
 from registry.storage.checkpoints import CHECKPOINT, is_usable
 from registry.storage.record import JournalError, Record
-from registry.storage.records import Records
+from registry.storage.records import Records, require_published
 from registry.storage.store import Store
 from registry.verdicts.store import VERDICT, VerdictError, verdict_of
 
@@ -58,6 +58,7 @@ def audit(
         # 1. The journal must be whole: nothing can be concluded from one that was edited
         try:
             journal = read_journal(store, voice, whole=True)
+            require_published(store, voice)
         except JournalError as error:
             return (str(error),)
         if journal.fault is not None:

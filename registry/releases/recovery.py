@@ -23,6 +23,7 @@ from registry.releases.journal import Journal, append, read_journal, write_check
 from registry.releases.state import Entry, Row
 from registry.storage.model_registry import model_tags, set_model_tag
 from registry.storage.record import JournalError
+from registry.storage.records import require_published
 from registry.storage.store import Store
 
 DATABASE_TAG = "voxfoundry_database_id"  # of the registered model: the journal that decides about it
@@ -60,6 +61,7 @@ def recover_under_lock(store: Store, voice: str, actor: str) -> Recovery:
     """
     # 1. Refuse a journal that is broken, foreign, or empty beside an alias
     journal = read_journal(store, voice).require_whole()
+    require_published(store, voice)
     alias = champion_alias(store, voice)
     check_binding(store, voice, journal, alias)
     notes, finished = [], None

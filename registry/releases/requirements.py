@@ -135,7 +135,13 @@ def find_rollback_target(store: Store, voice: str, state: ReleaseState, to: int 
 
 
 def check_speaker(
-    recordings_dir: Path, voice: str, today: date, state: ReleaseState, *, purpose: str | None = None
+    recordings_dir: Path,
+    voice: str,
+    today: date,
+    state: ReleaseState,
+    *,
+    purpose: str | None = None,
+    language: str | None = None,
 ) -> ConsentCheck:
     """Check that the speaker's consent allows a release or speech today, after every revocation in the journal.
 
@@ -145,9 +151,10 @@ def check_speaker(
         today: The day of the release.
         state: What the journal says about the voice.
         purpose: What the speech is for, None where it is not asked.
+        language: ISO 639 code of what is said, None where it is the voice's own or not asked.
     """
     try:
-        record = check_consent(recordings_dir, today, purpose=purpose)
+        record = check_consent(recordings_dir, today, purpose=purpose, language=language)
     except ConsentError as error:
         return ConsentCheck(None, (str(error),))
     if record.name != voice:
@@ -158,7 +165,7 @@ def check_speaker(
     sha256, revocation = consent_sha256(record), state.revocation
     if revocation is None:
         return ConsentCheck(sha256, ())
-    again = "ask the speaker for a new consent and record it with its own granted_on and evidence"
+    again = "ask the speaker for a new one and record it with `vox voice renew`"
     if sha256 in revocation.consents:
         reason = f"the consent in {recordings_dir} is one that was revoked on {revocation.day}; {again}"
         return ConsentCheck(sha256, (reason,))

@@ -13,6 +13,7 @@ from registry.releases.alias import ReleaseRefused, champion_alias, released_ver
 from registry.releases.journal import read_journal
 from registry.releases.recovery import check_binding
 from registry.releases.requirements import check_speaker
+from registry.storage.records import require_published
 from registry.storage.store import Store
 
 
@@ -44,6 +45,7 @@ def find_servable(
     recordings_dir: Path,
     today: date,
     purpose: str | None = None,
+    language: str | None = None,
 ) -> Servable:
     """Return the voice's champion, or another registered version of it, if it may speak today.
 
@@ -57,6 +59,7 @@ def find_servable(
         recordings_dir: The voice's recordings, with the consent.
         today: The day on which the consent must be valid.
         purpose: What the speech is for, None where it is not asked.
+        language: ISO 639 code of what is said, None for the voice's own.
 
     Raises:
         ValueError: The name cannot be a voice's.
@@ -67,9 +70,10 @@ def find_servable(
     require_voice_name(voice)
     # 1. What the journal says, and whether it is the journal of this registered model
     journal = read_journal(store, voice).require_whole()
+    require_published(store, voice)
     check_binding(store, voice, journal, champion_alias(store, voice) if version is None else None)
     # 2. Consent, with every revocation that the journal holds
-    consent = check_speaker(recordings_dir, voice, today, journal.state, purpose=purpose)
+    consent = check_speaker(recordings_dir, voice, today, journal.state, purpose=purpose, language=language)
     if consent.reasons:
         raise ReleaseRefused("; ".join(consent.reasons))
     # 3. The version, known by its candidate id

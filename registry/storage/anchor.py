@@ -2,7 +2,7 @@
 
 `releases/VOICE.json` in the project holds the signed stamp of the row that this project wrote last. It belongs into
 git. A database that does not contain the row is an older copy, a foreign one, or was cut off, and nothing is decided
-from it.
+from it. remote_anchor.py keeps anchors in an object store too, for a team.
 """
 
 from __future__ import annotations
@@ -34,26 +34,67 @@ def anchor_path(root: Path, voice: str) -> Path:
     return root / FOLDER / f"{require_voice_name(voice)}.json"
 
 
-def read_anchor(root: Path, voice: str, why_not_signed: WhyNotSigned) -> Stamp | None:
-    """Return the anchor of a voice, None where there is none.
+def read_anchor(root: Path, voice: str) -> str | None:
+    """Return the text of a voice's anchor, None where there is none.
 
     Raises:
-        JournalError: The file is not an anchor of this voice, or is not what was signed.
+        ValueError: The name cannot be a voice's.
+        JournalError: The file cannot be read.
     """
     path = anchor_path(root, voice)
-    remedy = f"restore it, for example with `git checkout {FOLDER}/{path.name}`"
     try:
-        stamp = _STAMP.validate_json(path.read_text(encoding="utf-8"), strict=True)
+        return path.read_bytes().decode(errors="replace")
     except FileNotFoundError:
         return None
     except OSError as error:
         raise JournalError(f"{path} cannot be read ({error.strerror}); make it readable") from error
+
+
+def parse_anchor(root: Path, voice: str, text: str | None, why_not_signed: WhyNotSigned) -> Stamp | None:
+    """Return the stamp that a voice's anchor holds, None for None.
+
+    Args:
+        root: Of the project.
+        voice: The voice's name.
+        text: Of its anchor.
+        why_not_signed: Tells whether a signature counts.
+
+    Raises:
+        JournalError: It is not an anchor of this voice, or not what was signed.
+    """
+    if text is None:
+        return None
+    path = anchor_path(root, voice)
+    remedy = f"restore it, for example with `git checkout {FOLDER}/{path.name}`"
+    return parse_stamp(text, voice, why_not_signed, where=str(path), remedy=remedy)
+
+
+def dump_stamp(stamp: Stamp) -> str:
+    """Return a stamp as the text of an anchor."""
+    return json.dumps(asdict(stamp), indent=2) + "\n"
+
+
+def parse_stamp(text: str, voice: str, why_not_signed: WhyNotSigned, *, where: str, remedy: str) -> Stamp:
+    """Return the stamp that an anchor holds.
+
+    Args:
+        text: Of the anchor.
+        voice: Whose anchor it must be.
+        why_not_signed: Tells whether a signature counts.
+        where: What the anchor is called in an error.
+        remedy: What to do where it is wrong.
+
+    Raises:
+        JournalError: It is not an anchor of this voice, or not what was signed.
+    """
+    try:
+        stamp = _STAMP.validate_json(text, strict=True)
     except (ValueError, ValidationError, RecursionError) as error:
-        raise JournalError(f"{path} does not hold the anchor of a journal; {remedy}") from error
+        raise JournalError(f"{where} does not hold the anchor of a journal; {remedy}") from error
     if stamp.voice != voice:
-        raise JournalError(f"{path} is the anchor of {stamp.voice[:80]!r}, not of {voice}; {remedy}")
+        raise JournalError(f"{where} is the anchor of {stamp.voice[:80]!r}, not of {voice}; {remedy}")
     if reason := why_not_genuine(stamp, why_not_signed):
-        raise JournalError(f"{path} is not what was signed: {reason}; {remedy}")
+        raise JournalError(f"{where} is not what was signed: {reason}; {remedy}")
     return stamp
 
 
@@ -68,7 +109,7 @@ def write_anchor(root: Path, stamp: Stamp) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file() and _number_in(path) > stamp.number:
             return
-        replace_file(path, json.dumps(asdict(stamp), indent=2) + "\n")
+        replace_file(path, dump_stamp(stamp))
     except OSError as error:
         raise AnchorError(
             f"row {stamp.number} of the journal of {stamp.voice} is written, but its anchor {path} is not "

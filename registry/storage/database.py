@@ -174,7 +174,9 @@ def _advisory_lock(store: Store, name: str, wait_seconds: float) -> Iterator[Non
 def _explain_outage(context: sa.ExceptionContext) -> None:
     """Turn SQLAlchemy's error into ours where there is no connection any more, or never was one."""
     if context.connection is None or context.is_disconnect:
-        reason = str(context.original_exception).strip().splitlines()[-1].strip().rstrip(".")
+        reason = (
+            str(context.original_exception).strip().partition("\n")[0].removeprefix("connection failed: ").rstrip(".")
+        )
         where = without_password(str(context.engine.url))
         raise DatabaseUnreachableError(
             f"the database {where} cannot be used ({reason}); once it answers, give the command again: a release that "

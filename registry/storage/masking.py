@@ -1,11 +1,14 @@
-"""Secrets are kept out of messages: passwords in addresses, and the values of settings that hold one."""
+"""What may not be shown: passwords in addresses, the values of settings that hold one, and control characters."""
 
 from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Mapping
 from urllib.parse import quote, unquote
+
+from registry.names import INVISIBLE
 
 MASK = "***"
 MIN_CHARACTERS = 4  # of a setting's value: a shorter one would be masked in the middle of words
@@ -32,3 +35,10 @@ def mask_secrets(text: str, environ: Mapping[str, str] = os.environ) -> str:
         if len(secret) >= MIN_CHARACTERS:
             text = text.replace(secret, MASK)
     return QUERY.sub(rf"\1{MASK}", ADDRESS.sub(rf"\1\2:{MASK}@", text))
+
+
+def visible(text: str) -> str:
+    r"""Return a text in which every control character is written as its escape, such as \x1b or \n."""
+    if text.isprintable():
+        return text
+    return "".join(ascii(letter)[1:-1] if unicodedata.category(letter) in INVISIBLE else letter for letter in text)

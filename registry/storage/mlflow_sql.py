@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from registry.storage.database import create_engine
 from registry.storage.model_version import ModelRegistryError, VersionRow
@@ -188,6 +187,9 @@ def _versions(connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list
 
 def _upsert(connection: sa.Connection, table: sa.TableClause, key: dict[str, str], values: dict[str, object]) -> None:
     """Write values into the row with a key, which is made if there is none."""
-    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+    else:
+        from sqlalchemy.dialects.postgresql import insert  # a tenth of a second that SQLite does not need
     statement = insert(table).values(workspace=WORKSPACE, **key, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=["workspace", *key], set_=values))

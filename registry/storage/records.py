@@ -12,20 +12,20 @@ with the number of rows. Rows before the checkpoint are counted. `read_records(.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from registry.keys.ed25519 import Signature, public_key_of
+from registry.keys.ed25519 import public_key_of
 from registry.keys.roles import role_for
 from registry.keys.signing import ensure_own_key, sign
 from registry.keys.trust import Trust, load_trust
-from registry.storage.anchor import anchor_path, read_anchor, write_anchor
+from registry.storage.anchor import anchor_path, parse_anchor, read_anchor, write_anchor
 from registry.storage.checkpoints import CHECKPOINT, is_usable
 from registry.storage.database import (
-    METADATA,
     append_transaction,
     canonical,
     missing_tables,
@@ -33,6 +33,7 @@ from registry.storage.database import (
     sha256_text,
 )
 from registry.storage.identity import ensure_database_id, read_database_id, signature_check
+from registry.storage.journal_end import find_anchor_fault, find_end_fault, head_message
 from registry.storage.record import (
     FIRST_PREVIOUS,
     Fault,
@@ -41,41 +42,26 @@ from registry.storage.record import (
     Record,
     Records,
     Stamp,
-    WhyNotSigned,
     find_fault,
     record_message,
     stamp_hash,
     why_not_genuine,
-    why_not_joined,
     why_without_effect,
 )
+from registry.storage.record_tables import HEADS, RECORDS, as_record, as_row, last_record, walk_back
+from registry.storage.remote_anchor import SETTING, newest_published, publish_anchor
 from registry.storage.store import Store
 
-BATCH = 500  # rows that are read at once on the way back
-RECORDS = sa.Table(
-    "voxfoundry_records",
-    METADATA,
-    sa.Column("voice", sa.Text, primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("utc", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("content", sa.Text, nullable=False),
-    sa.Column("prev_hash", sa.Text, nullable=False),
-    sa.Column("hash", sa.Text, nullable=False),
-    sa.Column("public_key", sa.Text, nullable=False),
-    sa.Column("signature", sa.Text, nullable=False),
-    sa.Index("voxfoundry_records_by_kind", "voice", "kind", "number"),
-)
-HEADS = sa.Table(
-    "voxfoundry_heads",
-    METADATA,
-    sa.Column("voice", sa.Text, primary_key=True),
-    sa.Column("number", sa.Integer, nullable=False),
-    sa.Column("hash", sa.Text, nullable=False),
-    sa.Column("utc", sa.Text, nullable=False),
-    sa.Column("public_key", sa.Text, nullable=False),
-    sa.Column("signature", sa.Text, nullable=False),
-)
+
+@dataclass(frozen=True)
+class _Journal:
+    """A voice's journal as it was at one moment."""
+
+    voice: str
+    connection: sa.Connection | None  # None where there is no database
+    identity: str | None  # the database's id, None where there is no journal
+    anchor: Stamp | None
+    trust: Trust
 
 
 def read_records(store: Store, voice: str, *, whole: bool = False) -> Records:
@@ -90,8 +76,16 @@ def read_records(store: Store, voice: str, *, whole: bool = False) -> Records:
         SigningError: A trusted key is unreadable.
         JournalError: The anchor or the database's id is not what was signed.
     """
+    with _open_journal(store, voice) as journal:
+        return _read(journal, whole=whole)
+
+
+def list_voices(store: Store) -> tuple[str, ...]:
+    """Return the voices that have a journal in the database, sorted. Nothing is checked."""
     with open_snapshot(store) as connection:
-        return _read(store, voice, connection, whole=whole)[0]
+        if connection is None or missing_tables(connection, RECORDS):
+            return ()
+        return tuple(sorted(connection.scalars(sa.select(RECORDS.c.voice).distinct())))
 
 
 def newest_record(store: Store, voice: str, kind: Kind, **equal: Any) -> Record | None:
@@ -108,8 +102,8 @@ def newest_record(store: Store, voice: str, kind: Kind, **equal: Any) -> Record 
     Raises:
         JournalError: The journal is broken.
     """
-    with open_snapshot(store) as connection:
-        return next(_walk_valid(store, voice, connection, kind, equal), None)
+    with _open_journal(store, voice) as journal:
+        return next(_walk_valid(journal, kind, equal), None)
 
 
 def find_records(store: Store, voice: str, kind: Kind, *, since: int, **equal: Any) -> tuple[Record, ...]:
@@ -125,17 +119,31 @@ def find_records(store: Store, voice: str, kind: Kind, *, since: int, **equal: A
     Raises:
         JournalError: The journal is broken.
     """
+    with _open_journal(store, voice) as journal:
+        return tuple(reversed(list(_walk_valid(journal, kind, equal, since))))
+
+
+@contextmanager
+def _open_journal(store: Store, voice: str) -> Iterator[_Journal]:
+    """Open a voice's journal as it was at one moment.
+
+    The anchor is read before that moment, and the trusted keys after it. The other way round, a row that another
+    process writes meanwhile would be anchored and missing, or signed by a key that was not made yet.
+    """
+    anchor = read_anchor(store.root, voice)
     with open_snapshot(store) as connection:
-        found = _walk_valid(store, voice, connection, kind, equal, since)
-        return tuple(reversed(list(found)))
+        if connection is not None:
+            missing_tables(connection, RECORDS)  # a snapshot begins with its first query
+        trust = load_trust(store.root)
+        check = trust.why_not_authentic
+        identity = None if connection is None else read_database_id(connection, check)
+        yield _Journal(voice, connection, identity, parse_anchor(store.root, voice, anchor, check), trust)
 
 
-def _walk_valid(
-    store: Store, voice: str, connection: sa.Connection | None, kind: Kind, equal: Mapping[str, Any], since: int = 0
-) -> Iterator[Record]:
+def _walk_valid(journal: _Journal, kind: Kind, equal: Mapping[str, Any], since: int = 0) -> Iterator[Record]:
     """Yield the rows of a kind after row `since` that have an effect, newest first."""
-    records, trust = _read(store, voice, connection)
-    records.require_whole()
+    voice, connection, trust = journal.voice, journal.connection, journal.trust
+    records = _read(journal).require_whole()
     for record in reversed(records.rows):
         if record.number <= since:
             return
@@ -143,7 +151,7 @@ def _walk_valid(
             yield record
     if connection is None or not records.rows:
         return
-    for record in _walk_back(connection, records.rows[0].stamp):
+    for record in walk_back(connection, records.rows[0].stamp):
         if isinstance(record, Fault):
             raise JournalError(f"{record}; run `vox audit {voice}` and restore the database before anything")
         if record.number <= since:
@@ -174,7 +182,7 @@ def find_signed(store: Store, voice: str, kind: Kind, **equal: Any) -> Record | 
             return None
         is_wanted = (RECORDS.c.voice == voice) & (RECORDS.c.kind == kind)
         for row in connection.execute(sa.select(RECORDS).where(is_wanted).order_by(RECORDS.c.number.desc())).mappings():
-            record = _as_record(identity, row)
+            record = as_record(identity, row)
             if why_not_genuine(record.stamp, trust.why_not_authentic) is not None:
                 continue
             if _matches(record, kind, equal) and why_without_effect(record, trust) is None:
@@ -205,8 +213,9 @@ def append_record(
         why_not_signed = signature_check(store.root)
         # 1. Refuse to build on an end that was cut off, exchanged or comes from an older copy of the database
         database_id = ensure_database_id(store.root, connection, why_not_signed)
-        last = _last(connection, database_id, voice)
-        if fault := _find_end_fault(store, connection, database_id, voice, last, why_not_signed):
+        last = last_record(connection, database_id, voice)
+        anchor = parse_anchor(store.root, voice, read_anchor(store.root, voice), why_not_signed)
+        if fault := find_end_fault(connection, database_id, voice, last, anchor, why_not_signed):
             raise JournalError(f"{fault}; run `vox audit {voice}` and restore the database before anything")
         if last_seen is not None:
             _refuse_stale(connection, voice, kind, last_seen)
@@ -225,49 +234,72 @@ def append_record(
         digest = stamp_hash(**fields)
         signature = sign(store.root, record_message(digest), role=role_for(kind, content))
         record = Record(Stamp(**fields, hash=digest, signature=signature.signature), text)
-        connection.execute(sa.insert(RECORDS).values(**_as_row(record)))
+        connection.execute(sa.insert(RECORDS).values(**as_row(record)))
         # 3. Sign the new end; the transaction makes it appear together with the row
-        head_signature = sign(store.root, _head_message(record.stamp))
+        head_signature = sign(store.root, head_message(record.stamp))
         head = {"number": record.number, "hash": digest, "utc": record.utc, **asdict(head_signature)}
         connection.execute(sa.delete(HEADS).where(HEADS.c.voice == voice))
         connection.execute(sa.insert(HEADS).values(voice=voice, **head))
     # 4. Anchor it, after the commit: an anchor without its row would stop every later release
     write_anchor(store.root, record.stamp)
+    publish_anchor(record.stamp)
     return record
 
 
-def _read(store: Store, voice: str, connection: sa.Connection | None, *, whole: bool = False) -> tuple[Records, Trust]:
-    trust = load_trust(store.root)
+def require_published(store: Store, voice: str) -> None:
+    """Check that the journal contains the newest row in the object store of VOXFOUNDRY_ANCHOR, where one is named.
+
+    Raises:
+        JournalError: It does not, or the object store cannot be read.
+    """
+    if (anchor := newest_published(store.root, voice)) is None:
+        return
+    fault: Fault | None = Fault(voice, anchor.number, "it is missing: it is anchored, and there is no database")
+    with _open_journal(store, voice) as journal:
+        if (connection := journal.connection) is not None:
+            there = journal.identity is not None and not missing_tables(connection, RECORDS)
+            last = last_record(connection, str(journal.identity), voice) if there else None
+            fault = find_anchor_fault(connection, journal.identity, last, anchor, where=SETTING)
+    if fault is not None:
+        raise JournalError(f"{fault}; run `vox audit {voice}` and restore the database before anything")
+
+
+def _read(journal: _Journal, *, whole: bool = False) -> Records:
+    voice, connection, identity, anchor = journal.voice, journal.connection, journal.identity, journal.anchor
+    trust = journal.trust
     why_not_signed = trust.why_not_authentic
-    identity = None if connection is None else read_database_id(connection, why_not_signed)
     if connection is None or identity is None:
-        anchor = read_anchor(store.root, voice, why_not_signed)
         missing = "it is missing: the project anchored it, and the database holds no journal"
-        return Records(voice, None, (), Fault(voice, anchor.number, missing) if anchor else None), trust
+        return Records(voice, None, (), Fault(voice, anchor.number, missing) if anchor else None)
     if missing := missing_tables(connection, RECORDS, HEADS):
         fault = Fault(voice, 1, f"the table {' and '.join(missing)} is missing in the database")
-        return Records(voice, identity, (), fault), trust
+        return Records(voice, identity, (), fault)
     first = 1 if whole else _first_to_read(connection, identity, voice, trust)
     is_wanted = (RECORDS.c.voice == voice) & (RECORDS.c.number >= first)
     stored = connection.execute(sa.select(RECORDS).where(is_wanted).order_by(RECORDS.c.number)).mappings()
-    rows = tuple(_as_record(identity, row) for row in stored)
+    rows = tuple(as_record(identity, row) for row in stored)
     fault = find_fault(rows, voice=voice, first=first, why_not_signed=why_not_signed)
     if fault is None and first > 1:
         fault = _find_count_fault(connection, voice, first)
     if fault is None:
         last = rows[-1] if rows else None
-        fault = _find_end_fault(store, connection, identity, voice, last, why_not_signed)
+        fault = find_end_fault(connection, identity, voice, last, anchor, why_not_signed)
     reasons = {record.number: why_without_effect(record, trust) for record in rows} if fault is None else {}
     void = {number: reason for number, reason in reasons.items() if reason is not None}
-    return Records(voice, identity, rows, fault, void), trust
+    return Records(voice, identity, rows, fault, void)
 
 
 def _first_to_read(connection: sa.Connection, identity: str, voice: str, trust: Trust) -> int:
     """Return the number of the newest usable checkpoint, 1 where there is none."""
     is_checkpoint = (RECORDS.c.voice == voice) & (RECORDS.c.kind == CHECKPOINT)
-    newest_first = sa.select(RECORDS).where(is_checkpoint).order_by(RECORDS.c.number.desc())
-    found = (_as_record(identity, row) for row in connection.execute(newest_first).mappings())
-    return next((record.number for record in found if is_usable(record, trust)), 1)
+    newest_first = sa.select(RECORDS).where(is_checkpoint).order_by(RECORDS.c.number.desc()).limit(1)
+    below = sa.true()
+    while (row := connection.execute(newest_first.where(below)).mappings().first()) is not None:
+        record = as_record(identity, row)
+        if is_usable(record, trust):
+            return record.number
+        below = RECORDS.c.number < record.number
+    return 1
 
 
 def _find_count_fault(connection: sa.Connection, voice: str, first: int) -> Fault | None:
@@ -276,81 +308,6 @@ def _find_count_fault(connection: sa.Connection, voice: str, first: int) -> Faul
     if n_before == first - 1:
         return None
     return Fault(voice, first, f"{n_before} rows are before this checkpoint and {first - 1} were written")
-
-
-def _find_end_fault(
-    store: Store,
-    connection: sa.Connection,
-    identity: str,
-    voice: str,
-    last: Record | None,
-    why_not_signed: WhyNotSigned,
-) -> Fault | None:
-    """Compare the newest row with the signed head in the database and with the anchor outside it."""
-    number = last.number if last else 0
-    # 1. The head in the database
-    head = connection.execute(sa.select(HEADS).where(HEADS.c.voice == voice)).mappings().first()
-    if head is None:
-        if last is not None:
-            return Fault(voice, number, "the signed end of the journal is missing")
-    else:
-        stamp = Stamp(identity, voice, head["number"], str(head["utc"]), "", "", "", head["hash"], "", "")
-        signature = Signature(str(head["public_key"]), str(head["signature"]))
-        if reason := why_not_signed(_head_message(stamp), signature):
-            return Fault(voice, max(number, 1), f"the signed end of the journal is not genuine: {reason}")
-        if head["number"] != number:
-            missing = f"the signed end of the journal says {head['number']} rows and there are {number}"
-            return Fault(voice, number + 1, missing)
-        if last is None or head["hash"] != last.stamp.hash:
-            return Fault(voice, number, "the signed end of the journal names another last row")
-    # 2. The anchor in the project
-    anchor = read_anchor(store.root, voice, why_not_signed)
-    if anchor is None:
-        return None
-    if anchor.database_id != identity:
-        return Fault(voice, anchor.number, f"the project anchored it in another database ({anchor.database_id})")
-    if last is None or anchor.number > number:
-        return Fault(voice, number + 1, f"it is missing: the project anchored row {anchor.number} on {anchor.utc[:19]}")
-    return _find_anchored_fault(connection, anchor, last)
-
-
-def _find_anchored_fault(connection: sa.Connection, anchor: Stamp, last: Record) -> Fault | None:
-    changed = Fault(anchor.voice, anchor.number, "the project anchored another row of this number")
-    if anchor.number == last.number:
-        return None if anchor.hash == last.stamp.hash else changed
-    for record in _walk_back(connection, last.stamp):
-        if isinstance(record, Fault):
-            return record
-        if record.number == anchor.number:
-            return None if record.stamp.hash == anchor.hash else changed
-    return changed
-
-
-def _walk_back(connection: sa.Connection, later: Stamp) -> Iterator[Record | Fault]:
-    """Yield the rows before a genuine row, newest first, each proven by the hash that the row after it holds.
-
-    A row that is not proven is yielded as a Fault, and nothing after it.
-    """
-    while later.number > 1:
-        lowest = max(1, later.number - BATCH)
-        is_wanted = (RECORDS.c.voice == later.voice) & RECORDS.c.number.between(lowest, later.number - 1)
-        found = connection.execute(sa.select(RECORDS).where(is_wanted).order_by(RECORDS.c.number.desc())).mappings()
-        batch = [_as_record(later.database_id, row) for row in found]
-        if not batch:
-            yield Fault(later.voice, later.number - 1, f"it is missing, and row {later.number} follows")
-            return
-        for record in batch:
-            if reason := why_not_joined(record, later):
-                yield Fault(later.voice, later.number - 1, reason)
-                return
-            yield record
-            later = record.stamp
-
-
-def _last(connection: sa.Connection, identity: str, voice: str) -> Record | None:
-    newest = sa.select(RECORDS).where(RECORDS.c.voice == voice).order_by(RECORDS.c.number.desc()).limit(1)
-    row = connection.execute(newest).mappings().first()
-    return None if row is None else _as_record(identity, row)
 
 
 def _refuse_stale(connection: sa.Connection, voice: str, kind: Kind, last_seen: int) -> None:
@@ -368,20 +325,3 @@ def _matches(record: Record, kind: Kind, equal: Mapping[str, Any]) -> bool:
         return False
     values = record.values
     return all(values.get(name) == value for name, value in equal.items())
-
-
-def _as_record(identity: str, row: Mapping[str, Any]) -> Record:
-    """Return a stored row. A value that is not text becomes text, so that the hash and not Python refuses it."""
-    number = row["number"] if isinstance(row["number"], int) else -1
-    text = {name: str(row[name]) for name in row if name != "number"}
-    content = text.pop("content")
-    return Record(Stamp(database_id=identity, number=number, content_sha256=sha256_text(content), **text), content)
-
-
-def _as_row(record: Record) -> dict[str, Any]:
-    row = asdict(record.stamp) | {"content": record.content}
-    return {column.name: row[column.name] for column in RECORDS.columns}
-
-
-def _head_message(stamp: Stamp) -> str:
-    return f"voxfoundry head {stamp.database_id} {stamp.voice} {stamp.number} {stamp.utc} {stamp.hash}"

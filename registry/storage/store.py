@@ -110,6 +110,8 @@ def mlflow_client(store: Store) -> MlflowClient:
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")  # 30 s for a server that is down, minutes with 7
     # Versions and runs live in one place; mlflow would follow another registry's name where it downloads a version
     os.environ["MLFLOW_REGISTRY_URI"] = store.tracking_uri
     return _client(store.tracking_uri)

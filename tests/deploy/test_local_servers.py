@@ -36,7 +36,7 @@ from registry.storage.model_registry import find_versions, read_alias
 from registry.storage.store import Store, mlflow_client, open_store
 from registry.verdicts.gating import gate_candidate
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

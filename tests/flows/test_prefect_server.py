@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
+import urllib.request
 
 import pytest
 from project import environment, run
@@ -42,6 +44,13 @@ def test_two_runs_share_one_server_and_the_second_starts_fast(project):
         seconds = time.perf_counter() - begin
     assert urls[0] == urls[1]
     assert seconds < 5
+
+
+def test_the_pages_of_the_server_know_its_address(project):
+    code = "from flows.prefect_server import ensure_server; print(ensure_server())"
+    url = run([sys.executable, "-c", code], project).stdout.strip()
+    with urllib.request.urlopen(f"{url.removesuffix('/api')}/ui-settings", timeout=30) as answer:
+        assert json.load(answer)["api_url"] == url
 
 
 def test_two_simultaneous_runs_start_one_server(tmp_path):

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from imports import ROOT
 from kill_helpers import KILLED, in_child
 from release_helpers import TODAY, recordings_of
 
+from flows.commands.renewal import renew_consent
 from flows.commands.revocation import revoke_voice
-from flows.commands.voices import ConsentTerms, add_voice
+from flows.commands.voices import add_voice
+from flows.consent_terms import ConsentTerms
 from flows.dvc_objects import delete_objects, find_dvc_cache
 from registry.consent.checks import check_consent
 from registry.consent.file import load_voice
@@ -134,6 +137,39 @@ def test_revoked_proof_cannot_be_added_again_under_any_name(project, tmp_path):
             add_voice(name, source, language="en", terms=terms)
     (tmp_path / "signed.pdf").write_bytes(b"another signed paper")
     assert add_voice("bob", source, language="en", terms=terms) == 0
+
+
+def test_voice_comes_back_with_a_new_consent_and_keeps_the_old_proof(project, tmp_path):
+    shutil.copy(next((ROOT / "data/1_recordings/sample/wavs").glob("*.flac")), project / "data/1_recordings/anna")
+    signed = [tmp_path / "first.txt", tmp_path / "second.txt"]
+    for path in signed:
+        path.write_text(f"I agree, {path.stem}")
+    terms = [ConsentTerms(evidence=path, speaker="Anna", purposes=("dialogue",)) for path in signed]
+    assert renew_consent("anna", terms[0]) == 0
+    revoke_voice("anna")
+    with pytest.raises(ValueError, match="its evidence was revoked for the voice anna"):
+        renew_consent("anna", terms[0])
+    assert renew_consent("anna", terms[1]) == 0
+    folder = Path("data/1_recordings/anna")
+    consent = check_consent(folder, datetime.now(UTC).date(), purpose="dialogue").consent
+    assert (folder / consent.evidence).read_text() == "I agree, second"
+    assert [path.read_text() for path in (folder / ".former_consents").iterdir()] == ["I agree, first"]
+
+
+def test_renewal_that_is_killed_leaves_no_consent_that_counts_or_the_new_one(tmp_path, database):
+    (tmp_path / "new.pdf").write_text("signed")
+    terms = ConsentTerms(evidence=tmp_path / "new.pdf", speaker="Anna", purposes=("dialogue",))
+    today = datetime.now(UTC).date()
+    for n in range(1, 100):
+        root = make_project(tmp_path / f"project_{n}", database)
+        folder = root / "data/1_recordings/anna"
+        old = check_consent(folder, today)
+        if in_child(lambda: renew_consent("anna", terms), root, kill_before=n) != KILLED:
+            break
+        assert check_consent(folder, today).consent.purposes in (old.consent.purposes, ("dialogue",))
+        assert in_child(lambda: renew_consent("anna", terms), root) == 0, f"killed before operation {n}"
+        assert check_consent(folder, today).consent.purposes == ("dialogue",)
+    assert n > 5
 
 
 @pytest.mark.parametrize("step", [10, pytest.param(1, marks=pytest.mark.slow)])

@@ -9,7 +9,8 @@ import pytest
 from imports import ROOT
 
 from flows.commands.voice_check import check_voice
-from flows.commands.voices import ConsentTerms, add_voice
+from flows.commands.voices import add_voice
+from flows.consent_terms import ConsentTerms
 from registry.consent.file import load_voice
 from registry.consent.record import ConsentError
 from registry.files import file_sha256

@@ -9,7 +9,8 @@ import pytest
 from imports import ROOT
 from kill_helpers import KILLED, in_child
 
-from flows.commands.voices import ConsentTerms, add_voice
+from flows.commands.voices import add_voice
+from flows.consent_terms import ConsentTerms
 from registry.consent.file import load_voice
 from stages.params import load_params
 
@@ -66,10 +67,10 @@ def test_adding_again_with_changed_recordings_is_refused_and_files_beside_them_a
 
 
 def test_purposes_and_scope_are_recorded(source):
-    add(source, purposes=("narration", "dialogue"), languages=("JP",), territories=("DE", "AT"))
+    add(source, purposes=("narration", "dialogue"), languages=("JP", "en"), territories=("DE", "AT"))
     consent = load_voice(FOLDER).consent
     assert consent.purposes == ("narration", "dialogue")
-    assert consent.scope.model_dump() == {"languages": ("ja",), "territories": ("DE", "AT"), "commercial": False}
+    assert consent.scope.model_dump() == {"languages": ("ja", "en"), "territories": ("DE", "AT"), "commercial": False}
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,7 @@ def test_purposes_and_scope_are_recorded(source):
         ({"purposes": ("anything",)}, "anything is not a known purpose"),
         ({"purposes": ("narration", "narration")}, "names something twice"),
         ({"languages": ("tlh",)}, "unknown language 'tlh'"),
+        ({"languages": ("ja",)}, "leaves out the voice's own language, en"),
         ({"territories": ("Germany",)}, "should match pattern"),
         ({"speaker": ""}, "at least 1 character"),
     ],

@@ -19,6 +19,7 @@ from registry.storage.store import Store, open_store
 SETTINGS = (
     "MLFLOW_TRACKING_URI",
     "MLFLOW_REGISTRY_URI",
+    "VOXFOUNDRY_ANCHOR",
     "VOXFOUNDRY_DATABASE_URI",
     "VOXFOUNDRY_SIGNING_KEY",
     "VOXFOUNDRY_TRUSTED_KEYS",

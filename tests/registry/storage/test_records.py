@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
+import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -350,3 +352,23 @@ def test_removed_or_forged_checkpoint_is_found(long):
     assert read_records(long, "anna").fault.row == 21
     edit(long, "DELETE FROM voxfoundry_records WHERE number = 21")
     assert read_records(long, "anna").fault.row == 21
+
+
+def test_reading_while_others_write_never_finds_a_fault(bare_store):
+    """A row that is written while another process reads must not look cut off, foreign or unsigned."""
+
+    def read_for_two_seconds() -> int:
+        deadline, faults = time.monotonic() + 2.0, 0
+        while time.monotonic() < deadline and not faults:
+            try:
+                faults += read_records(bare_store, "anna").fault is not None
+            except JournalError:
+                faults += 1
+        return faults
+
+    reader = os.fork()
+    if reader == 0:
+        os._exit(read_for_two_seconds())
+    for n in range(20):
+        append_record(bare_store, "anna", "verdict", {"n": n})
+    assert os.waitstatus_to_exitcode(os.waitpid(reader, 0)[1]) == 0
