@@ -16,12 +16,15 @@ The pipeline:
     gate_and_promote.py   the steps after the stages: gate, promote, report
     evaluate_champion.py  score the champion again and look for drift
     dvc_stages.py         ask DVC what is stale and reproduce one stage
+    dvc_remote.py         the DVC remote through which machines share outputs
     dvc_locks.py          remove killed processes from DVC's list of locks
     run_view.py           progress of a run on the terminal or in a log
 
 What they use:
 
     prefect_engine.py     the pipeline's steps as tasks of a Prefect flow
+    deployments.py        the flows that a Prefect worker runs, see prefect.yaml
+    worker_project.py     the project folder of a worker
     prefect_server.py     one Prefect server per project, in the background
     listening_server.py   the page of `vox listen` (listening_page.html) and its votes
     review_page/          the page of `vox review` and its decisions

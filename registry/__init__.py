@@ -6,7 +6,8 @@
     releases/    promote, roll back and revoke, with the journal and its audit
     listening/   blind comparison of candidate and champion, and the votes
     report/      the HTML page about a version
-    storage/     where MLflow, the journal and the signing keys are
+    keys/        who may sign what, and the signatures under every record
+    storage/     where MLflow and the journals are
     consent/     who allowed a voice to be cloned, and for what
     files.py     hash a file, and write one durably
     errors.py    the base class of this package's errors

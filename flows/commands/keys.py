@@ -6,13 +6,15 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows.console import print_line, print_table
+from flows.console import print_error, print_line, print_table
+from registry.errors import RegistryError
 from registry.keys import changes
 from registry.keys.ed25519 import public_pem
 from registry.keys.roles import WHAT_A_ROLE_DOES, Role
 from registry.keys.signing import own_public_key
 from registry.keys.trust import TRUST_FILE, TrustedKey, format_moment, load_trust, parse_moment
-from registry.storage.store import find_root
+from registry.storage.records import list_voices
+from registry.storage.store import Store, find_root, open_store
 
 COLUMNS = ("name", "key", "roles", "from (UTC)", "until (UTC)", "")
 KEY_DIGITS = 16  # of a public key in a table: enough to tell keys apart
@@ -68,13 +70,35 @@ def rotate() -> int:
 
 
 def revoke(who: str, *, since: str | None) -> int:
-    """Revoke keys and print which."""
+    """Revoke keys, print which, and put champions back that were released with them since. Return 1 if one was not."""
     root = find_root()
     for entry in changes.revoke_keys(root, who, since=_moment(since)):
         until = format_moment(entry.revoked_on or datetime.now(UTC))
         print_line(f"the key {entry.public_key[:KEY_DIGITS]}... of {entry.name} does not count from {until} on")
     _print_commit(root)
-    return 0
+    if since is None:
+        return 0
+    store = open_store(root)
+    recovered = [_recover(store, voice) for voice in list_voices(store)]
+    return int(not all(recovered))
+
+
+def _recover(store: Store, voice: str) -> bool:
+    """Print which rows of a voice have no effect, and recover its champion. Return whether that worked."""
+    from registry.releases.journal import read_journal
+    from registry.releases.promotion import recover
+
+    try:
+        void = read_journal(store, voice, whole=True).require_whole().records.void
+        if not void:
+            return True
+        print_line(f"{voice}: without effect are the rows {', '.join(map(str, void))}, see `vox releases {voice}`")
+        for note in recover(store, voice):
+            print_line(f"{voice}: {note}")
+    except RegistryError as error:
+        print_error(f"{voice}: {error}")
+        return False
+    return True
 
 
 def _moment(given: str | None) -> datetime | None:

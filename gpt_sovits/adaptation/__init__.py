@@ -12,6 +12,7 @@
     batches.py        which clips make a batch, and which batches a step
     filters.py        clips that are too long, too short or too dense
     groups.py         which parameters are trained, and at which share of the learning rate
+    data_parallel.py  one training shared by the processes of torchrun
     precision.py      steps in float32, bfloat16 or float16
     scaled_adam.py    the optimiser of the upstream recipe
 

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from registry.errors import RegistryError
+from registry.keys.permissions import why_changeable
 
 
 class SigningError(RegistryError, RuntimeError):
@@ -107,6 +108,8 @@ def _load_private(path: Path) -> Ed25519PrivateKey:
         mode = path.stat().st_mode
         if mode & 0o077:
             raise SigningError(f"{path} can be read by others (mode {mode & 0o777:o}); run: chmod 600 {path}")
+        if reason := why_changeable(path):
+            raise SigningError(f"whoever can replace {path.name} signs as this machine: {reason}")
         key = load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
         raise SigningError(f"{path}: the signing key cannot be read ({error.strerror}); make it readable") from error

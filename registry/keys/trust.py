@@ -21,6 +21,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,7 @@ def read_entries(file: Path) -> tuple[TrustedKey, ...]:
     return parse_entries(text, file)
 
 
+@lru_cache(maxsize=8)  # a release reads the file about ten times
 def parse_entries(text: str, file: Path) -> tuple[TrustedKey, ...]:
     """Return the checked entries of a trust file's text.
 
@@ -222,8 +224,8 @@ def parse_entries(text: str, file: Path) -> tuple[TrustedKey, ...]:
     """
     try:
         data = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        reason = " ".join(str(error).split())
+    except (YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:300]
         raise SigningError(f"{file} is not a YAML file ({reason}); restore it from git") from error
     if not isinstance(data, dict) or set(data) != {"keys"} or not isinstance(data["keys"], list) or not data["keys"]:
         raise SigningError(f"{file} must hold one list, `keys`, with an entry per trusted key; restore it from git")

@@ -7,6 +7,8 @@
     journal.py       the release rows in the journal of a voice
     state.py         what the rows say: champion, rollback stack, revocation
     service.py       the one door to a voice that may speak
+    approvals.py     release managers agree that a version may be promoted
+    unproven.py      what an audit cannot prove, and what it would take
     audit.py         prove that journal, verdicts and MLflow agree
 
 The invariant: every alias move lies between two signed journal rows. The first, `started`, is written before the alias

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from registry.consent.file import load_voice
-from registry.consent.record import ConsentError
+from registry.consent.record import ConsentError, consent_sha256
 from registry.gate.policy import Preference
 from registry.keys.trust import TRUST_FILE, Trust, load_trust
 from registry.listening.votes import FINISHED, VOTES
@@ -46,7 +46,7 @@ def list_unproven(
         *_about_the_end(store, journal, voice),
         *_about_approvals(journal, approvals),
         *_about_votes(store, voice, preference),
-        *_about_consent(recordings_dir),
+        *_about_consent(recordings_dir, journal),
     )
 
 
@@ -78,7 +78,8 @@ def _about_approvals(journal: Journal, approvals: int) -> list[str]:
     champion = journal.state.champion
     if champion is None or approvals == 0:
         return []
-    started = [row for row in journal.rows if row.action == "promote" and row.candidate_id == champion.candidate_id]
+    wanted = ("promote", "started", champion.candidate_id)
+    started = [row for row in journal.rows if (row.action, row.state, row.candidate_id) == wanted]
     required = started[-1].approvals if started else None
     if required is None or required >= approvals:
         return []
@@ -101,11 +102,18 @@ def _about_votes(store: Store, voice: str, preference: Preference | None) -> lis
     ]
 
 
-def _about_consent(recordings_dir: Path) -> list[str]:
+def _about_consent(recordings_dir: Path, journal: Journal) -> list[str]:
     try:
-        consent = load_voice(recordings_dir).consent
+        voice = load_voice(recordings_dir)
     except ConsentError:  # a fault, of which audit speaks
         return []
+    consent, champion = voice.consent, journal.state.champion
+    if champion is not None and champion.consent_sha256 not in (None, consent_sha256(voice)):
+        return [
+            f"that the consent in {recordings_dir.name} is the one that version {champion.version} was released under: "
+            f"it or the hash of its evidence was changed since row {champion.row}; compare it with its history in git, "
+            "and release again if the new one is right"
+        ]
     if consent.kind == "synthetic" and consent.evidence is None:
         return [
             f"that nobody was cloned: {recordings_dir.name} is declared synthetic without evidence; add what made the "

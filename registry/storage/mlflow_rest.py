@@ -114,8 +114,9 @@ class RestRegistry:
         sent: dict[str, Any] = {"params": fields} if method == "GET" else {"json": fields}
         try:
             with open_session(address) as session:
-                timeout = (CONNECT_SECONDS, READ_SECONDS)
-                response = session.request(method, f"{address}{API}/{path}", timeout=timeout, **sent)
+                sent["timeout"] = (CONNECT_SECONDS, READ_SECONDS)
+                sent["verify"] = session.verify  # REQUESTS_CA_BUNDLE would come before what only the session says
+                response = session.request(method, f"{address}{API}/{path}", **sent)
                 answer = response.json()
         except requests.exceptions.JSONDecodeError as error:
             raise ModelRegistryError(

@@ -80,6 +80,14 @@ def read_records(store: Store, voice: str, *, whole: bool = False) -> Records:
         return _read(journal, whole=whole)
 
 
+def list_voices(store: Store) -> tuple[str, ...]:
+    """Return the voices that have a journal in the database, sorted. Nothing is checked."""
+    with open_snapshot(store) as connection:
+        if connection is None or missing_tables(connection, RECORDS):
+            return ()
+        return tuple(sorted(connection.scalars(sa.select(RECORDS.c.voice).distinct())))
+
+
 def newest_record(store: Store, voice: str, kind: Kind, **equal: Any) -> Record | None:
     """Return the newest row of a kind whose content has these values, or None.
 

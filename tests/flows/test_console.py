@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from flows.console import print_table
+from flows.console import print_error, print_line, print_table
+from flows.run_view import RunView
 
 LONG = "a note of many words that no terminal of eighty columns can show in one line, [brackets] included"
 ROWS = [(Text("ok", "green"), "Python", "3.11"), (Text("absent", "yellow"), "GPU", LONG)]
@@ -43,3 +44,37 @@ def test_table_fits_a_terminal(screen):
     lines = [Text.from_ansi(line).plain for line in screen.getvalue().splitlines()]
     assert len(lines) > 3 and max(map(len, lines)) <= 60
     assert "[brackets]" in " ".join(lines)
+
+
+@pytest.mark.parametrize("text", ["[/x]", "[bold]red", ":smiley:", "ends with a backslash\\", "ü 語 🎙", "a\u3000b"])
+def test_text_of_a_person_is_printed_as_it_is(capsys, screen, monkeypatch, text):
+    print_line(text)
+    print_table([(text, "next")])
+    shown = Text.from_ansi(screen.getvalue()).plain
+    assert shown.count(text) == 2
+    monkeypatch.undo()
+    print_table([(text, "next")])
+    print_error(text)
+    shown = capsys.readouterr()
+    assert text in shown.out and text in shown.err
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("\x1b[31mred", "\\x1b[31mred"), ("two\nlines", "two\\nlines"), ("a\u202eb", "a\\u202eb"), ("\udce4", "\\udce4")],
+)
+def test_control_characters_are_printed_as_escapes(capsys, text, shown):
+    print_line(text)
+    print_table([(text, Text(text, "red"))])
+    print_error(text)
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == [shown, f"{shown}  {shown}"]
+    assert printed.err == f"{shown}\n"
+
+
+def test_notes_of_a_run_are_not_read_as_markup(screen):
+    console = Console(file=screen, force_terminal=True, width=100)
+    with RunView("anna", console) as view:
+        for text in ("[/x]", "ends with a backslash\\", "\x1b[2J"):
+            view.start_stage("ingest", text)
+    assert "\\x1b[2J" in Text.from_ansi(screen.getvalue()).plain

@@ -16,9 +16,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 # Another version of the same voice: it pauses a little longer between sentences, and has the same scores.
 SECOND_VERSION = """
 import json, shutil
-from datetime import UTC, datetime
 from pathlib import Path
-from registry.candidates.candidate import register_candidate
+from registry.candidates.registration import register_candidate
 from registry.storage.store import open_store
 from stages.lineage import lineage
 from stages.params import load_params

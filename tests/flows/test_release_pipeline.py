@@ -88,7 +88,7 @@ def test_two_versions_are_promoted_rolled_back_and_audited(finished, tmp_path):
     assert vox(root, "audit", VOICE).returncode == 0
 
     with sqlite3.connect(root / "mlflow.db") as database:
-        database.execute("UPDATE voxfoundry_journal SET actor = 'nobody' WHERE number = 3")
+        database.execute("UPDATE voxfoundry_records SET content = content || ' ' WHERE number = 3")
     broken = vox(root, "audit", VOICE)
     assert broken.returncode == 1
     assert "row 3" in broken.stdout

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import pytest
 from pipeline_helpers import outputs
 from prefect_team import Team, stop_server
-from project import VOICE, make_project, run
+from project import VOICE, run
 
 from flows.dvc_stages import STAGES
 
@@ -17,10 +18,11 @@ COMPUTED = ("ingest", "segment")  # of the others the remote has the outputs
 
 
 def test_a_second_worker_writes_the_same_bytes_and_finds_the_same_candidate(finished, tmp_path):
-    other = make_project(tmp_path / "other")
-    remote = tmp_path / "remote"
+    other, remote = tmp_path / "other", tmp_path / "remote"
+    run(["git", "clone", "-q", str(finished), str(other)], tmp_path)
+    shutil.copytree(finished / "data/1_recordings", other / "data/1_recordings", dirs_exist_ok=True)  # not in git
     for root in (finished, other):
-        run([sys.executable, "-m", "dvc", "remote", "add", "--default", "store", str(remote)], root)
+        run([sys.executable, "-m", "dvc", "remote", "add", "--local", "--default", "store", str(remote)], root)
     try:
         team = Team(finished)
         with team.worker(finished):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from key_helpers import make_signer
 
 from registry.keys import changes
@@ -100,6 +102,36 @@ def test_theft_before_the_key_was_trusted_leaves_nothing_valid(root, ben):
         assert load_trust(root).why_not_valid("text", ben.sign("text"), utc=moment) is not None
 
 
+PEOPLE = {"ben": "11" * 32, "carl": "22" * 32, "dora": "33" * 32}
+EDITS = st.tuples(st.sampled_from(sorted(PEOPLE)), st.sets(st.sampled_from(ROLES)), st.integers(0, 3))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(EDITS, max_size=8))
+def test_no_edit_changes_what_was_right_before_the_moment_it_names(tmp_path_factory, edits):
+    """An edit trusts somebody in roles, or revokes for no roles, from a moment that may lie days back."""
+    root = tmp_path_factory.mktemp("project")
+    trust_key(root, "anna", read_public_key(None, root), ROLES)
+    for day, (name, roles, days_back) in enumerate(edits, start=1):
+        now = datetime(2026, 1, 10, tzinfo=UTC) + timedelta(days=day)
+        since = now - timedelta(days=0 if roles else days_back)
+        before = load_trust(root)
+        try:
+            if roles:
+                trust_key(root, name, PEOPLE[name], tuple(sorted(roles)), since=since)
+            else:
+                revoke_keys(root, name, since=since)
+        except SigningError:
+            assert load_trust(root) == before
+        after = load_trust(root)
+        for moment in (since - timedelta(milliseconds=1), datetime(2026, 1, 1, tzinfo=UTC)):
+            for key in PEOPLE.values():
+                assert after.roles_of(key, moment) == before.roles_of(key, moment)
+            assert after.digest_until(moment) == before.digest_until(moment)
+        if not roles:
+            assert after.roles_of(PEOPLE[name], now) == ()
+
+
 def test_last_key_cannot_be_revoked_and_a_stranger_is_named(root):
     with pytest.raises(SigningError, match="anna holds the last trusted key"):
         revoke_keys(root, "anna")
@@ -161,7 +193,7 @@ def test_key_for_another_machine_goes_into_a_file_that_is_not_overwritten(tmp_pa
         create_key(tmp_path, tmp_path / "ci.pem")
     assert create_key(tmp_path, None) == create_key(tmp_path, None)
     (tmp_path / "ci.pub").write_text(public_pem(public_key))
-    for given in (str(path), str(tmp_path / "ci.pub"), public_key, public_key.upper()):
-        assert read_public_key(given, tmp_path) == public_key
+    for key in (str(path), str(tmp_path / "ci.pub"), public_key, public_key.upper()):
+        assert read_public_key(key, tmp_path) == public_key
     with pytest.raises(SigningError, match="neither a file nor a public key"):
         read_public_key("ci", tmp_path)

@@ -98,6 +98,13 @@ def test_unsafe_or_broken_key_is_refused(tmp_path, mode, contents, message):
     assert "PRIVATE KEY" not in str(raised.value)
 
 
+def test_key_in_a_folder_that_every_user_can_change_is_refused(tmp_path):
+    sign(tmp_path, "text")
+    (tmp_path / ".vox" / "keys").chmod(0o777)
+    with pytest.raises(SigningError, match=r"whoever can replace signing\.pem signs as this machine"):
+        sign(tmp_path, "text")
+
+
 def test_processes_making_the_key_at_once_use_the_same_one(tmp_path):
     children = []
     for number in range(4):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from key_helpers import make_signer, write_trust
 
 from registry.keys.ed25519 import Signature, SigningError
 from registry.keys.roles import ROLES, role_for
-from registry.keys.trust import Trust, TrustedKey, format_moment, load_trust, parse_moment
+from registry.keys.trust import Trust, TrustedKey, format_moment, load_trust, parse_entries, parse_moment
 
 SPRING, SUMMER, AUTUMN = "2026-03-01T00:00:00+00:00", "2026-06-01T00:00:00+00:00", "2026-09-01T00:00:00+00:00"
 
@@ -99,6 +100,37 @@ def test_wrong_trust_file_is_refused_with_its_fault(tmp_path, lines, message):
     (tmp_path / "trusted_keys.yaml").write_text(lines.replace("%s", "ab" * 32))
     with pytest.raises(SigningError, match=message):
         load_trust(tmp_path)
+
+
+YAML_TEXTS = st.recursive(
+    st.sampled_from(
+        ["~", "anna", "'" + "ab" * 32 + "'", "2026-01-01", "1e400", "engineer", ".inf", "!!python/object:os.system x"]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda parts: f"[{', '.join(parts)}]")
+        | st.dictionaries(
+            st.sampled_from(["keys", "name", "public_key", "roles", "trusted_from", "revoked_on", "more"]),
+            inner,
+            max_size=6,
+        ).map(lambda parts: "{" + ", ".join(f"{key}: {value}" for key, value in parts.items()) + "}")
+    ),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None)
+@given(st.text() | YAML_TEXTS | YAML_TEXTS.map(lambda text: f"keys: [{text}]"))
+@example("[" * 100)
+@example("keys: &a [*a]")
+@example("keys: [{name: anna, name: ben}]")
+@example("keys: [{trusted_from: 99999-01-01}]")
+def test_whatever_the_trust_file_holds_is_entries_or_one_sentence(text):
+    try:
+        entries = parse_entries(text, Path("trusted_keys.yaml"))
+    except SigningError as error:
+        assert str(error).startswith("trusted_keys.yaml")
+        return
+    assert entries and all(entry.roles for entry in entries)
 
 
 @pytest.mark.parametrize("mode", [0o666, 0o646])

@@ -24,6 +24,9 @@ STRICT = {
 }
 
 
+# Rows 1 to 3 of the journal are the registrations of the three versions
+
+
 def edit(desk, statement: str) -> None:
     with sqlite3.connect(desk.store.sqlite_file) as connection:
         connection.execute(statement)
@@ -52,10 +55,10 @@ def test_audit_changes_nothing(desk):
 @pytest.mark.parametrize(
     ("statement", "row"),
     [
-        ("UPDATE voxfoundry_records SET content = replace(content, '\"to_version\":2', '\"to_version\":3')", 5),
-        ("UPDATE voxfoundry_records SET content = replace(content, 'tester', 'nobody') WHERE number = 2", 2),
-        ("DELETE FROM voxfoundry_records WHERE number = 2", 2),
-        ("DELETE FROM voxfoundry_records WHERE number = 6", 6),
+        ("UPDATE voxfoundry_records SET content = replace(content, '\"to_version\":2', '\"to_version\":3')", 8),
+        ("UPDATE voxfoundry_records SET content = replace(content, 'tester', 'nobody') WHERE number = 5", 5),
+        ("DELETE FROM voxfoundry_records WHERE number = 5", 5),
+        ("DELETE FROM voxfoundry_records WHERE number = 9", 9),
     ],
 )
 def test_hand_edited_row_is_found_with_its_number(desk, statement, row):
@@ -69,7 +72,7 @@ def test_deleted_former_champion_is_found(desk):
     mlflow_client(desk.store).delete_model_version("anna", "1")
     (problem,) = audit(desk.store, "anna")
     assert problem.startswith(
-        "version 1 was champion (row 3) and cannot be served again: MLflow has no version of anna"
+        "version 1 was champion (row 6) and cannot be served again: MLflow has no version of anna"
     )
 
 
@@ -84,7 +87,7 @@ def test_exchanged_version_is_found(desk):
     desk.release(1)
     mlflow_client(desk.store).set_model_version_tag("anna", "1", "candidate_id", "0" * 64)
     problems = audit(desk.store, "anna")
-    assert problems[0].startswith("version 1 was champion (row 3) and cannot be served again: MLflow has no version")
+    assert problems[0].startswith("version 1 was champion (row 6) and cannot be served again: MLflow has no version")
     assert problems[1].startswith("the alias champion is at version 1 and the journal says version 1")
 
 
@@ -93,17 +96,17 @@ def test_changed_weights_of_a_former_champion_are_found(desk):
     desk.release(1, 2)
     mlflow_client(desk.store).set_model_version_tag("anna", "1", "scores_sha256", "0" * 64)
     problem = audit(desk.store, "anna")[0]
-    assert problem.startswith("version 1 was champion (row 3) and cannot be served again: anna version 1 is not what")
+    assert problem.startswith("version 1 was champion (row 6) and cannot be served again: anna version 1 is not what")
 
 
 def test_deleted_and_edited_verdicts_are_found(desk):
     desk.release(1)
     edit(desk, "UPDATE voxfoundry_verdicts_by_hash SET payload = replace(payload, '0.2', '0.1')")
     assert audit(desk.store, "anna") == (
-        "row 2: the verdict in row 1 about anna was changed after it was signed; run the gate again (`vox gate anna`)",
+        "row 5: the verdict in row 4 about anna was changed after it was signed; run the gate again (`vox gate anna`)",
     )
     edit(desk, "DELETE FROM voxfoundry_verdicts_by_hash")
-    assert "row 2: the verdict in row 1 about anna is gone from the database" in audit(desk.store, "anna")[0]
+    assert "row 5: the verdict in row 4 about anna is gone from the database" in audit(desk.store, "anna")[0]
 
 
 def test_promotion_past_a_newer_failed_verdict_is_found(desk):
@@ -123,7 +126,7 @@ def test_promotion_past_a_newer_failed_verdict_is_found(desk):
         consent_sha256=None,
         actor="tester",
     )
-    started = append(desk.store, "anna", entry, last_seen=3)
+    started = append(desk.store, "anna", entry, last_seen=6)
     append(desk.store, "anna", replace(entry, state="done", refers_to=started.number), last_seen=started.number)
     assert audit(desk.store, "anna")[0] == (
         f"row {started.number}: the verdict that allowed the promotion is not the newest about its candidate"
@@ -137,7 +140,7 @@ def test_checkpoint_that_says_something_else_than_the_rows_is_found(desk):
     assert audit(desk.store, "anna") == ()
     other = replace(state, stack=state.stack[:1]).as_content()
     append_record(desk.store, "anna", "checkpoint", checkpoint_content(other, trust))
-    assert "row 8 is a checkpoint that does not hold what the rows before it say" in audit(desk.store, "anna")
+    assert "row 11 is a checkpoint that does not hold what the rows before it say" in audit(desk.store, "anna")
 
 
 def test_row_that_was_noted_elsewhere_is_expected(desk):
@@ -145,7 +148,7 @@ def test_row_that_was_noted_elsewhere_is_expected(desk):
     row = read_records(desk.store, "anna").rows[-1]
     assert audit(desk.store, "anna", expect=f"{row.number}:{row.stamp.hash[:16]}") == ()
     assert "has the hash" in audit(desk.store, "anna", expect=f"{row.number}:{'0' * 64}")[0]
-    assert "row 9 was expected and the journal ends at row 3" in audit(desk.store, "anna", expect=f"9:{'0' * 64}")[0]
+    assert "row 12 was expected and the journal ends at row 6" in audit(desk.store, "anna", expect=f"12:{'0' * 64}")[0]
     with pytest.raises(ValueError, match="write NUMBER:HASH"):
         audit(desk.store, "anna", expect="the newest")
 
@@ -166,4 +169,4 @@ def test_older_copy_of_the_database_is_told(desk):
     desk.promote(2)
     shutil.copy(copy, desk.store.sqlite_file)
     (problem,) = audit(desk.store, "anna")
-    assert problem.startswith("the journal of anna is broken at row 4: it is missing: the project anchored row 6")
+    assert problem.startswith("the journal of anna is broken at row 7: it is missing: the project anchored row 9")

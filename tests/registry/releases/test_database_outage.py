@@ -59,13 +59,14 @@ def test_database_that_goes_away_before_the_alias_moves_leaves_a_release_to_undo
         gated.promote(2)
     outage.start()
     assert gated.alias() == 1
-    assert recover(gated.store, "anna", "tester") == ("undid the promote to version 2 of row 3",)
+    (undone,) = recover(gated.store, "anna", "tester")
+    assert undone.startswith("undid the promote to version 2 of row")
     assert gated.promote(2).changed
     assert audit(gated.store, "anna") == ()
 
 
 def test_database_that_goes_away_after_the_alias_moved_leaves_a_release_to_finish(gated, outage, monkeypatch):
-    move = alias_module._set_alias
+    move = alias_module.place_alias
 
     def move_and_stop(*arguments):
         error = move(*arguments)
@@ -73,11 +74,11 @@ def test_database_that_goes_away_after_the_alias_moved_leaves_a_release_to_finis
         return error
 
     with monkeypatch.context() as patched, pytest.raises(DatabaseUnreachableError, match=UNREACHABLE):
-        patched.setattr(alias_module, "_set_alias", move_and_stop)
+        patched.setattr(alias_module, "place_alias", move_and_stop)
         gated.promote(2)
     outage.start()
     assert gated.alias() == 2
-    assert gated.promote(2).note.startswith("finished the promote to version 2 of row 3")
+    assert gated.promote(2).note.startswith("finished the promote to version 2 of row")
     gated.assert_champion(2)
     assert audit(gated.store, "anna") == ()
 
@@ -92,7 +93,7 @@ def test_database_that_restarts_while_the_voice_speaks_is_not_noticed(gated, out
 
 
 def test_database_that_restarts_under_the_lock_is_reported_and_the_release_is_whole(gated, outage, monkeypatch):
-    move = alias_module._set_alias
+    move = alias_module.place_alias
 
     def move_and_restart(*arguments):
         error = move(*arguments)
@@ -101,7 +102,7 @@ def test_database_that_restarts_under_the_lock_is_reported_and_the_release_is_wh
         return error
 
     with monkeypatch.context() as patched, pytest.raises(LockLostError, match="run `vox audit`"):
-        patched.setattr(alias_module, "_set_alias", move_and_restart)
+        patched.setattr(alias_module, "place_alias", move_and_restart)
         gated.promote(2)
     gated.assert_champion(2)
     assert audit(gated.store, "anna") == ()

@@ -6,8 +6,12 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from imports import ROOT
 from key_helpers import make_signer
 
+from flows.commands.approve import approve_voice
+from flows.commands.keys import revoke
+from flows.commands.releases import show_releases
 from registry.keys.changes import read_public_key, revoke_keys, trust_key
 from registry.keys.ed25519 import SigningError
 from registry.keys.roles import ROLES
@@ -63,7 +67,7 @@ def test_release_manager_alone_does_not_gate(desk, team):
         desk.gate(1, first_release=True)
 
 
-def test_promotion_that_an_engineer_forged_has_no_effect_and_the_audit_names_it(desk, team, monkeypatch):
+def test_promotion_that_an_engineer_forged_has_no_effect_and_the_audit_names_it(desk, team, monkeypatch, capsys):
     """The attacker signs with an engineer's key and skips every check of ours."""
     desk.release(1, 2)
     team("mallory", "engineer")
@@ -75,6 +79,11 @@ def test_promotion_that_an_engineer_forged_has_no_effect_and_the_audit_names_it(
     assert champion(desk.store, "anna").version == 2
     problems = audit(desk.store, "anna")
     assert any("has no effect" in line and "mallory, who had the roles engineer" in line for line in problems)
+    (desk.store.root / "params.yaml").write_text("{}")
+    monkeypatch.chdir(desk.store.root)
+    assert show_releases("anna", as_json=False) == 0
+    marked = [line for line in capsys.readouterr().out.splitlines() if "no effect" in line]
+    assert len(marked) == 1 and "rollback" in marked[0] and "started" in marked[0]
     recover(desk.store, "anna")
     assert live(desk) == 2
     desk.rollback()
@@ -100,6 +109,22 @@ def test_release_by_a_key_that_was_stolen_is_undone_once_the_theft_is_known(desk
     assert live(desk) == 2
     problems = audit(desk.store, "anna")
     assert problems and all("no effect" in line or "does not count" in line for line in problems)
+
+
+def test_command_that_revokes_a_stolen_key_puts_the_champion_back(desk, team, monkeypatch, capsys):
+    desk.release(1)
+    theft = datetime.now(UTC)
+    team("rita", "engineer", "release_manager")
+    desk.gate(2)
+    desk.promote(2)
+    team("anna")
+    (desk.store.root / "params.yaml").write_text("{}")
+    monkeypatch.chdir(desk.store.root)
+    assert revoke("rita", since=theft.isoformat()) == 0
+    printed = capsys.readouterr().out
+    assert "anna: without effect are the rows" in printed
+    assert "put the alias back to version 1" in printed
+    assert live(desk) == 1
 
 
 def test_checkpoint_that_a_stolen_key_wrote_or_saw_is_not_believed(desk, team):
@@ -168,6 +193,19 @@ def test_promotion_waits_for_two_different_release_managers(desk, team):
     assert (live(desk), audit(desk.store, "anna")) == (1, ())
 
 
+def test_command_approves_and_says_how_many_are_required(desk, team, monkeypatch, capsys):
+    params = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("approvals: 0", "approvals: 2")
+    (desk.store.root / "params.yaml").write_text(params, encoding="utf-8")
+    monkeypatch.chdir(desk.store.root)
+    assert approve_voice("anna", 1) == 1
+    assert "refused: anna version 1 has no verdict to approve; run `vox gate anna`" in capsys.readouterr().err
+    desk.gate(1, first_release=True)
+    assert [approve_voice("anna", 1) for _ in range(2)] == [0, 0]
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "anna version 1: approved; 1 of 2 required approvals: anna"
+    assert second == "anna version 1: you approved before; 1 of 2 required approvals: anna"
+
+
 def test_engineer_cannot_approve_and_a_failed_verdict_cannot_be_approved(desk, team):
     desk.release(1)
     with pytest.raises(ReleaseRefused, match="version 3 has no verdict to approve"):
@@ -219,6 +257,6 @@ def test_key_that_nobody_ever_trusted_breaks_the_journal(desk, team, tmp_path_fa
     desk.release(1)
     stranger = make_signer(tmp_path_factory.mktemp("stranger"), "stranger")
     with sqlite3.connect(desk.store.sqlite_file) as connection:
-        connection.execute("UPDATE voxfoundry_records SET public_key = ? WHERE number = 2", [stranger.public_key])
+        connection.execute("UPDATE voxfoundry_records SET public_key = ? WHERE number = 5", [stranger.public_key])
     connection.close()
-    assert "broken at row 2" in audit(desk.store, "anna")[0]
+    assert "broken at row 5" in audit(desk.store, "anna")[0]

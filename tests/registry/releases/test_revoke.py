@@ -163,7 +163,7 @@ def test_voice_goes_out_of_service_even_if_the_anchor_cannot_be_written(desk, mo
 def test_voice_goes_out_of_service_even_if_the_journal_is_broken(desk):
     desk.release(1)
     with sqlite3.connect(desk.store.sqlite_file) as connection:
-        connection.execute("UPDATE voxfoundry_records SET content = '{}' WHERE number = 3")
+        connection.execute("UPDATE voxfoundry_records SET content = '{}' WHERE number = 6")
     connection.close()
     with pytest.raises(JournalError, match="the revocation is not in the journal of anna, so revoke again"):
         desk.revoke()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
+from release_helpers import recordings_of
 
 from registry.gate.policy import Preference
 from registry.keys.changes import trust_key
 from registry.keys.roles import ROLES
 from registry.keys.signing import own_public_key
 from registry.listening.votes import VOTES
+from registry.releases.approvals import approve
 from registry.releases.unproven import list_unproven
 from registry.storage.anchor import anchor_path
 from registry.storage.chain import append_row
@@ -53,10 +57,14 @@ def test_older_copies_of_database_and_anchor_are_told_by_an_object_store_alone(u
     assert not any("older copies" in line for line in unproven())
 
 
-def test_release_under_fewer_approvals_than_now_is_named(unproven):
+def test_release_under_fewer_approvals_than_now_is_named(desk, unproven):
     found = unproven(approvals=2)
     assert any("required 0 approvals, and releases.approvals is 2 now" in line for line in found)
     assert not any("approvals" in line for line in unproven())
+    desk.gate(2)
+    approve(desk.store, "anna", version=2)
+    desk.promote(2, approvals=1)
+    assert not any("approvals" in line for line in unproven(approvals=1))
 
 
 def test_votes_under_typed_names_are_named_unless_somebody_vouches_for_them(desk, unproven):
@@ -64,6 +72,20 @@ def test_votes_under_typed_names_are_named_unless_somebody_vouches_for_them(desk
     assert any("that ghost are people who heard the sounds: 1 votes" in line for line in unproven(preference=RULE))
     vouched = RULE.model_copy(update={"listeners": ("anna",)})
     assert not any("ghost" in line for line in unproven(preference=vouched) + unproven())
+
+
+def test_evidence_that_was_replaced_together_with_its_hash_is_named(desk, unproven):
+    def give_evidence(text):
+        (desk.recordings / "consent.txt").write_text(text)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        recordings_of(desk.store.root, evidence="consent.txt", evidence_sha256=digest)
+
+    give_evidence("signed by the speaker")
+    desk.gate(2)
+    desk.promote(2)
+    assert not any("was released under" in line for line in unproven())
+    give_evidence("forged")
+    assert any("it or the hash of its evidence was changed since row" in line for line in unproven())
 
 
 def test_consent_without_proof_from_outside_is_named(desk, unproven):

@@ -152,6 +152,17 @@ def test_rest_answers_and_changes_as_mlflows_client_does(filled, served, tmp_pat
     assert answers == _everything(SqlRegistry(replace(by_rest, tracking_uri=by_rest.database_uri)), run_id)
 
 
+@pytest.mark.parametrize("store", ["postgresql"], indirect=True)
+def test_sql_answers_and_changes_on_postgresql_as_mlflows_client_does(store):
+    (run_id, *_) = (row.run_id for row in SqlRegistry(store).find_versions("anna", None))
+    refused = [
+        change for change in (*A_BIT_OF_EVERYTHING, *A_BIT_OF_EVERYTHING) if _is_refused(SqlRegistry(store), change)
+    ]
+    assert {change[1] for change in refused} == {"anna", "bob", "nobody"}  # no version 4, and two names without a model
+    assert len(_everything(SqlRegistry(store), run_id)["find_versions", "anna", None]) == 3
+    assert _everything(SqlRegistry(store), run_id) == _everything(ClientRegistry(store), run_id)
+
+
 def test_schema_is_the_one_that_mlflow_expects():
     from mlflow.store.db.utils import _get_latest_schema_revision
 
