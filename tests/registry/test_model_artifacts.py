@@ -8,10 +8,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from imports import ROOT
+from release_desk import Desk
+from release_helpers import recordings_of
 
+from flows.commands.revocation import revoke_voice
 from registry.candidates.candidate import find_candidate
 from registry.consent.model_artifacts import delete_model_artifacts
 from registry.consent.record import ConsentError
+from registry.releases.audit import audit
 from registry.storage.store import Store, open_store
 
 PLACES = (("runs", "artifact_uri"), ("experiments", "artifact_location"), ("logged_models", "artifact_location"))
@@ -20,7 +25,8 @@ PLACES = (("runs", "artifact_uri"), ("experiments", "artifact_location"), ("logg
 @pytest.fixture
 def own_store(template: Path, tmp_path: Path) -> Store:
     """A store whose artifacts are in its own project."""
-    shutil.copytree(template / "mlartifacts", tmp_path / "mlartifacts")
+    for name in ("mlartifacts", ".vox", "releases"):
+        shutil.copytree(template / name, tmp_path / name)
     shutil.copy(template / "mlflow.db", tmp_path)
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database, database:
         for table, column in PLACES:
@@ -57,3 +63,15 @@ def test_files_outside_the_project_are_not_deleted(template, tmp_path, monkeypat
     with pytest.raises(ConsentError, match="outside this project"):
         delete_model_artifacts(open_store(tmp_path), "anna")
     assert len(files(template / "mlartifacts")) == before
+
+
+def test_released_voice_is_out_of_service_and_erased_and_its_history_is_whole(own_store, monkeypatch):
+    shutil.copy(ROOT / "params.yaml", own_store.root)
+    monkeypatch.chdir(own_store.root)
+    desk = Desk(own_store, recordings_of(own_store.root), [])
+    desk.release(1, 2)
+    assert revoke_voice("anna", delete="derived") == 0
+    desk.assert_champion(None)
+    assert files(own_store.root / "mlartifacts") == []
+    assert audit(own_store, "anna", recordings_dir=desk.recordings) == ()
+    desk.assert_refused("was revoked on", desk.rollback)
