@@ -33,11 +33,16 @@ def publish_anchor(stamp: Stamp) -> None:
         path = f"{folder}/{stamp.number:08d}.json"
         if not files.protocol or "file" in files.protocol:
             files.makedirs(folder, exist_ok=True)
-        try:
-            files.pipe_file(path, dump_stamp(stamp).encode(), mode="create")
-        except FileExistsError:
-            if files.cat_file(path).decode() != dump_stamp(stamp):
-                raise AnchorError(f"{written}, but {SETTING} holds another row of this number: {path}") from None
+        try:  # looked for first, because some stores take no notice of "only if it is not there"
+            there = files.cat_file(path)
+        except FileNotFoundError:
+            there = dump_stamp(stamp).encode()
+            try:
+                files.pipe_file(path, there, mode="create")
+            except OSError:  # somebody was first; S3's "precondition failed" is one too
+                there = files.cat_file(path)
+        if there != dump_stamp(stamp).encode():
+            raise AnchorError(f"{written}, but {SETTING} holds another row of this number: {path}")
     except AnchorError:
         raise
     except Exception as error:  # a store has its own kinds of errors
