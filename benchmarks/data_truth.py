@@ -59,8 +59,8 @@ Sentences whose words were timed one by one and clean are joined with pauses, ro
 the recording is long enough. White noise, speech-shaped noise and babble take turns, one minute each. A clip is
 untouched if no fault was planted into what is said in it. A fault is reported if a row of `disagreements.jsonl` is at
 its place. A rejected clip has such a row too. The times are those of the words of kept clips with the right text. Their
-truth comes from pocketsphinx too, so they show what noise and neighbours change, and not how well pocketsphinx aligns
-clean sentences ([word times](../../docs/pipeline/align.md)).
+truth comes from pocketsphinx too, on clean sentences with silence around them, so they show what noise and neighbours
+change, and not how well pocketsphinx aligns clean sentences ([word times](../../docs/pipeline/align.md)).
 
 The sentences repeat (24 of LJSpeech are 2.7 minutes), which is harder than a real text: every passage has other places
 where it would fit.

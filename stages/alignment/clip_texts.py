@@ -11,7 +11,16 @@ from stages.alignment.anchoring import tokens_by_clip
 from stages.alignment.borders import settled_borders
 from stages.alignment.cross_attention import NOT_ALIGNED, align_tokens_of, shared_texts, timed_text
 from stages.alignment.matching import Token, WordTime, split_tokens
-from stages.alignment.transcribe import check_speakable, heard_word_times, loaded_judge, spoken_words, word_times
+from stages.alignment.transcribe import (
+    check_speakable,
+    gives_probabilities,
+    heard_word_times,
+    loaded_judge,
+    log_probability,
+    spoken_words,
+    word_times,
+)
+from stages.alignment.unheard_edges import with_unheard_edges
 from stages.alignment.written_tokens import written_tokens
 
 FORCED = ("en",)  # the languages that pocketsphinx aligns, whose times are better (benchmarks/word_times.py)
@@ -87,6 +96,14 @@ def clip_texts(
     shares = settled_borders(
         shares, tokens, units, heard, seconds, lambda left, words: word_times(paths[left : left + 2], words)
     )
+    if gives_probabilities(loaded_judge(asr)):
+        shares = with_unheard_edges(
+            shares,
+            units,
+            lambda clip, share: log_probability(
+                paths[clip], [unit for index in share for unit in units[index]], asr, language
+            ),
+        )
     texts = [
         _timed_tokens(path, [tokens[index] for index in share], language, asr)
         for path, share in zip(paths, shares, strict=True)

@@ -19,10 +19,9 @@ from gpt_sovits.text.english.phonemes import pronounce
 from metrics.errors import AlignmentError
 from metrics.normalize import normalize_text
 from metrics.wer import word_operations
-from stages.alignment.transcribe import gives_probabilities, loaded_judge, spoken_words
+from stages.alignment.transcribe import LEAST_PROBABLE, gives_probabilities, loaded_judge, spoken_words
 from stages.tables import AlignedClip
 
-LEAST_PROBABLE = 1e-9  # of a word
 # Nothing follows the last word, so words that are missing at the end change no other probability. This stands for that
 # of the end of the text while somebody speaks on. Whisper gives it for no text that is given to it.
 END_DOUBT = 8.0

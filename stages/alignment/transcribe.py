@@ -7,6 +7,7 @@ caches.
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from stages.profiles import judge_weights
 
 WORD = re.compile(r"[A-Za-z']*[A-Za-z][A-Za-z']*")
 WITHOUT_PROBABILITIES = ("pocketsphinx",)  # judges that cannot align words
+LEAST_PROBABLE = 1e-9  # of a word
 load_transcriber_once = functools.lru_cache(maxsize=1)(load_transcriber)
 
 
@@ -103,6 +105,19 @@ def word_times(paths: Sequence[Path], words: Sequence[str]) -> list[WordTime]:
     if noisy:
         aligned = end_before_pauses(aligned, heard)
     return [(word.word, word.start, word.end) for word in aligned]
+
+
+def log_probability(path: Path, words: Sequence[str], asr: str, language: str) -> float:
+    """Return the natural logarithm of how probable an ASR finds the words of a clip, minus infinity if they do not fit.
+
+    The judge must give probabilities.
+    """
+    samples, sample_rate = load_audio(path)
+    try:
+        aligned = loaded_judge(asr).align_words(to_mono(samples), sample_rate, words, language)
+    except AlignmentError:
+        return -math.inf
+    return sum(math.log(max(word.probability or 0.0, LEAST_PROBABLE)) for word in aligned)
 
 
 def heard_word_times(path: Path, words: Sequence[str], asr: str, language: str) -> list[WordTime]:

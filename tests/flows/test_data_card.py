@@ -51,7 +51,8 @@ def test_json_is_alone_on_stdout(root, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("voice", "message"), [("nobody", "not among the voices of params.yaml (sample)"), ("../sample", "not among")]
+    ("voice", "message"),
+    [("nobody", "not among the voices of params.yaml (sample)"), ("../sample", "cannot be a voice's name")],
 )
 def test_an_unknown_voice_is_refused(root, voice, message):
     done = vox(root, "data", "card", voice)

@@ -257,6 +257,6 @@ def test_key_that_nobody_ever_trusted_breaks_the_journal(desk, team, tmp_path_fa
     desk.release(1)
     stranger = make_signer(tmp_path_factory.mktemp("stranger"), "stranger")
     with sqlite3.connect(desk.store.sqlite_file) as connection:
-        connection.execute("UPDATE voxfoundry_records SET public_key = ? WHERE number = 2", [stranger.public_key])
+        connection.execute("UPDATE voxfoundry_records SET public_key = ? WHERE number = 5", [stranger.public_key])
     connection.close()
-    assert "broken at row 2" in audit(desk.store, "anna")[0]
+    assert "broken at row 5" in audit(desk.store, "anna")[0]

@@ -30,7 +30,7 @@ def test_first_release_is_promoted_after_it_spoke(desk):
     desk.assert_champion(1)
     assert desk.moves() == [("promote", "started", None, 1), ("promote", "done", None, 1)]
     row = history(desk.store, "anna")[1]
-    assert (row.actor, row.note, row.refers_to) == ("tester", "first release", 2)
+    assert (row.actor, row.note, row.refers_to) == ("tester", "first release", 5)
     assert row.candidate_id == find_candidate(desk.store, "anna", 1).candidate_id
     assert row.verdict_sha256 is not None
 

@@ -58,7 +58,7 @@ def test_promotion_killed_between_journal_and_alias_is_undone(gated, monkeypatch
     assert states(gated) == ["started", "done", "started"]
     assert champion(gated.store, "anna").version == gated.alias() == 1
     assert audit(gated.store, "anna") == ()
-    assert recover(gated.store, "anna", "tester") == ("undid the promote to version 2 of row 5",)
+    assert recover(gated.store, "anna", "tester") == ("undid the promote to version 2 of row 8",)
     assert states(gated) == ["started", "done", "started", "undone"]
     assert gated.promote(2).changed and gated.alias() == 2
     assert audit(gated.store, "anna") == ()
@@ -72,7 +72,7 @@ def test_promotion_killed_between_alias_and_journal_is_finished(gated, monkeypat
     assert gated.alias() == 2
     assert audit(gated.store, "anna") == ()
     moved = gated.promote(2)  # finishes the half-done promotion, after which nothing is left to do
-    assert not moved.changed and moved.note.startswith("finished the promote to version 2 of row 5")
+    assert not moved.changed and moved.note.startswith("finished the promote to version 2 of row 8")
     assert states(gated) == ["started", "done", "started", "done"]
     assert champion(gated.store, "anna").version == 2
     assert audit(gated.store, "anna") == ()
@@ -129,7 +129,7 @@ def test_rollback_killed_after_the_alias_moved_and_given_again_goes_back_once(de
     moved = cold.rollback()
     cold.assert_champion(2)
     assert (moved.changed, moved.from_version, moved.to_version) == (True, 3, 2)
-    assert moved.note.startswith("finished the rollback to version 2 of row 10; give the command again to go back")
+    assert moved.note.startswith("finished the rollback to version 2 of row 13; give the command again to go back")
     assert cold.rollback().to_version == 1
 
 
@@ -139,5 +139,5 @@ def test_rollback_killed_before_the_alias_moved_and_given_again_goes_back_once(d
     with monkeypatch.context() as patched:
         patched.setattr(alias_module, "set_alias", kill_self)
         killed(cold.rollback)
-    assert cold.rollback().note.startswith("undid the rollback to version 2 of row 10; version 2 is champion now")
+    assert cold.rollback().note.startswith("undid the rollback to version 2 of row 13; version 2 is champion now")
     cold.assert_champion(2)

@@ -163,7 +163,7 @@ def test_voice_goes_out_of_service_even_if_the_anchor_cannot_be_written(desk, mo
 def test_voice_goes_out_of_service_even_if_the_journal_is_broken(desk):
     desk.release(1)
     with sqlite3.connect(desk.store.sqlite_file) as connection:
-        connection.execute("UPDATE voxfoundry_records SET content = '{}' WHERE number = 3")
+        connection.execute("UPDATE voxfoundry_records SET content = '{}' WHERE number = 6")
     connection.close()
     with pytest.raises(JournalError, match="the revocation is not in the journal of anna, so revoke again"):
         desk.revoke()
@@ -182,7 +182,7 @@ def test_revocation_killed_anywhere_is_in_force_and_finished_by_the_next_command
     shutil.copy(desk.recordings / "voice.yaml", cold.recordings / "voice.yaml")
     with pytest.raises(ReleaseRefused, match="revoked"):
         find_servable(cold.store, "anna", recordings_dir=cold.recordings, today=TODAY)
-    assert recover(cold.store, "anna") == ("finished the revocation of row 4",)
+    assert recover(cold.store, "anna") == ("finished the revocation of row 7",)
     cold.assert_champion(None)
     assert audit(cold.store, "anna") == ()
     cold.revoke()
