@@ -10,6 +10,7 @@
     storage/     where MLflow and the journals are
     consent/     who allowed a voice to be cloned, and for what
     files.py     hash a file, and write one durably
+    names.py     what the name of a voice and of a person may be
     errors.py    the base class of this package's errors
 
 The names below are loaded at first use, so `import registry` alone imports neither MLflow nor torch.

@@ -14,5 +14,6 @@ model_version.py  what a way to MLflow's model registry answers
 mlflow_sql.py     the way through MLflow's database
 mlflow_rest.py    the way through an MLflow server
 mlflow_calls.py   the way through MLflow's own client, for what the other two do not understand
+masking.py        what no message may show: secrets and control characters
 mlflow_tables.py  MLflow's own tables in a SQLite file, all or none
 """

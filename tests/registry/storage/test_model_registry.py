@@ -119,7 +119,7 @@ def pair(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Store,
 
 @given(changes=st.lists(CHANGES, max_size=10))
 @example(changes=list(A_BIT_OF_EVERYTHING))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_sql_answers_and_changes_as_mlflows_client_does(pair, changes):
     by_sql, by_client = pair
     for store in pair:
