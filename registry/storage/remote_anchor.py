@@ -33,7 +33,10 @@ def publish_anchor(stamp: Stamp) -> None:
             files.makedirs(folder, exist_ok=True)
         try:
             files.pipe_file(path, dump_stamp(stamp).encode(), mode="create")
-        except FileExistsError:
+        except OSError:  # s3fs says EINVAL where the store refuses to write over an object
+            files.invalidate_cache()
+            if not files.exists(path):
+                raise
             if files.cat_file(path).decode() != dump_stamp(stamp):
                 raise AnchorError(f"{written}, but {SETTING} holds another row of this number: {path}") from None
     except AnchorError:
