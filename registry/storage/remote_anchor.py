@@ -40,6 +40,7 @@ def publish_anchor(stamp: Stamp) -> None:
             try:
                 files.pipe_file(path, there, mode="create")
             except OSError:  # somebody was first; S3's "precondition failed" is one too
+                files.invalidate_cache()
                 there = files.cat_file(path)
         if there != dump_stamp(stamp).encode():
             raise AnchorError(f"{written}, but {SETTING} holds another row of this number: {path}")

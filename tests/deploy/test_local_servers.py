@@ -32,7 +32,11 @@ from release_helpers import (
 from registry.candidates.registration import register_candidate
 from registry.releases.alias import ReleaseRefused
 from registry.releases.audit import audit
+from registry.storage.anchor import AnchorError
 from registry.storage.model_registry import find_versions, read_alias
+from registry.storage.record import JournalError
+from registry.storage.records import append_record, require_published
+from registry.storage.remote_anchor import SETTING, publish_anchor
 from registry.storage.store import Store, mlflow_client, open_store
 from registry.verdicts.gating import gate_candidate
 
@@ -212,6 +216,25 @@ def test_start_again_changes_nothing(local_servers):
     local_servers.run("start")
     assert {path.name: path.read_text() for path in local_servers.folder.glob("*.pid")} == processes
     assert local_servers.run("status").stdout.count(" runs at 127.0.0.1:") == 4
+
+
+def test_anchor_on_s3_is_never_written_over(local_servers, tmp_path, monkeypatch):
+    for name, value in local_servers.settings().items():
+        if name.startswith("AWS_") or name.lower() == "no_proxy":
+            monkeypatch.setenv(name, value)
+    for name in ("MLFLOW_TRACKING_URI", "VOXFOUNDRY_DATABASE_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(SETTING, "s3://dvc/anchors")
+    store = open_store(tmp_path / "project")
+    append_record(store, "carla", "verdict", {"n": 1})
+    older = open_store(shutil.copytree(store.root, tmp_path / "older"))
+    second = append_record(store, "carla", "verdict", {"n": 2})
+    publish_anchor(second.stamp)  # again, as after a kill
+    require_published(store, "carla")
+    with pytest.raises(AnchorError, match="holds another row of this number"):
+        append_record(older, "carla", "verdict", {"n": 9})
+    with pytest.raises(JournalError, match="anchored another row of this number"):
+        require_published(older, "carla")
 
 
 def test_prefect_keeps_its_work_pools_in_postgresql(local_servers):
