@@ -135,6 +135,7 @@ def promote(
         return Completed(message=f"version {verdict.candidate.version} is champion already")
     publish_verdict(voice, candidate)
     # 2. Wait for a person. In the resumed run this returns the answer.
+    tag_run(voice, names_process=False)
     answer = suspend_flow_run(_question(candidate), timeout=approval_seconds, key=APPROVAL)
     if answer.decision == "reject":
         return Completed(name="Rejected", message=f"{answer.name} rejected version {verdict.candidate.version}")
@@ -144,6 +145,7 @@ def promote(
             f"{answer.name} approved the verdict {answer.verdict[:12]}, but the one about version "
             f"{verdict.candidate.version} is {candidate.signed.sha256[:12]} now; start another promotion"
         )
+    tag_run(voice, names_process=True)
     note = PrefectEngine().step(
         "promote",
         lambda log: gate_and_promote.promote(
@@ -220,7 +222,7 @@ def _begin(voice: str) -> None:
         WorkerProjectError: The worker has no project folder.
     """
     require_project()
-    tag_run(voice)
+    tag_run(voice, names_process=True)
     end_lost_runs(voice)
 
 

@@ -162,14 +162,18 @@ def process_tag() -> str:
     return f"{PROCESS}{socket.gethostname()}:{os.getpid()}"
 
 
-def tag_run(voice: str) -> None:
+def tag_run(voice: str, *, names_process: bool) -> None:
     """Tag the current run, which a server started, with its voice and process.
 
-    A run that was suspended has the tag of its former process, which goes.
+    Args:
+        voice: The voice.
+        names_process: Whether the run ends with this process. A run that will be suspended does not: another process
+            goes on with it, and with the tag of this one it would look dead until then.
     """
     kept = {tag for tag in runtime.flow_run.tags if not tag.startswith(PROCESS)}
+    process = {process_tag()} if names_process else set()
     with get_client(sync_client=True) as client:
-        client.update_flow_run(runtime.flow_run.id, tags={*kept, f"voice:{voice}", process_tag()})
+        client.update_flow_run(runtime.flow_run.id, tags={*kept, *process, f"voice:{voice}"})
 
 
 def end_lost_runs(voice: str) -> None:
