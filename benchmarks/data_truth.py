@@ -38,7 +38,7 @@ from metrics import forced_alignment
 from metrics.judges.asr import load_transcriber
 from metrics.pocketsphinx_decoder import sphinx_version
 from stages.align import align
-from stages.alignment import noise, transcribe
+from stages.alignment import noise
 from stages.alignment.matching import WordTime
 from stages.alignment.transcribe import word_times
 from stages.ingest import ingest
@@ -52,7 +52,7 @@ CASES: tuple[tuple[int, int | None], ...] = (  # minutes, speech over noise in d
     *((minutes, snr) for minutes in (30, 60) for snr in (None, 20)),
 )
 HEARD_FROM_DB = 20  # from which level the goals are higher
-TIMING = (forced_alignment, noise, transcribe)  # the modules on which the times of words depend
+TIMING = (forced_alignment, noise)  # the modules on which the times of words depend
 N_UNSPOKEN = 200  # sentences that faults are made of
 NOTES = """
 Sentences whose words were timed one by one and clean are joined with pauses, round after round in a random order, until
@@ -135,10 +135,10 @@ def run(
     code = hashlib.sha256(b"".join(Path(module.__file__ or "").read_bytes() for module in TIMING)).hexdigest()[:12]
     judge = CachedJudge(load_transcriber(asr), answers)
 
-    def remembered_times(paths: Sequence[Path], words: Sequence[str]) -> list[WordTime]:
+    def remembered_times(paths: Sequence[Path], words: Sequence[str], *, as_recorded: bool = False) -> list[WordTime]:
         samples = np.concatenate([to_mono(load_audio(path)[0]) for path in paths])
-        question = [f"{sphinx_version()}, code {code}", "word_times", list(words)]
-        found = answers.answer(question, samples, lambda: word_times(paths, words))
+        question = [f"{sphinx_version()}, code {code}", "word_times", list(words), as_recorded]
+        found = answers.answer(question, samples, lambda: word_times(paths, words, as_recorded=as_recorded))
         return [tuple(time) for time in found]
 
     with ExitStack() as stack:

@@ -94,7 +94,12 @@ def clip_texts(
     heard = [normalize_text(text, language).split() for text in asr_texts]
     shares = tokens_by_clip(units, heard, seconds)
     shares = settled_borders(
-        shares, tokens, units, heard, seconds, lambda left, words: word_times(paths[left : left + 2], words)
+        shares,
+        tokens,
+        units,
+        heard,
+        seconds,
+        lambda left, words: word_times(paths[left : left + 2], words, as_recorded=True),
     )
     if gives_probabilities(loaded_judge(asr)):
         shares = with_unheard_edges(
