@@ -102,7 +102,7 @@ def test_a_voice_goes_from_a_run_to_a_release_and_back(team, project):
 
     # 5. The champion is scored again as on Mondays.
     assert team.run("evaluate_champion", voice=VOICE)[0] == "Completed"
-    artifacts = {artifact["key"] for artifact in team.fetch("artifacts/filter", {})}
+    artifacts = {artifact["key"] for artifact in team.fetch("artifacts/filter", {}) if artifact["key"]}
     assert artifacts == {f"{VOICE}-{kind}" for kind in ("figures", "verdict", "report", "trend", "drift")}
 
 
