@@ -1,0 +1,126 @@
+"""Registries to abuse: on SQLite, on PostgreSQL, and behind an MLflow server. Each has the voice anna."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow_server import mlflow_server
+from postgres_server import Postgres, running_postgres
+from release_desk import Desk
+from release_helpers import LINEAGE, recordings_of, scorecard, write_scores, write_voice_folder
+
+from benchmarks.release_abuse.forks import in_fork
+from registry.candidates.registration import register_candidate
+from registry.storage.store import Store, open_store
+
+ROOT = Path(__file__).resolve().parents[2]
+VOICE = "anna"
+SETTINGS = (
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_REGISTRY_URI",
+    "VOXFOUNDRY_ACTOR",
+    "VOXFOUNDRY_ANCHOR",
+    "VOXFOUNDRY_DATABASE_URI",
+    "VOXFOUNDRY_SIGNING_KEY",
+    "VOXFOUNDRY_TRUSTED_KEYS",
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A project with its registry.
+
+    Attributes:
+        name: Where the registry is, for the tables.
+        store: Its addresses.
+        postgres: The server that holds its database, None on SQLite.
+    """
+
+    name: str
+    store: Store
+    postgres: Postgres | None = None
+
+    @property
+    def desk(self) -> Desk:
+        """Return a release manager's desk. Use it in a fork, so that this process never opens the database."""
+        return Desk(self.store, self.store.root / "data/1_recordings" / VOICE, [])
+
+    def copy(self, root: Path) -> Place:
+        """Copy project and database. On PostgreSQL the artifacts stay where they are and are only read."""
+        shutil.copytree(self.store.root, root, symlinks=True)
+        if self.postgres is None:
+            return Place(self.name, open_store(root))
+        address = self.postgres.copy_of(self.store.database_uri)
+        return Place(self.name, Store(root, address, address, self.store.artifacts), self.postgres)
+
+    def enter(self) -> None:
+        """Make the project the working folder, and its registry that of the commands, in this process."""
+        os.chdir(self.store.root)
+        for name in SETTINGS:
+            os.environ.pop(name, None)
+        if self.postgres is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = self.store.tracking_uri
+
+    def remove(self) -> None:
+        """Delete the project and its database."""
+        shutil.rmtree(self.store.root, ignore_errors=True)
+        if self.postgres is not None:
+            name = self.store.database_uri.rpartition("/")[2]
+            self.postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def open_place(name: str, root: Path) -> Iterator[Place]:
+    """Make an empty project with a registry.
+
+    Args:
+        name: SQLite, PostgreSQL, or MLflow server (which has its tables in PostgreSQL, as the journal).
+        root: The project's folder, which is made.
+    """
+    root.mkdir(parents=True)
+    shutil.copy(ROOT / "params.yaml", root)
+    recordings_of(root)
+    if name == "SQLite":
+        yield Place(name, Store(root, *[f"sqlite:///{root}/mlflow.db"] * 2, (root / "mlartifacts").as_uri()))
+        return
+    with running_postgres() as postgres:
+        address = postgres.url(postgres.make_database())
+        if name == "PostgreSQL":
+            yield Place(name, Store(root, address, address, (root / "mlartifacts").as_uri()), postgres)
+            return
+        journal = postgres.url(postgres.make_database())
+        (root / "server").mkdir()
+        with mlflow_server(root / "server", "--backend-store-uri", address) as server:
+            yield Place(name, Store(root, server, journal, None), postgres)
+
+
+def build_candidate(root: Path, number: int) -> tuple[Path, Path]:
+    """Write the files of a candidate, and return its voice folder and its scorecard. All have equal scores."""
+    folder = root / "build" / str(number)
+    if not folder.exists():
+        write_voice_folder(folder / "voice", f"weights {number}")
+        write_scores(folder, scorecard(n_prompts=10))
+    return folder / "voice", folder / "scorecard.json"
+
+
+def register(store: Store, number: int) -> int:
+    """Register candidate `number` and return its version."""
+    voice, scores = build_candidate(store.root, number)
+    return register_candidate(store, VOICE, voice_folder=voice, scorecard_path=scores, lineage=LINEAGE).version
+
+
+def fill(place: Place, n_candidates: int, *, n_released: int) -> None:
+    """Register candidates 1 to n, and release the first of them one after another. It runs in a fork."""
+    in_fork(_fill, place, n_candidates, n_released)
+
+
+def _fill(place: Place, n_candidates: int, n_released: int) -> None:
+    place.enter()
+    for number in range(1, n_candidates + 1):
+        assert register(place.store, number) == number
+    place.desk.release(*range(1, n_released + 1))
