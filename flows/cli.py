@@ -233,7 +233,10 @@ def say(
     language: str | None,
     purpose: str | None,
 ) -> int:
-    """Speak TEXT with the champion of VOICE, in a language that the version was scored in."""
+    """Speak TEXT with the champion of VOICE.
+
+    It speaks the languages in which the version was scored.
+    """
     from flows.commands.say import say_text
 
     return say_text(voice, text, output=output, version=version, seed=seed, language=language, purpose=purpose)

@@ -75,10 +75,10 @@ def keys_rotate() -> int:
 @click.argument("who")
 @click.option("--on", "since", metavar="WHEN", help="First moment that does not count.  [default: now]")
 def keys_revoke(who: str, *, since: str | None) -> int:
-    """Revoke the keys of WHO: a name, or the first eight or more digits of a key.
+    """Revoke the keys of WHO.
 
-    What was signed before stays valid. Of a key that was stolen, give the moment of the theft: what it signed since
-    then does not count.
+    WHO is a name, or the first eight or more digits of a key. What was signed before stays valid. Of a key that was
+    stolen, give the moment of the theft: what it signed since then does not count.
     """
     from flows.commands.keys import revoke
 
