@@ -215,6 +215,23 @@ def audit(voice: str, *, expect: str | None, as_json: bool) -> int:
 
 @vox.command()
 @voice_argument
+@click.argument("version", type=version_number, required=False)
+@json_option
+def verify(voice: str, *, version: int | None, as_json: bool) -> int:
+    """Prove where a version of VOICE comes from.
+
+    Walks from the recordings over clips, features, checkpoints and scores to the verdict and the release, and names
+    the first broken link. Without VERSION it is the champion.
+
+    Exit code: 0 proven, 1 broken, 2 could not be checked.
+    """
+    from flows.commands.verify import verify_voice
+
+    return verify_voice(voice, version, as_json=as_json)
+
+
+@vox.command()
+@voice_argument
 @click.argument("text")
 @click.option("-o", "--output", type=FILE, required=True, help="FLAC or WAV file to write.")
 @click.option("--version", type=version_number, metavar="N", help="Version to speak with.  [default: the champion]")

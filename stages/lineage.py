@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -14,8 +16,21 @@ from stages.params import Params
 UNRELATED_SECTIONS = {"voices", "consent", "releases", "gate"}  # other voices and rules do not change the model
 
 
-def lineage(voice: str, manifest_dir: Path, params: Params) -> dict[str, str]:
-    """Return hashes of everything that made the candidate: code, stages as DVC locked them, parameters, recordings.
+@dataclass(frozen=True)
+class Lineage:
+    """Where a candidate comes from.
+
+    Attributes:
+        tags: Hashes of everything that made it, as tags of its version.
+        files: The texts behind two of them, by file name: DVC's record of each stage, and the parameters.
+    """
+
+    tags: dict[str, str]
+    files: dict[str, str]
+
+
+def lineage(voice: str, manifest_dir: Path, params: Params) -> Lineage:
+    """Return what made the candidate: code, stages as DVC locked them, parameters, recordings.
 
     Args:
         voice: name of the voice.
@@ -25,12 +40,15 @@ def lineage(voice: str, manifest_dir: Path, params: Params) -> dict[str, str]:
     Raises:
         ValueError: dvc.lock is missing.
     """
-    return {
+    locked = json.dumps(locked_stages(voice, Path("dvc.lock")), sort_keys=True)
+    settings = json.dumps(params.model_dump(mode="json", by_alias=True, exclude=UNRELATED_SECTIONS), sort_keys=True)
+    tags = {
         "git_commit": git_commit(),
-        "dvc_lock_sha256": dvc_lock_sha256(voice, Path("dvc.lock")),
-        "params_sha256": _sha256(params.model_dump(mode="json", by_alias=True, exclude=UNRELATED_SECTIONS)),
+        "dvc_lock_sha256": _sha256(locked),
+        "params_sha256": _sha256(settings),
         "data_manifest_sha256": hashlib.sha256((manifest_dir / "recordings.jsonl").read_bytes()).hexdigest(),
     }
+    return Lineage(tags, {"dvc_lock.json": locked, "params.json": settings})
 
 
 def git_commit() -> str:
@@ -45,8 +63,8 @@ def git_commit() -> str:
     return f"{head}+changes" if changed else head
 
 
-def dvc_lock_sha256(voice: str, path: Path) -> str:
-    """Return the sha256 over the entries of this voice's stages before `register` in dvc.lock.
+def locked_stages(voice: str, path: Path) -> dict[str, Any]:
+    """Return the entries of this voice's stages before `register` in dvc.lock: what each read and wrote.
 
     Raises:
         ValueError: the file is missing.
@@ -56,9 +74,7 @@ def dvc_lock_sha256(voice: str, path: Path) -> str:
             f"{path} is missing, and it records what the scores were made from; run the stages with `dvc repro`"
         )
     stages = YAML(typ="safe").load(path.read_text(encoding="utf-8")).get("stages", {})
-    return _sha256(
-        {name: stages[name] for name in stages if name.endswith(f"@{voice}") and name != f"register@{voice}"}
-    )
+    return {name: stages[name] for name in stages if name.endswith(f"@{voice}") and name != f"register@{voice}"}
 
 
 def _git(*arguments: str) -> str:
@@ -70,5 +86,5 @@ def _git(*arguments: str) -> str:
     return result.stdout.strip() if result.returncode == 0 else ""
 
 
-def _sha256(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -33,18 +33,18 @@ def register(voice: str, manifest_dir: Path, scores_dir: Path, out_dir: Path) ->
     speak_once(scores_dir / "voice", params.register_.smoke_text)
     # 2. Register it, or find it if the same candidate is registered already.
     origin = lineage(voice, manifest_dir, params)
-    tags = {**origin, **_real_time_factor(voice)}
     candidate = register_candidate(
         open_store(),
         voice,
         voice_folder=scores_dir / "voice",
         scorecard_path=scores_dir / "scorecard.json",
-        lineage=tags,
+        lineage={**origin.tags, **_real_time_factor(voice)},
+        lineage_files=origin.files,
     )
     print(f"register: {voice} version {candidate.version}, candidate {candidate.candidate_id[:12]}", flush=True)
     # 3. Write what it is.
     hashes = ("candidate_id", "weights_sha256", "scores_sha256", "prompts_sha256")
-    record = {"voice": voice, **origin, **{name: getattr(candidate, name) for name in hashes}}
+    record = {"voice": voice, **origin.tags, **{name: getattr(candidate, name) for name in hashes}}
     write_json(out_dir / "candidate.json", record)
 
 

@@ -27,6 +27,10 @@ MAX_BYTES = 4_000_000_000  # about 60 versions with everything that was scored
 IN_USE_SECONDS = 3600.0  # a copy used more recently may be in use by another process, so it stays
 
 
+class UnreachableError(CandidateError):
+    """The artifact store does not answer or lacks a file, so nothing can be said about its bytes."""
+
+
 def find_local(store: Store, location: str) -> Path | None:
     """Return the local path of an artifact address, or None where the artifact is on a server.
 
@@ -105,7 +109,7 @@ def download(store: Store, uri: str, folder: Path, *, what: str) -> None:
         what: What the files are, for the message.
 
     Raises:
-        CandidateError: They cannot be read.
+        UnreachableError: They cannot be read.
     """
     mlflow_client(store)
     import mlflow
@@ -120,7 +124,7 @@ def download(store: Store, uri: str, folder: Path, *, what: str) -> None:
                 )
             )
         except (MlflowException, OSError) as error:
-            raise CandidateError(
+            raise UnreachableError(
                 f"{what} cannot be read from the artifact store ({error}); restore the store, then try again"
             ) from error
         for path in list(got.iterdir()) if got.is_dir() else [got]:

@@ -38,10 +38,12 @@ from registry.storage.store import Store
 
 # What the caller must say about the origin of a candidate. Prompts and weights are hashed here
 LINEAGE = ("git_commit", "dvc_lock_sha256", "params_sha256", "data_manifest_sha256")
+# The texts behind two of these hashes. They are kept with the scores, so that the hashes can be followed to the data
+LINEAGE_FILES = {"dvc_lock.json": "dvc_lock_sha256", "params.json": "params_sha256"}
 SCORECARD = "scorecard.json"
 PAIRS = "pairs.csv"
 MODEL_FILES = "model_files.json"
-RECORD_FOLDER = "candidate"  # in the run's artifacts: the score folder (scorecard, audio, pairs) and MODEL_FILES
+RECORD_FOLDER = "candidate"  # in the run's artifacts: scorecard, audio, pairs, MODEL_FILES and LINEAGE_FILES
 RESTORE = "restore the artifact store or register the candidate again"
 
 

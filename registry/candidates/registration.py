@@ -19,6 +19,7 @@ from metrics.scores import Scorecard, load_scorecard, pooled
 from registry.candidates.artifacts import download, find_local
 from registry.candidates.candidate import (
     LINEAGE,
+    LINEAGE_FILES,
     MODEL_FILES,
     PAIRS,
     RECORD_FOLDER,
@@ -42,7 +43,7 @@ from registry.candidates.fingerprint import (
 )
 from registry.candidates.signed_registrations import record_registration
 from registry.files import file_sha256
-from registry.storage.database import exclusive_lock
+from registry.storage.database import exclusive_lock, sha256_text
 from registry.storage.moved_project import rebase_addresses
 from registry.storage.store import Store, mlflow_client
 
@@ -56,7 +57,13 @@ N_UPLOADS = 8  # at once: a server answers each of 300 small files in a tenth of
 
 
 def register_candidate(
-    store: Store, voice: str, *, voice_folder: Path, scorecard_path: Path, lineage: Mapping[str, str]
+    store: Store,
+    voice: str,
+    *,
+    voice_folder: Path,
+    scorecard_path: Path,
+    lineage: Mapping[str, str],
+    lineage_files: Mapping[str, str] | None = None,
 ) -> Candidate:
     """Register a voice with its scores, once. An equal candidate that is already registered is returned unchanged.
 
@@ -68,6 +75,7 @@ def register_candidate(
         voice_folder: Weights and preset of the voice.
         scorecard_path: scorecard.json in its score folder, beside the audio that was scored.
         lineage: A value for each name in LINEAGE.
+        lineage_files: The text for each name in LINEAGE_FILES. Without them nobody can follow the hashes to the data.
 
     Raises:
         CandidateError: Lineage, files or audio are missing or are not what was scored, or the scores do not add up.
@@ -79,7 +87,7 @@ def register_candidate(
     check_name(voice)
     if missing := [name for name in LINEAGE if not lineage.get(name)]:
         raise CandidateError(f"the lineage of {voice} lacks {', '.join(missing)}; name where the candidate comes from")
-    submission = _check_submission(voice, voice_folder, scorecard_path, lineage)
+    submission = _check_submission(voice, voice_folder, scorecard_path, lineage, lineage_files or {})
     # 2. One registration of a voice at a time, so that two processes do not make two versions
     with exclusive_lock(store, f"register-{voice}"):
         client = mlflow_client(store)
@@ -101,9 +109,19 @@ class _Submission:
     scorecard: Scorecard
     files: dict[str, str]  # sha256 of each of the voice's files
     tags: dict[str, str]  # of the version, but for the model's hash
+    lineage_files: Mapping[str, str]  # the text of each, by name
 
 
-def _check_submission(voice: str, voice_folder: Path, scorecard_path: Path, lineage: Mapping[str, str]) -> _Submission:
+def _check_submission(
+    voice: str,
+    voice_folder: Path,
+    scorecard_path: Path,
+    lineage: Mapping[str, str],
+    lineage_files: Mapping[str, str],
+) -> _Submission:
+    for name, text in lineage_files.items():
+        if sha256_text(text) != lineage.get(LINEAGE_FILES.get(name, "")):
+            raise CandidateError(f"{name} of {voice} is not what the lineage has the hash of; hash the text itself")
     scorecard = load_scorecard(scorecard_path)
     if scorecard.voice != voice:
         raise CandidateError(f"{scorecard_path} scores the voice {scorecard.voice!r}, not {voice!r}")
@@ -124,7 +142,7 @@ def _check_submission(voice: str, voice_folder: Path, scorecard_path: Path, line
         **({"pairs_sha256": file_sha256(pairs)} if pairs.is_file() else {}),
         "voice_path": f"artifacts/{VOICE}",
     }
-    return _Submission(voice, voice_folder, scorecard_path.parent, scorecard, files, tags)
+    return _Submission(voice, voice_folder, scorecard_path.parent, scorecard, files, tags, lineage_files)
 
 
 def _find_whole(store: Store, versions: list[Any]) -> Candidate | None:
@@ -153,6 +171,8 @@ def _create_version(client: MlflowClient, store: Store, experiment_id: str, subm
         for name, value in _figures(submission.scorecard).items():
             mlflow.log_metric(name, value)
         _log_scores(client, run_id, submission)
+        for name, text in submission.lineage_files.items():
+            client.log_text(run_id, text, f"{RECORD_FOLDER}/{name}")
         # 2. The voice as a model that speaks. MLflow's advice is kept off the terminal: an example would make it load
         # the voice and speak at every registration, and a type hint on predict would replace the signature. It is
         # recorded and not filtered, because MLflow resets the filters

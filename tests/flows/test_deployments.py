@@ -27,7 +27,7 @@ preset = Path("build/second/voice/preset.json")
 preset.write_text(json.dumps(json.loads(preset.read_text()) | {"pause_seconds": 0.31}))
 origin = lineage("tiny", Path("data/1_manifests/tiny"), load_params())
 second = register_candidate(open_store(), "tiny", voice_folder=preset.parent,
-    scorecard_path=Path("build/second/scorecard.json"), lineage=origin)
+    scorecard_path=Path("build/second/scorecard.json"), lineage=origin.tags, lineage_files=origin.files)
 assert second.version == 2
 """
 
