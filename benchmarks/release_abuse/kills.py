@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import random
-import shutil
-import time
-from collections.abc import Iterable
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
-from benchmarks.release_abuse.forks import Fork, ForkError, in_fork
+from benchmarks.release_abuse.forks import ForkError, in_fork
 from benchmarks.release_abuse.kill_states import OPERATIONS, PREPARED, find_faults, look, operate, why_not_refused
 from benchmarks.release_abuse.places import Place, build_candidate, fill, open_place
 
 PLACES = ("SQLite", "PostgreSQL")
 N_CANDIDATES, N_RELEASED = 4, 3  # the fourth may be promoted, and the third rolled back
-MAX_TRIES = 20  # kills that came too late before the duration is believed to be wrong
+WRITES = {
+    "execute",
+    "commit",
+    "replace",
+    "rename",
+    "write",
+    "fsync",
+    "unlink",
+    "remove",
+    "mkdir",
+    "link",
+    "send",
+    "open",
+}
 
 
 @dataclass
@@ -56,37 +72,60 @@ def _prepare(template: Place) -> None:
 
 
 def _kill_often(template: Place, folder: Path, operation: str, n_kills: int, random_: random.Random) -> KillResult:
-    result, longest, number, n_late = KillResult(template.name, operation), 0.0, 0, 0
-    while result.n_kills < n_kills and n_late < MAX_TRIES:
-        number += 1
-        place = template.copy(folder / f"{operation}_{number}")
-        try:
-            if longest == 0.0:  # the first one is let through, to know how long it takes
-                start = time.monotonic()
-                in_fork(operate, place, operation)
-                longest = time.monotonic() - start
-                continue
-            if not _kill(place, operation, random_.uniform(0, longest)):
-                n_late, longest = n_late + 1, longest * 0.8
-                continue
-            n_late, result.n_kills = 0, result.n_kills + 1
+    result = KillResult(template.name, operation)
+    with _copied(template, folder / operation) as place:  # let through, to know which instants there are
+        n_calls, writing = in_fork(_count_calls, place, operation)
+    for number in range(1, n_kills + 1):
+        instant = random_.randint(1, n_calls)
+        if number % 2:  # writing takes few of the calls, so every second kill is near one that writes
+            instant = random_.choice(writing) + random_.randint(-5, 25)
+        with _copied(template, folder / f"{operation}_{number}") as place:
+            with suppress(ForkError):
+                in_fork(_die_at_call, place, operation, instant)
+            result.n_kills += 1
             _heal(place, operation, result)
-        finally:
-            place.remove()
-            shutil.rmtree(place.store.root, ignore_errors=True)
     return result
 
 
-def _kill(place: Place, operation: str, seconds: float) -> bool:
-    """Begin a command and kill it after some seconds. Return whether it was still running."""
-    fork = Fork(operate, place, operation)
-    time.sleep(seconds)
-    fork.kill()
+@contextmanager
+def _copied(template: Place, folder: Path) -> Iterator[Place]:
+    place = template.copy(folder)
     try:
-        fork.result()
-    except ForkError:
-        return True
-    return False
+        yield place
+    finally:
+        place.remove()
+
+
+def _count_calls(place: Place, operation: str) -> tuple[int, list[int]]:
+    """Return how many calls a command makes, and the numbers of those that may write to a file or a database."""
+    n_calls, writing = 0, []
+
+    def watch(_: FrameType, event: str, function: object) -> None:
+        nonlocal n_calls
+        n_calls += 1
+        if event == "c_call" and getattr(function, "__name__", "") in WRITES:
+            writing.append(n_calls)
+
+    sys.setprofile(watch)
+    try:
+        operate(place, operation)
+    finally:
+        sys.setprofile(None)
+    return n_calls, writing
+
+
+def _die_at_call(place: Place, operation: str, instant: int) -> None:
+    """Give a command and let SIGKILL end this process at a call. A busy machine does not shift that instant."""
+    n_calls = 0
+
+    def watch(*_: object) -> None:
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == instant:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(watch)
+    operate(place, operation)
 
 
 def _heal(place: Place, operation: str, result: KillResult) -> None:

@@ -83,8 +83,8 @@ def open_place(name: str, root: Path) -> Iterator[Place]:
         root: The project's folder, which is made.
     """
     root.mkdir(parents=True)
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copy(ROOT / name, root)
+    for file in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / file, root)
     recordings_of(root)
     if name == "SQLite":
         yield Place(name, Store(root, *[f"sqlite:///{root}/mlflow.db"] * 2, (root / "mlartifacts").as_uri()))
