@@ -11,6 +11,7 @@ import click
 from flows.guard import run_guarded
 from flows.key_commands import approve, keys
 from flows.project_group import ProjectGroup
+from flows.proof_commands import verify
 from flows.voice_group import purpose_option, voice
 from registry.names import check_voice_name
 
@@ -42,6 +43,7 @@ def vox(*, debug: bool) -> None:
 
 vox.add_command(keys)
 vox.add_command(approve)
+vox.add_command(verify)
 
 
 @vox.command()
@@ -211,23 +213,6 @@ def audit(voice: str, *, expect: str | None, as_json: bool) -> int:
     from flows.commands.releases import audit_voice
 
     return audit_voice(voice, as_json=as_json, expect=expect)
-
-
-@vox.command()
-@voice_argument
-@click.argument("version", type=version_number, required=False)
-@json_option
-def verify(voice: str, *, version: int | None, as_json: bool) -> int:
-    """Prove where a version of VOICE comes from.
-
-    Walks from the recordings over clips, features, checkpoints and scores to the verdict and the release, and names
-    the first broken link. Without VERSION it is the champion.
-
-    Exit code: 0 proven, 1 broken, 2 could not be checked.
-    """
-    from flows.commands.verify import verify_voice
-
-    return verify_voice(voice, version, as_json=as_json)
 
 
 @vox.command()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from rich.text import Text
 
 from flows.console import print_error, print_line
 from flows.proof.prove import prove
+from flows.proof.statement import state_origin
+from registry.files import replace_file
 from registry.proof.links import BROKEN, PROVEN, SHOWN_DIGITS, Link, Proof
 from registry.storage.record import JournalError
 from registry.storage.store import open_store
@@ -15,20 +18,35 @@ from registry.storage.store import open_store
 LABELS = {"ok": ("ok", "green"), "broken": ("broken", "bold red"), "unchecked": ("cannot be checked", "yellow")}
 
 
-def verify_voice(voice: str, version: int | None, *, as_json: bool) -> int:
-    """Print each link. Return 0 if all are proven, 1 if one is broken, 2 if one could not be checked."""
+def verify_voice(voice: str, version: int | None, *, statement: Path | None, as_json: bool) -> int:
+    """Print each link, and write a statement if all are proven.
+
+    Args:
+        voice: The voice's name.
+        version: Its number, None for the champion.
+        statement: File for the statement, None for no statement.
+        as_json: Print the links as JSON.
+
+    Returns:
+        0 if all are proven, 1 if one is broken, 2 if one could not be checked.
+    """
+    store = open_store()
     try:
-        proven = prove(open_store(), voice, version)
+        proven = prove(store, voice, version)
     except JournalError as error:
         print_error(f"not proven: {error}")
         return BROKEN
     proof = proven.proof
+    if statement is not None and proof.exit_code == PROVEN:
+        replace_file(statement, json.dumps(state_origin(store, proven), indent=2) + "\n")
     if as_json:
         print(json.dumps(proof.as_content(), indent=2))
         return proof.exit_code
     for link in proof.links:
         print_line(*_describe(link))
     print_line(_conclude(proof))
+    if statement is not None:
+        print_line(f"statement: {statement}" if proof.exit_code == PROVEN else "statement: not written, see above")
     return proof.exit_code
 
 
