@@ -23,4 +23,5 @@ gate_oc.py          operating characteristic of the gate, by simulation
 gate_oc_voices.py   simulated pairs of voices
 gate_oc_fit.py      levels of the simulation from a real scorecard
 gate_oc_report.py   tables and curves of gate_oc.py
+release_abuse/      races, kills, forged inputs and disasters against the release commands
 """

@@ -47,7 +47,7 @@ def explain(error: Exception) -> str:
         reason = " ".join(str(getattr(error, "orig", None) or error).split())
         text = (
             f"the database cannot be used ({reason}); check MLFLOW_TRACKING_URI and VOXFOUNDRY_DATABASE_URI, "
-            "and that you may write there"
+            "and that you may write there and the disk is not full"
         )
     elif not isinstance(error, named_errors()):
         text = f"{text} ({type(error).__name__}: a fault of vox; `vox --debug ...` shows where)"

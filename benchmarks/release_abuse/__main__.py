@@ -3,7 +3,7 @@
     python -m benchmarks.release_abuse
     python -m benchmarks.release_abuse --only kills --kills 60 --folder /dev/shm
 
-Every part replaces its section of the table. PostgreSQL must be installed; root runs it as its own user.
+Every part replaces its section of the table. PostgreSQL must be installed, and root runs it as its own user.
 """
 
 from __future__ import annotations

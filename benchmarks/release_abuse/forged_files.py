@@ -165,7 +165,7 @@ def forge_consent(scene: Scene, random_: random.Random) -> str:
 
 
 def odd_actor(_: Scene, random_: random.Random) -> str:
-    """Act under an odd name."""
+    """Set an odd name of who acts."""
     name = random_.choice(ODD_TEXTS).replace("\x00", "")[:50_000]
     os.environ["VOXFOUNDRY_ACTOR"] = name.encode(errors="replace").decode()
     return f"actor {name[:30]!r}"

@@ -155,7 +155,7 @@ def foreign_rows(scene: Scene, random_: random.Random) -> str:
 
 
 def forge_end(scene: Scene, random_: random.Random) -> str:
-    """Edit, delete or replace the signed end, or the id of the database."""
+    """Change, delete or replace the signed end, or the id of the database."""
     statements = (
         "DELETE FROM voxfoundry_heads",
         "UPDATE voxfoundry_heads SET number = number - 1",

@@ -67,7 +67,7 @@ class Answers:
 
 
 def run_forgeries(folder: Path, *, n: int, seed: int) -> list[ForgeryResult]:
-    """Forge n inputs, each kind in turn.
+    """Make n forged inputs, each kind in turn.
 
     Args:
         folder: For the projects, which is made.
@@ -111,7 +111,7 @@ def _release_second(place: Place) -> None:
 
 
 def _forge_once(template: Place, scene: Scene, root: Path, forger: Forger, seed: str, result: ForgeryResult) -> None:
-    """Forge one input, and note every fault."""
+    """Make one forged input, and note every fault."""
     project = root / "project"
     place = template.copy(project)
     scene = Scene(project, scene.older, scene.foreign)

@@ -139,7 +139,9 @@ def _file_lock(store: Store, name: str, wait_seconds: float) -> Iterator[None]:
             connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise StoreError(f"{path}: the lock cannot be taken ({error}); make the folder writable") from error
+                raise StoreError(
+                    f"{path}: the lock cannot be taken ({error}); make the folder writable, and its disk not full"
+                ) from error
             raise _busy(name, wait_seconds) from error
         yield
     finally:

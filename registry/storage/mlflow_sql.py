@@ -65,7 +65,9 @@ class SqlRegistry:
         """Return the version that an alias names, or None."""
         wanted = _is(ALIASES, name=name, alias=alias)
         with self._read() as connection:
-            return connection.scalar(sa.select(ALIASES.c.version).where(wanted)) if connection else None
+            version = connection.scalar(sa.select(ALIASES.c.version).where(wanted)) if connection else None
+        # SQLite keeps text in a column of numbers too. No version has the number 0, so the alias is put back
+        return version if version is None or isinstance(version, int) else 0
 
     def set_alias(self, name: str, alias: str, version: int) -> None:
         """Let an alias name a version that is there."""

@@ -33,6 +33,19 @@ def test_alias_moved_by_hand_is_put_back_and_journalled(desk):
     assert recover(desk.store, "anna") == ()
 
 
+@pytest.mark.parametrize("version", ["four", "", -1, 2**40, 1.5])
+def test_alias_that_names_no_number_of_a_version_is_put_back(desk, version):
+    """SQLite keeps whatever somebody writes into MLflow's table."""
+    desk.release(1)
+    with sqlite3.connect(desk.store.sqlite_file) as connection:
+        connection.execute("UPDATE registered_model_aliases SET version = ?", (version,))
+    connection.close()
+    assert audit(desk.store, "anna")[0].startswith("the alias champion is at version ")
+    assert recover(desk.store, "anna")[0].startswith("put the alias back to version 1")
+    desk.assert_champion(1)
+    assert audit(desk.store, "anna") == ()
+
+
 def test_alias_beside_an_empty_journal_is_not_touched_and_everything_is_refused(desk):
     """H1: a new database, or dropped tables, must not take the champion's alias away."""
     mlflow_client(desk.store).set_registered_model_alias("anna", "champion", "3")
