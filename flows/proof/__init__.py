@@ -1,4 +1,4 @@
-"""The proof of a version from its recordings on, and its rebuild: what needs git and DVC.
+"""The proof of a version from its recordings on: what needs git and DVC.
 
 data.py          find what a stage read or wrote by its hash, in the workspace or in DVC's cache
 commit.py        what git has of the registered commit
