@@ -1,4 +1,4 @@
-"""The commands `vox verify` and `vox rebuild` of the command line: parse and call."""
+"""The command `vox verify` of the command line: parse and call."""
 
 from __future__ import annotations
 

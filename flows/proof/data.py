@@ -63,7 +63,7 @@ class DataFinder:
             if hash_tree(hashes, is_folder=md5.endswith(FOLDER)) == md5:
                 return Found(files, "workspace")
             if is_current:
-                return Missing(f"{path} was changed after the stage: {self._what_differs(hashes, md5)}", True)
+                return Missing(f"{path} was changed after the stage: {self.why_different(place, md5)}", True)
         # 2. DVC's cache, whose objects are named by their hash
         cached = self._find_cached(path, md5)
         if isinstance(cached, Found) or cached.is_changed or files is None:
@@ -91,7 +91,16 @@ class DataFinder:
             files[name] = file
         return Found(files, "DVC's cache")
 
-    def _what_differs(self, hashes: Mapping[str, str], md5: str) -> str:
+    def why_different(self, place: Path, md5: str) -> str:
+        """Return the first file that is not as in a registered folder, as far as DVC's cache has a list of its files.
+
+        Args:
+            place: The file or folder as it is now.
+            md5: What it should have.
+        """
+        if not place.exists():
+            return "it is missing"
+        hashes = {name: self._md5(file) for name, file in list_files(place).items()}
         tree = self._object(md5) if md5.endswith(FOLDER) else None
         if tree is None or self._md5(tree) + FOLDER != md5:
             return "its md5 differs"
