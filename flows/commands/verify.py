@@ -32,7 +32,7 @@ def verify_voice(voice: str, version: int | None, *, statement: Path | None, as_
     """
     store = open_store()
     try:
-        proven = prove(store, voice, version)
+        proven = prove(store, voice, version=version)
     except JournalError as error:
         print_error(f"not proven: {error}")
         return BROKEN

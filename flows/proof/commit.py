@@ -67,7 +67,7 @@ def why_not_checked_out(root: Path, commit: str) -> str:
     return ""
 
 
-def hash_committed(root: Path, commit: str, paths: Iterable[str]) -> dict[str, str]:
+def hash_committed(root: Path, commit: str, *, paths: Iterable[str]) -> dict[str, str]:
     """Return the md5 of files of a commit, by their path in the project.
 
     Args:

@@ -14,7 +14,7 @@ from registry.proof.release_links import find_subject, list_release_links, read_
 from registry.storage.store import Store
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProvenVersion:
     """A version with its proof, and what the proof was made from.
 
@@ -33,7 +33,7 @@ class ProvenVersion:
     finder: DataFinder
 
 
-def prove(store: Store, voice: str, version: int | None) -> ProvenVersion:
+def prove(store: Store, voice: str, *, version: int | None) -> ProvenVersion:
     """Compare every link of a version.
 
     Args:
@@ -51,8 +51,14 @@ def prove(store: Store, voice: str, version: int | None) -> ProvenVersion:
     links, origin = [text for text in (locked, params) if isinstance(text, Link)], None
     if isinstance(locked, str):
         origin = read_origin(candidate, locked)
-        links += list_stage_links(origin, Path(), finder)
+        links += list_stage_links(origin, Path(), finder=finder)
     else:
         links.append(unchecked("recordings ... scores", "every stage", "the registration does not say what DVC did"))
     proof = Proof(voice, candidate.version, candidate.candidate_id, (*links, *list_release_links(store, candidate)))
-    return ProvenVersion(candidate, proof, origin, params if isinstance(params, str) else None, finder)
+    return ProvenVersion(
+        candidate=candidate,
+        proof=proof,
+        origin=origin,
+        params=params if isinstance(params, str) else None,
+        finder=finder,
+    )

@@ -54,13 +54,13 @@ class Origin:
         """Return the md5 of each input of a stage, by path."""
         return _hashes(self.stages[stage].get("deps", ()))
 
-    def is_current(self, stage: str, path: str, md5: str) -> bool:
+    def is_current(self, stage: str, path: str, *, md5: str) -> bool:
         """Return whether dvc.lock says that the workspace holds these bytes."""
         entry = self.current.get(stage, {})
         return _hashes((*entry.get("deps", ()), *entry.get("outs", ()))).get(path) == md5
 
 
-def read_origin(candidate: Candidate, locked: str, lock: Path = Path("dvc.lock")) -> Origin:
+def read_origin(candidate: Candidate, locked: str, *, lock: Path = Path("dvc.lock")) -> Origin:
     """Return the origin of a version.
 
     Args:
@@ -75,7 +75,7 @@ def read_origin(candidate: Candidate, locked: str, lock: Path = Path("dvc.lock")
     return Origin(candidate, stages, ours)
 
 
-def list_stage_links(origin: Origin, root: Path, finder: DataFinder) -> list[Link]:
+def list_stage_links(origin: Origin, root: Path, *, finder: DataFinder) -> list[Link]:
     """Return the links from code and recordings to the scores.
 
     Args:
@@ -86,9 +86,9 @@ def list_stage_links(origin: Origin, root: Path, finder: DataFinder) -> list[Lin
     if missing := [stage for stage in CHAIN if stage not in origin.stages]:
         return [broken("lineage", "stages in dvc_lock.json", f"it has no entry for {', '.join(missing)}")]
     return [
-        _code_link(origin, root, finder),
-        _recordings_link(origin, root, finder),
-        *(_stage_link(origin, stage, name, finder) for stage, name in CHAIN.items()),
+        _code_link(origin, root, finder=finder),
+        _recordings_link(origin, root, finder=finder),
+        *(_stage_link(origin, stage, name=name, finder=finder) for stage, name in CHAIN.items()),
         _scored_link(origin, finder),
     ]
 
@@ -107,7 +107,7 @@ def outside_inputs(origin: Origin) -> dict[str, tuple[str, str]]:
 def read_manifest(origin: Origin, finder: DataFinder) -> list[dict[str, Any]] | Missing:
     """Return the rows of the registered manifest of recordings, or why they cannot be had."""
     ((path, md5),) = origin.outputs("ingest").items()
-    found = finder.find(path, md5, is_current=origin.is_current("ingest", path, md5))
+    found = finder.find(path, md5, is_current=origin.is_current("ingest", path, md5=md5))
     if isinstance(found, Missing):
         return found
     file = found.files.get(MANIFEST)
@@ -116,7 +116,7 @@ def read_manifest(origin: Origin, finder: DataFinder) -> list[dict[str, Any]] | 
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-def find_outside_inputs(origin: Origin, root: Path, finder: DataFinder) -> dict[str, Path | str | Missing]:
+def find_outside_inputs(origin: Origin, root: Path, *, finder: DataFinder) -> dict[str, Path | str | Missing]:
     """Return for each outside input its commit (str), its place in the workspace (Path), or why it is missing.
 
     Raises:
@@ -124,7 +124,7 @@ def find_outside_inputs(origin: Origin, root: Path, finder: DataFinder) -> dict[
     """
     commit = origin.candidate.tags.get("git_commit", "")
     inputs = outside_inputs(origin)
-    committed = hash_committed(root, commit, inputs) if not why_not_checked_out(root, commit) else {}
+    committed = hash_committed(root, commit, paths=inputs) if not why_not_checked_out(root, commit) else {}
     places: dict[str, Path | str | Missing] = {}
     for path, (md5, stage) in inputs.items():
         in_git = {name[len(path) :].lstrip("/"): one for name, one in committed.items() if _is_within(name, path)}
@@ -141,13 +141,13 @@ def find_outside_inputs(origin: Origin, root: Path, finder: DataFinder) -> dict[
     return places
 
 
-def _code_link(origin: Origin, root: Path, finder: DataFinder) -> Link:
+def _code_link(origin: Origin, root: Path, *, finder: DataFinder) -> Link:
     commit = origin.candidate.tags.get("git_commit", "")
     name, compared = "code and settings", "everything else that the stages read with the git commit"
     if reason := why_not_checked_out(root, commit):
         return unchecked(name, compared, reason, commit)
     try:
-        places = find_outside_inputs(origin, root, finder)
+        places = find_outside_inputs(origin, root, finder=finder)
     except GitError as error:
         return unchecked(name, compared, str(error), commit)
     faults = [place for place in places.values() if isinstance(place, Missing)]
@@ -158,7 +158,7 @@ def _code_link(origin: Origin, root: Path, finder: DataFinder) -> Link:
     return Link(name, f"{compared}: {len(places)} files and folders", "ok", commit)
 
 
-def _recordings_link(origin: Origin, root: Path, finder: DataFinder) -> Link:
+def _recordings_link(origin: Origin, root: Path, *, finder: DataFinder) -> Link:
     digest = origin.candidate.tags.get("data_manifest_sha256", "")
     name, compared = "recordings", "sha256 of each recording with the registered manifest"
     rows = read_manifest(origin, finder)
@@ -166,7 +166,7 @@ def _recordings_link(origin: Origin, root: Path, finder: DataFinder) -> Link:
         return (broken if rows.is_changed else unchecked)(name, compared, rows.reason, digest)
     folder = str(recordings_dir(origin.candidate.voice))
     md5 = origin.inputs("ingest").get(folder, "")
-    is_current = origin.is_current("ingest", folder, md5)
+    is_current = origin.is_current("ingest", folder, md5=md5)
     cached = finder.find(folder, md5, is_current=False)
     for row in rows:
         place = root / folder / row["path"]
@@ -181,7 +181,7 @@ def _recordings_link(origin: Origin, root: Path, finder: DataFinder) -> Link:
     return Link(name, f"{compared}: {len(rows)} files", "ok", digest)
 
 
-def _stage_link(origin: Origin, stage: str, name: str, finder: DataFinder) -> Link:
+def _stage_link(origin: Origin, stage: str, *, name: str, finder: DataFinder) -> Link:
     """Return the link from the inputs of a stage to its outputs."""
     outputs = origin.outputs(stage)
     compared = f"what {stage} read with what earlier stages wrote, and what it wrote with the bytes at hand"
@@ -193,7 +193,7 @@ def _stage_link(origin: Origin, stage: str, name: str, finder: DataFinder) -> Li
     missing: list[Missing] = []
     places = set()
     for path, md5 in outputs.items():
-        found = finder.find(path, md5, is_current=origin.is_current(stage, path, md5))
+        found = finder.find(path, md5, is_current=origin.is_current(stage, path, md5=md5))
         if isinstance(found, Missing):
             missing.append(found)
         else:

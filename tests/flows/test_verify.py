@@ -41,7 +41,7 @@ def project(made, tmp_path, monkeypatch):
 
 
 def verify(version=None):
-    return prove(open_store(), VOICE, version).proof
+    return prove(open_store(), VOICE, version=version).proof
 
 
 def names(proof, state):
