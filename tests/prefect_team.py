@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -57,7 +59,11 @@ class Team:
             yield log
         finally:
             child.terminate()
-            child.wait(timeout=60)
+            try:
+                child.wait(timeout=15)
+            except subprocess.TimeoutExpired:  # it waits for a run that nobody needs any more
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
 
     def start(self, deployment: str, **parameters: object) -> str:
         """Start a run of a deployment and return its id."""

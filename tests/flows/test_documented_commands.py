@@ -49,7 +49,8 @@ def released(finished, tmp_path_factory) -> Path:
     """Return a project whose small voice is released under a policy that untrained weights pass."""
     root = tmp_path_factory.mktemp("documented") / "project"
     shutil.copytree(finished, root, symlinks=True)
-    shutil.rmtree(root / "mlartifacts")  # register afresh
+    for folder in ("mlartifacts", "releases"):  # register afresh, in a journal of its own
+        shutil.rmtree(root / folder)
     for path in root.glob("mlflow.db*"):
         path.unlink()
     settings = [part for value in LENIENT for part in ("-S", value)]

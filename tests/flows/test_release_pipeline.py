@@ -43,7 +43,8 @@ def test_two_versions_are_promoted_rolled_back_and_audited(finished, tmp_path):
     """Release two versions through the commands, under a policy that untrained weights pass."""
     root = tmp_path / "releases"
     shutil.copytree(finished, root, symlinks=True)
-    shutil.rmtree(root / "mlartifacts")  # register afresh
+    for folder in ("mlartifacts", "releases"):  # register afresh, in a journal of its own
+        shutil.rmtree(root / folder)
     for path in root.glob("mlflow.db*"):
         path.unlink()
 
