@@ -1,4 +1,4 @@
-"""Abuse of the release commands: races, kills, forged inputs, and disasters. `python -m benchmarks.release_abuse`.
+"""Abuse of the release commands: races, kills and disasters. `python -m benchmarks.release_abuse`.
 
 __main__.py   the command, which writes RELEASE_ABUSE.md
 places.py     registries on SQLite, on PostgreSQL and behind an MLflow server, with a voice in every state

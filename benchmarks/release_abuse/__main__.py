@@ -18,7 +18,7 @@ from typing import Any
 
 import mlflow  # noqa: F401  (every fork would import it again)
 
-from benchmarks.release_abuse import disasters, forgeries, kills, races
+from benchmarks.release_abuse import disasters, kills, races
 
 TABLE = Path(__file__).resolve().parents[1] / "RELEASE_ABUSE.md"
 HEAD = """# Abuse of the release commands
@@ -26,7 +26,7 @@ HEAD = """# Abuse of the release commands
 `python -m benchmarks.release_abuse` makes these tables (hours of CPU time at full size). The voices are of a few bytes,
 and nothing is synthesised. A section says with which sizes it was made. Faults are listed below each table.
 """
-PARTS = ("races", "kills", "forgeries", "disasters")
+PARTS = ("races", "kills", "disasters")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,8 +66,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=50, help="that race")
     parser.add_argument("--rounds", type=int, default=20, help="of races in each place")
     parser.add_argument("--kills", type=int, default=300, help="in all, over 5 commands in 2 places")
-    parser.add_argument("--forgeries", type=int, default=500, help="in all")
-    parser.add_argument("--seed", type=int, default=1, help="of kills and forgeries")
+    parser.add_argument("--seed", type=int, default=1, help="of kills")
     parser.add_argument("--places", nargs="+", default=list(races.PLACES), choices=races.PLACES)
     parser.add_argument("--folder", type=Path, help="for the projects, default the temporary folder")
     parser.add_argument("--markdown", type=Path, default=TABLE, help="where the tables are written")
@@ -105,19 +104,6 @@ def _run_kills(given: argparse.Namespace, folder: Path) -> tuple[list[str], list
     return _section(command, says, header, rows), [fault for each in results for fault in each.faults]
 
 
-def _run_forgeries(given: argparse.Namespace, folder: Path) -> tuple[list[str], list[str]]:
-    results = forgeries.run_forgeries(folder / "forged", n=given.forgeries, seed=given.seed)
-    rows = [(each.kind, each.n, each.n_refused, len(each.faults)) for each in results]
-    command = f"--only forgeries --forgeries {given.forgeries} --seed {given.seed}"
-    says = (
-        "After each, seven commands are given, then the forgery is undone and they are given again. No unjudged "
-        "version becomes champion, no command keeps failing, no password is printed, and nothing is executed."
-    )
-    return _section(command, says, ("forged", "inputs", "met with a refusal", "faults"), rows), [
-        fault for each in results for fault in each.faults
-    ]
-
-
 def _run_disasters(given: argparse.Namespace, folder: Path) -> tuple[list[str], list[str]]:
     places = [name for name in given.places if name in disasters.PLACES]
     results = [result for name in places for result in disasters.run_disasters(name, folder / name)]
@@ -138,7 +124,6 @@ def _section(command: str, says: str, header: Iterable[str], rows: Iterable[Sequ
 _RUN: dict[str, Callable[[argparse.Namespace, Path], tuple[list[str], list[str]]]] = {
     "races": _run_races,
     "kills": _run_kills,
-    "forgeries": _run_forgeries,
     "disasters": _run_disasters,
 }
 

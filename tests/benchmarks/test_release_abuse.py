@@ -6,7 +6,6 @@ import pytest
 
 from benchmarks.release_abuse import disasters, kills, races
 from benchmarks.release_abuse.__main__ import replace_section
-from benchmarks.release_abuse.forgeries import run_forgeries
 
 
 def test_a_section_of_the_table_is_replaced_and_the_others_stay():
@@ -29,13 +28,6 @@ def test_command_that_was_killed_is_healed_by_the_next(tmp_path, place):
     results = kills.run_kills(place, tmp_path, n_kills=2, seed=3)
     assert [fault for result in results for fault in result.faults] == []
     assert sum(result.n_kills for result in results) == 10
-
-
-@pytest.mark.slow
-def test_forged_inputs_release_nothing_and_stop_nothing_for_ever(tmp_path):
-    results = run_forgeries(tmp_path / "forged", n=21, seed=3)
-    assert [fault for result in results for fault in result.faults] == []
-    assert all(result.n == 1 for result in results)
 
 
 @pytest.mark.slow
