@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -44,8 +44,8 @@ class DisasterResult:
     faults: tuple[str, ...]
 
 
-def run_disasters(name: str, folder: Path) -> list[DisasterResult]:
-    """Let every disaster happen in one place.
+def run_disasters(name: str, folder: Path) -> Iterator[DisasterResult]:
+    """Let every disaster happen in one place, and yield what came out.
 
     Args:
         name: One of PLACES.
@@ -58,7 +58,6 @@ def run_disasters(name: str, folder: Path) -> list[DisasterResult]:
     }
     if name == "SQLite":
         cases |= {f"no file may grow over {limit} bytes": _fill_disk(limit) for limit in FULL_AFTER}
-    results = []
     with open_place(name, folder / "template") as template:
         fill(template, N_CANDIDATES, n_released=N_RELEASED)
         in_fork(_prepare, template)
@@ -68,10 +67,9 @@ def run_disasters(name: str, folder: Path) -> list[DisasterResult]:
                 said, faults = case(place, other)
             except ForkError as error:
                 said, faults = "", [str(error).strip().splitlines()[-1]]
-            results.append(DisasterResult(name, disaster, said, tuple(faults)))
             place.remove()
             other.remove()
-    return results
+            yield DisasterResult(name, disaster, said, tuple(faults))
 
 
 def _prepare(template: Place) -> None:
