@@ -199,7 +199,10 @@ def odd_path(scene: Scene, random_: random.Random) -> str:
     """Let a path of the project lead elsewhere."""
     names = ("releases", "mlartifacts", "data/1_recordings/anna", "revocations", ".vox/keys", "prompts", "mlflow.db")
     name = random_.choice((*names, "setting", "params"))
-    targets = ("/etc", "/etc/passwd", "/dev/null", str(scene.root.parent / "nothing"), ".", "..", "/proc/self")
+    elsewhere = scene.root.parent / "elsewhere"  # not a folder of the machine, because commands may write there
+    elsewhere.mkdir(exist_ok=True)
+    (elsewhere / "file").write_text("of somebody else")
+    targets = (str(elsewhere), str(elsewhere / "file"), str(elsewhere / "nothing"), ".", "..")
     target = random_.choice(targets)
     if name == "setting":
         name = random_.choice(("VOXFOUNDRY_SIGNING_KEY", "VOXFOUNDRY_TRUSTED_KEYS", "VOXFOUNDRY_ANCHOR"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
@@ -9,6 +10,7 @@ import random
 import resource
 import shutil
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
@@ -97,6 +99,7 @@ def run_forgeries(
         forgers: The kinds.
     """
     with make_templates(folder) as (released, revoked):
+        _import_what_commands_import(released.place, folder)
         for forger in forgers:
             template = revoked if forger in REVOCATION_FORGERS else released
             result = ForgeryResult(kind_of(forger))
@@ -109,6 +112,21 @@ def run_forgeries(
 def kind_of(forger: Forger) -> str:
     """Return the name of a kind of forgery."""
     return forger.__name__.replace("_", " ")
+
+
+def _import_what_commands_import(template: Place, folder: Path) -> None:
+    """Import in this process what the commands import late, because every fork would import it again."""
+    place = template.copy(folder / "imports")
+    for name in in_fork(_modules_of_commands, place):
+        with suppress(Exception):
+            importlib.import_module(name)
+    place.remove()
+
+
+def _modules_of_commands(place: Place) -> list[str]:
+    place.enter()
+    _give_commands(place, (*COMMANDS, *AFTERWARDS))
+    return list(sys.modules)
 
 
 def _forge_once(template: Template, root: Path, forger: Forger, seed: str, result: ForgeryResult) -> None:

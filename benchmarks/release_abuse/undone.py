@@ -32,18 +32,19 @@ def undo_forgery(original: Path, project: Path, forged: Path) -> None:
         before, middle, now = original / name, forged / name, project / name
         if name == "mlflow.db":
             if _is_other_database(before, middle):
+                now.unlink(missing_ok=True)  # it may be a link that leads elsewhere
                 shutil.copy(before, now)
                 shutil.copytree(original / "releases", project / "releases", dirs_exist_ok=True)
             else:
                 _merge_database(before, middle, now)
         elif not _is_same(before, middle):
-            shutil.rmtree(now) if now.is_dir() else now.unlink(missing_ok=True)
+            shutil.rmtree(now) if now.is_dir() and not now.is_symlink() else now.unlink(missing_ok=True)
             if before.exists():
                 (shutil.copytree if before.is_dir() else shutil.copy)(before, now)
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    return _content(one) == _content(other)
+    return not other.is_symlink() and _content(one) == _content(other)
 
 
 def _content(path: Path) -> dict[str, bytes | str]:
@@ -56,13 +57,15 @@ def _content(path: Path) -> dict[str, bytes | str]:
 
 
 def _is_other_database(before: Path, middle: Path) -> bool:
-    """Return whether the whole database was exchanged for another copy."""
+    """Return whether the whole database was exchanged for another copy, or for something else."""
+    if middle.is_symlink():
+        return True
     marks = []
     for path in (before, middle):
         with sqlite3.connect(path) as connection:
             marks.append(connection.execute("SELECT count(*) FROM runs").fetchone())
         connection.close()
-    return marks[0] != marks[1] or "older" in str(middle)
+    return marks[0] != marks[1]
 
 
 def _merge_database(before: Path, middle: Path, now: Path) -> None:
