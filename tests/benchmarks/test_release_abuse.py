@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.release_abuse import disasters, kills, races
-from benchmarks.release_abuse.forgeries import FORGERS, run_forgeries
+from benchmarks.release_abuse.forgeries import FORGERS, kind_of, run_forgeries
 from benchmarks.release_abuse.tables import Table, put_row
 
 TABLES = [Table(name, f"--only {name}", "Says.", ("key", "n"), n_key=1) for name in ("Races", "Kills")]
@@ -40,9 +40,12 @@ def test_command_that_was_killed_is_healed_by_the_next(tmp_path, place):
 
 @pytest.mark.slow
 def test_forged_inputs_release_nothing_and_stop_nothing_for_ever(tmp_path):
-    results = list(run_forgeries(tmp_path / "forged", n_kind=1, seed=3))
+    """One of each of these kinds takes 20 s of CPU time. The benchmark makes hundreds of all kinds."""
+    kinds = ("sign with own key", "forge checkpoint", "forge approval", "forge model", "odd path", "restore consent")
+    forgers = [forger for forger in FORGERS if kind_of(forger) in kinds]
+    results = list(run_forgeries(tmp_path / "forged", n_kind=1, seed=3, forgers=forgers))
     assert [fault for result in results for fault in result.faults] == []
-    assert sum(result.n for result in results) == len(FORGERS)
+    assert [result.n for result in results] == [1] * len(kinds)
 
 
 @pytest.mark.slow
