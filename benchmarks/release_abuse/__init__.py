@@ -8,6 +8,7 @@ races.py      many processes promote different candidates at once
 kills.py      SIGKILL at random instants
 kill_states.py  what a registry says before and after a kill, and what must be true of it
 disasters.py  full disks, clocks that were set back, older copies of every store
+outages.py    a database that stops, an artifact store that fails
 forgeries.py  forged inputs, then the commands, then the forgery is undone and the commands are given again
 forged_scene.py  the project that is forged
 forged_*.py   the forgers

@@ -13,6 +13,7 @@ import argparse
 import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,8 @@ def _run_forgeries(given: argparse.Namespace, folder: Path) -> Rows:
 def _run_disasters(given: argparse.Namespace, folder: Path) -> Rows:
     for name in (name for name in given.places if name in disasters.PLACES):
         for each in disasters.run_disasters(name, folder / name):
-            yield (each.place, each.disaster, each.said[:240], len(each.faults)), each.faults
+            said = textwrap.shorten(each.said, 240, placeholder=" ...")
+            yield (each.place, each.disaster, said, len(each.faults)), each.faults
 
 
 _RUN: dict[str, Callable[[argparse.Namespace, Path], Rows]] = {

@@ -10,9 +10,9 @@ from typing import Any
 COMMAND = "python -m benchmarks.release_abuse"
 HEAD = f"""# Abuse of the release commands
 
-`{COMMAND}` makes these tables, in hours of CPU time. A part, a registry or a command can be run alone, and replaces its
-own rows: each row says what ran. The voices are of a few bytes, and nothing is synthesised. Faults are listed below
-each table.
+`{COMMAND}` makes these tables, in hours of CPU time. A part, a registry or a command
+can be run alone, and replaces its own rows: each row says what ran. The voices are of a few bytes, and nothing is
+synthesised. Faults are listed below each table.
 """
 
 
