@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from unittest import mock
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from benchmarks.release_abuse.forged_files import FILE_FORGERS, PASSWORD, REVOCATION_FORGERS
 from benchmarks.release_abuse.forged_journals import JOURNAL_FORGERS, older_copies
 from benchmarks.release_abuse.forged_models import MODEL_FORGERS
@@ -175,7 +177,7 @@ def _give_commands(place: Place, commands: Iterable[Command]) -> Answers:
 
 
 def _spoken(place: Place) -> str | None:
-    with suppress(RegistryError, CandidateError, ValueError):
+    with suppress(RegistryError, CandidateError, ValueError, SQLAlchemyError):  # what the command line explains
         today, recordings = datetime.now(UTC).date(), place.desk.recordings
         folder = find_servable(open_store(), VOICE, recordings_dir=recordings, today=today).folder
         return (folder / "gpt/model.safetensors").read_text()

@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,7 +42,7 @@ class LockLostError(RegistryError, RuntimeError):
 
 
 def create_engine(store: Store, begin: str = "BEGIN") -> sa.Engine:
-    """Return an engine without a pool, because a command line opens one or two connections and ends.
+    """Return an engine for a store's database, which opens a connection whenever one is wanted and keeps none.
 
     Args:
         store: Whose database it is.
@@ -50,17 +51,25 @@ def create_engine(store: Store, begin: str = "BEGIN") -> sa.Engine:
     Raises:
         StoreError: The driver of the database is not installed.
     """
-    if store.sqlite_file is None:
-        try:
-            server = sa.create_engine(store.database_uri, poolclass=NullPool, connect_args=POSTGRES_CONNECTION)
-        except ModuleNotFoundError as error:
-            raise StoreError(
-                f"the database is PostgreSQL and the driver {error.name} is not installed; "
-                "install it with the extra, pip install 'voxfoundry[postgres]', and write the address as postgresql://"
-            ) from error
-        sa.event.listen(server, "handle_error", _explain_outage)
-        return server
-    result = sa.create_engine(store.database_uri, poolclass=NullPool, connect_args={"timeout": WAIT_SECONDS})
+    return _server_engine(store.database_uri) if store.sqlite_file is None else _file_engine(store.database_uri, begin)
+
+
+@lru_cache(maxsize=8)  # an engine remembers what the server is, and every statement that it compiled
+def _server_engine(uri: str) -> sa.Engine:
+    try:
+        result = sa.create_engine(uri, poolclass=NullPool, connect_args=POSTGRES_CONNECTION)
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            f"the database is PostgreSQL and the driver {error.name} is not installed; "
+            "install it with the extra, pip install 'voxfoundry[postgres]', and write the address as postgresql://"
+        ) from error
+    sa.event.listen(result, "handle_error", _explain_outage)
+    return result
+
+
+@lru_cache(maxsize=8)
+def _file_engine(uri: str, begin: str) -> sa.Engine:
+    result = sa.create_engine(uri, poolclass=NullPool, connect_args={"timeout": WAIT_SECONDS})
 
     # sqlite3 begins a transaction at the first INSERT, after our SELECT: two writers would read the same last row
     @sa.event.listens_for(result, "connect")
