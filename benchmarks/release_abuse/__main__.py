@@ -29,7 +29,8 @@ TABLES = {
     "races": Table(
         "Races",
         "--only races",
-        "Each process gates its own candidate, and all promote at the same moment. One wins.",
+        "Each process gates its own candidate, and all promote at the same moment. One wins. A loser waits up to 60 s "
+        "for the lock. The full size is 50 processes and 20 rounds in each registry.",
         ("registry", "processes", "rounds", "losers told who won", "slowest answer", "faults"),
         n_key=1,
     ),
@@ -37,7 +38,7 @@ TABLES = {
         "Kills",
         "--only kills --kills 300 --folder /dev/shm",
         "SIGKILL at a random instant of a command, then the same command again. After it nothing is half done, nothing "
-        "is done twice, the audit is whole, and no revoked voice speaks.",
+        "is done twice, the audit is whole, and no revoked voice speaks. The full size is 30 kills of each.",
         ("registry", "command", "kills", "left half done", "was complete", "faults"),
         n_key=2,
     ),
@@ -48,8 +49,9 @@ TABLES = {
         "given, among them promotions of the last three. Then the forgery is undone, and a version is gated, approved, "
         "promoted, rolled back and promoted again. A fault is: a version speaks or is released that should not, a "
         "command fails after the forgery was undone, a password or a control character is printed, an error is not a "
-        "sentence, or something was executed.",
-        ("forged", "inputs", "refused or reported", "faults"),
+        "sentence, or something was executed. Many forgeries leave the champion as it was, so that releases, audit and "
+        "rollback work beside them.",
+        ("forged", "inputs", "releases, audit or rollback refused", "faults"),
         n_key=1,
     ),
     "disasters": Table(

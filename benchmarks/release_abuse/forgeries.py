@@ -66,7 +66,7 @@ class ForgeryResult:
 
     kind: str
     n: int = 0
-    n_refused: int = 0  # after which at least one command was refused that works in a project as it was written
+    n_refused: int = 0  # after which releases, audit or rollback refused
     faults: list[str] = field(default_factory=list)
 
 
