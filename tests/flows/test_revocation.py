@@ -34,6 +34,7 @@ DERIVED = (
     "data/6_scores/anna/audio/p001.flac",
     ".vox/reports/anna-3-0123abcd.html",
     ".cache/results/ab/abcd",
+    ".cache/artifacts/0123/model.safetensors",
     ".cache/timings/anna.json",
 )
 OF_OTHERS = ("data/2_clips/bob/clip.flac", "data/2_clips/anna-2/clip.flac", ".vox/reports/anna-2-3-0123abcd.html")
