@@ -69,7 +69,7 @@ def erase(store: Store, voice: str, *, with_recordings: bool) -> Erased:
 
 
 def _derived(voice: str) -> list[Path]:
-    """Return what was made of a voice's recordings, with the cached results and models of all voices, which have no name."""
+    """Return what was made of a voice's recordings, with the cached files of all voices, which have no name."""
     folders = [folder for folder in sorted(DATA.iterdir()) if folder.is_dir() and folder != RECORDINGS]
     outputs = [path for folder in folders for path in (folder / voice, *folder.glob(f".{voice}.*.partial"))]
     # a report is named VOICE-VERSION-HASH.html, and another voice may be named VOICE-2
