@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +125,40 @@ def reproduce(stage: str, voice: str, *, on_line: Callable[[str], None], force: 
     return StageResult(stage=stage, state=state)
 
 
+def reproduce_all(
+    stages: Sequence[str], voice: str, *, root: Path, on_line: Callable[[str], None], force: bool
+) -> dict[str, State]:
+    """Run `dvc repro` for stages of one voice in another project, and return what it did for each.
+
+    Args:
+        stages: Their names.
+        voice: The voice.
+        root: The other project, which nobody else uses.
+        on_line: Takes each line of output that is not DVC's own.
+        force: Whether every stage runs, even if DVC's cache has its outputs.
+
+    Raises:
+        StageFailedError: With the stage's own last error line.
+    """
+    command = [*_dvc(), "repro", *(["--force"] if force else []), *(f"{stage}@{voice}" for stage in stages)]
+    log: list[str] = []
+    states: dict[str, State] = {}
+    with _StreamedProcess(command, cwd=root) as process:
+        for line in process:
+            log.append(line)
+            if named := re.search(r"[Ss]tage '(\w+)@", line):
+                if line.startswith("Running stage"):
+                    states[named[1]] = "ran"
+                elif MARKS["restored"] in line:
+                    states[named[1]] = "restored"
+            if not line.startswith(NOISE) and not line.endswith(EMPTY_OUTPUT):
+                on_line(line)
+        code = process.wait()
+    if code:
+        raise StageFailedError(f"the rebuild of {voice}: {_last_error(log) or f'dvc repro ended with {code}'}")
+    return states
+
+
 def push_outputs(voice: str, *, on_line: Callable[[str], None]) -> None:
     """Send what the stages of a voice wrote, and of which inputs, to the default remote.
 
@@ -161,9 +196,10 @@ class _StreamedProcess:
     It dies with this process and, with it, the stage that it runs. It is killed when its block is left early.
     """
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], cwd: Path | None = None) -> None:
         self._child = subprocess.Popen(
             command,
+            cwd=cwd,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

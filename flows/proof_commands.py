@@ -32,3 +32,20 @@ def verify(voice: str, version: int | None, *, statement: Path | None, as_json: 
     from flows.commands.verify import verify_voice
 
     return verify_voice(voice, version, statement=statement, as_json=as_json)
+
+
+@click.command(cls=ProjectCommand)
+@voice_argument
+@version_argument
+@click.option("--force", is_flag=True, help="Compute every stage, even if DVC's cache has its outputs.")
+def rebuild(voice: str, version: int | None, *, force: bool) -> int:
+    """Make a version of VOICE again and compare it with the registered one.
+
+    Checks its commit out into a temporary worktree, restores recordings and parameters, reproduces every stage before
+    the registration, and names the first output that differs. Without VERSION it is the champion.
+
+    Exit code: 0 the same, 1 different, 2 could not be rebuilt.
+    """
+    from flows.commands.rebuild import rebuild_voice
+
+    return rebuild_voice(voice, version, force=force)
