@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,13 +11,25 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from flows.dvc_objects import DvcCache
 from flows.errors import FlowError
 from flows.paths import recordings_dir
 from flows.proof.commit import GitError, run_git, why_not_checked_out
 from flows.proof.data import DataFinder, Found, Missing, list_files
 from flows.proof.stage_links import Origin, find_outside_inputs, read_manifest
 from registry.files import file_sha256
+from stages.execution.locks import locked
+
+REBUILDS = Path(".cache/rebuilds")  # git and DVC ignore it
+LOCK_WAIT_SECONDS = 2.0
+# Of DVC in the worktree. With a cache of its own, it finds no outputs of earlier runs and has to run every stage.
+DVC_SETTINGS = """[core]
+    no_scm = true
+    analytics = false
+    check_update = false
+    site_cache_dir = {folder}/.dvc/site
+[cache]
+    dir = {folder}/.dvc/cache
+"""
 
 
 class RebuildError(FlowError, RuntimeError):
@@ -26,33 +37,52 @@ class RebuildError(FlowError, RuntimeError):
 
 
 @contextmanager
-def open_worktree(root: Path, commit: str) -> Iterator[Path]:
+def open_worktree(root: Path, commit: str, *, name: str, keep: bool) -> Iterator[Path]:
     """Check a commit out into a temporary folder, yield the project in it, and remove it at the end.
+
+    It removes what killed rebuilds left, and kept ones. One project has one rebuild at a time.
 
     Args:
         root: The project's root.
         commit: Which commit.
+        name: Of the folder, as `git worktree list` shows it.
+        keep: Whether it stays until the next rebuild.
 
     Raises:
         RebuildError: Git does not have the commit.
+        StageBusyError: Another rebuild is running.
     """
     if reason := why_not_checked_out(root, commit):
         raise RebuildError(f"it cannot be rebuilt: {reason}")
-    run_git(root, "worktree", "prune")  # forget those that killed rebuilds left
     prefix = run_git(root, "rev-parse", "--show-prefix").decode().strip()
-    with tempfile.TemporaryDirectory(prefix="vox-rebuild-", ignore_cleanup_errors=True) as name:
-        folder = Path(name) / "project"
-        run_git(root, "worktree", "add", "--detach", "--quiet", str(folder), commit)
+    with locked("rebuild", wait_seconds=LOCK_WAIT_SECONDS):
+        _remove_worktrees(root)
+        (root / REBUILDS).mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=(root / REBUILDS).resolve())) / name
         try:
+            # without the project's hooks, which may do anything after a checkout
+            run_git(
+                root, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", "--quiet", str(folder), commit
+            )
             yield folder / prefix
         finally:
+            if not keep:
+                _remove_worktrees(root)
+
+
+def _remove_worktrees(root: Path) -> None:
+    """Remove the folders of rebuilds and what git knows of them. What cannot be removed now is for the next rebuild."""
+    place = (root / REBUILDS).resolve()
+    shutil.rmtree(place, ignore_errors=True)
+    lines = run_git(root, "worktree", "list", "--porcelain").decode().splitlines()
+    for line in lines:
+        folder = Path(line.removeprefix("worktree "))
+        if line.startswith("worktree ") and folder.is_relative_to(place):
             with suppress(GitError):
-                run_git(root, "worktree", "remove", "--force", str(folder))
+                run_git(root, "worktree", "remove", "--force", "--force", str(folder))
 
 
-def fill_worktree(
-    worktree: Path, origin: Origin, *, root: Path, params: str, finder: DataFinder, cache: DvcCache | None
-) -> list[str]:
+def fill_worktree(worktree: Path, origin: Origin, *, root: Path, params: str, finder: DataFinder) -> list[str]:
     """Put everything that the stages read and git does not have into a worktree.
 
     Args:
@@ -61,7 +91,6 @@ def fill_worktree(
         root: The project's root.
         params: The registered params.json.
         finder: Where data is looked for.
-        cache: DVC's cache that the worktree uses, None for one of its own, so that nothing is restored.
 
     Returns:
         What a reader of the result should know, in sentences.
@@ -69,59 +98,56 @@ def fill_worktree(
     Raises:
         RebuildError: Something that the stages read is not to be had.
     """
-    notes = _place_recordings(worktree, origin, root, finder)
-    for path, place in find_outside_inputs(origin, root, finder).items():
+    notes = _place_recordings(worktree, origin, root=root, finder=finder)
+    for path, place in find_outside_inputs(origin, root, finder=finder).items():
         if isinstance(place, Missing):
             raise RebuildError(f"it cannot be rebuilt: {place.reason}")
-        if isinstance(place, Path):
-            for name, file in list_files(place).items():
-                _link_or_copy(file, worktree / path / name if name else worktree / path)
-    _write_params(worktree / "params.yaml", origin.candidate.voice, params)
+        if isinstance(place, Found):
+            _copy(place, worktree / path)
+    _write_params(worktree / "params.yaml", origin.candidate.voice, params=params)
     (worktree / "dvc.lock").unlink(missing_ok=True)  # else DVC would call the stages unchanged
     (worktree / ".dvc").mkdir(exist_ok=True)
-    settings = "[core]\n    no_scm = true\n    analytics = false\n"
-    if cache is not None:
-        settings += f"[cache]\n    dir = {cache.objects.parent.parent.absolute()}\n"
+    settings = DVC_SETTINGS.format(folder=worktree)
     (worktree / ".dvc/config.local").write_text(settings, encoding="utf-8")
     return notes
 
 
-def _place_recordings(worktree: Path, origin: Origin, root: Path, finder: DataFinder) -> list[str]:
-    voice, notes = origin.candidate.voice, []
-    folder = recordings_dir(voice).as_posix()
+def _place_recordings(worktree: Path, origin: Origin, *, root: Path, finder: DataFinder) -> list[str]:
+    """Put the recordings into a worktree, and return notes about them.
+
+    The folder also holds the consent record and the corrections. Where it has changed since, and no copy of it is to be
+    had, it serves as long as every recording is the registered one.
+    """
+    folder = recordings_dir(origin.candidate.voice).as_posix()
     found = finder.find(folder, origin.inputs("ingest").get(folder, ""), is_current=False)
-    files = found.files if isinstance(found, Found) else {}
-    if not files:
+    notes = []
+    if isinstance(found, Missing):
         rows = read_manifest(origin, finder)
         if isinstance(rows, Missing):
-            raise RebuildError(f"it cannot be rebuilt: {found.reason if isinstance(found, Missing) else rows.reason}")
+            raise RebuildError(f"it cannot be rebuilt: {found.reason}")
         for row in rows:
             place = root / folder / row["path"]
             if not place.is_file() or file_sha256(place) != row["sha256"]:
                 raise RebuildError(
-                    f"it cannot be rebuilt: {folder}/{row['path']} as registered is neither in this workspace nor in "
-                    "DVC's cache; put the recording back, or fetch it with `dvc pull`"
+                    f"it cannot be rebuilt: {folder}/{row['path']} in this workspace is not the registered recording; "
+                    f"{found.reason}"
                 )
-        files = list_files(root / folder)
+        found = Found(list_files(root / folder), "workspace")
         notes.append(f"every recording is as registered, but another file in {folder} has changed since")
     shutil.rmtree(worktree / folder, ignore_errors=True)
-    for name, file in files.items():
-        place = worktree / folder / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, place)
+    _copy(found, worktree / folder)
     return notes
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)  # a base model may have gigabytes
-    except OSError:  # another file system
-        shutil.copy(source, target)
+def _copy(found: Found, target: Path) -> None:
+    """Copy a file or folder. A link would let a stage write into the user's file."""
+    for name, source in found.files.items():
+        place = target / name if name else target
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, place)
 
 
-def _write_params(path: Path, voice: str, params: str) -> None:
+def _write_params(path: Path, voice: str, *, params: str) -> None:
     """Write the registered parameters over those of the commit, whose rules for releases no stage before reads."""
     yaml = YAML(typ="safe")
     content = yaml.load(path.read_text(encoding="utf-8")) if path.is_file() else {}
