@@ -126,7 +126,7 @@ def rebuild(store: Store, voice: str, *, version: int | None, keep: bool, view: 
         _require_consent(root, voice, state=state)
     finder = DataFinder(root, find_dvc_cache(), fetch=RemoteFetcher(root, view.print_line))
     commit = candidate.tags.get("git_commit", "")
-    stages = [stage for stage in COMPUTED if stage in origin.stages]
+    stages = [*(stage for stage in COMPUTED if stage in origin.stages), *sorted(set(origin.stages) - set(COMPUTED))]
     name = f"{voice}-{candidate.version}"
     with open_worktree(root, commit, name=name, keep=keep) as worktree:
         # 2. Code, parameters and data in a worktree of their own
@@ -172,9 +172,13 @@ def _compute(stages: list[str], voice: str, *, worktree: Path, view: RunView) ->
         if stage:
             view.start_stage(stage, "computed again")
 
-    return compute_again(
-        stages, voice, root=worktree, on_stage=on_stage, on_line=lambda line: view.log_line(running, line)
-    )
+    def on_line(line: str) -> None:
+        if running:
+            view.log_line(running, line)
+        else:
+            view.print_line(line)
+
+    return compute_again(stages, voice, root=worktree, on_stage=on_stage, on_line=on_line)
 
 
 def _compare_all(
