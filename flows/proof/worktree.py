@@ -12,14 +12,13 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from flows.errors import FlowError
-from flows.paths import recordings_dir
+from flows.paths import REBUILDS, recordings_dir
 from flows.proof.commit import GitError, run_git, why_not_checked_out
 from flows.proof.data import DataFinder, Found, Missing, list_files
 from flows.proof.stage_links import Origin, find_outside_inputs, read_manifest
 from registry.files import file_sha256
 from stages.execution.locks import locked
 
-REBUILDS = Path(".cache/rebuilds")  # git and DVC ignore it
 LOCK_WAIT_SECONDS = 2.0
 # Of DVC in the worktree. With a cache of its own, it finds no outputs of earlier runs and has to run every stage.
 DVC_SETTINGS = """[core]

@@ -19,7 +19,8 @@ from rebuild_helpers import BASE, RECORDINGS, dvc, make_computed, register
 from release_helpers import recordings_of
 
 from flows.cli import vox
-from flows.proof.worktree import REBUILDS, RebuildError
+from flows.paths import REBUILDS
+from flows.proof.worktree import RebuildError
 from stages.errors import StageBusyError
 from stages.execution.locks import locked
 
