@@ -11,15 +11,17 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from gpt_sovits.synthesis.preset import Preset
+from gpt_sovits.preset_names import DEFAULT_PRESET, PRESET_NAME
 
-DEFAULT_PRESET = "narration"
+if TYPE_CHECKING:  # it loads torch, which takes a second, and the registry only hashes presets
+    from gpt_sovits.synthesis.preset import Preset
+
 DEFAULT_FILE = "preset.json"
 FOLDER = "presets"
-NAME = r"[a-z][a-z0-9_-]{0,31}"
 
 
 def list_presets(folder: Path) -> tuple[str, ...]:
@@ -33,7 +35,7 @@ def preset_files(name: str) -> tuple[str, str]:
     Raises:
         ValueError: the name is not that of a preset.
     """
-    if not re.fullmatch(NAME, name):
+    if not re.fullmatch(PRESET_NAME, name):
         raise ValueError(f"{name!r} is not the name of a preset; one has at most 32 of a-z, 0-9, - and _")
     if name == DEFAULT_PRESET:
         return DEFAULT_FILE, "reference.safetensors"
@@ -46,10 +48,9 @@ def load_preset(folder: Path, name: str = DEFAULT_PRESET) -> Preset:
     Raises:
         ValueError: the voice has no such preset, or its file is wrong. The message names the file.
     """
-    path = folder / preset_files(name)[0]
-    if name != DEFAULT_PRESET and not path.is_file():
-        known = ", ".join((DEFAULT_PRESET, *list_presets(folder)))
-        raise ValueError(f"the voice has no preset {name!r}; it has {known}")
+    from gpt_sovits.synthesis.preset import Preset
+
+    path = _find_preset(folder, name)
     try:
         return Preset.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
@@ -69,7 +70,15 @@ def preset_sha256(folder: Path, name: str) -> str:
     Raises:
         ValueError: the voice has no such preset.
     """
-    load_preset(folder, name)
+    _find_preset(folder, name)
     paths = [folder / path for path in preset_files(name)]
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()}
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+
+
+def _find_preset(folder: Path, name: str) -> Path:
+    path = folder / preset_files(name)[0]
+    if name != DEFAULT_PRESET and not path.is_file():
+        known = ", ".join((DEFAULT_PRESET, *list_presets(folder)))
+        raise ValueError(f"the voice has no preset {name!r}; it has {known}")
+    return path

@@ -21,10 +21,11 @@ from safetensors.torch import load_file, save_file
 
 from gpt_sovits.bert import load_bert
 from gpt_sovits.gpt.model import GPT, GPTConfig
+from gpt_sovits.preset_names import DEFAULT_PRESET
 from gpt_sovits.sovits.config import SoVITSConfig
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.synthesis.preset import Preset
-from gpt_sovits.synthesis.preset_files import DEFAULT_PRESET, load_preset, preset_files, write_preset
+from gpt_sovits.synthesis.preset_files import load_preset, preset_files, write_preset
 from gpt_sovits.synthesis.reference import Reference
 from gpt_sovits.synthesis.synthesizer import Synthesizer
 from gpt_sovits.text.lexicon import LEXICON_FILE, load_lexicon

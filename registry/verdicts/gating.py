@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from metrics.prompts import PromptSet
@@ -11,17 +11,18 @@ from metrics.scores import Scorecard
 from registry.candidates.candidate import (
     Candidate,
     find_candidate,
-    model_folder_of,
     score_folder_of,
     scorecard_of,
+    voice_folder_of,
 )
-from registry.candidates.fingerprint import CandidateError
+from registry.candidates.fingerprint import CandidateError, check_presets
 from registry.candidates.rescoring import find_comparable_scorecard
 from registry.gate.deciding import decide
 from registry.gate.errors import CannotMeasure
 from registry.gate.faults import differences
 from registry.gate.policy import GatePolicy, policy_sha256
 from registry.gate.preference import PreferenceVotes
+from registry.gate.presets import PRESET
 from registry.listening.votes import preference_votes
 from registry.releases.alias import released_version
 from registry.releases.journal import champion
@@ -54,6 +55,7 @@ def gate_candidate(
     candidate_id: str | None = None,
     first_release: bool = False,
     prompt_sets: Sequence[PromptSet] = (),
+    preset_prompts: Mapping[str, PromptSet] | None = None,
     champion_scores: ChampionScores | None = None,
 ) -> SignedVerdict:
     """Return the signed verdict about a candidate against the current champion.
@@ -68,6 +70,7 @@ def gate_candidate(
         candidate_id: The candidate's id, as another way to name it.
         first_release: A person or a demo requested a release without a champion.
         prompt_sets: The locked prompts of each language, where known. Every one must have been said as it is locked.
+        preset_prompts: The locked prompts of each preset besides the default one, where known.
         champion_scores: New scores of the champion. By default its own scores count, or where those are lost or not
             comparable, the scores that `vox rescore` kept.
 
@@ -88,15 +91,14 @@ def gate_candidate(
     # 3. Find scores of the champion that compare with the candidate's.
     if current is None and champion_scores is not None:
         raise CannotMeasure(f"scores of a champion of {voice} were given, but {voice} has no champion; leave them out")
-    champion_scorecard, champion_sha256 = None, ""
-    if current is not None:
-        champion_scorecard, champion_sha256 = _champion_scores(
-            store, current, given=champion_scores, other=scorecard, prompt_sets=prompt_sets
-        )
-        _check_scores(f"the champion, version {current.version}", champion_scorecard, prompt_sets)
+    champion_scorecard, champion_sha256 = _load_champion_scores(
+        store, current, given=champion_scores, other=scorecard, prompt_sets=prompt_sets
+    )
     # 4. Decide.
     votes = votes_for(store, policy, candidate_id=candidate.candidate_id, release=release)
-    ids = {part.language: [prompt.id for prompt in part.prompts] for part in prompt_sets}
+    sets = {part.language: part for part in prompt_sets}
+    sets |= {PRESET.slice_of(name): prompts for name, prompts in (preset_prompts or {}).items()}
+    ids = {name: [prompt.id for prompt in prompts.prompts] for name, prompts in sets.items()}
     decision = decide(
         scorecard, champion_scorecard, policy=policy, first_release=first_release, prompt_ids=ids, votes=votes
     )
@@ -113,9 +115,10 @@ def _load_evidence(store: Store, candidate: Candidate, prompt_sets: Sequence[Pro
         CandidateError: A file of the model, the scorecard or the audio is not as registered.
         CannotMeasure: The scores do not follow from the texts, or the texts are not the locked prompts.
     """
-    model_folder_of(store, candidate)
+    voice_folder = voice_folder_of(store, candidate)
     score_folder_of(store, candidate)
     scorecard = scorecard_of(store, candidate)
+    check_presets(scorecard, voice_folder)
     _check_scores(f"version {candidate.version}", scorecard, prompt_sets)
     return scorecard
 
@@ -208,6 +211,22 @@ def _find_champion(store: Store, voice: str, *, release: Release) -> Candidate:
     if version is None:
         raise CannotMeasure(f"the champion of {voice}, version {release.version}, is gone from MLflow; roll back first")
     return find_candidate(store, voice, version=version, candidate_id=release.candidate_id)
+
+
+def _load_champion_scores(
+    store: Store,
+    current: Candidate | None,
+    *,
+    given: ChampionScores | None,
+    other: Scorecard,
+    prompt_sets: Sequence[PromptSet],
+) -> tuple[Scorecard | None, str]:
+    """Return the champion's scores after a check, and their sha256. None where there is no champion."""
+    if current is None:
+        return None, ""
+    scorecard, sha256 = _champion_scores(store, current, given=given, other=other, prompt_sets=prompt_sets)
+    _check_scores(f"the champion, version {current.version}", scorecard, prompt_sets)
+    return scorecard, sha256
 
 
 def _champion_scores(

@@ -21,6 +21,9 @@ def advise(outcome: Outcome, reasons: Sequence[Reason], *, worst_prompts: Sequen
         if reasons[0].code == ReasonCode.LANGUAGE_LOST:
             language = reasons[0].values["language"]
             return f"Do not release it: {headline(reasons[0])}. Score it with {language} in evaluate.other_languages."
+        if reasons[0].code == ReasonCode.PRESET_LOST:
+            preset = reasons[0].values["preset"]
+            return f"Do not release it: {headline(reasons[0])}. Score it with {preset} in presets."
         return f"Do not release it: {headline(reasons[0])}. Listen first to {', '.join(worst_prompts[:3])}."
     if outcome == "pass":
         is_first = any(reason.code == ReasonCode.FIRST_RELEASE for reason in reasons)
@@ -43,6 +46,10 @@ def advise(outcome: Outcome, reasons: Sequence[Reason], *, worst_prompts: Sequen
             )
         elif reason.code == ReasonCode.LANGUAGE_WITHOUT_RULES:
             steps.append(f"write rules for {reason.values['language']} into gate.other_languages")
+        elif reason.code == ReasonCode.PRESET_NOT_SCORED:
+            steps.append(f"add {reason.values['preset']} to presets and score again, or remove its rules")
+        elif reason.code == ReasonCode.PRESET_WITHOUT_RULES:
+            steps.append(f"write rules for {reason.values['preset']} into gate.presets")
     return "To decide: " + "; ".join(steps) + "."
 
 
