@@ -19,7 +19,10 @@ def profile() -> None:
 @profile.command("list")
 @json_option
 def profile_list(*, as_json: bool) -> int:
-    """List the voices in service with their presets."""
+    """List the voices in service with their presets.
+
+    Exit code: 0 listed, 2 the records of a voice cannot be read.
+    """
     from flows.commands.profiles import list_profiles
 
     return list_profiles(as_json=as_json)

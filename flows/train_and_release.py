@@ -146,15 +146,12 @@ def _check_prompts(language: str, *, params: Params, policy: GatePolicy) -> None
     others = load_other_languages(folder, language, settings.other_languages, settings.n_other_language_prompts)
     faults, own = [], load_language(folder, language)
     for name, preset in params.presets.items():
-        n_prompts, key = (
-            len(prompts_of_preset(own, name, preset.categories).prompts),
-            f"gate.presets.{name}.min_prompts",
-        )
-        if name in policy.presets and n_prompts < policy.presets[name].min_prompts:
+        key, rules = f"gate.presets.{name}.min_prompts", policy.presets.get(name)
+        n_prompts = len(prompts_of_preset(own, name, preset.categories).prompts)
+        if rules is not None and n_prompts < rules.min_prompts:
             faults.append(
                 f"the categories of the preset {name} have {n_prompts} prompts in {language} and {key} is "
-                f"{policy.presets[name].min_prompts}; name more categories in presets.{name}, or set {key} to at most "
-                f"{n_prompts}"
+                f"{rules.min_prompts}; name more categories in presets.{name}, or set {key} to at most {n_prompts}"
             )
     for prompts in (own, *others):
         key, n_needed = needed.get(prompts.language, ("", 0))

@@ -153,6 +153,7 @@ class Scorecard(Row):
     judges: Judges = Field(description="the judges and the normaliser")
     prompts_sha256: str = Field(description="hash of the prompt set")
     seeds: tuple[int, ...] = Field(description="sampling seeds, each used for every prompt")
+    reference_clip: str = Field(default="", description="id of the clip that the voice speaks with; empty: unknown")
     rows: tuple[UtteranceScore, ...] = Field(description="one row per prompt and seed")
     held_out: tuple[UtteranceScore, ...] = Field(description="the voice's held-out recordings under the same judges")
     resynthesis: tuple[UtteranceScore, ...] = Field(

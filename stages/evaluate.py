@@ -11,7 +11,7 @@ from gpt_sovits.determinism import deterministic
 from gpt_sovits.synthesis.synthesizer import Synthesizer
 from gpt_sovits.synthesis.voice import load_voice, save_voice
 from gpt_sovits.weights.checkpoint import checkpoint_sha256
-from metrics.scores import Pair, Scorecard, pooled
+from metrics.scores import Pair, Scorecard, UtteranceScore, pooled
 from stages.evaluation.inputs import (
     ScoringInputs,
     SynthesisInputs,
@@ -81,8 +81,7 @@ def evaluate(
         print_choice(choice)
         # 3. Save the voice. Synthesise and score every prompt, and the texts of the recordings that are kept.
         synthesizer = _save_and_load(out_dir / "voice", choice.pair, synthesis_inputs, inputs, folders)
-        rows, timings = scorer.score(synthesizer, prompts.prompts, prompts.seeds, out_dir / "audio")
-        parts, part_timings = _score_parts(scorer, synthesizer, inputs, out_dir)
+        rows, parts, timings = _score_prompts(scorer, synthesizer, inputs, out_dir)
         resynthesis = resynthesize(synthesizer, kept, prompts.seeds[0], out_dir / "resynthesis", reference_text)
         resynthesis_rows = score_utterances(resynthesis, scoring, workers)
         # 4. Ask the second judges, which the gate does not read.
@@ -96,6 +95,7 @@ def evaluate(
         judges=judges,
         prompts_sha256=prompts.sha256,
         seeds=prompts.seeds,
+        reference_clip=inputs.reference_clip.clip_id,
         rows=tuple(opinions.rows),
         **parts,
         held_out=tuple(opinions.held_out),
@@ -106,7 +106,7 @@ def evaluate(
     )
     trials.remove_files()
     write_scores(out_dir, scorecard, choice.rows)
-    save_timings(voice, [*timings, *part_timings])
+    save_timings(voice, timings)
 
 
 def _save_and_load(
@@ -117,17 +117,19 @@ def _save_and_load(
     return load_voice(folder)
 
 
-def _score_parts(
+def _score_prompts(
     scorer: PromptScorer, synthesizer: Synthesizer, inputs: ScoringInputs, out_dir: Path
-) -> tuple[dict[str, Any], list[UtteranceTiming]]:
-    """Speak and score in the further languages and with the further presets.
+) -> tuple[list[UtteranceScore], dict[str, Any], list[UtteranceTiming]]:
+    """Speak and score every prompt: in the voice's own language, in the further languages, with the further presets.
 
     Returns:
-        The fields of the scorecard that hold them, and one timing per utterance.
+        Scores of the first, the fields of the scorecard that hold the others, and one timing per utterance.
     """
-    languages, timings = scorer.score_languages(synthesizer, inputs.other_prompts, out_dir)
-    presets, more = score_presets(scorer, out_dir / "voice", inputs.presets, out_dir / "audio")
-    return {"other_languages": languages, "presets": presets}, [*timings, *more]
+    prompts = inputs.prompts
+    rows, timings = scorer.score(synthesizer, prompts.prompts, prompts.seeds, out_dir / "audio")
+    languages, of_languages = scorer.score_languages(synthesizer, inputs.other_prompts, out_dir)
+    presets, of_presets = score_presets(scorer, out_dir / "voice", inputs.presets, out_dir / "audio")
+    return rows, {"other_languages": languages, "presets": presets}, [*timings, *of_languages, *of_presets]
 
 
 def _pair(choice: CheckpointChoice) -> Pair:

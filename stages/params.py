@@ -102,8 +102,8 @@ class Params(Section):
         try:
             return Evaluate.model_validate(self.evaluate.model_dump() | self.presets[preset].settings)
         except ValidationError as error:
-            faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
-            raise ValueError(f"presets.{preset}.settings.{faults}") from error
+            faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            raise ValueError("; ".join(f"presets.{preset}.settings.{fault}" for fault in faults)) from error
 
     @field_validator("voices")
     @classmethod

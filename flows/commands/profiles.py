@@ -10,65 +10,49 @@ from typing import Any
 from flows.console import print_error, print_line, print_table
 from registry.errors import RegistryError
 from registry.profiles.comparison import compare_versions
-from registry.profiles.profile import SpeakerProfile, read_profile
-from registry.releases.alias import ReleaseRefused
-from registry.releases.journal import champion
+from registry.profiles.profile import PresetProfile, SpeakerProfile, read_profile, read_voice_in_service
 from registry.storage.records import list_voices
 from registry.storage.store import open_store
 
-NO_PROFILE = 1  # exit code
+UNREADABLE = 2  # exit code
 METRICS = ("wer", "cer", "similarity", "failed_share")
 
 
 def list_profiles(*, as_json: bool) -> int:
-    """Print the voices in service. A voice whose records cannot be read is named with the reason."""
-    store, profiles, faults = open_store(), [], []
-    for voice in list_voices(store):
+    """Print the voices in service. A voice whose records cannot be read is named with the reason.
+
+    Returns:
+        0, or 2 where the records of a voice cannot be read.
+    """
+    store, voices, faults = open_store(), [], []
+    for name in list_voices(store):
         try:
-            if champion(store, voice) is not None:
-                profiles.append(read_profile(store, voice))
+            if (voice := read_voice_in_service(store, name)) is not None:
+                voices.append(voice)
         except RegistryError as error:
             faults.append(str(error))
     if as_json:
-        rows = [
-            {"voice": p.voice, "version": p.version, "presets": [each.name for each in p.presets]} for p in profiles
-        ]
-        print(json.dumps({"profiles": rows, "faults": faults}, indent=2))
-        return int(bool(faults))
-    if profiles:
-        rows = [(p.voice, str(p.version), ", ".join(each.name for each in p.presets)) for p in profiles]
+        print(json.dumps({"profiles": [asdict(voice) for voice in voices], "faults": faults}, indent=2))
+        return UNREADABLE if faults else 0
+    if voices:
+        rows = [(voice.voice, str(voice.version), ", ".join(voice.presets)) for voice in voices]
         print_table(rows, header=("voice", "version", "presets"))
     elif not faults:
         print_line("no voice is in service; `vox promote` releases one")
     for fault in faults:
         print_error(fault)
-    return int(bool(faults))
+    return UNREADABLE if faults else 0
 
 
 def show_profile(voice: str, *, as_json: bool) -> int:
-    """Print the profile of a voice. Return 0, or 1 where it has no champion."""
-    try:
-        profile = read_profile(open_store(), voice)
-    except ReleaseRefused as refusal:
-        print_error(str(refusal))
-        return NO_PROFILE
+    """Print the profile of a voice."""
+    profile = read_profile(open_store(), voice)
     if as_json:
         print(json.dumps(_profile_json(profile), indent=2))
         return 0
     print_line(f"{voice} version {profile.version}, candidate {profile.candidate_id[:12]}")
     for preset in profile.presets:
-        print_line()
-        print_line(f"{preset.name}: {preset.outcome or 'not judged, so not served'}, {preset.n_prompts} prompts")
-        print_line("  " + ", ".join(f"{name} {_figure(preset.figures.get(name))}" for name in METRICS))
-        for clip in preset.references:
-            print_line(f"  {clip.file}: {clip.seconds:.1f} s, sha256 {clip.sha256[:12]}")
-        print_line("  " + ", ".join(f"{name} {value}" for name, value in preset.settings.items()))
-        for check in preset.thresholds:
-            where = f" in {check.slice}" if check.slice else ""
-            bound = f"{check.direction.replace('_', ' ')} {check.threshold:.3f}"
-            print_line(
-                f"  {check.metric}{where} {check.value:.3f}, must be {bound}: {'met' if check.met else 'missed'}"
-            )
+        _print_preset(preset)
     print_line()
     rows = []
     for one in profile.history:
@@ -91,16 +75,34 @@ def compare_profiles(voice: str, versions: tuple[int, int], *, as_json: bool) ->
     for preset in found.presets:
         for name in METRICS:
             first, second = preset.first.get(name), preset.second.get(name)
-            both = first is not None and second is not None and not found.not_comparable
-            change = f"{second - first:+.3f}" if both else "-"
+            difference = math.nan if first is None or second is None or found.not_comparable else second - first
+            change = "-" if math.isnan(difference) else f"{difference:+.3f}"
             rows.append((preset.name, name, _figure(first), _figure(second), change))
     print_table(rows, header=("preset", "figure", f"version {versions[0]}", f"version {versions[1]}", "change"))
     for preset in found.presets:
+        if preset.only_in is not None:
+            print_line(f"{preset.name}: only version {preset.only_in} has it")
         for name, (first, second) in preset.changed.items():
-            print_line(f"{preset.name}: {name} was {first} and is {second}")
+            print_line(f"{preset.name}: {name} was {_setting(first)} and is {_setting(second)}")
         if not preset.same_references:
             print_line(f"{preset.name}: it speaks with another reference")
     return 0
+
+
+def _print_preset(preset: PresetProfile) -> None:
+    print_line()
+    print_line(f"{preset.name}: {preset.outcome or 'not judged, so not served'}, {preset.n_prompts} prompts")
+    print_line("  " + ", ".join(f"{name} {_figure(preset.figures.get(name))}" for name in METRICS))
+    for clip in preset.references:
+        made_of = f" of the clip {clip.clip_id}" if clip.clip_id else ""
+        print_line(f"  {clip.file}{made_of}: {clip.seconds:.1f} s, sha256 {clip.sha256[:12]}")
+    print_line("  " + ", ".join(f"{name} {_setting(value)}" for name, value in preset.settings.items()))
+    for check in preset.thresholds:
+        where = f" in {check.slice}" if check.slice and check.slice != f"preset {preset.name}" else ""
+        relative = f" ({check.scale} to {check.relative_to})" if check.relative_to else ""
+        bound = f"{check.direction.replace('_', ' ')} {check.threshold:.3f}"
+        outcome = "met" if check.met else "missed"
+        print_line(f"  {check.metric}{where}{relative} {check.value:.3f}, must be {bound}: {outcome}")
 
 
 def _profile_json(profile: SpeakerProfile) -> dict[str, Any]:
@@ -117,6 +119,10 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _setting(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _figure(value: float | None) -> str:

@@ -49,7 +49,9 @@ def find_drift(then: Scorecard, now: Scorecard) -> Drift:
     for part in then.presets:
         same = now.with_preset(part.name)
         if same is None:
-            questions.append(f"the preset {part.name} was scored then and is not scored now; presets names them")
+            questions.append(
+                f"the preset {part.name} was scored then and is not scored now; presets in params.yaml lacks it"
+            )
             continue
         with_preset = f"with preset {part.name}, "
         questions += [with_preset + each for each in _changed_fields(part, same, ("prompts_sha256", "seeds"))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from gpt_sovits.preset_names import DEFAULT_PRESET
 from gpt_sovits.synthesis.preset_files import list_presets, preset_sha256
 from metrics.scores import Scorecard, UtteranceScore
 from registry.errors import RegistryError
@@ -111,7 +112,15 @@ def check_presets(scorecard: Scorecard, voice_folder: Path) -> None:
         CandidateError: A preset was not scored, was scored with other settings, or is not in the voice.
     """
     scored = {part.name: part.settings_sha256 for part in scorecard.presets}
-    in_voice = {name: preset_sha256(voice_folder, name) for name in list_presets(voice_folder)}
+    try:
+        in_voice = {name: preset_sha256(voice_folder, name) for name in list_presets(voice_folder)}
+    except ValueError as error:
+        raise CandidateError(f"{voice_folder}: {error}; run the evaluate stage again") from error
+    if DEFAULT_PRESET in scored.keys() | in_voice.keys():
+        raise CandidateError(
+            f"{voice_folder}: {DEFAULT_PRESET} is the default preset and cannot be a further one; run the evaluate "
+            "stage again"
+        )
     if wrong := sorted(name for name in scored.keys() | in_voice.keys() if scored.get(name) != in_voice.get(name)):
         raise CandidateError(
             f"{voice_folder}: the preset {wrong[0]} is not the one that was scored; run the evaluate stage again"

@@ -17,6 +17,7 @@ LANGUAGE = PartKind(
     not_scored=ReasonCode.LANGUAGE_NOT_SCORED,
     without_rules=ReasonCode.LANGUAGE_WITHOUT_RULES,
     new=ReasonCode.LANGUAGE_NEW,
+    retired=ReasonCode.LANGUAGE_RETIRED,
 )
 
 
@@ -40,6 +41,7 @@ def decide_languages(
             for language, rules in policy.other_languages.items()
             if language != candidate.language
         },
+        retired=policy.retired,
         recordings=recordings,
         make_record=_record,
     )

@@ -1,12 +1,13 @@
 """The gate in the parts of a scorecard that have rules of their own: further languages and further presets.
 
 Nothing passes here without being judged. A part that was spoken and has no rules, or has rules and was not spoken,
-leaves the decision open. A part that the champion was scored in and the candidate was not is a regression.
+leaves the decision open. A part that the champion was scored in and the candidate was not is a regression, unless the
+policy says that the part is retired.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,7 @@ class PartKind:
     not_scored: ReasonCode
     without_rules: ReasonCode
     new: ReasonCode
+    retired: ReasonCode
 
     def slice_of(self, name: str) -> str:
         """Return how the gate names the prompts of a part, such as `language zh`."""
@@ -42,7 +44,7 @@ class PartKind:
 
     def reason(self, code: ReasonCode, name: str) -> Reason:
         """Return the reason that a part lacks something, which stands where its outcome belongs."""
-        ranks = {self.lost: Rank.SLICE, self.new: Rank.MET}
+        ranks = {self.lost: Rank.SLICE, self.new: Rank.MET, self.retired: Rank.MET}
         return Reason(
             code=code, rank=ranks.get(code, Rank.UNCLEAR), slice=self.slice_of(name), values={self.name: name}
         )
@@ -71,6 +73,7 @@ def decide_parts(
     champion: Mapping[str, Scores] | None,
     *,
     policies: Mapping[str, GatePolicy],
+    retired: Collection[str],
     recordings: Mapping[str, float],
     make_record: MakeRecord,
 ) -> tuple[PartResult, ...]:
@@ -81,6 +84,7 @@ def decide_parts(
         candidate: The candidate's complete scores by part.
         champion: The champion's that compare with them, or None without a champion.
         policies: The rules of each part.
+        retired: Slices of the parts that a candidate may lack, such as `preset dialogue`.
         recordings: Pooled figures of the held-out recordings by metric, empty where there are none.
         make_record: Makes the record of a part.
     """
@@ -88,7 +92,8 @@ def decide_parts(
     for name in sorted({*candidate, *(champion or ()), *policies}):
         of_champion = champion.get(name) if champion is not None else None
         if name not in candidate:
-            code = kind.not_scored if of_champion is None else kind.lost
+            lost = kind.retired if kind.slice_of(name) in retired else kind.lost
+            code = kind.not_scored if of_champion is None else lost
             reason = kind.reason(code, name)
             results.append(PartResult(kind.slice_of(name), REASON_CODES[code].outcome, (reason,), None))
             continue

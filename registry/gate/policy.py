@@ -222,6 +222,10 @@ class GatePolicy(PolicyPart):
     presets: dict[str, PartRules] = Field(
         default={}, description="rules by name, for the presets with which a voice speaks besides its default one"
     )
+    retired: tuple[Annotated[str, Field(pattern="^(language|preset) [a-z0-9_-]+$")], ...] = Field(
+        default=(),
+        description="parts that a candidate may lack though the champion has them, such as `preset dialogue`",
+    )
     superiority: Superiority | None = Field(default=None, description="a gain that must be shown")
     preference: Preference | None = Field(default=None, description="the rule about listeners' votes")
     confidence: float = Field(ge=0.8, lt=1, description="level of the one-sided bounds, Holm-corrected over metrics")
@@ -261,6 +265,11 @@ class GatePolicy(PolicyPart):
                 except ValidationError as error:
                     faults = "; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
                     raise ValueError(f"gate.{section}.{name}: {faults}") from error
+                part = f"{'language' if section == 'other_languages' else 'preset'} {name}"
+                if part in self.retired:
+                    raise ValueError(
+                        f"gate.retired names {part}, and gate.{section} has rules for it; remove one of the two"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -21,6 +21,7 @@ PRESET = PartKind(
     not_scored=ReasonCode.PRESET_NOT_SCORED,
     without_rules=ReasonCode.PRESET_WITHOUT_RULES,
     new=ReasonCode.PRESET_NEW,
+    retired=ReasonCode.PRESET_RETIRED,
 )
 
 
@@ -40,6 +41,7 @@ def decide_presets(
         _by_name(candidate),
         None if champion is None else _by_name(champion),
         policies={name: policy.for_part(rules) for name, rules in policy.presets.items()},
+        retired=policy.retired,
         recordings=recordings,
         make_record=_record,
     )

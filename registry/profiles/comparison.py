@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from gpt_sovits.preset_names import DEFAULT_PRESET
@@ -17,10 +18,11 @@ from registry.storage.store import Store
 
 @dataclass(frozen=True)
 class PresetComparison:
-    """One preset of two versions. A side that lacks it has neither settings nor figures.
+    """One preset of two versions. The side that lacks it has no figures, and nothing else is compared then.
 
     Attributes:
         name: Of the preset.
+        only_in: Number of the only version that has it, None where both have.
         first: Figures of the first version by metric, NaN where one could not be measured.
         second: Those of the second.
         changed: (first, second) of every setting that differs, by name.
@@ -28,6 +30,7 @@ class PresetComparison:
     """
 
     name: str
+    only_in: int | None
     first: Figures
     second: Figures
     changed: dict[str, tuple[Any, Any]]
@@ -51,6 +54,14 @@ class VersionComparison:
     not_comparable: tuple[str, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class _Side:
+    version: int
+    card: Scorecard
+    folder: Path
+    presets: tuple[str, ...]
+
+
 def compare_versions(store: Store, voice: str, first: int, second: int) -> VersionComparison:
     """Compare two registered versions of a voice by what was registered with them. This is not a verdict.
 
@@ -63,29 +74,32 @@ def compare_versions(store: Store, voice: str, first: int, second: int) -> Versi
     Raises:
         CandidateError: There is no such version, or its bytes have changed.
     """
-    candidates = [find_candidate(store, voice, version) for version in (first, second)]
-    cards = [scorecard_of(store, candidate) for candidate in candidates]
-    folders = [voice_folder_of(store, candidate) for candidate in candidates]
-    names = sorted({name for folder in folders for name in list_presets(folder)})
-    presets = []
-    for name in (DEFAULT_PRESET, *names):
-        has = [name == DEFAULT_PRESET or name in list_presets(folder) for folder in folders]
-        settings = [preset_settings(folder, name) if there else {} for folder, there in zip(folders, has, strict=True)]
-        references = [
-            [clip.sha256 for clip in preset_references(folder, name)] if there else []
-            for folder, there in zip(folders, has, strict=True)
-        ]
-        presets.append(
-            PresetComparison(
-                name=name,
-                first=_figures(cards[0], name),
-                second=_figures(cards[1], name),
-                changed=_changed(*settings),
-                same_references=references[0] == references[1],
-            )
-        )
-    found = tuple(what for what, *_ in differences(cards[0], cards[1]))
-    return VersionComparison(voice, (first, second), tuple(presets), found)
+    sides = []
+    for version in (first, second):
+        candidate = find_candidate(store, voice, version)
+        folder = voice_folder_of(store, candidate)
+        sides.append(_Side(version, scorecard_of(store, candidate), folder, (DEFAULT_PRESET, *list_presets(folder))))
+    names = sorted({name for side in sides for name in side.presets} - {DEFAULT_PRESET})
+    presets = tuple(_compare_preset(name, *sides) for name in (DEFAULT_PRESET, *names))
+    found = tuple(what for what, *_ in differences(sides[0].card, sides[1].card))
+    return VersionComparison(voice, (first, second), presets, found)
+
+
+def _compare_preset(name: str, first: _Side, second: _Side) -> PresetComparison:
+    having = [side for side in (first, second) if name in side.presets]
+    changed, same_references = {}, True
+    if len(having) == 2:
+        changed = _changed(*(preset_settings(side.folder, name) for side in having))
+        clips, others = (preset_references(side.folder, name, side.card) for side in having)
+        same_references = [clip.sha256 for clip in clips] == [clip.sha256 for clip in others]
+    return PresetComparison(
+        name=name,
+        only_in=None if len(having) == 2 else having[0].version,
+        first=_figures(first.card, name),
+        second=_figures(second.card, name),
+        changed=changed,
+        same_references=same_references,
+    )
 
 
 def _figures(card: Scorecard, name: str) -> Figures:

@@ -23,8 +23,11 @@ def release_verdict(store: Store, voice: str, release: Release) -> SignedVerdict
         VerdictError: The verdict is not what was signed.
         JournalError: The journal is broken.
     """
+    # Only a release manager may sign a row that starts a release, while any trusted key may sign its end
     row = newest_record(store, voice, RELEASE, candidate_id=release.candidate_id, action="promote", state="started")
-    return None if row is None else verdict_by_sha256(store, voice, row.values["verdict_sha256"])
+    signed = None if row is None else verdict_by_sha256(store, voice, row.values["verdict_sha256"])
+    is_about_it = signed is not None and signed.verdict.candidate.candidate_id == release.candidate_id
+    return signed if is_about_it else None
 
 
 def why_not_passed(store: Store, candidate: Candidate, release: Release | None, preset: str) -> str | None:

@@ -68,6 +68,7 @@ def rescore_voice(
         judges=judges,
         prompts_sha256=prompts.sha256,
         seeds=prompts.seeds,
+        reference_clip=inputs.reference_clip.clip_id,
         rows=tuple(rows),
         other_languages=others,
         presets=presets,

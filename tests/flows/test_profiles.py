@@ -21,7 +21,9 @@ def test_profile_has_every_preset_with_its_references_settings_figures_and_verdi
     narration, dialogue = shown["presets"]
     assert (narration["name"], dialogue["name"]) == ("narration", "dialogue")
     assert [clip["file"] for clip in narration["references"]] == ["reference.safetensors"]
-    assert [clip["file"] for clip in dialogue["references"]] == ["presets/dialogue.safetensors"]
+    assert [(clip["file"], clip["clip_id"]) for clip in dialogue["references"]] == [
+        ("presets/dialogue.safetensors", "clip_7")
+    ]
     assert all(len(clip["sha256"]) == 64 and clip["seconds"] == 0.6 for clip in dialogue["references"])
     assert dialogue["settings"]["speed"] == 1.5 and narration["settings"]["speed"] == 1.0
     assert dialogue["outcome"] == narration["outcome"] == "pass" and dialogue["n_prompts"] == 12

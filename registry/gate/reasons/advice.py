@@ -18,12 +18,17 @@ def advise(outcome: Outcome, reasons: Sequence[Reason], *, worst_prompts: Sequen
         worst_prompts: Ids of the prompts with the worst differences, the worst first.
     """
     if outcome == "fail":
-        if reasons[0].code == ReasonCode.LANGUAGE_LOST:
-            language = reasons[0].values["language"]
-            return f"Do not release it: {headline(reasons[0])}. Score it with {language} in evaluate.other_languages."
-        if reasons[0].code == ReasonCode.PRESET_LOST:
-            preset = reasons[0].values["preset"]
-            return f"Do not release it: {headline(reasons[0])}. Score it with {preset} in presets."
+        places = {
+            ReasonCode.LANGUAGE_LOST: ("language", "evaluate.other_languages"),
+            ReasonCode.PRESET_LOST: ("preset", "presets"),
+        }
+        if (place := places.get(reasons[0].code)) is not None:
+            kind, section = place
+            name = reasons[0].values[kind]
+            return (
+                f"Do not release it: {headline(reasons[0])}. Score it with {name} in {section}, or write "
+                f"`{kind} {name}` into gate.retired."
+            )
         return f"Do not release it: {headline(reasons[0])}. Listen first to {', '.join(worst_prompts[:3])}."
     if outcome == "pass":
         is_first = any(reason.code == ReasonCode.FIRST_RELEASE for reason in reasons)

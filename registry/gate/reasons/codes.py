@@ -37,6 +37,8 @@ class ReasonCode(StrEnum):
     SLICE_TOO_SMALL = "slice_too_small"
     LANGUAGE_NEW = "language_new"
     PRESET_NEW = "preset_new"
+    LANGUAGE_RETIRED = "language_retired"
+    PRESET_RETIRED = "preset_retired"
     FIRST_RELEASE = "first_release"
 
 
@@ -249,6 +251,18 @@ REASON_CODES: dict[ReasonCode, ReasonInfo] = {
         "The champion was not scored with a preset of the candidate, so only its thresholds were checked.",
         PRESET_VALUES,
     ),
+    ReasonCode.LANGUAGE_RETIRED: ReasonInfo(
+        "pass",
+        "gate.retired names it, so the candidate needs no scores in it",
+        "The champion was scored in a language, the candidate was not, and the policy says that it is retired.",
+        LANGUAGE_VALUES,
+    ),
+    ReasonCode.PRESET_RETIRED: ReasonInfo(
+        "pass",
+        "gate.retired names it, so the candidate needs no scores with it",
+        "The champion was scored with a preset, the candidate was not, and the policy says that it is retired.",
+        PRESET_VALUES,
+    ),
     ReasonCode.FIRST_RELEASE: ReasonInfo(
         "pass",
         "first release: only the thresholds were checked, because there is no champion",
@@ -266,6 +280,8 @@ PART_CODES = (
     ReasonCode.PRESET_NOT_SCORED,
     ReasonCode.PRESET_WITHOUT_RULES,
     ReasonCode.PRESET_NEW,
+    ReasonCode.LANGUAGE_RETIRED,
+    ReasonCode.PRESET_RETIRED,
 )
 
 CAUSE_CODES: dict[CauseCode, CauseInfo] = {

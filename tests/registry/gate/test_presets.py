@@ -13,6 +13,7 @@ from registry.gate.policy import parse_policy
 from registry.gate.reasons.codes import ReasonCode
 
 RULES = policy(n_resamples=1000, presets={"dialogue": language_rules()})
+RETIRED = policy(n_resamples=1000, retired=["preset dialogue"])
 
 
 def speaking(*parts, **changes: object) -> Scorecard:
@@ -61,11 +62,14 @@ def test_preset_worse_than_the_champions_fails_by_its_own_margin_whatever_its_se
     ("candidate", "champion", "rules", "outcome", "code", "advice"),
     [
         ([], [preset_scores()], RULES, "fail", ReasonCode.PRESET_LOST, "Score it with dialogue in presets"),
+        ([], [preset_scores()], policy(), "fail", ReasonCode.PRESET_LOST, "`preset dialogue` into gate.retired"),
+        ([], [preset_scores()], RETIRED, "pass", ReasonCode.PRESET_RETIRED, "Promote it"),
+        ([preset_scores()], [], RETIRED, "inconclusive", ReasonCode.PRESET_WITHOUT_RULES, "into gate.presets"),
         ([], [], RULES, "inconclusive", ReasonCode.PRESET_NOT_SCORED, "add dialogue to presets"),
         ([preset_scores()], [], policy(), "inconclusive", ReasonCode.PRESET_WITHOUT_RULES, "into gate.presets"),
         ([preset_scores()], [], RULES, "pass", ReasonCode.PRESET_NEW, "Promote it"),
     ],
-    ids=["lost", "not scored", "without rules", "new"],
+    ids=["lost", "lost without rules", "retired", "retired and scored", "not scored", "without rules", "new"],
 )
 def test_preset_that_only_one_side_has_is_never_passed_unjudged(candidate, champion, rules, outcome, code, advice):
     decision = decide(speaking(*candidate), speaking(*champion), policy=rules)
@@ -104,6 +108,12 @@ def test_rules_of_a_preset_that_cannot_decide_are_refused():
     thresholds = [{"metric": "wer", "at_most": 0.04, "unit": "errors per word", "reason": "x"}]
     with pytest.raises(ValueError, match=r"gate\.presets\.dialogue: .*the margin would decide nothing"):
         parse_policy(raw | {"presets": {"dialogue": language_rules(thresholds=thresholds)}})
+
+
+def test_preset_that_is_retired_and_has_rules_is_refused():
+    raw = RULES.model_dump(mode="json")
+    with pytest.raises(ValueError, match=r"gate\.retired names preset dialogue, and gate\.presets has rules for it"):
+        parse_policy(raw | {"retired": ["preset dialogue"]})
 
 
 def test_verdict_shows_the_preset_to_people_and_to_ci():

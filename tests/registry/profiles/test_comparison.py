@@ -41,4 +41,5 @@ def test_side_without_the_preset_has_no_figures_and_other_prompts_are_named(stor
     register(store, tmp_path / "b", speed=None, wer=0.1, prompts_sha256="1" * 64)
     found = compare_versions(store, "bob", 1, 2)
     assert found.not_comparable == ("prompts_sha256",)
+    assert (found.presets[1].only_in, found.presets[1].changed) == (1, {})
     assert found.presets[1].second == {} and found.presets[1].first["wer"] == pytest.approx(0.1)

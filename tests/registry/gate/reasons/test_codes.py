@@ -70,6 +70,8 @@ def decisions() -> list[Decision]:
         decide(scorecard(), scorecard(), policy=with_preset),
         decide(dialogue, scorecard(), policy=with_preset),
         decide(dialogue, dialogue, policy=policy()),
+        decide(scorecard(), dialogue, policy=policy(retired=["preset dialogue"])),
+        decide(scorecard(), zh, policy=policy(retired=["language zh"])),
         decide(champion, champion, policy=guarded),
         decide(with_prompt(champion, 7, word_errors=9), champion, policy=guarded),
         decide(
