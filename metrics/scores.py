@@ -190,6 +190,12 @@ class Scorecard(Row):
         return next((part for part in self.presets if part.name == name), None)
 
     @property
+    def parts(self) -> frozenset[str]:
+        """Return what was scored besides the voice itself, as the gate names it: `language zh`, `preset dialogue`."""
+        languages = (f"language {part.language}" for part in self.other_languages)
+        return frozenset((*languages, *(f"preset {part.name}" for part in self.presets)))
+
+    @property
     def prompt_rows(self) -> tuple[UtteranceScore, ...]:
         """Return the row of every prompt that was spoken: the own ones, in other languages, and with other presets."""
         return (*self.rows, *(row for part in (*self.other_languages, *self.presets) for row in part.rows))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from gpt_sovits.synthesis.preset_files import DEFAULT_FILE, list_presets
 from metrics.prompts import PromptSet
 from metrics.recounting import find_miscounts, find_other_texts
 from metrics.scores import Scorecard
@@ -92,7 +94,7 @@ def gate_candidate(
     if current is None and champion_scores is not None:
         raise CannotMeasure(f"scores of a champion of {voice} were given, but {voice} has no champion; leave them out")
     champion_scorecard, champion_sha256 = _load_champion_scores(
-        store, current, given=champion_scores, other=scorecard, prompt_sets=prompt_sets
+        store, current, given=champion_scores, other=scorecard, policy=policy, prompt_sets=prompt_sets
     )
     # 4. Decide.
     votes = votes_for(store, policy, candidate_id=candidate.candidate_id, release=release)
@@ -219,12 +221,15 @@ def _load_champion_scores(
     *,
     given: ChampionScores | None,
     other: Scorecard,
+    policy: GatePolicy,
     prompt_sets: Sequence[PromptSet],
 ) -> tuple[Scorecard | None, str]:
     """Return the champion's scores after a check, and their sha256. None where there is no champion."""
     if current is None:
         return None, ""
-    scorecard, sha256 = _champion_scores(store, current, given=given, other=other, prompt_sets=prompt_sets)
+    scorecard, sha256 = _champion_scores(
+        store, current, given=given, other=other, policy=policy, prompt_sets=prompt_sets
+    )
     _check_scores(f"the champion, version {current.version}", scorecard, prompt_sets)
     return scorecard, sha256
 
@@ -235,12 +240,15 @@ def _champion_scores(
     *,
     given: ChampionScores | None,
     other: Scorecard,
+    policy: GatePolicy,
     prompt_sets: Sequence[PromptSet],
 ) -> tuple[Scorecard, str]:
     """Return the champion's scores that compare with `other`, and their sha256.
 
     The scores are those given, else the champion's own, else the newest that `vox rescore` kept. Kept scores also
-    come first where they have a language of the candidate that the champion's own lack.
+    come first where they have a language of the candidate that the champion's own lack. They never count where they
+    lack a language or preset of the champion, unless the policy says that it is retired: the candidate must not be
+    worse in it.
 
     Raises:
         CannotMeasure: Where there are none. The message says how to get them.
@@ -271,12 +279,24 @@ def _champion_scores(
             )
     if not problem and set(other.languages) <= set(own.languages):
         return own, current.scores_sha256
-    kept = find_comparable_scorecard(store, current, like=other)
+    parts = _parts_of_champion(store, current, own) - set(policy.retired)
+    kept = find_comparable_scorecard(store, current, like=other, parts=parts)
     if not problem and (kept is None or not set(other.languages) <= set(kept.languages)):
         return own, current.scores_sha256  # the decision says in which languages there was nothing to compare with
     if kept is None:
-        raise CannotMeasure(f"{who} {problem}")
+        all_parts = f"; params.yaml must have its {', '.join(sorted(parts))}, or gate.retired name it" if parts else ""
+        raise CannotMeasure(f"{who} {problem}{all_parts}")
     return kept, sha256_text(kept.model_dump_json())
+
+
+def _parts_of_champion(store: Store, current: Candidate, own: Scorecard | None) -> frozenset[str]:
+    """Return the languages and presets that the champion speaks. Its files say it where its scores are lost."""
+    if own is not None:
+        return own.parts
+    folder = voice_folder_of(store, current)
+    languages = json.loads((folder / DEFAULT_FILE).read_text(encoding="utf-8")).get("other_languages", ())
+    presets = (f"preset {name}" for name in list_presets(folder))
+    return frozenset((*(f"language {language}" for language in languages), *presets))
 
 
 def _has_other_votes(verdict: Verdict, votes: PreferenceVotes) -> bool:
