@@ -10,7 +10,7 @@ import time
 import urllib.request
 
 import pytest
-from pipeline_helpers import LENIENT, kill_in, outputs, states
+from pipeline_helpers import kill_in, outputs, states
 from project import VOICE, run, vox
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -39,27 +39,16 @@ def test_prefect_shows_runs_and_marks_a_killed_one_as_crashed(finished, tmp_path
         vox(root, "server", "stop")
 
 
-def test_two_versions_are_promoted_rolled_back_and_audited(finished, tmp_path):
+def test_two_versions_are_promoted_rolled_back_and_audited(promoted, tmp_path):
     """Release two versions through the commands, under a policy that untrained weights pass."""
-    root = tmp_path / "releases"
-    shutil.copytree(finished, root, symlinks=True)
-    for folder in ("mlartifacts", "releases"):  # register afresh, in a journal of its own
-        shutil.rmtree(root / folder)
-    for path in root.glob("mlflow.db*"):
-        path.unlink()
-
-    def settings(*values):
-        return [part for value in values for part in ("-S", value)]
-
-    first = vox(root, "run", VOICE, "--no-prefect", "--promote", "--first-release", *settings(*LENIENT))
-    assert first.returncode == 0, first.stderr + first.stdout[-2000:]
-    assert states(first.stdout) == {"register": "done"}
+    root = shutil.copytree(promoted[0], tmp_path / "releases", symlinks=True)
+    assert states(promoted[1]) == {"register": "done"}
     assert champion(root) == 1
     again = vox(root, "promote", VOICE)
     assert (again.returncode, champion(root)) == (0, 1)
     assert "already" in again.stdout
 
-    second = vox(root, "run", VOICE, "--no-prefect", "--promote", *settings("adapt_gpt.seed=7"))
+    second = vox(root, "run", VOICE, "--no-prefect", "--promote", "-S", "adapt_gpt.seed=7")
     assert second.returncode == 0, second.stderr + second.stdout[-2000:]
     assert "adapt_gpt" in states(second.stdout)
     assert "adapt_sovits" not in {s for s, state in states(second.stdout).items() if state == "done"}
