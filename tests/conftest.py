@@ -18,6 +18,9 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
+# Where a test made a DVC project, each command would start a process that reports to DVC's makers.
+os.environ["DVC_NO_ANALYTICS"] = "1"
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # Workers take whole files in the order of the tests. The longest come first, or one core is idle at the end. Of the
