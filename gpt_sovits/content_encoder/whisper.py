@@ -22,8 +22,9 @@ from gpt_sovits.weights.checkpoint import CheckpointError
 
 SAMPLE_RATE, N_FFT, HOP = 16000, 400, 160  # of Whisper's log mel spectrogram
 FRAME_SAMPLES = 320
-MAX_FRAMES = 1500  # of the encoder, 30 s
-WINDOW_FRAMES, CONTEXT_FRAMES = 1300, 100  # longer speech is heard in windows, with context on both sides
+TAIL_FRAMES = 50  # of silence after the speech: Whisper was trained on speech that ends in silence
+MAX_FRAMES = 1500 - TAIL_FRAMES  # of the encoder, 29 s
+WINDOW_FRAMES, CONTEXT_FRAMES = 1250, 100  # longer speech is heard in windows, with context on both sides
 LEVEL = 0.1  # RMS that speech is brought to, -20 dBFS, so that its loudness does not matter
 MAX_GAIN = 1000.0
 NORM_EPS = 1e-5
@@ -116,13 +117,16 @@ class WhisperPosteriors(nn.Module):
         n_frames = waveform.shape[1] // FRAME_SAMPLES
         waveform = at_level(waveform[:, : n_frames * FRAME_SAMPLES])
         if n_frames <= MAX_FRAMES:
-            return self.encoder(waveform)
+            return self._hear(waveform)
         parts = []
         for start in range(0, n_frames, WINDOW_FRAMES):
             first, last = max(0, start - CONTEXT_FRAMES), min(n_frames, start + WINDOW_FRAMES + CONTEXT_FRAMES)
-            states = self.encoder(waveform[:, first * FRAME_SAMPLES : last * FRAME_SAMPLES])
+            states = self._hear(waveform[:, first * FRAME_SAMPLES : last * FRAME_SAMPLES])
             parts.append(states[:, start - first : start - first + WINDOW_FRAMES])
         return torch.cat(parts, dim=1)
+
+    def _hear(self, waveform: Tensor) -> Tensor:
+        return self.encoder(F.pad(waveform, (0, TAIL_FRAMES * FRAME_SAMPLES)))[:, :-TAIL_FRAMES]
 
     def classify(self, hidden: Tensor) -> Tensor:
         """Return the logits of the encoder's states (B, T, width): (B, T, vocab_size)."""
