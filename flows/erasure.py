@@ -1,8 +1,8 @@
 """Delete the data of a revoked voice, as far as the policy says.
 
-    derived  everything made of the recordings: data/*/VOICE but the recordings, DVC's cache, cached results, rebuilds,
-             interrupted adaptations, copies of models from a server, reports, and the models, scores and audio that
-             MLflow keeps
+    derived  everything made of the recordings: data/*/VOICE but the recordings, DVC's cache, cached results,
+             interrupted adaptations, rebuilds, copies of models from a server, reports, and the models, scores and
+             audio that MLflow keeps
     all      the recordings, transcripts and proofs as well; params.yaml no longer lists the voice
 
 Deleting again deletes what is left, so the same command finishes what was interrupted. What cannot be reached from here

@@ -147,7 +147,7 @@ def test_recordings_and_base_model_come_from_the_remote(project, tmp_path):
 def test_missing_recordings_without_a_remote_are_named(project):
     (project / RECORDINGS / "1.wav").write_text("another sound")
     with pytest.raises(
-        RebuildError, match=r"1\.wav in this workspace is not the registered recording; .* no default rem"
+        RebuildError, match=r"1\.wav in this workspace is another file than the one registered; .* no default"
     ):
         rebuild()
 

@@ -10,7 +10,7 @@ import time
 import urllib.request
 
 import pytest
-from pipeline_helpers import LENIENT, kill_in, outputs, states
+from pipeline_helpers import kill_in, outputs, states
 from project import VOICE, run, vox
 
 from flows.dvc_stages import STAGES
@@ -58,27 +58,16 @@ def test_prefect_shows_runs_and_marks_a_killed_one_as_crashed(finished, tmp_path
 
 
 @pytest.fixture(scope="module")
-def released(finished, tmp_path_factory):
+def released(promoted, tmp_path_factory):
     """Return a project with two released versions, under a policy that untrained weights pass."""
-    root = tmp_path_factory.mktemp("released") / "project"
-    shutil.copytree(finished, root, symlinks=True)
-    for folder in ("mlartifacts", "releases"):  # register afresh, in a journal of its own
-        shutil.rmtree(root / folder)
-    for path in root.glob("mlflow.db*"):
-        path.unlink()
-
-    def settings(*values):
-        return [part for value in values for part in ("-S", value)]
-
-    first = vox(root, "run", VOICE, "--no-prefect", "--promote", "--first-release", *settings(*LENIENT))
-    assert first.returncode == 0, first.stderr + first.stdout[-2000:]
-    assert states(first.stdout) == {"register": "done"}
+    root = shutil.copytree(promoted[0], tmp_path_factory.mktemp("released") / "project", symlinks=True)
+    assert states(promoted[1]) == {"register": "done"}
     assert champion(root) == 1
     again = vox(root, "promote", VOICE)
     assert (again.returncode, champion(root)) == (0, 1)
     assert "already" in again.stdout
 
-    second = vox(root, "run", VOICE, "--no-prefect", "--promote", *settings("adapt_gpt.seed=7"))
+    second = vox(root, "run", VOICE, "--no-prefect", "--promote", "-S", "adapt_gpt.seed=7")
     assert second.returncode == 0, second.stderr + second.stdout[-2000:]
     assert "adapt_gpt" in states(second.stdout)
     assert "adapt_sovits" not in {s for s, state in states(second.stdout).items() if state == "done"}
