@@ -12,7 +12,7 @@ from flows.guard import run_guarded
 from flows.key_commands import approve, keys
 from flows.profile_commands import profile
 from flows.project_group import ProjectGroup
-from flows.proof_commands import verify
+from flows.proof_commands import rebuild, verify
 from flows.voice_group import purpose_option, voice
 from registry.names import check_voice_name
 
@@ -45,6 +45,7 @@ def vox(*, debug: bool) -> None:
 vox.add_command(keys)
 vox.add_command(approve)
 vox.add_command(verify)
+vox.add_command(rebuild)
 vox.add_command(profile)
 
 

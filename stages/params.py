@@ -16,6 +16,7 @@ from ruamel.yaml.error import YAMLError
 
 from gpt_sovits.preset_names import DEFAULT_PRESET, PRESET_NAME
 from registry.consent.record import VOICE_NAME
+from registry.names import shorten
 from stages.sections.consent import Consent
 from stages.sections.data import Align, Features, Ingest, Segment
 from stages.sections.evaluation import Evaluate, Register
@@ -126,7 +127,8 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ValueError(f"{path.absolute()} is missing; run this in the project's root folder") from error
-    except YAMLError as error:
+    # ValueError: not UTF-8, or a day that does not exist such as 2030-02-31
+    except (YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     return parse_params(raw, str(path))
 
@@ -138,7 +140,7 @@ def parse_params(raw: object, source: str) -> Params:
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(str(part) for part in fault['loc']) or 'the whole file'}: {fault['msg']}"
-            + ("" if fault["type"] == "missing" or not fault["loc"] else f" (seen: {str(fault['input'])[:60]!r})")
+            + ("" if fault["type"] == "missing" or not fault["loc"] else f" (seen: {shorten(fault['input'])!r})")
             for fault in error.errors()
         )
         raise ValueError(f"{source}: {faults}") from error

@@ -40,6 +40,7 @@ SETTINGS = (
     "evaluate.n_resynthesized=1",
     "evaluate.n_best_of=1",  # the tokens of untrained weights are meaningless
     "evaluate.max_length_factor=1.1",  # untrained weights never end a sentence
+    "evaluate.second_asr=null",  # test_damaged_candidates.py has it, with a voice that speaks
     "align.n_jobs=1",
     "evaluate.n_jobs=1",
     "gate.min_prompts=4",

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from metrics.normalize import LANGUAGES
 from metrics.scores import SMALLER_IS_BETTER
 from registry.gate.preference import PreferenceVotes, p_above
+from registry.names import shorten
 from registry.storage.database import canonical, sha256_text
 
 Metric = Literal["wer", "cer", "similarity", "failed_share"]
@@ -229,7 +230,7 @@ class GatePolicy(PolicyPart):
     superiority: Superiority | None = Field(default=None, description="a gain that must be shown")
     preference: Preference | None = Field(default=None, description="the rule about listeners' votes")
     confidence: float = Field(ge=0.8, lt=1, description="level of the one-sided bounds, Holm-corrected over metrics")
-    n_resamples: int = Field(ge=1000, description="bootstrap resamples of the prompts")
+    n_resamples: int = Field(ge=1000, le=1_000_000, description="bootstrap resamples of the prompts")
     seed: int = Field(ge=0, description="seed of the bootstrap")
     min_prompts: int = Field(ge=2, description="with fewer scored prompts the gate cannot decide")
 
@@ -333,7 +334,7 @@ def parse_policy(raw: Any) -> GatePolicy:
     except ValidationError as error:
         faults = "; ".join(
             f"gate{''.join(f'.{part}' for part in fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
-            + ("" if fault["type"] == "missing" else f" (seen: {str(fault['input'])[:60]!r})")
+            + ("" if fault["type"] == "missing" else f" (seen: {shorten(fault['input'])!r})")
             for fault in error.errors()
         )
         raise ValueError(f"params.yaml: {faults}") from error

@@ -36,6 +36,8 @@ DERIVED = (
     ".cache/results/ab/abcd",
     ".cache/artifacts/0123/model.safetensors",
     ".cache/timings/anna.json",
+    ".cache/resume/anna/gpt/state.safetensors",
+    ".cache/rebuilds/tmp0/anna-3/data/1_recordings/anna/1.wav",
 )
 OF_OTHERS = ("data/2_clips/bob/clip.flac", "data/2_clips/anna-2/clip.flac", ".vox/reports/anna-2-3-0123abcd.html")
 
