@@ -11,6 +11,7 @@
     content_encoder.py  HuBERT: recordings to content features
     speaker_encoder.py  ERes2NetV2: recordings to speaker embeddings
     bert.py             BERT features of a text
+    preset_names.py     what the name of a preset may be
     determinism.py      seeds, and calls that repeat to the bit
     precision.py        weights in fewer bits
     errors.py           the base class of all errors

@@ -249,10 +249,11 @@ def _read(path: Path) -> CustomFile:
         file = kind.model_validate(YAML(typ="safe", pure=True).load(text))
     except FileNotFoundError as error:
         raise ValueError(f"{path}: there is no prompt file; it is named by evaluate.prompts in params.yaml") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not valid YAML ({' '.join(str(error).split())}); correct it") from error
     except ValidationError as error:
         raise ValueError(f"{path}: {_faults(error)}; correct it, then run `{_command(path)}`") from error
+    # ValueError: not UTF-8, or a day that does not exist such as 2030-02-31
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not valid YAML ({' '.join(str(error).split())}); correct it") from error
     _refuse_collisions({path: file.prompts})
     return file
 

@@ -1,8 +1,9 @@
-"""Names: of voices, and of people as they appear in what is recorded."""
+"""Names of voices and people, and how a wrong name or value is shown."""
 
 from __future__ import annotations
 
 import re
+import reprlib
 import unicodedata
 
 from registry.errors import RegistryError
@@ -53,3 +54,18 @@ def check_person_name(name: str, where: str) -> str:
 def shown(name: str) -> str:
     """Return a wrong name as messages show it: quoted, escaped and short."""
     return f"{name!a}" if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]!a}... ({len(name)} characters)"
+
+
+def shorten(value: object, n_characters: int = 60) -> str:
+    """Return how the text of a value begins.
+
+    What is nested is cut before it becomes text. Aliases let a few lines of YAML hold more values than memory does.
+
+    Args:
+        value: Such as a setting that is wrong.
+        n_characters: At most.
+    """
+    nested = reprlib.Repr()
+    nested.maxlevel = 3
+    text = nested.repr(value) if isinstance(value, dict | list | tuple | set) else str(value)
+    return text[:n_characters]

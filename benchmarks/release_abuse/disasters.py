@@ -1,11 +1,11 @@
-"""Disasters: a clock that was set back, a full disk, and an older copy of every store."""
+"""Disasters: a clock that was set back, a full disk, an older copy of every store, and outages."""
 
 from __future__ import annotations
 
 import os
 import resource
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ from unittest import mock
 
 from benchmarks.release_abuse.forks import ForkError, in_fork
 from benchmarks.release_abuse.kill_states import PREPARED
+from benchmarks.release_abuse.outages import INSTANTS, break_artifact_store, stop_database
 from benchmarks.release_abuse.places import VOICE, Place, build_candidate, fill, open_place
 from flows.guard import explain
 from registry.errors import RegistryError
@@ -22,7 +23,7 @@ from registry.storage import records
 from registry.storage.model_registry import read_alias
 from registry.storage.records import read_records
 
-PLACES = ("SQLite", "PostgreSQL")
+PLACES = ("SQLite", "PostgreSQL", "MLflow server")
 N_CANDIDATES, N_RELEASED = 4, 3
 FULL_AFTER = (0, 100, 4_096, 100_000)  # bytes that a file may still have
 
@@ -44,8 +45,8 @@ class DisasterResult:
     faults: tuple[str, ...]
 
 
-def run_disasters(name: str, folder: Path) -> list[DisasterResult]:
-    """Let every disaster happen in one place.
+def run_disasters(name: str, folder: Path) -> Iterator[DisasterResult]:
+    """Let every disaster happen in one place, and yield what came out.
 
     Args:
         name: One of PLACES.
@@ -58,20 +59,24 @@ def run_disasters(name: str, folder: Path) -> list[DisasterResult]:
     }
     if name == "SQLite":
         cases |= {f"no file may grow over {limit} bytes": _fill_disk(limit) for limit in FULL_AFTER}
-    results = []
+    if name == "PostgreSQL":
+        cases |= {f"the database stops {instant}, and starts again": _stop_database(instant) for instant in INSTANTS}
     with open_place(name, folder / "template") as template:
         fill(template, N_CANDIDATES, n_released=N_RELEASED)
         in_fork(_prepare, template)
+        if name == "MLflow server":  # a copy of the project would have the same server
+            for disaster, said, faults in break_artifact_store(template, _find_faults):
+                yield DisasterResult(name, disaster, said, tuple(faults))
+            return
         for number, (disaster, case) in enumerate(cases.items()):
             place, other = template.copy(folder / str(number)), template.copy(folder / f"{number}_older")
             try:
                 said, faults = case(place, other)
             except ForkError as error:
                 said, faults = "", [str(error).strip().splitlines()[-1]]
-            results.append(DisasterResult(name, disaster, said, tuple(faults)))
             place.remove()
             other.remove()
-    return results
+            yield DisasterResult(name, disaster, said, tuple(faults))
 
 
 def _prepare(template: Place) -> None:
@@ -115,6 +120,16 @@ def _promote_on_a_full_disk(place: Place, limit: int) -> str:
         return place.desk.promote(PREPARED).note
     except Exception as error:  # noqa: BLE001  (what the command line would print)
         return explain(error)
+
+
+def _stop_database(instant: str) -> Callable[[Place, Place], tuple[str, list[str]]]:
+    def case(place: Place, _: Place) -> tuple[str, list[str]]:
+        said = stop_database(place, instant)
+        faults = in_fork(_find_faults, place, None)
+        in_fork(_promote, place)
+        return said, faults + in_fork(_find_faults, place, PREPARED)
+
+    return case
 
 
 def _promote(place: Place) -> None:

@@ -48,8 +48,8 @@ class KillResult:
 
 def run_kills(
     name: str, folder: Path, *, n_kills: int, seed: int, operations: Iterable[str] = OPERATIONS
-) -> list[KillResult]:
-    """Kill every command in one place.
+) -> Iterator[KillResult]:
+    """Kill every command in one place, and yield the result of each command.
 
     Args:
         name: One of PLACES.
@@ -58,11 +58,11 @@ def run_kills(
         seed: Of the instants.
         operations: Which commands.
     """
-    random_ = random.Random(f"{seed} {name}")
     with open_place(name, folder / "template") as template:
         fill(template, N_CANDIDATES, n_released=N_RELEASED)
         in_fork(_prepare, template)
-        return [_kill_often(template, folder, operation, n_kills, random_) for operation in operations]
+        for operation in operations:
+            yield _kill_often(template, folder, operation, n_kills, random.Random(f"{seed} {name} {operation}"))
 
 
 def _prepare(template: Place) -> None:

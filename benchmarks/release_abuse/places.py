@@ -12,14 +12,20 @@ from pathlib import Path
 from mlflow_server import mlflow_server
 from postgres_server import Postgres, running_postgres
 from release_desk import Desk
-from release_helpers import LINEAGE, recordings_of, scorecard, write_scores, write_voice_folder
+from release_helpers import JUDGES, LINEAGE, policy, recordings_of, scorecard, write_scores, write_voice_folder
+from ruamel.yaml import YAML
 
 from benchmarks.release_abuse.forks import in_fork
+from metrics.normalize import normalizer_of
+from metrics.prompts import load_prompts, write_lock
+from metrics.scores import Scorecard
 from registry.candidates.registration import register_candidate
 from registry.storage.store import Store, open_store
 
 ROOT = Path(__file__).resolve().parents[2]
 VOICE = "anna"
+PROMPTS, N_PROMPTS = Path("prompts/en.yaml"), 10
+SENTENCE = "red sun table lamp door cup paper chair wall box"  # words as long as one, two, three and so on
 SETTINGS = (
     "MLFLOW_TRACKING_URI",
     "MLFLOW_REGISTRY_URI",
@@ -86,6 +92,7 @@ def open_place(name: str, root: Path) -> Iterator[Place]:
     for file in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / file, root)
     recordings_of(root)
+    _write_rules(root)
     if name == "SQLite":
         yield Place(name, Store(root, *[f"sqlite:///{root}/mlflow.db"] * 2, (root / "mlartifacts").as_uri()))
         return
@@ -100,13 +107,54 @@ def open_place(name: str, root: Path) -> Iterator[Place]:
             yield Place(name, Store(root, server, journal, None), postgres)
 
 
-def build_candidate(root: Path, number: int) -> tuple[Path, Path]:
-    """Write the files of a candidate, and return its voice folder and its scorecard. All have equal scores."""
+def _write_rules(root: Path) -> None:
+    """Let the project have the policy and the prompts that its candidates are judged by."""
+    yaml = YAML()
+    params = yaml.load(root / "params.yaml")
+    params["voices"] = [VOICE]
+    params["gate"] = policy().model_dump(mode="json")
+    params["evaluate"]["prompts"] = PROMPTS.parent.name
+    yaml.dump(params, root / "params.yaml")
+    prompts = [
+        {"id": f"p{number:03d}", "category": "everyday", "text": SENTENCE + "!" * number, "normalized": SENTENCE}
+        for number in range(N_PROMPTS)
+    ]
+    (root / PROMPTS).parent.mkdir()
+    yaml.dump({"format": 1, "language": "en", "version": 1, "seeds": [0, 1], "prompts": prompts}, root / PROMPTS)
+    write_lock(root / PROMPTS)
+
+
+def build_candidate(root: Path, number: int, *, wer: float = 0.1) -> tuple[Path, Path]:
+    """Write the files of a candidate, and return its voice folder and its scorecard.
+
+    Args:
+        root: Of the project.
+        number: Of the candidate, which its weights name.
+        wer: Errors per word, a multiple of 0.1.
+    """
     folder = root / "build" / str(number)
     if not folder.exists():
         write_voice_folder(folder / "voice", f"weights {number}")
-        write_scores(folder, scorecard(n_prompts=10))
+        write_scores(folder, _scorecard(load_prompts(root / PROMPTS).sha256, wer))
     return folder / "voice", folder / "scorecard.json"
+
+
+def _scorecard(prompts_sha256: str, wer: float) -> Scorecard:
+    """Return scores of the project's prompts, normalised as this installation does it."""
+    normalizer = normalizer_of("en")
+    judges = JUDGES.model_copy(update={"normalizer": normalizer.name, "normalizer_version": normalizer.version})
+    card = scorecard(n_prompts=N_PROMPTS, wer=wer, prompts_sha256=prompts_sha256, judges=judges)
+    words = dict(zip(card.rows[0].reference.split(), SENTENCE.split(), strict=True))
+    words |= {word.upper(): other.upper() for word, other in words.items()}  # those that were misread
+
+    def translate(text: str) -> str:
+        return " ".join(words[word] for word in text.split())
+
+    rows = [
+        row.model_copy(update={"reference": translate(row.reference), "hypothesis": translate(row.hypothesis)})
+        for row in card.rows
+    ]
+    return card.model_copy(update={"rows": tuple(rows)})
 
 
 def register(store: Store, number: int) -> int:

@@ -70,7 +70,8 @@ def show_releases(voice: str, *, as_json: bool) -> int:
     for row in rows:
         versions = ("-" if version is None else str(version) for version in (row.from_version, row.to_version))
         note = f"no effect: {reason}" if (reason := journal.records.void.get(row.number)) else row.note
-        lines.append((str(row.number), row.utc[:19], row.action, row.state, *versions, row.actor, note))
+        texts = (str(row.number), row.utc[:19], row.action, row.state, *versions, row.actor, note)
+        lines.append([str(text) for text in texts])  # a row of a broken journal may lack what it must have
     print_table(lines, header=COLUMNS)
     print_line(f"live: version {champion.version}" if champion else "live: nothing")
     if journal.fault is not None:

@@ -76,11 +76,20 @@ def finished(undisturbed, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def speaking(tmp_path_factory) -> Path:
     """Return a project whose champion of the voice anna is a tiny pair that makes sounds. Not to be changed."""
-    from release_helpers import LINEAGE, promote_first, scorecard, write_scores
+    from release_helpers import (
+        LINEAGE,
+        language_rules,
+        policy,
+        preset_scores,
+        promote_first,
+        scorecard,
+        write_scores,
+    )
     from sovits_tiny import tiny_sovits
     from synthesis_tiny import PRESET, SOVITS_CONFIG, tiny_gpt, tiny_reference
 
-    from gpt_sovits.synthesis.voice import save_voice
+    from gpt_sovits.synthesis.preset_files import preset_sha256
+    from gpt_sovits.synthesis.voice import save_preset, save_voice
     from gpt_sovits.weights.checkpoint import save_checkpoint
     from registry.candidates.registration import register_candidate
     from registry.storage.store import open_store
@@ -99,11 +108,13 @@ def speaking(tmp_path_factory) -> Path:
         tiny_reference(),
         PRESET.model_copy(update={"other_languages": ("zh",)}),
     )
+    save_preset(voice, "dialogue", PRESET.model_copy(update={"speed": 1.5}), tiny_reference(1))
+    dialogue = preset_scores("dialogue", settings_sha256=preset_sha256(voice, "dialogue"), reference_clip="clip_7")
     with pytest.MonkeyPatch.context() as patch:
         for name in SETTINGS:
             patch.delenv(name, raising=False)
         store = open_store(root)
-        scores = write_scores(root / "build", scorecard())
+        scores = write_scores(root / "build", scorecard(presets=[dialogue]))
         register_candidate(store, "anna", voice_folder=voice, scorecard_path=scores, lineage=LINEAGE)
-        promote_first(store)
+        promote_first(store, rules=policy(presets={"dialogue": language_rules()}))
     return root

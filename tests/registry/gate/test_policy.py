@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from project import ROOT
+from pydantic import ValidationError
 from release_helpers import policy
 from ruamel.yaml import YAML
 
@@ -116,6 +117,12 @@ def test_fault_of_params_yaml_names_the_key_and_the_value_seen():
         ValueError, match=r"params\.yaml: gate\.thresholds\.0: the unit of wer is.*gate\.confidence: .*seen: '2'"
     ):
         parse_policy(raw)
+
+
+def test_number_of_resamples_that_fills_the_memory_is_refused():
+    assert policy(n_resamples=1_000_000).n_resamples == 1_000_000
+    with pytest.raises(ValidationError, match="n_resamples"):
+        policy(n_resamples=1_000_001)
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "params.official.yaml"])
