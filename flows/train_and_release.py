@@ -17,6 +17,7 @@ from flows.gate_and_promote import (
     write_report,
 )
 from flows.paths import recordings_dir
+from flows.proof.commit import describe_changes
 from flows.run_view import RunView
 from metrics.prompt_sets import load_language, load_other_languages, prompts_of_preset
 from registry.consent.checks import check_consent
@@ -110,6 +111,8 @@ def run_pipeline(request: Request, view: RunView, *, engine: Engine) -> Outcome:
         language = _check_voice(voice, params)
         check_judges(params)
         _check_prompts(language, params=params, policy=policy)
+        if note := describe_changes():
+            view.print_line(note)
         # 2. Bring every stage up to date.
         stages = build(voice, view, engine=engine)
         # 3. Decide about the candidate that the last stage registered.

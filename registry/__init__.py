@@ -27,6 +27,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "consent.checks": ["check_consent"],
         "errors": ["RegistryError"],
         "gate.policy": ["GatePolicy", "parse_policy"],
+        "profiles.profile": ["SpeakerProfile", "read_profile", "read_voice_in_service"],
         "releases.alias": ["AliasMove", "ReleaseRefused"],
         "releases.audit": ["audit"],
         "releases.journal": ["champion", "history"],

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# Two workers have two cores. With two threads in each, the small networks of these tests take twice as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from browser import artifacts, browser  # noqa: F401 - fixtures
 from hypothesis import settings

@@ -28,12 +28,15 @@ prompts:
 SETTINGS = (
     f"voices=[{VOICE}]",
     "features.reference_min_seconds=1",
+    "features.n_threads=1",
     "adapt_sovits.n_epochs=2",
     "adapt_sovits.min_steps=0",
     "adapt_sovits.save_every_epochs=2",
     "adapt_sovits.batch_size=4",
+    "adapt_sovits.n_threads=1",
     "adapt_gpt.n_epochs=2",
     "adapt_gpt.save_every_epochs=1",
+    "adapt_gpt.n_threads=1",
     "adapt_gpt.learning_rate=0.0000001",  # different weights that speak the same, which the gate finds equal
     "evaluate.prompts=benchmarks/prompts/tiny",
     "evaluate.n_selection_prompts=1",

@@ -9,6 +9,8 @@ from pathlib import Path
 from flows.dvc_remote import default_remote
 from flows.proof.data import FOLDER, read_tree
 
+DVC_LOGGERS = ("dvc", "dvc_data", "dvc_objects")
+
 
 class RemoteFetcher:
     """Fetches files and folders into DVC's cache, as `dvc fetch` does. It takes nothing into the workspace.
@@ -47,7 +49,8 @@ class RemoteFetcher:
         from dvc.repo import Repo
         from dvc_data.hashfile.hash_info import HashInfo
 
-        logging.getLogger("dvc").setLevel(logging.ERROR)  # what is missing is said by whoever looks for it
+        for name in DVC_LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what is missing is said by whoever looks for it
         with Repo(str(self._root)) as repo:
             repo.cloud.pull({HashInfo("md5", md5)})
             place = Path(repo.cache.local.oid_to_path(md5))

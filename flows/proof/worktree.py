@@ -127,9 +127,9 @@ def _place_recordings(worktree: Path, origin: Origin, *, root: Path, finder: Dat
         for row in rows:
             place = root / folder / row["path"]
             if not place.is_file() or file_sha256(place) != row["sha256"]:
+                state = "is another file than the one registered" if place.exists() else "is missing"
                 raise RebuildError(
-                    f"it cannot be rebuilt: {folder}/{row['path']} in this workspace is not the registered recording; "
-                    f"{found.reason}"
+                    f"it cannot be rebuilt: {folder}/{row['path']} in this workspace {state}; {found.reason}"
                 )
         found = Found(list_files(root / folder), "workspace")
         notes.append(f"every recording is as registered, but another file in {folder} has changed since")

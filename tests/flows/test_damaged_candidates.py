@@ -27,13 +27,16 @@ N_RECORDINGS, N_PROMPTS = 92, 60  # all recordings; the least number of prompts 
 # Set back to the values of params.yaml; project.py changes them for weights that do not speak
 SHIPPED = (
     "features.reference_min_seconds",
+    "features.n_threads",
     "adapt_sovits.n_epochs",
     "adapt_sovits.min_steps",
     "adapt_sovits.save_every_epochs",
     "adapt_sovits.batch_size",
+    "adapt_sovits.n_threads",
     "adapt_gpt.n_epochs",
     "adapt_gpt.batch_size",
     "adapt_gpt.learning_rate",
+    "adapt_gpt.n_threads",
     "evaluate.n_best_of",
     "evaluate.n_selection_prompts",
     "evaluate.max_length_factor",

@@ -20,6 +20,7 @@ from release_helpers import recordings_of
 
 from flows.cli import vox
 from flows.paths import REBUILDS
+from flows.proof.commit import describe_changes
 from flows.proof.worktree import RebuildError
 from stages.errors import StageBusyError
 from stages.execution.locks import locked
@@ -146,7 +147,7 @@ def test_recordings_and_base_model_come_from_the_remote(project, tmp_path):
 def test_missing_recordings_without_a_remote_are_named(project):
     (project / RECORDINGS / "1.wav").write_text("another sound")
     with pytest.raises(
-        RebuildError, match=r"1\.wav in this workspace is not the registered recording; .* no default rem"
+        RebuildError, match=r"1\.wav in this workspace is another file than the one registered; .* no default"
     ):
         rebuild()
 
@@ -158,6 +159,15 @@ def test_commit_with_changes_is_refused_with_one_sentence(project):
     command = ["rebuild", VOICE, "2"]
     with pytest.raises(RebuildError, match="registered with changes that were not committed after"):
         CliRunner().invoke(vox, command, standalone_mode=False, catch_exceptions=False)
+
+
+def test_run_is_told_beforehand_that_its_version_could_not_be_rebuilt(project, tmp_path, monkeypatch):
+    (project / "params.yaml").write_text("voices: [anna]\nword: second\n")  # the registration keeps the parameters
+    assert describe_changes() == ""
+    (project / "stages/code.py").write_text("edited")
+    assert "commit them before the run" in describe_changes()
+    monkeypatch.chdir(tmp_path)
+    assert "not in a git repository" in describe_changes()
 
 
 def test_code_that_is_not_the_commit_of_the_registration_is_refused(project):
