@@ -8,7 +8,7 @@ from benchmarks.gate_damage import DAMAGES, damage, decide_on, first_causes, rea
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-N = 24
+N = 16
 
 
 @pytest.fixture(scope="module")
