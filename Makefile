@@ -10,8 +10,9 @@ run: .venv/installed ## recordings of the sample voice to a verdict and a report
 test: .venv/installed ## the quick tests
 	$(BIN)/python -m pytest -m "not slow"
 
+# Only the files that have slow tests: each worker collects the tests of all others for 11 s.
 test-all: .venv/installed ## the slow tests that make test leaves out: whole pipelines, the real base adapted
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $$(grep -rl --include='test_*.py' 'mark\.slow' tests | sort)
 
 docs: .venv/installed ## the documentation site in .cache/site; any warning stops it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -12,6 +12,7 @@ import argparse
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -139,8 +140,6 @@ def damage(clips: Sequence[Clip], name: str, seed: int = 0) -> list[Clip]:
 def score(clips: Sequence[Clip], n_jobs: int = 2) -> Scorecard:
     """Score the clips with the judges of the starter profile, each as one prompt."""
     profile = PROFILES["starter"]
-    speaker = load_speaker_judge(profile.speaker)
-    centroid = np.mean([speaker.embed(clip.waveform, clip.sample_rate) for clip in read_clips(12)], axis=0)
     with tempfile.TemporaryDirectory() as folder, worker_processes(n_jobs) as workers:
         utterances = []
         for clip in clips:
@@ -148,7 +147,7 @@ def score(clips: Sequence[Clip], n_jobs: int = 2) -> Scorecard:
             save_flac(path, np.clip(clip.waveform, -1, 1), clip.sample_rate)
             expected = len(phonemize(clip.text, "en").ids) * SECONDS_PER_PHONEME
             utterances.append(Utterance(clip.name, "everyday", 0, clip.text, path, f"audio/{path.name}", expected))
-        known = VoiceEmbeddings(centroid / np.linalg.norm(centroid), {})
+        known = VoiceEmbeddings(_centroid(profile.speaker), {})
         rows = score_utterances(utterances, ScoringContext(known, profile, "en"), workers)
     judges = judges_of(profile, "en")
     return Scorecard(
@@ -162,6 +161,14 @@ def score(clips: Sequence[Clip], n_jobs: int = 2) -> Scorecard:
         held_out=tuple(_as_recording(row) for row in rows[:12]),
         similarity_floor=similarity_floor(known, judges),
     )
+
+
+@cache
+def _centroid(judge: str) -> np.ndarray:
+    """Return the mean direction of twelve recordings in the space of a speaker judge."""
+    speaker = load_speaker_judge(judge)
+    mean = np.mean([speaker.embed(clip.waveform, clip.sample_rate) for clip in read_clips(12)], axis=0)
+    return mean / np.linalg.norm(mean)
 
 
 def policy_for(n: int) -> GatePolicy:

@@ -10,8 +10,9 @@ import click
 
 from flows.guard import run_guarded
 from flows.key_commands import approve, keys
+from flows.profile_commands import profile
 from flows.project_group import ProjectGroup
-from flows.proof_commands import verify
+from flows.proof_commands import rebuild, verify
 from flows.voice_group import purpose_option, voice
 from registry.names import check_voice_name
 
@@ -44,6 +45,8 @@ def vox(*, debug: bool) -> None:
 vox.add_command(keys)
 vox.add_command(approve)
 vox.add_command(verify)
+vox.add_command(rebuild)
+vox.add_command(profile)
 
 
 @vox.command()
@@ -224,6 +227,7 @@ def audit(voice: str, *, expect: str | None, as_json: bool) -> int:
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Another seed gives another reading."
 )
 @click.option("--language", metavar="CODE", help="Language of TEXT, such as zh.  [default: the voice's own]")
+@click.option("--preset", default="narration", show_default=True, metavar="NAME", help="How it speaks, for which use.")
 @purpose_option
 def say(
     voice: str,
@@ -233,15 +237,18 @@ def say(
     version: int | None,
     seed: int,
     language: str | None,
+    preset: str,
     purpose: str | None,
 ) -> int:
     """Speak TEXT with the champion of VOICE.
 
-    It speaks the languages in which the version was scored.
+    It speaks the languages in which the version was scored, with the presets that the gate passed.
     """
     from flows.commands.say import say_text
 
-    return say_text(voice, text, output=output, version=version, seed=seed, language=language, purpose=purpose)
+    return say_text(
+        voice, text, output=output, version=version, seed=seed, language=language, purpose=purpose, preset=preset
+    )
 
 
 @vox.command("import")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +53,9 @@ EMPTY_OUTPUT = "' is empty."  # a table without rows, such as that of the droppe
 MARKS: dict[State, str] = {"unchanged": "didn't change, skipping", "restored": "is cached - skipping run"}
 MAX_CHANGES_SHOWN = 2  # in a reason; of the others only the number is given
 NEVER_RAN = "for the first time"
+STAGE_BEGINS = re.compile(r"Running stage '(\w+)@")  # of DVC
+# Not for stages in another folder: they would lead to this project's registry, or past that folder's modules.
+OWN_SETTINGS = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "VOXFOUNDRY_DATABASE_URI", "PYTHONSAFEPATH")
 LOCK_WAIT_SECONDS = 86_400.0  # another voice's run may take hours
 
 
@@ -124,6 +129,57 @@ def reproduce(stage: str, voice: str, *, on_line: Callable[[str], None], force: 
     return StageResult(stage=stage, state=state)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recomputation:
+    """What a run of all stages in another folder did.
+
+    Attributes:
+        seconds: How long each stage took that ended, by its name.
+        fault: Why a stage failed, after which none ran, "" where all ended.
+    """
+
+    seconds: Mapping[str, float]
+    fault: str
+
+
+def compute_again(
+    stages: Sequence[str],
+    voice: str,
+    *,
+    root: Path,
+    on_stage: Callable[[str], None],
+    on_line: Callable[[str], None],
+) -> Recomputation:
+    """Run stages of a voice in another project, without any output of an earlier run, and away from the registry.
+
+    Args:
+        stages: Their names.
+        voice: The voice.
+        root: The other project, which nobody else uses and which has no dvc.lock.
+        on_stage: Takes the name of each stage as it begins, and "" once the last one has ended.
+        on_line: Takes each line of output that is not DVC's own.
+    """
+    command = [*_dvc(), "repro", "--no-run-cache", "--no-commit", *(f"{stage}@{voice}" for stage in stages)]
+    log: list[str] = []
+    begun: dict[str, float] = {}
+    with _StreamedProcess(command, cwd=root, without=OWN_SETTINGS) as process:
+        for line in process:
+            log.append(line)
+            if found := STAGE_BEGINS.match(line):
+                begun[found[1]] = time.monotonic()
+                on_stage(found[1])
+            elif not line.startswith(NOISE) and not line.endswith(EMPTY_OUTPUT):
+                on_line(line)
+        code = process.wait()
+    names, moments = list(begun), [*begun.values(), time.monotonic()]
+    seconds = {name: end - begin for name, begin, end in zip(names, moments, moments[1:], strict=False)}
+    if not code:
+        on_stage("")
+        return Recomputation(seconds=seconds, fault="")
+    fault = _last_error(log) or f"dvc repro ended with exit code {code}"
+    return Recomputation(seconds={name: seconds[name] for name in names[:-1]}, fault=fault)
+
+
 def push_outputs(voice: str, *, on_line: Callable[[str], None]) -> None:
     """Send what the stages of a voice wrote, and of which inputs, to the default remote.
 
@@ -159,17 +215,23 @@ class _StreamedProcess:
     """A child process that yields its output line by line, both streams together.
 
     It dies with this process and, with it, the stage that it runs. It is killed when its block is left early.
+
+    Args:
+        command: What to run.
+        cwd: Where, None for the working folder.
+        without: Environment variables that it does not get.
     """
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], *, cwd: Path | None = None, without: Sequence[str] = ()) -> None:
         self._child = subprocess.Popen(
             command,
+            cwd=cwd,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
             errors="replace",
-            env=_environment(),
+            env={name: value for name, value in _environment().items() if name not in without},
             preexec_fn=die_with_parent,
         )
 

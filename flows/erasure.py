@@ -1,7 +1,8 @@
 """Delete the data of a revoked voice, as far as the policy says.
 
-    derived  everything made of the recordings: data/*/VOICE but the recordings, DVC's cache, cached results, reports,
-             and the models, scores and audio that MLflow keeps
+    derived  everything made of the recordings: data/*/VOICE but the recordings, DVC's cache, cached results,
+             interrupted adaptations, rebuilds, copies of models from a server, reports, and the models, scores and
+             audio that MLflow keeps
     all      the recordings, transcripts and proofs as well; params.yaml no longer lists the voice
 
 Deleting again deletes what is left, so the same command finishes what was interrupted. What cannot be reached from here
@@ -17,14 +18,16 @@ from pathlib import Path
 
 from flows.dvc_objects import DATA, delete_objects, find_dvc_cache
 from flows.dvc_stages import STAGES
-from flows.paths import RECORDINGS, REPORTS, recordings_dir
+from flows.paths import REBUILDS, RECORDINGS, REPORTS, recordings_dir
 from flows.settings import unlist_voice
+from registry.candidates.artifacts import CACHE as FETCHED
 from registry.consent.model_artifacts import delete_model_artifacts
 from registry.storage.store import Store
 from stages.execution.cache import RESULTS
 from stages.execution.locks import locked
 
 TIMINGS = Path(".cache/timings")
+RESUME = Path(".cache/resume")  # of an adaptation that was interrupted
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def erase(store: Store, voice: str, *, with_recordings: bool) -> Erased:
     """
     with ExitStack() as stack:
         # 1. Wait for what may be writing data of the voice
-        for name in ("voices", "dvc", *(f"{stage}-{voice}" for stage in STAGES)):
+        for name in ("voices", "dvc", "rebuild", *(f"{stage}-{voice}" for stage in STAGES)):
             stack.enter_context(locked(name))
         # 2. Models first: they are what others may still serve
         n_models = delete_model_artifacts(store, voice)
@@ -68,13 +71,13 @@ def erase(store: Store, voice: str, *, with_recordings: bool) -> Erased:
 
 
 def _derived(voice: str) -> list[Path]:
-    """Return what was made of a voice's recordings, with the cached results of all voices, which have no name."""
+    """Return what was made of a voice's recordings, with the cached files of all voices, which have no name."""
     folders = [folder for folder in sorted(DATA.iterdir()) if folder.is_dir() and folder != RECORDINGS]
     outputs = [path for folder in folders for path in (folder / voice, *folder.glob(f".{voice}.*.partial"))]
     # a report is named VOICE-VERSION-HASH.html, and another voice may be named VOICE-2
     reports = [path for path in REPORTS.glob(f"{voice}-*.html") if path.stem.count("-") == voice.count("-") + 2]
     leftovers = [RECORDINGS / f".{voice}.partial", _deleted_folder(voice)]
-    return [*outputs, *reports, *leftovers, TIMINGS / f"{voice}.json", RESULTS]
+    return [*outputs, *reports, *leftovers, TIMINGS / f"{voice}.json", RESUME / voice, RESULTS, FETCHED, REBUILDS]
 
 
 def _deleted_folder(voice: str) -> Path:

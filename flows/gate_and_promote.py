@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.paths import CANDIDATES, REPORTS, recordings_dir
-from metrics.prompt_sets import load_language, load_other_languages
+from metrics.prompt_sets import load_language, load_other_languages, prompts_of_preset
 from metrics.prompts import PromptSet
 from metrics.scores import Scorecard
 from registry.gate.errors import CannotMeasure
@@ -219,7 +219,8 @@ def _gate(
 
     store = open_store()
     candidate = find_candidate(store, voice, version, candidate_id)
-    prompt_sets = _locked_prompts(scorecard_of(store, candidate), version=candidate.version)
+    scorecard = scorecard_of(store, candidate)
+    prompt_sets = _locked_prompts(scorecard, version=candidate.version)
     return gate_candidate(
         store,
         voice,
@@ -227,7 +228,36 @@ def _gate(
         version=candidate.version,
         first_release=first_release,
         prompt_sets=prompt_sets,
+        preset_prompts=_prompts_of_presets(scorecard, prompt_sets[0], version=candidate.version),
     )
+
+
+def _prompts_of_presets(card: Scorecard, prompts: PromptSet, *, version: int) -> dict[str, PromptSet]:
+    """Return the locked prompts of every preset of a scorecard, by name.
+
+    Args:
+        card: The scores.
+        prompts: The locked prompts in the voice's own language.
+        version: Which version was scored.
+
+    Raises:
+        CannotMeasure: params.yaml does not have a preset any more, or judges it by other prompts.
+    """
+    presets, sets = load_params().presets, {}
+    for part in card.presets:
+        who = f"{card.voice} version {version} was scored with the preset {part.name}"
+        if part.name not in presets:
+            raise CannotMeasure(
+                f"{who}, which params.yaml does not have; add it to presets, or make a version without it with "
+                f"`vox run {card.voice}`"
+            )
+        sets[part.name] = prompts_of_preset(prompts, part.name, presets[part.name].categories)
+        if part.prompts_sha256 != sets[part.name].sha256:
+            raise CannotMeasure(
+                f"{who} on other prompts ({part.prompts_sha256[:12]}...) than those of its categories in params.yaml "
+                f"({sets[part.name].sha256[:12]}...); score it on them with `vox run {card.voice}`"
+            )
+    return sets
 
 
 def _locked_prompts(card: Scorecard, *, version: int) -> list[PromptSet]:

@@ -9,6 +9,7 @@ DATA_CARDS = Path("data/3_data_cards")
 CARD_PAGE = "card.html"  # in the folder of a voice there
 CANDIDATES = Path("data/7_candidates")
 REPORTS = Path(".vox/reports")
+REBUILDS = Path(".cache/rebuilds")  # git and DVC ignore it
 
 
 def recordings_dir(voice: str) -> Path:

@@ -1,4 +1,4 @@
-"""The command `vox verify` of the command line: parse and call."""
+"""The commands `vox verify` and `vox rebuild` of the command line: parse and call."""
 
 from __future__ import annotations
 
@@ -32,3 +32,22 @@ def verify(voice: str, version: int | None, *, statement: Path | None, as_json: 
     from flows.commands.verify import verify_voice
 
     return verify_voice(voice, version, statement=statement, as_json=as_json)
+
+
+@click.command(cls=ProjectCommand)
+@voice_argument
+@version_argument
+@click.option("--keep", is_flag=True, help="Keep the worktree until the next rebuild, to look at what differs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else on stdout.")
+def rebuild(voice: str, version: int | None, *, keep: bool, as_json: bool) -> int:
+    """Compute a version of VOICE again and compare it with the registered one.
+
+    Checks its commit out into a temporary git worktree, puts recordings and parameters there, fetches what is missing
+    from the DVC remote, and runs every stage without the outputs of earlier runs. Project and registry stay as they
+    are. Without VERSION it is the champion.
+
+    Exit code: 0 the same, 1 different, 2 could not be rebuilt.
+    """
+    from flows.commands.rebuild import rebuild_voice
+
+    return rebuild_voice(voice, version, keep=keep, as_json=as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -34,13 +35,14 @@ class RunView:
         voice: The voice of the run.
         console: Where to print.
         quiet: Whether nothing is printed, as with --json.
+        stages: The stages of the run, in their order.
     """
 
-    def __init__(self, voice: str, console: Console, *, quiet: bool = False) -> None:
+    def __init__(self, voice: str, console: Console, *, quiet: bool = False, stages: Sequence[str] = STAGES) -> None:
         self._voice, self._console, self._quiet = voice, console, quiet
-        self._state = dict.fromkeys(STAGES, "waiting")
+        self._state = dict.fromkeys(stages, "waiting")
         self._seconds: dict[str, float] = {}
-        self._note = dict.fromkeys(STAGES, "")
+        self._note = dict.fromkeys(stages, "")
         self._started = 0.0
         self._live = Live(get_renderable=self._table, console=console, refresh_per_second=4, transient=False)
 

@@ -17,8 +17,9 @@ from flows.gate_and_promote import (
     write_report,
 )
 from flows.paths import recordings_dir
+from flows.proof.commit import describe_changes
 from flows.run_view import RunView
-from metrics.prompt_sets import load_language, load_other_languages
+from metrics.prompt_sets import load_language, load_other_languages, prompts_of_preset
 from registry.consent.checks import check_consent
 from registry.gate.policy import GatePolicy, parse_policy
 from stages.execution.locks import locked
@@ -110,6 +111,8 @@ def run_pipeline(request: Request, view: RunView, *, engine: Engine) -> Outcome:
         language = _check_voice(voice, params)
         check_judges(params)
         _check_prompts(language, params=params, policy=policy)
+        if note := describe_changes():
+            view.print_line(note)
         # 2. Bring every stage up to date.
         stages = build(voice, view, engine=engine)
         # 3. Decide about the candidate that the last stage registered.
@@ -144,8 +147,16 @@ def _check_prompts(language: str, *, params: Params, policy: GatePolicy) -> None
     for other, rules in policy.other_languages.items():
         needed.setdefault(other, (f"gate.other_languages.{other}.min_prompts", rules.min_prompts))
     others = load_other_languages(folder, language, settings.other_languages, settings.n_other_language_prompts)
-    faults = []
-    for prompts in (load_language(folder, language), *others):
+    faults, own = [], load_language(folder, language)
+    for name, preset in params.presets.items():
+        key, rules = f"gate.presets.{name}.min_prompts", policy.presets.get(name)
+        n_prompts = len(prompts_of_preset(own, name, preset.categories).prompts)
+        if rules is not None and n_prompts < rules.min_prompts:
+            faults.append(
+                f"the categories of the preset {name} have {n_prompts} prompts in {language} and {key} is "
+                f"{rules.min_prompts}; name more categories in presets.{name}, or set {key} to at most {n_prompts}"
+            )
+    for prompts in (own, *others):
         key, n_needed = needed.get(prompts.language, ("", 0))
         if (n_prompts := len(prompts.prompts)) < n_needed:
             faults.append(

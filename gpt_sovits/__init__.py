@@ -5,12 +5,13 @@
     sovits/             the SoVITS: semantic tokens to a waveform
     synthesis/          texts to speech with one voice, whole or as a stream
     adaptation/         fine-tuning of both models on one speaker
+    content_encoder/    HuBERT or Whisper: recordings to content features
     weights/            checkpoints, base models, official files in and out
     audio.py            audio files in, resampling
     slicer.py           recordings cut at silence
-    content_encoder.py  HuBERT: recordings to content features
     speaker_encoder.py  ERes2NetV2: recordings to speaker embeddings
     bert.py             BERT features of a text
+    preset_names.py     what the name of a preset may be
     determinism.py      seeds, and calls that repeat to the bit
     precision.py        weights in fewer bits
     errors.py           the base class of all errors

@@ -1,11 +1,11 @@
-"""The prompt sets of a voice: that of its own language, and those of the other languages that it is tested in."""
+"""The prompt sets of a voice: of its own language, of the other languages that it is tested in, and of its presets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from metrics.prompts import PromptSet, content_sha256, load_prompts, selection_subset
+from metrics.prompts import Prompt, PromptSet, content_sha256, load_prompts, selection_subset
 
 
 def load_language(folder: Path, language: str) -> PromptSet:
@@ -54,11 +54,36 @@ def load_other_languages(
     return tuple(sets)
 
 
+def prompts_of_preset(prompts: PromptSet, name: str, categories: Sequence[str]) -> PromptSet:
+    """Return the prompts that judge a preset: those of its categories.
+
+    Args:
+        prompts: in the voice's own language.
+        name: of the preset, for the message.
+        categories: the preset's.
+
+    Raises:
+        ValueError: a category has no prompt.
+    """
+    known = sorted({prompt.category for prompt in prompts.prompts})
+    if missing := sorted(set(categories) - set(known)):
+        raise ValueError(
+            f"presets.{name}.categories names {', '.join(missing)}, and no prompt in {prompts.language} is of that "
+            f"category; the categories are {', '.join(known)}"
+        )
+    chosen = tuple(prompt for prompt in prompts.prompts if prompt.category in categories)
+    return _replace_prompts(prompts, chosen)
+
+
 def _subset(prompts: PromptSet, n: int) -> PromptSet:
     try:
         chosen = selection_subset(prompts.prompts, n)
     except ValueError as error:
         raise ValueError(f"evaluate.n_other_language_prompts, language {prompts.language}: {error}") from error
+    return _replace_prompts(prompts, chosen)
+
+
+def _replace_prompts(prompts: PromptSet, chosen: Sequence[Prompt]) -> PromptSet:
     return prompts.model_copy(
-        update={"prompts": chosen, "sha256": content_sha256(prompts.language, prompts.seeds, chosen)}
+        update={"prompts": tuple(chosen), "sha256": content_sha256(prompts.language, prompts.seeds, chosen)}
     )

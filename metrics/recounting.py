@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from metrics.failures import implied_failures
 from metrics.normalize import normalize_text, normalizer_of, remove_unit_spaces
 from metrics.prompts import PromptSet
-from metrics.scores import LanguageScores, Scorecard, UtteranceScore
+from metrics.scores import Scorecard, UtteranceScore
 from metrics.wer import character_errors, word_errors
 
 MAX_ROWS = 5  # named in one fault
@@ -20,8 +20,7 @@ MAX_ROWS = 5  # named in one fault
 
 def find_miscounts(card: Scorecard) -> list[str]:
     """Return the rows whose errors or failures do not follow from their texts, in words. Empty where all do."""
-    others = [row for part in card.other_languages for row in part.rows]
-    rows = (*card.rows, *others, *card.held_out, *card.resynthesis)
+    rows = (*card.prompt_rows, *card.held_out, *card.resynthesis)
     wrong = [f"{_name(row)} ({fault})" for row in rows if (fault := _miscount(row))]
     return [f"{_list(wrong)} do not follow from the texts"] if wrong else []
 
@@ -49,16 +48,17 @@ def find_other_texts(card: Scorecard, prompt_sets: Iterable[PromptSet]) -> list[
                 f"{known.name} {known.version}; score them again"
             )
             continue
-        faults += _other_texts(part, prompts)
+        faults += _other_texts(part.rows, prompts)
+        if part is card:
+            faults += [fault for preset in card.presets for fault in _other_texts(preset.rows, prompts)]
     return faults
 
 
-def _other_texts(part: Scorecard | LanguageScores, prompts: PromptSet) -> list[str]:
-    expected = {
-        prompt.id: (prompt.category, normalize_text(prompt.normalized, part.language)) for prompt in prompts.prompts
-    }
-    wrong = [_name(row) for row in part.rows if expected.get(row.prompt_id) != (row.category, row.reference)]
-    return [f"{_list(wrong)} in {part.language} have another text or category than the locked prompt"] if wrong else []
+def _other_texts(rows: Sequence[UtteranceScore], prompts: PromptSet) -> list[str]:
+    language = prompts.language
+    expected = {prompt.id: (prompt.category, normalize_text(prompt.normalized, language)) for prompt in prompts.prompts}
+    wrong = [_name(row) for row in rows if expected.get(row.prompt_id) != (row.category, row.reference)]
+    return [f"{_list(wrong)} in {language} have another text or category than the locked prompt"] if wrong else []
 
 
 def _miscount(row: UtteranceScore) -> str:

@@ -130,6 +130,17 @@ class LanguageScores(Row):
     rows: tuple[UtteranceScore, ...] = Field(description="one row per prompt and seed")
 
 
+class PresetScores(Row):
+    """The prompts of one use of the voice, spoken with the preset for it, under the same judges."""
+
+    name: str = Field(min_length=1, description="name of the preset")
+    settings_sha256: str = Field(description="hash of the preset's files in the voice's folder")
+    reference_clip: str = Field(description="id of the clip that it speaks with; empty: the voice's own reference")
+    prompts_sha256: str = Field(description="hash of the prompts of the preset's categories")
+    seeds: tuple[int, ...] = Field(description="sampling seeds, each used for every prompt")
+    rows: tuple[UtteranceScore, ...] = Field(description="one row per prompt and seed, in the voice's own language")
+
+
 class Scorecard(Row):
     """Everything that the gate reads about one checkpoint pair.
 
@@ -142,6 +153,7 @@ class Scorecard(Row):
     judges: Judges = Field(description="the judges and the normaliser")
     prompts_sha256: str = Field(description="hash of the prompt set")
     seeds: tuple[int, ...] = Field(description="sampling seeds, each used for every prompt")
+    reference_clip: str = Field(default="", description="id of the clip that the voice speaks with; empty: unknown")
     rows: tuple[UtteranceScore, ...] = Field(description="one row per prompt and seed")
     held_out: tuple[UtteranceScore, ...] = Field(description="the voice's held-out recordings under the same judges")
     resynthesis: tuple[UtteranceScore, ...] = Field(
@@ -151,6 +163,9 @@ class Scorecard(Row):
     )
     other_languages: tuple[LanguageScores, ...] = Field(
         default=(), description="the prompts of other languages that the pair said, sorted by language"
+    )
+    presets: tuple[PresetScores, ...] = Field(
+        default=(), description="the presets besides the default one, which spoke everything else, sorted by name"
     )
     similarity_floor: Similarities = Field(description="what other speakers reach under the same speaker judge")
     mos_judge: str = Field(default="", description="name and version of the MOS judge; empty where there is none")
@@ -169,6 +184,21 @@ class Scorecard(Row):
     def in_language(self, language: str) -> LanguageScores | None:
         """Return the scores of another language, or None where the pair did not say its prompts."""
         return next((part for part in self.other_languages if part.language == language), None)
+
+    def with_preset(self, name: str) -> PresetScores | None:
+        """Return the scores of a preset besides the default one, or None where the pair did not speak with it."""
+        return next((part for part in self.presets if part.name == name), None)
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """Return what was scored besides the voice itself, as the gate names it: `language zh`, `preset dialogue`."""
+        languages = (f"language {part.language}" for part in self.other_languages)
+        return frozenset((*languages, *(f"preset {part.name}" for part in self.presets)))
+
+    @property
+    def prompt_rows(self) -> tuple[UtteranceScore, ...]:
+        """Return the row of every prompt that was spoken: the own ones, in other languages, and with other presets."""
+        return (*self.rows, *(row for part in (*self.other_languages, *self.presets) for row in part.rows))
 
     def figures(self) -> dict[str, float]:
         """Return the pooled figures of the prompts in the voice's own language. See `pooled`."""

@@ -4,6 +4,7 @@
     gate/        the decision whether a candidate may replace the champion
     verdicts/    signed decisions: made, stored and rendered
     releases/    promote, roll back and revoke, with the journal and its audit
+    profiles/    what is known of a voice in service, preset by preset
     listening/   blind comparison of candidate and champion, and the votes
     report/      the HTML page about a version
     keys/        who may sign what, and the signatures under every record
@@ -26,6 +27,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "consent.checks": ["check_consent"],
         "errors": ["RegistryError"],
         "gate.policy": ["GatePolicy", "parse_policy"],
+        "profiles.profile": ["SpeakerProfile", "read_profile", "read_voice_in_service"],
         "releases.alias": ["AliasMove", "ReleaseRefused"],
         "releases.audit": ["audit"],
         "releases.journal": ["champion", "history"],

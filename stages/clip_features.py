@@ -9,14 +9,14 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 
 from gpt_sovits.audio import load_audio, resample, to_mono
-from gpt_sovits.content_encoder import CONTENT_SAMPLE_RATE, extract_ssl_features
+from gpt_sovits.content_encoder.encoder import CONTENT_SAMPLE_RATE, ContentEncoder, extract_ssl_features
 from gpt_sovits.determinism import deterministic
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.sovits.spectrogram import linear_spectrogram
@@ -26,9 +26,6 @@ from gpt_sovits.text.lexicon import Lexicon, load_lexicon
 from gpt_sovits.weights.base import load_base, shared_part
 from metrics.judges.speaker import SpeakerJudge, load_speaker_judge
 from stages.profiles import judge_weights
-
-if TYPE_CHECKING:
-    from transformers import HubertModel
 
 
 class ExtractedClip(NamedTuple):
@@ -64,7 +61,7 @@ class Encoders:
     """
 
     lexicon: Lexicon
-    content_encoder: HubertModel
+    content_encoder: ContentEncoder
     sovits: SoVITS
     speaker_encoder: SpeakerEncoder | None = None
 

@@ -5,14 +5,22 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from gpt_sovits.determinism import deterministic
 from gpt_sovits.synthesis.synthesizer import Synthesizer
 from gpt_sovits.synthesis.voice import load_voice, save_voice
 from gpt_sovits.weights.checkpoint import checkpoint_sha256
-from metrics.scores import Pair, Scorecard, pooled
-from stages.evaluation.inputs import SynthesisInputs, VoiceFolders, load_scoring_inputs, load_synthesis_inputs
+from metrics.scores import Pair, Scorecard, UtteranceScore, pooled
+from stages.evaluation.inputs import (
+    ScoringInputs,
+    SynthesisInputs,
+    VoiceFolders,
+    load_scoring_inputs,
+    load_synthesis_inputs,
+)
 from stages.evaluation.outputs import print_choice, save_timings, write_scores
+from stages.evaluation.presets import save_presets, score_presets
 from stages.evaluation.scoring import (
     ScoringContext,
     embed_voice,
@@ -31,7 +39,7 @@ from stages.evaluation.trials import (
     checkpoint_pairs,
     choose_checkpoints,
 )
-from stages.evaluation.utterances import held_out_utterances, keep_recordings, resynthesize
+from stages.evaluation.utterances import UtteranceTiming, held_out_utterances, keep_recordings, resynthesize
 from stages.execution.outputs import stage_output
 from stages.execution.parallel import worker_processes
 from stages.execution.program import run_stage
@@ -49,8 +57,8 @@ def evaluate(
         folders: what the stages before it wrote.
         pairs: the checkpoint pairs to choose from, by their epochs.
         out_dir: an empty folder. It gets scores.jsonl, scorecard.json, pairs.csv, metrics.json, report.html and voice/,
-            and as FLAC audio/ (the prompts), audio_LANGUAGE/ (those of a further language), recordings/ (held-out clips
-            of the speaker) and resynthesis/ (the pair saying the same).
+            and as FLAC audio/ (the prompts, and in preset_NAME/ those of a further preset), audio_LANGUAGE/ (those of a
+            further language), recordings/ (held-out clips of the speaker) and resynthesis/ (the pair saying the same).
         params: all of params.yaml.
     """
     settings, profile = params.evaluate, PROFILES[params.profile]
@@ -72,9 +80,8 @@ def evaluate(
         choice = choose_checkpoints(trials, prompts, settings, pooled(held_out)["similarity"])
         print_choice(choice)
         # 3. Save the voice. Synthesise and score every prompt, and the texts of the recordings that are kept.
-        synthesizer = _save_and_load(out_dir / "voice", choice.pair, synthesis_inputs, inputs.lexicon_file)
-        rows, timings = scorer.score(synthesizer, prompts.prompts, prompts.seeds, out_dir / "audio")
-        other_languages, other_timings = scorer.score_languages(synthesizer, inputs.other_prompts, out_dir)
+        synthesizer = _save_and_load(out_dir / "voice", choice.pair, synthesis_inputs, inputs, folders)
+        rows, parts, timings = _score_prompts(scorer, synthesizer, inputs, out_dir)
         resynthesis = resynthesize(synthesizer, kept, prompts.seeds[0], out_dir / "resynthesis", reference_text)
         resynthesis_rows = score_utterances(resynthesis, scoring, workers)
         # 4. Ask the second judges, which the gate does not read.
@@ -88,8 +95,9 @@ def evaluate(
         judges=judges,
         prompts_sha256=prompts.sha256,
         seeds=prompts.seeds,
+        reference_clip=inputs.reference_clip.clip_id,
         rows=tuple(opinions.rows),
-        other_languages=other_languages,
+        **parts,
         held_out=tuple(opinions.held_out),
         resynthesis=tuple(resynthesis_rows),
         similarity_floor=similarity_floor(embeddings, judges),
@@ -98,12 +106,30 @@ def evaluate(
     )
     trials.remove_files()
     write_scores(out_dir, scorecard, choice.rows)
-    save_timings(voice, [*timings, *other_timings])
+    save_timings(voice, timings)
 
 
-def _save_and_load(folder: Path, pair: CheckpointPair, inputs: SynthesisInputs, lexicon: Path | None) -> Synthesizer:
-    save_voice(folder, pair.gpt, pair.sovits, inputs.reference, inputs.preset, lexicon)
+def _save_and_load(
+    folder: Path, pair: CheckpointPair, synthesis: SynthesisInputs, inputs: ScoringInputs, folders: VoiceFolders
+) -> Synthesizer:
+    save_voice(folder, pair.gpt, pair.sovits, synthesis.reference, synthesis.preset, inputs.lexicon_file)
+    save_presets(folder, inputs, synthesis, folders)
     return load_voice(folder)
+
+
+def _score_prompts(
+    scorer: PromptScorer, synthesizer: Synthesizer, inputs: ScoringInputs, out_dir: Path
+) -> tuple[list[UtteranceScore], dict[str, Any], list[UtteranceTiming]]:
+    """Speak and score every prompt: in the voice's own language, in the further languages, with the further presets.
+
+    Returns:
+        Scores of the first, the fields of the scorecard that hold the others, and one timing per utterance.
+    """
+    prompts = inputs.prompts
+    rows, timings = scorer.score(synthesizer, prompts.prompts, prompts.seeds, out_dir / "audio")
+    languages, of_languages = scorer.score_languages(synthesizer, inputs.other_prompts, out_dir)
+    presets, of_presets = score_presets(scorer, out_dir / "voice", inputs.presets, out_dir / "audio")
+    return rows, {"other_languages": languages, "presets": presets}, [*timings, *of_languages, *of_presets]
 
 
 def _pair(choice: CheckpointChoice) -> Pair:

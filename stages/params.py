@@ -14,11 +14,13 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from gpt_sovits.preset_names import DEFAULT_PRESET, PRESET_NAME
 from registry.consent.record import VOICE_NAME
 from registry.names import shorten
 from stages.sections.consent import Consent
 from stages.sections.data import Align, Features, Ingest, Segment
 from stages.sections.evaluation import Evaluate, Register
+from stages.sections.presets import PresetSettings
 from stages.sections.releases import Releases
 from stages.sections.section import Section
 from stages.sections.training import AdaptGpt, AdaptSovits
@@ -43,6 +45,9 @@ class Params(Section):
     adapt_sovits: AdaptSovits
     adapt_gpt: AdaptGpt
     evaluate: Evaluate
+    presets: dict[str, PresetSettings] = Field(
+        description="How the voice speaks for uses besides the default one, by name. gate.presets needs rules for each."
+    )
     register_: Register = Field(alias="register")  # a pydantic model has a method `register`
     consent: Consent
     releases: Releases
@@ -69,6 +74,37 @@ class Params(Section):
                 "so no verdict could pass; write thresholds and margins there, see docs/verdict.md"
             )
         return self
+
+    @model_validator(mode="after")
+    def _presets_are_usable(self) -> Params:
+        with_rules = self.gate.get("presets") or {}
+        for name, preset in self.presets.items():
+            if not re.fullmatch(PRESET_NAME, name) or name == DEFAULT_PRESET:
+                raise ValueError(
+                    f"presets: {name!r} cannot be the name of a preset; use at most 32 of a-z, 0-9, - and _, and not "
+                    f"{DEFAULT_PRESET}, which is the voice's default preset"
+                )
+            if name not in with_rules:
+                raise ValueError(
+                    f"presets has {name}, and gate.presets has no rules for it, so no verdict could pass; write "
+                    "thresholds and margins there, see docs/profiles.md"
+                )
+            if unknown := sorted(set(preset.reference_clips) - set(self.voices)):
+                raise ValueError(f"presets.{name}.reference_clips names {', '.join(unknown)}, not among `voices`")
+            self.speaking_settings(name)
+        return self
+
+    def speaking_settings(self, preset: str) -> Evaluate:
+        """Return the section `evaluate` with the changes of a preset.
+
+        Raises:
+            ValueError: a changed value is out of range.
+        """
+        try:
+            return Evaluate.model_validate(self.evaluate.model_dump() | self.presets[preset].settings)
+        except ValidationError as error:
+            faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            raise ValueError("; ".join(f"presets.{preset}.settings.{fault}" for fault in faults)) from error
 
     @field_validator("voices")
     @classmethod

@@ -19,6 +19,7 @@ The product never imports this package. `make starter` runs it, and README.md in
 
     phones.py           the 40 phones of the labels
     store.py            a corpus on disk
+    aligner.py          when each phone of a text is said
     augment.py          other voices and rooms from the same speech
     scratch.py          seeded weights before any training
     training.py         the training loop of every stage

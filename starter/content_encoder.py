@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt_sovits.content_encoder import CONTENT_SAMPLE_RATE, SAMPLES_PER_FRAME, build_content_encoder
+from gpt_sovits.content_encoder.encoder import CONTENT_SAMPLE_RATE, SAMPLES_PER_FRAME, build_content_encoder
 from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.weights.checkpoint import save_checkpoint
 from starter.augment import disturb, stretch

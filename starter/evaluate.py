@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gpt_sovits.content_encoder import extract_ssl_features
+from gpt_sovits.content_encoder.encoder import extract_ssl_features
 from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.synthesis.preset import default_preset

@@ -4,8 +4,9 @@
 
 The packages of starter/requirements.txt hold the model (int8 ONNX, Apache-2.0) and five styles of Japanese speakers.
 Given English phones, they speak English, and any convex combination of two or three styles is another speaker. The
-network predicts how many frames of 25 ms each phone takes and then speaks exactly that, so the labels are exact: the
-durations are read from inside the graph.
+network predicts how many frames of 25 ms each phone takes and then speaks exactly that: the durations are read from
+inside the graph. The sound runs ahead of them by three frames, which Kokoro's own time stamps take off too
+(https://github.com/hexgrad/kokoro, `KPipeline.join_timestamps`).
 
 A stopped run continues where it stopped: each utterance is a file.
 """
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE = 24000
 FRAME_SAMPLES = 600  # of one unit of duration
+FRAMES_AHEAD = 3  # of the sound before its duration
 DURATIONS = "/encoder/Clip_output_0"  # the tensor in the graph that holds the frames of each token
 HELD_OUT = "jf_gongitsune"  # the style of the sample voice, which no stage trains on
 STYLES = ("jf_alpha", "jf_nezumi", "jf_tebukuro", "jm_kumo")
@@ -128,14 +130,17 @@ def phone_ends(tokens: Sequence[Phone], frames: np.ndarray) -> list[tuple[str, f
     """Return each phone with its end in seconds.
 
     Spaces between words belong to the phone before them: there is no pause. Tokens of one phone are joined, and so are
-    pauses. The first and the last duration are those of the model's own padding, which is silence.
+    pauses. The first and the last duration are those of the model's own padding, which is silence: the first one loses
+    FRAMES_AHEAD, and the last one gains as many.
 
     Args:
         tokens: The tokens as spoken.
         frames: (n_tokens + 2,) frames of each token and of the padding.
     """
     names = ["sil", *(token.phone for token in tokens), "sil"]
-    ends = np.cumsum(frames) * FRAME_SAMPLES / SAMPLE_RATE
+    ends = np.maximum(np.cumsum(frames) - FRAMES_AHEAD, 0.0)
+    ends[-1] = frames.sum()
+    ends *= FRAME_SAMPLES / SAMPLE_RATE
     phones: list[tuple[str, float]] = []
     previous = ""
     for position, (name, end) in enumerate(zip(names, ends, strict=True)):

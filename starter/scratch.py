@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gpt_sovits.content_encoder import CONTENT_SAMPLE_RATE, build_content_encoder, extract_ssl_features
+from gpt_sovits.content_encoder.encoder import CONTENT_SAMPLE_RATE, build_content_encoder, extract_ssl_features
 from gpt_sovits.determinism import deterministic
 from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig

@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from gpt_sovits.content_encoder import extract_ssl_features, load_content_encoder
+from gpt_sovits.content_encoder.encoder import extract_ssl_features, load_content_encoder
 from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.synthesis.sentences import add_full_stop
 from gpt_sovits.text.frontend import phonemize

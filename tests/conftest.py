@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# Two workers have two cores. With two threads in each, the small networks of these tests take twice as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from browser import artifacts, browser  # noqa: F401 - fixtures
 from hypothesis import settings
@@ -18,7 +21,27 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
+# Where a test made a DVC project, each command would start a process that reports to DVC's makers.
+os.environ["DVC_NO_ANALYTICS"] = "1"
+
 ROOT = Path(__file__).resolve().parent.parent
+
+# Workers take whole files in the order of the tests. The longest come first, or one core is idle at the end. Of the
+# first two, only one needs the run of a small voice that most of the others copy, so that no worker waits for it.
+LONGEST_FILES = (
+    "flows/test_pipeline.py",
+    "flows/test_damaged_candidates.py",
+    "flows/test_voices_in_one_project.py",
+    "flows/test_release_pipeline.py",
+    "benchmarks/test_release_abuse.py",
+    "flows/test_languages_end_to_end.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest files first."""
+    places = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST_FILES)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")

@@ -51,13 +51,10 @@ ENGLISH_RULES = """{en: {
 SETTINGS = (
     "segment.max_clip_seconds=5",  # the joined sentences become three clips
     "features.reference_min_seconds=2",
-    "features.n_threads=1",
     "adapt_sovits.n_epochs=1",
     "adapt_sovits.save_every_epochs=1",
     "adapt_sovits.batch_size=4",
-    "adapt_sovits.n_threads=1",
     "adapt_gpt.n_epochs=1",
-    "adapt_gpt.n_threads=1",
     "evaluate.interpolation_weights=[]",
 )
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-from metrics.scores import Judges, LanguageScores, Pair, Scorecard, Similarities, UtteranceScore
+from metrics.scores import Judges, LanguageScores, Pair, PresetScores, Scorecard, Similarities, UtteranceScore
 from registry.consent.file import write_voice
 from registry.consent.record import Consent, Voice
 from registry.gate.deciding import decide
@@ -137,6 +137,26 @@ def language_scores(
     return LanguageScores.model_validate(settings | changes)
 
 
+def preset_scores(
+    name: str = "dialogue", n_prompts: int = 12, seeds: tuple[int, ...] = (0, 1), wer: float = 0.1, **changes
+):
+    """Return scores with a further preset whose utterances all have `wer` errors per word and similarity 0.8."""
+    rows = []
+    for row in scorecard(n_prompts=n_prompts, seeds=seeds, wer=wer).rows:
+        audio = row.audio.replace("audio/", f"audio/preset_{name}/")
+        digest = hashlib.sha256(audio.encode()).hexdigest()
+        rows.append(row.model_copy(update={"audio": audio, "audio_sha256": digest}))
+    settings = {
+        "name": name,
+        "settings_sha256": "5" * 64,
+        "reference_clip": "",
+        "prompts_sha256": "d" * 64,
+        "seeds": seeds,
+        "rows": rows,
+    }
+    return PresetScores.model_validate(settings | changes)
+
+
 def language_rules(**changes: object) -> dict:
     """Return rules of another language: WER at most 0.5, a margin of 0.05, at least 8 prompts."""
     return {
@@ -178,7 +198,7 @@ def make_verdict(
 
 def write_scores(folder: Path, card: Scorecard) -> Path:
     """Write a score folder as evaluate leaves it, scorecard.json and the audio. Return the scorecard's path."""
-    for row in card.rows:
+    for row in card.prompt_rows:
         if row.audio:
             path = folder / row.audio
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -221,13 +241,14 @@ def recordings_of(root: Path, name: str = "anna", **changes: object) -> Path:
     return folder
 
 
-def promote_first(store: Store, voice: str = "anna") -> None:
+def promote_first(store: Store, voice: str = "anna", rules: GatePolicy | None = None) -> None:
     """Take version 1 of the voice through the gate and make it the first champion, without letting it speak."""
-    gate_candidate(store, voice, policy=policy(), version=1, first_release=True)
+    rules = rules or policy()
+    gate_candidate(store, voice, policy=rules, version=1, first_release=True)
     moved = promote(
         store,
         voice,
-        policy=policy(),
+        policy=rules,
         recordings_dir=recordings_of(store.root, voice),
         smoke_texts={"en": "hello"},
         version=1,

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import stages  # noqa: F401 - sets how OpenMP's threads wait, before torch is loaded
 from flows.console import print_line
 from flows.released_voice import find_voice
+from gpt_sovits.preset_names import DEFAULT_PRESET
 from gpt_sovits.text.languages import language_code
+
+if TYPE_CHECKING:
+    from gpt_sovits.synthesis.preset import Preset
 
 FORMATS = {".flac": "FLAC", ".wav": "WAV"}  # by the file name's ending
 MAX_TEXT_SHOWN = 60  # characters of a sentence in a message
@@ -22,6 +27,7 @@ def say_text(
     seed: int,
     language: str | None = None,
     purpose: str | None = None,
+    preset: str = DEFAULT_PRESET,
 ) -> int:
     """Speak a text into a file.
 
@@ -33,27 +39,40 @@ def say_text(
         seed: Another seed gives another reading.
         language: ISO 639 code of the text, or its code in a `.list` file. None: the voice's own.
         purpose: What it is said for, which the speaker must have allowed. None if nobody declared it.
+        preset: The preset to speak with, which the version's verdict must have passed.
 
     Raises:
-        ValueError: The version was not scored in the language, so it was not judged in it.
+        ValueError: The version was not scored in the language, so it was not judged in it. The preset likewise.
+        ReleaseRefused: The version may not speak, or its verdict did not pass the preset.
     """
     form = FORMATS.get(output.suffix.lower())
     if form is None:
         raise ValueError(f"-o {output.name}: end the name in {' or '.join(FORMATS)}")
     code = language_code(language) if language is not None else None
-    released = find_voice(voice, version, purpose=purpose, language=code)
+    released = find_voice(voice, version, purpose=purpose, language=code, preset=preset)
     import soundfile
 
     from gpt_sovits.synthesis.voice import load_voice  # torch, which takes a second: after everything that can fail
 
-    synthesizer = load_voice(released.folder)
-    speech = synthesizer.say(text, seed, synthesizer.preset.check_language(code))
+    synthesizer = load_voice(released.folder, preset=preset)
+    speech = synthesizer.say(text, seed, _check_language(synthesizer.preset, code, name=preset))
     partial = output.with_name(f".{output.name}.partial")
     soundfile.write(partial, speech.waveform, speech.sample_rate, format=form, subtype="PCM_16")
     partial.replace(output)
+    with_preset = "" if preset == DEFAULT_PRESET else f" with preset {preset}"
     seconds = len(speech.waveform) / speech.sample_rate
-    print_line(f"{output}: {seconds:.1f} s, {voice} version {released.version}")
+    print_line(f"{output}: {seconds:.1f} s, {voice} version {released.version}{with_preset}")
     for sentence in speech.failures:
         outcome = sentence.outcome.replace("_", " ")
         print_line(f"{outcome}: {sentence.text[:MAX_TEXT_SHOWN]!r}, after {sentence.n_retries} retries")
     return 0
+
+
+def _check_language(preset: Preset, code: str | None, *, name: str) -> str:
+    """Return a language in which the voice was scored with a preset. None stands for its own."""
+    if name != DEFAULT_PRESET and code not in (None, preset.language):
+        raise ValueError(
+            f"the preset {name} was scored in {preset.language!r} only, and what was not scored is not served; leave "
+            "out --language or --preset"
+        )
+    return preset.check_language(code)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from flows.errors import FlowError
+from stages.lineage import git_commit
 
 CHANGED = "+changes"  # after the commit where tracked files differed from it
 NO_GIT = "none"
@@ -64,6 +65,19 @@ def why_not_checked_out(root: Path, commit: str) -> str:
         run_git(root, "cat-file", "-e", f"{commit}^{{commit}}")
     except GitError:
         return f"this repository does not have the commit {commit[:12]}; fetch it (`git fetch --all`)"
+    return ""
+
+
+def describe_changes() -> str:
+    """Return a note for a run whose version nobody could rebuild, "" where its code is in git."""
+    commit = git_commit()
+    if commit == NO_GIT:
+        return "note: this folder is not in a git repository, so the new version cannot be verified or rebuilt later"
+    if commit.endswith(CHANGED):
+        return (
+            "note: tracked files differ from the last commit, so the new version cannot be verified or rebuilt later; "
+            "commit them before the run"
+        )
     return ""
 
 

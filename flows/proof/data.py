@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,11 +40,17 @@ class Missing:
 
 
 class DataFinder:
-    """Looks for data in a workspace and in DVC's cache, and reads every file at most once."""
+    """Looks for data in a workspace and in DVC's cache, and reads every file at most once.
 
-    def __init__(self, root: Path, cache: DvcCache | None) -> None:
-        """Take the root of a project and its cache, None where there is none."""
-        self._root, self._cache = root, cache
+    Args:
+        root: The project's root.
+        cache: DVC's cache, None where there is none.
+        fetch: Gets the data with a path and md5 into the cache, and returns why it could not, "" if it did. None for
+            what is at hand only.
+    """
+
+    def __init__(self, root: Path, cache: DvcCache | None, *, fetch: Callable[[str, str], str] | None = None) -> None:
+        self._root, self._cache, self._fetch = root, cache, fetch
         self._hashes: dict[Path, str] = {}
 
     def find(self, path: str, md5: str, *, is_current: bool) -> Found | Missing:
@@ -64,8 +70,13 @@ class DataFinder:
                 return Found(files, "workspace")
             if is_current:
                 return Missing(f"{path} was changed after the stage: {self.why_different(place, md5)}", True)
-        # 2. DVC's cache, whose objects are named by their hash
+        # 2. DVC's cache, whose objects are named by their hash, and what it can fetch
         cached = self._find_cached(path, md5)
+        if isinstance(cached, Missing) and not cached.is_changed and self._fetch is not None:
+            reason = self._fetch(path, md5)
+            cached = Missing(reason, False) if reason else self._find_cached(path, md5)
+            if isinstance(cached, Missing) and not reason and not cached.is_changed:
+                cached = Missing(f"neither DVC's cache nor its remote has {path} (md5 {md5})", False)
         if isinstance(cached, Found) or cached.is_changed or files is None:
             return cached
         return Missing(f"{path} in the workspace is of another run, and {cached.reason}", False)

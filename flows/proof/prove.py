@@ -48,7 +48,7 @@ def prove(store: Store, voice: str, *, version: int | None) -> ProvenVersion:
     candidate = find_subject(store, voice, version)
     finder = DataFinder(Path(), find_dvc_cache())
     locked, params = (read_lineage_file(store, candidate, name) for name in ("dvc_lock.json", "params.json"))
-    links, origin = [text for text in (locked, params) if isinstance(text, Link)], None
+    links, origin = list(dict.fromkeys(text for text in (locked, params) if isinstance(text, Link))), None
     if isinstance(locked, str):
         origin = read_origin(candidate, locked)
         links += list_stage_links(origin, Path(), finder=finder)

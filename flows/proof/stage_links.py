@@ -107,7 +107,7 @@ def outside_inputs(origin: Origin) -> dict[str, tuple[str, str]]:
 def read_manifest(origin: Origin, finder: DataFinder) -> list[dict[str, Any]] | Missing:
     """Return the rows of the registered manifest of recordings, or why they cannot be had."""
     ((path, md5),) = origin.outputs("ingest").items()
-    found = finder.find(path, md5, is_current=origin.is_current("ingest", path, md5=md5))
+    found = finder.find(path, md5, is_current=False)
     if isinstance(found, Missing):
         return found
     file = found.files.get(MANIFEST)
@@ -116,8 +116,8 @@ def read_manifest(origin: Origin, finder: DataFinder) -> list[dict[str, Any]] | 
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-def find_outside_inputs(origin: Origin, root: Path, *, finder: DataFinder) -> dict[str, Path | str | Missing]:
-    """Return for each outside input its commit (str), its place in the workspace (Path), or why it is missing.
+def find_outside_inputs(origin: Origin, root: Path, *, finder: DataFinder) -> dict[str, str | Found | Missing]:
+    """Return for each outside input its commit (str) where git has it, else where it is or why it is missing.
 
     Raises:
         GitError: Git cannot read the commit.
@@ -125,19 +125,19 @@ def find_outside_inputs(origin: Origin, root: Path, *, finder: DataFinder) -> di
     commit = origin.candidate.tags.get("git_commit", "")
     inputs = outside_inputs(origin)
     committed = hash_committed(root, commit, paths=inputs) if not why_not_checked_out(root, commit) else {}
-    places: dict[str, Path | str | Missing] = {}
+    places: dict[str, str | Found | Missing] = {}
     for path, (md5, stage) in inputs.items():
         in_git = {name[len(path) :].lstrip("/"): one for name, one in committed.items() if _is_within(name, path)}
         if in_git and hash_tree(in_git, is_folder=md5.endswith(FOLDER)) == md5:
             places[path] = commit
             continue
-        found = finder.find(path, md5, is_current=False)
-        if isinstance(found, Found) and not in_git:
-            places[path] = root / path
-        elif in_git:
+        if in_git:
             places[path] = Missing(f"{stage} ran with another {path} than commit {commit[:12]} has", True)
-        else:
-            places[path] = Missing(f"{path} as {stage} read it is neither in the commit nor in this workspace", False)
+            continue
+        found = finder.find(path, md5, is_current=False)
+        if isinstance(found, Missing):
+            found = Missing(f"{path} as {stage} read it is not in the commit, and {found.reason}", found.is_changed)
+        places[path] = found
     return places
 
 
@@ -167,18 +167,19 @@ def _recordings_link(origin: Origin, root: Path, *, finder: DataFinder) -> Link:
     folder = str(recordings_dir(origin.candidate.voice))
     md5 = origin.inputs("ingest").get(folder, "")
     is_current = origin.is_current("ingest", folder, md5=md5)
-    cached = finder.find(folder, md5, is_current=False)
+    whole = finder.find(folder, md5, is_current=False)
     for row in rows:
         place = root / folder / row["path"]
         if not (place.is_file() and file_sha256(place) == row["sha256"]):
-            if not is_current and isinstance(cached, Found):  # the workspace holds the recordings of another run
-                place = cached.files.get(row["path"], place)
+            if not is_current and isinstance(whole, Found):  # the workspace holds the recordings of another run
+                place = whole.files.get(row["path"], place)
             if not place.is_file():
                 return unchecked(name, compared, f"{folder}/{row['path']} is missing", digest)
             if file_sha256(place) != row["sha256"]:
                 link = broken if is_current else unchecked
                 return link(name, compared, f"{folder}/{row['path']} is another file than the one registered", digest)
-    return Link(name, f"{compared}: {len(rows)} files", "ok", digest)
+    changed = "" if isinstance(whole, Found) else f", while another file in {folder} has changed since"
+    return Link(name, f"{compared}: {len(rows)} files{changed}", "ok", digest)
 
 
 def _stage_link(origin: Origin, stage: str, *, name: str, finder: DataFinder) -> Link:
@@ -220,21 +221,43 @@ def _unlinked_inputs(origin: Origin, stage: str) -> Iterator[str]:
 
 def _scored_link(origin: Origin, finder: DataFinder) -> Link:
     """Return the link from what evaluate wrote, known by md5, to what was registered, known by sha256."""
-    candidate = origin.candidate
+    candidate, outputs = origin.candidate, origin.outputs("evaluate")
     link = ("scored voice", "the candidate id of the voice and scorecard that evaluate wrote with the signed one")
-    outputs = origin.outputs("evaluate")
-    voice, scorecard = (next((path for path in outputs if path.endswith(f"/{end}")), "") for end in (VOICE, SCORECARD))
-    found = []
-    for path in (voice, scorecard):
+    found = {}
+    for path in scored_outputs(origin):
         one = finder.find(path, outputs.get(path, ""), is_current=False)
         if isinstance(one, Missing):
             return (broken if one.is_changed else unchecked)(*link, one.reason, candidate.candidate_id)
-        found.append({name: file_sha256(file) for name, file in one.files.items()})
-    files, scores_sha256 = found[0], found[1].get("", "")
-    seen = hash_candidate(candidate.voice, files, scores_sha256=scores_sha256, prompts_sha256=candidate.prompts_sha256)
+        found[path] = one.files
+    seen = hash_scored(origin, found)
     if seen != candidate.candidate_id:
-        return broken(*link, f"{voice} and {scorecard} give {seen}", candidate.candidate_id)
+        return broken(*link, f"{' and '.join(found)} give {seen}", candidate.candidate_id)
     return Link(*link, "ok", candidate.candidate_id)
+
+
+def scored_outputs(origin: Origin) -> tuple[str, str]:
+    """Return which outputs of evaluate are registered: the voice's folder and the scorecard."""
+    voice, scorecard = (
+        next((path for path in origin.outputs("evaluate") if path.endswith(f"/{end}")), "")
+        for end in (VOICE, SCORECARD)
+    )
+    return voice, scorecard
+
+
+def hash_scored(origin: Origin, files: Mapping[str, Mapping[str, Path]]) -> str:
+    """Return the candidate id that files have.
+
+    Args:
+        origin: Of the version, whose voice and prompts count too.
+        files: Those of each of the two scored_outputs, by relative path.
+    """
+    voice, scorecard = (files[path] for path in scored_outputs(origin))
+    return hash_candidate(
+        origin.candidate.voice,
+        {name: file_sha256(file) for name, file in voice.items()},
+        scores_sha256=file_sha256(scorecard[""]),
+        prompts_sha256=origin.candidate.prompts_sha256,
+    )
 
 
 def _hashes(entries: Any) -> dict[str, str]:

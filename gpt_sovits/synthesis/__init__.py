@@ -1,6 +1,7 @@
 """Speech from text with one voice: a GPT, a SoVITS, one or several references and a preset.
 
     preset.py       how a voice speaks: pace, sampling, retries
+    preset_files.py the presets of a voice as files
     reference.py    what the models need of a reference clip
     fit.py          whether models, references and preset fit each other
     sentences.py    a text as sentences, each with its seed and length bound

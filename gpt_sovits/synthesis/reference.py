@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from gpt_sovits.audio import resample
 from gpt_sovits.bert import Bert, bert_features
-from gpt_sovits.content_encoder import CONTENT_SAMPLE_RATE, extract_ssl_features
+from gpt_sovits.content_encoder.encoder import CONTENT_SAMPLE_RATE, ContentEncoder, extract_ssl_features
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.sovits.spectrogram import linear_spectrogram
 from gpt_sovits.speaker_encoder import SpeakerEncoder, speaker_embedding
@@ -19,9 +18,6 @@ from gpt_sovits.synthesis.preset import TOKENS_PER_SECOND
 from gpt_sovits.synthesis.sentences import add_full_stop
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.text.lexicon import Lexicon
-
-if TYPE_CHECKING:
-    from transformers import HubertModel
 
 MIN_SECONDS, MAX_SECONDS = 1.0, 30.0  # a shorter clip has no style, a longer one costs memory and is never better
 ADVISED_SECONDS = (3.0, 10.0)  # what the official interface accepts
@@ -101,7 +97,7 @@ def make_reference(
     sample_rate: int,
     text: str | None,
     language: str,
-    encoder: HubertModel | None,
+    encoder: ContentEncoder | None,
     sovits: SoVITS,
     speaker_encoder: SpeakerEncoder | None = None,
     *,

@@ -6,6 +6,7 @@ reference.safetensors    what the models need of the reference clip: phoneme_ids
                          (speaker_dim,) and bert_features (bert_dim, X)
 reference_2.safetensors  further references in the same form, numbered without gaps, whose style is averaged in
 preset.json              how the voice speaks
+presets/                 how it speaks for other uses, see preset_files.py
 lexicon.yaml             the voice's own words, where it has any
 """
 
@@ -15,15 +16,16 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from gpt_sovits.bert import load_bert
 from gpt_sovits.gpt.model import GPT, GPTConfig
+from gpt_sovits.preset_names import DEFAULT_PRESET
 from gpt_sovits.sovits.config import SoVITSConfig
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.synthesis.preset import Preset
+from gpt_sovits.synthesis.preset_files import load_preset, preset_files, write_preset
 from gpt_sovits.synthesis.reference import Reference
 from gpt_sovits.synthesis.synthesizer import Synthesizer
 from gpt_sovits.text.lexicon import LEXICON_FILE, load_lexicon
@@ -77,16 +79,38 @@ def save_voice(
     shutil.copytree(sovits_folder, folder / "sovits")
     for number, reference in enumerate([references] if isinstance(references, Reference) else references, start=1):
         save_file(reference.tensors(), folder / _reference_name(number))
-    (folder / "preset.json").write_text(preset.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_preset(folder, DEFAULT_PRESET, preset)
     if lexicon_file is not None:
         shutil.copyfile(lexicon_file, folder / LEXICON_FILE)
 
 
-def load_voice(folder: Path, *, batch_size: int = 8, precision: str = "float32") -> Synthesizer:
+def save_preset(folder: Path, name: str, preset: Preset, reference: Reference | None = None) -> None:
+    """Add a preset for another use to the folder of a voice.
+
+    Args:
+        folder: the voice's folder, from `save_voice`.
+        name: of the use, such as `dialogue`.
+        preset: how the voice speaks then.
+        reference: the reference of this preset. None: those of the voice.
+
+    Raises:
+        ValueError: the name cannot be that of a further preset.
+    """
+    if name == DEFAULT_PRESET:
+        raise ValueError(f"{name!r} is the voice's default preset, which save_voice writes; choose another name")
+    write_preset(folder, name, preset)
+    if reference is not None:
+        save_file(reference.tensors(), folder / preset_files(name)[1])
+
+
+def load_voice(
+    folder: Path, *, preset: str = DEFAULT_PRESET, batch_size: int = 8, precision: str = "float32"
+) -> Synthesizer:
     """Load the voice in a folder that `save_voice` wrote.
 
     Args:
         folder: the voice's folder.
+        preset: name of the preset that it speaks with.
         batch_size: sentences that are computed together, see Synthesizer.
         precision: how the weights are stored in memory, see Synthesizer.
 
@@ -94,19 +118,17 @@ def load_voice(folder: Path, *, batch_size: int = 8, precision: str = "float32")
         ValueError: a file is missing or wrong, or the references have BERT features and the official BERT is not in
             base_models/. The message names the file.
     """
+    settings = load_preset(folder, preset)
     try:
-        preset = Preset.model_validate_json((folder / "preset.json").read_text(encoding="utf-8"))
-        references = [_load_reference(folder / _reference_name(1))]
-        while (further := folder / _reference_name(len(references) + 1)).exists():
-            references.append(_load_reference(further))
+        references = _load_references(folder, preset)
         lexicon = load_lexicon(folder / LEXICON_FILE) if (folder / LEXICON_FILE).exists() else None
-    except (OSError, ValidationError) as error:
+    except OSError as error:
         raise ValueError(f"{folder}: not a voice folder ({' '.join(str(error).split())})") from error
     return Synthesizer(
         load_gpt(folder / "gpt"),
         load_sovits(folder / "sovits"),
         references,
-        preset,
+        settings,
         lexicon=lexicon,
         bert=load_bert() if references[0].bert_features is not None else None,
         batch_size=batch_size,
@@ -116,6 +138,17 @@ def load_voice(folder: Path, *, batch_size: int = 8, precision: str = "float32")
 
 def _reference_name(number: int) -> str:
     return "reference.safetensors" if number == 1 else f"reference_{number}.safetensors"
+
+
+def _load_references(folder: Path, preset: str) -> list[Reference]:
+    """Return the references of a preset: its own one, or those of the voice."""
+    own = folder / preset_files(preset)[1]
+    if preset != DEFAULT_PRESET and own.exists():
+        return [_load_reference(own)]
+    references = [_load_reference(folder / _reference_name(1))]
+    while (further := folder / _reference_name(len(references) + 1)).exists():
+        references.append(_load_reference(further))
+    return references
 
 
 def _load_reference(path: Path) -> Reference:

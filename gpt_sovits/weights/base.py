@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
-from gpt_sovits.content_encoder import build_content_encoder, content_width, has_posteriors
+from gpt_sovits.content_encoder.encoder import ContentEncoder, build_content_encoder, content_width, has_posteriors
 from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.gpt.reranking import label_codewords
 from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
@@ -24,9 +24,6 @@ from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.weights.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
 from gpt_sovits.weights.languages import ALL_LANGUAGES, base_languages, save_languages
 from gpt_sovits.weights.places import BASES_FOLDER
-
-if TYPE_CHECKING:
-    from transformers import HubertForCTC, HubertModel
 
 STARTER = "starter"
 OFFICIAL_SSL_DIM = 768  # of chinese-hubert-base
@@ -127,7 +124,7 @@ class Base:
         load_weights(discriminator, self.discriminator_state, f"discriminator of base {self.name}")
         return discriminator.eval()
 
-    def build_content_encoder(self) -> HubertModel | HubertForCTC:
+    def build_content_encoder(self) -> ContentEncoder:
         """Build the content encoder in eval mode.
 
         Raises:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gpt_sovits.content_encoder import build_content_encoder
+from gpt_sovits.content_encoder.encoder import build_content_encoder
 from gpt_sovits.gpt.model import GPT
 from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.model import SoVITS

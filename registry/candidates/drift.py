@@ -46,6 +46,16 @@ def find_drift(then: Scorecard, now: Scorecard) -> Drift:
         questions += [in_language + each for each in _changed_fields(part, same, ("prompts_sha256", "seeds"))]
         judge += [in_language + each for each in _changed_fields(part, same, ("normalizer", "normalizer_version"))]
         pairs += _pair_rows(part.rows, same.rows)
+    for part in then.presets:
+        same = now.with_preset(part.name)
+        if same is None:
+            questions.append(
+                f"the preset {part.name} was scored then and is not scored now; presets in params.yaml lacks it"
+            )
+            continue
+        with_preset = f"with preset {part.name}, "
+        questions += [with_preset + each for each in _changed_fields(part, same, ("prompts_sha256", "seeds"))]
+        pairs += _pair_rows(part.rows, same.rows)
     judges_then, judges_now = then.judges.model_dump(), now.judges.model_dump()
     judge += [
         f"{name} was {judges_then[name]} and is {judges_now[name]}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from gpt_sovits.preset_names import DEFAULT_PRESET
+from gpt_sovits.synthesis.preset_files import list_presets, preset_sha256
 from metrics.scores import Scorecard, UtteranceScore
 from registry.errors import RegistryError
 from registry.files import file_sha256
@@ -77,9 +79,8 @@ def hash_weights(files: dict[str, str], folder: Path) -> str:
 
 
 def all_rows(scorecard: Scorecard) -> list[UtteranceScore]:
-    """Return every row of a scorecard: the prompts in each language, the recordings, and their resynthesis."""
-    others = [row for part in scorecard.other_languages for row in part.rows]
-    return [*scorecard.rows, *others, *scorecard.held_out, *scorecard.resynthesis]
+    """Return every row of a scorecard: the prompts in each language and preset, the recordings, their resynthesis."""
+    return [*scorecard.prompt_rows, *scorecard.held_out, *scorecard.resynthesis]
 
 
 def check_audio(scorecard: Scorecard, folder: Path) -> None:
@@ -102,3 +103,25 @@ def check_audio(scorecard: Scorecard, folder: Path) -> None:
     if faults:
         more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
         raise CandidateError(f"{folder}: {'; '.join(faults[:5])}{more}; run the evaluate stage again")
+
+
+def check_presets(scorecard: Scorecard, voice_folder: Path) -> None:
+    """Check that the presets of a voice besides its default one are those that were scored, byte for byte.
+
+    Raises:
+        CandidateError: A preset was not scored, was scored with other settings, or is not in the voice.
+    """
+    scored = {part.name: part.settings_sha256 for part in scorecard.presets}
+    try:
+        in_voice = {name: preset_sha256(voice_folder, name) for name in list_presets(voice_folder)}
+    except ValueError as error:
+        raise CandidateError(f"{voice_folder}: {error}; run the evaluate stage again") from error
+    if DEFAULT_PRESET in scored.keys() | in_voice.keys():
+        raise CandidateError(
+            f"{voice_folder}: {DEFAULT_PRESET} is the default preset and cannot be a further one; run the evaluate "
+            "stage again"
+        )
+    if wrong := sorted(name for name in scored.keys() | in_voice.keys() if scored.get(name) != in_voice.get(name)):
+        raise CandidateError(
+            f"{voice_folder}: the preset {wrong[0]} is not the one that was scored; run the evaluate stage again"
+        )

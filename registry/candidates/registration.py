@@ -35,6 +35,7 @@ from registry.candidates.fingerprint import (
     CandidateError,
     all_rows,
     check_audio,
+    check_presets,
     files_below,
     hash_candidate,
     hash_files,
@@ -130,6 +131,7 @@ def _check_submission(
     check_audio(scorecard, scorecard_path.parent)
     if faults := find_miscounts(scorecard):
         raise CandidateError(f"{scorecard_path}: {'; '.join(faults)}; run the evaluate stage again")
+    check_presets(scorecard, voice_folder)
     files, scores_sha256 = hash_files(voice_folder), file_sha256(scorecard_path)
     pairs = scorecard_path.with_name(PAIRS)
     candidate_id = hash_candidate(voice, files, scores_sha256=scores_sha256, prompts_sha256=scorecard.prompts_sha256)
@@ -225,6 +227,8 @@ def _figures(scorecard: Scorecard) -> dict[str, float]:
     figures = dict(scorecard.figures())
     for part in scorecard.other_languages:
         figures |= {f"{part.language}_{name}": value for name, value in pooled(part.rows).items()}
+    for part in scorecard.presets:
+        figures |= {f"preset_{part.name}_{name}": value for name, value in pooled(part.rows).items()}
     return {name: value for name, value in figures.items() if not math.isnan(value)}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,7 +105,9 @@ def rescores_of(store: Store, candidate: Candidate) -> list[Rescore]:
             return _as_rescores(runs)
 
 
-def find_comparable_scorecard(store: Store, candidate: Candidate, *, like: Scorecard) -> Scorecard | None:
+def find_comparable_scorecard(
+    store: Store, candidate: Candidate, *, like: Scorecard, parts: Collection[str] = ()
+) -> Scorecard | None:
     """Return the newest later scorecard of a version with the same judges, prompts and seeds as `like`, or None.
 
     One with every language of `like` comes first.
@@ -114,6 +116,7 @@ def find_comparable_scorecard(store: Store, candidate: Candidate, *, like: Score
         store: Where MLflow is.
         candidate: The version that was scored again.
         like: The scorecard to be compared with.
+        parts: Languages and presets that it must have, as `Scorecard.parts` names them.
 
     Raises:
         CandidateError: The bytes of that scorecard have changed since it was kept.
@@ -123,7 +126,7 @@ def find_comparable_scorecard(store: Store, candidate: Candidate, *, like: Score
         # scores that nobody with a trusted key kept are passed over: anybody who can write to MLflow can add some
         if rescore.judges == like.judges and _is_signed(store, candidate, rescore):
             card = scorecard_of_rescore(store, candidate, rescore)
-            if not differences(card, like):
+            if not differences(card, like) and card.parts >= set(parts):
                 if set(like.languages) <= set(card.languages):
                     return card
                 newest = newest or card

@@ -12,11 +12,13 @@ from collections.abc import Collection, Mapping, Sequence
 from metrics.scores import Scorecard, pooled
 from registry.gate.checks import decide_outcome, run_checks
 from registry.gate.counting import counted_rows
-from registry.gate.decision import Decision, PromptDifference, Reason
+from registry.gate.decision import Decision, LanguageDecision, PartDecision, PresetDecision, PromptDifference, Reason
 from registry.gate.faults import check_scores
-from registry.gate.languages import LanguageResult, decide_languages, slice_of, worst_outcome
+from registry.gate.languages import decide_languages
+from registry.gate.parts import PartResult, worst_outcome
 from registry.gate.policy import GatePolicy, policy_sha256
 from registry.gate.preference import PreferenceVotes
+from registry.gate.presets import decide_presets
 from registry.gate.reasons.advice import advise
 from registry.gate.reasons.builder import build_reasons, sort_reasons
 from registry.gate.reasons.causes import count_failures, find_causes
@@ -41,7 +43,7 @@ def decide(
         champion: Scores of the champion on the same prompts and seeds, under the same judges, or None.
         policy: What the candidate must show.
         first_release: A person requested a release without a champion. Only the thresholds count then.
-        prompt_ids: Every prompt of a language's set, by language, where known. Finds prompts that both scorecards lack.
+        prompt_ids: Every prompt of a language, and of `preset NAME`, where known. Finds prompts that both lack.
         votes: Listeners' votes between the two, where there are any.
 
     Raises:
@@ -54,20 +56,20 @@ def decide(
     recordings = pooled(candidate.held_out) if candidate.held_out else {}
     scores = score_table(rows, policy.slice_kinds)
     champion_scores = score_table(champion_rows, policy.slice_kinds) if champion else None
-    # 3. Run every check, in the voice's own language and in each other one. The outcome follows from the results.
+    # 3. Run every check: on the voice itself, in each other language, with each other preset. The outcome follows.
     checks = run_checks(policy, scores, champion=champion_scores, recordings=recordings, votes=votes)
     own_outcome = decide_outcome(checks, has_champion=champion is not None, first_release=first_release)
-    languages = decide_languages(candidate, champion, policy=policy, recordings=recordings)
-    outcome = worst_outcome({own_outcome, *(one.outcome for one in languages)})
+    parts = _decide_parts(candidate, champion, policy=policy, recordings=recordings)
+    outcome = worst_outcome({own_outcome, *(one.outcome for one in parts)})
     # 4. Give every reason as an object, with the causes of a failure. The texts come last.
     causes = find_causes(rows, champion_rows, recordings=recordings) if own_outcome == "fail" else None
     reasons = build_reasons(checks, causes, has_champion=champion is not None, first_release=first_release)
-    reasons = with_text(sort_reasons([*reasons, *(reason for one in languages for reason in one.reasons)]))
+    reasons = with_text(sort_reasons([*reasons, *(reason for one in parts for reason in one.reasons)]))
     worst_prompts = find_worst_prompts(rows, scores, champion=champion_scores)
     return Decision(
         outcome=outcome,
         reasons=reasons,
-        advice=advise(outcome, reasons, worst_prompts=_prompts_to_hear(reasons[0], worst_prompts, languages)),
+        advice=advise(outcome, reasons, worst_prompts=_prompts_to_hear(reasons[0], worst_prompts, parts)),
         first_release=first_release,
         figures=pooled(rows),
         champion_figures=pooled(champion_rows) if champion else None,
@@ -77,7 +79,7 @@ def decide(
         **vars(checks),
         worst_prompts=worst_prompts,
         language=candidate.language,
-        other_languages=tuple(one.decision for one in languages if one.decision is not None),
+        **_decisions_of(parts),
         n_prompts=len(scores.prompt_ids),
         n_utterances=len(rows),
         seeds=candidate.seeds,
@@ -87,10 +89,26 @@ def decide(
     )
 
 
-def _prompts_to_hear(reason: Reason, own: Sequence[PromptDifference], languages: Sequence[LanguageResult]) -> list[str]:
-    """Return the worst prompts of the language that a reason is about."""
-    decisions = [one.decision for one in languages if one.decision is not None]
-    worst = {slice_of(one.language): one.worst_prompts for one in decisions}
+def _decide_parts(
+    candidate: Scorecard, champion: Scorecard | None, *, policy: GatePolicy, recordings: Mapping[str, float]
+) -> tuple[PartResult, ...]:
+    """Check each other language and each other preset."""
+    languages = decide_languages(candidate, champion, policy=policy, recordings=recordings)
+    return (*languages, *decide_presets(candidate, champion, policy=policy, recordings=recordings))
+
+
+def _decisions_of(parts: Sequence[PartResult]) -> dict[str, tuple[PartDecision, ...]]:
+    """Return the fields of a Decision that hold the figures and checks of its parts."""
+    decisions = [part.decision for part in parts]
+    return {
+        "other_languages": tuple(one for one in decisions if isinstance(one, LanguageDecision)),
+        "presets": tuple(one for one in decisions if isinstance(one, PresetDecision)),
+    }
+
+
+def _prompts_to_hear(reason: Reason, own: Sequence[PromptDifference], parts: Sequence[PartResult]) -> list[str]:
+    """Return the worst prompts of the language or preset that a reason is about."""
+    worst = {one.slice: one.decision.worst_prompts for one in parts if one.decision is not None}
     return [one.prompt_id for one in worst.get(reason.slice, own)]
 
 

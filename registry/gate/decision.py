@@ -71,7 +71,9 @@ class Comparison(Record):
         description="chance that an equal candidate is shown to be not worse; "
         "for a superiority that one better by twice the gain is shown to be better",
     )
-    slice: str = Field(default="", description="the language, such as `language zh`; empty: the voice's own")
+    slice: str = Field(
+        default="", description="the part, such as `language zh`; empty: the voice's own language and default preset"
+    )
     outcome: Evidence
     more_prompts: int | None = Field(description="how many more would usually decide; null: decided, or too many")
     more_seeds: int | None = Field(description="the same with seeds alone; null also where one seed cannot tell")
@@ -85,7 +87,9 @@ class RegressedPromptsCheck(Record):
     at_most: int
     min_seeds: int
     reason: str
-    slice: str = Field(default="", description="the language, such as `language zh`; empty: the voice's own")
+    slice: str = Field(
+        default="", description="the part, such as `language zh`; empty: the voice's own language and default preset"
+    )
     outcome: Literal["met", "missed", "unclear"]
 
 
@@ -141,11 +145,13 @@ class Reason(Record):
     text: str = Field(default="", description="the reason in words, for people")
 
 
-class LanguageDecision(Record):
-    """What the scores show in a language other than the voice's own. Without rules for it, nothing was checked."""
+class PartDecision(Record):
+    """What the scores show in a part of their own: in another language, or with another preset.
 
-    language: str = Field(description="ISO 639 code")
-    figures: dict[str, float] = Field(description="the candidate's pooled figures in this language")
+    Without rules for it, nothing was checked.
+    """
+
+    figures: dict[str, float] = Field(description="the candidate's pooled figures in this part")
     champion_figures: dict[str, float] | None = Field(description="null: the champion was not scored in it")
     failures: dict[str, int] = Field(description="the candidate's failed utterances by the failure's name")
     champion_failures: dict[str, int] | None
@@ -156,9 +162,23 @@ class LanguageDecision(Record):
     n_prompts: int
     n_utterances: int
     seeds: tuple[int, ...]
+    prompts_sha256: str
+
+
+class LanguageDecision(PartDecision):
+    """What the scores show in a language other than the voice's own."""
+
+    language: str = Field(description="ISO 639 code")
     normalizer: str
     normalizer_version: str
-    prompts_sha256: str
+
+
+class PresetDecision(PartDecision):
+    """What the scores show with a preset other than the voice's default one."""
+
+    name: str = Field(description="name of the preset")
+    settings_sha256: str = Field(description="hash of the preset's files, which the scores are of")
+    outcome: Outcome = Field(description="whether the voice may speak with it; the verdict's is at most this")
 
 
 class Decision(Record):
@@ -183,6 +203,9 @@ class Decision(Record):
     language: str = Field(description="ISO 639 code of the voice's own language, which everything above is about")
     other_languages: tuple[LanguageDecision, ...] = Field(
         default=(), description="the languages besides it in which the candidate was scored"
+    )
+    presets: tuple[PresetDecision, ...] = Field(
+        default=(), description="the presets besides the default one with which the candidate was scored"
     )
     n_prompts: int
     n_utterances: int

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from metrics.scores import LanguageScores, Scorecard, UtteranceScore, pooled
+from metrics.scores import LanguageScores, PresetScores, Scorecard, UtteranceScore, pooled
 from registry.gate.errors import CannotMeasure
 from registry.gate.policy import GatePolicy
 from registry.gate.tables import slice_label
@@ -30,7 +30,7 @@ def check_scores(
         champion: Scores of the champion, or None.
         policy: Gives the number of prompts, the slices, and whether recordings are needed.
         first_release: Whether a person requested a release without a champion.
-        prompt_ids: Every prompt of a language's set, by language, where known.
+        prompt_ids: Every prompt of a language by its code, and of a preset by `preset NAME`, where known.
 
     Raises:
         CannotMeasure: With everything that is wrong.
@@ -49,7 +49,7 @@ def check_scores(
 def differences(first: Scorecard, second: Scorecard) -> list[tuple[str, object, object]]:
     """Return (name, value of the first, value of the second) of everything that keeps two scorecards from comparing.
 
-    A language that only one of them has is not among these.
+    A language or preset that only one of them has is not among these.
     """
     found = _differing_fields(first, second, ("voice", "language", "judges", "prompts_sha256", "seeds"))
     for part in first.other_languages:
@@ -59,6 +59,11 @@ def differences(first: Scorecard, second: Scorecard) -> list[tuple[str, object, 
             found += [
                 (f"{name} in {part.language}", *values) for name, *values in _differing_fields(part, same, fields)
             ]
+    for part in first.presets:
+        same = second.with_preset(part.name)
+        if same is not None:
+            fields = _differing_fields(part, same, ("prompts_sha256", "seeds"))
+            found += [(f"{name} with preset {part.name}", *values) for name, *values in fields]
     return found
 
 
@@ -80,8 +85,10 @@ def has_no_similarity(row: UtteranceScore) -> bool:
 def _card_faults(
     who: str, card: Scorecard, *, policy: GatePolicy, prompt_ids: Mapping[str, Collection[str]]
 ) -> list[str]:
-    """Return what is wrong with one scorecard, in the voice's own language and in every other one."""
-    faults = _row_faults(who, card, min_prompts=policy.min_prompts, prompt_ids=prompt_ids.get(card.language))
+    """Return what is wrong with one scorecard: in its own language, in every other one, and with every preset."""
+    faults = _row_faults(
+        who, card, card.language, min_prompts=policy.min_prompts, prompt_ids=prompt_ids.get(card.language)
+    )
     if repeated := sorted(language for language, count in Counter(card.languages).items() if count > 1):
         faults.append(f"{who} has more than one set of scores in {', '.join(repeated)}")
     for part in card.other_languages:
@@ -89,19 +96,36 @@ def _card_faults(
         faults += _row_faults(
             f"{who} in {part.language}",
             part,
+            part.language,
             min_prompts=rules.min_prompts if rules else 1,
             prompt_ids=prompt_ids.get(part.language),
+        )
+    if repeated := sorted(name for name, n in Counter(part.name for part in card.presets).items() if n > 1):
+        faults.append(f"{who} has more than one set of scores with the preset {', '.join(repeated)}")
+    for part in card.presets:
+        rules = policy.presets.get(part.name)
+        faults += _row_faults(
+            f"{who} with preset {part.name}",
+            part,
+            card.language,
+            min_prompts=rules.min_prompts if rules else 1,
+            prompt_ids=prompt_ids.get(f"preset {part.name}"),
         )
     return faults
 
 
 def _row_faults(
-    who: str, card: Scorecard | LanguageScores, *, min_prompts: int, prompt_ids: Collection[str] | None
+    who: str,
+    card: Scorecard | LanguageScores | PresetScores,
+    language: str,
+    *,
+    min_prompts: int,
+    prompt_ids: Collection[str] | None,
 ) -> list[str]:
-    """Return what is wrong with the rows of one language: there must be one per prompt and seed."""
+    """Return what is wrong with the rows of one language or preset: there must be one per prompt and seed."""
     faults = []
-    if foreign := [row for row in card.rows if row.language != card.language]:
-        faults.append(f"{who} has rows that are not in {card.language}: {_list_keys(map(_key, foreign))}")
+    if foreign := [row for row in card.rows if row.language != language]:
+        faults.append(f"{who} has rows that are not in {language}: {_list_keys(map(_key, foreign))}")
     keys = Counter((row.prompt_id, row.seed) for row in card.rows)
     prompts, seeds = {prompt for prompt, _ in keys}, set(card.seeds)
     if len(seeds) != len(card.seeds):
@@ -128,7 +152,7 @@ def _row_faults(
 
 
 def _comparison_faults(candidate: Scorecard, champion: Scorecard) -> list[str]:
-    """Return what keeps two scorecards from being compared. A language that only one of them has is not a fault."""
+    """Return what keeps two scorecards from being compared. A language or preset that only one has is not a fault."""
     faults = [
         f"{name}: the candidate has {_shorten(of_candidate)}, the champion {_shorten(of_champion)}; "
         "score both again under the same ones"
@@ -138,10 +162,15 @@ def _comparison_faults(candidate: Scorecard, champion: Scorecard) -> list[str]:
     for part in candidate.other_languages:
         same = champion.in_language(part.language)
         faults += _pairing_faults(part, same) if same is not None else []
+    for part in candidate.presets:
+        same = champion.with_preset(part.name)
+        faults += _pairing_faults(part, same) if same is not None else []
     return faults
 
 
-def _pairing_faults(candidate: Scorecard | LanguageScores, champion: Scorecard | LanguageScores) -> list[str]:
+def _pairing_faults(
+    candidate: Scorecard | LanguageScores | PresetScores, champion: Scorecard | LanguageScores | PresetScores
+) -> list[str]:
     """Return the rows that only one of the two has, or that were scored against different texts."""
     faults = []
     candidate_rows, champion_rows = ({_key(row): row for row in card.rows} for card in (candidate, champion))

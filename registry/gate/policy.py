@@ -152,18 +152,22 @@ class SliceThresholds(PolicyPart):
         return self
 
 
-class LanguageRules(PolicyPart):
-    """What a candidate must show in a language other than its own."""
+class PartRules(PolicyPart):
+    """What a candidate must show in a language other than its own, or with a preset other than its default one."""
 
-    thresholds: tuple[Threshold, ...] = Field(min_length=1, description="on the language's figures; all must be met")
+    thresholds: tuple[Threshold, ...] = Field(min_length=1, description="on the part's figures; all must be met")
     non_inferiority: tuple[Margin, ...] = Field(
-        min_length=1, description="margins against the champion, where it was scored in the language too"
+        min_length=1, description="margins against the champion, where it was scored in the part too"
     )
     regressed_prompts: RegressedPrompts | None = Field(
         default=None,
-        description="the rule about the language's prompts that the champion says and the candidate does not",
+        description="the rule about the part's prompts that the champion says and the candidate does not",
     )
-    min_prompts: int = Field(ge=2, description="with fewer scored prompts of the language the gate cannot decide")
+    min_prompts: int = Field(ge=2, description="with fewer scored prompts of the part the gate cannot decide")
+
+
+class LanguageRules(PartRules):
+    """What a candidate must show in a language other than its own."""
 
     @model_validator(mode="after")
     def _fits_another_language(self) -> LanguageRules:
@@ -216,6 +220,13 @@ class GatePolicy(PolicyPart):
     other_languages: dict[str, LanguageRules] = Field(
         default={}, description="rules by ISO 639 code, for languages in which a voice is tested besides its own"
     )
+    presets: dict[str, PartRules] = Field(
+        default={}, description="rules by name, for the presets with which a voice speaks besides its default one"
+    )
+    retired: tuple[Annotated[str, Field(pattern="^(language|preset) [a-z0-9_-]+$")], ...] = Field(
+        default=(),
+        description="parts that a candidate may lack though the champion has them, such as `preset dialogue`",
+    )
     superiority: Superiority | None = Field(default=None, description="a gain that must be shown")
     preference: Preference | None = Field(default=None, description="the rule about listeners' votes")
     confidence: float = Field(ge=0.8, lt=1, description="level of the one-sided bounds, Holm-corrected over metrics")
@@ -226,7 +237,7 @@ class GatePolicy(PolicyPart):
     @property
     def reads_recordings(self) -> bool:
         """Return whether a threshold is relative to the voice's own held-out recordings."""
-        parts = (self, *self.slices, *self.other_languages.values())
+        parts = (self, *self.slices, *self.other_languages.values(), *self.presets.values())
         thresholds = [one for part in parts for one in part.thresholds]
         return any(threshold.relative_to == "recordings" for threshold in thresholds)
 
@@ -235,26 +246,31 @@ class GatePolicy(PolicyPart):
         """Return what slices are cut by, each once."""
         return tuple(sorted({part.by for part in self.slices}))
 
-    def in_language(self, language: str) -> GatePolicy:
-        """Return the policy of another language: the rules for it, at this policy's confidence and resamples."""
-        rules = self.other_languages[language]
+    def for_part(self, rules: PartRules) -> GatePolicy:
+        """Return the policy of a language or preset: the rules for it, at this policy's confidence and resamples."""
         return GatePolicy(
-            **{name: getattr(rules, name) for name in LanguageRules.model_fields},
+            **{name: getattr(rules, name) for name in PartRules.model_fields},
             **{name: getattr(self, name) for name in ("confidence", "n_resamples", "seed")},
         )
 
     @model_validator(mode="after")
-    def _has_valid_rules_for_languages(self) -> GatePolicy:
-        for language in self.other_languages:
-            if language not in LANGUAGES:
-                raise ValueError(
-                    f"gate.other_languages: {language!r} is not a language with prompts; one of {', '.join(LANGUAGES)}"
-                )
-            try:
-                self.in_language(language)
-            except ValidationError as error:
-                faults = "; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
-                raise ValueError(f"gate.other_languages.{language}: {faults}") from error
+    def _has_valid_rules_for_parts(self) -> GatePolicy:
+        if unknown := [language for language in self.other_languages if language not in LANGUAGES]:
+            raise ValueError(
+                f"gate.other_languages: {unknown[0]!r} is not a language with prompts; one of {', '.join(LANGUAGES)}"
+            )
+        for section in ("other_languages", "presets"):
+            for name, rules in getattr(self, section).items():
+                try:
+                    self.for_part(rules)
+                except ValidationError as error:
+                    faults = "; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
+                    raise ValueError(f"gate.{section}.{name}: {faults}") from error
+                part = f"{'language' if section == 'other_languages' else 'preset'} {name}"
+                if part in self.retired:
+                    raise ValueError(
+                        f"gate.retired names {part}, and gate.{section} has rules for it; remove one of the two"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -24,9 +24,12 @@ from registry.releases.alias import released_version
 from registry.releases.journal import Journal, read_journal
 from registry.releases.state import Row
 from registry.storage.model_registry import run_location
-from registry.storage.record import JournalError
+from registry.storage.record import Fault, JournalError
 from registry.storage.store import Store
-from registry.verdicts.store import SignedVerdict, VerdictError, newest_verdict, verdict_by_sha256
+from registry.verdicts.store import VERDICT, SignedVerdict, VerdictError, newest_verdict, verdict_by_sha256
+
+VERDICT_LINK = ("verdict", "the signed verdict with the candidate's weights and scores")
+RELEASE_LINK = ("release", "the whole signed journal with the candidate's id")
 
 
 class NothingToProveError(CandidateError):
@@ -68,7 +71,7 @@ def read_lineage_file(store: Store, candidate: Candidate, name: str) -> str | Li
     digest = candidate.tags.get(LINEAGE_FILES[name], "")
     link = ("lineage", f"{name} of the registration with the signed hash")
     if reason := why_not_registered(store, candidate.voice, candidate.tags):
-        return broken(*link, reason, digest)
+        return broken("lineage", "the registration with its signed row", reason)
     path = f"{RECORD_FOLDER}/{name}"
     try:
         location = run_location(store, candidate.run_id)
@@ -108,11 +111,23 @@ def list_release_links(store: Store, candidate: Candidate) -> list[Link]:
         ),
     ]
     try:
-        journal = read_journal(store, candidate.voice, whole=True).require_whole()
+        journal = read_journal(store, candidate.voice, whole=True)
     except JournalError as error:
-        return [*links, broken("verdict", "journal", str(error)), broken("release", "journal", str(error))]
+        return [*links, unchecked(*VERDICT_LINK, str(error)), broken(*RELEASE_LINK, str(error))]
+    if journal.fault is not None:
+        return [*links, *_list_links_of_broken(journal, journal.fault)]
     row = _find_release(journal, candidate)
     return [*links, _verdict_link(store, candidate, row), _release_link(candidate, row)]
+
+
+def _list_links_of_broken(journal: Journal, fault: Fault) -> list[Link]:
+    """Return the links through a journal with a fault. That to the verdict is broken if the row of a verdict is."""
+    voice = journal.records.voice
+    reason = f"{fault}; run `vox audit {voice}` and restore the database"
+    intact = {record.kind for record in journal.records.rows if record.number != fault.row}
+    kind = next((record.kind for record in journal.records.rows if record.number == fault.row), "")
+    is_verdict = kind == VERDICT or VERDICT not in intact  # the row of the only verdict may be missing
+    return [(broken if is_verdict else unchecked)(*VERDICT_LINK, reason), broken(*RELEASE_LINK, reason)]
 
 
 def _file_link(name: str, compared: str, digest: str, check: Callable[[], object]) -> Link:
@@ -141,7 +156,7 @@ def _find_release(journal: Journal, candidate: Candidate) -> Row | None:
 
 def _verdict_link(store: Store, candidate: Candidate, row: Row | None) -> Link:
     """Return the link to the verdict that allowed the release, or else to the newest one."""
-    name, compared = "verdict", "the signed verdict with the candidate's weights and scores"
+    name, compared = VERDICT_LINK
     voice, digest = candidate.voice, row.verdict_sha256 if row is not None else None
     try:
         signed = (
@@ -171,7 +186,7 @@ def _why_not_about(signed: SignedVerdict, candidate: Candidate) -> str:
 
 
 def _release_link(candidate: Candidate, row: Row | None) -> Link:
-    name, compared = "release", "the whole signed journal with the candidate's id"
+    name, compared = RELEASE_LINK
     if row is None:
         return unchecked(name, compared, f"version {candidate.version} was never promoted", candidate.candidate_id)
     return Link(name, f"{compared}: row {row.number}", "ok", candidate.candidate_id)

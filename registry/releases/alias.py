@@ -196,9 +196,7 @@ def place_alias(store: Store, voice: str, version: int | None) -> str | None:
         else:
             set_alias(store, voice, CHAMPION, version)
         seen = read_alias(store, voice, CHAMPION)
-    except Exception as error:
-        if not _is_answer(error):
-            raise
+    except (RegistryError, OSError) as error:
         return " ".join(str(error).split())
     if seen == version:
         return None
@@ -208,8 +206,3 @@ def place_alias(store: Store, voice: str, version: int | None) -> str | None:
 def version_name(version: int | None) -> str:
     """Return a version as messages and journal notes name it."""
     return "nothing" if version is None else f"version {version}"
-
-
-def _is_answer(error: Exception) -> bool:
-    """Return whether an error is what MLflow answered, and not a fault of this program."""
-    return isinstance(error, RegistryError | OSError) or type(error).__module__.startswith(("mlflow", "sqlalchemy"))

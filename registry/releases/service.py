@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from gpt_sovits.preset_names import DEFAULT_PRESET
 from registry.candidates.candidate import Candidate, find_candidate, voice_folder_of
 from registry.candidates.fingerprint import CandidateError
 from registry.consent.record import require_voice_name
 from registry.releases.alias import ReleaseRefused, champion_alias, released_version
 from registry.releases.journal import read_journal
+from registry.releases.preset_verdicts import why_not_passed
 from registry.releases.recovery import check_binding
 from registry.releases.requirements import check_speaker
 from registry.storage.records import require_published
@@ -46,6 +48,7 @@ def find_servable(
     today: date,
     purpose: str | None = None,
     language: str | None = None,
+    preset: str = DEFAULT_PRESET,
 ) -> Servable:
     """Return the voice's champion, or another registered version of it, if it may speak today.
 
@@ -60,6 +63,7 @@ def find_servable(
         today: The day on which the consent must be valid.
         purpose: What the speech is for, None where it is not asked.
         language: ISO 639 code of what is said, None for the voice's own.
+        preset: Name of the preset that it speaks with.
 
     Raises:
         ValueError: The name cannot be a voice's.
@@ -90,5 +94,8 @@ def find_servable(
     candidate = find_candidate(store, voice, version)
     if release is not None and candidate.candidate_id != release.candidate_id:
         raise CandidateError(f"version {version} of {voice} in MLflow is not the candidate that the journal released")
-    # 4. Its files
+    # 4. The preset, which a verdict about exactly this candidate must have passed
+    if preset != DEFAULT_PRESET and (reason := why_not_passed(store, candidate, release, preset)):
+        raise ReleaseRefused(reason)
+    # 5. Its files
     return Servable(candidate, voice_folder_of(store, candidate), consent.sha256)

@@ -146,11 +146,11 @@ def unmeasured_report(voice: str, message: str) -> str:
 
 
 def _checks(verdict: Verdict | None) -> dict[str, list[Any]]:
-    """Return every threshold and comparison that was checked: first the voice's own language, then the others."""
+    """Return every threshold and comparison that was checked: of the voice itself, of languages and of presets."""
     if verdict is None:
         return {"threshold_checks": [], "comparisons": []}
     decision = verdict.decision
-    others = decision.other_languages
+    others = (*decision.other_languages, *decision.presets)
     return {
         "threshold_checks": [
             *decision.thresholds,

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from gpt_sovits.synthesis.preset_files import DEFAULT_FILE, list_presets
 from metrics.prompts import PromptSet
 from metrics.recounting import find_miscounts, find_other_texts
 from metrics.scores import Scorecard
 from registry.candidates.candidate import (
     Candidate,
     find_candidate,
-    model_folder_of,
     score_folder_of,
     scorecard_of,
+    voice_folder_of,
 )
-from registry.candidates.fingerprint import CandidateError
+from registry.candidates.fingerprint import CandidateError, check_presets
 from registry.candidates.rescoring import find_comparable_scorecard
 from registry.gate.deciding import decide
 from registry.gate.errors import CannotMeasure
 from registry.gate.faults import differences
 from registry.gate.policy import GatePolicy, policy_sha256
 from registry.gate.preference import PreferenceVotes
+from registry.gate.presets import PRESET
 from registry.listening.votes import preference_votes
 from registry.releases.alias import released_version
 from registry.releases.journal import champion
@@ -54,6 +57,7 @@ def gate_candidate(
     candidate_id: str | None = None,
     first_release: bool = False,
     prompt_sets: Sequence[PromptSet] = (),
+    preset_prompts: Mapping[str, PromptSet] | None = None,
     champion_scores: ChampionScores | None = None,
 ) -> SignedVerdict:
     """Return the signed verdict about a candidate against the current champion.
@@ -68,6 +72,7 @@ def gate_candidate(
         candidate_id: The candidate's id, as another way to name it.
         first_release: A person or a demo requested a release without a champion.
         prompt_sets: The locked prompts of each language, where known. Every one must have been said as it is locked.
+        preset_prompts: The locked prompts of each preset besides the default one, where known.
         champion_scores: New scores of the champion. By default its own scores count, or where those are lost or not
             comparable, the scores that `vox rescore` kept.
 
@@ -88,15 +93,14 @@ def gate_candidate(
     # 3. Find scores of the champion that compare with the candidate's.
     if current is None and champion_scores is not None:
         raise CannotMeasure(f"scores of a champion of {voice} were given, but {voice} has no champion; leave them out")
-    champion_scorecard, champion_sha256 = None, ""
-    if current is not None:
-        champion_scorecard, champion_sha256 = _champion_scores(
-            store, current, given=champion_scores, other=scorecard, prompt_sets=prompt_sets
-        )
-        _check_scores(f"the champion, version {current.version}", champion_scorecard, prompt_sets)
+    champion_scorecard, champion_sha256 = _load_champion_scores(
+        store, current, given=champion_scores, other=scorecard, policy=policy, prompt_sets=prompt_sets
+    )
     # 4. Decide.
     votes = votes_for(store, policy, candidate_id=candidate.candidate_id, release=release)
-    ids = {part.language: [prompt.id for prompt in part.prompts] for part in prompt_sets}
+    sets = {part.language: part for part in prompt_sets}
+    sets |= {PRESET.slice_of(name): prompts for name, prompts in (preset_prompts or {}).items()}
+    ids = {name: [prompt.id for prompt in prompts.prompts] for name, prompts in sets.items()}
     decision = decide(
         scorecard, champion_scorecard, policy=policy, first_release=first_release, prompt_ids=ids, votes=votes
     )
@@ -113,9 +117,10 @@ def _load_evidence(store: Store, candidate: Candidate, prompt_sets: Sequence[Pro
         CandidateError: A file of the model, the scorecard or the audio is not as registered.
         CannotMeasure: The scores do not follow from the texts, or the texts are not the locked prompts.
     """
-    model_folder_of(store, candidate)
+    voice_folder = voice_folder_of(store, candidate)
     score_folder_of(store, candidate)
     scorecard = scorecard_of(store, candidate)
+    check_presets(scorecard, voice_folder)
     _check_scores(f"version {candidate.version}", scorecard, prompt_sets)
     return scorecard
 
@@ -210,18 +215,40 @@ def _find_champion(store: Store, voice: str, *, release: Release) -> Candidate:
     return find_candidate(store, voice, version=version, candidate_id=release.candidate_id)
 
 
+def _load_champion_scores(
+    store: Store,
+    current: Candidate | None,
+    *,
+    given: ChampionScores | None,
+    other: Scorecard,
+    policy: GatePolicy,
+    prompt_sets: Sequence[PromptSet],
+) -> tuple[Scorecard | None, str]:
+    """Return the champion's scores after a check, and their sha256. None where there is no champion."""
+    if current is None:
+        return None, ""
+    scorecard, sha256 = _champion_scores(
+        store, current, given=given, other=other, policy=policy, prompt_sets=prompt_sets
+    )
+    _check_scores(f"the champion, version {current.version}", scorecard, prompt_sets)
+    return scorecard, sha256
+
+
 def _champion_scores(
     store: Store,
     current: Candidate,
     *,
     given: ChampionScores | None,
     other: Scorecard,
+    policy: GatePolicy,
     prompt_sets: Sequence[PromptSet],
 ) -> tuple[Scorecard, str]:
     """Return the champion's scores that compare with `other`, and their sha256.
 
     The scores are those given, else the champion's own, else the newest that `vox rescore` kept. Kept scores also
-    come first where they have a language of the candidate that the champion's own lack.
+    come first where they have a language of the candidate that the champion's own lack. They never count where they
+    lack a language or preset of the champion, unless the policy says that it is retired: the candidate must not be
+    worse in it.
 
     Raises:
         CannotMeasure: Where there are none. The message says how to get them.
@@ -252,12 +279,24 @@ def _champion_scores(
             )
     if not problem and set(other.languages) <= set(own.languages):
         return own, current.scores_sha256
-    kept = find_comparable_scorecard(store, current, like=other)
+    parts = _parts_of_champion(store, current, own) - set(policy.retired)
+    kept = find_comparable_scorecard(store, current, like=other, parts=parts)
     if not problem and (kept is None or not set(other.languages) <= set(kept.languages)):
         return own, current.scores_sha256  # the decision says in which languages there was nothing to compare with
     if kept is None:
-        raise CannotMeasure(f"{who} {problem}")
+        all_parts = f"; params.yaml must have its {', '.join(sorted(parts))}, or gate.retired name it" if parts else ""
+        raise CannotMeasure(f"{who} {problem}{all_parts}")
     return kept, sha256_text(kept.model_dump_json())
+
+
+def _parts_of_champion(store: Store, current: Candidate, own: Scorecard | None) -> frozenset[str]:
+    """Return the languages and presets that the champion speaks. Its files say it where its scores are lost."""
+    if own is not None:
+        return own.parts
+    folder = voice_folder_of(store, current)
+    languages = json.loads((folder / DEFAULT_FILE).read_text(encoding="utf-8")).get("other_languages", ())
+    presets = (f"preset {name}" for name in list_presets(folder))
+    return frozenset((*(f"language {language}" for language in languages), *presets))
 
 
 def _has_other_votes(verdict: Verdict, votes: PreferenceVotes) -> bool:

@@ -11,7 +11,7 @@ from typing import Literal
 from registry.gate.decision import Comparison, Decision, PreferenceCheck, RegressedPromptsCheck, ThresholdCheck
 from registry.gate.policy import threshold_name
 from registry.gate.reasons.builder import comparison_code, regression_code, threshold_code, vote_code
-from registry.gate.reasons.codes import LANGUAGE_CODES, REASON_CODES, ReasonCode
+from registry.gate.reasons.codes import PART_CODES, REASON_CODES, ReasonCode
 from registry.verdicts.store import SignedVerdict
 
 MAX_PROMPTS = 200  # named in one case
@@ -43,12 +43,13 @@ def to_junit(signed: SignedVerdict) -> str:
     verdict = signed.verdict
     decision = verdict.decision
     cases = [_threshold_case(one) for one in (*decision.thresholds, *decision.slice_thresholds)]
-    cases += [_threshold_case(one) for part in decision.other_languages for one in part.thresholds]
-    for part in (decision, *decision.other_languages):
+    parts = (*decision.other_languages, *decision.presets)
+    cases += [_threshold_case(one) for part in parts for one in part.thresholds]
+    for part in (decision, *parts):
         cases += [_comparison_case(one) for one in part.comparisons]
         if part.regressed_prompts is not None:
             cases.append(_regression_case(part.regressed_prompts))
-    cases += [_case_by_code(one.slice, one.code, one.text) for one in decision.reasons if one.code in LANGUAGE_CODES]
+    cases += [_case_by_code(one.slice, one.code, one.text) for one in decision.reasons if one.code in PART_CODES]
     if decision.preference is not None:
         cases.append(_vote_case(decision.preference))
     cases += [

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from metrics.normalize import error_unit
-from registry.gate.decision import Comparison, Decision, LanguageDecision, ThresholdCheck
+from registry.gate.decision import (
+    Comparison,
+    Decision,
+    LanguageDecision,
+    PartDecision,
+    PresetDecision,
+    ThresholdCheck,
+)
 from registry.gate.policy import threshold_name
 from registry.verdicts.store import SignedVerdict
 from registry.verdicts.verdict import EXIT_CANNOT_MEASURE
@@ -35,6 +42,7 @@ def to_markdown(signed: SignedVerdict) -> str:
         _failure_table(decision),
         _prompt_table(decision),
         *(_language_part(one) for one in decision.other_languages),
+        *(_preset_part(one) for one in decision.presets),
         f"Judges: {judges.asr} {judges.asr_version}, {judges.speaker} {judges.speaker_version}, "
         f"{judges.normalizer} {judges.normalizer_version}. "
         f"Candidate `{verdict.candidate.candidate_id[:12]}`, prompts `{decision.prompts_sha256[:12]}`, "
@@ -106,16 +114,33 @@ def _language_part(decision: LanguageDecision) -> str:
         f"{decision.n_prompts} prompts, {decision.n_utterances} utterances, seeds "
         f"{', '.join(map(str, decision.seeds))}; errors are counted in {error_unit(decision.language)}s; "
         f"{decision.normalizer} {decision.normalizer_version}, prompts `{decision.prompts_sha256[:12]}`.",
-        _threshold_table(decision.thresholds)
-        or "Nothing was checked, because gate.other_languages has no rules for it.",
-        _comparison_table(decision.comparisons),
-        _failure_table(decision),
-        _prompt_table(decision),
+        *_part_tables(decision, rules="gate.other_languages"),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def _failure_table(decision: Decision | LanguageDecision) -> str:
+def _preset_part(decision: PresetDecision) -> str:
+    """Return what was found with a preset besides the voice's default one."""
+    parts = [
+        f"### Preset {decision.name}: {decision.outcome}",
+        f"{decision.n_prompts} prompts, {decision.n_utterances} utterances, seeds "
+        f"{', '.join(map(str, decision.seeds))}; settings `{decision.settings_sha256[:12]}`, prompts "
+        f"`{decision.prompts_sha256[:12]}`.",
+        *_part_tables(decision, rules="gate.presets"),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _part_tables(decision: PartDecision, *, rules: str) -> list[str]:
+    return [
+        _threshold_table(decision.thresholds) or f"Nothing was checked, because {rules} has no rules for it.",
+        _comparison_table(decision.comparisons),
+        _failure_table(decision),
+        _prompt_table(decision),
+    ]
+
+
+def _failure_table(decision: Decision | PartDecision) -> str:
     of_champion = decision.champion_failures
     names = sorted(decision.failures.keys() | (of_champion or {}).keys())
     rows = [
@@ -125,7 +150,7 @@ def _failure_table(decision: Decision | LanguageDecision) -> str:
     return _table(("failure of speech", "candidate", "champion"), rows)
 
 
-def _prompt_table(decision: Decision | LanguageDecision) -> str:
+def _prompt_table(decision: Decision | PartDecision) -> str:
     """Return the worst prompts, folded so that the reasons stay in sight."""
     rows = [
         (

@@ -12,11 +12,12 @@ from gpt_sovits.synthesis.preset import Preset
 from gpt_sovits.synthesis.reference import Reference
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from gpt_sovits.weights.base import Base, load_base
-from metrics.prompt_sets import load_language, load_other_languages
+from metrics.prompt_sets import load_language, load_other_languages, prompts_of_preset
 from metrics.prompts import PromptSet
 from stages.params import Params
 from stages.profiles import PROFILES, require_heard, require_other_languages
-from stages.tables import VoiceReference
+from stages.sections.evaluation import Evaluate
+from stages.tables import FeatureClip, VoiceReference, read_table
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,16 @@ class VoiceFolders:
 
 
 @dataclass(frozen=True, eq=False)
+class PresetInputs:
+    """What speaking with a preset besides the default one takes."""
+
+    name: str
+    prompts: PromptSet  # of the preset's categories, in the voice's own language
+    settings: Evaluate  # with the preset's changes
+    clip: FeatureClip | None  # the reference that it speaks with; None: the voice's own
+
+
+@dataclass(frozen=True, eq=False)
 class ScoringInputs:
     """What scoring a voice takes, whichever checkpoints speak."""
 
@@ -36,6 +47,7 @@ class ScoringInputs:
     other_prompts: tuple[PromptSet, ...]  # one set per further language
     reference_clip: VoiceReference
     centroid: np.ndarray  # (D,) float32 of unit norm: mean speaker embedding of the training clips
+    presets: tuple[PresetInputs, ...]  # one per preset besides the default one
     lexicon: Lexicon
     lexicon_file: Path | None  # None where the voice has no lexicon of its own
 
@@ -54,7 +66,8 @@ def load_scoring_inputs(folders: VoiceFolders, params: Params) -> ScoringInputs:
     """Load the prompts and what the stage features knows of the voice.
 
     Raises:
-        ValueError: prompts in one of the languages are missing, or the profile cannot speak or hear a further language.
+        ValueError: prompts in one of the languages are missing, the profile cannot speak or hear a further language, or
+            a preset names a category or a clip that does not exist.
     """
     lexicon_file = folders.features / LEXICON_FILE
     has_lexicon = lexicon_file.is_file()
@@ -65,9 +78,11 @@ def load_scoring_inputs(folders: VoiceFolders, params: Params) -> ScoringInputs:
         prompts_folder, reference.language, settings.other_languages, settings.n_other_language_prompts
     )
     require_other_languages([each.language for each in others], params.profile)
+    prompts = load_language(prompts_folder, reference.language)
     return ScoringInputs(
-        prompts=load_language(prompts_folder, reference.language),
+        prompts=prompts,
         other_prompts=others,
+        presets=_load_presets(folders, prompts, params),
         reference_clip=reference,
         centroid=load_file(folders.features / "speaker.safetensors")["centroid"].numpy(),
         lexicon=load_lexicon(lexicon_file) if has_lexicon else Lexicon(),
@@ -78,18 +93,23 @@ def load_scoring_inputs(folders: VoiceFolders, params: Params) -> ScoringInputs:
 def load_synthesis_inputs(folders: VoiceFolders, inputs: ScoringInputs, params: Params) -> SynthesisInputs:
     """Load the base models and the reference clip, and make the preset of the voice."""
     base = load_base(PROFILES[params.profile].base)
-    tensors = load_file(folders.features / "tensors" / f"{inputs.reference_clip.clip_id}.safetensors")
-    reference = Reference(
+    reference = load_reference(folders, inputs.reference_clip.clip_id)
+    return SynthesisInputs(base, reference, make_preset(inputs, base, params.evaluate), inputs.lexicon)
+
+
+def load_reference(folders: VoiceFolders, clip_id: str) -> Reference:
+    """Load what the stage features made of a clip, as a reference."""
+    tensors = load_file(folders.features / "tensors" / f"{clip_id}.safetensors")
+    return Reference(
         tensors["phoneme_ids"],
         tensors["semantic_tokens"],
         tensors["spectrogram"],
         tensors.get("speaker_embedding"),
     )
-    return SynthesisInputs(base, reference, _preset(inputs, base, params), inputs.lexicon)
 
 
-def _preset(inputs: ScoringInputs, base: Base, params: Params) -> Preset:
-    settings = params.evaluate
+def make_preset(inputs: ScoringInputs, base: Base, settings: Evaluate) -> Preset:
+    """Return the preset of a voice with these settings."""
     return Preset(
         language=inputs.prompts.language,
         other_languages=tuple(each.language for each in inputs.other_prompts),
@@ -109,3 +129,19 @@ def _preset(inputs: ScoringInputs, base: Base, params: Params) -> Preset:
         noise_scale=settings.noise_scale,
         speed=settings.speed,
     )
+
+
+def _load_presets(folders: VoiceFolders, prompts: PromptSet, params: Params) -> tuple[PresetInputs, ...]:
+    clips = {clip.clip_id: clip for clip in read_table(folders.features / "clips.jsonl", FeatureClip)}
+    voice, presets = folders.features.name, []
+    for name, preset in sorted(params.presets.items()):
+        clip_id = preset.reference_clips.get(voice)
+        clip = None if clip_id is None else clips.get(clip_id)
+        if clip_id is not None and (clip is None or clip.split != "train"):
+            raise ValueError(
+                f"presets.{name}.reference_clips.{voice} is {clip_id!r}, which is not a training clip of {voice}; "
+                f"{folders.features / 'clips.jsonl'} lists them"
+            )
+        part = prompts_of_preset(prompts, name, preset.categories)
+        presets.append(PresetInputs(name, part, params.speaking_settings(name), clip))
+    return tuple(presets)

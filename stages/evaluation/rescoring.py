@@ -9,6 +9,7 @@ from gpt_sovits.determinism import deterministic
 from gpt_sovits.synthesis.voice import load_voice
 from metrics.scores import Pair, Scorecard
 from stages.evaluation.inputs import VoiceFolders, load_scoring_inputs
+from stages.evaluation.presets import score_presets
 from stages.evaluation.scoring import (
     ScoringContext,
     embed_voice,
@@ -58,6 +59,7 @@ def rescore_voice(
         scorer, synthesizer = PromptScorer(reference_text, scoring, workers), load_voice(voice_folder)
         rows, _ = scorer.score(synthesizer, prompts.prompts, prompts.seeds, audio_dir / "audio")
         others, _ = scorer.score_languages(synthesizer, inputs.other_prompts, audio_dir)
+        presets, _ = score_presets(scorer, voice_folder, inputs.presets, audio_dir / "audio")
         held_out = score_utterances(recordings, scoring, workers)
     return Scorecard(
         voice=voice,
@@ -66,8 +68,10 @@ def rescore_voice(
         judges=judges,
         prompts_sha256=prompts.sha256,
         seeds=prompts.seeds,
+        reference_clip=inputs.reference_clip.clip_id,
         rows=tuple(rows),
         other_languages=others,
+        presets=presets,
         held_out=tuple(held_out),
         similarity_floor=similarity_floor(embeddings, judges),
         mos_judge=mos_judge_version(settings.mos),

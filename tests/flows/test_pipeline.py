@@ -18,7 +18,7 @@ from registry.files import file_sha256
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 KILLED_STAGES = ("segment", "adapt_sovits", "adapt_gpt", "evaluate", "register")
-KILLS_PER_STAGE = 2
+KILLS_PER_STAGE = int(os.environ.get("KILLS_PER_STAGE", "1"))  # every run has moments of its own
 
 
 def test_run_ends_with_verdict_reasons_and_report(undisturbed):

@@ -28,42 +28,41 @@ print(probe())
 """
 
 
+ENSURE = [sys.executable, "-c", "from flows.prefect_server import ensure_server; print(ensure_server())"]
+
+
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def started(tmp_path_factory):
+    """Return a folder in which two runs started the server at the same time, and the addresses that they got."""
     root = tmp_path_factory.mktemp("server")
-    yield root
+    runs = [subprocess.Popen(ENSURE, cwd=root, env=environment(), stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    yield root, [one.communicate(timeout=240)[0].strip() for one in runs]
     run([sys.executable, "-c", "from flows.prefect_server import stop_server; stop_server()"], root)
 
 
-def test_two_runs_share_one_server_and_the_second_starts_fast(project):
-    urls = []
-    for _ in range(2):
-        begin = time.perf_counter()
-        code = "from flows.prefect_server import ensure_server; print(ensure_server())"
-        urls.append(run([sys.executable, "-c", code], project).stdout.strip())
-        seconds = time.perf_counter() - begin
-    assert urls[0] == urls[1]
-    assert seconds < 5
+@pytest.fixture(scope="module")
+def project(started):
+    return started[0]
+
+
+def test_two_simultaneous_runs_start_one_server(started):
+    first, second = started[1]
+    assert first == second
+    assert first.startswith("http://127.0.0.1:")
+
+
+def test_the_next_run_finds_the_server_fast(started):
+    project, (url, _) = started
+    begin = time.perf_counter()
+    found = run(ENSURE, project).stdout.strip()
+    assert time.perf_counter() - begin < 5
+    assert found == url
 
 
 def test_the_pages_of_the_server_know_its_address(project):
-    code = "from flows.prefect_server import ensure_server; print(ensure_server())"
-    url = run([sys.executable, "-c", code], project).stdout.strip()
+    url = run(ENSURE, project).stdout.strip()
     with urllib.request.urlopen(f"{url.removesuffix('/api')}/ui-settings", timeout=30) as answer:
         assert json.load(answer)["api_url"] == url
-
-
-def test_two_simultaneous_runs_start_one_server(tmp_path):
-    code = "from flows.prefect_server import ensure_server; print(ensure_server())"
-    runs = [
-        subprocess.Popen(
-            [sys.executable, "-c", code], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
-    urls = {one.communicate(timeout=240)[0].strip() for one in runs}
-    run([sys.executable, "-c", "from flows.prefect_server import stop_server; assert stop_server()"], tmp_path)
-    assert len(urls) == 1
 
 
 def test_a_proxy_for_the_rest_of_the_world_and_an_odd_path_do_not_stop_the_server(tmp_path):
@@ -99,9 +98,8 @@ def test_step_runs_as_task_and_its_log_reaches_server(project):
 
 
 def test_error_names_server_that_does_not_answer(tmp_path):
-    code = "from flows.prefect_server import ensure_server; ensure_server()"
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        ENSURE,
         cwd=tmp_path,
         env={**environment(), "PREFECT_API_URL": "http://127.0.0.1:9/api"},
         capture_output=True,
@@ -112,7 +110,7 @@ def test_error_names_server_that_does_not_answer(tmp_path):
     assert "--no-prefect" in done.stderr
 
 
-def test_error_names_server_that_goes_away_during_run(tmp_path):
+def test_error_names_server_that_goes_away_during_run(project):  # comes last: it stops the server
     code = """
 from flows.prefect_server import ensure_server, stop_server
 ensure_server()
@@ -121,7 +119,7 @@ gate_with_prefect("voice", None, gate=stop_server)
 """
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=tmp_path,
+        cwd=project,
         env={**environment(), "PREFECT_CLIENT_MAX_RETRIES": "0"},  # by default the client retries for minutes
         capture_output=True,
         text=True,

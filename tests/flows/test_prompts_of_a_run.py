@@ -26,3 +26,18 @@ def test_fewer_prompts_than_the_gate_needs_are_refused_before_the_first_stage(ro
     assert "benchmarks/prompts/en.yaml gives 10" in said and "prompts and gate.min_prompts is 1000" in said
     assert "python -m metrics.prompts lock" in said and "set gate.min_prompts to at most 10" in said
     assert not (root / "data/1_manifests").exists()
+
+
+def test_preset_with_fewer_prompts_than_its_rules_need_is_refused_before_the_first_stage(root):
+    rules = (
+        "thresholds: [{metric: wer, at_most: 0.5, unit: errors per word, reason: x}], "
+        "non_inferiority: [{metric: wer, margin: 0.05, unit: errors per word, reason: x}], min_prompts: 90"
+    )
+    text = (root / "params.yaml").read_text(encoding="utf-8")
+    text = text.replace("\n  presets: {}\n", f"\n  presets: {{dialogue: {{{rules}}}}}\n")
+    preset = "{dialogue: {categories: [short], settings: {}, reference_clips: {}}}"
+    (root / "params.yaml").write_text(text.replace("\npresets: {}\n", f"\npresets: {preset}\n"), encoding="utf-8")
+    done = vox(root, "run", "sample", "--no-prefect")
+    said = " ".join(done.stderr.split())
+    assert done.returncode == 2 and "the categories of the preset dialogue have 13 prompts in en" in said, said
+    assert "gate.presets.dialogue.min_prompts is 90" in said and not (root / "data/1_manifests").exists()

@@ -10,10 +10,28 @@ import time
 import urllib.request
 
 import pytest
-from pipeline_helpers import LENIENT, kill_in, outputs, states
+from pipeline_helpers import kill_in, outputs, states
 from project import VOICE, run, vox
 
+from flows.dvc_stages import STAGES
+from flows.proof.prove import prove
+from registry.storage.store import open_store
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+# Which files are changed, and the link that breaks
+TAMPERED = {
+    f"data/1_recordings/{VOICE}/**/*.flac": "recordings",
+    f"data/1_manifests/{VOICE}/recordings.jsonl": "manifest",
+    f"data/2_clips/{VOICE}/**/*.flac": "clips",
+    f"data/3_aligned/{VOICE}/clips.jsonl": "texts",
+    f"data/4_features/{VOICE}/**/*": "features",
+    f"data/5_checkpoints/{VOICE}/sovits/**/*.safetensors": "checkpoints (SoVITS)",
+    f"data/5_checkpoints/{VOICE}/gpt/**/*.safetensors": "checkpoints (GPT)",
+    f"data/6_scores/{VOICE}/scorecard.json": "scores",
+    f"data/6_scores/{VOICE}/voice/**/*.safetensors": "scores",
+    "mlartifacts/**/scorecard.json": "registered scores",
+    "mlartifacts/**/sovits/*.safetensors": "registered candidate",
+}
 
 
 def test_prefect_shows_runs_and_marks_a_killed_one_as_crashed(finished, tmp_path):
@@ -39,32 +57,65 @@ def test_prefect_shows_runs_and_marks_a_killed_one_as_crashed(finished, tmp_path
         vox(root, "server", "stop")
 
 
-def test_two_versions_are_promoted_rolled_back_and_audited(finished, tmp_path):
-    """Release two versions through the commands, under a policy that untrained weights pass."""
-    root = tmp_path / "releases"
-    shutil.copytree(finished, root, symlinks=True)
-    for folder in ("mlartifacts", "releases"):  # register afresh, in a journal of its own
-        shutil.rmtree(root / folder)
-    for path in root.glob("mlflow.db*"):
-        path.unlink()
-
-    def settings(*values):
-        return [part for value in values for part in ("-S", value)]
-
-    first = vox(root, "run", VOICE, "--no-prefect", "--promote", "--first-release", *settings(*LENIENT))
-    assert first.returncode == 0, first.stderr + first.stdout[-2000:]
-    assert states(first.stdout) == {"register": "done"}
+@pytest.fixture(scope="module")
+def released(promoted, tmp_path_factory):
+    """Return a project with two released versions, under a policy that untrained weights pass."""
+    root = shutil.copytree(promoted[0], tmp_path_factory.mktemp("released") / "project", symlinks=True)
+    assert states(promoted[1]) == {"register": "done"}
     assert champion(root) == 1
     again = vox(root, "promote", VOICE)
     assert (again.returncode, champion(root)) == (0, 1)
     assert "already" in again.stdout
 
-    second = vox(root, "run", VOICE, "--no-prefect", "--promote", *settings("adapt_gpt.seed=7"))
+    second = vox(root, "run", VOICE, "--no-prefect", "--promote", "-S", "adapt_gpt.seed=7")
     assert second.returncode == 0, second.stderr + second.stdout[-2000:]
     assert "adapt_gpt" in states(second.stdout)
     assert "adapt_sovits" not in {s for s, state in states(second.stdout).items() if state == "done"}
     assert champion(root) == 2
+    return root
 
+
+def test_both_versions_are_proven_and_each_changed_file_breaks_its_own_link(released, monkeypatch):
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "VOXFOUNDRY_DATABASE_URI", "VOXFOUNDRY_SIGNING_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(released)
+    for version in ("1", "2"):  # the first one's last stages are in DVC's cache only
+        done = vox(released, "verify", VOICE, version)
+        assert done.returncode == 0, done.stdout
+    for pattern, link in TAMPERED.items():
+        before = {path: path.read_bytes() for path in released.glob(pattern) if path.is_file()}
+        assert before, pattern
+        for file, content in before.items():
+            file.chmod(0o644)
+            file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]) if content else b"forged")
+        assert broken_links() == [link], pattern
+        for file, content in before.items():
+            file.write_bytes(content)
+    for table, change, links in (
+        ("voxfoundry_verdicts_by_hash", "payload = payload || ' '", ["verdict"]),
+        ("voxfoundry_records", "content = content || ' ' WHERE number = 6", ["verdict", "release"]),
+        ("voxfoundry_records", "content = content || ' ' WHERE number = 8", ["release"]),
+    ):
+        shutil.copy("mlflow.db", "kept.db")
+        with sqlite3.connect("mlflow.db") as database:
+            database.execute(f"UPDATE {table} SET {change}")
+        assert broken_links() == links, change
+        shutil.move("kept.db", "mlflow.db")
+    assert broken_links() == []
+
+
+def test_older_version_is_computed_again_to_the_same_bytes(released):
+    registry = [(released / name).read_bytes() for name in ("mlflow.db", "dvc.lock", "params.yaml")]
+    done = vox(released, "rebuild", VOICE, "1", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads(done.stdout)["stages"]
+    assert [row["stage"] for row in rows] == [*(stage for stage in STAGES if stage != "register"), "candidate"]
+    assert {row["state"] for row in rows} == {"same"}
+    assert [(released / name).read_bytes() for name in ("mlflow.db", "dvc.lock", "params.yaml")] == registry
+
+
+def test_two_versions_are_rolled_back_and_audited(released):
+    root = released
     spoken = root / "a.wav"
     assert vox(root, "say", VOICE, "The meeting was moved from nine to eleven.", "-o", str(spoken)).returncode == 0
     assert spoken.stat().st_size > 10_000
@@ -93,6 +144,12 @@ def test_two_versions_are_promoted_rolled_back_and_audited(finished, tmp_path):
     broken = vox(root, "audit", VOICE)
     assert broken.returncode == 1
     assert "row 3" in broken.stdout
+
+
+def broken_links():
+    """Return which links of the champion in the working folder are broken."""
+    proof = prove(open_store(), VOICE, version=2).proof
+    return [link.name for link in proof.links if link.state == "broken"]
 
 
 def flows_of(root):

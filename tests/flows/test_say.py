@@ -1,4 +1,4 @@
-"""`vox say` in the languages of a voice."""
+"""`vox say` in the languages and with the presets of a voice."""
 
 from __future__ import annotations
 
@@ -21,4 +21,26 @@ def test_say_refuses_a_language_that_was_not_judged(speaking, code, message):
     output = speaking / "refused.wav"
     done = vox(speaking, "say", "anna", "hello", "-o", str(output), "--language", code)
     assert (done.returncode, done.stdout) == (2, "") and message in done.stderr
+    assert not output.exists()
+
+
+def test_say_speaks_with_a_preset_that_the_verdict_passed(speaking):
+    for preset in ("narration", "dialogue"):
+        done = vox(speaking, "say", "anna", "hello", "-o", str(speaking / f"{preset}.wav"), "--preset", preset)
+        assert done.returncode == 0, done.stderr
+    assert "with preset dialogue" in done.stdout
+    assert (speaking / "narration.wav").read_bytes() != (speaking / "dialogue.wav").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["short"], 1, "not scored with the preset 'short', only with narration, dialogue"),
+        (["dialogue", "--language", "zh"], 2, "the preset dialogue was scored in 'en' only"),
+    ],
+)
+def test_say_refuses_a_preset_that_was_not_judged_or_not_in_the_language(speaking, arguments, code, message):
+    output = speaking / "refused.wav"
+    done = vox(speaking, "say", "anna", "hello", "-o", str(output), "--preset", *arguments)
+    assert (done.returncode, done.stdout) == (code, "") and message in " ".join(done.stderr.split())
     assert not output.exists()

@@ -62,7 +62,7 @@ def test_untouched_release_is_proven(project):
     ("path", "link"),
     [
         ("data/1_recordings/anna/1.wav", "recordings"),
-        ("data/1_manifests/anna/recordings.jsonl", "recordings"),
+        ("data/1_manifests/anna/recordings.jsonl", "manifest"),
         (f"{CLIPS}/part.bin", "clips"),
         ("data/3_aligned/anna/part.bin", "texts"),
         ("data/4_features/anna/part.bin", "features"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,12 @@ def make_project(root: Path) -> None:
 
 
 def add(source: Path, name: str = "anna", language: str = "en", **terms: object) -> int:
+    return addition(source, name, language, **terms)()
+
+
+def addition(source: Path, name: str = "anna", language: str = "en", **terms: object) -> partial[int]:
     known = {"evidence": source.parent / "signed.pdf", "speaker": "Anna", "purposes": ("narration",)}
-    return add_voice(name, source, language=language, terms=ConsentTerms(**(known | terms)))
+    return partial(add_voice, name, source, language=language, terms=ConsentTerms(**(known | terms)))
 
 
 def test_adding_again_finishes_a_voice_that_is_there_and_not_listed(source):
@@ -102,12 +107,12 @@ def test_addition_that_is_killed_at_any_point_is_finished_by_the_next(source, tm
     for n in range(1, 1000):
         project = tmp_path / f"project_{n}"
         make_project(project)
-        if in_child(lambda: add(source), project, kill_before=n) != KILLED:
+        if in_child(addition(source), project, kill_before=n) != KILLED:
             break
         n_killed += 1
         voices = load_params(project / "params.yaml").voices
         assert ("anna" in voices) <= (project / FOLDER / "voice.yaml").is_file()
-        assert in_child(lambda: add(source), project) == 0, f"killed before operation {n}"
+        assert in_child(addition(source), project) == 0, f"killed before operation {n}"
         assert contents(project) == {f"anna/{name}" for name in WHOLE}
         assert load_params(project / "params.yaml").voices == ("sample", "anna")
         load_voice(project / FOLDER)

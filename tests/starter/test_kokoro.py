@@ -49,12 +49,12 @@ def test_weak_words_have_no_stress() -> None:
     assert "ˈ" in "".join(token.symbol for token in tokens_of("forest"))
 
 
-def test_phones_end_where_their_frames_do() -> None:
+def test_phones_end_where_they_sound_three_frames_before_their_durations_do() -> None:
     tokens = tokens_of("her bag")
-    frames = np.arange(1, len(tokens) + 3)
+    frames = np.arange(5, len(tokens) + 7)
     ends = phone_ends(tokens, frames)
     assert [phone for phone, _ in ends] == ["sil", "hh", "er", "b", "ae", "g", "sil"]
-    assert ends[0][1] == pytest.approx(1 * FRAME)
+    assert ends[0][1] == pytest.approx((5 - 3) * FRAME)
     assert ends[-1][1] == pytest.approx(frames.sum() * FRAME)
     assert all(before < after for (_, before), (_, after) in pairwise(ends))
 

@@ -18,9 +18,17 @@ def advise(outcome: Outcome, reasons: Sequence[Reason], *, worst_prompts: Sequen
         worst_prompts: Ids of the prompts with the worst differences, the worst first.
     """
     if outcome == "fail":
-        if reasons[0].code == ReasonCode.LANGUAGE_LOST:
-            language = reasons[0].values["language"]
-            return f"Do not release it: {headline(reasons[0])}. Score it with {language} in evaluate.other_languages."
+        places = {
+            ReasonCode.LANGUAGE_LOST: ("language", "evaluate.other_languages"),
+            ReasonCode.PRESET_LOST: ("preset", "presets"),
+        }
+        if (place := places.get(reasons[0].code)) is not None:
+            kind, section = place
+            name = reasons[0].values[kind]
+            return (
+                f"Do not release it: {headline(reasons[0])}. Score it with {name} in {section}, or write "
+                f"`{kind} {name}` into gate.retired."
+            )
         return f"Do not release it: {headline(reasons[0])}. Listen first to {', '.join(worst_prompts[:3])}."
     if outcome == "pass":
         is_first = any(reason.code == ReasonCode.FIRST_RELEASE for reason in reasons)
@@ -43,6 +51,10 @@ def advise(outcome: Outcome, reasons: Sequence[Reason], *, worst_prompts: Sequen
             )
         elif reason.code == ReasonCode.LANGUAGE_WITHOUT_RULES:
             steps.append(f"write rules for {reason.values['language']} into gate.other_languages")
+        elif reason.code == ReasonCode.PRESET_NOT_SCORED:
+            steps.append(f"add {reason.values['preset']} to presets and score again, or remove its rules")
+        elif reason.code == ReasonCode.PRESET_WITHOUT_RULES:
+            steps.append(f"write rules for {reason.values['preset']} into gate.presets")
     return "To decide: " + "; ".join(steps) + "."
 
 

@@ -168,7 +168,7 @@ def _vote_reason(check: PreferenceCheck) -> Reason:
 
 
 def _rank_in_slice(rank: Rank, slice_name: str) -> Rank:
-    """Return the rank of a reason, which in another language stands behind those in the voice's own."""
+    """Return the rank of a reason, which in another language or preset stands behind those of the voice itself."""
     return max(rank, Rank.SLICE) if slice_name else rank
 
 

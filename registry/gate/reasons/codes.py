@@ -18,6 +18,7 @@ class ReasonCode(StrEnum):
     LISTENERS_PREFER_CHAMPION = "listeners_prefer_champion"
     IMPROVEMENT_NOT_SHOWN = "improvement_not_shown"
     LANGUAGE_LOST = "language_lost"
+    PRESET_LOST = "preset_lost"
     COMPARISON_UNCLEAR = "comparison_unclear"
     IMPROVEMENT_UNCLEAR = "improvement_unclear"
     REGRESSED_PROMPTS_UNCLEAR = "regressed_prompts_unclear"
@@ -25,6 +26,8 @@ class ReasonCode(StrEnum):
     VOTES_UNCLEAR = "votes_unclear"
     LANGUAGE_NOT_SCORED = "language_not_scored"
     LANGUAGE_WITHOUT_RULES = "language_without_rules"
+    PRESET_NOT_SCORED = "preset_not_scored"
+    PRESET_WITHOUT_RULES = "preset_without_rules"
     NO_CHAMPION = "no_champion"
     THRESHOLD_MET = "threshold_met"
     NOT_WORSE_THAN_CHAMPION = "not_worse_than_champion"
@@ -33,6 +36,9 @@ class ReasonCode(StrEnum):
     VOTES_NOT_WORSE = "votes_not_worse"
     SLICE_TOO_SMALL = "slice_too_small"
     LANGUAGE_NEW = "language_new"
+    PRESET_NEW = "preset_new"
+    LANGUAGE_RETIRED = "language_retired"
+    PRESET_RETIRED = "preset_retired"
     FIRST_RELEASE = "first_release"
 
 
@@ -93,6 +99,7 @@ REGRESSION_VALUES = ("n_regressed", "n_silent", "at_most", "min_seeds")
 VOTE_VALUES = ("n_candidate", "n_champion", "n_ties", "n_listeners", "min_votes", "low", "high", "worse_than")
 WORD_VALUES = ("errors_per_unit", "unit")
 LANGUAGE_VALUES = ("language",)
+PRESET_VALUES = ("preset",)
 
 REASON_CODES: dict[ReasonCode, ReasonInfo] = {
     ReasonCode.THRESHOLD_MISSED: ReasonInfo(
@@ -130,6 +137,12 @@ REASON_CODES: dict[ReasonCode, ReasonInfo] = {
         "the champion speaks this language and the candidate was not scored in it",
         "The champion was scored in a language besides its own, and the candidate was not.",
         LANGUAGE_VALUES,
+    ),
+    ReasonCode.PRESET_LOST: ReasonInfo(
+        "fail",
+        "the champion speaks with this preset and the candidate was not scored with it",
+        "The champion was scored with a preset besides its default one, and the candidate was not.",
+        PRESET_VALUES,
     ),
     ReasonCode.COMPARISON_UNCLEAR: ReasonInfo(
         "inconclusive",
@@ -172,6 +185,18 @@ REASON_CODES: dict[ReasonCode, ReasonInfo] = {
         "the candidate was scored in it and gate.other_languages has no rules for it",
         "The candidate was scored in a language for which the policy has no rules.",
         LANGUAGE_VALUES,
+    ),
+    ReasonCode.PRESET_NOT_SCORED: ReasonInfo(
+        "inconclusive",
+        "gate.presets has rules for it and the candidate was not scored with it",
+        "The policy has rules for a preset with which the candidate was not scored.",
+        PRESET_VALUES,
+    ),
+    ReasonCode.PRESET_WITHOUT_RULES: ReasonInfo(
+        "inconclusive",
+        "the candidate was scored with it and gate.presets has no rules for it",
+        "The candidate was scored with a preset for which the policy has no rules.",
+        PRESET_VALUES,
     ),
     ReasonCode.NO_CHAMPION: ReasonInfo(
         "inconclusive",
@@ -220,6 +245,24 @@ REASON_CODES: dict[ReasonCode, ReasonInfo] = {
         "The champion was not scored in a language of the candidate, so only its thresholds were checked.",
         LANGUAGE_VALUES,
     ),
+    ReasonCode.PRESET_NEW: ReasonInfo(
+        "pass",
+        "only the thresholds were checked, because the champion was not scored with it",
+        "The champion was not scored with a preset of the candidate, so only its thresholds were checked.",
+        PRESET_VALUES,
+    ),
+    ReasonCode.LANGUAGE_RETIRED: ReasonInfo(
+        "pass",
+        "gate.retired names it, so the candidate needs no scores in it",
+        "The champion was scored in a language, the candidate was not, and the policy says that it is retired.",
+        LANGUAGE_VALUES,
+    ),
+    ReasonCode.PRESET_RETIRED: ReasonInfo(
+        "pass",
+        "gate.retired names it, so the candidate needs no scores with it",
+        "The champion was scored with a preset, the candidate was not, and the policy says that it is retired.",
+        PRESET_VALUES,
+    ),
     ReasonCode.FIRST_RELEASE: ReasonInfo(
         "pass",
         "first release: only the thresholds were checked, because there is no champion",
@@ -227,12 +270,18 @@ REASON_CODES: dict[ReasonCode, ReasonInfo] = {
     ),
 }
 
-# What a language besides the voice's own can lack. `slice` names the language, and there is one of these per language.
-LANGUAGE_CODES = (
+# What a further language or preset can lack. `slice` names it, and there is one of these per language and preset.
+PART_CODES = (
     ReasonCode.LANGUAGE_LOST,
     ReasonCode.LANGUAGE_NOT_SCORED,
     ReasonCode.LANGUAGE_WITHOUT_RULES,
     ReasonCode.LANGUAGE_NEW,
+    ReasonCode.PRESET_LOST,
+    ReasonCode.PRESET_NOT_SCORED,
+    ReasonCode.PRESET_WITHOUT_RULES,
+    ReasonCode.PRESET_NEW,
+    ReasonCode.LANGUAGE_RETIRED,
+    ReasonCode.PRESET_RETIRED,
 )
 
 CAUSE_CODES: dict[CauseCode, CauseInfo] = {
@@ -275,7 +324,7 @@ RANK_MEANINGS = {
     Rank.FAILURES: "fail: failed utterances and regressed prompts",
     Rank.SIMILARITY: "fail: speaker similarity",
     Rank.WORDS: "fail: word and character error rate",
-    Rank.SLICE: "fail: thresholds on slices, and other languages",
+    Rank.SLICE: "fail: thresholds on slices, other languages and presets",
     Rank.VOTES: "fail: listeners' votes",
     Rank.IMPROVEMENT: "fail: the required improvement",
     Rank.UNCLEAR: "inconclusive",

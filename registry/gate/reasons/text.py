@@ -36,7 +36,7 @@ def reason_text(reason: Reason) -> str:
 def headline(reason: Reason) -> str:
     """Return the first part of a reason's text: what lies behind it, else what it says."""
     phrase, subject = REASON_CODES[reason.code].phrase, _subject(reason)
-    return f"{subject}: {phrase}" if reason.slice.startswith("language ") else subject or phrase
+    return f"{subject}: {phrase}" if _is_about_a_part(reason) else subject or phrase
 
 
 def cause_text(cause: Cause) -> str:
@@ -57,13 +57,17 @@ def plural(count: int, noun: str) -> str:
 
 
 def _subject(reason: Reason) -> str:
-    """Return the causes of a reason to fail, or its slice. A reason about another language always names it."""
+    """Return the causes of a reason to fail, or its slice. A reason about another language or preset names it."""
     causes = ", ".join(map(cause_text, reason.causes))
-    if reason.slice.startswith("language "):
+    if _is_about_a_part(reason):
         return f"{reason.slice}, {causes}" if causes else reason.slice
     if REASON_CODES[reason.code].outcome != "fail":
         return ""
     return f"slice {reason.slice}" if reason.slice else causes
+
+
+def _is_about_a_part(reason: Reason) -> bool:
+    return reason.slice.startswith(("language ", "preset "))
 
 
 def _threshold_detail(reason: Reason, values: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from sovits_tiny import tiny_sovits
 from synthesis_tiny import GPT_CONFIG, PRESET, PRO_CONFIG, SOVITS_CONFIG, SPEAKER_CONFIG, tiny_gpt, tiny_reference
 
 from gpt_sovits.audio import resample
-from gpt_sovits.content_encoder import build_content_encoder
+from gpt_sovits.content_encoder.encoder import build_content_encoder
 from gpt_sovits.speaker_encoder import SpeakerEncoder, speaker_embedding
 from gpt_sovits.synthesis.preset import default_preset
 from gpt_sovits.synthesis.reference import Reference, make_reference

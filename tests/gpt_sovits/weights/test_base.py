@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gpt_sovits.audio import load_audio, resample, to_mono
-from gpt_sovits.content_encoder import (
+from gpt_sovits.content_encoder.encoder import (
     build_content_encoder,
     content_width,
     extract_ssl_features,

@@ -10,10 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from release_helpers import LINEAGE, kill_self, killed, scorecard, utterance, write_scores, write_voice_folder
+from release_helpers import (
+    LINEAGE,
+    kill_self,
+    killed,
+    preset_scores,
+    scorecard,
+    utterance,
+    write_scores,
+    write_voice_folder,
+)
 from synthesis_tiny import PRESET
 
 import gpt_sovits
+from gpt_sovits.synthesis.preset_files import preset_sha256
 from registry.candidates.candidate import (
     Candidate,
     find_candidate,
@@ -313,3 +323,17 @@ def test_registered_model_speaks_through_mlflow(store, built, monkeypatch):
     with pytest.raises(ValueError, match="not scored in 'ja', only in en, zh"):
         model.predict(pandas.DataFrame({"text": ["hello"]}), params={"language": "ja"})
     assert not list((Path(voice_folder_of(store, find_candidate(store, "bob"))).parents[1]).rglob("*.pkl"))
+
+
+def test_preset_that_was_not_scored_as_it_is_cannot_be_registered(store, built):
+    (built / "voice/presets").mkdir()
+    (built / "voice/presets/dialogue.json").write_text("{}")
+    for presets in ([], [preset_scores(settings_sha256="5" * 64)]):
+        write_scores(built, scorecard("bob", presets=presets))
+        with pytest.raises(CandidateError, match="the preset dialogue is not the one that was scored"):
+            register(store, built)
+    settings = preset_sha256(built / "voice", "dialogue")
+    write_scores(built, scorecard("bob", presets=[preset_scores(settings_sha256=settings)]))
+    candidate = register(store, built)
+    assert (score_folder_of(store, candidate) / "audio/preset_dialogue/p000_0.flac").is_file()
+    assert mlflow_client(store).get_run(candidate.run_id).data.metrics["preset_dialogue_wer"] == pytest.approx(0.1)

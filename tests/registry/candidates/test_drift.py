@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from release_helpers import JUDGES, language_scores, scorecard, utterance
+from release_helpers import JUDGES, language_scores, preset_scores, scorecard, utterance
 
 from registry.candidates.drift import find_degradations, find_drift
 
@@ -93,3 +93,13 @@ def test_changes_in_another_language_are_named_with_the_language():
     )
     assert other_normalizer.judge == ("in zh, normalizer_version then and now differ (1 and 2)",)
     assert other_scores.judge == ("24 recordings or utterances with the same bytes got another score",)
+
+
+def test_preset_that_sounds_different_or_is_not_scored_any_more_is_drift():
+    part = preset_scores()
+    changed = part.rows[0].model_copy(update={"audio_sha256": "0" * 64})
+    other = part.model_copy(update={"rows": (changed, *part.rows[1:])})
+    then = scorecard(presets=[part])
+    assert find_drift(then, then).findings == ()
+    assert find_drift(then, scorecard(presets=[other])).environment
+    assert "the preset dialogue was scored then" in find_drift(then, scorecard()).questions[0]

@@ -24,6 +24,7 @@ from registry.candidates.candidate import Candidate
 from registry.candidates.registration import register_candidate
 from registry.candidates.rescoring import save_rescore
 from registry.gate.errors import CannotMeasure
+from registry.gate.policy import GatePolicy
 from registry.releases.promotion import promote
 from registry.storage.store import Store
 from registry.verdicts.gating import ChampionScores, gate_candidate
@@ -38,13 +39,14 @@ def register(store: Store, folder: Path, number: int, card: Scorecard) -> Candid
     return register_candidate(store, VOICE, voice_folder=voice, scorecard_path=scores, lineage=LINEAGE)
 
 
-def make_champion(store: Store, candidate: Candidate) -> None:
+def make_champion(store: Store, candidate: Candidate, rules: GatePolicy | None = None) -> None:
     """Make a candidate the champion, as a first release."""
-    gate_candidate(store, VOICE, policy=policy(), version=candidate.version, first_release=True)
+    rules = rules or policy()
+    gate_candidate(store, VOICE, policy=rules, version=candidate.version, first_release=True)
     moved = promote(
         store,
         VOICE,
-        policy=policy(),
+        policy=rules,
         recordings_dir=recordings_of(store.root, VOICE),
         smoke_texts={"en": "hello"},
         version=candidate.version,
@@ -104,6 +106,21 @@ def test_champion_scored_again_in_a_language_of_the_candidate_is_compared_in_it(
     save_rescore(store, champion, scorecard(VOICE, other_languages=(language_scores(wer=0.0),)), findings=())
     decision = gate_candidate(store, VOICE, policy=rules, version=2).verdict.decision
     assert decision.outcome == "fail" and decision.other_languages[0].champion_figures["wer"] == 0
+
+
+def test_champion_does_not_lose_a_language_by_being_scored_again_without_it(store, tmp_path):
+    """Otherwise scores of a day without the language would let a candidate pass that lacks it, or is worse in it."""
+    zh, older = language_scores(wer=0.1), JUDGES.model_copy(update={"asr_version": "5.0"})
+    champion = register(store, tmp_path / "scores", 1, scorecard(VOICE, judges=older, other_languages=(zh,)))
+    make_champion(store, champion, policy(other_languages={"zh": language_rules()}))
+    register(store, tmp_path / "scores", 2, scorecard(VOICE))
+    save_rescore(store, champion, scorecard(VOICE), findings=())
+    with pytest.raises(CannotMeasure, match=r"params\.yaml must have its language zh, or gate\.retired name it"):
+        gate_candidate(store, VOICE, policy=policy(), version=2)
+    decision = gate_candidate(store, VOICE, policy=policy(retired=["language zh"]), version=2).verdict.decision
+    assert decision.outcome == "pass"
+    save_rescore(store, champion, scorecard(VOICE, other_languages=(zh,)), findings=())
+    assert gate_candidate(store, VOICE, policy=policy(), version=2).verdict.outcome == "fail"
 
 
 @pytest.mark.parametrize("name", ["candidate_id", "weights_sha256"])

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from upstream_files import save, save_gpt, save_sovits, states_equal
 
-from gpt_sovits.content_encoder import load_content_encoder
+from gpt_sovits.content_encoder.encoder import load_content_encoder
 from gpt_sovits.speaker_encoder import SpeakerEncoder, SpeakerEncoderConfig
 from gpt_sovits.weights.base import load_base, load_shared_part
 from gpt_sovits.weights.checkpoint import CheckpointError

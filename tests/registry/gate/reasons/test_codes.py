@@ -6,7 +6,16 @@ from typing import get_args
 
 import pytest
 from project import ROOT
-from release_helpers import held_out, language_rules, language_scores, policy, scorecard, utterance, with_prompt
+from release_helpers import (
+    held_out,
+    language_rules,
+    language_scores,
+    policy,
+    preset_scores,
+    scorecard,
+    utterance,
+    with_prompt,
+)
 
 from registry.gate.deciding import decide
 from registry.gate.decision import Decision, Outcome
@@ -44,6 +53,7 @@ def decisions() -> list[Decision]:
     sliced = policy(slices=[{"by": "category", "min_prompts": 21, "thresholds": [WER]}])
     speaking = policy(other_languages={"zh": language_rules()})
     zh = scorecard(other_languages=(language_scores("zh"),))
+    with_preset, dialogue = policy(presets={"dialogue": language_rules()}), scorecard(presets=(preset_scores(),))
     champion = scorecard(n_prompts=100, seeds=(0, 1, 2))
     return [
         decide(scorecard(wer=0.4), None, policy=sliced, first_release=True),
@@ -56,6 +66,12 @@ def decisions() -> list[Decision]:
         decide(scorecard(), scorecard(), policy=speaking),
         decide(zh, scorecard(), policy=speaking),
         decide(zh, zh, policy=policy()),
+        decide(scorecard(), dialogue, policy=with_preset),
+        decide(scorecard(), scorecard(), policy=with_preset),
+        decide(dialogue, scorecard(), policy=with_preset),
+        decide(dialogue, dialogue, policy=policy()),
+        decide(scorecard(), dialogue, policy=policy(retired=["preset dialogue"])),
+        decide(scorecard(), zh, policy=policy(retired=["language zh"])),
         decide(champion, champion, policy=guarded),
         decide(with_prompt(champion, 7, word_errors=9), champion, policy=guarded),
         decide(

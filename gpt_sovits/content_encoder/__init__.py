@@ -1,0 +1,6 @@
+"""What is said in a recording, whoever says it: content features, 50 per second.
+
+encoder.py          build, load and ask a content encoder of any kind
+whisper.py          a frozen Whisper encoder with a head of phone posteriors
+whisper_weights.py  the weights of Whisper's encoder from their package
+"""
