@@ -38,6 +38,7 @@ SHIPPED = (
     "adapt_gpt.learning_rate",
     "adapt_gpt.n_threads",
     "evaluate.n_best_of",
+    "evaluate.interpolation_weights",
     "evaluate.n_selection_prompts",
     "evaluate.max_length_factor",
     "evaluate.second_asr",
@@ -51,8 +52,8 @@ CHANGED = (
 )
 
 
-# Of the damaged candidates: the gate does not read the second judge, and they have one checkpoint pair to choose from.
-SHORTER = ("evaluate.second_asr=null", "evaluate.n_selection_prompts=4")
+# Of the damaged candidates: the gate does not read the second judge, and the damage is in their one checkpoint pair.
+SHORTER = ("evaluate.second_asr=null", "evaluate.interpolation_weights=[]", "evaluate.n_selection_prompts=4")
 
 
 def settings():
