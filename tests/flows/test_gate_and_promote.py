@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from release_helpers import policy
+from release_helpers import language_rules, policy
 
 from flows import gate_and_promote
 from flows.gate_and_promote import candidate_is_registered, gate_newest
@@ -35,7 +35,8 @@ def project(speaking, tmp_path, monkeypatch):
 @pytest.mark.parametrize("first_release", [True, False])
 def test_run_after_a_first_release_repeats_the_verdict_that_allowed_it(project, monkeypatch, first_release):
     monkeypatch.setattr(gate_and_promote, "gate_candidate", lambda *_, **__: pytest.fail("gated against itself"))
-    candidate = gate_newest("anna", policy(), first_release=first_release)
+    allowed_by = policy(presets={"dialogue": language_rules()})  # which the fixture `speaking` was promoted under
+    candidate = gate_newest("anna", allowed_by, first_release=first_release)
     assert candidate.is_earlier
     assert candidate.signed.verdict.outcome == "pass"
     assert candidate.signed.verdict.champion is None
