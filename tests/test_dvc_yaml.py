@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 import os
 import re
 import shutil
@@ -116,6 +117,7 @@ def committed_project(tmp_path_factory):
     (root / "base_models/starter").mkdir(parents=True)
     (root / "base_models/starter/config.json").write_text("{}")
     subprocess.run(["git", "init", "-q", str(root)], check=True)
+    logging.getLogger("dvc").handlers.clear()  # they write to the captured output of the test that imported dvc first
     repo = Repo.init(str(root))
     for stage in STAGES:
         for path in outputs_of(stage):
