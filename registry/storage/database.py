@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -64,6 +65,9 @@ def _server_engine(uri: str) -> sa.Engine:
             "install it with the extra, pip install 'voxfoundry[postgres]', and write the address as postgresql://"
         ) from error
     sa.event.listen(result, "handle_error", _explain_outage)
+    # After an error that is answered here, such as a row that another process wrote first, the driver also warns
+    # that its pipeline was aborted
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     return result
 
 

@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from postgres_server import Postgres
 
-from registry.storage.database import BusyError, LockLostError, exclusive_lock
+from registry.storage.database import BusyError, LockLostError, append_transaction, exclusive_lock
 from registry.storage.store import Store
 
 
@@ -67,3 +68,13 @@ def test_exception_under_a_lost_lock_is_not_hidden(postgres, database, lock_stor
     with pytest.raises(ZeroDivisionError), exclusive_lock(lock_store, "release-anna"):
         postgres.cut_connections(database)
         _ = 1 / 0
+
+
+def test_a_row_that_was_there_first_is_an_error_without_a_warning_of_the_driver(lock_store, caplog):
+    table = sa.Table("numbered", sa.MetaData(), sa.Column("number", sa.Integer, primary_key=True))
+    with append_transaction(lock_store) as connection:
+        table.create(connection)
+        connection.execute(table.insert(), {"number": 1})
+    with pytest.raises(sa.exc.IntegrityError), append_transaction(lock_store) as connection:
+        connection.execute(table.insert(), [{"number": number} for number in range(1, 1000)])
+    assert [record.message for record in caplog.records if record.name == "psycopg"] == []
