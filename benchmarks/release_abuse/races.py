@@ -9,11 +9,13 @@ from pathlib import Path
 
 from benchmarks.release_abuse.forks import CONTEXT, TIMEOUT_SECONDS, Fork, in_fork
 from benchmarks.release_abuse.places import VOICE, Place, fill, open_place
+from registry.candidates.artifacts import UnreachableError
 from registry.errors import RegistryError
 from registry.releases.audit import audit
 from registry.releases.journal import champion, history
 from registry.storage.model_registry import read_alias
 
+N_TRIES = 5  # of a gate, a second apart
 PLACES = ("SQLite", "PostgreSQL", "MLflow server")
 
 
@@ -75,7 +77,11 @@ def _race(place: Place, versions: list[int]) -> dict[int, tuple[str, str, float]
 
 
 def _gate_and_promote(place: Place, version: int, barrier: Barrier) -> tuple[str, str, float]:
-    place.desk.gate(version)
+    try:
+        _gate(place, version)
+    except BaseException:
+        barrier.abort()  # else all others would wait for this process
+        raise
     barrier.wait(TIMEOUT_SECONDS)
     start = time.monotonic()
     try:
@@ -84,6 +90,18 @@ def _gate_and_promote(place: Place, version: int, barrier: Barrier) -> tuple[str
     except RegistryError as error:
         outcome, text = "lost", str(error)
     return outcome, text, time.monotonic() - start
+
+
+def _gate(place: Place, version: int) -> None:
+    """Gate a version, before the race. So many processes at once overrun a server, and then the command is repeated."""
+    for n_left in reversed(range(N_TRIES)):
+        try:
+            place.desk.gate(version)
+            return
+        except UnreachableError:
+            if not n_left:
+                raise
+            time.sleep(1.0)
 
 
 def _find_faults(place: Place, winner: int, n_rounds: int) -> list[str]:
