@@ -9,7 +9,6 @@ from pathlib import Path
 
 from benchmarks.release_abuse.forks import CONTEXT, TIMEOUT_SECONDS, Fork, in_fork
 from benchmarks.release_abuse.places import VOICE, Place, fill, open_place
-from registry.candidates.artifacts import UnreachableError
 from registry.errors import RegistryError
 from registry.releases.audit import audit
 from registry.releases.journal import champion, history
@@ -98,7 +97,7 @@ def _gate(place: Place, version: int) -> None:
         try:
             place.desk.gate(version)
             return
-        except UnreachableError:
+        except RegistryError:
             if not n_left:
                 raise
             time.sleep(1.0)
