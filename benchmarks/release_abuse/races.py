@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -76,11 +77,10 @@ def _race(place: Place, versions: list[int]) -> dict[int, tuple[str, str, float]
 
 
 def _gate_and_promote(place: Place, version: int, barrier: Barrier) -> tuple[str, str, float]:
-    try:
+    with ExitStack() as at_fault:
+        at_fault.callback(barrier.abort)  # else all others would wait for this process
         _gate(place, version)
-    except BaseException:
-        barrier.abort()  # else all others would wait for this process
-        raise
+        at_fault.pop_all()
     barrier.wait(TIMEOUT_SECONDS)
     start = time.monotonic()
     try:

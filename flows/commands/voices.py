@@ -84,9 +84,8 @@ def _copy_voice(source: Path, folder: Path, *, record: Voice, terms: ConsentTerm
         (partial / "voice.yaml").unlink(missing_ok=True)  # another voice's record is not this one's consent
         write_voice(partial, record)
         partial.replace(folder)
-    except BaseException:
+    finally:
         shutil.rmtree(partial.parent, ignore_errors=True)
-        raise
 
 
 def _partial_folder(name: str) -> Path:

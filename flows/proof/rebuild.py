@@ -110,7 +110,7 @@ def rebuild(store: Store, voice: str, *, version: int | None, keep: bool, view: 
 
     Raises:
         RebuildError: Commit, data, parameters or consent are not to be had.
-        CandidateError: There is no such version.
+        CandidateError: The version does not exist.
         JournalError: The journal is broken.
     """
     root = Path().absolute()

@@ -57,7 +57,7 @@ def load_whisper_encoder_weights(name: str) -> dict[str, Tensor]:
         CheckpointError: the package is not installed, or its file is not the one of WHISPERS.
     """
     if name not in WHISPERS:
-        raise CheckpointError(f"there is no content encoder {name!r}; use one of {', '.join(WHISPERS)}")
+        raise CheckpointError(f"the content encoder {name!r} does not exist; use one of {', '.join(WHISPERS)}")
     package = WHISPERS[name]
     path = find_whisper(name)
     with path.open("rb") as file:

@@ -72,7 +72,7 @@ def compare_versions(store: Store, voice: str, first: int, second: int) -> Versi
         second: Number of another one.
 
     Raises:
-        CandidateError: There is no such version, or its bytes have changed.
+        CandidateError: The version does not exist, or its bytes have changed.
     """
     sides = []
     for version in (first, second):

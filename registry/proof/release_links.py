@@ -46,7 +46,7 @@ def find_subject(store: Store, voice: str, version: int | None) -> Candidate:
 
     Raises:
         NothingToProveError: The voice has no champion.
-        CandidateError: There is no such version.
+        CandidateError: The version does not exist.
         JournalError: The journal, which says who is champion, is broken.
     """
     if version is None:

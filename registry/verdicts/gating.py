@@ -224,7 +224,7 @@ def _load_champion_scores(
     policy: GatePolicy,
     prompt_sets: Sequence[PromptSet],
 ) -> tuple[Scorecard | None, str]:
-    """Return the champion's scores after a check, and their sha256. None where there is no champion."""
+    """Return the champion's scores after a check, and their sha256. None without a champion."""
     if current is None:
         return None, ""
     scorecard, sha256 = _champion_scores(
