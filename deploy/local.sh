@@ -125,6 +125,8 @@ start_postgres() {
   done
 }
 
+# Volumes grow as they are filled. Their number is fixed, because the number that weed derives from the free disk is used
+# up by the first bucket where little is free, and the second bucket then takes nothing.
 start_s3() {
   mkdir -p "$FOLDER/s3"
   cat > "$FOLDER/s3.json" << END
@@ -135,7 +137,8 @@ END
     -s3 -s3.port="${PORTS[s3]}" -s3.port.grpc=0 -s3.config="$FOLDER/s3.json" -s3.port.iceberg=0 -s3.port.lance=0 \
     -filer -filer.port=$((PORT + 4)) -filer.port.grpc=$((PORT + 5)) -filer.localSocket= \
     -master.port=$((PORT + 6)) -master.port.grpc=$((PORT + 7)) -master.volumeSizeLimitMB=1024 \
-    -volume.port=$((PORT + 8)) -volume.port.grpc=$((PORT + 9)) -volume.max=0 -volume.preStopSeconds=0
+    -volume.port=$((PORT + 8)) -volume.port.grpc=$((PORT + 9)) -volume.preStopSeconds=0 \
+    -volume.max=1000 -volume.minFreeSpace=256MiB
   wait_for s3 /healthz
   "$PYTHON" deploy/mlflow_server/buckets.py mlflow dvc
 }

@@ -15,6 +15,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -139,12 +140,13 @@ def _trim(cache: Path) -> None:
     """Remove what killed downloads left, and the copies that were not used for longest until the rest fits."""
     now, kept = time.time(), []
     for place in cache.iterdir():
-        age = now - place.stat().st_mtime
-        if place.name.startswith("partial-"):
-            if age > IN_USE_SECONDS:
-                shutil.rmtree(place, ignore_errors=True)
-        elif place.is_dir():
-            kept.append((age, sum(path.stat().st_size for path in place.rglob("*") if path.is_file()), place))
+        with suppress(FileNotFoundError):  # another process finished its download, or trims too
+            age = now - place.stat().st_mtime
+            if place.name.startswith("partial-"):
+                if age > IN_USE_SECONDS:
+                    shutil.rmtree(place, ignore_errors=True)
+            elif place.is_dir():
+                kept.append((age, sum(path.stat().st_size for path in place.rglob("*") if path.is_file()), place))
     total = sum(size for _, size, _ in kept)
     for age, size, place in sorted(kept, reverse=True):
         if total > MAX_BYTES and age > IN_USE_SECONDS:

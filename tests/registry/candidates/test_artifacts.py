@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
@@ -93,6 +94,16 @@ def test_full_disk_is_one_sentence(bare_store, server):
 
     with pytest.raises(CandidateError, match=r"cannot be written .*No space left.*make room"):
         keep_copy(bare_store, DIGEST, fetch=fail, check=server.check)
+
+
+def test_many_downloads_at_once_do_not_trip_over_each_other(bare_store):
+    def keep(number: int) -> bool:
+        server = Server()
+        place = keep_copy(bare_store, f"{number % 100:064x}", fetch=server.fetch, check=server.check)
+        return (place / "file").read_bytes() == b"right"
+
+    with ThreadPoolExecutor(16) as threads:
+        assert all(threads.map(keep, range(400)))
 
 
 def test_cache_keeps_what_was_used_last_and_forgets_killed_downloads(bare_store, monkeypatch):
