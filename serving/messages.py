@@ -9,7 +9,7 @@ nor numpy.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Literal
 
 Lane = Literal["realtime", "batch"]
@@ -187,3 +187,40 @@ class Health:
     backlog_seconds: float
     registry_reachable: bool
     n_failed_loads: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestRecord:
+    """What became of a request, for the audit. It is made when the request has ended, however it ended.
+
+    Attributes:
+        request: What was asked for.
+        route: speech, stream or job.
+        caller: Name of the key's owner, `anonymous` where no keys are required.
+        format: Format of the sound, such as mp3.
+        started_at: When the request came in, in UTC.
+        started: What the engine admitted, None where it refused.
+        sentences: Outcomes of the sentences that were spoken.
+        finished: The last event, None where the request did not reach it.
+        status: HTTP status that the client got, or would have got before the first sound.
+        error_type: Type of the ServingError that ended it, None where none did.
+        client_left: Whether the client went away before the end.
+        first_audio_seconds: From the request to its first sound on the way to the client. None where none was sent.
+        total_seconds: From the request to its end.
+        n_bytes: Bytes of sound that were sent, as encoded.
+    """
+
+    request: SpeechRequest
+    route: Literal["speech", "stream", "job"]
+    caller: str
+    format: str
+    started_at: datetime
+    started: Started | None
+    sentences: tuple[SentenceDone, ...]
+    finished: Finished | None
+    status: int
+    error_type: str | None
+    client_left: bool
+    first_audio_seconds: float | None
+    total_seconds: float
+    n_bytes: int
