@@ -59,7 +59,8 @@ class Manner(Body):
     response_format: Format = Field(default="mp3", description="Format of the sound.")
     sample_rate: SampleRate | None = Field(
         default=None,
-        description="Samples per second. None: the voice's own, 48000 for opus, and 24000 for pcm as OpenAI has it.",
+        description="Samples per second. None: 24000 for pcm, as OpenAI has it. Else the voice's own, or the next above "
+        "it that the format has.",
     )
     speed: float = Field(default=1.0, description="1.0. Another pace was not judged, so it is refused.")
 
