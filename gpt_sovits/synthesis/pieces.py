@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from gpt_sovits.pausing import pause_point
 from gpt_sovits.synthesis.preset import Preset
 from gpt_sovits.text.frontend import Phonemes, phonemize, split_sentences
 from gpt_sovits.text.lexicon import Lexicon
@@ -46,6 +47,7 @@ def split_text(text: str, preset: Preset) -> list[str]:
 
 def read_piece(piece: str, preset: Preset, lexicon: Lexicon | None) -> Phonemes:
     """Return the phonemes of a piece, read as a finished sentence."""
+    pause_point()
     return phonemize(add_full_stop(piece), preset.language, lexicon)
 
 
