@@ -1,115 +1,203 @@
-"""Projects, requests and settings for the tests of serving."""
+"""A service over a tiny real voice, in this process: what the tests of serving/api talk to."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
+import hashlib
+import threading
+from collections.abc import AsyncGenerator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import yaml
-from imports import ROOT
+from ruamel.yaml import YAML
+from synthesis_tiny import tiny_synthesizer
 
-from gpt_sovits.synthesis.streaming import stream
+from gpt_sovits.synthesis.streaming import stream, stream_sentences
 from gpt_sovits.synthesis.synthesizer import Synthesizer
-from gpt_sovits.synthesis.voice import load_voice
-from registry.candidates.candidate import find_candidate, voice_folder_of
-from registry.releases.promotion import revoke, rollback
-from registry.storage.store import Store
-from serving.engine.client import EngineClient
-from serving.messages import AudioPiece, Event, SpeechRequest
+from serving.api.app import make_app, make_service
+from serving.api.server import Server
+from serving.api.service import Service
+from serving.errors import LaneNotServedError, ServingError, UnknownVoiceError, UnspeakableTextError
+from serving.messages import (
+    AudioPiece,
+    Event,
+    Finished,
+    Health,
+    RequestRecord,
+    SentenceDone,
+    ServedVoice,
+    SpeechRequest,
+    Started,
+    WorkerHealth,
+)
 from serving.settings import ServeSettings, parse_settings
 
-TEXT = "The kettle is on the stove. He said no! Was it three hundred people, or more than that? Two. Take a coat."
-_numbers = itertools.count(1)
+ROOT = Path(__file__).resolve().parent.parent
+ANNA = ServedVoice(
+    voice="anna",
+    version=2,
+    candidate_id="c2",
+    is_champion=True,
+    verdict_sha256="ab" * 32,
+    verdict_outcome="pass",
+    languages=("en",),
+    purposes=("narration", "assistant"),
+    valid_until=None,
+    presets=("narration",),
+    lanes=("realtime", "batch"),
+    sample_rate=32_000,
+)
+
+
+def make_settings(**limits: float) -> ServeSettings:
+    """The section as committed, on a free port, with other limits."""
+    raw = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))["serve"]
+    return parse_settings(raw | {"port": 0, "limits": raw["limits"] | limits})
 
 
 @dataclass
-class Project:
-    """A project in which tests release and revoke."""
+class ThreadEngine:
+    """The contract of serving/engine over one synthesizer in a thread.
 
-    store: Store
+    `fail_after` raises an error after so many pieces. `delay` is waited before each piece. `repeat` sends each piece so
+    many times, for long sounds without work.
+    """
 
-    def recordings(self, voice: str) -> Path:
-        return self.store.root / "data/1_recordings" / voice
+    synthesizer: Synthesizer = field(default_factory=tiny_synthesizer)
+    served: tuple[ServedVoice, ...] = (ANNA,)
+    ready: bool = True
+    error: Exception | None = None
+    fail_after: int = 0
+    delay: float = 0.0
+    repeat: int = 1
+    n_pieces: int = 0
+    n_cancelled: int = 0
+    thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
-    def rollback(self, voice: str, to: int | None = None) -> None:
-        today = datetime.now(UTC).date()
-        moved = rollback(self.store, voice, recordings_dir=self.recordings(voice), to=to, actor="tester", today=today)
-        assert moved.changed
+    def voices(self) -> tuple[ServedVoice, ...]:
+        return self.served
 
-    def revoke(self, voice: str) -> None:
-        today = datetime.now(UTC).date()
-        revoke(self.store, voice, recordings_dir=self.recordings(voice), actor="tester", today=today)
+    def health(self) -> Health:
+        worker = WorkerHealth(name="cpu-0", state="ready", n_running=0, resident_bytes=10**8, n_restarts=0)
+        reasons = () if self.ready else ("no worker is warm",)
+        return Health(
+            ready=self.ready, reasons=reasons, workers=(worker,), backlog_seconds=1.5, registry_reachable=True
+        )
 
-    def folder(self, voice: str, version: int) -> Path:
-        return voice_folder_of(self.store, find_candidate(self.store, voice, version))
+    async def price(self, request: SpeechRequest) -> float:
+        return self.synthesizer.reader.expected_seconds(request.text)
 
-    def voice(self, voice: str, version: int) -> Synthesizer:
-        return _load(self.folder(voice, version))
-
-
-@cache
-def _load(folder: Path) -> Synthesizer:
-    return load_voice(folder)
-
-
-def serve_settings(**changes: object) -> ServeSettings:
-    """Return the settings of the repository with a single worker and these changes of `engine`."""
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["serve"]
-    raw["engine"] |= {"devices": ["cpu"], "follow_seconds": 0.2, "n_threads": 1, "stream_share": 100.0} | changes
-    return parse_settings(raw)
-
-
-def speech_request(text: str = TEXT, **changes: object) -> SpeechRequest:
-    fields = {
-        "request_id": f"r{next(_numbers)}",
-        "text": text,
-        "voice": "anna",
-        "version": None,
-        "preset": "narration",
-        "language": None,
-        "purpose": None,
-        "seed": 0,
-        "lane": "realtime",
-    }
-    return SpeechRequest(**(fields | changes))
-
-
-async def until(holds: Callable[[], bool], seconds: float = 60.0) -> float:
-    """Wait until something holds, and return how long it took."""
-    begin = time.monotonic()
-    while not holds():
-        assert time.monotonic() - begin < seconds, "it never held"
-        await asyncio.sleep(0.02)
-    return time.monotonic() - begin
-
-
-async def until_warm(engine: EngineClient, n_pairs: int = 3) -> None:
-    """Wait until every worker has every champion and those before them."""
-    await until(lambda: len(engine.table.loaded) == n_pairs and len(engine._pool.ready) == len(engine._pool.slots))
-
-
-async def speak(engine: EngineClient, request: SpeechRequest) -> list[Event]:
-    return [event async for event in engine.speak(request)]
-
-
-def sound(events: list[Event]) -> np.ndarray:
-    """Return the samples of all pieces, int16."""
-    return np.frombuffer(b"".join(event.pcm for event in events if isinstance(event, AudioPiece)), "<i2")
-
-
-def streamed(synthesizer: Synthesizer, text: str, seed: int) -> np.ndarray:
-    """Return what the real-time lane must say, computed alone in this process."""
-    waveform = np.concatenate([chunk.waveform for chunk in stream(synthesizer, text, seed)])
-    return np.rint(waveform * 32767).astype(np.int16)
+    async def speak(self, request: SpeechRequest) -> AsyncGenerator[Event, None]:
+        served = next((one for one in self.served if one.voice == request.voice), None)
+        if served is None:
+            raise UnknownVoiceError(f"there is no voice {request.voice}", param="voice")
+        if request.lane not in served.lanes:
+            raise LaneNotServedError(f"{request.voice} was not judged in {request.lane}", param="lane")
+        if self.error is not None and not self.fail_after:
+            raise self.error
+        loop = asyncio.get_running_loop()
+        speaker = stream if request.lane == "realtime" else stream_sentences
+        try:
+            sentences = self.synthesizer.sentences(request.text, request.seed, request.language)
+        except ValueError as error:
+            raise UnspeakableTextError(str(error), param="input") from error
+        yield Started(
+            version=served.version,
+            candidate_id=served.candidate_id,
+            preset=request.preset,
+            sample_rate=self.synthesizer.sample_rate,
+            n_sentences=len(sentences),
+            expected_seconds=await self.price(request),
+            pause_seconds=self.synthesizer.preset.pause_seconds,
+        )
+        chunks = speaker(self.synthesizer, request.text, request.seed, language=request.language)
+        n_samples = 0
+        try:
+            while (chunk := await loop.run_in_executor(self.thread, next, chunks, None)) is not None:
+                pcm = (np.clip(chunk.waveform, -1, 1) * 32767).astype("<i2").tobytes()
+                for _ in range(self.repeat):
+                    await asyncio.sleep(self.delay)
+                    self.n_pieces += 1
+                    n_samples += len(pcm) // 2
+                    yield AudioPiece(pcm, chunk.sentence)
+                    if self.error is not None and self.n_pieces >= self.fail_after:
+                        raise self.error
+                if chunk.report is not None:
+                    yield SentenceDone(
+                        sentence=chunk.sentence,
+                        text_sha256=hashlib.sha256(chunk.report.text.encode()).hexdigest(),
+                        outcome=chunk.report.outcome,
+                        n_retries=chunk.report.n_retries,
+                        n_samples=chunk.report.n_samples,
+                    )
+        except (GeneratorExit, asyncio.CancelledError):
+            self.n_cancelled += 1
+            raise
+        finally:
+            with suppress(ServingError):
+                await loop.run_in_executor(self.thread, chunks.close)
+        yield Finished(n_samples / self.synthesizer.sample_rate, {"queue": 0.0, "text": 0.0, "gpt": 0.1, "sovits": 0.1})
 
 
-def said(synthesizer: Synthesizer, text: str, seed: int) -> np.ndarray:
-    """Return what the batch lane must say, computed alone in this process."""
-    return np.rint(synthesizer.say(text, seed).waveform * 32767).astype(np.int16)
+@dataclass
+class Running:
+    """A service that listens.
+
+    Attributes:
+        address: Such as http://127.0.0.1:1234.
+        records: What the audit got.
+    """
+
+    address: str
+    engine: ThreadEngine
+    service: Service
+    server: Server
+    records: list[RequestRecord]
+    thread: threading.Thread
+
+    @property
+    def web_socket(self) -> str:
+        return self.address.replace("http", "ws") + "/v1/audio/speech/stream"
+
+    def stop(self) -> None:
+        self.server._loop.call_soon_threadsafe(self.server.drain)
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+
+
+@contextmanager
+def running(engine: ThreadEngine | None = None, settings: ServeSettings | None = None, **more) -> Iterator[Running]:
+    """Serve with uvicorn in a thread of its own, over real sockets."""
+    engine, settings, records = engine or ThreadEngine(), settings or make_settings(), []
+    engine.synthesizer.say("Yes.")  # compiles the decoder's kernel, as a worker does before it is ready
+
+    async def record(one: RequestRecord) -> None:
+        records.append(one)
+
+    service = make_service(engine, settings, recorders=(record,), **more)
+    server = Server(make_app(service), service, settings=settings)
+    listening, address = server.bind()
+    ready = threading.Event()
+
+    def serve() -> None:
+        async def main() -> None:
+            task = asyncio.create_task(server.run_until_drained(listening))
+            while not server.started and not task.done():
+                await asyncio.sleep(0.005)
+            ready.set()
+            await task
+
+        asyncio.run(main())
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    ready.wait(10)
+    one = Running(address, engine, service, server, records, thread)
+    try:
+        yield one
+    finally:
+        if thread.is_alive():
+            one.stop()
