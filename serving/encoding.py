@@ -87,7 +87,8 @@ def output_rate(form: Format, source_rate: int, asked: int | None = None) -> int
     """
     if form == "opus" and asked not in (None, *OPUS_RATES):
         raise InvalidRequestError(
-            f"opus cannot have a sample_rate of {asked}; it takes {', '.join(map(str, OPUS_RATES))}", param="sample_rate"
+            f"opus cannot have a sample_rate of {asked}; it takes {', '.join(map(str, OPUS_RATES))}",
+            param="sample_rate",
         )
     if asked is not None:
         return asked
