@@ -30,6 +30,7 @@ MEDIA_TYPES: dict[Format, str] = {
     "pcm": "audio/pcm",
 }
 OPENAI_PCM_RATE = 24_000  # clients of OpenAI take headerless samples for that
+RATES: tuple[int, ...] = get_args(SampleRate)
 OPUS_RATES = (8000, 16000, 24000, 48000)
 UNKNOWN_SIZE = 0xFFFFFFFF  # of a WAV whose length is not known yet, as OpenAI writes it
 STEP_SAMPLES = 320  # resampling and encoding go in steps of this size, whatever the pieces are: 10 ms at 32 kHz
@@ -79,8 +80,8 @@ def output_rate(form: Format, source_rate: int, asked: int | None = None) -> int
     Args:
         form: The format.
         source_rate: Of the voice.
-        asked: Of the client. None: what OpenAI's clients expect, which is 24,000 for pcm, else the voice's own, which
-            becomes 48,000 for opus.
+        asked: Of the client. None: what OpenAI's clients expect, which is 24,000 for pcm, else the voice's own, or the
+            next one above it that the format has.
 
     Raises:
         InvalidRequestError: The format cannot have the rate.
@@ -92,9 +93,12 @@ def output_rate(form: Format, source_rate: int, asked: int | None = None) -> int
         )
     if asked is not None:
         return asked
-    if form == "opus":
-        return source_rate if source_rate in OPUS_RATES else 48_000
-    return OPENAI_PCM_RATE if form == "pcm" else source_rate
+    if form == "pcm":
+        return OPENAI_PCM_RATE
+    if form in ("wav", "flac"):
+        return source_rate
+    possible = OPUS_RATES if form == "opus" else RATES
+    return min((rate for rate in possible if rate >= source_rate), default=max(possible))
 
 
 def open_encoder(form: Format, source_rate: int, rate: int | None = None) -> Encoder:

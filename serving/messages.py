@@ -56,6 +56,7 @@ class Started:
         sample_rate: Samples per second of all pieces.
         n_sentences: Sentences of the text, at least 1.
         expected_seconds: Length of the speech at the voice's pace, in seconds.
+        pause_seconds: Silence of the preset between two sentences, for texts that arrive sentence by sentence.
     """
 
     version: int
@@ -64,6 +65,7 @@ class Started:
     sample_rate: int
     n_sentences: int
     expected_seconds: float
+    pause_seconds: float
 
 
 @dataclass(frozen=True)

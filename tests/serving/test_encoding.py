@@ -52,7 +52,7 @@ def test_what_is_streamed_decodes_to_the_same_sound(form):
     assert rate == output_rate(form, RATE)
     assert len(samples) / rate == pytest.approx(1.0, abs=0.08)  # encoders pad to whole frames
     level = np.sqrt(np.mean(samples[rate // 4 : rate * 3 // 4].astype(float) ** 2))
-    assert level == pytest.approx(0.3 * 32767 / np.sqrt(2), rel=0.02)
+    assert level == pytest.approx(0.3 * 32767 / np.sqrt(2), rel=0.06)  # LAME takes off 5 %
 
 
 @pytest.mark.parametrize("form", FORMATS)

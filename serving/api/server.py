@@ -1,0 +1,148 @@
+"""The server: a port, connections with time limits, and an end that lets running requests finish."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+from types import FrameType
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from serving.api.guard import Guard
+from serving.api.service import Service
+from serving.settings import ServeSettings
+
+KEEP_ALIVE_SECONDS = 20
+BACKLOG = 4096  # connections that the kernel holds until they are accepted
+POLL_SECONDS = 0.05
+WEB_SOCKET_PING_SECONDS = 20.0  # a client that does not answer within as long again is disconnected
+
+
+class Connection(H11Protocol):
+    """A connection that must send its first request in time, and take what it is sent in time."""
+
+    limits = None  # set by `Server`
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._stall: asyncio.TimerHandle | None = None
+        self._silence = self.loop.call_later(self.limits.body_seconds, self._end_silence)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop all clocks."""
+        self._silence.cancel()
+        self._unset_stall()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Give a client that does not read some time."""
+        super().pause_writing()
+        self._unset_stall()
+        self._stall = self.loop.call_later(self.limits.slow_reader_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on with a client that reads."""
+        super().resume_writing()
+        self._unset_stall()
+
+    def _unset_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _end_silence(self) -> None:
+        if self.cycle is None and self.transport.get_protocol() is self:
+            self.transport.abort()
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that drains: it refuses new requests, lets running ones end, and then stops."""
+
+    def __init__(self, app: Guard, service: Service, *, settings: ServeSettings) -> None:
+        """Take what it serves. Nothing listens before `bind`.
+
+        Args:
+            app: The routes.
+            service: Their state.
+            settings: Address and limits.
+        """
+
+        class LimitedConnection(Connection):
+            limits = settings.limits
+
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=LimitedConnection,
+                ws="websockets-sansio",
+                ws_max_size=settings.limits.max_body_bytes,
+                ws_ping_interval=WEB_SOCKET_PING_SECONDS,
+                ws_ping_timeout=WEB_SOCKET_PING_SECONDS,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=1,  # what still runs after the drain
+            )
+        )
+        self._service, self._settings = service, settings
+        self._drain: asyncio.Task | None = None
+
+    def bind(self) -> tuple[socket.socket, str]:
+        """Return a socket that listens, and the address of the service.
+
+        Raises:
+            OSError: The address cannot be used, in a sentence.
+        """
+        host, port = self._settings.host, self._settings.port
+        try:
+            family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            listening = socket.socket(family, socket.SOCK_STREAM)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(place)
+            listening.listen(BACKLOG)
+        except OSError as error:
+            raise OSError(
+                f"{host}:{port} cannot be used ({error.strerror}); name another with --port, or set serve.port"
+            ) from error
+        shown = f"[{host}]" if ":" in host else host
+        return listening, f"http://{shown}:{listening.getsockname()[1]}"
+
+    async def run_until_drained(self, listening: socket.socket) -> None:
+        """Serve until a signal or `drain`, then end what runs."""
+        allow_connections(self._settings.limits.max_connections)
+        self._loop = asyncio.get_running_loop()
+        await self.serve(sockets=[listening])
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Drain at the first signal, and stop at once at the second."""
+        if self._service.draining:
+            self.should_exit = self.force_exit = True
+            return
+        self._loop.call_soon_threadsafe(self.drain)
+
+    def drain(self) -> None:
+        """Refuse new requests, and stop when running ones have ended or limits.drain_seconds are over."""
+        if not self._service.draining:
+            self._service.draining = True
+            self._drain = self._loop.create_task(self._wait_and_exit())
+
+    async def _wait_and_exit(self) -> None:
+        end = self._loop.time() + self._settings.limits.drain_seconds
+        while self._service.n_open and self._loop.time() < end:
+            await asyncio.sleep(POLL_SECONDS)
+        self.should_exit = True
+
+
+def allow_connections(n_connections: int) -> None:
+    """Allow this process as many open files as its connections need, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = n_connections + 512
+    if soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
