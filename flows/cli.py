@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from flows.api_key_commands import api_keys
 from flows.guard import run_guarded
 from flows.key_commands import approve, keys
 from flows.profile_commands import profile
@@ -43,6 +44,7 @@ def vox(*, debug: bool) -> None:
 
 
 vox.add_command(keys)
+vox.add_command(api_keys)
 vox.add_command(approve)
 vox.add_command(verify)
 vox.add_command(rebuild)
