@@ -14,6 +14,7 @@ from flows.key_commands import approve, keys
 from flows.profile_commands import profile
 from flows.project_group import ProjectGroup
 from flows.proof_commands import rebuild, verify
+from flows.serve_command import serve
 from flows.voice_group import purpose_option, voice
 from registry.names import check_voice_name
 
@@ -49,6 +50,7 @@ vox.add_command(approve)
 vox.add_command(verify)
 vox.add_command(rebuild)
 vox.add_command(profile)
+vox.add_command(serve)
 
 
 @vox.command()

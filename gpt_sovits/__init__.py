@@ -14,6 +14,7 @@
     preset_names.py     what the name of a preset may be
     determinism.py      seeds, and calls that repeat to the bit
     precision.py        weights in fewer bits
+    pausing.py          where a computation can be paused for a more urgent one
     errors.py           the base class of all errors
 
 A trained voice speaks:

@@ -62,11 +62,22 @@ class EngineSettings(Section):
     )
     batch_size: int = Field(ge=1, description="Sentences of the batch lane that are computed together. At least 1.")
     max_realtime_streams: int = Field(ge=1, description="Streams that one process speaks in turns. At least 1.")
+    stream_share: float = Field(
+        gt=0,
+        description="Share of the measured speed that is promised to streams, so that a slow second is not a gap. Above 0.",
+    )
     max_backlog_seconds: float = Field(
         gt=0, description="Seconds of speech that may wait for one process. Beyond it requests get 429. Above 0."
     )
     max_resident_megabytes: int = Field(
         ge=100, description="A process with more memory is replaced after what it speaks. MB, at least 100."
+    )
+    max_former_versions: int = Field(
+        ge=0,
+        description="Former versions kept in memory, besides the champion and the one before it of each voice.",
+    )
+    pin_cores: bool = Field(
+        description="Whether each cpu process keeps to cores of its own. Only where nothing else shares the machine."
     )
     follow_seconds: float = Field(
         gt=0, le=5, description="How often the journal is read for releases and revocations. Seconds, above 0 to 5."
