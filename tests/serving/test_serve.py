@@ -63,7 +63,7 @@ class Served:
 
 @pytest.fixture
 def served(project: Project) -> Iterator[Served]:  # noqa: F811
-    one = Served(project, "--unjudged-lane")
+    one = Served(project)
     yield one
     if one.process.poll() is None:
         one.process.kill()
@@ -74,7 +74,7 @@ def served(project: Project) -> Iterator[Served]:  # noqa: F811
 def test_released_voices_are_served_as_the_registry_says_until_a_signal(served: Served, project: Project):  # noqa: F811
     assert served.line(r"voice +anna version (\d)") == "2"
     answer = served.until(200)
-    assert answer.headers["x-voice-version"] == "2" and answer.headers["x-lane-judged"] == "false"
+    assert answer.headers["x-voice-version"] == "2" and answer.headers["x-lane"] == "realtime"
     alone = streamed(project.voice("anna", 2), TEXT, 0)
     np.testing.assert_array_equal(np.frombuffer(answer.content[44:], "<i2"), alone)
     assert served.until(200, lane="batch").headers["x-lane"] == "batch"
