@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from serving.database import SETTING, open_database
 from serving.errors import ServingError
-from serving.jobs.records import Job, Wish
+from serving.jobs.records import OPEN_STATES, Job, Wish
 from serving.jobs.service import JobService
 from serving.messages import AudioPiece, Event, Finished, SentenceDone, SpeechRequest, Started
 from serving.settings import ServeSettings, parse_settings
@@ -85,6 +85,7 @@ class SmallEngine:
             sample_rate=RATE,
             n_sentences=len(sentences),
             expected_seconds=1.0,
+            pause_seconds=0.0,
         )
         n_all = 0
         for place, sentence in enumerate(sentences):
@@ -132,7 +133,8 @@ async def wait_for(jobs: JobService, job_id: str, *states: str, seconds: float =
         job = await jobs.find(job_id, owner)
         if job.state in states:
             return job
-        assert time.monotonic() < end, f"the job is {job.state} after {seconds} s"
+        has_ended = job.state not in OPEN_STATES
+        assert time.monotonic() < end and not has_ended, f"the job is {job.state}: {job.error_message}"
         await asyncio.sleep(0.05)
 
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
 from dbos._serialization import DefaultSerializer
 
-from serving.database import MIGRATION_LOCK, Database
+from serving.database import Database
 from serving.errors import DatabaseUnreachableError
 from serving.jobs.records import Submission
 from serving.tables import NODES
@@ -101,13 +101,16 @@ class DurableQueue:
         """
         self._loop = loop
         logging.getLogger("dbos").setLevel(logging.ERROR)
-        if self._database.is_sqlite:  # which keeps other writers out by itself
-            DBOS.migrate(self._database.uri)
-        else:
-            with self._database.transaction() as connection:
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-                DBOS.migrate(self._database.uri)
-        self._beat()  # before the first job, so that whatever this node begins can be taken over
+        try:
+            DBOS.migrate(self._database.uri)  # nodes that start at once take turns
+            self._beat()  # before the first job, so that whatever this node begins can be taken over
+            self._launch()
+        except sa.exc.SQLAlchemyError as error:
+            DBOS.destroy(destroy_registry=True)
+            raise DatabaseUnreachableError("the database of the jobs cannot be used now", retry_after=2) from error
+        self._beats.start()
+
+    def _launch(self) -> None:
         DBOS(
             config={
                 "name": APPLICATION,
@@ -119,13 +122,16 @@ class DurableQueue:
                 "run_migrations": False,
             }
         )
+
         # The jobs of a node that dies again and again end by `max_attempts` of ours
-        DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)(self._run_workflow)
+        @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
+        def speak_job(job_id: str) -> None:
+            self._run_workflow(job_id)
+
         DBOS.launch()
         DBOS.register_queue(
             QUEUE, worker_concurrency=self._n_at_once, polling_interval_sec=POLL_SECONDS, on_conflict="always_update"
         )
-        self._beats.start()
 
     def close(self) -> None:
         """Stop. Jobs that run are left to other nodes, or to the next start."""

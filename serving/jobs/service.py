@@ -77,7 +77,7 @@ class JobService:
     async def start(self) -> None:
         """Begin to run jobs, in the background where the database does not answer yet."""
         self._task = asyncio.create_task(self._start_and_sweep(), name="jobs")
-        await asyncio.sleep(0)
+        self._task.add_done_callback(_log_fault)
 
     async def close(self) -> None:
         """Stop. Jobs that run are taken up again by another node, or at the next start."""
@@ -235,3 +235,8 @@ class JobService:
 
     async def _call(self, call: Callable[..., T], *arguments: object, **named: object) -> T:
         return await asyncio.to_thread(call, self._database, *arguments, **named)
+
+
+def _log_fault(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        LOG.error("jobs are not worked on, because of a fault of the service", exc_info=task.exception())

@@ -110,7 +110,7 @@ def _has_tables_of_dbos(database) -> bool:
         if not inspector.has_table("queues", schema=schema):
             return False
         place = "queues" if schema is None else "dbos.queues"
-        return bool(connection.scalar(sa.text(f"SELECT count(*) FROM {place}")))  # noqa: S608
+        return bool(connection.scalar(sa.text(f"SELECT count(*) FROM {place}")))
 
 
 @pytest.mark.slow
@@ -188,7 +188,7 @@ def test_a_pickle_in_the_tables_of_the_engine_is_not_read(tmp_path):
         name = (await client.enqueue_async(options, "x")).get_workflow_id()
         with database.transaction() as connection:
             for table in ("workflow_status", "workflow_input"):
-                change = f"UPDATE {table} SET inputs = :data WHERE workflow_uuid = :name"  # noqa: S608
+                change = f"UPDATE {table} SET inputs = :data WHERE workflow_uuid = :name"
                 connection.execute(sa.text(change), {"data": data, "name": name})
             forge = "UPDATE workflow_status SET serialization = 'py_pickle' WHERE workflow_uuid = :name"
             assert connection.execute(sa.text(forge), {"name": name}).rowcount == 1
@@ -226,7 +226,7 @@ def test_the_engine_is_given_the_id_of_a_job_and_no_text(tmp_path):
     asyncio.run(story())
     with database.transaction() as connection:
         for table in ("workflow_status", "workflow_input", "workflow_output", "operation_outputs"):
-            assert "Secret" not in str(connection.execute(sa.text(f"SELECT * FROM {table}")).all())  # noqa: S608
+            assert "Secret" not in str(connection.execute(sa.text(f"SELECT * FROM {table}")).all())
     database.close()
 
 
