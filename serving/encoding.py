@@ -16,7 +16,7 @@ import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 
-from serving.errors import InvalidRequestError
+from serving.errors import InvalidRequestError, TextTooLongError
 
 Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -33,6 +33,8 @@ OPENAI_PCM_RATE = 24_000  # clients of OpenAI take headerless samples for that
 RATES: tuple[int, ...] = get_args(SampleRate)
 OPUS_RATES = (8000, 16000, 24000, 48000)
 UNKNOWN_SIZE = 0xFFFFFFFF  # of a WAV whose length is not known yet, as OpenAI writes it
+MAX_WAV_BYTES = UNKNOWN_SIZE - 37  # with the rest of the header it must be below the value for an unknown size
+BLOCK_BYTES = 1 << 20  # of a file that is encoded
 STEP_SAMPLES = 320  # resampling and encoding go in steps of this size, whatever the pieces are: 10 ms at 32 kHz
 
 
@@ -131,6 +133,33 @@ def encode(form: Format, pcm: bytes, source_rate: int, rate: int | None = None) 
     return (wav_header(out, len(samples)) if form == "wav" else b"") + samples
 
 
+def encode_file(form: Format, samples: IO[bytes], target: IO[bytes], source_rate: int, rate: int | None = None) -> None:
+    """Write what `encode` returns into a file, in memory that does not grow with its length.
+
+    Args:
+        form: The format.
+        samples: A file of int16 samples.
+        target: An empty file that can seek.
+        source_rate: Samples per second of the samples.
+        rate: Samples per second of the result, None for the default of `output_rate`.
+
+    Raises:
+        TextTooLongError: The speech is longer than a WAV can be.
+    """
+    out = output_rate(form, source_rate, rate)
+    compressed = _Compressed(CODECS[form], source_rate, out, sink=target, options={}) if form in CODECS else None
+    encoder = compressed or _Plain(source_rate, out, header=wav_header(out, 0) if form == "wav" else b"")
+    while block := samples.read(BLOCK_BYTES):
+        target.write(encoder.push(block))
+    target.write(encoder.finish())
+    if form == "wav":
+        n_bytes = target.tell() - len(wav_header(out, 0))
+        if n_bytes > MAX_WAV_BYTES:
+            raise TextTooLongError("the speech is longer than a WAV can be, which is 4 GiB; take flac", param="input")
+        target.seek(0)
+        target.write(wav_header(out, n_bytes))
+
+
 def wav_header(rate: int, n_bytes: int | None) -> bytes:
     """Return the header of a WAV of int16 samples, mono.
 
@@ -210,7 +239,7 @@ class _Compressed:
     """Samples through one of FFmpeg's encoders into one of its containers."""
 
     def __init__(
-        self, codec: Codec, source_rate: int, rate: int, *, sink: _Pipe | io.BytesIO, options: dict[str, str]
+        self, codec: Codec, source_rate: int, rate: int, *, sink: _Pipe | IO[bytes], options: dict[str, str]
     ) -> None:
         self._sink, self._steps, self._source_rate = sink, _Steps(), source_rate
         self._container = av.open(cast(IO, sink), "w", format=codec.container, options=options)
@@ -235,7 +264,9 @@ class _Compressed:
         self._encode(None)
         self._container.mux(self._stream.encode(None))
         self._container.close()
-        return self._sink.take() if isinstance(self._sink, _Pipe) else self._sink.getvalue()
+        if isinstance(self._sink, _Pipe):
+            return self._sink.take()
+        return self._sink.getvalue() if isinstance(self._sink, io.BytesIO) else b""
 
     def _encode(self, frame: av.AudioFrame | None) -> None:
         for resampled in self._resampler.resample(frame):

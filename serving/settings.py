@@ -1,6 +1,7 @@
 """The section `serve` of params.yaml: where the service listens, what it takes and what it refuses.
 
-Each part has its keys: `limits` is read by serving/api, `engine` by serving/engine, `jobs` by serving/jobs.
+Each part has its keys: `limits` is read by serving/api, `engine` by serving/engine, `jobs` by serving/jobs,
+`audit` by serving/audit.
 """
 
 from __future__ import annotations
@@ -86,7 +87,23 @@ class EngineSettings(Section):
 class JobSettings(Section):
     """The lane that waits."""
 
+    n_at_once: int = Field(ge=1, description="Jobs that are spoken at once in this process. At least 1.")
+    max_items: int = Field(ge=1, description="Texts of one job. At least 1.")
+    max_attempts: int = Field(
+        ge=1, description="A job fails when the process that spoke it died that often. At least 1."
+    )
     keep_days: float = Field(gt=0, description="Finished jobs and their sound are deleted after it. Days, above 0.")
+
+
+class AuditSettings(Section):
+    """The rows about requests."""
+
+    is_required: bool = Field(
+        description="Refuse requests with 503 while rows cannot be written. false: keep them in a file until they can."
+    )
+    max_spool_megabytes: int = Field(
+        ge=1, description="Rows that wait for the database, on disk. A row has about 1 kB. MB, at least 1."
+    )
 
 
 class ServeSettings(Section):
@@ -105,6 +122,7 @@ class ServeSettings(Section):
     limits: Limits
     engine: EngineSettings
     jobs: JobSettings
+    audit: AuditSettings
 
     @model_validator(mode="after")
     def _keys_off_only_on_loopback(self) -> ServeSettings:

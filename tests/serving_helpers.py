@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
+import time
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import httpx
 import numpy as np
 from ruamel.yaml import YAML
 from synthesis_tiny import tiny_synthesizer
@@ -20,7 +22,15 @@ from gpt_sovits.synthesis.synthesizer import Synthesizer
 from serving.api.app import make_app, make_service
 from serving.api.server import Server
 from serving.api.service import Service
-from serving.errors import LaneNotServedError, ServingError, UnknownVoiceError, UnspeakableTextError
+from serving.errors import (
+    KeyScopeError,
+    LaneNotServedError,
+    RateLimitedError,
+    ServingError,
+    UnauthenticatedError,
+    UnknownVoiceError,
+    UnspeakableTextError,
+)
 from serving.messages import (
     AudioPiece,
     Event,
@@ -36,7 +46,18 @@ from serving.messages import (
 from serving.settings import ServeSettings, parse_settings
 
 ROOT = Path(__file__).resolve().parent.parent
-ANNA = ServedVoice(
+
+
+class TestVoice(ServedVoice):
+    """A served voice of which tests make others."""
+
+    __test__ = False
+
+    def but(self, **changes) -> ServedVoice:
+        return replace(self, **changes)
+
+
+ANNA = TestVoice(
     voice="anna",
     version=2,
     candidate_id="c2",
@@ -50,6 +71,12 @@ ANNA = ServedVoice(
     lanes=("realtime", "batch"),
     sample_rate=32_000,
 )
+
+
+def speak(service: Running, **changes) -> httpx.Response:
+    """Send a request to POST /v1/audio/speech, as OpenAI's clients do."""
+    body = {"model": "tts-1", "input": "The kettle is on the stove.", "voice": "anna"} | changes
+    return httpx.post(f"{service.address}/v1/audio/speech", json=body, timeout=30)
 
 
 def make_settings(**limits: float) -> ServeSettings:
@@ -162,6 +189,16 @@ class Running:
     def web_socket(self) -> str:
         return self.address.replace("http", "ws") + "/v1/audio/speech/stream"
 
+    def record_of(self, request_id: str) -> RequestRecord:
+        """Return the record of a request, which is made after the client has got the last byte."""
+        for _ in range(500):
+            found = [one for one in self.records if one.request.request_id == request_id]
+            if found:
+                assert len(found) == 1
+                return found[0]
+            time.sleep(0.01)
+        raise AssertionError(f"no record of {request_id}")
+
     def stop(self) -> None:
         self.server._loop.call_soon_threadsafe(self.server.drain)
         self.thread.join(30)
@@ -201,3 +238,24 @@ def running(engine: ThreadEngine | None = None, settings: ServeSettings | None =
     finally:
         if thread.is_alive():
             one.stop()
+
+
+class KeyOf:
+    """A caller with one voice and one lane."""
+
+    name = "shop"
+
+    def require(self, *, voice, lane, purpose):
+        if (voice, lane) != ("anna", "realtime"):
+            raise KeyScopeError("the key is for anna in realtime", param="voice")
+
+    def sees(self, voice):
+        return voice == "anna"
+
+
+async def one_key(authorization):
+    if authorization == "Bearer busy":
+        raise RateLimitedError("10 requests in a minute", retry_after=7)
+    if authorization != "Bearer right":
+        raise UnauthenticatedError("the key is not known")
+    return KeyOf()

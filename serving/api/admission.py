@@ -6,12 +6,10 @@ import unicodedata
 
 from gpt_sovits.preset_names import DEFAULT_PRESET
 from gpt_sovits.text.languages import language_code
-from registry.names import shorten
-from serving.api.bodies import MODELS, Manner
+from serving.api.bodies import Manner
 from serving.api.callers import Caller
 from serving.api.service import Service
 from serving.errors import (
-    InvalidRequestError,
     LanguageNotServedError,
     SpeedNotServedError,
     TextTooLongError,
@@ -47,14 +45,6 @@ def check_text(text: str, *, max_characters: int, param: str) -> None:
             raise UnspeakableTextError(
                 f"the text has {kind}, U+{ord(character):04X}, at position {place}; remove it", param=param
             )
-
-
-def check_model(model: str) -> None:
-    """Raise InvalidRequestError for a model that GET /v1/models does not list."""
-    if model not in MODELS:
-        raise InvalidRequestError(
-            f"there is no model {shorten(model)!r}; take one of {', '.join(MODELS)}", param="model"
-        )
 
 
 def make_request(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -14,7 +14,8 @@ from serving.encoding import Format, SampleRate
 from serving.messages import Lane, SentenceDone, ServedVoice
 
 # OpenAI's names stand for ours, so that its clients work unchanged
-MODELS = ("voxfoundry", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
+Model = Literal["voxfoundry", "tts-1", "tts-1-hd", "gpt-4o-mini-tts"]
+MODELS: tuple[Model, ...] = get_args(Model)
 MAX_SEED = 2**31 - 1
 MAX_VERSION = 2**31 - 1
 MAX_LANGUAGE_CHARACTERS = 20
@@ -25,7 +26,13 @@ def _name_of(voice: object) -> object:
     return voice["id"] if isinstance(voice, dict) and set(voice) == {"id"} else voice
 
 
-VoiceName = Annotated[str, BeforeValidator(_name_of), Field(pattern=VOICE_NAME, max_length=64)]
+class VoiceId(BaseModel):
+    """A voice as newer clients of OpenAI write it."""
+
+    id: str = Field(pattern=VOICE_NAME)
+
+
+VoiceName = Annotated[str, Field(pattern=VOICE_NAME), BeforeValidator(_name_of, json_schema_input_type=str | VoiceId)]
 PresetName = Annotated[str, Field(pattern=f"^{PRESET_NAME}$")]
 Purpose = Literal[tuple(PURPOSES)]  # type: ignore[valid-type]
 
@@ -59,16 +66,20 @@ class Manner(Body):
     response_format: Format = Field(default="mp3", description="Format of the sound.")
     sample_rate: SampleRate | None = Field(
         default=None,
-        description="Samples per second. None: 24000 for pcm, as OpenAI has it. Else the voice's own, or the next above "
-        "it that the format has.",
+        description="Samples per second. None: 24000 for pcm, as OpenAI has it, else the voice's own, or the next "
+        "above it that the format has.",
     )
-    speed: float = Field(default=1.0, description="1.0. Another pace was not judged, so it is refused.")
+    speed: float = Field(
+        default=1.0,
+        json_schema_extra={"enum": [1.0]},
+        description="1.0. Another pace was not judged, so it is refused.",
+    )
 
 
 class SpeechBody(Manner):
     """The body of POST /v1/audio/speech: OpenAI's fields and ours."""
 
-    model: str = Field(default=MODELS[0], max_length=100, description=f"One of {', '.join(MODELS)}.")
+    model: Model = Field(default=MODELS[0], description="Ours, or one of OpenAI's names for it.")
     input: str = Field(description="What to say.")
     instructions: str | None = Field(
         default=None, max_length=4096, description="Empty. A voice speaks as it was judged: name a preset instead."
@@ -82,7 +93,7 @@ class SessionConfig(Manner):
     """The first message of a web socket: session.config."""
 
     type: Literal["session.config"] = "session.config"
-    model: str = Field(default=MODELS[0], max_length=100, description=f"One of {', '.join(MODELS)}.")
+    model: Model = Field(default=MODELS[0], description="Ours, or one of OpenAI's names for it.")
     response_format: Format = Field(default="pcm", description="Format of the sound. Each sentence is a whole file.")
 
 

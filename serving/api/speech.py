@@ -16,7 +16,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from serving.api.admission import check_model, check_text, find_served, make_request
+from serving.api.admission import check_text, find_served, make_request
 from serving.api.bodies import ErrorBody, SentenceInfo, SpeechBody
 from serving.api.service import current_caller, request_id_of, service_of
 from serving.api.streams import Utterance, encoded, while_connected
@@ -43,7 +43,6 @@ router = APIRouter()
 async def speech(body: SpeechBody, request: Request) -> Response:
     """Speak a text."""
     service, caller, state = service_of(request), current_caller(request), request.scope["state"]
-    check_model(body.model)
     if body.instructions:
         raise InvalidRequestError(
             "instructions are not taken, because a voice speaks as it was judged; name a preset instead",

@@ -119,6 +119,8 @@ class Utterance:
 async def read_ahead(events: AsyncGenerator[Event, None], max_bytes: int) -> AsyncGenerator[Event, None]:
     """Yield events that a task fetches as they come, so that a slow client does not keep a worker.
 
+    An error of the engine comes at once. What was held is dropped then, because a revocation forbids to deliver it.
+
     Args:
         events: Of the engine. It is closed at the end.
         max_bytes: Sound that is held. Beyond it nothing is fetched until the client has taken some.
@@ -145,7 +147,7 @@ async def read_ahead(events: AsyncGenerator[Event, None], max_bytes: int) -> Asy
     task = asyncio.create_task(fetch())
     try:
         while True:
-            while held:
+            while held and not (task.done() and task.exception()):
                 event = held.popleft()
                 size -= _size(event)
                 changed.set()

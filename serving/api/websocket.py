@@ -16,7 +16,7 @@ from fastapi import APIRouter, WebSocket
 from pydantic import Field, TypeAdapter, ValidationError
 from starlette.websockets import WebSocketDisconnect
 
-from serving.api.admission import check_model, check_text, make_request
+from serving.api.admission import check_text, make_request
 from serving.api.bodies import MAX_SEED, InputDone, InputText, SentenceInfo, SessionConfig
 from serving.api.failures import invalid_fields
 from serving.api.incremental_text import IncrementalText
@@ -94,7 +94,6 @@ class Session:
 
     async def _config(self) -> SessionConfig:
         config = _parsed(Config, await self._message())
-        check_model(config.model)
         output_rate(config.response_format, 32_000, config.sample_rate)  # refuses what the format cannot have
         return config
 
