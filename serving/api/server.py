@@ -23,7 +23,7 @@ WEB_SOCKET_PING_SECONDS = 20.0  # a client that does not answer within as long a
 class Connection(H11Protocol):
     """A connection that must send its first request in time, and take what it is sent in time."""
 
-    limits = None  # set by `Server`
+    limits = None  # set by `DrainingServer`
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -72,7 +72,7 @@ class Connection(H11Protocol):
             self.transport.abort()
 
 
-class Server(uvicorn.Server):
+class DrainingServer(uvicorn.Server):
     """A uvicorn server that drains: it refuses new requests, lets running ones end, and then stops."""
 
     def __init__(self, app: Guard, service: Service, *, settings: ServeSettings) -> None:
