@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 from registry.storage.store import Store
 from serving.api.app import make_app, make_service
-from serving.api.server import Server
+from serving.api.server import DrainingServer
 from serving.api.service import Service
 from serving.database import open_database
 from serving.engine.client import EngineClient
@@ -43,7 +43,7 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
         keys = KeyTable(database) if settings.require_keys else None
         jobs = JobService(database, store.root / FOLDER, engine, settings)
         service = make_service(engine, settings, authenticate=keys.authenticate if keys else None)
-        server = Server(make_app(service, routers=[job_router(jobs)]), service, settings=settings)
+        server = DrainingServer(make_app(service, routers=[job_router(jobs)]), service, settings=settings)
         listening, address = server.bind()
         stack.callback(listening.close)
         _announce(address, settings, say)
