@@ -15,7 +15,6 @@ from registry.releases.audit import audit
 from registry.releases.journal import champion, history
 from registry.storage.model_registry import read_alias
 
-N_TRIES = 5  # of a gate, a second apart
 PLACES = ("SQLite", "PostgreSQL", "MLflow server")
 
 
@@ -79,7 +78,7 @@ def _race(place: Place, versions: list[int]) -> dict[int, tuple[str, str, float]
 def _gate_and_promote(place: Place, version: int, barrier: Barrier) -> tuple[str, str, float]:
     with ExitStack() as at_fault:
         at_fault.callback(barrier.abort)  # else all others would wait for this process
-        _gate(place, version)
+        place.desk.gate(version)
         at_fault.pop_all()
     barrier.wait(TIMEOUT_SECONDS)
     start = time.monotonic()
@@ -89,18 +88,6 @@ def _gate_and_promote(place: Place, version: int, barrier: Barrier) -> tuple[str
     except RegistryError as error:
         outcome, text = "lost", str(error)
     return outcome, text, time.monotonic() - start
-
-
-def _gate(place: Place, version: int) -> None:
-    """Gate a version, before the race. So many processes at once overrun a server, and then the command is repeated."""
-    for n_left in reversed(range(N_TRIES)):
-        try:
-            place.desk.gate(version)
-            return
-        except RegistryError:
-            if not n_left:
-                raise
-            time.sleep(1.0)
 
 
 def _find_faults(place: Place, winner: int, n_rounds: int) -> list[str]:
