@@ -1,4 +1,4 @@
-"""One process that serves: the port first, then the keys and the engine, until a signal ends it."""
+"""One process that serves: the port first, then keys, jobs and engine, until a signal ends it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from serving.api.server import Server
 from serving.api.service import Service
 from serving.database import open_database
 from serving.engine.client import EngineClient
+from serving.jobs.routes import job_router
+from serving.jobs.service import FOLDER, JobService
 from serving.keys.authorization import KeyTable
 from serving.messages import ServedVoice
 from serving.settings import ServeSettings
@@ -31,27 +33,27 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
 
     Raises:
         OSError: The address cannot be used.
-        ServingError: The database of the keys cannot be used.
+        ServingError: The database cannot be used.
     """
     engine = EngineClient(settings, store)
     async with AsyncExitStack() as stack:
-        authenticate = None
-        if settings.require_keys:
-            database = open_database(store.root)
-            stack.callback(database.close)
-            await asyncio.to_thread(database.migrate)
-            keys = KeyTable(database)
-            await keys.start()
-            stack.push_async_callback(keys.close)
-            authenticate = keys.authenticate
-        service = make_service(engine, settings, authenticate=authenticate)
-        server = Server(make_app(service), service, settings=settings)
+        database = open_database(store.root)
+        stack.callback(database.close)
+        await asyncio.to_thread(database.migrate)
+        keys = KeyTable(database) if settings.require_keys else None
+        jobs = JobService(database, store.root / FOLDER, engine, settings)
+        service = make_service(engine, settings, authenticate=keys.authenticate if keys else None)
+        server = Server(make_app(service, routers=[job_router(jobs)]), service, settings=settings)
         listening, address = server.bind()
         stack.callback(listening.close)
         _announce(address, settings, say)
         serving = asyncio.create_task(server.run_until_drained(listening), name="http")
         watching = asyncio.create_task(_announce_voices(service, say), name="announce voices")
         try:
+            for part in (keys, jobs):
+                if part is not None:
+                    await part.start()
+                    stack.push_async_callback(part.close)
             async with engine:
                 await serving
         finally:

@@ -22,7 +22,15 @@ from gpt_sovits.synthesis.synthesizer import Synthesizer
 from serving.api.app import make_app, make_service
 from serving.api.server import Server
 from serving.api.service import Service
-from serving.errors import LaneNotServedError, ServingError, UnknownVoiceError, UnspeakableTextError
+from serving.errors import (
+    KeyScopeError,
+    LaneNotServedError,
+    RateLimitedError,
+    ServingError,
+    UnauthenticatedError,
+    UnknownVoiceError,
+    UnspeakableTextError,
+)
 from serving.messages import (
     AudioPiece,
     Event,
@@ -230,3 +238,24 @@ def running(engine: ThreadEngine | None = None, settings: ServeSettings | None =
     finally:
         if thread.is_alive():
             one.stop()
+
+
+class KeyOf:
+    """A caller with one voice and one lane."""
+
+    name = "shop"
+
+    def require(self, *, voice, lane, purpose):
+        if (voice, lane) != ("anna", "realtime"):
+            raise KeyScopeError("the key is for anna in realtime", param="voice")
+
+    def sees(self, voice):
+        return voice == "anna"
+
+
+async def one_key(authorization):
+    if authorization == "Bearer busy":
+        raise RateLimitedError("10 requests in a minute", retry_after=7)
+    if authorization != "Bearer right":
+        raise UnauthenticatedError("the key is not known")
+    return KeyOf()

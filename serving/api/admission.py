@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 
 from gpt_sovits.preset_names import DEFAULT_PRESET
 from gpt_sovits.text.languages import language_code
@@ -17,7 +17,9 @@ from serving.errors import (
 )
 from serving.messages import Lane, ServedVoice, SpeechRequest
 
-WHITE_SPACE = "\t\n\r"  # the control characters that a text may have
+UNSPEAKABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]"
+)  # control characters but white space
 
 
 def check_text(text: str, *, max_characters: int, param: str) -> None:
@@ -38,13 +40,11 @@ def check_text(text: str, *, max_characters: int, param: str) -> None:
         )
     if not text.strip():
         raise UnspeakableTextError("the text is empty", param=param)
-    for place, character in enumerate(text):
-        category = unicodedata.category(character)
-        if (category == "Cc" and character not in WHITE_SPACE) or category == "Cs":
-            kind = "a control character" if category == "Cc" else "half of a character"
-            raise UnspeakableTextError(
-                f"the text has {kind}, U+{ord(character):04X}, at position {place}; remove it", param=param
-            )
+    if match := UNSPEAKABLE.search(text):
+        kind = "half of a character" if "\ud800" <= match[0] <= "\udfff" else "a control character"
+        raise UnspeakableTextError(
+            f"the text has {kind}, U+{ord(match[0]):04X}, at position {match.start()}; remove it", param=param
+        )
 
 
 def make_request(

@@ -135,7 +135,7 @@ class Guard:
 
 
 def _with_headers(send: Send, headers: dict[str, str], state: dict[str, Any]) -> Send:
-    """Return `send` with headers added to each answer, which also notes the status."""
+    """Return `send` with headers for each answer that does not set them itself. It also notes the status."""
     more = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def sending(message: Message) -> None:
@@ -144,7 +144,9 @@ def _with_headers(send: Send, headers: dict[str, str], state: dict[str, Any]) ->
         if message["type"] == "websocket.accept":
             state["status"] = 101
         if message["type"] in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
-            message = {**message, "headers": [*message.get("headers", ()), *more]}
+            given = list(message.get("headers", ()))
+            names = {name.lower() for name, _ in given}
+            message = {**message, "headers": [*given, *(one for one in more if one[0] not in names)]}
         await send(message)
 
     return sending

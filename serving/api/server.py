@@ -8,7 +8,7 @@ import socket
 from types import FrameType
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from serving.api.guard import Guard
 from serving.api.service import Service
@@ -29,13 +29,21 @@ class Connection(H11Protocol):
         """Begin to wait for a request."""
         super().connection_made(transport)
         self._stall: asyncio.TimerHandle | None = None
-        self._silence = self.loop.call_later(self.limits.body_seconds, self._end_silence)
+        self._silence: asyncio.TimerHandle | None = None
+        self._expect_request(self.limits.body_seconds, after=None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop all clocks."""
-        self._silence.cancel()
+        if self._silence is not None:
+            self._silence.cancel()
         self._unset_stall()
         super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request."""
+        answered = self.cycle
+        super().on_response_complete()
+        self._expect_request(KEEP_ALIVE_SECONDS + self.limits.body_seconds, after=answered)
 
     def pause_writing(self) -> None:
         """Give a client that does not read some time."""
@@ -53,8 +61,14 @@ class Connection(H11Protocol):
             self._stall.cancel()
             self._stall = None
 
-    def _end_silence(self) -> None:
-        if self.cycle is None and self.transport.get_protocol() is self:
+    def _expect_request(self, seconds: float, after: RequestResponseCycle | None) -> None:
+        """Close the connection unless the headers of another request are complete within some seconds."""
+        if self._silence is not None:
+            self._silence.cancel()
+        self._silence = self.loop.call_later(seconds, self._end_silence, after)
+
+    def _end_silence(self, after: RequestResponseCycle | None) -> None:
+        if self.cycle is after and self.transport.get_protocol() is self:
             self.transport.abort()
 
 

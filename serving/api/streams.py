@@ -104,7 +104,10 @@ class Utterance:
         )
         self.service.metrics.record(record)
         for recorder in self.service.recorders:
-            await recorder(record)
+            try:
+                await recorder(record)
+            except ServingError:  # the request itself was answered
+                self.service.metrics.unrecorded.inc()
 
     def _note(self, event: Event) -> None:
         match event:

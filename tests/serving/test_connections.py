@@ -14,6 +14,10 @@ import httpx
 import pytest
 from serving_helpers import ThreadEngine, make_settings, running, speak
 
+from serving.api.streams import read_ahead
+from serving.errors import RevokedError
+from serving.messages import AudioPiece
+
 BODY = {"model": "tts-1", "input": "The kettle is on the stove.", "voice": "anna", "response_format": "wav"}
 
 
@@ -173,3 +177,21 @@ def test_a_port_in_use_is_named():
     with running() as service, pytest.raises(OSError, match=r"cannot be used .*--port"):
         settings = service.service.settings.model_copy(update={"port": int(service.address.rsplit(":", 1)[1])})
         type(service.server)(service.server.config.app, service.service, settings=settings).bind()
+
+
+def test_what_waits_for_a_client_is_dropped_when_the_engine_stops_the_request():
+    async def speaks():
+        for number in range(3):
+            yield AudioPiece(bytes(10), number)
+        await asyncio.sleep(0)
+        raise RevokedError("the consent was revoked")
+
+    async def main() -> list[int]:
+        got = []
+        with pytest.raises(RevokedError):
+            async for event in read_ahead(speaks(), 10_000):
+                got.append(event.sentence)
+                await asyncio.sleep(0.05)  # a slow client
+        return got
+
+    assert asyncio.run(main()) == [0]

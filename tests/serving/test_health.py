@@ -9,10 +9,9 @@ from datetime import date
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from serving_helpers import ANNA, ROOT, ThreadEngine, make_settings, running, speak
+from serving_helpers import ANNA, ROOT, ThreadEngine, make_settings, one_key, running, speak
 
 from serving.api.app import make_service
-from serving.errors import KeyScopeError, RateLimitedError, UnauthenticatedError
 
 
 def test_the_api_imports_no_torch():
@@ -87,27 +86,6 @@ def test_metrics_count_requests_and_hold_no_text():
         assert found["voxfoundry_worker_resident_bytes", "cpu-0"] == 10**8
         text = httpx.get(f"{service.address}/metrics").text
         assert "secret" not in text and "sesame" not in text
-
-
-class KeyOf:
-    """A caller with one voice and one lane."""
-
-    name = "shop"
-
-    def require(self, *, voice, lane, purpose):
-        if (voice, lane) != ("anna", "realtime"):
-            raise KeyScopeError("the key is for anna in realtime", param="voice")
-
-    def sees(self, voice):
-        return voice == "anna"
-
-
-async def one_key(authorization):
-    if authorization == "Bearer busy":
-        raise RateLimitedError("10 requests in a minute", retry_after=7)
-    if authorization != "Bearer right":
-        raise UnauthenticatedError("the key is not known")
-    return KeyOf()
 
 
 def test_without_a_right_key_nothing_is_answered():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+from contextlib import suppress
 
 import av
 import numpy as np
@@ -22,8 +23,9 @@ def talk(service, *messages, config=CONFIG) -> list[dict | bytes]:
     """Send messages, and return what comes until the socket is closed. JSON is parsed."""
     got = []
     with connect(service.web_socket) as socket:
-        for message in (config, *messages):
-            socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
+        with suppress(ConnectionClosed):  # a wrong message ends the session before the next is sent
+            for message in (config, *messages):
+                socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
         try:
             while True:
                 message = socket.recv(timeout=20)
