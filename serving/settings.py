@@ -64,7 +64,7 @@ class EngineSettings(Section):
     max_realtime_streams: int = Field(ge=1, description="Streams that one process speaks in turns. At least 1.")
     stream_share: float = Field(
         gt=0,
-        description="Share of the measured speed that is promised to streams, so that a slow second is not a gap. Above 0.",
+        description="Share of the measured speed that is promised to streams, so that slow ones leave no gap. Above 0.",
     )
     max_backlog_seconds: float = Field(
         gt=0, description="Seconds of speech that may wait for one process. Beyond it requests get 429. Above 0."

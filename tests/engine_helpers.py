@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
@@ -26,6 +28,8 @@ from serving.messages import AudioPiece, Event, SpeechRequest
 from serving.settings import ServeSettings, parse_settings
 
 TEXT = "The kettle is on the stove. He said no! Was it three hundred people, or more than that? Two. Take a coat."
+LONG_TEXT = " ".join([TEXT] * 5)  # far more than the room for unread sound
+T = TypeVar("T")
 _numbers = itertools.count(1)
 
 
@@ -59,11 +63,40 @@ def _load(folder: Path) -> Synthesizer:
     return load_voice(folder)
 
 
-def serve_settings(**changes: object) -> ServeSettings:
-    """Return the settings of the repository with a single worker and these changes of `engine`."""
+def serve_settings(*, max_unread_bytes: int = 100_000, **changes: object) -> ServeSettings:
+    """Return the settings of the repository with a single worker, little room for unread sound, and these changes."""
     raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["serve"]
     raw["engine"] |= {"devices": ["cpu"], "follow_seconds": 0.2, "n_threads": 1, "stream_share": 100.0} | changes
+    raw["limits"] |= {"max_unread_bytes": max_unread_bytes}
     return parse_settings(raw)
+
+
+class Served:
+    """An engine that runs in a thread of its own, so that several tests can use the same one."""
+
+    def __init__(self, project: Project, settings: ServeSettings) -> None:
+        self.project = project
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread.start()
+        self.engine = EngineClient(settings, project.store)
+
+    def __enter__(self) -> Served:
+        self.run(self.engine.__aenter__())
+        self.run(until_warm(self.engine))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(self.engine.__aexit__(None, None, None))
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+    def run(self, work: Coroutine[Any, Any, T], seconds: float = 120.0) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(seconds)
+
+    def pids(self) -> list[int]:
+        return [slot.worker.pid for slot in self.engine._pool.slots]
 
 
 def speech_request(text: str = TEXT, **changes: object) -> SpeechRequest:
@@ -93,6 +126,14 @@ async def until(holds: Callable[[], bool], seconds: float = 60.0) -> float:
 async def until_warm(engine: EngineClient, n_pairs: int = 3) -> None:
     """Wait until every worker has every champion and those before them."""
     await until(lambda: len(engine.table.loaded) == n_pairs and len(engine._pool.ready) == len(engine._pool.slots))
+
+
+async def pieces(events: AsyncIterator[Event], n: int) -> list[Event]:
+    """Read events up to the n-th piece of sound. What comes later stays unread."""
+    found: list[Event] = []
+    while sum(isinstance(event, AudioPiece) for event in found) < n:
+        found.append(await anext(events))
+    return found
 
 
 async def speak(engine: EngineClient, request: SpeechRequest) -> list[Event]:

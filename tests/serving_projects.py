@@ -73,13 +73,14 @@ def serving_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
-def project(serving_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """Return a copy for one test, which may release, revoke and damage."""
+@pytest.fixture(scope="module")
+def project(serving_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a copy for the tests of one file, which may release, revoke and damage."""
     for name in SETTINGS:
-        monkeypatch.delenv(name, raising=False)
+        os.environ.pop(name, None)
+    root = tmp_path_factory.mktemp("project")
     for name in ("params.yaml", "mlflow.db"):
-        shutil.copy(serving_template / name, tmp_path)
+        shutil.copy(serving_template / name, root)
     for name in FOLDERS:
-        shutil.copytree(serving_template / name, tmp_path / name)
-    return Project(open_store(tmp_path))
+        shutil.copytree(serving_template / name, root / name)
+    return Project(open_store(root))

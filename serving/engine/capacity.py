@@ -39,7 +39,7 @@ def choose_worker(
     """
     able = [worker for worker in workers if candidate in worker.loaded]
     if not able and damaged:
-        raise VoiceDamagedError("the files of this version are not what was released, so it could not be loaded again")
+        raise VoiceDamagedError("this version could not be loaded again, so it does not speak")
     if not able:
         raise NotReadyError("no engine has loaded this version yet", retry_after=5)
     backlog = sum(worker.backlog_seconds(lane) for worker in able)

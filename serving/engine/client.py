@@ -18,7 +18,7 @@ from serving.releases.follower import Follower
 from serving.releases.table import Admission, ReleaseTable
 from serving.settings import ServeSettings
 
-RETRY_WAIT_SECONDS = 15.0  # for a worker that is started again
+RETRY_WAIT_SECONDS = 60.0  # for a worker that is started again, which takes seconds
 
 
 class EngineClient:
@@ -86,6 +86,7 @@ class EngineClient:
                 sample_rate=admission.live.sample_rate,
                 n_sentences=price.n_sentences,
                 expected_seconds=price.seconds,
+                pause_seconds=admission.live.pair.presets[request.preset].pause_seconds,
             )
             while True:
                 try:

@@ -154,14 +154,15 @@ class Loader:
             return
         loads = (worker.load(pair.candidate_id, pair.folder, [*pair.presets]) for worker in workers)
         results = await asyncio.gather(*loads, return_exceptions=True)
+        rates = [result for result in results if isinstance(result, int)]
         refused = [result for result in results if isinstance(result, LoadRefusedError)]
-        if refused:
+        if refused or not rates:  # a worker that died gets it when it starts again, unless all died of it
             for worker in workers:
                 worker.unload(pair.candidate_id)
-            self._note_failure(voice, pair.candidate_id, refused[0])
+            self._note_failure(voice, pair.candidate_id, (*refused, LoadRefusedError("the workers died of it"))[0])
             return
         self.faults.pop(pair.candidate_id, None)
-        self._table.add_loaded(LivePair(pair=pair, sample_rate=next(r for r in results if isinstance(r, int))))
+        self._table.add_loaded(LivePair(pair=pair, sample_rate=rates[0]))
         LOG.info("version %d of %s is loaded", pair.version, voice)
 
     async def _find(self, voice: str, release: Release) -> Pair:

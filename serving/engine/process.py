@@ -126,15 +126,16 @@ class WorkerProcess:
             presets: Names of its presets.
 
         Raises:
-            LoadRefusedError: It cannot be loaded, or the worker died of it.
+            LoadRefusedError: It cannot be loaded.
+            WorkerLost: The worker died meanwhile.
         """
+        if self.ended.is_set():
+            raise WorkerLost(self.name)
         answer: asyncio.Future[Header] = asyncio.get_running_loop().create_future()
         self._loads[candidate] = answer
         self._send({"kind": "load", "candidate": candidate, "folder": str(folder), "presets": list(presets)})
         try:
             header = await answer
-        except WorkerLost as error:
-            raise LoadRefusedError(f"{self.name} died while it loaded") from error
         finally:
             self._loads.pop(candidate, None)
         if header["kind"] == "refused":
