@@ -8,8 +8,10 @@ from contextlib import AsyncExitStack
 
 from registry.storage.store import Store
 from serving.api.app import make_app, make_service
+from serving.api.callers import without_keys
 from serving.api.server import DrainingServer
 from serving.api.service import Service
+from serving.audit import recorder as audit_recorder
 from serving.database import open_database
 from serving.engine.client import EngineClient
 from serving.jobs.routes import job_router
@@ -41,8 +43,10 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
         stack.callback(database.close)
         await asyncio.to_thread(database.migrate)
         keys = KeyTable(database) if settings.require_keys else None
-        jobs = JobService(database, store.root / FOLDER, engine, settings)
-        service = make_service(engine, settings, authenticate=keys.authenticate if keys else None)
+        audit = audit_recorder.AuditRecorder(database, store.root / audit_recorder.FOLDER, settings)
+        jobs = JobService(database, store.root / FOLDER, engine, settings, recorders=[audit.record])
+        authenticate = audit.guard(keys.authenticate if keys else without_keys)
+        service = make_service(engine, settings, authenticate=authenticate, recorders=[audit.record])
         server = DrainingServer(make_app(service, routers=[job_router(jobs)]), service, settings=settings)
         listening, address = server.bind()
         stack.callback(listening.close)
@@ -50,12 +54,16 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
         serving = asyncio.create_task(server.run_until_drained(listening), name="http")
         watching = asyncio.create_task(_announce_voices(service, say), name="announce voices")
         try:
-            for part in (keys, jobs):
+            for part in (audit, keys):
                 if part is not None:
                     await part.start()
                     stack.push_async_callback(part.close)
             async with engine:
-                await serving
+                await jobs.start()
+                try:
+                    await serving
+                finally:  # before the engine stops, so that no job takes that for a fault of its text
+                    await jobs.close()
         finally:
             watching.cancel()
             serving.cancel()

@@ -18,7 +18,7 @@ from serving.database import SETTING, open_database
 from serving.errors import ServingError
 from serving.jobs.records import OPEN_STATES, Job, Wish
 from serving.jobs.service import JobService
-from serving.messages import AudioPiece, Event, Finished, SentenceDone, SpeechRequest, Started
+from serving.messages import AudioPiece, Event, Finished, Health, SentenceDone, SpeechRequest, Started
 from serving.settings import ServeSettings, parse_settings
 from stages.execution.processes import die_with_parent
 
@@ -59,6 +59,7 @@ class SmallEngine:
         refusal: Raised by check.
         outcome: Of every sentence.
         version: Of the champion.
+        is_ready: Whether its voices are loaded.
         log: Where the begin and the end of each request are noted.
     """
 
@@ -67,6 +68,7 @@ class SmallEngine:
     refusal: ServingError | None = None
     outcome: str = "spoken"
     version: int = 3
+    is_ready: bool = True
     log: Path | None = None
     on_sentence: Callable[[], None] | None = None
 
@@ -108,6 +110,11 @@ class SmallEngine:
     async def check(self, request: SpeechRequest, *, candidate_id: str | None = None) -> None:
         if self.refusal is not None:
             raise self.refusal
+
+    def health(self) -> Health:
+        return Health(
+            ready=self.is_ready, reasons=(), workers=(), backlog_seconds=0.0, registry_reachable=True, n_failed_loads=0
+        )
 
     def _note(self, what: str, request: SpeechRequest) -> None:
         if self.log is not None:

@@ -12,7 +12,7 @@ from serving.engine.pool import WorkerPool
 from serving.engine.pricing import Pricing
 from serving.engine.process import WorkerProcess
 from serving.engine.running import Running, WorkerLost
-from serving.errors import NotReadyError, ServingError, WorkerLostError
+from serving.errors import NotReadyError, RevokedError, ServingError, WorkerLostError
 from serving.messages import AudioPiece, Event, Finished, Health, ServedVoice, SpeechRequest, Started
 from serving.releases.follower import Follower
 from serving.releases.table import Admission, ReleaseTable
@@ -112,6 +112,20 @@ class EngineClient:
             ServingError: It may not be spoken, or there is nothing to say.
         """
         return (await self._pricing.price(await self._admit(request))).seconds
+
+    async def check(self, request: SpeechRequest, *, candidate_id: str | None = None) -> None:
+        """Refuse what would not be admitted now, whatever its text is. Jobs ask before they are taken and delivered.
+
+        Args:
+            request: How a text is spoken.
+            candidate_id: What has spoken it already, None where it was not spoken yet.
+
+        Raises:
+            ServingError: It may not be spoken, or the candidate was taken out of service.
+        """
+        admission = await self._admit(request)
+        if candidate_id is not None and not admission.snapshot.includes(candidate_id):
+            raise RevokedError(f"the version of {request.voice} that spoke it was taken out of service")
 
     def voices(self) -> tuple[ServedVoice, ...]:
         """Return what is served now: champions first, then loaded former versions."""

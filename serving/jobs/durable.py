@@ -119,6 +119,7 @@ class DurableQueue:
                 "executor_id": self.node,
                 "serializer": JSON,
                 "log_level": "ERROR",
+                "sys_db_pool_size": 8,
                 "run_migrations": False,
             }
         )

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel, Field
 from starlette.responses import FileResponse
 
+from gpt_sovits.synthesis.pieces import MAX_TEXT_CHARACTERS
 from gpt_sovits.text.languages import language_code
 from serving.api.admission import check_text
 from serving.api.bodies import MODELS, ErrorBody, Manner, Model
@@ -22,6 +23,7 @@ from serving.jobs.service import JobService
 
 # A string of structured headers, or the bare characters that most clients send
 IDEMPOTENCY_KEY = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x5b\x5d-\x7e]{1,255})')
+Asking = Annotated[Caller, Depends(current_caller)]
 JobId = Annotated[str, Field(max_length=40, pattern=r"^job_[0-9a-f]{32}$")]
 ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ErrorBody, "description": "The request is the reason."},
@@ -121,14 +123,13 @@ def job_router(jobs: JobService) -> APIRouter:
         jobs: Does the work.
     """
     router = APIRouter(prefix="/v1/jobs")
-    caller_of = Annotated[Caller, Depends(current_caller)]
 
     @router.post("", status_code=202, response_model=JobInfo, responses=ERRORS)
     async def submit(
         body: JobBody,
         request: Request,
         response: Response,
-        caller: caller_of,
+        caller: Asking,
         idempotency_key: Annotated[str | None, Header()] = None,
     ) -> JobInfo:
         """Submit a job. The same request with the same Idempotency-Key makes one job."""
@@ -149,17 +150,17 @@ def job_router(jobs: JobService) -> APIRouter:
         return describe(job)
 
     @router.get("/{job_id}", response_model=JobInfo, responses=ERRORS)
-    async def find(job_id: JobId, caller: caller_of) -> JobInfo:
+    async def find(job_id: JobId, caller: Asking) -> JobInfo:
         """Return a job with the state of each item."""
         return describe(await jobs.find(job_id, caller.name))
 
     @router.delete("/{job_id}", response_model=JobInfo, responses=ERRORS)
-    async def cancel(job_id: JobId, caller: caller_of) -> JobInfo:
+    async def cancel(job_id: JobId, caller: Asking) -> JobInfo:
         """Cancel a job that has not ended. Delete one that has, with its speech."""
         return describe(await jobs.cancel(job_id, caller.name))
 
     @router.get("/{job_id}/items/{item}/audio", response_class=Response, responses=ERRORS | _sound())
-    async def audio(job_id: JobId, item: int, caller: caller_of) -> Response:
+    async def audio(job_id: JobId, item: int, caller: Asking) -> Response:
         """Return the speech of an item, if it may still be delivered. It takes ranges."""
         job, found, path = await jobs.open_result(job_id, caller.name, item)
         caller.require(voice=job.wish.voice, lane="batch", purpose=job.wish.purpose)
@@ -195,6 +196,12 @@ def _texts(body: JobBody, jobs: JobService) -> list[str]:
     if (total := sum(map(len, texts))) > limit:
         raise TextTooLongError(f"the texts have {total} characters, and a job takes {limit}", param="input")
     for text in texts:
+        if len(text) > MAX_TEXT_CHARACTERS:
+            raise TextTooLongError(
+                f"a text has {len(text)} characters, and one of a job has at most {MAX_TEXT_CHARACTERS}; send it as "
+                "several texts, each of which becomes a file",
+                param="input",
+            )
         check_text(text, max_characters=limit, param="input")
     return texts
 

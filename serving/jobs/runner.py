@@ -16,6 +16,8 @@ from serving.errors import (
     DeadlineError,
     InternalError,
     ServingError,
+    UnknownVersionError,
+    UnknownVoiceError,
     VoiceDamagedError,
     WorkerLostError,
 )
@@ -101,14 +103,19 @@ class JobRunner:
         while True:
             try:
                 return await self._speak(job, item)
-            except BusyError as error:
+            except ServingError as error:
                 n_counted += isinstance(error, COUNTED)
-                if n_counted >= MAX_COUNTED:
+                if n_counted >= MAX_COUNTED or not self._passes(error):
                     raise
                 LOG.info("job %s waits: %s", job.id, error.type)
                 await asyncio.sleep(min(MAX_WAIT_SECONDS, max(error.retry_after or 0, 0.25 * 2 ** min(n_waits, 7))))
                 n_waits += 1
                 await self._require_current(job)
+
+    def _passes(self, error: ServingError) -> bool:
+        """Return whether another try can succeed. An engine that has just started knows no voice yet."""
+        is_unknown = isinstance(error, UnknownVoiceError | UnknownVersionError)
+        return isinstance(error, BusyError) or (is_unknown and not self._engine.health().ready)
 
     async def _speak(self, job: Job, item: Item) -> Result:
         request = self._request(job, item)

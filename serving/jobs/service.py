@@ -86,6 +86,7 @@ class JobService:
             with suppress(asyncio.CancelledError):
                 await self._task
         if self.is_started:
+            self.is_started = False
             await asyncio.to_thread(self._queue.close)
 
     async def submit(

@@ -12,7 +12,7 @@ from typing import Protocol
 from serving.encoding import Format, encode_file
 from serving.jobs.records import Result
 from serving.jobs.results import ResultStore, full_disk_explained
-from serving.messages import AudioPiece, Event, Finished, SentenceDone, SpeechRequest, Started
+from serving.messages import AudioPiece, Event, Finished, Health, SentenceDone, SpeechRequest, Started
 
 BLOCK_BYTES = 1 << 18  # of samples that are written at once: 4 s at 32 kHz
 
@@ -26,6 +26,10 @@ class JobEngine(Protocol):
 
     async def check(self, request: SpeechRequest, *, candidate_id: str | None = None) -> None:
         """Raise the ServingError that a request would get now, or that a candidate was taken out of service."""
+        ...
+
+    def health(self) -> Health:
+        """Return the state of the engine."""
         ...
 
 

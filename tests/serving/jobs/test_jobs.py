@@ -22,6 +22,7 @@ from serving.errors import (
     OverCapacityError,
     RevokedError,
     UnknownJobError,
+    UnknownVoiceError,
     WorkerLostError,
 )
 from serving.tables import JOB_ITEMS, JOBS
@@ -132,6 +133,14 @@ def test_what_passes_is_waited_for(database, tmp_path):
     passing = [NotReadyError("soon"), OverCapacityError("full", retry_after=0.1), WorkerLostError("died")]
     job = run(database, tmp_path, lambda desk, _: desk.speak(), SmallEngine(errors=passing))
     assert job.attempt == 1
+
+
+def test_a_voice_that_an_engine_does_not_know_yet_is_waited_for(database, tmp_path):
+    engine = SmallEngine(errors=[UnknownVoiceError("no voice"), UnknownVoiceError("no voice")], is_ready=False)
+    run(database, tmp_path, lambda desk, _: desk.speak(), engine)
+    engine = SmallEngine(errors=[UnknownVoiceError("no voice")])
+    job = run(database, tmp_path, lambda desk, _: desk.speak(states=("failed",)), engine)
+    assert job.error_type == "unknown_voice"
 
 
 def test_a_text_that_kills_its_worker_each_time_fails(database, tmp_path):
