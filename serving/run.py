@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from registry.storage.store import Store
 from serving.api.app import make_app, make_service
 from serving.api.callers import without_keys
-from serving.api.server import Server
+from serving.api.server import DrainingServer
 from serving.api.service import Service
 from serving.audit import recorder as audit_recorder
 from serving.database import open_database
@@ -47,7 +47,7 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
         jobs = JobService(database, store.root / FOLDER, engine, settings, recorders=[audit.record])
         authenticate = audit.guard(keys.authenticate if keys else without_keys)
         service = make_service(engine, settings, authenticate=authenticate, recorders=[audit.record])
-        server = Server(make_app(service, routers=[job_router(jobs)]), service, settings=settings)
+        server = DrainingServer(make_app(service, routers=[job_router(jobs)]), service, settings=settings)
         listening, address = server.bind()
         stack.callback(listening.close)
         _announce(address, settings, say)

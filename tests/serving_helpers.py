@@ -20,7 +20,7 @@ from synthesis_tiny import tiny_synthesizer
 from gpt_sovits.synthesis.streaming import stream, stream_sentences
 from gpt_sovits.synthesis.synthesizer import Synthesizer
 from serving.api.app import make_app, make_service
-from serving.api.server import Server
+from serving.api.server import DrainingServer
 from serving.api.service import Service
 from serving.errors import (
     KeyScopeError,
@@ -181,7 +181,7 @@ class Running:
     address: str
     engine: ThreadEngine
     service: Service
-    server: Server
+    server: DrainingServer
     records: list[RequestRecord]
     thread: threading.Thread
 
@@ -215,7 +215,7 @@ def running(engine: ThreadEngine | None = None, settings: ServeSettings | None =
         records.append(one)
 
     service = make_service(engine, settings, recorders=(record,), **more)
-    server = Server(make_app(service), service, settings=settings)
+    server = DrainingServer(make_app(service), service, settings=settings)
     listening, address = server.bind()
     ready = threading.Event()
 

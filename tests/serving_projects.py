@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from engine_helpers import Project
+from filelock import FileLock
 from imports import ROOT
 from release_helpers import LINEAGE, policy, recordings_of, scorecard, write_scores
 from sovits_tiny import tiny_sovits
@@ -57,8 +58,20 @@ def release(store: Store, voice: str, version: int, *, first: bool) -> None:
 
 
 @pytest.fixture(scope="session")
-def serving_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("serving")
+def serving_template(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Return the project, made once for all processes of the tests. Not to be changed."""
+    base = tmp_path_factory.getbasetemp()
+    root = (base if worker_id == "master" else base.parent) / "serving"
+    with FileLock(root.with_suffix(".lock")):
+        if not (root / "done").exists():
+            shutil.rmtree(root, ignore_errors=True)
+            _make(root)
+            (root / "done").touch()
+    return root
+
+
+def _make(root: Path) -> None:
+    root.mkdir()
     shutil.copy(ROOT / "params.yaml", root)
     for name in SETTINGS:
         os.environ.pop(name, None)
@@ -70,7 +83,6 @@ def serving_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in SETTINGS:
         os.environ.pop(name, None)
     shutil.rmtree(root / "build")
-    return root
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,15 @@ import asyncio
 import resource
 import socket
 from types import FrameType
+from typing import ClassVar
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from serving.api.guard import Guard
 from serving.api.service import Service
-from serving.settings import ServeSettings
+from serving.settings import Limits, ServeSettings
 
 KEEP_ALIVE_SECONDS = 20
 BACKLOG = 4096  # connections that the kernel holds until they are accepted
@@ -20,30 +22,18 @@ POLL_SECONDS = 0.05
 WEB_SOCKET_PING_SECONDS = 20.0  # a client that does not answer within as long again is disconnected
 
 
-class Connection(H11Protocol):
-    """A connection that must send its first request in time, and take what it is sent in time."""
+class SlowReaderLimit(asyncio.Protocol):
+    """A part of a connection: it is cut when its client does not take what it is sent in time."""
 
-    limits = None  # set by `Server`
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request."""
-        super().connection_made(transport)
-        self._stall: asyncio.TimerHandle | None = None
-        self._silence: asyncio.TimerHandle | None = None
-        self._expect_request(self.limits.body_seconds, after=None)
+    limits: ClassVar[Limits]  # set by `DrainingServer`
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    _stall: asyncio.TimerHandle | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop all clocks."""
-        if self._silence is not None:
-            self._silence.cancel()
+        """Stop the clock."""
         self._unset_stall()
         super().connection_lost(exc)
-
-    def on_response_complete(self) -> None:
-        """Begin to wait for the next request."""
-        answered = self.cycle
-        super().on_response_complete()
-        self._expect_request(KEEP_ALIVE_SECONDS + self.limits.body_seconds, after=answered)
 
     def pause_writing(self) -> None:
         """Give a client that does not read some time."""
@@ -61,6 +51,29 @@ class Connection(H11Protocol):
             self._stall.cancel()
             self._stall = None
 
+
+class Connection(SlowReaderLimit, H11Protocol):
+    """A connection that must also send each request in time."""
+
+    _silence: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._expect_request(self.limits.body_seconds, after=None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        if self._silence is not None:
+            self._silence.cancel()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request."""
+        answered = self.cycle
+        super().on_response_complete()
+        self._expect_request(KEEP_ALIVE_SECONDS + self.limits.body_seconds, after=answered)
+
     def _expect_request(self, seconds: float, after: RequestResponseCycle | None) -> None:
         """Close the connection unless the headers of another request are complete within some seconds."""
         if self._silence is not None:
@@ -72,7 +85,7 @@ class Connection(H11Protocol):
             self.transport.abort()
 
 
-class Server(uvicorn.Server):
+class DrainingServer(uvicorn.Server):
     """A uvicorn server that drains: it refuses new requests, lets running ones end, and then stops."""
 
     def __init__(self, app: Guard, service: Service, *, settings: ServeSettings) -> None:
@@ -87,12 +100,16 @@ class Server(uvicorn.Server):
         class LimitedConnection(Connection):
             limits = settings.limits
 
+        class LimitedWebSocket(SlowReaderLimit, WebSocketsSansIOProtocol):
+            limits = settings.limits
+
         super().__init__(
             uvicorn.Config(
                 app,
                 http=LimitedConnection,
-                ws="websockets-sansio",
+                ws=LimitedWebSocket,
                 ws_max_size=settings.limits.max_body_bytes,
+                ws_per_message_deflate=False,  # sound does not become smaller
                 ws_ping_interval=WEB_SOCKET_PING_SECONDS,
                 ws_ping_timeout=WEB_SOCKET_PING_SECONDS,
                 log_config=None,

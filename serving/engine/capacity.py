@@ -46,18 +46,17 @@ def choose_worker(
     rate = sum(worker.rate(lane) for worker in able)
     if lane == "realtime":
         free = [worker for worker in able if worker.n_streams < max_streams(worker, settings)]
-        too_much = 0.0 if free else min(running.seconds_left for worker in able for running in worker.streams())
+        surplus = backlog
     else:
         most = settings.max_backlog_seconds
         # A text longer than the bound itself is spoken when nothing else waits
         free = [w for w in able if w.backlog_seconds(lane) + seconds <= most or not w.backlog_seconds(lane)]
-        too_much = 0.0 if free else backlog + seconds - most * len(able)
+        surplus = max(0.0, backlog + seconds - most * len(able))
     if free:
         return min(free, key=lambda worker: (worker.n_running(lane), worker.backlog_seconds(lane)))
-    wait = max(MIN_WAIT_SECONDS, math.ceil(max(too_much, 0.0) / rate if lane == "batch" else backlog / rate))
     raise OverCapacityError(
         f"{backlog:.0f} s of speech wait in the {lane} lane, and {rate:.1f} s of speech are made per second",
-        retry_after=wait,
+        retry_after=max(MIN_WAIT_SECONDS, math.ceil(surplus / rate)),
     )
 
 

@@ -74,6 +74,7 @@ class EngineClient:
             ServingError: It was not admitted, failed, or must not go on.
         """
         admission = await self._admit(request)
+        self._choose_worker(admission, 0.0)  # under overload the refusal comes before the work of pricing
         price = await self._pricing.price(admission)
         running = Running(admission, price)
         worker, number = self._begin(running)
@@ -157,16 +158,19 @@ class EngineClient:
 
     def _begin(self, running: Running) -> tuple[WorkerProcess, int]:
         """Give a request to a worker, and return the worker and the request's number there."""
-        candidate_id = running.admission.live.pair.candidate_id
-        worker = choose_worker(
+        worker = self._choose_worker(running.admission, running.seconds_left)
+        return worker, worker.speak(running)
+
+    def _choose_worker(self, admission: Admission, seconds: float) -> WorkerProcess:
+        candidate_id = admission.live.pair.candidate_id
+        return choose_worker(
             self._pool.ready,
             self._settings.engine,
-            lane=running.admission.request.lane,
+            lane=admission.request.lane,
             candidate=candidate_id,
-            seconds=running.seconds_left,
+            seconds=seconds,
             damaged=candidate_id in self._loader.faults,
         )
-        return worker, worker.speak(running)
 
     async def _begin_again(self, running: Running, lost: WorkerLost) -> tuple[WorkerProcess, int]:
         """Give a request whose worker died to another one, once."""

@@ -6,6 +6,7 @@ import base64
 import json
 
 import httpx
+import openai
 import pytest
 from serving_helpers import speak
 
@@ -16,7 +17,6 @@ TEXT = "The kettle is on the stove."
 
 @pytest.fixture
 def client(service):
-    openai = pytest.importorskip("openai")
     return openai.OpenAI(base_url=f"{service.address}/v1", api_key="none needed", max_retries=0)
 
 
@@ -46,7 +46,6 @@ def test_the_openai_client_gets_events(service, client):
 
 
 def test_the_openai_client_raises_its_own_errors(service, client):
-    openai = pytest.importorskip("openai")
     with pytest.raises(openai.NotFoundError) as unknown:
         client.audio.speech.create(model="tts-1", voice="alloy", input=TEXT)
     assert unknown.value.body["type"] == "unknown_voice"
@@ -66,7 +65,7 @@ def test_the_published_openapi_names_each_route(service):
 
 @pytest.mark.slow
 def test_schemathesis_finds_nothing(service):
-    schemathesis = pytest.importorskip("schemathesis")
+    import schemathesis
     from hypothesis import HealthCheck, given, settings
 
     # a schema cannot say which texts a voice can speak: those are refused with 413 or 422

@@ -81,6 +81,15 @@ def test_released_voices_are_served_as_the_registry_says_until_a_signal(served: 
     assert served.post(version=9).status_code == 404
     assert served.post(input="😀").status_code == 422
 
+    job = httpx.post(f"{served.address}/v1/jobs", json={"voice": "anna", "input": [TEXT, "Who is there?"]}).json()
+    deadline = time.monotonic() + 60
+    while job["status"] in ("queued", "running"):
+        assert time.monotonic() < deadline, job
+        time.sleep(0.1)
+        job = httpx.get(f"{served.address}/v1/jobs/{job['id']}").json()
+    assert job["status"] in ("done", "needs_review") and job["version"] == 2
+    assert httpx.get(f"{served.address}{job['items'][1]['url']}").content.startswith(b"RIFF")
+
     project.rollback("anna")
     assert served.line(r"voice +anna version (\d)") == "1"
     assert served.post().headers["x-voice-version"] == "1"

@@ -196,3 +196,16 @@ def test_sound_of_the_stream_is_that_of_the_lane(service):
 
     chunks = [chunk.waveform for chunk in stream(service.engine.synthesizer, "The kettle is on.", 0)]
     assert sound[44:] == (np.clip(np.concatenate(chunks), -1, 1) * 32767).astype("<i2").tobytes()
+
+
+def test_a_client_that_does_not_read_is_disconnected():
+    engine = ThreadEngine(repeat=200_000)
+    with running(engine, make_settings(max_unread_bytes=100_000, slow_reader_seconds=0.5)) as service:
+        socket = connect(service.web_socket)
+        socket.send(json.dumps(CONFIG | {"response_format": "wav"}))
+        socket.send(json.dumps({"type": "input.text", "text": "The kettle is on. And "}))
+        deadline = time.monotonic() + 20
+        while not engine.n_cancelled and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert engine.n_cancelled == 1
+        socket.socket.close()
