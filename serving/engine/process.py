@@ -15,6 +15,7 @@ from pathlib import Path
 
 from serving.engine.frames import BrokenFrameError, Header, pack, read_frame
 from serving.engine.running import Running, WorkerLost
+from serving.errors import ServingError
 from serving.messages import Lane, WorkerHealth, WorkerState
 
 LOG = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ FIRST_RATE = 2.0  # seconds of speech per second, until the first sentence was m
 RATE_WEIGHT = 0.2  # of the newest request in the running mean
 
 
-class LoadRefusedError(Exception):
+class LoadRefusedError(ServingError):
     """A worker could not load a pair. The message says why."""
 
 
