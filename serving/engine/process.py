@@ -113,6 +113,7 @@ class WorkerProcess:
                 cwd=self.options.folder,
                 env=self.options.environment(),
                 pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C in a terminal is for the API, which drains first
             )
         self.pid = self._process.pid
         reader, self._writer = await asyncio.open_connection(sock=ours)
