@@ -90,13 +90,14 @@ class ThreadEngine:
     """The contract of serving/engine over one synthesizer in a thread.
 
     `fail_after` raises an error after so many pieces. `delay` is waited before each piece. `repeat` sends each piece so
-    many times, for long sounds without work.
+    many times, for long sounds without work. `refusal` is what `check` raises.
     """
 
     synthesizer: Synthesizer = field(default_factory=tiny_synthesizer)
     served: tuple[ServedVoice, ...] = (ANNA,)
     ready: bool = True
     error: Exception | None = None
+    refusal: Exception | None = None
     fail_after: int = 0
     delay: float = 0.0
     repeat: int = 1
@@ -113,6 +114,10 @@ class ThreadEngine:
         return Health(
             ready=self.ready, reasons=reasons, workers=(worker,), backlog_seconds=1.5, registry_reachable=True
         )
+
+    async def check(self, request: SpeechRequest, *, candidate_id: str | None = None) -> None:
+        if self.refusal is not None:
+            raise self.refusal
 
     async def price(self, request: SpeechRequest) -> float:
         return self.synthesizer.reader.expected_seconds(request.text)

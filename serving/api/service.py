@@ -28,6 +28,15 @@ class Engine(Protocol):
         """Return the expected seconds of speech."""
         ...
 
+    async def check(self, request: SpeechRequest, *, candidate_id: str | None = None) -> None:
+        """Raise the ServingError that an admission would raise now, whatever the text is.
+
+        Args:
+            request: How a text is spoken.
+            candidate_id: What has spoken it already, which may have been taken out of service.
+        """
+        ...
+
     def voices(self) -> tuple[ServedVoice, ...]:
         """Return what is served now."""
         ...

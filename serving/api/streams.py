@@ -14,9 +14,10 @@ from typing import Literal
 from serving.api.callers import Caller
 from serving.api.service import Service
 from serving.encoding import Encoder, Format
-from serving.errors import DeadlineError, ServingError
+from serving.errors import ConsentError, DeadlineError, RevokedError, ServingError
 from serving.messages import AudioPiece, Event, Finished, RequestRecord, SentenceDone, SpeechRequest, Started
 
+CHECK_SECONDS = 1.0  # between two looks at the consent while sound is delivered
 Receive = Callable[[], Awaitable[dict]]
 
 
@@ -53,6 +54,7 @@ class Utterance:
     _started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _first_audio: float | None = None
     _n_bytes: int = 0
+    _next_check: float = field(default_factory=lambda: time.perf_counter() + CHECK_SECONDS)
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Yield the events of the engine, at most limits.max_unread_bytes ahead of the client.
@@ -75,6 +77,7 @@ class Utterance:
                     raise DeadlineError(
                         f"the request took longer than {limits.max_request_seconds:g} s", retry_after=1.0
                     ) from error
+                await self._check_delivery()
                 self._note(event)
                 yield event
 
@@ -108,6 +111,24 @@ class Utterance:
                 await recorder(record)
             except ServingError:  # the request itself was answered
                 self.service.metrics.unrecorded.inc()
+
+    async def _check_delivery(self) -> None:
+        """Refuse to deliver more once the consent has ended. What was spoken before may still wait for a slow client.
+
+        Raises:
+            RevokedError: The speaker revoked the consent, or the version was taken out of service.
+            ConsentError: The consent has ended.
+        """
+        now = time.perf_counter()
+        if self.started is None or now < self._next_check:
+            return
+        self._next_check = now + CHECK_SECONDS
+        try:
+            await self.service.engine.check(self.request, candidate_id=self.started.candidate_id)
+        except (RevokedError, ConsentError):
+            raise
+        except ServingError:
+            pass  # nothing new could be admitted now, but what was admitted goes on
 
     def _note(self, event: Event) -> None:
         match event:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
+from registry.names import shorten
 from serving.api.bodies import (
     MODELS,
     ErrorBody,
@@ -34,7 +35,9 @@ async def voice_versions(voice: str, request: Request) -> VoiceVersions:
     caller = current_caller(request)
     served = [one for one in service_of(request).engine.voices() if one.voice == voice]
     if not served or not caller.sees(voice):
-        raise UnknownVoiceError("no voice of this name is served", param="voice")
+        raise UnknownVoiceError(
+            f"no voice {shorten(voice)!r} is served; GET /v1/voices lists those that are", param="voice"
+        )
     served.sort(key=lambda one: (not one.is_champion, -one.version))
     return VoiceVersions(voice=voice, versions=[VoiceInfo.of(one) for one in served])
 

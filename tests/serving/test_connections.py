@@ -15,7 +15,7 @@ import pytest
 from serving_helpers import ThreadEngine, make_settings, running, speak
 
 from serving.api.streams import read_ahead
-from serving.errors import RevokedError
+from serving.errors import NotReadyError, RevokedError
 from serving.messages import AudioPiece
 
 BODY = {"model": "tts-1", "input": "The kettle is on the stove.", "voice": "anna", "response_format": "wav"}
@@ -73,7 +73,7 @@ def test_a_slow_reader_holds_little_memory_and_is_disconnected():
         others = [speak(service, voice="nobody").status_code for _ in range(3)]
         assert others == [404, 404, 404]
         wait_until(lambda: engine.n_cancelled == 1)
-        wait_until(lambda: service.records and service.records[-1].client_left)
+        wait_until(lambda: any(record.client_left for record in service.records))
         one.close()
 
 
@@ -195,3 +195,22 @@ def test_what_waits_for_a_client_is_dropped_when_the_engine_stops_the_request():
         return got
 
     assert asyncio.run(main()) == [0]
+
+
+@pytest.mark.parametrize(("refusal", "ends"), [(RevokedError("revoked"), True), (NotReadyError("loading"), False)])
+def test_a_revocation_ends_the_delivery_of_what_was_spoken_already(refusal, ends):
+    engine = ThreadEngine(repeat=5000)  # spoken at once, and far more than the kernel holds for a client
+    with running(engine) as service:
+        one = raw_request(service, BODY | {"input": "Yes."})
+        wait_until(lambda: engine.n_pieces > 300)
+        engine.refusal = refusal
+        time.sleep(1.1)
+        n_bytes = 0
+        while piece := one.recv(1 << 20):
+            n_bytes += len(piece)
+            if piece.endswith(b"0\r\n\r\n"):
+                break
+        one.close()
+        wait_until(lambda: service.records)
+        assert (service.records[0].error_type == "revoked") == ends
+        assert (service.records[0].finished is None) == ends

@@ -6,10 +6,13 @@ import io
 import json
 import time
 from contextlib import suppress
+from itertools import pairwise
 
 import av
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from serving_helpers import ThreadEngine, make_settings, running
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -187,6 +190,15 @@ def test_sentences_are_those_of_the_whole_text_however_it_arrives(text, sentence
     found += arriving.finish()
     assert found == split_sentences(text, 10**9)
     assert sentences is None or found == sentences
+
+
+@given(st.text("aA.!?。「」と ,\n\u2028\x85 1한가の", max_size=60), st.lists(st.integers(0, 60), max_size=8))
+def test_no_character_is_lost_or_said_twice_however_a_text_arrives(text, places):
+    arriving, found = IncrementalText(), []
+    for start, end in pairwise(sorted({0, len(text), *(min(place, len(text)) for place in places)})):
+        found += arriving.push(text[start:end])
+    found += arriving.finish()
+    assert "".join("".join(found).split()) == "".join(text.split())
 
 
 def test_sound_of_the_stream_is_that_of_the_lane(service):
