@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError
 
 from registry.storage.database import POSTGRES_CONNECTION
 from registry.storage.store import without_password
-from serving.errors import DatabaseUnreachableError
+from serving.errors import DatabaseUnreachableError, ServingError
 
 DEFAULT_FILE = Path(".vox/serving.db")
 SETTING = "VOXFOUNDRY_SERVING_DATABASE_URI"
@@ -30,7 +30,7 @@ POOL = {"pool_size": 5, "max_overflow": 5, "pool_timeout": 5, "pool_pre_ping": T
 LOG = logging.getLogger(__name__)
 
 
-class DatabaseSettingError(ValueError):
+class DatabaseSettingError(ServingError, ValueError):
     """The setting names no database that can be used. The message says what to write."""
 
 

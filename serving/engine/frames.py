@@ -12,6 +12,8 @@ import socket
 import struct
 from typing import Any
 
+from serving.errors import ServingError
+
 LENGTHS = struct.Struct(">II")
 MAX_HEADER = 4_000_000  # a text of 1,000,000 characters
 MAX_BODY = 64_000_000  # a sentence of 15 minutes
@@ -19,7 +21,7 @@ MAX_BODY = 64_000_000  # a sentence of 15 minutes
 Header = dict[str, Any]
 
 
-class BrokenFrameError(Exception):
+class BrokenFrameError(ServingError):
     """What arrived is not a frame. The other side is broken."""
 
 

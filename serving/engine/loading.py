@@ -121,12 +121,18 @@ class Loader:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wanted.wait(), RETRY_SECONDS)
             self._wanted.clear()
-            self._drop_withdrawn()
-            for voice, release in self._missing():
-                async with self._lock:
-                    if release.candidate_id not in self._table.loaded:
-                        await self._load(voice, release)
-            self._drop_former()
+            try:
+                await self._load_missing()
+            except Exception:
+                LOG.exception("what is served could not be loaded, which is tried again")
+
+    async def _load_missing(self) -> None:
+        self._drop_withdrawn()
+        for voice, release in self._missing():
+            async with self._lock:
+                if release.candidate_id not in self._table.loaded:
+                    await self._load(voice, release)
+        self._drop_former()
 
     def _missing(self) -> Iterator[tuple[str, Release]]:
         """Yield what should be loaded: all champions first, then those before them."""

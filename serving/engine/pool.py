@@ -137,6 +137,9 @@ class WorkerPool:
             await self._prepare(worker)
         except WorkerLost:
             return None
+        except OSError as error:
+            LOG.error("%s cannot be started: %s", slot.name, error)
+            return None
         except asyncio.CancelledError:
             await worker.stop()
             raise

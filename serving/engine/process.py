@@ -15,16 +15,18 @@ from pathlib import Path
 
 from serving.engine.frames import BrokenFrameError, Header, pack, read_frame
 from serving.engine.running import Running, WorkerLost
+from serving.errors import ServingError
 from serving.messages import Lane, WorkerHealth, WorkerState
 
 LOG = logging.getLogger(__name__)
 SEND_BUFFER = 4_000_000  # bytes: a pause of the API does not stop a worker at once
 STOP_SECONDS = 2.0
+SECRETS = ("MLFLOW_", "VOXFOUNDRY_", "AWS_", "PG")  # begin the names of variables that a worker does not need
 FIRST_RATE = 2.0  # seconds of speech per second, until the first sentence was measured
 RATE_WEIGHT = 0.2  # of the newest request in the running mean
 
 
-class LoadRefusedError(Exception):
+class LoadRefusedError(ServingError):
     """A worker could not load a pair. The message says why."""
 
 
@@ -65,12 +67,13 @@ class WorkerOptions:
         return [sys.executable, "-P", "-m", "serving.engine.worker", *words, *cores]
 
     def environment(self) -> dict[str, str]:
-        """Return the environment. Threads that wait must sleep, because others speak meanwhile."""
+        """Return the environment, without passwords. Threads that wait must sleep, because others speak meanwhile."""
         threads = str(self.n_threads)
         changed = {"OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
         if self.device.startswith("cuda:"):
             changed["CUDA_VISIBLE_DEVICES"] = self.device.removeprefix("cuda:")
-        return {**os.environ, **changed}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(SECRETS)}
+        return {**kept, **changed}
 
 
 class WorkerProcess:
@@ -110,6 +113,7 @@ class WorkerProcess:
                 cwd=self.options.folder,
                 env=self.options.environment(),
                 pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C in a terminal is for the API, which drains first
             )
         self.pid = self._process.pid
         reader, self._writer = await asyncio.open_connection(sock=ours)

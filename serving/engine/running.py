@@ -12,7 +12,7 @@ from serving.messages import AudioPiece, Event, Finished, SentenceDone
 from serving.releases.table import Admission
 
 
-class WorkerLost(Exception):  # noqa: N818 - a state of the request, which may be spoken again
+class WorkerLost(ServingError):  # noqa: N818 - a state of the request, which may be spoken again
     """The worker of a request died."""
 
 

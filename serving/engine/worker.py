@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import queue
+import signal
 import socket
 import sys
 import threading
@@ -195,6 +196,7 @@ def main() -> None:
     parser.add_argument("--unread-bytes", type=int, required=True)
     parser.add_argument("--cores", type=int, nargs="*", default=[])
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # service managers send it to all processes, and the API drains first
     torch.set_num_threads(options.threads)
     if options.cores:
         os.sched_setaffinity(0, options.cores)

@@ -17,7 +17,7 @@ from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
 from dbos._serialization import DefaultSerializer
 
 from serving.database import Database
-from serving.errors import DatabaseUnreachableError
+from serving.errors import DatabaseUnreachableError, ServingError
 from serving.jobs.records import Submission
 from serving.tables import NODES
 
@@ -32,11 +32,11 @@ LOG = logging.getLogger(__name__)
 JSON = DBOSPortableJSONSerializer()
 
 
-class PickleRefusedError(ValueError):
+class PickleRefusedError(ServingError, ValueError):
     """A row of DBOS says that it is a pickle. Nothing is ever unpickled, because a pickle can run any command."""
 
 
-class ShutdownError(BaseException):
+class _Shutdown(BaseException):
     """The process ends while a job runs. DBOS does not record it, so that the job is taken up again."""
 
 
@@ -169,13 +169,13 @@ class DurableQueue:
         """Run a job on the event loop, and wait here in a thread of DBOS."""
         assert self._loop is not None
         if self._stop.is_set():
-            raise ShutdownError
+            raise _Shutdown
         future = asyncio.run_coroutine_threadsafe(self._as_coroutine(job_id), self._loop)
         self._running.add(future)
         try:
             future.result()
         except concurrent.futures.CancelledError:
-            raise ShutdownError from None
+            raise _Shutdown from None
         finally:
             self._running.discard(future)
 

@@ -52,7 +52,7 @@ class ItemInfo(BaseModel):
     sentences: list[dict[str, Any]] = Field(description="Outcome, retries and sha256 of the text of each sentence.")
 
 
-class JobError(BaseModel):
+class JobFailure(BaseModel):
     """Why a job failed."""
 
     type: str
@@ -72,7 +72,7 @@ class JobInfo(BaseModel):
     priority: int
     response_format: Format
     attempts: int = Field(description="How often it was begun. Above 1 where a process died meanwhile.")
-    error: JobError | None
+    error: JobFailure | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -81,7 +81,7 @@ class JobInfo(BaseModel):
 
 def describe(job: Job) -> JobInfo:
     """Return what a client sees of a job."""
-    error = JobError(type=job.error_type, message=job.error_message or "") if job.error_type else None
+    error = JobFailure(type=job.error_type, message=job.error_message or "") if job.error_type else None
     return JobInfo(
         id=job.id,
         status=job.state,

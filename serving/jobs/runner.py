@@ -103,6 +103,8 @@ class JobRunner:
         while True:
             try:
                 return await self._speak(job, item)
+            except AttemptEndedError:
+                raise
             except ServingError as error:
                 n_counted += isinstance(error, COUNTED)
                 if n_counted >= MAX_COUNTED or not self._passes(error):
@@ -148,6 +150,8 @@ class JobRunner:
                 watch=watch,
                 record=record,
             )
+        except AttemptEndedError:
+            raise
         except ServingError as caught:
             error = caught
             raise

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from serving.encoding import Format, encode_file
+from serving.errors import ServingError
 from serving.jobs.records import Result
 from serving.jobs.results import ResultStore, full_disk_explained
 from serving.messages import AudioPiece, Event, Finished, Health, SentenceDone, SpeechRequest, Started
@@ -33,7 +34,7 @@ class JobEngine(Protocol):
         ...
 
 
-class AttemptEndedError(Exception):
+class AttemptEndedError(ServingError):
     """The job was cancelled, or another attempt has taken it over."""
 
 

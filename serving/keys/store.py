@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from registry.consent.words import PURPOSES
 from registry.names import check_voice_name
 from serving.database import Database
+from serving.errors import ServingError
 from serving.keys.bearer import BearerKey, hash_secret, make_key
 from serving.messages import Lane
 from serving.tables import KEYS
@@ -20,7 +21,7 @@ LANES: tuple[Lane, ...] = get_args(Lane)
 MAX_NAME = 100
 
 
-class KeyChangeError(ValueError):
+class KeyChangeError(ServingError, ValueError):
     """A key cannot be made or revoked like this. The message says what would be right."""
 
 

@@ -85,13 +85,14 @@ class Follower:
         """Look at the registry once. Return whether the table got new snapshots."""
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(self._thread, self._read, self.table.snapshots, self.table.today())
+            found, fault = await loop.run_in_executor(
+                self._thread, self._read, self.table.snapshots, self.table.today()
+            )
         except RegistryAwayError as error:
-            if self.fault is None:
-                LOG.warning("the registry cannot be read, so what is loaded is served on: %s", error)
-            self.fault = str(error)
+            self._note_fault(str(error))
             return False
-        self.fault, self._last_success = None, time.monotonic()
+        self._note_fault(fault)
+        self._last_success = time.monotonic()
         if found is None:
             return False
         self.table.set_snapshots(found)
@@ -102,24 +103,41 @@ class Follower:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(self.seconds)
-            await self.look()
+            try:
+                await self.look()
+            except Exception as error:
+                LOG.exception("the releases could not be followed, which is tried again")
+                self.fault = f"{type(error).__name__} while the releases were read"
 
-    def _read(self, known: Snapshots, today: date) -> Snapshots | None:
-        """Return the new snapshots, or None where nothing changed. It runs in the follower's thread."""
+    def _note_fault(self, fault: str | None) -> None:
+        if fault is not None and fault != self.fault:
+            LOG.warning("the registry cannot be read, so what is loaded is served on: %s", fault)
+        self.fault = fault
+
+    def _read(self, known: Snapshots, today: date) -> tuple[Snapshots | None, str | None]:
+        """Return the new snapshots, None where nothing changed, and which voices could not be read.
+
+        It runs in the follower's thread.
+        """
         heads = read_heads(self.store)
         voices = sorted(self._only or heads)
         if known and not heads:
             raise RegistryAwayError("the database holds no journal any more")
         stamps: dict[str, tuple[object, ...]] = {}
         found: dict[str, VoiceSnapshot] = {}
+        away: list[str] = []
         for voice in voices:
             before = known.get(voice)
             # Taken before the reading, so that what changes meanwhile is seen at the next look
             stamp = (heads.get(voice), today, files_of(self.store, voice, before.consent if before else None))
             if before is None or self._seen.get(voice) != stamp:
-                found[voice] = read_snapshot(self.store, voice, today)
+                try:
+                    found[voice] = read_snapshot(self.store, voice, today)
+                except RegistryAwayError as error:  # of this voice: a revocation of another one must still count
+                    away.append(f"{voice}: {error}")
+                    continue
             stamps[voice] = stamp
         self._seen = stamps
-        if not found and known.keys() == set(voices):
-            return None
-        return {voice: found.get(voice) or known[voice] for voice in voices}
+        snapshots = {voice: found.get(voice) or known[voice] for voice in voices if voice in found or voice in known}
+        is_new = bool(found) or snapshots.keys() != known.keys()
+        return (snapshots if is_new else None), "; ".join(away) or None

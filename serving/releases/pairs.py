@@ -19,11 +19,12 @@ from registry.releases.service import find_servable
 from registry.releases.state import Release
 from registry.storage.store import Store
 from registry.verdicts.store import SignedVerdict
+from serving.errors import ServingError
 from serving.messages import Lane
 from serving.releases.snapshots import UNREACHABLE, RegistryAwayError, recordings_of
 
 
-class PairRefusedError(Exception):
+class PairRefusedError(ServingError):
     """A released version cannot be served. The message says why."""
 
 

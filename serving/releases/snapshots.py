@@ -24,6 +24,7 @@ from registry.storage.database import DatabaseUnreachableError, missing_tables, 
 from registry.storage.record import JournalError
 from registry.storage.record_tables import HEADS
 from registry.storage.store import Store
+from serving.errors import ServingError
 
 RECORDINGS = Path("data/1_recordings")  # in a project, one folder for each voice, with its voice.yaml
 FileStamp = tuple[int, int, int] | None  # time, size and inode, None where there is no file
@@ -31,7 +32,7 @@ FileStamp = tuple[int, int, int] | None  # time, size and inode, None where ther
 UNREACHABLE = (DatabaseUnreachableError, sa.exc.DBAPIError, OSError)
 
 
-class RegistryAwayError(Exception):
+class RegistryAwayError(ServingError):
     """The registry cannot be read now. The message says why."""
 
 

@@ -153,6 +153,13 @@ def test_200_requests_leave_no_file_open(served: Served):
     assert [process.num_fds() for process in processes] == before
 
 
+def test_a_service_manager_that_signals_every_process_stops_no_worker(served: Served):
+    pid = served.pids()[0]
+    os.kill(pid, signal.SIGTERM)
+    assert sound(served.run(speak(served.engine, speech_request("Two.")))).size
+    assert served.pids()[0] == pid
+
+
 def test_a_killed_worker_is_replaced_and_its_requests_are_spoken_again_or_fail_clearly(served: Served):
     async def kill() -> tuple:
         batch = served.engine.speak(speech_request(LONG_TEXT, seed=3, lane="batch"))

@@ -113,11 +113,27 @@ def _has_tables_of_dbos(database) -> bool:
         return bool(connection.scalar(sa.text(f"SELECT count(*) FROM {place}")))
 
 
+@pytest.fixture
+def crashing_database(request, tmp_path):
+    """A database, and a function that crashes it and starts it again where it is a server."""
+    if request.param == "SQLite":
+        yield f"sqlite:///{tmp_path / 'serving.db'}", lambda: None
+        return
+    with running_postgres(synchronous_commit="on") as server:
+
+        def crash() -> None:
+            server.stop(crash=True)
+            time.sleep(0.5)
+            server.start()
+
+        yield server.url(server.make_database()), crash
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", DATABASES)
-def test_two_hundred_jobs_survive_twenty_kills_once_each(kind, tmp_path, request):
+@pytest.mark.parametrize("crashing_database", DATABASES, indirect=True)
+def test_two_hundred_jobs_survive_twenty_kills_of_nodes_and_database(crashing_database, tmp_path):
     chance = random.Random(7)
-    uri = database_uri(kind, tmp_path, request)
+    uri, crash = crashing_database
     database = open_database(tmp_path, {SETTING: uri})
     database.migrate()
     nodes = [start_node(tmp_path, uri, seconds=0.3, n_at_once=4) for _ in range(2)]
@@ -125,7 +141,10 @@ def test_two_hundred_jobs_survive_twenty_kills_once_each(kind, tmp_path, request
     submit_many(database, tmp_path, 200)
     for _ in range(20):
         time.sleep(chance.uniform(0.5, 2))
-        place = chance.randrange(2)
+        place = chance.randrange(3)
+        if place == 2:
+            crash()
+            continue
         nodes[place].kill()
         nodes[place].wait()
         nodes[place] = start_node(tmp_path, uri, seconds=0.3, n_at_once=4)

@@ -205,6 +205,28 @@ def test_a_registry_that_is_away_changes_nothing_and_is_reported(project: Projec
     following(project, test)
 
 
+def test_a_voice_that_cannot_be_read_does_not_hide_what_happens_to_the_others(project: Project):
+    async def test(follower: Follower, table: ReleaseTable) -> None:
+        anchor = project.store.root / "releases/anna.json"
+        kept = anchor.rename(anchor.with_suffix(".kept"))
+        anchor.mkdir()
+        recordings_of(project.store.root, "bob", valid_until=TODAY - timedelta(days=1))
+        try:
+            assert await follower.look()
+            with pytest.raises(ConsentError):
+                admit(table, voice="bob")
+            with pytest.raises(VoiceDamagedError):
+                admit(table)
+        finally:
+            anchor.rmdir()
+            kept.rename(anchor)
+            recordings_of(project.store.root, "bob")
+        await follower.look()
+        assert admit(table) and admit(table, voice="bob")
+
+    following(project, test)
+
+
 def test_a_broken_journal_admits_nothing_new_and_lets_go_on_what_began(project: Project):
     async def test(follower: Follower, table: ReleaseTable) -> None:
         under_way = admit(table)
