@@ -146,11 +146,11 @@ def unmeasured_report(voice: str, message: str) -> str:
 
 
 def _checks(verdict: Verdict | None) -> dict[str, list[Any]]:
-    """Return every threshold and comparison that was checked: of the voice itself, of languages and of presets."""
+    """Return every threshold and comparison that was checked: of the voice itself and of its parts."""
     if verdict is None:
         return {"threshold_checks": [], "comparisons": []}
     decision = verdict.decision
-    others = (*decision.other_languages, *decision.presets)
+    others = (*decision.other_languages, *decision.presets, *decision.lanes)
     return {
         "threshold_checks": [
             *decision.thresholds,

@@ -18,6 +18,8 @@ def advise(outcome: Outcome, reasons: Sequence[Reason], *, worst_prompts: Sequen
         worst_prompts: Ids of the prompts with the worst differences, the worst first.
     """
     if outcome == "fail":
+        if reasons[0].code == ReasonCode.LANE_LOST:
+            return f"Do not release it: {headline(reasons[0])}. {_lane_step(reasons[0])}"
         places = {
             ReasonCode.LANGUAGE_LOST: ("language", "evaluate.other_languages"),
             ReasonCode.PRESET_LOST: ("preset", "presets"),
@@ -55,7 +57,17 @@ def advise(outcome: Outcome, reasons: Sequence[Reason], *, worst_prompts: Sequen
             steps.append(f"add {reason.values['preset']} to presets and score again, or remove its rules")
         elif reason.code == ReasonCode.PRESET_WITHOUT_RULES:
             steps.append(f"write rules for {reason.values['preset']} into gate.presets")
+        elif reason.code == ReasonCode.LANE_UNCLEAR:
+            steps.append(f"raise evaluate.lanes.{reason.values['lane']}.n_seeds and score both again")
     return "To decide: " + "; ".join(steps) + "."
+
+
+def _lane_step(reason: Reason) -> str:
+    name = reason.values["lane"]
+    return (
+        f"Make a version that passes in it, or take the lane out of service: remove {name} from evaluate.lanes and "
+        f"gate.lanes, and write `lane {name}` into gate.retired."
+    )
 
 
 def _comparison_steps(reasons: Sequence[Reason]) -> list[str]:
