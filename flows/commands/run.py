@@ -34,7 +34,9 @@ def run_voice(request: Request, *, with_prefect: bool, settings: Sequence[str], 
     if as_json:
         print(_to_json(outcome))
     else:
-        print_verdict(outcome.candidate.signed, is_earlier=outcome.candidate.is_earlier)
+        candidate = outcome.candidate
+        is_followed = request.promote and candidate.signed.verdict.outcome == "pass"
+        print_verdict(candidate.signed, is_earlier=candidate.is_earlier, is_followed=is_followed)
         if outcome.release:
             print_line(f"release: {outcome.release}")
         print_line(f"card:    {(DATA_CARDS / request.voice / CARD_PAGE).absolute()}")

@@ -9,6 +9,7 @@ import pytest
 from release_helpers import language_rules, policy
 
 from flows import gate_and_promote
+from flows.commands.verdicts import print_verdict
 from flows.gate_and_promote import candidate_is_registered, gate_newest
 from registry.gate.errors import CannotMeasure
 from registry.storage.store import open_store
@@ -58,3 +59,12 @@ def test_voice_without_candidate_cannot_be_gated(project):
 def test_candidate_with_a_verdict_is_registered(project):
     assert candidate_is_registered("anna")
     assert not candidate_is_registered("berta")
+
+
+@pytest.mark.parametrize("is_followed", [True, False])
+def test_next_step_is_printed_unless_it_was_made(project, capsys, is_followed):
+    candidate = gate_newest("anna", policy(presets={"dialogue": language_rules()}), first_release=True)
+    print_verdict(candidate.signed, is_earlier=True, is_followed=is_followed)
+    printed = capsys.readouterr().out
+    assert ("next: " in printed) != is_followed
+    assert "verdict: pass" in printed
