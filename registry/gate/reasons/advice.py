@@ -8,6 +8,8 @@ from registry.gate.decision import Outcome, Reason
 from registry.gate.reasons.codes import ReasonCode
 from registry.gate.reasons.text import METRIC_NAMES, headline, plural
 
+NOT_SERVED = (ReasonCode.LANE_NOT_PASSED, ReasonCode.LANE_NOT_SCORED, ReasonCode.LANE_WITHOUT_RULES)
+
 
 def advise(outcome: Outcome, reasons: Sequence[Reason], *, worst_prompts: Sequence[str]) -> str:
     """Return what to do next, in a sentence or two.
@@ -34,7 +36,9 @@ def advise(outcome: Outcome, reasons: Sequence[Reason], *, worst_prompts: Sequen
         return f"Do not release it: {headline(reasons[0])}. Listen first to {', '.join(worst_prompts[:3])}."
     if outcome == "pass":
         is_first = any(reason.code == ReasonCode.FIRST_RELEASE for reason in reasons)
-        return "Listen to it, then promote it as the first release." if is_first else "Promote it."
+        step = "Listen to it, then promote it as the first release." if is_first else "Promote it."
+        closed = [reason.slice for reason in reasons if reason.code in NOT_SERVED]
+        return f"{step} It will not be served in {', '.join(closed)}." if closed else step
     steps = []
     if any(reason.code == ReasonCode.NO_CHAMPION for reason in reasons):
         steps.append("request a first release, because there is no champion")

@@ -43,6 +43,7 @@ def test_lane_worse_than_the_voice_in_batch_leaves_the_release_alone_and_says_th
     assert lane.reasons[0].text.startswith("lane realtime")
     note = decision.reasons[-1]
     assert note.code == ReasonCode.LANE_NOT_PASSED and "the voice is not served in it" in note.text
+    assert decision.advice == "Promote it. It will not be served in lane realtime."
 
 
 def test_bad_voice_does_not_make_its_good_lane_bad():
