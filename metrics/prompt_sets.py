@@ -49,7 +49,7 @@ def load_other_languages(
     for language in sorted(set(others) - {own}):
         prompts = load_language(folder, language)
         if n_prompts is not None:
-            prompts = _subset(prompts, n_prompts, "evaluate.n_other_language_prompts")
+            prompts = _subset(prompts, n_prompts)
         sets.append(prompts)
     return tuple(sets)
 
@@ -81,29 +81,28 @@ def prompts_of_lane(prompts: PromptSet, name: str, n_prompts: int | None, n_seed
     Args:
         prompts: in the voice's own language.
         name: of the lane, for the message.
-        n_prompts: number of prompts, spread over the categories. None: all.
+        n_prompts: the most prompts to take, spread over the categories. None: all.
         n_seeds: number of seeds.
 
     Raises:
-        ValueError: there are fewer prompts or seeds.
+        ValueError: there are fewer seeds.
     """
-    key = f"evaluate.lanes.{name}"
     if n_seeds > len(prompts.seeds):
         raise ValueError(
-            f"{key}.n_seeds is {n_seeds}, and the prompts in {prompts.language} have {len(prompts.seeds)} seeds; name "
-            "at most as many"
+            f"evaluate.lanes.{name}.n_seeds is {n_seeds}, and the prompts in {prompts.language} have "
+            f"{len(prompts.seeds)} seeds; name at most as many"
         )
-    prompts = prompts.model_copy(update={"seeds": prompts.seeds[:n_seeds]})
-    if n_prompts is not None:
-        return _subset(prompts, n_prompts, f"{key}.n_prompts")
-    return _replace_prompts(prompts, prompts.prompts)
+    chosen = prompts.prompts
+    if n_prompts is not None and n_prompts < len(chosen):
+        chosen = selection_subset(chosen, n_prompts)
+    return _replace_prompts(prompts.model_copy(update={"seeds": prompts.seeds[:n_seeds]}), chosen)
 
 
-def _subset(prompts: PromptSet, n: int, key: str) -> PromptSet:
+def _subset(prompts: PromptSet, n: int) -> PromptSet:
     try:
         chosen = selection_subset(prompts.prompts, n)
     except ValueError as error:
-        raise ValueError(f"{key}, language {prompts.language}: {error}") from error
+        raise ValueError(f"evaluate.n_other_language_prompts, language {prompts.language}: {error}") from error
     return _replace_prompts(prompts, chosen)
 
 

@@ -76,7 +76,7 @@ def load_scoring_inputs(folders: VoiceFolders, params: Params) -> ScoringInputs:
 
     Raises:
         ValueError: prompts in one of the languages are missing, the profile cannot speak or hear a further language, a
-            preset names a category or a clip that does not exist, or a lane more prompts or seeds than there are.
+            preset names a category or a clip that does not exist, or a lane more seeds than there are.
     """
     lexicon_file = folders.features / LEXICON_FILE
     has_lexicon = lexicon_file.is_file()

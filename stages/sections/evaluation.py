@@ -14,7 +14,7 @@ class LaneSettings(Section):
     """How much of the prompts a lane besides batch is judged by."""
 
     n_prompts: int | None = Field(
-        ge=1, description="Prompts that are said, spread over the categories. At least 1. null: all of them."
+        ge=1, description="Most prompts that are said, spread over the categories. At least 1. null: all of them."
     )
     n_seeds: int = Field(
         ge=1, description="Sampling seeds with which each is said, the first ones of the prompt file. At least 1."
