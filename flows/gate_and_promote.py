@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from flows.paths import CANDIDATES, REPORTS, recordings_dir
-from metrics.prompt_sets import load_language, load_other_languages, prompts_of_preset
+from metrics.prompt_sets import load_language, load_other_languages, prompts_of_lane, prompts_of_preset
 from metrics.prompts import PromptSet
-from metrics.scores import Scorecard
+from metrics.scores import LaneScores, PresetScores, Scorecard
 from registry.gate.errors import CannotMeasure
 from registry.gate.policy import GatePolicy, parse_policy
 from registry.releases.journal import champion
@@ -228,12 +228,12 @@ def _gate(
         version=candidate.version,
         first_release=first_release,
         prompt_sets=prompt_sets,
-        preset_prompts=_prompts_of_presets(scorecard, prompt_sets[0], version=candidate.version),
+        part_prompts=_prompts_of_parts(scorecard, prompt_sets[0], version=candidate.version),
     )
 
 
-def _prompts_of_presets(card: Scorecard, prompts: PromptSet, *, version: int) -> dict[str, PromptSet]:
-    """Return the locked prompts of every preset of a scorecard, by name.
+def _prompts_of_parts(card: Scorecard, prompts: PromptSet, *, version: int) -> dict[str, PromptSet]:
+    """Return the locked prompts of every preset and lane of a scorecard, by `preset NAME` and `lane NAME`.
 
     Args:
         card: The scores.
@@ -241,9 +241,10 @@ def _prompts_of_presets(card: Scorecard, prompts: PromptSet, *, version: int) ->
         version: Which version was scored.
 
     Raises:
-        CannotMeasure: params.yaml does not have a preset any more, or judges it by other prompts.
+        CannotMeasure: params.yaml does not have a preset or lane any more, or judges it by other prompts.
     """
-    presets, sets = load_params().presets, {}
+    params, sets = load_params(), {}
+    presets, lanes = params.presets, params.evaluate.lanes
     for part in card.presets:
         who = f"{card.voice} version {version} was scored with the preset {part.name}"
         if part.name not in presets:
@@ -251,13 +252,28 @@ def _prompts_of_presets(card: Scorecard, prompts: PromptSet, *, version: int) ->
                 f"{who}, which params.yaml does not have; add it to presets, or make a version without it with "
                 f"`vox run {card.voice}`"
             )
-        sets[part.name] = prompts_of_preset(prompts, part.name, presets[part.name].categories)
-        if part.prompts_sha256 != sets[part.name].sha256:
+        expected = prompts_of_preset(prompts, part.name, presets[part.name].categories)
+        sets[f"preset {part.name}"] = _require_same(part, expected, who=who)
+    for part in card.lanes:
+        who = f"{card.voice} version {version} was scored in the lane {part.name}"
+        if (lane := lanes.get(part.name)) is None:
             raise CannotMeasure(
-                f"{who} on other prompts ({part.prompts_sha256[:12]}...) than those of its categories in params.yaml "
-                f"({sets[part.name].sha256[:12]}...); score it on them with `vox run {card.voice}`"
+                f"{who}, which evaluate.lanes in params.yaml does not have; add it, or make a version without it with "
+                f"`vox run {card.voice}`"
             )
+        expected = prompts_of_lane(prompts, part.name, lane.n_prompts, lane.n_seeds)
+        sets[f"lane {part.name}"] = _require_same(part, expected, who=who)
     return sets
+
+
+def _require_same(part: PresetScores | LaneScores, expected: PromptSet, *, who: str) -> PromptSet:
+    """Return the prompts of a part after a check that it was scored on them."""
+    if part.prompts_sha256 != expected.sha256:
+        raise CannotMeasure(
+            f"{who} on other prompts or seeds ({part.prompts_sha256[:12]}...) than params.yaml gives it "
+            f"({expected.sha256[:12]}...); score it on them with `vox run`"
+        )
+    return expected
 
 
 def _locked_prompts(card: Scorecard, *, version: int) -> list[PromptSet]:

@@ -19,7 +19,7 @@ def profile() -> None:
 @profile.command("list")
 @json_option
 def profile_list(*, as_json: bool) -> int:
-    """List the voices in service with their presets.
+    """List the voices in service with their presets and lanes.
 
     Exit code: 0 listed, 2 the records of a voice cannot be read.
     """

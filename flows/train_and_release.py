@@ -19,7 +19,7 @@ from flows.gate_and_promote import (
 from flows.paths import recordings_dir
 from flows.proof.commit import describe_changes
 from flows.run_view import RunView
-from metrics.prompt_sets import load_language, load_other_languages, prompts_of_preset
+from metrics.prompt_sets import load_language, load_other_languages, prompts_of_lane, prompts_of_preset
 from registry.consent.checks import check_consent
 from registry.gate.policy import GatePolicy, parse_policy
 from stages.execution.locks import locked
@@ -155,6 +155,14 @@ def _check_prompts(language: str, *, params: Params, policy: GatePolicy) -> None
             faults.append(
                 f"the categories of the preset {name} have {n_prompts} prompts in {language} and {key} is "
                 f"{rules.min_prompts}; name more categories in presets.{name}, or set {key} to at most {n_prompts}"
+            )
+    for name, lane in settings.lanes.items():
+        key, rules = f"gate.lanes.{name}.min_prompts", policy.lanes.get(name)
+        n_prompts = len(prompts_of_lane(own, name, lane.n_prompts, lane.n_seeds).prompts)
+        if rules is not None and n_prompts < rules.min_prompts:
+            faults.append(
+                f"the lane {name} is spoken on {n_prompts} prompts in {language} and {key} is {rules.min_prompts}; "
+                f"raise evaluate.lanes.{name}.n_prompts, or set {key} to at most {n_prompts}"
             )
     for prompts in (own, *others):
         key, n_needed = needed.get(prompts.language, ("", 0))

@@ -12,6 +12,7 @@
     speaker_encoder.py  ERes2NetV2: recordings to speaker embeddings
     bert.py             BERT features of a text
     preset_names.py     what the name of a preset may be
+    lanes.py            the lanes in which a voice can be served
     determinism.py      seeds, and calls that repeat to the bit
     precision.py        weights in fewer bits
     pausing.py          where a computation can be paused for a more urgent one

@@ -1,4 +1,4 @@
-"""The prompt sets of a voice: of its own language, of the other languages that it is tested in, and of its presets."""
+"""The prompt sets of a voice: of its own language, of other languages that it is tested in, of presets and lanes."""
 
 from __future__ import annotations
 
@@ -73,6 +73,29 @@ def prompts_of_preset(prompts: PromptSet, name: str, categories: Sequence[str]) 
         )
     chosen = tuple(prompt for prompt in prompts.prompts if prompt.category in categories)
     return _replace_prompts(prompts, chosen)
+
+
+def prompts_of_lane(prompts: PromptSet, name: str, n_prompts: int | None, n_seeds: int) -> PromptSet:
+    """Return the prompts that judge a lane, with the first sampling seeds.
+
+    Args:
+        prompts: in the voice's own language.
+        name: of the lane, for the message.
+        n_prompts: the most prompts to take, spread over the categories. None: all.
+        n_seeds: number of seeds.
+
+    Raises:
+        ValueError: there are fewer seeds.
+    """
+    if n_seeds > len(prompts.seeds):
+        raise ValueError(
+            f"evaluate.lanes.{name}.n_seeds is {n_seeds}, and the prompts in {prompts.language} have "
+            f"{len(prompts.seeds)} seeds; name at most as many"
+        )
+    chosen = prompts.prompts
+    if n_prompts is not None and n_prompts < len(chosen):
+        chosen = selection_subset(chosen, n_prompts)
+    return _replace_prompts(prompts.model_copy(update={"seeds": prompts.seeds[:n_seeds]}), chosen)
 
 
 def _subset(prompts: PromptSet, n: int) -> PromptSet:

@@ -50,7 +50,8 @@ def find_other_texts(card: Scorecard, prompt_sets: Iterable[PromptSet]) -> list[
             continue
         faults += _other_texts(part.rows, prompts)
         if part is card:
-            faults += [fault for preset in card.presets for fault in _other_texts(preset.rows, prompts)]
+            in_own_language = (*card.presets, *card.lanes)
+            faults += [fault for each in in_own_language for fault in _other_texts(each.rows, prompts)]
     return faults
 
 

@@ -141,6 +141,16 @@ class PresetScores(Row):
     rows: tuple[UtteranceScore, ...] = Field(description="one row per prompt and seed, in the voice's own language")
 
 
+class LaneScores(Row):
+    """The prompts of the voice's own language as the voice speaks them in another lane than batch."""
+
+    name: str = Field(min_length=1, description="name of the lane, see gpt_sovits/lanes.py")
+    settings_sha256: str = Field(description="hash of the options that the lane was spoken with")
+    prompts_sha256: str = Field(description="hash of the prompts that were said, with the seeds")
+    seeds: tuple[int, ...] = Field(description="sampling seeds, the first ones of the voice's own")
+    rows: tuple[UtteranceScore, ...] = Field(description="one row per prompt and seed, in the voice's own language")
+
+
 class Scorecard(Row):
     """Everything that the gate reads about one checkpoint pair.
 
@@ -167,6 +177,9 @@ class Scorecard(Row):
     presets: tuple[PresetScores, ...] = Field(
         default=(), description="the presets besides the default one, which spoke everything else, sorted by name"
     )
+    lanes: tuple[LaneScores, ...] = Field(
+        default=(), description="the lanes besides batch, in which everything else was spoken, sorted by name"
+    )
     similarity_floor: Similarities = Field(description="what other speakers reach under the same speaker judge")
     mos_judge: str = Field(default="", description="name and version of the MOS judge; empty where there is none")
     second_judges: SecondJudges = Field(default=SecondJudges(), description="the judges of the second opinions")
@@ -189,16 +202,22 @@ class Scorecard(Row):
         """Return the scores of a preset besides the default one, or None where the pair did not speak with it."""
         return next((part for part in self.presets if part.name == name), None)
 
+    def in_lane(self, name: str) -> LaneScores | None:
+        """Return the scores of a lane besides batch, or None where the pair did not speak in it."""
+        return next((part for part in self.lanes if part.name == name), None)
+
     @property
     def parts(self) -> frozenset[str]:
-        """Return what was scored besides the voice itself, as the gate names it: `language zh`, `preset dialogue`."""
+        """Return what was scored besides the voice itself, as the gate names it: `language zh`, `lane realtime`."""
         languages = (f"language {part.language}" for part in self.other_languages)
-        return frozenset((*languages, *(f"preset {part.name}" for part in self.presets)))
+        presets = (f"preset {part.name}" for part in self.presets)
+        return frozenset((*languages, *presets, *(f"lane {part.name}" for part in self.lanes)))
 
     @property
     def prompt_rows(self) -> tuple[UtteranceScore, ...]:
-        """Return the row of every prompt that was spoken: the own ones, in other languages, and with other presets."""
-        return (*self.rows, *(row for part in (*self.other_languages, *self.presets) for row in part.rows))
+        """Return the row of every prompt: the own ones, in other languages, with other presets and in other lanes."""
+        parts = (*self.other_languages, *self.presets, *self.lanes)
+        return (*self.rows, *(row for part in parts for row in part.rows))
 
     def figures(self) -> dict[str, float]:
         """Return the pooled figures of the prompts in the voice's own language. See `pooled`."""

@@ -57,6 +57,7 @@ class Started:
         n_sentences: Sentences of the text, at least 1.
         expected_seconds: Length of the speech at the voice's pace, in seconds.
         pause_seconds: Silence of the preset between two sentences, for texts that arrive sentence by sentence.
+        is_cached: Whether it was spoken before and is sent from memory.
     """
 
     version: int
@@ -66,6 +67,7 @@ class Started:
     n_sentences: int
     expected_seconds: float
     pause_seconds: float
+    is_cached: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from serving.api.callers import without_keys
 from serving.api.server import DrainingServer
 from serving.api.service import Service
 from serving.audit import recorder as audit_recorder
+from serving.cache import CachingEngine
 from serving.database import open_database
 from serving.engine.client import EngineClient
 from serving.jobs.routes import job_router
@@ -38,15 +39,16 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
         ServingError: The database cannot be used.
     """
     engine = EngineClient(settings, store)
+    speaker = CachingEngine(engine, precision=settings.engine.precision, max_bytes=settings.cache_megabytes * 1_000_000)
     async with AsyncExitStack() as stack:
         database = open_database(store.root)
         stack.callback(database.close)
         await asyncio.to_thread(database.migrate)
         keys = KeyTable(database) if settings.require_keys else None
         audit = audit_recorder.AuditRecorder(database, store.root / audit_recorder.FOLDER, settings)
-        jobs = JobService(database, store.root / FOLDER, engine, settings, recorders=[audit.record])
+        jobs = JobService(database, store.root / FOLDER, speaker, settings, recorders=[audit.record])
         authenticate = audit.guard(keys.authenticate if keys else without_keys)
-        service = make_service(engine, settings, authenticate=authenticate, recorders=[audit.record])
+        service = make_service(speaker, settings, authenticate=authenticate, recorders=[audit.record])
         server = DrainingServer(make_app(service, routers=[job_router(jobs)]), service, settings=settings)
         listening, address = server.bind()
         stack.callback(listening.close)

@@ -118,6 +118,9 @@ class ServeSettings(Section):
     allow_unjudged_lane: bool = Field(
         description="Offer real time also for voices whose verdict did not judge that lane. Every answer then says so."
     )
+    cache_megabytes: int = Field(
+        ge=0, description="Speech in memory, so that a text that was spoken before is not spoken again. MB, 0 for none."
+    )
     keep_text: bool = Field(description="Whether the audit keeps the texts themselves, besides their hashes.")
     limits: Limits
     engine: EngineSettings

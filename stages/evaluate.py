@@ -19,6 +19,7 @@ from stages.evaluation.inputs import (
     load_scoring_inputs,
     load_synthesis_inputs,
 )
+from stages.evaluation.lanes import score_lanes
 from stages.evaluation.outputs import print_choice, save_timings, write_scores
 from stages.evaluation.presets import save_presets, score_presets
 from stages.evaluation.scoring import (
@@ -57,8 +58,8 @@ def evaluate(
         folders: what the stages before it wrote.
         pairs: the checkpoint pairs to choose from, by their epochs.
         out_dir: an empty folder. It gets scores.jsonl, scorecard.json, pairs.csv, metrics.json, report.html and voice/,
-            and as FLAC audio/ (the prompts, and in preset_NAME/ those of a further preset), audio_LANGUAGE/ (those of a
-            further language), recordings/ (held-out clips of the speaker) and resynthesis/ (the pair saying the same).
+            and as FLAC audio/ (the prompts, in preset_NAME/ with a further preset), audio_LANGUAGE/, audio_lane_NAME/,
+            recordings/ (held-out clips of the speaker) and resynthesis/ (the pair saying the same).
         params: all of params.yaml.
     """
     settings, profile = params.evaluate, PROFILES[params.profile]
@@ -120,16 +121,18 @@ def _save_and_load(
 def _score_prompts(
     scorer: PromptScorer, synthesizer: Synthesizer, inputs: ScoringInputs, out_dir: Path
 ) -> tuple[list[UtteranceScore], dict[str, Any], list[UtteranceTiming]]:
-    """Speak and score every prompt: in the voice's own language, in the further languages, with the further presets.
+    """Speak and score every prompt: in the voice's own language, in further languages, with further presets, in lanes.
 
     Returns:
-        Scores of the first, the fields of the scorecard that hold the others, and one timing per utterance.
+        Scores of the first, the fields of the scorecard that hold the others, and one timing per utterance in batch.
     """
     prompts = inputs.prompts
     rows, timings = scorer.score(synthesizer, prompts.prompts, prompts.seeds, out_dir / "audio")
     languages, of_languages = scorer.score_languages(synthesizer, inputs.other_prompts, out_dir)
     presets, of_presets = score_presets(scorer, out_dir / "voice", inputs.presets, out_dir / "audio")
-    return rows, {"other_languages": languages, "presets": presets}, [*timings, *of_languages, *of_presets]
+    lanes = score_lanes(scorer, synthesizer, inputs.lanes, out_dir)
+    parts = {"other_languages": languages, "presets": presets, "lanes": lanes}
+    return rows, parts, [*timings, *of_languages, *of_presets]
 
 
 def _pair(choice: CheckpointChoice) -> Pair:

@@ -77,6 +77,16 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _lanes_have_rules(self) -> Params:
+        with_rules = self.gate.get("lanes") or {}
+        if missing := [name for name in self.evaluate.lanes if name not in with_rules]:
+            raise ValueError(
+                f"evaluate.lanes names {', '.join(missing)}, and gate.lanes has no rules for it, so no voice could be "
+                "served in it; write thresholds and margins there, see docs/verdict.md"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _presets_are_usable(self) -> Params:
         with_rules = self.gate.get("presets") or {}
         for name, preset in self.presets.items():

@@ -47,6 +47,7 @@ SETTINGS = (
     "align.n_jobs=1",
     "evaluate.n_jobs=1",
     "gate.min_prompts=4",
+    "gate.lanes.realtime.min_prompts=4",
 )
 
 

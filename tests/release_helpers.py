@@ -9,7 +9,17 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-from metrics.scores import Judges, LanguageScores, Pair, PresetScores, Scorecard, Similarities, UtteranceScore
+from gpt_sovits.lanes import lane_sha256
+from metrics.scores import (
+    Judges,
+    LaneScores,
+    LanguageScores,
+    Pair,
+    PresetScores,
+    Scorecard,
+    Similarities,
+    UtteranceScore,
+)
 from registry.consent.file import write_voice
 from registry.consent.record import Consent, Voice
 from registry.gate.deciding import decide
@@ -155,6 +165,23 @@ def preset_scores(
         "rows": rows,
     }
     return PresetScores.model_validate(settings | changes)
+
+
+def lane_scores(n_prompts: int = 12, seeds: tuple[int, ...] = (0,), wer: float = 0.1, **changes):
+    """Return scores in the lane `realtime` whose utterances all have `wer` errors per word and similarity 0.8."""
+    rows = []
+    for row in scorecard(n_prompts=n_prompts, seeds=seeds, wer=wer).rows:
+        audio = row.audio.replace("audio/", "audio_lane_realtime/")
+        digest = hashlib.sha256(audio.encode()).hexdigest()
+        rows.append(row.model_copy(update={"audio": audio, "audio_sha256": digest}))
+    settings = {
+        "name": "realtime",
+        "settings_sha256": lane_sha256("realtime"),
+        "prompts_sha256": "d" * 64,
+        "seeds": seeds,
+        "rows": rows,
+    }
+    return LaneScores.model_validate(settings | changes)
 
 
 def language_rules(**changes: object) -> dict:

@@ -214,7 +214,9 @@ class Running:
 def running(engine: ThreadEngine | None = None, settings: ServeSettings | None = None, **more) -> Iterator[Running]:
     """Serve with uvicorn in a thread of its own, over real sockets."""
     engine, settings, records = engine or ThreadEngine(), settings or make_settings(), []
-    engine.synthesizer.say("Yes.")  # compiles the decoder's kernel, as a worker does before it is ready
+    getattr(engine, "_engine", engine).synthesizer.say(
+        "Yes."
+    )  # compiles the decoder's kernel, as a worker does before it is ready
 
     async def record(one: RequestRecord) -> None:
         records.append(one)

@@ -35,8 +35,8 @@ def list_profiles(*, as_json: bool) -> int:
         print(json.dumps({"profiles": [asdict(voice) for voice in voices], "faults": faults}, indent=2))
         return UNREADABLE if faults else 0
     if voices:
-        rows = [(voice.voice, str(voice.version), ", ".join(voice.presets)) for voice in voices]
-        print_table(rows, header=("voice", "version", "presets"))
+        rows = [(voice.voice, str(voice.version), ", ".join(voice.presets), ", ".join(voice.lanes)) for voice in voices]
+        print_table(rows, header=("voice", "version", "presets", "lanes"))
     elif not faults:
         print_line("no voice is in service; `vox promote` releases one")
     for fault in faults:

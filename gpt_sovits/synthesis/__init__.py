@@ -9,6 +9,7 @@
     batching.py     which sentences share a batch
     synthesizer.py  whole texts to speech, in batches
     streaming.py    audio while it is made
+    chunk_options.py how a sentence is cut into chunks
     detection.py    whether a sentence was spoken
     speech.py       the result: sound, one report per sentence, timings
     voice.py        a voice as a folder on disk

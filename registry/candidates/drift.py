@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metrics.scores import SECOND_OPINIONS, SMALLER_IS_BETTER, Scorecard, UtteranceScore, pooled
+from registry.gate.part_kinds import LANGUAGE, PART_KINDS
 
+NORMALIZER = ("normalizer", "normalizer_version")
 # Columns that say where a sound comes from. All others but second opinions say what a judge measured
 ORIGIN_COLUMNS = frozenset({"audio", "audio_sha256", "prompt_id", "category", "seed"})
 
@@ -35,27 +37,20 @@ def find_drift(then: Scorecard, now: Scorecard) -> Drift:
     """Compare the scorecard of a version with one that was made of the same version later."""
     questions = _changed_fields(then, now, ("prompts_sha256", "seeds"))
     judge, pairs = [], _pair_rows(then.rows, now.rows)
-    for part in then.other_languages:
-        same = now.in_language(part.language)
-        if same is None:
-            questions.append(
-                f"{part.language} was scored then and is not scored now; evaluate.other_languages names the languages"
-            )
-            continue
-        in_language = f"in {part.language}, "
-        questions += [in_language + each for each in _changed_fields(part, same, ("prompts_sha256", "seeds"))]
-        judge += [in_language + each for each in _changed_fields(part, same, ("normalizer", "normalizer_version"))]
-        pairs += _pair_rows(part.rows, same.rows)
-    for part in then.presets:
-        same = now.with_preset(part.name)
-        if same is None:
-            questions.append(
-                f"the preset {part.name} was scored then and is not scored now; presets in params.yaml lacks it"
-            )
-            continue
-        with_preset = f"with preset {part.name}, "
-        questions += [with_preset + each for each in _changed_fields(part, same, ("prompts_sha256", "seeds"))]
-        pairs += _pair_rows(part.rows, same.rows)
+    for kind in PART_KINDS:
+        later = kind.by_name(now)
+        for name, part in kind.by_name(then).items():
+            if (same := later.get(name)) is None:
+                questions.append(
+                    f"the {kind.slice_of(name)} was scored then and is not scored now; {kind.setting} in params.yaml "
+                    "lacks it"
+                )
+                continue
+            where = kind.where.format(name)
+            questions += [f"{where}, {each}" for each in _changed_fields(part, same, ("prompts_sha256", "seeds"))]
+            if kind == LANGUAGE:
+                judge += [f"{where}, {each}" for each in _changed_fields(part, same, NORMALIZER)]
+            pairs += _pair_rows(part.rows, same.rows)
     judges_then, judges_now = then.judges.model_dump(), now.judges.model_dump()
     judge += [
         f"{name} was {judges_then[name]} and is {judges_now[name]}"

@@ -229,6 +229,8 @@ def _figures(scorecard: Scorecard) -> dict[str, float]:
         figures |= {f"{part.language}_{name}": value for name, value in pooled(part.rows).items()}
     for part in scorecard.presets:
         figures |= {f"preset_{part.name}_{name}": value for name, value in pooled(part.rows).items()}
+    for part in scorecard.lanes:
+        figures |= {f"lane_{part.name}_{name}": value for name, value in pooled(part.rows).items()}
     return {name: value for name, value in figures.items() if not math.isnan(value)}
 
 

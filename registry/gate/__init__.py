@@ -9,7 +9,9 @@ counting.py           scores in the form in which they count
 tables.py             scores as arrays
 checks.py             every check in turn, and the outcome
 thresholds.py         figures against thresholds, also on slices of the prompts
-languages.py          rules, checks and reasons in languages besides the voice's own
+part_kinds.py         the kinds of parts besides the voice itself: languages, presets, lanes
+parts.py              rules, checks and reasons in other languages and with other presets
+lanes.py              rules, checks and reasons in other lanes, which decide where a voice is served
 regressed_prompts.py  prompts that the champion says and the candidate does not
 comparisons.py        non-inferiority and superiority against the champion
 noninferiority.py     the bootstrap over prompts, and Holm's correction

@@ -12,19 +12,18 @@ from collections.abc import Collection, Mapping, Sequence
 from metrics.scores import Scorecard, pooled
 from registry.gate.checks import decide_outcome, run_checks
 from registry.gate.counting import counted_rows
-from registry.gate.decision import Decision, LanguageDecision, PartDecision, PresetDecision, PromptDifference, Reason
+from registry.gate.decision import Decision, PartDecision, PromptDifference, Reason
 from registry.gate.faults import check_scores
-from registry.gate.languages import decide_languages
-from registry.gate.parts import PartResult, worst_outcome
+from registry.gate.lanes import decide_lanes
+from registry.gate.part_kinds import LANGUAGE, PART_KINDS, PRESET
+from registry.gate.parts import PartResult, decide_parts, shared_fields, worst_outcome
 from registry.gate.policy import GatePolicy, policy_sha256
 from registry.gate.preference import PreferenceVotes
-from registry.gate.presets import decide_presets
 from registry.gate.reasons.advice import advise
 from registry.gate.reasons.builder import build_reasons, sort_reasons
-from registry.gate.reasons.causes import count_failures, find_causes
+from registry.gate.reasons.causes import find_causes
 from registry.gate.reasons.text import with_text
 from registry.gate.tables import score_table
-from registry.gate.worst_prompts import find_worst_prompts
 
 
 def decide(
@@ -35,6 +34,7 @@ def decide(
     first_release: bool = False,
     prompt_ids: Mapping[str, Collection[str]] | None = None,
     votes: PreferenceVotes | None = None,
+    lanes_in_service: Collection[str] = (),
 ) -> Decision:
     """Decide whether a candidate may be released, by the thresholds and against the champion if there is one.
 
@@ -43,8 +43,10 @@ def decide(
         champion: Scores of the champion on the same prompts and seeds, under the same judges, or None.
         policy: What the candidate must show.
         first_release: A person requested a release without a champion. Only the thresholds count then.
-        prompt_ids: Every prompt of a language, and of `preset NAME`, where known. Finds prompts that both lack.
+        prompt_ids: Every prompt of a language, of `preset NAME` and of `lane NAME`, where known. Finds prompts that
+            both lack.
         votes: Listeners' votes between the two, where there are any.
+        lanes_in_service: Lanes besides batch in which the champion is served.
 
     Raises:
         CannotMeasure: With everything that keeps the scores from being compared.
@@ -56,58 +58,43 @@ def decide(
     recordings = pooled(candidate.held_out) if candidate.held_out else {}
     scores = score_table(rows, policy.slice_kinds)
     champion_scores = score_table(champion_rows, policy.slice_kinds) if champion else None
-    # 3. Run every check: on the voice itself, in each other language, with each other preset. The outcome follows.
+    # 3. Run every check: on the voice itself, in each other language, preset and lane. The outcome follows.
     checks = run_checks(policy, scores, champion=champion_scores, recordings=recordings, votes=votes)
     own_outcome = decide_outcome(checks, has_champion=champion is not None, first_release=first_release)
-    parts = _decide_parts(candidate, champion, policy=policy, recordings=recordings)
+    parts = [
+        *decide_parts(LANGUAGE, candidate, champion, policy=policy, recordings=recordings),
+        *decide_parts(PRESET, candidate, champion, policy=policy, recordings=recordings),
+        *decide_lanes(candidate, champion, policy=policy, recordings=recordings, in_service=lanes_in_service),
+    ]
     outcome = worst_outcome({own_outcome, *(one.outcome for one in parts)})
     # 4. Give every reason as an object, with the causes of a failure. The texts come last.
     causes = find_causes(rows, champion_rows, recordings=recordings) if own_outcome == "fail" else None
     reasons = build_reasons(checks, causes, has_champion=champion is not None, first_release=first_release)
     reasons = with_text(sort_reasons([*reasons, *(reason for one in parts for reason in one.reasons)]))
-    worst_prompts = find_worst_prompts(rows, scores, champion=champion_scores)
+    fields = shared_fields(candidate, rows, champion_rows, table=scores, champion=champion_scores)
     return Decision(
+        **fields,
+        **vars(checks),
+        **_decisions_of(parts),
         outcome=outcome,
         reasons=reasons,
-        advice=advise(outcome, reasons, worst_prompts=_prompts_to_hear(reasons[0], worst_prompts, parts)),
+        advice=advise(outcome, reasons, worst_prompts=_prompts_to_hear(reasons[0], fields["worst_prompts"], parts)),
         first_release=first_release,
-        figures=pooled(rows),
-        champion_figures=pooled(champion_rows) if champion else None,
         recordings_figures=_finite_only(recordings) or None,
-        failures=count_failures(rows),
-        champion_failures=count_failures(champion_rows) if champion else None,
-        **vars(checks),
-        worst_prompts=worst_prompts,
         language=candidate.language,
-        **_decisions_of(parts),
-        n_prompts=len(scores.prompt_ids),
-        n_utterances=len(rows),
-        seeds=candidate.seeds,
         judges=candidate.judges,
-        prompts_sha256=candidate.prompts_sha256,
         policy_sha256=policy_sha256(policy),
     )
-
-
-def _decide_parts(
-    candidate: Scorecard, champion: Scorecard | None, *, policy: GatePolicy, recordings: Mapping[str, float]
-) -> tuple[PartResult, ...]:
-    """Check each other language and each other preset."""
-    languages = decide_languages(candidate, champion, policy=policy, recordings=recordings)
-    return (*languages, *decide_presets(candidate, champion, policy=policy, recordings=recordings))
 
 
 def _decisions_of(parts: Sequence[PartResult]) -> dict[str, tuple[PartDecision, ...]]:
     """Return the fields of a Decision that hold the figures and checks of its parts."""
     decisions = [part.decision for part in parts]
-    return {
-        "other_languages": tuple(one for one in decisions if isinstance(one, LanguageDecision)),
-        "presets": tuple(one for one in decisions if isinstance(one, PresetDecision)),
-    }
+    return {kind.field: tuple(one for one in decisions if isinstance(one, kind.record)) for kind in PART_KINDS}
 
 
 def _prompts_to_hear(reason: Reason, own: Sequence[PromptDifference], parts: Sequence[PartResult]) -> list[str]:
-    """Return the worst prompts of the language or preset that a reason is about."""
+    """Return the worst prompts of the language, preset or lane that a reason is about."""
     worst = {one.slice: one.decision.worst_prompts for one in parts if one.decision is not None}
     return [one.prompt_id for one in worst.get(reason.slice, own)]
 

@@ -146,11 +146,12 @@ class Reason(Record):
 
 
 class PartDecision(Record):
-    """What the scores show in a part of their own: in another language, or with another preset.
+    """What the scores show in a part of their own: in another language, with another preset, or in another lane.
 
     Without rules for it, nothing was checked.
     """
 
+    outcome: Outcome = Field(description="of the rules for this part; inconclusive without rules")
     figures: dict[str, float] = Field(description="the candidate's pooled figures in this part")
     champion_figures: dict[str, float] | None = Field(description="null: the champion was not scored in it")
     failures: dict[str, int] = Field(description="the candidate's failed utterances by the failure's name")
@@ -178,7 +179,14 @@ class PresetDecision(PartDecision):
 
     name: str = Field(description="name of the preset")
     settings_sha256: str = Field(description="hash of the preset's files, which the scores are of")
-    outcome: Outcome = Field(description="whether the voice may speak with it; the verdict's is at most this")
+
+
+class LaneDecision(PartDecision):
+    """What the scores show in a lane besides batch. It decides where the voice is served, not whether."""
+
+    name: str = Field(description="name of the lane")
+    settings_sha256: str = Field(description="hash of the options that the lane was spoken with")
+    reasons: tuple[Reason, ...] = Field(default=(), description="every reason for the lane's outcome, by rank")
 
 
 class Decision(Record):
@@ -206,6 +214,9 @@ class Decision(Record):
     )
     presets: tuple[PresetDecision, ...] = Field(
         default=(), description="the presets besides the default one with which the candidate was scored"
+    )
+    lanes: tuple[LaneDecision, ...] = Field(
+        default=(), description="the lanes besides batch in which the candidate was scored"
     )
     n_prompts: int
     n_utterances: int

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from metrics.scores import LanguageScores, PresetScores, Scorecard, UtteranceScore, pooled
+from metrics.scores import Scorecard, UtteranceScore, pooled
 from registry.gate.errors import CannotMeasure
+from registry.gate.part_kinds import LANE, LANGUAGE, PART_KINDS, PartKind, PartScores
 from registry.gate.policy import GatePolicy
 from registry.gate.tables import slice_label
 
@@ -30,7 +31,8 @@ def check_scores(
         champion: Scores of the champion, or None.
         policy: Gives the number of prompts, the slices, and whether recordings are needed.
         first_release: Whether a person requested a release without a champion.
-        prompt_ids: Every prompt of a language by its code, and of a preset by `preset NAME`, where known.
+        prompt_ids: Every prompt of a language by its code, and of a preset or lane by `preset NAME` or `lane NAME`,
+            where known.
 
     Raises:
         CannotMeasure: With everything that is wrong.
@@ -49,22 +51,22 @@ def check_scores(
 def differences(first: Scorecard, second: Scorecard) -> list[tuple[str, object, object]]:
     """Return (name, value of the first, value of the second) of everything that keeps two scorecards from comparing.
 
-    A language or preset that only one of them has is not among these.
+    A language, preset or lane that only one of them has is not among these.
     """
     found = _differing_fields(first, second, ("voice", "language", "judges", "prompts_sha256", "seeds"))
-    for part in first.other_languages:
-        same = second.in_language(part.language)
-        if same is not None:
-            fields = ("normalizer", "normalizer_version", "prompts_sha256", "seeds")
-            found += [
-                (f"{name} in {part.language}", *values) for name, *values in _differing_fields(part, same, fields)
-            ]
-    for part in first.presets:
-        same = second.with_preset(part.name)
-        if same is not None:
-            fields = _differing_fields(part, same, ("prompts_sha256", "seeds"))
-            found += [(f"{name} with preset {part.name}", *values) for name, *values in fields]
+    for kind, name, part, same in _common_parts(first, second):
+        fields = _differing_fields(part, same, kind.comparable)
+        found += [(f"{field} {kind.where.format(name)}", *values) for field, *values in fields]
     return found
+
+
+def _common_parts(first: Scorecard, second: Scorecard) -> Iterator[tuple[PartKind, str, PartScores, PartScores]]:
+    """Yield kind, name and scores of each language, preset and lane that both have."""
+    for kind in PART_KINDS:
+        of_second = kind.by_name(second)
+        for part in kind.parts(first):
+            if (name := kind.name_of(part)) in of_second:
+                yield kind, name, part, of_second[name]
 
 
 def _differing_fields(first: object, second: object, names: Sequence[str]) -> list[tuple[str, object, object]]:
@@ -85,44 +87,42 @@ def has_no_similarity(row: UtteranceScore) -> bool:
 def _card_faults(
     who: str, card: Scorecard, *, policy: GatePolicy, prompt_ids: Mapping[str, Collection[str]]
 ) -> list[str]:
-    """Return what is wrong with one scorecard: in its own language, in every other one, and with every preset."""
-    faults = _row_faults(
-        who, card, card.language, min_prompts=policy.min_prompts, prompt_ids=prompt_ids.get(card.language)
-    )
-    if repeated := sorted(language for language, count in Counter(card.languages).items() if count > 1):
-        faults.append(f"{who} has more than one set of scores in {', '.join(repeated)}")
-    for part in card.other_languages:
-        rules = policy.other_languages.get(part.language)
-        faults += _row_faults(
-            f"{who} in {part.language}",
-            part,
-            part.language,
-            min_prompts=rules.min_prompts if rules else 1,
-            prompt_ids=prompt_ids.get(part.language),
-        )
-    if repeated := sorted(name for name, n in Counter(part.name for part in card.presets).items() if n > 1):
-        faults.append(f"{who} has more than one set of scores with the preset {', '.join(repeated)}")
-    for part in card.presets:
-        rules = policy.presets.get(part.name)
-        faults += _row_faults(
-            f"{who} with preset {part.name}",
-            part,
-            card.language,
-            min_prompts=rules.min_prompts if rules else 1,
-            prompt_ids=prompt_ids.get(f"preset {part.name}"),
-        )
+    """Return what is wrong with one scorecard: in its own language, and in every other language, preset and lane."""
+    own_ids = prompt_ids.get(card.language)
+    faults = _row_faults(who, card, card.language, min_prompts=policy.min_prompts, prompt_ids=own_ids)
+    for kind in PART_KINDS:
+        names = [kind.name_of(part) for part in kind.parts(card)]
+        counts = Counter([card.language, *names] if kind == LANGUAGE else names)
+        if repeated := sorted(name for name, count in counts.items() if count > 1):
+            faults.append(f"{who} has more than one set of scores {kind.where.format(', '.join(repeated))}")
+        for name, part in zip(names, kind.parts(card), strict=True):
+            rules = kind.rules(policy).get(name)
+            faults += _row_faults(
+                f"{who} {kind.where.format(name)}",
+                part,
+                name if kind == LANGUAGE else card.language,
+                min_prompts=rules.min_prompts if rules else 1,
+                prompt_ids=prompt_ids.get(name if kind == LANGUAGE else kind.slice_of(name)),
+            )
+    for lane in card.lanes:
+        own = {(*_key(row), *_text_of(row)) for row in card.rows}
+        if strange := [row for row in lane.rows if (*_key(row), *_text_of(row)) not in own]:
+            faults.append(
+                f"{who} {LANE.where.format(lane.name)} has rows with another prompt, seed or text than the voice "
+                f"itself: {_list_keys(map(_key, strange))}"
+            )
     return faults
 
 
 def _row_faults(
     who: str,
-    card: Scorecard | LanguageScores | PresetScores,
+    card: Scorecard | PartScores,
     language: str,
     *,
     min_prompts: int,
     prompt_ids: Collection[str] | None,
 ) -> list[str]:
-    """Return what is wrong with the rows of one language or preset: there must be one per prompt and seed."""
+    """Return what is wrong with the rows of one language, preset or lane: there must be one per prompt and seed."""
     faults = []
     if foreign := [row for row in card.rows if row.language != language]:
         faults.append(f"{who} has rows that are not in {language}: {_list_keys(map(_key, foreign))}")
@@ -152,25 +152,19 @@ def _row_faults(
 
 
 def _comparison_faults(candidate: Scorecard, champion: Scorecard) -> list[str]:
-    """Return what keeps two scorecards from being compared. A language or preset that only one has is not a fault."""
+    """Return what keeps two scorecards from being compared. A part that only one has is not a fault."""
     faults = [
         f"{name}: the candidate has {_shorten(of_candidate)}, the champion {_shorten(of_champion)}; "
         "score both again under the same ones"
         for name, of_candidate, of_champion in differences(candidate, champion)
     ]
     faults += _pairing_faults(candidate, champion)
-    for part in candidate.other_languages:
-        same = champion.in_language(part.language)
-        faults += _pairing_faults(part, same) if same is not None else []
-    for part in candidate.presets:
-        same = champion.with_preset(part.name)
-        faults += _pairing_faults(part, same) if same is not None else []
+    for _, _, part, same in _common_parts(candidate, champion):
+        faults += _pairing_faults(part, same)
     return faults
 
 
-def _pairing_faults(
-    candidate: Scorecard | LanguageScores | PresetScores, champion: Scorecard | LanguageScores | PresetScores
-) -> list[str]:
+def _pairing_faults(candidate: Scorecard | PartScores, champion: Scorecard | PartScores) -> list[str]:
     """Return the rows that only one of the two has, or that were scored against different texts."""
     faults = []
     candidate_rows, champion_rows = ({_key(row): row for row in card.rows} for card in (candidate, champion))

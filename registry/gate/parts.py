@@ -1,53 +1,58 @@
-"""The gate in the parts of a scorecard that have rules of their own: further languages and further presets.
+"""The gate in the parts of a scorecard that have rules of their own.
 
-Nothing passes here without being judged. A part that was spoken and has no rules, or has rules and was not spoken,
-leaves the decision open. A part that the champion was scored in and the candidate was not is a regression, unless the
-policy says that the part is retired.
+Further languages and presets are judged here, lanes in lanes.py. Nothing passes here without being judged. A language
+or preset that was spoken and has no rules, or has rules and was not spoken, leaves the decision open. One that the
+champion was scored in and the candidate was not is a regression, unless the policy says that it is retired.
+
+Each is judged by its own prompts alone. Candidate and champion are compared by what is heard: the settings of a preset
+may differ, because a change of a preset is what the comparison is about.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from metrics.scores import LanguageScores, PresetScores, pooled
+from metrics.scores import Scorecard, UtteranceScore, pooled
 from registry.gate.checks import Checks, decide_outcome, run_checks
 from registry.gate.counting import counted_rows
 from registry.gate.decision import Outcome, PartDecision, Reason
+from registry.gate.part_kinds import LANGUAGE, PRESET, PartKind, PartScores
 from registry.gate.policy import GatePolicy
 from registry.gate.reasons.builder import check_reasons
 from registry.gate.reasons.causes import count_failures, find_causes
-from registry.gate.reasons.codes import REASON_CODES, Rank, ReasonCode
-from registry.gate.tables import score_table
+from registry.gate.reasons.codes import REASON_CODES, ReasonCode
+from registry.gate.tables import ScoreTable, score_table
 from registry.gate.worst_prompts import find_worst_prompts
 
-Scores = LanguageScores | PresetScores
-# Makes the record of a part from its scores, the fields that every part has, and its outcome
-MakeRecord = Callable[[Any, dict[str, Any], Outcome], PartDecision]
 
+class PartCodes(NamedTuple):
+    """The reasons for what a language or preset can lack."""
 
-@dataclass(frozen=True)
-class PartKind:
-    """A kind of part: what it is called, and the reasons for what it can lack."""
-
-    name: str
     lost: ReasonCode
     not_scored: ReasonCode
     without_rules: ReasonCode
     new: ReasonCode
     retired: ReasonCode
 
-    def slice_of(self, name: str) -> str:
-        """Return how the gate names the prompts of a part, such as `language zh`."""
-        return f"{self.name} {name}"
 
-    def reason(self, code: ReasonCode, name: str) -> Reason:
-        """Return the reason that a part lacks something, which stands where its outcome belongs."""
-        ranks = {self.lost: Rank.SLICE, self.new: Rank.MET, self.retired: Rank.MET}
-        return Reason(
-            code=code, rank=ranks.get(code, Rank.UNCLEAR), slice=self.slice_of(name), values={self.name: name}
-        )
+CODES = {
+    LANGUAGE: PartCodes(
+        ReasonCode.LANGUAGE_LOST,
+        ReasonCode.LANGUAGE_NOT_SCORED,
+        ReasonCode.LANGUAGE_WITHOUT_RULES,
+        ReasonCode.LANGUAGE_NEW,
+        ReasonCode.LANGUAGE_RETIRED,
+    ),
+    PRESET: PartCodes(
+        ReasonCode.PRESET_LOST,
+        ReasonCode.PRESET_NOT_SCORED,
+        ReasonCode.PRESET_WITHOUT_RULES,
+        ReasonCode.PRESET_NEW,
+        ReasonCode.PRESET_RETIRED,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -64,94 +69,124 @@ class PartResult:
     slice: str
     outcome: Outcome
     reasons: tuple[Reason, ...]
-    decision: PartDecision | None
+    decision: PartDecision | None = None
 
 
 def decide_parts(
     kind: PartKind,
-    candidate: Mapping[str, Scores],
-    champion: Mapping[str, Scores] | None,
+    candidate: Scorecard,
+    champion: Scorecard | None,
     *,
-    policies: Mapping[str, GatePolicy],
-    retired: Collection[str],
+    policy: GatePolicy,
     recordings: Mapping[str, float],
-    make_record: MakeRecord,
 ) -> tuple[PartResult, ...]:
     """Check every part of a kind that the candidate, the champion or the policy names.
 
     Args:
-        kind: The kind.
-        candidate: The candidate's complete scores by part.
-        champion: The champion's that compare with them, or None without a champion.
-        policies: The rules of each part.
-        retired: Slices of the parts that a candidate may lack, such as `preset dialogue`.
+        kind: Languages or presets.
+        candidate: Complete scores of the candidate.
+        champion: Scores of the champion that compare with them, or None.
+        policy: The rules of each part.
         recordings: Pooled figures of the held-out recordings by metric, empty where there are none.
-        make_record: Makes the record of a part.
     """
+    codes, of_candidate, of_champion = CODES[kind], kind.by_name(candidate), kind.by_name(champion)
+    rules = {name: one for name, one in kind.rules(policy).items() if kind != LANGUAGE or name != candidate.language}
     results = []
-    for name in sorted({*candidate, *(champion or ()), *policies}):
-        of_champion = champion.get(name) if champion is not None else None
-        if name not in candidate:
-            lost = kind.retired if kind.slice_of(name) in retired else kind.lost
-            code = kind.not_scored if of_champion is None else lost
-            reason = kind.reason(code, name)
-            results.append(PartResult(kind.slice_of(name), REASON_CODES[code].outcome, (reason,), None))
+    for name in sorted({*of_candidate, *of_champion, *rules}):
+        if name not in of_candidate:
+            lost = codes.retired if kind.slice_of(name) in policy.retired else codes.lost
+            code = lost if name in of_champion else codes.not_scored
+            results.append(PartResult(kind.slice_of(name), REASON_CODES[code].outcome, (kind.reason(code, name),)))
             continue
         missing = []
-        if name not in policies:
-            missing.append(kind.reason(kind.without_rules, name))
-        elif champion is not None and of_champion is None:
-            missing.append(kind.reason(kind.new, name))
+        if name not in rules:
+            missing.append(kind.reason(codes.without_rules, name))
+        elif champion is not None and name not in of_champion:
+            missing.append(kind.reason(codes.new, name))
         results.append(
-            _decide_part(
-                kind.slice_of(name),
-                candidate[name],
-                of_champion,
-                policy=policies.get(name),
+            judge_part(
+                kind,
+                of_candidate[name],
+                of_champion.get(name),
+                policy=policy.for_part(rules[name]) if name in rules else None,
                 missing=missing,
                 recordings=recordings,
-                make_record=make_record,
             )
         )
     return tuple(results)
 
 
-def _decide_part(
-    slice_name: str,
-    candidate: Scores,
-    champion: Scores | None,
+def judge_part(
+    kind: PartKind,
+    candidate: PartScores,
+    champion: PartScores | None,
     *,
     policy: GatePolicy | None,
-    missing: list[Reason],
+    missing: Sequence[Reason] = (),
     recordings: Mapping[str, float],
-    make_record: MakeRecord,
 ) -> PartResult:
+    """Check the scores of one part.
+
+    Args:
+        kind: Of the part.
+        candidate: Complete scores of the candidate in it.
+        champion: Scores of the champion in it that compare with them, or None.
+        policy: The rules of the part, None where there are none. Nothing is checked then.
+        missing: Reasons for what the part lacks.
+        recordings: Pooled figures of the held-out recordings by metric, empty where there are none.
+    """
+    slice_name = kind.slice_of(kind.name_of(candidate))
     rows, champion_rows = counted_rows(candidate.rows), counted_rows(champion.rows if champion else ())
     scores = score_table(rows, ())
     champion_scores = score_table(champion_rows, ()) if champion else None
-    reasons, outcome, checks = list(missing), "pass", Checks(())
+    reasons, outcome, checks = tuple(missing), "inconclusive", Checks(())
     if policy is not None:
         checks = run_checks(policy, scores, champion=champion_scores, recordings=recordings, slice_name=slice_name)
         # without a champion in this part, the thresholds alone count, as for a first release
         outcome = decide_outcome(checks, has_champion=True, first_release=False)
         causes = find_causes(rows, champion_rows, recordings=recordings) if outcome == "fail" else None
-        reasons = [*check_reasons(checks, causes), *missing]
+        reasons = (*check_reasons(checks, causes), *missing)
     outcome = worst_outcome({outcome, *(REASON_CODES[reason.code].outcome for reason in reasons)})
-    fields = {
+    own_fields = kind.record.model_fields.keys() & type(candidate).model_fields.keys()
+    fields = shared_fields(candidate, rows, champion_rows, table=scores, champion=champion_scores)
+    record = kind.record(
+        **fields | {name: getattr(candidate, name) for name in own_fields},
+        outcome=outcome,
+        thresholds=checks.thresholds,
+        comparisons=checks.comparisons,
+        regressed_prompts=checks.regressed_prompts,
+    )
+    return PartResult(slice_name, outcome, reasons, record)
+
+
+def shared_fields(
+    card: Scorecard | PartScores,
+    rows: Sequence[UtteranceScore],
+    champion_rows: Sequence[UtteranceScore],
+    *,
+    table: ScoreTable,
+    champion: ScoreTable | None,
+) -> dict[str, Any]:
+    """Return the figures that the decision about a voice and the one about a part of it both have.
+
+    Args:
+        card: The candidate's scores.
+        rows: Its rows as they count.
+        champion_rows: The champion's rows as they count, none without a champion.
+        table: The candidate's scores as arrays.
+        champion: The champion's scores as arrays, or None.
+    """
+    return {
         "figures": pooled(rows),
         "champion_figures": pooled(champion_rows) if champion else None,
         "failures": count_failures(rows),
         "champion_failures": count_failures(champion_rows) if champion else None,
-        "thresholds": checks.thresholds,
-        "comparisons": checks.comparisons,
-        "regressed_prompts": checks.regressed_prompts,
-        "worst_prompts": find_worst_prompts(rows, scores, champion=champion_scores),
-        "n_prompts": len(scores.prompt_ids),
+        "worst_prompts": find_worst_prompts(rows, table, champion=champion),
+        "n_prompts": len(table.prompt_ids),
         "n_utterances": len(rows),
-        "seeds": candidate.seeds,
-        "prompts_sha256": candidate.prompts_sha256,
+        "seeds": card.seeds,
+        "prompts_sha256": card.prompts_sha256,
     }
-    return PartResult(slice_name, outcome, tuple(reasons), make_record(candidate, fields, outcome))
 
 
 def worst_outcome(outcomes: set[Outcome]) -> Outcome:

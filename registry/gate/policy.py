@@ -35,6 +35,7 @@ RATIO_UNIT = "ratio to the recordings"
 # the speaker's own recordings are.
 ERROR_RANGES = {None: (0.0, 0.8), "difference": (0.0, 0.8)}
 SIMILARITY_RANGES = {None: (0.01, 1.0), "ratio": (0.01, 1.0), "difference": (-0.99, 0.0)}
+PART_FIELDS = {"language": "other_languages", "preset": "presets", "lane": "lanes"}  # where the rules of parts are
 LISTENER_NAME = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 LARGEST_POOLED = 0.5  # error rate over all prompts: beyond it, every second word is lost. A hard slice may have more
 LARGEST_MARGIN = 0.1  # one word in ten, or the gap between a good copy and a poor one: listeners notice such a loss
@@ -153,7 +154,7 @@ class SliceThresholds(PolicyPart):
 
 
 class PartRules(PolicyPart):
-    """What a candidate must show in a language other than its own, or with a preset other than its default one."""
+    """What a candidate must show in another language, with another preset or in another lane than its own."""
 
     thresholds: tuple[Threshold, ...] = Field(min_length=1, description="on the part's figures; all must be met")
     non_inferiority: tuple[Margin, ...] = Field(
@@ -223,7 +224,10 @@ class GatePolicy(PolicyPart):
     presets: dict[str, PartRules] = Field(
         default={}, description="rules by name, for the presets with which a voice speaks besides its default one"
     )
-    retired: tuple[Annotated[str, Field(pattern="^(language|preset) [a-z0-9_-]+$")], ...] = Field(
+    lanes: dict[Literal["realtime"], PartRules] = Field(
+        default={}, description="rules by name, for the lanes besides batch; one that does not pass is not offered"
+    )
+    retired: tuple[Annotated[str, Field(pattern="^(language|preset|lane) [a-z0-9_-]+$")], ...] = Field(
         default=(),
         description="parts that a candidate may lack though the champion has them, such as `preset dialogue`",
     )
@@ -237,8 +241,8 @@ class GatePolicy(PolicyPart):
     @property
     def reads_recordings(self) -> bool:
         """Return whether a threshold is relative to the voice's own held-out recordings."""
-        parts = (self, *self.slices, *self.other_languages.values(), *self.presets.values())
-        thresholds = [one for part in parts for one in part.thresholds]
+        of_parts = [rules for field in PART_FIELDS.values() for rules in getattr(self, field).values()]
+        thresholds = [one for part in (self, *self.slices, *of_parts) for one in part.thresholds]
         return any(threshold.relative_to == "recordings" for threshold in thresholds)
 
     @property
@@ -247,7 +251,7 @@ class GatePolicy(PolicyPart):
         return tuple(sorted({part.by for part in self.slices}))
 
     def for_part(self, rules: PartRules) -> GatePolicy:
-        """Return the policy of a language or preset: the rules for it, at this policy's confidence and resamples."""
+        """Return the policy of a language, preset or lane: its rules, at this policy's confidence and resamples."""
         return GatePolicy(
             **{name: getattr(rules, name) for name in PartRules.model_fields},
             **{name: getattr(self, name) for name in ("confidence", "n_resamples", "seed")},
@@ -259,17 +263,16 @@ class GatePolicy(PolicyPart):
             raise ValueError(
                 f"gate.other_languages: {unknown[0]!r} is not a language with prompts; one of {', '.join(LANGUAGES)}"
             )
-        for section in ("other_languages", "presets"):
+        for kind, section in PART_FIELDS.items():
             for name, rules in getattr(self, section).items():
                 try:
                     self.for_part(rules)
                 except ValidationError as error:
                     faults = "; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
                     raise ValueError(f"gate.{section}.{name}: {faults}") from error
-                part = f"{'language' if section == 'other_languages' else 'preset'} {name}"
-                if part in self.retired:
+                if f"{kind} {name}" in self.retired:
                     raise ValueError(
-                        f"gate.retired names {part}, and gate.{section} has rules for it; remove one of the two"
+                        f"gate.retired names {kind} {name}, and gate.{section} has rules for it; remove one of the two"
                     )
         return self
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gpt_sovits.lanes import BATCH
 from gpt_sovits.preset_names import DEFAULT_PRESET
 from gpt_sovits.synthesis.preset_files import list_presets, preset_files
 from metrics.scores import Scorecard
@@ -17,6 +18,7 @@ from registry.files import file_sha256
 from registry.gate.decision import Decision, Outcome, ThresholdCheck
 from registry.releases.alias import ReleaseRefused, released_version
 from registry.releases.journal import RELEASE, as_row, champion, read_journal
+from registry.releases.lane_verdicts import lanes_of
 from registry.releases.preset_verdicts import release_verdict
 from registry.releases.state import Release, Row, is_end_of
 from registry.storage.store import Store
@@ -100,15 +102,16 @@ class SpeakerProfile:
 
 @dataclass(frozen=True)
 class VoiceInService:
-    """A voice with a champion, and the presets that its verdict passed, the default one first."""
+    """A voice with a champion, and the presets and lanes that its verdict passed, the default ones first."""
 
     voice: str
     version: int
     presets: tuple[str, ...]
+    lanes: tuple[str, ...]
 
 
 def read_voice_in_service(store: Store, voice: str) -> VoiceInService | None:
-    """Return a voice's champion and the presets that it may speak with, None where it has no champion.
+    """Return a voice's champion, its presets and the lanes that it is served in, None where it has no champion.
 
     It is what the journal and the verdict say. The voice's files, which may be large, are not read.
 
@@ -128,7 +131,7 @@ def read_voice_in_service(store: Store, voice: str) -> VoiceInService | None:
     signed = release_verdict(store, voice, release)
     presets = signed.verdict.decision.presets if signed else ()
     passed = tuple(part.name for part in presets if part.outcome == "pass")
-    return VoiceInService(voice, version, (DEFAULT_PRESET, *passed))
+    return VoiceInService(voice, version, (DEFAULT_PRESET, *passed), (BATCH, *lanes_of(signed)))
 
 
 def read_profile(store: Store, voice: str) -> SpeakerProfile:

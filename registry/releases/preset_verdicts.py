@@ -30,6 +30,23 @@ def release_verdict(store: Store, voice: str, release: Release) -> SignedVerdict
     return signed if is_about_it else None
 
 
+def verdict_about(store: Store, candidate: Candidate, release: Release | None) -> SignedVerdict | None:
+    """Return the verdict that counts for a version. None where it has none.
+
+    Args:
+        store: Where journal and verdicts are.
+        candidate: The version.
+        release: Its release where it speaks as the champion, None for another version.
+
+    Raises:
+        VerdictError: The verdict is not what was signed.
+        JournalError: The journal is broken.
+    """
+    if release is not None:
+        return release_verdict(store, candidate.voice, release)
+    return newest_verdict(store, candidate.voice, candidate_id=candidate.candidate_id)
+
+
 def why_not_passed(store: Store, candidate: Candidate, release: Release | None, preset: str) -> str | None:
     """Return why a version may not speak with a preset, None where its verdict passed it.
 
@@ -44,10 +61,7 @@ def why_not_passed(store: Store, candidate: Candidate, release: Release | None, 
         JournalError: The journal is broken.
     """
     voice, who = candidate.voice, f"{candidate.voice} version {candidate.version}"
-    if release is not None:
-        signed = release_verdict(store, voice, release)
-    else:
-        signed = newest_verdict(store, voice, candidate_id=candidate.candidate_id)
+    signed = verdict_about(store, candidate, release)
     if signed is None:
         return f"{who} has no verdict, so it may not speak with the preset {preset}; run `vox gate {voice}`"
     presets = {part.name: part.outcome for part in signed.verdict.decision.presets}

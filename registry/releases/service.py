@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from gpt_sovits.lanes import BATCH
 from gpt_sovits.preset_names import DEFAULT_PRESET
 from registry.candidates.candidate import Candidate, find_candidate, voice_folder_of
 from registry.candidates.fingerprint import CandidateError
 from registry.consent.record import require_voice_name
 from registry.releases.alias import ReleaseRefused, champion_alias, released_version
 from registry.releases.journal import read_journal
+from registry.releases.lane_verdicts import why_lane_not_passed
 from registry.releases.preset_verdicts import why_not_passed
 from registry.releases.recovery import check_binding
 from registry.releases.requirements import check_speaker
+from registry.releases.state import Release
 from registry.storage.records import require_published
 from registry.storage.store import Store
 
@@ -49,6 +52,7 @@ def find_servable(
     purpose: str | None = None,
     language: str | None = None,
     preset: str = DEFAULT_PRESET,
+    lane: str = BATCH,
 ) -> Servable:
     """Return the voice's champion, or another registered version of it, if it may speak today.
 
@@ -64,6 +68,7 @@ def find_servable(
         purpose: What the speech is for, None where it is not asked.
         language: ISO 639 code of what is said, None for the voice's own.
         preset: Name of the preset that it speaks with.
+        lane: Name of the lane that it is served in.
 
     Raises:
         ValueError: The name cannot be a voice's.
@@ -81,21 +86,29 @@ def find_servable(
     if consent.reasons:
         raise ReleaseRefused("; ".join(consent.reasons))
     # 3. The version, known by its candidate id
-    release = None
-    if version is None:
-        release = journal.state.champion
-        if release is None:
-            raise ReleaseRefused(f"{voice} has no champion; promote one, or name a version with --version N")
-        version = released_version(store, voice, release)
-        if version is None:
-            raise CandidateError(
-                f"version {release.version}, the champion of {voice}, is gone from MLflow; roll back to a former one"
-            )
-    candidate = find_candidate(store, voice, version)
-    if release is not None and candidate.candidate_id != release.candidate_id:
-        raise CandidateError(f"version {version} of {voice} in MLflow is not the candidate that the journal released")
-    # 4. The preset, which a verdict about exactly this candidate must have passed
-    if preset != DEFAULT_PRESET and (reason := why_not_passed(store, candidate, release, preset)):
+    candidate, release = _find_version(store, voice, version, champion=journal.state.champion)
+    # 4. The preset and the lane, which a verdict about exactly this candidate must have passed
+    reason = why_not_passed(store, candidate, release, preset) if preset != DEFAULT_PRESET else None
+    if reason := reason or why_lane_not_passed(store, candidate, release, lane, preset=preset, language=language):
         raise ReleaseRefused(reason)
     # 5. Its files
     return Servable(candidate, voice_folder_of(store, candidate), consent.sha256)
+
+
+def _find_version(
+    store: Store, voice: str, version: int | None, *, champion: Release | None
+) -> tuple[Candidate, Release | None]:
+    """Return the version that speaks, with its release where it is the champion and no version was named."""
+    if version is not None:
+        return find_candidate(store, voice, version), None
+    if champion is None:
+        raise ReleaseRefused(f"{voice} has no champion; promote one, or name a version with --version N")
+    version = released_version(store, voice, champion)
+    if version is None:
+        raise CandidateError(
+            f"version {champion.version}, the champion of {voice}, is gone from MLflow; roll back to a former one"
+        )
+    candidate = find_candidate(store, voice, version)
+    if candidate.candidate_id != champion.candidate_id:
+        raise CandidateError(f"version {version} of {voice} in MLflow is not the candidate that the journal released")
+    return candidate, champion

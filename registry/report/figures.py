@@ -6,11 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gpt_sovits.text.languages import LANGUAGES
 from metrics.normalize import error_unit
 from metrics.scores import SMALLER_IS_BETTER, Scorecard, UtteranceScore, mean_similarities, pooled
+
+MAX_REASONS = 4  # shown of a lane that did not pass
 
 
 class FigureText(NamedTuple):
@@ -190,6 +192,35 @@ def languages(candidate: Scorecard, champion: Scorecard | None) -> list[dict]:
             }
         )
     return table
+
+
+def lanes(candidate: Scorecard, champion: Scorecard | None, decision: Any) -> list[dict]:
+    """Return the pooled figures of each lane, batch first. Empty where the voice spoke in no other lane.
+
+    Args:
+        candidate: Scores of the candidate.
+        champion: Scores of the champion, or None.
+        decision: The gate's, None before the gate. It gives the outcome of each lane, and why it did not pass.
+    """
+    if not candidate.lanes:
+        return []
+    judged = {lane.name: lane for lane in decision.lanes} if decision else {}
+    table = [("batch", candidate, champion, decision.outcome if decision else "", ())]
+    for part in candidate.lanes:
+        lane, same = judged.get(part.name), champion.in_lane(part.name) if champion else None
+        reasons = lane.reasons[:MAX_REASONS] if lane and lane.outcome != "pass" else ()
+        table.append((part.name, part, same, lane.outcome if lane else "", reasons))
+    return [
+        {
+            "name": name,
+            "n": len(part.rows),
+            "figures": pooled(part.rows),
+            "champion": pooled(same.rows if same else ()),
+            "outcome": outcome,
+            "reasons": [reason.text for reason in reasons],
+        }
+        for name, part, same, outcome, reasons in table
+    ]
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -22,6 +22,7 @@ from registry.report.figures import (
     categories,
     failures,
     key_figures,
+    lanes,
     languages,
     percent,
     show_figure,
@@ -106,7 +107,7 @@ def render_report(
         failures=failures(card, other, numbers),
         failure_names=sorted({name for prompt in prompts for name in prompt.failures}),
         categories=categories(card, other),
-        languages=languages(card, other),
+        **_parts(card, other, signed),
         distributions=distributions({"voice": card.rows, "champion": other.rows if other else (), "real": real}),
         sound_figures=sound_figures(card, other),
         second=second_opinions(card, numbers),
@@ -146,11 +147,11 @@ def unmeasured_report(voice: str, message: str) -> str:
 
 
 def _checks(verdict: Verdict | None) -> dict[str, list[Any]]:
-    """Return every threshold and comparison that was checked: of the voice itself, of languages and of presets."""
+    """Return every threshold and comparison that was checked: of the voice itself and of its parts."""
     if verdict is None:
         return {"threshold_checks": [], "comparisons": []}
     decision = verdict.decision
-    others = (*decision.other_languages, *decision.presets)
+    others = (*decision.other_languages, *decision.presets, *decision.lanes)
     return {
         "threshold_checks": [
             *decision.thresholds,
@@ -159,6 +160,12 @@ def _checks(verdict: Verdict | None) -> dict[str, list[Any]]:
         ],
         "comparisons": [*decision.comparisons, *(one for part in others for one in part.comparisons)],
     }
+
+
+def _parts(card: Scorecard, other: Scorecard | None, signed: SignedVerdict | None) -> dict[str, Any]:
+    """Return what the page shows of further languages and lanes."""
+    decision = signed.verdict.decision if signed else None
+    return {"languages": languages(card, other), "lanes": lanes(card, other, decision)}
 
 
 def _template() -> jinja2.Template:

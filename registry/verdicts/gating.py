@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from gpt_sovits.synthesis.preset_files import DEFAULT_FILE, list_presets
@@ -22,12 +22,13 @@ from registry.candidates.rescoring import find_comparable_scorecard
 from registry.gate.deciding import decide
 from registry.gate.errors import CannotMeasure
 from registry.gate.faults import differences
+from registry.gate.part_kinds import LANE
 from registry.gate.policy import GatePolicy, policy_sha256
 from registry.gate.preference import PreferenceVotes
-from registry.gate.presets import PRESET
 from registry.listening.votes import preference_votes
 from registry.releases.alias import released_version
 from registry.releases.journal import champion
+from registry.releases.lane_verdicts import passed_lanes
 from registry.releases.state import Release
 from registry.storage.database import sha256_text
 from registry.storage.model_registry import set_alias
@@ -57,7 +58,7 @@ def gate_candidate(
     candidate_id: str | None = None,
     first_release: bool = False,
     prompt_sets: Sequence[PromptSet] = (),
-    preset_prompts: Mapping[str, PromptSet] | None = None,
+    part_prompts: Mapping[str, PromptSet] | None = None,
     champion_scores: ChampionScores | None = None,
 ) -> SignedVerdict:
     """Return the signed verdict about a candidate against the current champion.
@@ -72,9 +73,8 @@ def gate_candidate(
         candidate_id: The candidate's id, as another way to name it.
         first_release: A person or a demo requested a release without a champion.
         prompt_sets: The locked prompts of each language, where known. Every one must have been said as it is locked.
-        preset_prompts: The locked prompts of each preset besides the default one, where known.
-        champion_scores: New scores of the champion. By default its own scores count, or where those are lost or not
-            comparable, the scores that `vox rescore` kept.
+        part_prompts: The locked prompts of each preset and lane by `preset NAME` or `lane NAME`, where known.
+        champion_scores: New scores of the champion. By default its own, or those that `vox rescore` kept.
 
     Raises:
         CannotMeasure: Where scores are incomplete, missing or not comparable.
@@ -91,23 +91,30 @@ def gate_candidate(
     if current is None or current.version != candidate.version:
         set_alias(store, voice, CHALLENGER, candidate.version)
     # 3. Find scores of the champion that compare with the candidate's.
-    if current is None and champion_scores is not None:
-        raise CannotMeasure(f"scores of a champion of {voice} were given, but {voice} has no champion; leave them out")
+    lanes = passed_lanes(store, current, release) if current else ()
     champion_scorecard, champion_sha256 = _load_champion_scores(
-        store, current, given=champion_scores, other=scorecard, policy=policy, prompt_sets=prompt_sets
+        store, current, lanes=lanes, given=champion_scores, other=scorecard, policy=policy, prompt_sets=prompt_sets
     )
     # 4. Decide.
-    votes = votes_for(store, policy, candidate_id=candidate.candidate_id, release=release)
-    sets = {part.language: part for part in prompt_sets}
-    sets |= {PRESET.slice_of(name): prompts for name, prompts in (preset_prompts or {}).items()}
-    ids = {name: [prompt.id for prompt in prompts.prompts] for name, prompts in sets.items()}
     decision = decide(
-        scorecard, champion_scorecard, policy=policy, first_release=first_release, prompt_ids=ids, votes=votes
+        scorecard,
+        champion_scorecard,
+        policy=policy,
+        first_release=first_release,
+        prompt_ids=_prompt_ids(prompt_sets, part_prompts or {}),
+        votes=votes_for(store, policy, candidate_id=candidate.candidate_id, release=release),
+        lanes_in_service=lanes,
     )
     # 5. Sign and store the verdict.
     subject = _subject(candidate, candidate.scores_sha256)
     champion_subject = _subject(current, champion_sha256) if current else None
     return save_verdict(store, Verdict(voice=voice, candidate=subject, champion=champion_subject, decision=decision))
+
+
+def _prompt_ids(prompt_sets: Sequence[PromptSet], part_prompts: Mapping[str, PromptSet]) -> dict[str, list[str]]:
+    """Return the id of every prompt of a language, and of `preset NAME` or `lane NAME`."""
+    sets = {prompts.language: prompts for prompts in prompt_sets} | dict(part_prompts)
+    return {name: [prompt.id for prompt in prompts.prompts] for name, prompts in sets.items()}
 
 
 def _load_evidence(store: Store, candidate: Candidate, prompt_sets: Sequence[PromptSet]) -> Scorecard:
@@ -219,16 +226,21 @@ def _load_champion_scores(
     store: Store,
     current: Candidate | None,
     *,
+    lanes: Collection[str],
     given: ChampionScores | None,
     other: Scorecard,
     policy: GatePolicy,
     prompt_sets: Sequence[PromptSet],
 ) -> tuple[Scorecard | None, str]:
     """Return the champion's scores after a check, and their sha256. None without a champion."""
+    if current is None and given is not None:
+        raise CannotMeasure(
+            f"scores of a champion of {other.voice} were given, but {other.voice} has no champion; leave them out"
+        )
     if current is None:
         return None, ""
     scorecard, sha256 = _champion_scores(
-        store, current, given=given, other=other, policy=policy, prompt_sets=prompt_sets
+        store, current, lanes=lanes, given=given, other=other, policy=policy, prompt_sets=prompt_sets
     )
     _check_scores(f"the champion, version {current.version}", scorecard, prompt_sets)
     return scorecard, sha256
@@ -238,6 +250,7 @@ def _champion_scores(
     store: Store,
     current: Candidate,
     *,
+    lanes: Collection[str],
     given: ChampionScores | None,
     other: Scorecard,
     policy: GatePolicy,
@@ -247,8 +260,8 @@ def _champion_scores(
 
     The scores are those given, else the champion's own, else the newest that `vox rescore` kept. Kept scores also
     come first where they have a language of the candidate that the champion's own lack. They never count where they
-    lack a language or preset of the champion, unless the policy says that it is retired: the candidate must not be
-    worse in it.
+    lack a language or preset of the champion, or a lane that it is served in, unless the policy says that it is
+    retired: the candidate must not be worse in it.
 
     Raises:
         CannotMeasure: Where there are none. The message says how to get them.
@@ -279,7 +292,7 @@ def _champion_scores(
             )
     if not problem and set(other.languages) <= set(own.languages):
         return own, current.scores_sha256
-    parts = _parts_of_champion(store, current, own) - set(policy.retired)
+    parts = _parts_of_champion(store, current, own, lanes=lanes) - set(policy.retired)
     kept = find_comparable_scorecard(store, current, like=other, parts=parts)
     if not problem and (kept is None or not set(other.languages) <= set(kept.languages)):
         return own, current.scores_sha256  # the decision says in which languages there was nothing to compare with
@@ -289,14 +302,20 @@ def _champion_scores(
     return kept, sha256_text(kept.model_dump_json())
 
 
-def _parts_of_champion(store: Store, current: Candidate, own: Scorecard | None) -> frozenset[str]:
-    """Return the languages and presets that the champion speaks. Its files say it where its scores are lost."""
+def _parts_of_champion(
+    store: Store, current: Candidate, own: Scorecard | None, *, lanes: Collection[str]
+) -> frozenset[str]:
+    """Return the languages and presets that the champion speaks, and the lanes that it is served in.
+
+    Its files name the first two where its scores are lost.
+    """
+    in_service = map(LANE.slice_of, lanes)
     if own is not None:
-        return own.parts
+        return frozenset((*(own.parts - set(map(LANE.slice_of, LANE.by_name(own)))), *in_service))
     folder = voice_folder_of(store, current)
     languages = json.loads((folder / DEFAULT_FILE).read_text(encoding="utf-8")).get("other_languages", ())
     presets = (f"preset {name}" for name in list_presets(folder))
-    return frozenset((*(f"language {language}" for language in languages), *presets))
+    return frozenset((*(f"language {language}" for language in languages), *presets, *in_service))
 
 
 def _has_other_votes(verdict: Verdict, votes: PreferenceVotes) -> bool:

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from registry.gate.decision import Comparison, Decision, PreferenceCheck, RegressedPromptsCheck, ThresholdCheck
+from registry.gate.decision import (
+    Comparison,
+    Decision,
+    PreferenceCheck,
+    Reason,
+    RegressedPromptsCheck,
+    ThresholdCheck,
+)
 from registry.gate.policy import threshold_name
 from registry.gate.reasons.builder import comparison_code, regression_code, threshold_code, vote_code
 from registry.gate.reasons.codes import PART_CODES, REASON_CODES, ReasonCode
@@ -50,6 +57,7 @@ def to_junit(signed: SignedVerdict) -> str:
         if part.regressed_prompts is not None:
             cases.append(_regression_case(part.regressed_prompts))
     cases += [_case_by_code(one.slice, one.code, one.text) for one in decision.reasons if one.code in PART_CODES]
+    cases += [_lane_case(one) for lane in decision.lanes for one in lane.reasons]
     if decision.preference is not None:
         cases.append(_vote_case(decision.preference))
     cases += [
@@ -62,6 +70,13 @@ def to_junit(signed: SignedVerdict) -> str:
 def unmeasured_junit(voice: str, message: str) -> str:
     """Return JUnit where there is no verdict. It is an error, because a failure would blame the candidate."""
     return _to_xml(voice, [Case("verdict", "could not be measured", message, "error", "cannot_measure")])
+
+
+def _lane_case(reason: Reason) -> Case:
+    """Return what a lane showed. A rule that it missed is skipped and not failed: the lane alone is not offered."""
+    info = REASON_CODES[reason.code]
+    name = " ".join(part for part in (reason.slice, reason.code, reason.metric) if part)
+    return Case(name, None if info.outcome == "pass" else reason.text, reason.text, "skipped")
 
 
 def _threshold_case(check: ThresholdCheck) -> Case:

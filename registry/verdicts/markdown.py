@@ -8,9 +8,11 @@ from metrics.normalize import error_unit
 from registry.gate.decision import (
     Comparison,
     Decision,
+    LaneDecision,
     LanguageDecision,
     PartDecision,
     PresetDecision,
+    Reason,
     ThresholdCheck,
 )
 from registry.gate.policy import threshold_name
@@ -35,7 +37,7 @@ def to_markdown(signed: SignedVerdict) -> str:
         f"Against {against}{first}; {decision.n_prompts} prompts, {decision.n_utterances} utterances, "
         f"seeds {', '.join(map(str, decision.seeds))}.",
         f"**Next:** {_cell(decision.advice)}",
-        "\n".join(f"- {_cell(reason.text)}" for reason in decision.reasons[:MAX_ROWS]) + _more(len(decision.reasons)),
+        _reason_list(decision.reasons),
         _threshold_table(decision.thresholds),
         _slice_table(decision),
         _comparison_table(decision.comparisons),
@@ -43,6 +45,7 @@ def to_markdown(signed: SignedVerdict) -> str:
         _prompt_table(decision),
         *(_language_part(one) for one in decision.other_languages),
         *(_preset_part(one) for one in decision.presets),
+        *(_lane_part(one) for one in decision.lanes),
         f"Judges: {judges.asr} {judges.asr_version}, {judges.speaker} {judges.speaker_version}, "
         f"{judges.normalizer} {judges.normalizer_version}. "
         f"Candidate `{verdict.candidate.candidate_id[:12]}`, prompts `{decision.prompts_sha256[:12]}`, "
@@ -129,6 +132,23 @@ def _preset_part(decision: PresetDecision) -> str:
         *_part_tables(decision, rules="gate.presets"),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _lane_part(decision: LaneDecision) -> str:
+    """Return what was found in a lane besides batch."""
+    parts = [
+        f"### Lane {decision.name}: {decision.outcome}, so {'' if decision.outcome == 'pass' else 'not '}offered",
+        f"{decision.n_prompts} prompts, {decision.n_utterances} utterances, seeds "
+        f"{', '.join(map(str, decision.seeds))}; options `{decision.settings_sha256[:12]}`, prompts "
+        f"`{decision.prompts_sha256[:12]}`.",
+        _reason_list(decision.reasons),
+        *_part_tables(decision, rules="gate.lanes"),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _reason_list(reasons: Sequence[Reason]) -> str:
+    return "\n".join(f"- {_cell(reason.text)}" for reason in reasons[:MAX_ROWS]) + _more(len(reasons))
 
 
 def _part_tables(decision: PartDecision, *, rules: str) -> list[str]:

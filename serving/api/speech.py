@@ -121,6 +121,7 @@ class SpeechResponse(Response):
             "x-lane": request.lane,
             "x-sample-rate": str(output_rate(output.form, started.sample_rate, output.rate)),
             "x-expected-seconds": f"{started.expected_seconds:.2f}",
+            "x-cache": "hit" if started.is_cached else "miss",
             "x-accel-buffering": "no",  # proxies pass on what arrives
         }
         if request.lane == "realtime" and served is not None and not served.has_judged_lane:

@@ -12,7 +12,7 @@ from serving.engine.pool import WorkerPool
 from serving.engine.pricing import Pricing
 from serving.engine.process import WorkerProcess
 from serving.engine.running import Running, WorkerLost
-from serving.errors import NotReadyError, RevokedError, ServingError, WorkerLostError
+from serving.errors import NotReadyError, ServingError, WorkerLostError
 from serving.messages import AudioPiece, Event, Finished, Health, ServedVoice, SpeechRequest, Started
 from serving.releases.follower import Follower
 from serving.releases.table import Admission, ReleaseTable
@@ -123,9 +123,10 @@ class EngineClient:
         Raises:
             ServingError: It may not be spoken, or the candidate was taken out of service.
         """
-        admission = await self._admit(request)
-        if candidate_id is not None and not admission.snapshot.includes(candidate_id):
-            raise RevokedError(f"the version of {request.voice} that spoke it was taken out of service")
+        if candidate_id is not None:
+            self.table.check_spoken(request, candidate_id)
+        else:
+            await self._admit(request)
 
     def voices(self) -> tuple[ServedVoice, ...]:
         """Return what is served now: champions first, then loaded former versions."""

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from serving.database import Database
 from serving.errors import DatabaseUnreachableError, KeyScopeError, RateLimitedError, UnauthenticatedError
 from serving.keys.bearer import has_hash, parse_key
-from serving.keys.store import KeyRow, list_keys
+from serving.keys.store import KeyRow, list_keys, read_stamp
 from serving.messages import Lane
 
 LOG = logging.getLogger(__name__)
@@ -84,6 +84,7 @@ class KeyTable:
         """
         self._database, self._seconds, self._clock = database, refresh_seconds, clock
         self._keys: Mapping[str, KeyRow] | None = None
+        self._stamp: tuple[object, ...] | None = None
         self._rates: dict[str, Rate] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -101,12 +102,16 @@ class KeyTable:
                 await self._task
 
     async def refresh(self) -> None:
-        """Read the keys now.
+        """Read the keys now, if they have changed.
 
         Raises:
             DatabaseUnreachableError: The database does not answer.
         """
+        stamp = await asyncio.to_thread(read_stamp, self._database)
+        if stamp == self._stamp:
+            return
         rows = await asyncio.to_thread(list_keys, self._database)
+        self._stamp = stamp  # taken before the reading, so that what changes meanwhile is seen at the next look
         self._keys = MappingProxyType({row.id: row for row in rows})
         self._rates = {name: rate for name, rate in self._rates.items() if name in self._keys}
 

@@ -171,6 +171,21 @@ class ReleaseTable:
             raise RevokedError(f"version {admission.live.pair.version} of {request.voice} was taken out of service")
         self._check_consent(snapshot, request, admission.language)
 
+    def check_spoken(self, request: SpeechRequest, candidate_id: str) -> None:
+        """Refuse to deliver what was spoken earlier and may not be used any more. No weights are loaded for it.
+
+        Args:
+            request: How it was spoken.
+            candidate_id: What spoke it.
+
+        Raises:
+            ServingError: The consent does not cover the use any more, or the candidate was taken out of service.
+        """
+        snapshot = self._snapshot(request.voice)
+        if not snapshot.includes(candidate_id):
+            raise RevokedError(f"the version of {request.voice} that spoke it was taken out of service")
+        self._check_consent(snapshot, request, request.language)
+
     def voices(self) -> tuple[ServedVoice, ...]:
         """Return every pair that is served now, champions first."""
         found: list[ServedVoice] = []
@@ -217,7 +232,7 @@ class ReleaseTable:
         if snapshot.is_revoked:
             raise RevokedError(f"the consent to the voice {snapshot.voice} was revoked", param="voice")
 
-    def _check_consent(self, snapshot: VoiceSnapshot, request: SpeechRequest, language: str) -> None:
+    def _check_consent(self, snapshot: VoiceSnapshot, request: SpeechRequest, language: str | None) -> None:
         """Check days, proofs, purpose and language. The message names no path of this machine."""
         voice, consent, today = snapshot.voice, snapshot.consent, self.today()
         ends = consent.valid_until if consent else None

@@ -12,7 +12,7 @@ from gpt_sovits.synthesis.preset import Preset
 from gpt_sovits.synthesis.reference import Reference
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from gpt_sovits.weights.base import Base, load_base
-from metrics.prompt_sets import load_language, load_other_languages, prompts_of_preset
+from metrics.prompt_sets import load_language, load_other_languages, prompts_of_lane, prompts_of_preset
 from metrics.prompts import PromptSet
 from stages.params import Params
 from stages.profiles import PROFILES, require_heard, require_other_languages
@@ -40,6 +40,14 @@ class PresetInputs:
 
 
 @dataclass(frozen=True, eq=False)
+class LaneInputs:
+    """What speaking in a lane besides batch takes."""
+
+    name: str
+    prompts: PromptSet  # with the lane's seeds, in the voice's own language
+
+
+@dataclass(frozen=True, eq=False)
 class ScoringInputs:
     """What scoring a voice takes, whichever checkpoints speak."""
 
@@ -48,6 +56,7 @@ class ScoringInputs:
     reference_clip: VoiceReference
     centroid: np.ndarray  # (D,) float32 of unit norm: mean speaker embedding of the training clips
     presets: tuple[PresetInputs, ...]  # one per preset besides the default one
+    lanes: tuple[LaneInputs, ...]  # one per lane besides batch
     lexicon: Lexicon
     lexicon_file: Path | None  # None where the voice has no lexicon of its own
 
@@ -66,8 +75,8 @@ def load_scoring_inputs(folders: VoiceFolders, params: Params) -> ScoringInputs:
     """Load the prompts and what the stage features knows of the voice.
 
     Raises:
-        ValueError: prompts in one of the languages are missing, the profile cannot speak or hear a further language, or
-            a preset names a category or a clip that does not exist.
+        ValueError: prompts in one of the languages are missing, the profile cannot speak or hear a further language, a
+            preset names a category or a clip that does not exist, or a lane more seeds than there are.
     """
     lexicon_file = folders.features / LEXICON_FILE
     has_lexicon = lexicon_file.is_file()
@@ -83,6 +92,10 @@ def load_scoring_inputs(folders: VoiceFolders, params: Params) -> ScoringInputs:
         prompts=prompts,
         other_prompts=others,
         presets=_load_presets(folders, prompts, params),
+        lanes=tuple(
+            LaneInputs(name, prompts_of_lane(prompts, name, lane.n_prompts, lane.n_seeds))
+            for name, lane in sorted(settings.lanes.items())
+        ),
         reference_clip=reference,
         centroid=load_file(folders.features / "speaker.safetensors")["centroid"].numpy(),
         lexicon=load_lexicon(lexicon_file) if has_lexicon else Lexicon(),

@@ -30,7 +30,7 @@ def write_scores(out_dir: Path, scorecard: Scorecard, pair_rows: Sequence[Checkp
         scorecard: the scores of the chosen pair.
         pair_rows: the table of pairs, the base models first.
     """
-    others, presets = scorecard.other_languages, scorecard.presets
+    others, presets, lanes = scorecard.other_languages, scorecard.presets, scorecard.lanes
     write_table(out_dir / "scores.jsonl", [*scorecard.rows, *(row for part in others for row in part.rows)])
     (out_dir / "scorecard.json").write_text(scorecard.model_dump_json(indent=1) + "\n", encoding="utf-8")
     (out_dir / "pairs.csv").write_text(csv_text(row.model_dump() for row in pair_rows), encoding="utf-8")
@@ -41,6 +41,7 @@ def write_scores(out_dir: Path, scorecard: Scorecard, pair_rows: Sequence[Checkp
             "synthesis": _without_nan(synthesis),
             "other_languages": {part.language: _without_nan(pooled(part.rows)) for part in others},
             "presets": {part.name: _without_nan(pooled(part.rows)) for part in presets},
+            "lanes": {part.name: _without_nan(pooled(part.rows)) for part in lanes},
             "held_out": _without_nan(recordings),
             "other_speakers": {"similarity": scorecard.similarity_floor.similarity},
             "second_opinions": {
@@ -57,6 +58,7 @@ def write_scores(out_dir: Path, scorecard: Scorecard, pair_rows: Sequence[Checkp
     (out_dir / "report.html").write_text(report, encoding="utf-8")
     in_others = [(f"synthesis in {part.language}", pooled(part.rows)) for part in others]
     in_others += [(f"synthesis with preset {part.name}", pooled(part.rows)) for part in presets]
+    in_others += [(f"synthesis in lane {part.name}", pooled(part.rows)) for part in lanes]
     for name, figures in (("synthesis", synthesis), *in_others, ("held-out recordings", recordings)):
         print(f"evaluate: {name}: " + ", ".join(f"{key} {value:.3f}" for key, value in figures.items()), flush=True)
     if unmeasurable := unmeasurable_failures(scorecard.judges.asr):

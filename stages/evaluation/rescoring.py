@@ -9,6 +9,7 @@ from gpt_sovits.determinism import deterministic
 from gpt_sovits.synthesis.voice import load_voice
 from metrics.scores import Pair, Scorecard
 from stages.evaluation.inputs import VoiceFolders, load_scoring_inputs
+from stages.evaluation.lanes import score_lanes
 from stages.evaluation.presets import score_presets
 from stages.evaluation.scoring import (
     ScoringContext,
@@ -60,6 +61,7 @@ def rescore_voice(
         rows, _ = scorer.score(synthesizer, prompts.prompts, prompts.seeds, audio_dir / "audio")
         others, _ = scorer.score_languages(synthesizer, inputs.other_prompts, audio_dir)
         presets, _ = score_presets(scorer, voice_folder, inputs.presets, audio_dir / "audio")
+        lanes = score_lanes(scorer, synthesizer, inputs.lanes, audio_dir)
         held_out = score_utterances(recordings, scoring, workers)
     return Scorecard(
         voice=voice,
@@ -72,6 +74,7 @@ def rescore_voice(
         rows=tuple(rows),
         other_languages=others,
         presets=presets,
+        lanes=lanes,
         held_out=tuple(held_out),
         similarity_floor=similarity_floor(embeddings, judges),
         mos_judge=mos_judge_version(settings.mos),

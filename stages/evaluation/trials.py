@@ -24,7 +24,7 @@ from metrics.scores import LanguageScores, UtteranceScore
 from stages.evaluation.inputs import SynthesisInputs
 from stages.evaluation.scoring import ScoringContext, score_utterances
 from stages.evaluation.selection import Epochs, choose_interpolation_weight, choose_pair, pair_row
-from stages.evaluation.utterances import UtteranceTiming, synthesize_prompts
+from stages.evaluation.utterances import Speaker, UtteranceTiming, synthesize_prompts
 from stages.execution.parallel import Map
 from stages.sections.evaluation import Evaluate
 from stages.tables import CheckpointPairRow
@@ -57,7 +57,7 @@ class PromptScorer:
     workers: Map
 
     def score(
-        self, synthesizer: Synthesizer, prompts: Sequence[Prompt], seeds: Sequence[int], folder: Path
+        self, synthesizer: Speaker, prompts: Sequence[Prompt], seeds: Sequence[int], folder: Path
     ) -> tuple[list[UtteranceScore], list[UtteranceTiming]]:
         """Synthesise and score every prompt with every seed.
 

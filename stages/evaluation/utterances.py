@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from gpt_sovits.audio import save_flac
+from gpt_sovits.synthesis.speech import Speech
 from gpt_sovits.synthesis.synthesizer import Synthesizer
 from gpt_sovits.text.frontend import phonemize
 from metrics.prompts import Prompt
@@ -29,8 +30,18 @@ class UtteranceTiming(NamedTuple):
     synthesis_seconds: float  # by the wall clock
 
 
+class Speaker(Protocol):
+    """What says a text: a Synthesizer, or one in another lane."""
+
+    def say(self, text: str, seed: int = 0, language: str | None = None) -> Speech:
+        """Speak a text. The same text, seed and language give the same samples."""
+
+    def expected_seconds(self, text: str, language: str | None = None) -> float:
+        """Return how long the text takes at the voice's pace."""
+
+
 def synthesize_prompts(
-    synthesizer: Synthesizer,
+    synthesizer: Speaker,
     prompts: Iterable[Prompt],
     seeds: Iterable[int],
     folder: Path,

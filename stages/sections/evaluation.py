@@ -10,6 +10,17 @@ from gpt_sovits.text.languages import LANGUAGES
 from stages.sections.section import Section
 
 
+class LaneSettings(Section):
+    """How much of the prompts a lane besides batch is judged by."""
+
+    n_prompts: int | None = Field(
+        ge=1, description="Most prompts that are said, spread over the categories. At least 1. null: all of them."
+    )
+    n_seeds: int = Field(
+        ge=1, description="Sampling seeds with which each is said, the first ones of the prompt file. At least 1."
+    )
+
+
 class Evaluate(Section):
     """How the checkpoint pair is chosen, and how the voice speaks when it is scored and served."""
 
@@ -25,6 +36,10 @@ class Evaluate(Section):
         ge=1,
         description="Prompts of each further language that are said, spread over the categories. At least 1. null: "
         "all of them.",
+    )
+    lanes: dict[Literal["realtime"], LaneSettings] = Field(
+        description="Lanes besides batch in which every voice is tested: realtime, the first attempt, streamed. "
+        "gate.lanes needs rules for each. A voice is served only in lanes that passed. {}: in batch only."
     )
     n_selection_prompts: int = Field(
         ge=1, description="Prompts on which the last two checkpoint pairs are compared. At least 1."

@@ -46,6 +46,7 @@ SHIPPED = (
 CHANGED = (
     "evaluate.prompts=benchmarks/prompts/some",
     f"gate.min_prompts={N_PROMPTS}",
+    f"gate.lanes.realtime.min_prompts={N_PROMPTS}",
     "gate.slices=[]",  # with so few prompts, slices are too small
     "align.n_jobs=2",
     "evaluate.n_jobs=2",

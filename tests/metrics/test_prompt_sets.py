@@ -8,7 +8,7 @@ import pytest
 from imports import ROOT
 
 from metrics.normalize import LANGUAGES
-from metrics.prompt_sets import load_language, load_other_languages
+from metrics.prompt_sets import load_language, load_other_languages, prompts_of_lane
 from metrics.prompts import load_prompts, write_lock
 
 PROMPTS = ROOT / "benchmarks/prompts"
@@ -46,6 +46,19 @@ def test_the_whole_set_keeps_its_hash_and_a_part_has_another_one():
 def test_more_prompts_than_there_are_is_refused_with_the_key_and_the_language():
     with pytest.raises(ValueError, match=r"evaluate.n_other_language_prompts, language zh: cannot take 999 prompts"):
         load_other_languages(PROMPTS, "en", ["zh"], 999)
+
+
+def test_lane_is_judged_by_the_first_seeds_and_by_all_prompts_or_some_of_each_category():
+    own = load_prompts(PROMPTS / "en.yaml")
+    whole, first = prompts_of_lane(own, "realtime", None, len(own.seeds)), prompts_of_lane(own, "realtime", None, 1)
+    some = prompts_of_lane(own, "realtime", 8, 1)
+    assert whole == own and (first.seeds, first.prompts) == (own.seeds[:1], own.prompts)
+    assert len(some.prompts) == 8 and len({own.sha256, first.sha256, some.sha256}) == 3
+    with pytest.raises(
+        ValueError, match=r"evaluate\.lanes\.realtime\.n_seeds is 9, and the prompts in en have 3 seeds"
+    ):
+        prompts_of_lane(own, "realtime", None, 9)
+    assert prompts_of_lane(own, "realtime", 999, 1) == first
 
 
 def test_language_without_prompts_is_refused_with_those_that_there_are(tmp_path):

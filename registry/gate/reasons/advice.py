@@ -8,6 +8,8 @@ from registry.gate.decision import Outcome, Reason
 from registry.gate.reasons.codes import ReasonCode
 from registry.gate.reasons.text import METRIC_NAMES, headline, plural
 
+NOT_SERVED = (ReasonCode.LANE_NOT_PASSED, ReasonCode.LANE_NOT_SCORED, ReasonCode.LANE_WITHOUT_RULES)
+
 
 def advise(outcome: Outcome, reasons: Sequence[Reason], *, worst_prompts: Sequence[str]) -> str:
     """Return what to do next, in a sentence or two.
@@ -18,6 +20,8 @@ def advise(outcome: Outcome, reasons: Sequence[Reason], *, worst_prompts: Sequen
         worst_prompts: Ids of the prompts with the worst differences, the worst first.
     """
     if outcome == "fail":
+        if reasons[0].code == ReasonCode.LANE_LOST:
+            return f"Do not release it: {headline(reasons[0])}. {_lane_step(reasons[0])}"
         places = {
             ReasonCode.LANGUAGE_LOST: ("language", "evaluate.other_languages"),
             ReasonCode.PRESET_LOST: ("preset", "presets"),
@@ -32,7 +36,9 @@ def advise(outcome: Outcome, reasons: Sequence[Reason], *, worst_prompts: Sequen
         return f"Do not release it: {headline(reasons[0])}. Listen first to {', '.join(worst_prompts[:3])}."
     if outcome == "pass":
         is_first = any(reason.code == ReasonCode.FIRST_RELEASE for reason in reasons)
-        return "Listen to it, then promote it as the first release." if is_first else "Promote it."
+        step = "Listen to it, then promote it as the first release." if is_first else "Promote it."
+        closed = [reason.slice for reason in reasons if reason.code in NOT_SERVED]
+        return f"{step} It will not be served in {', '.join(closed)}." if closed else step
     steps = []
     if any(reason.code == ReasonCode.NO_CHAMPION for reason in reasons):
         steps.append("request a first release, because there is no champion")
@@ -55,7 +61,17 @@ def advise(outcome: Outcome, reasons: Sequence[Reason], *, worst_prompts: Sequen
             steps.append(f"add {reason.values['preset']} to presets and score again, or remove its rules")
         elif reason.code == ReasonCode.PRESET_WITHOUT_RULES:
             steps.append(f"write rules for {reason.values['preset']} into gate.presets")
+        elif reason.code == ReasonCode.LANE_UNCLEAR:
+            steps.append(f"raise evaluate.lanes.{reason.values['lane']}.n_seeds and score both again")
     return "To decide: " + "; ".join(steps) + "."
+
+
+def _lane_step(reason: Reason) -> str:
+    name = reason.values["lane"]
+    return (
+        f"Make a version that passes in it, or take the lane out of service: remove {name} from evaluate.lanes and "
+        f"gate.lanes, and write `lane {name}` into gate.retired."
+    )
 
 
 def _comparison_steps(reasons: Sequence[Reason]) -> list[str]:

@@ -19,6 +19,7 @@ class ReasonCode(StrEnum):
     IMPROVEMENT_NOT_SHOWN = "improvement_not_shown"
     LANGUAGE_LOST = "language_lost"
     PRESET_LOST = "preset_lost"
+    LANE_LOST = "lane_lost"
     COMPARISON_UNCLEAR = "comparison_unclear"
     IMPROVEMENT_UNCLEAR = "improvement_unclear"
     REGRESSED_PROMPTS_UNCLEAR = "regressed_prompts_unclear"
@@ -28,6 +29,7 @@ class ReasonCode(StrEnum):
     LANGUAGE_WITHOUT_RULES = "language_without_rules"
     PRESET_NOT_SCORED = "preset_not_scored"
     PRESET_WITHOUT_RULES = "preset_without_rules"
+    LANE_UNCLEAR = "lane_unclear"
     NO_CHAMPION = "no_champion"
     THRESHOLD_MET = "threshold_met"
     NOT_WORSE_THAN_CHAMPION = "not_worse_than_champion"
@@ -39,6 +41,12 @@ class ReasonCode(StrEnum):
     PRESET_NEW = "preset_new"
     LANGUAGE_RETIRED = "language_retired"
     PRESET_RETIRED = "preset_retired"
+    LANE_PASSED = "lane_passed"
+    LANE_NEW = "lane_new"
+    LANE_NOT_PASSED = "lane_not_passed"
+    LANE_NOT_SCORED = "lane_not_scored"
+    LANE_WITHOUT_RULES = "lane_without_rules"
+    LANE_RETIRED = "lane_retired"
     FIRST_RELEASE = "first_release"
 
 
@@ -100,6 +108,7 @@ VOTE_VALUES = ("n_candidate", "n_champion", "n_ties", "n_listeners", "min_votes"
 WORD_VALUES = ("errors_per_unit", "unit")
 LANGUAGE_VALUES = ("language",)
 PRESET_VALUES = ("preset",)
+LANE_VALUES = ("lane",)
 
 REASON_CODES: dict[ReasonCode, ReasonInfo] = {
     ReasonCode.THRESHOLD_MISSED: ReasonInfo(
@@ -143,6 +152,12 @@ REASON_CODES: dict[ReasonCode, ReasonInfo] = {
         "the champion speaks with this preset and the candidate was not scored with it",
         "The champion was scored with a preset besides its default one, and the candidate was not.",
         PRESET_VALUES,
+    ),
+    ReasonCode.LANE_LOST: ReasonInfo(
+        "fail",
+        "the champion is served in this lane and the candidate would not be",
+        "The champion is served in a lane, and the candidate did not pass in it or was not judged in it.",
+        LANE_VALUES,
     ),
     ReasonCode.COMPARISON_UNCLEAR: ReasonInfo(
         "inconclusive",
@@ -197,6 +212,12 @@ REASON_CODES: dict[ReasonCode, ReasonInfo] = {
         "the candidate was scored with it and gate.presets has no rules for it",
         "The candidate was scored with a preset for which the policy has no rules.",
         PRESET_VALUES,
+    ),
+    ReasonCode.LANE_UNCLEAR: ReasonInfo(
+        "inconclusive",
+        "the champion is served in this lane and there is not enough evidence about the candidate in it",
+        "The champion is served in a lane, and the rules for it are inconclusive about the candidate.",
+        LANE_VALUES,
     ),
     ReasonCode.NO_CHAMPION: ReasonInfo(
         "inconclusive",
@@ -263,6 +284,42 @@ REASON_CODES: dict[ReasonCode, ReasonInfo] = {
         "The champion was scored with a preset, the candidate was not, and the policy says that it is retired.",
         PRESET_VALUES,
     ),
+    ReasonCode.LANE_PASSED: ReasonInfo(
+        "pass",
+        "it passed, so the voice may be served in it",
+        "The candidate passed the rules for a lane, so it may be served in it.",
+        LANE_VALUES,
+    ),
+    ReasonCode.LANE_NEW: ReasonInfo(
+        "pass",
+        "it passed by its thresholds alone, because the champion was not scored in it",
+        "The candidate passed in a lane in which the champion was not scored, so only its thresholds were checked.",
+        LANE_VALUES,
+    ),
+    ReasonCode.LANE_NOT_PASSED: ReasonInfo(
+        "pass",
+        "it did not pass, so the voice is not served in it",
+        "The candidate did not pass the rules for a lane. It is served in the lanes that passed, and in batch.",
+        (*LANE_VALUES, "outcome"),
+    ),
+    ReasonCode.LANE_NOT_SCORED: ReasonInfo(
+        "pass",
+        "gate.lanes has rules for it and the candidate was not scored in it, so the voice is not served in it",
+        "The policy has rules for a lane in which the candidate was not scored. It is not served in it.",
+        LANE_VALUES,
+    ),
+    ReasonCode.LANE_WITHOUT_RULES: ReasonInfo(
+        "pass",
+        "the candidate was scored in it and gate.lanes has no rules for it, so the voice is not served in it",
+        "The candidate was scored in a lane for which the policy has no rules. It is not served in it.",
+        LANE_VALUES,
+    ),
+    ReasonCode.LANE_RETIRED: ReasonInfo(
+        "pass",
+        "gate.retired names it, so the candidate need not pass in it",
+        "The champion is served in a lane, the candidate would not be, and the policy says that it is retired.",
+        LANE_VALUES,
+    ),
     ReasonCode.FIRST_RELEASE: ReasonInfo(
         "pass",
         "first release: only the thresholds were checked, because there is no champion",
@@ -270,7 +327,7 @@ REASON_CODES: dict[ReasonCode, ReasonInfo] = {
     ),
 }
 
-# What a further language or preset can lack. `slice` names it, and there is one of these per language and preset.
+# What is said of a further language, preset or lane as a whole. `slice` names it.
 PART_CODES = (
     ReasonCode.LANGUAGE_LOST,
     ReasonCode.LANGUAGE_NOT_SCORED,
@@ -282,6 +339,14 @@ PART_CODES = (
     ReasonCode.PRESET_NEW,
     ReasonCode.LANGUAGE_RETIRED,
     ReasonCode.PRESET_RETIRED,
+    ReasonCode.LANE_LOST,
+    ReasonCode.LANE_UNCLEAR,
+    ReasonCode.LANE_PASSED,
+    ReasonCode.LANE_NEW,
+    ReasonCode.LANE_NOT_PASSED,
+    ReasonCode.LANE_NOT_SCORED,
+    ReasonCode.LANE_WITHOUT_RULES,
+    ReasonCode.LANE_RETIRED,
 )
 
 CAUSE_CODES: dict[CauseCode, CauseInfo] = {
@@ -324,7 +389,7 @@ RANK_MEANINGS = {
     Rank.FAILURES: "fail: failed utterances and regressed prompts",
     Rank.SIMILARITY: "fail: speaker similarity",
     Rank.WORDS: "fail: word and character error rate",
-    Rank.SLICE: "fail: thresholds on slices, other languages and presets",
+    Rank.SLICE: "fail: thresholds on slices, other languages, presets and lanes",
     Rank.VOTES: "fail: listeners' votes",
     Rank.IMPROVEMENT: "fail: the required improvement",
     Rank.UNCLEAR: "inconclusive",

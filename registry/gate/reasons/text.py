@@ -57,7 +57,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def _subject(reason: Reason) -> str:
-    """Return the causes of a reason to fail, or its slice. A reason about another language or preset names it."""
+    """Return the causes of a reason to fail, or its slice. A reason about another language, preset or lane names it."""
     causes = ", ".join(map(cause_text, reason.causes))
     if _is_about_a_part(reason):
         return f"{reason.slice}, {causes}" if causes else reason.slice
@@ -67,7 +67,7 @@ def _subject(reason: Reason) -> str:
 
 
 def _is_about_a_part(reason: Reason) -> bool:
-    return reason.slice.startswith(("language ", "preset "))
+    return reason.slice.startswith(("language ", "preset ", "lane "))
 
 
 def _threshold_detail(reason: Reason, values: dict[str, Any]) -> str:
@@ -132,6 +132,10 @@ def _small_slice_detail(reason: Reason, values: dict[str, Any]) -> str:
     return f"{reason.slice} has {plural(values['n_prompts'], 'prompt')}, its thresholds need {values['min_prompts']}"
 
 
+def _lane_detail(reason: Reason, values: dict[str, Any]) -> str:
+    return f"it is {values['outcome']}"
+
+
 IMPROVEMENTS = {ReasonCode.IMPROVEMENT_NOT_SHOWN, ReasonCode.IMPROVEMENT_UNCLEAR, ReasonCode.IMPROVEMENT_SHOWN}
 COMPARISONS = {ReasonCode.WORSE_THAN_CHAMPION, ReasonCode.COMPARISON_UNCLEAR, ReasonCode.NOT_WORSE_THAN_CHAMPION}
 DETAILS = {
@@ -146,4 +150,5 @@ DETAILS = {
     ReasonCode.VOTES_UNCLEAR: _vote_detail,
     ReasonCode.VOTES_NOT_WORSE: _vote_detail,
     ReasonCode.SLICE_TOO_SMALL: _small_slice_detail,
+    ReasonCode.LANE_NOT_PASSED: _lane_detail,
 }

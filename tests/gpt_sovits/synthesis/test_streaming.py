@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from synthesis_tiny import SOVITS_CONFIG, tiny_synthesizer
 
 from gpt_sovits.gpt.generation import stream_tokens
-from gpt_sovits.synthesis.streaming import AudioChunk, ChunkOptions, stream, stream_sentences
+from gpt_sovits.synthesis.chunk_options import ChunkOptions
+from gpt_sovits.synthesis.streaming import AudioChunk, stream, stream_sentences
 
 TEXT = "The kettle is on the stove. He said no! Was it three hundred people, or more than that? Two. Take a coat."
 LIVELY = -0.6  # an EOS bias with which sentences end by themselves at very different lengths

@@ -79,7 +79,7 @@ def test_a_second_opinion_that_is_not_asked_again_is_no_drift():
 def test_language_that_is_no_longer_scored_is_named_and_a_new_one_is_no_drift():
     with_zh = scorecard(other_languages=(language_scores(),))
     (question,) = find_drift(with_zh, scorecard()).questions
-    assert question.startswith("zh was scored then and is not scored now")
+    assert question.startswith("the language zh was scored then and is not scored now")
     assert find_drift(scorecard(), with_zh).findings == ()
 
 

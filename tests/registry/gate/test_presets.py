@@ -97,9 +97,7 @@ def test_preset_scored_incompletely_or_differently_is_not_measured(part, message
 
 def test_prompt_that_both_lack_and_a_repeated_preset_are_found():
     card = speaking(preset_scores(), preset_scores())
-    with pytest.raises(
-        CannotMeasure, match=r"more than one set of scores with the preset dialogue.*not scored on exactly"
-    ):
+    with pytest.raises(CannotMeasure, match=r"more than one set of scores with preset dialogue.*not scored on exactly"):
         decide(card, card, policy=RULES, prompt_ids={"preset dialogue": ["p999"]})
 
 

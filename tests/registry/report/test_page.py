@@ -8,12 +8,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from release_helpers import FLOOR, language_scores
-from report_helpers import TEXT, pairs, score_folder, utterance, verdict_on
+from release_helpers import FLOOR, lane_scores, language_rules, language_scores, make_verdict, policy, scorecard
+from report_helpers import STAMP, TEXT, pairs, score_folder, utterance, verdict_on
 
 from metrics.scores import Judges
 from registry.report import media
 from registry.report.page import ScoredVersion, render_report, unmeasured_report
+from registry.verdicts.store import SignedVerdict
 
 HOSTILE = "<script>alert('x')</script>&\"</td>"
 VOID = {"meta", "br", "img", "input", "link"}
@@ -291,6 +292,23 @@ def test_interpolated_pair_is_named_beside_the_maps_and_not_in_them(candidate):
     )
     assert words in page.text() and words not in plain.text()
     assert page.text().replace(words, "").split() == plain.text().split()
+
+
+def test_lane_that_did_not_pass_has_its_figures_and_reasons_in_a_table_of_its_own(candidate):
+    without = Page(render_report(candidate))
+    assert not [heading for heading in without.all("h2") if heading.get("id") == "lanes"]
+    streamed = with_card(candidate, lanes=(lane_scores(wer=0.4),))
+    before = render_report(streamed)
+    rules = policy(lanes={"realtime": language_rules()})
+    verdict = make_verdict(scorecard(lanes=(lane_scores(wer=0.6),)), None, rules)
+    after = render_report(streamed, signed=SignedVerdict(verdict, "0" * 64, STAMP))
+    sections = []
+    for page in (before, after):
+        Page(page)  # nests
+        sections.append(re.search(r'<section>\n<h2 id="lanes">.*?</section>', page, flags=re.DOTALL).group())
+    assert "40.0%" in sections[0] and "none yet" in sections[0] and "not served" not in sections[0]
+    assert '<td class="broken">fail</td>' in sections[1] and "the voice is not served" in sections[1]
+    assert "lane realtime" in sections[1] and "threshold missed: word error rate 0.6000" in sections[1]
 
 
 def test_languages_have_a_table_with_their_unit_and_the_others_figures_stand_nowhere_else(candidate, champion):

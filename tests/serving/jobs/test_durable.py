@@ -20,6 +20,7 @@ from postgres_server import running_postgres
 from serving_database import DATABASES, database_uri
 
 from serving.database import SETTING, open_database
+from serving.errors import DatabaseUnreachableError
 from serving.jobs import store
 from serving.jobs.durable import BEATS_OF_DEATH, JSON, QUEUE, WORKFLOW, DeadNodes, PickleRefusedError
 from serving.jobs.records import Submission
@@ -173,6 +174,8 @@ def test_a_database_that_crashes_in_the_midst_of_jobs_loses_none(tmp_path):
             ]
             await asyncio.sleep(0.7)
             server.stop(crash=True)
+            with pytest.raises(DatabaseUnreachableError):
+                await jobs.submit(WISH, ["One."], owner="anna", idempotency_key="k", traceparent=None)
             await asyncio.sleep(1)
             server.start()  # here, because the server dies with the thread that started it
             for job in made:

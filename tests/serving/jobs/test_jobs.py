@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import shutil
 import wave
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+from dbos import DBOS
 from job_helpers import RATE, WISH, SmallEngine, make_jobs, speech_of, wait_for
 
+from serving.database import DEFAULT_FILE, open_database
 from serving.errors import (
     ConflictError,
     GoneError,
@@ -62,12 +65,22 @@ def run(database, tmp_path, story, engine=None, **changes):
     return asyncio.run(go())
 
 
-@pytest.fixture
-def database(tmp_path):
-    from serving.database import open_database
-
-    opened = open_database(tmp_path, {})
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """A database with all tables, which takes two seconds to make."""
+    root = tmp_path_factory.mktemp("template")
+    opened = open_database(root, {})
     opened.migrate()
+    DBOS.migrate(opened.uri)
+    opened.close()
+    return root / DEFAULT_FILE
+
+
+@pytest.fixture
+def database(tmp_path, template):
+    (tmp_path / DEFAULT_FILE).parent.mkdir()
+    shutil.copy(template, tmp_path / DEFAULT_FILE)
+    opened = open_database(tmp_path, {})
     yield opened
     opened.close()
 

@@ -8,6 +8,7 @@ import pytest
 from project import ROOT
 from release_helpers import (
     held_out,
+    lane_scores,
     language_rules,
     language_scores,
     policy,
@@ -44,6 +45,12 @@ def noisy(n_errors: int):
     return scorecard(rows=rows)
 
 
+def unclear_lane():
+    """Return a voice whose streamed speech may be worse than 0.1 errors per word by the margin of 0.05, or not."""
+    rows = [utterance(p, 0, 5 if p < 2 else 1) for p in range(12)]
+    return scorecard(lanes=(lane_scores(rows=rows),))
+
+
 @pytest.fixture(scope="module")
 def decisions() -> list[Decision]:
     """Decisions that together have every reason code."""
@@ -55,7 +62,16 @@ def decisions() -> list[Decision]:
     zh = scorecard(other_languages=(language_scores("zh"),))
     with_preset, dialogue = policy(presets={"dialogue": language_rules()}), scorecard(presets=(preset_scores(),))
     champion = scorecard(n_prompts=100, seeds=(0, 1, 2))
+    in_lane, streamed = policy(lanes={"realtime": language_rules()}), scorecard(lanes=(lane_scores(),))
     return [
+        decide(streamed, streamed, policy=in_lane, lanes_in_service=["realtime"]),
+        decide(streamed, scorecard(), policy=in_lane),
+        decide(scorecard(lanes=(lane_scores(wer=0.6),)), streamed, policy=in_lane),
+        decide(scorecard(), streamed, policy=in_lane),
+        decide(streamed, streamed, policy=policy()),
+        decide(scorecard(), streamed, policy=in_lane, lanes_in_service=["realtime"]),
+        decide(unclear_lane(), streamed, policy=in_lane, lanes_in_service=["realtime"]),
+        decide(scorecard(), streamed, policy=policy(retired=["lane realtime"]), lanes_in_service=["realtime"]),
         decide(scorecard(wer=0.4), None, policy=sliced, first_release=True),
         decide(scorecard(), None, policy=policy()),
         decide(scorecard(wer=0.2), scorecard(), policy=listened, votes=votes(8, 42)),
