@@ -104,7 +104,7 @@ def test_a_request_becomes_one_row_with_everything_but_its_text(serving_database
     assert (row.trace_id, row.caller, row.voice, row.version, row.candidate_id) == (TRACE, "anna", "sample", 3, "c3")
     assert (row.lane, row.route, row.status, row.seed, row.purpose) == ("realtime", "speech", 200, 7, "testing")
     assert (row.first_audio_seconds, row.total_seconds, row.part_seconds["gpt"]) == (0.08, 0.5, 0.2)
-    assert row.sentences[0]["outcome"] == "spoken"
+    assert (row.sentences[0]["outcome"], row.cache) == ("spoken", "miss")
     assert row.started_at == RECORD.started_at
     assert row.text is None
     assert len(row.text_sha256) == 64
@@ -114,6 +114,11 @@ def test_a_request_becomes_one_row_with_everything_but_its_text(serving_database
 def test_the_text_is_kept_where_the_settings_say_so(file, tmp_path):
     write(file, tmp_path / "audit", [RECORD], keep_text=True)
     assert rows_of(file)[0].text == REQUEST.text
+
+
+def test_speech_from_the_cache_is_marked(file, tmp_path):
+    write(file, tmp_path / "audit", [replace(RECORD, started=replace(STARTED, is_cached=True))])
+    assert rows_of(file)[0].cache == "hit"
 
 
 def test_a_refused_request_has_a_row_too(file, tmp_path):
