@@ -74,6 +74,7 @@ class Database:
         """Make the tables, or bring them up to date. Two processes that start at once take turns."""
         if self.is_sqlite:
             _file_of(self.uri).parent.mkdir(parents=True, exist_ok=True)
+            _file_of(self.uri).touch(mode=0o600)  # it holds what jobs are to say
         config = Config()
         config.set_main_option("script_location", "serving:migrations")
         with self.transaction() as connection:

@@ -45,7 +45,12 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
         stack.callback(database.close)
         await asyncio.to_thread(database.migrate)
         keys = KeyTable(database) if settings.require_keys else None
-        audit = audit_recorder.AuditRecorder(database, store.root / audit_recorder.FOLDER, settings)
+        audit = audit_recorder.AuditRecorder(
+            database,
+            store.root / audit_recorder.FOLDER,
+            settings,
+            on_lost=lambda n_rows: service.metrics.unrecorded.inc(n_rows),
+        )
         jobs = JobService(database, store.root / FOLDER, speaker, settings, recorders=[audit.record])
         authenticate = audit.guard(keys.authenticate if keys else without_keys)
         service = make_service(speaker, settings, authenticate=authenticate, recorders=[audit.record])

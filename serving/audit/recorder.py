@@ -39,14 +39,23 @@ LOG = logging.getLogger(__name__)
 class AuditRecorder:
     """Writes a row for each request. `record` returns at once, and never raises into a request."""
 
-    def __init__(self, database: Database, folder: Path, settings: ServeSettings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        folder: Path,
+        settings: ServeSettings,
+        *,
+        on_lost: Callable[[int], object] = lambda _: None,
+    ) -> None:
         """Prepare.
 
         Args:
             database: Of serving, migrated.
             folder: Where rows wait on disk.
             settings: The section `serve`.
+            on_lost: Called with the number of rows that were lost, from any thread.
         """
+        self._on_lost = on_lost
         self._database, self._folder, self._settings = database, folder, settings
         self._waiting: queue.Queue[Row | None] = queue.Queue(MAX_WAITING)
         self._thread = threading.Thread(target=self._write_for_ever, name="audit", daemon=True)
@@ -165,6 +174,7 @@ class AuditRecorder:
     def _lose(self, n_rows: int) -> None:
         if n_rows > 0:
             self.n_lost += n_rows
+            self._on_lost(n_rows)
             LOG.error("%d rows of the audit are lost in all, because there is no space for them", self.n_lost)
 
 

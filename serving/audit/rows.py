@@ -44,7 +44,7 @@ def make_row(record: RequestRecord, *, keep_text: bool) -> dict[str, Any]:
         "status": record.status,
         "error_type": record.error_type,
         "client_left": record.client_left,
-        "cache": None,
+        "cache": ("hit" if started.is_cached else "miss") if started else None,
         "seconds_of_audio": finished.seconds_of_audio if finished else None,
         "first_audio_seconds": record.first_audio_seconds,
         "total_seconds": record.total_seconds,

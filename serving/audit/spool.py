@@ -29,7 +29,7 @@ class Spool:
             folder: Where the files of all processes are.
             max_bytes: Largest size of the file.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder, self._max_bytes = folder, max_bytes
         self.path = folder / f"{secrets.token_hex(8)}.jsonl"
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)

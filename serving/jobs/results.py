@@ -46,7 +46,8 @@ class ResultStore:
         """
         with full_disk_explained():
             folder = self.folder / "unfinished"
-            folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)
             path = folder / secrets.token_hex(16)
             try:
                 yield path

@@ -1,4 +1,4 @@
-"""Keeps the snapshots up to date: it looks every second, and reads a voice again only when something changed.
+"""Keeps the snapshots up to date: it looks twice a second, and reads a voice again only when something changed.
 
 One query for the ends of all journals, and the times of the files that a consent consists of. Midnight is a change too,
 because a consent ends with its day.
@@ -41,7 +41,7 @@ class Follower:
         table: ReleaseTable,
         *,
         voices: tuple[str, ...] = (),
-        seconds: float = 1.0,
+        seconds: float = 0.5,
         on_change: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Prepare to follow.

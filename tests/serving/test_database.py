@@ -49,7 +49,7 @@ def test_nodes_that_start_together_migrate_once(postgres):
 def test_without_a_setting_it_is_a_file_of_the_project(tmp_path):
     opened = open_database(tmp_path, {})
     opened.migrate()
-    assert (tmp_path / ".vox/serving.db").is_file()
+    assert (tmp_path / ".vox/serving.db").stat().st_mode & 0o077 == 0  # nobody else may read it
 
 
 @pytest.mark.parametrize("uri", ["mysql://host/name", "sqlite://", "serving.db", "postgresql://host", "x" * 10_000])

@@ -79,11 +79,11 @@ def file(tmp_path):
     opened.close()
 
 
-def write(database, folder, records, **changes) -> AuditRecorder:
+def write(database, folder, records, on_lost=lambda _: None, **changes) -> AuditRecorder:
     """Record, and stop when everything is written or left on disk."""
 
     async def go() -> AuditRecorder:
-        recorder = AuditRecorder(database, folder, settings(**changes))
+        recorder = AuditRecorder(database, folder, settings(**changes), on_lost=on_lost)
         await recorder.start()
         for record in records:
             await recorder.record(record)
@@ -104,7 +104,7 @@ def test_a_request_becomes_one_row_with_everything_but_its_text(serving_database
     assert (row.trace_id, row.caller, row.voice, row.version, row.candidate_id) == (TRACE, "anna", "sample", 3, "c3")
     assert (row.lane, row.route, row.status, row.seed, row.purpose) == ("realtime", "speech", 200, 7, "testing")
     assert (row.first_audio_seconds, row.total_seconds, row.part_seconds["gpt"]) == (0.08, 0.5, 0.2)
-    assert row.sentences[0]["outcome"] == "spoken"
+    assert (row.sentences[0]["outcome"], row.cache) == ("spoken", "miss")
     assert row.started_at == RECORD.started_at
     assert row.text is None
     assert len(row.text_sha256) == 64
@@ -114,6 +114,11 @@ def test_a_request_becomes_one_row_with_everything_but_its_text(serving_database
 def test_the_text_is_kept_where_the_settings_say_so(file, tmp_path):
     write(file, tmp_path / "audit", [RECORD], keep_text=True)
     assert rows_of(file)[0].text == REQUEST.text
+
+
+def test_speech_from_the_cache_is_marked(file, tmp_path):
+    write(file, tmp_path / "audit", [replace(RECORD, started=replace(STARTED, is_cached=True))])
+    assert rows_of(file)[0].cache == "hit"
 
 
 def test_a_refused_request_has_a_row_too(file, tmp_path):
@@ -184,10 +189,11 @@ def test_what_a_killed_process_left_is_written_by_the_next_one(file, tmp_path):
 def test_rows_beyond_the_bound_of_the_spool_are_counted_as_lost(tmp_path, caplog):
     caplog.set_level(logging.WARNING)
     database = open_database(tmp_path, {SETTING: "postgresql://anna:sesame@127.0.0.1:1/none"})
-    recorder = write(database, tmp_path / "audit", [RECORD] * 3000, audit__max_spool_megabytes=1)
+    told = []
+    recorder = write(database, tmp_path / "audit", [RECORD] * 3000, on_lost=told.append, audit__max_spool_megabytes=1)
     n_kept = sum(len(path.read_text().splitlines()) for path in (tmp_path / "audit").iterdir())
     assert 500 < n_kept < 3000
-    assert recorder.n_lost == 3000 - n_kept
+    assert recorder.n_lost == sum(told) == 3000 - n_kept
     assert sum(path.stat().st_size for path in (tmp_path / "audit").iterdir()) <= 1_000_000
     assert "sesame" not in caplog.text
 
