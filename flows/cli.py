@@ -8,11 +8,13 @@ from pathlib import Path
 
 import click
 
+from flows.api_key_commands import api_keys
 from flows.guard import run_guarded
 from flows.key_commands import approve, keys
 from flows.profile_commands import profile
 from flows.project_group import ProjectGroup
 from flows.proof_commands import rebuild, verify
+from flows.serve_command import serve
 from flows.voice_group import purpose_option, voice
 from registry.names import check_voice_name
 
@@ -43,10 +45,12 @@ def vox(*, debug: bool) -> None:
 
 
 vox.add_command(keys)
+vox.add_command(api_keys)
 vox.add_command(approve)
 vox.add_command(verify)
 vox.add_command(rebuild)
 vox.add_command(profile)
+vox.add_command(serve)
 
 
 @vox.command()

@@ -18,9 +18,10 @@ def named_errors() -> tuple[type[Exception], ...]:
     from gpt_sovits.errors import GptSovitsError
     from metrics.errors import MetricsError
     from registry.errors import RegistryError
+    from serving.errors import ServingError
     from stages.errors import StageError
 
-    return FlowError, StageError, RegistryError, MetricsError, GptSovitsError, ValueError, OSError
+    return FlowError, StageError, ServingError, RegistryError, MetricsError, GptSovitsError, ValueError, OSError
 
 
 def database_errors() -> tuple[type[Exception], ...]:

@@ -36,9 +36,9 @@ from registry.listening.votes import (
     read_votes,
 )
 from registry.storage.store import Store
+from serving.api.browser_safety import HEADERS, HOSTS, page_policy
 
 TEMPLATE = Path(__file__).with_name("listening_page.html")
-HOSTS = ("127.0.0.1", "localhost")
 MAX_BODY_BYTES = 10_000
 MAX_REASON_CHARS = 500  # of what is wrong with a vote
 cached_blind_pair = lru_cache(maxsize=16)(blind_pair)  # the page fetches both sounds of a trial one after the other
@@ -167,10 +167,7 @@ class ListenHandler(BaseHTTPRequestHandler):
             listener=self.session.listener,
             defects=DEFECTS,
         )
-        policy = (
-            f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
-            "media-src blob:; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        )
+        policy = page_policy(nonce, media="blob:")
         self._send(page.encode(), "text/html; charset=utf-8", headers={"Content-Security-Policy": policy})
 
     def _sound(self, rest: list[str]) -> None:
@@ -270,10 +267,7 @@ class ListenHandler(BaseHTTPRequestHandler):
         always = {
             "Content-Type": kind,
             "Content-Length": str(len(content)),
-            "Cache-Control": "no-store",
-            "Referrer-Policy": "no-referrer",  # the address holds the token
-            "X-Content-Type-Options": "nosniff",
-            "Cross-Origin-Resource-Policy": "same-origin",
+            **HEADERS,
         }
         with suppress(ConnectionError):  # the page was closed meanwhile
             self.send_response(status)

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from registry.gate.policy import parse_policy
+from serving.settings import parse_settings
 from stages.execution.outputs import write_atomically
 from stages.params import parse_params
 
@@ -87,5 +88,6 @@ def _edit(change: Callable[[CommentedMap], list[str]]) -> list[str]:
         plain = YAML(typ="safe").load(text.getvalue())
         parse_params(plain, "params.yaml with these settings")
         parse_policy(plain["gate"])
+        parse_settings(plain["serve"])
         write_atomically(PARAMS, text.getvalue())
     return changes

@@ -15,6 +15,7 @@
     lanes.py            the lanes in which a voice can be served
     determinism.py      seeds, and calls that repeat to the bit
     precision.py        weights in fewer bits
+    pausing.py          where a computation can be paused for a more urgent one
     errors.py           the base class of all errors
 
 A trained voice speaks:

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from stages.params import Params
 
-UNRELATED_SECTIONS = {"voices", "consent", "releases", "gate"}  # other voices and rules do not change the model
+UNRELATED_SECTIONS = {"voices", "consent", "releases", "gate", "serve"}  # they do not change the model
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """params.yaml as frozen types: one section per stage, key for key. Unknown keys are refused.
 
-The sections are in stages/sections. The `gate` section is typed in registry/gate/policy.py. No stage reads it, so no
-stage becomes stale when it changes.
+The sections are in stages/sections. The `gate` section is typed in registry/gate/policy.py, and the `serve` section in
+serving/settings.py. No stage reads them, so no stage becomes stale when they change.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Params(Section):
     register_: Register = Field(alias="register")  # a pydantic model has a method `register`
     consent: Consent
     releases: Releases
+    serve: dict[str, Any] = Field(description="How released voices are served, see serving/settings.py.")
     gate: dict[str, Any] = Field(description="Policy of releases, see registry/gate/policy.py.")
 
     @model_validator(mode="after")

@@ -29,9 +29,9 @@ from torch import Tensor
 from gpt_sovits.content_encoder.encoder import extract_ssl_features
 from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.sovits.model import SoVITS
+from gpt_sovits.synthesis.pieces import add_full_stop
 from gpt_sovits.synthesis.preset import default_preset
 from gpt_sovits.synthesis.reference import Reference
-from gpt_sovits.synthesis.sentences import add_full_stop
 from gpt_sovits.synthesis.synthesizer import Synthesizer
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.weights.base import STARTER, Base, load_base

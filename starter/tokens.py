@@ -22,7 +22,7 @@ from torch import Tensor
 
 from gpt_sovits.content_encoder.encoder import extract_ssl_features, load_content_encoder
 from gpt_sovits.determinism import derive_seed, deterministic
-from gpt_sovits.synthesis.sentences import add_full_stop
+from gpt_sovits.synthesis.pieces import add_full_stop
 from gpt_sovits.text.frontend import phonemize
 from starter.augment import stretch
 from starter.phones import NUMBER_OF, PHONES, SILENCE

@@ -13,6 +13,7 @@ from browser import artifacts, browser  # noqa: F401 - fixtures
 from hypothesis import settings
 from local_servers import local_servers  # noqa: F401 - a fixture
 from postgres_server import postgres  # noqa: F401 - a fixture
+from serving_database import serving_database  # noqa: F401 - a fixture
 
 import stages  # noqa: F401 - sets how OpenMP waits, before torch is loaded
 

@@ -22,7 +22,7 @@ from stages.params import Params, load_params
 DVC_YAML = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 SECTIONS = {(field.alias or name): field.annotation for name, field in Params.model_fields.items()}
 # These choose what is built or decide on what was built. No output of a stage depends on them.
-NOT_FOR_STAGES = {"voices", "consent", "releases", "gate", "settings_for"}
+NOT_FOR_STAGES = {"voices", "consent", "releases", "serve", "gate", "settings_for"}
 
 
 def modules_of(stage: str) -> set[str]:

@@ -13,6 +13,7 @@
     voice_check.py  vox voice check
     revocation.py   vox voice revoke
     doctor.py    vox doctor
+    api_keys.py  vox api-keys
     server.py    vox server status, server stop
     verdicts.py  how run and gate print a verdict
 

@@ -1,7 +1,6 @@
 """Who gets an answer: this machine, with the token of the address, and only the page itself.
 
-It stands before every route. A request with a foreign Host comes from a foreign page whose name leads to this machine,
-and one with a foreign Origin from a foreign page that knows the port. Both get what an unknown address gets.
+It stands before every route. A request of a foreign page gets what an unknown address gets.
 """
 
 from __future__ import annotations
@@ -12,15 +11,9 @@ from typing import Any
 
 from fastapi.responses import JSONResponse, Response
 
-HOSTS = ("127.0.0.1", "localhost")
+from serving.api.browser_safety import HEADERS, header_values, is_foreign
+
 MAX_BODY_BYTES = 50_000
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",  # the address holds the token
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -53,13 +46,10 @@ def guarded(app: App, token: str) -> App:
 
 
 def _refusal(scope: Scope, token: str) -> Response | None:
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    host = headers.get("host", "")
+    headers = header_values(scope["headers"])
     given, _, rest = scope["path"].removeprefix("/").partition("/")
     right_token = compare_digest(given.encode(), token.encode()) and scope["path"] == f"/{given}/{rest}"
-    if host.rpartition(":")[0] not in HOSTS or not right_token:
-        return _error(404, "there is nothing here")
-    if headers.get("origin", f"http://{host}") != f"http://{host}":
+    if is_foreign(headers) or not right_token:
         return _error(404, "there is nothing here")
     if scope["method"] not in ("GET", "POST"):
         return _error(405, "a request is GET or POST")

@@ -25,6 +25,7 @@ from flows.review_page.clip_items import ClipItem
 from flows.review_page.guard import App, guarded
 from flows.review_page.session import ClipChangedError, Session, State
 from flows.review_page.sounds import clip_sound
+from serving.api.browser_safety import page_policy
 from stages.corrections.rows import MAX_TEXT_CHARS
 
 FOLDER = Path(__file__).parent
@@ -143,11 +144,7 @@ def _page(session: Session) -> Response:
     page = environment.get_template("page.html").render(
         nonce=nonce, voice=session.voice, reviewer=session.reviewer, shortest=session.limits.min_clip_seconds
     )
-    policy = (
-        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
-        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-    return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+    return HTMLResponse(page, headers={"Content-Security-Policy": page_policy(nonce)})
 
 
 def _summaries(items: list[ClipItem]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from gpt_sovits.gpt.decoding import PromptBatch
 from gpt_sovits.gpt.inference import begin_decoding
 from gpt_sovits.gpt.model import GPT, prefix_mask
 from gpt_sovits.gpt.sampling import SamplingOptions, draw, penalize_repetition, token_probabilities, utterance_generator
+from gpt_sovits.pausing import pause_point
 
 MIN_TOKENS = 11  # 0.44 s; before that EOS cannot be drawn (upstream's constant)
 MAX_TOKENS = 1500  # 60 s; upstream's limit, for an utterance in which EOS is never drawn
@@ -169,6 +170,7 @@ def _decode(
             if not end:
                 new.append((row, token))
         yield new
+        pause_point()
         # 4. Drop the rows that ended.
         if any(ended):
             going_on = [i for i, end in enumerate(ended) if not end]

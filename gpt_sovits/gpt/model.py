@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt_sovits.gpt.decoding import Decoder, KeyValueCache
+from gpt_sovits.pausing import pause_point
 
 
 @dataclasses.dataclass(frozen=True)
@@ -264,6 +265,7 @@ class GPT(nn.Module):
             The last hidden states, (B, n, D).
         """
         for i, layer in enumerate(self.h.layers):
+            pause_point()
             x = layer(x, mask, None if caches is None else caches[i])
         return x
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gpt_sovits.pausing import pause_point
 from gpt_sovits.sovits.layers.wavenet import WaveNet
 
 
@@ -84,5 +85,6 @@ class Flow(nn.Module):
     def forward(self, z: Tensor, mask: Tensor, style: Tensor, *, reverse: bool = False) -> Tensor:
         """Map z of the posterior to z of the prior, or back with reverse=True. Both are zero where masked."""
         for layer in reversed(self.flows) if reverse else self.flows:
+            pause_point()
             z = layer(z, mask, style, reverse=reverse)
         return z

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gpt_sovits.pausing import pause_point
 from gpt_sovits.sovits.layers.attention import MultiHeadAttention
 from gpt_sovits.sovits.layers.masks import length_mask
 
@@ -70,6 +71,7 @@ class Encoder(nn.Module):
         for attention, norm_1, feed_forward, norm_2 in zip(
             self.attn_layers, self.norm_layers_1, self.ffn_layers, self.norm_layers_2, strict=True
         ):
+            pause_point()
             x = norm_1(x + self.drop(attention(x, x, pairs)))
             x = norm_2(x + self.drop(feed_forward(x, mask)))
         return x * mask

@@ -4,6 +4,7 @@
     preset_files.py the presets of a voice as files
     reference.py    what the models need of a reference clip
     fit.py          whether models, references and preset fit each other
+    pieces.py       a text as pieces, and how long it takes, without torch
     sentences.py    a text as sentences, each with its seed and length bound
     batching.py     which sentences share a batch
     synthesizer.py  whole texts to speech, in batches

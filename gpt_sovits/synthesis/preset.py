@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gpt_sovits.gpt.sampling import SamplingOptions
 from gpt_sovits.sovits.config import FRAMES_PER_SECOND, FRAMES_PER_TOKEN
+
+if TYPE_CHECKING:  # it loads torch, which a server's front does without
+    from gpt_sovits.gpt.sampling import SamplingOptions
 
 TOKENS_PER_SECOND = FRAMES_PER_SECOND // FRAMES_PER_TOKEN
 
@@ -85,6 +87,8 @@ class Preset(BaseModel):
 
     def sampling(self) -> SamplingOptions:
         """Return the settings of the GPT's sampling."""
+        from gpt_sovits.gpt.sampling import SamplingOptions
+
         return SamplingOptions(self.top_k, self.top_p, self.temperature, self.repetition_penalty)
 
 

@@ -14,8 +14,8 @@ from gpt_sovits.content_encoder.encoder import CONTENT_SAMPLE_RATE, ContentEncod
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.sovits.spectrogram import linear_spectrogram
 from gpt_sovits.speaker_encoder import SpeakerEncoder, speaker_embedding
+from gpt_sovits.synthesis.pieces import add_full_stop
 from gpt_sovits.synthesis.preset import TOKENS_PER_SECOND
-from gpt_sovits.synthesis.sentences import add_full_stop
 from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.text.lexicon import Lexicon
 

@@ -6,6 +6,7 @@ nor the other sentences change its tokens or its sound, except for the rounding 
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -115,14 +116,35 @@ class Synthesizer:
         Raises:
             ValueError: the parts do not fit each other, or batch_size or precision is not valid.
         """
-        self.references = (references,) if isinstance(references, Reference) else tuple(references)
-        check_fit(gpt, sovits, self.references, bert, preset)
+        references = (references,) if isinstance(references, Reference) else tuple(references)
+        check_fit(gpt, sovits, references, bert, preset)
         length_buckets([], batch_size)  # refuse a wrong batch size now and not while speaking
         self.gpt, self.sovits = prepare_for_inference(gpt, precision), sovits.for_inference(precision)
-        self.preset, self.batch_size = preset, batch_size
+        self.batch_size = batch_size
+        self._take_preset(preset, references, lexicon, bert)
+
+    def with_preset(self, preset: Preset, references: Sequence[Reference]) -> Synthesizer:
+        """Return the same voice with another preset. Both share the weights.
+
+        Args:
+            preset: how it speaks.
+            references: those of the preset.
+
+        Raises:
+            ValueError: the parts do not fit each other.
+        """
+        check_fit(self.gpt, self.sovits, tuple(references), self.reader.bert, preset)
+        other = copy.copy(self)
+        other._take_preset(preset, tuple(references), self.reader.lexicon, self.reader.bert)
+        return other
+
+    def _take_preset(
+        self, preset: Preset, references: tuple[Reference, ...], lexicon: Lexicon | None, bert: Bert | None
+    ) -> None:
+        self.preset, self.references = preset, references
         n_prompt_tokens = len(self.references[0].semantic_tokens) if preset.prompted else 0
-        self.reader = Reader(preset, gpt.config.max_positions - n_prompt_tokens, lexicon, bert)
-        self.device = sovits.ssl_proj.weight.device
+        self.reader = Reader(preset, self.gpt.config.max_positions - n_prompt_tokens, lexicon, bert)
+        self.device = self.sovits.ssl_proj.weight.device
         embeddings = [r.speaker_embedding.to(self.device) for r in self.references if r.speaker_embedding is not None]
         with torch.inference_mode():
             spectrograms = [reference.spectrogram.to(self.device) for reference in self.references]

@@ -118,15 +118,37 @@ def load_voice(
         ValueError: a file is missing or wrong, or the references have BERT features and the official BERT is not in
             base_models/. The message names the file.
     """
-    settings = load_preset(folder, preset)
+    return load_presets(folder, [preset], batch_size=batch_size, precision=precision)[preset]
+
+
+def load_presets(
+    folder: Path, presets: Sequence[str], *, batch_size: int = 8, precision: str = "float32", device: str = "cpu"
+) -> dict[str, Synthesizer]:
+    """Load the voice in a folder once for several of its presets, which share the weights.
+
+    Args:
+        folder: the voice's folder.
+        presets: names of presets, at least one.
+        batch_size: as for `load_voice`.
+        precision: as for `load_voice`.
+        device: where it speaks, as torch names it.
+
+    Returns:
+        One voice per preset.
+
+    Raises:
+        ValueError: as for `load_voice`.
+    """
+    first, *others = presets
+    settings = load_preset(folder, first)
     try:
-        references = _load_references(folder, preset)
+        references = _load_references(folder, first)
         lexicon = load_lexicon(folder / LEXICON_FILE) if (folder / LEXICON_FILE).exists() else None
     except OSError as error:
         raise ValueError(f"{folder}: not a voice folder ({' '.join(str(error).split())})") from error
-    return Synthesizer(
-        load_gpt(folder / "gpt"),
-        load_sovits(folder / "sovits"),
+    voice = Synthesizer(
+        load_gpt(folder / "gpt").to(device),
+        load_sovits(folder / "sovits").to(device),
         references,
         settings,
         lexicon=lexicon,
@@ -134,6 +156,10 @@ def load_voice(
         batch_size=batch_size,
         precision=precision,
     )
+    voices = {first: voice}
+    for name in others:
+        voices[name] = voice.with_preset(load_preset(folder, name), _load_references(folder, name))
+    return voices
 
 
 def _reference_name(number: int) -> str:

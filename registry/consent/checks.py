@@ -64,7 +64,7 @@ def check_consent(
         _check_proof(recordings_dir, "evidence of consent", consent.evidence, consent.evidence_sha256)
     if consent.statement is not None:
         _check_proof(recordings_dir, "spoken statement", consent.statement.audio, consent.statement.audio_sha256)
-    if reasons := _use_reasons(consent, purpose, language, territory, commercial=commercial):
+    if reasons := use_reasons(consent, purpose, language, territory, commercial=commercial):
         raise ConsentError(
             f"{path}: {consent.speaker} did not allow this use: {'; '.join(reasons)}; "
             "ask the speaker for a consent that covers it"
@@ -72,7 +72,7 @@ def check_consent(
     return voice
 
 
-def _use_reasons(
+def use_reasons(
     consent: Consent, purpose: str | None, language: str | None, territory: str | None, *, commercial: bool
 ) -> list[str]:
     """Return every reason for which a consent does not cover a use. Raises ConsentError for an unknown purpose."""

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 from card_helpers import VoiceOnDisk, aligned, cut, recording
-from imports import ROOT
+from imports import PRODUCT, ROOT
 from project import VOICE, run, vox
 
 TABLES = ("1_manifests", "2_clips", "3_aligned")
@@ -20,7 +20,7 @@ def root(tmp_path):
     (project / "data/1_recordings").mkdir(parents=True)
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, project)
-    for name in ("flows", "stages", "registry", "metrics", "gpt_sovits", "benchmarks", "data/1_recordings/sample"):
+    for name in (*PRODUCT, "benchmarks", "data/1_recordings/sample"):
         (project / name).symlink_to(ROOT / name)
     write(project, VoiceOnDisk(tmp_path / "voice", recordings=[recording(0)], clips=[cut(0)]))
     return project

@@ -16,9 +16,10 @@ from flows.guard import run_guarded
 from gpt_sovits.errors import GptSovitsError
 from metrics.errors import MetricsError
 from registry.errors import RegistryError
+from serving.errors import ServingError
 from stages.errors import StageError
 
-BASES = (FlowError, StageError, RegistryError, MetricsError, GptSovitsError)
+BASES = (FlowError, StageError, ServingError, RegistryError, MetricsError, GptSovitsError)
 BASE_NAMES = {base.__module__.split(".")[0]: base.__name__ for base in BASES}
 
 

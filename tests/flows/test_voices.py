@@ -22,7 +22,7 @@ def root(tmp_path):
     (project / "data/1_recordings").mkdir(parents=True)
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, project)
-    for name in ("flows", "stages", "registry", "metrics", "gpt_sovits"):
+    for name in ("flows", "stages", "serving", "registry", "metrics", "gpt_sovits"):
         (project / name).symlink_to(ROOT / name)
     return project
 

@@ -42,7 +42,7 @@ def root(tmp_path: Path) -> Path:
     project.mkdir()
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, project)
-    for name in ("flows", "stages", "registry", "metrics"):
+    for name in ("flows", "stages", "serving", "registry", "metrics"):
         (project / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "gpt_sovits", project / "gpt_sovits", ignore=shutil.ignore_patterns("__pycache__"))
     return project

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gpt_sovits.pausing import pause_point
 from gpt_sovits.sovits.generators.hifigan import SLOPE, HiFiGANGenerator
 from gpt_sovits.sovits.layers.masks import length_mask
 
@@ -95,6 +96,7 @@ class FastHiFiGANGenerator(nn.Module):
 
     def _block_(self, convs: nn.ModuleList, x: Tensor, mask: Tensor | None) -> Tensor:
         for dilated, plain in zip(convs[::2], convs[1::2], strict=True):
+            pause_point()
             y = self._mask_(dilated(F.leaky_relu(x, SLOPE), SLOPE), mask)
             x = self._mask_(plain.add_to_(x, y), mask)
         return x

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gpt_sovits.pausing import pause_point
 from gpt_sovits.sovits.layers.masks import apply_mask, length_mask
 from gpt_sovits.sovits.layers.weight_norm import NormedConv1d, NormedConvTranspose1d
 
@@ -31,6 +32,7 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Compute (B, C, n) from x (B, C, n). mask: (B, 1, n), 0 = beyond the row's end, or None."""
         for dilated, plain in zip(self.convs1, self.convs2, strict=True):
+            pause_point()
             y = apply_mask(dilated(F.leaky_relu(x, SLOPE)), mask)
             x = x + apply_mask(plain(F.leaky_relu(y, SLOPE)), mask)
         return x

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gpt_sovits.pausing import pause_point
 from gpt_sovits.sovits.generators.hifigan import EDGE_KERNEL, SLOPE, ResidualBlock, upsample, upsampling_stages
 from gpt_sovits.sovits.layers.masks import apply_mask, length_mask
 
@@ -104,7 +105,10 @@ class ISTFTGenerator(nn.Module):
         for block in self.trunk:
             x = block(x, mask)
         x, mask = upsample(x, mask, self.upsample_rates, self.ups, self.resblocks)
+        pause_point()
         log_magnitude, phase = self.conv_post(F.leaky_relu(x, SLOPE)).to(out_dtype).chunk(2, dim=1)
+        pause_point()
         magnitude = log_magnitude.clamp(max=MAX_LOG_MAGNITUDE).exp()
         spectrum = torch.complex(magnitude * phase.cos(), magnitude * phase.sin())  # torch.polar's gradient is slower
+        pause_point()
         return inverse_stft(spectrum, self.hop, None if mask is None else mask.to(out_dtype))

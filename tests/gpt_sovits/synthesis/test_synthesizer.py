@@ -14,8 +14,8 @@ from gpt_sovits.determinism import derive_seed
 from gpt_sovits.gpt.generation import MIN_TOKENS, generate
 from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.gpt.reranking import count_phone_errors
+from gpt_sovits.synthesis.pieces import add_full_stop, clauses
 from gpt_sovits.synthesis.preset import Preset
-from gpt_sovits.synthesis.sentences import add_full_stop, clauses
 from gpt_sovits.synthesis.speech import Speech
 from gpt_sovits.synthesis.streaming import stream
 from gpt_sovits.synthesis.synthesizer import Synthesizer

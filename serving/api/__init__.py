@@ -1,0 +1,1 @@
+"""The HTTP side: routes, streams, limits, health, metrics and the page."""

@@ -1,0 +1,229 @@
+"""The events of one request on their way to a client: read ahead, timed, counted, and recorded at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from serving.api.callers import Caller
+from serving.api.service import Service
+from serving.encoding import Encoder, Format
+from serving.errors import ConsentError, DeadlineError, RevokedError, ServingError
+from serving.messages import AudioPiece, Event, Finished, RequestRecord, SentenceDone, SpeechRequest, Started
+
+CHECK_SECONDS = 1.0  # between two looks at the consent while sound is delivered
+Receive = Callable[[], Awaitable[dict]]
+
+
+@dataclass(kw_only=True)
+class Utterance:
+    """One request at the engine, from its admission to its record.
+
+    Attributes:
+        service: The engine and who records.
+        request: What was asked for.
+        route: Where it came in.
+        caller: Who asks.
+        form: Format of the sound.
+        started: What the engine admitted.
+        sentences: Outcomes so far.
+        finished: The last event.
+        status: HTTP status of the answer.
+        error: What ended it.
+        client_left: Whether the client went away.
+    """
+
+    service: Service
+    request: SpeechRequest
+    route: Literal["speech", "stream"]
+    caller: Caller
+    form: Format
+    started: Started | None = None
+    sentences: list[SentenceDone] = field(default_factory=list)
+    finished: Finished | None = None
+    status: int = 200
+    error: ServingError | None = None
+    client_left: bool = False
+    _begin: float = field(default_factory=time.perf_counter)
+    _started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _first_audio: float | None = None
+    _n_bytes: int = 0
+    _next_check: float = field(default_factory=lambda: time.perf_counter() + CHECK_SECONDS)
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """Yield the events of the engine, at most limits.max_unread_bytes ahead of the client.
+
+        Closing the generator cancels the request.
+
+        Raises:
+            ServingError: The engine refused or failed, or the request took longer than it may.
+        """
+        limits = self.service.settings.limits
+        deadline = self._begin + limits.max_request_seconds
+        async with aclosing(read_ahead(self.service.engine.speak(self.request), limits.max_unread_bytes)) as events:
+            while True:
+                try:
+                    async with asyncio.timeout(deadline - time.perf_counter()):
+                        event = await anext(events)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError as error:
+                    raise DeadlineError(
+                        f"the request took longer than {limits.max_request_seconds:g} s", retry_after=1.0
+                    ) from error
+                await self._check_delivery()
+                self._note(event)
+                yield event
+
+    def note_sent(self, n_bytes: int) -> None:
+        """Note that sound is on its way to the client."""
+        if n_bytes and self._first_audio is None:
+            self._first_audio = time.perf_counter() - self._begin
+        self._n_bytes += n_bytes
+
+    async def record(self) -> None:
+        """Give the record to the metrics and the audit. It is called once, at the end."""
+        record = RequestRecord(
+            request=self.request,
+            route=self.route,
+            caller=self.caller.name,
+            format=self.form,
+            started_at=self._started_at,
+            started=self.started,
+            sentences=tuple(self.sentences),
+            finished=self.finished,
+            status=self.status,
+            error_type=self.error.type if self.error is not None else None,
+            client_left=self.client_left,
+            first_audio_seconds=self._first_audio,
+            total_seconds=time.perf_counter() - self._begin,
+            n_bytes=self._n_bytes,
+        )
+        self.service.metrics.record(record)
+        for recorder in self.service.recorders:
+            try:
+                await recorder(record)
+            except ServingError:  # the request itself was answered
+                self.service.metrics.unrecorded.inc()
+
+    async def _check_delivery(self) -> None:
+        """Refuse to deliver more once the consent has ended. What was spoken before may still wait for a slow client.
+
+        Raises:
+            RevokedError: The speaker revoked the consent, or the version was taken out of service.
+            ConsentError: The consent has ended.
+        """
+        now = time.perf_counter()
+        if self.started is None or now < self._next_check:
+            return
+        self._next_check = now + CHECK_SECONDS
+        try:
+            await self.service.engine.check(self.request, candidate_id=self.started.candidate_id)
+        except (RevokedError, ConsentError):
+            raise
+        except ServingError:
+            pass  # nothing new could be admitted now, but what was admitted goes on
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case Started():
+                self.started = event
+            case SentenceDone():
+                self.sentences.append(event)
+            case Finished():
+                self.finished = event
+
+
+async def read_ahead(events: AsyncGenerator[Event, None], max_bytes: int) -> AsyncGenerator[Event, None]:
+    """Yield events that a task fetches as they come, so that a slow client does not keep a worker.
+
+    An error of the engine comes at once. What was held is dropped then, because a revocation forbids to deliver it.
+
+    Args:
+        events: Of the engine. It is closed at the end.
+        max_bytes: Sound that is held. Beyond it nothing is fetched until the client has taken some.
+    """
+    held: deque[Event] = deque()
+    changed = asyncio.Event()
+    size, done = 0, False
+
+    async def fetch() -> None:
+        nonlocal size, done
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    held.append(event)
+                    size += _size(event)
+                    changed.set()
+                    while size > max_bytes:
+                        changed.clear()
+                        await changed.wait()
+        finally:
+            done = True
+            changed.set()
+
+    task = asyncio.create_task(fetch())
+    try:
+        while True:
+            while held and not (task.done() and task.exception()):
+                event = held.popleft()
+                size -= _size(event)
+                changed.set()
+                yield event
+            if done:
+                break
+            changed.clear()
+            await changed.wait()
+        await task  # raises what the engine raised
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def while_connected(work: Awaitable[None], receive: Receive) -> bool:
+    """Do some work until the client goes away, and return whether it stayed. When it goes, the work is cancelled.
+
+    Args:
+        work: What is done, such as sending an answer.
+        receive: Of the ASGI request, whose body was read.
+    """
+
+    async def leave() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    working, leaving = asyncio.ensure_future(work), asyncio.create_task(leave())
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+            return True
+        return False
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def encoded(service: Service, encoder: Encoder, pcm: bytes | None) -> bytes:
+    """Return what an encoder makes of samples, or of the end of them, in a thread.
+
+    Args:
+        service: Has the threads.
+        encoder: Takes the samples.
+        pcm: int16 samples, None for the end.
+    """
+    loop = asyncio.get_running_loop()
+    if pcm is None:
+        return await loop.run_in_executor(service.encoders, encoder.finish)
+    return await loop.run_in_executor(service.encoders, encoder.push, pcm)
+
+
+def _size(event: Event) -> int:
+    return len(event.pcm) if isinstance(event, AudioPiece) else 0

@@ -1,0 +1,261 @@
+"""The web socket /v1/audio/speech/stream: text in while it is written, sound out while it is made.
+
+The messages are those of vllm-omni. A client sends session.config, then input.text as often as it likes, then
+input.done. For each sentence it gets audio.start, the sound as binary messages, and audio.done. At the end it gets
+session.done. Closing the socket cancels everything. One pair of models speaks the whole session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, WebSocket
+from pydantic import Field, TypeAdapter, ValidationError
+from starlette.websockets import WebSocketDisconnect
+
+from serving.api.admission import check_text, make_request
+from serving.api.bodies import MAX_SEED, InputDone, InputText, SentenceInfo, SessionConfig
+from serving.api.failures import invalid_fields
+from serving.api.incremental_text import IncrementalText
+from serving.api.service import current_caller, request_id_of, service_of
+from serving.api.streams import Utterance, encoded
+from serving.encoding import Encoder, open_encoder, output_rate
+from serving.errors import (
+    DeadlineError,
+    InvalidJsonError,
+    InvalidRequestError,
+    RequestTimeoutError,
+    ServingError,
+    TextTooLongError,
+)
+from serving.messages import AudioPiece, Event, SentenceDone, SpeechRequest, Started
+
+T = TypeVar("T")
+router = APIRouter()
+Input = TypeAdapter(Annotated[InputText | InputDone, Field(discriminator="type")])
+Config = TypeAdapter(SessionConfig)
+
+
+@router.websocket("/v1/audio/speech/stream")
+async def speech_stream(socket: WebSocket) -> None:
+    """Hold one session."""
+    await socket.accept()
+    session = Session(socket)
+    try:
+        await session.run()
+        await socket.close()
+    except WebSocketDisconnect:
+        socket.scope["state"]["error_type"] = "client_left"
+    except ServingError as error:
+        socket.scope["state"]["error_type"] = error.type
+        with suppress(WebSocketDisconnect, RuntimeError):  # the client may have gone meanwhile
+            await socket.send_json({"type": "error", **error.body(request_id_of(socket))})
+            await socket.close(error.close_code, error.type)
+
+
+class Session:
+    """One web socket from its first message to its last."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        """Take an accepted socket."""
+        self._socket, self._service, self._caller = socket, service_of(socket), current_caller(socket)
+        self._limits = self._service.settings.limits
+        self._sentences: asyncio.Queue[str | None] = asyncio.Queue()
+        self._n_spoken, self._seconds, self._version = 0, 0.0, None
+
+    async def run(self) -> None:
+        """Speak until the text ends.
+
+        Raises:
+            ServingError: A message is wrong, or the engine refused or failed.
+            WebSocketDisconnect: The client went away.
+        """
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                config = await self._config()
+        except TimeoutError as error:
+            raise RequestTimeoutError(
+                f"session.config did not arrive within {self._limits.body_seconds:g} s"
+            ) from error
+        try:
+            async with asyncio.timeout(self._limits.max_request_seconds), asyncio.TaskGroup() as tasks:
+                reading = tasks.create_task(self._read())
+                await self._speak_all(config)
+                reading.cancel()  # it watches for a client that goes away
+        except TimeoutError as error:
+            raise DeadlineError(f"the session took longer than {self._limits.max_request_seconds:g} s") from error
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        done = {"type": "session.done", "total_sentences": self._n_spoken, "seconds_of_audio": self._seconds}
+        await self._socket.send_json({**done, "version": self._version})
+
+    async def _config(self) -> SessionConfig:
+        config = _parsed(Config, await self._message())
+        output_rate(config.response_format, 32_000, config.sample_rate)  # refuses what the format cannot have
+        return config
+
+    async def _message(self) -> str:
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1006))
+        if message.get("text") is None:
+            raise InvalidJsonError("a message is text with a JSON object, not binary")
+        return message["text"]
+
+    async def _read(self) -> None:
+        """Put each sentence into the queue once it is whole. Afterwards, wait for the client to go away."""
+        text, n_characters = IncrementalText(), 0
+        while True:
+            message = _parsed(Input, await self._message())
+            if isinstance(message, InputDone):
+                break
+            n_characters += len(message.text)
+            if n_characters > self._limits.max_job_characters:
+                raise TextTooLongError(
+                    f"the session has {n_characters} characters, at most {self._limits.max_job_characters}",
+                    param="text",
+                )
+            for sentence in text.push(message.text):
+                self._sentences.put_nowait(sentence)
+            if text.n_waiting > self._limits.max_text_characters:
+                raise TextTooLongError(
+                    f"{text.n_waiting} characters without the end of a sentence, at most "
+                    f"{self._limits.max_text_characters}",
+                    param="text",
+                )
+        for sentence in text.finish():
+            self._sentences.put_nowait(sentence)
+        self._sentences.put_nowait(None)
+        await self._message()
+        raise InvalidRequestError("nothing can follow input.done", param="type")
+
+    async def _speak_all(self, config: SessionConfig) -> None:
+        place = 0
+        while (sentence := await self._sentences.get()) is not None:
+            check_text(sentence, max_characters=self._limits.max_text_characters, param="text")
+            pinned = config if self._version is None else config.model_copy(update={"version": self._version})
+            request = make_request(
+                self._service,
+                self._caller,
+                pinned,
+                text=sentence,
+                request_id=f"{request_id_of(self._socket)}-{place}",
+                traceparent=self._socket.scope["state"]["traceparent"],
+            )
+            # a sentence that comes twice sounds different, as within one text
+            await self._speak(replace(request, seed=(request.seed + place) % (MAX_SEED + 1)), config)
+            place += 1
+
+    async def _speak(self, request: SpeechRequest, config: SessionConfig) -> None:
+        """Speak one sentence of the client, which the engine may cut into several."""
+        utterance = Utterance(
+            service=self._service, request=request, route="stream", caller=self._caller, form=config.response_format
+        )
+        files = SentenceFiles(self._socket, utterance, config, first=self._n_spoken)
+        try:
+            async with aclosing(utterance.events()) as events:
+                async for event in events:
+                    await files.take(event)
+        except ServingError as error:
+            utterance.error, utterance.status = error, error.status
+            raise
+        except (WebSocketDisconnect, asyncio.CancelledError):
+            utterance.client_left = True
+            raise
+        finally:
+            await utterance.record()
+        assert utterance.started is not None and utterance.finished is not None
+        self._version = utterance.started.version
+        self._n_spoken += len(utterance.sentences)
+        self._seconds += files.seconds
+
+
+class SentenceFiles:
+    """Sends each sentence as a file of its own, between audio.start and audio.done.
+
+    Attributes:
+        seconds: Length of the sound so far.
+    """
+
+    def __init__(self, socket: WebSocket, utterance: Utterance, config: SessionConfig, *, first: int) -> None:
+        """Take where to send to.
+
+        Args:
+            socket: The client's.
+            utterance: What is spoken.
+            config: Format and rate.
+            first: Number of sentences that the session has spoken before.
+        """
+        self._socket, self._utterance, self._config, self._first = socket, utterance, config, first
+        self._encoder: Encoder | None = None
+        self.seconds = 0.0
+
+    async def take(self, event: Event) -> None:
+        """Send what an event of the engine brings."""
+        match event:
+            case AudioPiece():
+                opening = self._encoder is None
+                if opening:
+                    await self._open(event.sentence)
+                # a text that comes as a whole has the pause at the end of a sentence, where more is known to follow
+                silence = self._pause() if opening and event.sentence == 0 and self._first else b""
+                await self._send(silence + event.pcm)
+            case SentenceDone():
+                if self._encoder is None:
+                    await self._open(event.sentence)
+                await self._send(None)
+                self._encoder = None
+                done = SentenceInfo.of(event).model_dump(exclude={"sentence"})
+                await self._socket.send_json(
+                    {"type": "audio.done", "sentence_index": self._first + event.sentence, "error": False, **done}
+                )
+
+    async def _open(self, sentence: int) -> None:
+        rate, config = self._started().sample_rate, self._config
+        self._encoder = open_encoder(config.response_format, rate, config.sample_rate)
+        start = {
+            "type": "audio.start",
+            "sentence_index": self._first + sentence,
+            "sentence_text": self._utterance.request.text,
+            "format": config.response_format,
+            "sample_rate": output_rate(config.response_format, rate, config.sample_rate),
+            "version": self._started().version,
+            "lane": self._utterance.request.lane,
+        }
+        await self._socket.send_json(start)
+
+    async def _send(self, pcm: bytes | None) -> None:
+        assert self._encoder is not None
+        self.seconds += len(pcm or b"") / 2 / self._started().sample_rate
+        sound = await encoded(self._utterance.service, self._encoder, pcm)
+        self._utterance.note_sent(len(sound))
+        if sound:
+            await self._socket.send_bytes(sound)
+
+    def _pause(self) -> bytes:
+        return bytes(2 * round(self._started().pause_seconds * self._started().sample_rate))
+
+    def _started(self) -> Started:
+        assert self._utterance.started is not None
+        return self._utterance.started
+
+
+def _parsed(kind: TypeAdapter[T], message: str) -> T:
+    """Return a message as its type.
+
+    Raises:
+        InvalidJsonError: It is not JSON.
+        InvalidRequestError: It has another shape.
+    """
+    try:
+        return kind.validate_json(message)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        if faults[0]["type"] == "json_invalid":
+            raise InvalidJsonError("the message is not JSON") from error
+        raise invalid_fields(
+            [(fault["loc"], fault["msg"], fault["type"], fault.get("input")) for fault in faults]
+        ) from error

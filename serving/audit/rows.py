@@ -1,0 +1,66 @@
+"""From the record of a request to a row of the audit."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from serving.messages import RequestRecord
+from serving.tables import REQUESTS
+
+ID_BYTES = 16
+
+
+def make_row(record: RequestRecord, *, keep_text: bool) -> dict[str, Any]:
+    """Return the row of a request as JSON can hold it.
+
+    Args:
+        record: What became of the request.
+        keep_text: Whether the row gets the text besides its hash.
+    """
+    request, started, finished = record.request, record.started, record.finished
+    row = {
+        "id": secrets.token_hex(ID_BYTES),  # so that it is written once, however often it is sent
+        "request_id": request.request_id,
+        "trace_id": request.traceparent.split("-")[1] if request.traceparent else None,
+        "started_at": record.started_at.isoformat(),
+        "route": record.route,
+        "lane": request.lane,
+        "caller": record.caller,
+        "voice": request.voice,
+        "version": started.version if started else request.version,
+        "candidate_id": started.candidate_id if started else None,
+        "preset": request.preset,
+        "language": request.language,
+        "purpose": request.purpose,
+        "seed": request.seed,
+        "format": record.format,
+        "n_characters": len(request.text),
+        "text_sha256": hashlib.sha256(request.text.encode("utf-8", "surrogatepass")).hexdigest(),
+        "text": request.text if keep_text else None,
+        "status": record.status,
+        "error_type": record.error_type,
+        "client_left": record.client_left,
+        "cache": None,
+        "seconds_of_audio": finished.seconds_of_audio if finished else None,
+        "first_audio_seconds": record.first_audio_seconds,
+        "total_seconds": record.total_seconds,
+        "part_seconds": dict(finished.seconds) if finished else {},
+        "sentences": [asdict(sentence) for sentence in record.sentences],
+        "n_bytes": record.n_bytes,
+    }
+    return {name: _storable(name, value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def as_columns(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of JSON as the table takes it."""
+    return row | {"started_at": datetime.fromisoformat(row["started_at"])}
+
+
+def _storable(name: str, value: str) -> str:
+    """Return a value that every database takes: no NUL, no half characters, not longer than its column."""
+    length = getattr(REQUESTS.c[name].type, "length", None)
+    return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")[:length]

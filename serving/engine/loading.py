@@ -1,0 +1,207 @@
+"""Which pairs the workers hold: the champion of each voice, the one before it, and former versions that were asked for.
+
+A pair is loaded beside those that speak. Only when every ready worker has it does it go into service, at once and as a
+whole. A pair that cannot be loaded changes nothing: the one before goes on, and the failure is counted and shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from registry.releases.state import Release
+from registry.storage.store import Store
+from serving.engine.pool import WorkerPool
+from serving.engine.process import LoadRefusedError, WorkerProcess
+from serving.errors import NotReadyError, RegistryUnreachableError, VoiceDamagedError
+from serving.releases.pairs import Pair, PairRefusedError, find_pair
+from serving.releases.snapshots import RegistryAwayError
+from serving.releases.table import LivePair, ReleaseTable
+
+LOG = logging.getLogger(__name__)
+RETRY_SECONDS = 30.0  # after a pair could not be loaded
+
+
+class Loader:
+    """Keeps the workers' pairs as the table wants them.
+
+    Invariant: one load at a time, so a worker that starts gets every pair that is in service by then.
+    """
+
+    def __init__(self, store: Store, table: ReleaseTable, *, max_former: int) -> None:
+        """Prepare.
+
+        Args:
+            store: Where the files are.
+            table: What is served.
+            max_former: Former versions that are kept besides the champion and the one before it.
+        """
+        self._store, self._table, self._max_former = store, table, max_former
+        self._lock = asyncio.Lock()
+        self._wanted = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="check-pair")
+        self._task: asyncio.Task[None] | None = None
+        self._retry_at: dict[str, float] = {}
+        self._used: dict[str, float] = {}
+        self.pool: WorkerPool | None = None
+        self.faults: dict[str, str] = {}  # by candidate id, why it could not be loaded
+        self.n_failed = 0
+
+    def start(self, pool: WorkerPool) -> None:
+        """Begin to load in the background."""
+        self.pool = pool
+        self._task = asyncio.create_task(self._run(), name="load pairs")
+        self.wake()
+
+    async def close(self) -> None:
+        """Stop loading."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def wake(self) -> None:
+        """Look again at what is wanted."""
+        self._wanted.set()
+
+    async def prepare(self, worker: WorkerProcess) -> None:
+        """Load every pair that is in service into a new worker, its files checked again."""
+        async with self._lock:
+            for live in self._table.loaded.values():
+                pair = live.pair
+                try:
+                    found = await self._find(pair.voice, Release(pair.version, pair.candidate_id, 0))
+                    await worker.load(pair.candidate_id, found.folder, [*pair.presets])
+                except (LoadRefusedError, PairRefusedError, RegistryAwayError) as error:
+                    self._note_failure(pair.voice, pair.candidate_id, error)
+        self.wake()
+
+    async def ensure(self, voice: str, candidate_id: str) -> LivePair:
+        """Return a pair that the workers have loaded, and load a former version that is asked for.
+
+        Args:
+            voice: Name of the voice.
+            candidate_id: Of a version that was champion.
+
+        Raises:
+            ServingError: It cannot be loaded.
+        """
+        self._used[candidate_id] = time.monotonic()
+        live = self._table.loaded.get(candidate_id)
+        if live is not None:
+            return live
+        release = next((r for r in self._table.snapshots[voice].past if r.candidate_id == candidate_id), None)
+        if release is None:
+            raise NotReadyError(f"a version of {voice} is not loaded", retry_after=1)
+        async with self._lock:
+            if candidate_id not in self._table.loaded:
+                if self._retry_at.get(candidate_id, 0.0) <= time.monotonic():
+                    await self._load(voice, release)
+                self._drop_former()
+        live = self._table.loaded.get(candidate_id)
+        if live is None:
+            raise self._error(voice, candidate_id)
+        return live
+
+    def _error(self, voice: str, candidate_id: str) -> Exception:
+        """Return what a client is told about a version that is not loaded. The reason in full is for operators."""
+        if candidate_id in self.faults:
+            return VoiceDamagedError(f"this version of {voice} could not be loaded, so it does not speak")
+        if self.pool is None or not self.pool.ready:
+            return NotReadyError("no engine is warm yet", retry_after=5)
+        return RegistryUnreachableError(f"the files of this version of {voice} cannot be read now", retry_after=5)
+
+    async def _run(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), RETRY_SECONDS)
+            self._wanted.clear()
+            try:
+                await self._load_missing()
+            except Exception:
+                LOG.exception("what is served could not be loaded, which is tried again")
+
+    async def _load_missing(self) -> None:
+        self._drop_withdrawn()
+        for voice, release in self._missing():
+            async with self._lock:
+                if release.candidate_id not in self._table.loaded:
+                    await self._load(voice, release)
+        self._drop_former()
+
+    def _missing(self) -> Iterator[tuple[str, Release]]:
+        """Yield what should be loaded: all champions first, then those before them."""
+        snapshots = [s for s in self._table.snapshots.values() if not (s.is_revoked or s.fault or s.reasons)]
+        for release_of in (lambda s: s.champion, lambda s: s.previous):
+            for snapshot in snapshots:
+                release = release_of(snapshot)
+                if release is None or release.candidate_id in self._table.loaded:
+                    continue
+                if self._retry_at.get(release.candidate_id, 0.0) <= time.monotonic():
+                    yield snapshot.voice, release
+
+    async def _load(self, voice: str, release: Release) -> None:
+        """Load a pair into every ready worker, then take it into service."""
+        workers = self.pool.ready if self.pool else []
+        if not workers:
+            return
+        try:
+            pair = await self._find(voice, release)
+        except RegistryAwayError as error:
+            LOG.warning("version %d of %s cannot be read: %s", release.version, voice, error)
+            return
+        except PairRefusedError as error:
+            self._note_failure(voice, release.candidate_id, error)
+            return
+        loads = (worker.load(pair.candidate_id, pair.folder, [*pair.presets]) for worker in workers)
+        results = await asyncio.gather(*loads, return_exceptions=True)
+        rates = [result for result in results if isinstance(result, int)]
+        refused = [result for result in results if isinstance(result, LoadRefusedError)]
+        if refused or not rates:  # a worker that died gets it when it starts again, unless all died of it
+            for worker in workers:
+                worker.unload(pair.candidate_id)
+            self._note_failure(voice, pair.candidate_id, (*refused, LoadRefusedError("the workers died of it"))[0])
+            return
+        self.faults.pop(pair.candidate_id, None)
+        self._table.add_loaded(LivePair(pair=pair, sample_rate=rates[0]))
+        LOG.info("version %d of %s is loaded", pair.version, voice)
+
+    async def _find(self, voice: str, release: Release) -> Pair:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, find_pair, self._store, voice, release, self._table.today())
+
+    def _note_failure(self, voice: str, candidate_id: str, error: Exception) -> None:
+        self.n_failed += 1
+        self.faults[candidate_id] = f"{voice}: a version could not be loaded: {error}"
+        self._retry_at[candidate_id] = time.monotonic() + RETRY_SECONDS
+        LOG.error("%s", self.faults[candidate_id])
+
+    def _drop_withdrawn(self) -> None:
+        """Unload what must not speak any more. Requests that speak with it are ended by their client."""
+        for candidate_id, live in self._table.loaded.items():
+            snapshot = self._table.snapshots.get(live.pair.voice)
+            if snapshot is not None and snapshot.fault is None and not snapshot.includes(candidate_id):
+                self._drop(candidate_id)
+
+    def _drop_former(self) -> None:
+        """Unload the former versions that were not asked for longest."""
+        keep = {
+            release.candidate_id
+            for snapshot in self._table.snapshots.values()
+            for release in (snapshot.champion, snapshot.previous)
+            if release is not None
+        } | {live.pair.candidate_id for live in self._table.champions.values()}
+        former = [candidate_id for candidate_id in self._table.loaded if candidate_id not in keep]
+        former.sort(key=lambda candidate_id: self._used.get(candidate_id, 0.0), reverse=True)
+        for candidate_id in former[self._max_former :]:
+            self._drop(candidate_id)
+
+    def _drop(self, candidate_id: str) -> None:
+        self._table.drop_loaded(candidate_id)
+        for worker in self.pool.ready if self.pool else []:
+            worker.unload(candidate_id)

@@ -1,0 +1,183 @@
+"""The workers: started, started again when they die, and replaced when they have grown."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+from serving.engine.process import WorkerOptions, WorkerProcess
+from serving.engine.running import WorkerLost
+from serving.messages import WorkerHealth
+from serving.settings import ServeSettings
+
+LOG = logging.getLogger(__name__)
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # before a worker that dies at once is started again, doubled each time
+LONG_ENOUGH = 30.0  # a worker that lived so long may be started again at once
+LOOK_SECONDS = 1.0
+
+
+class Slot:
+    """The place of one worker, whichever process fills it.
+
+    Attributes:
+        name: Stable name, such as cpu-0.
+        worker: The process that takes requests, None while none does.
+        retiring: Processes that take nothing new and end after what they speak.
+        n_restarts: How often a process was replaced.
+    """
+
+    def __init__(self, name: str, options: WorkerOptions) -> None:
+        """Begin empty."""
+        self.name, self.options = name, options
+        self.worker: WorkerProcess | None = None
+        self.retiring: list[WorkerProcess] = []
+        self.n_restarts = 0
+
+    def health(self) -> WorkerHealth:
+        """Return how its worker is."""
+        if self.worker is not None:
+            return self.worker.health(self.n_restarts)
+        return WorkerHealth(name=self.name, state="starting", n_running=0, resident_bytes=0, n_restarts=self.n_restarts)
+
+
+class WorkerPool:
+    """All workers.
+
+    Invariant: a worker takes requests only after `prepare` gave it every pair that is served.
+    """
+
+    def __init__(
+        self, settings: ServeSettings, folder: Path, prepare: Callable[[WorkerProcess], Awaitable[None]]
+    ) -> None:
+        """Prepare one slot per device.
+
+        Args:
+            settings: Of the service.
+            folder: The project.
+            prepare: Loads the pairs that are served into a new worker.
+        """
+        engine = settings.engine
+        self._most_bytes, self._prepare = engine.max_resident_megabytes * 1_000_000, prepare
+        cores = _share_cores(settings)
+        self.slots = [
+            Slot(
+                f"{device}-{number}" if device == "cpu" else device,
+                WorkerOptions(
+                    device=device,
+                    precision=engine.precision,
+                    batch_size=engine.batch_size,
+                    n_threads=engine.n_threads,
+                    unread_bytes=settings.limits.max_unread_bytes,
+                    folder=folder,
+                    cores=cores[number],
+                ),
+            )
+            for number, device in enumerate(engine.devices)
+        ]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._changed = asyncio.Condition()
+
+    @property
+    def ready(self) -> list[WorkerProcess]:
+        """Return the workers that take requests."""
+        return [slot.worker for slot in self.slots if slot.worker is not None and slot.worker.state == "ready"]
+
+    def start(self) -> None:
+        """Start the workers in the background."""
+        self._tasks = [asyncio.create_task(self._keep(slot), name=f"keep {slot.name}") for slot in self.slots]
+
+    async def close(self) -> None:
+        """End all workers."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        every = [worker for slot in self.slots for worker in (slot.worker, *slot.retiring) if worker is not None]
+        await asyncio.gather(*(worker.stop() for worker in every))
+
+    async def wait_for(self, candidate: str, seconds: float) -> None:
+        """Wait until a worker has a pair, at most some seconds."""
+
+        def has_it() -> bool:
+            return any(candidate in worker.loaded for worker in self.ready)
+
+        with suppress(TimeoutError):
+            async with self._changed:
+                await asyncio.wait_for(self._changed.wait_for(has_it), seconds)
+
+    async def _keep(self, slot: Slot) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            began = time.monotonic()
+            worker = await self._fill(slot)
+            while worker is not None and not worker.ended.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(worker.ended.wait(), LOOK_SECONDS)
+                await self._retire_idle(slot)
+                if worker.resident_bytes > self._most_bytes and not worker.ended.is_set():
+                    worker = await self._replace(slot, worker)
+            LOG.warning("%s died, so it is started again", slot.name)
+            slot.n_restarts += 1
+            pause = FIRST_PAUSE if time.monotonic() - began > LONG_ENOUGH else min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(pause / 2)
+
+    async def _fill(self, slot: Slot) -> WorkerProcess | None:
+        """Start a worker for a slot, and return it once it takes requests. None: it died before."""
+        worker = WorkerProcess(slot.name, slot.options)
+        if slot.worker is None or slot.worker.ended.is_set():
+            slot.worker = worker
+        try:
+            await worker.start()
+            await self._prepare(worker)
+        except WorkerLost:
+            return None
+        except OSError as error:
+            LOG.error("%s cannot be started: %s", slot.name, error)
+            return None
+        except asyncio.CancelledError:
+            await worker.stop()
+            raise
+        if worker.ended.is_set():
+            return None
+        slot.worker, worker.state = worker, "ready"
+        async with self._changed:
+            self._changed.notify_all()
+        return worker
+
+    async def _replace(self, slot: Slot, old: WorkerProcess) -> WorkerProcess:
+        """Start a worker beside one that has grown, and let that one end after what it speaks."""
+        LOG.warning("%s has %d MB, so it is replaced", slot.name, old.resident_bytes // 1_000_000)
+        fresh = await self._fill(slot)
+        if fresh is None:
+            return old
+        slot.n_restarts += 1
+        old.state = "recycling"
+        slot.retiring.append(old)
+        return fresh
+
+    async def _retire_idle(self, slot: Slot) -> None:
+        for worker in list(slot.retiring):
+            if worker.is_idle or worker.ended.is_set():
+                slot.retiring.remove(worker)
+                await worker.stop()
+
+
+def _share_cores(settings: ServeSettings) -> list[tuple[int, ...]]:
+    """Return the cores of each device, none where they are not pinned or there are too few."""
+    engine = settings.engine
+    available = sorted(os.sched_getaffinity(0))
+    n_cpu = engine.devices.count("cpu")
+    if not engine.pin_cores or n_cpu * engine.n_threads > len(available):
+        return [() for _ in engine.devices]
+    shares, start = [], 0
+    for device in engine.devices:
+        n = engine.n_threads if device == "cpu" else 0
+        shares.append(tuple(available[start : start + n]))
+        start += n
+    return shares

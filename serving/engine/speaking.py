@@ -1,0 +1,107 @@
+"""What both lanes of a worker share: the request, where its events go, and sound as int16."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpt_sovits.synthesis.speech import SentenceReport, Timings
+from serving.engine.frames import Header
+
+Send = Callable[[Header, bytes], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speak:
+    """A request as a worker gets it.
+
+    Attributes:
+        id: Number of the request, unique in its worker.
+        candidate: Id of the pair that speaks it.
+        preset: Name of one of the pair's presets.
+        text: What to say.
+        language: ISO 639 code of the text.
+        seed: Seed of the text.
+        first_sentence: Sentences before it were delivered already, by a worker that died.
+    """
+
+    id: int
+    candidate: str
+    preset: str
+    text: str
+    language: str
+    seed: int
+    first_sentence: int = 0
+
+
+class Output:
+    """The events of one request on their way to the API.
+
+    Invariant: sound that the client has not taken is bounded. Beyond the bound the request waits and others speak.
+    """
+
+    def __init__(self, number: int, send: Send, *, sample_rate: int, max_unread_bytes: int) -> None:
+        """Begin with nothing sent.
+
+        Args:
+            number: The request's.
+            send: Sends a frame to the API.
+            sample_rate: Samples per second.
+            max_unread_bytes: Sound that may wait for the client.
+        """
+        self.number, self._send, self._rate, self._most = number, send, sample_rate, max_unread_bytes
+        self.started, self.first_sent = time.monotonic(), 0.0
+        self.sent_bytes = self.taken_bytes = 0
+        self.busy, self.timings = 0.0, Timings()
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether the client must take something first."""
+        return self.sent_bytes - self.taken_bytes > self._most
+
+    @property
+    def seconds_sent(self) -> float:
+        """Return how much sound was sent, in seconds."""
+        return self.sent_bytes / 2 / self._rate
+
+    def piece(self, waveform: np.ndarray, sentence: int) -> None:
+        """Send sound, (n,) float32 in [-1, 1]. None is not an event."""
+        if not len(waveform):
+            return
+        if not self.sent_bytes:
+            self.first_sent = time.monotonic()
+        pcm = np.rint(waveform * 32767).astype("<i2").tobytes()
+        self.sent_bytes += len(pcm)
+        self._send({"kind": "piece", "id": self.number, "sentence": sentence}, pcm)
+
+    def sentence(self, index: int, report: SentenceReport) -> None:
+        """Send what happened to a sentence."""
+        header = {
+            "kind": "sentence",
+            "id": self.number,
+            "sentence": index,
+            "text_sha256": hashlib.sha256(report.text.encode()).hexdigest(),
+            "outcome": report.outcome,
+            "n_retries": report.n_retries,
+            "n_samples": report.n_samples,
+        }
+        self._send(header, b"")
+
+    def finish(self) -> None:
+        """Send that all is said, and where the time went."""
+        elapsed, work = time.monotonic() - self.started, self.timings
+        scale = self.busy / work.total if work.total else 0.0  # the clock of a part runs on while others have turns
+        parts = {"text": work.text * scale, "gpt": work.gpt * scale, "sovits": work.sovits * scale}
+        seconds = {"queue": max(0.0, elapsed - self.busy), **parts}
+        header = {"kind": "finished", "id": self.number, "audio": self.seconds_sent, "busy": self.busy}
+        self._send({**header, "seconds": seconds}, b"")
+
+    def fail(self, error: Exception) -> None:
+        """Send why it could not be said. A ValueError is about the text, everything else is a fault of ours."""
+        kind = "text" if isinstance(error, ValueError) else "fault"
+        message = " ".join(str(error).split()) if kind == "text" else type(error).__name__
+        self._send({"kind": "failed", "id": self.number, "error": kind, "message": message}, b"")

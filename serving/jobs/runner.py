@@ -1,0 +1,218 @@
+"""Speak the items of a job, wait out what passes, and stop when the job is not this attempt's any more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from serving.database import Database
+from serving.errors import (
+    BusyError,
+    DatabaseUnreachableError,
+    DeadlineError,
+    InternalError,
+    ServingError,
+    UnknownVersionError,
+    UnknownVoiceError,
+    VoiceDamagedError,
+    WorkerLostError,
+)
+from serving.jobs import store
+from serving.jobs.records import Item, Job, Result, State
+from serving.jobs.results import ResultStore
+from serving.jobs.speaking import AttemptEndedError, JobEngine, Speech, speak_item
+from serving.messages import RequestRecord, SpeechRequest
+
+T = TypeVar("T")
+Recorder = Callable[[RequestRecord], Awaitable[None]]
+COUNTED = (WorkerLostError, DeadlineError, VoiceDamagedError)  # the text may be the reason, so it is not tried for ever
+MAX_COUNTED = 3
+MAX_WAIT_SECONDS = 30.0
+DATABASE_WAIT_SECONDS = 0.5
+LOG = logging.getLogger(__name__)
+
+
+class JobRunner:
+    """Runs jobs on the event loop of the API.
+
+    Invariant: a result is written only by the newest attempt of a job, after its file is kept.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        engine: JobEngine,
+        results: ResultStore,
+        *,
+        max_attempts: int,
+        keep_text: bool,
+        recorders: Sequence[Recorder] = (),
+    ) -> None:
+        """Prepare.
+
+        Args:
+            database: Of serving.
+            engine: Speaks.
+            results: Where files are kept.
+            max_attempts: A job that was claimed more often has failed, because it may be what kills the service.
+            keep_text: Whether texts stay in the table when they are spoken.
+            recorders: Get a record of each item.
+        """
+        self._database, self._engine, self._results = database, engine, results
+        self._max_attempts, self._keep_text, self._recorders = max_attempts, keep_text, tuple(recorders)
+
+    async def run(self, job_id: str) -> None:
+        """Run a job to its end, or until it is not this attempt's any more. It raises nothing but what is a fault."""
+        job = await self._patiently(store.claim, job_id)
+        if job is None:
+            return
+        task = asyncio.ensure_future(self._speak_items(job))
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()
+        error = None if task.cancelled() else task.exception()
+        if error is None or isinstance(error, AttemptEndedError):
+            return
+        if not isinstance(error, ServingError):
+            LOG.error("job %s ended by a fault of the service", job.id, exc_info=error)
+            error = InternalError("the service has a fault; its log has the place under the id of the job")
+        await self._finish(job, "failed", error)
+
+    async def _speak_items(self, job: Job) -> None:
+        if job.attempt > self._max_attempts:
+            raise InternalError(f"the job was begun {self._max_attempts} times, and the service stopped each time")
+        results = []
+        for item in job.items:
+            if item.result is not None:
+                results.append(item.result)
+                continue
+            results.append(await self._speak_patiently(job, item))
+            current = await self._patiently(store.find, job.id)
+            if current.attempt != job.attempt:
+                raise AttemptEndedError
+            job = current  # with the version that speaks the other items
+        await self._finish(job, "needs_review" if any(each.needs_review for each in results) else "done")
+
+    async def _speak_patiently(self, job: Job, item: Item) -> Result:
+        n_counted, n_waits = 0, 0
+        while True:
+            try:
+                return await self._speak(job, item)
+            except AttemptEndedError:
+                raise
+            except ServingError as error:
+                n_counted += isinstance(error, COUNTED)
+                if n_counted >= MAX_COUNTED or not self._passes(error):
+                    raise
+                LOG.info("job %s waits: %s", job.id, error.type)
+                await asyncio.sleep(min(MAX_WAIT_SECONDS, max(error.retry_after or 0, 0.25 * 2 ** min(n_waits, 7))))
+                n_waits += 1
+                await self._require_current(job)
+
+    def _passes(self, error: ServingError) -> bool:
+        """Return whether another try can succeed. An engine that has just started knows no voice yet."""
+        is_unknown = isinstance(error, UnknownVoiceError | UnknownVersionError)
+        return isinstance(error, BusyError) or (is_unknown and not self._engine.health().ready)
+
+    async def _speak(self, job: Job, item: Item) -> Result:
+        request = self._request(job, item)
+        speech = Speech(sentences=[])
+        begun, clock = datetime.now(UTC), time.monotonic()
+        error: ServingError | None = None
+
+        async def watch(so_far: Speech) -> None:
+            started = so_far.started
+            if job.version is None and not so_far.sentences and started is not None:
+                pair = (job, started.version, started.candidate_id)
+                if not await self._patiently(store.freeze_version, *pair):
+                    raise AttemptEndedError
+            else:
+                await self._require_current(job)
+
+        async def record(result: Result) -> None:
+            if not await self._patiently(store.record, job, item.item, result, keep_text=self._keep_text):
+                raise AttemptEndedError
+
+        try:
+            wish = job.wish
+            return await speak_item(
+                self._engine,
+                request,
+                speech,
+                form=wish.format,
+                rate=wish.sample_rate,
+                results=self._results,
+                watch=watch,
+                record=record,
+            )
+        except AttemptEndedError:
+            raise
+        except ServingError as caught:
+            error = caught
+            raise
+        finally:
+            await self._record(job, request, speech, begun, time.monotonic() - clock, error)
+
+    async def _record(
+        self,
+        job: Job,
+        request: SpeechRequest,
+        speech: Speech,
+        begun: datetime,
+        seconds: float,
+        error: ServingError | None,
+    ) -> None:
+        record = RequestRecord(
+            request=request,
+            route="job",
+            caller=job.owner,
+            format=job.wish.format,
+            started_at=begun,
+            started=speech.started,
+            sentences=tuple(speech.sentences),
+            finished=speech.finished,
+            status=error.status if error else 200,
+            error_type=error.type if error else None,
+            client_left=error is None and speech.result is None,
+            first_audio_seconds=None,
+            total_seconds=seconds,
+            n_bytes=speech.result.n_bytes if speech.result else 0,
+        )
+        for recorder in self._recorders:
+            await recorder(record)
+
+    def _request(self, job: Job, item: Item) -> SpeechRequest:
+        assert item.text is not None
+        return SpeechRequest(
+            request_id=f"{job.id}-{item.item}",
+            text=item.text,
+            voice=job.wish.voice,
+            version=job.version or job.wish.version,
+            preset=job.wish.preset,
+            language=job.wish.language,
+            purpose=job.wish.purpose,
+            seed=job.wish.seed,
+            lane="batch",
+            traceparent=job.traceparent,
+        )
+
+    async def _require_current(self, job: Job) -> None:
+        if not await self._patiently(store.is_current, job):
+            raise AttemptEndedError
+
+    async def _finish(self, job: Job, state: State, error: ServingError | None = None) -> None:
+        why = {"error_type": error.type, "error_message": error.message} if error else {}
+        await self._patiently(store.finish, job, state, keep_text=self._keep_text, **why)
+
+    async def _patiently(self, call: Callable[..., T], *arguments: object, **named: object) -> T:
+        """Call a function of the store in a thread, again and again while the database is away."""
+        while True:
+            try:
+                return await asyncio.to_thread(call, self._database, *arguments, **named)
+            except DatabaseUnreachableError:
+                await asyncio.sleep(DATABASE_WAIT_SECONDS)

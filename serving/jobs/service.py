@@ -1,0 +1,243 @@
+"""Jobs as the API calls them: submit, find, cancel, and get the sound of an item."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from serving.database import Database
+from serving.errors import (
+    ConflictError,
+    DatabaseUnreachableError,
+    GoneError,
+    IdempotencyInProgressError,
+    NotFoundError,
+)
+from serving.jobs import store
+from serving.jobs.durable import DurableQueue
+from serving.jobs.records import OPEN_STATES, Item, Job, Submission, Wish
+from serving.jobs.results import ResultStore
+from serving.jobs.runner import JobRunner, Recorder
+from serving.jobs.speaking import JobEngine
+from serving.messages import SpeechRequest
+from serving.settings import ServeSettings
+
+T = TypeVar("T")
+FOLDER = Path(".vox/results")
+SWEEP_SECONDS = 600.0
+START_AGAIN_SECONDS = 1.0
+LOG = logging.getLogger(__name__)
+
+
+class JobService:
+    """Durable jobs. Consent, purpose and release are checked at the submission, at each claim, and before delivery."""
+
+    def __init__(
+        self,
+        database: Database,
+        folder: Path,
+        engine: JobEngine,
+        settings: ServeSettings,
+        *,
+        recorders: Sequence[Recorder] = (),
+    ) -> None:
+        """Prepare.
+
+        Args:
+            database: Of serving, migrated.
+            folder: Where the speech is kept. Nodes that share the database share it too.
+            engine: Speaks.
+            settings: The section `serve`.
+            recorders: Get a record of each item.
+        """
+        self.settings = settings
+        self._database, self._engine, self._results = database, engine, ResultStore(folder)
+        self._runner = JobRunner(
+            database,
+            engine,
+            self._results,
+            max_attempts=settings.jobs.max_attempts,
+            keep_text=settings.keep_text,
+            recorders=recorders,
+        )
+        self._queue = DurableQueue(database, self._runner.run, n_at_once=settings.jobs.n_at_once)
+        self._submitting: set[tuple[str, str]] = set()
+        self._task: asyncio.Task[None] | None = None
+        self.is_started = False
+
+    async def start(self) -> None:
+        """Begin to run jobs, in the background where the database does not answer yet."""
+        self._task = asyncio.create_task(self._start_and_sweep(), name="jobs")
+        self._task.add_done_callback(_log_fault)
+
+    async def close(self) -> None:
+        """Stop. Jobs that run are taken up again by another node, or at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        if self.is_started:
+            self.is_started = False
+            await asyncio.to_thread(self._queue.close)
+
+    async def submit(
+        self,
+        wish: Wish,
+        texts: Sequence[str],
+        *,
+        owner: str,
+        idempotency_key: str | None,
+        traceparent: str | None,
+    ) -> tuple[Job, bool]:
+        """Make a job, or find the one that the same request made before. Return it and whether it is new.
+
+        Args:
+            wish: How it is to sound.
+            texts: What to say, checked.
+            owner: Name of the caller.
+            idempotency_key: Of the request.
+            traceparent: Trace context of the request.
+
+        Raises:
+            ServingError: It may not be spoken, or the key is in use.
+        """
+        content = json.dumps([asdict(wish), list(texts)], sort_keys=True, ensure_ascii=False)
+        submission = Submission(
+            id=f"job_{secrets.token_hex(16)}",
+            owner=owner,
+            wish=wish,
+            texts=tuple(texts),
+            idempotency_key=idempotency_key,
+            fingerprint=hashlib.sha256(content.encode()).hexdigest(),
+            traceparent=traceparent,
+        )
+        if idempotency_key is None:
+            return await self._submit(submission)
+        place = (owner, idempotency_key)
+        if place in self._submitting:
+            raise IdempotencyInProgressError("a request with this Idempotency-Key is being answered", retry_after=1)
+        self._submitting.add(place)
+        try:
+            return await self._submit(submission)
+        finally:
+            self._submitting.discard(place)
+
+    async def find(self, job_id: str, owner: str) -> Job:
+        """Return a job of a caller.
+
+        Raises:
+            UnknownJobError: There is none that the caller may see.
+            GoneError: It was deleted.
+        """
+        job = await self._call(store.find, job_id, owner)
+        if job.state == "deleted":
+            raise GoneError("the job was deleted, with its speech and its texts")
+        return job
+
+    async def cancel(self, job_id: str, owner: str) -> Job:
+        """Cancel a job that has not ended, or delete one that has with its speech. Return it as it was left.
+
+        Raises:
+            UnknownJobError: There is none that the caller may see.
+            GoneError: It was deleted before.
+        """
+        await self.find(job_id, owner)
+        job = await self._call(store.cancel, job_id, owner, keep_text=self.settings.keep_text)
+        if self.is_started:
+            await asyncio.to_thread(self._queue.cancel, job_id)
+        if job.state == "deleted":
+            await self._remove_files(job_id)
+        return job
+
+    async def open_result(self, job_id: str, owner: str, item: int) -> tuple[Job, Item, Path]:
+        """Return a job, one of its items, and the file with its speech, which may be delivered now.
+
+        Raises:
+            ServingError: There is none, it is not spoken yet, or it may not be delivered any more.
+        """
+        job = await self.find(job_id, owner)
+        if not 0 <= item < len(job.items):
+            raise NotFoundError(f"the job has the items 0 to {len(job.items) - 1}, and no {item}", param="item")
+        found = job.items[item]
+        if found.result is None:
+            if job.state in OPEN_STATES:
+                raise ConflictError(f"item {item} is not spoken yet; the job is {job.state}")
+            raise GoneError(f"item {item} was not spoken, because the job is {job.state}")
+        await self._engine.check(self._example(job.wish, job), candidate_id=job.candidate_id)
+        path = self._results.path(found.result.sha256)
+        if not path.is_file():
+            raise GoneError("the file with the speech was deleted")
+        return job, found, path
+
+    async def _submit(self, submission: Submission) -> tuple[Job, bool]:
+        if not self.is_started:
+            raise DatabaseUnreachableError(
+                "jobs cannot be taken yet, because their database did not answer", retry_after=2
+            )
+        await self._engine.check(self._example(submission.wish))
+        return await self._call(store.submit, submission, self._queue.enqueue)
+
+    def _example(self, wish: Wish, job: Job | None = None) -> SpeechRequest:
+        """Return a request like those of a job, to ask whether it may be spoken."""
+        return SpeechRequest(
+            request_id=job.id if job else "check",
+            text="",
+            voice=wish.voice,
+            version=(job.version if job else None) or wish.version,
+            preset=wish.preset,
+            language=wish.language,
+            purpose=wish.purpose,
+            seed=wish.seed,
+            lane="batch",
+        )
+
+    async def _start_and_sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self.is_started:
+            try:
+                await asyncio.to_thread(self._queue.start, loop)
+                self.is_started = True
+            except DatabaseUnreachableError:
+                await asyncio.sleep(START_AGAIN_SECONDS)
+        while True:
+            try:
+                await self.sweep(datetime.now(UTC) - timedelta(days=self.settings.jobs.keep_days))
+            except DatabaseUnreachableError:
+                LOG.warning("old jobs could not be deleted now")
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def sweep(self, before: datetime) -> int:
+        """Delete the jobs that ended before a moment, with their speech. Return how many."""
+        n_removed = 0
+        while old := await self._call(store.ended_before, before):
+            for job_id in old:
+                await self._remove_files(job_id)
+                await self._call(store.remove, job_id)
+            await asyncio.to_thread(self._queue.forget, old)
+            n_removed += len(old)
+        return n_removed
+
+    async def _remove_files(self, job_id: str) -> None:
+        for sha256 in await self._call(store.drop_results, job_id):
+
+            def is_needed(sha256: str = sha256) -> bool:
+                return store.is_referred(self._database, sha256)
+
+            await asyncio.to_thread(self._results.remove, sha256, is_needed)
+
+    async def _call(self, call: Callable[..., T], *arguments: object, **named: object) -> T:
+        return await asyncio.to_thread(call, self._database, *arguments, **named)
+
+
+def _log_fault(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        LOG.error("jobs are not worked on, because of a fault of the service", exc_info=task.exception())

@@ -1,0 +1,148 @@
+"""Speak one item of a job into the folder of results, in memory that does not grow with its length."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from serving.encoding import Format, encode_file
+from serving.errors import ServingError
+from serving.jobs.records import Result
+from serving.jobs.results import ResultStore, full_disk_explained
+from serving.messages import AudioPiece, Event, Finished, Health, SentenceDone, SpeechRequest, Started
+
+BLOCK_BYTES = 1 << 18  # of samples that are written at once: 4 s at 32 kHz
+
+
+class JobEngine(Protocol):
+    """The side of serving/engine that jobs call."""
+
+    def speak(self, request: SpeechRequest) -> AsyncGenerator[Event, None]:
+        """Yield the events of a request. Closing the generator cancels the request."""
+        ...
+
+    async def check(self, request: SpeechRequest, *, candidate_id: str | None = None) -> None:
+        """Raise the ServingError that a request would get now, or that a candidate was taken out of service."""
+        ...
+
+    def health(self) -> Health:
+        """Return the state of the engine."""
+        ...
+
+
+class AttemptEndedError(ServingError):
+    """The job was cancelled, or another attempt has taken it over."""
+
+
+@dataclass(kw_only=True)
+class Speech:
+    """What has happened to an item so far.
+
+    Attributes:
+        started: The first event.
+        sentences: Those that are done.
+        finished: The last event.
+        result: The file, once it is kept.
+    """
+
+    started: Started | None = None
+    sentences: list[SentenceDone]
+    finished: Finished | None = None
+    result: Result | None = None
+
+
+async def speak_item(
+    engine: JobEngine,
+    request: SpeechRequest,
+    speech: Speech,
+    *,
+    form: Format,
+    rate: int | None,
+    results: ResultStore,
+    watch: Callable[[Speech], Awaitable[None]],
+    record: Callable[[Result], Awaitable[None]],
+) -> Result:
+    """Speak a text, encode it, keep the file and record it.
+
+    Args:
+        engine: Speaks.
+        request: The text, in the batch lane.
+        speech: Is filled while the engine speaks.
+        form: Format of the file.
+        rate: Samples per second of the file, None for the default of the format.
+        results: Where the file is kept.
+        watch: Called when the engine has begun and after each sentence. It raises AttemptEndedError to stop.
+        record: Writes the row that names the file. It raises AttemptEndedError too.
+
+    Raises:
+        ServingError: It could not be spoken or kept.
+        AttemptEndedError: `watch` or `record` said so.
+    """
+    with results.new_file() as samples, results.new_file() as encoded:
+        await _write_samples(engine, request, speech, samples, watch)
+        assert speech.started is not None and speech.finished is not None
+        source_rate = speech.started.sample_rate
+        await asyncio.to_thread(_encode, samples, encoded, form, source_rate, rate)
+        sha256, n_bytes = await asyncio.to_thread(_keep, encoded, results)
+        result = Result(
+            sha256=sha256,
+            n_bytes=n_bytes,
+            seconds_of_audio=speech.finished.seconds_of_audio,
+            sentences=tuple(
+                {"text_sha256": done.text_sha256, "outcome": done.outcome, "n_retries": done.n_retries}
+                for done in speech.sentences
+            ),
+        )
+        await record(result)
+        if not results.holds(sha256):  # another job with the same bytes was deleted before the row was written
+            await asyncio.to_thread(_keep, encoded, results)
+    speech.result = result
+    return result
+
+
+async def _write_samples(
+    engine: JobEngine,
+    request: SpeechRequest,
+    speech: Speech,
+    samples: Path,
+    watch: Callable[[Speech], Awaitable[None]],
+) -> None:
+    waiting = bytearray()
+    with samples.open("wb", buffering=0) as file:
+
+        async def flush() -> None:
+            block = bytes(waiting)
+            waiting.clear()
+            with full_disk_explained():
+                await asyncio.to_thread(file.write, block)
+
+        async with aclosing(engine.speak(request)) as events:
+            async for event in events:
+                match event:
+                    case Started():
+                        speech.started = event
+                        await watch(speech)
+                    case AudioPiece():
+                        waiting += event.pcm
+                        if len(waiting) >= BLOCK_BYTES:
+                            await flush()
+                    case SentenceDone():
+                        speech.sentences.append(event)
+                        await watch(speech)
+                    case Finished():
+                        speech.finished = event
+        await flush()
+
+
+def _encode(samples: Path, encoded: Path, form: Format, source_rate: int, rate: int | None) -> None:
+    with full_disk_explained(), samples.open("rb") as source, encoded.open("w+b") as target:
+        encode_file(form, source, target, source_rate, rate)
+
+
+def _keep(encoded: Path, results: ResultStore) -> tuple[str, int]:
+    with full_disk_explained():
+        return results.put(encoded)

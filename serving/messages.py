@@ -1,0 +1,230 @@
+"""What passes between the API and the engine: a request goes in, and events come back in a fixed order.
+
+    Started, (AudioPiece* SentenceDone)*, Finished
+
+A failure is a ServingError of serving/errors.py, before or after Started. Importing this module is cheap: neither torch
+nor numpy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal
+
+Lane = Literal["realtime", "batch"]
+WorkerState = Literal["starting", "ready", "recycling", "lost"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechRequest:
+    """A text to speak. The API has checked its shape, the engine checks what the voice may say.
+
+    Attributes:
+        request_id: Names the request in logs, errors and the audit.
+        text: What to say, as the client sent it.
+        voice: Name of the voice.
+        version: Version of its model, None for the champion.
+        preset: Name of the preset.
+        language: ISO 639 code of the text, None for the voice's own.
+        purpose: What the speech is for, one of registry.consent.words.PURPOSES. None if nobody declared it.
+        seed: Another seed gives another reading. 0 to 2**31 - 1.
+        lane: Whether it is streamed in real time, or spoken as `vox say` does.
+        traceparent: W3C trace context of the caller, None where there is none.
+    """
+
+    request_id: str
+    text: str
+    voice: str
+    version: int | None
+    preset: str
+    language: str | None
+    purpose: str | None
+    seed: int
+    lane: Lane
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """The request was admitted, and this pair speaks it to the end.
+
+    Attributes:
+        version: Version of the model.
+        candidate_id: Id of the candidate that the journal released.
+        preset: Name of the preset.
+        sample_rate: Samples per second of all pieces.
+        n_sentences: Sentences of the text, at least 1.
+        expected_seconds: Length of the speech at the voice's pace, in seconds.
+        pause_seconds: Silence of the preset between two sentences, for texts that arrive sentence by sentence.
+        is_cached: Whether it was spoken before and is sent from memory.
+    """
+
+    version: int
+    candidate_id: str
+    preset: str
+    sample_rate: int
+    n_sentences: int
+    expected_seconds: float
+    pause_seconds: float
+    is_cached: bool = False
+
+
+@dataclass(frozen=True)
+class AudioPiece:
+    """A piece of sound. The pieces of a request, joined, are its speech including the pauses.
+
+    Attributes:
+        pcm: int16 samples, little endian, mono. Not empty.
+        sentence: Index of the sentence it belongs to, from 0.
+    """
+
+    pcm: bytes
+    sentence: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentenceDone:
+    """What happened to a sentence. It comes after the last piece of the sentence.
+
+    Attributes:
+        sentence: Index, from 0.
+        text_sha256: Of the sentence as it stands in the text, in hex.
+        outcome: One of gpt_sovits.synthesis.detection.OUTCOMES. "spoken" is the good one.
+        n_retries: Attempts after the first.
+        n_samples: Samples of its sound, without the pause after it.
+    """
+
+    sentence: int
+    text_sha256: str
+    outcome: str
+    n_retries: int
+    n_samples: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The last event of a request that did not fail.
+
+    Attributes:
+        seconds_of_audio: Length of the speech with its pauses, in seconds.
+        seconds: Seconds of work by part: queue, text, gpt, sovits.
+    """
+
+    seconds_of_audio: float
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+Event = Started | AudioPiece | SentenceDone | Finished
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedVoice:
+    """A version of a voice that is loaded, or can be.
+
+    Attributes:
+        voice: Name of the voice.
+        version: Version of its model.
+        candidate_id: Id of the candidate that the journal released.
+        is_champion: Whether a request without a version gets this one.
+        verdict_sha256: Of the verdict that it was released with, in hex. None if it has none.
+        verdict_outcome: pass, fail or inconclusive. None if it has no verdict.
+        languages: ISO 639 codes that it was scored in, its own first.
+        purposes: What the speaker allows, of registry.consent.words.PURPOSES. Empty where nothing was declared.
+        valid_until: Last day of the consent. None where it does not end.
+        presets: Presets that its verdict passed, the default one first.
+        lanes: Lanes that it is served in.
+        sample_rate: Samples per second of its speech.
+        has_judged_lane: False where real time is offered only because `serve.allow_unjudged_lane` is set.
+    """
+
+    voice: str
+    version: int
+    candidate_id: str
+    is_champion: bool
+    verdict_sha256: str | None
+    verdict_outcome: str | None
+    languages: tuple[str, ...]
+    purposes: tuple[str, ...]
+    valid_until: date | None
+    presets: tuple[str, ...]
+    lanes: tuple[Lane, ...]
+    sample_rate: int
+    has_judged_lane: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerHealth:
+    """One process of the engine.
+
+    Attributes:
+        name: Stable name, such as cpu-0 or cuda:0.
+        state: What it is doing.
+        n_running: Requests that it is speaking.
+        resident_bytes: Its memory. 0 while it starts.
+        n_restarts: How often it was replaced after it had died or grown.
+    """
+
+    name: str
+    state: WorkerState
+    n_running: int
+    resident_bytes: int
+    n_restarts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """What the engine says of itself. It is ready when a worker is warm and a voice is served.
+
+    Attributes:
+        ready: Whether a request can be spoken now.
+        reasons: Why not, or what is degraded although it is ready. One sentence each.
+        workers: The processes.
+        backlog_seconds: Seconds of speech that were admitted and are not spoken yet.
+        registry_reachable: False while only what is loaded is served.
+        n_failed_loads: Releases that could not be loaded since the start, each of which kept the version before.
+    """
+
+    ready: bool
+    reasons: tuple[str, ...]
+    workers: tuple[WorkerHealth, ...]
+    backlog_seconds: float
+    registry_reachable: bool
+    n_failed_loads: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestRecord:
+    """What became of a request, for the audit. It is made when the request has ended, however it ended.
+
+    Attributes:
+        request: What was asked for.
+        route: speech, stream or job.
+        caller: Name of the key's owner, `anonymous` where no keys are required.
+        format: Format of the sound, such as mp3.
+        started_at: When the request came in, in UTC.
+        started: What the engine admitted, None where it refused.
+        sentences: Outcomes of the sentences that were spoken.
+        finished: The last event, None where the request did not reach it.
+        status: HTTP status that the client got, or would have got before the first sound.
+        error_type: Type of the ServingError that ended it, None where none did.
+        client_left: Whether the client went away before the end.
+        first_audio_seconds: From the request to its first sound on the way to the client. None where none was sent.
+        total_seconds: From the request to its end.
+        n_bytes: Bytes of sound that were sent, as encoded.
+    """
+
+    request: SpeechRequest
+    route: Literal["speech", "stream", "job"]
+    caller: str
+    format: str
+    started_at: datetime
+    started: Started | None
+    sentences: tuple[SentenceDone, ...]
+    finished: Finished | None
+    status: int
+    error_type: str | None
+    client_left: bool
+    first_audio_seconds: float | None
+    total_seconds: float
+    n_bytes: int

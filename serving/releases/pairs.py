@@ -1,0 +1,130 @@
+"""One released version of a voice: its files, checked byte by byte, and what its verdict allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from gpt_sovits.preset_names import DEFAULT_PRESET
+from gpt_sovits.synthesis.preset import Preset
+from gpt_sovits.synthesis.preset_files import load_preset
+from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
+from registry.candidates.artifacts import UnreachableError
+from registry.errors import RegistryError
+from registry.releases.alias import released_version
+from registry.releases.preset_verdicts import release_verdict
+from registry.releases.service import find_servable
+from registry.releases.state import Release
+from registry.storage.store import Store
+from registry.verdicts.store import SignedVerdict
+from serving.errors import ServingError
+from serving.messages import Lane
+from serving.releases.snapshots import UNREACHABLE, RegistryAwayError, recordings_of
+
+
+class PairRefusedError(ServingError):
+    """A released version cannot be served. The message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A released version: GPT and SoVITS together, with their presets and references.
+
+    It never changes. A promotion makes another one.
+
+    Attributes:
+        voice: Name of the voice.
+        version: Version of its model in MLflow.
+        candidate_id: Hash over everything that it consists of.
+        folder: The voice's folder. Its bytes were checked when this was made.
+        presets: The presets that the verdict passed, the default one first.
+        lexicon: The voice's own words, None where it has none.
+        verdict: The verdict that it was promoted with, None if it has none.
+    """
+
+    voice: str
+    version: int
+    candidate_id: str
+    folder: Path
+    presets: Mapping[str, Preset]
+    lexicon: Lexicon | None
+    verdict: SignedVerdict | None
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Return the languages that it was scored in, its own first."""
+        return self.presets[DEFAULT_PRESET].languages
+
+    def languages_of(self, preset: str) -> tuple[str, ...]:
+        """Return the languages that a preset was scored in. Further presets are scored in the voice's own only."""
+        return self.languages if preset == DEFAULT_PRESET else (self.presets[preset].language,)
+
+
+def find_pair(store: Store, voice: str, release: Release, today: date) -> Pair:
+    """Return a released version with its files checked. This reads every byte, so it takes a while.
+
+    Args:
+        store: Where journal and files are.
+        voice: Name of the voice.
+        release: Which candidate.
+        today: The day on which the consent must be valid.
+
+    Raises:
+        RegistryAwayError: The registry or the files cannot be reached.
+        PairRefusedError: It may not speak, or its bytes are not those that were released.
+    """
+    try:
+        version = released_version(store, voice, release)
+        if version is None:
+            raise PairRefusedError(f"version {release.version} of {voice} is gone from MLflow")
+        found = find_servable(store, voice, version=version, recordings_dir=recordings_of(store, voice), today=today)
+        if found.candidate.candidate_id != release.candidate_id:
+            raise PairRefusedError(f"version {version} of {voice} in MLflow is not the candidate that was released")
+        verdict = release_verdict(store, voice, release)
+        names = [DEFAULT_PRESET, *_passed_presets(verdict)]
+        lexicon = found.folder / LEXICON_FILE
+        return Pair(
+            voice=voice,
+            version=version,
+            candidate_id=release.candidate_id,
+            folder=found.folder,
+            presets={name: load_preset(found.folder, name) for name in names},
+            lexicon=load_lexicon(lexicon) if lexicon.exists() else None,
+            verdict=verdict,
+        )
+    except (*UNREACHABLE, UnreachableError) as error:
+        raise RegistryAwayError(" ".join(str(error).split())) from error
+    except (RegistryError, ValueError) as error:
+        raise PairRefusedError(" ".join(str(error).split())) from error
+
+
+def has_judged_lane(pair: Pair, preset: str) -> bool:
+    """Return whether the verdict of a pair holds for what the real-time lane speaks with a preset.
+
+    The lane speaks the first candidate of each sentence and never tries again. Where the preset does the same, the
+    verdict is about the same tokens. This is the only place that decides it.
+
+    Args:
+        pair: The released version.
+        preset: Name of one of its presets.
+    """
+    settings = pair.presets[preset]
+    return settings.n_best_of == 1 and settings.max_retries == 0
+
+
+def lanes_of(pair: Pair, preset: str, *, allow_unjudged: bool) -> tuple[Lane, ...]:
+    """Return the lanes in which a pair is served with a preset.
+
+    Args:
+        pair: The released version.
+        preset: Name of one of its presets.
+        allow_unjudged: Offer real time also where the lane was not judged.
+    """
+    return ("realtime", "batch") if allow_unjudged or has_judged_lane(pair, preset) else ("batch",)
+
+
+def _passed_presets(verdict: SignedVerdict | None) -> list[str]:
+    parts = verdict.verdict.decision.presets if verdict else ()
+    return sorted(part.name for part in parts if part.outcome == "pass")

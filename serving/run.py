@@ -1,0 +1,99 @@
+"""One process that serves: the port first, then keys, jobs and engine, until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from registry.storage.store import Store
+from serving.api.app import make_app, make_service
+from serving.api.callers import without_keys
+from serving.api.server import DrainingServer
+from serving.api.service import Service
+from serving.audit import recorder as audit_recorder
+from serving.cache import CachingEngine
+from serving.database import open_database
+from serving.engine.client import EngineClient
+from serving.jobs.routes import job_router
+from serving.jobs.service import FOLDER, JobService
+from serving.keys.authorization import KeyTable
+from serving.messages import ServedVoice
+from serving.settings import ServeSettings
+
+WATCH_SECONDS = 0.1
+
+
+async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT, and then until running requests have ended.
+
+    The port answers at once, /healthz says so, and /readyz says yes when a worker is warm.
+
+    Args:
+        settings: The section `serve`.
+        store: Where releases are.
+        say: Prints a line for whoever has started the service.
+
+    Raises:
+        OSError: The address cannot be used.
+        ServingError: The database cannot be used.
+    """
+    engine = EngineClient(settings, store)
+    speaker = CachingEngine(engine, precision=settings.engine.precision, max_bytes=settings.cache_megabytes * 1_000_000)
+    async with AsyncExitStack() as stack:
+        database = open_database(store.root)
+        stack.callback(database.close)
+        await asyncio.to_thread(database.migrate)
+        keys = KeyTable(database) if settings.require_keys else None
+        audit = audit_recorder.AuditRecorder(database, store.root / audit_recorder.FOLDER, settings)
+        jobs = JobService(database, store.root / FOLDER, speaker, settings, recorders=[audit.record])
+        authenticate = audit.guard(keys.authenticate if keys else without_keys)
+        service = make_service(speaker, settings, authenticate=authenticate, recorders=[audit.record])
+        server = DrainingServer(make_app(service, routers=[job_router(jobs)]), service, settings=settings)
+        listening, address = server.bind()
+        stack.callback(listening.close)
+        _announce(address, settings, say)
+        serving = asyncio.create_task(server.run_until_drained(listening), name="http")
+        watching = asyncio.create_task(_announce_voices(service, say), name="announce voices")
+        try:
+            for part in (audit, keys):
+                if part is not None:
+                    await part.start()
+                    stack.push_async_callback(part.close)
+            async with engine:
+                await jobs.start()
+                try:
+                    await serving
+                finally:  # before the engine stops, so that no job takes that for a fault of its text
+                    await jobs.close()
+        finally:
+            watching.cancel()
+            serving.cancel()
+            await asyncio.gather(serving, watching, return_exceptions=True)
+
+
+def _announce(address: str, settings: ServeSettings, say: Callable[[str], None]) -> None:
+    say(f"page    {address}/")
+    say(f"api     {address}/v1   (the base_url of OpenAI's clients)")
+    say(
+        "keys    required, see `vox api-keys`"
+        if settings.require_keys
+        else "keys    off: only this machine can connect"
+    )
+    say("Ctrl-C ends it when running requests have ended; a second one ends it at once")
+
+
+async def _announce_voices(service: Service, say: Callable[[str], None]) -> None:
+    """Print each voice when it is served, and again when another version is."""
+    shown: dict[str, ServedVoice] = {}
+    while True:
+        champions = {one.voice: one for one in service.engine.voices() if one.is_champion}
+        if service.engine.health().ready:
+            for name, one in champions.items():
+                before = shown.get(name)
+                if before is None or (before.version, before.lanes) != (one.version, one.lanes):
+                    say(f"voice   {name} version {one.version}: {', '.join(one.lanes)}")
+            for name in shown.keys() - champions.keys():
+                say(f"voice   {name} is no longer served")
+            shown = champions
+        await asyncio.sleep(WATCH_SECONDS)

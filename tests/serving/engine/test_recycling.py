@@ -1,0 +1,25 @@
+"""A worker that has grown is replaced beside its requests."""
+
+from __future__ import annotations
+
+import pytest
+from engine_helpers import LONG_TEXT, Project, Served, pieces, serve_settings, speak, speech_request, until
+
+from serving.messages import Finished
+
+
+@pytest.mark.slow
+def test_a_worker_beyond_its_memory_ends_its_stream_and_new_requests_go_to_another(project: Project):
+    settings = serve_settings(max_resident_megabytes=100)  # every worker has more, so each is replaced once it is idle
+    with Served(project, settings) as served:
+        first = served.pids()[0]
+
+        async def across() -> list:
+            stream = served.engine.speak(speech_request(LONG_TEXT))
+            begun = await pieces(stream, 1)
+            await until(lambda: served.engine._pool.slots[0].worker.pid != first, 60)
+            await speak(served.engine, speech_request("Two."))
+            return begun + [event async for event in stream]
+
+        assert isinstance(served.run(across())[-1], Finished)
+        assert served.engine.health().workers[0].n_restarts >= 1

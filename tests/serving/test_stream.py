@@ -1,0 +1,223 @@
+"""The web socket /v1/audio/speech/stream: text in word by word, sound out sentence by sentence."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from contextlib import suppress
+from itertools import pairwise
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from serving_helpers import ThreadEngine, make_settings, running
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from serving.api.incremental_text import IncrementalText
+
+CONFIG = {"type": "session.config", "voice": "anna"}
+
+
+def talk(service, *messages, config=CONFIG) -> list[dict | bytes]:
+    """Send messages, and return what comes until the socket is closed. JSON is parsed."""
+    got = []
+    with connect(service.web_socket) as socket:
+        with suppress(ConnectionClosed):  # a wrong message ends the session before the next is sent
+            for message in (config, *messages):
+                socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
+        try:
+            while True:
+                message = socket.recv(timeout=20)
+                got.append(json.loads(message) if isinstance(message, str) else message)
+        except ConnectionClosed as closed:
+            got.append({"type": "closed", "code": closed.rcvd.code if closed.rcvd else 1006})
+    return got
+
+
+def say(*texts: str) -> list[dict]:
+    return [*({"type": "input.text", "text": text} for text in texts), {"type": "input.done"}]
+
+
+def kinds(messages) -> list[str]:
+    found = []
+    for message in messages:
+        kind = "sound" if isinstance(message, bytes) else message["type"]
+        if kind != "sound" or found[-1] != "sound":
+            found.append(kind)
+    return found
+
+
+def test_each_sentence_has_a_start_its_sound_and_an_end(service):
+    got = talk(service, *say("The ket", "tle is on the stove. Who is", " there? Nobody"))
+    one = ["audio.start", "sound", "audio.done"]
+    assert kinds(got) == [*one, *one, *one, "session.done", "closed"]
+    starts = [m for m in got if not isinstance(m, bytes) and m["type"] == "audio.start"]
+    assert [m["sentence_text"] for m in starts] == ["The kettle is on the stove.", "Who is there?", "Nobody"]
+    assert [m["sentence_index"] for m in starts] == [0, 1, 2]
+    assert all(m["format"] == "pcm" and m["sample_rate"] == 24_000 and m["version"] == 2 for m in starts)
+    done = got[-2]
+    assert done["total_sentences"] == 3
+    n_bytes = sum(len(m) for m in got if isinstance(m, bytes))
+    assert n_bytes / 2 / 24_000 == pytest.approx(done["seconds_of_audio"], abs=0.05)
+    assert got[-1]["code"] == 1000
+
+
+def test_the_first_sentence_sounds_before_the_second_was_sent(service):
+    with connect(service.web_socket) as socket:
+        socket.send(json.dumps(CONFIG))
+        socket.send(json.dumps({"type": "input.text", "text": "The kettle is on. And "}))
+        kind = None
+        while kind != "audio.done":
+            message = socket.recv(timeout=20)
+            kind = json.loads(message)["type"] if isinstance(message, str) else "sound"
+        socket.send(json.dumps({"type": "input.text", "text": "now?"}))
+        socket.send(json.dumps({"type": "input.done"}))
+        while kind != "session.done":
+            message = socket.recv(timeout=20)
+            kind = json.loads(message)["type"] if isinstance(message, str) else "sound"
+
+
+def test_each_sentence_is_a_whole_file_of_the_format(service):
+    got = talk(service, *say("The kettle is on. Who is there?"), config=CONFIG | {"response_format": "flac"})
+    files, parts = [], []
+    for message in got:
+        if isinstance(message, bytes):
+            parts.append(message)
+        elif message["type"] == "audio.done":
+            files.append(b"".join(parts))
+            parts = []
+    assert len(files) == 2
+    for file in files:
+        with av.open(io.BytesIO(file)) as container:
+            assert sum(frame.samples for frame in container.decode(audio=0)) > 100
+
+
+def test_the_same_sentence_twice_has_two_readings(service):
+    got = talk(service, *say("Yes. Yes."), config=CONFIG | {"sample_rate": 8000})
+    sounds = []
+    for message in got:
+        if isinstance(message, bytes):
+            sounds[-1] += message
+        elif message["type"] == "audio.start":
+            sounds.append(b"")
+    assert sounds[0] != sounds[1].lstrip(b"\0")
+
+
+@pytest.mark.parametrize(
+    ("messages", "config", "kind", "code"),
+    [
+        (say("Yes."), "{", "invalid_json", 1007),
+        (say("Yes."), b"\0\1", "invalid_json", 1007),
+        (say("Yes."), {"type": "input.text", "text": "Yes."}, "invalid_request", 1007),
+        (say("Yes."), CONFIG | {"voice": "nobody"}, "unknown_voice", 1008),
+        (say("Yes."), CONFIG | {"speed": 2}, "speed_not_served", 1008),
+        (say("Yes."), CONFIG | {"model": "gpt-9"}, "invalid_request", 1007),
+        (say("Yes."), CONFIG | {"response_format": "opus", "sample_rate": 32_000}, "invalid_request", 1007),
+        (say("a" * 5000), CONFIG, "text_too_long", 1009),
+        (say("to\x00day."), CONFIG, "unspeakable_text", 1008),
+        (say("😀"), CONFIG, "unspeakable_text", 1008),
+        ([{"type": "input.nonsense"}], CONFIG, "invalid_request", 1007),
+        (["null"], CONFIG, "invalid_request", 1007),
+        (["[" * 100_000], CONFIG, "invalid_json", 1007),
+        ([{"type": "input.text"}], CONFIG, "invalid_request", 1007),
+    ],
+)
+def test_a_wrong_message_ends_the_session_with_a_documented_error(service, messages, config, kind, code):
+    *_, error, closed = talk(service, *messages, config=config)
+    assert error["type"] == "error" and error["error"]["type"] == kind
+    assert set(error["error"]) == {"type", "message", "param", "request_id"}
+    assert closed["code"] == code
+
+
+def test_an_empty_session_ends_at_once(service):
+    assert kinds(talk(service, {"type": "input.done"})) == ["session.done", "closed"]
+
+
+def test_a_session_without_its_first_message_is_ended():
+    with running(settings=make_settings(body_seconds=0.2)) as service, connect(service.web_socket) as socket:
+        error = json.loads(socket.recv(timeout=10))
+        assert error["error"]["type"] == "request_timeout"
+
+
+def test_a_client_that_leaves_frees_its_worker_within_a_chunk():
+    engine = ThreadEngine(repeat=1000, delay=0.01)
+    with running(engine) as service:
+        with connect(service.web_socket) as socket:
+            socket.send(json.dumps(CONFIG))
+            socket.send(json.dumps({"type": "input.text", "text": "The kettle is on. And "}))
+            while not isinstance(socket.recv(timeout=20), bytes):
+                pass
+        deadline = time.monotonic() + 5
+        while not engine.n_cancelled and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert engine.n_cancelled == 1
+        n_pieces = engine.n_pieces
+        time.sleep(0.1)
+        assert engine.n_pieces == n_pieces
+        assert service.records[-1].client_left
+
+
+def test_a_foreign_page_is_refused_before_the_socket_opens(service):
+    with pytest.raises(InvalidStatus) as refused:
+        connect(service.web_socket, origin="http://evil.example")
+    assert refused.value.response.status_code == 404
+    assert json.loads(refused.value.response.body)["error"]["type"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("Dr. Smith is in. He waits. ", ["Dr. Smith is in.", "He waits."]),
+        ("It costs 3.14 dollars. Main St. The house. Main St. Theodore lives there.", None),
+        ("「行きます。」と言った。次です。", None),
+        ("今天天气很好。我们去公园吧！你来吗？", ["今天天气很好。", "我们去公园吧！", "你来吗？"]),
+        ("First line\nsecond line\n\nthird", ["First line", "second line", "third"]),
+        ("He is in the U.S. Senate. Then he left.", None),
+        ("", []),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_sentences_are_those_of_the_whole_text_however_it_arrives(text, sentences, size):
+    from gpt_sovits.text.sentences import split_sentences
+
+    arriving, found = IncrementalText(), []
+    for start in range(0, len(text), size):
+        found += arriving.push(text[start : start + size])
+    found += arriving.finish()
+    assert found == split_sentences(text, 10**9)
+    assert sentences is None or found == sentences
+
+
+@given(st.text("aA.!?。「」と ,\n\u2028\x85 1한가の", max_size=60), st.lists(st.integers(0, 60), max_size=8))
+def test_no_character_is_lost_or_said_twice_however_a_text_arrives(text, places):
+    arriving, found = IncrementalText(), []
+    for start, end in pairwise(sorted({0, len(text), *(min(place, len(text)) for place in places)})):
+        found += arriving.push(text[start:end])
+    found += arriving.finish()
+    assert "".join("".join(found).split()) == "".join(text.split())
+
+
+def test_sound_of_the_stream_is_that_of_the_lane(service):
+    got = talk(service, *say("The kettle is on."), config=CONFIG | {"response_format": "wav"})
+    sound = b"".join(m for m in got if isinstance(m, bytes))
+    from gpt_sovits.synthesis.streaming import stream
+
+    chunks = [chunk.waveform for chunk in stream(service.engine.synthesizer, "The kettle is on.", 0)]
+    assert sound[44:] == (np.clip(np.concatenate(chunks), -1, 1) * 32767).astype("<i2").tobytes()
+
+
+def test_a_client_that_does_not_read_is_disconnected():
+    engine = ThreadEngine(repeat=200_000)
+    with running(engine, make_settings(max_unread_bytes=100_000, slow_reader_seconds=0.5)) as service:
+        socket = connect(service.web_socket)
+        socket.send(json.dumps(CONFIG | {"response_format": "wav"}))
+        socket.send(json.dumps({"type": "input.text", "text": "The kettle is on. And "}))
+        deadline = time.monotonic() + 20
+        while not engine.n_cancelled and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert engine.n_cancelled == 1
+        socket.socket.close()
