@@ -192,7 +192,7 @@ class PresetNotServedError(ClientError):
 
 
 class LaneNotServedError(ClientError):
-    """The voice was not judged in real time, so it is served in batch only."""
+    """The voice did not pass in real time or was not judged in it, so it is served in batch only."""
 
     status, type, action = 422, "lane_not_served", "Leave `lane` out, or take a lane that GET /v1/voices lists."
 

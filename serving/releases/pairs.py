@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from gpt_sovits.lanes import REALTIME
 from gpt_sovits.preset_names import DEFAULT_PRESET
 from gpt_sovits.synthesis.preset import Preset
 from gpt_sovits.synthesis.preset_files import load_preset
@@ -14,6 +15,7 @@ from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from registry.candidates.artifacts import UnreachableError
 from registry.errors import RegistryError
 from registry.releases.alias import released_version
+from registry.releases.lane_verdicts import lanes_of as passed_by
 from registry.releases.preset_verdicts import release_verdict
 from registry.releases.service import find_servable
 from registry.releases.state import Release
@@ -100,29 +102,45 @@ def find_pair(store: Store, voice: str, release: Release, today: date) -> Pair:
         raise PairRefusedError(" ".join(str(error).split())) from error
 
 
-def has_judged_lane(pair: Pair, preset: str) -> bool:
-    """Return whether the verdict of a pair holds for what the real-time lane speaks with a preset.
-
-    The lane speaks the first candidate of each sentence and never tries again. Where the preset does the same, the
-    verdict is about the same tokens. This is the only place that decides it.
+def has_judged_lane(pair: Pair, preset: str, language: str | None = None) -> bool:
+    """Return whether the verdict of a pair holds for what the real-time lane speaks.
 
     Args:
         pair: The released version.
         preset: Name of one of its presets.
+        language: ISO 639 code of what is said, None for the voice's own.
     """
-    settings = pair.presets[preset]
-    return settings.n_best_of == 1 and settings.max_retries == 0
+    return _judged_lane(pair, preset, language) is True
 
 
-def lanes_of(pair: Pair, preset: str, *, allow_unjudged: bool) -> tuple[Lane, ...]:
-    """Return the lanes in which a pair is served with a preset.
+def lanes_of(pair: Pair, preset: str, language: str | None = None, *, allow_unjudged: bool) -> tuple[Lane, ...]:
+    """Return the lanes in which a pair is served. A lane that the verdict did not pass never is.
 
     Args:
         pair: The released version.
         preset: Name of one of its presets.
+        language: ISO 639 code of what is said, None for the voice's own.
         allow_unjudged: Offer real time also where the lane was not judged.
     """
-    return ("realtime", "batch") if allow_unjudged or has_judged_lane(pair, preset) else ("batch",)
+    judged = _judged_lane(pair, preset, language)
+    return ("realtime", "batch") if judged or (judged is None and allow_unjudged) else ("batch",)
+
+
+def _judged_lane(pair: Pair, preset: str, language: str | None) -> bool | None:
+    """Return whether the verdict passed the real-time lane, None where it did not judge it.
+
+    The lane is judged with the default preset in the voice's own language. Elsewhere a verdict still holds for it where
+    the preset does as the lane does: it speaks the first candidate of each sentence and never tries again, so both
+    speak the same tokens. This is the only place that decides it.
+    """
+    decision = pair.verdict.verdict.decision if pair.verdict else None
+    if decision is not None and preset == DEFAULT_PRESET and language in (None, decision.language):
+        if REALTIME in passed_by(pair.verdict):
+            return True
+        if any(lane.name == REALTIME and lane.outcome != "pass" for lane in decision.lanes):
+            return False
+    settings = pair.presets[preset]
+    return True if settings.n_best_of == 1 and settings.max_retries == 0 else None
 
 
 def _passed_presets(verdict: SignedVerdict | None) -> list[str]:

@@ -145,11 +145,11 @@ class ReleaseTable:
         snapshot = self._snapshot(request.voice)
         pair, code = live.pair, self._language(request, live.pair)
         self._check_consent(snapshot, request, code)
-        lanes = lanes_of(pair, request.preset, allow_unjudged=self.allow_unjudged_lane)
+        lanes = lanes_of(pair, request.preset, code, allow_unjudged=self.allow_unjudged_lane)
         if request.lane not in lanes:
             raise LaneNotServedError(
-                f"{request.voice} was not judged in real time with the preset {request.preset}, so it is served in "
-                f"{', '.join(lanes)} only",
+                f"{request.voice} did not pass in real time with the preset {request.preset} in {code}, or was not "
+                f"judged so; it is served in {', '.join(lanes)} only",
                 param="lane",
             )
         return Admission(request=request, live=live, language=code, snapshot=snapshot, day=self.today())

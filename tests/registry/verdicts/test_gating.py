@@ -10,6 +10,7 @@ from release_helpers import (
     JUDGES,
     LINEAGE,
     TODAY,
+    lane_scores,
     language_rules,
     language_scores,
     policy,
@@ -121,6 +122,24 @@ def test_champion_does_not_lose_a_language_by_being_scored_again_without_it(stor
     assert decision.outcome == "pass"
     save_rescore(store, champion, scorecard(VOICE, other_languages=(zh,)), findings=())
     assert gate_candidate(store, VOICE, policy=policy(), version=2).verdict.outcome == "fail"
+
+
+@pytest.mark.parametrize(("wer", "is_served"), [(0.1, True), (0.6, False)], ids=["served", "not served"])
+def test_champion_does_not_lose_the_lane_that_it_is_served_in_by_being_scored_again_without_it(
+    store, tmp_path, wer, is_served
+):
+    """A lane in which it never passed may be missing, because nobody relies on it."""
+    rules, older = policy(lanes={"realtime": language_rules()}), JUDGES.model_copy(update={"asr_version": "5.0"})
+    scores = scorecard(VOICE, judges=older, lanes=(lane_scores(wer=wer),))
+    champion = register(store, tmp_path / "scores", 1, scores)
+    make_champion(store, champion, rules)
+    register(store, tmp_path / "scores", 2, scorecard(VOICE))
+    save_rescore(store, champion, scorecard(VOICE), findings=())
+    if is_served:
+        with pytest.raises(CannotMeasure, match=r"params\.yaml must have its lane realtime, or gate\.retired name it"):
+            gate_candidate(store, VOICE, policy=rules, version=2)
+    else:
+        assert gate_candidate(store, VOICE, policy=rules, version=2).verdict.outcome == "pass"
 
 
 @pytest.mark.parametrize("name", ["candidate_id", "weights_sha256"])
