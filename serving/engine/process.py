@@ -239,9 +239,12 @@ class WorkerProcess:
                 self._take(*frame)
         except BrokenFrameError as error:
             LOG.error("%s sent %s, so it is ended", self.name, error)
-        with suppress(ProcessLookupError):
-            self._process.kill()
-        await self._process.wait()
+        try:
+            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)  # it has ended already, unless its frames broke
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
         self._end()
 
     def _take(self, header: Header, body: bytes) -> None:

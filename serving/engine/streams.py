@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
+from gpt_sovits.lanes import LANE_OPTIONS, REALTIME
 from gpt_sovits.synthesis.streaming import stream
 from gpt_sovits.synthesis.synthesizer import Synthesizer
 from serving.engine.scheduler import Scheduler
@@ -29,7 +30,7 @@ class StreamTask:
     def run(self) -> None:
         """Speak the text. See scheduler.Task."""
         speak = self._speak
-        with closing(stream(self._voice, speak.text, speak.seed, language=speak.language)) as chunks:
+        with closing(stream(self._voice, speak.text, speak.seed, LANE_OPTIONS[REALTIME], speak.language)) as chunks:
             for chunk in chunks:
                 self.output.timings += chunk.timings
                 self.output.piece(chunk.waveform, chunk.sentence)
