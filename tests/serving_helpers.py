@@ -118,6 +118,8 @@ class ThreadEngine:
     async def check(self, request: SpeechRequest, *, candidate_id: str | None = None) -> None:
         if self.refusal is not None:
             raise self.refusal
+        if request.lane == "realtime" and request.preset != "narration":
+            raise LaneNotServedError(f"{request.preset} was not judged in real time", param="lane")
 
     async def price(self, request: SpeechRequest) -> float:
         return self.synthesizer.reader.expected_seconds(request.text)
@@ -126,6 +128,8 @@ class ThreadEngine:
         served = next((one for one in self.served if one.voice == request.voice), None)
         if served is None:
             raise UnknownVoiceError(f"there is no voice {request.voice}", param="voice")
+        if request.lane == "realtime":
+            await self.check(request)
         if request.lane not in served.lanes:
             raise LaneNotServedError(f"{request.voice} was not judged in {request.lane}", param="lane")
         if self.error is not None and not self.fail_after:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from gpt_sovits.preset_names import DEFAULT_PRESET
 from gpt_sovits.text.languages import language_code
@@ -10,12 +11,15 @@ from serving.api.bodies import Manner
 from serving.api.callers import Caller
 from serving.api.service import Service
 from serving.errors import (
+    KeyScopeError,
+    LaneNotServedError,
     LanguageNotServedError,
+    ServingError,
     SpeedNotServedError,
     TextTooLongError,
     UnspeakableTextError,
 )
-from serving.messages import Lane, ServedVoice, SpeechRequest
+from serving.messages import ServedVoice, SpeechRequest
 
 UNSPEAKABLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]"
@@ -47,7 +51,7 @@ def check_text(text: str, *, max_characters: int, param: str) -> None:
         )
 
 
-def make_request(
+async def make_request(
     service: Service, caller: Caller, manner: Manner, *, text: str, request_id: str, traceparent: str | None
 ) -> SpeechRequest:
     """Return the request for the engine, in a lane that the voice is served in.
@@ -79,9 +83,7 @@ def make_request(
         language = None if manner.language is None else language_code(manner.language)
     except ValueError as error:
         raise LanguageNotServedError(str(error), param="language") from error
-    lane: Lane = manner.lane or ("realtime" if served is not None and "realtime" in served.lanes else "batch")
-    caller.require(voice=manner.voice, lane=lane, purpose=manner.purpose)
-    return SpeechRequest(
+    request = SpeechRequest(
         request_id=request_id,
         text=text,
         voice=manner.voice,
@@ -90,9 +92,29 @@ def make_request(
         language=language,
         purpose=manner.purpose,
         seed=manner.seed,
-        lane=lane,
+        lane=manner.lane or "batch",
         traceparent=traceparent,
     )
+    if manner.lane is None and served is not None and await _may_stream(service, caller, request, served):
+        request = replace(request, lane="realtime")
+    caller.require(voice=request.voice, lane=request.lane, purpose=request.purpose)
+    return request
+
+
+async def _may_stream(service: Service, caller: Caller, request: SpeechRequest, served: ServedVoice) -> bool:
+    """Return whether a request that names no lane is spoken in real time. A lane is judged for each use by itself."""
+    if "realtime" not in served.lanes:
+        return False
+    streamed = replace(request, lane="realtime")
+    try:
+        caller.require(voice=request.voice, lane="realtime", purpose=request.purpose)
+        if request.preset != DEFAULT_PRESET or request.language not in (None, served.languages[0]):
+            await service.engine.check(streamed)
+    except (KeyScopeError, LaneNotServedError):
+        return False
+    except ServingError:
+        pass  # the engine says it again when it is asked to speak
+    return True
 
 
 def find_served(service: Service, voice: str, version: int | None) -> ServedVoice | None:

@@ -50,7 +50,7 @@ async def speech(body: SpeechBody, request: Request) -> Response:
         )
     check_text(body.input, max_characters=service.settings.limits.max_text_characters, param="input")
     output_rate(body.response_format, 32_000, body.sample_rate)  # refuses what the format cannot have
-    wanted = make_request(
+    wanted = await make_request(
         service, caller, body, text=body.input, request_id=request_id_of(request), traceparent=state["traceparent"]
     )
     utterance = Utterance(service=service, request=wanted, route="speech", caller=caller, form=body.response_format)

@@ -137,7 +137,7 @@ class Session:
         while (sentence := await self._sentences.get()) is not None:
             check_text(sentence, max_characters=self._limits.max_text_characters, param="text")
             pinned = config if self._version is None else config.model_copy(update={"version": self._version})
-            request = make_request(
+            request = await make_request(
                 self._service,
                 self._caller,
                 pinned,

@@ -21,8 +21,8 @@ from serving.messages import Lane, WorkerHealth, WorkerState
 LOG = logging.getLogger(__name__)
 SEND_BUFFER = 4_000_000  # bytes: a pause of the API does not stop a worker at once
 STOP_SECONDS = 2.0
-# Convolutions that oneDNN keeps compiled, one per length of a sentence. With its default of 1024 a worker grew by
-# 150 MB over its first 1000 requests. With few it computes about 5 % longer
+# Convolutions that oneDNN keeps compiled, one per length of a sentence. With its default of 1024, a worker grew 150 MB
+# over its first 1000 requests. With few it computes about 5 % longer
 KEPT_PRIMITIVES = "128"
 SECRETS = ("MLFLOW_", "VOXFOUNDRY_", "AWS_", "PG")  # begin the names of variables that a worker does not need
 FIRST_RATE = 2.0  # seconds of speech per second, until the first sentence was measured

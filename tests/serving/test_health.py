@@ -12,6 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from serving_helpers import ANNA, ROOT, ThreadEngine, make_settings, one_key, running, speak
 
 from serving.api.app import make_service
+from serving.api.callers import Anonymous
+from serving.errors import KeyScopeError
 
 
 def test_the_api_imports_no_torch():
@@ -110,6 +112,20 @@ def test_without_a_right_key_nothing_is_answered():
         for changes in ({"lane": "batch"}, {"voice": "ben"}):
             answer = httpx.post(post, json=body | changes, headers=key)
             assert answer.status_code == 403 and answer.json()["error"]["type"] == "key_scope"
+
+
+def test_a_key_for_batch_alone_is_not_refused_where_no_lane_is_named():
+    class BatchKey(Anonymous):
+        def require(self, *, voice, lane, purpose):
+            if lane != "batch":
+                raise KeyScopeError("this key is for batch", param="lane")
+
+    async def batch_key(authorization):
+        return BatchKey()
+
+    with running(authenticate=batch_key) as service:
+        assert speak(service).headers["x-lane"] == "batch"
+        assert speak(service, lane="realtime").status_code == 403
 
 
 def test_a_service_that_needs_keys_does_not_start_without_what_checks_them():

@@ -78,6 +78,11 @@ def test_a_voice_that_was_not_judged_in_real_time_is_spoken_in_batch():
         assert refused.status_code == 422 and refused.json()["error"]["type"] == "lane_not_served"
 
 
+def test_a_preset_that_was_not_judged_in_real_time_is_spoken_in_batch_unless_the_client_insists(service):
+    assert speak(service, preset="dialogue").headers["x-lane"] == "batch"
+    assert speak(service, preset="dialogue", lane="realtime").json()["error"]["type"] == "lane_not_served"
+
+
 def test_an_unjudged_lane_is_named_in_the_answer():
     with running(ThreadEngine(served=(ANNA.but(has_judged_lane=False),))) as service:
         assert speak(service).headers["x-lane-judged"] == "false"

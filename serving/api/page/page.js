@@ -54,7 +54,7 @@ function show() {
   fill(at("preset"), voice.presets);
   fill(at("language"), voice.languages);
   fill(at("purpose"), voice.purposes, { first: "not declared" });
-  fill(at("lane"), voice.lanes, { names: { realtime: "real time", batch: "batch" } });
+  fill(at("lane"), voice.lanes, { first: "automatic", names: { realtime: "real time", batch: "batch" } });
   at("release").textContent = [
     `version ${voice.version}`,
     voice.verdict_outcome ? `verdict: ${voice.verdict_outcome} (${voice.verdict_sha256.slice(0, 8)})` : "no verdict",

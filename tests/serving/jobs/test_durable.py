@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import os
 import pickle
 import random
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from dbos import DBOS
 from hypothesis import given
 from hypothesis import strategies as st
 from job_helpers import WISH, SmallEngine, make_jobs, start_node, wait_for
@@ -22,7 +25,7 @@ from serving_database import DATABASES, database_uri
 from serving.database import SETTING, open_database
 from serving.errors import DatabaseUnreachableError
 from serving.jobs import store
-from serving.jobs.durable import BEATS_OF_DEATH, JSON, QUEUE, WORKFLOW, DeadNodes, PickleRefusedError
+from serving.jobs.durable import BEATS_OF_DEATH, JSON, QUEUE, WORKFLOW, DeadNodes, DurableQueue, PickleRefusedError
 from serving.jobs.records import Submission
 from serving.tables import JOB_ITEMS, JOBS
 
@@ -46,8 +49,6 @@ def log_of(folder: Path) -> list[tuple[str, str, int, float]]:
 
 def submit_many(database, folder, n_jobs: int) -> None:
     """Submit jobs as an API that runs none itself."""
-    from serving.jobs.durable import DurableQueue
-
     queue = DurableQueue(database, lambda _: None, n_at_once=1)
     for number in range(n_jobs):
         submission = Submission(
@@ -64,8 +65,6 @@ def submit_many(database, folder, n_jobs: int) -> None:
 
 def check_results(database, folder, n_jobs: int) -> None:
     """Every job is done, has one result, and its file is whole."""
-    import hashlib
-
     with database.transaction() as connection:
         states = Counter(connection.scalars(sa.select(JOBS.c.state)))
         hashes = list(connection.scalars(sa.select(JOB_ITEMS.c.sha256)))
@@ -185,6 +184,29 @@ def test_a_database_that_crashes_in_the_midst_of_jobs_loses_none(tmp_path):
         asyncio.run(story())
         check_results(database, tmp_path, 10)
         database.close()
+
+
+def test_nodes_that_get_the_same_key_at_once_make_one_job(serving_database):
+    DBOS.migrate(serving_database.uri)
+    queue = DurableQueue(serving_database, lambda _: None, n_at_once=1)
+
+    def submit(number: int) -> tuple[str, bool]:
+        submission = Submission(
+            id=f"job_{number:032x}",
+            owner="anna",
+            wish=WISH,
+            texts=("One.",),
+            idempotency_key="k",
+            fingerprint="0" * 64,
+            traceparent=None,
+        )
+        job, is_new = store.submit(serving_database, submission, queue.enqueue)
+        return job.id, is_new
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(submit, range(40)))
+    assert len({name for name, _ in answers}) == 1
+    assert sum(is_new for _, is_new in answers) == 1
 
 
 def test_a_pickle_in_the_tables_of_the_engine_is_not_read(tmp_path):

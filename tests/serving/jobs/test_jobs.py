@@ -281,6 +281,21 @@ def test_old_jobs_are_deleted_with_their_files_and_rows(database, tmp_path):
         assert connection.scalar(sa.select(sa.func.count()).select_from(JOBS)) == 0
 
 
+def test_a_job_that_a_shutdown_interrupts_is_ended_by_the_next_start(database, tmp_path):
+    async def begin(desk, _):
+        job, _ = await desk.submit("One. Two. Three. Four.")
+        await wait_for(desk.jobs, job.id, "running")
+        return job.id
+
+    async def end(desk, _):
+        job = await wait_for(desk.jobs, interrupted, "done")
+        assert job.attempt == 2
+
+    interrupted = run(database, tmp_path, begin, SmallEngine(seconds=0.5))
+    assert not list((tmp_path / "results/unfinished").iterdir())
+    run(database, tmp_path, end)
+
+
 def test_the_urgent_job_starts_first(database, tmp_path):
     engine = SmallEngine(seconds=0.2, log=tmp_path / "log")
 
