@@ -21,6 +21,7 @@ def choose_worker(
     candidate: str,
     seconds: float,
     damaged: bool = False,
+    n_waiting: int = 0,
 ) -> WorkerProcess:
     """Return the worker that has the least to do and room for a request.
 
@@ -31,6 +32,7 @@ def choose_worker(
         candidate: Id of the pair that speaks it.
         seconds: Its price.
         damaged: Whether the files of the pair could not be loaded again.
+        n_waiting: Requests of the lane that came before it and are being priced.
 
     Raises:
         NotReadyError: No worker is ready.
@@ -45,7 +47,8 @@ def choose_worker(
     backlog = sum(worker.backlog_seconds(lane) for worker in able)
     rate = sum(worker.rate(lane) for worker in able)
     if lane == "realtime":
-        free = [worker for worker in able if worker.n_streams < max_streams(worker, settings)]
+        rooms = {worker: max_streams(worker, settings) - worker.n_streams for worker in able}
+        free = [worker for worker in able if rooms[worker] > 0 and sum(rooms.values()) > n_waiting]
         surplus = backlog
     else:
         most = settings.max_backlog_seconds

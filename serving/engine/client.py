@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Self
 
@@ -13,7 +14,7 @@ from serving.engine.pricing import Pricing
 from serving.engine.process import WorkerProcess
 from serving.engine.running import Running, WorkerLost
 from serving.errors import NotReadyError, ServingError, WorkerLostError
-from serving.messages import AudioPiece, Event, Finished, Health, ServedVoice, SpeechRequest, Started
+from serving.messages import AudioPiece, Event, Finished, Health, Lane, ServedVoice, SpeechRequest, Started
 from serving.releases.follower import Follower
 from serving.releases.table import Admission, ReleaseTable
 from serving.settings import ServeSettings
@@ -48,6 +49,7 @@ class EngineClient:
         )
         self._pricing = Pricing()
         self._running: set[Running] = set()
+        self._n_priced: Counter[Lane] = Counter()
 
     async def __aenter__(self) -> Self:
         self._pool.start()
@@ -74,8 +76,13 @@ class EngineClient:
             ServingError: It was not admitted, failed, or must not go on.
         """
         admission = await self._admit(request)
-        self._choose_worker(admission, 0.0)  # under overload the refusal comes before the work of pricing
-        price = await self._pricing.price(admission)
+        # Under overload the refusal comes before the work of pricing, and those who are being priced count
+        self._choose_worker(admission, 0.0, n_waiting=self._n_priced[request.lane])
+        self._n_priced[request.lane] += 1
+        try:
+            price = await self._pricing.price(admission)
+        finally:
+            self._n_priced[request.lane] -= 1
         running = Running(admission, price)
         worker, number = self._begin(running)
         self._running.add(running)
@@ -162,7 +169,7 @@ class EngineClient:
         worker = self._choose_worker(running.admission, running.seconds_left)
         return worker, worker.speak(running)
 
-    def _choose_worker(self, admission: Admission, seconds: float) -> WorkerProcess:
+    def _choose_worker(self, admission: Admission, seconds: float, *, n_waiting: int = 0) -> WorkerProcess:
         candidate_id = admission.live.pair.candidate_id
         return choose_worker(
             self._pool.ready,
@@ -171,6 +178,7 @@ class EngineClient:
             candidate=candidate_id,
             seconds=seconds,
             damaged=candidate_id in self._loader.faults,
+            n_waiting=n_waiting,
         )
 
     async def _begin_again(self, running: Running, lost: WorkerLost) -> tuple[WorkerProcess, int]:

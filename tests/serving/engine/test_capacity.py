@@ -31,8 +31,8 @@ def worker(*streams: float, batch: tuple[float, ...] = (), rate: float = 10.0, l
     return one
 
 
-def choose(*workers: WorkerProcess, lane: str = "realtime", seconds: float = 5.0, damaged: bool = False):
-    return choose_worker(workers, LIMITS, lane=lane, candidate="c", seconds=seconds, damaged=damaged)
+def choose(*workers: WorkerProcess, lane: str = "realtime", seconds: float = 5.0, **more: object):
+    return choose_worker(workers, LIMITS, lane=lane, candidate="c", seconds=seconds, **more)
 
 
 def test_the_worker_with_the_fewest_streams_is_chosen_whatever_its_batch():
@@ -49,6 +49,13 @@ def test_a_full_real_time_lane_says_when_its_speech_is_made():
     with pytest.raises(OverCapacityError) as refusal:
         choose(worker(10.0, 20.0, 30.0), worker(20.0, 20.0, 20.0))
     assert refusal.value.retry_after == 6  # 120 s of speech at 20 s per second
+
+
+def test_requests_that_are_being_priced_take_their_room():
+    workers = worker(1.0, 1.0), worker(1.0, 1.0)
+    assert choose(*workers, n_waiting=1) in workers
+    with pytest.raises(OverCapacityError):
+        choose(*workers, n_waiting=2)
 
 
 def test_a_full_batch_lane_says_when_the_text_fits():
