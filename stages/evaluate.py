@@ -58,8 +58,8 @@ def evaluate(
         folders: what the stages before it wrote.
         pairs: the checkpoint pairs to choose from, by their epochs.
         out_dir: an empty folder. It gets scores.jsonl, scorecard.json, pairs.csv, metrics.json, report.html and voice/,
-            and as FLAC audio/ (the prompts, in preset_NAME/ with a further preset), audio_LANGUAGE/, audio_lane_NAME/,
-            recordings/ (held-out clips of the speaker) and resynthesis/ (the pair saying the same).
+            and as FLAC audio/ (the prompts, and in preset_NAME/, language_CODE/ and lane_NAME/ those of the other
+            parts), recordings/ (held-out clips of the speaker) and resynthesis/ (the pair saying the same).
         params: all of params.yaml.
     """
     settings, profile = params.evaluate, PROFILES[params.profile]
@@ -128,9 +128,9 @@ def _score_prompts(
     """
     prompts = inputs.prompts
     rows, timings = scorer.score(synthesizer, prompts.prompts, prompts.seeds, out_dir / "audio")
-    languages, of_languages = scorer.score_languages(synthesizer, inputs.other_prompts, out_dir)
+    languages, of_languages = scorer.score_languages(synthesizer, inputs.other_prompts, out_dir / "audio")
     presets, of_presets = score_presets(scorer, out_dir / "voice", inputs.presets, out_dir / "audio")
-    lanes = score_lanes(scorer, synthesizer, inputs.lanes, out_dir)
+    lanes = score_lanes(scorer, synthesizer, inputs.lanes, out_dir / "audio")
     parts = {"other_languages": languages, "presets": presets, "lanes": lanes}
     return rows, parts, [*timings, *of_languages, *of_presets]
 

@@ -171,7 +171,7 @@ def lane_scores(n_prompts: int = 12, seeds: tuple[int, ...] = (0,), wer: float =
     """Return scores in the lane `realtime` whose utterances all have `wer` errors per word and similarity 0.8."""
     rows = []
     for row in scorecard(n_prompts=n_prompts, seeds=seeds, wer=wer).rows:
-        audio = row.audio.replace("audio/", "audio_lane_realtime/")
+        audio = row.audio.replace("audio/", "audio/lane_realtime/")
         digest = hashlib.sha256(audio.encode()).hexdigest()
         rows.append(row.model_copy(update={"audio": audio, "audio_sha256": digest}))
     settings = {

@@ -113,7 +113,7 @@ def _write_rules(root: Path) -> None:
     params = yaml.load(root / "params.yaml")
     params["voices"] = [VOICE]
     params["gate"] = policy().model_dump(mode="json")
-    params["evaluate"]["prompts"] = PROMPTS.parent.name
+    params["evaluate"] |= {"prompts": PROMPTS.parent.name, "lanes": {}}
     yaml.dump(params, root / "params.yaml")
     prompts = [
         {"id": f"p{number:03d}", "category": "everyday", "text": SENTENCE + "!" * number, "normalized": SENTENCE}

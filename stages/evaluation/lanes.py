@@ -14,7 +14,7 @@ from gpt_sovits.synthesis.streaming import stream
 from gpt_sovits.synthesis.synthesizer import Synthesizer
 from metrics.scores import LaneScores
 from stages.evaluation.inputs import LaneInputs
-from stages.evaluation.trials import PromptScorer
+from stages.evaluation.trials import PromptScorer, placed_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class StreamedVoice:
 
 
 def score_lanes(
-    scorer: PromptScorer, synthesizer: Synthesizer, lanes: Sequence[LaneInputs], folder: Path
+    scorer: PromptScorer, synthesizer: Synthesizer, lanes: Sequence[LaneInputs], audio_dir: Path
 ) -> tuple[LaneScores, ...]:
     """Synthesise and score the prompts of each lane, and return one part per lane.
 
@@ -52,19 +52,19 @@ def score_lanes(
         scorer: synthesises and scores in the voice's own language.
         synthesizer: the voice with its default preset.
         lanes: the prompts of each.
-        folder: gets the audio, in one folder audio_lane_NAME for each.
+        audio_dir: gets the audio, in one folder lane_NAME for each. It is the folder `audio` of the score folder.
     """
     parts = []
     for lane in lanes:
         voice, prompts = StreamedVoice(synthesizer, lane.name), lane.prompts
-        rows, _ = scorer.score(voice, prompts.prompts, prompts.seeds, folder / f"audio_lane_{lane.name}")
+        rows, _ = scorer.score(voice, prompts.prompts, prompts.seeds, audio_dir / f"lane_{lane.name}")
         parts.append(
             LaneScores(
                 name=lane.name,
                 settings_sha256=lane_sha256(lane.name),
                 prompts_sha256=prompts.sha256,
                 seeds=prompts.seeds,
-                rows=tuple(rows),
+                rows=placed_in(rows, audio_dir),
             )
         )
     return tuple(parts)

@@ -17,7 +17,7 @@ from stages.evaluation.inputs import (
     load_reference,
     make_preset,
 )
-from stages.evaluation.trials import PromptScorer
+from stages.evaluation.trials import PromptScorer, placed_in
 from stages.evaluation.utterances import UtteranceTiming
 
 
@@ -70,7 +70,7 @@ def score_presets(
                 reference_clip="" if preset.clip is None else preset.clip.clip_id,
                 prompts_sha256=preset.prompts.sha256,
                 seeds=preset.prompts.seeds,
-                rows=tuple(row.model_copy(update={"audio": f"{audio_dir.name}/{row.audio}"}) for row in rows),
+                rows=placed_in(rows, audio_dir),
             )
         )
         timings += more

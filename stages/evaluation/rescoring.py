@@ -59,9 +59,9 @@ def rescore_voice(
         scoring = ScoringContext(embeddings, profile, prompts.language, settings.mos)
         scorer, synthesizer = PromptScorer(reference_text, scoring, workers), load_voice(voice_folder)
         rows, _ = scorer.score(synthesizer, prompts.prompts, prompts.seeds, audio_dir / "audio")
-        others, _ = scorer.score_languages(synthesizer, inputs.other_prompts, audio_dir)
+        others, _ = scorer.score_languages(synthesizer, inputs.other_prompts, audio_dir / "audio")
         presets, _ = score_presets(scorer, voice_folder, inputs.presets, audio_dir / "audio")
-        lanes = score_lanes(scorer, synthesizer, inputs.lanes, audio_dir)
+        lanes = score_lanes(scorer, synthesizer, inputs.lanes, audio_dir / "audio")
         held_out = score_utterances(recordings, scoring, workers)
     return Scorecard(
         voice=voice,

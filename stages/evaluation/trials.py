@@ -83,14 +83,15 @@ class PromptScorer:
         return rows, timings
 
     def score_languages(
-        self, synthesizer: Synthesizer, prompt_sets: Sequence[PromptSet], folder: Path
+        self, synthesizer: Synthesizer, prompt_sets: Sequence[PromptSet], audio_dir: Path
     ) -> tuple[tuple[LanguageScores, ...], list[UtteranceTiming]]:
         """Synthesise and score the prompts of languages besides the voice's own.
 
         Args:
             synthesizer: the voice.
             prompt_sets: one set per language.
-            folder: gets the audio, in one folder audio_LANGUAGE for each.
+            audio_dir: gets the audio, in one folder language_CODE for each. It is the folder `audio` of the score
+                folder.
 
         Returns:
             Scores, one part per language, and one timing per utterance.
@@ -98,7 +99,7 @@ class PromptScorer:
         parts, timings = [], []
         for prompts in prompt_sets:
             scorer = replace(self, scoring=replace(self.scoring, language=prompts.language))
-            place = folder / f"audio_{prompts.language}"
+            place = audio_dir / f"language_{prompts.language}"
             rows, more = scorer.score(synthesizer, prompts.prompts, prompts.seeds, place)
             normalizer = normalizer_of(prompts.language)
             parts.append(
@@ -108,11 +109,16 @@ class PromptScorer:
                     normalizer_version=normalizer.version,
                     prompts_sha256=prompts.sha256,
                     seeds=prompts.seeds,
-                    rows=tuple(rows),
+                    rows=placed_in(rows, audio_dir),
                 )
             )
             timings += more
         return tuple(parts), timings
+
+
+def placed_in(rows: Sequence[UtteranceScore], audio_dir: Path) -> tuple[UtteranceScore, ...]:
+    """Return rows whose audio is in a folder of the folder `audio`, which is an output of the stage as a whole."""
+    return tuple(row.model_copy(update={"audio": f"{audio_dir.name}/{row.audio}"}) for row in rows)
 
 
 @dataclass(frozen=True, eq=False)

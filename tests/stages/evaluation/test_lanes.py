@@ -34,11 +34,12 @@ def test_lane_is_spoken_by_the_first_attempt_streamed_and_scored_on_its_prompts_
     centroid = load_speaker_judge("ecapa_small").embed(np.ones(32_000, np.float32) * 0.1, 16_000)
     scorer = PromptScorer("hello", ScoringContext(VoiceEmbeddings(centroid, {}), PROFILES["starter"], "en"), map)
     voice = tiny_synthesizer()
-    (part,) = score_lanes(scorer, voice, [LaneInputs("realtime", PROMPTS)], tmp_path)
+    (audio := tmp_path / "audio").mkdir()
+    (part,) = score_lanes(scorer, voice, [LaneInputs("realtime", PROMPTS)], audio)
     assert (part.name, part.settings_sha256) == ("realtime", lane_sha256("realtime"))
     assert (part.seeds, part.prompts_sha256) == (PROMPTS.seeds, PROMPTS.sha256)
     assert [(row.prompt_id, row.seed, row.language) for row in part.rows] == [("five", 3, "en")]
-    assert part.rows[0].audio == "audio_lane_realtime/five-3.flac"
+    assert part.rows[0].audio == "audio/lane_realtime/five-3.flac"
     kept, _ = load_audio(tmp_path / part.rows[0].audio)
     streamed = np.concatenate([chunk.waveform for chunk in stream(voice, TEXT, 3)])
     np.testing.assert_allclose(np.ravel(kept), streamed, atol=2 / 2**15)  # FLAC has 16 bits

@@ -36,13 +36,14 @@ def test_rows_of_another_language_have_its_normaliser_seeds_and_folder(tmp_path)
     noise = np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32)
     centroid = load_speaker_judge("ecapa_small").embed(noise, 16_000)
     context = ScoringContext(VoiceEmbeddings(centroid, {}), PROFILES["starter"], "zh")
-    (part,), timings = PromptScorer("你好", context, map).score_languages(voice, [ENGLISH], tmp_path)
+    (audio := tmp_path / "audio").mkdir()
+    (part,), timings = PromptScorer("你好", context, map).score_languages(voice, [ENGLISH], audio)
     assert (part.language, part.seeds, part.prompts_sha256) == ("en", (0, 1), "0" * 64)
     assert part.normalizer == "whisper_english" and len(timings) == 2
     assert [(row.prompt_id, row.seed, row.language) for row in part.rows] == [("door", 0, "en"), ("door", 1, "en")]
     assert {row.reference for row in part.rows} == {"is it 5"}
-    assert sorted(path.name for path in (tmp_path / "audio_en").iterdir()) == ["door-0.flac", "door-1.flac"]
-    assert [row.audio for row in part.rows] == ["audio_en/door-0.flac", "audio_en/door-1.flac"]
+    assert sorted(path.name for path in (audio / "language_en").iterdir()) == ["door-0.flac", "door-1.flac"]
+    assert [row.audio for row in part.rows] == ["audio/language_en/door-0.flac", "audio/language_en/door-1.flac"]
 
 
 def test_language_that_the_profile_neither_learned_nor_hears_is_refused_before_it_is_spoken():

@@ -53,10 +53,10 @@ def test_every_prompt_is_synthesised_with_every_seed_and_timed(voice, tmp_path):
 
 
 def test_prompts_of_another_language_are_said_and_timed_in_that_language(voice, tmp_path):
-    said = list(synthesize_prompts(voice, PROMPTS, (0,), tmp_path / "audio_zh", "", [], "zh"))
+    said = list(synthesize_prompts(voice, PROMPTS, (0,), tmp_path / "language_zh", "", [], "zh"))
     assert voice.languages == ["zh", "zh"]
     assert [one.expected_seconds for one in said] == [0.7, 0.7]
-    assert said[0].relative_path == "audio_zh/p0-0.flac"
+    assert said[0].relative_path == "language_zh/p0-0.flac"
 
 
 def recording(folder: Path) -> Utterance:
