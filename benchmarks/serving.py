@@ -33,7 +33,8 @@ from starter.everyday import everyday_sentences
 AUDIBLE = 10 ** (-45 / 20)  # of full scale
 N_TOGETHER = 4
 OVERLOAD = 3.0
-SEED = 20261129  # of the texts, which differ in every run of a process that goes on
+TEXTS_SEED = 20261129
+SEED = time.time_ns() % 2**31  # of the readings: another one in every run, so that no run meets the cache of one before
 PARTS = ("alone", "together", "batch", "overload")
 
 
@@ -44,6 +45,7 @@ class Measured:
     Attributes:
         status: HTTP status.
         answer_seconds: Until the headers came.
+        first_seconds: Until the first sound arrived, silent or not, NaN where there is none.
         audible_seconds: Until the first audible sample is heard, NaN where there is none.
         longest_gap: Seconds in which playback had nothing to play, 0 where it never stopped.
         audio_seconds: Length of the speech.
@@ -52,6 +54,7 @@ class Measured:
 
     status: int
     answer_seconds: float
+    first_seconds: float = float("nan")
     audible_seconds: float = float("nan")
     longest_gap: float = 0.0
     audio_seconds: float = 0.0
@@ -64,6 +67,7 @@ class Playback:
 
     rate: int
     begin: float  # the moment of the request
+    first: float | None = None
     started: float | None = None
     n_samples: int = 0
     audible: float | None = None
@@ -78,7 +82,7 @@ class Playback:
         if not len(samples):
             return
         if self.started is None:
-            self.started = now
+            self.first, self.started = now - self.begin, now
         plays_until = self.started + self.n_samples / self.rate
         if now > plays_until:  # everything before is played: the rest is heard that much later
             self.longest_gap = max(self.longest_gap, now - plays_until)
@@ -92,7 +96,7 @@ class Playback:
 async def speak(client: httpx.AsyncClient, voice: str, text: str, lane: str = "realtime") -> Measured:
     """Ask for a text and listen to all of it."""
     begin = time.perf_counter()
-    body = {"model": "voxfoundry", "input": text, "voice": voice, "response_format": "pcm", "lane": lane}
+    body = {"model": "voxfoundry", "input": text, "voice": voice, "response_format": "pcm", "lane": lane, "seed": SEED}
     async with client.stream("POST", "/v1/audio/speech", json=body) as answer:
         answered = time.perf_counter() - begin
         if answer.status_code != 200:
@@ -102,8 +106,14 @@ async def speak(client: httpx.AsyncClient, voice: str, text: str, lane: str = "r
         playback = Playback(int(answer.headers["x-sample-rate"]), begin)
         async for data in answer.aiter_raw():
             playback.take(data, time.perf_counter())
-    audible = float("nan") if playback.audible is None else playback.audible
-    return Measured(200, answered, audible, playback.longest_gap, playback.n_samples / playback.rate)
+    return Measured(
+        200,
+        answered,
+        first_seconds=float("nan") if playback.first is None else playback.first,
+        audible_seconds=float("nan") if playback.audible is None else playback.audible,
+        longest_gap=playback.longest_gap,
+        audio_seconds=playback.n_samples / playback.rate,
+    )
 
 
 class Texts:
@@ -173,13 +183,13 @@ def summarise(name: str, results: Sequence[Measured]) -> dict[str, str]:
     """Return a row of the table."""
     spoken = [one for one in results if one.status == 200]
     refused = [one for one in results if one.status != 200]
-    audible = sorted(1000 * one.audible_seconds for one in spoken)
+    first, audible = ([1000 * getattr(one, name) for one in spoken] for name in ("first_seconds", "audible_seconds"))
     gaps = [1000 * one.longest_gap for one in spoken]
     return {
         "part": name,
         "requests": str(len(results)),
-        "first audible sample, p50": f"{np.percentile(audible, 50):.0f} ms" if audible else "-",
-        "p99": f"{np.percentile(audible, 99):.0f} ms" if audible else "-",
+        "first sound, p50 and p99": _percentiles(first),
+        "first audible sample, p50 and p99": _percentiles(audible),
         "streams with a gap": f"{sum(gap > 1 for gap in gaps)} of {len(spoken)}",
         "longest gap": f"{max(gaps, default=0):.0f} ms",
         "refused": ", ".join(
@@ -187,8 +197,12 @@ def summarise(name: str, results: Sequence[Measured]) -> dict[str, str]:
         )
         or "0",
         "slowest refusal": f"{1000 * max(one.answer_seconds for one in refused):.0f} ms" if refused else "-",
-        "speech per second": f"{sum(one.audio_seconds for one in spoken):.0f} s in all",
+        "speech": f"{sum(one.audio_seconds for one in spoken):.0f} s",
     }
+
+
+def _percentiles(values: Sequence[float]) -> str:
+    return f"{np.percentile(values, 50):.0f}, {np.percentile(values, 99):.0f} ms" if values else "-"
 
 
 def as_markdown(rows: Sequence[dict[str, str]], command: str) -> str:
@@ -216,7 +230,7 @@ async def measure(address: str, voice: str, parts: Sequence[str], *, n: int, sec
         n: Requests of `alone`, and rounds of the two others.
         seconds: Of `overload`.
     """
-    texts, rows = Texts(SEED), []
+    texts, rows = Texts(TEXTS_SEED), []
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=address, timeout=300, limits=limits, trust_env=False) as client:
         await alone(client, voice, texts, 3)  # connections, and what is imported late
@@ -251,7 +265,8 @@ def main() -> None:
         measure(arguments.address, arguments.voice, arguments.only, n=arguments.n, seconds=arguments.seconds)
     )
     if arguments.markdown:
-        command = " ".join(["python -m benchmarks.serving", *sys.argv[1:]])
+        words = [word for word in sys.argv[1:] if word not in ("--markdown", str(arguments.markdown))]
+        command = " ".join(["python -m benchmarks.serving", *words])
         arguments.markdown.write_text(as_markdown(rows, command), encoding="utf-8")
 
 

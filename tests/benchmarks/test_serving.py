@@ -28,7 +28,7 @@ def test_silence_before_the_sound_is_waited_for():
     playback = Playback(RATE, begin=10.0)
     playback.take(sound(300, level=3), 10.1)
     playback.take(sound(100), 10.2)
-    assert playback.audible == pytest.approx(0.1 + 0.3)
+    assert playback.first == pytest.approx(0.1) and playback.audible == pytest.approx(0.1 + 0.3)
 
 
 def test_gap_is_the_time_without_anything_to_play():
@@ -59,7 +59,7 @@ def test_table_counts_refusals_and_gaps():
         Measured(429, 0.01, retry_after=3.0),
     ]
     row = summarise("together", results)
-    assert row["first audible sample, p50"] == "300 ms" and row["streams with a gap"] == "1 of 2"
+    assert row["first audible sample, p50 and p99"] == "300, 398 ms" and row["streams with a gap"] == "1 of 2"
     assert row["refused"] == "1 with 429" and row["slowest refusal"] == "10 ms"
     assert as_markdown([row], "the command").count("| together |") == 1
     assert math.isnan(Measured(429, 0.0).audible_seconds)
