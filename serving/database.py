@@ -57,7 +57,7 @@ class Database:
         """Open a transaction. It is committed at the end and undone on an exception.
 
         Raises:
-            DatabaseUnreachableError: There is no connection, or it was lost.
+            DatabaseUnreachableError: The database cannot be reached, or the connection was lost.
         """
         try:
             with self.engine.begin() as connection:

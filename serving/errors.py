@@ -124,7 +124,7 @@ class UnknownVersionError(ClientError):
 
 
 class UnknownJobError(ClientError):
-    """There is no job of this id that the key may see."""
+    """The key may see no job of this id."""
 
     status, type, action = 404, "unknown_job", "Take the id that POST /v1/jobs returned, with the same key."
 

@@ -175,7 +175,7 @@ class AuditRecorder:
         if n_rows > 0:
             self.n_lost += n_rows
             self._on_lost(n_rows)
-            LOG.error("%d rows of the audit are lost in all, because there is no space for them", self.n_lost)
+            LOG.error("%d rows of the audit are lost in all, because the spool cannot take them", self.n_lost)
 
 
 def count_rows(database: Database) -> int:

@@ -146,10 +146,11 @@ class EngineClient:
         reasons = [] if is_reachable else [f"the registry cannot be read: {self._follower.fault or 'it is slow'}"]
         reasons += [] if ready else ["no worker is warm yet"]
         reasons += [] if self.table.champions else ["no voice is served yet"]
+        reasons += [] if self._loader.is_running else ["new releases are not loaded any more; start the service again"]
         reasons += self._loader.faults.values()
         reasons += [f"{s.voice}: {s.fault}" for s in self.table.snapshots.values() if s.fault]
         return Health(
-            ready=any(self._is_warm(worker) for worker in ready),
+            ready=self._loader.is_running and any(self._is_warm(worker) for worker in ready),
             reasons=tuple(reasons),
             workers=tuple(slot.health() for slot in self._pool.slots),
             backlog_seconds=sum(running.seconds_left for running in self._running),

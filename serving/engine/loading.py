@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from registry.errors import RegistryError
 from registry.releases.state import Release
 from registry.storage.store import Store
 from serving.engine.pool import WorkerPool
 from serving.engine.process import LoadRefusedError, WorkerProcess
-from serving.errors import NotReadyError, RegistryUnreachableError, VoiceDamagedError
+from serving.errors import NotReadyError, RegistryUnreachableError, ServingError, VoiceDamagedError
 from serving.releases.pairs import Pair, PairRefusedError, find_pair
 from serving.releases.snapshots import RegistryAwayError
 from serving.releases.table import LivePair, ReleaseTable
@@ -61,9 +64,13 @@ class Loader:
         """Stop loading."""
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])  # which does not raise what may have ended it
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether new releases are loaded. A fault that nobody expected ends it."""
+        return self._task is not None and not self._task.done()
 
     def wake(self) -> None:
         """Look again at what is wanted."""
@@ -123,8 +130,8 @@ class Loader:
             self._wanted.clear()
             try:
                 await self._load_missing()
-            except Exception:
-                LOG.exception("what is served could not be loaded, which is tried again")
+            except (RegistryError, ServingError, SQLAlchemyError, OSError) as error:
+                LOG.error("what is served could not be loaded, which is tried again: %s", type(error).__name__)
 
     async def _load_missing(self) -> None:
         self._drop_withdrawn()

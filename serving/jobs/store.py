@@ -238,7 +238,7 @@ def _find_by_key(connection: sa.Connection, submission: Submission) -> Job | Non
 def _read(connection: sa.Connection, job_id: str, owner: str | None = None) -> Job:
     row = connection.execute(sa.select(JOBS).where(JOBS.c.id == job_id)).mappings().first()
     if row is None or (owner is not None and row["owner"] != owner):
-        raise UnknownJobError(f"there is no job {job_id[:40]!r} that this key may see")
+        raise UnknownJobError(f"this key may see no job {job_id[:40]!r}")
     items = connection.execute(sa.select(JOB_ITEMS).where(JOB_ITEMS.c.job_id == job_id).order_by(JOB_ITEMS.c.item))
     known = {name: row[name] for name in row if name not in ("idempotency_key", "fingerprint", "request")}
     return Job(**known, wish=Wish(**row["request"]), items=tuple(_item(each) for each in items.mappings()))
