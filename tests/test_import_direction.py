@@ -9,7 +9,8 @@ from imports import PACKAGES, ROOT, direct_imports
 
 MAY_IMPORT = {
     "starter": {"starter", "metrics", "gpt_sovits"},  # nothing imports the recipe of the starter base
-    "flows": {"flows", "stages", "serving", "registry", "metrics", "gpt_sovits"},
+    "flows": {"flows", "stages", "campaigns", "serving", "registry", "metrics", "gpt_sovits"},
+    "campaigns": {"campaigns", "serving", "registry", "metrics", "gpt_sovits"},
     "serving": {"serving", "registry", "metrics", "gpt_sovits"},
     "stages": {"stages", "registry", "metrics", "gpt_sovits"},
     "registry": {"registry", "metrics", "gpt_sovits"},
@@ -30,7 +31,7 @@ def test_package_imports_only_from_its_layer_or_below(package):
 
 
 def test_every_required_folder_exists():
-    for name in ("flows", "stages", "serving", "data", "registry", "tests", "benchmarks", "gpt_sovits", "metrics"):
+    for name in ("flows", "stages", "campaigns", "serving", "data", "registry", "tests", "benchmarks", "gpt_sovits", "metrics"):
         assert (ROOT / name).is_dir(), name
 
 

@@ -1,0 +1,1 @@
+"""Recipients and a template to delivered audio, over released voices."""
