@@ -1,7 +1,7 @@
 """Audio while it is made, by sentences or by chunks of a sentence.
 
-    stream            a sentence while its tokens arrive. First audio after about 12 tokens. What has been played cannot
-                      be spoken again, so a failure is reported and not retried.
+    stream            a sentence while its tokens arrive. First audio after about 16 tokens, and without the silence
+                      before it. What has been played cannot be spoken again, so a failure is reported and not retried.
     stream_sentences  each sentence when it is complete: what `say` gives, with failed sentences spoken again.
 
 The chunks of a text, joined, are its speech including the pauses.
@@ -21,6 +21,7 @@ import torch
 from gpt_sovits.gpt.generation import stream_tokens
 from gpt_sovits.sovits.streaming import StreamingDecoder
 from gpt_sovits.synthesis.chunk_options import ChunkOptions
+from gpt_sovits.synthesis.onset import LeadingSilence
 from gpt_sovits.synthesis.sentences import Sentence
 from gpt_sovits.synthesis.speech import SentenceReport, Timings
 from gpt_sovits.synthesis.synthesizer import Attempt, Candidate, Synthesizer, choose_attempt, limit_peak
@@ -89,7 +90,8 @@ def stream(
     neither retries nor more than one candidate per sentence. A chunk cannot know the tokens after it, which `say` does:
 
     - If prior_lookahead covers a sentence and render_lookahead is None, the samples are those of `say` up to rounding.
-    - Otherwise they differ from those of `say` like two candidates of a sentence do, but never in length.
+    - Otherwise they differ from those of `say` like two candidates of a sentence do, but not in length.
+    - The silence before the first sound of the text is left out but for options.kept_silence. Pauses are not.
 
     Closing the iterator stops the work.
 
@@ -109,7 +111,8 @@ def stream(
     text_seconds, waits = time.perf_counter() - begin, _waits(options)
     for index, sentence in enumerate(sentences):
         pause = synthesizer.pause if index + 1 < len(sentences) else synthesizer.pause[:0]
-        with closing(_stream_sentence(synthesizer, sentence, waits, options)) as chunks:
+        lead = None if index else _leading_silence(synthesizer, options)
+        with closing(_stream_sentence(synthesizer, sentence, waits, options, lead)) as chunks:
             for waveform, timings, report in chunks:
                 if report is not None:
                     waveform = np.concatenate((waveform, pause))
@@ -119,14 +122,30 @@ def stream(
 
 def _waits(options: ChunkOptions) -> Iterator[int]:
     """Yield how many tokens each chunk waits for, endlessly."""
-    n = float(options.first_tokens)
+    yield options.first_tokens
+    n = float(min(options.second_tokens, options.max_tokens))
     while True:
         yield round(n)
         n = min(n * options.growth, options.max_tokens)
 
 
+def _leading_silence(synthesizer: Synthesizer, options: ChunkOptions) -> LeadingSilence | None:
+    if options.kept_silence is None:
+        return None
+    return LeadingSilence(
+        synthesizer.sample_rate,
+        bound_dbfs=options.silent_dbfs,
+        kept_seconds=options.kept_silence,
+        first_seconds=options.first_seconds,
+    )
+
+
 def _stream_sentence(
-    synthesizer: Synthesizer, sentence: Sentence, waits: Iterator[int], options: ChunkOptions
+    synthesizer: Synthesizer,
+    sentence: Sentence,
+    waits: Iterator[int],
+    options: ChunkOptions,
+    lead: LeadingSilence | None,
 ) -> Generator[tuple[np.ndarray, Timings, SentenceReport | None], None, None]:
     """Yield the chunks of one sentence, (n,) float32 each, the last one with the report."""
     preset, device = synthesizer.preset, synthesizer.device
@@ -149,7 +168,8 @@ def _stream_sentence(
 
     def push(final: bool) -> np.ndarray:
         sound = decoder.push(torch.tensor(tokens[n_pushed:], dtype=torch.int64, device=device), final=final)
-        return limit_peak(sound.float().cpu().numpy())
+        sound = limit_peak(sound.float().cpu().numpy())
+        return sound if lead is None else lead.push(sound, final=final)
 
     begin = time.perf_counter()
     arriving = stream_tokens(
@@ -174,6 +194,8 @@ def _stream_sentence(
                 total += since_last
                 yield sound, since_last, None
                 since_last, wanted = Timings(), next(waits)
+            elif not final:  # nothing to play yet
+                wanted = options.more_tokens
             begin = time.perf_counter()  # the time that the caller takes in between is not work
     sounds.append(sound)
     total += since_last

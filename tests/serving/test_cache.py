@@ -86,7 +86,9 @@ def test_what_is_too_long_for_the_memory_or_was_left_is_not_kept():
     assert [run(none, text="Yes."), run(none, text="Yes.")] == [False, False]
 
 
-@pytest.mark.parametrize("change", [{"language": "en"}, {"lane": "batch"}, {"text": "Yes!"}, {"seed": 5}])
+@pytest.mark.parametrize(
+    "change", [{"language": "en"}, {"lane": "batch"}, {"text": "Yes!"}, {"seed": 5}, {"continues": True}]
+)
 def test_everything_that_decides_the_sound_is_in_the_key(change):
     memory = cached(ThreadEngine())
     run(memory, text="Yes.")
