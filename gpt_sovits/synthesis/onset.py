@@ -16,6 +16,10 @@ class LeadingSilence:
 
     Invariant: the pieces that were given, without some samples at their beginning, are the pieces that were returned.
     Only the fade, which ends before the sound begins, changes samples.
+
+    Attributes:
+        is_over: Whether the sound has begun.
+        n_left_out: Samples that were cut.
     """
 
     def __init__(self, sample_rate: int, *, bound_dbfs: float, kept_seconds: float, first_seconds: float) -> None:
@@ -31,7 +35,7 @@ class LeadingSilence:
         self._bound = 10 ** (bound_dbfs / 20)
         self._kept, self._first = round(kept_seconds * sample_rate), round(first_seconds * sample_rate)
         self._held = np.zeros(0, np.float32)
-        self.is_over = False
+        self.is_over, self.n_left_out = False, 0
 
     def push(self, sound: np.ndarray, *, final: bool = False) -> np.ndarray:
         """Take the next piece, and return what is played now.
@@ -50,7 +54,7 @@ class LeadingSilence:
         if not final and (onset is None or len(self._held) - onset < self._first):
             return self._held[:0]
         self.is_over = True
-        start = 0 if onset is None else max(0, onset - self._kept)
+        start = self.n_left_out = 0 if onset is None else max(0, onset - self._kept)
         played = self._held[start:]
         if start:
             n = min(self._fade, onset - start)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -148,26 +148,14 @@ def _stream_sentence(
     lead: LeadingSilence | None,
 ) -> Generator[tuple[np.ndarray, Timings, SentenceReport | None], None, None]:
     """Yield the chunks of one sentence, (n,) float32 each, the last one with the report."""
-    preset, device = synthesizer.preset, synthesizer.device
-    decoder = StreamingDecoder(
-        synthesizer.sovits,
-        sentence.phoneme_ids[None].to(device),
-        synthesizer.style,
-        speed=preset.speed,
-        noise_scale=preset.noise_scale,
-        generator=synthesizer.noise_generator(sentence.seed),
-        prior_lookahead=options.prior_lookahead,
-        blend_frames=options.blend_frames,
-        render_lookahead=options.render_lookahead,
-        crossfade_frames=options.crossfade_frames,
-    )
+    decoder = _decoder(synthesizer, sentence, options)
     sounds: list[np.ndarray] = []
     tokens: list[int] = []
     total = since_last = Timings()
     n_pushed, wanted = 0, next(waits)
 
     def push(final: bool) -> np.ndarray:
-        sound = decoder.push(torch.tensor(tokens[n_pushed:], dtype=torch.int64, device=device), final=final)
+        sound = decoder.push(torch.tensor(tokens[n_pushed:], dtype=torch.int64, device=synthesizer.device), final=final)
         sound = limit_peak(sound.float().cpu().numpy())
         return sound if lead is None else lead.push(sound, final=final)
 
@@ -176,7 +164,7 @@ def _stream_sentence(
         synthesizer.gpt,
         synthesizer.prompt(sentence),
         sentence.seed,
-        preset.sampling(),
+        synthesizer.preset.sampling(),
         max_tokens=sentence.max_tokens,
     )
     with closing(arriving):
@@ -203,4 +191,20 @@ def _stream_sentence(
     waveform = np.concatenate(sounds)
     candidate = Candidate(torch.tensor(tokens), ended, total.gpt)
     outcome = synthesizer.outcome(sentence, candidate, waveform)
-    yield sound, since_last, choose_attempt(sentence, [Attempt(0, candidate, waveform, outcome, total.sovits)]).report
+    report = choose_attempt(sentence, [Attempt(0, candidate, waveform, outcome, total.sovits)]).report
+    yield sound, since_last, replace(report, n_left_out=lead.n_left_out if lead else 0)
+
+
+def _decoder(synthesizer: Synthesizer, sentence: Sentence, options: ChunkOptions) -> StreamingDecoder:
+    return StreamingDecoder(
+        synthesizer.sovits,
+        sentence.phoneme_ids[None].to(synthesizer.device),
+        synthesizer.style,
+        speed=synthesizer.preset.speed,
+        noise_scale=synthesizer.preset.noise_scale,
+        generator=synthesizer.noise_generator(sentence.seed),
+        prior_lookahead=options.prior_lookahead,
+        blend_frames=options.blend_frames,
+        render_lookahead=options.render_lookahead,
+        crossfade_frames=options.crossfade_frames,
+    )

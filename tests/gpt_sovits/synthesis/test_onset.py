@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthesis_tiny import tiny_synthesizer
 
+from gpt_sovits.synthesis import streaming
 from gpt_sovits.synthesis.chunk_options import ChunkOptions
 from gpt_sovits.synthesis.onset import FADE_SECONDS, LeadingSilence
+from gpt_sovits.synthesis.speech import SentenceReport
 from gpt_sovits.synthesis.streaming import stream
 
 RATE = 16_000
@@ -70,9 +72,8 @@ def test_pause_between_sentences_stays_and_a_text_that_goes_on_is_not_cut(monkey
     voice = tiny_synthesizer(-20.0)
     silent = round(0.4 * voice.sample_rate)
 
-    def with_silence(options: ChunkOptions) -> tuple[list[int], list[np.ndarray]]:
+    def with_silence(options: ChunkOptions) -> tuple[list[SentenceReport], list[np.ndarray]]:
         """Speak it with the first 0.4 s of every sentence silent."""
-        from gpt_sovits.synthesis import streaming
 
         class Quiet(streaming.StreamingDecoder):
             n_pushed = 0
@@ -86,12 +87,13 @@ def test_pause_between_sentences_stays_and_a_text_that_goes_on_is_not_cut(monkey
         monkeypatch.setattr(streaming, "StreamingDecoder", Quiet)
         chunks = list(stream(voice, text, 4, options))
         sentences = [np.concatenate([c.waveform for c in chunks if c.sentence == i]) for i in (0, 1)]
-        return [c.report.n_samples for c in chunks if c.report], sentences
+        return [c.report for c in chunks if c.report], sentences
 
-    lengths, (first, second) = with_silence(OPTIONS)
-    whole_lengths, (whole_first, whole_second) = with_silence(ALL)
+    reports, (first, second) = with_silence(OPTIONS)
+    whole, (whole_first, whole_second) = with_silence(ALL)
     kept = round(OPTIONS.kept_silence * voice.sample_rate)
     frame = round(0.005 * voice.sample_rate)
     assert abs(len(whole_first) - len(first) - (silent - kept)) <= frame
-    assert len(second) == len(whole_second) and lengths[1] == whole_lengths[1]
-    assert whole_lengths[0] - lengths[0] == len(whole_first) - len(first)  # the report counts what is played
+    assert len(second) == len(whole_second)
+    assert [report.n_left_out for report in reports] == [len(whole_first) - len(first), 0]
+    assert [r.n_samples + r.n_left_out for r in reports] == [r.n_samples for r in whole]
