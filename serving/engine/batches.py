@@ -69,7 +69,7 @@ class BatchRequest:
 class ReadingTask:
     """A task of the scheduler that reads the text of a request: sentences, phonemes, bounds."""
 
-    is_stream = False
+    is_stream = is_loading = False
 
     def __init__(self, request: BatchRequest) -> None:
         self.request = request
@@ -104,7 +104,7 @@ class ReadingTask:
 class BatchTask:
     """A task of the scheduler that speaks sentences of one or several requests together."""
 
-    is_stream = False
+    is_stream = is_loading = False
 
     def __init__(self, members: list[tuple[BatchRequest, int]], scheduler: Scheduler) -> None:
         """Prepare.

@@ -29,7 +29,7 @@ FIRST_SENTENCES = {
 class WarmingTask:
     """A task of the scheduler that lets a new pair speak a sentence in both lanes, with every preset."""
 
-    is_stream = False
+    is_stream, is_loading = False, True
 
     def __init__(
         self, candidate: str, voices: Voices, pairs: dict[str, Voices], send: Send, scheduler: Scheduler
@@ -52,6 +52,8 @@ class WarmingTask:
         for lane, speak in (("realtime", _stream), ("batch", _say)):
             for voice in self._voices.values():
                 speak(voice)  # what is computed once is computed here, and not in the measured call
+                if self._pairs:  # the speed is known from a pair before
+                    continue
                 self._scheduler.count()
                 before, samples = self._busy, speak(voice)
                 self._scheduler.count()
