@@ -93,6 +93,7 @@ class SentenceDone:
         outcome: One of gpt_sovits.synthesis.detection.OUTCOMES. "spoken" is the good one.
         n_retries: Attempts after the first.
         n_samples: Samples of its sound, without the pause after it.
+        is_cached: Whether it was spoken before, or for somebody else, and was not spoken again.
     """
 
     sentence: int
@@ -100,6 +101,7 @@ class SentenceDone:
     outcome: str
     n_retries: int
     n_samples: int
+    is_cached: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from serving.api.callers import without_keys
 from serving.api.server import DrainingServer
 from serving.api.service import Service
 from serving.audit import recorder as audit_recorder
-from serving.cache import CachingEngine
+from serving.caches.layers import CachePlace, open_cache
+from serving.caches.requests import CachingEngine
 from serving.database import open_database
 from serving.engine.client import EngineClient
 from serving.jobs.routes import job_router
@@ -42,7 +43,8 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
         ServingError: The database cannot be used.
     """
     engine = EngineClient(settings, store)
-    speaker = CachingEngine(engine, precision=settings.engine.precision, max_bytes=settings.cache_megabytes * 1_000_000)
+    cache = open_cache(CachePlace.of(settings.cache, store.root))
+    speaker = CachingEngine(engine, precision=settings.engine.precision, cache=cache)
     async with AsyncExitStack() as stack:
         database = open_database(store.root)
         stack.callback(database.close)

@@ -1,7 +1,7 @@
 """The section `serve` of params.yaml: where the service listens, what it takes and what it refuses.
 
 Each part has its keys: `limits` is read by serving/api, `engine` by serving/engine, `jobs` by serving/jobs,
-`storage` by serving/storage, `audit` by serving/audit.
+`storage` by serving/storage, `cache` by serving/caches, `audit` by serving/audit.
 """
 
 from __future__ import annotations
@@ -109,6 +109,16 @@ class StorageSettings(Section):
     url_seconds: int = Field(ge=1, le=604_800, description="How long a signed link is valid. Seconds, 1 to 604,800.")
 
 
+class CacheSettings(Section):
+    """What was spoken before, so that it is not spoken again."""
+
+    memory_megabytes: int = Field(ge=0, description="Speech in the memory of each process. MB, 0 for none.")
+    disk_megabytes: int = Field(
+        ge=0, description="Speech in .vox/cache, not used where VOXFOUNDRY_REDIS_URI is set. MB, 0 for none."
+    )
+    keep_days: float = Field(gt=0, description="What was not asked for so long is deleted there. Days, above 0.")
+
+
 class AuditSettings(Section):
     """The rows about requests."""
 
@@ -132,14 +142,12 @@ class ServeSettings(Section):
     allow_unjudged_lane: bool = Field(
         description="Offer real time also for voices whose verdict did not judge that lane. Every answer then says so."
     )
-    cache_megabytes: int = Field(
-        ge=0, description="Speech in memory, so that a text that was spoken before is not spoken again. MB, 0 for none."
-    )
     keep_text: bool = Field(description="Whether the audit keeps the texts themselves, besides their hashes.")
     limits: Limits
     engine: EngineSettings
     jobs: JobSettings
     storage: StorageSettings
+    cache: CacheSettings
     audit: AuditSettings
 
     @model_validator(mode="after")

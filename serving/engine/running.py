@@ -79,7 +79,7 @@ class Running:
                 self._put_piece(piece)
             self._held.clear()
             self.n_sentences += 1
-            names = ("sentence", "text_sha256", "outcome", "n_retries", "n_samples")
+            names = ("sentence", "text_sha256", "outcome", "n_retries", "n_samples", "is_cached")
             self._events.put_nowait(SentenceDone(**{name: header[name] for name in names}))
         elif kind == "finished":
             seconds = self.received_bytes / 2 / self.admission.live.sample_rate

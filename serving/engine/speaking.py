@@ -55,7 +55,7 @@ class Output:
         """
         self.number, self._send, self._rate, self._most = number, send, sample_rate, max_unread_bytes
         self.started, self.first_sent = time.monotonic(), 0.0
-        self.sent_bytes = self.taken_bytes = 0
+        self.sent_bytes = self.taken_bytes = self.known_bytes = 0
         self.busy, self.timings = 0.0, Timings()
 
     @property
@@ -68,18 +68,31 @@ class Output:
         """Return how much sound was sent, in seconds."""
         return self.sent_bytes / 2 / self._rate
 
-    def piece(self, waveform: np.ndarray, sentence: int) -> None:
-        """Send sound, (n,) float32 in [-1, 1]. None is not an event."""
+    def piece(self, waveform: np.ndarray, sentence: int, *, is_cached: bool = False) -> None:
+        """Send sound. None is not an event.
+
+        Args:
+            waveform: (n,) float32 in [-1, 1].
+            sentence: Index of its sentence.
+            is_cached: Whether it was spoken for somebody else.
+        """
         if not len(waveform):
             return
         if not self.sent_bytes:
             self.first_sent = time.monotonic()
         pcm = np.rint(waveform * 32767).astype("<i2").tobytes()
         self.sent_bytes += len(pcm)
+        self.known_bytes += len(pcm) if is_cached else 0
         self._send({"kind": "piece", "id": self.number, "sentence": sentence}, pcm)
 
-    def sentence(self, index: int, report: SentenceReport) -> None:
-        """Send what happened to a sentence."""
+    def sentence(self, index: int, report: SentenceReport, *, is_cached: bool = False) -> None:
+        """Send what happened to a sentence.
+
+        Args:
+            index: Of the sentence.
+            report: What happened.
+            is_cached: Whether it was spoken for somebody else.
+        """
         header = {
             "kind": "sentence",
             "id": self.number,
@@ -88,6 +101,7 @@ class Output:
             "outcome": report.outcome,
             "n_retries": report.n_retries,
             "n_samples": report.n_samples,
+            "is_cached": is_cached,
         }
         self._send(header, b"")
 
@@ -97,7 +111,8 @@ class Output:
         scale = self.busy / work.total if work.total else 0.0  # the clock of a part runs on while others have turns
         parts = {"text": work.text * scale, "gpt": work.gpt * scale, "sovits": work.sovits * scale}
         seconds = {"queue": max(0.0, elapsed - self.busy), **parts}
-        header = {"kind": "finished", "id": self.number, "audio": self.seconds_sent, "busy": self.busy}
+        made = (self.sent_bytes - self.known_bytes) / 2 / self._rate  # by which the speed of the worker is measured
+        header = {"kind": "finished", "id": self.number, "audio": made, "busy": self.busy}
         self._send({**header, "seconds": seconds}, b"")
 
     def fail(self, error: Exception) -> None:
