@@ -19,6 +19,8 @@ from serving.jobs.routes import job_router
 from serving.jobs.service import FOLDER, JobService
 from serving.keys.authorization import KeyTable
 from serving.messages import ServedVoice
+from serving.provenance.routes import provenance_router
+from serving.provenance.service import Provenance
 from serving.settings import ServeSettings
 
 WATCH_SECONDS = 0.1
@@ -36,7 +38,7 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
 
     Raises:
         OSError: The address cannot be used.
-        ServingError: The database cannot be used.
+        ServingError: The database or the certificate that signs cannot be used.
     """
     engine = EngineClient(settings, store)
     speaker = CachingEngine(engine, precision=settings.engine.precision, max_bytes=settings.cache_megabytes * 1_000_000)
@@ -51,13 +53,20 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
             settings,
             on_lost=lambda n_rows: service.metrics.unrecorded.inc(n_rows),
         )
-        jobs = JobService(database, store.root / FOLDER, speaker, settings, recorders=[audit.record])
+        provenance = await asyncio.to_thread(
+            Provenance, store.root, seconds=settings.provenance.sidecar_seconds, is_marking=settings.provenance.mark
+        )
+        marker = provenance.marker if provenance.is_marking else None
+        jobs = JobService(database, store.root / FOLDER, speaker, settings, recorders=[audit.record], marker=marker)
         authenticate = audit.guard(keys.authenticate if keys else without_keys)
-        service = make_service(speaker, settings, authenticate=authenticate, recorders=[audit.record])
-        server = DrainingServer(make_app(service, routers=[job_router(jobs)]), service, settings=settings)
+        service = make_service(
+            speaker, settings, authenticate=authenticate, recorders=[audit.record], provenance=provenance
+        )
+        routers = [job_router(jobs), provenance_router(provenance, max_bytes=settings.provenance.max_verify_bytes)]
+        server = DrainingServer(make_app(service, routers=routers), service, settings=settings)
         listening, address = server.bind()
         stack.callback(listening.close)
-        _announce(address, settings, say)
+        _announce(address, settings, provenance, say)
         serving = asyncio.create_task(server.run_until_drained(listening), name="http")
         watching = asyncio.create_task(_announce_voices(service, say), name="announce voices")
         try:
@@ -77,7 +86,7 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
             await asyncio.gather(serving, watching, return_exceptions=True)
 
 
-def _announce(address: str, settings: ServeSettings, say: Callable[[str], None]) -> None:
+def _announce(address: str, settings: ServeSettings, provenance: Provenance, say: Callable[[str], None]) -> None:
     say(f"page    {address}/")
     say(f"api     {address}/v1   (the base_url of OpenAI's clients)")
     say(
@@ -85,6 +94,8 @@ def _announce(address: str, settings: ServeSettings, say: Callable[[str], None])
         if settings.require_keys
         else "keys    off: only this machine can connect"
     )
+    if provenance.is_marking and provenance.marker.identity.is_development:
+        say("marks   signed by a development certificate, which nobody else trusts (docs/provenance.md)")
     say("Ctrl-C ends it when running requests have ended; a second one ends it at once")
 
 

@@ -168,7 +168,18 @@ def job_router(jobs: JobService) -> APIRouter:
         headers = {"ETag": f'"{found.result.sha256}"', "Cache-Control": "private, no-cache"}
         return FileResponse(path, media_type=MEDIA_TYPES[job.wish.format], headers=headers)
 
+    @router.get("/{job_id}/items/{item}/provenance", response_class=Response, responses=ERRORS | _json())
+    async def provenance(job_id: JobId, item: int, caller: Asking) -> Response:
+        """Return the signed sidecar of the file of an item, which says where it comes from."""
+        job, sidecar = await jobs.sidecar_of(job_id, caller.name, item)
+        caller.require(voice=job.wish.voice, lane="batch", purpose=job.wish.purpose)
+        return Response(sidecar, media_type="application/json")
+
     return router
+
+
+def _json() -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": "The sidecar.", "content": {"application/json": {}}}}
 
 
 def _sound() -> dict[int | str, dict[str, Any]]:
