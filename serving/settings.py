@@ -130,6 +130,19 @@ class AuditSettings(Section):
     )
 
 
+class ProvenanceSettings(Section):
+    """The marks that say that an AI made the sound."""
+
+    mark: bool = Field(
+        description="Whether files of jobs and whole answers are marked, and streams have sidecars, see "
+        "docs/provenance.md."
+    )
+    max_verify_bytes: int = Field(ge=1000, description="Largest file that is verified. Bytes, at least 1000.")
+    sidecar_seconds: float = Field(
+        gt=0, description="The sidecar of a stream can be had for this time. Seconds, above 0."
+    )
+
+
 class ServeSettings(Section):
     """The section `serve`."""
 
@@ -149,6 +162,7 @@ class ServeSettings(Section):
     storage: StorageSettings
     cache: CacheSettings
     audit: AuditSettings
+    provenance: ProvenanceSettings
 
     @model_validator(mode="after")
     def _keys_off_only_on_loopback(self) -> ServeSettings:

@@ -37,6 +37,7 @@ class Utterance:
         status: HTTP status of the answer.
         error: What ended it.
         client_left: Whether the client went away.
+        started_at: When the request came in, in UTC.
     """
 
     service: Service
@@ -51,7 +52,7 @@ class Utterance:
     error: ServingError | None = None
     client_left: bool = False
     _begin: float = field(default_factory=time.perf_counter)
-    _started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _first_audio: float | None = None
     _n_bytes: int = 0
     _next_check: float = field(default_factory=lambda: time.perf_counter() + CHECK_SECONDS)
@@ -94,7 +95,7 @@ class Utterance:
             route=self.route,
             caller=self.caller.name,
             format=self.form,
-            started_at=self._started_at,
+            started_at=self.started_at,
             started=self.started,
             sentences=tuple(self.sentences),
             finished=self.finished,
