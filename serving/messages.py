@@ -31,6 +31,7 @@ class SpeechRequest:
         seed: Another seed gives another reading. 0 to 2**31 - 1.
         lane: Whether it is streamed in real time, or spoken as `vox say` does.
         traceparent: W3C trace context of the caller, None where there is none.
+        continues: Whether it goes on after other speech, so that the silence at its beginning is a part of the pause.
     """
 
     request_id: str
@@ -43,6 +44,7 @@ class SpeechRequest:
     seed: int
     lane: Lane
     traceparent: str | None = None
+    continues: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -146,7 +146,8 @@ class Session:
                 traceparent=self._socket.scope["state"]["traceparent"],
             )
             # a sentence that comes twice sounds different, as within one text
-            await self._speak(replace(request, seed=(request.seed + place) % (MAX_SEED + 1)), config)
+            seed = (request.seed + place) % (MAX_SEED + 1)
+            await self._speak(replace(request, seed=seed, continues=place > 0), config)
             place += 1
 
     async def _speak(self, request: SpeechRequest, config: SessionConfig) -> None:

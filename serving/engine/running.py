@@ -62,6 +62,7 @@ class Running:
             "language": self.admission.language,
             "seed": request.seed,
             "lane": request.lane,
+            "continues": request.continues,
             "first_sentence": self.n_sentences,
         }
 

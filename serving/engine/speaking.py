@@ -26,6 +26,7 @@ class Speak:
         text: What to say.
         language: ISO 639 code of the text.
         seed: Seed of the text.
+        continues: Whether it goes on after other speech.
         first_sentence: Sentences before it were delivered already, by a worker that died.
     """
 
@@ -35,6 +36,7 @@ class Speak:
     text: str
     language: str
     seed: int
+    continues: bool = False
     first_sentence: int = 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 
 from gpt_sovits.lanes import LANE_OPTIONS, REALTIME
 from gpt_sovits.synthesis.streaming import stream
@@ -29,8 +30,10 @@ class StreamTask:
 
     def run(self) -> None:
         """Speak the text. See scheduler.Task."""
-        speak = self._speak
-        with closing(stream(self._voice, speak.text, speak.seed, LANE_OPTIONS[REALTIME], speak.language)) as chunks:
+        speak, options = self._speak, LANE_OPTIONS[REALTIME]
+        if speak.continues:
+            options = replace(options, kept_silence=None)
+        with closing(stream(self._voice, speak.text, speak.seed, options, speak.language)) as chunks:
             for chunk in chunks:
                 self.output.timings += chunk.timings
                 self.output.piece(chunk.waveform, chunk.sentence)

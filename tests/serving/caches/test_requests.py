@@ -106,7 +106,15 @@ def test_a_restart_finds_requests_on_the_disk_and_speaks_again_what_it_cannot_re
 
 
 @pytest.mark.parametrize(
-    "change", [{"language": "en"}, {"lane": "batch"}, {"text": "Yes!"}, {"seed": 5}, {"preset": "other"}]
+    "change",
+    [
+        {"language": "en"},
+        {"lane": "batch"},
+        {"text": "Yes!"},
+        {"seed": 5},
+        {"preset": "other"},
+        {"continues": True},
+    ],
 )
 def test_everything_that_decides_the_sound_is_in_the_key(change):
     memory = cached(ThreadEngine())
