@@ -107,16 +107,35 @@ class SentenceDone:
 
 
 @dataclass(frozen=True)
+class WorkSpan:
+    """A piece of work in a worker, for a request whose trace is recorded.
+
+    Attributes:
+        name: queue, text, gpt or sovits.
+        begin: When it began, in nanoseconds since 1970.
+        end: When it ended.
+        attributes: Numbers about it.
+    """
+
+    name: str
+    begin: int
+    end: int
+    attributes: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Finished:
     """The last event of a request that did not fail.
 
     Attributes:
         seconds_of_audio: Length of the speech with its pauses, in seconds.
         seconds: Seconds of work by part: queue, text, gpt, sovits.
+        spans: When that work was done, empty where the trace is not recorded.
     """
 
     seconds_of_audio: float
     seconds: dict[str, float] = field(default_factory=dict)
+    spans: tuple[WorkSpan, ...] = ()
 
 
 Event = Started | AudioPiece | SentenceDone | Finished

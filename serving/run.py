@@ -12,7 +12,7 @@ from registry.storage.store import Store
 from serving.api.app import make_app, make_service
 from serving.api.callers import without_keys
 from serving.api.server import DrainingServer
-from serving.api.service import Service
+from serving.api.service import Engine, Service
 from serving.audit import recorder as audit_recorder
 from serving.caches.layers import CachePlace, open_cache
 from serving.caches.requests import CachingEngine
@@ -28,6 +28,8 @@ from serving.settings import ServeSettings
 from serving.storage.folder import FolderStore
 from serving.storage.objects import ObjectStore, open_object_store
 from serving.storage.routes import object_router
+from serving.tracing.engine import TracedEngine
+from serving.tracing.spans import export_spans, is_recording
 
 WATCH_SECONDS = 0.1
 
@@ -46,6 +48,14 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
         OSError: The address cannot be used.
         ServingError: The database or the certificate that signs cannot be used.
     """
+    end_spans = export_spans()
+    try:
+        await _run(settings, store, say)
+    finally:
+        await asyncio.to_thread(end_spans)
+
+
+async def _run(settings: ServeSettings, store: Store, say: Callable[[str], None]) -> None:
     engine = EngineClient(settings, store)
     speaker = _with_memory(engine, settings, store)
     async with AsyncExitStack() as stack:
@@ -94,9 +104,10 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
             await asyncio.gather(serving, watching, return_exceptions=True)
 
 
-def _with_memory(engine: EngineClient, settings: ServeSettings, store: Store) -> CachingEngine:
+def _with_memory(engine: EngineClient, settings: ServeSettings, store: Store) -> Engine:
     cache = open_cache(CachePlace.of(settings.cache, store.root))
-    return CachingEngine(engine, precision=settings.engine.precision, cache=cache)
+    remembering = CachingEngine(engine, precision=settings.engine.precision, cache=cache)
+    return TracedEngine(remembering) if is_recording() else remembering
 
 
 def _open_objects(settings: ServeSettings, store: Store) -> ObjectStore:

@@ -107,13 +107,13 @@ class SpeechResponse(Response):
                         encoder = open_encoder(output.form, event.sample_rate, output.rate)
                         continue
                     case AudioPiece():
-                        sound = await encoded(utterance.service, encoder, event.pcm)
+                        sound = await encoded(utterance, encoder, event.pcm)
                     case SentenceDone():
                         if is_sse:
                             yield _event({"type": "speech.sentence.done", **SentenceInfo.of(event).model_dump()})
                         continue
                     case Finished():
-                        sound = await encoded(utterance.service, encoder, None)
+                        sound = await encoded(utterance, encoder, None)
                 utterance.note_sent(len(sound))
                 sent.update(sound)
                 n_bytes += len(sound)

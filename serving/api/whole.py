@@ -20,6 +20,7 @@ from serving.api.streams import Utterance, while_connected
 from serving.encoding import encode
 from serving.errors import ServingError
 from serving.messages import AudioPiece
+from serving.tracing.spans import span
 
 
 class WholeResponse(Response):
@@ -68,7 +69,8 @@ class WholeResponse(Response):
         """Return the file with its mark inside, or with its sidecar. It blocks."""
         utterance, output = self._utterance, self._output
         assert utterance.started is not None
-        file = encode(output.form, pcm, utterance.started.sample_rate, output.rate)
+        with span("encode", utterance.request.traceparent):
+            file = encode(output.form, pcm, utterance.started.sample_rate, output.rate)
         provenance = utterance.service.provenance
         if provenance is None or not provenance.is_marking:
             return file, None

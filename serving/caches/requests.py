@@ -139,7 +139,12 @@ def _pack(events: list[Event]) -> bytes:
             case SentenceDone():
                 rows.append(["sentence", asdict(event)])
             case Finished():
-                rows.append(["finished", {**asdict(event), "seconds": dict.fromkeys(event.seconds, 0.0)}])
+                rows.append(
+                    [
+                        "finished",
+                        {"seconds_of_audio": event.seconds_of_audio, "seconds": dict.fromkeys(event.seconds, 0.0)},
+                    ]
+                )
     sound = b"".join(event.pcm for event in others if isinstance(event, AudioPiece))
     return pack({"started": asdict(started), "events": rows}, sound)
 

@@ -115,9 +115,12 @@ class ReadingTask:
     def run(self) -> None:
         """Read the text. See scheduler.Task."""
         request, speak = self.request, self.request.speak
+        request.output.note_begin()
         begin = time.perf_counter()
         request.sentences = request.voice.sentences(speak.text, speak.seed, speak.language)
-        request.output.timings += Timings(text=time.perf_counter() - begin)
+        reading = Timings(text=time.perf_counter() - begin)
+        request.output.timings += reading
+        request.output.note_work(reading)
         if speak.first_sentence >= len(request.sentences):  # all of it was delivered before the worker died
             request.end()
             request.output.finish()
@@ -168,9 +171,15 @@ class BatchTask:
         attempts = voice.speak([request.sentences[index] for request, index in firsts])
         wall = time.perf_counter() - begin
         self._scheduler.count()
-        for (key, same), tries in zip(self._members.items(), attempts, strict=True):
+        chosen = [
+            choose_attempt(request.sentences[index], tries)
+            for (request, index), tries in zip(firsts, attempts, strict=True)
+        ]
+        work = sum((spoken.timings for spoken in chosen), Timings())
+        for request in {request for request, _ in firsts}:
+            request.output.note_work(work, n_sentences=len(firsts))
+        for (key, same), spoken in zip(self._members.items(), chosen, strict=True):
             request, index = same[0]
-            spoken = choose_attempt(request.sentences[index], tries)
             request.cache.put(key, spoken)
             share = spoken.timings.total / wall if wall else 0.0
             request.output.busy += share * self._busy

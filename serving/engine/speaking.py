@@ -13,6 +13,7 @@ from gpt_sovits.synthesis.speech import SentenceReport, Timings
 from serving.engine.frames import Header
 
 Send = Callable[[Header, bytes], None]
+MAX_SPANS = 200  # of a request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,7 @@ class Speak:
         seed: Seed of the text.
         continues: Whether it goes on after other speech.
         first_sentence: Sentences before it were delivered already, by a worker that died.
+        is_traced: Whether to note when its work was done.
     """
 
     id: int
@@ -38,6 +40,7 @@ class Speak:
     seed: int
     continues: bool = False
     first_sentence: int = 0
+    is_traced: bool = False
 
 
 class Output:
@@ -46,7 +49,9 @@ class Output:
     Invariant: sound that the client has not taken is bounded. Beyond the bound the request waits and others speak.
     """
 
-    def __init__(self, number: int, send: Send, *, sample_rate: int, max_unread_bytes: int) -> None:
+    def __init__(
+        self, number: int, send: Send, *, sample_rate: int, max_unread_bytes: int, is_traced: bool = False
+    ) -> None:
         """Begin with nothing sent.
 
         Args:
@@ -54,11 +59,14 @@ class Output:
             send: Sends a frame to the API.
             sample_rate: Samples per second.
             max_unread_bytes: Sound that may wait for the client.
+            is_traced: Whether to note when its work was done.
         """
         self.number, self._send, self._rate, self._most = number, send, sample_rate, max_unread_bytes
         self.started, self.first_sent = time.monotonic(), 0.0
         self.sent_bytes = self.taken_bytes = self.known_bytes = 0
         self.busy, self.timings = 0.0, Timings()
+        self._spans: list[tuple[str, int, int, dict[str, float]]] | None = [] if is_traced else None
+        self._arrived = time.time_ns()
 
     @property
     def is_full(self) -> bool:
@@ -107,6 +115,27 @@ class Output:
         }
         self._send(header, b"")
 
+    def note_begin(self) -> None:
+        """Note that the first turn has come."""
+        if self._spans is not None and not self._spans:
+            self._spans.append(("queue", self._arrived, time.time_ns(), {}))
+
+    def note_work(self, work: Timings, **attributes: float) -> None:
+        """Note work that ends now: text, then GPT, then SoVITS.
+
+        Args:
+            work: Seconds of each part, by the clock. Others may have had turns meanwhile.
+            attributes: Numbers about it.
+        """
+        if self._spans is None or len(self._spans) >= MAX_SPANS:
+            return
+        begin = time.time_ns() - round(work.total * 1e9)
+        for name in ("text", "gpt", "sovits"):
+            end = begin + round(getattr(work, name) * 1e9)
+            if end > begin:
+                self._spans.append((name, begin, end, attributes))
+            begin = end
+
     def finish(self) -> None:
         """Send that all is said, and where the time went."""
         elapsed, work = time.monotonic() - self.started, self.timings
@@ -115,7 +144,7 @@ class Output:
         seconds = {"queue": max(0.0, elapsed - self.busy), **parts}
         made = (self.sent_bytes - self.known_bytes) / 2 / self._rate  # by which the speed of the worker is measured
         header = {"kind": "finished", "id": self.number, "audio": made, "busy": self.busy}
-        self._send({**header, "seconds": seconds}, b"")
+        self._send({**header, "seconds": seconds, "spans": self._spans or []}, b"")
 
     def fail(self, error: Exception) -> None:
         """Send why it could not be said. A ValueError is about the text, everything else is a fault of ours."""

@@ -125,7 +125,7 @@ class Worker:
         if voice is None:
             self._send({"kind": "failed", "id": speak.id, "error": "unloaded", "message": speak.candidate})
             return
-        output = self._output(speak.id, voice)
+        output = self._output(speak, voice)
         if is_stream:
             self._streams[speak.id] = task = StreamTask(speak, voice, output, self._scheduler)
             self._scheduler.add(task)
@@ -137,9 +137,14 @@ class Worker:
         self._batch[speak.id] = request = BatchRequest(speak, voice, output, cache=self._sentences, how=how)
         self._scheduler.add(ReadingTask(request))
 
-    def _output(self, number: int, voice: Synthesizer) -> Output:
-        most = self._options.unread_bytes
-        return Output(number, self._send, sample_rate=voice.sample_rate, max_unread_bytes=most)
+    def _output(self, speak: Speak, voice: Synthesizer) -> Output:
+        return Output(
+            speak.id,
+            self._send,
+            sample_rate=voice.sample_rate,
+            max_unread_bytes=self._options.unread_bytes,
+            is_traced=speak.is_traced,
+        )
 
     def _cancel(self, number: int) -> None:
         stream = self._streams.pop(number, None)

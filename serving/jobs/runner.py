@@ -29,6 +29,7 @@ from serving.jobs.speaking import AttemptEndedError, JobEngine, Speech, speak_it
 from serving.messages import RequestRecord, SpeechRequest, Started
 from serving.provenance.facts import make_facts
 from serving.provenance.marking import Marker
+from serving.tracing.spans import span
 
 T = TypeVar("T")
 Recorder = Callable[[RequestRecord], Awaitable[None]]
@@ -108,7 +109,9 @@ class JobRunner:
         n_counted, n_waits = 0, 0
         while True:
             try:
-                return await self._speak(job, item)
+                with span("job item", job.traceparent) as working:
+                    working.note(job=job.id, item=item.item, attempt=job.attempt)
+                    return await self._speak(job, item, working.traceparent or None)
             except AttemptEndedError:
                 raise
             except ServingError as error:
@@ -125,8 +128,8 @@ class JobRunner:
         is_unknown = isinstance(error, UnknownVoiceError | UnknownVersionError)
         return isinstance(error, BusyError) or (is_unknown and not self._engine.health().ready)
 
-    async def _speak(self, job: Job, item: Item) -> Result:
-        request = self._request(job, item)
+    async def _speak(self, job: Job, item: Item, traceparent: str | None) -> Result:
+        request = self._request(job, item, traceparent)
         speech = Speech(sentences=[])
         begun, clock = datetime.now(UTC), time.monotonic()
         error: ServingError | None = None
@@ -205,7 +208,7 @@ class JobRunner:
         for recorder in self._recorders:
             await recorder(record)
 
-    def _request(self, job: Job, item: Item) -> SpeechRequest:
+    def _request(self, job: Job, item: Item, traceparent: str | None) -> SpeechRequest:
         assert item.text is not None
         return SpeechRequest(
             request_id=f"{job.id}-{item.item}",
@@ -217,7 +220,7 @@ class JobRunner:
             purpose=job.wish.purpose,
             seed=job.wish.seed,
             lane="batch",
-            traceparent=job.traceparent,
+            traceparent=traceparent,
         )
 
     async def _require_current(self, job: Job) -> None:

@@ -15,6 +15,7 @@ from serving.jobs.records import Result
 from serving.jobs.results import ResultStore
 from serving.messages import AudioPiece, Event, Finished, Health, SentenceDone, SpeechRequest, Started
 from serving.storage.scratch import full_disk_explained
+from serving.tracing.spans import span
 
 BLOCK_BYTES = 1 << 18  # of samples that are written at once: 4 s at 32 kHz
 
@@ -89,7 +90,8 @@ async def speak_item(
         await _write_samples(engine, request, speech, samples, watch)
         assert speech.started is not None and speech.finished is not None
         source_rate = speech.started.sample_rate
-        await asyncio.to_thread(_encode, samples, encoded, form, source_rate, rate)
+        with span("encode", request.traceparent):
+            await asyncio.to_thread(_encode, samples, encoded, form, source_rate, rate)
         if mark is not None:
             await asyncio.to_thread(_mark, mark, encoded, speech.started)
         sha256, n_bytes = await asyncio.to_thread(results.put, encoded, form)
