@@ -231,7 +231,7 @@ class SentenceFiles:
     async def _send(self, pcm: bytes | None) -> None:
         assert self._encoder is not None
         self.seconds += len(pcm or b"") / 2 / self._started().sample_rate
-        sound = await encoded(self._utterance.service, self._encoder, pcm)
+        sound = await encoded(self._utterance, self._encoder, pcm)
         self._utterance.note_sent(len(sound))
         if sound:
             await self._socket.send_bytes(sound)

@@ -17,6 +17,7 @@ from serving.messages import AudioPiece, Event, Finished, Health, Lane, ServedVo
 from serving.releases.follower import Follower
 from serving.releases.table import Admission, ReleaseTable
 from serving.settings import ServeSettings
+from serving.tracing.spans import span
 
 RETRY_WAIT_SECONDS = 60.0  # for a worker that is started again, which takes seconds
 
@@ -77,7 +78,8 @@ class EngineClient:
         admission = await self._admit(request)
         # Under overload the refusal comes before the work of pricing, and those who are being priced count
         self._choose_worker(admission, 0.0, waiting=self._waiting[request.lane])
-        price = await self._priced(admission)
+        with span("price", request.traceparent):
+            price = await self._priced(admission)
         running = Running(admission, price)
         worker, number = self._begin(running)
         self._running.add(running)

@@ -33,9 +33,11 @@ class StreamTask:
         speak, options = self._speak, LANE_OPTIONS[REALTIME]
         if speak.continues:
             options = replace(options, kept_silence=None)
+        self.output.note_begin()
         with closing(stream(self._voice, speak.text, speak.seed, options, speak.language)) as chunks:
             for chunk in chunks:
                 self.output.timings += chunk.timings
+                self.output.note_work(chunk.timings, sentence=chunk.sentence)
                 self.output.piece(chunk.waveform, chunk.sentence)
                 if chunk.report is not None:
                     self.output.sentence(chunk.sentence, chunk.report)
