@@ -118,7 +118,7 @@ def test_only_columns_that_are_said_as_names_are_sampled():
 
 
 def test_misread_names_are_listed_with_what_was_heard_and_how_sure_that_is():
-    judge = Judge({"Nguyen": "goo yen", "John": "Jon"})
+    judge = Judge({"Nguyen": "thank you", "John": "Jon"})
     check = Check(campaign(), speaker())
     names = [name("Nguyen"), name("John"), name("王", language="zh")]
     report = listen_to_names(check, names, judge.say, judge, n_readings=3)
@@ -126,7 +126,7 @@ def test_misread_names_are_listed_with_what_was_heard_and_how_sure_that_is():
         ("Nguyen", Status.MISREAD), ("John", Status.RIGHT),
     ]  # fmt: skip
     [misread] = report.with_status(Status.MISREAD)
-    assert misread.heard == "goo yen"
+    assert misread.heard == "thank you"
     assert misread.chance == pytest.approx(report.control_rates["en"] ** 3)
     assert report.unheard_languages == ("zh",)
     assert report.to_json()["names"][0]["status"] == "misread"
