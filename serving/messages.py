@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
+from gpt_sovits.text.lexicon import WordEntry
+
 Lane = Literal["realtime", "batch"]
 WorkerState = Literal["starting", "ready", "recycling", "lost"]
 
@@ -32,6 +34,7 @@ class SpeechRequest:
         lane: Whether it is streamed in real time, or spoken as `vox say` does.
         traceparent: W3C trace context of the caller, None where there is none.
         continues: Whether it goes on after other speech, so that the silence at its beginning is a part of the pause.
+        words: Pronunciations of this text, which take precedence over the voice's own.
     """
 
     request_id: str
@@ -45,6 +48,7 @@ class SpeechRequest:
     lane: Lane
     traceparent: str | None = None
     continues: bool = False
+    words: tuple[WordEntry, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
