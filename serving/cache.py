@@ -123,7 +123,7 @@ class CachingEngine:
 
     def _key(self, request: SpeechRequest, served: ServedVoice) -> str:
         """Return the hash of what decides the sound."""
-        how = (request.preset, request.language, request.lane, request.seed, request.text)
+        how = (request.preset, request.language, request.lane, request.seed, request.text, request.words)
         return hashlib.sha256(json.dumps([served.candidate_id, self._precision, *how]).encode()).hexdigest()
 
     def _keep(self, key: str, spoken: Kept) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
+from gpt_sovits.text.lexicon import WordEntry
+
 Lane = Literal["realtime", "batch"]
 WorkerState = Literal["starting", "ready", "recycling", "lost"]
 
@@ -31,6 +33,7 @@ class SpeechRequest:
         seed: Another seed gives another reading. 0 to 2**31 - 1.
         lane: Whether it is streamed in real time, or spoken as `vox say` does.
         traceparent: W3C trace context of the caller, None where there is none.
+        words: Pronunciations of this text, which take precedence over the voice's own.
     """
 
     request_id: str
@@ -43,6 +46,7 @@ class SpeechRequest:
     seed: int
     lane: Lane
     traceparent: str | None = None
+    words: tuple[WordEntry, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

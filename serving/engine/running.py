@@ -63,6 +63,7 @@ class Running:
             "seed": request.seed,
             "lane": request.lane,
             "first_sentence": self.n_sentences,
+            "words": request.words,
         }
 
     def take(self, header: Header, body: bytes) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ class Speak:
         language: ISO 639 code of the text.
         seed: Seed of the text.
         first_sentence: Sentences before it were delivered already, by a worker that died.
+        words: Language, word and pronunciation of each entry that takes precedence over the voice's own.
     """
 
     id: int
@@ -36,6 +37,7 @@ class Speak:
     language: str
     seed: int
     first_sentence: int = 0
+    words: Sequence[Sequence[str]] = ()
 
 
 class Output:
