@@ -20,6 +20,7 @@ from serving.tables import REQUESTS
 
 PUBLISHED = (
     "object_key",
+    "sidecar_key",
     "sha256",
     "n_bytes",
     "seconds",
@@ -162,13 +163,6 @@ def finish(
         if audit is not None:
             connection.execute(insert(REQUESTS).values(dict(audit)).on_conflict_do_nothing())
         return True
-
-
-def release(database: Database, row: ClaimedRow) -> None:
-    """Give a row back that was not spoken, so that it does not count as a try."""
-    values = {"state": "queued", "claim": None, "attempts": ROWS.c.attempts - 1}
-    with database.transaction() as connection:
-        connection.execute(sa.update(ROWS).where(_mine(row)).values(values))
 
 
 def has_work(database: Database, campaign_id: str, number: int) -> bool:

@@ -124,6 +124,7 @@ class Asset:
         state: done, or needs_review, which is not delivered.
         reason: Why it needs a review, None where it does not.
         object_key: Of its file in the store.
+        sidecar_key: Of the signed mark beside it, None where the mark is inside or nothing is marked.
         sha256: Of the file, in hex.
         n_bytes: Of the file.
         seconds: Of audio.
@@ -141,6 +142,7 @@ class Asset:
     state: Literal["done", "needs_review"]
     reason: str | None
     object_key: str
+    sidecar_key: str | None
     sha256: str
     n_bytes: int
     seconds: float

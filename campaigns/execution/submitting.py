@@ -34,6 +34,7 @@ AGAIN = {  # what a row loses when it is to be spoken again
     "claim": None,
     "attempts": 0,
     "object_key": None,
+    "sidecar_key": None,
     "error_type": None,
     "error_message": None,
     "finished_at": None,
