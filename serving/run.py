@@ -16,10 +16,13 @@ from serving.cache import CachingEngine
 from serving.database import open_database
 from serving.engine.client import EngineClient
 from serving.jobs.routes import job_router
-from serving.jobs.service import FOLDER, JobService
+from serving.jobs.service import JobService
 from serving.keys.authorization import KeyTable
 from serving.messages import ServedVoice
 from serving.settings import ServeSettings
+from serving.storage.folder import FolderStore
+from serving.storage.objects import open_object_store
+from serving.storage.routes import object_router
 
 WATCH_SECONDS = 0.1
 
@@ -51,10 +54,14 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
             settings,
             on_lost=lambda n_rows: service.metrics.unrecorded.inc(n_rows),
         )
-        jobs = JobService(database, store.root / FOLDER, speaker, settings, recorders=[audit.record])
+        objects = open_object_store(
+            settings.storage.url, root=store.root, public_endpoint=settings.storage.public_endpoint
+        )
+        jobs = JobService(database, objects, speaker, settings, recorders=[audit.record])
         authenticate = audit.guard(keys.authenticate if keys else without_keys)
         service = make_service(speaker, settings, authenticate=authenticate, recorders=[audit.record])
-        server = DrainingServer(make_app(service, routers=[job_router(jobs)]), service, settings=settings)
+        routers = [job_router(jobs), *([object_router(objects)] if isinstance(objects, FolderStore) else [])]
+        server = DrainingServer(make_app(service, routers=routers), service, settings=settings)
         listening, address = server.bind()
         stack.callback(listening.close)
         _announce(address, settings, say)

@@ -1,7 +1,7 @@
 """The section `serve` of params.yaml: where the service listens, what it takes and what it refuses.
 
 Each part has its keys: `limits` is read by serving/api, `engine` by serving/engine, `jobs` by serving/jobs,
-`audit` by serving/audit.
+`storage` by serving/storage, `audit` by serving/audit.
 """
 
 from __future__ import annotations
@@ -95,6 +95,20 @@ class JobSettings(Section):
     keep_days: float = Field(gt=0, description="Finished jobs and their sound are deleted after it. Days, above 0.")
 
 
+class StorageSettings(Section):
+    """Where finished speech is kept."""
+
+    url: str = Field(
+        pattern=r"^(folder:.+|s3://[a-z0-9][a-z0-9.-]+(/.*)?)$",
+        description="folder:PATH below the project, or s3://BUCKET/PREFIX, whose server and keys are those of AWS_*.",
+    )
+    public_endpoint: str = Field(
+        pattern=r"^(https?://.+)?$",
+        description="Address of the S3 server in links for clients. Empty: that of AWS_ENDPOINT_URL.",
+    )
+    url_seconds: int = Field(ge=1, le=604_800, description="How long a signed link is valid. Seconds, 1 to 604,800.")
+
+
 class AuditSettings(Section):
     """The rows about requests."""
 
@@ -125,6 +139,7 @@ class ServeSettings(Section):
     limits: Limits
     engine: EngineSettings
     jobs: JobSettings
+    storage: StorageSettings
     audit: AuditSettings
 
     @model_validator(mode="after")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel, Field
-from starlette.responses import FileResponse
 
 from gpt_sovits.synthesis.pieces import MAX_TEXT_CHARACTERS
 from gpt_sovits.text.languages import language_code
@@ -20,6 +20,7 @@ from serving.encoding import MEDIA_TYPES, Format, output_rate
 from serving.errors import InvalidRequestError, LanguageNotServedError, SpeedNotServedError, TextTooLongError
 from serving.jobs.records import Item, Job, State, Wish
 from serving.jobs.service import JobService
+from serving.storage.responses import object_response
 
 # A string of structured headers, or the bare characters that most clients send
 IDEMPOTENCY_KEY = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x5b\x5d-\x7e]{1,255})')
@@ -160,13 +161,14 @@ def job_router(jobs: JobService) -> APIRouter:
         return describe(await jobs.cancel(job_id, caller.name))
 
     @router.get("/{job_id}/items/{item}/audio", response_class=Response, responses=ERRORS | _sound())
-    async def audio(job_id: JobId, item: int, caller: Asking) -> Response:
+    async def audio(request: Request, job_id: JobId, item: int, caller: Asking) -> Response:
         """Return the speech of an item, if it may still be delivered. It takes ranges."""
-        job, found, path = await jobs.open_result(job_id, caller.name, item)
+        job, _, key = await jobs.open_result(job_id, caller.name, item)
         caller.require(voice=job.wish.voice, lane="batch", purpose=job.wish.purpose)
-        assert found.result is not None
-        headers = {"ETag": f'"{found.result.sha256}"', "Cache-Control": "private, no-cache"}
-        return FileResponse(path, media_type=MEDIA_TYPES[job.wish.format], headers=headers)
+        media_type, kept = MEDIA_TYPES[job.wish.format], "private, no-cache"  # asking again asks for consent again
+        return await asyncio.to_thread(
+            object_response, jobs.objects, key, request, media_type=media_type, cache_control=kept
+        )
 
     return router
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TypeVar
 
 from serving.database import Database
@@ -21,6 +20,7 @@ from serving.errors import (
     GoneError,
     IdempotencyInProgressError,
     NotFoundError,
+    StorageUnreachableError,
 )
 from serving.jobs import store
 from serving.jobs.durable import DurableQueue, Work
@@ -30,9 +30,10 @@ from serving.jobs.runner import JobRunner, Recorder
 from serving.jobs.speaking import JobEngine
 from serving.messages import SpeechRequest
 from serving.settings import ServeSettings
+from serving.storage.keys import key_of
+from serving.storage.objects import ObjectStore
 
 T = TypeVar("T")
-FOLDER = Path(".vox/results")
 SWEEP_SECONDS = 600.0
 START_AGAIN_SECONDS = 1.0
 LOG = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class JobService:
     def __init__(
         self,
         database: Database,
-        folder: Path,
+        objects: ObjectStore,
         engine: JobEngine,
         settings: ServeSettings,
         *,
@@ -55,14 +56,15 @@ class JobService:
 
         Args:
             database: Of serving, migrated.
-            folder: Where the speech is kept. Nodes that share the database share it too.
+            objects: Where the speech is kept. Nodes that share the database share it too.
             engine: Speaks.
             settings: The section `serve`.
             recorders: Get a record of each item.
             others: Other kinds of work that this process does.
         """
         self.settings = settings
-        self._database, self._engine, self._results = database, engine, ResultStore(folder)
+        self._database, self._engine, self._results = database, engine, ResultStore(objects)
+        self.objects = objects
         self._runner = JobRunner(
             database,
             engine,
@@ -160,8 +162,8 @@ class JobService:
             await self._remove_files(job_id)
         return job
 
-    async def open_result(self, job_id: str, owner: str, item: int) -> tuple[Job, Item, Path]:
-        """Return a job, one of its items, and the file with its speech, which may be delivered now.
+    async def open_result(self, job_id: str, owner: str, item: int) -> tuple[Job, Item, str]:
+        """Return a job, one of its items, and the key of the file with its speech, which may be delivered now.
 
         Raises:
             ServingError: There is none, it is not spoken yet, or it may not be delivered any more.
@@ -175,10 +177,7 @@ class JobService:
                 raise ConflictError(f"item {item} is not spoken yet; the job is {job.state}")
             raise GoneError(f"item {item} was not spoken, because the job is {job.state}")
         await self._engine.check(self._example(job.wish, job), candidate_id=job.candidate_id)
-        path = self._results.path(found.result.sha256)
-        if not path.is_file():
-            raise GoneError("the file with the speech was deleted")
-        return job, found, path
+        return job, found, key_of(found.result.sha256)
 
     async def _submit(self, submission: Submission) -> tuple[Job, bool]:
         if not self.is_started:
@@ -213,7 +212,7 @@ class JobService:
         while True:
             try:
                 await self.sweep(datetime.now(UTC) - timedelta(days=self.settings.jobs.keep_days))
-            except DatabaseUnreachableError:
+            except (DatabaseUnreachableError, StorageUnreachableError):
                 LOG.warning("old jobs could not be deleted now")
             await asyncio.sleep(SWEEP_SECONDS)
 
@@ -230,11 +229,7 @@ class JobService:
 
     async def _remove_files(self, job_id: str) -> None:
         for sha256 in await self._call(store.drop_results, job_id):
-
-            def is_needed(sha256: str = sha256) -> bool:
-                return store.is_referred(self._database, sha256)
-
-            await asyncio.to_thread(self._results.remove, sha256, is_needed)
+            await self._call(store.delete_unreferred, sha256, self._results.delete)
 
     async def _call(self, call: Callable[..., T], *arguments: object, **named: object) -> T:
         return await asyncio.to_thread(call, self._database, *arguments, **named)

@@ -1,4 +1,4 @@
-"""Speak one item of a job into the folder of results, in memory that does not grow with its length."""
+"""Speak one item of a job into the store of results, in memory that does not grow with its length."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import Protocol
 from serving.encoding import Format, encode_file
 from serving.errors import ServingError
 from serving.jobs.records import Result
-from serving.jobs.results import ResultStore, full_disk_explained
+from serving.jobs.results import ResultStore
 from serving.messages import AudioPiece, Event, Finished, Health, SentenceDone, SpeechRequest, Started
+from serving.storage.scratch import full_disk_explained
 
 BLOCK_BYTES = 1 << 18  # of samples that are written at once: 4 s at 32 kHz
 
@@ -87,7 +88,7 @@ async def speak_item(
         assert speech.started is not None and speech.finished is not None
         source_rate = speech.started.sample_rate
         await asyncio.to_thread(_encode, samples, encoded, form, source_rate, rate)
-        sha256, n_bytes = await asyncio.to_thread(_keep, encoded, results)
+        sha256, n_bytes = await asyncio.to_thread(results.put, encoded, form)
         result = Result(
             sha256=sha256,
             n_bytes=n_bytes,
@@ -98,8 +99,10 @@ async def speak_item(
             ),
         )
         await record(result)
-        if not results.holds(sha256):  # another job with the same bytes was deleted before the row was written
-            await asyncio.to_thread(_keep, encoded, results)
+        if not await asyncio.to_thread(
+            results.holds, sha256
+        ):  # another job with the same bytes was deleted before that
+            await asyncio.to_thread(results.put, encoded, form)
     speech.result = result
     return result
 
@@ -154,8 +157,3 @@ async def write_samples(
 def _encode(samples: Path, encoded: Path, form: Format, source_rate: int, rate: int | None) -> None:
     with full_disk_explained(), samples.open("rb") as source, encoded.open("w+b") as target:
         encode_file(form, source, target, source_rate, rate)
-
-
-def _keep(encoded: Path, results: ResultStore) -> tuple[str, int]:
-    with full_disk_explained():
-        return results.put(encoded)
