@@ -50,7 +50,10 @@ class Quality(Section):
     """When an asset is not good enough to be delivered."""
 
     share: float | None = Field(
-        default=None, ge=0, le=1, description="Share of the assets that judges hear, 0 to 1. None: all, a tenth on CPUs."
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of the assets that judges hear, 0 to 1. None: all, a tenth on CPUs.",
     )
     max_wer: float = Field(default=0.2, ge=0, le=1, description="Largest word error rate of an asset, 0 to 1.")
     min_similarity: float | None = Field(

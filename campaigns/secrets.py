@@ -64,5 +64,7 @@ def _decode(text: str, place: str) -> bytes:
     except (binascii.Error, ValueError):
         found = b""
     if len(found) != N_BYTES:
-        raise SecretError(f"{place} is not the base64 of {N_BYTES} bytes; make one with `openssl rand -base64 {N_BYTES}`")
+        raise SecretError(
+            f"{place} is not the base64 of {N_BYTES} bytes; make one with `openssl rand -base64 {N_BYTES}`"
+        )
     return found

@@ -28,6 +28,7 @@ CAMPAIGNS = sa.Table(
     sa.Column("rejects", sa.JSON, nullable=False),  # number of rows that the check refused, by reason
     sa.Column("expected_seconds", sa.Float),  # of audio, as the check found
     sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("submitted_at", UtcTime, nullable=False),  # when it was submitted last
     sa.Column("started_at", UtcTime),
     sa.Column("finished_at", UtcTime),
     sa.Column("content_deleted_at", UtcTime),  # when texts and variables were deleted

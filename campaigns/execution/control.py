@@ -145,14 +145,14 @@ def open_campaigns(database: Database) -> list[Campaign]:
 def delete_old_contents(database: Database, now: datetime) -> int:
     """Delete the texts of campaigns whose time is over. Return how many campaigns.
 
-    The time begins when a campaign ends, or when it was submitted where it has not ended.
+    The time begins when a campaign ends, or when it was submitted last where it has not ended.
     """
     chosen = sa.select(CAMPAIGNS.c.id).where(CAMPAIGNS.c.content_deleted_at.is_(None))
     n_deleted = 0
     with database.transaction() as connection:
         for campaign_id in connection.scalars(chosen).all():
             campaign = read_campaign(connection, campaign_id)
-            since = campaign.finished_at or campaign.created_at
+            since = campaign.finished_at or campaign.submitted_at
             if since + timedelta(days=campaign.plan.keep_variables_days) > now:
                 continue
             connection.execute(sa.update(ROWS).where(ROWS.c.campaign_id == campaign_id).values(content=None))

@@ -47,6 +47,7 @@ class Campaign:
         rejects: Number of rows that the check refused, by reason.
         expected_seconds: Of audio, as the check found. None where it was not asked.
         created_at: When it was submitted first.
+        submitted_at: When it was submitted last.
         started_at: When its first row was claimed.
         finished_at: When it ended.
         content_deleted_at: When its texts were deleted.
@@ -65,6 +66,7 @@ class Campaign:
     rejects: Mapping[str, int]
     expected_seconds: float | None
     created_at: datetime
+    submitted_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     content_deleted_at: datetime | None

@@ -73,7 +73,11 @@ class CampaignService:
         self.sealer = open_sealer(root)
         rows = RowSpeaker(database, engine, objects, self.sealer, judge=judge, mark=mark)
         self._slices = SliceRunner(
-            rows, engine, n_at_once=settings.engine.batch_size, must_yield=lambda: self._jobs_are_running()
+            rows,
+            engine,
+            n_at_once=settings.engine.batch_size,
+            must_yield=self._jobs_are_running,
+            stop=self._end_revoked,
         )
         self._queue: DurableQueue | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -213,7 +217,7 @@ class CampaignService:
                     raise ExpiredError(f"the campaign expired at {expires.isoformat()}")
                 await self._check(campaign)
             except (RevokedError, ConsentError) as error:
-                await self._end(campaign, "cancelled", error)
+                await self._end_revoked(campaign, error)
             except ExpiredError as error:
                 await self._end(campaign, "expired", error)
             except ServingError:  # the voice is not loaded yet
@@ -227,6 +231,9 @@ class CampaignService:
                 continue
             is_revoked = campaign.error_type in (RevokedError.type, ConsentError.type)
             await self._remove_files(campaign.id, delivered=is_revoked and campaign.plan.delivery.delete_on_revocation)
+
+    async def _end_revoked(self, campaign: Campaign, error: ServingError) -> None:
+        await self._end(campaign, "cancelled", error)
 
     async def _end(self, campaign: Campaign, state: str, error: ServingError) -> None:
         await self._call(control.stop, campaign.id, state, error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from campaigns.execution import claims, control
 from campaigns.execution.plan import Campaign, ClaimedRow, parse_slice_id
@@ -36,7 +36,13 @@ class SliceRunner:
     """Runs slices on the event loop of the process that speaks."""
 
     def __init__(
-        self, rows: RowSpeaker, engine: JobEngine, *, n_at_once: int, must_yield: Callable[[], bool] = lambda: False
+        self,
+        rows: RowSpeaker,
+        engine: JobEngine,
+        *,
+        n_at_once: int,
+        must_yield: Callable[[], bool],
+        stop: Callable[[Campaign, ServingError], Awaitable[None]],
     ) -> None:
         """Prepare.
 
@@ -45,8 +51,10 @@ class SliceRunner:
             engine: Tells whether it is ready.
             n_at_once: Rows of a slice that are spoken at once, so that the engine can compute them together.
             must_yield: Returns whether something more urgent runs. Then one row at a time is spoken.
+            stop: Ends a campaign that may not be spoken any more.
         """
-        self._rows, self._engine, self._n_at_once, self._must_yield = rows, engine, n_at_once, must_yield
+        self._rows, self._engine, self._n_at_once = rows, engine, n_at_once
+        self._must_yield, self._stop = must_yield, stop
 
     async def run(self, work_id: str) -> None:
         """Speak the rows of a slice until none is left, or until its campaign is not running any more.
@@ -88,7 +96,7 @@ class SliceRunner:
             if error is None or isinstance(error, AttemptEndedError):
                 return
             if isinstance(error, STOPPING):
-                await self._rows.patiently(control.stop, campaign.id, "cancelled", error)
+                await self._stop(campaign, error)
                 return
             if not isinstance(error, ServingError):
                 LOG.error("row %s ended by a fault of the service", row.request_id, exc_info=error)

@@ -48,7 +48,9 @@ class UnknownCampaignError(CampaignError):
     """The caller may see no campaign of this name."""
 
     status, type = 404, "unknown_campaign"
-    action = "Take an id that POST /v1/campaigns returned with the same key, or a name that `vox campaign status` lists."
+    action = (
+        "Take an id that POST /v1/campaigns returned with the same key, or a name that `vox campaign status` lists."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +70,7 @@ class Submitted:
     n_same: int
 
 
-def begin(
-    database: Database, settings: CampaignSettings, *, owner: str, version: int, candidate_id: str
-) -> Campaign:
+def begin(database: Database, settings: CampaignSettings, *, owner: str, version: int, candidate_id: str) -> Campaign:
     """Make a campaign, or open the one of this name for another submission.
 
     Args:
@@ -83,6 +83,7 @@ def begin(
     """
     campaign_id = campaign_id_of(owner, settings.name)
     values = {"plan": stored_plan(settings), "version": version, "candidate_id": candidate_id}
+    values |= {"submitted_at": _now(), "content_deleted_at": None}
     with database.transaction() as connection:
         row = {
             "id": campaign_id,
@@ -91,7 +92,7 @@ def begin(
             "state": "loading",
             "run": 0,
             "rejects": {},
-            "created_at": datetime.now(UTC),
+            "created_at": _now(),
         }
         insert = _insert(database)(CAMPAIGNS).values(row | values).on_conflict_do_nothing()
         connection.execute(insert)
@@ -165,13 +166,20 @@ def start(
         left_out = {"state": "cancelled", "error_type": "left_out", "error_message": "the new list does not have it"}
         connection.execute(sa.update(ROWS).where(gone, ROWS.c.state.in_(OPEN_STATES)).values(left_out))
         again = mine & ~(ROWS.c.run < campaign.run) & ROWS.c.state.in_(("cancelled", "expired"))
-        connection.execute(sa.update(ROWS).where(again, ROWS.c.content.is_not(None)).values(AGAIN | {"state": "queued"}))
+        connection.execute(
+            sa.update(ROWS).where(again, ROWS.c.content.is_not(None)).values(AGAIN | {"state": "queued"})
+        )
         n_queued = enqueue_slices(connection, campaign.id, campaign.run, enqueue)
         values: dict[str, Any] = {"rejects": dict(rejects), "expected_seconds": expected_seconds}
         n_open = connection.scalar(sa.select(sa.func.count()).where(mine, ROWS.c.state.in_(OPEN_STATES))) or 0
         state = {"state": "running", "finished_at": None, "error_type": None, "error_message": None}
         if not (n_queued or n_open):  # there is nothing to do
-            state = {"state": "done", "finished_at": sa.func.coalesce(CAMPAIGNS.c.finished_at, sa.literal(_now(), CAMPAIGNS.c.finished_at.type))}
+            state = {
+                "state": "done",
+                "finished_at": sa.func.coalesce(
+                    CAMPAIGNS.c.finished_at, sa.literal(_now(), CAMPAIGNS.c.finished_at.type)
+                ),
+            }
         connection.execute(sa.update(CAMPAIGNS).where(CAMPAIGNS.c.id == campaign.id).values(values | state))
         return read_campaign(connection, campaign.id)
 

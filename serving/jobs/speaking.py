@@ -38,6 +38,9 @@ class JobEngine(Protocol):
 class AttemptEndedError(ServingError):
     """The job was cancelled, or another attempt has taken it over."""
 
+    def __init__(self) -> None:
+        super().__init__("this attempt is not the newest any more")
+
 
 @dataclass(kw_only=True)
 class Speech:

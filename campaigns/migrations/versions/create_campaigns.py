@@ -33,6 +33,7 @@ def _create_campaigns() -> None:
         sa.Column("rejects", sa.JSON(), nullable=False),
         sa.Column("expected_seconds", sa.Float()),
         sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("submitted_at", MOMENT, nullable=False),
         sa.Column("started_at", MOMENT),
         sa.Column("finished_at", MOMENT),
         sa.Column("content_deleted_at", MOMENT),
