@@ -56,6 +56,7 @@ ROWS = sa.Table(
     sa.Column("candidate_id", sa.String(100)),
     sa.Column("object_key", sa.String(300)),  # in the store. Written before the file is put there
     sa.Column("sidecar_key", sa.String(300)),  # of the mark beside it, null where the mark is inside
+    sa.Column("is_marked", sa.Boolean),  # whether it says that an AI made it
     sa.Column("former_key", sa.String(300)),  # of the row before it was changed. Deleted when the new one is there
     sa.Column("sha256", sa.String(64)),
     sa.Column("n_bytes", sa.BigInteger),

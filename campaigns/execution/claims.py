@@ -21,6 +21,7 @@ from serving.tables import REQUESTS
 PUBLISHED = (
     "object_key",
     "sidecar_key",
+    "is_marked",
     "sha256",
     "n_bytes",
     "seconds",

@@ -162,8 +162,10 @@ def delete_old_contents(database: Database, now: datetime) -> int:
     return n_deleted
 
 
-def stray_keys(database: Database, campaign_id: str, *, delivered: bool, limit: int = 100) -> list[tuple[str, str]]:
-    """Return (recipient_id, object key) of files that a stopped campaign must not keep.
+def stray_keys(
+    database: Database, campaign_id: str, *, delivered: bool, limit: int = 100
+) -> list[tuple[str, str, str | None]]:
+    """Return recipient, key of the file and key of its mark, for files that a stopped campaign must not keep.
 
     Args:
         database: Of serving.
@@ -172,14 +174,14 @@ def stray_keys(database: Database, campaign_id: str, *, delivered: bool, limit: 
         limit: At most so many.
     """
     states = ("cancelled", "expired", *(("done", "needs_review") if delivered else ()))
-    chosen = sa.select(ROWS.c.recipient_id, ROWS.c.object_key).where(
+    chosen = sa.select(ROWS.c.recipient_id, ROWS.c.object_key, ROWS.c.sidecar_key).where(
         ROWS.c.campaign_id == campaign_id,
         ROWS.c.state.in_(states),
         ROWS.c.object_key.is_not(None),
         ROWS.c.deleted_at.is_(None),
     )
     with database.transaction() as connection:
-        return [(row.recipient_id, row.object_key) for row in connection.execute(chosen.limit(limit))]
+        return list(connection.execute(chosen.limit(limit)).tuples())
 
 
 def note_deleted(database: Database, campaign_id: str, recipient_ids: Sequence[str]) -> None:
@@ -189,18 +191,20 @@ def note_deleted(database: Database, campaign_id: str, recipient_ids: Sequence[s
         connection.execute(sa.update(ROWS).where(rows).values(deleted_at=datetime.now(UTC)))
 
 
-def is_needed(database: Database, key: str, *, except_for: tuple[str, str] | None = None) -> bool:
+def is_needed(database: Database, key: str, *, except_for: tuple[str, str | None] | None = None) -> bool:
     """Return whether a row has a file, and keeps it.
 
     Args:
         database: Of serving.
         key: Of the file.
-        except_for: Campaign and recipient of a row that does not count, None where each counts.
+        except_for: Campaign and recipient of a row that does not count. Without a recipient, none of its rows counts.
     """
     states = ("done", "needs_review", "running")
     rows = (ROWS.c.object_key == key) & ROWS.c.state.in_(states) & ROWS.c.deleted_at.is_(None)
     if except_for is not None:
-        rows &= ~((ROWS.c.campaign_id == except_for[0]) & (ROWS.c.recipient_id == except_for[1]))
+        campaign_id, recipient_id = except_for
+        own = ROWS.c.campaign_id == campaign_id
+        rows &= ~(own if recipient_id is None else own & (ROWS.c.recipient_id == recipient_id))
     with database.transaction() as connection:
         return connection.scalar(sa.select(ROWS.c.place).where(rows).limit(1)) is not None
 
@@ -231,7 +235,7 @@ def _tell(connection: sa.Connection, campaign: Campaign) -> None:
         "status": campaign.state,
         "version": campaign.version,
         "error": campaign.error_type,
-        "rows": {state: n_rows for state, n_rows in connection.execute(counts).tuples()},
+        "rows": dict(connection.execute(counts).tuples().all()),
     }
     moment = campaign.finished_at or datetime.now(UTC)
     body = {"type": f"campaign.{campaign.state}", "timestamp": moment.isoformat(), "data": data}

@@ -127,6 +127,7 @@ class Asset:
         reason: Why it needs a review, None where it does not.
         object_key: Of its file in the store.
         sidecar_key: Of the signed mark beside it, None where the mark is inside or nothing is marked.
+        is_marked: Whether a mark says that an AI made it.
         sha256: Of the file, in hex.
         n_bytes: Of the file.
         seconds: Of audio.
@@ -145,6 +146,7 @@ class Asset:
     reason: str | None
     object_key: str
     sidecar_key: str | None
+    is_marked: bool
     sha256: str
     n_bytes: int
     seconds: float

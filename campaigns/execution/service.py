@@ -13,11 +13,13 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from campaigns.execution import control, submitting
+from campaigns.execution.files import remove_files
 from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign
 from campaigns.execution.sealing import open_sealer
 from campaigns.execution.slices import SliceRunner
-from campaigns.execution.speaking import Judge, Mark, RowSpeaker
+from campaigns.execution.speaking import Mark, RowSpeaker
 from campaigns.execution.submitting import Submitted
+from campaigns.quality.judging import Judge
 from campaigns.records import CampaignSettings, RenderedRow
 from serving.database import Database
 from serving.errors import ConsentError, DatabaseUnreachableError, NotReadyError, RevokedError, ServingError
@@ -127,7 +129,7 @@ class CampaignService:
             ServingError: It may not be spoken.
         """
         settings = self._with_share(settings)
-        self._require_judge(settings)
+        await self._require_judge(settings)
         await self._engine.check(_example(settings, version))
         if settings.expires_at is not None and settings.expires_at <= datetime.now(UTC):
             raise ExpiredError(f"the campaign expired at {settings.expires_at.isoformat()}", param="expires_at")
@@ -242,12 +244,7 @@ class CampaignService:
         await self._remove_files(campaign.id, delivered=delete)
 
     async def _remove_files(self, campaign_id: str, *, delivered: bool) -> None:
-        while stray := await self._call(control.stray_keys, campaign_id, delivered=delivered):
-            ids = [recipient_id for recipient_id, _ in stray]
-            await self._call(control.note_deleted, campaign_id, ids)
-            for _, key in stray:
-                if not await self._call(control.is_needed, key):
-                    await asyncio.to_thread(self.objects.delete, key)
+        await self._call(remove_files, self.objects, campaign_id, delivered=delivered)
 
     async def _check(self, campaign: Campaign) -> None:
         await self._engine.check(_example(campaign.plan, campaign.version), candidate_id=campaign.candidate_id)
@@ -268,12 +265,15 @@ class CampaignService:
         share = (1.0 if on_gpu else CPU_SHARE) if self._judge is not None else 0.0
         return settings.model_copy(update={"quality": settings.quality.model_copy(update={"share": share})})
 
-    def _require_judge(self, settings: CampaignSettings) -> None:
-        if settings.quality.share and self._judge is None:
+    async def _require_judge(self, settings: CampaignSettings) -> None:
+        if not settings.quality.share:
+            return
+        if self._judge is None:
             raise submitting.CampaignError(
                 f"quality.share is {settings.quality.share:g}, and this process has no judges; set it to 0",
                 param="quality.share",
             )
+        await self._judge.check()
 
     async def _call(self, call: Callable[..., T], *arguments: object, **named: object) -> T:
         return await asyncio.to_thread(call, self._database, *arguments, **named)

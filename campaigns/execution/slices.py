@@ -11,6 +11,7 @@ from campaigns.execution import claims, control
 from campaigns.execution.plan import Campaign, ClaimedRow, parse_slice_id
 from campaigns.execution.speaking import RowSpeaker
 from campaigns.execution.submitting import UnknownCampaignError
+from campaigns.quality.judging import JudgeLostError
 from serving.errors import (
     BusyError,
     ConsentError,
@@ -26,7 +27,12 @@ from serving.errors import (
 from serving.jobs.speaking import AttemptEndedError, JobEngine
 
 STOPPING = (RevokedError, ConsentError)  # they end the whole campaign
-COUNTED = (WorkerLostError, DeadlineError, VoiceDamagedError)  # the text may be the reason, so it is not tried for ever
+COUNTED = (
+    WorkerLostError,
+    DeadlineError,
+    VoiceDamagedError,
+    JudgeLostError,
+)  # the text may be the reason, so it is not tried for ever
 MAX_WAIT_SECONDS = 30.0
 YIELD_SECONDS = 0.2
 LOG = logging.getLogger(__name__)

@@ -10,12 +10,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from campaigns.delivery.loudness import set_loudness
 from campaigns.execution import claims, control
 from campaigns.execution.plan import Asset, Campaign, ClaimedRow
 from campaigns.execution.sealing import Sealer, SealError
+from campaigns.quality.judging import Judge, faults_of
 from campaigns.quality.sampling import is_sampled
 from serving.audit.rows import as_columns, make_row
 from serving.database import Database
@@ -35,31 +36,6 @@ REVIEW_PREFIX = "review"  # files that are not delivered
 Mark = Callable[[Path, Format, SpeechRequest, Started, datetime], bytes | None]
 SIDECAR_SUFFIX = ".json"
 SIDECAR_TYPE = "application/json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judgement:
-    """What the judges heard in an asset.
-
-    Attributes:
-        wer: Word error rate, at least 0.
-        similarity: Cosine with the speaker, None where it was not judged.
-    """
-
-    wer: float
-    similarity: float | None
-
-
-class Judge(Protocol):
-    """Hears assets, in a process of its own."""
-
-    async def hear(self, samples: Path, sample_rate: int, *, text: str, language: str, candidate_id: str) -> Judgement:
-        """Judge a file of int16 samples.
-
-        Raises:
-            JudgeError: It cannot be judged.
-        """
-        ...
 
 
 @dataclass(kw_only=True)
@@ -169,19 +145,20 @@ class RowSpeaker:
                 started.sample_rate,
                 text=attempt.request.text,
                 language=language,
-                candidate_id=started.candidate_id,
+                voice=plan.voice if plan.quality.min_similarity is not None else None,
             )
-            reasons += _faults(judgement, plan.quality.max_wer, plan.quality.min_similarity)
+            reasons += faults_of(judgement, plan.quality.max_wer, plan.quality.min_similarity)
         has_sidecar = await asyncio.to_thread(self._encode, campaign, attempt, files)
         prefix = REVIEW_PREFIX if reasons else plan.delivery.prefix or DELIVERED_PREFIX
         sha256, n_bytes = await asyncio.to_thread(_hash, files.encoded)
         mark = (await asyncio.to_thread(_hash, files.sidecar))[0] if has_sidecar else None
-        reused = [done.n_samples for done in speech.sentences if getattr(done, "cached", False)]
+        reused = [done.n_samples for done in speech.sentences if getattr(done, "is_cached", False)]  # TODO
         return Asset(
             state="needs_review" if reasons else "done",
             reason="; ".join(reasons) or None,
             object_key=key_of(sha256, prefix=prefix, suffix=f".{plan.format}"),
             sidecar_key=key_of(mark, prefix=prefix, suffix=SIDECAR_SUFFIX) if mark else None,
+            is_marked=self._mark is not None,
             sha256=sha256,
             n_bytes=n_bytes,
             seconds=finished.seconds_of_audio,
@@ -275,17 +252,6 @@ class RowSpeaker:
 def _hash(file: Path) -> tuple[str, int]:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest(), file.stat().st_size
-
-
-def _faults(judgement: Judgement, max_wer: float, min_similarity: float | None) -> list[str]:
-    """Return why an asset is not good enough, one sentence each."""
-    found = []
-    if judgement.wer > max_wer:
-        found.append(f"word error rate {judgement.wer:.2f} is above {max_wer:g}")
-    if min_similarity is not None and (judgement.similarity is None or judgement.similarity < min_similarity):
-        heard = "no speaker" if judgement.similarity is None else f"{judgement.similarity:.2f}"
-        found.append(f"speaker similarity {heard} is below {min_similarity:g}")
-    return found
 
 
 def _published_asset(row: ClaimedRow) -> Asset:

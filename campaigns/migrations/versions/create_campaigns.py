@@ -63,6 +63,7 @@ def _create_rows() -> None:
         sa.Column("candidate_id", sa.String(length=100)),
         sa.Column("object_key", sa.String(length=300)),
         sa.Column("sidecar_key", sa.String(length=300)),
+        sa.Column("is_marked", sa.Boolean()),
         sa.Column("former_key", sa.String(length=300)),
         sa.Column("sha256", sa.String(length=64)),
         sa.Column("n_bytes", sa.BigInteger()),
