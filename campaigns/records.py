@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -20,6 +20,7 @@ from registry.names import VOICE_NAME
 from serving.encoding import Format, SampleRate
 
 Purpose = Literal[tuple(PURPOSES)]  # type: ignore[valid-type]
+Disclosure = Annotated[str, Field(min_length=1, max_length=500)]
 MAX_TEMPLATE_CHARACTERS = 20_000
 MAX_SEED = MAX_VERSION = 2**31 - 1
 
@@ -88,8 +89,9 @@ class CampaignSettings(Section):
     loudness_lufs: float | None = Field(
         default=None, ge=-36, le=-9, description="Loudness of the files. LUFS, -36 to -9. None: as it was spoken."
     )
-    disclosure: str | None = Field(
-        default=None, max_length=500, description="Sentence before every text, which says that a machine speaks."
+    disclosure: Disclosure | dict[str, Disclosure] | None = Field(
+        default=None,
+        description="Sentence before every text, which says that a machine speaks: a text, or one per language.",
     )
     template: str | None = Field(
         default=None, max_length=MAX_TEMPLATE_CHARACTERS, description="The text with variables, in Jinja's syntax."

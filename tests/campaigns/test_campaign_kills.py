@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 import sqlalchemy as sa
-from campaign_helpers import (
+from campaign_nodes import (
     CANDIDATE,
     OWNER,
     VERSION,

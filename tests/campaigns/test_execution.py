@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 import sqlalchemy as sa
-from campaign_helpers import campaign_settings, open_tables, rendered, rows_of, running_node, submit, wait_for
+from campaign_nodes import campaign_settings, open_tables, rendered, rows_of, running_node, submit, wait_for
 from job_helpers import SmallEngine
 
 from serving.errors import ConflictError, RevokedError
