@@ -43,12 +43,12 @@ def campaign_check(
 @campaign.command("run")
 @file_argument
 @click.option("--accept-rejects", is_flag=True, help="Speak the other rows where the check refuses some.")
-@click.option("-o", "--output", type=FOLDER, help="Folder of files, table and report.  [default: data/8_campaigns/NAME]")
+@click.option(
+    "-o", "--output", type=FOLDER, help="Folder of files, table and report.  [default: data/8_campaigns/NAME]"
+)
 @click.option("--no-judges", is_flag=True, help="Judge no asset, whatever `quality.share` says.")
 @click.option("--prefect", "with_prefect", is_flag=True, help="Run as a flow of the Prefect server, with the report.")
-def campaign_run(
-    file: Path, *, accept_rejects: bool, output: Path | None, no_judges: bool, with_prefect: bool
-) -> int:
+def campaign_run(file: Path, *, accept_rejects: bool, output: Path | None, no_judges: bool, with_prefect: bool) -> int:
     """Speak the campaign in FILE to its end.
 
     It is checked first. Whatever ends the command, the same command goes on where it was: no recipient is spoken

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from campaigns.recipients.spreadsheets import spreadsheet_cell
 from campaigns.report.assets import AssetInfo
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ COLUMNS = (
     "wer",
     "loudness_lufs",
 )
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 ROWS_PER_GROUP = 10_000
 
 
@@ -85,10 +85,9 @@ def _schema(*, with_file: bool) -> pyarrow.Schema:
 
 
 def _cell(value: object) -> str:
-    """Return a cell. What a spreadsheet would calculate gets an apostrophe before it."""
+    """Return a cell that no spreadsheet calculates."""
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{value:.3f}"
-    text = str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA_STARTS) else text
+    return spreadsheet_cell(value) if isinstance(value, str) else str(value)

@@ -34,7 +34,8 @@ PUBLISHED = (
     "loudness_lufs",
     "version",
     "candidate_id",
-    "error_message",  # why it needs a review
+    "error_type",  # why it needs a review
+    "error_message",
 )
 
 
@@ -125,9 +126,8 @@ def publish(database: Database, row: ClaimedRow, asset: Asset) -> bool:
         row: The claim.
         asset: What was spoken.
     """
-    values = asset.columns() | {"error_message": asset.reason}
     with database.transaction() as connection:
-        return bool(connection.execute(sa.update(ROWS).where(_mine(row)).values(values)).rowcount)
+        return bool(connection.execute(sa.update(ROWS).where(_mine(row)).values(asset.columns())).rowcount)
 
 
 def finish(

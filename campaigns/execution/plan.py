@@ -125,6 +125,7 @@ class Asset:
     Attributes:
         state: done, or needs_review, which is not delivered.
         reason: Why it needs a review, None where it does not.
+        reason_type: The first reason in a word: an outcome of a sentence, wer or similarity.
         object_key: Of its file in the store.
         sidecar_key: Of the signed mark beside it, None where the mark is inside or nothing is marked.
         is_marked: Whether a mark says that an AI made it.
@@ -144,6 +145,7 @@ class Asset:
 
     state: Literal["done", "needs_review"]
     reason: str | None
+    reason_type: str | None
     object_key: str
     sidecar_key: str | None
     is_marked: bool
@@ -162,8 +164,12 @@ class Asset:
 
     def columns(self) -> dict[str, Any]:
         """Return the asset as the table of rows has it, without its state."""
-        found = {name: value for name, value in vars(self).items() if name not in ("state", "reason")}
-        return found | {"sentences": list(self.sentences)}
+        found = {name: value for name, value in vars(self).items() if name not in ("state", "reason", "reason_type")}
+        return found | {
+            "sentences": list(self.sentences),
+            "error_type": self.reason_type,
+            "error_message": self.reason,
+        }
 
 
 def campaign_id_of(owner: str, name: str) -> str:

@@ -21,6 +21,8 @@ from campaigns.execution.speaking import Mark, RowSpeaker
 from campaigns.execution.submitting import Submitted
 from campaigns.quality.judging import Judge
 from campaigns.records import CampaignSettings, RenderedRow
+from campaigns.webhooks.addresses import check_url
+from campaigns.webhooks.sending import WebhookSender
 from serving.database import Database
 from serving.errors import ConsentError, DatabaseUnreachableError, NotReadyError, RevokedError, ServingError
 from serving.jobs.durable import DurableQueue, Work
@@ -32,6 +34,7 @@ from serving.storage.objects import ObjectStore
 T = TypeVar("T")
 SLICES_AT_ONCE = 2  # so that a second campaign begins while the rows of a first are long
 ROWS_PER_CHUNK = 250
+WEBHOOK_SECONDS = 2.0
 WATCH_SECONDS = 1.0  # a revocation ends a campaign within this time after the engine knows of it
 SWEEP_SECONDS = 600.0
 PRIORITY = 5
@@ -73,6 +76,7 @@ class CampaignService:
         self.settings, self.objects, self.root = settings, objects, root
         self._database, self._engine, self._judge = database, engine, judge
         self.sealer = open_sealer(root)
+        self._webhooks = WebhookSender(database, root)
         rows = RowSpeaker(database, engine, objects, self.sealer, judge=judge, mark=mark)
         self._slices = SliceRunner(
             rows,
@@ -96,7 +100,11 @@ class CampaignService:
             queue: Of this process. It has `work`.
         """
         self._queue = queue
-        loops = ((self.watch, WATCH_SECONDS), (self.sweep, SWEEP_SECONDS))
+        loops = (
+            (self.watch, WATCH_SECONDS),
+            (self.sweep, SWEEP_SECONDS),
+            (self._webhooks.send_due, WEBHOOK_SECONDS),
+        )
         self._tasks = [asyncio.create_task(_repeat(call, seconds), name=call.__name__) for call, seconds in loops]
 
     async def close(self) -> None:
@@ -129,6 +137,8 @@ class CampaignService:
             ServingError: It may not be spoken.
         """
         settings = self._with_share(settings)
+        if settings.callback_url is not None:
+            check_url(settings.callback_url)
         await self._require_judge(settings)
         await self._engine.check(_example(settings, version))
         if settings.expires_at is not None and settings.expires_at <= datetime.now(UTC):
@@ -169,9 +179,9 @@ class CampaignService:
         Raises:
             ServingError: It may not be spoken.
         """
-        known = await self._call(control.find_all, owner=owner, name=settings.name)
-        if known and settings.version in (None, known[0].version) and known[0].plan.voice == settings.voice:
-            return known[0].version, known[0].candidate_id
+        known = await self._known(settings, owner)
+        if known is not None:
+            return known.version, known.candidate_id
         request = _example(settings, settings.version)
         await self._engine.check(request)  # which loads the version
         for served in self._engine.voices():
@@ -179,6 +189,24 @@ class CampaignService:
             if served.voice == settings.voice and is_asked:
                 return served.version, served.candidate_id
         raise NotReadyError(f"the voice {settings.voice} is being loaded", retry_after=2)
+
+    async def frozen_version(self, settings: CampaignSettings, *, owner: str) -> int | None:
+        """Return the version that a campaign was started with, None where it is a new one.
+
+        Args:
+            settings: Of the campaign.
+            owner: Name of the caller.
+        """
+        known = await self._known(settings, owner)
+        return known.version if known is not None else None
+
+    async def require_deliverable(self, campaign: Campaign) -> None:
+        """Refuse to give the addresses of files that may not be delivered any more.
+
+        Raises:
+            ServingError: The consent was revoked or has ended, or the version was taken out of service.
+        """
+        await self._check(campaign)
 
     async def find(self, campaign_id: str, owner: str | None) -> Campaign:
         """Return a campaign that a caller may see, whoever it is where `owner` is None."""
@@ -233,6 +261,13 @@ class CampaignService:
                 continue
             is_revoked = campaign.error_type in (RevokedError.type, ConsentError.type)
             await self._remove_files(campaign.id, delivered=is_revoked and campaign.plan.delivery.delete_on_revocation)
+
+    async def _known(self, settings: CampaignSettings, owner: str) -> Campaign | None:
+        """Return the campaign of this name, if the settings want what it was started with."""
+        for known in await self._call(control.find_all, owner=owner, name=settings.name):
+            if settings.version in (None, known.version) and settings.voice == known.plan.voice:
+                return known
+        return None
 
     async def _end_revoked(self, campaign: Campaign, error: ServingError) -> None:
         await self._end(campaign, "cancelled", error)

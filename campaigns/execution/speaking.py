@@ -134,9 +134,8 @@ class RowSpeaker:
         started, finished = speech.started, speech.finished
         assert started is not None and finished is not None
         loudness = await asyncio.to_thread(set_loudness, samples, started.sample_rate, plan.loudness_lufs)
-        reasons = [
-            f"sentence {done.sentence + 1}: {done.outcome}" for done in speech.sentences if done.outcome != "spoken"
-        ]
+        bad = [done for done in speech.sentences if done.outcome != "spoken"]
+        reasons = [(done.outcome, f"sentence {done.sentence + 1}: {done.outcome}") for done in bad]
         judgement = None
         if not reasons and self._judge is not None and is_sampled(row.row_sha256, plan.quality.share):
             language = row.language or plan.language or "en"
@@ -155,7 +154,8 @@ class RowSpeaker:
         reused = [done.n_samples for done in speech.sentences if getattr(done, "is_cached", False)]  # TODO
         return Asset(
             state="needs_review" if reasons else "done",
-            reason="; ".join(reasons) or None,
+            reason="; ".join(text for _, text in reasons) or None,
+            reason_type=reasons[0][0] if reasons else None,
             object_key=key_of(sha256, prefix=prefix, suffix=f".{plan.format}"),
             sidecar_key=key_of(mark, prefix=prefix, suffix=SIDECAR_SUFFIX) if mark else None,
             is_marked=self._mark is not None,
@@ -203,7 +203,7 @@ class RowSpeaker:
             await asyncio.to_thread(self._put, campaign, asset, files)
         why: dict[str, Any] = {}
         if asset.state == "needs_review":
-            why = {"error_type": "quality", "error_message": asset.reason}
+            why = {"error_type": asset.reason_type, "error_message": asset.reason}
         audit = _audit(campaign, attempt, asset=asset)
         if not await self.patiently(claims.finish, row, asset.state, audit=audit, **why):
             await self._remove(asset.object_key, row)
@@ -257,9 +257,9 @@ def _hash(file: Path) -> tuple[str, int]:
 def _published_asset(row: ClaimedRow) -> Asset:
     """Return the asset that an earlier attempt put into the store and did not come to record."""
     known = dict(row.published)
-    reason = known.pop("error_message")
+    reason, kind = known.pop("error_message"), known.pop("error_type")
     known["sentences"] = tuple(known["sentences"] or ())
-    return Asset(state="needs_review" if reason else "done", reason=reason, **known)
+    return Asset(state="needs_review" if reason else "done", reason=reason, reason_type=kind, **known)
 
 
 def _audit(

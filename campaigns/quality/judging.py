@@ -159,8 +159,8 @@ class JudgeProcess:
             await process.wait()
 
 
-def faults_of(judgement: Judgement, max_wer: float, min_similarity: float | None) -> list[str]:
-    """Return why an asset is not good enough, one sentence each.
+def faults_of(judgement: Judgement, max_wer: float, min_similarity: float | None) -> list[tuple[str, str]]:
+    """Return why an asset is not good enough, each reason in a word and in a sentence.
 
     Args:
         judgement: What was heard.
@@ -169,8 +169,8 @@ def faults_of(judgement: Judgement, max_wer: float, min_similarity: float | None
     """
     found = []
     if judgement.wer > max_wer:
-        found.append(f"word error rate {judgement.wer:.2f} is above {max_wer:g}")
+        found.append(("wer", f"word error rate {judgement.wer:.2f} is above {max_wer:g}"))
     if min_similarity is not None and (judgement.similarity is None or judgement.similarity < min_similarity):
         heard = "none" if judgement.similarity is None else f"{judgement.similarity:.2f}"
-        found.append(f"speaker similarity {heard} is below {min_similarity:g}")
+        found.append(("similarity", f"speaker similarity {heard} is below {min_similarity:g}"))
     return found

@@ -29,9 +29,7 @@ FOLDER = Path("data/8_campaigns")
 EXIT_DELIVERED, EXIT_NOT_ALL, EXIT_STOPPED = 0, 1, 2
 
 
-def run_campaign(
-    file: Path, *, accept_rejects: bool, output: Path | None, no_judges: bool, with_prefect: bool
-) -> int:
+def run_campaign(file: Path, *, accept_rejects: bool, output: Path | None, no_judges: bool, with_prefect: bool) -> int:
     """Speak a campaign to its end, and write its folder.
 
     Args:
