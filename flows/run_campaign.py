@@ -16,7 +16,7 @@ from campaigns.check.speaker import Speaker, SpeakerRefusedError, find_speaker
 from campaigns.delivery.folder import WrittenFolder, write_folder
 from campaigns.execution import control
 from campaigns.execution.plan import Campaign
-from campaigns.files import CampaignFile, load_campaign
+from campaigns.files import load_campaign
 from campaigns.node import Node, open_node
 from campaigns.quality.judging import JudgeOptions
 from campaigns.recipients.reading import read_recipients
@@ -24,9 +24,8 @@ from campaigns.records import CampaignSettings, Reject, RenderedRow
 from campaigns.report.summary import Summary, summarize
 from flows.campaign_view import CampaignView
 from flows.commands.campaign_check import print_report
-from flows.commands.campaigns import FOLDER
 from flows.console import print_line
-from flows.paths import recordings_dir
+from flows.paths import CAMPAIGNS, recordings_dir
 from registry.actor import current_actor
 from registry.storage.store import Store, open_store
 from serving.database import open_database
@@ -90,12 +89,21 @@ def run_to_end(request: CampaignRequest) -> WrittenFolder | None:
     if report.fault or (not report.has_passed and not request.accept_rejects):
         print_line("nothing was spoken; correct the rows, or speak the others with --accept-rejects")
         return None
-    return asyncio.run(_speak(store, settings, campaign, speaker, request))
+    checked = _CheckedCampaign(settings=settings, recipients=campaign.recipients, speaker=speaker)
+    return asyncio.run(_speak(store, checked, output=request.output))
 
 
-async def _speak(
-    store: Store, settings: CampaignSettings, campaign: CampaignFile, speaker: Speaker, request: CampaignRequest
-) -> WrittenFolder:
+@dataclass(frozen=True, kw_only=True)
+class _CheckedCampaign:
+    """What may be spoken, and who speaks it."""
+
+    settings: CampaignSettings
+    recipients: Path
+    speaker: Speaker
+
+
+async def _speak(store: Store, campaign: _CheckedCampaign, *, output: Path | None) -> WrittenFolder:
+    settings, speaker = campaign.settings, campaign.speaker
     judges = None if settings.quality.share == 0 else _judges(settings.voice)
     with CampaignView() as view:
         view.say(f"loading {settings.voice}")
@@ -120,12 +128,12 @@ async def _speak(
             view.say(
                 f"{submitted.n_new} new rows, {submitted.n_changed} changed, {submitted.n_same} as they were before"
             )
-            ended = await _wait(node, submitted.campaign, view)
-            folder = request.output or FOLDER / settings.name
+            ended = await _wait(node, submitted.campaign, view=view)
+            folder = output or CAMPAIGNS / settings.name
             return await asyncio.to_thread(write_folder, node.database, ended, node.campaigns.objects, folder)
 
 
-async def _wait(node: Node, campaign: Campaign, view: CampaignView) -> Campaign:
+async def _wait(node: Node, campaign: Campaign, *, view: CampaignView) -> Campaign:
     """Show the progress until a campaign has ended. A signal leaves it to the next start."""
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()

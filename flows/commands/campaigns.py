@@ -18,6 +18,7 @@ from campaigns.execution.submitting import UnknownCampaignError
 from campaigns.report.page import duration
 from campaigns.report.summary import Summary, summarize
 from flows.console import print_line, print_table
+from flows.paths import CAMPAIGNS
 from registry.storage.store import open_store
 from serving.database import Database, open_database
 from serving.jobs.durable import DurableQueue
@@ -25,7 +26,6 @@ from serving.settings import parse_settings
 from serving.storage.objects import ObjectStore, open_object_store
 from stages.params import load_params
 
-FOLDER = Path("data/8_campaigns")
 EXIT_DELIVERED, EXIT_NOT_ALL, EXIT_STOPPED = 0, 1, 2
 
 
@@ -159,7 +159,7 @@ def write_report(name: str, *, output: Path | None, as_json: bool) -> int:
     """
     with _opened() as (database, objects):
         campaign = find_by_name(database, name)
-        written = write_folder(database, campaign, objects, output or FOLDER / campaign.name)
+        written = write_folder(database, campaign, objects, output or CAMPAIGNS / campaign.name)
     if as_json:
         print_line(json.dumps(written.summary.to_json()))
     else:
