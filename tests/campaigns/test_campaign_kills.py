@@ -8,6 +8,7 @@ import random
 import time
 from collections import Counter
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from campaign_nodes import (
@@ -30,6 +31,7 @@ from campaigns.execution import submitting
 from campaigns.execution.plan import QUEUE, WORKFLOW
 from campaigns.execution.sealing import open_sealer
 from serving.jobs.durable import DurableQueue
+from serving.storage.objects import open_object_store
 from serving.tables import REQUESTS
 
 
@@ -107,4 +109,33 @@ def test_two_hundred_recipients_survive_twenty_kills(kind, tmp_path, request):
     asyncio.run(start_again())
     assert not engine.log.exists()
     check_once(database, tmp_path, 200)
+    database.close()
+
+
+@pytest.mark.slow
+def test_two_nodes_on_postgresql_deliver_into_a_bucket(tmp_path, request, s3_server, monkeypatch):
+    for name, value in s3_server.settings().items():
+        monkeypatch.setenv(name, value)
+    place = f"s3://voxfoundry/{tmp_path.name}"
+    uri = database_uri("PostgreSQL", tmp_path, request)
+    database = open_tables(tmp_path, uri)
+    plan = campaign_settings(format="mp3")
+    nodes = [start_node(tmp_path, uri, seconds=0.1, store=place) for _ in range(2)]
+    wait_until(lambda: has_queues(database), 60)
+    start_campaign(tmp_path, database, plan, rendered(plan, 100))
+    wait_until(lambda: find_campaign(database).state == "done", 60)
+    for node in nodes:
+        node.kill()
+        node.wait()
+    log = (tmp_path / "log").read_text().splitlines()
+    assert len({line.split()[2] for line in log}) == 2  # both nodes have spoken
+    objects = open_object_store(place, root=tmp_path)
+    rows = rows_of(database)
+    assert Counter(row["state"] for row in rows) == {"done": 100}
+    assert len({row["object_key"] for row in rows}) == 100
+    for row in rows[::10]:
+        assert hashlib.sha256(b"".join(objects.open(row["object_key"]))).hexdigest() == row["sha256"]
+    answer = httpx.get(objects.signed_url(rows[0]["object_key"], seconds=60))
+    assert answer.headers["content-type"] == "audio/mpeg"
+    assert "immutable" in answer.headers["cache-control"]
     database.close()
