@@ -6,23 +6,30 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+from fastapi import APIRouter
+
 from registry.storage.store import Store
 from serving.api.app import make_app, make_service
 from serving.api.callers import without_keys
 from serving.api.server import DrainingServer
-from serving.api.service import Service
+from serving.api.service import Engine, Service
 from serving.audit import recorder as audit_recorder
-from serving.cache import CachingEngine
+from serving.caches.layers import CachePlace, open_cache
+from serving.caches.requests import CachingEngine
 from serving.database import open_database
 from serving.engine.client import EngineClient
 from serving.jobs.routes import job_router
 from serving.jobs.service import JobService
 from serving.keys.authorization import KeyTable
 from serving.messages import ServedVoice
+from serving.provenance.routes import provenance_router
+from serving.provenance.service import Provenance
 from serving.settings import ServeSettings
 from serving.storage.folder import FolderStore
-from serving.storage.objects import open_object_store
+from serving.storage.objects import ObjectStore, open_object_store
 from serving.storage.routes import object_router
+from serving.tracing.engine import TracedEngine
+from serving.tracing.spans import export_spans, is_recording
 
 WATCH_SECONDS = 0.1
 
@@ -39,10 +46,18 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
 
     Raises:
         OSError: The address cannot be used.
-        ServingError: The database cannot be used.
+        ServingError: The database or the certificate that signs cannot be used.
     """
+    end_spans = export_spans()
+    try:
+        await _run(settings, store, say)
+    finally:
+        await asyncio.to_thread(end_spans)
+
+
+async def _run(settings: ServeSettings, store: Store, say: Callable[[str], None]) -> None:
     engine = EngineClient(settings, store)
-    speaker = CachingEngine(engine, precision=settings.engine.precision, max_bytes=settings.cache_megabytes * 1_000_000)
+    speaker = _with_memory(engine, settings, store)
     async with AsyncExitStack() as stack:
         database = open_database(store.root)
         stack.callback(database.close)
@@ -54,17 +69,22 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
             settings,
             on_lost=lambda n_rows: service.metrics.unrecorded.inc(n_rows),
         )
-        objects = open_object_store(
-            settings.storage.url, root=store.root, public_endpoint=settings.storage.public_endpoint
+        provenance = await asyncio.to_thread(
+            Provenance, store.root, seconds=settings.provenance.sidecar_seconds, is_marking=settings.provenance.mark
         )
-        jobs = JobService(database, objects, speaker, settings, recorders=[audit.record])
+        marker = provenance.marker if provenance.is_marking else None
+        objects = _open_objects(settings, store)
+        jobs = JobService(database, objects, speaker, settings, recorders=[audit.record], marker=marker)
         authenticate = audit.guard(keys.authenticate if keys else without_keys)
-        service = make_service(speaker, settings, authenticate=authenticate, recorders=[audit.record])
-        routers = [job_router(jobs), *([object_router(objects)] if isinstance(objects, FolderStore) else [])]
-        server = DrainingServer(make_app(service, routers=routers), service, settings=settings)
+        service = make_service(
+            speaker, settings, authenticate=authenticate, recorders=[audit.record], provenance=provenance
+        )
+        server = DrainingServer(
+            make_app(service, routers=_routers(jobs, provenance, settings)), service, settings=settings
+        )
         listening, address = server.bind()
         stack.callback(listening.close)
-        _announce(address, settings, say)
+        _announce(address, settings, provenance, say)
         serving = asyncio.create_task(server.run_until_drained(listening), name="http")
         watching = asyncio.create_task(_announce_voices(service, say), name="announce voices")
         try:
@@ -84,7 +104,24 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
             await asyncio.gather(serving, watching, return_exceptions=True)
 
 
-def _announce(address: str, settings: ServeSettings, say: Callable[[str], None]) -> None:
+def _with_memory(engine: EngineClient, settings: ServeSettings, store: Store) -> Engine:
+    cache = open_cache(CachePlace.of(settings.cache, store.root))
+    remembering = CachingEngine(engine, precision=settings.engine.precision, cache=cache)
+    return TracedEngine(remembering) if is_recording() else remembering
+
+
+def _open_objects(settings: ServeSettings, store: Store) -> ObjectStore:
+    storage = settings.storage
+    return open_object_store(storage.url, root=store.root, public_endpoint=storage.public_endpoint)
+
+
+def _routers(jobs: JobService, provenance: Provenance, settings: ServeSettings) -> list[APIRouter]:
+    """Return the routes besides those of the speech."""
+    routers = [job_router(jobs), provenance_router(provenance, max_bytes=settings.provenance.max_verify_bytes)]
+    return [*routers, *([object_router(jobs.objects)] if isinstance(jobs.objects, FolderStore) else [])]
+
+
+def _announce(address: str, settings: ServeSettings, provenance: Provenance, say: Callable[[str], None]) -> None:
     say(f"page    {address}/")
     say(f"api     {address}/v1   (the base_url of OpenAI's clients)")
     say(
@@ -92,6 +129,8 @@ def _announce(address: str, settings: ServeSettings, say: Callable[[str], None])
         if settings.require_keys
         else "keys    off: only this machine can connect"
     )
+    if provenance.is_marking and provenance.marker.identity.is_development:
+        say("marks   signed by a development certificate, which nobody else trusts (docs/provenance.md)")
     say("Ctrl-C ends it when running requests have ended; a second one ends it at once")
 
 

@@ -130,8 +130,9 @@ def speech_of(sentence: str, seed: int) -> bytes:
 
 
 def make_jobs(database, folder: Path, engine: SmallEngine, **changes: object) -> JobService:
-    recorders, objects = changes.pop("recorders", ()), changes.pop("objects", None) or FolderStore(folder)
-    return JobService(database, objects, engine, settings(**changes), recorders=recorders)
+    recorders, marker = changes.pop("recorders", ()), changes.pop("marker", None)
+    objects = changes.pop("objects", None) or FolderStore(folder)
+    return JobService(database, objects, engine, settings(**changes), recorders=recorders, marker=marker)
 
 
 async def wait_for(jobs: JobService, job_id: str, *states: str, seconds: float = 30, owner: str = "anna") -> Job:

@@ -18,6 +18,7 @@ from serving.messages import AudioPiece, Event, Finished, Health, Lane, ServedVo
 from serving.releases.follower import Follower
 from serving.releases.table import Admission, ReleaseTable
 from serving.settings import ServeSettings
+from serving.tracing.spans import span
 
 RETRY_WAIT_SECONDS = 60.0  # for a worker that is started again, which takes seconds
 
@@ -80,7 +81,8 @@ class EngineClient:
         self._choose_worker(admission, 0.0, n_waiting=self._n_priced[request.lane])
         self._n_priced[request.lane] += 1
         try:
-            price = await self._pricing.price(admission)
+            with span("price", request.traceparent):
+                price = await self._pricing.price(admission)
         finally:
             self._n_priced[request.lane] -= 1
         running = Running(admission, price)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+from serving.caches.layers import CachePlace
 from serving.engine.process import WorkerOptions, WorkerProcess
 from serving.engine.running import WorkerLost
 from serving.messages import WorkerHealth
@@ -74,6 +75,7 @@ class WorkerPool:
                     n_threads=engine.n_threads,
                     unread_bytes=settings.limits.max_unread_bytes,
                     folder=folder,
+                    cache=CachePlace.of(settings.cache, folder),
                     cores=cores[number],
                 ),
             )

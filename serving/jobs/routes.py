@@ -165,16 +165,35 @@ def job_router(jobs: JobService) -> APIRouter:
         """Return the speech of an item, if it may still be delivered. It takes ranges."""
         job, _, key = await jobs.open_result(job_id, caller.name, item)
         caller.require(voice=job.wish.voice, lane="batch", purpose=job.wish.purpose)
-        media_type, kept = MEDIA_TYPES[job.wish.format], "private, no-cache"  # asking again asks for consent again
-        return await asyncio.to_thread(
-            object_response, jobs.objects, key, request, media_type=media_type, cache_control=kept
-        )
+        return await asyncio.to_thread(_deliver, jobs, job, key, request)
+
+    @router.get("/{job_id}/items/{item}/provenance", response_class=Response, responses=ERRORS | _json())
+    async def provenance(job_id: JobId, item: int, caller: Asking) -> Response:
+        """Return the signed sidecar of the file of an item, which says where it comes from."""
+        job, sidecar = await jobs.sidecar_of(job_id, caller.name, item)
+        caller.require(voice=job.wish.voice, lane="batch", purpose=job.wish.purpose)
+        return Response(sidecar, media_type="application/json")
 
     return router
 
 
+def _deliver(jobs: JobService, job: Job, key: str, request: Request) -> Response:
+    """Return a file. A client that has it asks again each time, and so for consent."""
+    media_type = MEDIA_TYPES[job.wish.format]
+    return object_response(jobs.objects, key, request, media_type=media_type, cache_control="private, no-cache")
+
+
+def _json() -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": "The sidecar.", "content": {"application/json": {}}}}
+
+
 def _sound() -> dict[int | str, dict[str, Any]]:
-    return {200: {"description": "The sound.", "content": {kind: {} for kind in MEDIA_TYPES.values()}}}
+    sound = {"content": {kind: {} for kind in MEDIA_TYPES.values()}}
+    return {
+        200: {"description": "The sound.", **sound},
+        206: {"description": "A part of it.", **sound},
+        304: {"description": "The client has it already."},
+    }
 
 
 def _describe_item(job: Job, item: Item) -> ItemInfo:

@@ -29,6 +29,8 @@ from serving.jobs.results import ResultStore
 from serving.jobs.runner import JobRunner, Recorder
 from serving.jobs.speaking import JobEngine
 from serving.messages import SpeechRequest
+from serving.provenance.facts import make_facts
+from serving.provenance.marking import Marker
 from serving.settings import ServeSettings
 from serving.storage.keys import key_of
 from serving.storage.objects import ObjectStore
@@ -51,6 +53,7 @@ class JobService:
         *,
         recorders: Sequence[Recorder] = (),
         others: Sequence[Work] = (),
+        marker: Marker | None = None,
     ) -> None:
         """Prepare.
 
@@ -61,8 +64,9 @@ class JobService:
             settings: The section `serve`.
             recorders: Get a record of each item.
             others: Other kinds of work that this process does.
+            marker: Marks the files. None where nothing is marked.
         """
-        self.settings = settings
+        self.settings, self._marker = settings, marker
         self._database, self._engine, self._results = database, engine, ResultStore(objects)
         self.objects = objects
         self._runner = JobRunner(
@@ -72,6 +76,7 @@ class JobService:
             max_attempts=settings.jobs.max_attempts,
             keep_text=settings.keep_text,
             recorders=recorders,
+            marker=marker,
         )
         self.queue = DurableQueue(database, self._runner.run, n_at_once=settings.jobs.n_at_once, others=others)
         self._submitting: set[tuple[str, str]] = set()
@@ -178,6 +183,27 @@ class JobService:
             raise GoneError(f"item {item} was not spoken, because the job is {job.state}")
         await self._engine.check(self._example(job.wish, job), candidate_id=job.candidate_id)
         return job, found, key_of(found.result.sha256)
+
+    async def sidecar_of(self, job_id: str, owner: str, item: int) -> tuple[Job, bytes]:
+        """Return a job and the signed sidecar of the file of one of its items.
+
+        Raises:
+            ServingError: There is no such file, it may not be delivered any more, or nothing is marked.
+        """
+        job, found, _ = await self.open_result(job_id, owner, item)
+        if self._marker is None:
+            raise NotFoundError("nothing is marked here, because serve.provenance.mark is false")
+        assert found.result is not None and job.version is not None and job.candidate_id is not None
+        facts = make_facts(
+            voice=job.wish.voice,
+            version=job.version,
+            candidate_id=job.candidate_id,
+            text_sha256=found.text_sha256,
+            traceparent=job.traceparent,
+            created_at=job.started_at or job.created_at,
+        )
+        made = {"sha256": found.result.sha256, "n_bytes": found.result.n_bytes}
+        return job, await asyncio.to_thread(self._marker.sidecar, facts, **made)
 
     async def _submit(self, submission: Submission) -> tuple[Job, bool]:
         if not self.is_started:

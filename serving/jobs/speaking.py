@@ -15,6 +15,7 @@ from serving.jobs.records import Result
 from serving.jobs.results import ResultStore
 from serving.messages import AudioPiece, Event, Finished, Health, SentenceDone, SpeechRequest, Started
 from serving.storage.scratch import full_disk_explained
+from serving.tracing.spans import span
 
 BLOCK_BYTES = 1 << 18  # of samples that are written at once: 4 s at 32 kHz
 
@@ -69,6 +70,7 @@ async def speak_item(
     results: ResultStore,
     watch: Callable[[Speech], Awaitable[None]],
     record: Callable[[Result], Awaitable[None]],
+    mark: Callable[[Path, Started], None] | None = None,
 ) -> Result:
     """Speak a text, encode it, keep the file and record it.
 
@@ -81,6 +83,7 @@ async def speak_item(
         results: Where the file is kept.
         watch: Called when the engine has begun and after each sentence. It raises AttemptEndedError to stop.
         record: Writes the row that names the file. It raises AttemptEndedError too.
+        mark: Marks the file as made by an AI. None where nothing is marked.
 
     Raises:
         ServingError: It could not be spoken or kept.
@@ -90,7 +93,10 @@ async def speak_item(
         await write_samples(engine, request, speech, samples, watch)
         assert speech.started is not None and speech.finished is not None
         source_rate = speech.started.sample_rate
-        await asyncio.to_thread(_encode, samples, encoded, form, source_rate, rate)
+        with span("encode", request.traceparent):
+            await asyncio.to_thread(_encode, samples, encoded, form, source_rate, rate)
+        if mark is not None:
+            await asyncio.to_thread(_mark, mark, encoded, speech.started)
         sha256, n_bytes = await asyncio.to_thread(results.put, encoded, form)
         result = Result(
             sha256=sha256,
@@ -160,3 +166,8 @@ async def write_samples(
 def _encode(samples: Path, encoded: Path, form: Format, source_rate: int, rate: int | None) -> None:
     with full_disk_explained(), samples.open("rb") as source, encoded.open("w+b") as target:
         encode_file(form, source, target, source_rate, rate)
+
+
+def _mark(mark: Callable[[Path, Started], None], encoded: Path, started: Started) -> None:
+    with full_disk_explained():
+        mark(encoded, started)
