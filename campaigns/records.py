@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -20,7 +20,7 @@ from registry.names import VOICE_NAME
 from serving.encoding import Format, SampleRate
 
 Purpose = Literal[tuple(PURPOSES)]  # type: ignore[valid-type]
-Disclosure = Annotated[str, Field(min_length=1, max_length=500)]
+MAX_DISCLOSURE_CHARACTERS = 500
 MAX_TEMPLATE_CHARACTERS = 20_000
 MAX_SEED = MAX_VERSION = 2**31 - 1
 
@@ -89,7 +89,7 @@ class CampaignSettings(Section):
     loudness_lufs: float | None = Field(
         default=None, ge=-36, le=-9, description="Loudness of the files. LUFS, -36 to -9. None: as it was spoken."
     )
-    disclosure: Disclosure | dict[str, Disclosure] | None = Field(
+    disclosure: str | dict[str, str] | None = Field(
         default=None,
         description="Sentence before every text, which says that a machine speaks: a text, or one per language.",
     )
@@ -110,11 +110,11 @@ class CampaignSettings(Section):
     max_characters: int = Field(
         default=2000, ge=1, le=20_000, description="Longest text of a row. Characters, 1 to 20,000."
     )
-    delivery: Delivery = Delivery()
+    delivery: Delivery = Field(default=Delivery(), description="Where the files go.")
     expires_at: datetime | None = Field(
         default=None, description="Nothing is spoken or delivered after it. ISO 8601 with its offset, such as Z."
     )
-    quality: Quality = Quality()
+    quality: Quality = Field(default=Quality(), description="When an asset is not delivered.")
     keep_variables_days: float = Field(
         default=30, gt=0, le=3650, description="Variables and texts are removed after it. Days, above 0 to 3650."
     )
@@ -127,6 +127,15 @@ class CampaignSettings(Section):
     @classmethod
     def _read_alias(cls, value: str | None) -> str | None:
         return None if value is None else language_code(value)
+
+    @field_validator("disclosure")
+    @classmethod
+    def _check_disclosure(cls, value: str | dict[str, str] | None) -> str | dict[str, str] | None:
+        texts = value.values() if isinstance(value, dict) else [] if value is None else [value]
+        for text in texts:
+            if not text.strip() or len(text) > MAX_DISCLOSURE_CHARACTERS:
+                raise ValueError(f"it has {len(text)} characters; a disclosure has 1 to {MAX_DISCLOSURE_CHARACTERS}")
+        return {language_code(code): text for code, text in value.items()} if isinstance(value, dict) else value
 
     @field_validator("expires_at")
     @classmethod

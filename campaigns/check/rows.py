@@ -51,6 +51,15 @@ class Check:
         self._spoken: set[bytes] = set()
         self._language_fault = functools.lru_cache(64)(self._find_language_fault)
 
+    @property
+    def name_variables(self) -> tuple[str, ...]:
+        """Return the columns that hold names of people or things, because the template says them as they stand."""
+        return tuple(sorted(self._template.name_variables))
+
+    def is_in_lexicons(self, text: str, language: str) -> bool:
+        """Return whether the lexicons of campaign and voice have every word of a text."""
+        return self._front_end.is_in_lexicons(text, language)
+
     def rows(self, entries: Iterable[Recipient | Reject]) -> Iterator[RenderedRow | Reject]:
         """Yield what becomes of each recipient, in order. Rejects of the reader pass through."""
         for entry in entries:

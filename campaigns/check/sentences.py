@@ -76,6 +76,11 @@ class FrontEnd:
             raise found
         return found
 
+    def is_in_lexicons(self, text: str, language: str) -> bool:
+        """Return whether the lexicons of campaign and voice have every word of a text."""
+        marked = text if self._combined is None else self._combined.mark_words(clean(text), language)[0]
+        return not any(map(str.isalpha, marked))
+
     def _read(self, sentence: str, language: str) -> ReadSentence | RowError:
         if len(sentence) > MAX_CHARACTERS:
             return RowError(RejectReason.TEXT_TOO_LONG, f"a sentence has more than {MAX_CHARACTERS} characters")

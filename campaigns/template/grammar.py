@@ -8,7 +8,9 @@ is given. A condition compares texts, or asks `is given` or `is yes`. A bare `if
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import itertools
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 
 from jinja2 import Environment, TemplateError, nodes
 
@@ -24,11 +26,25 @@ ALLOWED = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.CondExpr, nodes.Name, nodes.Const, nodes.Filter,
     nodes.Test, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Tuple, nodes.List,
 )  # fmt: skip
+NAME_FILTERS = ("name", "default")  # those after which a variable is still the name of something
 TESTS = ("given", "yes")
 OPERATORS = ("eq", "ne", "in", "notin")
 
 
-def check_template(source: str, environment: Environment) -> frozenset[str]:
+@dataclass(frozen=True)
+class Variables:
+    """The variables of a template.
+
+    Attributes:
+        used: All of them.
+        names: Those that are said as they stand, or by the filter name: the names of people, places and things.
+    """
+
+    used: frozenset[str]
+    names: frozenset[str]
+
+
+def check_template(source: str, environment: Environment) -> Variables:
     """Return the variables of a template that holds nothing else than what is allowed.
 
     Args:
@@ -49,7 +65,8 @@ def check_template(source: str, environment: Environment) -> frozenset[str]:
         raise CampaignError("the template is nested too deeply or has a number that is too long") from error
     names: set[str] = set()
     _check(tree, environment.filters, names, depth=0)
-    return frozenset(names)
+    said = {name for output in tree.find_all(nodes.Output) for node in output.nodes for name in _said(node)}
+    return Variables(frozenset(names), frozenset(said))
 
 
 def _check(node: nodes.Node, filters: Collection[str], names: set[str], *, depth: int) -> None:
@@ -111,6 +128,17 @@ def _comparison_fault(node: nodes.Compare) -> str | None:
 
 def _are_simple(arguments: Iterable[nodes.Node]) -> bool:
     return all(isinstance(argument, nodes.Const | nodes.Name) for argument in arguments)
+
+
+def _said(node: nodes.Node | None) -> Iterator[str]:
+    """Yield the variables that an expression says as they stand."""
+    match node:
+        case nodes.Name():
+            yield node.name
+        case nodes.CondExpr():
+            yield from itertools.chain(_said(node.expr1), _said(node.expr2))
+        case nodes.Filter() if node.name in NAME_FILTERS:
+            yield from itertools.chain(_said(node.node), *map(_said, node.args))
 
 
 def _is_text(node: nodes.Node) -> bool:

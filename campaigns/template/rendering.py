@@ -41,6 +41,7 @@ class CampaignTemplate:
 
     Attributes:
         variables: Names of its variables.
+        name_variables: Those that are said as they stand, or by the filter name.
     """
 
     def __init__(self, source: str, disclosure: str | Mapping[str, str] | None, *, own_language: str) -> None:
@@ -56,7 +57,10 @@ class CampaignTemplate:
         """
         self._source, self._compiled = source, dict[str, Template]()
         self._disclosures = {own_language: disclosure} if isinstance(disclosure, str) else disclosure
-        self.variables = check_template(source, _environment(own_language)) - {LANGUAGE_VARIABLE}
+        variables = check_template(source, _environment(own_language))
+        self.variables, self.name_variables = (
+            names - {LANGUAGE_VARIABLE} for names in (variables.used, variables.names)
+        )
 
     def render(self, variables: Mapping[str, str | None], language: str, *, max_characters: int) -> str:
         """Return what a recipient is told: the disclosure and the text, in one line.

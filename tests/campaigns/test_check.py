@@ -12,6 +12,7 @@ from campaign_helpers import campaign, checked, consent, reasons, recipient, spe
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from imports import ROOT
 
 from campaigns.check.files import write_rejects
 from campaigns.check.report import CheckReport
@@ -134,8 +135,11 @@ def test_the_report_counts_rows_reasons_and_what_has_to_be_spoken():
     assert not report_of([]).has_passed
 
 
-def test_every_reason_says_what_to_do():
+def test_every_reason_says_what_to_do_and_is_documented():
     assert set(REASONS) == set(RejectReason)
+    documented = (ROOT / "docs/campaigns.md").read_text(encoding="utf-8")
+    for reason, meaning in REASONS.items():
+        assert f"| `{reason}` | {meaning} |" in documented
 
 
 def test_rejects_are_written_so_that_no_spreadsheet_runs_them(tmp_path):
