@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from campaigns.database import migrate_campaigns
+from campaigns.delivery.marking import AssetMarker
 from campaigns.execution.service import CampaignService
 from campaigns.quality.judging import JudgeOptions, JudgeProcess
 from registry.storage.store import Store
@@ -15,6 +16,8 @@ from serving.database import Database, open_database
 from serving.engine.client import EngineClient
 from serving.errors import NotReadyError
 from serving.jobs.service import JobService
+from serving.provenance.identity import load_identity
+from serving.provenance.marking import Marker
 from serving.settings import ServeSettings
 from serving.storage.objects import open_object_store
 
@@ -67,7 +70,8 @@ async def open_node(
         if judge is not None:
             stack.push_async_callback(judge.close)
         engine = EngineClient(settings, store)
-        campaigns = CampaignService(database, engine, objects, settings, store.root, judge=judge)
+        mark = await asyncio.to_thread(_asset_marker, settings, store)
+        campaigns = CampaignService(database, engine, objects, settings, store.root, judge=judge, mark=mark)
         await stack.enter_async_context(engine)
         jobs = JobService(database, objects, engine, settings, others=[campaigns.work])
         await jobs.start()
@@ -76,6 +80,10 @@ async def open_node(
         stack.push_async_callback(campaigns.close)
         await _wait_until_ready(engine, jobs)
         yield Node(database=database, engine=engine, campaigns=campaigns)
+
+
+def _asset_marker(settings: ServeSettings, store: Store) -> AssetMarker | None:
+    return AssetMarker(Marker(load_identity(store.root))) if settings.provenance.mark else None
 
 
 async def _wait_until_ready(engine: EngineClient, jobs: JobService) -> None:

@@ -40,6 +40,21 @@ def campaign_check(
     return check_campaign(file, as_json=as_json, report_file=report_file, rejects_file=rejects_file, speed=speed)
 
 
+@campaign.command("pronounce")
+@file_argument
+@json_option
+@click.option("--names", type=click.IntRange(1, 500), default=50, show_default=True, help="Most names that are heard.")
+@click.option("--readings", type=click.IntRange(1, 20), default=3, show_default=True, help="How often each is said.")
+def campaign_pronounce(file: Path, *, as_json: bool, names: int, readings: int) -> int:
+    """Say the names of the campaign in FILE and let a judge hear them.
+
+    Exit code: 0 no name is misread, 1 names are misread, 2 the names could not be heard.
+    """
+    from flows.commands.campaign_pronounce import pronounce_campaign
+
+    return pronounce_campaign(file, as_json=as_json, most=names, n_readings=readings)
+
+
 @campaign.command("run")
 @file_argument
 @click.option("--accept-rejects", is_flag=True, help="Speak the other rows where the check refuses some.")

@@ -18,21 +18,20 @@ from campaigns.execution import control
 from campaigns.execution.plan import Campaign
 from campaigns.files import load_campaign
 from campaigns.node import Node, open_node
-from campaigns.quality.judging import JudgeOptions
 from campaigns.recipients.reading import read_recipients
 from campaigns.records import CampaignSettings, Reject, RenderedRow
 from campaigns.report.summary import Summary, summarize
+from flows.campaign_judges import project_judges
 from flows.campaign_view import CampaignView
 from flows.commands.campaign_check import print_report
 from flows.console import print_line
-from flows.paths import CAMPAIGNS, recordings_dir
+from flows.paths import CAMPAIGNS
 from registry.actor import current_actor
 from registry.storage.store import Store, open_store
 from serving.database import open_database
 from serving.errors import DatabaseUnreachableError
 from serving.settings import parse_settings
 from stages.params import load_params
-from stages.profiles import PROFILES, judge_weights
 
 LOOK_SECONDS = 0.5
 YIELD_ROWS = 50  # checked between two turns of the event loop
@@ -104,7 +103,7 @@ class _CheckedCampaign:
 
 async def _speak(store: Store, campaign: _CheckedCampaign, *, output: Path | None) -> WrittenFolder:
     settings, speaker = campaign.settings, campaign.speaker
-    judges = None if settings.quality.share == 0 else _judges(settings.voice)
+    judges = None if settings.quality.share == 0 else project_judges()
     with CampaignView() as view:
         view.say(f"loading {settings.voice}")
         serve = parse_settings(load_params().serve)
@@ -172,16 +171,3 @@ def _with_frozen_version(store: Store, settings: CampaignSettings) -> CampaignSe
     if not known or known[0].plan.voice != settings.voice:
         return settings
     return settings.model_copy(update={"version": known[0].version})
-
-
-def _judges(voice: str) -> JudgeOptions:
-    """Return the judges of the project's profile."""
-    profile = PROFILES[load_params().profile]
-    recordings = recordings_dir(voice)
-    return JudgeOptions(
-        asr=profile.asr,
-        speaker=profile.speaker,
-        asr_weights=judge_weights(profile.asr),
-        speaker_weights=judge_weights(profile.speaker),
-        recordings={voice: recordings.absolute()} if recordings.is_dir() else {},
-    )

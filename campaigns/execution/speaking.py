@@ -151,7 +151,7 @@ class RowSpeaker:
         prefix = REVIEW_PREFIX if reasons else plan.delivery.prefix or DELIVERED_PREFIX
         sha256, n_bytes = await asyncio.to_thread(_hash, files.encoded)
         mark = (await asyncio.to_thread(_hash, files.sidecar))[0] if has_sidecar else None
-        reused = [done.n_samples for done in speech.sentences if getattr(done, "is_cached", False)]  # TODO
+        reused = [done.n_samples for done in speech.sentences if done.is_cached]
         return Asset(
             state="needs_review" if reasons else "done",
             reason="; ".join(text for _, text in reasons) or None,
