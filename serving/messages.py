@@ -226,7 +226,7 @@ class RequestRecord:
 
     Attributes:
         request: What was asked for.
-        route: speech, stream or job.
+        route: speech, stream, job or campaign.
         caller: Name of the key's owner, `anonymous` where no keys are required.
         format: Format of the sound, such as mp3.
         started_at: When the request came in, in UTC.
@@ -242,7 +242,7 @@ class RequestRecord:
     """
 
     request: SpeechRequest
-    route: Literal["speech", "stream", "job"]
+    route: Literal["speech", "stream", "job", "campaign"]
     caller: str
     format: str
     started_at: datetime
