@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,7 +30,7 @@ from gpt_sovits.synthesis.preset import Preset
 from gpt_sovits.synthesis.reference import Reference
 from gpt_sovits.synthesis.sentences import Reader, Sentence
 from gpt_sovits.synthesis.speech import SentenceReport, Speech, Timings, join
-from gpt_sovits.text.lexicon import Lexicon
+from gpt_sovits.text.lexicon import Lexicon, WordEntry, with_words
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,16 @@ class Synthesizer:
         check_fit(self.gpt, self.sovits, tuple(references), self.reader.bert, preset)
         other = copy.copy(self)
         other._take_preset(preset, tuple(references), self.reader.lexicon, self.reader.bert)
+        return other
+
+    def with_words(self, words: Iterable[WordEntry]) -> Synthesizer:
+        """Return the same voice with further words, which take precedence over its own. Both share the weights.
+
+        Raises:
+            ValueError: a word or its pronunciation cannot be read.
+        """
+        other = copy.copy(self)
+        other.reader = replace(self.reader, lexicon=with_words(self.reader.lexicon, words))
         return other
 
     def _take_preset(
