@@ -118,7 +118,9 @@ def _submit(address: str, n_jobs: int) -> list[str]:
     with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
         for number in range(n_jobs):
             body = {"voice": VOICES[number % 2], "input": texts.next(2), "response_format": "flac", "seed": number}
-            answer = client.post("/v1/jobs", json=body, headers={"Idempotency-Key": f"job-{number}"})
+            headers = {"Idempotency-Key": f"job-{number}"}
+            while (answer := client.post("/v1/jobs", json=body, headers=headers)).status_code == 503:
+                time.sleep(1)  # jobs start a moment after the voices
             answer.raise_for_status()
             found.append(answer.json()["id"])
     return found
