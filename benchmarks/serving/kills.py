@@ -148,7 +148,7 @@ def _until_progress(database: Database, n_jobs: int) -> float:
 def _faults(database: Database, jobs: list[str]) -> Counter[str]:
     """Return how many jobs were lost or recorded twice: each has one file, and its text one row in the audit."""
     with database.transaction() as connection:
-        states = dict(connection.execute(sa.select(JOBS.c.id, JOBS.c.state)).tuples())
+        states = {row.id: row.state for row in connection.execute(sa.select(JOBS.c.id, JOBS.c.state))}
         files = Counter(connection.scalars(sa.select(JOB_ITEMS.c.job_id).where(JOB_ITEMS.c.sha256.is_not(None))))
         rows = Counter(connection.scalars(sa.select(REQUESTS.c.text_sha256).where(REQUESTS.c.status == 200)))
     lost = [job for job in jobs if states.get(job) not in ("done", "needs_review") or files[job] != 1]
