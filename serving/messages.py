@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
+from gpt_sovits.synthesis.words import Word
+
 Lane = Literal["realtime", "batch"]
 WorkerState = Literal["starting", "ready", "recycling", "lost"]
 
@@ -32,6 +34,7 @@ class SpeechRequest:
         lane: Whether it is streamed in real time, or spoken as `vox say` does.
         traceparent: W3C trace context of the caller, None where there is none.
         continues: Whether it goes on after other speech, so that the silence at its beginning is a part of the pause.
+        word_times: Whether to tell when each word is said.
     """
 
     request_id: str
@@ -45,6 +48,7 @@ class SpeechRequest:
     lane: Lane
     traceparent: str | None = None
     continues: bool = False
+    word_times: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +100,7 @@ class SentenceDone:
         n_retries: Attempts after the first.
         n_samples: Samples of its sound, without the pause after it.
         is_cached: Whether it was spoken before, or for somebody else, and was not spoken again.
+        words: Its words with their times in seconds from the begin of its sound. None where nobody asked.
     """
 
     sentence: int
@@ -104,6 +109,7 @@ class SentenceDone:
     n_retries: int
     n_samples: int
     is_cached: bool = False
+    words: tuple[Word, ...] | None = None
 
 
 @dataclass(frozen=True)
