@@ -58,17 +58,50 @@ def word_times(
     Raises:
         ValueError: The voice cannot tell.
     """
+    require_word_times(synthesizer)
+    scores = follow_text(synthesizer, sentence, tokens)
+    return words_on_path(synthesizer, sentence, scores, waveform, language=language, n_left_out=n_left_out)
+
+
+def require_word_times(synthesizer: Synthesizer) -> None:
+    """Refuse a voice that cannot tell when its words are said.
+
+    Raises:
+        ValueError: It cannot.
+    """
     if not can_time_words(synthesizer.preset):
         raise ValueError(
-            "this voice cannot tell when its words are spoken: neither alignment_head nor the phones of its tokens are "
+            "this voice cannot tell when its words are said: neither alignment_head nor the phones of its tokens are "
             "known"
         )
+
+
+def words_on_path(
+    synthesizer: Synthesizer,
+    sentence: Sentence,
+    scores: np.ndarray,
+    waveform: np.ndarray,
+    *,
+    language: str | None = None,
+    n_left_out: int = 0,
+) -> tuple[Word, ...]:
+    """Return the words of a sentence where the best path through some scores has them.
+
+    Args:
+        synthesizer: The voice.
+        sentence: What was said.
+        scores: (n, n_phonemes) logarithms of how likely the sound is a part of each phoneme, at n moments that are
+            equally far apart.
+        waveform: Its sound, (n_samples,) float32.
+        language: Of the text. None: the voice's own.
+        n_left_out: Samples that were cut off before the sound.
+    """
     symbols = [SYMBOLS[number] for number in sentence.phoneme_ids.tolist()]
     words = _words(sentence, symbols, synthesizer.reader.in_language(language))
     seconds = (len(waveform) + n_left_out) / synthesizer.sample_rate
-    if len(tokens) == 0 or not seconds:
+    if len(scores) == 0 or not seconds:
         return tuple(Word(word.text, 0.0, 0.0) for word in words)
-    path = best_path(_scores(synthesizer, sentence, tokens, symbols))
+    path = best_path(scores)
     step = seconds / len(path)
     begins = np.searchsorted(path, np.arange(len(symbols))) * step
     ends = np.searchsorted(path, np.arange(len(symbols)), side="right") * step
@@ -103,6 +136,7 @@ def say_with_words(
     Raises:
         ValueError: As for Synthesizer.say, or the voice cannot tell.
     """
+    require_word_times(synthesizer)
     sentences = synthesizer.sentences(text, seed, language)
     with torch.inference_mode():
         attempts = synthesizer.speak(sentences)
@@ -148,10 +182,17 @@ def _words(sentence: Sentence, symbols: Sequence[str], reader: Reader) -> list[W
     return locate_words(sentence.text, symbols, lambda word: read_piece(word, reader.preset, reader.lexicon).symbols)
 
 
-def _scores(synthesizer: Synthesizer, sentence: Sentence, tokens: Tensor, symbols: Sequence[str]) -> np.ndarray:
-    """Return (n_tokens, n_phonemes) logarithms of how likely each token is a part of each phoneme."""
+def follow_text(synthesizer: Synthesizer, sentence: Sentence, tokens: Tensor) -> np.ndarray:
+    """Return (n_tokens, n_phonemes) logarithms of how likely each token is a part of each phoneme.
+
+    Args:
+        synthesizer: The voice.
+        sentence: What was said.
+        tokens: Its semantic tokens, (n_tokens,) int64.
+    """
+    symbols = [SYMBOLS[number] for number in sentence.phoneme_ids.tolist()]
     preset, scores = synthesizer.preset, np.zeros((len(tokens), len(symbols)))
-    if preset.alignment_head is not None:
+    if preset.alignment_head is not None and len(tokens):
         prompt = synthesizer.prompt(sentence)
         raw = attention_scores(synthesizer.gpt, prompt, tokens, preset.alignment_head).float()
         width = synthesizer.gpt.config.hidden_size // synthesizer.gpt.config.n_heads
