@@ -13,6 +13,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from gpt_sovits.synthesis.words import Word
+from gpt_sovits.text.lexicon import WordEntry
 
 Lane = Literal["realtime", "batch"]
 WorkerState = Literal["starting", "ready", "recycling", "lost"]
@@ -35,6 +36,7 @@ class SpeechRequest:
         traceparent: W3C trace context of the caller, None where there is none.
         continues: Whether it goes on after other speech, so that the silence at its beginning is a part of the pause.
         word_times: Whether to tell when each word is said.
+        words: Pronunciations of this text, which take precedence over the voice's own.
     """
 
     request_id: str
@@ -49,6 +51,7 @@ class SpeechRequest:
     traceparent: str | None = None
     continues: bool = False
     word_times: bool = False
+    words: tuple[WordEntry, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +231,7 @@ class RequestRecord:
 
     Attributes:
         request: What was asked for.
-        route: speech, stream or job.
+        route: speech, stream, job or campaign.
         caller: Name of the key's owner, `anonymous` where no keys are required.
         format: Format of the sound, such as mp3.
         started_at: When the request came in, in UTC.
@@ -244,7 +247,7 @@ class RequestRecord:
     """
 
     request: SpeechRequest
-    route: Literal["speech", "stream", "job"]
+    route: Literal["speech", "stream", "job", "campaign"]
     caller: str
     format: str
     started_at: datetime

@@ -58,7 +58,7 @@ class BatchRequest:
         """Return what two sentences have in common that sound the same."""
         return sentence_key(self._how, self.sentences[index])
 
-    def with_words(self, index: int, spoken: SpokenSentence) -> SpokenSentence:
+    def with_times(self, index: int, spoken: SpokenSentence) -> SpokenSentence:
         """Return a sentence whose report tells when its words are said, if the client wants to know.
 
         Args:
@@ -121,7 +121,7 @@ Member = tuple[BatchRequest, int]  # a request, and the index of its sentence
 class ReadingTask:
     """A task of the scheduler that reads the text of a request: sentences, phonemes, bounds."""
 
-    is_stream = False
+    is_stream = is_loading = False
 
     def __init__(self, request: BatchRequest) -> None:
         self.request = request
@@ -160,7 +160,7 @@ class ReadingTask:
 class BatchTask:
     """A task of the scheduler that speaks sentences of one or several requests together."""
 
-    is_stream = False
+    is_stream = is_loading = False
 
     def __init__(self, members: dict[str, list[Member]], scheduler: Scheduler) -> None:
         """Prepare.
@@ -186,7 +186,7 @@ class BatchTask:
         wall = time.perf_counter() - begin
         self._scheduler.count()
         chosen = [
-            request.with_words(index, choose_attempt(request.sentences[index], tries))
+            request.with_times(index, choose_attempt(request.sentences[index], tries))
             for (request, index), tries in zip(firsts, attempts, strict=True)
         ]
         work = sum((spoken.timings for spoken in chosen), Timings())

@@ -69,6 +69,7 @@ class Running:
             "word_times": request.word_times,
             "first_sentence": self.n_sentences,
             "is_traced": is_recording() and is_sampled(request.traceparent),
+            "words": request.words,
         }
 
     def take(self, header: Header, body: bytes) -> bool:

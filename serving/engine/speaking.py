@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ class Speak:
         word_times: Whether to tell when each word is said.
         first_sentence: Sentences before it were delivered already, by a worker that died.
         is_traced: Whether to note when its work was done.
+        words: Language, word and pronunciation of each entry that takes precedence over the voice's own.
     """
 
     id: int
@@ -43,6 +44,7 @@ class Speak:
     word_times: bool = False
     first_sentence: int = 0
     is_traced: bool = False
+    words: Sequence[Sequence[str]] = ()
 
 
 class Output:
