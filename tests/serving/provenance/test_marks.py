@@ -210,6 +210,14 @@ class TestIdentity:
         assert not identity.is_development and "Test provenance" in identity.signer.subject
         assert [one.subject for one in load_trust(tmp_path, {})] == [identity.chain[1].subject]
 
+    def test_without_a_list_a_project_trusts_what_its_own_chain_ends_in(self, tmp_path):
+        load_identity(tmp_path, {})
+        environment = write_identity(tmp_path / "own")
+        del environment["VOXFOUNDRY_PROVENANCE_TRUST"]
+        file, sidecar = marked(tmp_path, "flac", identity=load_identity(tmp_path, environment))
+        assert verified(tmp_path, file, sidecar, load_trust(tmp_path, environment)).status == "valid"
+        assert verified(tmp_path, file, sidecar, load_trust(tmp_path, {})).status == "untrusted"
+
     def test_a_half_configured_certificate_is_refused(self, tmp_path):
         environment = write_identity(tmp_path / "own")
         only_chain = {name: value for name, value in environment.items() if not name.endswith("KEY")}
