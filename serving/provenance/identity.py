@@ -107,7 +107,7 @@ def load_trust(root: Path, environment: Mapping[str, str] = os.environ) -> tuple
         return read_certificates(folder / "trust.pem")
     chain = _named_file(environment, CHAIN_VARIABLE) or folder / "chain.pem"
     if chain.exists():
-        return read_certificates(chain)[1:][-1:]  # a certificate that signs marks is no authority
+        return read_certificates(chain)[1:][-1:]  # the first one signs marks, and is not an authority
     development = folder / DEVELOPMENT / "trust.pem"
     return read_certificates(development) if development.exists() else ()
 
