@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from flows.api_key_commands import api_keys
+from flows.campaign_commands import campaign
 from flows.guard import run_guarded
 from flows.key_commands import approve, keys
 from flows.profile_commands import profile
@@ -54,6 +55,7 @@ vox.add_command(rebuild)
 vox.add_command(profile)
 vox.add_command(say)
 vox.add_command(serve)
+vox.add_command(campaign)
 vox.add_command(provenance)
 
 

@@ -259,7 +259,7 @@ class WorkerLostError(BusyError):
 
 
 class VoiceDamagedError(BusyError):
-    """The files of the version are not those that were released, so it does not speak."""
+    """The files of the version, or the journal of the voice, are not what was written, so it does not speak."""
 
     status, type, action = 503, "voice_damaged", "Tell the operator. `vox audit` and `vox verify` show what changed."
 

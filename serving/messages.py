@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
+from gpt_sovits.text.lexicon import WordEntry
+
 Lane = Literal["realtime", "batch"]
 WorkerState = Literal["starting", "ready", "recycling", "lost"]
 
@@ -32,6 +34,7 @@ class SpeechRequest:
         lane: Whether it is streamed in real time, or spoken as `vox say` does.
         traceparent: W3C trace context of the caller, None where there is none.
         continues: Whether it goes on after other speech, so that the silence at its beginning is a part of the pause.
+        words: Pronunciations of this text, which take precedence over the voice's own.
     """
 
     request_id: str
@@ -45,6 +48,7 @@ class SpeechRequest:
     lane: Lane
     traceparent: str | None = None
     continues: bool = False
+    words: tuple[WordEntry, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +226,7 @@ class RequestRecord:
 
     Attributes:
         request: What was asked for.
-        route: speech, stream or job.
+        route: speech, stream, job or campaign.
         caller: Name of the key's owner, `anonymous` where no keys are required.
         format: Format of the sound, such as mp3.
         started_at: When the request came in, in UTC.
@@ -238,7 +242,7 @@ class RequestRecord:
     """
 
     request: SpeechRequest
-    route: Literal["speech", "stream", "job"]
+    route: Literal["speech", "stream", "job", "campaign"]
     caller: str
     format: str
     started_at: datetime

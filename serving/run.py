@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 from fastapi import APIRouter
@@ -18,6 +18,7 @@ from serving.caches.layers import CachePlace, open_cache
 from serving.caches.requests import CachingEngine
 from serving.database import open_database
 from serving.engine.client import EngineClient
+from serving.extensions import Extend, Extension, Parts
 from serving.jobs.routes import job_router
 from serving.jobs.service import JobService
 from serving.keys.authorization import KeyTable
@@ -34,7 +35,9 @@ from serving.tracing.spans import export_spans, is_recording
 WATCH_SECONDS = 0.1
 
 
-async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], None]) -> None:
+async def run(
+    settings: ServeSettings, store: Store, *, say: Callable[[str], None], extensions: Sequence[Extend] = ()
+) -> None:
     """Serve until SIGTERM or SIGINT, and then until running requests have ended.
 
     The port answers at once, /healthz says so, and /readyz says yes when a worker is warm.
@@ -43,6 +46,7 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
         settings: The section `serve`.
         store: Where releases are.
         say: Prints a line for whoever has started the service.
+        extensions: Make what other packages add.
 
     Raises:
         OSError: The address cannot be used.
@@ -50,12 +54,12 @@ async def run(settings: ServeSettings, store: Store, *, say: Callable[[str], Non
     """
     end_spans = export_spans()
     try:
-        await _run(settings, store, say)
+        await _run(settings, store, say, extensions)
     finally:
         await asyncio.to_thread(end_spans)
 
 
-async def _run(settings: ServeSettings, store: Store, say: Callable[[str], None]) -> None:
+async def _run(settings: ServeSettings, store: Store, say: Callable[[str], None], extensions: Sequence[Extend]) -> None:
     engine = EngineClient(settings, store)
     speaker = _with_memory(engine, settings, store)
     async with AsyncExitStack() as stack:
@@ -74,13 +78,16 @@ async def _run(settings: ServeSettings, store: Store, say: Callable[[str], None]
         )
         marker = provenance.marker if provenance.is_marking else None
         objects = _open_objects(settings, store)
-        jobs = JobService(database, objects, speaker, settings, recorders=[audit.record], marker=marker)
+        parts = Parts(settings=settings, store=store, database=database, engine=engine, objects=objects, marker=marker)
+        added = [await asyncio.to_thread(extend, parts) for extend in extensions]
+        works = [work for extension in added for work in extension.works]
+        jobs = JobService(database, objects, speaker, settings, recorders=[audit.record], marker=marker, others=works)
         authenticate = audit.guard(keys.authenticate if keys else without_keys)
         service = make_service(
             speaker, settings, authenticate=authenticate, recorders=[audit.record], provenance=provenance
         )
         server = DrainingServer(
-            make_app(service, routers=_routers(jobs, provenance, settings)), service, settings=settings
+            make_app(service, routers=_routers(jobs, provenance, settings, added)), service, settings=settings
         )
         listening, address = server.bind()
         stack.callback(listening.close)
@@ -94,6 +101,9 @@ async def _run(settings: ServeSettings, store: Store, say: Callable[[str], None]
                     stack.push_async_callback(part.close)
             async with engine:
                 await jobs.start()
+                for extension in added:
+                    extension.start(jobs.queue)
+                    stack.push_async_callback(extension.close)
                 try:
                     await serving
                 finally:  # before the engine stops, so that no job takes that for a fault of its text
@@ -115,9 +125,12 @@ def _open_objects(settings: ServeSettings, store: Store) -> ObjectStore:
     return open_object_store(storage.url, root=store.root, public_endpoint=storage.public_endpoint)
 
 
-def _routers(jobs: JobService, provenance: Provenance, settings: ServeSettings) -> list[APIRouter]:
+def _routers(
+    jobs: JobService, provenance: Provenance, settings: ServeSettings, added: Sequence[Extension]
+) -> list[APIRouter]:
     """Return the routes besides those of the speech."""
-    routers = [job_router(jobs), provenance_router(provenance, max_bytes=settings.provenance.max_verify_bytes)]
+    others = [router for extension in added for router in extension.routers]
+    routers = [*others, job_router(jobs), provenance_router(provenance, max_bytes=settings.provenance.max_verify_bytes)]
     return [*routers, *([object_router(jobs.objects)] if isinstance(jobs.objects, FolderStore) else [])]
 
 

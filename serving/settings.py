@@ -72,6 +72,10 @@ class EngineSettings(Section):
     max_resident_megabytes: int = Field(
         ge=100, description="A process with more memory is replaced after what it speaks. MB, at least 100."
     )
+    keep_spares: bool = Field(
+        description="Keep a process that has loaded no voice yet, so that a worker that dies is soon replaced. It "
+        "takes about 250 MB, for each kind of worker."
+    )
     max_former_versions: int = Field(
         ge=0,
         description="Former versions kept in memory, besides the champion and the one before it of each voice.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,7 +30,7 @@ from gpt_sovits.synthesis.preset import Preset
 from gpt_sovits.synthesis.reference import Reference
 from gpt_sovits.synthesis.sentences import Reader, Sentence
 from gpt_sovits.synthesis.speech import SentenceReport, Speech, Timings, join
-from gpt_sovits.text.lexicon import Lexicon
+from gpt_sovits.text.lexicon import Lexicon, WordEntry, with_words
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,8 @@ class Synthesizer:
             preset: how the voice speaks.
             lexicon: the voice's own words.
             bert: for a GPT that was trained with BERT features, in a language that has them. Without it they are zeros.
-            batch_size: sentences that are computed together. It changes speed and memory, not the result.
+            batch_size: sentences that are computed together. It changes speed and memory, not the result. The attribute
+                decode_batch_size, at first the same, is that of the SoVITS.
             precision: how the weights are stored, see gpt_sovits/precision.py.
 
         Raises:
@@ -120,7 +121,7 @@ class Synthesizer:
         check_fit(gpt, sovits, references, bert, preset)
         length_buckets([], batch_size)  # refuse a wrong batch size now and not while speaking
         self.gpt, self.sovits = prepare_for_inference(gpt, precision), sovits.for_inference(precision)
-        self.batch_size = batch_size
+        self.batch_size = self.decode_batch_size = batch_size
         self._take_preset(preset, references, lexicon, bert)
 
     def with_preset(self, preset: Preset, references: Sequence[Reference]) -> Synthesizer:
@@ -136,6 +137,16 @@ class Synthesizer:
         check_fit(self.gpt, self.sovits, tuple(references), self.reader.bert, preset)
         other = copy.copy(self)
         other._take_preset(preset, tuple(references), self.reader.lexicon, self.reader.bert)
+        return other
+
+    def with_words(self, words: Iterable[WordEntry]) -> Synthesizer:
+        """Return the same voice with further words, which take precedence over its own. Both share the weights.
+
+        Raises:
+            ValueError: a word or its pronunciation cannot be read.
+        """
+        other = copy.copy(self)
+        other.reader = replace(self.reader, lexicon=with_words(self.reader.lexicon, words))
         return other
 
     def _take_preset(
@@ -325,7 +336,7 @@ class Synthesizer:
     ) -> list[tuple[np.ndarray, float]]:
         """Return per sentence its sound, (n_samples,) float32 in [-1, 1], and its share of the seconds."""
         spoken: dict[int, tuple[np.ndarray, float]] = {}
-        for batch in length_buckets([len(candidate.tokens) for candidate in candidates], self.batch_size):
+        for batch in length_buckets([len(candidate.tokens) for candidate in candidates], self.decode_batch_size):
             begin = time.perf_counter()
             codes, code_lengths = _pad([candidates[i].tokens for i in batch], self.device)
             phonemes, phoneme_lengths = _pad([sentences[i].phoneme_ids for i in batch], self.device)

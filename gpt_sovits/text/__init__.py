@@ -9,6 +9,7 @@ addresses.py     e-mail and web addresses
 sentences.py     split a text into sentences (the way this project does)
 cutting.py       split a text into pieces (the way upstream does)
 roman.py         Roman numerals
+encodings.py     from the bytes of text files to text
 lexicon.py       pronunciations of the user's own words, from a YAML file
 expectations.py  the regression files of benchmarks/text, as a command
 yaml_lines.py    read YAML with errors that name the line

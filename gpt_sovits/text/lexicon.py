@@ -24,7 +24,7 @@ import dataclasses
 import functools
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from ruamel.yaml.nodes import Node
@@ -38,6 +38,9 @@ LEXICON_LANGUAGES = ("en", "zh", "yue", "ja", "ko")
 FIRST_ENGLISH_PLACEHOLDER = 0xF000  # of alphabets.ENGLISH_PLACEHOLDERS
 FIRST_MAIN_PLACEHOLDER = 0xE000  # of alphabets.MAIN_PLACEHOLDERS
 MAX_WORDS = 2000  # of one language in one text: they fit into alphabets.ENGLISH_PLACEHOLDERS
+
+
+WordEntry = tuple[str, str, str]  # language, word and pronunciation, as they stand in a file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +123,25 @@ def _load_section(section: Node, path: Path, language: str) -> dict[str, Entry]:
     return entries
 
 
+def read_words(words: Iterable[WordEntry]) -> Lexicon:
+    """Return the lexicon of entries that come from elsewhere than a file.
+
+    Raises:
+        ValueError: As for load_lexicon. The message names language and word.
+    """
+    sections: dict[str, dict[str, Entry]] = {}
+    for language, word, pronunciation in words:
+        if language not in LEXICON_LANGUAGES:
+            raise ValueError(f"unknown language {language!r} of a lexicon; known: {', '.join(LEXICON_LANGUAGES)}")
+        place = f"the lexicon, {language}: {word!r}"
+        written = _normalize_word(word, place)
+        entries = sections.setdefault(language, {})
+        if written in entries:
+            raise ValueError(f"{place} is the same word as another one; remove one of them")
+        entries[written] = _parse_entry(written, pronunciation, language, place)
+    return Lexicon(sections)
+
+
 def combine_lexicons(*lexicons: Lexicon) -> Lexicon:
     """Combine several lexicons into one. Where they share a word, the last one wins."""
     sections: dict[str, dict[str, Entry]] = {}
@@ -127,6 +149,12 @@ def combine_lexicons(*lexicons: Lexicon) -> Lexicon:
         for language, entries in lexicon.entries.items():
             sections.setdefault(language, {}).update(entries)
     return Lexicon(sections)
+
+
+def with_words(lexicon: Lexicon | None, words: Iterable[WordEntry]) -> Lexicon | None:
+    """Return a lexicon with further words, which take precedence. Raises ValueError where one cannot be read."""
+    more = read_words(words)
+    return combine_lexicons(lexicon or Lexicon(), more) if more.entries else lexicon
 
 
 def _normalize_word(word: str, place: str) -> str:

@@ -14,7 +14,14 @@ from typing import Literal
 from serving.api.callers import Caller
 from serving.api.service import Service
 from serving.encoding import Encoder, Format
-from serving.errors import ConsentError, DeadlineError, RevokedError, ServingError
+from serving.errors import (
+    ConsentError,
+    DeadlineError,
+    RevokedError,
+    ServingError,
+    UnknownVoiceError,
+    VoiceDamagedError,
+)
 from serving.messages import AudioPiece, Event, Finished, RequestRecord, SentenceDone, SpeechRequest, Started
 from serving.tracing.spans import span
 
@@ -56,6 +63,7 @@ class Utterance:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _first_audio: float | None = None
     _n_bytes: int = 0
+    _n_damaged: int = 0
     _next_check: float = field(default_factory=lambda: time.perf_counter() + CHECK_SECONDS)
 
     async def events(self) -> AsyncGenerator[Event, None]:
@@ -120,6 +128,8 @@ class Utterance:
         Raises:
             RevokedError: The speaker revoked the consent, or the version was taken out of service.
             ConsentError: The consent has ended.
+            VoiceDamagedError: The consent cannot be checked, because the journal is broken.
+            UnknownVoiceError: The journal is gone.
         """
         now = time.perf_counter()
         if self.started is None or now < self._next_check:
@@ -129,6 +139,10 @@ class Utterance:
             await self.service.engine.check(self.request, candidate_id=self.started.candidate_id)
         except (RevokedError, ConsentError):
             raise
+        except (VoiceDamagedError, UnknownVoiceError):  # a write may be in progress
+            self._n_damaged += 1
+            if self._n_damaged > 1:
+                raise
         except ServingError:
             pass  # nothing new could be admitted now, but what was admitted goes on
 

@@ -107,7 +107,7 @@ Member = tuple[BatchRequest, int]  # a request, and the index of its sentence
 class ReadingTask:
     """A task of the scheduler that reads the text of a request: sentences, phonemes, bounds."""
 
-    is_stream = False
+    is_stream = is_loading = False
 
     def __init__(self, request: BatchRequest) -> None:
         self.request = request
@@ -146,7 +146,7 @@ class ReadingTask:
 class BatchTask:
     """A task of the scheduler that speaks sentences of one or several requests together."""
 
-    is_stream = False
+    is_stream = is_loading = False
 
     def __init__(self, members: dict[str, list[Member]], scheduler: Scheduler) -> None:
         """Prepare.

@@ -13,6 +13,7 @@ from gpt_sovits.synthesis.pieces import (
     preset_in_language,
     split_text,
 )
+from gpt_sovits.text.lexicon import with_words
 from serving.errors import TextTooLongError, UnspeakableTextError
 from serving.releases.table import Admission
 
@@ -38,7 +39,7 @@ class Pricing:
     def __init__(self) -> None:
         """Start without prices."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="price")
-        self._kept: OrderedDict[tuple[str, str, str, str], Price] = OrderedDict()
+        self._kept: OrderedDict[tuple[object, ...], Price] = OrderedDict()
 
     async def price(self, admission: Admission) -> Price:
         """Return the price of an admitted request.
@@ -48,7 +49,7 @@ class Pricing:
             TextTooLongError: It is longer than what is spoken in one call.
         """
         request = admission.request
-        key = (admission.live.pair.candidate_id, request.preset, admission.language, request.text)
+        key = (admission.live.pair.candidate_id, request.preset, admission.language, request.text, request.words)
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
@@ -72,6 +73,7 @@ def _price(admission: Admission) -> Price:
         )
     preset = preset_in_language(pair.presets[request.preset], admission.language)
     try:
-        return Price(expected_seconds(request.text, preset, pair.lexicon), len(split_text(request.text, preset)))
+        lexicon = with_words(pair.lexicon, request.words)
+        return Price(expected_seconds(request.text, preset, lexicon), len(split_text(request.text, preset)))
     except ValueError as error:
         raise UnspeakableTextError(" ".join(str(error).split()), param="input") from error

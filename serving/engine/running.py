@@ -67,6 +67,7 @@ class Running:
             "continues": request.continues,
             "first_sentence": self.n_sentences,
             "is_traced": is_recording() and is_sampled(request.traceparent),
+            "words": request.words,
         }
 
     def take(self, header: Header, body: bytes) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,7 @@ class Speak:
         continues: Whether it goes on after other speech.
         first_sentence: Sentences before it were delivered already, by a worker that died.
         is_traced: Whether to note when its work was done.
+        words: Language, word and pronunciation of each entry that takes precedence over the voice's own.
     """
 
     id: int
@@ -41,6 +42,7 @@ class Speak:
     continues: bool = False
     first_sentence: int = 0
     is_traced: bool = False
+    words: Sequence[Sequence[str]] = ()
 
 
 class Output:

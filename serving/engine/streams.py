@@ -15,7 +15,7 @@ from serving.engine.speaking import Output, Speak
 class StreamTask:
     """A task of the scheduler that speaks one text in real time."""
 
-    is_stream = True
+    is_stream, is_loading = True, False
 
     def __init__(self, speak: Speak, voice: Synthesizer, output: Output, scheduler: Scheduler) -> None:
         """Prepare.

@@ -126,6 +126,11 @@ class Worker:
             self._send({"kind": "failed", "id": speak.id, "error": "unloaded", "message": speak.candidate})
             return
         output = self._output(speak, voice)
+        try:
+            voice = voice.with_words(speak.words) if speak.words else voice
+        except ValueError as error:
+            output.fail(error)
+            return
         if is_stream:
             self._streams[speak.id] = task = StreamTask(speak, voice, output, self._scheduler)
             self._scheduler.add(task)

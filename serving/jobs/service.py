@@ -23,7 +23,7 @@ from serving.errors import (
     StorageUnreachableError,
 )
 from serving.jobs import store
-from serving.jobs.durable import DurableQueue
+from serving.jobs.durable import DurableQueue, Work
 from serving.jobs.records import OPEN_STATES, Item, Job, Submission, Wish
 from serving.jobs.results import ResultStore
 from serving.jobs.runner import JobRunner, Recorder
@@ -52,6 +52,7 @@ class JobService:
         settings: ServeSettings,
         *,
         recorders: Sequence[Recorder] = (),
+        others: Sequence[Work] = (),
         marker: Marker | None = None,
     ) -> None:
         """Prepare.
@@ -62,6 +63,7 @@ class JobService:
             engine: Speaks.
             settings: The section `serve`.
             recorders: Get a record of each item.
+            others: Other kinds of work that this process does.
             marker: Marks the files. None where nothing is marked.
         """
         self.settings, self._marker = settings, marker
@@ -76,7 +78,7 @@ class JobService:
             recorders=recorders,
             marker=marker,
         )
-        self._queue = DurableQueue(database, self._runner.run, n_at_once=settings.jobs.n_at_once)
+        self.queue = DurableQueue(database, self._runner.run, n_at_once=settings.jobs.n_at_once, others=others)
         self._submitting: set[tuple[str, str]] = set()
         self._task: asyncio.Task[None] | None = None
         self.is_started = False
@@ -94,7 +96,7 @@ class JobService:
                 await self._task
         if self.is_started:
             self.is_started = False
-            await asyncio.to_thread(self._queue.close)
+            await asyncio.to_thread(self.queue.close)
 
     async def submit(
         self,
@@ -160,7 +162,7 @@ class JobService:
         await self.find(job_id, owner)
         job = await self._call(store.cancel, job_id, owner, keep_text=self.settings.keep_text)
         if self.is_started:
-            await asyncio.to_thread(self._queue.cancel, job_id)
+            await asyncio.to_thread(self.queue.cancel, job_id)
         if job.state == "deleted":
             await self._remove_files(job_id)
         return job
@@ -209,7 +211,7 @@ class JobService:
                 "jobs cannot be taken yet, because their database did not answer", retry_after=2
             )
         await self._engine.check(self._example(submission.wish))
-        return await self._call(store.submit, submission, self._queue.enqueue)
+        return await self._call(store.submit, submission, self.queue.enqueue)
 
     def _example(self, wish: Wish, job: Job | None = None) -> SpeechRequest:
         """Return a request like those of a job, to ask whether it may be spoken."""
@@ -229,7 +231,7 @@ class JobService:
         loop = asyncio.get_running_loop()
         while not self.is_started:
             try:
-                await asyncio.to_thread(self._queue.start, loop)
+                await asyncio.to_thread(self.queue.start, loop)
                 self.is_started = True
             except DatabaseUnreachableError:
                 await asyncio.sleep(START_AGAIN_SECONDS)
@@ -247,7 +249,7 @@ class JobService:
             for job_id in old:
                 await self._remove_files(job_id)
                 await self._call(store.remove, job_id)
-            await asyncio.to_thread(self._queue.forget, old)
+            await asyncio.to_thread(self.queue.forget, old)
             n_removed += len(old)
         return n_removed
 

@@ -39,6 +39,9 @@ class JobEngine(Protocol):
 class AttemptEndedError(ServingError):
     """The job was cancelled, or another attempt has taken it over."""
 
+    def __init__(self) -> None:
+        super().__init__("this attempt is not the newest any more")
+
 
 @dataclass(kw_only=True)
 class Speech:
@@ -87,7 +90,7 @@ async def speak_item(
         AttemptEndedError: `watch` or `record` said so.
     """
     with results.new_file() as samples, results.new_file() as encoded:
-        await _write_samples(engine, request, speech, samples, watch)
+        await write_samples(engine, request, speech, samples, watch)
         assert speech.started is not None and speech.finished is not None
         source_rate = speech.started.sample_rate
         with span("encode", request.traceparent):
@@ -113,13 +116,26 @@ async def speak_item(
     return result
 
 
-async def _write_samples(
+async def write_samples(
     engine: JobEngine,
     request: SpeechRequest,
     speech: Speech,
     samples: Path,
     watch: Callable[[Speech], Awaitable[None]],
 ) -> None:
+    """Write the samples of a text into a file.
+
+    Args:
+        engine: Speaks.
+        request: The text, in the batch lane.
+        speech: Is filled while the engine speaks.
+        samples: The file. It gets int16 samples.
+        watch: Called when the engine has begun and after each sentence. It raises AttemptEndedError to stop.
+
+    Raises:
+        ServingError: It could not be spoken or kept.
+        AttemptEndedError: `watch` said so.
+    """
     waiting = bytearray()
     with samples.open("wb", buffering=0) as file:
 

@@ -2,7 +2,6 @@
 
 reader.py       all transcripts of a folder: which file has which layout, and which audio each row means
 checks.py       stops a run that would use the recogniser's text instead of one that the user gave
-encodings.py    from bytes to text
 audio_names.py  from a name to an audio file
 delimited.py    tables as text: LJSpeech, VCTK, `.list`, CSV, TSV; columns.py and fields.py tell their columns apart
 json_texts.py   JSON Lines, JSON, Whisper's JSON

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from gpt_sovits.text.encodings import REPLACEMENT, DecodedText, decode_texts
 from gpt_sovits.text.languages import language_code
 from stages.recordings.transcripts.audio_names import MICROPHONES, AudioNames, without_audio_suffix
 from stages.recordings.transcripts.delimited import read_table
-from stages.recordings.transcripts.encodings import REPLACEMENT, DecodedText, decode_texts
 from stages.recordings.transcripts.json_texts import read_json, read_json_lines
 from stages.recordings.transcripts.rows import LayoutError, NotATableError, Row
 from stages.recordings.transcripts.spoken import spoken_text

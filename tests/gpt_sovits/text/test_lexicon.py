@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt_sovits.text.frontend import phonemize
-from gpt_sovits.text.lexicon import LEXICON_LANGUAGES, Lexicon, combine_lexicons, load_lexicon
+from gpt_sovits.text.lexicon import LEXICON_LANGUAGES, Lexicon, combine_lexicons, load_lexicon, with_words
 
 GOOD = """
 format: 1
@@ -147,3 +147,24 @@ def test_any_file_is_read_or_refused(tmp_path_factory, text):
 
 def test_an_empty_lexicon_changes_nothing():
     assert phonemize("Hello", "en", Lexicon()) == phonemize("Hello", "en")
+
+
+def test_words_from_elsewhere_than_a_file_take_precedence(lexicon):
+    more = with_words(lexicon, [("en", "AI", "EY1 AY1"), ("zh", "长沙", "zhang3 sha1")])
+    assert symbols("AI", "en", more) == "EY1 AY1"
+    assert symbols("voxfoundry", "en", more) == symbols("voxfoundry", "en", lexicon)
+    assert with_words(lexicon, []) is lexicon
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([("fr", "oui", "W IY1")], "unknown language 'fr'"),
+        ([("en", "ai", "nonsense")], "unknown symbol 'nonsense'"),
+        ([("en", "a  i", "EY1"), ("en", "a i", "EY1")], "same word"),
+        ([("en", "...", "EY1")], "no letter or digit"),
+    ],
+)
+def test_wrong_words_are_refused(words, message):
+    with pytest.raises(ValueError, match=message):
+        with_words(None, words)

@@ -83,6 +83,17 @@ def test_requests_in_turns_say_what_they_say_alone_and_voices_never_mix(served: 
         assert np.abs(sound(events).astype(int) - alone).max() <= ROUNDING
 
 
+def test_words_of_a_request_change_how_it_sounds_and_nothing_of_the_next_one(served: Served):
+    words = (("en", "kettle", "S AH0 P EH1 R L AO0 NG"),)
+    plain, other, again = (
+        sound(served.run(speak(served.engine, speech_request("The kettle.", lane="batch", words=words))))
+        for words in ((), words, ())
+    )
+    assert np.array_equal(plain, again) and not np.array_equal(plain, other)
+    with pytest.raises(UnspeakableTextError, match="unknown symbol"):
+        served.run(speak(served.engine, speech_request("The kettle.", words=(("en", "kettle", "XYZ"),))))
+
+
 @pytest.mark.parametrize("lane", ["realtime", "batch"])
 def test_events_come_in_their_order(served: Served, lane: str):
     started, *middle, finished = events = served.run(speak(served.engine, speech_request(lane=lane)))

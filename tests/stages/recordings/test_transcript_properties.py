@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from transcript_layouts import json_lines, lines, quoted
 
+from gpt_sovits.text.encodings import ENCODINGS, UTF16, decode_texts
 from stages.recordings.transcripts.checks import LostTranscriptsError, require_transcripts_used
-from stages.recordings.transcripts.encodings import ENCODINGS, UTF16, decode_texts
 from stages.recordings.transcripts.reader import Transcript, read_transcripts
 from stages.recordings.transcripts.spoken import spoken_text
 

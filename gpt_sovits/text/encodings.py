@@ -164,3 +164,22 @@ def _undecodable(raw: bytes, found: tuple[str, ...], language: str) -> DecodedTe
     return DecodedText(
         "", "", f"is not UTF-8{where}, UTF-16 or an encoding of {LANGUAGES[language]} ({known}); save it as UTF-8"
     )
+
+
+def recognise_codec(beginning: bytes, language: str) -> str:
+    """Return Python's name of a text file's encoding, from the first lines of the file.
+
+    Args:
+        beginning: whole lines, or the whole file.
+        language: ISO 639 code of the language that people of the file write.
+
+    Raises:
+        ValueError: the encoding is not known. The message ends with what to do.
+    """
+    for mark, encoding in BYTE_ORDER_MARKS:
+        if beginning.startswith(mark):
+            return encoding
+    decoded = decode_texts({"": beginning}, language)[""]
+    if decoded.fault:
+        raise ValueError(decoded.fault)
+    return next(codec for codec, name in NAMES.items() if name == decoded.encoding)

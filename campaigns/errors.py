@@ -1,0 +1,13 @@
+"""The error that campaigns raise on purpose."""
+
+from __future__ import annotations
+
+from serving.errors import ServingError
+
+
+class CampaignError(ServingError):
+    """A campaign as a whole cannot be taken. What is wrong with single rows is a Reject and not an error."""
+
+    status, type = 422, "campaign_refused"
+    action = "Correct what the message names and send the campaign again."
+    close_code = 1008
