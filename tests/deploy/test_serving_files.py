@@ -74,7 +74,7 @@ def test_images_are_pinned_and_ports_are_published_on_loopback_only():
     services = {name: one for path in COMPOSE for name, one in load(path)[0]["services"].items() if len(one) > 1}
     images = [one["image"] for one in services.values() if "image" in one]
     images += re.findall(r"(?m)^FROM (\S+:\S+)", DOCKERFILE.read_text(encoding="utf-8"))
-    assert len(images) >= 7 and all(re.search(r":v?\d+(\.\d+)*(-[\w.]+)?$", image) for image in images), images
+    assert len(images) >= 7 and all(re.search(r":v?\d+(\.\d+)*(-[\w.-]+)?$", image) for image in images), images
     ports = [port for one in services.values() for port in one.get("ports", [])]
     assert len(ports) == len(set(ports)) == 7 and all(port.startswith("127.0.0.1:") for port in ports)
 
@@ -128,7 +128,11 @@ def test_pods_have_no_rights_that_they_do_not_need_and_one_gpu_each():
 def test_everything_that_selects_the_pods_selects_these_pods():
     by_kind = {one["kind"]: one for path in MANIFESTS for one in load(path)}
     labels = by_kind["Deployment"]["spec"]["template"]["metadata"]["labels"]
-    for kind, field in (("Deployment", "selector"), ("PodDisruptionBudget", "selector"), ("NetworkPolicy", "podSelector")):
+    for kind, field in (
+        ("Deployment", "selector"),
+        ("PodDisruptionBudget", "selector"),
+        ("NetworkPolicy", "podSelector"),
+    ):
         assert by_kind[kind]["spec"][field]["matchLabels"] == labels, kind
     assert by_kind["Service"]["spec"]["selector"] == labels
     target = by_kind["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
@@ -162,7 +166,9 @@ def test_variables_are_those_that_the_product_reads(place):
         names = load(DEPLOY / "kubernetes" / place)[0]["stringData"]
     else:
         names = load(DEPLOY / place)[0]["services"]["serving"]["environment"]
-    code = "".join(path.read_text(encoding="utf-8") for name in ("serving", "registry") for path in (ROOT / name).rglob("*.py"))
+    code = "".join(
+        path.read_text(encoding="utf-8") for name in ("serving", "registry") for path in (ROOT / name).rglob("*.py")
+    )
     read_by_libraries = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"}  # obstore
     read_by_libraries |= {"MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"}
     assert {name for name in names if name not in code} <= read_by_libraries

@@ -1,6 +1,6 @@
 """How much sooner a running `vox serve` answers with what was said before.
 
-    python -m benchmarks.serving_caches http://127.0.0.1:8020 VOICE [--n 20]
+    python -m benchmarks.serving.caches http://127.0.0.1:8020 VOICE [--n 20]
 
 Each text has four everyday sentences of its own, and each request asks for a WAV in the batch lane.
 
