@@ -78,7 +78,8 @@ def _derived(voice: str) -> list[Path]:
     # a report is named VOICE-VERSION-HASH.html, and another voice may be named VOICE-2
     reports = [path for path in REPORTS.glob(f"{voice}-*.html") if path.stem.count("-") == voice.count("-") + 2]
     leftovers = [RECORDINGS / f".{voice}.partial", _deleted_folder(voice)]
-    return [*outputs, *reports, *leftovers, TIMINGS / f"{voice}.json", RESUME / voice, RESULTS, FETCHED, REBUILDS, SPOKEN]
+    caches = [RESULTS, FETCHED, REBUILDS, SPOKEN]
+    return [*outputs, *reports, *leftovers, TIMINGS / f"{voice}.json", RESUME / voice, *caches]
 
 
 def _deleted_folder(voice: str) -> Path:
