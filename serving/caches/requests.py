@@ -14,6 +14,7 @@ from contextlib import aclosing
 from dataclasses import asdict, replace
 from typing import Any
 
+from gpt_sovits.synthesis.words import read_words
 from serving.caches.code import sound_code
 from serving.caches.entries import pack, unpack
 from serving.caches.layers import LayeredCache
@@ -33,7 +34,7 @@ class CachingEngine:
 
         Args:
             engine: Speaks what is not known.
-            precision: Of its weights.
+            precision: Of its weights, and the kinds of its devices.
             cache: Where requests are kept, None for nowhere.
         """
         self._engine, self._precision, self._cache = engine, precision, cache
@@ -165,7 +166,8 @@ def _unpack(content: bytes) -> list[Event]:
             events.append(AudioPiece(sound[at:end], fields["sentence"]))
             at = end
         else:
-            events.append(KINDS[kind](**fields))
+            words = {"words": read_words(fields["words"])} if kind == "sentence" else {}
+            events.append(KINDS[kind](**{**fields, **words}))
     if at != len(sound) or not isinstance(events[-1], Finished):
         raise ValueError("the sound of a request is not whole")
     return events
