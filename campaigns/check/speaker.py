@@ -63,6 +63,11 @@ def find_speaker(store: Store, settings: CampaignSettings, today: date) -> Speak
         RegistryAwayError: The registry cannot be read.
     """
     snapshot = read_snapshot(store, settings.voice, today)
+    if not (snapshot.past or snapshot.is_revoked or snapshot.fault):
+        raise SpeakerRefusedError(
+            RejectReason.NOT_RELEASED,
+            f"no version of {settings.voice} was released here; run `vox promote`, or correct it",
+        )
     _require_consent(snapshot, settings)
     release = snapshot.champion if settings.version is None else snapshot.find(settings.version)
     if release is None:
