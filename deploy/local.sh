@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # PostgreSQL, an S3 server, MLflow and Prefect on loopback, for machines without containers.
 #
-#   deploy/local.sh start     start what does not run, and write the settings to .vox/servers/env
+#   deploy/local.sh start     start what does not run, and write the settings to .vox/servers/env; `start s3` only one
 #   deploy/local.sh status    say what runs
 #   deploy/local.sh stop      stop all of it; the data stays
 #
@@ -140,7 +140,7 @@ END
     -volume.port=$((PORT + 8)) -volume.port.grpc=$((PORT + 9)) -volume.preStopSeconds=0 \
     -volume.max=1000 -volume.minFreeSpace=256MiB
   wait_for s3 /healthz
-  "$PYTHON" deploy/mlflow_server/buckets.py mlflow dvc
+  "$PYTHON" deploy/mlflow_server/buckets.py mlflow dvc voxfoundry
 }
 
 start_mlflow() {
@@ -180,7 +180,9 @@ case ${1:-} in
     find_programs
     read_secrets
     write_env
+    (($# == 1)) || SERVERS=("${@:2}")
     for name in "${SERVERS[@]}"; do
+      [[ -n ${PORTS[$name]:-} ]] || fail "$name is none of ${!PORTS[*]}"
       runs "$name" || "start_$name"
       echo "$name answers at 127.0.0.1:${PORTS[$name]}"
     done

@@ -9,11 +9,14 @@ from pathlib import Path
 import click
 
 from flows.api_key_commands import api_keys
+from flows.campaign_commands import campaign
 from flows.guard import run_guarded
 from flows.key_commands import approve, keys
 from flows.profile_commands import profile
 from flows.project_group import ProjectGroup
 from flows.proof_commands import rebuild, verify
+from flows.provenance_commands import provenance
+from flows.say_command import say
 from flows.serve_command import serve
 from flows.voice_group import purpose_option, voice
 from registry.names import check_voice_name
@@ -50,7 +53,10 @@ vox.add_command(approve)
 vox.add_command(verify)
 vox.add_command(rebuild)
 vox.add_command(profile)
+vox.add_command(say)
 vox.add_command(serve)
+vox.add_command(campaign)
+vox.add_command(provenance)
 
 
 @vox.command()
@@ -220,39 +226,6 @@ def audit(voice: str, *, expect: str | None, as_json: bool) -> int:
     from flows.commands.releases import audit_voice
 
     return audit_voice(voice, as_json=as_json, expect=expect)
-
-
-@vox.command()
-@voice_argument
-@click.argument("text")
-@click.option("-o", "--output", type=FILE, required=True, help="FLAC or WAV file to write.")
-@click.option("--version", type=version_number, metavar="N", help="Version to speak with.  [default: the champion]")
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Another seed gives another reading."
-)
-@click.option("--language", metavar="CODE", help="Language of TEXT, such as zh.  [default: the voice's own]")
-@click.option("--preset", default="narration", show_default=True, metavar="NAME", help="How it speaks, for which use.")
-@purpose_option
-def say(
-    voice: str,
-    text: str,
-    *,
-    output: Path,
-    version: int | None,
-    seed: int,
-    language: str | None,
-    preset: str,
-    purpose: str | None,
-) -> int:
-    """Speak TEXT with the champion of VOICE.
-
-    It speaks the languages in which the version was scored, with the presets that the gate passed.
-    """
-    from flows.commands.say import say_text
-
-    return say_text(
-        voice, text, output=output, version=version, seed=seed, language=language, purpose=purpose, preset=preset
-    )
 
 
 @vox.command("import")

@@ -8,6 +8,7 @@ RECORDINGS = Path("data/1_recordings")
 DATA_CARDS = Path("data/3_data_cards")
 CARD_PAGE = "card.html"  # in the folder of a voice there
 CANDIDATES = Path("data/7_candidates")
+CAMPAIGNS = Path("data/8_campaigns")
 REPORTS = Path(".vox/reports")
 REBUILDS = Path(".cache/rebuilds")  # git and DVC ignore it
 

@@ -105,6 +105,12 @@ class KeyScopeError(ClientError):
     status, type, action = 403, "key_scope", "Use a key with that scope, or ask an operator for one."
 
 
+class SignedAddressError(ClientError):
+    """The address of a file was not signed by this service, was changed, or has expired."""
+
+    status, type, action = 403, "signed_address", "Ask for a new address."
+
+
 class ConsentError(ClientError):
     """The speaker's consent is missing, has ended, or does not cover the use."""
 
@@ -157,6 +163,12 @@ class GoneError(ClientError):
     """What was asked for existed, and was deleted after its time."""
 
     status, type, action = 410, "gone", "Ask for it again."
+
+
+class RangeNotSatisfiableError(ClientError):
+    """The file has fewer bytes than the header Range asks for."""
+
+    status, type, action = 416, "range_not_satisfiable", "Take the size from the header Content-Range."
 
 
 class TextTooLongError(ClientError):
@@ -247,7 +259,7 @@ class WorkerLostError(BusyError):
 
 
 class VoiceDamagedError(BusyError):
-    """The files of the version are not those that were released, so it does not speak."""
+    """The files of the version, or the journal of the voice, are not what was written, so it does not speak."""
 
     status, type, action = 503, "voice_damaged", "Tell the operator. `vox audit` and `vox verify` show what changed."
 
@@ -268,6 +280,12 @@ class StorageFullError(BusyError):
     """A disk is full."""
 
     status, type, action = 503, "storage_full", "Tell the operator. Try again when there is space."
+
+
+class StorageUnreachableError(BusyError):
+    """The store of finished speech cannot be used."""
+
+    status, type, action = 503, "storage_unreachable", "Try again. Speech that is streamed does not need it."
 
 
 class DeadlineError(BusyError):

@@ -33,6 +33,7 @@ class SpeechRequest:
         seed: Another seed gives another reading. 0 to 2**31 - 1.
         lane: Whether it is streamed in real time, or spoken as `vox say` does.
         traceparent: W3C trace context of the caller, None where there is none.
+        continues: Whether it goes on after other speech, so that the silence at its beginning is a part of the pause.
         words: Pronunciations of this text, which take precedence over the voice's own.
     """
 
@@ -46,6 +47,7 @@ class SpeechRequest:
     seed: int
     lane: Lane
     traceparent: str | None = None
+    continues: bool = False
     words: tuple[WordEntry, ...] = ()
 
 
@@ -97,6 +99,7 @@ class SentenceDone:
         outcome: One of gpt_sovits.synthesis.detection.OUTCOMES. "spoken" is the good one.
         n_retries: Attempts after the first.
         n_samples: Samples of its sound, without the pause after it.
+        is_cached: Whether it was spoken before, or for somebody else, and was not spoken again.
     """
 
     sentence: int
@@ -104,6 +107,24 @@ class SentenceDone:
     outcome: str
     n_retries: int
     n_samples: int
+    is_cached: bool = False
+
+
+@dataclass(frozen=True)
+class WorkSpan:
+    """A piece of work in a worker, for a request whose trace is recorded.
+
+    Attributes:
+        name: queue, text, gpt or sovits.
+        begin: When it began, in nanoseconds since 1970.
+        end: When it ended.
+        attributes: Numbers about it.
+    """
+
+    name: str
+    begin: int
+    end: int
+    attributes: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,10 +134,12 @@ class Finished:
     Attributes:
         seconds_of_audio: Length of the speech with its pauses, in seconds.
         seconds: Seconds of work by part: queue, text, gpt, sovits.
+        spans: When that work was done, empty where the trace is not recorded.
     """
 
     seconds_of_audio: float
     seconds: dict[str, float] = field(default_factory=dict)
+    spans: tuple[WorkSpan, ...] = ()
 
 
 Event = Started | AudioPiece | SentenceDone | Finished
@@ -203,7 +226,7 @@ class RequestRecord:
 
     Attributes:
         request: What was asked for.
-        route: speech, stream or job.
+        route: speech, stream, job or campaign.
         caller: Name of the key's owner, `anonymous` where no keys are required.
         format: Format of the sound, such as mp3.
         started_at: When the request came in, in UTC.
@@ -219,7 +242,7 @@ class RequestRecord:
     """
 
     request: SpeechRequest
-    route: Literal["speech", "stream", "job"]
+    route: Literal["speech", "stream", "job", "campaign"]
     caller: str
     format: str
     started_at: datetime

@@ -1,7 +1,7 @@
 """The section `serve` of params.yaml: where the service listens, what it takes and what it refuses.
 
 Each part has its keys: `limits` is read by serving/api, `engine` by serving/engine, `jobs` by serving/jobs,
-`audit` by serving/audit.
+`storage` by serving/storage, `cache` by serving/caches, `audit` by serving/audit.
 """
 
 from __future__ import annotations
@@ -72,6 +72,10 @@ class EngineSettings(Section):
     max_resident_megabytes: int = Field(
         ge=100, description="A process with more memory is replaced after what it speaks. MB, at least 100."
     )
+    keep_spares: bool = Field(
+        description="Keep a process that has loaded no voice yet, so that a worker that dies is soon replaced. It "
+        "takes about 250 MB, for each kind of worker."
+    )
     max_former_versions: int = Field(
         ge=0,
         description="Former versions kept in memory, besides the champion and the one before it of each voice.",
@@ -95,6 +99,30 @@ class JobSettings(Section):
     keep_days: float = Field(gt=0, description="Finished jobs and their sound are deleted after it. Days, above 0.")
 
 
+class StorageSettings(Section):
+    """Where finished speech is kept."""
+
+    url: str = Field(
+        pattern=r"^(folder:.+|s3://[a-z0-9][a-z0-9.-]+(/.*)?)$",
+        description="folder:PATH below the project, or s3://BUCKET/PREFIX, whose server and keys are those of AWS_*.",
+    )
+    public_endpoint: str = Field(
+        pattern=r"^(https?://.+)?$",
+        description="Address of the S3 server in links for clients. Empty: that of AWS_ENDPOINT_URL.",
+    )
+    url_seconds: int = Field(ge=1, le=604_800, description="How long a signed link is valid. Seconds, 1 to 604,800.")
+
+
+class CacheSettings(Section):
+    """What was spoken before, so that it is not spoken again."""
+
+    memory_megabytes: int = Field(ge=0, description="Speech in the memory of each process. MB, 0 for none.")
+    disk_megabytes: int = Field(
+        ge=0, description="Speech in .vox/cache, not used where VOXFOUNDRY_REDIS_URI is set. MB, 0 for none."
+    )
+    keep_days: float = Field(gt=0, description="What was not asked for so long is deleted there. Days, above 0.")
+
+
 class AuditSettings(Section):
     """The rows about requests."""
 
@@ -103,6 +131,19 @@ class AuditSettings(Section):
     )
     max_spool_megabytes: int = Field(
         ge=1, description="Rows that wait for the database, on disk. A row has about 1 kB. MB, at least 1."
+    )
+
+
+class ProvenanceSettings(Section):
+    """The marks that say that an AI made the sound."""
+
+    mark: bool = Field(
+        description="Whether files of jobs and whole answers are marked, and streams have sidecars, see "
+        "docs/provenance.md."
+    )
+    max_verify_bytes: int = Field(ge=1000, description="Largest file that is verified. Bytes, at least 1000.")
+    sidecar_seconds: float = Field(
+        gt=0, description="The sidecar of a stream can be had for this time. Seconds, above 0."
     )
 
 
@@ -118,14 +159,14 @@ class ServeSettings(Section):
     allow_unjudged_lane: bool = Field(
         description="Offer real time also for voices whose verdict did not judge that lane. Every answer then says so."
     )
-    cache_megabytes: int = Field(
-        ge=0, description="Speech in memory, so that a text that was spoken before is not spoken again. MB, 0 for none."
-    )
     keep_text: bool = Field(description="Whether the audit keeps the texts themselves, besides their hashes.")
     limits: Limits
     engine: EngineSettings
     jobs: JobSettings
+    storage: StorageSettings
+    cache: CacheSettings
     audit: AuditSettings
+    provenance: ProvenanceSettings
 
     @model_validator(mode="after")
     def _keys_off_only_on_loopback(self) -> ServeSettings:

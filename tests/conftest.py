@@ -11,8 +11,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 from browser import artifacts, browser  # noqa: F401 - fixtures
 from hypothesis import settings
-from local_servers import local_servers  # noqa: F401 - a fixture
+from local_servers import local_servers, s3_server  # noqa: F401 - fixtures
 from postgres_server import postgres  # noqa: F401 - a fixture
+from redis_server import redis_server  # noqa: F401 - a fixture
 from serving_database import serving_database  # noqa: F401 - a fixture
 
 import stages  # noqa: F401 - sets how OpenMP waits, before torch is loaded

@@ -64,9 +64,14 @@ def _load(folder: Path) -> Synthesizer:
 
 
 def serve_settings(*, max_unread_bytes: int = 100_000, **changes: object) -> ServeSettings:
-    """Return the settings of the repository with a single worker, little room for unread sound, and these changes."""
+    """Return the settings of the repository with a single worker, little room for unread sound, and these changes.
+
+    No sentence is kept, so that the same text is spoken anew each time, unless `cache` changes that section.
+    """
     raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["serve"]
-    raw["engine"] |= {"devices": ["cpu"], "follow_seconds": 0.2, "n_threads": 1, "stream_share": 100.0} | changes
+    raw["cache"] |= {"memory_megabytes": 0, "disk_megabytes": 0} | changes.pop("cache", {})
+    raw["engine"] |= {"devices": ["cpu"], "follow_seconds": 0.2, "n_threads": 1, "stream_share": 100.0}
+    raw["engine"] |= {"keep_spares": False} | changes
     raw["limits"] |= {"max_unread_bytes": max_unread_bytes}
     return parse_settings(raw)
 

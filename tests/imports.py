@@ -7,7 +7,7 @@ from pathlib import Path
 from stages.execution import code_identity
 
 ROOT = Path(__file__).resolve().parent.parent
-PRODUCT = ("flows", "stages", "serving", "registry", "metrics", "gpt_sovits")
+PRODUCT = ("flows", "stages", "campaigns", "serving", "registry", "metrics", "gpt_sovits")
 PACKAGES = (*PRODUCT, "starter")  # starter is the recipe of the starter base; users do not run it
 
 

@@ -20,6 +20,7 @@ from serving.jobs.records import OPEN_STATES, Job, Wish
 from serving.jobs.service import JobService
 from serving.messages import AudioPiece, Event, Finished, Health, SentenceDone, SpeechRequest, Started
 from serving.settings import ServeSettings, parse_settings
+from serving.storage.folder import FolderStore
 from stages.execution.processes import die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -129,8 +130,9 @@ def speech_of(sentence: str, seed: int) -> bytes:
 
 
 def make_jobs(database, folder: Path, engine: SmallEngine, **changes: object) -> JobService:
-    recorders = changes.pop("recorders", ())
-    return JobService(database, folder, engine, settings(**changes), recorders=recorders)
+    recorders, marker = changes.pop("recorders", ()), changes.pop("marker", None)
+    objects = changes.pop("objects", None) or FolderStore(folder)
+    return JobService(database, objects, engine, settings(**changes), recorders=recorders, marker=marker)
 
 
 async def wait_for(jobs: JobService, job_id: str, *states: str, seconds: float = 30, owner: str = "anna") -> Job:

@@ -6,12 +6,14 @@ import importlib.util
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,11 +37,11 @@ class LocalServers:
     folder: Path
     port: int
 
-    def run(self, command: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `deploy/local.sh COMMAND`."""
         settings = {"VOXFOUNDRY_SERVERS": str(self.folder), "VOXFOUNDRY_PORT": str(self.port), "PYTHON": sys.executable}
         done = subprocess.run(
-            ["bash", ROOT / "deploy/local.sh", command], env=os.environ | settings, capture_output=True, text=True
+            ["bash", ROOT / "deploy/local.sh", *command], env=os.environ | settings, capture_output=True, text=True
         )
         assert not check or done.returncode == 0, done.stderr
         return done
@@ -93,6 +95,16 @@ def free_ports(n: int) -> int:
 @pytest.fixture(scope="session")
 def local_servers() -> Iterator[LocalServers]:
     """The servers of this test process. A test that stops them starts them again."""
+    yield from _run_servers()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[LocalServers]:
+    """The S3 server alone, with the buckets that deploy/local.sh makes."""
+    yield from _run_servers("s3")
+
+
+def _run_servers(*names: str) -> Iterator[LocalServers]:
     if missing := [name for name in PACKAGES if not importlib.util.find_spec(name)]:
         skip_without_server(f"{', '.join(missing)} of the extra [servers] are not installed")
     if find_programs() is None or not (shutil.which("weed") or Path(sys.executable).with_name("weed").exists()):
@@ -103,8 +115,12 @@ def local_servers() -> Iterator[LocalServers]:
     folder.chmod(0o711)  # root's servers include one of the user postgres
     servers = LocalServers(folder, free_ports(N_PORTS))
     try:
-        servers.run("start")
+        servers.run("start", *names)
         yield servers
     finally:
-        servers.run("stop", check=False)
+        if names == ("s3",):  # nothing of it is needed any more, and an orderly end takes long
+            with suppress(FileNotFoundError, ProcessLookupError):
+                os.killpg(int((folder / "s3.pid").read_text()), signal.SIGKILL)
+        else:
+            servers.run("stop", check=False)
         shutil.rmtree(folder, ignore_errors=True)

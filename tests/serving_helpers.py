@@ -215,7 +215,9 @@ class Running:
 
 
 @contextmanager
-def running(engine: ThreadEngine | None = None, settings: ServeSettings | None = None, **more) -> Iterator[Running]:
+def running(
+    engine: ThreadEngine | None = None, settings: ServeSettings | None = None, routers=(), **more
+) -> Iterator[Running]:
     """Serve with uvicorn in a thread of its own, over real sockets."""
     engine, settings, records = engine or ThreadEngine(), settings or make_settings(), []
     getattr(engine, "_engine", engine).synthesizer.say(
@@ -226,7 +228,7 @@ def running(engine: ThreadEngine | None = None, settings: ServeSettings | None =
         records.append(one)
 
     service = make_service(engine, settings, recorders=(record,), **more)
-    server = DrainingServer(make_app(service), service, settings=settings)
+    server = DrainingServer(make_app(service, routers=routers), service, settings=settings)
     listening, address = server.bind()
     ready = threading.Event()
 

@@ -31,7 +31,18 @@ def test_package_imports_only_from_its_layer_or_below(package):
 
 
 def test_every_required_folder_exists():
-    for name in ("flows", "stages", "campaigns", "serving", "data", "registry", "tests", "benchmarks", "gpt_sovits", "metrics"):
+    for name in (
+        "flows",
+        "stages",
+        "campaigns",
+        "serving",
+        "data",
+        "registry",
+        "tests",
+        "benchmarks",
+        "gpt_sovits",
+        "metrics",
+    ):
         assert (ROOT / name).is_dir(), name
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from campaigns.extension import with_campaigns
+from flows.campaign_judges import project_judges
 from flows.console import print_line
 from registry.storage.store import open_store
 from serving.run import run
@@ -31,6 +33,7 @@ def serve_voices(voices: tuple[str, ...], *, host: str | None, port: int | None,
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("serving").setLevel(logging.INFO)
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # the guard logs faults, without what clients wrote
-    asyncio.run(run(settings, open_store(), say=print_line))
+    extensions = [with_campaigns(project_judges())]
+    asyncio.run(run(settings, open_store(), say=print_line, extensions=extensions))
     print_line("stopped")
     return 0

@@ -42,7 +42,8 @@ class SentenceReport:
         n_tokens: semantic tokens that were made, 25 per second.
         expected_tokens: semantic tokens expected at the voice's pace.
         ended_by_itself: False where the length bound cut the sentence off.
-        n_samples: samples of the sentence's sound, without pauses.
+        n_samples: samples of the sentence's sound as it is played, without pauses.
+        n_left_out: samples of silence at its beginning that are not played, see onset.py.
     """
 
     text: str
@@ -53,6 +54,7 @@ class SentenceReport:
     expected_tokens: float
     ended_by_itself: bool
     n_samples: int
+    n_left_out: int = 0
 
     def __post_init__(self) -> None:
         assert self.outcome in OUTCOMES, self.outcome

@@ -1,7 +1,7 @@
 """Audio while it is made, by sentences or by chunks of a sentence.
 
-    stream            a sentence while its tokens arrive. First audio after about 12 tokens. What has been played cannot
-                      be spoken again, so a failure is reported and not retried.
+    stream            a sentence while its tokens arrive. First audio after about 16 tokens, and without the silence
+                      before it. What has been played cannot be spoken again, so a failure is reported and not retried.
     stream_sentences  each sentence when it is complete: what `say` gives, with failed sentences spoken again.
 
 The chunks of a text, joined, are its speech including the pauses.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -21,6 +21,7 @@ import torch
 from gpt_sovits.gpt.generation import stream_tokens
 from gpt_sovits.sovits.streaming import StreamingDecoder
 from gpt_sovits.synthesis.chunk_options import ChunkOptions
+from gpt_sovits.synthesis.onset import LeadingSilence
 from gpt_sovits.synthesis.sentences import Sentence
 from gpt_sovits.synthesis.speech import SentenceReport, Timings
 from gpt_sovits.synthesis.synthesizer import Attempt, Candidate, Synthesizer, choose_attempt, limit_peak
@@ -89,7 +90,8 @@ def stream(
     neither retries nor more than one candidate per sentence. A chunk cannot know the tokens after it, which `say` does:
 
     - If prior_lookahead covers a sentence and render_lookahead is None, the samples are those of `say` up to rounding.
-    - Otherwise they differ from those of `say` like two candidates of a sentence do, but never in length.
+    - Otherwise they differ from those of `say` like two candidates of a sentence do, but not in length.
+    - The silence before the first sound of the text is left out but for options.kept_silence. Pauses are not.
 
     Closing the iterator stops the work.
 
@@ -109,7 +111,8 @@ def stream(
     text_seconds, waits = time.perf_counter() - begin, _waits(options)
     for index, sentence in enumerate(sentences):
         pause = synthesizer.pause if index + 1 < len(sentences) else synthesizer.pause[:0]
-        with closing(_stream_sentence(synthesizer, sentence, waits, options)) as chunks:
+        lead = None if index else _leading_silence(synthesizer, options)
+        with closing(_stream_sentence(synthesizer, sentence, waits, options, lead)) as chunks:
             for waveform, timings, report in chunks:
                 if report is not None:
                     waveform = np.concatenate((waveform, pause))
@@ -119,44 +122,49 @@ def stream(
 
 def _waits(options: ChunkOptions) -> Iterator[int]:
     """Yield how many tokens each chunk waits for, endlessly."""
-    n = float(options.first_tokens)
+    yield options.first_tokens
+    n = float(min(options.second_tokens, options.max_tokens))
     while True:
         yield round(n)
         n = min(n * options.growth, options.max_tokens)
 
 
+def _leading_silence(synthesizer: Synthesizer, options: ChunkOptions) -> LeadingSilence | None:
+    if options.kept_silence is None:
+        return None
+    return LeadingSilence(
+        synthesizer.sample_rate,
+        bound_dbfs=options.silent_dbfs,
+        kept_seconds=options.kept_silence,
+        first_seconds=options.first_seconds,
+    )
+
+
 def _stream_sentence(
-    synthesizer: Synthesizer, sentence: Sentence, waits: Iterator[int], options: ChunkOptions
+    synthesizer: Synthesizer,
+    sentence: Sentence,
+    waits: Iterator[int],
+    options: ChunkOptions,
+    lead: LeadingSilence | None,
 ) -> Generator[tuple[np.ndarray, Timings, SentenceReport | None], None, None]:
     """Yield the chunks of one sentence, (n,) float32 each, the last one with the report."""
-    preset, device = synthesizer.preset, synthesizer.device
-    decoder = StreamingDecoder(
-        synthesizer.sovits,
-        sentence.phoneme_ids[None].to(device),
-        synthesizer.style,
-        speed=preset.speed,
-        noise_scale=preset.noise_scale,
-        generator=synthesizer.noise_generator(sentence.seed),
-        prior_lookahead=options.prior_lookahead,
-        blend_frames=options.blend_frames,
-        render_lookahead=options.render_lookahead,
-        crossfade_frames=options.crossfade_frames,
-    )
+    decoder = _decoder(synthesizer, sentence, options)
     sounds: list[np.ndarray] = []
     tokens: list[int] = []
     total = since_last = Timings()
     n_pushed, wanted = 0, next(waits)
 
     def push(final: bool) -> np.ndarray:
-        sound = decoder.push(torch.tensor(tokens[n_pushed:], dtype=torch.int64, device=device), final=final)
-        return limit_peak(sound.float().cpu().numpy())
+        sound = decoder.push(torch.tensor(tokens[n_pushed:], dtype=torch.int64, device=synthesizer.device), final=final)
+        sound = limit_peak(sound.float().cpu().numpy())
+        return sound if lead is None else lead.push(sound, final=final)
 
     begin = time.perf_counter()
     arriving = stream_tokens(
         synthesizer.gpt,
         synthesizer.prompt(sentence),
         sentence.seed,
-        preset.sampling(),
+        synthesizer.preset.sampling(),
         max_tokens=sentence.max_tokens,
     )
     with closing(arriving):
@@ -174,6 +182,8 @@ def _stream_sentence(
                 total += since_last
                 yield sound, since_last, None
                 since_last, wanted = Timings(), next(waits)
+            elif not final:  # nothing to play yet
+                wanted = options.more_tokens
             begin = time.perf_counter()  # the time that the caller takes in between is not work
     sounds.append(sound)
     total += since_last
@@ -181,4 +191,20 @@ def _stream_sentence(
     waveform = np.concatenate(sounds)
     candidate = Candidate(torch.tensor(tokens), ended, total.gpt)
     outcome = synthesizer.outcome(sentence, candidate, waveform)
-    yield sound, since_last, choose_attempt(sentence, [Attempt(0, candidate, waveform, outcome, total.sovits)]).report
+    report = choose_attempt(sentence, [Attempt(0, candidate, waveform, outcome, total.sovits)]).report
+    yield sound, since_last, replace(report, n_left_out=lead.n_left_out if lead else 0)
+
+
+def _decoder(synthesizer: Synthesizer, sentence: Sentence, options: ChunkOptions) -> StreamingDecoder:
+    return StreamingDecoder(
+        synthesizer.sovits,
+        sentence.phoneme_ids[None].to(synthesizer.device),
+        synthesizer.style,
+        speed=synthesizer.preset.speed,
+        noise_scale=synthesizer.preset.noise_scale,
+        generator=synthesizer.noise_generator(sentence.seed),
+        prior_lookahead=options.prior_lookahead,
+        blend_frames=options.blend_frames,
+        render_lookahead=options.render_lookahead,
+        crossfade_frames=options.crossfade_frames,
+    )

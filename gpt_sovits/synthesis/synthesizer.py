@@ -110,7 +110,8 @@ class Synthesizer:
             preset: how the voice speaks.
             lexicon: the voice's own words.
             bert: for a GPT that was trained with BERT features, in a language that has them. Without it they are zeros.
-            batch_size: sentences that are computed together. It changes speed and memory, not the result.
+            batch_size: sentences that are computed together. It changes speed and memory, not the result. The attribute
+                decode_batch_size, at first the same, is that of the SoVITS.
             precision: how the weights are stored, see gpt_sovits/precision.py.
 
         Raises:
@@ -120,7 +121,7 @@ class Synthesizer:
         check_fit(gpt, sovits, references, bert, preset)
         length_buckets([], batch_size)  # refuse a wrong batch size now and not while speaking
         self.gpt, self.sovits = prepare_for_inference(gpt, precision), sovits.for_inference(precision)
-        self.batch_size = batch_size
+        self.batch_size = self.decode_batch_size = batch_size
         self._take_preset(preset, references, lexicon, bert)
 
     def with_preset(self, preset: Preset, references: Sequence[Reference]) -> Synthesizer:
@@ -335,7 +336,7 @@ class Synthesizer:
     ) -> list[tuple[np.ndarray, float]]:
         """Return per sentence its sound, (n_samples,) float32 in [-1, 1], and its share of the seconds."""
         spoken: dict[int, tuple[np.ndarray, float]] = {}
-        for batch in length_buckets([len(candidate.tokens) for candidate in candidates], self.batch_size):
+        for batch in length_buckets([len(candidate.tokens) for candidate in candidates], self.decode_batch_size):
             begin = time.perf_counter()
             codes, code_lengths = _pad([candidates[i].tokens for i in batch], self.device)
             phonemes, phoneme_lengths = _pad([sentences[i].phoneme_ids for i in batch], self.device)

@@ -14,6 +14,7 @@ from serving.api.guard import Guard
 from serving.api.metrics import Metrics
 from serving.api.page import page
 from serving.api.service import Engine, Recorder, Service
+from serving.provenance.service import Provenance
 from serving.settings import ServeSettings
 
 DESCRIPTION = (
@@ -28,6 +29,7 @@ def make_service(
     *,
     authenticate: Authenticate | None = None,
     recorders: Sequence[Recorder] = (),
+    provenance: Provenance | None = None,
 ) -> Service:
     """Return the state of an API process.
 
@@ -36,6 +38,7 @@ def make_service(
         settings: The section `serve`.
         authenticate: Returns the caller of a request. None where keys are off.
         recorders: Get a record of each request when it has ended.
+        provenance: Marks what is delivered. None where nothing is marked.
 
     Raises:
         ValueError: Keys are required and nothing can check them.
@@ -47,7 +50,12 @@ def make_service(
     metrics = Metrics()
     metrics.watch(engine.health)
     return Service(
-        engine=engine, settings=settings, authenticate=authenticate, recorders=tuple(recorders), metrics=metrics
+        engine=engine,
+        settings=settings,
+        authenticate=authenticate,
+        recorders=tuple(recorders),
+        metrics=metrics,
+        provenance=provenance,
     )
 
 

@@ -16,6 +16,7 @@ from serving.messages import Lane, SentenceDone, ServedVoice
 # OpenAI's names stand for ours, so that its clients work unchanged
 Model = Literal["voxfoundry", "tts-1", "tts-1-hd", "gpt-4o-mini-tts"]
 MODELS: tuple[Model, ...] = get_args(Model)
+StreamFormat = Literal["audio", "sse", "file", "json"]
 MAX_SEED = 2**31 - 1
 MAX_VERSION = 2**31 - 1
 MAX_LANGUAGE_CHARACTERS = 20
@@ -84,8 +85,10 @@ class SpeechBody(Manner):
     instructions: str | None = Field(
         default=None, max_length=4096, description="Empty. A voice speaks as it was judged: name a preset instead."
     )
-    stream_format: Literal["audio", "sse"] = Field(
-        default="audio", description="audio: the sound alone. sse: events with the sound in base64."
+    stream_format: StreamFormat = Field(
+        default="audio",
+        description="audio: the sound alone, while it is made. sse: events with the sound in base64. file: a whole "
+        "file with its mark inside. json: such a file in base64 with what is known of it.",
     )
 
 

@@ -16,7 +16,6 @@ from typing import Any
 from serving.api.browser_safety import HEADERS, header_values, is_foreign
 from serving.api.failures import answer_of, internal_error
 from serving.api.service import Service
-from serving.api.tracing import continue_trace
 from serving.errors import (
     BodyTooLargeError,
     DrainingError,
@@ -25,6 +24,8 @@ from serving.errors import (
     ServingError,
     TooManyConnectionsError,
 )
+from serving.tracing.context import continue_trace
+from serving.tracing.spans import Span, begin_span
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -32,7 +33,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+SIGNED_PATHS = "/v1/objects/"  # their addresses are signed, which serving/storage/routes.py checks
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/metrics", "/openapi.json"})  # no key, no limit, also in a drain
+UPLOAD_PATHS = frozenset({"/v1/provenance/verify"})  # their routes read the body themselves, with limits of their own
 log = logging.getLogger(__name__)
 
 
@@ -55,11 +58,12 @@ class Guard:
             return
         request_id, begin = secrets.token_hex(16), time.perf_counter()
         headers = header_values(scope["headers"])
-        trace = continue_trace(headers.get("traceparent"))
+        counted = scope["path"] not in OPEN_PATHS
+        answering = begin_span("request", headers.get("traceparent"), kind="server") if counted else None
+        trace = answering.traceparent if answering else continue_trace(headers.get("traceparent"))
         state: dict[str, Any] = {"request_id": request_id, "traceparent": trace, "error_type": "", "status": 0}
         scope["state"] = {**scope.get("state", {}), **state}
         sending = _with_headers(send, {**HEADERS, "X-Request-Id": request_id, "traceparent": trace}, scope["state"])
-        counted = scope["path"] not in OPEN_PATHS
         self._service.n_open += counted
         self._service.metrics.open.set(self._service.n_open)
         try:
@@ -67,18 +71,21 @@ class Guard:
         finally:
             self._service.n_open -= counted
             self._service.metrics.open.set(self._service.n_open)
-            if counted:
+            if answering:
                 self._log(scope, time.perf_counter() - begin)
+                _end_span(answering, scope)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, *, headers: dict[str, str]) -> None:
         state = scope["state"]
         try:
             if scope["path"] not in OPEN_PATHS:
                 self._admit(headers)
-                state["caller"] = await self._service.authenticate(headers.get("authorization"))
+                if not scope["path"].startswith(SIGNED_PATHS):
+                    state["caller"] = await self._service.authenticate(headers.get("authorization"))
             elif not self._service.settings.require_keys and is_foreign(headers):
                 raise NotFoundError("there is nothing here")
-            if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+            has_body = scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS")
+            if has_body and scope["path"] not in UPLOAD_PATHS:
                 receive = _replayed(await self._body(headers, receive), receive)
             await self._app(scope, receive, send)
         except ServingError as error:  # of the checks above: those of the routes were answered there
@@ -132,6 +139,18 @@ class Guard:
             "request=%s method=%s route=%s status=%s error=%s seconds=%.3f",
             *(state["request_id"], method, path, state["status"] or "-", state["error_type"] or "-", seconds),
         )
+
+
+def _end_span(answering: Span, scope: Scope) -> None:
+    """End the span of a request, named by its route, because its path is what a client wrote."""
+    state, method = scope["state"], scope.get("method", "WS")
+    path = getattr(scope.get("route"), "path", "-")
+    answering.rename(f"{method} {path}")
+    answering.note(http__request__method=method, http__route=path, http__response__status_code=state["status"])
+    answering.note(request_id=state["request_id"])
+    if state["error_type"]:
+        answering.fail(state["error_type"])
+    answering.end()
 
 
 def _with_headers(send: Send, headers: dict[str, str], state: dict[str, Any]) -> Send:

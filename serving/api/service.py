@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from serving.api.callers import Authenticate, Caller
 from serving.api.metrics import Metrics
 from serving.messages import Event, Health, RequestRecord, ServedVoice, SpeechRequest
+from serving.provenance.service import Provenance
 from serving.settings import ServeSettings
 
 N_ENCODING_THREADS = 4  # a second of MP3 takes 10 ms
@@ -59,6 +60,7 @@ class Service:
         authenticate: Returns the caller of a request.
         recorders: Get a record of each request when it has ended.
         metrics: What Prometheus reads.
+        provenance: Marks what is delivered, where it is marking. None: nothing is marked.
         draining: Whether the service is being stopped.
         n_open: Requests and web sockets that are being answered.
         encoders: Threads that encode sound.
@@ -69,6 +71,7 @@ class Service:
     authenticate: Authenticate
     recorders: tuple[Recorder, ...]
     metrics: Metrics
+    provenance: Provenance | None = None
     draining: bool = False
     n_open: int = 0
     encoders: ThreadPoolExecutor = field(

@@ -14,8 +14,16 @@ from typing import Literal
 from serving.api.callers import Caller
 from serving.api.service import Service
 from serving.encoding import Encoder, Format
-from serving.errors import ConsentError, DeadlineError, RevokedError, ServingError
+from serving.errors import (
+    ConsentError,
+    DeadlineError,
+    RevokedError,
+    ServingError,
+    UnknownVoiceError,
+    VoiceDamagedError,
+)
 from serving.messages import AudioPiece, Event, Finished, RequestRecord, SentenceDone, SpeechRequest, Started
+from serving.tracing.spans import span
 
 CHECK_SECONDS = 1.0  # between two looks at the consent while sound is delivered
 Receive = Callable[[], Awaitable[dict]]
@@ -37,6 +45,7 @@ class Utterance:
         status: HTTP status of the answer.
         error: What ended it.
         client_left: Whether the client went away.
+        started_at: When the request came in, in UTC.
     """
 
     service: Service
@@ -51,9 +60,10 @@ class Utterance:
     error: ServingError | None = None
     client_left: bool = False
     _begin: float = field(default_factory=time.perf_counter)
-    _started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _first_audio: float | None = None
     _n_bytes: int = 0
+    _n_damaged: int = 0
     _next_check: float = field(default_factory=lambda: time.perf_counter() + CHECK_SECONDS)
 
     async def events(self) -> AsyncGenerator[Event, None]:
@@ -94,7 +104,7 @@ class Utterance:
             route=self.route,
             caller=self.caller.name,
             format=self.form,
-            started_at=self._started_at,
+            started_at=self.started_at,
             started=self.started,
             sentences=tuple(self.sentences),
             finished=self.finished,
@@ -118,6 +128,8 @@ class Utterance:
         Raises:
             RevokedError: The speaker revoked the consent, or the version was taken out of service.
             ConsentError: The consent has ended.
+            VoiceDamagedError: The consent cannot be checked, because the journal is broken.
+            UnknownVoiceError: The journal is gone.
         """
         now = time.perf_counter()
         if self.started is None or now < self._next_check:
@@ -127,6 +139,10 @@ class Utterance:
             await self.service.engine.check(self.request, candidate_id=self.started.candidate_id)
         except (RevokedError, ConsentError):
             raise
+        except (VoiceDamagedError, UnknownVoiceError):  # a write may be in progress
+            self._n_damaged += 1
+            if self._n_damaged > 1:
+                raise
         except ServingError:
             pass  # nothing new could be admitted now, but what was admitted goes on
 
@@ -211,18 +227,19 @@ async def while_connected(work: Awaitable[None], receive: Receive) -> bool:
         await asyncio.gather(working, leaving, return_exceptions=True)
 
 
-async def encoded(service: Service, encoder: Encoder, pcm: bytes | None) -> bytes:
+async def encoded(utterance: Utterance, encoder: Encoder, pcm: bytes | None) -> bytes:
     """Return what an encoder makes of samples, or of the end of them, in a thread.
 
     Args:
-        service: Has the threads.
+        utterance: Whose sound it is.
         encoder: Takes the samples.
         pcm: int16 samples, None for the end.
     """
-    loop = asyncio.get_running_loop()
-    if pcm is None:
-        return await loop.run_in_executor(service.encoders, encoder.finish)
-    return await loop.run_in_executor(service.encoders, encoder.push, pcm)
+    loop, threads = asyncio.get_running_loop(), utterance.service.encoders
+    with span("encode", utterance.request.traceparent):
+        if pcm is None:
+            return await loop.run_in_executor(threads, encoder.finish)
+        return await loop.run_in_executor(threads, encoder.push, pcm)
 
 
 def _size(event: Event) -> int:

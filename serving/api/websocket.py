@@ -146,7 +146,8 @@ class Session:
                 traceparent=self._socket.scope["state"]["traceparent"],
             )
             # a sentence that comes twice sounds different, as within one text
-            await self._speak(replace(request, seed=(request.seed + place) % (MAX_SEED + 1)), config)
+            seed = (request.seed + place) % (MAX_SEED + 1)
+            await self._speak(replace(request, seed=seed, continues=place > 0), config)
             place += 1
 
     async def _speak(self, request: SpeechRequest, config: SessionConfig) -> None:
@@ -230,7 +231,7 @@ class SentenceFiles:
     async def _send(self, pcm: bytes | None) -> None:
         assert self._encoder is not None
         self.seconds += len(pcm or b"") / 2 / self._started().sample_rate
-        sound = await encoded(self._utterance.service, self._encoder, pcm)
+        sound = await encoded(self._utterance, self._encoder, pcm)
         self._utterance.note_sent(len(sound))
         if sound:
             await self._socket.send_bytes(sound)

@@ -11,6 +11,40 @@ from serving.messages import Lane
 from serving.settings import EngineSettings
 
 MIN_WAIT_SECONDS = 1
+SECONDS_PER_CHARACTER = 0.07  # of speech, until the first text was priced
+PACE_WEIGHT = 0.2  # of the newest text in the running mean
+
+
+class Waiting:
+    """The requests of a lane that are being priced. They take room, and their speech is waited for too.
+
+    Attributes:
+        n: How many they are.
+    """
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self.n, self._n_characters, self._pace = 0, 0, SECONDS_PER_CHARACTER
+
+    @property
+    def seconds(self) -> float:
+        """Return how long their speech is about, by what texts of their length were priced at before."""
+        return self._n_characters * self._pace
+
+    def begin(self, text: str) -> None:
+        """Count a text that is about to be priced."""
+        self.n, self._n_characters = self.n + 1, self._n_characters + len(text)
+
+    def end(self, text: str, seconds: float | None) -> None:
+        """Count a text no more.
+
+        Args:
+            text: The text.
+            seconds: Its price, None where it was refused.
+        """
+        self.n, self._n_characters = self.n - 1, self._n_characters - len(text)
+        if seconds is not None:
+            self._pace = (1 - PACE_WEIGHT) * self._pace + PACE_WEIGHT * seconds / max(1, len(text))
 
 
 def choose_worker(
@@ -21,7 +55,7 @@ def choose_worker(
     candidate: str,
     seconds: float,
     damaged: bool = False,
-    n_waiting: int = 0,
+    waiting: Waiting | None = None,
 ) -> WorkerProcess:
     """Return the worker that has the least to do and room for a request.
 
@@ -32,7 +66,7 @@ def choose_worker(
         candidate: Id of the pair that speaks it.
         seconds: Its price.
         damaged: Whether the files of the pair could not be loaded again.
-        n_waiting: Requests of the lane that came before it and are being priced.
+        waiting: Requests of the lane that came before it and are being priced. None: there are none.
 
     Raises:
         NotReadyError: No worker is ready.
@@ -44,7 +78,8 @@ def choose_worker(
         raise VoiceDamagedError("this version could not be loaded again, so it does not speak")
     if not able:
         raise NotReadyError("no engine has loaded this version yet", retry_after=5)
-    backlog = sum(worker.backlog_seconds(lane) for worker in able)
+    n_waiting = waiting.n if waiting else 0
+    backlog = sum(worker.backlog_seconds(lane) for worker in able) + (waiting.seconds if waiting else 0.0)
     rate = sum(worker.rate(lane) for worker in able)
     if lane == "realtime":
         rooms = {worker: max_streams(worker, settings) - worker.n_streams for worker in able}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Self
 
 from registry.storage.store import Store
-from serving.engine.capacity import choose_worker
+from serving.engine.capacity import Waiting, choose_worker
 from serving.engine.loading import Loader
 from serving.engine.pool import WorkerPool
-from serving.engine.pricing import Pricing
+from serving.engine.pricing import Price, Pricing
 from serving.engine.process import WorkerProcess
 from serving.engine.running import Running, WorkerLost
 from serving.errors import NotReadyError, ServingError, WorkerLostError
@@ -18,6 +17,7 @@ from serving.messages import AudioPiece, Event, Finished, Health, Lane, ServedVo
 from serving.releases.follower import Follower
 from serving.releases.table import Admission, ReleaseTable
 from serving.settings import ServeSettings
+from serving.tracing.spans import span
 
 RETRY_WAIT_SECONDS = 60.0  # for a worker that is started again, which takes seconds
 
@@ -49,7 +49,7 @@ class EngineClient:
         )
         self._pricing = Pricing()
         self._running: set[Running] = set()
-        self._n_priced: Counter[Lane] = Counter()
+        self._waiting: dict[Lane, Waiting] = {"realtime": Waiting(), "batch": Waiting()}
 
     async def __aenter__(self) -> Self:
         self._pool.start()
@@ -77,12 +77,9 @@ class EngineClient:
         """
         admission = await self._admit(request)
         # Under overload the refusal comes before the work of pricing, and those who are being priced count
-        self._choose_worker(admission, 0.0, n_waiting=self._n_priced[request.lane])
-        self._n_priced[request.lane] += 1
-        try:
-            price = await self._pricing.price(admission)
-        finally:
-            self._n_priced[request.lane] -= 1
+        self._choose_worker(admission, 0.0, waiting=self._waiting[request.lane])
+        with span("price", request.traceparent):
+            price = await self._priced(admission)
         running = Running(admission, price)
         worker, number = self._begin(running)
         self._running.add(running)
@@ -170,7 +167,16 @@ class EngineClient:
         worker = self._choose_worker(running.admission, running.seconds_left)
         return worker, worker.speak(running)
 
-    def _choose_worker(self, admission: Admission, seconds: float, *, n_waiting: int = 0) -> WorkerProcess:
+    async def _priced(self, admission: Admission) -> Price:
+        waiting, text, price = self._waiting[admission.request.lane], admission.request.text, None
+        waiting.begin(text)
+        try:
+            price = await self._pricing.price(admission)
+            return price
+        finally:
+            waiting.end(text, price.seconds if price else None)
+
+    def _choose_worker(self, admission: Admission, seconds: float, *, waiting: Waiting | None = None) -> WorkerProcess:
         candidate_id = admission.live.pair.candidate_id
         return choose_worker(
             self._pool.ready,
@@ -179,7 +185,7 @@ class EngineClient:
             candidate=candidate_id,
             seconds=seconds,
             damaged=candidate_id in self._loader.faults,
-            n_waiting=n_waiting,
+            waiting=waiting,
         )
 
     async def _begin_again(self, running: Running, lost: WorkerLost) -> tuple[WorkerProcess, int]:

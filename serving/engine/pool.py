@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+from serving.caches.layers import CachePlace
 from serving.engine.process import WorkerOptions, WorkerProcess
 from serving.engine.running import WorkerLost
 from serving.messages import WorkerHealth
@@ -74,11 +75,13 @@ class WorkerPool:
                     n_threads=engine.n_threads,
                     unread_bytes=settings.limits.max_unread_bytes,
                     folder=folder,
+                    cache=CachePlace.of(settings.cache, folder),
                     cores=cores[number],
                 ),
             )
             for number, device in enumerate(engine.devices)
         ]
+        self._keep_spares, self._spares = engine.keep_spares, dict[WorkerOptions, WorkerProcess]()
         self._tasks: list[asyncio.Task[None]] = []
         self._changed = asyncio.Condition()
 
@@ -90,6 +93,9 @@ class WorkerPool:
     def start(self) -> None:
         """Start the workers in the background."""
         self._tasks = [asyncio.create_task(self._keep(slot), name=f"keep {slot.name}") for slot in self.slots]
+        if self._keep_spares:
+            kinds = {slot.options for slot in self.slots}
+            self._tasks += [asyncio.create_task(self._keep_spare(kind), name="keep spare worker") for kind in kinds]
 
     async def close(self) -> None:
         """End all workers."""
@@ -99,7 +105,7 @@ class WorkerPool:
             with suppress(asyncio.CancelledError):
                 await task
         every = [worker for slot in self.slots for worker in (slot.worker, *slot.retiring) if worker is not None]
-        await asyncio.gather(*(worker.stop() for worker in every))
+        await asyncio.gather(*(worker.stop() for worker in (*every, *self._spares.values())))
 
     async def wait_for(self, candidate: str, seconds: float) -> None:
         """Wait until a worker has a pair, at most some seconds."""
@@ -127,13 +133,41 @@ class WorkerPool:
             pause = FIRST_PAUSE if time.monotonic() - began > LONG_ENOUGH else min(2 * pause, LONGEST_PAUSE)
             await asyncio.sleep(pause / 2)
 
+    async def _keep_spare(self, options: WorkerOptions) -> None:
+        """Keep a process that has imported everything and loaded nothing, once all slots are filled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            spare = self._spares.get(options)
+            if len(self.ready) < len(self.slots) or (spare is not None and not spare.ended.is_set()):
+                continue
+            spare = WorkerProcess("spare", options)
+            try:
+                await spare.start()
+            except (WorkerLost, OSError) as error:
+                LOG.warning("a spare worker could not be started: %s", error)
+                await asyncio.sleep(LONGEST_PAUSE)
+                continue
+            except asyncio.CancelledError:
+                await spare.stop()
+                raise
+            self._spares[options] = spare
+
+    def _take_spare(self, slot: Slot) -> WorkerProcess | None:
+        spare = self._spares.pop(slot.options, None)
+        if spare is None or spare.ended.is_set():
+            return None
+        spare.name = slot.name
+        return spare
+
     async def _fill(self, slot: Slot) -> WorkerProcess | None:
         """Start a worker for a slot, and return it once it takes requests. None: it died before."""
-        worker = WorkerProcess(slot.name, slot.options)
+        spare = self._take_spare(slot)
+        worker = spare or WorkerProcess(slot.name, slot.options)
         if slot.worker is None or slot.worker.ended.is_set():
             slot.worker = worker
         try:
-            await worker.start()
+            if spare is None:
+                await worker.start()
             await self._prepare(worker)
         except WorkerLost:
             return None

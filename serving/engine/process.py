@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
 import os
 import socket
@@ -13,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from serving.caches.layers import SETTING, CachePlace
 from serving.engine.frames import BrokenFrameError, Header, pack, read_frame
 from serving.engine.running import Running, WorkerLost
 from serving.errors import ServingError
@@ -44,6 +46,7 @@ class WorkerOptions:
         n_threads: Threads of torch.
         unread_bytes: Sound that may wait for a client.
         folder: The project, in which the worker runs.
+        cache: Where it keeps sentences, None for nowhere.
         cores: Cores that it keeps to. Empty: any.
     """
 
@@ -53,6 +56,7 @@ class WorkerOptions:
     n_threads: int
     unread_bytes: int
     folder: Path
+    cache: CachePlace | None = None
     cores: tuple[int, ...] = ()
 
     def command(self, connection: int) -> list[str]:
@@ -64,13 +68,17 @@ class WorkerOptions:
             "batch-size": self.batch_size,
             "threads": self.n_threads,
             "unread-bytes": self.unread_bytes,
+            "cache": json.dumps(self.cache.fields()) if self.cache else "",
         }
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         cores = ["--cores", *map(str, self.cores)] if self.cores else []
         return [sys.executable, "-P", "-m", "serving.engine.worker", *words, *cores]
 
     def environment(self) -> dict[str, str]:
-        """Return the environment, without passwords. Threads that wait must sleep, because others speak meanwhile."""
+        """Return the environment, without passwords except that of the cache.
+
+        Threads that wait must sleep, because others speak meanwhile.
+        """
         threads = str(self.n_threads)
         changed = {
             "OMP_NUM_THREADS": threads,
@@ -80,7 +88,7 @@ class WorkerOptions:
         }
         if self.device.startswith("cuda:"):
             changed["CUDA_VISIBLE_DEVICES"] = self.device.removeprefix("cuda:")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(SECRETS)}
+        kept = {name: value for name, value in os.environ.items() if name == SETTING or not name.startswith(SECRETS)}
         return {**kept, **changed}
 
 

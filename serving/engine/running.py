@@ -8,8 +8,10 @@ from collections.abc import Callable
 from serving.engine.frames import Header
 from serving.engine.pricing import Price
 from serving.errors import InternalError, NotReadyError, ServingError, UnspeakableTextError
-from serving.messages import AudioPiece, Event, Finished, SentenceDone
+from serving.messages import AudioPiece, Event, Finished, SentenceDone, WorkSpan
 from serving.releases.table import Admission
+from serving.tracing.context import is_sampled
+from serving.tracing.spans import is_recording
 
 
 class WorkerLost(ServingError):  # noqa: N818 - a state of the request, which may be spoken again
@@ -62,7 +64,9 @@ class Running:
             "language": self.admission.language,
             "seed": request.seed,
             "lane": request.lane,
+            "continues": request.continues,
             "first_sentence": self.n_sentences,
+            "is_traced": is_recording() and is_sampled(request.traceparent),
             "words": request.words,
         }
 
@@ -80,11 +84,12 @@ class Running:
                 self._put_piece(piece)
             self._held.clear()
             self.n_sentences += 1
-            names = ("sentence", "text_sha256", "outcome", "n_retries", "n_samples")
+            names = ("sentence", "text_sha256", "outcome", "n_retries", "n_samples", "is_cached")
             self._events.put_nowait(SentenceDone(**{name: header[name] for name in names}))
         elif kind == "finished":
             seconds = self.received_bytes / 2 / self.admission.live.sample_rate
-            self._events.put_nowait(Finished(seconds, header["seconds"]))
+            spans = tuple(WorkSpan(*row) for row in header["spans"])
+            self._events.put_nowait(Finished(seconds, header["seconds"], spans))
         else:
             self.fail(_error(header))
         return kind in ("finished", "failed")

@@ -8,6 +8,9 @@ Order of the turns:
 1. Of the streams whose listener has less than LEAD_SECONDS of sound left, the one whose listener runs dry first. A new
    stream's listener waits now.
 2. The batch lane and the streams that are further ahead, in turns.
+
+A new pair speaks its first sentences as the batch does, but before it, and gets every LOADING_SHARE-th turn of 1 too:
+a promotion must be live in seconds, also where streams want all there is.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from greenlet import getcurrent, greenlet
 from gpt_sovits.pausing import set_pause
 
 SLICE_SECONDS = 0.01  # of a turn; a layer that began is finished, which takes up to some 40 ms more
+LOADING_SHARE = 3
 LEAD_SECONDS = 3.0  # sound that a listener has in store before others may go first
 
 
@@ -30,9 +34,11 @@ class Task(Protocol):
 
     Attributes:
         is_stream: Whether a listener plays it while it is made.
+        is_loading: Whether it brings a pair into service.
     """
 
     is_stream: bool
+    is_loading: bool
 
     def run(self) -> None:
         """Do all of the work. It is called in a greenlet and paused at pause points."""
@@ -68,7 +74,7 @@ class Scheduler:
         self._slice_end = 0.0
         self._began = 0.0
         self._running: Task | None = None
-        self._was_batch = False
+        self._was_batch, self._n_urgent = False, 0
         set_pause(self._pause)
 
     @property
@@ -134,9 +140,11 @@ class Scheduler:
     def _choose(self) -> Task | None:
         ready = [task for task in self._tasks if not task.is_blocked()]
         streams = sorted((task.deadline(), index, task) for index, task in enumerate(ready) if task.is_stream)
+        loading = next((task for task in ready if task.is_loading), None)
         if streams and streams[0][0] - self._clock() < LEAD_SECONDS:
-            return streams[0][2]
-        batch = next((task for task in ready if not task.is_stream), None)
+            self._n_urgent += 1
+            return streams[0][2] if loading is None or self._n_urgent % LOADING_SHARE else loading
+        batch = loading or next((task for task in ready if not task.is_stream), None)
         if batch is not None and not (streams and self._was_batch):
             self._was_batch = True
             return batch

@@ -13,6 +13,7 @@ from gpt_sovits.synthesis.speech import SentenceReport, Timings
 from serving.engine.frames import Header
 
 Send = Callable[[Header, bytes], None]
+MAX_SPANS = 200  # of a request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,9 @@ class Speak:
         text: What to say.
         language: ISO 639 code of the text.
         seed: Seed of the text.
+        continues: Whether it goes on after other speech.
         first_sentence: Sentences before it were delivered already, by a worker that died.
+        is_traced: Whether to note when its work was done.
         words: Language, word and pronunciation of each entry that takes precedence over the voice's own.
     """
 
@@ -36,7 +39,9 @@ class Speak:
     text: str
     language: str
     seed: int
+    continues: bool = False
     first_sentence: int = 0
+    is_traced: bool = False
     words: Sequence[Sequence[str]] = ()
 
 
@@ -46,7 +51,9 @@ class Output:
     Invariant: sound that the client has not taken is bounded. Beyond the bound the request waits and others speak.
     """
 
-    def __init__(self, number: int, send: Send, *, sample_rate: int, max_unread_bytes: int) -> None:
+    def __init__(
+        self, number: int, send: Send, *, sample_rate: int, max_unread_bytes: int, is_traced: bool = False
+    ) -> None:
         """Begin with nothing sent.
 
         Args:
@@ -54,11 +61,14 @@ class Output:
             send: Sends a frame to the API.
             sample_rate: Samples per second.
             max_unread_bytes: Sound that may wait for the client.
+            is_traced: Whether to note when its work was done.
         """
         self.number, self._send, self._rate, self._most = number, send, sample_rate, max_unread_bytes
         self.started, self.first_sent = time.monotonic(), 0.0
-        self.sent_bytes = self.taken_bytes = 0
+        self.sent_bytes = self.taken_bytes = self.known_bytes = 0
         self.busy, self.timings = 0.0, Timings()
+        self._spans: list[tuple[str, int, int, dict[str, float]]] | None = [] if is_traced else None
+        self._arrived = time.time_ns()
 
     @property
     def is_full(self) -> bool:
@@ -70,18 +80,31 @@ class Output:
         """Return how much sound was sent, in seconds."""
         return self.sent_bytes / 2 / self._rate
 
-    def piece(self, waveform: np.ndarray, sentence: int) -> None:
-        """Send sound, (n,) float32 in [-1, 1]. None is not an event."""
+    def piece(self, waveform: np.ndarray, sentence: int, *, is_cached: bool = False) -> None:
+        """Send sound. None is not an event.
+
+        Args:
+            waveform: (n,) float32 in [-1, 1].
+            sentence: Index of its sentence.
+            is_cached: Whether it was spoken for somebody else.
+        """
         if not len(waveform):
             return
         if not self.sent_bytes:
             self.first_sent = time.monotonic()
         pcm = np.rint(waveform * 32767).astype("<i2").tobytes()
         self.sent_bytes += len(pcm)
+        self.known_bytes += len(pcm) if is_cached else 0
         self._send({"kind": "piece", "id": self.number, "sentence": sentence}, pcm)
 
-    def sentence(self, index: int, report: SentenceReport) -> None:
-        """Send what happened to a sentence."""
+    def sentence(self, index: int, report: SentenceReport, *, is_cached: bool = False) -> None:
+        """Send what happened to a sentence.
+
+        Args:
+            index: Of the sentence.
+            report: What happened.
+            is_cached: Whether it was spoken for somebody else.
+        """
         header = {
             "kind": "sentence",
             "id": self.number,
@@ -90,8 +113,30 @@ class Output:
             "outcome": report.outcome,
             "n_retries": report.n_retries,
             "n_samples": report.n_samples,
+            "is_cached": is_cached,
         }
         self._send(header, b"")
+
+    def note_begin(self) -> None:
+        """Note that the first turn has come."""
+        if self._spans is not None and not self._spans:
+            self._spans.append(("queue", self._arrived, time.time_ns(), {}))
+
+    def note_work(self, work: Timings, **attributes: float) -> None:
+        """Note work that ends now: text, then GPT, then SoVITS.
+
+        Args:
+            work: Seconds of each part, by the clock. Others may have had turns meanwhile.
+            attributes: Numbers about it.
+        """
+        if self._spans is None or len(self._spans) >= MAX_SPANS:
+            return
+        begin = time.time_ns() - round(work.total * 1e9)
+        for name in ("text", "gpt", "sovits"):
+            end = begin + round(getattr(work, name) * 1e9)
+            if end > begin:
+                self._spans.append((name, begin, end, attributes))
+            begin = end
 
     def finish(self) -> None:
         """Send that all is said, and where the time went."""
@@ -99,8 +144,9 @@ class Output:
         scale = self.busy / work.total if work.total else 0.0  # the clock of a part runs on while others have turns
         parts = {"text": work.text * scale, "gpt": work.gpt * scale, "sovits": work.sovits * scale}
         seconds = {"queue": max(0.0, elapsed - self.busy), **parts}
-        header = {"kind": "finished", "id": self.number, "audio": self.seconds_sent, "busy": self.busy}
-        self._send({**header, "seconds": seconds}, b"")
+        made = (self.sent_bytes - self.known_bytes) / 2 / self._rate  # by which the speed of the worker is measured
+        header = {"kind": "finished", "id": self.number, "audio": made, "busy": self.busy}
+        self._send({**header, "seconds": seconds, "spans": self._spans or []}, b"")
 
     def fail(self, error: Exception) -> None:
         """Send why it could not be said. A ValueError is about the text, everything else is a fault of ours."""

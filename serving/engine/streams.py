@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 
 from gpt_sovits.lanes import LANE_OPTIONS, REALTIME
 from gpt_sovits.synthesis.streaming import stream
@@ -14,7 +15,7 @@ from serving.engine.speaking import Output, Speak
 class StreamTask:
     """A task of the scheduler that speaks one text in real time."""
 
-    is_stream = True
+    is_stream, is_loading = True, False
 
     def __init__(self, speak: Speak, voice: Synthesizer, output: Output, scheduler: Scheduler) -> None:
         """Prepare.
@@ -29,10 +30,14 @@ class StreamTask:
 
     def run(self) -> None:
         """Speak the text. See scheduler.Task."""
-        speak = self._speak
-        with closing(stream(self._voice, speak.text, speak.seed, LANE_OPTIONS[REALTIME], speak.language)) as chunks:
+        speak, options = self._speak, LANE_OPTIONS[REALTIME]
+        if speak.continues:
+            options = replace(options, kept_silence=None)
+        self.output.note_begin()
+        with closing(stream(self._voice, speak.text, speak.seed, options, speak.language)) as chunks:
             for chunk in chunks:
                 self.output.timings += chunk.timings
+                self.output.note_work(chunk.timings, sentence=chunk.sentence)
                 self.output.piece(chunk.waveform, chunk.sentence)
                 if chunk.report is not None:
                     self.output.sentence(chunk.sentence, chunk.report)

@@ -9,6 +9,7 @@ the API does, because the connection ends then.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import queue
 import signal
@@ -22,6 +23,8 @@ import psutil
 import torch
 
 from gpt_sovits.synthesis.synthesizer import Synthesizer
+from serving.caches.layers import CachePlace, open_cache
+from serving.caches.sentences import Pronunciation, SentenceCache
 from serving.engine.batches import BatchRequest, BatchTask, ReadingTask, next_batch
 from serving.engine.frames import BrokenFrameError, Header, pack, receive_frame
 from serving.engine.pairs import Voices, WarmingTask, refuse, start_loading
@@ -53,6 +56,7 @@ class Worker:
         self._batch: dict[int, BatchRequest] = {}
         self._loaded: queue.SimpleQueue[tuple[str, Voices | Exception]] = queue.SimpleQueue()
         self._send_lock = threading.Lock()
+        self._sentences = SentenceCache(open_cache(CachePlace(**json.loads(options.cache))) if options.cache else None)
 
     def run(self) -> None:
         """Speak until the API ends."""
@@ -121,7 +125,7 @@ class Worker:
         if voice is None:
             self._send({"kind": "failed", "id": speak.id, "error": "unloaded", "message": speak.candidate})
             return
-        output = self._output(speak.id, voice)
+        output = self._output(speak, voice)
         try:
             voice = voice.with_words(speak.words) if speak.words else voice
         except ValueError as error:
@@ -131,12 +135,21 @@ class Worker:
             self._streams[speak.id] = task = StreamTask(speak, voice, output, self._scheduler)
             self._scheduler.add(task)
             return
-        self._batch[speak.id] = request = BatchRequest(speak, voice, output)
+        options = self._options
+        how = Pronunciation(
+            candidate=speak.candidate, preset=speak.preset, precision=options.precision, device=options.device
+        )
+        self._batch[speak.id] = request = BatchRequest(speak, voice, output, cache=self._sentences, how=how)
         self._scheduler.add(ReadingTask(request))
 
-    def _output(self, number: int, voice: Synthesizer) -> Output:
-        most = self._options.unread_bytes
-        return Output(number, self._send, sample_rate=voice.sample_rate, max_unread_bytes=most)
+    def _output(self, speak: Speak, voice: Synthesizer) -> Output:
+        return Output(
+            speak.id,
+            self._send,
+            sample_rate=voice.sample_rate,
+            max_unread_bytes=self._options.unread_bytes,
+            is_traced=speak.is_traced,
+        )
 
     def _cancel(self, number: int) -> None:
         stream = self._streams.pop(number, None)
@@ -199,6 +212,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--unread-bytes", type=int, required=True)
+    parser.add_argument("--cache", default="", help="where sentences are kept, a CachePlace as JSON")
     parser.add_argument("--cores", type=int, nargs="*", default=[])
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # service managers send it to all processes, and the API drains first

@@ -1,6 +1,7 @@
-"""DBOS in this process: the queue, the heartbeat, and the jobs of dead nodes (docs/decisions/018).
+"""DBOS in this process: the queues, the heartbeat, and the work of dead nodes (docs/decisions/018).
 
-DBOS is given the id of a job and nothing else. It decides which node runs it, and remembers that until it has ended.
+DBOS is given an id and nothing else, such as that of a job. It decides which node works on it, and remembers that until
+it has ended. Jobs have a queue, and so has any other kind of work that a process adds.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import concurrent.futures
 import logging
 import secrets
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
@@ -48,6 +50,23 @@ def _refuse(_: object, serialized_data: str) -> object:
 DefaultSerializer.deserialize = _refuse  # type: ignore[method-assign]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A kind of work with a queue of its own.
+
+    Attributes:
+        workflow: Name of the workflow in DBOS.
+        queue: Name of the queue in DBOS.
+        run: Does what an id names, on the event loop that calls `start`.
+        n_at_once: How many are done in this process at once.
+    """
+
+    workflow: str
+    queue: str
+    run: Callable[[str], Awaitable[None]]
+    n_at_once: int
+
+
 class DeadNodes:
     """Tells which nodes are dead, from looks at their heartbeats. No two clocks are compared."""
 
@@ -70,23 +89,32 @@ class DeadNodes:
 
 
 class DurableQueue:
-    """The queue of jobs. There is one per process, because DBOS is one per process."""
+    """The queues of jobs and other work. There is one per process, because DBOS is one per process."""
 
-    def __init__(self, database: Database, run: Callable[[str], Awaitable[None]], *, n_at_once: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        run: Callable[[str], Awaitable[None]],
+        *,
+        n_at_once: int,
+        others: Sequence[Work] = (),
+    ) -> None:
         """Prepare.
 
         Args:
             database: Of serving. DBOS makes its tables in it.
             run: Runs a job, on the event loop that calls `start`.
             n_at_once: Jobs that run in this process at once.
+            others: Other kinds of work.
         """
-        self._database, self._run, self._n_at_once = database, run, n_at_once
+        self._database = database
+        self._works = (Work(workflow=WORKFLOW, queue=QUEUE, run=run, n_at_once=n_at_once), *others)
         self.node = secrets.token_hex(8)
         self._client = DBOSClient(
             system_database_engine=database.engine, serializer=JSON, application_name=APPLICATION, lazy=True
         )
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._running: set[concurrent.futures.Future[None]] = set()
+        self._running: dict[concurrent.futures.Future[None], str] = {}
         self._stop = threading.Event()
         self._beats = threading.Thread(target=self._beat_for_ever, name="heartbeat of jobs", daemon=True)
 
@@ -124,15 +152,23 @@ class DurableQueue:
             }
         )
 
-        # The jobs of a node that dies again and again end by `max_attempts` of ours
-        @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
-        def speak_job(job_id: str) -> None:
-            self._run_workflow(job_id)
-
+        for work in self._works:
+            self._register(work)
+        DBOS.listen_queues([work.queue for work in self._works])  # and not to those of work that this node lacks
         DBOS.launch()
-        DBOS.register_queue(
-            QUEUE, worker_concurrency=self._n_at_once, polling_interval_sec=POLL_SECONDS, on_conflict="always_update"
-        )
+        for work in self._works:
+            DBOS.register_queue(
+                work.queue,
+                worker_concurrency=work.n_at_once,
+                polling_interval_sec=POLL_SECONDS,
+                on_conflict="always_update",
+            )
+
+    def _register(self, work: Work) -> None:
+        # The work of a node that dies again and again ends by `max_attempts` of ours
+        @DBOS.workflow(name=work.workflow, max_recovery_attempts=None)
+        def do(work_id: str) -> None:
+            self._run_workflow(work, work_id)
 
     def close(self) -> None:
         """Stop. Jobs that run are left to other nodes, or to the next start."""
@@ -145,17 +181,35 @@ class DurableQueue:
 
     def enqueue(self, connection: sa.Connection, submission: Submission) -> None:
         """Queue a job in a transaction of ours."""
+        self.enqueue_work(connection, submission.id, workflow=WORKFLOW, queue=QUEUE, priority=submission.wish.priority)
+
+    def enqueue_work(
+        self, connection: sa.Connection, work_id: str, *, workflow: str, queue: str, priority: int = 5
+    ) -> None:
+        """Queue work in a transaction of ours.
+
+        Args:
+            connection: Of the transaction.
+            work_id: Names what is to be done. It was not queued before.
+            workflow: Name of the workflow.
+            queue: Name of the queue.
+            priority: 1 to 9. Work with a smaller one starts first.
+        """
         self._client.enqueue_in_transaction(
             connection,
             {
-                "workflow_name": WORKFLOW,
-                "queue_name": QUEUE,
-                "workflow_id": submission.id,
+                "workflow_name": workflow,
+                "queue_name": queue,
+                "workflow_id": work_id,
                 "app_version": VERSION,
-                "priority": submission.wish.priority,
+                "priority": priority,
             },
-            submission.id,
+            work_id,
         )
+
+    def n_running(self, queue: str = QUEUE) -> int:
+        """Return how much work of a queue is being done in this process."""
+        return sum(name == queue for name in list(self._running.values()))
 
     def cancel(self, job_id: str) -> None:
         """Take a job out of the queue. One that runs stops by itself at its next sentence."""
@@ -165,22 +219,19 @@ class DurableQueue:
         """Delete what DBOS remembers of jobs that have ended."""
         DBOS.delete_workflows(job_ids)
 
-    def _run_workflow(self, job_id: str) -> None:
-        """Run a job on the event loop, and wait here in a thread of DBOS."""
+    def _run_workflow(self, work: Work, work_id: str) -> None:
+        """Do work on the event loop, and wait here in a thread of DBOS."""
         assert self._loop is not None
         if self._stop.is_set():
             raise _Shutdown
-        future = asyncio.run_coroutine_threadsafe(self._as_coroutine(job_id), self._loop)
-        self._running.add(future)
+        future = asyncio.run_coroutine_threadsafe(_as_coroutine(work, work_id), self._loop)
+        self._running[future] = work.queue
         try:
             future.result()
         except concurrent.futures.CancelledError:
             raise _Shutdown from None
         finally:
-            self._running.discard(future)
-
-    async def _as_coroutine(self, job_id: str) -> None:
-        await self._run(job_id)
+            self._running.pop(future, None)
 
     def _beat_for_ever(self) -> None:
         dead = DeadNodes()
@@ -200,8 +251,12 @@ class DurableQueue:
                 connection.execute(sa.insert(NODES).values(id=self.node, beats=0))
             others = {row.id: row.beats for row in connection.execute(sa.select(NODES).where(~own))}
         if self._beats.is_alive():
-            pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False, queue_name=QUEUE)
-            owners = {workflow.executor_id for workflow in pending if workflow.executor_id}
+            owners = set()
+            for work in self._works:
+                pending = DBOS.list_workflows(
+                    status="PENDING", load_input=False, load_output=False, queue_name=work.queue
+                )
+                owners |= {workflow.executor_id for workflow in pending if workflow.executor_id}
             others |= dict.fromkeys(owners - others.keys() - {self.node}, -1)
         return others
 
@@ -212,3 +267,7 @@ class DurableQueue:
             connection.execute(sa.delete(NODES).where(NODES.c.id == node))
         if handles:
             LOG.warning("node %s is dead; %d of its jobs are queued again", node, len(handles))
+
+
+async def _as_coroutine(work: Work, work_id: str) -> None:
+    await work.run(work_id)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel, Field
-from starlette.responses import FileResponse
 
 from gpt_sovits.synthesis.pieces import MAX_TEXT_CHARACTERS
 from gpt_sovits.text.languages import language_code
@@ -20,6 +20,7 @@ from serving.encoding import MEDIA_TYPES, Format, output_rate
 from serving.errors import InvalidRequestError, LanguageNotServedError, SpeedNotServedError, TextTooLongError
 from serving.jobs.records import Item, Job, State, Wish
 from serving.jobs.service import JobService
+from serving.storage.responses import object_response
 
 # A string of structured headers, or the bare characters that most clients send
 IDEMPOTENCY_KEY = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x5b\x5d-\x7e]{1,255})')
@@ -160,19 +161,39 @@ def job_router(jobs: JobService) -> APIRouter:
         return describe(await jobs.cancel(job_id, caller.name))
 
     @router.get("/{job_id}/items/{item}/audio", response_class=Response, responses=ERRORS | _sound())
-    async def audio(job_id: JobId, item: int, caller: Asking) -> Response:
+    async def audio(request: Request, job_id: JobId, item: int, caller: Asking) -> Response:
         """Return the speech of an item, if it may still be delivered. It takes ranges."""
-        job, found, path = await jobs.open_result(job_id, caller.name, item)
+        job, _, key = await jobs.open_result(job_id, caller.name, item)
         caller.require(voice=job.wish.voice, lane="batch", purpose=job.wish.purpose)
-        assert found.result is not None
-        headers = {"ETag": f'"{found.result.sha256}"', "Cache-Control": "private, no-cache"}
-        return FileResponse(path, media_type=MEDIA_TYPES[job.wish.format], headers=headers)
+        return await asyncio.to_thread(_deliver, jobs, job, key, request)
+
+    @router.get("/{job_id}/items/{item}/provenance", response_class=Response, responses=ERRORS | _json())
+    async def provenance(job_id: JobId, item: int, caller: Asking) -> Response:
+        """Return the signed sidecar of the file of an item, which says where it comes from."""
+        job, sidecar = await jobs.sidecar_of(job_id, caller.name, item)
+        caller.require(voice=job.wish.voice, lane="batch", purpose=job.wish.purpose)
+        return Response(sidecar, media_type="application/json")
 
     return router
 
 
+def _deliver(jobs: JobService, job: Job, key: str, request: Request) -> Response:
+    """Return a file. A client that has it asks again each time, and so for consent."""
+    media_type = MEDIA_TYPES[job.wish.format]
+    return object_response(jobs.objects, key, request, media_type=media_type, cache_control="private, no-cache")
+
+
+def _json() -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": "The sidecar.", "content": {"application/json": {}}}}
+
+
 def _sound() -> dict[int | str, dict[str, Any]]:
-    return {200: {"description": "The sound.", "content": {kind: {} for kind in MEDIA_TYPES.values()}}}
+    sound = {"content": {kind: {} for kind in MEDIA_TYPES.values()}}
+    return {
+        200: {"description": "The sound.", **sound},
+        206: {"description": "A part of it.", **sound},
+        304: {"description": "The client has it already."},
+    }
 
 
 def _describe_item(job: Job, item: Item) -> ItemInfo:

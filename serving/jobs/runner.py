@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
 from serving.database import Database
@@ -25,7 +26,10 @@ from serving.jobs import store
 from serving.jobs.records import Item, Job, Result, State
 from serving.jobs.results import ResultStore
 from serving.jobs.speaking import AttemptEndedError, JobEngine, Speech, speak_item
-from serving.messages import RequestRecord, SpeechRequest
+from serving.messages import RequestRecord, SpeechRequest, Started
+from serving.provenance.facts import make_facts
+from serving.provenance.marking import Marker
+from serving.tracing.spans import span
 
 T = TypeVar("T")
 Recorder = Callable[[RequestRecord], Awaitable[None]]
@@ -51,6 +55,7 @@ class JobRunner:
         max_attempts: int,
         keep_text: bool,
         recorders: Sequence[Recorder] = (),
+        marker: Marker | None = None,
     ) -> None:
         """Prepare.
 
@@ -61,9 +66,11 @@ class JobRunner:
             max_attempts: A job that was claimed more often has failed, because it may be what kills the service.
             keep_text: Whether texts stay in the table when they are spoken.
             recorders: Get a record of each item.
+            marker: Marks the files. None where nothing is marked.
         """
         self._database, self._engine, self._results = database, engine, results
         self._max_attempts, self._keep_text, self._recorders = max_attempts, keep_text, tuple(recorders)
+        self._marker = marker
 
     async def run(self, job_id: str) -> None:
         """Run a job to its end, or until it is not this attempt's any more. It raises nothing but what is a fault."""
@@ -102,7 +109,9 @@ class JobRunner:
         n_counted, n_waits = 0, 0
         while True:
             try:
-                return await self._speak(job, item)
+                with span("job item", job.traceparent) as working:
+                    working.note(job=job.id, item=item.item, attempt=job.attempt)
+                    return await self._speak(job, item, working.traceparent or None)
             except AttemptEndedError:
                 raise
             except ServingError as error:
@@ -119,8 +128,8 @@ class JobRunner:
         is_unknown = isinstance(error, UnknownVoiceError | UnknownVersionError)
         return isinstance(error, BusyError) or (is_unknown and not self._engine.health().ready)
 
-    async def _speak(self, job: Job, item: Item) -> Result:
-        request = self._request(job, item)
+    async def _speak(self, job: Job, item: Item, traceparent: str | None) -> Result:
+        request = self._request(job, item, traceparent)
         speech = Speech(sentences=[])
         begun, clock = datetime.now(UTC), time.monotonic()
         error: ServingError | None = None
@@ -138,6 +147,18 @@ class JobRunner:
             if not await self._patiently(store.record, job, item.item, result, keep_text=self._keep_text):
                 raise AttemptEndedError
 
+        def mark(file: Path, started: Started) -> None:
+            assert self._marker is not None
+            facts = make_facts(
+                voice=request.voice,
+                version=started.version,
+                candidate_id=started.candidate_id,
+                text_sha256=item.text_sha256,
+                traceparent=job.traceparent,
+                created_at=begun,
+            )
+            self._marker.mark(file, job.wish.format, facts)
+
         try:
             wish = job.wish
             return await speak_item(
@@ -149,6 +170,7 @@ class JobRunner:
                 results=self._results,
                 watch=watch,
                 record=record,
+                mark=mark if self._marker is not None else None,
             )
         except AttemptEndedError:
             raise
@@ -186,7 +208,7 @@ class JobRunner:
         for recorder in self._recorders:
             await recorder(record)
 
-    def _request(self, job: Job, item: Item) -> SpeechRequest:
+    def _request(self, job: Job, item: Item, traceparent: str | None) -> SpeechRequest:
         assert item.text is not None
         return SpeechRequest(
             request_id=f"{job.id}-{item.item}",
@@ -198,7 +220,7 @@ class JobRunner:
             purpose=job.wish.purpose,
             seed=job.wish.seed,
             lane="batch",
-            traceparent=job.traceparent,
+            traceparent=traceparent,
         )
 
     async def _require_current(self, job: Job) -> None:

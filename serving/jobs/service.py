@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TypeVar
 
 from serving.database import Database
@@ -21,18 +20,22 @@ from serving.errors import (
     GoneError,
     IdempotencyInProgressError,
     NotFoundError,
+    StorageUnreachableError,
 )
 from serving.jobs import store
-from serving.jobs.durable import DurableQueue
+from serving.jobs.durable import DurableQueue, Work
 from serving.jobs.records import OPEN_STATES, Item, Job, Submission, Wish
 from serving.jobs.results import ResultStore
 from serving.jobs.runner import JobRunner, Recorder
 from serving.jobs.speaking import JobEngine
 from serving.messages import SpeechRequest
+from serving.provenance.facts import make_facts
+from serving.provenance.marking import Marker
 from serving.settings import ServeSettings
+from serving.storage.keys import key_of
+from serving.storage.objects import ObjectStore
 
 T = TypeVar("T")
-FOLDER = Path(".vox/results")
 SWEEP_SECONDS = 600.0
 START_AGAIN_SECONDS = 1.0
 LOG = logging.getLogger(__name__)
@@ -44,23 +47,28 @@ class JobService:
     def __init__(
         self,
         database: Database,
-        folder: Path,
+        objects: ObjectStore,
         engine: JobEngine,
         settings: ServeSettings,
         *,
         recorders: Sequence[Recorder] = (),
+        others: Sequence[Work] = (),
+        marker: Marker | None = None,
     ) -> None:
         """Prepare.
 
         Args:
             database: Of serving, migrated.
-            folder: Where the speech is kept. Nodes that share the database share it too.
+            objects: Where the speech is kept. Nodes that share the database share it too.
             engine: Speaks.
             settings: The section `serve`.
             recorders: Get a record of each item.
+            others: Other kinds of work that this process does.
+            marker: Marks the files. None where nothing is marked.
         """
-        self.settings = settings
-        self._database, self._engine, self._results = database, engine, ResultStore(folder)
+        self.settings, self._marker = settings, marker
+        self._database, self._engine, self._results = database, engine, ResultStore(objects)
+        self.objects = objects
         self._runner = JobRunner(
             database,
             engine,
@@ -68,8 +76,9 @@ class JobService:
             max_attempts=settings.jobs.max_attempts,
             keep_text=settings.keep_text,
             recorders=recorders,
+            marker=marker,
         )
-        self._queue = DurableQueue(database, self._runner.run, n_at_once=settings.jobs.n_at_once)
+        self.queue = DurableQueue(database, self._runner.run, n_at_once=settings.jobs.n_at_once, others=others)
         self._submitting: set[tuple[str, str]] = set()
         self._task: asyncio.Task[None] | None = None
         self.is_started = False
@@ -87,7 +96,7 @@ class JobService:
                 await self._task
         if self.is_started:
             self.is_started = False
-            await asyncio.to_thread(self._queue.close)
+            await asyncio.to_thread(self.queue.close)
 
     async def submit(
         self,
@@ -153,13 +162,13 @@ class JobService:
         await self.find(job_id, owner)
         job = await self._call(store.cancel, job_id, owner, keep_text=self.settings.keep_text)
         if self.is_started:
-            await asyncio.to_thread(self._queue.cancel, job_id)
+            await asyncio.to_thread(self.queue.cancel, job_id)
         if job.state == "deleted":
             await self._remove_files(job_id)
         return job
 
-    async def open_result(self, job_id: str, owner: str, item: int) -> tuple[Job, Item, Path]:
-        """Return a job, one of its items, and the file with its speech, which may be delivered now.
+    async def open_result(self, job_id: str, owner: str, item: int) -> tuple[Job, Item, str]:
+        """Return a job, one of its items, and the key of the file with its speech, which may be delivered now.
 
         Raises:
             ServingError: There is none, it is not spoken yet, or it may not be delivered any more.
@@ -173,10 +182,28 @@ class JobService:
                 raise ConflictError(f"item {item} is not spoken yet; the job is {job.state}")
             raise GoneError(f"item {item} was not spoken, because the job is {job.state}")
         await self._engine.check(self._example(job.wish, job), candidate_id=job.candidate_id)
-        path = self._results.path(found.result.sha256)
-        if not path.is_file():
-            raise GoneError("the file with the speech was deleted")
-        return job, found, path
+        return job, found, key_of(found.result.sha256)
+
+    async def sidecar_of(self, job_id: str, owner: str, item: int) -> tuple[Job, bytes]:
+        """Return a job and the signed sidecar of the file of one of its items.
+
+        Raises:
+            ServingError: There is no such file, it may not be delivered any more, or nothing is marked.
+        """
+        job, found, _ = await self.open_result(job_id, owner, item)
+        if self._marker is None:
+            raise NotFoundError("nothing is marked here, because serve.provenance.mark is false")
+        assert found.result is not None and job.version is not None and job.candidate_id is not None
+        facts = make_facts(
+            voice=job.wish.voice,
+            version=job.version,
+            candidate_id=job.candidate_id,
+            text_sha256=found.text_sha256,
+            traceparent=job.traceparent,
+            created_at=job.started_at or job.created_at,
+        )
+        made = {"sha256": found.result.sha256, "n_bytes": found.result.n_bytes}
+        return job, await asyncio.to_thread(self._marker.sidecar, facts, **made)
 
     async def _submit(self, submission: Submission) -> tuple[Job, bool]:
         if not self.is_started:
@@ -184,7 +211,7 @@ class JobService:
                 "jobs cannot be taken yet, because their database did not answer", retry_after=2
             )
         await self._engine.check(self._example(submission.wish))
-        return await self._call(store.submit, submission, self._queue.enqueue)
+        return await self._call(store.submit, submission, self.queue.enqueue)
 
     def _example(self, wish: Wish, job: Job | None = None) -> SpeechRequest:
         """Return a request like those of a job, to ask whether it may be spoken."""
@@ -204,14 +231,14 @@ class JobService:
         loop = asyncio.get_running_loop()
         while not self.is_started:
             try:
-                await asyncio.to_thread(self._queue.start, loop)
+                await asyncio.to_thread(self.queue.start, loop)
                 self.is_started = True
             except DatabaseUnreachableError:
                 await asyncio.sleep(START_AGAIN_SECONDS)
         while True:
             try:
                 await self.sweep(datetime.now(UTC) - timedelta(days=self.settings.jobs.keep_days))
-            except DatabaseUnreachableError:
+            except (DatabaseUnreachableError, StorageUnreachableError):
                 LOG.warning("old jobs could not be deleted now")
             await asyncio.sleep(SWEEP_SECONDS)
 
@@ -222,17 +249,13 @@ class JobService:
             for job_id in old:
                 await self._remove_files(job_id)
                 await self._call(store.remove, job_id)
-            await asyncio.to_thread(self._queue.forget, old)
+            await asyncio.to_thread(self.queue.forget, old)
             n_removed += len(old)
         return n_removed
 
     async def _remove_files(self, job_id: str) -> None:
         for sha256 in await self._call(store.drop_results, job_id):
-
-            def is_needed(sha256: str = sha256) -> bool:
-                return store.is_referred(self._database, sha256)
-
-            await asyncio.to_thread(self._results.remove, sha256, is_needed)
+            await self._call(store.delete_unreferred, sha256, self._results.delete)
 
     async def _call(self, call: Callable[..., T], *arguments: object, **named: object) -> T:
         return await asyncio.to_thread(call, self._database, *arguments, **named)

@@ -1,4 +1,4 @@
-"""Speak one item of a job into the folder of results, in memory that does not grow with its length."""
+"""Speak one item of a job into the store of results, in memory that does not grow with its length."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from typing import Protocol
 from serving.encoding import Format, encode_file
 from serving.errors import ServingError
 from serving.jobs.records import Result
-from serving.jobs.results import ResultStore, full_disk_explained
+from serving.jobs.results import ResultStore
 from serving.messages import AudioPiece, Event, Finished, Health, SentenceDone, SpeechRequest, Started
+from serving.storage.scratch import full_disk_explained
+from serving.tracing.spans import span
 
 BLOCK_BYTES = 1 << 18  # of samples that are written at once: 4 s at 32 kHz
 
@@ -36,6 +38,9 @@ class JobEngine(Protocol):
 
 class AttemptEndedError(ServingError):
     """The job was cancelled, or another attempt has taken it over."""
+
+    def __init__(self) -> None:
+        super().__init__("this attempt is not the newest any more")
 
 
 @dataclass(kw_only=True)
@@ -65,6 +70,7 @@ async def speak_item(
     results: ResultStore,
     watch: Callable[[Speech], Awaitable[None]],
     record: Callable[[Result], Awaitable[None]],
+    mark: Callable[[Path, Started], None] | None = None,
 ) -> Result:
     """Speak a text, encode it, keep the file and record it.
 
@@ -77,17 +83,21 @@ async def speak_item(
         results: Where the file is kept.
         watch: Called when the engine has begun and after each sentence. It raises AttemptEndedError to stop.
         record: Writes the row that names the file. It raises AttemptEndedError too.
+        mark: Marks the file as made by an AI. None where nothing is marked.
 
     Raises:
         ServingError: It could not be spoken or kept.
         AttemptEndedError: `watch` or `record` said so.
     """
     with results.new_file() as samples, results.new_file() as encoded:
-        await _write_samples(engine, request, speech, samples, watch)
+        await write_samples(engine, request, speech, samples, watch)
         assert speech.started is not None and speech.finished is not None
         source_rate = speech.started.sample_rate
-        await asyncio.to_thread(_encode, samples, encoded, form, source_rate, rate)
-        sha256, n_bytes = await asyncio.to_thread(_keep, encoded, results)
+        with span("encode", request.traceparent):
+            await asyncio.to_thread(_encode, samples, encoded, form, source_rate, rate)
+        if mark is not None:
+            await asyncio.to_thread(_mark, mark, encoded, speech.started)
+        sha256, n_bytes = await asyncio.to_thread(results.put, encoded, form)
         result = Result(
             sha256=sha256,
             n_bytes=n_bytes,
@@ -98,19 +108,34 @@ async def speak_item(
             ),
         )
         await record(result)
-        if not results.holds(sha256):  # another job with the same bytes was deleted before the row was written
-            await asyncio.to_thread(_keep, encoded, results)
+        if not await asyncio.to_thread(
+            results.holds, sha256
+        ):  # another job with the same bytes was deleted before that
+            await asyncio.to_thread(results.put, encoded, form)
     speech.result = result
     return result
 
 
-async def _write_samples(
+async def write_samples(
     engine: JobEngine,
     request: SpeechRequest,
     speech: Speech,
     samples: Path,
     watch: Callable[[Speech], Awaitable[None]],
 ) -> None:
+    """Write the samples of a text into a file.
+
+    Args:
+        engine: Speaks.
+        request: The text, in the batch lane.
+        speech: Is filled while the engine speaks.
+        samples: The file. It gets int16 samples.
+        watch: Called when the engine has begun and after each sentence. It raises AttemptEndedError to stop.
+
+    Raises:
+        ServingError: It could not be spoken or kept.
+        AttemptEndedError: `watch` said so.
+    """
     waiting = bytearray()
     with samples.open("wb", buffering=0) as file:
 
@@ -143,6 +168,6 @@ def _encode(samples: Path, encoded: Path, form: Format, source_rate: int, rate: 
         encode_file(form, source, target, source_rate, rate)
 
 
-def _keep(encoded: Path, results: ResultStore) -> tuple[str, int]:
+def _mark(mark: Callable[[Path, Started], None], encoded: Path, started: Started) -> None:
     with full_disk_explained():
-        return results.put(encoded)
+        mark(encoded, started)

@@ -116,6 +116,7 @@ def record(database: Database, job: Job, item: int, result: Result, *, keep_text
         # The lock on the job's row keeps it current until the commit
         if connection.scalar(sa.select(JOBS.c.id).where(_is_current(job)).with_for_update()) is None:
             return False
+        _lock_file(database, connection, result.sha256)
         place = (JOB_ITEMS.c.job_id == job.id) & (JOB_ITEMS.c.item == item) & JOB_ITEMS.c.sha256.is_(None)
         return bool(connection.execute(sa.update(JOB_ITEMS).where(place).values(values)).rowcount)
 
@@ -179,10 +180,19 @@ def drop_results(database: Database, job_id: str) -> list[str]:
         return hashes
 
 
-def is_referred(database: Database, sha256: str) -> bool:
-    """Return whether an item of any job has a file as its result."""
+def delete_unreferred(database: Database, sha256: str, delete: Callable[[str], None]) -> None:
+    """Delete a file unless an item of any job has it as its result. Nobody can record it meanwhile.
+
+    Args:
+        database: Of serving.
+        sha256: Of the file.
+        delete: Deletes it.
+    """
     with database.transaction() as connection:
-        return connection.scalar(sa.select(JOB_ITEMS.c.item).where(JOB_ITEMS.c.sha256 == sha256).limit(1)) is not None
+        _lock_file(database, connection, sha256)
+        of_file = sa.select(JOB_ITEMS.c.item).where(JOB_ITEMS.c.sha256 == sha256).limit(1)
+        if connection.scalar(of_file) is None:
+            delete(sha256)
 
 
 def ended_before(database: Database, moment: datetime, limit: int = 100) -> list[str]:
@@ -251,6 +261,13 @@ def _item(row: sa.RowMapping) -> Item:
         seconds = row["seconds_of_audio"]
         result = Result(sha256=row["sha256"], n_bytes=row["n_bytes"], seconds_of_audio=seconds, sentences=sentences)
     return Item(item=row["item"], text=row["text"], text_sha256=row["text_sha256"], result=result)
+
+
+def _lock_file(database: Database, connection: sa.Connection, sha256: str) -> None:
+    """Keep others from recording or deleting a file until the commit. On SQLite the transaction does so already."""
+    if not database.is_sqlite:
+        number = int.from_bytes(bytes.fromhex(sha256[:16]), "big", signed=True)
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
 
 
 def _forget_texts(connection: sa.Connection, job_id: str) -> None:

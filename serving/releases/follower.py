@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 
 from registry.storage.store import Store
@@ -132,10 +133,14 @@ class Follower:
             stamp = (heads.get(voice), today, files_of(self.store, voice, before.consent if before else None))
             if before is None or self._seen.get(voice) != stamp:
                 try:
-                    found[voice] = read_snapshot(self.store, voice, today)
+                    snapshot = read_snapshot(self.store, voice, today)
                 except RegistryAwayError as error:  # of this voice: a revocation of another one must still count
                     away.append(f"{voice}: {error}")
                     continue
+                is_lasting = snapshot.fault is not None and before is not None and before.fault is not None
+                found[voice] = replace(snapshot, is_lasting=is_lasting)
+                if snapshot.fault is not None and not is_lasting:
+                    continue  # the next look reads it again
             stamps[voice] = stamp
         self._seen = stamps
         snapshots = {voice: found.get(voice) or known[voice] for voice in voices if voice in found or voice in known}

@@ -49,6 +49,7 @@ class VoiceSnapshot:
         reasons: Why the consent does not allow speech today. Empty if it does. For operators: they name paths.
         is_revoked: Whether the speaker revoked the consent.
         fault: Why nothing can be decided from the journal, None where it is whole.
+        is_lasting: Whether two looks found the fault, so that it is not a write in progress.
     """
 
     voice: str
@@ -59,6 +60,7 @@ class VoiceSnapshot:
     reasons: tuple[str, ...] = ()
     is_revoked: bool = False
     fault: str | None = None
+    is_lasting: bool = False
 
     def find(self, version: int) -> Release | None:
         """Return the release of a version that was champion, if it was."""

@@ -158,14 +158,19 @@ class ReleaseTable:
         """Refuse to deliver more of a request whose permission has ended. It costs nothing while nothing changed.
 
         Raises:
-            ServingError: The consent was revoked or has ended, or does not cover the use any more.
+            ServingError: The consent was revoked or has ended, does not cover the use any more, or cannot be checked
+                because the journal is broken or gone.
         """
         request, today = admission.request, self.today()
         if self.snapshots.get(request.voice) is admission.snapshot and today == admission.day:
             return
         snapshot = self.snapshots.get(request.voice)
-        if snapshot is None or snapshot.fault is not None:
-            return  # nothing new is admitted; that the consent ended is not known
+        if snapshot is None:
+            raise VoiceDamagedError(f"the journal of {request.voice} is gone, so its consent cannot be checked")
+        if snapshot.fault is not None:  # a revocation may be what is missing, so a lasting fault ends what was begun
+            if snapshot.is_lasting:
+                raise VoiceDamagedError(f"the journal of {request.voice} is broken, so its consent cannot be checked")
+            return
         self._refuse_revoked(snapshot)
         if not snapshot.includes(admission.live.pair.candidate_id):
             raise RevokedError(f"version {admission.live.pair.version} of {request.voice} was taken out of service")

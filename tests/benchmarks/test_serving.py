@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.serving import Measured, Playback, Texts, as_markdown, summarise
+from benchmarks.serving.__main__ import as_markdown
+from benchmarks.serving.listening import Measured, Playback, Texts
+from benchmarks.serving.speed import summarise
 
 RATE = 1000
 

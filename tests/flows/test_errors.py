@@ -21,6 +21,7 @@ from stages.errors import StageError
 
 BASES = (FlowError, StageError, ServingError, RegistryError, MetricsError, GptSovitsError)
 BASE_NAMES = {base.__module__.split(".")[0]: base.__name__ for base in BASES}
+BASE_NAMES["campaigns"] = "CampaignError"  # derives from ServingError, which names it for the commands
 
 
 class RefusalError(RegistryError):

@@ -56,7 +56,7 @@ def check(answer: httpx.Response, status: int, kind: str, param: str | None = No
         ({"preset": "No Such!"}, 422, "invalid_request", "preset"),
         ({"lane": "fast"}, 422, "invalid_request", "lane"),
         ({"weights": "/tmp/evil.ckpt"}, 422, "invalid_request", "weights"),
-        ({"stream_format": "json"}, 422, "invalid_request", "stream_format"),
+        ({"stream_format": "xml"}, 422, "invalid_request", "stream_format"),
     ],
 )
 def test_a_wrong_field_is_named(service, changes, status, kind, param):

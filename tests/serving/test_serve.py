@@ -94,8 +94,18 @@ def test_released_voices_are_served_as_the_registry_says_until_a_signal(served: 
     assert served.line(r"voice +anna version (\d)") == "1"
     assert served.post().headers["x-voice-version"] == "1"
 
-    project.revoke("bob")
+    body = {"voice": "bob", "input": " ".join([TEXT] * 140), "response_format": "pcm", "lane": "realtime"}
+    with httpx.stream("POST", f"{served.address}/v1/audio/speech", json=body, timeout=60) as stream:
+        sounding = stream.iter_raw(4096)
+        assert next(sounding)
+        project.revoke("bob")
+        begin = time.monotonic()
+        with pytest.raises(httpx.RemoteProtocolError):  # the answer is cut off: what it holds is not the whole text
+            for _ in sounding:
+                time.sleep(0.005)
+        assert time.monotonic() - begin < 5
     assert served.until(410, voice="bob").json()["error"]["type"] == "revoked"
+    assert time.monotonic() - begin < 5
     listed = httpx.get(f"{served.address}/v1/voices").json()["data"]
     assert [one["voice"] for one in listed] == ["anna"]
 

@@ -66,6 +66,19 @@ def test_each_sentence_has_a_start_its_sound_and_an_end(service):
     assert got[-1]["code"] == 1000
 
 
+def test_only_the_first_sentence_is_spoken_without_the_silence_at_its_beginning():
+    asked = []
+
+    class Recording(ThreadEngine):
+        def speak(self, request):
+            asked.append(request)
+            return super().speak(request)
+
+    with running(Recording()) as service:
+        talk(service, *say("The kettle is on. Who is there? Nobody."))
+    assert [request.continues for request in asked] == [False, True, True]
+
+
 def test_the_first_sentence_sounds_before_the_second_was_sent(service):
     with connect(service.web_socket) as socket:
         socket.send(json.dumps(CONFIG))

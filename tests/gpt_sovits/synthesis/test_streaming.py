@@ -22,7 +22,7 @@ SAMPLES_PER_TOKEN = 2 * SOVITS_CONFIG.hop_length
 # Share of full scale by which sums over other shapes may be rounded differently, see Synthesizer.say_many
 WAVEFORM_BOUND = 1e-4
 # Every token is known before a frame's prior is fixed, and every frame that matters before it is rendered
-EXACT = ChunkOptions(prior_lookahead=10_000, render_lookahead=None)
+EXACT = ChunkOptions(prior_lookahead=10_000, render_lookahead=None, kept_silence=None)
 # With less, the prior of a frame lacks the tokens after its lookahead. Root mean square of the difference, relative to
 # the deviation of the speech: 0.01 to 0.05 for these random networks, and 0.45 between the speech of two seeds.
 STREAM_BOUND = 0.1
@@ -95,8 +95,8 @@ def test_the_first_sound_needs_few_tokens_and_later_chunks_grow():
     synthesizer = tiny_synthesizer(-20.0)
     text = "Was it three hundred people, or more than that?"
     lengths = [len(chunk.waveform) // SAMPLES_PER_TOKEN for chunk in stream(synthesizer, text)]
-    assert 1 <= lengths[0] < 12  # 12 tokens, less those that are still uncertain
-    assert lengths[1:-1] == sorted(lengths[1:-1]) and lengths[1] > 12
+    assert 1 <= lengths[0] < 16  # 16 tokens, less those that are still uncertain
+    assert lengths[1:-1] == sorted(lengths[1:-1]) and lengths[1] == 8
     assert max(lengths) <= 75 + 7
 
 
@@ -116,9 +116,9 @@ def test_tokens_are_generated_only_for_the_chunks_that_are_taken(monkeypatch):
     monkeypatch.setattr("gpt_sovits.synthesis.streaming.stream_tokens", watched_tokens)
     chunks = stream(synthesizer, TEXT)
     next(chunks)
-    assert len(drawn) == 12 and not was_closed
+    assert len(drawn) == 16 and not was_closed
     chunks.close()
-    assert len(drawn) == 12 and was_closed
+    assert len(drawn) == 16 and was_closed
     assert list(chunks) == []
 
 
@@ -150,6 +150,7 @@ def test_timings_name_each_part_and_the_text_once():
     [
         ({"first_tokens": 0}, r"first_tokens \(0\) must be at least 1"),
         ({"first_tokens": 80}, r"first_tokens \(80\) must be at least 1 and at most max_tokens \(75\)"),
+        ({"more_tokens": 0}, r"more_tokens \(0\) and second_tokens \(8\) must be at least 1"),
         ({"growth": 0.5}, "growth must be at least 1, not 0.5"),
     ],
 )

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from engine_helpers import serve_settings
 
-from serving.engine.capacity import choose_worker, max_streams
+from serving.engine.capacity import Waiting, choose_worker, max_streams
 from serving.engine.process import WorkerOptions, WorkerProcess
 from serving.errors import NotReadyError, OverCapacityError, VoiceDamagedError
 
 LIMITS = serve_settings(max_realtime_streams=3, max_backlog_seconds=60.0, stream_share=0.5).engine
 
 
-class Waiting:
+class Spoken:
     """A request with some seconds of speech left."""
 
     def __init__(self, seconds: float, *, is_stream: bool) -> None:
@@ -26,7 +26,7 @@ def worker(*streams: float, batch: tuple[float, ...] = (), rate: float = 10.0, l
     one = WorkerProcess("cpu-0", options)
     one.loaded = {"c"} if loaded else set()
     one._rates = {"realtime": rate, "batch": rate}
-    requests = [Waiting(s, is_stream=True) for s in streams] + [Waiting(s, is_stream=False) for s in batch]
+    requests = [Spoken(s, is_stream=True) for s in streams] + [Spoken(s, is_stream=False) for s in batch]
     one._running = dict(enumerate(requests))
     return one
 
@@ -53,9 +53,24 @@ def test_a_full_real_time_lane_says_when_its_speech_is_made():
 
 def test_requests_that_are_being_priced_take_their_room():
     workers = worker(1.0, 1.0), worker(1.0, 1.0)
-    assert choose(*workers, n_waiting=1) in workers
-    with pytest.raises(OverCapacityError):
-        choose(*workers, n_waiting=2)
+    waiting = Waiting()
+    waiting.begin("x" * 100)
+    assert choose(*workers, waiting=waiting) in workers
+    waiting.begin("y" * 500)
+    with pytest.raises(OverCapacityError) as refusal:
+        choose(*workers, waiting=waiting)
+    assert refusal.value.retry_after == 3  # 4 s of speech, and 42 s that are being priced, at 20 s per second
+
+
+def test_what_waits_for_its_price_is_taken_for_as_slow_as_texts_before_it():
+    waiting = Waiting()
+    for _ in range(50):
+        waiting.begin("x" * 100)
+        waiting.end("x" * 100, 20.0)
+    waiting.begin("y" * 10)
+    assert waiting.n == 1 and waiting.seconds == pytest.approx(2.0, rel=0.01)
+    waiting.end("y" * 10, None)
+    assert (waiting.n, waiting.seconds) == (0, 0.0)
 
 
 def test_a_full_batch_lane_says_when_the_text_fits():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 from engine_helpers import LONG_TEXT, Project, Served, pieces, serve_settings, speak, speech_request, until
 
@@ -23,3 +26,19 @@ def test_a_worker_beyond_its_memory_ends_its_stream_and_new_requests_go_to_anoth
 
         assert isinstance(served.run(across())[-1], Finished)
         assert served.engine.health().workers[0].n_restarts >= 1
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_by_the_spare_and_another_spare_waits(project: Project):
+    with Served(project, serve_settings(keep_spares=True)) as served:
+        pool = served.engine._pool
+
+        def spares() -> list[int]:
+            return [spare.pid for spare in pool._spares.values()]
+
+        served.run(until(lambda: len(spares()) == 1))
+        (waiting,), killed = spares(), served.pids()[0]
+        os.kill(killed, signal.SIGKILL)
+        served.run(until(lambda: [worker.pid for worker in pool.ready] == [waiting]))
+        assert sum(isinstance(event, Finished) for event in served.run(speak(served.engine, speech_request())))
+        served.run(until(lambda: len(spares()) == 1 and spares() != [waiting]))

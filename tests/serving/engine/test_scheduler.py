@@ -31,6 +31,7 @@ class Work:
         self, name: str, log: list[str], clock: Clock, *, deadline: float | None = None, steps: int = 3
     ) -> None:
         self.name, self.log, self.clock = name, log, clock
+        self.is_loading = name == "l"
         self.is_stream, self._deadline = deadline is not None, deadline or 0.0
         self.blocked, self.busy, self.error = False, 0.0, None
 
@@ -76,6 +77,11 @@ def test_the_stream_whose_listener_runs_dry_first_goes_first_and_the_batch_last(
 
 def test_a_batch_and_streams_that_are_far_ahead_take_turns():
     assert run_all(("b", None), ("x", 2 * LEAD_SECONDS)) == "bxbxbx"
+
+
+def test_a_new_pair_gets_every_third_turn_of_listeners_who_wait_and_goes_before_the_batch():
+    assert run_all(("x", 0.5), ("y", 0.2), ("l", None)) == "yylylxxlx"
+    assert run_all(("b", None), ("l", None)) == "lllbbb"
 
 
 def test_a_stream_that_waits_for_its_client_takes_no_turn():

@@ -28,6 +28,8 @@ from serving.errors import (
     UnknownVoiceError,
     WorkerLostError,
 )
+from serving.storage.keys import key_of
+from serving.storage.objects import open_object_store
 from serving.tables import JOB_ITEMS, JOBS
 
 TEXT = "Good morning to you. It rains."
@@ -85,8 +87,14 @@ def database(tmp_path, template):
     opened.close()
 
 
-def wav_of(path):
-    with wave.open(io.BytesIO(path.read_bytes())) as file:
+async def open_file(desk, job, item=0):
+    """Return the bytes of a file of a job."""
+    *_, key = await desk.jobs.open_result(job.id, "anna", item)
+    return b"".join(desk.jobs.objects.open(key))
+
+
+def wav_of(content):
+    with wave.open(io.BytesIO(content)) as file:
         return file.getframerate(), file.readframes(file.getnframes())
 
 
@@ -94,15 +102,32 @@ def test_a_job_ends_as_a_file_with_true_sizes_under_its_hash(serving_database, t
     async def story(desk, _):
         job = await desk.speak(TEXT, "Another text.")
         for item, sentences in zip(job.items, (["Good morning to you", "It rains"], ["Another text"]), strict=True):
-            *_, path = await desk.jobs.open_result(job.id, "anna", item.item)
-            assert wav_of(path) == (RATE, b"".join(speech_of(each, 0) for each in sentences))
-            assert hashlib.sha256(path.read_bytes()).hexdigest() == item.result.sha256
-            assert path.stat().st_size == item.result.n_bytes
+            content = await open_file(desk, job, item.item)
+            assert wav_of(content) == (RATE, b"".join(speech_of(each, 0) for each in sentences))
+            assert hashlib.sha256(content).hexdigest() == item.result.sha256
+            assert len(content) == item.result.n_bytes
             assert [each["outcome"] for each in item.result.sentences] == ["spoken"] * len(sentences)
         assert (job.version, job.candidate_id, job.attempt) == (3, "c3", 1)
         assert all(item.text is None for item in job.items)
 
     run(serving_database, tmp_path, story)
+
+
+def test_nodes_without_a_common_disk_keep_their_files_in_a_bucket(database, tmp_path, s3_server, monkeypatch):
+    for name, value in s3_server.settings().items():
+        monkeypatch.setenv(name, value)
+    objects = open_object_store(f"s3://voxfoundry/{tmp_path.name}", root=tmp_path)
+
+    async def story(desk, _):
+        first, second = await desk.speak(), await desk.speak()
+        assert wav_of(await open_file(desk, first))[0] == RATE
+        await desk.jobs.cancel(first.id, "anna")
+        assert hashlib.sha256(await open_file(desk, second)).hexdigest() == second.items[0].result.sha256
+        await desk.jobs.cancel(second.id, "anna")
+        assert not objects.holds(key_of(second.items[0].result.sha256))
+
+    run(database, tmp_path, story, objects=objects)
+    assert not list(tmp_path.rglob("unfinished/*"))
 
 
 def test_the_same_text_twice_is_one_file(database, tmp_path):
@@ -132,8 +157,8 @@ def test_other_formats_are_what_the_encoder_gives_for_the_whole(database, tmp_pa
 
     async def story(desk, _):
         job = await desk.speak(wish=replace(WISH, format=form))
-        *_, path = await desk.jobs.open_result(job.id, "anna", 0)
-        assert path.read_bytes() == encode(form, speech_of("Good morning to you", 0) + speech_of("It rains", 0), RATE)
+        content = await open_file(desk, job)
+        assert content == encode(form, speech_of("Good morning to you", 0) + speech_of("It rains", 0), RATE)
 
     run(database, tmp_path, story)
 
@@ -259,10 +284,10 @@ def test_a_deleted_job_takes_its_file_unless_another_job_has_the_same(database, 
         await desk.jobs.cancel(first.id, "anna")
         with pytest.raises(GoneError):
             await desk.jobs.find(first.id, "anna")
-        *_, path = await desk.jobs.open_result(second.id, "anna", 0)
-        assert path.is_file()
+        *_, key = await desk.jobs.open_result(second.id, "anna", 0)
+        assert desk.jobs.objects.holds(key)
         await desk.jobs.cancel(second.id, "anna")
-        assert not path.exists()
+        assert not desk.jobs.objects.holds(key)
 
     run(database, tmp_path, story)
 

@@ -18,6 +18,9 @@ from serving.errors import ConsentError, InvalidRequestError, RevokedError
 from serving.jobs.routes import job_router, read_idempotency_key
 from serving.keys.authorization import KeyTable
 from serving.keys.store import create_key
+from serving.provenance.identity import load_identity, load_trust
+from serving.provenance.marking import Marker
+from serving.provenance.verification import verify
 
 BODY = {"voice": "sample", "input": "Good morning to you. It rains."}
 
@@ -31,11 +34,11 @@ def file(tmp_path_factory):
 
 
 @asynccontextmanager
-async def serving(database, folder, engine, *, keys=False):
+async def serving(database, folder, engine, *, keys=False, marker=None):
     """Give a client of a running service, whose audit goes to the same database."""
     audit = AuditRecorder(database, folder / "audit", settings())
     await audit.start()
-    jobs = make_jobs(database, folder / "results", engine, recorders=[audit.record])
+    jobs = make_jobs(database, folder / "results", engine, recorders=[audit.record], marker=marker)
     await jobs.start()
     while not jobs.is_started:
         await asyncio.sleep(0.05)
@@ -182,3 +185,24 @@ def test_an_idempotency_key_is_read_with_and_without_quotes(header, key):
 def test_what_cannot_be_an_idempotency_key_is_refused(header):
     with pytest.raises(InvalidRequestError):
         read_idempotency_key(header)
+
+
+@pytest.mark.parametrize("form", ["wav", "opus"])
+def test_the_file_of_a_job_is_marked_and_has_a_sidecar(file, tmp_path, form):
+    identity = load_identity(tmp_path, {})
+
+    async def story():
+        async with serving(file, tmp_path, SmallEngine(), marker=Marker(identity)) as client:
+            answer = await client.post("/v1/jobs", json=BODY | {"response_format": form})
+            job = await until(client, answer.headers["location"], "done")
+            item = job["items"][0]
+            sound, sidecar = [await client.get(item["url"].replace("audio", name)) for name in ("audio", "provenance")]
+            (tmp_path / "sound").write_bytes(sound.content)
+            found = verify(tmp_path / "sound", trust=load_trust(tmp_path, {}), sidecar=sidecar.content)
+            statuses = {layer.layer: layer.status for layer in found.layers}
+            assert statuses == {"c2pa": "valid" if form == "wav" else "none", "sidecar": "valid"}
+            assert found.sha256 == item["sha256"]
+            facts = found.deciding.facts
+            assert (facts.voice, facts.version, facts.text_sha256) == ("sample", job["version"], item["text_sha256"])
+
+    asyncio.run(story())

@@ -1,4 +1,4 @@
-"""What was said before comes from memory: the same bytes, much sooner, and under the same checks."""
+"""A request that was spoken before comes from the cache: the same bytes, much sooner, and under the same checks."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ import pytest
 from engine_helpers import speech_request
 from serving_helpers import ANNA, ThreadEngine, running, speak
 
-from serving.cache import MAX_SHARE, CachingEngine
-from serving.errors import RevokedError
+from serving.caches.disk import DiskCache
+from serving.caches.entries import pack
+from serving.caches.layers import LayeredCache
+from serving.caches.memory import MemoryCache
+from serving.caches.requests import CachingEngine
+from serving.errors import RevokedError, WorkerLostError
 from serving.messages import AudioPiece
 
-PIECE_BYTES = 2_000_000
+MAX_BYTES = 8_000_000
 
 
-def cached(engine: ThreadEngine, max_bytes: int = PIECE_BYTES) -> CachingEngine:
-    return CachingEngine(engine, precision="float32", max_bytes=max_bytes)
+def cached(engine: ThreadEngine, below: DiskCache | None = None) -> CachingEngine:
+    return CachingEngine(engine, precision="float32", cache=LayeredCache(MemoryCache(MAX_BYTES), below))
+
+
+def n_kept(engine: CachingEngine) -> int:
+    return len(engine._cache.memory._kept)
 
 
 def test_the_same_request_is_spoken_once_and_comes_back_twenty_times_faster():
@@ -55,24 +63,8 @@ def run(engine: CachingEngine, **changes) -> bool:
     return asyncio.run(main())
 
 
-def test_memory_is_bounded_and_the_least_recently_used_is_forgotten():
-    engine = ThreadEngine()
-    sizes = cached(engine)
-    run(sizes, text="Yes.", seed=0)
-    memory = cached(engine, max_bytes=round(sizes.n_bytes / MAX_SHARE * 1.2))
-    for seed in range(12):
-        run(memory, text="Yes.", seed=seed)
-        assert memory.n_bytes <= memory._max_bytes
-    assert run(memory, text="Yes.", seed=11)
-    assert not run(memory, text="Yes.", seed=0)
-
-
-def test_what_is_too_long_for_the_memory_or_was_left_is_not_kept():
-    engine = ThreadEngine()
-    memory = cached(engine, max_bytes=1000)
-    run(memory, text="The kettle is on the stove.")
-    assert memory.n_bytes == 0
-    memory = cached(engine)
+def test_a_request_that_was_left_or_failed_is_not_kept():
+    memory = cached(ThreadEngine())
 
     async def leave() -> None:
         async with aclosing(memory.speak(speech_request(text="The kettle is on. Who is there?"))) as events:
@@ -81,13 +73,55 @@ def test_what_is_too_long_for_the_memory_or_was_left_is_not_kept():
                     return
 
     asyncio.run(leave())
-    assert memory.n_bytes == 0
-    none = cached(engine, max_bytes=0)
+    broken = cached(ThreadEngine(error=WorkerLostError("it died"), fail_after=1))
+    with pytest.raises(WorkerLostError):
+        run(broken, text="Yes.")
+    assert n_kept(memory) == n_kept(broken) == 0
+
+
+def test_without_a_cache_everything_is_spoken():
+    none = CachingEngine(ThreadEngine(), precision="float32", cache=None)
     assert [run(none, text="Yes."), run(none, text="Yes.")] == [False, False]
 
 
-@pytest.mark.parametrize("change", [{"language": "en"}, {"lane": "batch"}, {"text": "Yes!"}, {"seed": 5}])
+def test_a_restart_finds_requests_on_the_disk_and_speaks_again_what_it_cannot_read(tmp_path):
+    def below() -> DiskCache:
+        return DiskCache(tmp_path, max_bytes=100_000_000, keep_seconds=1e6)
+
+    first = cached(ThreadEngine(), below())
+    assert not run(first, text="Yes.")
+    first._cache.wait()
+    again = cached(ThreadEngine(), below())
+    assert run(again, text="Yes.")
+    (key,) = again._cache.memory._kept
+    again._cache.delete(key)
+    for content in (
+        b"",
+        b"\0",
+        pack({"started": {}}, b""),
+        pack({"started": {"version": 1}, "events": [["x", {}]]}, b""),
+    ):
+        below().put(key, content)
+        assert not run(cached(ThreadEngine(), below()), text="Yes.")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"language": "en"},
+        {"lane": "batch"},
+        {"text": "Yes!"},
+        {"seed": 5},
+        {"preset": "other"},
+        {"continues": True},
+    ],
+)
 def test_everything_that_decides_the_sound_is_in_the_key(change):
     memory = cached(ThreadEngine())
     run(memory, text="Yes.")
-    assert run(memory, text="Yes.") and not run(memory, **({"text": "Yes."} | change))
+    assert run(memory, text="Yes.", traceparent="00-1", purpose="narration", version=2)
+    named = {
+        name: memory._key(speech_request(**({"text": "Yes."} | fields)), ANNA)
+        for name, fields in (("a", {}), ("b", change))
+    }
+    assert named["a"] != named["b"]

@@ -1,0 +1,191 @@
+"""Rows claimed, published and finished. Every function is one transaction, and only the newest claim may write.
+
+A row is published before its file is put into the store: its key and everything that is known of it are written, still
+as a running row. So a kill between the two leaves no file that nothing names, and the next attempt finds what there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from campaigns.execution.plan import Asset, ClaimedRow, RowState
+from campaigns.tables import CAMPAIGNS, ROWS
+from serving.database import Database
+from serving.tables import REQUESTS
+
+PUBLISHED = (
+    "object_key",
+    "sidecar_key",
+    "is_marked",
+    "sha256",
+    "n_bytes",
+    "seconds",
+    "reused_seconds",
+    "gpt_seconds",
+    "sovits_seconds",
+    "sentences",
+    "wer",
+    "similarity",
+    "loudness_lufs",
+    "version",
+    "candidate_id",
+    "error_type",  # why it needs a review
+    "error_message",
+)
+
+
+def adopt(database: Database, campaign_id: str, number: int, owner: str, *, max_attempts: int) -> None:
+    """Take over what an earlier attempt at the same work at a slice left.
+
+    Args:
+        database: Of serving.
+        campaign_id: The campaign.
+        number: Of the slice.
+        owner: Begin of the claims of this work.
+        max_attempts: Rows that were claimed so often are dead.
+    """
+    left = (ROWS.c.campaign_id == campaign_id) & (ROWS.c.slice == number) & (ROWS.c.state == "running")
+    left &= ROWS.c.claim.startswith(owner, autoescape=True)
+    dead = {
+        "state": "dead",
+        "claim": None,
+        "finished_at": datetime.now(UTC),
+        "error_type": "process_died",
+        "error_message": f"the process that spoke it died {max_attempts} times",
+    }
+    with database.transaction() as connection:
+        connection.execute(sa.update(ROWS).where(left, ROWS.c.attempts >= max_attempts).values(dead))
+        connection.execute(sa.update(ROWS).where(left).values(state="queued", claim=None))
+
+
+def claim_next(database: Database, campaign_id: str, number: int, claim: str) -> ClaimedRow | None:
+    """Claim the next row of a slice. Return None where there is none, or where the campaign is not running.
+
+    Args:
+        database: Of serving.
+        campaign_id: The campaign.
+        number: Of the slice.
+        claim: Names the attempt.
+    """
+    with database.transaction() as connection:
+        if not _is_running(connection, campaign_id):
+            return None
+        waiting = (
+            sa.select(ROWS.c.recipient_id)
+            .where(ROWS.c.campaign_id == campaign_id, ROWS.c.slice == number, ROWS.c.state == "queued")
+            .order_by(ROWS.c.place)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        recipient_id = connection.scalar(waiting)
+        if recipient_id is None:
+            return None
+        this = (ROWS.c.campaign_id == campaign_id) & (ROWS.c.recipient_id == recipient_id)
+        values = {"state": "running", "claim": claim, "attempts": ROWS.c.attempts + 1, "finished_at": None}
+        connection.execute(sa.update(ROWS).where(this).values(values))
+        started = CAMPAIGNS.c.started_at
+        now = sa.func.coalesce(started, sa.literal(datetime.now(UTC), started.type))
+        connection.execute(
+            sa.update(CAMPAIGNS).where(CAMPAIGNS.c.id == campaign_id, started.is_(None)).values(started_at=now)
+        )
+        row = connection.execute(sa.select(ROWS).where(this)).mappings().one()
+    return ClaimedRow(
+        campaign_id=campaign_id,
+        recipient_id=row["recipient_id"],
+        place=row["place"],
+        claim=claim,
+        attempts=row["attempts"],
+        row_sha256=row["row_sha256"],
+        language=row["language"],
+        trace_id=row["trace_id"],
+        content=row["content"],
+        published={name: row[name] for name in PUBLISHED} if row["object_key"] is not None else {},
+        former_key=row["former_key"],
+    )
+
+
+def is_current(database: Database, row: ClaimedRow) -> bool:
+    """Return whether a claim is the newest of its row, and the campaign is neither cancelled nor over.
+
+    A paused campaign lets the rows that are being spoken come to their end.
+    """
+    with database.transaction() as connection:
+        return connection.scalar(sa.select(ROWS.c.place).where(_mine(row))) is not None
+
+
+def publish(database: Database, row: ClaimedRow, asset: Asset) -> bool:
+    """Write what a row is about to have in the store. Return False where the claim is not the newest.
+
+    Args:
+        database: Of serving.
+        row: The claim.
+        asset: What was spoken.
+    """
+    with database.transaction() as connection:
+        return bool(connection.execute(sa.update(ROWS).where(_mine(row)).values(asset.columns())).rowcount)
+
+
+def finish(
+    database: Database,
+    row: ClaimedRow,
+    state: RowState,
+    *,
+    audit: Mapping[str, Any] | None,
+    error_type: str | None = None,
+    error_message: str | None = None,
+) -> bool:
+    """End a row, and write its row of the audit. Return False where the claim is not the newest.
+
+    Args:
+        database: Of serving.
+        row: The claim.
+        state: done, needs_review or failed.
+        audit: The row of the audit, whose id is made of campaign, recipient and row, so that it is written once.
+        error_type: Why it is not done.
+        error_message: The same in a sentence.
+    """
+    values = {
+        "state": state,
+        "claim": None,
+        "finished_at": datetime.now(UTC),
+        "error_type": error_type,
+        "error_message": error_message,
+        "former_key": None,
+    }
+    insert = sqlite.insert if database.is_sqlite else postgresql.insert
+    with database.transaction() as connection:
+        if not connection.execute(sa.update(ROWS).where(_mine(row)).values(values)).rowcount:
+            return False
+        if audit is not None:
+            connection.execute(insert(REQUESTS).values(dict(audit)).on_conflict_do_nothing())
+        return True
+
+
+def has_work(database: Database, campaign_id: str, number: int) -> bool:
+    """Return whether a slice of a running campaign has a row to claim.
+
+    The work at a slice ends after this said no. Whoever sets a campaign running again queues its slices in the same
+    transaction, so no row is left without somebody who will come for it.
+    """
+    with database.transaction() as connection:
+        if not _is_running(connection, campaign_id):
+            return False
+        waiting = sa.select(ROWS.c.place).where(
+            ROWS.c.campaign_id == campaign_id, ROWS.c.slice == number, ROWS.c.state == "queued"
+        )
+        return connection.scalar(waiting.limit(1)) is not None
+
+
+def _is_running(connection: sa.Connection, campaign_id: str) -> bool:
+    state = sa.select(CAMPAIGNS.c.state).where(CAMPAIGNS.c.id == campaign_id)
+    return connection.scalar(state) == "running"
+
+
+def _mine(row: ClaimedRow) -> sa.ColumnElement[bool]:
+    this = (ROWS.c.campaign_id == row.campaign_id) & (ROWS.c.recipient_id == row.recipient_id)
+    return this & (ROWS.c.claim == row.claim) & (ROWS.c.state == "running")

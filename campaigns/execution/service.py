@@ -1,0 +1,336 @@
+"""Campaigns as API and command line call them: submit, find, pause, resume, cancel, retry."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterable, Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from campaigns.execution import control, submitting
+from campaigns.execution.files import remove_files
+from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign
+from campaigns.execution.sealing import open_sealer
+from campaigns.execution.slices import SliceRunner
+from campaigns.execution.speaking import Mark, RowSpeaker
+from campaigns.execution.submitting import Submitted
+from campaigns.quality.judging import Judge
+from campaigns.records import CampaignSettings, RenderedRow
+from campaigns.webhooks.addresses import check_url
+from campaigns.webhooks.sending import WebhookSender
+from serving.database import Database
+from serving.errors import ConsentError, DatabaseUnreachableError, NotReadyError, RevokedError, ServingError
+from serving.jobs.durable import DurableQueue, Work
+from serving.jobs.speaking import JobEngine
+from serving.messages import SpeechRequest
+from serving.settings import ServeSettings
+from serving.storage.objects import ObjectStore
+
+T = TypeVar("T")
+SLICES_AT_ONCE = 2  # so that a second campaign begins while the rows of a first are long
+ROWS_PER_CHUNK = 250
+WEBHOOK_SECONDS = 2.0
+WATCH_SECONDS = 1.0  # a revocation ends a campaign within this time after the engine knows of it
+SWEEP_SECONDS = 600.0
+PRIORITY = 5
+CPU_SHARE = 0.1  # of the assets, where the judges would take as long as the speech itself
+LOG = logging.getLogger(__name__)
+
+
+class ExpiredError(ServingError):
+    """The time of a campaign is over."""
+
+    status, type, action = 410, "expired", "Submit it again with a later expires_at."
+
+
+class CampaignService:
+    """Durable campaigns. Consent, purpose and release are checked at the submission, at each claim, and at delivery."""
+
+    def __init__(
+        self,
+        database: Database,
+        engine: JobEngine,
+        objects: ObjectStore,
+        settings: ServeSettings,
+        root: Path,
+        *,
+        judge: Judge | None = None,
+        mark: Mark | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            database: Of serving, with the tables of campaigns.
+            engine: Speaks.
+            objects: Where files are put.
+            settings: The section `serve`.
+            root: The project's folder, with the key of what is encrypted.
+            judge: Hears assets. None where no campaign may want that.
+            mark: Marks files. None where nothing is marked.
+        """
+        self.settings, self.objects, self.root = settings, objects, root
+        self._database, self._engine, self._judge = database, engine, judge
+        self.sealer = open_sealer(root)
+        self._webhooks = WebhookSender(database, root)
+        rows = RowSpeaker(database, engine, objects, self.sealer, judge=judge, mark=mark)
+        self._slices = SliceRunner(
+            rows,
+            engine,
+            n_at_once=settings.engine.batch_size,
+            must_yield=self._jobs_are_running,
+            stop=self._end_revoked,
+        )
+        self._queue: DurableQueue | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def work(self) -> Work:
+        """Return what the durable queue of this process is to do."""
+        return Work(workflow=WORKFLOW, queue=QUEUE, run=self._slices.run, n_at_once=SLICES_AT_ONCE)
+
+    def start(self, queue: DurableQueue) -> None:
+        """Begin to watch campaigns.
+
+        Args:
+            queue: Of this process. It has `work`.
+        """
+        self._queue = queue
+        loops = (
+            (self.watch, WATCH_SECONDS),
+            (self.sweep, SWEEP_SECONDS),
+            (self._webhooks.send_due, WEBHOOK_SECONDS),
+        )
+        self._tasks = [asyncio.create_task(_repeat(call, seconds), name=call.__name__) for call, seconds in loops]
+
+    async def close(self) -> None:
+        """Stop watching. What is being spoken ends with the queue."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def submit(
+        self,
+        settings: CampaignSettings,
+        rows: AsyncIterable[RenderedRow],
+        *,
+        owner: str,
+        version: int,
+        candidate_id: str,
+        rejects: Callable[[], Mapping[str, int]] = dict,
+    ) -> Submitted:
+        """Make a campaign, or go on with the one of this name. What was spoken and did not change stays.
+
+        Args:
+            settings: How it is spoken and delivered.
+            rows: What is to be spoken, in order. They are read in chunks, so their number does not matter.
+            owner: Name of the caller.
+            version: That speaks it, of `freeze`.
+            candidate_id: Of that version.
+            rejects: Returns the number of rows that were refused by reason, once all were read.
+
+        Raises:
+            ServingError: It may not be spoken.
+        """
+        settings = self._with_share(settings)
+        if settings.callback_url is not None:
+            check_url(settings.callback_url)
+        await self._require_judge(settings)
+        await self._engine.check(_example(settings, version))
+        if settings.expires_at is not None and settings.expires_at <= datetime.now(UTC):
+            raise ExpiredError(f"the campaign expired at {settings.expires_at.isoformat()}", param="expires_at")
+        pair = {"version": version, "candidate_id": candidate_id}
+        campaign = await self._call(submitting.begin, settings, owner=owner, **pair)
+        counts, place, seconds = [0, 0, 0], 0, 0.0
+        chunk: list[RenderedRow] = []
+
+        async def write() -> None:
+            found = await self._call(submitting.add_rows, campaign, self.sealer, chunk, first_place=place)
+            for index, number in enumerate(found):
+                counts[index] += number
+
+        async for row in rows:
+            chunk.append(row)
+            seconds += row.seconds
+            if len(chunk) == ROWS_PER_CHUNK:
+                await write()
+                place += len(chunk)
+                chunk = []
+        if chunk:
+            await write()
+        campaign = await self._call(
+            submitting.start, campaign, self._enqueue, rejects=rejects(), expected_seconds=seconds
+        )
+        return Submitted(campaign=campaign, n_new=counts[0], n_changed=counts[1], n_same=counts[2])
+
+    async def freeze(self, settings: CampaignSettings, *, owner: str) -> tuple[int, str]:
+        """Return the version that speaks a campaign and its candidate id.
+
+        One that was started keeps its version. A new one gets what its settings name, or else the champion of now.
+
+        Args:
+            settings: Of the campaign.
+            owner: Name of the caller.
+
+        Raises:
+            ServingError: It may not be spoken.
+        """
+        known = await self._known(settings, owner)
+        if known is not None:
+            return known.version, known.candidate_id
+        request = _example(settings, settings.version)
+        await self._engine.check(request)  # which loads the version
+        for served in self._engine.voices():
+            is_asked = served.is_champion if settings.version is None else served.version == settings.version
+            if served.voice == settings.voice and is_asked:
+                return served.version, served.candidate_id
+        raise NotReadyError(f"the voice {settings.voice} is being loaded", retry_after=2)
+
+    async def frozen_version(self, settings: CampaignSettings, *, owner: str) -> int | None:
+        """Return the version that a campaign was started with, None where it is a new one.
+
+        Args:
+            settings: Of the campaign.
+            owner: Name of the caller.
+        """
+        known = await self._known(settings, owner)
+        return known.version if known is not None else None
+
+    async def require_deliverable(self, campaign: Campaign) -> None:
+        """Refuse to give the addresses of files that may not be delivered any more.
+
+        Raises:
+            ServingError: The consent was revoked or has ended, or the version was taken out of service.
+        """
+        await self._check(campaign)
+
+    async def find(self, campaign_id: str, owner: str | None) -> Campaign:
+        """Return a campaign that a caller may see, whoever it is where `owner` is None."""
+        return await self._call(control.find, campaign_id, owner)
+
+    async def pause(self, campaign_id: str) -> Campaign:
+        """Stop claiming rows. See control.pause."""
+        return await self._call(control.pause, campaign_id)
+
+    async def resume(self, campaign_id: str) -> Campaign:
+        """Go on after a pause, if the campaign may still be spoken."""
+        await self._check(await self.find(campaign_id, None))
+        campaign = await self._call(control.resume, campaign_id, self._enqueue)
+        return await self._call(control.end_if_done, campaign_id) or campaign
+
+    async def retry(self, campaign_id: str) -> tuple[Campaign, int]:
+        """Speak the rows again that are not done, if the campaign may still be spoken. Return it and their number."""
+        await self._check(await self.find(campaign_id, None))
+        return await self._call(control.retry, campaign_id, self._enqueue)
+
+    async def cancel(self, campaign_id: str, *, delete: bool = False) -> Campaign:
+        """End a campaign. What was delivered stays, unless it is to be deleted.
+
+        Args:
+            campaign_id: The campaign.
+            delete: Whether what was delivered is deleted.
+        """
+        await self._call(control.stop, campaign_id, "cancelled")
+        await self._remove_files(campaign_id, delivered=delete)
+        return await self.find(campaign_id, None)
+
+    async def watch(self) -> None:
+        """End the campaigns that may not go on: revoked, or over their time."""
+        for campaign in await self._call(control.open_campaigns):
+            expires = campaign.plan.expires_at
+            try:
+                if expires is not None and expires <= datetime.now(UTC):
+                    raise ExpiredError(f"the campaign expired at {expires.isoformat()}")
+                await self._check(campaign)
+            except (RevokedError, ConsentError) as error:
+                await self._end_revoked(campaign, error)
+            except ExpiredError as error:
+                await self._end(campaign, "expired", error)
+            except ServingError:  # the voice is not loaded yet
+                continue
+
+    async def sweep(self) -> None:
+        """Delete texts after their time, and files that a revocation or a cancelled row left."""
+        await self._call(control.delete_old_contents, datetime.now(UTC))
+        for campaign in await self._call(control.find_all):
+            if not campaign.has_ended:
+                continue
+            is_revoked = campaign.error_type in (RevokedError.type, ConsentError.type)
+            await self._remove_files(campaign.id, delivered=is_revoked and campaign.plan.delivery.delete_on_revocation)
+
+    async def _known(self, settings: CampaignSettings, owner: str) -> Campaign | None:
+        """Return the campaign of this name, if the settings want what it was started with."""
+        for known in await self._call(control.find_all, owner=owner, name=settings.name):
+            if settings.version in (None, known.version) and settings.voice == known.plan.voice:
+                return known
+        return None
+
+    async def _end_revoked(self, campaign: Campaign, error: ServingError) -> None:
+        await self._end(campaign, "cancelled", error)
+
+    async def _end(self, campaign: Campaign, state: str, error: ServingError) -> None:
+        await self._call(control.stop, campaign.id, state, error)
+        LOG.warning("campaign %s has ended: %s", campaign.name, error.message)
+        delete = campaign.plan.delivery.delete_on_revocation and state == "cancelled"
+        await self._remove_files(campaign.id, delivered=delete)
+
+    async def _remove_files(self, campaign_id: str, *, delivered: bool) -> None:
+        await self._call(remove_files, self.objects, campaign_id, delivered=delivered)
+
+    async def _check(self, campaign: Campaign) -> None:
+        await self._engine.check(_example(campaign.plan, campaign.version), candidate_id=campaign.candidate_id)
+
+    def _jobs_are_running(self) -> bool:
+        return self._queue is not None and self._queue.n_running() > 0
+
+    def _enqueue(self, connection: sa.Connection, work_id: str) -> None:
+        if self._queue is None:
+            raise DatabaseUnreachableError("campaigns cannot be taken yet", retry_after=2)
+        self._queue.enqueue_work(connection, work_id, workflow=WORKFLOW, queue=QUEUE, priority=PRIORITY)
+
+    def _with_share(self, settings: CampaignSettings) -> CampaignSettings:
+        """Return the settings with the share of the assets that is judged on this machine."""
+        if settings.quality.share is not None:
+            return settings
+        on_gpu = any(device.startswith("cuda") for device in self.settings.engine.devices)
+        share = (1.0 if on_gpu else CPU_SHARE) if self._judge is not None else 0.0
+        return settings.model_copy(update={"quality": settings.quality.model_copy(update={"share": share})})
+
+    async def _require_judge(self, settings: CampaignSettings) -> None:
+        if not settings.quality.share:
+            return
+        if self._judge is None:
+            raise submitting.CampaignError(
+                f"quality.share is {settings.quality.share:g}, and this process has no judges; set it to 0",
+                param="quality.share",
+            )
+        await self._judge.check()
+
+    async def _call(self, call: Callable[..., T], *arguments: object, **named: object) -> T:
+        return await asyncio.to_thread(call, self._database, *arguments, **named)
+
+
+def _example(settings: CampaignSettings, version: int | None) -> SpeechRequest:
+    """Return a request like those of a campaign, to ask whether it may be spoken."""
+    return SpeechRequest(
+        request_id="check",
+        text="",
+        voice=settings.voice,
+        version=version,
+        preset=settings.preset,
+        language=settings.language,
+        purpose=settings.purpose,
+        seed=settings.seed,
+        lane="batch",
+    )
+
+
+async def _repeat(call: Callable[[], object], seconds: float) -> None:
+    while True:
+        with suppress(DatabaseUnreachableError):
+            await call()  # type: ignore[misc]
+        await asyncio.sleep(seconds)

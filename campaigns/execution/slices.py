@@ -1,0 +1,123 @@
+"""The rows of a slice, which DBOS gives to one node. It waits out what passes, and ends when nothing is left to do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+
+from campaigns.execution import claims, control
+from campaigns.execution.plan import Campaign, ClaimedRow, parse_slice_id
+from campaigns.execution.speaking import RowSpeaker
+from campaigns.execution.submitting import UnknownCampaignError
+from campaigns.quality.judging import JudgeLostError
+from serving.errors import (
+    BusyError,
+    ConsentError,
+    DeadlineError,
+    InternalError,
+    RevokedError,
+    ServingError,
+    UnknownVersionError,
+    UnknownVoiceError,
+    VoiceDamagedError,
+    WorkerLostError,
+)
+from serving.jobs.speaking import AttemptEndedError, JobEngine
+
+STOPPING = (RevokedError, ConsentError)  # they end the whole campaign
+COUNTED = (
+    WorkerLostError,
+    DeadlineError,
+    VoiceDamagedError,
+    JudgeLostError,
+)  # the text may be the reason, so it is not tried for ever
+MAX_WAIT_SECONDS = 30.0
+YIELD_SECONDS = 0.2
+LOG = logging.getLogger(__name__)
+
+
+class SliceRunner:
+    """Runs slices on the event loop of the process that speaks."""
+
+    def __init__(
+        self,
+        rows: RowSpeaker,
+        engine: JobEngine,
+        *,
+        n_at_once: int,
+        must_yield: Callable[[], bool],
+        stop: Callable[[Campaign, ServingError], Awaitable[None]],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            rows: Speaks a row.
+            engine: Tells whether it is ready.
+            n_at_once: Rows of a slice that are spoken at once, so that the engine can compute them together.
+            must_yield: Returns whether something more urgent runs. Then one row at a time is spoken.
+            stop: Ends a campaign that may not be spoken any more.
+        """
+        self._rows, self._engine, self._n_at_once = rows, engine, n_at_once
+        self._must_yield, self._stop = must_yield, stop
+
+    async def run(self, work_id: str) -> None:
+        """Speak the rows of a slice until none is left, or until its campaign is not running any more.
+
+        Args:
+            work_id: Of plan.slice_id.
+        """
+        campaign_id, number = parse_slice_id(work_id)
+        call = self._rows.patiently
+        try:
+            campaign = await call(control.find, campaign_id)
+        except UnknownCampaignError:
+            return
+        owner = f"{work_id}#"
+        claim = owner + secrets.token_hex(8)
+        await call(claims.adopt, campaign_id, number, owner, max_attempts=campaign.plan.max_attempts)
+        while await call(claims.has_work, campaign_id, number):
+            campaign = await call(control.find, campaign_id)
+            async with asyncio.TaskGroup() as lanes:
+                for lane in range(self._n_at_once):
+                    lanes.create_task(self._work(campaign, number, claim, is_first=lane == 0))
+        await call(control.end_if_done, campaign_id)
+
+    async def _work(self, campaign: Campaign, number: int, claim: str, *, is_first: bool) -> None:
+        """Speak one row after the other."""
+        while True:
+            while not is_first and self._must_yield():
+                await asyncio.sleep(YIELD_SECONDS)
+            row = await self._rows.patiently(claims.claim_next, campaign.id, number, claim)
+            if row is None:
+                return
+            await self._speak(campaign, row)
+
+    async def _speak(self, campaign: Campaign, row: ClaimedRow) -> None:
+        """Speak a row. Whatever happens to it, the others go on."""
+        n_failed, n_waits = row.attempts - 1, 0
+        while True:
+            (error,) = await asyncio.gather(self._rows.speak(campaign, row), return_exceptions=True)
+            if error is None or isinstance(error, AttemptEndedError):
+                return
+            if isinstance(error, STOPPING):
+                await self._stop(campaign, error)
+                return
+            if not isinstance(error, ServingError):
+                LOG.error("row %s ended by a fault of the service", row.request_id, exc_info=error)
+                error = InternalError("the service has a fault; its log has the place under the id of the row")
+            n_failed += isinstance(error, COUNTED)
+            if n_failed >= campaign.plan.max_attempts or not self._passes(error):
+                await self._rows.fail(campaign, row, error)
+                return
+            LOG.info("row %s waits: %s", row.request_id, error.type)
+            await asyncio.sleep(min(MAX_WAIT_SECONDS, max(error.retry_after or 0, 0.25 * 2 ** min(n_waits, 7))))
+            n_waits += 1
+            if not await self._rows.patiently(claims.is_current, row):
+                return
+
+    def _passes(self, error: ServingError) -> bool:
+        """Return whether another try can succeed. An engine that has just started knows no voice yet."""
+        is_unknown = isinstance(error, UnknownVoiceError | UnknownVersionError)
+        return isinstance(error, BusyError) or (is_unknown and not self._engine.health().ready)

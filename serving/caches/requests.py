@@ -1,0 +1,170 @@
+"""Whole requests: the same text with the same seed by the same pair sounds the same, so it is spoken once.
+
+Keys are hashes of everything that decides the sound, and never of the sound. A hit asks the engine first whether the
+request may be spoken now, so consent, purpose and release count as for any other. Sound is kept before it is encoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from typing import Any
+
+from serving.caches.entries import pack, unpack
+from serving.caches.layers import LayeredCache
+from serving.engine.client import EngineClient
+from serving.messages import AudioPiece, Event, Finished, Health, SentenceDone, ServedVoice, SpeechRequest, Started
+
+MAX_BYTES = 16_000_000  # of the sound of a request that is kept: 4 minutes
+CODE = version("voxfoundry")
+NOT_HEARD = ("request_id", "traceparent", "purpose", "version", "voice")  # fields of a request; the candidate counts
+KINDS = {"sentence": SentenceDone, "finished": Finished}
+
+
+class CachingEngine:
+    """An engine that remembers what it has said."""
+
+    def __init__(self, engine: EngineClient, *, precision: str, cache: LayeredCache | None) -> None:
+        """Take the engine.
+
+        Args:
+            engine: Speaks what is not known.
+            precision: Of its weights.
+            cache: Where requests are kept, None for nowhere.
+        """
+        self._engine, self._precision, self._cache = engine, precision, cache
+
+    async def speak(self, request: SpeechRequest) -> AsyncGenerator[Event, None]:
+        """Yield the events of a request, from the cache where it was spoken before.
+
+        Args:
+            request: What to say.
+
+        Raises:
+            ServingError: It may not be spoken, or the engine failed.
+        """
+        served = self._served(request)
+        key = self._key(request, served) if served is not None else None
+        known = await self._recall(key) if key is not None else None
+        if known is not None:
+            started, *others = known
+            assert isinstance(started, Started)
+            await self._engine.check(request, candidate_id=started.candidate_id)
+            yield replace(started, is_cached=True)
+            for event in others:
+                yield event
+            return
+        events: list[Event] = []
+        n_bytes = 0
+        async with aclosing(self._engine.speak(request)) as speaking:
+            async for event in speaking:
+                n_bytes += len(event.pcm) if isinstance(event, AudioPiece) else 0
+                if key is not None and n_bytes <= MAX_BYTES:
+                    events.append(event)
+                yield event
+        if served is None or key is None or self._cache is None or n_bytes > MAX_BYTES:
+            return
+        started = events[0]
+        assert isinstance(started, Started)
+        if started.candidate_id == served.candidate_id:  # no promotion came between
+            self._cache.put(key, _pack(events))
+
+    async def price(self, request: SpeechRequest) -> float:
+        """Return the expected seconds of speech, as the engine does."""
+        return await self._engine.price(request)
+
+    async def check(self, request: SpeechRequest, *, candidate_id: str | None = None) -> None:
+        """Refuse what the engine would not admit now.
+
+        Args:
+            request: How a text is spoken.
+            candidate_id: What has spoken it already.
+
+        Raises:
+            ServingError: It may not be spoken.
+        """
+        await self._engine.check(request, candidate_id=candidate_id)
+
+    def voices(self) -> tuple[ServedVoice, ...]:
+        """Return what the engine serves."""
+        return self._engine.voices()
+
+    def health(self) -> Health:
+        """Return the state of the engine."""
+        return self._engine.health()
+
+    async def _recall(self, key: str) -> list[Event] | None:
+        """Return the events that were kept, None where there are none that can be read."""
+        assert self._cache is not None
+        content = self._cache.memory.get(key)
+        if content is None:
+            content = await asyncio.to_thread(self._cache.get, key)
+        if content is None:
+            return None
+        try:
+            return _unpack(content)
+        except (ValueError, TypeError, KeyError):  # of another version of this code
+            self._cache.delete(key)
+            return None
+
+    def _served(self, request: SpeechRequest) -> ServedVoice | None:
+        """Return the version that would speak a request now. None where nothing is kept or it is not loaded."""
+        for served in self._engine.voices() if self._cache is not None else ():
+            is_asked = served.is_champion if request.version is None else served.version == request.version
+            if served.voice == request.voice and is_asked:
+                return served
+        return None
+
+    def _key(self, request: SpeechRequest, served: ServedVoice) -> str:
+        """Return the hash of what decides the sound: every field of the request that does not only name it."""
+        how = {name: value for name, value in asdict(request).items() if name not in NOT_HEARD}
+        decides = json.dumps([CODE, served.candidate_id, self._precision, how], sort_keys=True)
+        return "request/" + hashlib.sha256(decides.encode()).hexdigest()
+
+
+def _pack(events: list[Event]) -> bytes:
+    """Return the events of a request as bytes."""
+    started, *others = events
+    assert isinstance(started, Started)
+    rows: list[Any] = []
+    for event in others:
+        match event:
+            case AudioPiece():
+                rows.append(["piece", {"n_bytes": len(event.pcm), "sentence": event.sentence}])
+            case SentenceDone():
+                rows.append(["sentence", asdict(event)])
+            case Finished():
+                rows.append(
+                    [
+                        "finished",
+                        {"seconds_of_audio": event.seconds_of_audio, "seconds": dict.fromkeys(event.seconds, 0.0)},
+                    ]
+                )
+    sound = b"".join(event.pcm for event in others if isinstance(event, AudioPiece))
+    return pack({"started": asdict(started), "events": rows}, sound)
+
+
+def _unpack(content: bytes) -> list[Event]:
+    """Return the events that `_pack` made bytes of.
+
+    Raises:
+        ValueError, TypeError, KeyError: Another version of this code has made them.
+    """
+    header, sound = unpack(content)
+    events: list[Event] = [Started(**header["started"])]
+    at = 0
+    for kind, fields in header["events"]:
+        if kind == "piece":
+            end = at + fields["n_bytes"]
+            events.append(AudioPiece(sound[at:end], fields["sentence"]))
+            at = end
+        else:
+            events.append(KINDS[kind](**fields))
+    if at != len(sound) or not isinstance(events[-1], Finished):
+        raise ValueError("the sound of a request is not whole")
+    return events

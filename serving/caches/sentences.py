@@ -1,0 +1,101 @@
+"""Sentences of the batch lane. The same sentence at the same place of a text with the same seed is spoken once.
+
+The samples of a sentence of the batch lane follow from its phonemes and its seed (which is made of the seed of the text
+and the place of the sentence in it), the pair and the preset. Its neighbours change nothing but the rounding of batched
+sums: pauses are silence, and neither loudness nor the joins reach beyond a sentence. A test holds that.
+
+In the real-time lane chunks grow from sentence to sentence, so there a sentence depends on those before it, and only
+whole requests are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from gpt_sovits.synthesis.sentences import Sentence
+from gpt_sovits.synthesis.speech import SentenceReport, Timings
+from gpt_sovits.synthesis.synthesizer import SpokenSentence
+from serving.caches.entries import ByteCache, pack, unpack
+
+FULL_SCALE = 32767
+CODE = version("voxfoundry")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pronunciation:
+    """Who speaks a sentence, and how.
+
+    Attributes:
+        candidate: Id of the pair. It stands for the weights, the references and the lexicon.
+        preset: Name of the preset.
+        precision: How the weights are stored.
+        device: cpu or cuda, whose sums are rounded differently.
+    """
+
+    candidate: str
+    preset: str
+    precision: str
+    device: str
+
+
+def sentence_key(how: Pronunciation, sentence: Sentence) -> str:
+    """Return the hash of everything that decides the samples of a sentence, and of its text.
+
+    Args:
+        how: Who speaks it.
+        sentence: As the voice reads it.
+    """
+    bert = sentence.bert_features
+    decides: list[Any] = [
+        CODE,
+        asdict(how),
+        sentence.text,
+        sentence.phoneme_ids.tolist(),
+        sentence.seed,
+        sentence.expected_tokens,
+        sentence.max_tokens,
+        None if bert is None else hashlib.sha256(bert.cpu().numpy().tobytes()).hexdigest(),
+    ]
+    return "sentence/" + hashlib.sha256(json.dumps(decides).encode()).hexdigest()
+
+
+class SentenceCache:
+    """Keeps spoken sentences as int16."""
+
+    def __init__(self, cache: ByteCache | None) -> None:
+        """Take where they are kept, None for nowhere."""
+        self._cache = cache
+
+    def get(self, key: str, sentence: Sentence) -> SpokenSentence | None:
+        """Return a sentence as it was spoken before, with no work in its timings. None where it is not known.
+
+        Args:
+            key: Of the sentence.
+            sentence: To say, whose report it becomes.
+        """
+        content = self._cache.get(key) if self._cache is not None else None
+        if content is None:
+            return None
+        try:
+            header, pcm = unpack(content)
+            report = SentenceReport(text=sentence.text, n_samples=len(pcm) // 2, **header)
+            samples = np.frombuffer(pcm, "<i2").astype(np.float32) / FULL_SCALE
+        except (ValueError, TypeError, AssertionError):  # of another version of this code
+            self._cache.delete(key)  # type: ignore[union-attr]
+            return None
+        return SpokenSentence(samples, report, Timings())
+
+    def put(self, key: str, spoken: SpokenSentence) -> None:
+        """Keep a spoken sentence, whatever its outcome: the same text would have the same again."""
+        if self._cache is None:
+            return
+        pcm = np.rint(spoken.waveform * FULL_SCALE).astype("<i2").tobytes()
+        header = asdict(spoken.report)
+        del header["text"], header["n_samples"]
+        self._cache.put(key, pack(header, pcm))

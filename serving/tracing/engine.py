@@ -1,0 +1,79 @@
+"""An engine whose speech has spans."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+from serving.api.service import Engine
+from serving.messages import Event, Finished, Health, SentenceDone, ServedVoice, SpeechRequest, Started
+from serving.tracing.spans import Span, record_span, span
+
+
+class TracedEngine:
+    """An engine that records a span for each request, with what the worker has noted below it."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Take the engine."""
+        self._engine = engine
+
+    async def speak(self, request: SpeechRequest) -> AsyncGenerator[Event, None]:
+        """Yield the events of a request.
+
+        Args:
+            request: What to say.
+
+        Raises:
+            ServingError: It may not be spoken, or the engine failed.
+        """
+        with span("speak", request.traceparent) as speaking:
+            speaking.note(lane=request.lane, n_characters=len(request.text))
+            inside = replace(request, traceparent=speaking.traceparent)
+            async with aclosing(self._engine.speak(inside)) as events:
+                async for event in events:
+                    _note(speaking, request, event)
+                    yield event
+
+    async def price(self, request: SpeechRequest) -> float:
+        """Return the expected seconds of speech, as the engine does."""
+        return await self._engine.price(request)
+
+    async def check(self, request: SpeechRequest, *, candidate_id: str | None = None) -> None:
+        """Refuse what the engine would not admit now.
+
+        Args:
+            request: How a text is spoken.
+            candidate_id: What has spoken it already.
+
+        Raises:
+            ServingError: It may not be spoken.
+        """
+        await self._engine.check(request, candidate_id=candidate_id)
+
+    def voices(self) -> tuple[ServedVoice, ...]:
+        """Return what the engine serves."""
+        return self._engine.voices()
+
+    def health(self) -> Health:
+        """Return the state of the engine."""
+        return self._engine.health()
+
+
+def _note(speaking: Span, request: SpeechRequest, event: Event) -> None:
+    match event:
+        case Started():  # from here on the name of the voice is not only what a client wrote
+            speaking.note(
+                voice=request.voice,
+                version=event.version,
+                candidate=event.candidate_id,
+                preset=event.preset,
+                n_sentences=event.n_sentences,
+                is_cached=event.is_cached,
+            )
+        case SentenceDone() if event.outcome != "spoken":
+            speaking.note(outcome=event.outcome)
+        case Finished():
+            speaking.note(seconds_of_audio=event.seconds_of_audio)
+            for work in event.spans:
+                record_span(work.name, speaking.traceparent, work.begin, work.end, **work.attributes)
