@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from campaigns.errors import CampaignError
 from campaigns.records import CampaignSettings, RejectReason
 from gpt_sovits.synthesis.preset import Preset
 from gpt_sovits.text.lexicon import Lexicon
@@ -38,7 +39,7 @@ class Speaker:
     consent: Consent
 
 
-class SpeakerRefusedError(ValueError):
+class SpeakerRefusedError(CampaignError, ValueError):
     """The voice may not speak the campaign.
 
     Attributes:
