@@ -3,8 +3,8 @@
     python -m benchmarks.campaigns [--only enqueue status nodes] [--rows 10000] [--markdown FILE]
     python -m benchmarks.campaigns --only reuse --project FOLDER --voice NAME --purpose testing
 
-All but `reuse` replace synthesis by a stand-in, StandIn below. It waits for a fixed time per sentence and gives noise, so
-they measure tables, queue, loudness, encoding and store, and not the voice.
+All but `reuse` replace synthesis by a stand-in, StandIn below. It waits for a fixed time per sentence and gives noise.
+So they measure tables, queue, loudness, encoding and store, and not the voice.
 
     enqueue   rows checked and queued per second, and the memory of the process with 1000 rows and with all
     status    how long the figures of a campaign with that many rows take
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import io
 import json
 import os
 import resource
@@ -27,23 +28,25 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import ExitStack
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from ruamel.yaml import YAML
 
 from campaigns.check.rows import Check
-from campaigns.check.speaker import Speaker
+from campaigns.check.speaker import Speaker, find_speaker
 from campaigns.database import migrate_campaigns
 from campaigns.execution import control, submitting
 from campaigns.execution.plan import QUEUE, WORKFLOW
 from campaigns.execution.sealing import open_sealer
 from campaigns.execution.service import CampaignService
 from campaigns.node import open_node
-from campaigns.recipients.reading import read_recipients
-from campaigns.records import CampaignSettings, Reject, RenderedRow
-from campaigns.report.summary import summarize
+from campaigns.recipients.reading import read_recipients, recipients_of
+from campaigns.records import CampaignSettings, Recipient, Reject, RenderedRow
+from campaigns.report.assets import all_assets
+from campaigns.report.summary import Summary, summarize
 from gpt_sovits.synthesis.preset import default_preset
 from registry.consent.record import Consent, Scope
 from registry.storage.store import open_store
@@ -288,45 +291,53 @@ async def run_node(folder: Path) -> dict[str, float]:
 
 
 async def measure_reuse(project: Path, voice: str, purpose: str) -> list[str]:
-    """Return the lines about fixed sentences, spoken by a real voice."""
+    """Return the lines about fixed sentences, spoken by a real voice with the same seed both times."""
     os.chdir(project)
-    store = open_store(project)
+    seed, speeds, sounds = time.time_ns() % 2**31, [], []
     raw = YAML(typ="safe").load((project / "params.yaml").read_text(encoding="utf-8"))["serve"]
-    speeds = {}
     for has_cache in (False, True):
-        settings = with_cache(parse_settings(raw), on=has_cache)
-        plan = campaign_settings(
-            name=f"reuse-{time.time_ns()}", voice=voice, purpose=purpose, seed=time.time_ns() % 2**31
-        )
-        async with open_node(settings, store, voices=[voice], judges=None) as node:
-            version, candidate_id = await node.campaigns.freeze(plan, owner=OWNER)
-            from campaigns.check.speaker import find_speaker
-
-            check = Check(plan, find_speaker(store, plan, date.today()))
-            rows = [row for row in check.rows(_invented(REUSE_ROWS)) if isinstance(row, RenderedRow)]
-            begun = time.perf_counter()
-            submitted = await node.campaigns.submit(
-                plan, _stream(rows), owner=OWNER, version=version, candidate_id=candidate_id
-            )
-            while not (campaign := await node.campaigns.find(submitted.campaign.id, None)).has_ended:
-                await asyncio.sleep(0.05)
-            seconds = time.perf_counter() - begun
-            summary = await asyncio.to_thread(summarize, node.database, campaign)
-        speeds[has_cache] = 60 * len(rows) / seconds
+        serve = parse_settings(raw)
+        if not has_cache:
+            nothing = {"memory_megabytes": 0, "disk_megabytes": 0}
+            serve = serve.model_copy(update={"cache": serve.cache.model_copy(update=nothing)})
+        plan = campaign_settings(name=f"reuse-{time.time_ns()}", voice=voice, purpose=purpose, seed=seed)
+        seconds, summary, sound = await speak_invented(serve, project, plan)
+        speeds.append(60 * REUSE_ROWS / seconds)
+        sounds.append(sound)
         work = summary.gpt_seconds + summary.sovits_seconds
-        lines_of = f"{'with' if has_cache else 'without'} the cache of sentences: {speeds[has_cache]:.0f} assets/min"
-        print(f"{lines_of}, {work:.1f} s of work, {summary.reused_seconds:.0f} s of audio reused", flush=True)
-    return [f"3 of 4 sentences fixed: {speeds[True] / speeds[False]:.1f} times the assets per minute by reuse"]
+        label = f"{'with' if has_cache else 'without'} the cache of sentences: {speeds[-1]:.0f} assets/min"
+        print(f"{label}, {work:.1f} s of work, {summary.reused_seconds:.0f} s of audio reused", flush=True)
+    differences = [float(np.abs(sounds[0][name] - sounds[1][name]).max()) for name in sounds[0]]
+    return [
+        f"3 of 4 sentences fixed, {REUSE_ROWS} rows: {speeds[1] / speeds[0]:.1f} times the assets per minute by reuse",
+        f"largest difference of a sample: {max(differences):.1e} of full scale",
+    ]
 
 
-def with_cache(settings: ServeSettings, *, on: bool) -> ServeSettings:
-    """Return the settings with the cache of sentences, or without it."""
-    return settings if on else settings.model_copy(update={"cache": settings.cache.without_sentences()})
+async def speak_invented(
+    serve: ServeSettings, project: Path, plan: CampaignSettings
+) -> tuple[float, Summary, dict[str, np.ndarray]]:
+    """Speak a campaign of invented recipients. Return its seconds, its figures and the samples of each recipient."""
+    store = open_store(project)
+    check = Check(plan, find_speaker(store, plan, datetime.now(UTC).date()))
+    rows = [row for row in check.rows(_invented(REUSE_ROWS)) if isinstance(row, RenderedRow)]
+    async with open_node(serve, store, voices=[plan.voice], judges=None) as node:
+        version, candidate_id = await node.campaigns.freeze(plan, owner=OWNER)
+        begun = time.perf_counter()
+        pair = {"version": version, "candidate_id": candidate_id}
+        submitted = await node.campaigns.submit(plan, _stream(rows), owner=OWNER, **pair)
+        while not (campaign := await node.campaigns.find(submitted.campaign.id, None)).has_ended:
+            await asyncio.sleep(0.05)
+        seconds = time.perf_counter() - begun
+        sounds = {}
+        for asset in all_assets(node.database, campaign, lambda key: key):
+            assert asset.url is not None, f"{asset.recipient_id} is {asset.status}: {asset.reason}"
+            content = b"".join(node.campaigns.objects.open(asset.url))
+            sounds[asset.recipient_id] = soundfile.read(io.BytesIO(content))[0]
+        return seconds, summarize(node.database, campaign), sounds
 
 
-def _invented(n_rows: int):  # type: ignore[no-untyped-def]
-    from campaigns.recipients.reading import recipients_of
-
+def _invented(n_rows: int) -> Iterator[Recipient | Reject]:
     return recipients_of(
         {"recipient_id": f"r-{n}", "first_name": NAMES[n % len(NAMES)], "opt_in_reference": f"form {n}"}
         for n in range(n_rows)
