@@ -49,6 +49,7 @@ class EngineClient:
         )
         self._pricing = Pricing()
         self._running: set[Running] = set()
+        self._was_ready = False
         self._waiting: dict[Lane, Waiting] = {"realtime": Waiting(), "batch": Waiting()}
 
     async def __aenter__(self) -> Self:
@@ -138,22 +139,29 @@ class EngineClient:
 
     def health(self) -> Health:
         """Return how the engine is."""
-        ready = self._pool.ready
+        ready, is_complete = self._pool.ready, not self._loader.lacks_champions
         is_reachable = self._follower.is_reachable
         reasons = [] if is_reachable else [f"the registry cannot be read: {self._follower.fault or 'it is slow'}"]
         reasons += [] if ready else ["no worker is warm yet"]
         reasons += [] if self.table.champions else ["no voice is served yet"]
         reasons += [] if self._loader.is_running else ["new releases are not loaded any more; start the service again"]
+        reasons += [] if is_complete else ["not every voice is loaded yet"]
         reasons += self._loader.faults.values()
         reasons += [f"{s.voice}: {s.fault}" for s in self.table.snapshots.values() if s.fault]
         return Health(
-            ready=self._loader.is_running and any(self._is_warm(worker) for worker in ready),
+            ready=self._loader.is_running and self._is_ready(ready, is_complete=is_complete),
             reasons=tuple(reasons),
             workers=tuple(slot.health() for slot in self._pool.slots),
             backlog_seconds=sum(running.seconds_left for running in self._running),
             registry_reachable=is_reachable,
             n_failed_loads=self._loader.n_failed,
         )
+
+    def _is_ready(self, workers: list[WorkerProcess], *, is_complete: bool) -> bool:
+        """Return whether a worker is warm. At first every voice must be loaded, and later new ones come beside."""
+        is_warm = any(self._is_warm(worker) for worker in workers)
+        self._was_ready = self._was_ready or (is_warm and is_complete)
+        return is_warm and self._was_ready
 
     def _is_warm(self, worker: WorkerProcess) -> bool:
         return any(live.pair.candidate_id in worker.loaded for live in self.table.champions.values())

@@ -50,6 +50,7 @@ class Loader:
         self._task: asyncio.Task[None] | None = None
         self._retry_at: dict[str, float] = {}
         self._used: dict[str, float] = {}
+        self._tried: set[str] = set()
         self.pool: WorkerPool | None = None
         self.faults: dict[str, str] = {}  # by candidate id, why it could not be loaded
         self.n_failed = 0
@@ -71,6 +72,16 @@ class Loader:
     def is_running(self) -> bool:
         """Return whether new releases are loaded. A fault that nobody expected ends it."""
         return self._task is not None and not self._task.done()
+
+    @property
+    def lacks_champions(self) -> bool:
+        """Return whether the first try to load a champion is still to come, or runs."""
+        wanted = {
+            snapshot.champion.candidate_id
+            for snapshot in self._table.snapshots.values()
+            if snapshot.champion is not None and not (snapshot.is_revoked or snapshot.fault or snapshot.reasons)
+        }
+        return bool(wanted - self._table.loaded.keys() - self._tried)
 
     def wake(self) -> None:
         """Look again at what is wanted."""
@@ -139,6 +150,8 @@ class Loader:
             async with self._lock:
                 if release.candidate_id not in self._table.loaded:
                     await self._load(voice, release)
+                    if self.pool and self.pool.ready:
+                        self._tried.add(release.candidate_id)
         self._drop_former()
 
     def _missing(self) -> Iterator[tuple[str, Release]]:
