@@ -55,10 +55,6 @@ class CampaignRequest:
     no_judges: bool = False
 
 
-class InterruptedCampaignError(KeyboardInterrupt):
-    """A signal ended the command. The same command goes on with the campaign."""
-
-
 def run_to_end(request: CampaignRequest) -> WrittenFolder | None:
     """Check a campaign, speak it to its end and write its folder. Return None where it may not be spoken as it is.
 
@@ -68,7 +64,7 @@ def run_to_end(request: CampaignRequest) -> WrittenFolder | None:
     Raises:
         CampaignError: The campaign cannot be read.
         ServingError: It cannot be spoken.
-        InterruptedCampaignError: A signal ended it.
+        KeyboardInterrupt: A signal ended it. The next start goes on.
     """
     store, campaign = open_store(), load_campaign(request.file)
     settings = campaign.settings
@@ -145,7 +141,7 @@ async def _wait(node: Node, campaign: Campaign, *, view: CampaignView) -> Campai
             with suppress(TimeoutError):
                 await asyncio.wait_for(interrupted.wait(), LOOK_SECONDS)
             if interrupted.is_set():
-                raise InterruptedCampaignError
+                raise KeyboardInterrupt
             with suppress(DatabaseUnreachableError):
                 campaign = await asyncio.to_thread(control.find, node.database, campaign.id)
     finally:

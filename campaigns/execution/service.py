@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
+from campaigns.errors import CampaignError
 from campaigns.execution import control, submitting
 from campaigns.execution.files import remove_files
 from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign
@@ -42,7 +43,7 @@ CPU_SHARE = 0.1  # of the assets, where the judges would take as long as the spe
 LOG = logging.getLogger(__name__)
 
 
-class ExpiredError(ServingError):
+class ExpiredError(CampaignError):
     """The time of a campaign is over."""
 
     status, type, action = 410, "expired", "Submit it again with a later expires_at."
@@ -304,7 +305,7 @@ class CampaignService:
         if not settings.quality.share:
             return
         if self._judge is None:
-            raise submitting.CampaignError(
+            raise CampaignError(
                 f"quality.share is {settings.quality.share:g}, and this process has no judges; set it to 0",
                 param="quality.share",
             )

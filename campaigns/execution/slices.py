@@ -120,4 +120,4 @@ class SliceRunner:
     def _passes(self, error: ServingError) -> bool:
         """Return whether another try can succeed. An engine that has just started knows no voice yet."""
         is_unknown = isinstance(error, UnknownVoiceError | UnknownVersionError)
-        return isinstance(error, BusyError) or (is_unknown and not self._engine.health().ready)
+        return isinstance(error, BusyError | JudgeLostError) or (is_unknown and not self._engine.health().ready)
