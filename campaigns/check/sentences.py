@@ -73,7 +73,7 @@ class FrontEnd:
         """Return what is known of a sentence. Raises RowError where it cannot be spoken."""
         found = self._read_kept(sentence, language)
         if isinstance(found, RowError):
-            raise found
+            raise RowError(found.reason, str(found))  # a new one: each raise would lengthen the traceback of a kept one
         return found
 
     def is_in_lexicons(self, text: str, language: str) -> bool:
