@@ -308,8 +308,8 @@ async def measure_reuse(project: Path, voice: str, purpose: str) -> list[str]:
     runs = (("nothing fixed", NOTHING_FIXED, reusing), ("3 of 4 fixed", TEMPLATE, reusing), ("again", TEMPLATE, plain))
     for label, template, serve in runs:
         n_rows = N_COMPARED if serve is plain else REUSE_ROWS
-        name = f"reuse-{time.time_ns()}"
-        plan = campaign_settings(name=name, voice=voice, purpose=purpose, seed=seed, template=template)
+        how = {"seed": seed + (template is TEMPLATE), "template": template}  # first sentences must not be known either
+        plan = campaign_settings(name=f"reuse-{time.time_ns()}", voice=voice, purpose=purpose, **how)
         seconds, summary, sound = await speak_invented(serve, project, plan, n_rows)
         speeds.append(60 * n_rows / seconds)
         sounds.append(sound)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -132,7 +133,7 @@ async def _wait(node: Node, campaign: Campaign, *, view: CampaignView) -> Campai
     """Show the progress until a campaign has ended. A signal leaves it to the next start."""
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _signals():
         loop.add_signal_handler(number, interrupted.set)
     try:
         while not campaign.has_ended:
@@ -145,10 +146,15 @@ async def _wait(node: Node, campaign: Campaign, *, view: CampaignView) -> Campai
             with suppress(DatabaseUnreachableError):
                 campaign = await asyncio.to_thread(control.find, node.database, campaign.id)
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _signals():
             loop.remove_signal_handler(number)
     view.show(await asyncio.to_thread(summarize, node.database, campaign))
     return campaign
+
+
+def _signals() -> tuple[signal.Signals, ...]:
+    """Return the signals that end the command. Only the main thread may handle them, and Prefect may use another."""
+    return (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
 
 
 def _with_frozen_version(store: Store, settings: CampaignSettings) -> CampaignSettings:

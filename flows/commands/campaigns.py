@@ -19,6 +19,7 @@ from campaigns.report.page import duration
 from campaigns.report.summary import Summary, summarize
 from flows.console import print_line, print_table
 from flows.paths import CAMPAIGNS
+from flows.prefect_server import ensure_server
 from registry.storage.store import open_store
 from serving.database import Database, open_database
 from serving.jobs.durable import DurableQueue
@@ -50,10 +51,9 @@ def run_campaign(file: Path, *, accept_rejects: bool, output: Path | None, no_ju
 
     request = CampaignRequest(file=file, accept_rejects=accept_rejects, output=output, no_judges=no_judges)
     if with_prefect:
-        from flows.campaign_flow import run_with_prefect
-        from flows.prefect_server import ensure_server
-
         ensure_server()
+        from flows.campaign_flow import run_with_prefect  # after ensure_server: prefect reads its settings on import
+
         written = run_with_prefect(request)
     else:
         written = run_to_end(request)
