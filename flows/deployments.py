@@ -1,8 +1,9 @@
 """The flows that a Prefect worker runs, one per deployment of prefect.yaml.
 
 They do what `vox run`, `vox gate`, `vox promote`, `vox rollback`, `vox rescore` and `vox campaign run` do, in the
-project folder of the worker. What a command answers with an exit code is the final state of the run here: a verdict other than
-`pass`, drift, and a campaign that is not delivered as a whole end as `Failed`, so that an automation can tell somebody.
+project folder of the worker. What a command answers with an exit code is the final state of the run here: a verdict
+other than `pass`, drift, and a campaign that is not delivered as a whole end as `Failed`, so that an automation can
+tell somebody.
 
 Prefect shows the docstrings of the flows and of Approval to whoever starts or approves a run.
 """
