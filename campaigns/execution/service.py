@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from campaigns.errors import CampaignError
 from campaigns.execution import control, submitting
-from campaigns.execution.files import remove_files
-from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign
+from campaigns.execution.files import DELIVERED, STRAY, remove_files
+from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign, RowState
 from campaigns.execution.sealing import open_sealer
 from campaigns.execution.slices import SliceRunner
 from campaigns.execution.speaking import Mark, RowSpeaker
@@ -236,7 +236,7 @@ class CampaignService:
             delete: Whether what was delivered is deleted.
         """
         await self._call(control.stop, campaign_id, "cancelled")
-        await self._remove_files(campaign_id, delivered=delete)
+        await self._remove_files(campaign_id, *STRAY, *(DELIVERED if delete else ()))
         return await self.find(campaign_id, None)
 
     async def watch(self) -> None:
@@ -255,13 +255,20 @@ class CampaignService:
                 continue
 
     async def sweep(self) -> None:
-        """Delete texts after their time, and files that a revocation or a cancelled row left."""
-        await self._call(control.delete_old_contents, datetime.now(UTC))
+        """Delete texts after their time with the files that nobody reviewed, and what stopped campaigns left."""
+        for campaign in await self._call(control.delete_old_contents, datetime.now(UTC)):
+            await self._remove_files(campaign.id, "needs_review")
+            if self._queue is not None:
+                ids = await self._call(control.slice_ids, campaign)
+                await asyncio.to_thread(self._queue.forget, ids)
         for campaign in await self._call(control.find_all):
-            if not campaign.has_ended:
-                continue
-            is_revoked = campaign.error_type in (RevokedError.type, ConsentError.type)
-            await self._remove_files(campaign.id, delivered=is_revoked and campaign.plan.delivery.delete_on_revocation)
+            if campaign.has_ended:
+                await self._remove_files(campaign.id, *self._kept_by_nobody(campaign))
+
+    def _kept_by_nobody(self, campaign: Campaign) -> tuple[RowState, ...]:
+        """Return the states of the rows of an ended campaign whose files are deleted."""
+        is_revoked = campaign.error_type in (RevokedError.type, ConsentError.type)
+        return (*STRAY, *(DELIVERED if is_revoked and campaign.plan.delivery.delete_on_revocation else ()))
 
     async def _known(self, settings: CampaignSettings, owner: str) -> Campaign | None:
         """Return the campaign of this name, if the settings want what it was started with."""
@@ -276,11 +283,10 @@ class CampaignService:
     async def _end(self, campaign: Campaign, state: str, error: ServingError) -> None:
         await self._call(control.stop, campaign.id, state, error)
         LOG.warning("campaign %s has ended: %s", campaign.name, error.message)
-        delete = campaign.plan.delivery.delete_on_revocation and state == "cancelled"
-        await self._remove_files(campaign.id, delivered=delete)
+        await self._remove_files(campaign.id, *self._kept_by_nobody(await self.find(campaign.id, None)))
 
-    async def _remove_files(self, campaign_id: str, *, delivered: bool) -> None:
-        await self._call(remove_files, self.objects, campaign_id, delivered=delivered)
+    async def _remove_files(self, campaign_id: str, *states: RowState) -> None:
+        await self._call(remove_files, self.objects, campaign_id, *states)
 
     async def _check(self, campaign: Campaign) -> None:
         await self._engine.check(_example(campaign.plan, campaign.version), candidate_id=campaign.candidate_id)

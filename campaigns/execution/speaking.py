@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,16 +21,18 @@ from campaigns.quality.sampling import is_sampled
 from serving.audit.rows import as_columns, make_row
 from serving.database import Database
 from serving.encoding import MEDIA_TYPES, Format, encode_file
-from serving.errors import DatabaseUnreachableError, ServingError
+from serving.errors import DatabaseUnreachableError, ServingError, UnspeakableTextError
 from serving.jobs.speaking import AttemptEndedError, JobEngine, Speech, write_samples
 from serving.messages import RequestRecord, SpeechRequest, Started
 from serving.storage.keys import key_of, sha256_of_key
 from serving.storage.objects import ObjectStore
 from serving.storage.scratch import full_disk_explained
+from serving.tracing.spans import span
 
 T = TypeVar("T")
 DATABASE_WAIT_SECONDS = 0.5
 DELIVERED_PREFIX = "campaigns"  # where the settings name none
+UNREADABLE = "the text front end cannot read its text; `vox campaign check` shows why"
 REVIEW_PREFIX = "review"  # files that are not delivered
 # Marks an encoded file in its place, or returns the mark that goes beside it
 Mark = Callable[[Path, Format, SpeechRequest, Started, datetime], bytes | None]
@@ -94,7 +96,11 @@ class RowSpeaker:
             ServingError: It could not be spoken, judged or kept now.
             AttemptEndedError: The row is not this attempt's any more.
         """
-        attempt = _Try(request=self._request(campaign, row), speech=Speech(sentences=[]))
+        with span("campaign row", row.traceparent) as working:
+            request = replace(self._request(campaign, row), traceparent=working.traceparent or row.traceparent)
+            await self._speak(campaign, row, _Try(request=request, speech=Speech(sentences=[])))
+
+    async def _speak(self, campaign: Campaign, row: ClaimedRow, attempt: _Try) -> None:
         if row.published and await asyncio.to_thread(self._objects.holds, row.published["object_key"]):
             await self._deliver(campaign, row, attempt, _published_asset(row), None)
             return
@@ -117,7 +123,8 @@ class RowSpeaker:
         else:
             attempt = _Try(request=self._request(campaign, row), speech=Speech(sentences=[]))
             audit = _audit(campaign, attempt, error=error)
-        why = {"error_type": error.type, "error_message": error.message}
+        message = UNREADABLE if isinstance(error, UnspeakableTextError) else error.message  # which would quote the text
+        why = {"error_type": error.type, "error_message": message}
         await self.patiently(claims.finish, row, "failed", audit=audit, **why)
 
     async def patiently(self, call: Callable[..., T], *arguments: object, **named: object) -> T:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from campaigns.database import migrate_campaigns
 from campaigns.delivery.folder import WrittenFolder, write_folder
 from campaigns.execution import control
-from campaigns.execution.files import remove_files
+from campaigns.execution.files import DELIVERED, STRAY, remove_files
 from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign
 from campaigns.execution.submitting import UnknownCampaignError
 from campaigns.report.page import duration
@@ -141,7 +141,7 @@ def cancel_campaign(name: str, *, delete: bool) -> int:
     with _opened() as (database, objects):
         campaign = find_by_name(database, name)
         control.stop(database, campaign.id, "cancelled")
-        n_deleted = remove_files(database, objects, campaign.id, delivered=delete)
+        n_deleted = remove_files(database, objects, campaign.id, *STRAY, *(DELIVERED if delete else ()))
     print_line(f"{campaign.name} is cancelled" + (f"; {n_deleted} files were deleted" if delete else ""))
     return 0
 
