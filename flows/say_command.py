@@ -29,6 +29,7 @@ MAX_VERSION = 2**31 - 1  # MLflow keeps a version's number in 32 bits
 )
 @click.option("--language", metavar="CODE", help="Language of TEXT, such as zh.  [default: the voice's own]")
 @click.option("--preset", default="narration", show_default=True, metavar="NAME", help="How it speaks, for which use.")
+@click.option("--subtitles", type=FILE, help="File to write the time of each word to: .srt, .vtt or .json.")
 @purpose_option
 def say(
     voice: str,
@@ -39,6 +40,7 @@ def say(
     seed: int,
     language: str | None,
     preset: str,
+    subtitles: Path | None,
     purpose: str | None,
 ) -> int:
     """Speak TEXT with the champion of VOICE.
@@ -48,5 +50,13 @@ def say(
     from flows.commands.say import say_text
 
     return say_text(
-        voice, text, output=output, version=version, seed=seed, language=language, purpose=purpose, preset=preset
+        voice,
+        text,
+        output=output,
+        version=version,
+        seed=seed,
+        language=language,
+        purpose=purpose,
+        preset=preset,
+        subtitles=subtitles,
     )

@@ -209,6 +209,12 @@ class LaneNotServedError(ClientError):
     status, type, action = 422, "lane_not_served", "Leave `lane` out, or take a lane that GET /v1/voices lists."
 
 
+class WordTimesNotServedError(ClientError):
+    """The voice cannot tell when its words are said, or the answer has no place for it."""
+
+    status, type, action = 422, "word_times_not_served", "Leave `timestamps` out, or see docs/word-times.md."
+
+
 class SpeedNotServedError(ClientError):
     """Another speed was asked for than the one that was judged."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
+from gpt_sovits.synthesis.words import Word
 from gpt_sovits.text.lexicon import WordEntry
 
 Lane = Literal["realtime", "batch"]
@@ -34,6 +35,7 @@ class SpeechRequest:
         lane: Whether it is streamed in real time, or spoken as `vox say` does.
         traceparent: W3C trace context of the caller, None where there is none.
         continues: Whether it goes on after other speech, so that the silence at its beginning is a part of the pause.
+        word_times: Whether to tell when each word is said.
         words: Pronunciations of this text, which take precedence over the voice's own.
     """
 
@@ -48,6 +50,7 @@ class SpeechRequest:
     lane: Lane
     traceparent: str | None = None
     continues: bool = False
+    word_times: bool = False
     words: tuple[WordEntry, ...] = ()
 
 
@@ -100,6 +103,7 @@ class SentenceDone:
         n_retries: Attempts after the first.
         n_samples: Samples of its sound, without the pause after it.
         is_cached: Whether it was spoken before, or for somebody else, and was not spoken again.
+        words: Its words with their times in seconds from the begin of its sound. None where nobody asked.
     """
 
     sentence: int
@@ -108,6 +112,7 @@ class SentenceDone:
     n_retries: int
     n_samples: int
     is_cached: bool = False
+    words: tuple[Word, ...] | None = None
 
 
 @dataclass(frozen=True)

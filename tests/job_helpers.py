@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from gpt_sovits.synthesis.words import Word
 from serving.database import SETTING, open_database
 from serving.errors import ServingError
 from serving.jobs.records import OPEN_STATES, Job, Wish
@@ -104,6 +105,7 @@ class SmallEngine:
                 outcome=self.outcome,
                 n_retries=0,
                 n_samples=len(pcm) // 2,
+                words=_words_of(sentence) if request.word_times else None,
             )
         yield Finished(n_all / RATE, {"gpt": self.seconds})
         self._note("end", request)
@@ -133,6 +135,11 @@ def make_jobs(database, folder: Path, engine: SmallEngine, **changes: object) ->
     recorders, marker = changes.pop("recorders", ()), changes.pop("marker", None)
     objects = changes.pop("objects", None) or FolderStore(folder)
     return JobService(database, objects, engine, settings(**changes), recorders=recorders, marker=marker)
+
+
+def _words_of(sentence: str) -> tuple[Word, ...]:
+    """The words of a sentence, of 0.1 s each."""
+    return tuple(Word(word, 0.1 * place, 0.1 * place + 0.1) for place, word in enumerate(sentence.split()))
 
 
 async def wait_for(jobs: JobService, job_id: str, *states: str, seconds: float = 30, owner: str = "anna") -> Job:

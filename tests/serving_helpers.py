@@ -149,7 +149,8 @@ class ThreadEngine:
             expected_seconds=await self.price(request),
             pause_seconds=self.synthesizer.preset.pause_seconds,
         )
-        chunks = speaker(self.synthesizer, request.text, request.seed, language=request.language)
+        timed = {"with_words": True} if request.word_times and speaker is stream else {}
+        chunks = speaker(self.synthesizer, request.text, request.seed, language=request.language, **timed)
         n_samples = 0
         try:
             while (chunk := await loop.run_in_executor(self.thread, next, chunks, None)) is not None:
@@ -168,6 +169,7 @@ class ThreadEngine:
                         outcome=chunk.report.outcome,
                         n_retries=chunk.report.n_retries,
                         n_samples=chunk.report.n_samples,
+                        words=chunk.report.words,
                     )
         except (GeneratorExit, asyncio.CancelledError):
             self.n_cancelled += 1

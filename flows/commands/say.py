@@ -13,6 +13,10 @@ from gpt_sovits.text.languages import language_code
 
 if TYPE_CHECKING:
     from gpt_sovits.synthesis.preset import Preset
+    from gpt_sovits.synthesis.speech import Speech
+    from gpt_sovits.synthesis.subtitles import SubtitleFormat
+    from gpt_sovits.synthesis.synthesizer import Synthesizer
+    from gpt_sovits.synthesis.words import Word
 
 FORMATS = {".flac": "FLAC", ".wav": "WAV"}  # by the file name's ending
 MAX_TEXT_SHOWN = 60  # characters of a sentence in a message
@@ -28,6 +32,7 @@ def say_text(
     language: str | None = None,
     purpose: str | None = None,
     preset: str = DEFAULT_PRESET,
+    subtitles: Path | None = None,
 ) -> int:
     """Speak a text into a file.
 
@@ -40,14 +45,17 @@ def say_text(
         language: ISO 639 code of the text, or its code in a `.list` file. None: the voice's own.
         purpose: What it is said for, which the speaker must have allowed. None if nobody declared it.
         preset: The preset to speak with, which the version's verdict must have passed.
+        subtitles: Where to write when each word is said: a .srt, .vtt or .json file.
 
     Raises:
-        ValueError: The version was not scored in the language, so it was not judged in it. The preset likewise.
+        ValueError: The version was not scored in the language, so it was not judged in it. The preset likewise. Or it
+            cannot tell when its words are said.
         ReleaseRefused: The version may not speak, or its verdict did not pass the preset.
     """
     form = FORMATS.get(output.suffix.lower())
     if form is None:
         raise ValueError(f"-o {output.name}: end the name in {' or '.join(FORMATS)}")
+    subtitle_form = _subtitle_form(subtitles) if subtitles is not None else None
     code = language_code(language) if language is not None else None
     released = find_voice(voice, version, purpose=purpose, language=code, preset=preset)
     import soundfile
@@ -55,7 +63,10 @@ def say_text(
     from gpt_sovits.synthesis.voice import load_voice  # torch, which takes a second: after everything that can fail
 
     synthesizer = load_voice(released.folder, preset=preset)
-    speech = synthesizer.say(text, seed, _check_language(synthesizer.preset, code, name=preset))
+    spoken_language = _check_language(synthesizer.preset, code, name=preset)
+    speech, words = _speak(synthesizer, text, seed, spoken_language, with_words=subtitles is not None)
+    if subtitles is not None and subtitle_form is not None:
+        _write_subtitles(subtitles, words, subtitle_form)
     partial = output.with_name(f".{output.name}.partial")
     soundfile.write(partial, speech.waveform, speech.sample_rate, format=form, subtype="PCM_16")
     partial.replace(output)
@@ -66,6 +77,35 @@ def say_text(
         outcome = sentence.outcome.replace("_", " ")
         print_line(f"{outcome}: {sentence.text[:MAX_TEXT_SHOWN]!r}, after {sentence.n_retries} retries")
     return 0
+
+
+def _speak(
+    synthesizer: Synthesizer, text: str, seed: int, language: str, *, with_words: bool
+) -> tuple[Speech, list[tuple[Word, ...]]]:
+    """Return the speech, and the words of each sentence with their times if somebody asks for them."""
+    if not with_words:
+        return synthesizer.say(text, seed, language), []
+    from gpt_sovits.synthesis.word_times import say_with_words
+
+    return say_with_words(synthesizer, text, seed, language)
+
+
+def _write_subtitles(file: Path, words: list[tuple[Word, ...]], form: SubtitleFormat) -> None:
+    from gpt_sovits.synthesis.subtitles import write_subtitles
+
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_text(write_subtitles(words, form), encoding="utf-8")
+    partial.replace(file)
+
+
+def _subtitle_form(file: Path) -> SubtitleFormat:
+    """Return what to write into a file, by the ending of its name."""
+    from gpt_sovits.synthesis.subtitles import SUBTITLE_FORMATS
+
+    for form in SUBTITLE_FORMATS:
+        if file.suffix.lower() == f".{form}":
+            return form
+    raise ValueError(f"--subtitles {file.name}: end the name in {', '.join(f'.{form}' for form in SUBTITLE_FORMATS)}")
 
 
 def _check_language(preset: Preset, code: str | None, *, name: str) -> str:

@@ -44,6 +44,18 @@ def attended_phonemes(model: GPT, prompt: Prompt, tokens: Tensor, head: tuple[in
     Returns:
         Indices into prompt.phoneme_ids, (n,) int64 on the CPU.
     """
+    return attention_scores(model, prompt, tokens, head).argmax(dim=1).cpu()
+
+
+@torch.inference_mode()
+def attention_scores(model: GPT, prompt: Prompt, tokens: Tensor, head: tuple[int, int]) -> Tensor:
+    """Return how much the head looks at each phoneme when it reads each token, before scaling and softmax.
+
+    The arguments are those of `attended_phonemes`.
+
+    Returns:
+        (n, number of prompt.phoneme_ids), on the model's device.
+    """
     device = model.bert_proj.weight.device
     spoken = Prompt(prompt.phoneme_ids, torch.cat((prompt.tokens.cpu(), tokens.cpu())), prompt.bert_features)
     x, mask, _ = prepare_prompts(model, [spoken], device)
@@ -58,7 +70,7 @@ def attended_phonemes(model: GPT, prompt: Prompt, tokens: Tensor, head: tuple[in
     )
     query, keys = (F.linear(x[0], weight, bias) for weight, bias in zip(weights, biases, strict=True))
     # every token may look at every phoneme, so no mask is needed here
-    return (query[len(query) - len(tokens) :] @ keys[:n_phonemes].T).argmax(dim=1).cpu()
+    return query[len(query) - len(tokens) :] @ keys[:n_phonemes].T
 
 
 def longest_unread_run(attended: Tensor, n_phonemes: int) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpt_sovits.synthesis.detection import OUTCOMES
+from gpt_sovits.synthesis.words import Word
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class SentenceReport:
         ended_by_itself: False where the length bound cut the sentence off.
         n_samples: samples of the sentence's sound as it is played, without pauses.
         n_left_out: samples of silence at its beginning that are not played, see onset.py.
+        words: when its words are said, in seconds from the begin of its sound. None where nobody asked.
     """
 
     text: str
@@ -55,6 +57,7 @@ class SentenceReport:
     ended_by_itself: bool
     n_samples: int
     n_left_out: int = 0
+    words: tuple[Word, ...] | None = None
 
     def __post_init__(self) -> None:
         assert self.outcome in OUTCOMES, self.outcome

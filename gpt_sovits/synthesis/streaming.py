@@ -25,6 +25,9 @@ from gpt_sovits.synthesis.onset import LeadingSilence
 from gpt_sovits.synthesis.sentences import Sentence
 from gpt_sovits.synthesis.speech import SentenceReport, Timings
 from gpt_sovits.synthesis.synthesizer import Attempt, Candidate, Synthesizer, choose_attempt, limit_peak
+from gpt_sovits.synthesis.word_times import word_times
+
+StreamedChunk = tuple[np.ndarray, Timings, SentenceReport | None, tuple[torch.Tensor, np.ndarray] | None]
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ def stream(
     seed: int = 0,
     options: ChunkOptions | None = None,
     language: str | None = None,
+    *,
+    with_words: bool = False,
 ) -> Iterator[AudioChunk]:
     """Yield the speech of a text in chunks, while its semantic tokens arrive.
 
@@ -101,9 +106,11 @@ def stream(
         seed: seed of the text.
         options: how sentences are cut into chunks.
         language: of the text. None: the voice's own.
+        with_words: whether the reports tell when words are said.
 
     Raises:
-        ValueError: as for Synthesizer.say. A wrong text is refused before the first chunk.
+        ValueError: as for Synthesizer.say. A wrong text is refused before the first chunk. Or `with_words` is asked of
+            a voice that cannot tell.
     """
     options = options or ChunkOptions()
     begin = time.perf_counter()
@@ -113,8 +120,12 @@ def stream(
         pause = synthesizer.pause if index + 1 < len(sentences) else synthesizer.pause[:0]
         lead = None if index else _leading_silence(synthesizer, options)
         with closing(_stream_sentence(synthesizer, sentence, waits, options, lead)) as chunks:
-            for waveform, timings, report in chunks:
+            for waveform, timings, report, spoken in chunks:
                 if report is not None:
+                    if with_words and spoken is not None:
+                        n_cut = report.n_left_out
+                        found = word_times(synthesizer, sentence, *spoken, language=language, n_left_out=n_cut)
+                        report = replace(report, words=found)
                     waveform = np.concatenate((waveform, pause))
                 yield AudioChunk(waveform, index, report, timings + Timings(text=text_seconds))
                 text_seconds = 0.0
@@ -146,8 +157,8 @@ def _stream_sentence(
     waits: Iterator[int],
     options: ChunkOptions,
     lead: LeadingSilence | None,
-) -> Generator[tuple[np.ndarray, Timings, SentenceReport | None], None, None]:
-    """Yield the chunks of one sentence, (n,) float32 each, the last one with the report."""
+) -> Generator[StreamedChunk, None, None]:
+    """Yield the chunks of one sentence, (n,) float32 each, the last one with the report, the tokens and all sound."""
     decoder = _decoder(synthesizer, sentence, options)
     sounds: list[np.ndarray] = []
     tokens: list[int] = []
@@ -180,7 +191,7 @@ def _stream_sentence(
             if len(sound) and not final:
                 sounds.append(sound)
                 total += since_last
-                yield sound, since_last, None
+                yield sound, since_last, None, None
                 since_last, wanted = Timings(), next(waits)
             elif not final:  # nothing to play yet
                 wanted = options.more_tokens
@@ -192,7 +203,8 @@ def _stream_sentence(
     candidate = Candidate(torch.tensor(tokens), ended, total.gpt)
     outcome = synthesizer.outcome(sentence, candidate, waveform)
     report = choose_attempt(sentence, [Attempt(0, candidate, waveform, outcome, total.sovits)]).report
-    yield sound, since_last, replace(report, n_left_out=lead.n_left_out if lead else 0)
+    report = replace(report, n_left_out=lead.n_left_out if lead else 0)
+    yield sound, since_last, report, (candidate.tokens, waveform)
 
 
 def _decoder(synthesizer: Synthesizer, sentence: Sentence, options: ChunkOptions) -> StreamingDecoder:

@@ -75,11 +75,13 @@ class SpokenSentence:
         waveform: (n_samples,) float32 in [-1, 1].
         report: what happened.
         timings: seconds of work.
+        tokens: (n,) int64, its semantic tokens. None where they were not kept.
     """
 
     waveform: np.ndarray
     report: SentenceReport
     timings: Timings
+    tokens: Tensor | None = None
 
 
 class Synthesizer:
@@ -372,7 +374,7 @@ def choose_attempt(sentence: Sentence, attempts: Sequence[Attempt]) -> SpokenSen
     )
     gpt_seconds = sum(attempt.candidate.gpt_seconds for attempt in attempts)
     sovits_seconds = sum(attempt.sovits_seconds for attempt in attempts)
-    return SpokenSentence(best.waveform, report, Timings(gpt=gpt_seconds, sovits=sovits_seconds))
+    return SpokenSentence(best.waveform, report, Timings(gpt=gpt_seconds, sovits=sovits_seconds), best.candidate.tokens)
 
 
 def limit_peak(samples: np.ndarray) -> np.ndarray:

@@ -94,6 +94,7 @@ async def make_request(
         seed=manner.seed,
         lane=manner.lane or "batch",
         traceparent=traceparent,
+        word_times=manner.timestamps,
     )
     if manner.lane is None and served is not None and await _may_stream(service, caller, request, served):
         request = replace(request, lane="realtime")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from gpt_sovits.preset_names import DEFAULT_PRESET, PRESET_NAME
+from gpt_sovits.synthesis.words import Word
 from registry.consent.words import PURPOSES
 from registry.names import VOICE_NAME
 from serving.encoding import Format, SampleRate
@@ -69,6 +70,9 @@ class Manner(Body):
         default=None,
         description="Samples per second. None: 24000 for pcm, as OpenAI has it, else the voice's own, or the next "
         "above it that the format has.",
+    )
+    timestamps: bool = Field(
+        default=False, description="Whether to tell when each word is said. It does not change the sound."
     )
     speed: float = Field(
         default=1.0,
@@ -179,6 +183,20 @@ class ErrorBody(BaseModel):
     """The one shape of every error."""
 
     error: ErrorDetail
+
+
+class WordInfo(BaseModel):
+    """A word and when it is said."""
+
+    word: str = Field(description="As it is written, with the marks that touch it.")
+    start: float = Field(description="Seconds from the begin of the sound.")
+    end: float
+
+    @classmethod
+    def of(cls, word: Word, begin: float) -> WordInfo:
+        """Return what a client sees of a word of a sentence that begins at a time of the sound."""
+        later = word.later(begin)
+        return cls(word=later.text, start=later.start, end=later.end)
 
 
 class SentenceInfo(BaseModel):

@@ -25,7 +25,7 @@ from serving.api.service import current_caller, request_id_of, service_of
 from serving.api.streams import Utterance, encoded, while_connected
 from serving.api.whole import WholeResponse
 from serving.encoding import MEDIA_TYPES, open_encoder, output_rate
-from serving.errors import InvalidRequestError, ServingError
+from serving.errors import InvalidRequestError, ServingError, WordTimesNotServedError
 from serving.messages import AudioPiece, Finished, SentenceDone, Started
 
 router = APIRouter()
@@ -52,6 +52,11 @@ async def speech(body: SpeechBody, request: Request) -> Response:
             param="instructions",
         )
     check_text(body.input, max_characters=service.settings.limits.max_text_characters, param="input")
+    if body.timestamps and body.stream_format not in ("sse", "json"):
+        raise WordTimesNotServedError(
+            f"an answer with stream_format {body.stream_format} has no place for timestamps; take sse or json",
+            param="timestamps",
+        )
     output_rate(body.response_format, 32_000, body.sample_rate)  # refuses what the format cannot have
     wanted = await make_request(
         service, caller, body, text=body.input, request_id=request_id_of(request), traceparent=state["traceparent"]
@@ -110,7 +115,9 @@ class SpeechResponse(Response):
                         sound = await encoded(utterance, encoder, event.pcm)
                     case SentenceDone():
                         if is_sse:
-                            yield _event({"type": "speech.sentence.done", **SentenceInfo.of(event).model_dump()})
+                            words = {"words": utterance.words_of(event)} if event.words is not None else {}
+                            done = SentenceInfo.of(event).model_dump()
+                            yield _event({"type": "speech.sentence.done", **done, **words})
                         continue
                     case Finished():
                         sound = await encoded(utterance, encoder, None)

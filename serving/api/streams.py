@@ -9,8 +9,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
+from serving.api.bodies import WordInfo
 from serving.api.callers import Caller
 from serving.api.service import Service
 from serving.encoding import Encoder, Format
@@ -60,6 +61,8 @@ class Utterance:
     error: ServingError | None = None
     client_left: bool = False
     _begin: float = field(default_factory=time.perf_counter)
+    _n_samples: int = 0
+    _begins: dict[int, int] = field(default_factory=dict)  # first sample of each sentence
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _first_audio: float | None = None
     _n_bytes: int = 0
@@ -90,6 +93,12 @@ class Utterance:
                 await self._check_delivery()
                 self._note(event)
                 yield event
+
+    def words_of(self, done: SentenceDone) -> list[dict[str, Any]]:
+        """Return the words of a sentence with their times in the whole sound, as clients see them."""
+        assert self.started is not None
+        begin = self._begins.get(done.sentence, self._n_samples) / self.started.sample_rate
+        return [WordInfo.of(word, begin).model_dump() for word in done.words or ()]
 
     def note_sent(self, n_bytes: int) -> None:
         """Note that sound is on its way to the client."""
@@ -150,6 +159,9 @@ class Utterance:
         match event:
             case Started():
                 self.started = event
+            case AudioPiece():
+                self._begins.setdefault(event.sentence, self._n_samples)
+                self._n_samples += len(event.pcm) // 2
             case SentenceDone():
                 self.sentences.append(event)
             case Finished():

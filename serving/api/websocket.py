@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from serving.api.admission import check_text, make_request
-from serving.api.bodies import MAX_SEED, InputDone, InputText, SentenceInfo, SessionConfig
+from serving.api.bodies import MAX_SEED, InputDone, InputText, SentenceInfo, SessionConfig, WordInfo
 from serving.api.failures import invalid_fields
 from serving.api.incremental_text import IncrementalText
 from serving.api.service import current_caller, request_id_of, service_of
@@ -192,6 +192,7 @@ class SentenceFiles:
         """
         self._socket, self._utterance, self._config, self._first = socket, utterance, config, first
         self._encoder: Encoder | None = None
+        self._silence = 0.0  # before the sound of the sentence, in its file
         self.seconds = 0.0
 
     async def take(self, event: Event) -> None:
@@ -203,6 +204,7 @@ class SentenceFiles:
                     await self._open(event.sentence)
                 # a text that comes as a whole has the pause at the end of a sentence, where more is known to follow
                 silence = self._pause() if opening and event.sentence == 0 and self._first else b""
+                self._silence = len(silence) / 2 / self._started().sample_rate if opening else self._silence
                 await self._send(silence + event.pcm)
             case SentenceDone():
                 if self._encoder is None:
@@ -210,6 +212,8 @@ class SentenceFiles:
                 await self._send(None)
                 self._encoder = None
                 done = SentenceInfo.of(event).model_dump(exclude={"sentence"})
+                if event.words is not None:  # each sentence is a file of its own
+                    done["words"] = [WordInfo.of(word, self._silence).model_dump() for word in event.words]
                 await self._socket.send_json(
                     {"type": "audio.done", "sentence_index": self._first + event.sentence, "error": False, **done}
                 )

@@ -79,11 +79,13 @@ class WholeResponse(Response):
     def _json(self, file: bytes, sidecar: bytes | None) -> bytes:
         utterance = self._utterance
         told = {name: value for name, value in last_event(utterance).items() if name != "type"}
+        is_timed = utterance.request.word_times
         answer = {
             "object": "speech",
             "format": self._output.form,
             "audio": base64.b64encode(file).decode(),
             **told,
+            "words": [word for one in utterance.sentences for word in utterance.words_of(one)] if is_timed else None,
             "provenance": json.loads(sidecar) if sidecar is not None else None,
         }
         return json.dumps(answer, ensure_ascii=False).encode()

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from serving.messages import RequestRecord
+from serving.messages import RequestRecord, SentenceDone
 from serving.tables import REQUESTS
 
 ID_BYTES = 16
@@ -49,7 +49,7 @@ def make_row(record: RequestRecord, *, keep_text: bool) -> dict[str, Any]:
         "first_audio_seconds": record.first_audio_seconds,
         "total_seconds": record.total_seconds,
         "part_seconds": dict(finished.seconds) if finished else {},
-        "sentences": [asdict(sentence) for sentence in record.sentences],
+        "sentences": [_outcome_of(sentence) for sentence in record.sentences],
         "n_bytes": record.n_bytes,
     }
     return {name: _storable(name, value) if isinstance(value, str) else value for name, value in row.items()}
@@ -58,6 +58,11 @@ def make_row(record: RequestRecord, *, keep_text: bool) -> dict[str, Any]:
 def as_columns(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row of JSON as the table takes it."""
     return row | {"started_at": datetime.fromisoformat(row["started_at"])}
+
+
+def _outcome_of(sentence: SentenceDone) -> dict[str, Any]:
+    """Return what became of a sentence, without its words: they are its text."""
+    return {name: value for name, value in asdict(sentence).items() if name != "words"}
 
 
 def _storable(name: str, value: str) -> str:

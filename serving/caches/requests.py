@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
 
+from gpt_sovits.synthesis.words import read_words
 from serving.caches.entries import pack, unpack
 from serving.caches.layers import LayeredCache
 from serving.engine.client import EngineClient
@@ -164,7 +165,8 @@ def _unpack(content: bytes) -> list[Event]:
             events.append(AudioPiece(sound[at:end], fields["sentence"]))
             at = end
         else:
-            events.append(KINDS[kind](**fields))
+            words = {"words": read_words(fields["words"])} if kind == "sentence" else {}
+            events.append(KINDS[kind](**{**fields, **words}))
     if at != len(sound) or not isinstance(events[-1], Finished):
         raise ValueError("the sound of a request is not whole")
     return events

@@ -21,6 +21,7 @@ import numpy as np
 from gpt_sovits.synthesis.sentences import Sentence
 from gpt_sovits.synthesis.speech import SentenceReport, Timings
 from gpt_sovits.synthesis.synthesizer import SpokenSentence
+from gpt_sovits.synthesis.words import read_words
 from serving.caches.entries import ByteCache, pack, unpack
 
 FULL_SCALE = 32767
@@ -36,12 +37,14 @@ class Pronunciation:
         preset: Name of the preset.
         precision: How the weights are stored.
         device: cpu or cuda, whose sums are rounded differently.
+        word_times: Whether the times of the words are kept with it.
     """
 
     candidate: str
     preset: str
     precision: str
     device: str
+    word_times: bool = False
 
 
 def sentence_key(how: Pronunciation, sentence: Sentence) -> str:
@@ -84,9 +87,10 @@ class SentenceCache:
             return None
         try:
             header, pcm = unpack(content)
+            header["words"] = read_words(header["words"])
             report = SentenceReport(text=sentence.text, n_samples=len(pcm) // 2, **header)
             samples = np.frombuffer(pcm, "<i2").astype(np.float32) / FULL_SCALE
-        except (ValueError, TypeError, AssertionError):  # of another version of this code
+        except (ValueError, TypeError, KeyError, AssertionError):  # of another version of this code
             self._cache.delete(key)  # type: ignore[union-attr]
             return None
         return SpokenSentence(samples, report, Timings())

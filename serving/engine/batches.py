@@ -16,6 +16,7 @@ import numpy as np
 from gpt_sovits.synthesis.sentences import Sentence
 from gpt_sovits.synthesis.speech import Timings
 from gpt_sovits.synthesis.synthesizer import SpokenSentence, Synthesizer, choose_attempt
+from gpt_sovits.synthesis.word_times import word_times
 from serving.caches.sentences import Pronunciation, SentenceCache, sentence_key
 from serving.engine.scheduler import Scheduler
 from serving.engine.speaking import Output, Speak
@@ -56,6 +57,19 @@ class BatchRequest:
     def sentence_key(self, index: int) -> str:
         """Return what two sentences have in common that sound the same."""
         return sentence_key(self._how, self.sentences[index])
+
+    def with_times(self, index: int, spoken: SpokenSentence) -> SpokenSentence:
+        """Return a sentence whose report tells when its words are said, if the client wants to know.
+
+        Args:
+            index: Of the sentence.
+            spoken: As it was spoken.
+        """
+        if not self.speak.word_times or spoken.tokens is None:
+            return spoken
+        heard = (self.sentences[index], spoken.tokens, spoken.waveform)
+        words = word_times(self.voice, *heard, language=self.speak.language)
+        return replace(spoken, report=replace(spoken.report, words=words))
 
     def take_known(self) -> None:
         """Send the next sentences as far as the cache knows them and the client takes them."""
@@ -172,7 +186,7 @@ class BatchTask:
         wall = time.perf_counter() - begin
         self._scheduler.count()
         chosen = [
-            choose_attempt(request.sentences[index], tries)
+            request.with_times(index, choose_attempt(request.sentences[index], tries))
             for (request, index), tries in zip(firsts, attempts, strict=True)
         ]
         work = sum((spoken.timings for spoken in chosen), Timings())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from gpt_sovits.synthesis.words import read_words
 from serving.engine.frames import Header
 from serving.engine.pricing import Price
 from serving.errors import InternalError, NotReadyError, ServingError, UnspeakableTextError
@@ -65,6 +66,7 @@ class Running:
             "seed": request.seed,
             "lane": request.lane,
             "continues": request.continues,
+            "word_times": request.word_times,
             "first_sentence": self.n_sentences,
             "is_traced": is_recording() and is_sampled(request.traceparent),
             "words": request.words,
@@ -85,7 +87,8 @@ class Running:
             self._held.clear()
             self.n_sentences += 1
             names = ("sentence", "text_sha256", "outcome", "n_retries", "n_samples", "is_cached")
-            self._events.put_nowait(SentenceDone(**{name: header[name] for name in names}))
+            words = read_words(header["words"])
+            self._events.put_nowait(SentenceDone(**{name: header[name] for name in names}, words=words))
         elif kind == "finished":
             seconds = self.received_bytes / 2 / self.admission.live.sample_rate
             spans = tuple(WorkSpan(*row) for row in header["spans"])

@@ -28,6 +28,7 @@ class Speak:
         language: ISO 639 code of the text.
         seed: Seed of the text.
         continues: Whether it goes on after other speech.
+        word_times: Whether to tell when each word is said.
         first_sentence: Sentences before it were delivered already, by a worker that died.
         is_traced: Whether to note when its work was done.
         words: Language, word and pronunciation of each entry that takes precedence over the voice's own.
@@ -40,6 +41,7 @@ class Speak:
     language: str
     seed: int
     continues: bool = False
+    word_times: bool = False
     first_sentence: int = 0
     is_traced: bool = False
     words: Sequence[Sequence[str]] = ()
@@ -114,6 +116,7 @@ class Output:
             "n_retries": report.n_retries,
             "n_samples": report.n_samples,
             "is_cached": is_cached,
+            "words": report.words,
         }
         self._send(header, b"")
 

@@ -34,7 +34,8 @@ class StreamTask:
         if speak.continues:
             options = replace(options, kept_silence=None)
         self.output.note_begin()
-        with closing(stream(self._voice, speak.text, speak.seed, options, speak.language)) as chunks:
+        chunks = stream(self._voice, speak.text, speak.seed, options, speak.language, with_words=speak.word_times)
+        with closing(chunks):
             for chunk in chunks:
                 self.output.timings += chunk.timings
                 self.output.note_work(chunk.timings, sentence=chunk.sentence)

@@ -137,7 +137,11 @@ class Worker:
             return
         options = self._options
         how = Pronunciation(
-            candidate=speak.candidate, preset=speak.preset, precision=options.precision, device=options.device
+            candidate=speak.candidate,
+            preset=speak.preset,
+            precision=options.precision,
+            device=options.device,
+            word_times=speak.word_times,
         )
         self._batch[speak.id] = request = BatchRequest(speak, voice, output, cache=self._sentences, how=how)
         self._scheduler.add(ReadingTask(request))

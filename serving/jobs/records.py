@@ -26,6 +26,7 @@ class Wish:
         format: Format of the files.
         sample_rate: Samples per second, None for the default of the format.
         priority: 1 to 9. A job with a smaller one starts first.
+        timestamps: Whether to keep when each word is said.
     """
 
     voice: str
@@ -37,6 +38,7 @@ class Wish:
     format: Format
     sample_rate: int | None
     priority: int
+    timestamps: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,8 @@ class Result:
         sha256: Of the file, in hex.
         n_bytes: Size of the file.
         seconds_of_audio: Its length with the pauses.
-        sentences: Outcome, retries and sha256 of the text of each sentence.
+        sentences: Outcome, retries and sha256 of the text of each sentence, and its words with their times where the
+            job has timestamps.
     """
 
     sha256: str

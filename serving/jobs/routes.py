@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel, Field
 
 from gpt_sovits.synthesis.pieces import MAX_TEXT_CHARACTERS
+from gpt_sovits.synthesis.subtitles import SUBTITLE_MEDIA_TYPES, SubtitleFormat, write_subtitles
 from gpt_sovits.text.languages import language_code
 from serving.api.admission import check_text
 from serving.api.bodies import MODELS, ErrorBody, Manner, Model
@@ -167,6 +168,20 @@ def job_router(jobs: JobService) -> APIRouter:
         caller.require(voice=job.wish.voice, lane="batch", purpose=job.wish.purpose)
         return await asyncio.to_thread(_deliver, jobs, job, key, request)
 
+    _add_what_is_known(router, jobs)
+    return router
+
+
+def _add_what_is_known(router: APIRouter, jobs: JobService) -> None:
+    """Add the routes of what is known about the sound of an item."""
+
+    @router.get("/{job_id}/items/{item}/words.{form}", response_class=Response, responses=ERRORS | _words())
+    async def words(job_id: JobId, item: int, form: SubtitleFormat, caller: Asking) -> Response:
+        """Return when each word of an item is said, as JSON, SubRip or WebVTT."""
+        job, sentences = await jobs.words_of(job_id, caller.name, item)
+        caller.require(voice=job.wish.voice, lane="batch", purpose=job.wish.purpose)
+        return Response(write_subtitles(sentences, form), media_type=SUBTITLE_MEDIA_TYPES[form])
+
     @router.get("/{job_id}/items/{item}/provenance", response_class=Response, responses=ERRORS | _json())
     async def provenance(job_id: JobId, item: int, caller: Asking) -> Response:
         """Return the signed sidecar of the file of an item, which says where it comes from."""
@@ -174,13 +189,15 @@ def job_router(jobs: JobService) -> APIRouter:
         caller.require(voice=job.wish.voice, lane="batch", purpose=job.wish.purpose)
         return Response(sidecar, media_type="application/json")
 
-    return router
-
 
 def _deliver(jobs: JobService, job: Job, key: str, request: Request) -> Response:
     """Return a file. A client that has it asks again each time, and so for consent."""
     media_type = MEDIA_TYPES[job.wish.format]
     return object_response(jobs.objects, key, request, media_type=media_type, cache_control="private, no-cache")
+
+
+def _words() -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": "The words.", "content": {kind: {} for kind in SUBTITLE_MEDIA_TYPES.values()}}}
 
 
 def _json() -> dict[int | str, dict[str, Any]]:
@@ -205,7 +222,7 @@ def _describe_item(job: Job, item: Item) -> ItemInfo:
         n_bytes=result.n_bytes if result else None,
         seconds_of_audio=result.seconds_of_audio if result else None,
         url=f"/v1/jobs/{job.id}/items/{item.item}/audio" if result else None,
-        sentences=list(result.sentences) if result else [],
+        sentences=[{name: one[name] for name in one if name != "words"} for one in result.sentences] if result else [],
     )
 
 
@@ -247,4 +264,5 @@ def _wish(body: JobBody) -> Wish:
         format=body.response_format,
         sample_rate=body.sample_rate,
         priority=body.priority,
+        timestamps=body.timestamps,
     )

@@ -221,6 +221,7 @@ class JobRunner:
             seed=job.wish.seed,
             lane="batch",
             traceparent=traceparent,
+            word_times=job.wish.timestamps,
         )
 
     async def _require_current(self, job: Job) -> None:

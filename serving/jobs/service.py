@@ -13,6 +13,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from gpt_sovits.synthesis.words import Word, read_words
 from serving.database import Database
 from serving.errors import (
     ConflictError,
@@ -184,6 +185,18 @@ class JobService:
         await self._engine.check(self._example(job.wish, job), candidate_id=job.candidate_id)
         return job, found, key_of(found.result.sha256)
 
+    async def words_of(self, job_id: str, owner: str, item: int) -> tuple[Job, list[tuple[Word, ...]]]:
+        """Return a job and the words of each sentence of an item, with their times in its sound.
+
+        Raises:
+            ServingError: There are none, or they may not be delivered any more.
+        """
+        job, found, *_ = await self.open_result(job_id, owner, item)
+        if not job.wish.timestamps:
+            raise NotFoundError("the job was submitted without timestamps, so nobody knows when its words are said")
+        assert found.result is not None
+        return job, [read_words(sentence["words"]) or () for sentence in found.result.sentences]
+
     async def sidecar_of(self, job_id: str, owner: str, item: int) -> tuple[Job, bytes]:
         """Return a job and the signed sidecar of the file of one of its items.
 
@@ -225,6 +238,7 @@ class JobService:
             purpose=wish.purpose,
             seed=wish.seed,
             lane="batch",
+            word_times=wish.timestamps,
         )
 
     async def _start_and_sweep(self) -> None:

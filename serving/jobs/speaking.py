@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from serving.encoding import Format, encode_file
 from serving.errors import ServingError
@@ -52,12 +52,16 @@ class Speech:
         sentences: Those that are done.
         finished: The last event.
         result: The file, once it is kept.
+        begins: First sample of each sentence.
+        n_samples: Samples so far.
     """
 
     started: Started | None = None
     sentences: list[SentenceDone]
     finished: Finished | None = None
     result: Result | None = None
+    begins: dict[int, int] = field(default_factory=dict)
+    n_samples: int = 0
 
 
 async def speak_item(
@@ -102,10 +106,7 @@ async def speak_item(
             sha256=sha256,
             n_bytes=n_bytes,
             seconds_of_audio=speech.finished.seconds_of_audio,
-            sentences=tuple(
-                {"text_sha256": done.text_sha256, "outcome": done.outcome, "n_retries": done.n_retries}
-                for done in speech.sentences
-            ),
+            sentences=tuple(_describe(done, speech) for done in speech.sentences),
         )
         await record(result)
         if not await asyncio.to_thread(
@@ -114,6 +115,16 @@ async def speak_item(
             await asyncio.to_thread(results.put, encoded, form)
     speech.result = result
     return result
+
+
+def _describe(done: SentenceDone, speech: Speech) -> dict[str, Any]:
+    """Return what is kept of a sentence. Its words have their times in the whole sound."""
+    assert speech.started is not None
+    told: dict[str, Any] = {"text_sha256": done.text_sha256, "outcome": done.outcome, "n_retries": done.n_retries}
+    if done.words is not None:
+        begin = speech.begins.get(done.sentence, 0) / speech.started.sample_rate
+        told["words"] = [word.later(begin) for word in done.words]
+    return told
 
 
 async def write_samples(
@@ -152,6 +163,8 @@ async def write_samples(
                         speech.started = event
                         await watch(speech)
                     case AudioPiece():
+                        speech.begins.setdefault(event.sentence, speech.n_samples)
+                        speech.n_samples += len(event.pcm) // 2
                         waiting += event.pcm
                         if len(waiting) >= BLOCK_BYTES:
                             await flush()

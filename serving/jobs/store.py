@@ -176,7 +176,7 @@ def drop_results(database: Database, job_id: str) -> list[str]:
     with database.transaction() as connection:
         of_job = JOB_ITEMS.c.job_id == job_id
         hashes = [row[0] for row in connection.execute(sa.select(JOB_ITEMS.c.sha256).where(of_job)) if row[0]]
-        connection.execute(sa.update(JOB_ITEMS).where(of_job).values(sha256=None, n_bytes=None))
+        connection.execute(sa.update(JOB_ITEMS).where(of_job).values(sha256=None, n_bytes=None, sentences=None))
         return hashes
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from types import MappingProxyType
 
 from gpt_sovits.preset_names import DEFAULT_PRESET
+from gpt_sovits.synthesis.words import can_time_words
 from gpt_sovits.text.languages import language_code
 from registry.consent.checks import use_reasons
 from registry.consent.record import ConsentError as ConsentRecordError
@@ -25,6 +26,7 @@ from serving.errors import (
     UnknownVersionError,
     UnknownVoiceError,
     VoiceDamagedError,
+    WordTimesNotServedError,
 )
 from serving.messages import ServedVoice, SpeechRequest
 from serving.releases.pairs import Pair, has_judged_lane, lanes_of
@@ -151,6 +153,11 @@ class ReleaseTable:
                 f"{request.voice} did not pass in real time with the preset {request.preset} in {code}, or was not "
                 f"judged so; it is served in {', '.join(lanes)} only",
                 param="lane",
+            )
+        if request.word_times and not can_time_words(pair.presets[request.preset]):
+            raise WordTimesNotServedError(
+                f"{request.voice} cannot tell when its words are said with the preset {request.preset}",
+                param="timestamps",
             )
         return Admission(request=request, live=live, language=code, snapshot=snapshot, day=self.today())
 

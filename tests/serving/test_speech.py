@@ -10,8 +10,10 @@ import httpx
 import numpy as np
 import pytest
 from serving_helpers import ANNA, ThreadEngine, running, speak
+from synthesis_tiny import tiny_synthesizer
 
 from gpt_sovits.synthesis.streaming import stream
+from serving.audit.rows import make_row
 from serving.encoding import FORMATS, MEDIA_TYPES, open_encoder
 from serving.errors import OverCapacityError, WorkerLostError
 from serving.messages import SentenceDone
@@ -132,3 +134,41 @@ def test_a_trace_goes_on_and_a_wrong_one_begins_anew(service):
         assert (trace in answer.headers["traceparent"]) == continues
         record = service.record_of(answer.headers["x-request-id"])
         assert record.request.traceparent == answer.headers["traceparent"]
+
+
+class TestWordTimes:
+    """Times of words, in events and in JSON. They change no sample."""
+
+    @pytest.fixture(scope="class")
+    def timed(self):
+        with running(ThreadEngine(tiny_synthesizer(alignment_head=(1, 0)))) as one:
+            yield one
+
+    def words(self, found, seconds):
+        assert [word["word"] for word in found] == TEXT.split()
+        times = [time for word in found for time in (word["start"], word["end"])]
+        assert times == sorted(times) and times[-1] <= seconds + 0.001
+
+    def test_events_have_the_words_of_each_sentence_with_times_in_the_whole_sound(self, timed):
+        plain = events(speak(timed, input=TEXT, response_format="wav", stream_format="sse"))
+        told = events(speak(timed, input=TEXT, response_format="wav", stream_format="sse", timestamps=True))
+        done = [one for one in told if one["type"] == "speech.sentence.done"]
+        self.words([word for one in done for word in one["words"]], told[-1]["seconds_of_audio"])
+        assert [one["audio"] for one in plain if "audio" in one] == [one["audio"] for one in told if "audio" in one]
+        assert not any("words" in one for one in plain)
+
+    def test_json_has_all_words(self, timed):
+        answer = speak(timed, input=TEXT, stream_format="json", timestamps=True).json()
+        self.words(answer["words"], answer["seconds_of_audio"])
+        assert speak(timed, input=TEXT, stream_format="json").json()["words"] is None
+
+    @pytest.mark.parametrize("how", ["audio", "file"])
+    def test_an_answer_of_sound_alone_has_no_place_for_them(self, timed, how):
+        answer = speak(timed, stream_format=how, timestamps=True)
+        assert (answer.status_code, answer.json()["error"]["type"]) == (422, "word_times_not_served")
+
+    def test_the_audit_gets_no_words(self, timed):
+        answer = speak(timed, input=TEXT, stream_format="sse", timestamps=True)
+        record = timed.record_of(answer.headers["x-request-id"])
+        assert record.sentences[0].words
+        assert "kettle" not in json.dumps(make_row(record, keep_text=False))

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from job_helpers import SmallEngine, make_jobs, settings
 
 from serving.api.app import make_app, make_service
@@ -21,6 +22,7 @@ from serving.keys.store import create_key
 from serving.provenance.identity import load_identity, load_trust
 from serving.provenance.marking import Marker
 from serving.provenance.verification import verify
+from serving.tables import JOB_ITEMS
 
 BODY = {"voice": "sample", "input": "Good morning to you. It rains."}
 
@@ -204,5 +206,40 @@ def test_the_file_of_a_job_is_marked_and_has_a_sidecar(file, tmp_path, form):
             assert found.sha256 == item["sha256"]
             facts = found.deciding.facts
             assert (facts.voice, facts.version, facts.text_sha256) == ("sample", job["version"], item["text_sha256"])
+
+    asyncio.run(story())
+
+
+def test_a_job_with_timestamps_has_subtitles_and_shows_no_words_elsewhere(file, tmp_path):
+    async def story():
+        async with serving(file, tmp_path, SmallEngine()) as client:
+            answer = await client.post("/v1/jobs", json=BODY | {"timestamps": True})
+            job = await until(client, answer.headers["location"], "done")
+            address = job["items"][0]["url"].replace("audio", "words")
+            assert "words" not in job["items"][0]["sentences"][0]
+            words = (await client.get(f"{address}.json")).json()["words"]
+            assert [word["word"] for word in words] == BODY["input"].replace(".", "").split()
+            assert [word["start"] for word in words] == sorted(word["start"] for word in words)
+            assert words[-1]["sentence"] == 1 and words[-1]["end"] <= job["items"][0]["seconds_of_audio"] + 0.001
+            for form, begin in (("srt", "1\n00:00:00,000 -->"), ("vtt", "WEBVTT\n\n00:00:00.000 -->")):
+                subtitles = await client.get(f"{address}.{form}")
+                assert subtitles.text.startswith(begin) and "morning" in subtitles.text
+            assert (await client.get(f"{address}.txt")).status_code == 422
+            assert (await client.delete(answer.headers["location"])).json()["status"] == "deleted"
+            assert (await client.get(f"{address}.json")).status_code == 410
+        with file.transaction() as connection:
+            kept = connection.execute(sa.select(JOB_ITEMS.c.sentences).where(JOB_ITEMS.c.job_id == job["id"])).all()
+        assert kept == [(None,)]
+
+    asyncio.run(story())
+
+
+def test_a_job_without_timestamps_has_no_subtitles(file, tmp_path):
+    async def story():
+        async with serving(file, tmp_path, SmallEngine()) as client:
+            answer = await client.post("/v1/jobs", json=BODY)
+            job = await until(client, answer.headers["location"], "done")
+            missing = await client.get(job["items"][0]["url"].replace("audio", "words.srt"))
+            assert missing.status_code == 404 and "timestamps" in missing.json()["error"]["message"]
 
     asyncio.run(story())
