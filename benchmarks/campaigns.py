@@ -44,7 +44,7 @@ from campaigns.execution.sealing import open_sealer
 from campaigns.execution.service import CampaignService
 from campaigns.node import open_node
 from campaigns.recipients.reading import read_recipients, recipients_of
-from campaigns.records import CampaignSettings, Recipient, Reject, RenderedRow
+from campaigns.records import CampaignSettings, Reject, RenderedRow
 from campaigns.report.assets import all_assets
 from campaigns.report.summary import Summary, summarize
 from gpt_sovits.synthesis.preset import default_preset
@@ -69,14 +69,16 @@ REUSE_ROWS = 60
 N_COMPARED = 6
 PARTS = ("enqueue", "status", "nodes")
 TEMPLATE = (
-    "Hello {{ first_name | name }}, your number is {{ code }}. Your order is ready to be collected at our shop. "
-    "We are open every day from nine to six. Thank you and good bye."
+    "Hello {{ first_name | name }}, here is {{ other | name }}. Your parcel is ready to be collected at our station. "
+    "The parcel waits for you at the station until six. Thank you for the parcel from the station and good bye."
 )
-NOTHING_FIXED = (  # the same, with a number in every sentence
-    "Hello {{ first_name | name }}, your number is {{ code }}. Your order {{ code }} is ready at our shop. "
-    "We are open every day from {{ code }} to six. Thank you {{ code }} times and good bye."
-)
+NOTHING_FIXED = TEMPLATE.replace("parcel", "{{ thing }}").replace(
+    "station", "{{ place }}"
+)  # as long, and nothing twice
 NAMES = ("Anna", "Bert", "Carla", "David", "Emma", "Frank", "Grace", "Henry", "Irene", "James")
+THINGS = ("parcel", "letter", "basket", "kettle", "ticket", "pencil", "jacket", "candle", "bottle", "mirror")
+PLACES = ("station", "counter", "chapel", "market", "harbour", "garden", "castle", "factory", "cottage", "theatre")
+COLUMNS = ("recipient_id", "first_name", "other", "thing", "place", "opt_in_reference")
 
 
 class StandIn:
@@ -123,10 +125,16 @@ def campaign_settings(**changes: object) -> CampaignSettings:
 def write_recipients(path: Path, n_rows: int) -> Path:
     """Write a table of invented recipients."""
     with path.open("w", encoding="utf-8") as file:
-        file.write("recipient_id,first_name,code,opt_in_reference\n")
-        for number in range(n_rows):
-            file.write(f"r-{number:06},{NAMES[number % len(NAMES)]},{100 + number},form {number}\n")
+        file.write(",".join(COLUMNS) + "\n")
+        file.writelines(",".join(invented(number).values()) + "\n" for number in range(n_rows))
     return path
+
+
+def invented(number: int) -> dict[str, str]:
+    """Return a recipient. Among a hundred no two have the same words."""
+    first, second = number % 10, number // 10 % 10
+    words = (NAMES[first], NAMES[second], THINGS[first], PLACES[second])
+    return dict(zip(COLUMNS, (f"r-{number:06}", *words, f"form {number}"), strict=True))
 
 
 def stand_in_speaker() -> Speaker:
@@ -296,7 +304,7 @@ async def run_node(folder: Path) -> dict[str, float]:
 async def measure_reuse(project: Path, voice: str, purpose: str) -> list[str]:
     """Return the lines about fixed sentences, spoken by a real voice.
 
-    The first campaign has a number in every sentence, so that nothing is reused. The last has the rows of the second
+    The first campaign has other words in every sentence, so that nothing is reused. The last has the rows of the second
     with the same seed, one row at a time and without a cache, so that the samples can be compared.
     """
     os.chdir(project)
@@ -329,7 +337,7 @@ async def speak_invented(
     """Speak a campaign of invented recipients. Return its seconds, its figures and the samples of each recipient."""
     store = open_store(project)
     check = Check(plan, find_speaker(store, plan, datetime.now(UTC).date()))
-    rows = [row for row in check.rows(_invented(n_rows)) if isinstance(row, RenderedRow)]
+    rows = [row for row in check.rows(recipients_of(map(invented, range(n_rows)))) if isinstance(row, RenderedRow)]
     async with open_node(serve, store, voices=[plan.voice], judges=None) as node:
         version, candidate_id = await node.campaigns.freeze(plan, owner=OWNER)
         begun = time.perf_counter()
@@ -346,18 +354,6 @@ async def speak_invented(
             content = b"".join(node.campaigns.objects.open(asset.url))
             sounds[asset.recipient_id] = soundfile.read(io.BytesIO(content))[0]
         return seconds, summarize(node.database, campaign), sounds
-
-
-def _invented(n_rows: int) -> Iterator[Recipient | Reject]:
-    return recipients_of(
-        {
-            "recipient_id": f"r-{n}",
-            "first_name": NAMES[n % len(NAMES)],
-            "code": 100 + n,
-            "opt_in_reference": f"form {n}",
-        }
-        for n in range(n_rows)
-    )
 
 
 async def _stream(rows: Iterable[RenderedRow]) -> AsyncIterator[RenderedRow]:
