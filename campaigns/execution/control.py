@@ -175,8 +175,8 @@ def slice_ids(database: Database, campaign: Campaign) -> list[str]:
 
 def stray_keys(
     database: Database, campaign_id: str, states: Sequence[RowState], *, limit: int = 100
-) -> list[tuple[str, str, str | None]]:
-    """Return recipient, key of the file and key of its mark, for files of rows in some states.
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Return recipients and the keys of their files, of rows in some states. A mark beside a file is one of them.
 
     Args:
         database: Of serving.
@@ -184,21 +184,21 @@ def stray_keys(
         states: Of the rows.
         limit: At most so many.
     """
-    chosen = sa.select(ROWS.c.recipient_id, ROWS.c.object_key, ROWS.c.sidecar_key).where(
-        ROWS.c.campaign_id == campaign_id,
-        ROWS.c.state.in_(states),
-        ROWS.c.object_key.is_not(None),
-        ROWS.c.deleted_at.is_(None),
+    columns = (ROWS.c.object_key, ROWS.c.sidecar_key, ROWS.c.former_key)
+    has_file = ROWS.c.object_key.is_not(None) & ROWS.c.deleted_at.is_(None)
+    chosen = sa.select(ROWS.c.recipient_id, *columns).where(
+        ROWS.c.campaign_id == campaign_id, ROWS.c.state.in_(states), has_file | ROWS.c.former_key.is_not(None)
     )
     with database.transaction() as connection:
-        return list(connection.execute(chosen.limit(limit)).tuples())
+        found = connection.execute(chosen.limit(limit)).tuples()
+        return [(recipient_id, tuple(key for key in keys if key is not None)) for recipient_id, *keys in found]
 
 
 def note_deleted(database: Database, campaign_id: str, recipient_ids: Sequence[str]) -> None:
     """Note that the files of rows were deleted."""
     rows = (ROWS.c.campaign_id == campaign_id) & ROWS.c.recipient_id.in_(recipient_ids)
     with database.transaction() as connection:
-        connection.execute(sa.update(ROWS).where(rows).values(deleted_at=datetime.now(UTC)))
+        connection.execute(sa.update(ROWS).where(rows).values(deleted_at=datetime.now(UTC), former_key=None))
 
 
 def is_needed(database: Database, key: str, *, except_for: tuple[str, str | None] | None = None) -> bool:

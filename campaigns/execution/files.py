@@ -28,11 +28,10 @@ def remove_files(database: Database, objects: ObjectStore, campaign_id: str, *st
     n_deleted = 0
     but_not = (campaign_id, None) if "done" in states else None  # no row of it keeps a file then
     while stray := control.stray_keys(database, campaign_id, states):
-        for recipient_id, key, sidecar_key in stray:
-            if not control.is_needed(database, key, except_for=but_not or (campaign_id, recipient_id)):
-                objects.delete(key)
-                if sidecar_key is not None:
-                    objects.delete(sidecar_key)
-        control.note_deleted(database, campaign_id, [recipient_id for recipient_id, *_ in stray])
+        for recipient_id, keys in stray:
+            for key in keys:
+                if not control.is_needed(database, key, except_for=but_not or (campaign_id, recipient_id)):
+                    objects.delete(key)
+        control.note_deleted(database, campaign_id, [recipient_id for recipient_id, _ in stray])
         n_deleted += len(stray)
     return n_deleted

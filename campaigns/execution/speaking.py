@@ -208,6 +208,8 @@ class RowSpeaker:
             if not await self.patiently(claims.publish, row, asset):
                 raise AttemptEndedError
             await asyncio.to_thread(self._put, campaign, asset, files)
+        if row.former_key not in (None, asset.object_key):
+            await self._remove(row.former_key, None)
         why: dict[str, Any] = {}
         if asset.state == "needs_review":
             why = {"error_type": asset.reason_type, "error_message": asset.reason}
@@ -215,8 +217,6 @@ class RowSpeaker:
         if not await self.patiently(claims.finish, row, asset.state, audit=audit, **why):
             await self._remove(asset.object_key, row)
             raise AttemptEndedError
-        if row.former_key is not None and row.former_key != asset.object_key:
-            await self._remove(row.former_key, None)
 
     def _put(self, campaign: Campaign, asset: Asset, files: _Files) -> None:
         form, prefix = campaign.plan.format, asset.object_key.rsplit("/", 2)[0]
@@ -229,8 +229,10 @@ class RowSpeaker:
             files.encoded, sha256=asset.sha256, content_type=kind, prefix=prefix, suffix=f".{form}"
         )
 
-    async def _remove(self, key: str, row: ClaimedRow | None) -> None:
+    async def _remove(self, key: str | None, row: ClaimedRow | None) -> None:
         """Delete a file that a row does not have any more, unless another row has it."""
+        if key is None:
+            return
         except_for = (row.campaign_id, row.recipient_id) if row is not None else None
         current = row is None or await self.patiently(claims.is_current, row)
         if not await self.patiently(control.is_needed, key, except_for=except_for if current else None):
