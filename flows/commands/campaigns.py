@@ -30,12 +30,15 @@ from stages.params import load_params
 EXIT_DELIVERED, EXIT_NOT_ALL, EXIT_STOPPED = 0, 1, 2
 
 
-def run_campaign(file: Path, *, accept_rejects: bool, output: Path | None, no_judges: bool, with_prefect: bool) -> int:
+def run_campaign(
+    file: Path, *, accept_rejects: bool, hear_names: bool, output: Path | None, no_judges: bool, with_prefect: bool
+) -> int:
     """Speak a campaign to its end, and write its folder.
 
     Args:
         file: The campaign.
         accept_rejects: Whether the other rows are spoken where the check refuses some.
+        hear_names: Whether names are heard first, and nothing is spoken where one is misread.
         output: Folder to write, None for the default one.
         no_judges: Whether no asset is judged.
         with_prefect: Whether it runs as a flow of the Prefect server.
@@ -49,6 +52,12 @@ def run_campaign(file: Path, *, accept_rejects: bool, output: Path | None, no_ju
     """
     from flows.run_campaign import CampaignRequest, run_to_end
 
+    if hear_names:
+        from flows.commands.campaign_pronounce import pronounce_campaign
+
+        if pronounce_campaign(file):
+            print_line("nothing was spoken; correct the lexicon, or run it without --hear-names")
+            return EXIT_STOPPED
     request = CampaignRequest(file=file, accept_rejects=accept_rejects, output=output, no_judges=no_judges)
     if with_prefect:
         ensure_server()
