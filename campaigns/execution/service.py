@@ -34,6 +34,7 @@ from serving.storage.objects import ObjectStore
 
 T = TypeVar("T")
 SLICES_AT_ONCE = 2  # so that a second campaign begins while the rows of a first are long
+ROWS_PER_BATCH_PLACE = 2  # so that rows wait while others are encoded, and the engine's batches are full
 ROWS_PER_CHUNK = 250
 WEBHOOK_SECONDS = 2.0
 WATCH_SECONDS = 1.0  # a revocation ends a campaign within this time after the engine knows of it
@@ -82,7 +83,7 @@ class CampaignService:
         self._slices = SliceRunner(
             rows,
             engine,
-            n_at_once=settings.engine.batch_size,
+            n_at_once=ROWS_PER_BATCH_PLACE * settings.engine.batch_size,
             must_yield=self._jobs_are_running,
             stop=self._end_revoked,
         )
