@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from campaigns.errors import CampaignError
 from campaigns.execution import control, submitting
 from campaigns.execution.files import DELIVERED, STRAY, remove_files
-from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign, RowState
+from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign, RowState, hand_back_id
 from campaigns.execution.sealing import open_sealer
 from campaigns.execution.slices import SliceRunner
 from campaigns.execution.speaking import Mark, RowSpeaker
@@ -25,7 +25,14 @@ from campaigns.records import CampaignSettings, RenderedRow
 from campaigns.webhooks.addresses import check_url
 from campaigns.webhooks.sending import WebhookSender
 from serving.database import Database
-from serving.errors import ConsentError, DatabaseUnreachableError, NotReadyError, RevokedError, ServingError
+from serving.errors import (
+    ConsentError,
+    DatabaseUnreachableError,
+    NotReadyError,
+    RevokedError,
+    ServingError,
+    UnknownVoiceError,
+)
 from serving.jobs.durable import DurableQueue, Work
 from serving.jobs.speaking import JobEngine
 from serving.messages import SpeechRequest
@@ -86,6 +93,8 @@ class CampaignService:
             n_at_once=ROWS_PER_BATCH_PLACE * settings.engine.batch_size,
             must_yield=self._jobs_are_running,
             stop=self._end_revoked,
+            serves=self._serves,
+            hand_back=self._hand_back,
         )
         self._queue: DurableQueue | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -291,6 +300,23 @@ class CampaignService:
 
     async def _check(self, campaign: Campaign) -> None:
         await self._engine.check(_example(campaign.plan, campaign.version), candidate_id=campaign.candidate_id)
+
+    async def _serves(self, campaign: Campaign) -> bool:
+        """Return whether this node serves the voice of a campaign. Whether it may speak is another question."""
+        try:
+            await self._check(campaign)
+        except UnknownVoiceError:
+            return False
+        except ServingError:
+            return True
+        return True
+
+    async def _hand_back(self, work_id: str) -> None:
+        await self._call(self._enqueue_again, hand_back_id(work_id))
+
+    def _enqueue_again(self, database: Database, work_id: str) -> None:
+        with database.transaction() as connection:
+            self._enqueue(connection, work_id)
 
     def _jobs_are_running(self) -> bool:
         return self._queue is not None and self._queue.n_running() > 0

@@ -35,6 +35,7 @@ COUNTED = (
 )  # the text may be the reason, so it is not tried for ever
 MAX_WAIT_SECONDS = 30.0
 YIELD_SECONDS = 0.2
+HAND_BACK_SECONDS = 2.0  # before a slice is queued again whose voice this node does not serve
 LOG = logging.getLogger(__name__)
 
 
@@ -49,6 +50,8 @@ class SliceRunner:
         n_at_once: int,
         must_yield: Callable[[], bool],
         stop: Callable[[Campaign, ServingError], Awaitable[None]],
+        serves: Callable[[Campaign], Awaitable[bool]],
+        hand_back: Callable[[str], Awaitable[None]],
     ) -> None:
         """Prepare.
 
@@ -58,9 +61,11 @@ class SliceRunner:
             n_at_once: Rows of a slice that are spoken at once, so that the engine can compute them together.
             must_yield: Returns whether something more urgent runs. Then one row at a time is spoken.
             stop: Ends a campaign that may not be spoken any more.
+            serves: Returns whether this node serves the voice of a campaign.
+            hand_back: Queues a slice again, for another node.
         """
         self._rows, self._engine, self._n_at_once = rows, engine, n_at_once
-        self._must_yield, self._stop = must_yield, stop
+        self._must_yield, self._stop, self._serves, self._hand_back = must_yield, stop, serves, hand_back
 
     async def run(self, work_id: str) -> None:
         """Speak the rows of a slice until none is left, or until its campaign is not running any more.
@@ -73,6 +78,10 @@ class SliceRunner:
         try:
             campaign = await call(control.find, campaign_id)
         except UnknownCampaignError:
+            return
+        if campaign.state == "running" and not await self._serves(campaign):
+            await asyncio.sleep(HAND_BACK_SECONDS)
+            await self._hand_back(work_id)
             return
         owner = f"{work_id}#"
         claim = owner + secrets.token_hex(8)
