@@ -109,7 +109,7 @@ REQUESTS = sa.Table(
     sa.Column("status", sa.Integer, nullable=False),
     sa.Column("error_type", sa.String(64)),
     sa.Column("client_left", sa.Boolean, nullable=False),
-    sa.Column("cache", sa.String(16)),  # hit or miss, null where nothing was spoken
+    sa.Column("cache", sa.String(16)),  # hit, part or miss, null where nothing was spoken
     sa.Column("seconds_of_audio", sa.Float),
     sa.Column("first_audio_seconds", sa.Float),
     sa.Column("total_seconds", sa.Float, nullable=False),

@@ -6,6 +6,7 @@ speed.py      first sound, gaps and refusals of a service that runs already
 project.py    a project with two released voices of the starter base, and a version that waits for its promotion
 service.py    `vox serve` in that project: start, look at its processes, kill
 pairs.py      what each released pair says alone, in this process
+work.py       CPU time until a stream sounds, and the silence that it leaves out
 voices.py     requests for two voices at once: none in the wrong voice, none with other samples
 releases.py   a promotion and a rollback under streams
 memory.py     thousands of requests: memory and open files

@@ -1,7 +1,7 @@
 """Measure how `vox serve` sounds, or what it keeps, and print the tables.
 
     python -m benchmarks.serving speed http://127.0.0.1:8020 VOICE [--only alone together batch overload]
-    python -m benchmarks.serving hold [--only voices releases memory kills]
+    python -m benchmarks.serving hold [--only work voices releases memory kills]
 
 `hold` makes a project of its own with two voices of the starter base. The kills on PostgreSQL need its server.
 """
@@ -18,10 +18,11 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.serving import kills, memory, releases, speed, voices
+from benchmarks.serving import kills, memory, releases, speed, voices, work
+from benchmarks.serving.pairs import Pairs
 from benchmarks.serving.project import make_project
 
-HELD = ("voices", "releases", "memory", "kills")
+HELD = ("work", "voices", "releases", "memory", "kills")
 Row = dict[str, str]
 
 
@@ -43,6 +44,8 @@ def hold(arguments: argparse.Namespace) -> Iterator[Row]:
     """Yield a row for each thing that must hold."""
     with tempfile.TemporaryDirectory(prefix="serving_", dir=arguments.folder) as folder:
         root = make_project(Path(folder) / "project")
+        if "work" in arguments.only:
+            yield from work.rows(Pairs(root), n_texts=arguments.texts)
         if "voices" in arguments.only:
             yield voices.row(root, n_requests=arguments.requests)
         if "releases" in arguments.only:
@@ -65,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     sounds.add_argument("--seconds", type=float, default=60.0, help="of the overload")
     holds = kinds.add_parser("hold", help="what a service keeps under load, releases and kills")
     holds.add_argument("--only", nargs="+", choices=HELD, default=HELD)
+    holds.add_argument("--texts", type=int, default=60, help="of each kind, for the work of a stream")
     holds.add_argument("--requests", type=int, default=500, help="for two voices at once")
     holds.add_argument("--rounds", type=int, default=3, help="of a promotion and a rollback")
     holds.add_argument("--many", type=int, default=5000, help="requests while the memory is watched")

@@ -118,7 +118,9 @@ def _submit(address: str, n_jobs: int) -> list[str]:
     with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
         for number in range(n_jobs):
             body = {"voice": VOICES[number % 2], "input": texts.next(2), "response_format": "flac", "seed": number}
-            answer = client.post("/v1/jobs", json=body, headers={"Idempotency-Key": f"job-{number}"})
+            headers = {"Idempotency-Key": f"job-{number}"}
+            while (answer := client.post("/v1/jobs", json=body, headers=headers)).status_code == 503:
+                time.sleep(1)  # jobs start a moment after the voices
             answer.raise_for_status()
             found.append(answer.json()["id"])
     return found
@@ -146,7 +148,7 @@ def _until_progress(database: Database, n_jobs: int) -> float:
 def _faults(database: Database, jobs: list[str]) -> Counter[str]:
     """Return how many jobs were lost or recorded twice: each has one file, and its text one row in the audit."""
     with database.transaction() as connection:
-        states = dict(connection.execute(sa.select(JOBS.c.id, JOBS.c.state)).tuples())
+        states = {row.id: row.state for row in connection.execute(sa.select(JOBS.c.id, JOBS.c.state))}
         files = Counter(connection.scalars(sa.select(JOB_ITEMS.c.job_id).where(JOB_ITEMS.c.sha256.is_not(None))))
         rows = Counter(connection.scalars(sa.select(REQUESTS.c.text_sha256).where(REQUESTS.c.status == 200)))
     lost = [job for job in jobs if states.get(job) not in ("done", "needs_review") or files[job] != 1]

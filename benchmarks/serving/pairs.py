@@ -33,6 +33,10 @@ class Pairs:
         """Return the samples per second of all voices."""
         return next(iter(self._pairs.values())).sample_rate
 
+    def pair(self, voice: str, version: int) -> Synthesizer:
+        """Return a pair."""
+        return self._pairs[voice, version]
+
     def say(self, voice: str, version: int, text: str, *, seed: int, lane: str) -> np.ndarray:
         """Speak a text, (n,) float32."""
         pair = self._pairs[voice, version]

@@ -45,7 +45,8 @@ def make_project(root: Path) -> Path:
     shutil.copy(ROOT / "dvc.yaml", root)
     yaml = YAML()
     params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["serve"] |= {"cache_megabytes": 0, "allow_unjudged_lane": True}  # everything is spoken, nothing remembered
+    params["serve"]["allow_unjudged_lane"] = True
+    params["serve"]["cache"] |= {"memory_megabytes": 0, "disk_megabytes": 0}  # everything is spoken, nothing remembered
     with (root / "params.yaml").open("w", encoding="utf-8") as file:
         yaml.dump(params, file)
     store, base = open_store(root), load_base(STARTER)

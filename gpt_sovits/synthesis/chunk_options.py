@@ -38,7 +38,7 @@ class ChunkOptions:
     second_tokens: int = 8
     growth: float = 1.5
     max_tokens: int = 75
-    kept_silence: float | None = 0.02
+    kept_silence: float | None = 0.01
     silent_dbfs: float = -55.0
     first_seconds: float = 0.12
     prior_lookahead: int = 8

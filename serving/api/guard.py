@@ -15,6 +15,7 @@ from typing import Any
 
 from serving.api.browser_safety import HEADERS, header_values, is_foreign
 from serving.api.failures import answer_of, internal_error
+from serving.api.refusals import Refusals
 from serving.api.service import Service
 from serving.errors import (
     BodyTooLargeError,
@@ -49,7 +50,7 @@ class Guard:
             app: Answers what is not refused.
             service: Settings, keys and counts.
         """
-        self._app, self._service = app, service
+        self._app, self._service, self._refusals = app, service, Refusals()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, web socket or start of the server."""
@@ -73,6 +74,9 @@ class Guard:
             self._service.metrics.open.set(self._service.n_open)
             if answering:
                 self._log(scope, time.perf_counter() - begin)
+                refusal = self._refusals.record_of(scope, time.perf_counter() - begin)
+                if refusal is not None:
+                    await self._service.record(refusal)
                 _end_span(answering, scope)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, *, headers: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from serving.api.callers import Authenticate, Caller
 from serving.api.metrics import Metrics
+from serving.errors import ServingError
 from serving.messages import Event, Health, RequestRecord, ServedVoice, SpeechRequest
 from serving.provenance.service import Provenance
 from serving.settings import ServeSettings
@@ -77,6 +78,14 @@ class Service:
     encoders: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(N_ENCODING_THREADS, thread_name_prefix="encode")
     )
+
+    async def record(self, record: RequestRecord) -> None:
+        """Give the record of a request that has ended to all recorders."""
+        for recorder in self.recorders:
+            try:
+                await recorder(record)
+            except ServingError:  # the request itself was answered
+                self.metrics.unrecorded.inc()
 
 
 def service_of(connection: HTTPConnection) -> Service:

@@ -46,6 +46,7 @@ router = APIRouter()
 async def speech(body: SpeechBody, request: Request) -> Response:
     """Speak a text."""
     service, caller, state = service_of(request), current_caller(request), request.scope["state"]
+    state["asked"] = body
     if body.instructions:
         raise InvalidRequestError(
             "instructions are not taken, because a voice speaks as it was judged; name a preset instead",
@@ -62,6 +63,7 @@ async def speech(body: SpeechBody, request: Request) -> Response:
         service, caller, body, text=body.input, request_id=request_id_of(request), traceparent=state["traceparent"]
     )
     utterance = Utterance(service=service, request=wanted, route="speech", caller=caller, form=body.response_format)
+    state["is_recorded"] = True  # from here on by the utterance
     output = Output(form=body.response_format, rate=body.sample_rate, stream=body.stream_format)
     return WholeResponse(utterance, output) if output.is_whole else SpeechResponse(utterance, output)
 

@@ -125,11 +125,7 @@ class Utterance:
             n_bytes=self._n_bytes,
         )
         self.service.metrics.record(record)
-        for recorder in self.service.recorders:
-            try:
-                await recorder(record)
-            except ServingError:  # the request itself was answered
-                self.service.metrics.unrecorded.inc()
+        await self.service.record(record)
 
     async def _check_delivery(self) -> None:
         """Refuse to deliver more once the consent has ended. What was spoken before may still wait for a slow client.

@@ -94,6 +94,7 @@ class Session:
 
     async def _config(self) -> SessionConfig:
         config = _parsed(Config, await self._message())
+        self._socket.scope["state"]["asked"] = config
         output_rate(config.response_format, 32_000, config.sample_rate)  # refuses what the format cannot have
         return config
 
@@ -155,6 +156,7 @@ class Session:
         utterance = Utterance(
             service=self._service, request=request, route="stream", caller=self._caller, form=config.response_format
         )
+        self._socket.scope["state"]["is_recorded"] = True  # by the utterance
         files = SentenceFiles(self._socket, utterance, config, first=self._n_spoken)
         try:
             async with aclosing(utterance.events()) as events:

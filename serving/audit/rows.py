@@ -44,7 +44,7 @@ def make_row(record: RequestRecord, *, keep_text: bool) -> dict[str, Any]:
         "status": record.status,
         "error_type": record.error_type,
         "client_left": record.client_left,
-        "cache": ("hit" if started.is_cached else "miss") if started else None,
+        "cache": _cache(record),
         "seconds_of_audio": finished.seconds_of_audio if finished else None,
         "first_audio_seconds": record.first_audio_seconds,
         "total_seconds": record.total_seconds,
@@ -53,6 +53,16 @@ def make_row(record: RequestRecord, *, keep_text: bool) -> dict[str, Any]:
         "n_bytes": record.n_bytes,
     }
     return {name: _storable(name, value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _cache(record: RequestRecord) -> str | None:
+    """Return how much of the speech was not spoken anew: hit, part or miss. None where the request was refused."""
+    if record.started is None:
+        return None
+    known = [sentence.is_cached for sentence in record.sentences]
+    if record.started.is_cached or (known and all(known)):
+        return "hit"
+    return "part" if any(known) else "miss"
 
 
 def as_columns(row: dict[str, Any]) -> dict[str, Any]:

@@ -135,6 +135,7 @@ def job_router(jobs: JobService) -> APIRouter:
         idempotency_key: Annotated[str | None, Header()] = None,
     ) -> JobInfo:
         """Submit a job. The same request with the same Idempotency-Key makes one job."""
+        request.scope.get("state", {})["asked"] = body
         key = read_idempotency_key(idempotency_key)
         texts = _texts(body, jobs)
         wish = _wish(body)
