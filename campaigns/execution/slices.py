@@ -17,6 +17,7 @@ from serving.errors import (
     ConsentError,
     DeadlineError,
     InternalError,
+    OverCapacityError,
     RevokedError,
     ServingError,
     UnknownVersionError,
@@ -34,6 +35,7 @@ COUNTED = (
     JudgeLostError,
 )  # the text may be the reason, so it is not tried for ever
 MAX_WAIT_SECONDS = 30.0
+FULL_SECONDS = 0.5
 YIELD_SECONDS = 0.2
 HAND_BACK_SECONDS = 2.0  # before a slice is queued again whose voice this node does not serve
 LOG = logging.getLogger(__name__)
@@ -121,7 +123,7 @@ class SliceRunner:
                 await self._rows.fail(campaign, row, error)
                 return
             LOG.info("row %s waits: %s", row.request_id, error.type)
-            await asyncio.sleep(min(MAX_WAIT_SECONDS, max(error.retry_after or 0, 0.25 * 2 ** min(n_waits, 7))))
+            await asyncio.sleep(_wait_of(error, n_waits))
             n_waits += 1
             if not await self._rows.patiently(claims.is_current, row):
                 return
@@ -130,3 +132,14 @@ class SliceRunner:
         """Return whether another try can succeed. An engine that has just started knows no voice yet."""
         is_unknown = isinstance(error, UnknownVoiceError | UnknownVersionError)
         return isinstance(error, BusyError | JudgeLostError) or (is_unknown and not self._engine.health().ready)
+
+
+def _wait_of(error: ServingError, n_waits: int) -> float:
+    """Return the seconds until the next try.
+
+    A full engine is asked again soon, because it is in this process, and what is reused leaves it sooner than it
+    expects.
+    """
+    if isinstance(error, OverCapacityError):
+        return FULL_SECONDS
+    return min(MAX_WAIT_SECONDS, max(error.retry_after or 0, 0.25 * 2 ** min(n_waits, 7)))
