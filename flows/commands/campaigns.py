@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from campaigns.database import migrate_campaigns
 from campaigns.delivery.folder import WrittenFolder, write_folder
 from campaigns.execution import control
-from campaigns.execution.files import remove_files
+from campaigns.execution.files import DELIVERED, STRAY, remove_files
 from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign
 from campaigns.execution.submitting import UnknownCampaignError
 from campaigns.report.page import duration
 from campaigns.report.summary import Summary, summarize
 from flows.console import print_line, print_table
 from flows.paths import CAMPAIGNS
+from flows.prefect_server import ensure_server
 from registry.storage.store import open_store
 from serving.database import Database, open_database
 from serving.jobs.durable import DurableQueue
@@ -59,10 +60,9 @@ def run_campaign(
             return EXIT_STOPPED
     request = CampaignRequest(file=file, accept_rejects=accept_rejects, output=output, no_judges=no_judges)
     if with_prefect:
-        from flows.campaign_flow import run_with_prefect
-        from flows.prefect_server import ensure_server
-
         ensure_server()
+        from flows.campaign_flow import run_with_prefect  # after ensure_server: prefect reads its settings on import
+
         written = run_with_prefect(request)
     else:
         written = run_to_end(request)
@@ -150,7 +150,7 @@ def cancel_campaign(name: str, *, delete: bool) -> int:
     with _opened() as (database, objects):
         campaign = find_by_name(database, name)
         control.stop(database, campaign.id, "cancelled")
-        n_deleted = remove_files(database, objects, campaign.id, delivered=delete)
+        n_deleted = remove_files(database, objects, campaign.id, *STRAY, *(DELIVERED if delete else ()))
     print_line(f"{campaign.name} is cancelled" + (f"; {n_deleted} files were deleted" if delete else ""))
     return 0
 
