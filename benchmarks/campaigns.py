@@ -3,8 +3,8 @@
     python -m benchmarks.campaigns [--only enqueue status nodes] [--rows 10000] [--markdown FILE]
     python -m benchmarks.campaigns --only reuse --project FOLDER --voice NAME --purpose testing
 
-All but `reuse` replace synthesis by a stand-in, StandIn below. It waits for a fixed time per sentence and gives noise, so
-they measure tables, queue, loudness, encoding and store, and not the voice.
+All but `reuse` replace synthesis by a stand-in, StandIn below. It waits for a fixed time per sentence and gives noise.
+So they measure tables, queue, loudness, encoding and store, and not the voice.
 
     enqueue   rows checked and queued per second, and the memory of the process with 1000 rows and with all
     status    how long the figures of a campaign with that many rows take
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import io
 import json
 import os
 import resource
@@ -27,23 +28,25 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import ExitStack
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from ruamel.yaml import YAML
 
 from campaigns.check.rows import Check
-from campaigns.check.speaker import Speaker
+from campaigns.check.speaker import Speaker, find_speaker
 from campaigns.database import migrate_campaigns
 from campaigns.execution import control, submitting
 from campaigns.execution.plan import QUEUE, WORKFLOW
 from campaigns.execution.sealing import open_sealer
 from campaigns.execution.service import CampaignService
 from campaigns.node import open_node
-from campaigns.recipients.reading import read_recipients
+from campaigns.recipients.reading import read_recipients, recipients_of
 from campaigns.records import CampaignSettings, Reject, RenderedRow
-from campaigns.report.summary import summarize
+from campaigns.report.assets import all_assets
+from campaigns.report.summary import Summary, summarize
 from gpt_sovits.synthesis.preset import default_preset
 from registry.consent.record import Consent, Scope
 from registry.storage.store import open_store
@@ -63,12 +66,19 @@ N_STATUS = 20
 NODE_COUNTS = (1, 2, 4)
 ROWS_OF_NODES = 400
 REUSE_ROWS = 60
+N_COMPARED = 6
 PARTS = ("enqueue", "status", "nodes")
 TEMPLATE = (
-    "Hello {{ first_name | name }}. Your order is ready to be collected at our shop. "
-    "We are open every day from nine to six. Thank you and good bye."
+    "Hello {{ first_name | name }}, here is {{ other | name }}. Your parcel is ready to be collected at our station. "
+    "The parcel waits for you at the station until six. Thank you for the parcel from the station and good bye."
 )
+NOTHING_FIXED = TEMPLATE.replace("parcel", "{{ thing }}").replace(
+    "station", "{{ place }}"
+)  # as long, and nothing twice
 NAMES = ("Anna", "Bert", "Carla", "David", "Emma", "Frank", "Grace", "Henry", "Irene", "James")
+THINGS = ("parcel", "letter", "basket", "kettle", "ticket", "pencil", "jacket", "candle", "bottle", "mirror")
+PLACES = ("station", "counter", "chapel", "market", "harbour", "garden", "castle", "factory", "cottage", "theatre")
+COLUMNS = ("recipient_id", "first_name", "other", "thing", "place", "opt_in_reference")
 
 
 class StandIn:
@@ -115,10 +125,16 @@ def campaign_settings(**changes: object) -> CampaignSettings:
 def write_recipients(path: Path, n_rows: int) -> Path:
     """Write a table of invented recipients."""
     with path.open("w", encoding="utf-8") as file:
-        file.write("recipient_id,first_name,opt_in_reference\n")
-        for number in range(n_rows):
-            file.write(f"r-{number:06},{NAMES[number % len(NAMES)]},form {number}\n")
+        file.write(",".join(COLUMNS) + "\n")
+        file.writelines(",".join(invented(number).values()) + "\n" for number in range(n_rows))
     return path
+
+
+def invented(number: int) -> dict[str, str]:
+    """Return a recipient. Among a hundred no two have the same words."""
+    first, second = number % 10, number // 10 % 10
+    words = (NAMES[first], NAMES[second], THINGS[first], PLACES[second])
+    return dict(zip(COLUMNS, (f"r-{number:06}", *words, f"form {number}"), strict=True))
 
 
 def stand_in_speaker() -> Speaker:
@@ -145,10 +161,9 @@ def stand_in_speaker() -> Speaker:
     )
 
 
-def serve_settings() -> ServeSettings:
-    """Return the section `serve` of the repository's params.yaml."""
-    raw = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))["serve"]
-    return parse_settings(raw)
+def serve_settings(project: Path = ROOT) -> ServeSettings:
+    """Return the section `serve` of a project's params.yaml."""
+    return parse_settings(YAML(typ="safe").load((project / "params.yaml").read_text(encoding="utf-8"))["serve"])
 
 
 def opened(folder: Path) -> Database:
@@ -233,8 +248,7 @@ def measure_status(n_rows: int) -> list[str]:
             summary = summarize(database, campaign)
             times.append(1000 * (time.perf_counter() - begun))
         database.close()
-    ordered = sorted(times)
-    return [f"status of {summary.n_rows} rows: median {statistics.median(times):.0f} ms, slowest {ordered[-1]:.0f} ms"]
+    return [f"status of {summary.n_rows} rows: median {statistics.median(times):.0f} ms, slowest {max(times):.0f} ms"]
 
 
 def measure_nodes(n_rows: int) -> list[str]:
@@ -288,49 +302,58 @@ async def run_node(folder: Path) -> dict[str, float]:
 
 
 async def measure_reuse(project: Path, voice: str, purpose: str) -> list[str]:
-    """Return the lines about fixed sentences, spoken by a real voice."""
+    """Return the lines about fixed sentences, spoken by a real voice.
+
+    The first campaign has other words in every sentence, so that nothing is reused. The last has the rows of the second
+    with the same seed, one row at a time and without a cache, so that the samples can be compared.
+    """
     os.chdir(project)
-    store = open_store(project)
-    raw = YAML(typ="safe").load((project / "params.yaml").read_text(encoding="utf-8"))["serve"]
-    speeds = {}
-    for has_cache in (False, True):
-        settings = with_cache(parse_settings(raw), on=has_cache)
-        plan = campaign_settings(
-            name=f"reuse-{time.time_ns()}", voice=voice, purpose=purpose, seed=time.time_ns() % 2**31
-        )
-        async with open_node(settings, store, voices=[voice], judges=None) as node:
-            version, candidate_id = await node.campaigns.freeze(plan, owner=OWNER)
-            from campaigns.check.speaker import find_speaker
-
-            check = Check(plan, find_speaker(store, plan, date.today()))
-            rows = [row for row in check.rows(_invented(REUSE_ROWS)) if isinstance(row, RenderedRow)]
-            begun = time.perf_counter()
-            submitted = await node.campaigns.submit(
-                plan, _stream(rows), owner=OWNER, version=version, candidate_id=candidate_id
-            )
-            while not (campaign := await node.campaigns.find(submitted.campaign.id, None)).has_ended:
-                await asyncio.sleep(0.05)
-            seconds = time.perf_counter() - begun
-            summary = await asyncio.to_thread(summarize, node.database, campaign)
-        speeds[has_cache] = 60 * len(rows) / seconds
+    reusing = serve_settings(project)
+    nothing = {"memory_megabytes": 0, "disk_megabytes": 0}
+    alone = reusing.engine.model_copy(update={"batch_size": 1})
+    plain = reusing.model_copy(update={"cache": reusing.cache.model_copy(update=nothing), "engine": alone})
+    speeds, sounds, seed = [], [], time.time_ns() % 2**31
+    runs = (("nothing fixed", NOTHING_FIXED, reusing), ("3 of 4 fixed", TEMPLATE, reusing), ("again", TEMPLATE, plain))
+    for label, template, serve in runs:
+        n_rows = N_COMPARED if serve is plain else REUSE_ROWS
+        how = {"seed": seed + (template is TEMPLATE), "template": template}  # first sentences must not be known either
+        plan = campaign_settings(name=f"reuse-{time.time_ns()}", voice=voice, purpose=purpose, **how)
+        seconds, summary, sound = await speak_invented(serve, project, plan, n_rows)
+        speeds.append(60 * n_rows / seconds)
+        sounds.append(sound)
         work = summary.gpt_seconds + summary.sovits_seconds
-        lines_of = f"{'with' if has_cache else 'without'} the cache of sentences: {speeds[has_cache]:.0f} assets/min"
-        print(f"{lines_of}, {work:.1f} s of work, {summary.reused_seconds:.0f} s of audio reused", flush=True)
-    return [f"3 of 4 sentences fixed: {speeds[True] / speeds[False]:.1f} times the assets per minute by reuse"]
+        line = f"{label}: {n_rows} rows, {speeds[-1]:.0f} assets/min, {work:.1f} s of work"
+        print(f"{line}, {summary.reused_seconds:.0f} of {summary.seconds:.0f} s of audio reused", flush=True)
+    differences = [float(np.abs(sounds[1][name] - sounds[2][name]).max()) for name in sounds[2] if name in sounds[1]]
+    return [
+        f"3 of 4 sentences fixed: {speeds[1] / speeds[0]:.1f} times the assets per minute of the same without reuse",
+        f"largest difference of a sample to one row at a time without a cache: {max(differences):.1e} of full scale",
+    ]
 
 
-def with_cache(settings: ServeSettings, *, on: bool) -> ServeSettings:
-    """Return the settings with the cache of sentences, or without it."""
-    return settings if on else settings.model_copy(update={"cache": settings.cache.without_sentences()})
-
-
-def _invented(n_rows: int):  # type: ignore[no-untyped-def]
-    from campaigns.recipients.reading import recipients_of
-
-    return recipients_of(
-        {"recipient_id": f"r-{n}", "first_name": NAMES[n % len(NAMES)], "opt_in_reference": f"form {n}"}
-        for n in range(n_rows)
-    )
+async def speak_invented(
+    serve: ServeSettings, project: Path, plan: CampaignSettings, n_rows: int
+) -> tuple[float, Summary, dict[str, np.ndarray]]:
+    """Speak a campaign of invented recipients. Return its seconds, its figures and the samples of each recipient."""
+    store = open_store(project)
+    check = Check(plan, find_speaker(store, plan, datetime.now(UTC).date()))
+    rows = [row for row in check.rows(recipients_of(map(invented, range(n_rows)))) if isinstance(row, RenderedRow)]
+    async with open_node(serve, store, voices=[plan.voice], judges=None) as node:
+        version, candidate_id = await node.campaigns.freeze(plan, owner=OWNER)
+        begun = time.perf_counter()
+        pair = {"version": version, "candidate_id": candidate_id}
+        submitted = await node.campaigns.submit(plan, _stream(rows), owner=OWNER, **pair)
+        while not (campaign := await node.campaigns.find(submitted.campaign.id, None)).has_ended:
+            await asyncio.sleep(0.05)
+        seconds = time.perf_counter() - begun
+        sounds = {}
+        for asset in all_assets(node.database, campaign, lambda key: key):
+            if asset.url is None:
+                print(f"{asset.recipient_id} is {asset.status}: {asset.reason}", flush=True)
+                continue
+            content = b"".join(node.campaigns.objects.open(asset.url))
+            sounds[asset.recipient_id] = soundfile.read(io.BytesIO(content))[0]
+        return seconds, summarize(node.database, campaign), sounds
 
 
 async def _stream(rows: Iterable[RenderedRow]) -> AsyncIterator[RenderedRow]:

@@ -119,7 +119,7 @@ start_postgres() {
   local psql=("$PROGRAMS/psql" -qAtX -h 127.0.0.1 -p "${PORTS[postgres]}" -U voxfoundry -d postgres)
   until "${psql[@]}" -c "SELECT 1" > /dev/null 2>&1; do runs postgres || fail "see $FOLDER/postgres.log"; sleep 0.1; done
   local database
-  for database in voxfoundry mlflow mlflow_users prefect; do
+  for database in voxfoundry mlflow mlflow_users prefect serving; do
     [[ -n $("${psql[@]}" -c "SELECT 1 FROM pg_database WHERE datname = '$database'") ]] ||
       "${psql[@]}" -c "CREATE DATABASE $database"
   done

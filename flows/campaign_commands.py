@@ -58,12 +58,15 @@ def campaign_pronounce(file: Path, *, as_json: bool, names: int, readings: int) 
 @campaign.command("run")
 @file_argument
 @click.option("--accept-rejects", is_flag=True, help="Speak the other rows where the check refuses some.")
+@click.option("--hear-names", is_flag=True, help="Hear names first, and speak nothing where one is misread.")
 @click.option(
     "-o", "--output", type=FOLDER, help="Folder of files, table and report.  [default: data/8_campaigns/NAME]"
 )
 @click.option("--no-judges", is_flag=True, help="Judge no asset, whatever `quality.share` says.")
 @click.option("--prefect", "with_prefect", is_flag=True, help="Run as a flow of the Prefect server, with the report.")
-def campaign_run(file: Path, *, accept_rejects: bool, output: Path | None, no_judges: bool, with_prefect: bool) -> int:
+def campaign_run(
+    file: Path, *, accept_rejects: bool, hear_names: bool, output: Path | None, no_judges: bool, with_prefect: bool
+) -> int:
     """Speak the campaign in FILE to its end.
 
     It is checked first. Whatever ends the command, the same command goes on where it was: no recipient is spoken
@@ -74,7 +77,12 @@ def campaign_run(file: Path, *, accept_rejects: bool, output: Path | None, no_ju
     from flows.commands.campaigns import run_campaign
 
     return run_campaign(
-        file, accept_rejects=accept_rejects, output=output, no_judges=no_judges, with_prefect=with_prefect
+        file,
+        accept_rejects=accept_rejects,
+        hear_names=hear_names,
+        output=output,
+        no_judges=no_judges,
+        with_prefect=with_prefect,
     )
 
 

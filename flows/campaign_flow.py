@@ -27,18 +27,28 @@ def run_with_prefect(request: CampaignRequest) -> WrittenFolder | None:
     Args:
         request: What to do.
     """
-    name = request.file.stem
     written: list[WrittenFolder | None] = []
+    moment = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
-    @flow(name="campaign", flow_run_name=f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}", persist_result=False)
+    @flow(name="campaign", flow_run_name=f"{request.file.stem}-{moment}", persist_result=False)
     def run(parameters: dict[str, object]) -> None:
-        written.append(run_to_end(request))
-        if written[0] is not None:
-            publish(written[0])
+        written.append(run_and_publish(request))
 
-    with tags(f"campaign:{name}", process_tag()):
+    with tags(f"campaign:{request.file.stem}", process_tag()):
         run({key: str(value) if isinstance(value, Path) else value for key, value in asdict(request).items()})
     return written[0]
+
+
+def run_and_publish(request: CampaignRequest) -> WrittenFolder | None:
+    """Run a campaign and keep its report as artifacts of the running flow.
+
+    Args:
+        request: What to do.
+    """
+    written = run_to_end(request)
+    if written is not None:
+        publish(written)
+    return written
 
 
 def publish(written: WrittenFolder) -> None:

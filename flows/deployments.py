@@ -1,8 +1,9 @@
 """The flows that a Prefect worker runs, one per deployment of prefect.yaml.
 
-They do what `vox run`, `vox gate`, `vox promote`, `vox rollback` and `vox rescore` do, in the project folder of the
-worker. What a command answers with an exit code is the final state of the run here: a verdict other than `pass` and
-drift end as `Failed`, so that an automation can tell somebody.
+They do what `vox run`, `vox gate`, `vox promote`, `vox rollback`, `vox rescore` and `vox campaign run` do, in the
+project folder of the worker. What a command answers with an exit code is the final state of the run here: a verdict
+other than `pass`, drift, and a campaign that is not delivered as a whole end as `Failed`, so that an automation can
+tell somebody.
 
 Prefect shows the docstrings of the flows and of Approval to whoever starts or approves a run.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Annotated, Literal
 
 from prefect import flow, get_client, get_run_logger, suspend_flow_run
@@ -24,6 +26,7 @@ from prefect.states import Completed, Failed, State
 from pydantic import Field
 
 from flows import gate_and_promote
+from flows.campaign_flow import run_and_publish
 from flows.console import console
 from flows.dvc_remote import default_remote
 from flows.dvc_stages import push_outputs
@@ -37,6 +40,7 @@ from flows.prefect_engine import (
     publish_verdict,
     tag_run,
 )
+from flows.run_campaign import CampaignRequest
 from flows.run_view import RunView
 from flows.train_and_release import Request, run_pipeline
 from flows.worker_project import require_project
@@ -55,6 +59,9 @@ APPROVAL = "approval"  # Prefect's key of the pause
 
 VoiceName = Annotated[str, Field(pattern=VOICE_NAME)]
 Version = Annotated[int, Field(ge=1)]
+CampaignPath = Annotated[
+    str, Field(max_length=500, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*\.ya?ml$")
+]
 
 
 class ApprovalError(FlowError, RuntimeError):
@@ -178,6 +185,23 @@ def evaluate_champion(voice: VoiceName, version: Version | None = None) -> Resco
     """
     with _only_run_of(voice):
         return evaluate_champion_flow.fn(voice, version)
+
+
+@flow(name="campaign", flow_run_name="{file}", persist_result=False)
+def campaign(file: CampaignPath, *, accept_rejects: bool = False) -> State:
+    """Speak a campaign to its end. What was spoken before is not spoken again.
+
+    Args:
+        file: The campaign file, below the project's folder.
+        accept_rejects: Whether the other rows are spoken where the check refuses some.
+    """
+    require_project()
+    written = run_and_publish(CampaignRequest(file=Path(file), accept_rejects=accept_rejects))
+    if written is None:
+        return Failed(message="it may not be spoken as it is; the log has the reasons")
+    n_missing = written.summary.n_rows - written.summary.rows["done"]
+    note = f"{written.summary.rows['done']} of {written.summary.n_rows} recipients have their audio"
+    return Failed(message=note) if n_missing else Completed(message=note)
 
 
 def _put_up_for_promotion(candidate: GatedCandidate, *, first_release: bool) -> None:

@@ -1,8 +1,8 @@
 """Delete the data of a revoked voice, as far as the policy says.
 
     derived  everything made of the recordings: data/*/VOICE but the recordings, DVC's cache, cached results,
-             interrupted adaptations, rebuilds, copies of models from a server, reports, and the models, scores and
-             audio that MLflow keeps
+             interrupted adaptations, rebuilds, copies of models from a server, what the service keeps of its speech,
+             reports, and the models, scores and audio that MLflow keeps
     all      the recordings, transcripts and proofs as well; params.yaml no longer lists the voice
 
 Deleting again deletes what is left, so the same command finishes what was interrupted. What cannot be reached from here
@@ -23,6 +23,7 @@ from flows.settings import unlist_voice
 from registry.candidates.artifacts import CACHE as FETCHED
 from registry.consent.model_artifacts import delete_model_artifacts
 from registry.storage.store import Store
+from serving.caches.layers import FOLDER as SPOKEN
 from stages.execution.cache import RESULTS
 from stages.execution.locks import locked
 
@@ -77,7 +78,8 @@ def _derived(voice: str) -> list[Path]:
     # a report is named VOICE-VERSION-HASH.html, and another voice may be named VOICE-2
     reports = [path for path in REPORTS.glob(f"{voice}-*.html") if path.stem.count("-") == voice.count("-") + 2]
     leftovers = [RECORDINGS / f".{voice}.partial", _deleted_folder(voice)]
-    return [*outputs, *reports, *leftovers, TIMINGS / f"{voice}.json", RESUME / voice, RESULTS, FETCHED, REBUILDS]
+    caches = [RESULTS, FETCHED, REBUILDS, SPOKEN]
+    return [*outputs, *reports, *leftovers, TIMINGS / f"{voice}.json", RESUME / voice, *caches]
 
 
 def _deleted_folder(voice: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -55,10 +56,6 @@ class CampaignRequest:
     no_judges: bool = False
 
 
-class InterruptedCampaignError(KeyboardInterrupt):
-    """A signal ended the command. The same command goes on with the campaign."""
-
-
 def run_to_end(request: CampaignRequest) -> WrittenFolder | None:
     """Check a campaign, speak it to its end and write its folder. Return None where it may not be spoken as it is.
 
@@ -68,7 +65,7 @@ def run_to_end(request: CampaignRequest) -> WrittenFolder | None:
     Raises:
         CampaignError: The campaign cannot be read.
         ServingError: It cannot be spoken.
-        InterruptedCampaignError: A signal ended it.
+        KeyboardInterrupt: A signal ended it. The next start goes on.
     """
     store, campaign = open_store(), load_campaign(request.file)
     settings = campaign.settings
@@ -136,7 +133,7 @@ async def _wait(node: Node, campaign: Campaign, *, view: CampaignView) -> Campai
     """Show the progress until a campaign has ended. A signal leaves it to the next start."""
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _signals():
         loop.add_signal_handler(number, interrupted.set)
     try:
         while not campaign.has_ended:
@@ -145,14 +142,19 @@ async def _wait(node: Node, campaign: Campaign, *, view: CampaignView) -> Campai
             with suppress(TimeoutError):
                 await asyncio.wait_for(interrupted.wait(), LOOK_SECONDS)
             if interrupted.is_set():
-                raise InterruptedCampaignError
+                raise KeyboardInterrupt
             with suppress(DatabaseUnreachableError):
                 campaign = await asyncio.to_thread(control.find, node.database, campaign.id)
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _signals():
             loop.remove_signal_handler(number)
     view.show(await asyncio.to_thread(summarize, node.database, campaign))
     return campaign
+
+
+def _signals() -> tuple[signal.Signals, ...]:
+    """Return the signals that end the command. Only the main thread may handle them, and Prefect may use another."""
+    return (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
 
 
 def _with_frozen_version(store: Store, settings: CampaignSettings) -> CampaignSettings:

@@ -116,7 +116,8 @@ async def _run(settings: ServeSettings, store: Store, say: Callable[[str], None]
 
 def _with_memory(engine: EngineClient, settings: ServeSettings, store: Store) -> Engine:
     cache = open_cache(CachePlace.of(settings.cache, store.root))
-    remembering = CachingEngine(engine, precision=settings.engine.precision, cache=cache)
+    kinds = sorted({device.partition(":")[0] for device in settings.engine.devices})
+    remembering = CachingEngine(engine, precision="+".join([settings.engine.precision, *kinds]), cache=cache)
     return TracedEngine(remembering) if is_recording() else remembering
 
 

@@ -15,13 +15,15 @@ import sqlalchemy as sa
 from job_helpers import ROOT, SmallEngine, settings
 
 from campaigns.database import migrate_campaigns
-from campaigns.execution import control
-from campaigns.execution.plan import Campaign
+from campaigns.execution import control, submitting
+from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign
+from campaigns.execution.sealing import open_sealer
 from campaigns.execution.service import CampaignService
 from campaigns.execution.submitting import Submitted
 from campaigns.records import CampaignSettings, RenderedRow, row_sha256
 from campaigns.tables import ROWS
 from serving.database import SETTING, Database, open_database
+from serving.jobs.durable import DurableQueue
 from serving.jobs.service import JobService
 from serving.storage.objects import open_object_store
 from stages.execution.processes import die_with_parent
@@ -130,6 +132,18 @@ def rows_of(database: Database, **where: object) -> list[sa.RowMapping]:
 
 def find_campaign(database: Database) -> Campaign:
     return control.find_all(database)[0]
+
+
+def start_campaign(folder, database, plan, rows) -> None:
+    """Submit a campaign as an API that works on none itself."""
+    queue = DurableQueue(database, lambda _: None, n_at_once=1)
+
+    def enqueue(connection, work_id):
+        queue.enqueue_work(connection, work_id, workflow=WORKFLOW, queue=QUEUE)
+
+    campaign = submitting.begin(database, plan, owner=OWNER, version=VERSION, candidate_id=CANDIDATE)
+    submitting.add_rows(database, campaign, open_sealer(folder), rows, first_place=0)
+    submitting.start(database, campaign, enqueue, rejects={}, expected_seconds=None)
 
 
 def start_node(folder: Path, uri: str, *, seconds: float, store: str = "folder:results") -> subprocess.Popen:

@@ -10,7 +10,7 @@ import pytest
 from imports import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMAND = r"`vox ((?:voice |server |data |keys |api-keys |profile |provenance )?[a-z]+)"
+COMMAND = r"`vox ((?:voice |server |data |keys |api-keys |profile |provenance |campaign )?[a-z]+)"
 TABLES = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 
 

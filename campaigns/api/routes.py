@@ -29,6 +29,7 @@ from serving.jobs.routes import ERRORS
 Asking = Annotated[Caller, Depends(current_caller)]
 CampaignId = Annotated[str, Field(max_length=40, pattern=r"^campaign_[0-9a-f]{24}$")]
 ROW_PAGE = 1000
+MAX_LISTED = 100
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; media-src data:; frame-ancestors 'none'; base-uri 'none'"
 YIELD_ROWS = 100
 
@@ -86,8 +87,8 @@ class _Routes:
         return SubmittedInfo(**info.model_dump(), **counts)
 
     async def list_all(self, caller: Asking) -> CampaignList:
-        """Return the campaigns of the key, the newest first."""
-        found = await asyncio.to_thread(control.find_all, self._database, owner=caller.name)
+        """Return the newest 100 campaigns of the key, the newest first."""
+        found = await asyncio.to_thread(control.find_all, self._database, owner=caller.name, limit=MAX_LISTED)
         return CampaignList(data=[await self._describe(campaign) for campaign in found])
 
     async def find(self, campaign_id: CampaignId, caller: Asking) -> CampaignInfo:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from campaigns.check.report import CheckReport, Tally
-from campaigns.check.sentences import FrontEnd, ReadSentence, has_own_letters
+from campaigns.check.sentences import FrontEnd, ReadSentence, has_foreign_letters_only
 from campaigns.check.speaker import Speaker
 from campaigns.errors import CampaignError
 from campaigns.records import CampaignSettings, Recipient, Reject, RejectReason, RenderedRow, row_sha256
@@ -111,7 +111,7 @@ class Check:
         # 3. The text, and what the front end makes of it
         text = self._template.render(recipient.variables, language, max_characters=settings.max_characters)
         sentences = self._front_end.split(text, language)
-        if not has_own_letters(text, language):
+        if has_foreign_letters_only(text, language):
             raise RowError(RejectReason.WRONG_LANGUAGE, f"the text has no letter of {language_name(language)}")
         read = [self._front_end.read(sentence, language) for sentence in sentences]
         words = tuple(sorted({word for sentence in read for word in sentence.words}))

@@ -73,7 +73,7 @@ class FrontEnd:
         """Return what is known of a sentence. Raises RowError where it cannot be spoken."""
         found = self._read_kept(sentence, language)
         if isinstance(found, RowError):
-            raise found
+            raise RowError(found.reason, str(found))  # a new one: each raise would lengthen the traceback of a kept one
         return found
 
     def is_in_lexicons(self, text: str, language: str) -> bool:
@@ -98,9 +98,9 @@ class FrontEnd:
         return tuple(sorted(self._word_of[id(entry)] for entry in placeholders.values()))
 
 
-def has_own_letters(text: str, language: str) -> bool:
-    """Return whether a text has a letter of the scripts of its language. Latin ones count in English only."""
-    return _own_letter(language).search(text) is not None
+def has_foreign_letters_only(text: str, language: str) -> bool:
+    """Return whether a text has letters, and none of the scripts of its language. Latin ones are those of English."""
+    return any(map(str.isalpha, text)) and _own_letter(language).search(text) is None
 
 
 def _fault(sentence: str, language: str, error: ValueError) -> RowError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from campaigns.errors import CampaignError
 from campaigns.records import CampaignSettings, RejectReason
 from gpt_sovits.synthesis.preset import Preset
 from gpt_sovits.text.lexicon import Lexicon
@@ -38,7 +39,7 @@ class Speaker:
     consent: Consent
 
 
-class SpeakerRefusedError(ValueError):
+class SpeakerRefusedError(CampaignError, ValueError):
     """The voice may not speak the campaign.
 
     Attributes:
@@ -63,6 +64,11 @@ def find_speaker(store: Store, settings: CampaignSettings, today: date) -> Speak
         RegistryAwayError: The registry cannot be read.
     """
     snapshot = read_snapshot(store, settings.voice, today)
+    if not (snapshot.past or snapshot.is_revoked or snapshot.fault):
+        raise SpeakerRefusedError(
+            RejectReason.NOT_RELEASED,
+            f"no version of {settings.voice} was released here; run `vox promote`, or correct it",
+        )
     _require_consent(snapshot, settings)
     release = snapshot.champion if settings.version is None else snapshot.find(settings.version)
     if release is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from campaigns.execution.plan import OPEN_STATES, RETRIED_STATES, Campaign, CampaignState
+from campaigns.execution.plan import OPEN_STATES, RETRIED_STATES, Campaign, CampaignState, RowState, slice_id
 from campaigns.execution.submitting import AGAIN, Enqueue, enqueue_slices, read_campaign
 from campaigns.tables import CAMPAIGNS, ROWS, WEBHOOKS
 from serving.database import Database
@@ -32,19 +32,22 @@ def find(database: Database, campaign_id: str, owner: str | None = None) -> Camp
         return read_campaign(connection, campaign_id, owner)
 
 
-def find_all(database: Database, *, owner: str | None = None, name: str | None = None) -> list[Campaign]:
+def find_all(
+    database: Database, *, owner: str | None = None, name: str | None = None, limit: int = 1000
+) -> list[Campaign]:
     """Return campaigns, the newest first.
 
     Args:
         database: Of serving.
         owner: Name of the caller, None for those of everybody.
         name: As its owner calls it, None for any.
+        limit: At most so many.
     """
     chosen = sa.select(CAMPAIGNS.c.id).order_by(CAMPAIGNS.c.created_at.desc(), CAMPAIGNS.c.id)
     chosen = chosen if owner is None else chosen.where(CAMPAIGNS.c.owner == owner)
     chosen = chosen if name is None else chosen.where(CAMPAIGNS.c.name == name)
     with database.transaction() as connection:
-        return [read_campaign(connection, campaign_id) for campaign_id in connection.scalars(chosen.limit(1000)).all()]
+        return [read_campaign(connection, campaign_id) for campaign_id in connection.scalars(chosen.limit(limit)).all()]
 
 
 def pause(database: Database, campaign_id: str) -> Campaign:
@@ -142,13 +145,13 @@ def open_campaigns(database: Database) -> list[Campaign]:
         return [read_campaign(connection, campaign_id) for campaign_id in connection.scalars(chosen).all()]
 
 
-def delete_old_contents(database: Database, now: datetime) -> int:
-    """Delete the texts of campaigns whose time is over. Return how many campaigns.
+def delete_old_contents(database: Database, now: datetime) -> list[Campaign]:
+    """Delete the texts of campaigns whose time is over. Return these campaigns.
 
     The time begins when a campaign ends, or when it was submitted last where it has not ended.
     """
     chosen = sa.select(CAMPAIGNS.c.id).where(CAMPAIGNS.c.content_deleted_at.is_(None))
-    n_deleted = 0
+    found = []
     with database.transaction() as connection:
         for campaign_id in connection.scalars(chosen).all():
             campaign = read_campaign(connection, campaign_id)
@@ -158,37 +161,44 @@ def delete_old_contents(database: Database, now: datetime) -> int:
             connection.execute(sa.update(ROWS).where(ROWS.c.campaign_id == campaign_id).values(content=None))
             mine = CAMPAIGNS.c.id == campaign_id
             connection.execute(sa.update(CAMPAIGNS).where(mine).values(content_deleted_at=now))
-            n_deleted += 1
-    return n_deleted
+            found.append(campaign)
+    return found
+
+
+def slice_ids(database: Database, campaign: Campaign) -> list[str]:
+    """Return the ids of all work at a campaign that was ever queued, and some that was not."""
+    last = sa.select(sa.func.max(ROWS.c.slice)).where(ROWS.c.campaign_id == campaign.id)
+    with database.transaction() as connection:
+        n_slices = (connection.scalar(last) or 0) + 1
+    return [slice_id(campaign.id, number, run) for run in range(1, campaign.run + 1) for number in range(n_slices)]
 
 
 def stray_keys(
-    database: Database, campaign_id: str, *, delivered: bool, limit: int = 100
-) -> list[tuple[str, str, str | None]]:
-    """Return recipient, key of the file and key of its mark, for files that a stopped campaign must not keep.
+    database: Database, campaign_id: str, states: Sequence[RowState], *, limit: int = 100
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Return recipients and the keys of their files, of rows in some states. A mark beside a file is one of them.
 
     Args:
         database: Of serving.
         campaign_id: The campaign.
-        delivered: Whether what was delivered is among them.
+        states: Of the rows.
         limit: At most so many.
     """
-    states = ("cancelled", "expired", *(("done", "needs_review") if delivered else ()))
-    chosen = sa.select(ROWS.c.recipient_id, ROWS.c.object_key, ROWS.c.sidecar_key).where(
-        ROWS.c.campaign_id == campaign_id,
-        ROWS.c.state.in_(states),
-        ROWS.c.object_key.is_not(None),
-        ROWS.c.deleted_at.is_(None),
+    columns = (ROWS.c.object_key, ROWS.c.sidecar_key, ROWS.c.former_key)
+    has_file = ROWS.c.object_key.is_not(None) & ROWS.c.deleted_at.is_(None)
+    chosen = sa.select(ROWS.c.recipient_id, *columns).where(
+        ROWS.c.campaign_id == campaign_id, ROWS.c.state.in_(states), has_file | ROWS.c.former_key.is_not(None)
     )
     with database.transaction() as connection:
-        return list(connection.execute(chosen.limit(limit)).tuples())
+        found = connection.execute(chosen.limit(limit)).tuples()
+        return [(recipient_id, tuple(key for key in keys if key is not None)) for recipient_id, *keys in found]
 
 
 def note_deleted(database: Database, campaign_id: str, recipient_ids: Sequence[str]) -> None:
     """Note that the files of rows were deleted."""
     rows = (ROWS.c.campaign_id == campaign_id) & ROWS.c.recipient_id.in_(recipient_ids)
     with database.transaction() as connection:
-        connection.execute(sa.update(ROWS).where(rows).values(deleted_at=datetime.now(UTC)))
+        connection.execute(sa.update(ROWS).where(rows).values(deleted_at=datetime.now(UTC), former_key=None))
 
 
 def is_needed(database: Database, key: str, *, except_for: tuple[str, str | None] | None = None) -> bool:

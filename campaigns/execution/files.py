@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from campaigns.execution import control
+from campaigns.execution.plan import RowState
 from serving.database import Database
 from serving.storage.objects import ObjectStore
 
+STRAY: tuple[RowState, ...] = ("cancelled", "expired")  # a row that was stopped while its file was put into the store
+DELIVERED: tuple[RowState, ...] = ("done", "needs_review")
 
-def remove_files(database: Database, objects: ObjectStore, campaign_id: str, *, delivered: bool) -> int:
-    """Delete the files of rows that were cancelled while they were put into the store. Return how many.
 
-    A file that another row has stays.
+def remove_files(database: Database, objects: ObjectStore, campaign_id: str, *states: RowState) -> int:
+    """Delete the files of the rows of a campaign in some states. Return how many.
+
+    A file that another row keeps stays.
 
     Args:
         database: Of serving.
         objects: Where the files are.
         campaign_id: The campaign, which has ended.
-        delivered: Whether what was delivered is deleted, too.
+        states: Of the rows.
 
     Raises:
         StorageUnreachableError: The store cannot be used now.
     """
     n_deleted = 0
-    while stray := control.stray_keys(database, campaign_id, delivered=delivered):
-        for _, key, sidecar_key in stray:
-            if not control.is_needed(database, key, except_for=(campaign_id, None) if delivered else None):
-                objects.delete(key)
-                if sidecar_key is not None:
-                    objects.delete(sidecar_key)
-        control.note_deleted(database, campaign_id, [recipient_id for recipient_id, *_ in stray])
+    but_not = (campaign_id, None) if "done" in states else None  # no row of it keeps a file then
+    while stray := control.stray_keys(database, campaign_id, states):
+        for recipient_id, keys in stray:
+            for key in keys:
+                if not control.is_needed(database, key, except_for=but_not or (campaign_id, recipient_id)):
+                    objects.delete(key)
+        control.note_deleted(database, campaign_id, [recipient_id for recipient_id, _ in stray])
         n_deleted += len(stray)
     return n_deleted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -192,6 +193,11 @@ def slice_id(campaign_id: str, number: int, run: int) -> str:
         run: Of the campaign, which grows with every submission, resumption and retry.
     """
     return f"{campaign_id}:{number}:{run}"
+
+
+def hand_back_id(work_id: str) -> str:
+    """Return another id of the same slice, under which it is queued again."""
+    return f"{work_id.partition('.')[0]}.{secrets.token_hex(8)}"
 
 
 def parse_slice_id(text: str) -> tuple[str, int]:

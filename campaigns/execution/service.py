@@ -12,9 +12,10 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
+from campaigns.errors import CampaignError
 from campaigns.execution import control, submitting
-from campaigns.execution.files import remove_files
-from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign
+from campaigns.execution.files import DELIVERED, STRAY, remove_files
+from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign, RowState, hand_back_id
 from campaigns.execution.sealing import open_sealer
 from campaigns.execution.slices import SliceRunner
 from campaigns.execution.speaking import Mark, RowSpeaker
@@ -24,7 +25,14 @@ from campaigns.records import CampaignSettings, RenderedRow
 from campaigns.webhooks.addresses import check_url
 from campaigns.webhooks.sending import WebhookSender
 from serving.database import Database
-from serving.errors import ConsentError, DatabaseUnreachableError, NotReadyError, RevokedError, ServingError
+from serving.errors import (
+    ConsentError,
+    DatabaseUnreachableError,
+    NotReadyError,
+    RevokedError,
+    ServingError,
+    UnknownVoiceError,
+)
 from serving.jobs.durable import DurableQueue, Work
 from serving.jobs.speaking import JobEngine
 from serving.messages import SpeechRequest
@@ -33,6 +41,7 @@ from serving.storage.objects import ObjectStore
 
 T = TypeVar("T")
 SLICES_AT_ONCE = 2  # so that a second campaign begins while the rows of a first are long
+ROWS_PER_BATCH_PLACE = 2  # so that rows wait while others are encoded, and the engine's batches are full
 ROWS_PER_CHUNK = 250
 WEBHOOK_SECONDS = 2.0
 WATCH_SECONDS = 1.0  # a revocation ends a campaign within this time after the engine knows of it
@@ -42,7 +51,7 @@ CPU_SHARE = 0.1  # of the assets, where the judges would take as long as the spe
 LOG = logging.getLogger(__name__)
 
 
-class ExpiredError(ServingError):
+class ExpiredError(CampaignError):
     """The time of a campaign is over."""
 
     status, type, action = 410, "expired", "Submit it again with a later expires_at."
@@ -81,9 +90,11 @@ class CampaignService:
         self._slices = SliceRunner(
             rows,
             engine,
-            n_at_once=settings.engine.batch_size,
+            n_at_once=ROWS_PER_BATCH_PLACE * settings.engine.batch_size,
             must_yield=self._jobs_are_running,
             stop=self._end_revoked,
+            serves=self._serves,
+            hand_back=self._hand_back,
         )
         self._queue: DurableQueue | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -235,7 +246,7 @@ class CampaignService:
             delete: Whether what was delivered is deleted.
         """
         await self._call(control.stop, campaign_id, "cancelled")
-        await self._remove_files(campaign_id, delivered=delete)
+        await self._remove_files(campaign_id, *STRAY, *(DELIVERED if delete else ()))
         return await self.find(campaign_id, None)
 
     async def watch(self) -> None:
@@ -254,13 +265,20 @@ class CampaignService:
                 continue
 
     async def sweep(self) -> None:
-        """Delete texts after their time, and files that a revocation or a cancelled row left."""
-        await self._call(control.delete_old_contents, datetime.now(UTC))
+        """Delete texts after their time with the files that nobody reviewed, and what stopped campaigns left."""
+        for campaign in await self._call(control.delete_old_contents, datetime.now(UTC)):
+            await self._remove_files(campaign.id, "needs_review")
+            if self._queue is not None:
+                ids = await self._call(control.slice_ids, campaign)
+                await asyncio.to_thread(self._queue.forget, ids)
         for campaign in await self._call(control.find_all):
-            if not campaign.has_ended:
-                continue
-            is_revoked = campaign.error_type in (RevokedError.type, ConsentError.type)
-            await self._remove_files(campaign.id, delivered=is_revoked and campaign.plan.delivery.delete_on_revocation)
+            if campaign.has_ended:
+                await self._remove_files(campaign.id, *self._kept_by_nobody(campaign))
+
+    def _kept_by_nobody(self, campaign: Campaign) -> tuple[RowState, ...]:
+        """Return the states of the rows of an ended campaign whose files are deleted."""
+        is_revoked = campaign.error_type in (RevokedError.type, ConsentError.type)
+        return (*STRAY, *(DELIVERED if is_revoked and campaign.plan.delivery.delete_on_revocation else ()))
 
     async def _known(self, settings: CampaignSettings, owner: str) -> Campaign | None:
         """Return the campaign of this name, if the settings want what it was started with."""
@@ -275,14 +293,30 @@ class CampaignService:
     async def _end(self, campaign: Campaign, state: str, error: ServingError) -> None:
         await self._call(control.stop, campaign.id, state, error)
         LOG.warning("campaign %s has ended: %s", campaign.name, error.message)
-        delete = campaign.plan.delivery.delete_on_revocation and state == "cancelled"
-        await self._remove_files(campaign.id, delivered=delete)
+        await self._remove_files(campaign.id, *self._kept_by_nobody(await self.find(campaign.id, None)))
 
-    async def _remove_files(self, campaign_id: str, *, delivered: bool) -> None:
-        await self._call(remove_files, self.objects, campaign_id, delivered=delivered)
+    async def _remove_files(self, campaign_id: str, *states: RowState) -> None:
+        await self._call(remove_files, self.objects, campaign_id, *states)
 
     async def _check(self, campaign: Campaign) -> None:
         await self._engine.check(_example(campaign.plan, campaign.version), candidate_id=campaign.candidate_id)
+
+    async def _serves(self, campaign: Campaign) -> bool:
+        """Return whether this node serves the voice of a campaign. Whether it may speak is another question."""
+        try:
+            await self._check(campaign)
+        except UnknownVoiceError:
+            return False
+        except ServingError:
+            return True
+        return True
+
+    async def _hand_back(self, work_id: str) -> None:
+        await self._call(self._enqueue_again, hand_back_id(work_id))
+
+    def _enqueue_again(self, database: Database, work_id: str) -> None:
+        with database.transaction() as connection:
+            self._enqueue(connection, work_id)
 
     def _jobs_are_running(self) -> bool:
         return self._queue is not None and self._queue.n_running() > 0
@@ -304,7 +338,7 @@ class CampaignService:
         if not settings.quality.share:
             return
         if self._judge is None:
-            raise submitting.CampaignError(
+            raise CampaignError(
                 f"quality.share is {settings.quality.share:g}, and this process has no judges; set it to 0",
                 param="quality.share",
             )

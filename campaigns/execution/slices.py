@@ -17,6 +17,7 @@ from serving.errors import (
     ConsentError,
     DeadlineError,
     InternalError,
+    OverCapacityError,
     RevokedError,
     ServingError,
     UnknownVersionError,
@@ -34,7 +35,9 @@ COUNTED = (
     JudgeLostError,
 )  # the text may be the reason, so it is not tried for ever
 MAX_WAIT_SECONDS = 30.0
+FULL_SECONDS = 0.5
 YIELD_SECONDS = 0.2
+HAND_BACK_SECONDS = 2.0  # before a slice is queued again whose voice this node does not serve
 LOG = logging.getLogger(__name__)
 
 
@@ -49,6 +52,8 @@ class SliceRunner:
         n_at_once: int,
         must_yield: Callable[[], bool],
         stop: Callable[[Campaign, ServingError], Awaitable[None]],
+        serves: Callable[[Campaign], Awaitable[bool]],
+        hand_back: Callable[[str], Awaitable[None]],
     ) -> None:
         """Prepare.
 
@@ -58,9 +63,11 @@ class SliceRunner:
             n_at_once: Rows of a slice that are spoken at once, so that the engine can compute them together.
             must_yield: Returns whether something more urgent runs. Then one row at a time is spoken.
             stop: Ends a campaign that may not be spoken any more.
+            serves: Returns whether this node serves the voice of a campaign.
+            hand_back: Queues a slice again, for another node.
         """
         self._rows, self._engine, self._n_at_once = rows, engine, n_at_once
-        self._must_yield, self._stop = must_yield, stop
+        self._must_yield, self._stop, self._serves, self._hand_back = must_yield, stop, serves, hand_back
 
     async def run(self, work_id: str) -> None:
         """Speak the rows of a slice until none is left, or until its campaign is not running any more.
@@ -73,6 +80,10 @@ class SliceRunner:
         try:
             campaign = await call(control.find, campaign_id)
         except UnknownCampaignError:
+            return
+        if campaign.state == "running" and not await self._serves(campaign):
+            await asyncio.sleep(HAND_BACK_SECONDS)
+            await self._hand_back(work_id)
             return
         owner = f"{work_id}#"
         claim = owner + secrets.token_hex(8)
@@ -112,7 +123,7 @@ class SliceRunner:
                 await self._rows.fail(campaign, row, error)
                 return
             LOG.info("row %s waits: %s", row.request_id, error.type)
-            await asyncio.sleep(min(MAX_WAIT_SECONDS, max(error.retry_after or 0, 0.25 * 2 ** min(n_waits, 7))))
+            await asyncio.sleep(_wait_of(error, n_waits))
             n_waits += 1
             if not await self._rows.patiently(claims.is_current, row):
                 return
@@ -120,4 +131,15 @@ class SliceRunner:
     def _passes(self, error: ServingError) -> bool:
         """Return whether another try can succeed. An engine that has just started knows no voice yet."""
         is_unknown = isinstance(error, UnknownVoiceError | UnknownVersionError)
-        return isinstance(error, BusyError) or (is_unknown and not self._engine.health().ready)
+        return isinstance(error, BusyError | JudgeLostError) or (is_unknown and not self._engine.health().ready)
+
+
+def _wait_of(error: ServingError, n_waits: int) -> float:
+    """Return the seconds until the next try.
+
+    A full engine is asked again soon, because it is in this process, and what is reused leaves it sooner than it
+    expects.
+    """
+    if isinstance(error, OverCapacityError):
+        return FULL_SECONDS
+    return min(MAX_WAIT_SECONDS, max(error.retry_after or 0, 0.25 * 2 ** min(n_waits, 7)))

@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,16 +21,18 @@ from campaigns.quality.sampling import is_sampled
 from serving.audit.rows import as_columns, make_row
 from serving.database import Database
 from serving.encoding import MEDIA_TYPES, Format, encode_file
-from serving.errors import DatabaseUnreachableError, ServingError
+from serving.errors import DatabaseUnreachableError, ServingError, UnspeakableTextError
 from serving.jobs.speaking import AttemptEndedError, JobEngine, Speech, write_samples
 from serving.messages import RequestRecord, SpeechRequest, Started
 from serving.storage.keys import key_of, sha256_of_key
 from serving.storage.objects import ObjectStore
 from serving.storage.scratch import full_disk_explained
+from serving.tracing.spans import span
 
 T = TypeVar("T")
 DATABASE_WAIT_SECONDS = 0.5
 DELIVERED_PREFIX = "campaigns"  # where the settings name none
+UNREADABLE = "the text front end cannot read its text; `vox campaign check` shows why"
 REVIEW_PREFIX = "review"  # files that are not delivered
 # Marks an encoded file in its place, or returns the mark that goes beside it
 Mark = Callable[[Path, Format, SpeechRequest, Started, datetime], bytes | None]
@@ -94,7 +96,11 @@ class RowSpeaker:
             ServingError: It could not be spoken, judged or kept now.
             AttemptEndedError: The row is not this attempt's any more.
         """
-        attempt = _Try(request=self._request(campaign, row), speech=Speech(sentences=[]))
+        with span("campaign row", row.traceparent) as working:
+            request = replace(self._request(campaign, row), traceparent=working.traceparent or row.traceparent)
+            await self._speak(campaign, row, _Try(request=request, speech=Speech(sentences=[])))
+
+    async def _speak(self, campaign: Campaign, row: ClaimedRow, attempt: _Try) -> None:
         if row.published and await asyncio.to_thread(self._objects.holds, row.published["object_key"]):
             await self._deliver(campaign, row, attempt, _published_asset(row), None)
             return
@@ -117,7 +123,8 @@ class RowSpeaker:
         else:
             attempt = _Try(request=self._request(campaign, row), speech=Speech(sentences=[]))
             audit = _audit(campaign, attempt, error=error)
-        why = {"error_type": error.type, "error_message": error.message}
+        message = UNREADABLE if isinstance(error, UnspeakableTextError) else error.message  # which would quote the text
+        why = {"error_type": error.type, "error_message": message}
         await self.patiently(claims.finish, row, "failed", audit=audit, **why)
 
     async def patiently(self, call: Callable[..., T], *arguments: object, **named: object) -> T:
@@ -201,6 +208,8 @@ class RowSpeaker:
             if not await self.patiently(claims.publish, row, asset):
                 raise AttemptEndedError
             await asyncio.to_thread(self._put, campaign, asset, files)
+        if row.former_key not in (None, asset.object_key):
+            await self._remove(row.former_key, None)
         why: dict[str, Any] = {}
         if asset.state == "needs_review":
             why = {"error_type": asset.reason_type, "error_message": asset.reason}
@@ -208,8 +217,6 @@ class RowSpeaker:
         if not await self.patiently(claims.finish, row, asset.state, audit=audit, **why):
             await self._remove(asset.object_key, row)
             raise AttemptEndedError
-        if row.former_key is not None and row.former_key != asset.object_key:
-            await self._remove(row.former_key, None)
 
     def _put(self, campaign: Campaign, asset: Asset, files: _Files) -> None:
         form, prefix = campaign.plan.format, asset.object_key.rsplit("/", 2)[0]
@@ -222,8 +229,10 @@ class RowSpeaker:
             files.encoded, sha256=asset.sha256, content_type=kind, prefix=prefix, suffix=f".{form}"
         )
 
-    async def _remove(self, key: str, row: ClaimedRow | None) -> None:
+    async def _remove(self, key: str | None, row: ClaimedRow | None) -> None:
         """Delete a file that a row does not have any more, unless another row has it."""
+        if key is None:
+            return
         except_for = (row.campaign_id, row.recipient_id) if row is not None else None
         current = row is None or await self.patiently(claims.is_current, row)
         if not await self.patiently(control.is_needed, key, except_for=except_for if current else None):

@@ -131,7 +131,7 @@ def add_rows(
             this = mine & (ROWS.c.recipient_id == row["recipient_id"])
             if before.row_sha256 != row["row_sha256"]:
                 n_changed += 1
-                keys = {"former_key": sa.func.coalesce(ROWS.c.object_key, ROWS.c.former_key)}
+                keys = {"former_key": sa.func.coalesce(ROWS.c.former_key, ROWS.c.object_key)}
                 connection.execute(sa.update(ROWS).where(this).values(row | AGAIN | keys))
             elif before.is_empty and before.state not in ("done",):
                 connection.execute(sa.update(ROWS).where(this).values(content=row["content"]))

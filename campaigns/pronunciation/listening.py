@@ -65,6 +65,7 @@ class PronunciationReport:
                     "language": finding.name.language,
                     "variable": finding.name.variable,
                     "n_rows": finding.name.n_rows,
+                    "is_known": finding.name.is_known,
                     "status": str(finding.status),
                     "heard": [hearing.heard for hearing in finding.hearings],
                     "matches": [str(hearing.match) for hearing in finding.hearings],

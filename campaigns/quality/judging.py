@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from serving.errors import BusyError
+from campaigns.errors import CampaignError
 
 START_SECONDS = 180.0  # to import torch and load Whisper
 HEAR_SECONDS = 120.0
@@ -61,7 +61,7 @@ class Judge(Protocol):
         ...
 
 
-class JudgeLostError(BusyError):
+class JudgeLostError(CampaignError):
     """The judges cannot be used."""
 
     status, type = 503, "judge_lost"

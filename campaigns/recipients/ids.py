@@ -1,9 +1,10 @@
 """Ids of recipients: which characters they have, and which of them look alike.
 
-An id is printed, searched and compared by people, so what cannot be told apart by eye is refused. Letters are those of
-the languages that are spoken: ASCII, ASCII with accents, Han, kana and Hangul. That leaves out Cyrillic and Greek, in
-which most homoglyphs of Latin letters are. The few look-alikes that remain are compared by `skeleton`. An id never
-becomes part of a path. Capitals count, as they do in the ids of other systems.
+An id is printed, searched and compared by people, so what cannot be told apart by eye is refused. Letters are those
+of the languages that are spoken: ASCII, ASCII with accents, Han, kana and Hangul. That leaves out Cyrillic and Greek,
+in which most homoglyphs of Latin letters are. The look-alikes that remain, and ids that differ in capitals only, are
+compared by `skeleton`. Files are named after ids, so an id has nothing that means something in a path and fits into a
+file name of every system.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import unicodedata
 
 from gpt_sovits.text.alphabets import HAN, HANGUL, KANA, LATIN
 
-MAX_ID_CHARACTERS = 128
+MAX_ID_CHARACTERS, MAX_ID_BYTES = 128, 200  # a file name has at most 255 bytes
 LETTER = f"0-9{LATIN}{HAN}{KANA}{HANGUL}"
 ID = re.compile(rf"[{LETTER}](?:[{LETTER}._@+-]{{0,{MAX_ID_CHARACTERS - 2}}}[{LETTER}])?")
 LOOK_ALIKES = str.maketrans("一ー丨〇二工力口夕卜八へべぺりオチ", "--l0ニエカロタトハヘベペリ才千")
 RULE = (
-    f"an id has 1 to {MAX_ID_CHARACTERS} letters, digits and . _ - @ +, begins and ends with a letter or digit, and "
-    "has no letters of alphabets besides Latin, Han, kana and Hangul"
+    f"an id has 1 to {MAX_ID_CHARACTERS} letters, digits and . _ - @ + in at most {MAX_ID_BYTES} bytes, begins and "
+    "ends with a letter or digit, and has no letters of alphabets besides Latin, Han, kana and Hangul"
 )
 
 
@@ -29,7 +30,7 @@ def valid_id(written: str) -> str | None:
     if len(written) > 4 * MAX_ID_CHARACTERS:
         return None
     name = unicodedata.normalize("NFC", written.strip(" "))
-    if not ID.fullmatch(name) or ".." in name or not all(map(_is_plain, name)):
+    if not ID.fullmatch(name) or ".." in name or not all(map(_is_plain, name)) or len(name.encode()) > MAX_ID_BYTES:
         return None
     return name
 
@@ -42,7 +43,7 @@ def _is_plain(character: str) -> bool:
 
 def skeleton(name: str) -> str:
     """Return what ids that look alike have in common."""
-    return name.translate(LOOK_ALIKES)
+    return name.translate(LOOK_ALIKES).casefold()
 
 
 class KnownIds:

@@ -37,7 +37,9 @@ def render_page(summary: Summary, objects: ObjectStore) -> str:
     """
     form = summary.campaign.plan.format
     named = ((example, _sound(example, form, objects)) for example in summary.worst)
-    samples = ((example, _sound(example, form, objects)) for example in summary.samples[:N_SAMPLES])
+    shown = {example.recipient_id for example in summary.worst}
+    others = [example for example in summary.samples if example.recipient_id not in shown][:N_SAMPLES]
+    samples = ((example, _sound(example, form, objects)) for example in others)
     style = resources.files("registry.report").joinpath("page.css").read_text(encoding="utf-8")
     own = (HERE / "page.css").read_text(encoding="utf-8")
     return _template().render(

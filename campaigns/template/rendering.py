@@ -24,7 +24,7 @@ LANGUAGE_VARIABLE = "language"  # the code of the row's language, for conditions
 UNDEFINED_NAME = re.compile(r"'([A-Za-z0-9_]+)' is undefined")
 
 
-class RowError(ValueError):
+class RowError(CampaignError, ValueError):
     """A row cannot be spoken.
 
     Attributes:

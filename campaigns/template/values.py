@@ -6,6 +6,7 @@ import re
 from datetime import date, datetime, time
 from decimal import Decimal
 
+from campaigns.errors import CampaignError
 from registry.names import shown
 
 NUMBER = re.compile(r"[+-]?(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,6})?")
@@ -13,7 +14,7 @@ CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2})?(?: ?([AaPp])\.?[Mm]\.?)?")
 YES, NO = ("yes", "true", "1", "y", "on"), ("no", "false", "0", "n", "off")
 
 
-class SpokenFormError(ValueError):
+class SpokenFormError(CampaignError, ValueError):
     """A value cannot be said as a filter says it. The message says what can."""
 
 

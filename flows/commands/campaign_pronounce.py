@@ -114,4 +114,5 @@ def print_findings(report: PronunciationReport) -> None:
 
 def _row(finding: Finding) -> tuple[str, str, str, str, str]:
     name = finding.name
-    return name.text, str(name.n_rows), finding.heard or "nothing", f"{finding.chance:.2g}", finding.phonemes
+    source = "" if name.is_known else " (guessed)"
+    return name.text, str(name.n_rows), finding.heard or "nothing", f"{finding.chance:.2g}", finding.phonemes + source

@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from campaigns.database import migrate_campaigns
 from campaigns.delivery.folder import WrittenFolder, write_folder
 from campaigns.execution import control
-from campaigns.execution.files import remove_files
+from campaigns.execution.files import DELIVERED, STRAY, remove_files
 from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign
 from campaigns.execution.submitting import UnknownCampaignError
 from campaigns.report.page import duration
 from campaigns.report.summary import Summary, summarize
 from flows.console import print_line, print_table
 from flows.paths import CAMPAIGNS
+from flows.prefect_server import ensure_server
 from registry.storage.store import open_store
 from serving.database import Database, open_database
 from serving.jobs.durable import DurableQueue
@@ -29,12 +30,15 @@ from stages.params import load_params
 EXIT_DELIVERED, EXIT_NOT_ALL, EXIT_STOPPED = 0, 1, 2
 
 
-def run_campaign(file: Path, *, accept_rejects: bool, output: Path | None, no_judges: bool, with_prefect: bool) -> int:
+def run_campaign(
+    file: Path, *, accept_rejects: bool, hear_names: bool, output: Path | None, no_judges: bool, with_prefect: bool
+) -> int:
     """Speak a campaign to its end, and write its folder.
 
     Args:
         file: The campaign.
         accept_rejects: Whether the other rows are spoken where the check refuses some.
+        hear_names: Whether names are heard first, and nothing is spoken where one is misread.
         output: Folder to write, None for the default one.
         no_judges: Whether no asset is judged.
         with_prefect: Whether it runs as a flow of the Prefect server.
@@ -48,12 +52,17 @@ def run_campaign(file: Path, *, accept_rejects: bool, output: Path | None, no_ju
     """
     from flows.run_campaign import CampaignRequest, run_to_end
 
+    if hear_names:
+        from flows.commands.campaign_pronounce import pronounce_campaign
+
+        if pronounce_campaign(file):
+            print_line("nothing was spoken; correct the lexicon, or run it without --hear-names")
+            return EXIT_STOPPED
     request = CampaignRequest(file=file, accept_rejects=accept_rejects, output=output, no_judges=no_judges)
     if with_prefect:
-        from flows.campaign_flow import run_with_prefect
-        from flows.prefect_server import ensure_server
-
         ensure_server()
+        from flows.campaign_flow import run_with_prefect  # after ensure_server: prefect reads its settings on import
+
         written = run_with_prefect(request)
     else:
         written = run_to_end(request)
@@ -141,7 +150,7 @@ def cancel_campaign(name: str, *, delete: bool) -> int:
     with _opened() as (database, objects):
         campaign = find_by_name(database, name)
         control.stop(database, campaign.id, "cancelled")
-        n_deleted = remove_files(database, objects, campaign.id, delivered=delete)
+        n_deleted = remove_files(database, objects, campaign.id, *STRAY, *(DELIVERED if delete else ()))
     print_line(f"{campaign.name} is cancelled" + (f"; {n_deleted} files were deleted" if delete else ""))
     return 0
 

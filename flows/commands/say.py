@@ -64,9 +64,9 @@ def say_text(
 
     synthesizer = load_voice(released.folder, preset=preset)
     spoken_language = _check_language(synthesizer.preset, code, name=preset)
-    speech, words = _speak(synthesizer, text, seed, spoken_language, with_words=subtitles is not None)
+    speech, words = _speak(synthesizer, text, seed=seed, language=spoken_language, with_words=subtitles is not None)
     if subtitles is not None and subtitle_form is not None:
-        _write_subtitles(subtitles, words, subtitle_form)
+        _write_subtitles(subtitles, words, form=subtitle_form)
     partial = output.with_name(f".{output.name}.partial")
     soundfile.write(partial, speech.waveform, speech.sample_rate, format=form, subtype="PCM_16")
     partial.replace(output)
@@ -80,7 +80,7 @@ def say_text(
 
 
 def _speak(
-    synthesizer: Synthesizer, text: str, seed: int, language: str, *, with_words: bool
+    synthesizer: Synthesizer, text: str, *, seed: int, language: str, with_words: bool
 ) -> tuple[Speech, list[tuple[Word, ...]]]:
     """Return the speech, and the words of each sentence with their times if somebody asks for them."""
     if not with_words:
@@ -90,7 +90,7 @@ def _speak(
     return say_with_words(synthesizer, text, seed, language)
 
 
-def _write_subtitles(file: Path, words: list[tuple[Word, ...]], form: SubtitleFormat) -> None:
+def _write_subtitles(file: Path, words: list[tuple[Word, ...]], *, form: SubtitleFormat) -> None:
     from gpt_sovits.synthesis.subtitles import write_subtitles
 
     partial = file.with_name(f".{file.name}.partial")

@@ -41,6 +41,9 @@ class Metrics:
         self.sentences = Counter(
             "voxfoundry_sentences_total", "Sentences by outcome.", ("voice", "lane", "outcome"), **own
         )
+        self.cached = Counter(
+            "voxfoundry_cached_total", "What was not spoken again: request, sentence.", ("what", "lane"), **own
+        )
         self.left = Counter("voxfoundry_clients_left_total", "Requests whose client went away.", ("lane",), **own)
         self.unrecorded = Counter("voxfoundry_unrecorded_total", "Requests that the audit could not keep.", **own)
         self.open = Gauge("voxfoundry_open_requests", "Requests and web sockets that are being answered.", **own)
@@ -61,6 +64,10 @@ class Metrics:
             return  # the name of the voice may be anything
         for sentence in record.sentences:
             self.sentences.labels(record.request.voice, lane, sentence.outcome).inc()
+            if sentence.is_cached and not record.started.is_cached:
+                self.cached.labels("sentence", lane).inc()
+        if record.started.is_cached:
+            self.cached.labels("request", lane).inc()
         if record.finished is not None:
             self.audio.labels(record.request.voice, lane).inc(record.finished.seconds_of_audio)
             for part, seconds in record.finished.seconds.items():

@@ -6,6 +6,7 @@
     memory.py     the memory of one process
     disk.py       a folder, which the processes of one machine share
     remote.py     a Redis server, which several nodes share
+    code.py       the code that made the sound, which is a part of every key
     entries.py    bytes with a hash before them, so that what is damaged counts as missing
 
 A cache may lose anything at any time. It never says something else than what was put in, and it never fails a request.

@@ -12,17 +12,16 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from typing import Any
 
 from gpt_sovits.synthesis.words import read_words
+from serving.caches.code import sound_code
 from serving.caches.entries import pack, unpack
 from serving.caches.layers import LayeredCache
 from serving.engine.client import EngineClient
 from serving.messages import AudioPiece, Event, Finished, Health, SentenceDone, ServedVoice, SpeechRequest, Started
 
 MAX_BYTES = 16_000_000  # of the sound of a request that is kept: 4 minutes
-CODE = version("voxfoundry")
 NOT_HEARD = ("request_id", "traceparent", "purpose", "version", "voice")  # fields of a request; the candidate counts
 KINDS = {"sentence": SentenceDone, "finished": Finished}
 
@@ -35,10 +34,12 @@ class CachingEngine:
 
         Args:
             engine: Speaks what is not known.
-            precision: Of its weights.
+            precision: Of its weights, and the kinds of its devices.
             cache: Where requests are kept, None for nowhere.
         """
         self._engine, self._precision, self._cache = engine, precision, cache
+        if cache is not None:
+            sound_code()  # reads files, which no request waits for
 
     async def speak(self, request: SpeechRequest) -> AsyncGenerator[Event, None]:
         """Yield the events of a request, from the cache where it was spoken before.
@@ -124,7 +125,7 @@ class CachingEngine:
     def _key(self, request: SpeechRequest, served: ServedVoice) -> str:
         """Return the hash of what decides the sound: every field of the request that does not only name it."""
         how = {name: value for name, value in asdict(request).items() if name not in NOT_HEARD}
-        decides = json.dumps([CODE, served.candidate_id, self._precision, how], sort_keys=True)
+        decides = json.dumps([sound_code(), served.candidate_id, self._precision, how], sort_keys=True)
         return "request/" + hashlib.sha256(decides.encode()).hexdigest()
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -22,10 +21,10 @@ from gpt_sovits.synthesis.sentences import Sentence
 from gpt_sovits.synthesis.speech import SentenceReport, Timings
 from gpt_sovits.synthesis.synthesizer import SpokenSentence
 from gpt_sovits.synthesis.words import read_words
+from serving.caches.code import sound_code
 from serving.caches.entries import ByteCache, pack, unpack
 
 FULL_SCALE = 32767
-CODE = version("voxfoundry")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +55,7 @@ def sentence_key(how: Pronunciation, sentence: Sentence) -> str:
     """
     bert = sentence.bert_features
     decides: list[Any] = [
-        CODE,
+        sound_code(),
         asdict(how),
         sentence.text,
         sentence.phoneme_ids.tolist(),
@@ -74,6 +73,7 @@ class SentenceCache:
     def __init__(self, cache: ByteCache | None) -> None:
         """Take where they are kept, None for nowhere."""
         self._cache = cache
+        sound_code()  # reads files, which no sentence waits for
 
     def get(self, key: str, sentence: Sentence) -> SpokenSentence | None:
         """Return a sentence as it was spoken before, with no work in its timings. None where it is not known.

@@ -89,7 +89,8 @@ def load_identity(root: Path, environment: Mapping[str, str] = os.environ) -> Id
 def load_trust(root: Path, environment: Mapping[str, str] = os.environ) -> tuple[x509.Certificate, ...]:
     """Return the certificates that a project trusts when it verifies marks.
 
-    Those that are configured take the place of the development authority.
+    Without a list of its own, it trusts what its own chain ends in. A configured chain takes the place of the
+    development authority.
 
     Args:
         root: Folder of the project.
@@ -101,10 +102,14 @@ def load_trust(root: Path, environment: Mapping[str, str] = os.environ) -> tuple
     named = _named_file(environment, TRUST_VARIABLE)
     if named is not None:
         return read_certificates(named)
-    for path in (root / FOLDER / "trust.pem", root / FOLDER / DEVELOPMENT / "trust.pem"):
-        if path.exists():
-            return read_certificates(path)
-    return ()
+    folder = root / FOLDER
+    if (folder / "trust.pem").exists():
+        return read_certificates(folder / "trust.pem")
+    chain = _named_file(environment, CHAIN_VARIABLE) or folder / "chain.pem"
+    if chain.exists():
+        return read_certificates(chain)[1:][-1:]  # the first one signs marks, and is not an authority
+    development = folder / DEVELOPMENT / "trust.pem"
+    return read_certificates(development) if development.exists() else ()
 
 
 def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from serving.errors import StorageFullError
 
+LEFT_SECONDS = 86_400.0  # after which a file is that of a killed process
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -23,11 +25,20 @@ def temporary_file(folder: Path) -> Iterator[Path]:
     with full_disk_explained():
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
+        _delete_left(folder)
         path = folder / secrets.token_hex(16)
         try:
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+
+def _delete_left(folder: Path) -> None:
+    """Delete what processes have left that were killed."""
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # its owner has just deleted it
+            if time.time() - path.stat().st_mtime > LEFT_SECONDS:
+                path.unlink()
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def test_check_passes_a_campaign_in_which_every_row_can_be_spoken(folder: Path, 
     [
         ("purpose: advertising", "consent"),
         ("version: 7", "not_released"),
-        ("voice: nobody", "consent"),
+        ("voice: nobody", "not_released"),
         ("preset: dialogue", "not_released"),
         ("expires_at: 2020-01-01T00:00:00Z", "expired"),
     ],

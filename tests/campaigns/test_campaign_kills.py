@@ -12,39 +12,21 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from campaign_nodes import (
-    CANDIDATE,
-    OWNER,
-    VERSION,
     campaign_settings,
     find_campaign,
     open_tables,
     rendered,
     rows_of,
     running_node,
+    start_campaign,
     start_node,
     submit,
 )
 from job_helpers import SmallEngine
 from serving_database import DATABASES, database_uri
 
-from campaigns.execution import submitting
-from campaigns.execution.plan import QUEUE, WORKFLOW
-from campaigns.execution.sealing import open_sealer
-from serving.jobs.durable import DurableQueue
 from serving.storage.objects import open_object_store
 from serving.tables import REQUESTS
-
-
-def start_campaign(folder, database, plan, rows) -> None:
-    """Submit a campaign as an API that works on none itself."""
-    queue = DurableQueue(database, lambda _: None, n_at_once=1)
-
-    def enqueue(connection, work_id):
-        queue.enqueue_work(connection, work_id, workflow=WORKFLOW, queue=QUEUE)
-
-    campaign = submitting.begin(database, plan, owner=OWNER, version=VERSION, candidate_id=CANDIDATE)
-    submitting.add_rows(database, campaign, open_sealer(folder), rows, first_place=0)
-    submitting.start(database, campaign, enqueue, rejects={}, expected_seconds=None)
 
 
 def wait_until(condition, seconds: float) -> None:

@@ -8,10 +8,20 @@ from collections import Counter
 
 import pytest
 import sqlalchemy as sa
-from campaign_nodes import campaign_settings, open_tables, rendered, rows_of, running_node, submit, wait_for
+from campaign_nodes import (
+    campaign_settings,
+    open_tables,
+    rendered,
+    rows_of,
+    running_node,
+    start_campaign,
+    submit,
+    wait_for,
+)
+from dbos import DBOS
 from job_helpers import SmallEngine
 
-from serving.errors import ConflictError, RevokedError
+from serving.errors import ConflictError, RevokedError, UnknownVoiceError
 from serving.tables import REQUESTS
 
 
@@ -165,3 +175,21 @@ def test_the_texts_are_encrypted_and_deleted_after_their_time(tmp_path, database
     asyncio.run(scenario())
     assert [row["content"] for row in rows_of(database)] == [None, None]
     assert (tmp_path / ".vox/campaign_key").stat().st_mode & 0o077 == 0
+
+
+def test_a_node_that_does_not_serve_the_voice_leaves_its_rows_to_another(tmp_path, database, engine, monkeypatch):
+    monkeypatch.setattr("campaigns.execution.slices.HAND_BACK_SECONDS", 0.1)
+    plan = campaign_settings()
+    DBOS.migrate(database.uri)
+    start_campaign(tmp_path, database, plan, rendered(plan, 3))
+    engine.refusal = UnknownVoiceError("no voice 'sample' is served")
+
+    async def scenario():
+        async with running_node(tmp_path, database, engine) as service:
+            await asyncio.sleep(2)
+            assert Counter(row["state"] for row in rows_of(database)) == {"queued": 3}
+            engine.refusal = None
+            await wait_for(service, rows_of(database)[0]["campaign_id"], "done")
+
+    asyncio.run(scenario())
+    assert Counter(row["state"] for row in rows_of(database)) == {"done": 3}

@@ -136,7 +136,7 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     "wrong",
     ["", ".", "..", "a/b", "a\\b", "../a", "a..b", "-a", "a b", "=a", "+49", "@a", "a\x00", "a\u202eb", "a\u200bb",
-     "аnna", "αbc", "a:b", "con?", "x" * 129, "ａ", "ı", "a\n", "a\ud800", "₁", "ǃ"],
+     "аnna", "αbc", "a:b", "con?", "x" * 129, "客" * 67, "ａ", "ı", "a\n", "a\ud800", "₁", "ǃ"],
 )  # fmt: skip
 def test_what_looks_like_something_else_cannot_be_an_id(wrong):
     assert valid_id(wrong) is None
@@ -153,7 +153,7 @@ def test_ids_are_compared_in_one_form_and_look_alikes_are_refused():
     assert valid_id("Zoe\u0308") == "Zoë"
     rows = [{"recipient_id": name} for name in ("Zoë", "Zoe\u0308", "二-1", "ニ-1", "A", "a")]
     assert outcome(recipients_of(rows)) == [
-        (1, "Zoë"), (2, "duplicate_id"), (3, "二-1"), (4, "look_alike_id"), (5, "A"), (6, "a"),
+        (1, "Zoë"), (2, "duplicate_id"), (3, "二-1"), (4, "look_alike_id"), (5, "A"), (6, "look_alike_id"),
     ]  # fmt: skip
 
 

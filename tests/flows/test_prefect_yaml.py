@@ -15,7 +15,7 @@ from flows.worker_project import PROJECT, WorkerProjectError, enter_project, req
 DEPLOYMENTS = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
 
 
-def test_five_flows_are_deployed_under_their_names():
+def test_six_flows_are_deployed_under_their_names():
     from flows import deployments
 
     for deployment in DEPLOYMENTS:
@@ -32,6 +32,7 @@ def test_five_flows_are_deployed_under_their_names():
         "promote",
         "rollback",
         "evaluate_champion",
+        "campaign",
     ]
 
 

@@ -38,6 +38,7 @@ DERIVED = (
     ".cache/timings/anna.json",
     ".cache/resume/anna/gpt/state.safetensors",
     ".cache/rebuilds/tmp0/anna-3/data/1_recordings/anna/1.wav",
+    ".vox/cache/ab/abcd",
 )
 OF_OTHERS = ("data/2_clips/bob/clip.flac", "data/2_clips/anna-2/clip.flac", ".vox/reports/anna-2-3-0123abcd.html")
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from serving_helpers import ThreadEngine, make_settings, running
+from synthesis_tiny import tiny_synthesizer
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -234,3 +235,18 @@ def test_a_client_that_does_not_read_is_disconnected():
             time.sleep(0.01)
         assert engine.n_cancelled == 1
         socket.socket.close()
+
+
+def test_the_words_of_a_sentence_lie_inside_its_file():
+    with running(ThreadEngine(tiny_synthesizer(alignment_head=(1, 0)))) as service:
+        config = CONFIG | {"response_format": "pcm", "timestamps": True}
+        got = talk(service, *say("The kettle is on the stove. Who is there?"), config=config)
+    done = [m for m in got if not isinstance(m, bytes) and m["type"] == "audio.done"]
+    starts = [m for m in got if not isinstance(m, bytes) and m["type"] == "audio.start"]
+    for start, end in zip(starts, done, strict=True):
+        assert [word["word"] for word in end["words"]] == start["sentence_text"].split()
+    first = got[got.index(starts[0]) : got.index(done[0])]
+    seconds = sum(len(m) for m in first if isinstance(m, bytes)) / 2 / starts[0]["sample_rate"]
+    assert 0 <= done[0]["words"][0]["start"] <= done[0]["words"][-1]["end"] <= seconds + 0.05
+    # the second file begins with the pause
+    assert done[1]["words"][0]["start"] >= service.engine.synthesizer.preset.pause_seconds - 0.001

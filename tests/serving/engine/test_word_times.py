@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from engine_helpers import Project, Served, serve_settings, sound, speak, speech_request
 
+from flows.commands.say import say_text
 from gpt_sovits.synthesis.streaming import stream
 from gpt_sovits.synthesis.word_times import say_with_words
 from serving.errors import WordTimesNotServedError
@@ -63,3 +64,21 @@ def test_asking_for_words_does_not_change_the_sound(served, lane):
 def test_a_voice_that_cannot_tell_is_refused_before_it_speaks(served):
     with pytest.raises(WordTimesNotServedError, match="anna"):
         ask(served, voice="anna")
+
+
+def test_vox_say_writes_subtitles_beside_the_same_sound(project, monkeypatch, tmp_path):
+    monkeypatch.chdir(project.store.root)
+    how = {"version": None, "seed": 5}
+    for name in ("plain", "timed"):
+        file = tmp_path / "a.vtt" if name == "timed" else None
+        assert say_text("bob", TEXT, output=tmp_path / f"{name}.wav", subtitles=file, **how) == 0
+    assert (tmp_path / "plain.wav").read_bytes() == (tmp_path / "timed.wav").read_bytes()
+    assert "$5.50" in (tmp_path / "a.vtt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("voice", "name", "message"), [("anna", "a.srt", "cannot tell"), ("bob", "a.txt", ".vtt")])
+def test_vox_say_refuses_subtitles_that_it_cannot_write(project, monkeypatch, tmp_path, voice, name, message):
+    monkeypatch.chdir(project.store.root)
+    with pytest.raises(ValueError, match=message):
+        say_text(voice, TEXT, output=tmp_path / "a.wav", subtitles=tmp_path / name, version=None, seed=0)
+    assert list(tmp_path.iterdir()) == []

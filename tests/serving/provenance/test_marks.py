@@ -165,6 +165,34 @@ def test_no_content_raises_an_error(tmp_path_factory, content, head):
     assert verify(file, trust=(), sidecar=content).deciding.status in ("invalid", "none")
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    form=st.sampled_from(EMBEDDED),
+    place=st.floats(0, 1, exclude_max=True),
+    damage=st.sampled_from(["flip", "cut", "insert"]),
+    value=st.integers(1, 255),
+)
+def test_no_damage_changes_the_sound_or_the_facts_of_a_valid_file(root, tmp_path_factory, form, place, damage, value):
+    folder = tmp_path_factory.getbasetemp() / "damaged"
+    folder.mkdir(exist_ok=True)
+    file, _ = marked(folder, form, identity=load_identity(root, {}))
+    content, before = bytearray(file.read_bytes()), soundfile.read(file)[0]
+    index = int(place * len(content))
+    if damage == "flip":
+        content[index] ^= value
+    elif damage == "cut":
+        del content[index:]
+    else:
+        content.insert(index, value)
+    file.write_bytes(content)
+    layer = verified(root, file)
+    if layer.status == "valid":  # the manifest has room that nobody reads
+        assert layer.facts == FACTS
+        np.testing.assert_array_equal(soundfile.read(file)[0], before)
+    else:
+        assert layer.status in ("invalid", "none") and layer.facts is None
+
+
 class TestIdentity:
     def test_the_development_key_is_private_and_named_as_what_it_is(self, tmp_path):
         identity = load_identity(tmp_path, {})
@@ -181,6 +209,14 @@ class TestIdentity:
         identity = load_identity(tmp_path, {})
         assert not identity.is_development and "Test provenance" in identity.signer.subject
         assert [one.subject for one in load_trust(tmp_path, {})] == [identity.chain[1].subject]
+
+    def test_without_a_list_a_project_trusts_what_its_own_chain_ends_in(self, tmp_path):
+        load_identity(tmp_path, {})
+        environment = write_identity(tmp_path / "own")
+        del environment["VOXFOUNDRY_PROVENANCE_TRUST"]
+        file, sidecar = marked(tmp_path, "flac", identity=load_identity(tmp_path, environment))
+        assert verified(tmp_path, file, sidecar, load_trust(tmp_path, environment)).status == "valid"
+        assert verified(tmp_path, file, sidecar, load_trust(tmp_path, {})).status == "untrusted"
 
     def test_a_half_configured_certificate_is_refused(self, tmp_path):
         environment = write_identity(tmp_path / "own")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -166,6 +167,17 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(StorageFullError):
         put(store)
     assert [path for path in (tmp_path / "results").rglob("*") if path.is_file()] == []
+
+
+def test_what_a_killed_process_has_left_is_deleted_after_a_day(tmp_path):
+    store = FolderStore(tmp_path)
+    with store.new_file() as mine:
+        mine.write_bytes(b"fresh")
+        left = mine.with_name("left")
+        left.write_bytes(b"old")
+        os.utime(left, (time.time() - 90_000, time.time() - 90_000))
+        with store.new_file():
+            assert mine.exists() and not left.exists()
 
 
 def test_a_file_system_without_links_keeps_files_too(tmp_path, monkeypatch):

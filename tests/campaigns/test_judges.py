@@ -1,0 +1,62 @@
+"""The process of the judges: it hears what was said, and its end ends nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import numpy as np
+import pytest
+import soundfile
+from imports import ROOT
+
+from campaigns.quality.judging import JudgeLostError, Judgement, JudgeOptions, JudgeProcess, faults_of
+
+SAMPLE = ROOT / "data/1_recordings/sample"
+
+
+def test_what_is_above_the_word_error_rate_or_unlike_the_speaker_is_not_good_enough():
+    assert faults_of(Judgement(wer=0.2, similarity=None), 0.2, None) == []
+    assert [kind for kind, _ in faults_of(Judgement(wer=0.3, similarity=0.1), 0.2, 0.4)] == ["wer", "similarity"]
+    assert [kind for kind, _ in faults_of(Judgement(wer=0.0, similarity=None), 0.2, 0.4)] == ["similarity"]
+
+
+def test_a_judge_that_cannot_be_loaded_is_an_error_and_not_a_good_mark(tmp_path):
+    judge = JudgeProcess(JudgeOptions(asr="faster-whisper-none", speaker="ecapa_small", asr_weights=tmp_path))
+
+    async def scenario():
+        try:
+            with pytest.raises(JudgeLostError, match="cannot be used"):
+                await judge.check()
+        finally:
+            await judge.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.slow
+def test_a_recording_is_heard_and_recognised_also_after_the_process_was_killed(tmp_path):
+    name, text, *_ = (SAMPLE / "metadata.csv").read_text(encoding="utf-8").splitlines()[0].split("|")
+    waveform, rate = soundfile.read(next((SAMPLE / "wavs").glob(f"{name}.*")), dtype="float32")
+    file = tmp_path / "samples"
+    (waveform * 32767).astype("<i2").tofile(file)
+    options = JudgeOptions(asr="faster-whisper-tiny.en", speaker="ecapa_small", recordings={"sample": SAMPLE})
+    judge = JudgeProcess(options)
+
+    async def scenario():
+        said = {"text": text, "language": "en", "voice": "sample"}
+        right = await judge.hear(file, rate, **said)
+        os.kill(judge._process.pid, 9)
+        again = await judge.hear(file, rate, **said)
+        other = await judge.hear(file, rate, text="Nobody said any of these words.", language="en", voice=None)
+        np.zeros(rate, "<i2").tofile(file)
+        silence = await judge.hear(file, rate, **said)
+        await judge.close()
+        return right, again, other, silence
+
+    right, again, other, silence = asyncio.run(scenario())
+    assert right == again
+    assert right.wer < 0.4
+    assert right.similarity > 0.5
+    assert other.wer > 0.7
+    assert silence == Judgement(wer=1.0, similarity=None)
