@@ -6,6 +6,7 @@ as a running row. So a kill between the two leaves no file that nothing names, a
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from campaigns.execution.plan import Asset, ClaimedRow, RowState
+from campaigns.execution.plan import Asset, Campaign, ClaimedRow, RowState
+from campaigns.execution.submitting import read_campaign
 from campaigns.tables import CAMPAIGNS, ROWS
 from serving.database import Database
 from serving.tables import REQUESTS
@@ -63,14 +65,17 @@ def adopt(database: Database, campaign_id: str, number: int, owner: str, *, max_
         connection.execute(sa.update(ROWS).where(left).values(state="queued", claim=None))
 
 
-def claim_next(database: Database, campaign_id: str, number: int, claim: str) -> ClaimedRow | None:
-    """Claim the next row of a slice. Return None where there is none, or where the campaign is not running.
+def claim_next(database: Database, campaign_id: str, number: int, claim: str) -> tuple[Campaign, ClaimedRow] | None:
+    """Claim the next row of a slice. Return it and its campaign as it is now, which another submission can change.
+
+    There is None where no row waits, or where the campaign is not running.
 
     Args:
         database: Of serving.
         campaign_id: The campaign.
         number: Of the slice.
-        claim: Names the attempt.
+        claim: Names the work at the slice. Each claim gets a name of its own, because a row that was changed while it
+            was spoken can come back to the same work.
     """
     with database.transaction() as connection:
         if not _is_running(connection, campaign_id):
@@ -86,27 +91,24 @@ def claim_next(database: Database, campaign_id: str, number: int, claim: str) ->
         if recipient_id is None:
             return None
         this = (ROWS.c.campaign_id == campaign_id) & (ROWS.c.recipient_id == recipient_id)
-        values = {"state": "running", "claim": claim, "attempts": ROWS.c.attempts + 1, "finished_at": None}
+        own = f"{claim}.{secrets.token_hex(4)}"
+        values = {"state": "running", "claim": own, "attempts": ROWS.c.attempts + 1, "finished_at": None}
         connection.execute(sa.update(ROWS).where(this).values(values))
         started = CAMPAIGNS.c.started_at
         now = sa.func.coalesce(started, sa.literal(datetime.now(UTC), started.type))
         connection.execute(
             sa.update(CAMPAIGNS).where(CAMPAIGNS.c.id == campaign_id, started.is_(None)).values(started_at=now)
         )
-        row = connection.execute(sa.select(ROWS).where(this)).mappings().one()
-    return ClaimedRow(
-        campaign_id=campaign_id,
-        recipient_id=row["recipient_id"],
-        place=row["place"],
-        claim=claim,
-        attempts=row["attempts"],
-        row_sha256=row["row_sha256"],
-        language=row["language"],
-        trace_id=row["trace_id"],
-        content=row["content"],
-        published={name: row[name] for name in PUBLISHED} if row["object_key"] is not None else {},
-        former_key=row["former_key"],
-    )
+        # After the row: a submission changes the campaign before it changes rows
+        row = _read_row(connection, this)
+        assert row is not None
+        return read_campaign(connection, campaign_id), row
+
+
+def claimed_again(database: Database, row: ClaimedRow) -> ClaimedRow | None:
+    """Return a claimed row with what an earlier try has published. None where the claim is not the newest."""
+    with database.transaction() as connection:
+        return _read_row(connection, _mine(row))
 
 
 def is_current(database: Database, row: ClaimedRow) -> bool:
@@ -179,6 +181,25 @@ def has_work(database: Database, campaign_id: str, number: int) -> bool:
             ROWS.c.campaign_id == campaign_id, ROWS.c.slice == number, ROWS.c.state == "queued"
         )
         return connection.scalar(waiting.limit(1)) is not None
+
+
+def _read_row(connection: sa.Connection, this: sa.ColumnElement[bool]) -> ClaimedRow | None:
+    row = connection.execute(sa.select(ROWS).where(this)).mappings().first()
+    if row is None:
+        return None
+    return ClaimedRow(
+        campaign_id=row["campaign_id"],
+        recipient_id=row["recipient_id"],
+        place=row["place"],
+        claim=row["claim"],
+        attempts=row["attempts"],
+        row_sha256=row["row_sha256"],
+        language=row["language"],
+        trace_id=row["trace_id"],
+        content=row["content"],
+        published={name: row[name] for name in PUBLISHED} if row["object_key"] is not None else {},
+        former_key=row["former_key"],
+    )
 
 
 def _is_running(connection: sa.Connection, campaign_id: str) -> bool:

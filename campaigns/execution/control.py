@@ -33,7 +33,7 @@ def find(database: Database, campaign_id: str, owner: str | None = None) -> Camp
 
 
 def find_all(
-    database: Database, *, owner: str | None = None, name: str | None = None, limit: int = 1000
+    database: Database, *, owner: str | None = None, name: str | None = None, limit: int | None = 1000
 ) -> list[Campaign]:
     """Return campaigns, the newest first.
 
@@ -41,7 +41,7 @@ def find_all(
         database: Of serving.
         owner: Name of the caller, None for those of everybody.
         name: As its owner calls it, None for any.
-        limit: At most so many.
+        limit: At most so many, None for all.
     """
     chosen = sa.select(CAMPAIGNS.c.id).order_by(CAMPAIGNS.c.created_at.desc(), CAMPAIGNS.c.id)
     chosen = chosen if owner is None else chosen.where(CAMPAIGNS.c.owner == owner)

@@ -195,9 +195,14 @@ def slice_id(campaign_id: str, number: int, run: int) -> str:
     return f"{campaign_id}:{number}:{run}"
 
 
+def first_id(work_id: str) -> str:
+    """Return the id of the work at a slice before it was handed back."""
+    return work_id.partition(".")[0]
+
+
 def hand_back_id(work_id: str) -> str:
     """Return another id of the same slice, under which it is queued again."""
-    return f"{work_id.partition('.')[0]}.{secrets.token_hex(8)}"
+    return f"{first_id(work_id)}.{secrets.token_hex(8)}"
 
 
 def parse_slice_id(text: str) -> tuple[str, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterable, Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +16,7 @@ from campaigns.execution import control, submitting
 from campaigns.execution.files import DELIVERED, STRAY, remove_files
 from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign, RowState, hand_back_id
 from campaigns.execution.sealing import open_sealer
-from campaigns.execution.slices import SliceRunner
+from campaigns.execution.slices import STOPPING, SliceRunner
 from campaigns.execution.speaking import Mark, RowSpeaker
 from campaigns.execution.submitting import Submitted
 from campaigns.quality.judging import Judge
@@ -31,11 +30,13 @@ from serving.errors import (
     NotReadyError,
     RevokedError,
     ServingError,
+    StorageUnreachableError,
     UnknownVoiceError,
 )
 from serving.jobs.durable import DurableQueue, Work
 from serving.jobs.speaking import JobEngine
 from serving.messages import SpeechRequest
+from serving.releases.table import NotInServiceError
 from serving.settings import ServeSettings
 from serving.storage.objects import ObjectStore
 
@@ -86,13 +87,13 @@ class CampaignService:
         self._database, self._engine, self._judge = database, engine, judge
         self.sealer = open_sealer(root)
         self._webhooks = WebhookSender(database, root)
-        rows = RowSpeaker(database, engine, objects, self.sealer, judge=judge, mark=mark)
+        self._rows = RowSpeaker(database, engine, objects, self.sealer, judge=judge, mark=mark)
         self._slices = SliceRunner(
-            rows,
+            self._rows,
             engine,
             n_at_once=ROWS_PER_BATCH_PLACE * settings.engine.batch_size,
             must_yield=self._jobs_are_running,
-            stop=self._end_revoked,
+            stop=self._end_stopped,
             serves=self._serves,
             hand_back=self._hand_back,
         )
@@ -252,17 +253,25 @@ class CampaignService:
     async def watch(self) -> None:
         """End the campaigns that may not go on: revoked, or over their time."""
         for campaign in await self._call(control.open_campaigns):
-            expires = campaign.plan.expires_at
             try:
-                if expires is not None and expires <= datetime.now(UTC):
-                    raise ExpiredError(f"the campaign expired at {expires.isoformat()}")
-                await self._check(campaign)
-            except (RevokedError, ConsentError) as error:
-                await self._end_revoked(campaign, error)
-            except ExpiredError as error:
-                await self._end(campaign, "expired", error)
-            except ServingError:  # the voice is not loaded yet
-                continue
+                await self._watch(campaign)
+            except StorageUnreachableError:  # what it left is deleted by `sweep`, and the others are watched as before
+                LOG.warning("the files of campaign %s could not be deleted now", campaign.name)
+
+    async def _watch(self, campaign: Campaign) -> None:
+        expires = campaign.plan.expires_at
+        try:
+            if expires is not None and expires <= datetime.now(UTC):
+                raise ExpiredError(f"the campaign expired at {expires.isoformat()}")
+            await self._check(campaign)
+        except STOPPING as error:
+            await self._end_stopped(campaign, error)
+        except ExpiredError as error:
+            await self._end(campaign, "expired", error)
+        except ServingError:  # the voice is not loaded yet
+            return
+        if campaign.state == "running":  # its last row can end while another node submits it again
+            await self._call(control.end_if_done, campaign.id)
 
     async def sweep(self) -> None:
         """Delete texts after their time with the files that nobody reviewed, and what stopped campaigns left."""
@@ -271,14 +280,26 @@ class CampaignService:
             if self._queue is not None:
                 ids = await self._call(control.slice_ids, campaign)
                 await asyncio.to_thread(self._queue.forget, ids)
-        for campaign in await self._call(control.find_all):
+        for campaign in await self._call(control.find_all, limit=None):
             if campaign.has_ended:
-                await self._remove_files(campaign.id, *self._kept_by_nobody(campaign))
+                await self._remove_files(campaign.id, *await self._kept_by_nobody(campaign))
 
-    def _kept_by_nobody(self, campaign: Campaign) -> tuple[RowState, ...]:
+    async def _kept_by_nobody(self, campaign: Campaign) -> tuple[RowState, ...]:
         """Return the states of the rows of an ended campaign whose files are deleted."""
-        is_revoked = campaign.error_type in (RevokedError.type, ConsentError.type)
-        return (*STRAY, *(DELIVERED if is_revoked and campaign.plan.delivery.delete_on_revocation else ()))
+        deletes = campaign.plan.delivery.delete_on_revocation and await self._is_revoked(campaign)
+        return (*STRAY, *(DELIVERED if deletes else ()))
+
+    async def _is_revoked(self, campaign: Campaign) -> bool:
+        """Return whether a revocation ended a campaign, or came after its end."""
+        if campaign.error_type in (RevokedError.type, ConsentError.type):
+            return True
+        try:
+            await self._check(campaign)
+        except RevokedError:
+            return True
+        except ServingError:
+            return False
+        return False
 
     async def _known(self, settings: CampaignSettings, owner: str) -> Campaign | None:
         """Return the campaign of this name, if the settings want what it was started with."""
@@ -287,13 +308,13 @@ class CampaignService:
                 return known
         return None
 
-    async def _end_revoked(self, campaign: Campaign, error: ServingError) -> None:
+    async def _end_stopped(self, campaign: Campaign, error: ServingError) -> None:
         await self._end(campaign, "cancelled", error)
 
     async def _end(self, campaign: Campaign, state: str, error: ServingError) -> None:
         await self._call(control.stop, campaign.id, state, error)
         LOG.warning("campaign %s has ended: %s", campaign.name, error.message)
-        await self._remove_files(campaign.id, *self._kept_by_nobody(await self.find(campaign.id, None)))
+        await self._remove_files(campaign.id, *await self._kept_by_nobody(await self.find(campaign.id, None)))
 
     async def _remove_files(self, campaign_id: str, *states: RowState) -> None:
         await self._call(remove_files, self.objects, campaign_id, *states)
@@ -305,6 +326,8 @@ class CampaignService:
         """Return whether this node serves the voice of a campaign. Whether it may speak is another question."""
         try:
             await self._check(campaign)
+        except NotInServiceError:  # on every node, so the campaign ends
+            return True
         except UnknownVoiceError:
             return False
         except ServingError:
@@ -312,7 +335,7 @@ class CampaignService:
         return True
 
     async def _hand_back(self, work_id: str) -> None:
-        await self._call(self._enqueue_again, hand_back_id(work_id))
+        await self._rows.patiently(self._enqueue_again, hand_back_id(work_id))
 
     def _enqueue_again(self, database: Database, work_id: str) -> None:
         with database.transaction() as connection:
@@ -364,7 +387,13 @@ def _example(settings: CampaignSettings, version: int | None) -> SpeechRequest:
 
 
 async def _repeat(call: Callable[[], object], seconds: float) -> None:
+    """Call a function for ever. Whatever it ends with, a revocation must be seen after it."""
     while True:
-        with suppress(DatabaseUnreachableError):
+        try:
             await call()  # type: ignore[misc]
+        except DatabaseUnreachableError:  # the database has logged it
+            pass
+        except Exception as error:  # the last resort of a task that nobody waits for
+            is_known = isinstance(error, ServingError)
+            LOG.error("%s of campaigns: %r", call.__name__, error, exc_info=None if is_known else error)
         await asyncio.sleep(seconds)

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 
 from campaigns.execution import claims, control
-from campaigns.execution.plan import Campaign, ClaimedRow, parse_slice_id
+from campaigns.execution.plan import Campaign, ClaimedRow, first_id, parse_slice_id
 from campaigns.execution.speaking import RowSpeaker
 from campaigns.execution.submitting import UnknownCampaignError
 from campaigns.quality.judging import JudgeLostError
@@ -26,8 +26,9 @@ from serving.errors import (
     WorkerLostError,
 )
 from serving.jobs.speaking import AttemptEndedError, JobEngine
+from serving.releases.table import NotInServiceError
 
-STOPPING = (RevokedError, ConsentError)  # they end the whole campaign
+STOPPING = (RevokedError, ConsentError, NotInServiceError)  # they end the whole campaign
 COUNTED = (
     WorkerLostError,
     DeadlineError,
@@ -38,6 +39,7 @@ MAX_WAIT_SECONDS = 30.0
 FULL_SECONDS = 0.5
 YIELD_SECONDS = 0.2
 HAND_BACK_SECONDS = 2.0  # before a slice is queued again whose voice this node does not serve
+FAULT_SECONDS = 2.0  # before a row is taken up again that ended by a fault of the service
 LOG = logging.getLogger(__name__)
 
 
@@ -85,25 +87,29 @@ class SliceRunner:
             await asyncio.sleep(HAND_BACK_SECONDS)
             await self._hand_back(work_id)
             return
-        owner = f"{work_id}#"
+        owner = f"{first_id(work_id)}#"  # the same for a slice that was handed back, which has the rows of a dead node
         claim = owner + secrets.token_hex(8)
-        await call(claims.adopt, campaign_id, number, owner, max_attempts=campaign.plan.max_attempts)
-        while await call(claims.has_work, campaign_id, number):
-            campaign = await call(control.find, campaign_id)
-            async with asyncio.TaskGroup() as lanes:
-                for lane in range(self._n_at_once):
-                    lanes.create_task(self._work(campaign, number, claim, is_first=lane == 0))
+        while True:
+            await call(claims.adopt, campaign_id, number, owner, max_attempts=campaign.plan.max_attempts)
+            if not await call(claims.has_work, campaign_id, number):
+                break
+            lanes = (self._work(campaign_id, number, claim, is_first=lane == 0) for lane in range(self._n_at_once))
+            faults = [fault for fault in await asyncio.gather(*lanes, return_exceptions=True) if fault is not None]
+            for fault in faults:
+                LOG.error("a lane of slice %s ended by a fault; its row is taken up again", work_id, exc_info=fault)
+            if faults:
+                await asyncio.sleep(FAULT_SECONDS)
         await call(control.end_if_done, campaign_id)
 
-    async def _work(self, campaign: Campaign, number: int, claim: str, *, is_first: bool) -> None:
-        """Speak one row after the other."""
+    async def _work(self, campaign_id: str, number: int, claim: str, *, is_first: bool) -> None:
+        """Speak one row after the other, each by the settings that its campaign had when it was claimed."""
         while True:
             while not is_first and self._must_yield():
                 await asyncio.sleep(YIELD_SECONDS)
-            row = await self._rows.patiently(claims.claim_next, campaign.id, number, claim)
-            if row is None:
+            claimed = await self._rows.patiently(claims.claim_next, campaign_id, number, claim)
+            if claimed is None:
                 return
-            await self._speak(campaign, row)
+            await self._speak(*claimed)
 
     async def _speak(self, campaign: Campaign, row: ClaimedRow) -> None:
         """Speak a row. Whatever happens to it, the others go on."""
@@ -125,8 +131,10 @@ class SliceRunner:
             LOG.info("row %s waits: %s", row.request_id, error.type)
             await asyncio.sleep(_wait_of(error, n_waits))
             n_waits += 1
-            if not await self._rows.patiently(claims.is_current, row):
+            current = await self._rows.patiently(claims.claimed_again, row)
+            if current is None:
                 return
+            row = current
 
     def _passes(self, error: ServingError) -> bool:
         """Return whether another try can succeed. An engine that has just started knows no voice yet."""

@@ -24,7 +24,7 @@ from campaigns.execution.plan import (
     slice_id,
     stored_plan,
 )
-from campaigns.execution.sealing import Sealer
+from campaigns.execution.sealing import Sealer, SealError
 from campaigns.records import CampaignSettings, RenderedRow
 from campaigns.tables import CAMPAIGNS, ROWS
 from serving.database import Database
@@ -117,7 +117,7 @@ def add_rows(
     mine = ROWS.c.campaign_id == campaign.id
     with database.transaction() as connection:
         ids = [row.recipient_id for row in rows]
-        columns = (ROWS.c.recipient_id, ROWS.c.row_sha256, ROWS.c.state, ROWS.c.content.is_(None).label("is_empty"))
+        columns = (ROWS.c.recipient_id, ROWS.c.row_sha256, ROWS.c.state)
         found = connection.execute(sa.select(*columns).where(mine, ROWS.c.recipient_id.in_(ids)))
         known = {row.recipient_id: row for row in found}
         new = [row for row in written if row["recipient_id"] not in known]
@@ -133,7 +133,7 @@ def add_rows(
                 n_changed += 1
                 keys = {"former_key": sa.func.coalesce(ROWS.c.former_key, ROWS.c.object_key)}
                 connection.execute(sa.update(ROWS).where(this).values(row | AGAIN | keys))
-            elif before.is_empty and before.state not in ("done",):
+            elif before.state != "done":  # its text may be deleted, or sealed with a key that was lost
                 connection.execute(sa.update(ROWS).where(this).values(content=row["content"]))
         seen = mine & ROWS.c.recipient_id.in_(ids) & (ROWS.c.run < campaign.run)
         connection.execute(sa.update(ROWS).where(seen).values(run=campaign.run))
@@ -151,7 +151,8 @@ def start(
     """Set a campaign running after its rows were written. Return it as it is then.
 
     Rows of recipients that this submission does not have are cancelled if they were not spoken yet. Those that an
-    earlier end cancelled are queued again.
+    earlier end cancelled are queued again, and those whose text could not be opened. A campaign that was cancelled
+    while its rows were written stays so.
 
     Args:
         database: Of serving.
@@ -162,13 +163,21 @@ def start(
     """
     mine = ROWS.c.campaign_id == campaign.id
     with database.transaction() as connection:
+        # Whoever ends it waits until here, so that what is counted below is still true when it is written
+        connection.execute(sa.select(CAMPAIGNS.c.id).where(CAMPAIGNS.c.id == campaign.id).with_for_update())
+        now = read_campaign(connection, campaign.id)
+        if now.state == "cancelled" and now.finished_at is not None and now.finished_at > campaign.submitted_at:
+            connection.execute(
+                sa.update(ROWS).where(mine, ROWS.c.state.in_(OPEN_STATES)).values(state="cancelled", claim=None)
+            )
+            return now
         gone = mine & (ROWS.c.run < campaign.run)
         left_out = {"state": "cancelled", "error_type": "left_out", "error_message": "the new list does not have it"}
         connection.execute(sa.update(ROWS).where(gone, ROWS.c.state.in_(OPEN_STATES)).values(left_out))
-        again = mine & ~(ROWS.c.run < campaign.run) & ROWS.c.state.in_(("cancelled", "expired"))
-        connection.execute(
-            sa.update(ROWS).where(again, ROWS.c.content.is_not(None)).values(AGAIN | {"state": "queued"})
-        )
+        again = mine & ~(ROWS.c.run < campaign.run) & ROWS.c.content.is_not(None)
+        again &= ROWS.c.state.in_(("cancelled", "expired")) | (ROWS.c.error_type == SealError.type)
+        keys = {"former_key": sa.func.coalesce(ROWS.c.former_key, ROWS.c.object_key)}
+        connection.execute(sa.update(ROWS).where(again).values(AGAIN | keys | {"state": "queued"}))
         n_queued = enqueue_slices(connection, campaign.id, campaign.run, enqueue)
         values: dict[str, Any] = {"rejects": dict(rejects), "expected_seconds": expected_seconds}
         n_open = connection.scalar(sa.select(sa.func.count()).where(mine, ROWS.c.state.in_(OPEN_STATES))) or 0

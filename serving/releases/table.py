@@ -33,6 +33,10 @@ from serving.releases.pairs import Pair, has_judged_lane, lanes_of
 from serving.releases.snapshots import Snapshots, VoiceSnapshot
 
 
+class NotInServiceError(UnknownVoiceError):
+    """The voice is known, and its last version was taken out of service. A client gets it as an unknown voice."""
+
+
 def utc_today() -> date:
     """Return the day on which consents are checked."""
     return datetime.now(UTC).date()
@@ -237,7 +241,7 @@ class ReleaseTable:
         if snapshot.fault is not None:
             raise VoiceDamagedError(f"the journal of {voice} is not what was written, so nothing new is spoken")
         if snapshot.champion is None:
-            raise UnknownVoiceError(f"{voice} has no version in service", param="voice")
+            raise NotInServiceError(f"{voice} has no version in service", param="voice")
         return snapshot
 
     def _refuse_revoked(self, snapshot: VoiceSnapshot) -> None:

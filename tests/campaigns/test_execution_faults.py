@@ -1,0 +1,244 @@
+"""What goes wrong around a campaign: dead nodes, a submission in the middle, a lost key, a store that goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections import Counter
+
+import pytest
+import sqlalchemy as sa
+from campaign_nodes import (
+    campaign_settings,
+    open_tables,
+    rendered,
+    rows_of,
+    running_node,
+    start_campaign,
+    stream,
+    submit,
+    wait_for,
+)
+from dbos import DBOS
+from job_helpers import SmallEngine
+
+from campaigns.execution import claims
+from campaigns.execution.plan import hand_back_id, slice_id
+from campaigns.execution.service import _repeat
+from campaigns.secrets import CONTENT_KEY
+from serving.errors import RevokedError, StorageUnreachableError, UnknownVoiceError
+from serving.releases.table import NotInServiceError
+from serving.storage.folder import FolderStore
+from serving.tables import REQUESTS
+
+
+@pytest.fixture
+def database(tmp_path):
+    opened = open_tables(tmp_path, f"sqlite:///{tmp_path / 'serving.db'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def engine(tmp_path):
+    return SmallEngine(log=tmp_path / "log")
+
+
+def states(database) -> Counter:
+    return Counter(row["state"] for row in rows_of(database))
+
+
+def spoken(engine) -> int:
+    return sum(line.startswith("begin") for line in engine.log.read_text().splitlines()) if engine.log.exists() else 0
+
+
+async def first_done(database) -> None:
+    while not states(database)["done"]:
+        await asyncio.sleep(0.02)
+
+
+def test_rows_of_a_dead_node_are_taken_up_after_their_slice_was_handed_back(tmp_path, database, engine, monkeypatch):
+    monkeypatch.setattr("campaigns.execution.slices.HAND_BACK_SECONDS", 0.1)
+    plan = campaign_settings()
+    DBOS.migrate(database.uri)
+    start_campaign(tmp_path, database, plan, rendered(plan, 3))
+    campaign_id = rows_of(database)[0]["campaign_id"]
+    claims.claim_next(database, campaign_id, 0, f"{slice_id(campaign_id, 0, 1)}#dead")
+    engine.refusal = UnknownVoiceError("no voice 'sample' is served")
+    handed_back = []
+    monkeypatch.setattr(
+        "campaigns.execution.service.hand_back_id", lambda work_id: handed_back.append(1) or hand_back_id(work_id)
+    )
+
+    async def scenario():
+        async with running_node(tmp_path, database, engine) as service:
+            while not handed_back:
+                await asyncio.sleep(0.05)
+            engine.refusal = None
+            await wait_for(service, campaign_id, "done", seconds=8)
+
+    asyncio.run(scenario())
+    assert states(database) == {"done": 3}
+
+
+def test_a_fault_in_a_lane_loses_no_row(tmp_path, database, engine, monkeypatch):
+    monkeypatch.setattr("campaigns.execution.slices.FAULT_SECONDS", 0.1)
+    finish, faults = claims.finish, [RuntimeError("a fault of the service")]
+
+    def faulty(*arguments, **named):
+        if faults:
+            raise faults.pop()
+        return finish(*arguments, **named)
+
+    monkeypatch.setattr(claims, "finish", faulty)
+    claim_next = claims.claim_next
+    broken = [RuntimeError("a fault of the service")]
+
+    def faulty_claim(*arguments):
+        found = claim_next(*arguments)
+        if broken:
+            raise broken.pop()
+        return found
+
+    monkeypatch.setattr(claims, "claim_next", faulty_claim)
+    plan = campaign_settings()
+
+    async def scenario():
+        async with running_node(tmp_path, database, engine) as service:
+            campaign = (await submit(service, plan, rendered(plan, 8))).campaign
+            await wait_for(service, campaign.id, "done", seconds=8)
+
+    asyncio.run(scenario())
+    assert states(database) == {"done": 7, "failed": 1}
+
+
+def test_rows_of_a_submission_in_the_middle_are_spoken_by_its_settings(tmp_path, database, engine):
+    engine.seconds = 0.03
+    before, after = campaign_settings(seed=0), campaign_settings(seed=1)
+
+    async def scenario():
+        async with running_node(tmp_path, database, engine) as service:
+            campaign = (await submit(service, before, rendered(before, 32))).campaign
+            await first_done(database)
+            await submit(service, after, rendered(after, 32))
+            await wait_for(service, campaign.id, "done")
+
+    asyncio.run(scenario())
+    with database.transaction() as connection:
+        seeds = {row.trace_id: row.seed for row in connection.execute(sa.select(REQUESTS).order_by("started_at"))}
+    assert {seeds[row["trace_id"]] for row in rows_of(database)} == {1}
+
+
+def test_a_campaign_ends_when_the_last_version_of_its_voice_is_taken_out_of_service(tmp_path, database, engine):
+    engine.seconds = 0.05
+    plan = campaign_settings()
+
+    async def scenario():
+        async with running_node(tmp_path, database, engine) as service:
+            campaign = (await submit(service, plan, rendered(plan, 64))).campaign
+            await first_done(database)
+            await service.pause(campaign.id)
+            engine.refusal = NotInServiceError("sample has no version in service")
+            return await wait_for(service, campaign.id, "cancelled", seconds=5)
+
+    assert asyncio.run(scenario()).error_message == "sample has no version in service"
+
+
+def test_a_cancellation_while_rows_are_submitted_is_kept(tmp_path, database, engine):
+    plan = campaign_settings()
+    rows = rendered(plan, 300)
+
+    async def scenario():
+        async with running_node(tmp_path, database, engine) as service:
+
+            async def cancelled_in_the_middle():
+                async for row in stream(rows):
+                    if row is rows[260]:
+                        await service.cancel(rows_of(database)[0]["campaign_id"])
+                    yield row
+
+            submitted = await service.submit(
+                plan, cancelled_in_the_middle(), owner="anna", version=3, candidate_id="c3"
+            )
+            assert submitted.campaign.state == "cancelled"
+            await asyncio.sleep(1)
+            assert (spoken(engine), states(database)) == (0, {"cancelled": 300})
+            small = rendered(plan, 300)[:3]
+            assert (await submit(service, plan, small)).campaign.state == "running"
+            await wait_for(service, submitted.campaign.id, "done")
+
+    asyncio.run(scenario())
+    assert states(database) == {"done": 3, "cancelled": 297}
+
+
+def test_a_file_that_arrived_without_an_answer_is_not_spoken_or_kept_twice(tmp_path, database, engine, monkeypatch):
+    put, n_lost = FolderStore.put_if_absent, [3]
+
+    def losing(self, *arguments, **named):
+        found = put(self, *arguments, **named)
+        if n_lost[0]:
+            n_lost[0] -= 1
+            raise StorageUnreachableError("the store does not answer")
+        return found
+
+    monkeypatch.setattr(FolderStore, "put_if_absent", losing)
+    plan = campaign_settings()
+
+    async def scenario():
+        async with running_node(tmp_path, database, engine) as service:
+            campaign = (await submit(service, plan, rendered(plan, 6))).campaign
+            await wait_for(service, campaign.id, "done")
+
+    asyncio.run(scenario())
+    assert (states(database), spoken(engine)) == ({"done": 6}, 6)
+    assert len(list((tmp_path / "results/campaigns").rglob("*.wav"))) == 6
+
+
+def test_a_campaign_whose_key_was_lost_is_spoken_when_it_is_submitted_again(tmp_path, database, engine, monkeypatch):
+    plan = campaign_settings()
+    DBOS.migrate(database.uri)
+    start_campaign(tmp_path, database, plan, rendered(plan, 3))
+    monkeypatch.setenv(CONTENT_KEY, base64.b64encode(bytes(32)).decode())
+
+    async def scenario():
+        async with running_node(tmp_path, database, engine) as service:
+            campaign_id = rows_of(database)[0]["campaign_id"]
+            await wait_for(service, campaign_id, "done")
+            assert {row["error_type"] for row in rows_of(database)} == {"sealed_content"}
+            assert (await submit(service, plan, rendered(plan, 3))).n_same == 3
+            await wait_for(service, campaign_id, "done")
+
+    asyncio.run(scenario())
+    assert states(database) == {"done": 3}
+
+
+@pytest.mark.parametrize("deletes", [False, True])
+def test_a_revocation_after_the_end_deletes_what_was_delivered_if_asked(tmp_path, database, engine, deletes):
+    plan = campaign_settings(delivery={"delete_on_revocation": deletes})
+
+    async def scenario():
+        async with running_node(tmp_path, database, engine) as service:
+            campaign = (await submit(service, plan, rendered(plan, 3))).campaign
+            await wait_for(service, campaign.id, "done")
+            engine.refusal = RevokedError("the consent to the voice sample was revoked")
+            await service.sweep()
+
+    asyncio.run(scenario())
+    assert len(list((tmp_path / "results/campaigns").rglob("*.wav"))) == (0 if deletes else 3)
+
+
+@pytest.mark.parametrize("error", [StorageUnreachableError("away"), OSError(28, "No space left"), RuntimeError("?")])
+def test_a_watch_that_ends_with_an_error_is_called_again(error):
+    calls = []
+
+    async def watch():
+        calls.append(1)
+        raise error
+
+    async def scenario():
+        task = asyncio.create_task(_repeat(watch, 0.01))
+        await asyncio.sleep(0.2)
+        task.cancel()
+
+    asyncio.run(scenario())
+    assert len(calls) > 2
