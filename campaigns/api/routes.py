@@ -24,7 +24,9 @@ from registry.storage.store import Store
 from serving.api.callers import Caller
 from serving.api.service import current_caller
 from serving.database import Database
+from serving.errors import ServingError
 from serving.jobs.routes import ERRORS
+from serving.storage.objects import ObjectStore
 
 Asking = Annotated[Caller, Depends(current_caller)]
 CampaignId = Annotated[str, Field(max_length=40, pattern=r"^campaign_[0-9a-f]{24}$")]
@@ -122,7 +124,7 @@ class _Routes:
         summary = await asyncio.to_thread(summarize, self._database, campaign)
         if kind == "json":
             return JSONResponse(summary.to_json())
-        page = await asyncio.to_thread(render_page, summary, self._service.objects)
+        page = await asyncio.to_thread(render_page, summary, await self._playable(campaign))
         return HTMLResponse(page, headers={"Content-Security-Policy": PAGE_POLICY})
 
     async def pause(self, campaign_id: CampaignId, caller: Asking) -> CampaignInfo:
@@ -152,6 +154,14 @@ class _Routes:
 
     async def _describe(self, campaign: Campaign) -> CampaignInfo:
         return CampaignInfo(**describe(await asyncio.to_thread(summarize, self._database, campaign)))
+
+    async def _playable(self, campaign: Campaign) -> ObjectStore | None:
+        """Return where the files of a campaign are, None where they may not be delivered any more."""
+        try:
+            await self._service.require_deliverable(campaign)
+        except ServingError:
+            return None
+        return self._service.objects
 
     def _signer(self, campaign: Campaign) -> Any:
         seconds = campaign.plan.delivery.url_seconds

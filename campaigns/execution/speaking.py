@@ -140,7 +140,8 @@ class RowSpeaker:
         plan, speech, samples = campaign.plan, attempt.speech, files.samples
         started, finished = speech.started, speech.finished
         assert started is not None and finished is not None
-        loudness = await asyncio.to_thread(set_loudness, samples, started.sample_rate, plan.loudness_lufs)
+        with full_disk_explained():
+            loudness = await asyncio.to_thread(set_loudness, samples, started.sample_rate, plan.loudness_lufs)
         bad = [done for done in speech.sentences if done.outcome != "spoken"]
         reasons = [(done.outcome, f"sentence {done.sentence + 1}: {done.outcome}") for done in bad]
         judgement = None

@@ -120,8 +120,12 @@ class JudgeProcess:
         async with self._turn:
             for _ in range(N_TRIES):
                 answer = None
-                with suppress(OSError, EOFError, TimeoutError, ValueError):
-                    answer = await self._ask_once(question)
+                try:
+                    with suppress(OSError, EOFError, TimeoutError, ValueError):
+                        answer = await self._ask_once(question)
+                except asyncio.CancelledError:  # its answer would be taken for that of the next question
+                    await self._stop()
+                    raise
                 if answer is None:
                     await self._stop()
                 elif "error" in answer:

@@ -28,12 +28,12 @@ HEADLINES = {
 }
 
 
-def render_page(summary: Summary, objects: ObjectStore) -> str:
+def render_page(summary: Summary, objects: ObjectStore | None) -> str:
     """Return the page as HTML.
 
     Args:
         summary: What became of the campaign.
-        objects: Where the files of the examples are.
+        objects: Where the files of the examples are. None for a page without players.
     """
     form = summary.campaign.plan.format
     named = ((example, _sound(example, form, objects)) for example in summary.worst)
@@ -100,9 +100,9 @@ def duration(seconds: float | None) -> str:
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
-def _sound(example: Example, form: str, objects: ObjectStore) -> str:
+def _sound(example: Example, form: str, objects: ObjectStore | None) -> str:
     """Return the sound of an example as a data URI, or an empty text where it cannot be had or is too long."""
-    if example.object_key is None or form == "pcm":
+    if objects is None or example.object_key is None or form == "pcm":
         return ""
     try:
         size = objects.size(example.object_key)

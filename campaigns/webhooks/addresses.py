@@ -18,6 +18,7 @@ from campaigns.errors import CampaignError
 
 ALLOWED_HOSTS = "VOXFOUNDRY_WEBHOOK_HOSTS"  # HOST or HOST:PORT, separated by commas. They may be private
 
+MAX_PORT = 65_535
 TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # any IPv4 address, also a private one, behind NAT64
 
 
@@ -88,7 +89,10 @@ def find_target(url: str, environ: Mapping[str, str] = os.environ) -> Target:
 def _parse(url: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
+        parsed.host.encode("idna")  # as the resolver does
+        if not 0 < (parsed.port or 1) <= MAX_PORT:
+            raise ValueError
+    except (httpx.InvalidURL, ValueError) as error:
         raise AddressRefusedError("callback_url is not an address", param="callback_url") from error
     if parsed.scheme not in ("https", "http") or not parsed.host or parsed.userinfo or parsed.fragment:
         raise AddressRefusedError(

@@ -52,8 +52,13 @@ class WebhookSender:
             trust_env=False,
             limits=httpx.Limits(max_keepalive_connections=0),
         ) as client:
-            sent = [await self._send(client, secret, message) for message in due]
-        return sum(sent)
+            sent = await asyncio.gather(
+                *(self._send(client, secret, message) for message in due), return_exceptions=True
+            )
+        for fault in sent:
+            if isinstance(fault, BaseException):
+                raise fault
+        return sum(answer is True for answer in sent)
 
     async def _send(self, client: httpx.AsyncClient, secret: bytes, message: sa.RowMapping) -> bool:
         headers = signed_headers(secret, message["id"], int(time.time()), message["body"])
@@ -62,11 +67,13 @@ class WebhookSender:
             target = await asyncio.to_thread(find_target, message["url"], self._environ)
             extensions = {"sni_hostname": target.server_name} if target.server_name else {}
             headers["host"] = target.host
-            async with client.stream(
-                "POST", target.url, content=message["body"].encode(), headers=headers, extensions=extensions
-            ) as answer:
+            request = {"content": message["body"].encode(), "headers": headers, "extensions": extensions}
+            async with (
+                asyncio.timeout(SEND_SECONDS),  # a receiver can answer byte by byte, each in time
+                client.stream("POST", target.url, **request) as answer,
+            ):
                 fault = None if answer.is_success else f"it answered {answer.status_code}"
-        except (httpx.HTTPError, CampaignError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, CampaignError, OSError, ValueError) as error:
             fault = f"{type(error).__name__}: {error}"[:300]
         await asyncio.to_thread(self._note, message, fault)
         return fault is None

@@ -100,7 +100,7 @@ def test_a_campaign_is_submitted_spoken_and_delivered_by_signed_addresses(tmp_pa
         table = await client.get(f"{place}/report.csv")
         assert table.text.count("\r\n") == 6
         report = await client.get(f"{place}/report.html")
-        assert "5 of 5 recipients" in report.text
+        assert "5 of 5 recipients" in report.text and "data:audio" in report.text
         assert "script-src" not in report.headers["content-security-policy"]
         assert (await client.get(f"{place}/report.json")).json()["rows"]["done"] == 5
         again = await client.post("/v1/campaigns", json=BODY)
@@ -163,5 +163,19 @@ def test_actions_need_a_campaign_that_the_key_owns_and_that_may_be_spoken(tmp_pa
         engine.refusal = RevokedError("the consent to the voice sample was revoked")
         for answer in (await client.post(f"{place}:retry"), await client.get(f"{place}/assets")):
             assert (answer.status_code, answer.json()["error"]["type"]) == (410, "revoked")
+
+    with_client(tmp_path, database, scenario, engine)
+
+
+def test_the_report_of_a_revoked_voice_has_figures_and_no_sound(tmp_path, database):
+    engine = Engine()
+
+    async def scenario(client, service):
+        answer = await client.post("/v1/campaigns", json=BODY)
+        await wait_for(service, answer.json()["id"], "done")
+        engine.refusal = RevokedError("the consent to the voice sample was revoked")
+        report = await client.get(f"{answer.headers['location']}/report.html")
+        assert (report.status_code, "5 of 5 recipients" in report.text) == (200, True)
+        assert "data:audio" not in report.text
 
     with_client(tmp_path, database, scenario, engine)

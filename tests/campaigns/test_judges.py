@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -32,6 +33,37 @@ def test_a_judge_that_cannot_be_loaded_is_an_error_and_not_a_good_mark(tmp_path)
             await judge.close()
 
     asyncio.run(scenario())
+
+
+class SlowJudge(JudgeOptions):
+    """A process that hears a word error rate that is written in the text, after half a second."""
+
+    def command(self) -> list[str]:
+        program = (
+            "import json, sys, time\n"
+            "for line in sys.stdin:\n"
+            "    time.sleep(0.5)\n"
+            "    print(json.dumps({'wer': float(json.loads(line)['text']), 'similarity': None}), flush=True)\n"
+        )
+        return [sys.executable, "-c", program]
+
+
+def test_the_answer_to_a_question_that_was_given_up_is_not_that_of_the_next(tmp_path):
+    judge = JudgeProcess(SlowJudge(asr="none", speaker="none"))
+
+    async def hear(wer):
+        return (await judge.hear(tmp_path, 32_000, text=str(wer), language="en", voice=None)).wer
+
+    async def scenario():
+        try:
+            assert await hear(0.1) == 0.1
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(hear(0.2), 0.1)
+            return await hear(0.3)
+        finally:
+            await judge.close()
+
+    assert asyncio.run(scenario()) == 0.3
 
 
 @pytest.mark.slow

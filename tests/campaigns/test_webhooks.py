@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 import time
+from contextlib import suppress
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -13,9 +16,11 @@ import sqlalchemy as sa
 from campaign_nodes import campaign_settings, open_tables, rendered, running_node, submit, wait_for
 from job_helpers import SmallEngine
 
+from campaigns.execution import submitting
 from campaigns.secrets import WEBHOOK_SECRET, SecretError, load_secret
 from campaigns.tables import WEBHOOKS
 from campaigns.webhooks.addresses import ALLOWED_HOSTS, AddressRefusedError, check_url, find_target
+from campaigns.webhooks.sending import WebhookSender
 from campaigns.webhooks.signing import is_signed
 
 
@@ -86,12 +91,57 @@ def test_the_end_of_a_campaign_is_told_until_the_receiver_takes_it(tmp_path, rec
         "https://user:word@example.org/hook",
         "https://0.0.0.0/",
         "file:///etc/passwd",
+        f"https://{'a' * 64}.com/hook",
+        "https://a..b/hook",
+        "https://xn--/hook",
+        "https://example.org:70000/hook",
         "https://",
     ],
 )
 def test_a_private_or_odd_address_is_refused(url):
     with pytest.raises(AddressRefusedError):
         check_url(url, {})
+
+
+def test_a_receiver_that_answers_byte_by_byte_holds_up_no_other_message(tmp_path, receiver, monkeypatch):
+    port, received = receiver
+    slow = socket.create_server(("127.0.0.1", 0))
+
+    def drip():
+        connection, _ = slow.accept()
+        with suppress(OSError):
+            while True:
+                connection.sendall(b"H")
+                time.sleep(0.05)
+
+    threading.Thread(target=drip, daemon=True).start()
+    monkeypatch.setenv(ALLOWED_HOSTS, "127.0.0.1")
+    monkeypatch.setattr("campaigns.webhooks.sending.SEND_SECONDS", 0.5)
+    database = open_tables(tmp_path, f"sqlite:///{tmp_path / 'serving.db'}")
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    campaign = submitting.begin(database, campaign_settings(), owner="anna", version=3, candidate_id="c3")
+    ports = (slow.getsockname()[1], port)
+    rows = [
+        {
+            "id": f"msg_{place}",
+            "campaign_id": campaign.id,
+            "url": f"http://127.0.0.1:{one}/",
+            "body": "{}",
+            "attempts": 0,
+        }
+        for place, one in enumerate(ports)
+    ]
+    with database.transaction() as connection:
+        connection.execute(sa.insert(WEBHOOKS), [row | {"next_at": moment} for row in rows])
+    begun = time.monotonic()
+    asyncio.run(WebhookSender(database, tmp_path).send_due())
+    assert time.monotonic() - begun < 5
+    assert len(received) == 1
+    with database.transaction() as connection:
+        errors = connection.scalars(sa.select(WEBHOOKS.c.last_error).order_by(WEBHOOKS.c.id)).all()
+    assert errors[0].startswith("TimeoutError")
+    slow.close()
+    database.close()
 
 
 def test_a_name_that_leads_to_this_machine_is_refused_when_the_message_is_sent():
