@@ -6,11 +6,16 @@ The voice and the judge of these tests are tables: what is said is a number in t
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from campaign_helpers import campaign, recipient, speaker
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from imports import ROOT
 
 from campaigns.check.rows import Check
 from campaigns.pronunciation.findings import Status, chance_of, judge_name
@@ -19,6 +24,9 @@ from campaigns.pronunciation.listening import listen_to_names
 from campaigns.pronunciation.prompts import PROMPTS
 from campaigns.pronunciation.sampling import Name, sample_names
 from campaigns.recipients.reading import recipients_of
+from flows import run_campaign
+from flows.campaign_commands import campaign as commands
+from flows.commands import campaign_pronounce
 
 EN = PROMPTS["en"]
 
@@ -138,3 +146,18 @@ def test_a_judge_that_hears_nothing_calls_no_name_misread():
     report = listen_to_names(Check(campaign(), speaker()), [name("John")], judge.say, judge)
     assert [finding.status for finding in report.findings] == [Status.UNSURE]
     assert report.expected_false_alarms > 0.8
+
+
+@pytest.mark.parametrize(("mishears", "n_runs"), [({"John": "thank you"}, 0), ({}, 1)])
+def test_a_campaign_with_a_misread_name_is_not_spoken(tmp_path: Path, monkeypatch, mishears, n_runs):
+    for file in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / file, tmp_path)
+    (tmp_path / "campaign.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    judge, runs = Judge(mishears), []
+    report = listen_to_names(Check(campaign(), speaker()), [name("John")], judge.say, judge, n_readings=3)
+    monkeypatch.setattr(campaign_pronounce, "pronunciation_of", lambda *_, **__: report)
+    monkeypatch.setattr(run_campaign, "run_to_end", lambda request: runs.append(request.file))
+    result = CliRunner().invoke(commands, ["run", "campaign.yaml", "--hear-names"], standalone_mode=False)
+    assert (result.return_value, len(runs)) == (2, n_runs)
+    assert ("nothing was spoken" in result.output) == (n_runs == 0)
