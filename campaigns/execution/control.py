@@ -75,6 +75,8 @@ def resume(database: Database, campaign_id: str, enqueue: Enqueue) -> Campaign:
 def retry(database: Database, campaign_id: str, enqueue: Enqueue) -> tuple[Campaign, int]:
     """Queue the rows again that failed, died, were cancelled or need a review. Return it and their number.
 
+    A paused campaign stays so.
+
     Raises:
         ConflictError: It is being submitted, or its texts were deleted after their time.
     """
@@ -89,7 +91,7 @@ def retry(database: Database, campaign_id: str, enqueue: Enqueue) -> tuple[Campa
             raise ConflictError(f"the texts of {lost} rows were deleted after their time; submit the campaign again")
         keys = {"former_key": sa.func.coalesce(ROWS.c.object_key, ROWS.c.former_key)}
         n_rows = connection.execute(sa.update(ROWS).where(rows).values(AGAIN | keys | {"state": "queued"})).rowcount
-        if n_rows:
+        if n_rows and campaign.state != "paused":
             ended = {"state": "running", "finished_at": None, "error_type": None, "error_message": None}
             connection.execute(sa.update(CAMPAIGNS).where(CAMPAIGNS.c.id == campaign_id).values(ended))
             campaign = _enqueue_again(connection, campaign_id, enqueue)
@@ -148,14 +150,14 @@ def open_campaigns(database: Database) -> list[Campaign]:
 def delete_old_contents(database: Database, now: datetime) -> list[Campaign]:
     """Delete the texts of campaigns whose time is over. Return these campaigns.
 
-    The time begins when a campaign ends, or when it was submitted last where it has not ended.
+    The time begins when a campaign ends, or when it was submitted last where that is later or it has not ended.
     """
     chosen = sa.select(CAMPAIGNS.c.id).where(CAMPAIGNS.c.content_deleted_at.is_(None))
     found = []
     with database.transaction() as connection:
         for campaign_id in connection.scalars(chosen).all():
             campaign = read_campaign(connection, campaign_id)
-            since = campaign.finished_at or campaign.submitted_at
+            since = max(campaign.submitted_at, campaign.finished_at or campaign.submitted_at)
             if since + timedelta(days=campaign.plan.keep_variables_days) > now:
                 continue
             connection.execute(sa.update(ROWS).where(ROWS.c.campaign_id == campaign_id).values(content=None))

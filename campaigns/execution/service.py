@@ -277,7 +277,7 @@ class CampaignService:
         """Delete texts after their time with the files that nobody reviewed, and what stopped campaigns left."""
         for campaign in await self._call(control.delete_old_contents, datetime.now(UTC)):
             await self._remove_files(campaign.id, "needs_review")
-            if self._queue is not None:
+            if self._queue is not None and campaign.has_ended:  # the rows of another one fail by its work
                 ids = await self._call(control.slice_ids, campaign)
                 await asyncio.to_thread(self._queue.forget, ids)
         for campaign in await self._call(control.find_all, limit=None):

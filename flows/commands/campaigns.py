@@ -149,9 +149,10 @@ def cancel_campaign(name: str, *, delete: bool) -> int:
     """
     with _opened() as (database, objects):
         campaign = find_by_name(database, name)
-        control.stop(database, campaign.id, "cancelled")
+        stopped = control.stop(database, campaign.id, "cancelled")
         n_deleted = remove_files(database, objects, campaign.id, *STRAY, *(DELIVERED if delete else ()))
-    print_line(f"{campaign.name} is cancelled" + (f"; {n_deleted} files were deleted" if delete else ""))
+    what = "is cancelled" if stopped else f"had ended before; it is {campaign.state}"
+    print_line(f"{campaign.name} {what}" + (f"; {n_deleted} files were deleted" if delete else ""))
     return 0
 
 

@@ -226,6 +226,8 @@ class DurableQueue:
             raise _Shutdown
         future = asyncio.run_coroutine_threadsafe(_as_coroutine(work, work_id), self._loop)
         self._running[future] = work.queue
+        if self._stop.is_set():  # `close` has cancelled those that it saw
+            future.cancel()
         try:
             future.result()
         except concurrent.futures.CancelledError:
@@ -242,6 +244,8 @@ class DurableQueue:
                     self._take_over(node)
             except (DatabaseUnreachableError, sa.exc.SQLAlchemyError) as error:
                 LOG.warning("no heartbeat for the jobs of this node: %s", type(error).__name__)
+            except Exception:  # a node without a heartbeat counts as dead, and takes over nothing
+                LOG.exception("a fault of the service in the heartbeat of the jobs")
 
     def _beat(self) -> dict[str, int]:
         """Count up the own heartbeat and return those of the others. A job whose node has none gets -1."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from io import RawIOBase
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -154,7 +155,7 @@ async def write_samples(
             block = bytes(waiting)
             waiting.clear()
             with full_disk_explained():
-                await asyncio.to_thread(file.write, block)
+                await asyncio.to_thread(_write_all, file, block)
 
         async with aclosing(engine.speak(request)) as events:
             async for event in events:
@@ -174,6 +175,13 @@ async def write_samples(
                     case Finished():
                         speech.finished = event
         await flush()
+
+
+def _write_all(file: RawIOBase, block: bytes) -> None:
+    """Write a block whole. A disk that becomes full takes a part of it first, and refuses the next."""
+    left = memoryview(block)
+    while left:
+        left = left[file.write(left) or 0 :]
 
 
 def _encode(samples: Path, encoded: Path, form: Format, source_rate: int, rate: int | None) -> None:

@@ -63,6 +63,9 @@ def test_a_campaign_is_shown_retried_paused_reported_and_cancelled(project, caps
     assert commands.cancel_campaign("spring", delete=True) == 0
     assert Counter(row["state"] for row in rows_of(project)) == {"cancelled": 3}
     assert commands.exit_code(summarize(project, find_campaign(project))) == commands.EXIT_STOPPED
+    assert "spring is cancelled" in capsys.readouterr().out
+    assert commands.cancel_campaign("spring", delete=False) == 0
+    assert "had ended before" in capsys.readouterr().out
 
 
 def test_prefect_gets_the_figures_as_markdown(project):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -22,10 +23,12 @@ from campaign_nodes import (
 from dbos import DBOS
 from job_helpers import SmallEngine
 
-from campaigns.execution import claims
+from campaigns.execution import claims, control, submitting
 from campaigns.execution.plan import hand_back_id, slice_id
+from campaigns.execution.sealing import open_sealer
 from campaigns.execution.service import _repeat
 from campaigns.secrets import CONTENT_KEY
+from campaigns.tables import CAMPAIGNS
 from serving.errors import RevokedError, StorageUnreachableError, UnknownVoiceError
 from serving.releases.table import NotInServiceError
 from serving.storage.folder import FolderStore
@@ -225,6 +228,47 @@ def test_a_revocation_after_the_end_deletes_what_was_delivered_if_asked(tmp_path
 
     asyncio.run(scenario())
     assert len(list((tmp_path / "results/campaigns").rglob("*.wav"))) == (0 if deletes else 3)
+
+
+def test_texts_of_a_submission_long_after_the_end_are_not_deleted(tmp_path, database, engine):
+    plan = campaign_settings(keep_variables_days=1)
+    later = datetime.now(UTC) + timedelta(days=2)
+
+    async def scenario():
+        async with running_node(tmp_path, database, engine) as service:
+            await wait_for(service, (await submit(service, plan, rendered(plan, 1))).campaign.id, "done")
+
+    asyncio.run(scenario())
+    campaign = submitting.begin(database, plan, owner="anna", version=3, candidate_id="c3")
+    with database.transaction() as connection:
+        connection.execute(sa.update(CAMPAIGNS).values(submitted_at=later))
+    submitting.add_rows(database, campaign, open_sealer(tmp_path), rendered(plan, 2), first_place=0)
+    assert control.delete_old_contents(database, later + timedelta(hours=1)) == []
+    assert [row["content"] is None for row in rows_of(database)] == [False, False]
+    assert control.delete_old_contents(database, later + timedelta(days=2)) != []
+    assert [row["content"] is None for row in rows_of(database)] == [True, True]
+
+
+def test_a_retry_leaves_a_paused_campaign_paused(tmp_path, database, engine):
+    engine.outcome, engine.seconds = "too_long", 0.02
+    plan = campaign_settings()
+
+    async def scenario():
+        async with running_node(tmp_path, database, engine) as service:
+            campaign = (await submit(service, plan, rendered(plan, 60))).campaign
+            while not states(database)["needs_review"]:
+                await asyncio.sleep(0.02)
+            await service.pause(campaign.id)
+            while states(database)["running"]:
+                await asyncio.sleep(0.02)
+            paused, n_rows = await service.retry(campaign.id)
+            assert (paused.state, n_rows > 0, states(database)) == ("paused", True, {"queued": 60})
+            engine.outcome = "spoken"
+            await service.resume(campaign.id)
+            await wait_for(service, campaign.id, "done")
+
+    asyncio.run(scenario())
+    assert states(database) == {"done": 60}
 
 
 @pytest.mark.parametrize("error", [StorageUnreachableError("away"), OSError(28, "No space left"), RuntimeError("?")])

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import io
 import shutil
+import time
 import wave
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,9 +29,11 @@ from serving.errors import (
     UnknownVoiceError,
     WorkerLostError,
 )
+from serving.jobs.durable import DeadNodes
+from serving.jobs.speaking import _write_all
 from serving.storage.keys import key_of
 from serving.storage.objects import open_object_store
-from serving.tables import JOB_ITEMS, JOBS
+from serving.tables import JOB_ITEMS, JOBS, NODES
 
 TEXT = "Good morning to you. It rains."
 
@@ -353,3 +356,40 @@ def test_each_item_is_audited_with_the_lane_and_its_outcome(database, tmp_path):
     assert [(record.status, record.error_type) for record in records] == [(503, "not_ready"), (200, None), (200, None)]
     assert {(record.route, record.request.lane, record.caller) for record in records} == {("job", "batch", "anna")}
     assert not any(record.client_left for record in records)
+
+
+def test_a_disk_that_takes_a_part_of_a_block_gets_the_rest():
+    class Filling(io.RawIOBase):
+        taken = b""
+
+        def write(self, block):
+            self.taken += bytes(block[:3])
+            return len(block[:3])
+
+    file = Filling()
+    _write_all(file, b"0123456789")
+    assert file.taken == b"0123456789"
+
+
+def test_a_fault_in_the_heartbeat_does_not_end_it(database, tmp_path, monkeypatch):
+    monkeypatch.setattr("serving.jobs.durable.BEAT_SECONDS", 0.05)
+    faults = [RuntimeError("a fault of the service")]
+
+    def look(*_):
+        if faults:
+            raise faults.pop()
+        return []
+
+    monkeypatch.setattr(DeadNodes, "look", look)
+
+    def n_beats():
+        with database.transaction() as connection:
+            return connection.scalar(sa.select(sa.func.max(NODES.c.beats)))
+
+    async def story(*_):
+        end = time.monotonic() + 10
+        while faults or n_beats() < 5:
+            assert time.monotonic() < end
+            await asyncio.sleep(0.05)
+
+    run(database, tmp_path, story)
