@@ -196,6 +196,21 @@ def stray_keys(
         return [(recipient_id, tuple(key for key in keys if key is not None)) for recipient_id, *keys in found]
 
 
+def late_keys(database: Database, campaign_id: str, since: datetime) -> list[str]:
+    """Return the keys of rows that were stopped while their files were put, which can arrive after they were deleted.
+
+    Args:
+        database: Of serving.
+        campaign_id: The campaign.
+        since: Only of rows that were stopped after it.
+    """
+    stopped = (ROWS.c.campaign_id == campaign_id) & ROWS.c.state.in_(("cancelled", "expired"))
+    stopped &= ROWS.c.object_key.is_not(None) & (ROWS.c.finished_at > since)
+    with database.transaction() as connection:
+        found = connection.execute(sa.select(ROWS.c.object_key, ROWS.c.sidecar_key).where(stopped)).tuples()
+        return [key for keys in found for key in keys if key is not None]
+
+
 def note_deleted(database: Database, campaign_id: str, recipient_ids: Sequence[str]) -> None:
     """Note that the files of rows were deleted."""
     rows = (ROWS.c.campaign_id == campaign_id) & ROWS.c.recipient_id.in_(recipient_ids)

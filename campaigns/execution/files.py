@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from campaigns.execution import control
 from campaigns.execution.plan import RowState
 from serving.database import Database
 from serving.storage.objects import ObjectStore
 
 STRAY: tuple[RowState, ...] = ("cancelled", "expired")  # a row that was stopped while its file was put into the store
+LATE_DAYS = 1  # a file that a dead process was putting is there by then
 DELIVERED: tuple[RowState, ...] = ("done", "needs_review")
 
 
@@ -26,6 +29,10 @@ def remove_files(database: Database, objects: ObjectStore, campaign_id: str, *st
         StorageUnreachableError: The store cannot be used now.
     """
     n_deleted = 0
+    late = control.late_keys(database, campaign_id, datetime.now(UTC) - timedelta(days=LATE_DAYS))
+    for key in late:
+        if not control.is_needed(database, key):
+            objects.delete(key)
     but_not = (campaign_id, None) if "done" in states else None  # no row of it keeps a file then
     while stray := control.stray_keys(database, campaign_id, states):
         for recipient_id, keys in stray:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ UNREADABLE = "the text front end cannot read its text; `vox campaign check` show
 REVIEW_PREFIX = "review"  # files that are not delivered
 # Marks an encoded file in its place, or returns the mark that goes beside it
 Mark = Callable[[Path, Format, SpeechRequest, Started, datetime], bytes | None]
+STORE_THREADS = 8
 SIDECAR_SUFFIX = ".json"
 SIDECAR_TYPE = "application/json"
 
@@ -88,6 +90,7 @@ class RowSpeaker:
         """
         self._database, self._engine, self._objects, self._sealer = database, engine, objects, sealer
         self._judge, self._mark = judge, mark
+        self._threads = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store of campaigns")
 
     async def speak(self, campaign: Campaign, row: ClaimedRow) -> None:
         """Speak a claimed row and deliver it.
@@ -101,7 +104,7 @@ class RowSpeaker:
             await self._speak(campaign, row, _Try(request=request, speech=Speech(sentences=[])))
 
     async def _speak(self, campaign: Campaign, row: ClaimedRow, attempt: _Try) -> None:
-        if row.published and await asyncio.to_thread(self._objects.holds, row.published["object_key"]):
+        if row.published and await self._stored(self._objects.holds, row.published["object_key"]):
             await self._deliver(campaign, row, attempt, _published_asset(row), None)
             return
         with ExitStack() as stack:
@@ -134,6 +137,10 @@ class RowSpeaker:
                 return await asyncio.to_thread(call, self._database, *arguments, **named)
             except DatabaseUnreachableError:
                 await asyncio.sleep(DATABASE_WAIT_SECONDS)
+
+    async def _stored(self, call: Callable[..., T], *arguments: object) -> T:
+        """Call a function of the store in a thread of its own, so that one that hangs holds up no table and no key."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
 
     async def _make_asset(self, campaign: Campaign, row: ClaimedRow, attempt: _Try, files: _Files) -> Asset:
         """Judge the samples and make the file of them."""
@@ -208,7 +215,7 @@ class RowSpeaker:
                 await self._remove(row.published["object_key"], row)
             if not await self.patiently(claims.publish, row, asset):
                 raise AttemptEndedError
-            await asyncio.to_thread(self._put, campaign, asset, files)
+            await self._stored(self._put, campaign, asset, files)
         if row.former_key not in (None, asset.object_key):
             await self._remove(row.former_key, None)
         why: dict[str, Any] = {}
@@ -237,7 +244,7 @@ class RowSpeaker:
         except_for = (row.campaign_id, row.recipient_id) if row is not None else None
         current = row is None or await self.patiently(claims.is_current, row)
         if not await self.patiently(control.is_needed, key, except_for=except_for if current else None):
-            await asyncio.to_thread(self._objects.delete, key)
+            await self._stored(self._objects.delete, key)
 
     def _request(self, campaign: Campaign, row: ClaimedRow) -> SpeechRequest:
         if row.content is None:

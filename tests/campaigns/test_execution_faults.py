@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import secrets
+import shutil
+import threading
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -269,6 +275,42 @@ def test_a_retry_leaves_a_paused_campaign_paused(tmp_path, database, engine):
 
     asyncio.run(scenario())
     assert states(database) == {"done": 60}
+
+
+def test_a_store_that_hangs_does_not_hold_up_a_revocation_or_keep_a_late_file(tmp_path, database, engine, monkeypatch):
+    answers, put, sent, arrived = threading.Event(), FolderStore.put_if_absent, [], []
+
+    def hanging(self, file, **named):
+        kept = Path(shutil.copy(file, tmp_path / f"sent-{secrets.token_hex(4)}"))
+        sent.append(kept)
+        answers.wait(30)
+        arrived.append(put(self, kept, **named))
+        return arrived[-1]
+
+    monkeypatch.setattr(FolderStore, "put_if_absent", hanging)
+    plan = campaign_settings()
+
+    async def scenario():
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+        async with running_node(tmp_path, database, engine) as service:
+            campaign = (await submit(service, plan, rendered(plan, 3))).campaign
+            while len(sent) < 3:
+                await asyncio.sleep(0.05)
+            engine.refusal = RevokedError("the consent to the voice sample was revoked")
+            await wait_for(service, campaign.id, "cancelled", seconds=5)
+
+    async def sweep():
+        async with running_node(tmp_path, database, engine) as service:
+            await service.sweep()
+
+    asyncio.run(scenario())
+    answers.set()
+    while len(arrived) < 3:
+        time.sleep(0.05)
+    assert states(database) == {"cancelled": 3}
+    assert len(list((tmp_path / "results/campaigns").rglob("*.wav"))) == 3
+    asyncio.run(sweep())
+    assert not list((tmp_path / "results/campaigns").rglob("*.wav"))
 
 
 @pytest.mark.parametrize("error", [StorageUnreachableError("away"), OSError(28, "No space left"), RuntimeError("?")])
