@@ -117,7 +117,7 @@ def add_rows(
     mine = ROWS.c.campaign_id == campaign.id
     with database.transaction() as connection:
         ids = [row.recipient_id for row in rows]
-        columns = (ROWS.c.recipient_id, ROWS.c.row_sha256, ROWS.c.state)
+        columns = (ROWS.c.recipient_id, ROWS.c.row_sha256, ROWS.c.state, ROWS.c.deleted_at)
         found = connection.execute(sa.select(*columns).where(mine, ROWS.c.recipient_id.in_(ids)))
         known = {row.recipient_id: row for row in found}
         new = [row for row in written if row["recipient_id"] not in known]
@@ -133,7 +133,8 @@ def add_rows(
                 n_changed += 1
                 keys = {"former_key": sa.func.coalesce(ROWS.c.former_key, ROWS.c.object_key)}
                 connection.execute(sa.update(ROWS).where(this).values(row | AGAIN | keys))
-            elif before.state != "done":  # its text may be deleted, or sealed with a key that was lost
+            elif before.state != "done" or before.deleted_at is not None:
+                # Its text may be deleted, or sealed with a key that was lost
                 connection.execute(sa.update(ROWS).where(this).values(content=row["content"]))
         seen = mine & ROWS.c.recipient_id.in_(ids) & (ROWS.c.run < campaign.run)
         connection.execute(sa.update(ROWS).where(seen).values(run=campaign.run))
@@ -151,8 +152,8 @@ def start(
     """Set a campaign running after its rows were written. Return it as it is then.
 
     Rows of recipients that this submission does not have are cancelled if they were not spoken yet. Those that an
-    earlier end cancelled are queued again, and those whose text could not be opened. A campaign that was cancelled
-    while its rows were written stays so.
+    earlier end cancelled are queued again, as are those whose file was deleted or whose text could not be opened.
+    A campaign that was cancelled while its rows were written stays so.
 
     Args:
         database: Of serving.
@@ -175,7 +176,11 @@ def start(
         left_out = {"state": "cancelled", "error_type": "left_out", "error_message": "the new list does not have it"}
         connection.execute(sa.update(ROWS).where(gone, ROWS.c.state.in_(OPEN_STATES)).values(left_out))
         again = mine & ~(ROWS.c.run < campaign.run) & ROWS.c.content.is_not(None)
-        again &= ROWS.c.state.in_(("cancelled", "expired")) | (ROWS.c.error_type == SealError.type)
+        again &= (
+            ROWS.c.state.in_(("cancelled", "expired"))
+            | (ROWS.c.error_type == SealError.type)
+            | (ROWS.c.state == "done") & ROWS.c.deleted_at.is_not(None)
+        )
         keys = {"former_key": sa.func.coalesce(ROWS.c.former_key, ROWS.c.object_key)}
         connection.execute(sa.update(ROWS).where(again).values(AGAIN | keys | {"state": "queued"}))
         n_queued = enqueue_slices(connection, campaign.id, campaign.run, enqueue)

@@ -221,6 +221,23 @@ def test_a_campaign_whose_key_was_lost_is_spoken_when_it_is_submitted_again(tmp_
     assert states(database) == {"done": 3}
 
 
+def test_a_campaign_whose_files_were_deleted_is_spoken_again_when_it_is_submitted_again(tmp_path, database, engine):
+    plan = campaign_settings()
+
+    async def scenario():
+        async with running_node(tmp_path, database, engine) as service:
+            campaign = (await submit(service, plan, rendered(plan, 3))).campaign
+            await wait_for(service, campaign.id, "done")
+            await service.cancel(campaign.id, delete=True)
+            assert not list((tmp_path / "results/campaigns").rglob("*.wav"))
+            assert (await submit(service, plan, rendered(plan, 3))).campaign.state == "running"
+            await wait_for(service, campaign.id, "done")
+
+    asyncio.run(scenario())
+    assert len(list((tmp_path / "results/campaigns").rglob("*.wav"))) == 3
+    assert [row["deleted_at"] for row in rows_of(database)] == [None] * 3
+
+
 @pytest.mark.parametrize("deletes", [False, True])
 def test_a_revocation_after_the_end_deletes_what_was_delivered_if_asked(tmp_path, database, engine, deletes):
     plan = campaign_settings(delivery={"delete_on_revocation": deletes})
