@@ -28,6 +28,7 @@ from campaigns.execution.sealing import Sealer, SealError
 from campaigns.records import CampaignSettings, RenderedRow
 from campaigns.tables import CAMPAIGNS, ROWS
 from serving.database import Database
+from serving.errors import ConflictError
 
 Enqueue = Callable[[sa.Connection, str], None]
 AGAIN = {  # what a row loses when it is to be spoken again
@@ -112,10 +113,15 @@ def add_rows(
         sealer: Encrypts their contents.
         rows: Some of its rows, in their order.
         first_place: Number of the first of them in the campaign, from 0.
+
+    Raises:
+        ConflictError: Another submission with other settings has begun.
     """
     written = [_columns(campaign, sealer, row, first_place + number) for number, row in enumerate(rows)]
     mine = ROWS.c.campaign_id == campaign.id
     with database.transaction() as connection:
+        if _sound_of(read_campaign(connection, campaign.id)) != _sound_of(campaign):  # rows would be spoken by those
+            raise ConflictError("another submission of the campaign with other settings has begun; submit it again")
         ids = [row.recipient_id for row in rows]
         columns = (ROWS.c.recipient_id, ROWS.c.row_sha256, ROWS.c.state, ROWS.c.deleted_at)
         found = connection.execute(sa.select(*columns).where(mine, ROWS.c.recipient_id.in_(ids)))
@@ -242,6 +248,13 @@ def _columns(campaign: Campaign, sealer: Sealer, row: RenderedRow, place: int) -
         "state": "queued",
         "attempts": 0,
     }
+
+
+def _sound_of(campaign: Campaign) -> tuple[object, ...]:
+    """Return what decides the sound of a campaign besides its rows."""
+    plan = campaign.plan
+    form = (plan.format, plan.sample_rate, plan.loudness_lufs)
+    return plan.voice, campaign.candidate_id, plan.preset, plan.seed, plan.purpose, form
 
 
 def _insert(database: Database) -> Any:

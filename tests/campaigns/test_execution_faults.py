@@ -35,7 +35,7 @@ from campaigns.execution.sealing import open_sealer
 from campaigns.execution.service import _repeat
 from campaigns.secrets import CONTENT_KEY
 from campaigns.tables import CAMPAIGNS
-from serving.errors import RevokedError, StorageUnreachableError, UnknownVoiceError
+from serving.errors import ConflictError, RevokedError, StorageUnreachableError, UnknownVoiceError
 from serving.releases.table import NotInServiceError
 from serving.storage.folder import FolderStore
 from serving.tables import REQUESTS
@@ -136,6 +136,17 @@ def test_rows_of_a_submission_in_the_middle_are_spoken_by_its_settings(tmp_path,
     with database.transaction() as connection:
         seeds = {row.trace_id: row.seed for row in connection.execute(sa.select(REQUESTS).order_by("started_at"))}
     assert {seeds[row["trace_id"]] for row in rows_of(database)} == {1}
+
+
+def test_of_two_submissions_at_once_with_other_settings_the_first_is_refused(tmp_path, database):
+    first, second = campaign_settings(seed=0), campaign_settings(seed=1)
+    began = {"owner": "anna", "version": 3, "candidate_id": "c3"}
+    overtaken, newest = (submitting.begin(database, plan, **began) for plan in (first, second))
+    sealer = open_sealer(tmp_path)
+    submitting.add_rows(database, newest, sealer, rendered(second, 2), first_place=0)
+    with pytest.raises(ConflictError, match="other settings"):
+        submitting.add_rows(database, overtaken, sealer, rendered(first, 2), first_place=0)
+    assert [row["row_sha256"] for row in rows_of(database)] == [row.row_sha256 for row in rendered(second, 2)]
 
 
 def test_a_campaign_ends_when_the_last_version_of_its_voice_is_taken_out_of_service(tmp_path, database, engine):
