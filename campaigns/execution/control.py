@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from campaigns.execution.plan import OPEN_STATES, RETRIED_STATES, Campaign, CampaignState, RowState, slice_id
+from campaigns.execution.plan import OPEN_STATES, RETRIED_STATES, Campaign, CampaignState, RowState
 from campaigns.execution.submitting import AGAIN, Enqueue, enqueue_slices, read_campaign
 from campaigns.tables import CAMPAIGNS, ROWS, WEBHOOKS
 from serving.database import Database
@@ -165,14 +165,6 @@ def delete_old_contents(database: Database, now: datetime) -> list[Campaign]:
             connection.execute(sa.update(CAMPAIGNS).where(mine).values(content_deleted_at=now))
             found.append(campaign)
     return found
-
-
-def slice_ids(database: Database, campaign: Campaign) -> list[str]:
-    """Return the ids of all work at a campaign that was ever queued, and some that was not."""
-    last = sa.select(sa.func.max(ROWS.c.slice)).where(ROWS.c.campaign_id == campaign.id)
-    with database.transaction() as connection:
-        n_slices = (connection.scalar(last) or 0) + 1
-    return [slice_id(campaign.id, number, run) for run in range(1, campaign.run + 1) for number in range(n_slices)]
 
 
 def stray_keys(

@@ -278,8 +278,7 @@ class CampaignService:
         for campaign in await self._call(control.delete_old_contents, datetime.now(UTC)):
             await self._remove_files(campaign.id, "needs_review")
             if self._queue is not None and campaign.has_ended:  # the rows of another one fail by its work
-                ids = await self._call(control.slice_ids, campaign)
-                await asyncio.to_thread(self._queue.forget, ids)
+                await asyncio.to_thread(self._queue.forget_all, f"{campaign.id}:")
         for campaign in await self._call(control.find_all, limit=None):
             if campaign.has_ended:
                 await self._remove_files(campaign.id, *await self._kept_by_nobody(campaign))

@@ -30,6 +30,7 @@ VERSION = "1"  # of the workflow. Another one would leave the jobs of the old on
 BEAT_SECONDS = 1.0
 BEATS_OF_DEATH = 5  # looks at a heartbeat that stands still, until its node counts as dead
 POLL_SECONDS = 0.5
+FORGOTTEN_AT_ONCE = 500
 LOG = logging.getLogger(__name__)
 JSON = DBOSPortableJSONSerializer()
 
@@ -218,6 +219,13 @@ class DurableQueue:
     def forget(self, job_ids: list[str]) -> None:
         """Delete what DBOS remembers of jobs that have ended."""
         DBOS.delete_workflows(job_ids)
+
+    def forget_all(self, prefix: str) -> None:
+        """Delete what DBOS remembers of work whose ids begin alike, and which has ended."""
+        while found := DBOS.list_workflows(
+            workflow_id_prefix=prefix, load_input=False, load_output=False, limit=FORGOTTEN_AT_ONCE
+        ):
+            DBOS.delete_workflows([workflow.workflow_id for workflow in found])
 
     def _run_workflow(self, work: Work, work_id: str) -> None:
         """Do work on the event loop, and wait here in a thread of DBOS."""

@@ -85,6 +85,11 @@ def test_rows_of_a_dead_node_are_taken_up_after_their_slice_was_handed_back(tmp_
                 await asyncio.sleep(0.05)
             engine.refusal = None
             await wait_for(service, campaign_id, "done", seconds=8)
+            while await DBOS.list_workflows_async(status="PENDING"):
+                await asyncio.sleep(0.05)
+            monkeypatch.setattr("campaigns.execution.control.timedelta", lambda **_: timedelta(0))
+            await service.sweep()
+            assert await DBOS.list_workflows_async() == []
 
     asyncio.run(scenario())
     assert states(database) == {"done": 3}
