@@ -20,6 +20,8 @@ from campaigns.errors import CampaignError
 
 START_SECONDS = 180.0  # to import torch and load Whisper
 HEAR_SECONDS = 120.0
+HEAR_SECONDS_PER_SECOND = 5.0  # of audio: a large Whisper on one core of a CPU is slower than the speech
+BYTES_PER_SAMPLE = 2
 N_TRIES = 2
 MAX_LINE_BYTES = 1 << 20
 LOG = logging.getLogger(__name__)
@@ -105,24 +107,26 @@ class JudgeProcess:
     async def hear(self, samples: Path, sample_rate: int, *, text: str, language: str, voice: str | None) -> Judgement:
         """Judge a file of int16 samples. See Judge."""
         question = {"file": str(samples), "sample_rate": sample_rate, "text": text, "language": language}
-        return Judgement(**await self._ask(question | {"voice": voice}))
+        seconds = samples.stat().st_size / BYTES_PER_SAMPLE / sample_rate
+        limit = HEAR_SECONDS + HEAR_SECONDS_PER_SECOND * seconds
+        return Judgement(**await self._ask(question | {"voice": voice}, limit))
 
     async def check(self) -> None:
         """Load the judges. See Judge."""
-        await self._ask({})
+        await self._ask({}, HEAR_SECONDS)
 
     async def close(self) -> None:
         """End the process."""
         async with self._turn:
             await self._stop()
 
-    async def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+    async def _ask(self, question: dict[str, Any], seconds: float) -> dict[str, Any]:
         async with self._turn:
             for _ in range(N_TRIES):
                 answer = None
                 try:
                     with suppress(OSError, EOFError, TimeoutError, ValueError):
-                        answer = await self._ask_once(question)
+                        answer = await self._ask_once(question, seconds)
                 except asyncio.CancelledError:  # its answer would be taken for that of the next question
                     await self._stop()
                     raise
@@ -134,8 +138,7 @@ class JudgeProcess:
                     return answer
         raise JudgeLostError("the process of the judges died twice", retry_after=5)
 
-    async def _ask_once(self, question: dict[str, Any]) -> dict[str, Any]:
-        seconds = HEAR_SECONDS
+    async def _ask_once(self, question: dict[str, Any], seconds: float) -> dict[str, Any]:
         if self._process is None:
             seconds += START_SECONDS
             self._process = await asyncio.create_subprocess_exec(

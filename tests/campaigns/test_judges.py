@@ -49,10 +49,11 @@ class SlowJudge(JudgeOptions):
 
 
 def test_the_answer_to_a_question_that_was_given_up_is_not_that_of_the_next(tmp_path):
-    judge = JudgeProcess(SlowJudge(asr="none", speaker="none"))
+    judge, samples = JudgeProcess(SlowJudge(asr="none", speaker="none")), tmp_path / "samples"
+    samples.touch()
 
     async def hear(wer):
-        return (await judge.hear(tmp_path, 32_000, text=str(wer), language="en", voice=None)).wer
+        return (await judge.hear(samples, 32_000, text=str(wer), language="en", voice=None)).wer
 
     async def scenario():
         try:
@@ -64,6 +65,26 @@ def test_the_answer_to_a_question_that_was_given_up_is_not_that_of_the_next(tmp_
             await judge.close()
 
     assert asyncio.run(scenario()) == 0.3
+
+
+def test_a_long_asset_has_more_time_to_be_heard(tmp_path, monkeypatch):
+    monkeypatch.setattr("campaigns.quality.judging.HEAR_SECONDS", 0.05)
+    monkeypatch.setattr("campaigns.quality.judging.START_SECONDS", 0.05)
+    short, long = tmp_path / "short", tmp_path / "long"
+    np.zeros(800, "<i2").tofile(short)
+    np.zeros(80_000, "<i2").tofile(long)
+    judge = JudgeProcess(SlowJudge(asr="none", speaker="none"))
+
+    async def scenario():
+        try:
+            heard = await judge.hear(long, 32_000, text="0.1", language="en", voice=None)
+            with pytest.raises(JudgeLostError):
+                await judge.hear(short, 32_000, text="0.1", language="en", voice=None)
+            return heard.wer
+        finally:
+            await judge.close()
+
+    assert asyncio.run(scenario()) == 0.1
 
 
 @pytest.mark.slow
