@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from campaigns.delivery.results import csv_lines, write_parquet
 from campaigns.execution.plan import Campaign
@@ -22,6 +23,7 @@ from serving.storage.folder import FolderStore
 from serving.storage.objects import ObjectStore
 
 AUDIO = "audio"
+TABLE = "results.csv"
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -67,7 +69,7 @@ def write_folder(database: Database, campaign: Campaign, objects: ObjectStore, f
     with_files = isinstance(objects, FolderStore)
     file_of: Callable[[AssetInfo], str | None] | None = _file_namer(campaign) if with_files else None
     n_files = _write_files(database, campaign, objects, folder, file_of) if file_of is not None else 0
-    with replaced(folder / "results.csv") as draft, draft.open("w", encoding="utf-8", newline="") as file:
+    with replaced(folder / TABLE) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         file.writelines(csv_lines(all_assets(database, campaign, sign), file_of=file_of))
     with replaced(folder / "results.parquet") as draft:
         write_parquet(draft, all_assets(database, campaign, sign), file_of=file_of)
@@ -79,7 +81,7 @@ def write_folder(database: Database, campaign: Campaign, objects: ObjectStore, f
     return WrittenFolder(
         folder=folder,
         report=folder / "report.html",
-        table=folder / "results.csv",
+        table=folder / TABLE,
         n_files=n_files,
         summary=summary,
     )
@@ -130,10 +132,18 @@ def _write_files(
             continue
         with suppress(FileNotFoundError), replaced(target) as draft:  # it was deleted meanwhile
             _link_or_copy(source, draft)
-    for stale in (folder / AUDIO).iterdir():
-        if stale.name not in kept and stale.suffix == f".{campaign.plan.format}":
-            stale.unlink()
+    for stale in _names_in(folder / TABLE) - kept:
+        (folder / AUDIO / stale).unlink(missing_ok=True)
     return len(kept)
+
+
+def _names_in(table: Path) -> set[str]:
+    """Return the names of the files that an earlier call wrote. Others in the folder are not ours to delete."""
+    if not table.exists():
+        return set()
+    with table.open(encoding="utf-8", errors="replace", newline="") as file:
+        found = {PurePosixPath(row.get("file") or "") for row in csv.DictReader(file)}
+    return {path.name for path in found if path.parent == PurePosixPath(AUDIO)}
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -19,6 +19,7 @@ from job_helpers import RATE, SmallEngine
 from campaigns.delivery.folder import write_folder
 from campaigns.delivery.loudness import PEAK, set_loudness
 from campaigns.delivery.results import csv_lines
+from campaigns.execution.control import note_deleted
 from campaigns.quality.judging import Judgement
 from campaigns.quality.sampling import is_sampled
 from campaigns.report.assets import AssetInfo, all_assets, read_assets
@@ -99,6 +100,17 @@ def test_a_folder_has_the_files_by_recipient_the_table_and_the_report(tmp_path, 
     assert "40 of 40 recipients" in page
     assert "data:audio/wav" in page
     assert "Hello number" not in page  # no text of a recipient
+
+
+def test_a_folder_that_is_written_again_loses_files_of_deleted_rows_and_no_others(tmp_path, database):
+    objects, campaign = run(tmp_path, database, campaign_settings(), rendered(campaign_settings(), 3))
+    audio = tmp_path / "out/audio"
+    audio.mkdir(parents=True)
+    (audio / "mine.wav").touch()
+    write_folder(database, campaign, objects, tmp_path / "out")
+    note_deleted(database, campaign.id, ["r-1"])
+    write_folder(database, campaign, objects, tmp_path / "out")
+    assert sorted(file.name for file in audio.iterdir()) == ["mine.wav", "r-0.wav", "r-2.wav"]
 
 
 def test_no_cell_of_the_table_is_a_formula():
