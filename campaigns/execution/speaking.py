@@ -36,6 +36,7 @@ UNREADABLE = "the text front end cannot read its text; `vox campaign check` show
 REVIEW_PREFIX = "review"  # files that are not delivered
 # Marks an encoded file in its place, or returns the mark that goes beside it
 Mark = Callable[[Path, Format, SpeechRequest, Started, datetime], bytes | None]
+SPOKEN_BY_AI = "Spoken by an AI voice, version"
 SIDECAR_SUFFIX = ".json"
 SIDECAR_TYPE = "application/json"
 
@@ -189,7 +190,8 @@ class RowSpeaker:
         assert started is not None
         with full_disk_explained():
             with files.samples.open("rb") as source, files.encoded.open("w+b") as target:
-                encode_file(plan.format, source, target, started.sample_rate, plan.sample_rate)
+                tags = {"title": campaign.name, "artist": plan.voice, "comment": f"{SPOKEN_BY_AI} {started.version}"}
+                encode_file(plan.format, source, target, started.sample_rate, plan.sample_rate, tags=tags)
             if self._mark is None:
                 return False
             sidecar = self._mark(files.encoded, plan.format, attempt.request, started, attempt.begun)
