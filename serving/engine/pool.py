@@ -171,12 +171,13 @@ class WorkerPool:
             await self._prepare(worker)
         except WorkerLost:
             return None
-        except OSError as error:
-            LOG.error("%s cannot be started: %s", slot.name, error)
-            return None
         except asyncio.CancelledError:
             await worker.stop()
             raise
+        except Exception:  # whatever it is, the slot must not stay empty, and the process must not stay
+            LOG.exception("%s cannot be started, which is tried again", slot.name)
+            await worker.stop()
+            return None
         if worker.ended.is_set():
             return None
         slot.worker, worker.state = worker, "ready"

@@ -1,0 +1,56 @@
+"""A slot is filled again whatever ended its worker, and no process is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from engine_helpers import serve_settings
+
+from serving.engine import pool as pools
+from serving.engine.pool import WorkerPool
+
+
+class Process:
+    """Stands for a worker, without a process."""
+
+    made: list[Process] = []
+
+    def __init__(self, name: str, options: object) -> None:
+        self.name, self.state, self.resident_bytes, self.is_idle = name, "starting", 0, True
+        self.ended = asyncio.Event()
+        self.made.append(self)
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        self.ended.set()
+
+
+@pytest.mark.parametrize("fault", [OSError("disk"), KeyError("x")])
+def test_a_worker_that_cannot_be_prepared_is_ended_and_the_next_one_is_tried(monkeypatch, fault):
+    async def fill() -> None:
+        n_tries = 0
+
+        async def prepare(worker: Process) -> None:
+            nonlocal n_tries
+            n_tries += 1
+            if n_tries == 1:
+                raise fault
+
+        pool = WorkerPool(serve_settings(devices=["cpu"]), Path(), prepare)
+        pool.start()
+        async with asyncio.timeout(10):
+            while not pool.ready:
+                await asyncio.sleep(0.01)
+        first, second = Process.made
+        assert first.ended.is_set()
+        assert pool.ready == [second]
+        await pool.close()
+
+    monkeypatch.setattr(pools, "WorkerProcess", Process)
+    monkeypatch.setattr(pools, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(Process, "made", [])
+    asyncio.run(fill())
