@@ -254,6 +254,8 @@ class JobService:
                 await self.sweep(datetime.now(UTC) - timedelta(days=self.settings.jobs.keep_days))
             except (DatabaseUnreachableError, StorageUnreachableError):
                 LOG.warning("old jobs could not be deleted now")
+            except Exception:  # of DBOS or a disk: texts and speech must not be kept for ever because of it
+                LOG.exception("old jobs could not be deleted, which is tried again")
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep(self, before: datetime) -> int:

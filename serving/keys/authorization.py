@@ -183,6 +183,8 @@ class KeyTable:
                 if not is_away:
                     LOG.warning("the keys cannot be read, so those that were read last count on")
                 is_away = True
+            except Exception:  # a key that is revoked must stop whatever happened once
+                LOG.exception("the keys could not be read, which is tried again")
 
 
 class Rate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from engine_helpers import serve_settings
@@ -15,7 +16,7 @@ from serving.engine.pool import WorkerPool
 class Process:
     """Stands for a worker, without a process."""
 
-    made: list[Process] = []
+    made: ClassVar[list[Process]] = []
 
     def __init__(self, name: str, options: object) -> None:
         self.name, self.state, self.resident_bytes, self.is_idle = name, "starting", 0, True

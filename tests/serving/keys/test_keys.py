@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from serving.database import open_database
 from serving.errors import DatabaseUnreachableError, KeyScopeError, RateLimitedError, UnauthenticatedError
+from serving.keys import authorization
 from serving.keys.authorization import KeyTable, Rate
 from serving.keys.bearer import BearerKey, make_key, parse_key
 from serving.keys.store import KeyChangeError, create_key, list_keys, revoke_keys
@@ -98,6 +99,21 @@ def test_a_running_table_follows_new_and_revoked_keys(file):
         await asyncio.sleep(0.3)
         with pytest.raises(UnauthenticatedError):
             await table.authenticate(f"Bearer {key}")
+        await table.close()
+
+    asyncio.run(follow())
+
+
+def test_a_table_goes_on_to_follow_after_a_fault_that_nobody_expected(file, monkeypatch):
+    async def follow() -> None:
+        table = KeyTable(file, refresh_seconds=0.05)
+        await table.start()
+        with monkeypatch.context() as damaged:
+            damaged.setattr(authorization, "read_stamp", lambda _: 1 / 0)
+            await asyncio.sleep(0.2)
+        key = create_key(file, "anna")
+        await asyncio.sleep(0.3)
+        assert (await table.authenticate(f"bearer {key}")).name == "anna"
         await table.close()
 
     asyncio.run(follow())
