@@ -90,7 +90,8 @@ class Utterance:
                     raise DeadlineError(
                         f"the request took longer than {limits.max_request_seconds:g} s", retry_after=1.0
                     ) from error
-                await self._check_delivery()
+                if self.started is not None and time.perf_counter() >= self._next_check:
+                    await self.check_delivery()
                 self._note(event)
                 yield event
 
@@ -127,7 +128,7 @@ class Utterance:
         self.service.metrics.record(record)
         await self.service.record(record)
 
-    async def _check_delivery(self) -> None:
+    async def check_delivery(self) -> None:
         """Refuse to deliver more once the consent has ended. What was spoken before may still wait for a slow client.
 
         Raises:
@@ -136,10 +137,8 @@ class Utterance:
             VoiceDamagedError: The consent cannot be checked, because the journal is broken.
             UnknownVoiceError: The journal is gone.
         """
-        now = time.perf_counter()
-        if self.started is None or now < self._next_check:
-            return
-        self._next_check = now + CHECK_SECONDS
+        assert self.started is not None
+        self._next_check = time.perf_counter() + CHECK_SECONDS
         try:
             await self.service.engine.check(self.request, candidate_id=self.started.candidate_id)
         except (RevokedError, ConsentError):

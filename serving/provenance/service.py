@@ -15,6 +15,7 @@ from serving.errors import NotFoundError
 from serving.provenance.facts import ProvenanceFacts
 from serving.provenance.identity import load_identity, load_trust
 from serving.provenance.marking import Marker
+from serving.storage.scratch import full_disk_explained
 
 MAX_STREAMS = 10_000  # of which a sidecar can be had. About 1 kB each
 
@@ -76,11 +77,12 @@ class Provenance:
 
         Raises:
             MarkingError: It could not be marked.
+            StorageFullError: The disk of temporary files is full.
         """
         if not self.marker.embeds(form):
             sha256 = hashlib.sha256(content).hexdigest()
             return content, self.marker.sidecar(facts, sha256=sha256, n_bytes=len(content))
-        with tempfile.TemporaryDirectory(prefix="voxfoundry-mark-") as folder:
+        with full_disk_explained(), tempfile.TemporaryDirectory(prefix="voxfoundry-mark-") as folder:
             file = Path(folder) / "file"
             file.write_bytes(content)
             self.marker.mark(file, form, facts)
