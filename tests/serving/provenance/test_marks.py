@@ -230,6 +230,18 @@ class TestIdentity:
         with pytest.raises(CertificateError, match="does not belong"):
             load_identity(tmp_path, mixed)
 
+    def test_a_key_of_somebody_else_may_be_read_by_the_group(self, tmp_path, monkeypatch):
+        """As Kubernetes mounts a secret for a user who is not root."""
+        named = write_identity(tmp_path / "own")
+        (tmp_path / "own/key.pem").chmod(0o440)
+        with pytest.raises(CertificateError, match="chmod 600"):
+            load_identity(tmp_path, named)
+        monkeypatch.setattr("os.getuid", lambda: (tmp_path / "own/key.pem").stat().st_uid + 1)
+        assert not load_identity(tmp_path, named).is_development
+        (tmp_path / "own/key.pem").chmod(0o444)
+        with pytest.raises(CertificateError, match="chmod 600"):
+            load_identity(tmp_path, named)
+
     def test_a_key_that_others_can_read_is_refused(self, tmp_path):
         environment = write_identity(tmp_path / "own")
         (tmp_path / "own/key.pem").chmod(0o644)
