@@ -24,6 +24,7 @@ from serving.errors import (
     NotReadyError,
     OverCapacityError,
     RevokedError,
+    StorageUnreachableError,
     UnknownJobError,
     UnknownVoiceError,
     WorkerLostError,
@@ -289,6 +290,28 @@ def test_a_deleted_job_takes_its_file_unless_another_job_has_the_same(database, 
         assert desk.jobs.objects.holds(key)
         await desk.jobs.cancel(second.id, "anna")
         assert not desk.jobs.objects.holds(key)
+
+    run(database, tmp_path, story)
+
+
+def test_a_file_that_could_not_be_deleted_with_its_job_is_deleted_later(database, tmp_path):
+    async def story(desk, _):
+        job = await desk.speak()
+        key = key_of(job.items[0].result.sha256)
+        objects, away = desk.jobs.objects, StorageUnreachableError("away", retry_after=5)
+
+        def fail(_: str) -> None:
+            raise away
+
+        objects.delete = fail
+        with pytest.raises(StorageUnreachableError):
+            await desk.jobs.cancel(job.id, "anna")
+        del objects.delete
+        assert objects.holds(key)
+        await desk.jobs.sweep(datetime.now(UTC) - timedelta(days=1))
+        assert not objects.holds(key)
+        with pytest.raises(GoneError):
+            await desk.jobs.find(job.id, "anna")
 
     run(database, tmp_path, story)
 
