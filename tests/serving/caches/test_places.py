@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from serving.caches.disk import DiskCache
 from serving.caches.entries import pack, seal, unpack, unseal
-from serving.caches.layers import SETTING, CachePlace, open_cache
+from serving.caches.layers import MAX_WAITING_BYTES, SETTING, CachePlace, LayeredCache, open_cache
 from serving.caches.memory import MemoryCache
 from serving.caches.remote import AWAY_SECONDS, RedisCache
 
@@ -265,3 +265,33 @@ def test_the_setting_decides_where_speech_is_kept(tmp_path, redis_server):
     assert not (tmp_path / "cache").exists()
     with pytest.raises(ValueError, match="VOXFOUNDRY_REDIS_URI"):
         open_cache(place, {SETTING: "localhost:6379"})
+
+
+class StuckDisk:
+    """Writes nothing until it is free, and then fails once."""
+
+    def __init__(self) -> None:
+        self.free, self.kept = threading.Event(), []
+
+    def get(self, key: str) -> None:
+        return None
+
+    def put(self, key: str, content: bytes) -> None:
+        self.free.wait(10)
+        if not self.kept:
+            self.kept.append("")
+            raise ValueError("a fault that nobody expected")
+        self.kept.append(key)
+
+
+def test_what_waits_for_a_slow_disk_is_bounded_and_a_fault_ends_nothing():
+    disk = StuckDisk()
+    cache = LayeredCache(MemoryCache(0), disk)
+    for number in range(40):
+        cache.put(str(number), bytes(MAX_WAITING_BYTES // 16))
+    disk.free.set()
+    cache.wait()
+    assert disk.kept == ["", *(str(number) for number in range(1, 16))]
+    cache.put("later", b"sound")
+    cache.wait()
+    assert disk.kept[-1] == "later"
