@@ -20,7 +20,7 @@ class Process:
 
     def __init__(self, name: str, options: object) -> None:
         self.name, self.state, self.resident_bytes, self.is_idle = name, "starting", 0, True
-        self.ended = asyncio.Event()
+        self.loaded, self.ended = set(), asyncio.Event()
         self.made.append(self)
 
     async def start(self) -> None:
@@ -55,3 +55,36 @@ def test_a_worker_that_cannot_be_prepared_is_ended_and_the_next_one_is_tried(mon
     monkeypatch.setattr(pools, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(Process, "made", [])
     asyncio.run(fill())
+
+
+def test_a_worker_that_has_grown_goes_on_until_another_one_has_its_voices(monkeypatch):
+    async def grow() -> None:
+        is_away = False
+
+        async def prepare(worker: Process) -> None:
+            worker.loaded |= set() if is_away else {"c1"}
+
+        pool = WorkerPool(serve_settings(devices=["cpu"]), Path(), prepare)
+        pool.start()
+
+        async def until(holds) -> None:
+            async with asyncio.timeout(10):
+                while not holds():
+                    await asyncio.sleep(0.01)
+
+        await until(lambda: pool.ready)
+        first, is_away = pool.ready[0], True
+        first.resident_bytes = 5 * 10**9  # of 4
+        await until(lambda: len(Process.made) > 2)
+        assert pool.ready == [first]
+        is_away = False
+        await until(lambda: pool.ready != [first])
+        assert pool.ready[0].loaded == {"c1"}
+        await until(lambda: sum(not process.ended.is_set() for process in Process.made) == 1)
+        await pool.close()
+
+    monkeypatch.setattr(pools, "WorkerProcess", Process)
+    monkeypatch.setattr(pools, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(pools, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(Process, "made", [])
+    asyncio.run(grow())
