@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from io import RawIOBase
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -154,7 +155,7 @@ async def write_samples(
             block = bytes(waiting)
             waiting.clear()
             with full_disk_explained():
-                await asyncio.to_thread(file.write, block)
+                await asyncio.to_thread(write_all, file, block)
 
         async with aclosing(engine.speak(request)) as events:
             async for event in events:
@@ -174,6 +175,13 @@ async def write_samples(
                     case Finished():
                         speech.finished = event
         await flush()
+
+
+def write_all(file: RawIOBase, block: bytes) -> None:
+    """Write all of a block. A disk that becomes full within it takes a part of it first, and fails at the rest."""
+    rest = memoryview(block)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _encode(samples: Path, encoded: Path, form: Format, source_rate: int, rate: int | None) -> None:

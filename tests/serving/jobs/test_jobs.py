@@ -24,10 +24,12 @@ from serving.errors import (
     NotReadyError,
     OverCapacityError,
     RevokedError,
+    StorageUnreachableError,
     UnknownJobError,
     UnknownVoiceError,
     WorkerLostError,
 )
+from serving.jobs.speaking import write_all
 from serving.storage.keys import key_of
 from serving.storage.objects import open_object_store
 from serving.tables import JOB_ITEMS, JOBS
@@ -290,6 +292,45 @@ def test_a_deleted_job_takes_its_file_unless_another_job_has_the_same(database, 
         assert not desk.jobs.objects.holds(key)
 
     run(database, tmp_path, story)
+
+
+def test_a_file_that_could_not_be_deleted_with_its_job_is_deleted_later(database, tmp_path):
+    async def story(desk, _):
+        job = await desk.speak()
+        key = key_of(job.items[0].result.sha256)
+        objects, away = desk.jobs.objects, StorageUnreachableError("away", retry_after=5)
+
+        def fail(_: str) -> None:
+            raise away
+
+        objects.delete = fail
+        with pytest.raises(StorageUnreachableError):
+            await desk.jobs.cancel(job.id, "anna")
+        del objects.delete
+        assert objects.holds(key)
+        await desk.jobs.sweep(datetime.now(UTC) - timedelta(days=1))
+        assert not objects.holds(key)
+        with pytest.raises(GoneError):
+            await desk.jobs.find(job.id, "anna")
+
+    run(database, tmp_path, story)
+
+
+class SlowDisk(io.RawIOBase):
+    """Takes seven bytes at a time, as a disk does that is almost full."""
+
+    def __init__(self) -> None:
+        self.content = b""
+
+    def write(self, block) -> int:
+        self.content += bytes(block[:7])
+        return len(block[:7])
+
+
+def test_samples_are_written_whole_where_the_disk_takes_parts():
+    disk, block = SlowDisk(), bytes(range(100))
+    write_all(disk, block)
+    assert disk.content == block
 
 
 def test_old_jobs_are_deleted_with_their_files_and_rows(database, tmp_path):
