@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import IO, Literal, Protocol, cast, get_args
 
 import av
@@ -29,6 +31,7 @@ MEDIA_TYPES: dict[Format, str] = {
     "wav": "audio/wav",
     "pcm": "audio/pcm",
 }
+TAGGED: tuple[Format, ...] = ("mp3", "opus", "flac")  # formats whose files can say what they are
 OPENAI_PCM_RATE = 24_000  # clients of OpenAI take headerless samples for that
 RATES: tuple[int, ...] = get_args(SampleRate)
 OPUS_RATES = (8000, 16000, 24000, 48000)
@@ -125,15 +128,25 @@ def encode(form: Format, pcm: bytes, source_rate: int, rate: int | None = None) 
     """Return a whole file, with its true length wherever the format says one. The arguments are those of a stream."""
     out = output_rate(form, source_rate, rate)
     if form in CODECS:
-        encoder = _Compressed(CODECS[form], source_rate, out, sink=io.BytesIO(), options={})
+        file = io.BytesIO()
+        encoder = _Compressed(CODECS[form], source_rate, out, sink=file, options={})
         encoder.push(pcm)
-        return encoder.finish()
+        encoder.finish()
+        return file.getvalue()
     plain = _Plain(source_rate, out, header=b"")
     samples = plain.push(pcm) + plain.finish()
     return (wav_header(out, len(samples)) if form == "wav" else b"") + samples
 
 
-def encode_file(form: Format, samples: IO[bytes], target: IO[bytes], source_rate: int, rate: int | None = None) -> None:
+def encode_file(
+    form: Format,
+    samples: IO[bytes],
+    target: IO[bytes],
+    source_rate: int,
+    rate: int | None = None,
+    *,
+    tags: Mapping[str, str] | None = None,
+) -> None:
     """Write what `encode` returns into a file, in memory that does not grow with its length.
 
     Args:
@@ -142,12 +155,15 @@ def encode_file(form: Format, samples: IO[bytes], target: IO[bytes], source_rate
         target: An empty file that can seek.
         source_rate: Samples per second of the samples.
         rate: Samples per second of the result, None for the default of `output_rate`.
+        tags: What players show, such as title, artist and comment. Formats outside TAGGED have none.
 
     Raises:
         TextTooLongError: The speech is longer than a WAV can be.
     """
     out = output_rate(form, source_rate, rate)
-    compressed = _Compressed(CODECS[form], source_rate, out, sink=target, options={}) if form in CODECS else None
+    compressed = None
+    if form in CODECS:
+        compressed = _Compressed(CODECS[form], source_rate, out, sink=target, options={}, tags=tags or {})
     encoder = compressed or _Plain(source_rate, out, header=wav_header(out, 0) if form == "wav" else b"")
     while block := samples.read(BLOCK_BYTES):
         target.write(encoder.push(block))
@@ -239,13 +255,22 @@ class _Compressed:
     """Samples through one of FFmpeg's encoders into one of its containers."""
 
     def __init__(
-        self, codec: Codec, source_rate: int, rate: int, *, sink: _Pipe | IO[bytes], options: dict[str, str]
+        self,
+        codec: Codec,
+        source_rate: int,
+        rate: int,
+        *,
+        sink: _Pipe | IO[bytes],
+        options: dict[str, str],
+        tags: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._sink, self._steps, self._source_rate = sink, _Steps(), source_rate
         self._container = av.open(cast(IO, sink), "w", format=codec.container, options=options)
         # neither versions nor random numbers in the file, and nothing kept back that could be sent
         self._container.flags |= av.container.Flags.bitexact.value | av.container.Flags.flush_packets.value
         self._stream = cast(AudioStream, self._container.add_stream(codec.name, rate=rate, layout="mono"))
+        self._container.metadata.update(tags)
+        self._stream.metadata.update(tags)  # where Ogg has them
         context: AudioCodecContext = self._stream.codec_context
         context.flags |= av.codec.context.Flags.bitexact
         if codec.bit_rate is not None:
@@ -264,9 +289,7 @@ class _Compressed:
         self._encode(None)
         self._container.mux(self._stream.encode(None))
         self._container.close()
-        if isinstance(self._sink, _Pipe):
-            return self._sink.take()
-        return self._sink.getvalue() if isinstance(self._sink, io.BytesIO) else b""
+        return self._sink.take() if isinstance(self._sink, _Pipe) else b""
 
     def _encode(self, frame: av.AudioFrame | None) -> None:
         for resampled in self._resampler.resample(frame):

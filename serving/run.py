@@ -73,9 +73,7 @@ async def _run(settings: ServeSettings, store: Store, say: Callable[[str], None]
             settings,
             on_lost=lambda n_rows: service.metrics.unrecorded.inc(n_rows),
         )
-        provenance = await asyncio.to_thread(
-            Provenance, store.root, seconds=settings.provenance.sidecar_seconds, is_marking=settings.provenance.mark
-        )
+        provenance = await asyncio.to_thread(_open_provenance, settings, store)
         marker = provenance.marker if provenance.is_marking else None
         objects = _open_objects(settings, store)
         parts = Parts(settings=settings, store=store, database=database, engine=engine, objects=objects, marker=marker)
@@ -119,6 +117,13 @@ def _with_memory(engine: EngineClient, settings: ServeSettings, store: Store) ->
     kinds = sorted({device.partition(":")[0] for device in settings.engine.devices})
     remembering = CachingEngine(engine, precision="+".join([settings.engine.precision, *kinds]), cache=cache)
     return TracedEngine(remembering) if is_recording() else remembering
+
+
+def _open_provenance(settings: ServeSettings, store: Store) -> Provenance:
+    """Return who marks. Nodes that share a Redis server give each other the sidecars of their streams there."""
+    seconds, folder = settings.provenance.sidecar_seconds, str(store.root)
+    shared = open_cache(CachePlace(memory_bytes=0, disk_bytes=0, keep_seconds=seconds, folder=folder))
+    return Provenance(store.root, seconds=seconds, is_marking=settings.provenance.mark, shared=shared)
 
 
 def _open_objects(settings: ServeSettings, store: Store) -> ObjectStore:

@@ -38,6 +38,7 @@ REVIEW_PREFIX = "review"  # files that are not delivered
 # Marks an encoded file in its place, or returns the mark that goes beside it
 Mark = Callable[[Path, Format, SpeechRequest, Started, datetime], bytes | None]
 STORE_THREADS = 8
+SPOKEN_BY_AI = "Spoken by an AI voice, version"
 SIDECAR_SUFFIX = ".json"
 SIDECAR_TYPE = "application/json"
 
@@ -197,7 +198,8 @@ class RowSpeaker:
         assert started is not None
         with full_disk_explained():
             with files.samples.open("rb") as source, files.encoded.open("w+b") as target:
-                encode_file(plan.format, source, target, started.sample_rate, plan.sample_rate)
+                tags = {"title": campaign.name, "artist": plan.voice, "comment": f"{SPOKEN_BY_AI} {started.version}"}
+                encode_file(plan.format, source, target, started.sample_rate, plan.sample_rate, tags=tags)
             if self._mark is None:
                 return False
             sidecar = self._mark(files.encoded, plan.format, attempt.request, started, attempt.begun)

@@ -10,6 +10,10 @@
     synthesizer.py  whole texts to speech, in batches
     streaming.py    audio while it is made
     chunk_options.py how a sentence is cut into chunks
+    onset.py        the silence before the first sound, which a stream leaves out
+    word_times.py   when each word is said
+    words.py        a word and when it is spoken, without torch
+    subtitles.py    words and times as SRT, VTT or JSON
     detection.py    whether a sentence was spoken
     speech.py       the result: sound, one report per sentence, timings
     voice.py        a voice as a folder on disk

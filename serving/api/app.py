@@ -70,7 +70,8 @@ def make_app(service: Service, *, routers: Sequence[APIRouter] = ()) -> Guard:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        service.encoders.shutdown(wait=False, cancel_futures=True)
+        for threads in (service.encoders, service.file_encoders):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     app = FastAPI(
         title="Voxfoundry", version="1", description=DESCRIPTION, docs_url=None, redoc_url=None, lifespan=lifespan

@@ -7,7 +7,11 @@ import re
 from gpt_sovits.text.sentences import SPACELESS_SCRIPTS, split_sentences
 
 NEVER_CUT = 10**9  # long sentences are cut by the engine, as in a whole text
-UNSETTLED = re.compile(rf"(?:[^\s{SPACELESS_SCRIPTS}]+|[{SPACELESS_SCRIPTS}。！？｡「」『』、，]{{1,2}})$")
+# What a text can end with, read backwards: a pattern that ends with $ takes a time that grows with the square
+UNSETTLED = (
+    re.compile(rf"[^\s{SPACELESS_SCRIPTS}]+"),
+    re.compile(rf"[{SPACELESS_SCRIPTS}。！？｡「」『』、，]{{1,2}}"),
+)
 
 
 class IncrementalText:
@@ -27,7 +31,7 @@ class IncrementalText:
         A sentence is whole when the word after it is: "Dr." ends one or not depending on what follows.
         """
         self._text += text
-        settled = UNSETTLED.sub("", self._text)
+        settled = without_unsettled(self._text)
         sentences = split_sentences(settled, NEVER_CUT)[:-1]
         self._drop(sum(len("".join(sentence.split())) for sentence in sentences))
         return sentences
@@ -44,3 +48,11 @@ class IncrementalText:
             n_characters -= not self._text[place].isspace()
             place += 1
         self._text = self._text[place:]
+
+
+def without_unsettled(text: str) -> str:
+    """Return a text without the word, or the one or two characters without spaces, that it ends with."""
+    end = len(text) - text.endswith("\n")
+    backwards = text[end - 1 :: -1] if end else ""
+    n = max(len(match[0]) if (match := pattern.match(backwards)) else 0 for pattern in UNSETTLED)
+    return text[: end - n] + text[end:]

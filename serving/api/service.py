@@ -17,6 +17,7 @@ from serving.provenance.service import Provenance
 from serving.settings import ServeSettings
 
 N_ENCODING_THREADS = 4  # a second of MP3 takes 10 ms
+N_FILE_THREADS = 2  # a file of minutes takes seconds, which no stream waits for
 
 
 class Engine(Protocol):
@@ -64,7 +65,8 @@ class Service:
         provenance: Marks what is delivered, where it is marking. None: nothing is marked.
         draining: Whether the service is being stopped.
         n_open: Requests and web sockets that are being answered.
-        encoders: Threads that encode sound.
+        encoders: Threads that encode the sound of streams, piece by piece.
+        file_encoders: Threads that encode and mark whole files.
     """
 
     engine: Engine
@@ -77,6 +79,9 @@ class Service:
     n_open: int = 0
     encoders: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(N_ENCODING_THREADS, thread_name_prefix="encode")
+    )
+    file_encoders: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(N_FILE_THREADS, thread_name_prefix="encode-file")
     )
 
     async def record(self, record: RequestRecord) -> None:

@@ -27,6 +27,7 @@ from serving.messages import AudioPiece, Event, Finished, RequestRecord, Sentenc
 from serving.tracing.spans import span
 
 CHECK_SECONDS = 1.0  # between two looks at the consent while sound is delivered
+DAMAGED_SECONDS = 2.0  # for which a journal that cannot be read counts as a write in progress
 Receive = Callable[[], Awaitable[dict]]
 
 
@@ -66,7 +67,7 @@ class Utterance:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _first_audio: float | None = None
     _n_bytes: int = 0
-    _n_damaged: int = 0
+    _damaged_since: float | None = None
     _next_check: float = field(default_factory=lambda: time.perf_counter() + CHECK_SECONDS)
 
     async def events(self) -> AsyncGenerator[Event, None]:
@@ -90,7 +91,8 @@ class Utterance:
                     raise DeadlineError(
                         f"the request took longer than {limits.max_request_seconds:g} s", retry_after=1.0
                     ) from error
-                await self._check_delivery()
+                if self.started is not None and time.perf_counter() >= self._next_check:
+                    await self.check_delivery()
                 self._note(event)
                 yield event
 
@@ -127,7 +129,7 @@ class Utterance:
         self.service.metrics.record(record)
         await self.service.record(record)
 
-    async def _check_delivery(self) -> None:
+    async def check_delivery(self) -> None:
         """Refuse to deliver more once the consent has ended. What was spoken before may still wait for a slow client.
 
         Raises:
@@ -136,20 +138,21 @@ class Utterance:
             VoiceDamagedError: The consent cannot be checked, because the journal is broken.
             UnknownVoiceError: The journal is gone.
         """
+        assert self.started is not None
         now = time.perf_counter()
-        if self.started is None or now < self._next_check:
-            return
         self._next_check = now + CHECK_SECONDS
         try:
             await self.service.engine.check(self.request, candidate_id=self.started.candidate_id)
         except (RevokedError, ConsentError):
             raise
         except (VoiceDamagedError, UnknownVoiceError):  # a write may be in progress
-            self._n_damaged += 1
-            if self._n_damaged > 1:
+            self._damaged_since = now if self._damaged_since is None else self._damaged_since
+            if now - self._damaged_since >= DAMAGED_SECONDS:
                 raise
         except ServingError:
             pass  # nothing new could be admitted now, but what was admitted goes on
+        else:
+            self._damaged_since = None
 
     def _note(self, event: Event) -> None:
         match event:

@@ -33,6 +33,7 @@ from serving.errors import (
 )
 from serving.messages import AudioPiece, Event, SentenceDone, SpeechRequest, Started
 
+SLICE_CHARACTERS = 1000  # of a message that are read at once
 T = TypeVar("T")
 router = APIRouter()
 Input = TypeAdapter(Annotated[InputText | InputDone, Field(discriminator="type")])
@@ -119,14 +120,16 @@ class Session:
                     f"the session has {n_characters} characters, at most {self._limits.max_job_characters}",
                     param="text",
                 )
-            for sentence in text.push(message.text):
-                self._sentences.put_nowait(sentence)
-            if text.n_waiting > self._limits.max_text_characters:
-                raise TextTooLongError(
-                    f"{text.n_waiting} characters without the end of a sentence, at most "
-                    f"{self._limits.max_text_characters}",
-                    param="text",
-                )
+            for begin in range(0, len(message.text), SLICE_CHARACTERS):
+                for sentence in text.push(message.text[begin : begin + SLICE_CHARACTERS]):
+                    self._sentences.put_nowait(sentence)
+                if text.n_waiting > self._limits.max_text_characters:
+                    raise TextTooLongError(
+                        f"{text.n_waiting} characters without the end of a sentence, at most "
+                        f"{self._limits.max_text_characters}",
+                        param="text",
+                    )
+                await asyncio.sleep(0)  # others have turns while a long message is read
         for sentence in text.finish():
             self._sentences.put_nowait(sentence)
         self._sentences.put_nowait(None)

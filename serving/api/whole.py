@@ -43,16 +43,15 @@ class WholeResponse(Response):
             await utterance.record()
 
     async def _send(self, send: Any) -> None:
-        utterance, output = self._utterance, self._output
-        file, sidecar = await asyncio.get_running_loop().run_in_executor(
-            utterance.service.encoders, self._encode, await self._speak()
+        utterance = self._utterance
+        content, sha256, n_bytes = await asyncio.get_running_loop().run_in_executor(
+            utterance.service.file_encoders, self._content, await self._speak()
         )
-        if sidecar is not None:
-            hashed = {"sha256": hashlib.sha256(file).hexdigest(), "n_bytes": len(file)}
-            remember(utterance, utterance.request.request_id, **hashed)
-        content = file if output.stream == "file" else self._json(file, sidecar)
-        headers = [*headers_of(utterance, output), (b"content-length", str(len(content)).encode())]
-        utterance.note_sent(len(file))
+        await utterance.check_delivery()  # a revocation may have come while a long file was encoded
+        if sha256 is not None:
+            remember(utterance, utterance.request.request_id, sha256=sha256, n_bytes=n_bytes)
+        headers = [*headers_of(utterance, self._output), (b"content-length", str(len(content)).encode())]
+        utterance.note_sent(n_bytes)
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content, "more_body": False})
 
@@ -65,8 +64,14 @@ class WholeResponse(Response):
                     pcm += event.pcm
         return bytes(pcm)
 
+    def _content(self, pcm: bytes) -> tuple[bytes, str | None, int]:
+        """Return the answer, the sha256 of its file where that has a sidecar, and the file's size. It blocks."""
+        file, sidecar = self._encode(pcm)
+        sha256 = hashlib.sha256(file).hexdigest() if sidecar is not None else None
+        return (file if self._output.stream == "file" else self._json(file, sidecar)), sha256, len(file)
+
     def _encode(self, pcm: bytes) -> tuple[bytes, bytes | None]:
-        """Return the file with its mark inside, or with its sidecar. It blocks."""
+        """Return the file with its mark inside, or with its sidecar."""
         utterance, output = self._utterance, self._output
         assert utterance.started is not None
         with span("encode", utterance.request.traceparent):

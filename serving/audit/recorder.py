@@ -117,7 +117,7 @@ class AuditRecorder:
                 for rows in spool.adopt():
                     self._insert(rows)
                 self._set_writable(True, "")
-            except (DatabaseUnreachableError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - without this thread nobody would notice that rows are missing
                 self._set_writable(False, type(error).__name__)
                 if not self._stop.wait(RETRY_SECONDS) or not self._waiting.empty():
                     continue

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+LOG = logging.getLogger(__name__)
 Row = dict[str, Any]
 
 
@@ -101,4 +103,11 @@ def _rows_of(path: Path) -> Iterator[Row]:
     for line in path.read_bytes().splitlines(keepends=True):
         if not line.endswith(b"\n"):
             return  # the process was killed within the line
-        yield json.loads(line)
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if isinstance(row, dict):
+            yield row
+        else:  # a power cut, or a disk that fails
+            LOG.error("a row in %s is damaged, so the audit lacks it", path.name)

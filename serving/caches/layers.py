@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import threading
@@ -17,7 +18,8 @@ from serving.settings import CacheSettings
 
 FOLDER = Path(".vox/cache")
 SETTING = "VOXFOUNDRY_REDIS_URI"
-MAX_WAITING = 64  # entries that wait to be written. Beyond it they are not kept
+MAX_WAITING_BYTES = 32_000_000  # of entries that wait to be written. Beyond it they are not kept
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,8 @@ class LayeredCache:
             below: The slower place, None where there is none.
         """
         self.memory, self._below = memory, below
-        self._waiting: queue.Queue[tuple[str, bytes]] = queue.Queue(MAX_WAITING)
+        self._waiting: queue.Queue[tuple[str, bytes]] = queue.Queue()
+        self._n_waiting, self._lock = 0, threading.Lock()
         if below is not None:
             threading.Thread(target=self._write, name="write-cache", daemon=True).start()
 
@@ -84,8 +87,13 @@ class LayeredCache:
     def put(self, key: str, content: bytes) -> None:
         """Keep bytes in memory now, and below soon."""
         self.memory.put(key, content)
-        if self._below is not None and not self._waiting.full():
-            self._waiting.put((key, content))
+        if self._below is None:
+            return
+        with self._lock:
+            if self._n_waiting + len(content) > MAX_WAITING_BYTES:
+                return
+            self._n_waiting += len(content)
+        self._waiting.put((key, content))
 
     def delete(self, key: str) -> None:
         """Forget a key in all layers."""
@@ -103,7 +111,11 @@ class LayeredCache:
             key, content = self._waiting.get()
             try:
                 self._below.put(key, content)
+            except Exception:  # or nothing would be kept any more
+                LOG.exception("an entry of the cache could not be written")
             finally:
+                with self._lock:
+                    self._n_waiting -= len(content)
                 self._waiting.task_done()
 
 

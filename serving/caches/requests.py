@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import asdict, replace
 from typing import Any
@@ -21,6 +22,7 @@ from serving.caches.layers import LayeredCache
 from serving.engine.client import EngineClient
 from serving.messages import AudioPiece, Event, Finished, Health, SentenceDone, ServedVoice, SpeechRequest, Started
 
+N_THREADS = 4  # that read what is not in memory
 MAX_BYTES = 16_000_000  # of the sound of a request that is kept: 4 minutes
 NOT_HEARD = ("request_id", "traceparent", "purpose", "version", "voice")  # fields of a request; the candidate counts
 KINDS = {"sentence": SentenceDone, "finished": Finished}
@@ -38,6 +40,8 @@ class CachingEngine:
             cache: Where requests are kept, None for nowhere.
         """
         self._engine, self._precision, self._cache = engine, precision, cache
+        # Not the threads that everybody shares: those may all wait for a database or a bucket that does not answer
+        self._threads = ThreadPoolExecutor(N_THREADS, thread_name_prefix="read-cache")
         if cache is not None:
             sound_code()  # reads files, which no request waits for
 
@@ -56,6 +60,7 @@ class CachingEngine:
         if known is not None:
             started, *others = known
             assert isinstance(started, Started)
+            await self._engine.check(request)  # its lane and the voice's own language too
             await self._engine.check(request, candidate_id=started.candidate_id)
             yield replace(started, is_cached=True)
             for event in others:
@@ -105,7 +110,7 @@ class CachingEngine:
         assert self._cache is not None
         content = self._cache.memory.get(key)
         if content is None:
-            content = await asyncio.to_thread(self._cache.get, key)
+            content = await asyncio.get_running_loop().run_in_executor(self._threads, self._cache.get, key)
         if content is None:
             return None
         try:

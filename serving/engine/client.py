@@ -146,6 +146,9 @@ class EngineClient:
         reasons += [] if self.table.champions else ["no voice is served yet"]
         reasons += [] if self._loader.is_running else ["new releases are not loaded any more; start the service again"]
         reasons += [] if is_complete else ["not every voice is loaded yet"]
+        reasons += [
+            f"{worker.name} lacks a voice that is in service" for worker in ready if self._loader.lacking(worker)
+        ]
         reasons += self._loader.faults.values()
         reasons += [f"{s.voice}: {s.fault}" for s in self.table.snapshots.values() if s.fault]
         return Health(

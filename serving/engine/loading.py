@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -20,6 +20,7 @@ from registry.releases.state import Release
 from registry.storage.store import Store
 from serving.engine.pool import WorkerPool
 from serving.engine.process import LoadRefusedError, WorkerProcess
+from serving.engine.running import WorkerLost
 from serving.errors import NotReadyError, RegistryUnreachableError, ServingError, VoiceDamagedError
 from serving.releases.pairs import Pair, PairRefusedError, find_pair
 from serving.releases.snapshots import RegistryAwayError
@@ -27,6 +28,7 @@ from serving.releases.table import LivePair, ReleaseTable
 
 LOG = logging.getLogger(__name__)
 RETRY_SECONDS = 30.0  # after a pair could not be loaded
+LACK_SECONDS = 2.0  # between two tries to give a worker what it lacks while the registry is away
 
 
 class Loader:
@@ -90,13 +92,9 @@ class Loader:
     async def prepare(self, worker: WorkerProcess) -> None:
         """Load every pair that is in service into a new worker, its files checked again."""
         async with self._lock:
-            for live in self._table.loaded.values():
-                pair = live.pair
-                try:
-                    found = await self._find(pair.voice, Release(pair.version, pair.candidate_id, 0))
-                    await worker.load(pair.candidate_id, found.folder, [*pair.presets])
-                except (LoadRefusedError, PairRefusedError, RegistryAwayError) as error:
-                    self._note_failure(pair.voice, pair.candidate_id, error)
+            await self._complete(worker, self._table.loaded.values())
+            for candidate_id in worker.loaded - self._table.loaded.keys():  # withdrawn meanwhile
+                worker.unload(candidate_id)
         self.wake()
 
     async def ensure(self, voice: str, candidate_id: str) -> LivePair:
@@ -136,11 +134,15 @@ class Loader:
 
     async def _run(self) -> None:
         while True:
+            seconds = (
+                LACK_SECONDS if self.pool and any(self.lacking(each) for each in self.pool.ready) else RETRY_SECONDS
+            )
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), RETRY_SECONDS)
+                await asyncio.wait_for(self._wanted.wait(), seconds)
             self._wanted.clear()
             try:
                 await self._load_missing()
+                await self._complete_workers()
             except (RegistryError, ServingError, SQLAlchemyError, OSError) as error:
                 LOG.error("what is served could not be loaded, which is tried again: %s", type(error).__name__)
 
@@ -191,6 +193,37 @@ class Loader:
         self._table.add_loaded(LivePair(pair=pair, sample_rate=rates[0]))
         LOG.info("version %d of %s is loaded", pair.version, voice)
 
+    def lacking(self, worker: WorkerProcess) -> list[LivePair]:
+        """Return what is in service and not in a worker, because it could not be read when the worker started."""
+        return [live for candidate_id, live in self._table.loaded.items() if candidate_id not in worker.loaded]
+
+    async def _complete_workers(self) -> None:
+        """Give the workers what they lack. Whatever is refused is tried again later."""
+        for worker in self.pool.ready if self.pool else []:
+            async with self._lock:
+                now = time.monotonic()
+                due = [one for one in self.lacking(worker) if self._retry_at.get(one.pair.candidate_id, 0.0) <= now]
+                with suppress(WorkerLost):  # another one is started in its place
+                    await self._complete(worker, due)
+
+    async def _complete(self, worker: WorkerProcess, lives: Iterable[LivePair]) -> None:
+        """Load pairs that are in service into a worker, their files checked again.
+
+        Raises:
+            WorkerLost: The worker died meanwhile.
+        """
+        for live in lives:
+            pair = live.pair
+            try:
+                found = await self._find(pair.voice, Release(pair.version, pair.candidate_id, 0))
+                await worker.load(pair.candidate_id, found.folder, [*pair.presets])
+            except RegistryAwayError as error:
+                LOG.warning("version %d of %s cannot be read for %s: %s", pair.version, pair.voice, worker.name, error)
+            except (LoadRefusedError, PairRefusedError) as error:
+                self._note_failure(pair.voice, pair.candidate_id, error)
+            else:
+                self.faults.pop(pair.candidate_id, None)
+
     async def _find(self, voice: str, release: Release) -> Pair:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, find_pair, self._store, voice, release, self._table.today())
@@ -209,14 +242,15 @@ class Loader:
                 self._drop(candidate_id)
 
     def _drop_former(self) -> None:
-        """Unload the former versions that were not asked for longest."""
+        """Unload the former versions that were not asked for longest. A broken journal does not tell which they are."""
         keep = {
             release.candidate_id
             for snapshot in self._table.snapshots.values()
             for release in (snapshot.champion, snapshot.previous)
             if release is not None
         } | {live.pair.candidate_id for live in self._table.champions.values()}
-        former = [candidate_id for candidate_id in self._table.loaded if candidate_id not in keep]
+        known = {snapshot.voice for snapshot in self._table.snapshots.values() if snapshot.fault is None}
+        former = [key for key, live in self._table.loaded.items() if key not in keep and live.pair.voice in known]
         former.sort(key=lambda candidate_id: self._used.get(candidate_id, 0.0), reverse=True)
         for candidate_id in former[self._max_former :]:
             self._drop(candidate_id)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +20,7 @@ LOG = logging.getLogger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # before a worker that dies at once is started again, doubled each time
 LONG_ENOUGH = 30.0  # a worker that lived so long may be started again at once
 LOOK_SECONDS = 1.0
+MOST_SHARE = 1.5  # of the memory that a worker may have, beyond which it is replaced by one that lacks voices too
 
 
 class Slot:
@@ -120,13 +121,15 @@ class WorkerPool:
     async def _keep(self, slot: Slot) -> None:
         pause = FIRST_PAUSE
         while True:
-            began = time.monotonic()
+            began, replace_at = time.monotonic(), 0.0
             worker = await self._fill(slot)
             while worker is not None and not worker.ended.is_set():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(worker.ended.wait(), LOOK_SECONDS)
                 await self._retire_idle(slot)
-                if worker.resident_bytes > self._most_bytes and not worker.ended.is_set():
+                is_time = time.monotonic() >= replace_at
+                if worker.resident_bytes > self._most_bytes and is_time and not worker.ended.is_set():
+                    replace_at = time.monotonic() + LONGEST_PAUSE
                     worker = await self._replace(slot, worker)
             LOG.warning("%s died, so it is started again", slot.name)
             slot.n_restarts += 1
@@ -159,8 +162,16 @@ class WorkerPool:
         spare.name = slot.name
         return spare
 
-    async def _fill(self, slot: Slot) -> WorkerProcess | None:
-        """Start a worker for a slot, and return it once it takes requests. None: it died before."""
+    async def _fill(self, slot: Slot, *, needed: Set[str] = frozenset()) -> WorkerProcess | None:
+        """Start a worker for a slot, and return it once it takes requests.
+
+        Args:
+            slot: The slot.
+            needed: What it must have loaded.
+
+        Returns:
+            The worker. None: it died before, or lacks what is needed.
+        """
         spare = self._take_spare(slot)
         worker = spare or WorkerProcess(slot.name, slot.options)
         if slot.worker is None or slot.worker.ended.is_set():
@@ -171,12 +182,16 @@ class WorkerPool:
             await self._prepare(worker)
         except WorkerLost:
             return None
-        except OSError as error:
-            LOG.error("%s cannot be started: %s", slot.name, error)
-            return None
         except asyncio.CancelledError:
             await worker.stop()
             raise
+        except Exception:  # whatever it is, the slot must not stay empty, and the process must not stay
+            LOG.exception("%s cannot be started, which is tried again", slot.name)
+            await worker.stop()
+            return None
+        if not needed <= worker.loaded:  # the registry is away
+            LOG.warning("another %s could not load every voice, so the one before goes on", slot.name)
+            await worker.stop()
         if worker.ended.is_set():
             return None
         slot.worker, worker.state = worker, "ready"
@@ -187,7 +202,8 @@ class WorkerPool:
     async def _replace(self, slot: Slot, old: WorkerProcess) -> WorkerProcess:
         """Start a worker beside one that has grown, and let that one end after what it speaks."""
         LOG.warning("%s has %d MB, so it is replaced", slot.name, old.resident_bytes // 1_000_000)
-        fresh = await self._fill(slot)
+        may_wait = old.resident_bytes < MOST_SHARE * self._most_bytes
+        fresh = await self._fill(slot, needed=old.loaded if may_wait else frozenset())
         if fresh is None:
             return old
         slot.n_restarts += 1

@@ -247,6 +247,8 @@ class WorkerProcess:
                 self._take(*frame)
         except BrokenFrameError as error:
             LOG.error("%s sent %s, so it is ended", self.name, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, its requests must not wait for ever
+            LOG.error("%s sent what nobody expected (%s), so it is ended", self.name, type(error).__name__)
         try:
             await asyncio.wait_for(self._process.wait(), STOP_SECONDS)  # it has ended already, unless its frames broke
         except TimeoutError:

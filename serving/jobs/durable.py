@@ -252,8 +252,8 @@ class DurableQueue:
                     self._take_over(node)
             except (DatabaseUnreachableError, sa.exc.SQLAlchemyError) as error:
                 LOG.warning("no heartbeat for the jobs of this node: %s", type(error).__name__)
-            except Exception:  # a node without a heartbeat counts as dead, and takes over nothing
-                LOG.exception("a fault of the service in the heartbeat of the jobs")
+            except Exception:  # without a heartbeat the others would take the jobs of this node for ever
+                LOG.exception("no heartbeat for the jobs of this node, which is tried again")
 
     def _beat(self) -> dict[str, int]:
         """Count up the own heartbeat and return those of the others. A job whose node has none gets -1."""

@@ -254,10 +254,17 @@ class JobService:
                 await self.sweep(datetime.now(UTC) - timedelta(days=self.settings.jobs.keep_days))
             except (DatabaseUnreachableError, StorageUnreachableError):
                 LOG.warning("old jobs could not be deleted now")
+            except Exception:  # of DBOS or a disk: texts and speech must not be kept for ever because of it
+                LOG.exception("old jobs could not be deleted, which is tried again")
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep(self, before: datetime) -> int:
-        """Delete the jobs that ended before a moment, with their speech. Return how many."""
+        """Delete the jobs that ended before a moment, with their speech. Return how many.
+
+        The speech of jobs whose deletion a kill or an outage has cut short is deleted too.
+        """
+        for job_id in await self._call(store.deleted_with_results):
+            await self._remove_files(job_id)
         n_removed = 0
         while old := await self._call(store.ended_before, before):
             for job_id in old:
@@ -268,8 +275,8 @@ class JobService:
         return n_removed
 
     async def _remove_files(self, job_id: str) -> None:
-        for sha256 in await self._call(store.drop_results, job_id):
-            await self._call(store.delete_unreferred, sha256, self._results.delete)
+        for sha256 in await self._call(store.results_of, job_id):
+            await self._call(store.drop_result, job_id, sha256, self._results.delete)
 
     async def _call(self, call: Callable[..., T], *arguments: object, **named: object) -> T:
         return await asyncio.to_thread(call, self._database, *arguments, **named)

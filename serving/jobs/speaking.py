@@ -155,7 +155,7 @@ async def write_samples(
             block = bytes(waiting)
             waiting.clear()
             with full_disk_explained():
-                await asyncio.to_thread(_write_all, file, block)
+                await asyncio.to_thread(write_all, file, block)
 
         async with aclosing(engine.speak(request)) as events:
             async for event in events:
@@ -177,11 +177,11 @@ async def write_samples(
         await flush()
 
 
-def _write_all(file: RawIOBase, block: bytes) -> None:
-    """Write a block whole. A disk that becomes full takes a part of it first, and refuses the next."""
-    left = memoryview(block)
-    while left:
-        left = left[file.write(left) or 0 :]
+def write_all(file: RawIOBase, block: bytes) -> None:
+    """Write all of a block. A disk that becomes full within it takes a part of it first, and fails at the rest."""
+    rest = memoryview(block)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _encode(samples: Path, encoded: Path, form: Format, source_rate: int, rate: int | None) -> None:

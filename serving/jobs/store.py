@@ -171,28 +171,40 @@ def cancel(database: Database, job_id: str, owner: str, *, keep_text: bool) -> J
         return _read(connection, job_id, owner)
 
 
-def drop_results(database: Database, job_id: str) -> list[str]:
-    """Forget the results of a deleted or cancelled job. Return the sha256 of the files that it had."""
+def results_of(database: Database, job_id: str) -> list[str]:
+    """Return the sha256 of the files that a job still has."""
     with database.transaction() as connection:
-        of_job = JOB_ITEMS.c.job_id == job_id
-        hashes = [row[0] for row in connection.execute(sa.select(JOB_ITEMS.c.sha256).where(of_job)) if row[0]]
-        connection.execute(sa.update(JOB_ITEMS).where(of_job).values(sha256=None, n_bytes=None, sentences=None))
-        return hashes
+        of_job = (JOB_ITEMS.c.job_id == job_id) & JOB_ITEMS.c.sha256.is_not(None)
+        return list(connection.scalars(sa.select(JOB_ITEMS.c.sha256).where(of_job).distinct()))
 
 
-def delete_unreferred(database: Database, sha256: str, delete: Callable[[str], None]) -> None:
-    """Delete a file unless an item of any job has it as its result. Nobody can record it meanwhile.
+def drop_result(database: Database, job_id: str, sha256: str, delete: Callable[[str], None]) -> None:
+    """Take a file from a deleted job, and delete it unless another job has it too. Nobody can record it meanwhile.
+
+    The row names the file until it is deleted, so that a kill or a store that is away leaves nothing behind.
 
     Args:
         database: Of serving.
+        job_id: Of the job.
         sha256: Of the file.
         delete: Deletes it.
     """
     with database.transaction() as connection:
         _lock_file(database, connection, sha256)
-        of_file = sa.select(JOB_ITEMS.c.item).where(JOB_ITEMS.c.sha256 == sha256).limit(1)
-        if connection.scalar(of_file) is None:
+        of_file = JOB_ITEMS.c.sha256 == sha256
+        others = sa.select(JOB_ITEMS.c.item).where(of_file, JOB_ITEMS.c.job_id != job_id).limit(1)
+        if connection.scalar(others) is None:
             delete(sha256)
+        nothing = {"sha256": None, "n_bytes": None, "sentences": None}
+        connection.execute(sa.update(JOB_ITEMS).where(of_file, JOB_ITEMS.c.job_id == job_id).values(nothing))
+
+
+def deleted_with_results(database: Database, limit: int = 100) -> list[str]:
+    """Return the names of jobs that were deleted and still have files, at most `limit` of them."""
+    with database.transaction() as connection:
+        left = sa.select(JOBS.c.id).join(JOB_ITEMS, JOB_ITEMS.c.job_id == JOBS.c.id)
+        left = left.where(JOBS.c.state == "deleted", JOB_ITEMS.c.sha256.is_not(None)).distinct().limit(limit)
+        return list(connection.scalars(left))
 
 
 def ended_before(database: Database, moment: datetime, limit: int = 100) -> list[str]:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -87,6 +88,8 @@ class KeyTable:
         self._stamp: tuple[object, ...] | None = None
         self._rates: dict[str, Rate] = {}
         self._task: asyncio.Task[None] | None = None
+        # Not the threads that everybody shares: those may all wait for a bucket, and a revoked key would count on
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="read-keys")
 
     async def start(self) -> None:
         """Read the keys, and go on in the background. An outage at the start is waited out there."""
@@ -100,6 +103,7 @@ class KeyTable:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def refresh(self) -> None:
         """Read the keys now, if they have changed.
@@ -107,10 +111,11 @@ class KeyTable:
         Raises:
             DatabaseUnreachableError: The database does not answer.
         """
-        stamp = await asyncio.to_thread(read_stamp, self._database)
+        loop = asyncio.get_running_loop()
+        stamp = await loop.run_in_executor(self._thread, read_stamp, self._database)
         if stamp == self._stamp:
             return
-        rows = await asyncio.to_thread(list_keys, self._database)
+        rows = await loop.run_in_executor(self._thread, list_keys, self._database)
         self._stamp = stamp  # taken before the reading, so that what changes meanwhile is seen at the next look
         self._keys = MappingProxyType({row.id: row for row in rows})
         self._rates = {name: rate for name, rate in self._rates.items() if name in self._keys}
@@ -183,6 +188,8 @@ class KeyTable:
                 if not is_away:
                     LOG.warning("the keys cannot be read, so those that were read last count on")
                 is_away = True
+            except Exception:  # a key that is revoked must stop whatever happened once
+                LOG.exception("the keys could not be read, which is tried again")
 
 
 class Rate:

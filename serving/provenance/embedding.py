@@ -32,7 +32,9 @@ OFFLINE = {
     "verify": {"ocsp_fetch": False, "remote_manifest_fetch": False, "verify_trust": True, "verify_after_sign": False},
     "builder": {"thumbnail": {"enabled": False}},
 }
-MAX_REASONS = 5
+SIGNED, TRUSTED, UNTRUSTED = "claimSignature.validated", "signingCredential.trusted", "signingCredential.untrusted"
+UNCHANGED = ("assertion.dataHash.match", "assertion.bmffHash.match", "assertion.boxesHash.match")
+UNPROVEN = "org.voxfoundry.unproven"  # a code of ours
 REMOTE = "Remote"  # begin of the message about a manifest elsewhere, which is never fetched
 
 
@@ -134,8 +136,15 @@ def _definition(facts: ProvenanceFacts) -> dict[str, Any]:
 
 
 def _failures(results: dict[str, Any]) -> list[tuple[str, str]]:
-    found = (results.get("activeManifest") or {}).get("failure", [])
-    return [(one["code"], " ".join(one.get("explanation", "").split())[:200]) for one in found[:MAX_REASONS]]
+    """Return what is wrong. What was not found to be right is wrong, so that no answer of the library is none."""
+    active = results.get("activeManifest") or {}
+    found = [(one["code"], " ".join(one.get("explanation", "").split())[:200]) for one in active.get("failure", ())]
+    right = {one["code"] for one in active.get("success", ())}
+    if not found and (SIGNED not in right or right.isdisjoint(UNCHANGED)):
+        found.append((UNPROVEN, "nothing proves that the file is as it was signed"))
+    if not found and TRUSTED not in right:
+        found.append((UNTRUSTED, "nothing proves that the signer is trusted"))
+    return found
 
 
 def _says_ai(data: object) -> bool:

@@ -24,6 +24,7 @@ CHAIN_VARIABLE = "VOXFOUNDRY_PROVENANCE_CHAIN"
 KEY_VARIABLE = "VOXFOUNDRY_PROVENANCE_KEY"
 TRUST_VARIABLE = "VOXFOUNDRY_PROVENANCE_TRUST"
 OTHERS = 0o077  # bits of a mode
+READ_BY_GROUP = 0o040  # the only way to a file of somebody else, such as a mounted secret of Kubernetes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +134,11 @@ def _named_file(environment: Mapping[str, str], variable: str) -> Path | None:
 def _read(chain_path: Path, key_path: Path, *, is_development: bool) -> Identity:
     chain = read_certificates(chain_path)
     try:
-        mode = key_path.stat().st_mode
-        if mode & OTHERS:
+        status = key_path.stat()
+        refused = OTHERS if status.st_uid == os.getuid() else OTHERS & ~READ_BY_GROUP
+        if status.st_mode & refused:
             raise CertificateError(
-                f"{key_path} can be read by others (mode {mode & 0o777:o}); run: chmod 600 {key_path}"
+                f"{key_path} can be read by others (mode {status.st_mode & 0o777:o}); run: chmod 600 {key_path}"
             )
         key = serialization.load_pem_private_key(key_path.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:

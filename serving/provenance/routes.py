@@ -27,6 +27,7 @@ from serving.errors import (
 from serving.provenance.isolation import verify_isolated
 from serving.provenance.service import Provenance
 from serving.provenance.sidecars import MAX_BYTES
+from serving.storage.scratch import full_disk_explained
 
 MAX_AT_ONCE = 4
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -110,7 +111,7 @@ def provenance_router(provenance: Provenance, *, max_bytes: int) -> APIRouter:
             raise OverCapacityError(f"{n_running} files are being verified", retry_after=1)
         n_running += 1
         try:
-            with tempfile.TemporaryDirectory(prefix="voxfoundry-verify-") as folder:
+            with full_disk_explained(), tempfile.TemporaryDirectory(prefix="voxfoundry-verify-") as folder:
                 path = Path(folder) / "file"
                 seconds = service_of(request).settings.limits.body_seconds
                 sha256 = await _receive(request, path, max_bytes=max_bytes, seconds=seconds)

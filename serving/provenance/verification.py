@@ -15,14 +15,14 @@ from typing import Any, Literal
 from cryptography import x509
 
 from serving.provenance.certificates import SignerInfo, describe, trust_of
-from serving.provenance.embedding import Manifest, read_manifest
+from serving.provenance.embedding import UNTRUSTED, Manifest, read_manifest
 from serving.provenance.errors import MarkUnreadableError
 from serving.provenance.facts import AI_GENERATED, ProvenanceFacts
 from serving.provenance.sidecars import read_sidecar
 
 Status = Literal["valid", "invalid", "untrusted", "none"]
 STATUSES: tuple[Status, ...] = ("invalid", "valid", "untrusted", "none")  # the first that a layer has is the file's
-UNTRUSTED = "signingCredential.untrusted"
+MAX_REASONS = 5
 CODES = {
     "assertion.dataHash.mismatch": "the file was changed after it was signed",
     "assertion.bmffHash.mismatch": "the file was changed after it was signed",
@@ -134,7 +134,9 @@ def _judged(manifest: Manifest) -> Layer:
     codes = [code for code, _ in manifest.failures]
     wrong = [(code, why) for code, why in manifest.failures if code != UNTRUSTED]
     if wrong:
-        reasons = dict.fromkeys(f"{CODES.get(code, why or 'the manifest is wrong')} ({code})" for code, why in wrong)
+        reasons = dict.fromkeys(
+            f"{CODES.get(code, why or 'the manifest is wrong')} ({code})" for code, why in wrong[:MAX_REASONS]
+        )
         return Layer(layer="c2pa", status="invalid", reason=", ".join(reasons), signer=manifest.signer)
     known = {"facts": manifest.facts, "is_ai_generated": manifest.is_ai_generated, "signer": manifest.signer}
     if UNTRUSTED in codes:

@@ -23,7 +23,7 @@ from registry.storage.store import Store
 from registry.verdicts.store import SignedVerdict
 from serving.errors import ServingError
 from serving.messages import Lane
-from serving.releases.snapshots import UNREACHABLE, RegistryAwayError, recordings_of
+from serving.releases.snapshots import UNREACHABLE, RegistryAwayError, read_heads, recordings_of
 
 
 class PairRefusedError(ServingError):
@@ -80,6 +80,7 @@ def find_pair(store: Store, voice: str, release: Release, today: date) -> Pair:
     try:
         version = released_version(store, voice, release)
         if version is None:
+            read_heads(store)  # raises where it is the whole database that is gone
             raise PairRefusedError(f"version {release.version} of {voice} is gone from MLflow")
         found = find_servable(store, voice, version=version, recordings_dir=recordings_of(store, voice), today=today)
         if found.candidate.candidate_id != release.candidate_id:

@@ -94,7 +94,10 @@ class ReleaseTable:
         self.loaded: MappingProxyType[str, LivePair] = MappingProxyType({})  # by candidate id
 
     def set_snapshots(self, snapshots: Snapshots) -> None:
-        """Replace what the registry says. Where the champion is loaded already, it is live at once."""
+        """Replace what the registry says. Where the champion is loaded already, it is live at once.
+
+        A fault that may pass takes no champion away: the next one would have to be loaded before the voice spoke again.
+        """
         champions = {}
         for voice, snapshot in snapshots.items():
             release, before = snapshot.champion, self.champions.get(voice)
@@ -102,6 +105,8 @@ class ReleaseTable:
                 champions[voice] = self.loaded[release.candidate_id]
             elif release is not None and before is not None and snapshot.includes(before.pair.candidate_id):
                 champions[voice] = before  # until the workers have loaded the new one
+            elif before is not None and snapshot.fault is not None and not snapshot.is_lasting:
+                champions[voice] = before  # nothing new is admitted meanwhile
         self.snapshots, self.champions = MappingProxyType(dict(snapshots)), MappingProxyType(champions)
 
     def add_loaded(self, live: LivePair) -> None:

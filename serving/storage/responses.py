@@ -14,7 +14,7 @@ from serving.errors import GoneError, RangeNotSatisfiableError
 from serving.storage.keys import sha256_of_key
 from serving.storage.objects import ObjectStore
 
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")  # no file has more bytes
 
 
 def object_response(store: ObjectStore, key: str, request: Request, *, media_type: str, cache_control: str) -> Response:

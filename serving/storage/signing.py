@@ -75,7 +75,10 @@ class UrlSigner:
             return secret
         with temporary_file(self._file.parent / "unfinished") as made:
             made.touch(mode=0o600)
-            made.write_bytes(secrets.token_bytes(SECRET_BYTES))
+            with made.open("wb") as file:  # on the disk before it has its name, or a power cut leaves an empty secret
+                file.write(secrets.token_bytes(SECRET_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
             with suppress(FileExistsError):  # another node made it a moment ago
                 os.link(made, self._file)
         secret = self._read()

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections import Counter
 
+import av
 import pytest
 import sqlalchemy as sa
 from campaign_nodes import (
@@ -66,6 +67,14 @@ def test_every_recipient_has_one_file_one_row_and_one_row_of_the_audit(tmp_path,
     assert len({row["request_id"] for row in audited(database)}) == len(audited(database)) == 70
     assert {row["trace_id"] for row in audited(database)} == {row["trace_id"] for row in rows}
     assert campaign.version == 3
+
+
+def test_a_file_says_its_campaign_its_voice_and_that_a_machine_speaks(tmp_path, database, engine):
+    plan = campaign_settings(format="flac")
+    _, campaign = asyncio.run(run_to_end(tmp_path, database, engine, plan, rendered(plan, 1)))
+    with av.open(tmp_path / "results" / rows_of(database)[0]["object_key"]) as file:
+        assert file.metadata["title"] == campaign.name and file.metadata["artist"] == plan.voice
+        assert file.metadata["comment"] == "Spoken by an AI voice, version 3"
 
 
 def test_started_again_it_speaks_nothing_and_one_changed_row_is_spoken_alone(tmp_path, database, engine):

@@ -9,13 +9,18 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from types import SimpleNamespace
 
 import httpx
 import pytest
+from engine_helpers import speech_request
 from serving_helpers import ThreadEngine, make_settings, running, speak
 
-from serving.api.streams import read_ahead
-from serving.errors import NotReadyError, RevokedError
+from serving.api import streams
+from serving.api.app import make_service
+from serving.api.callers import Anonymous
+from serving.api.streams import Utterance, read_ahead
+from serving.errors import NotReadyError, RevokedError, VoiceDamagedError
 from serving.messages import AudioPiece
 
 BODY = {"model": "tts-1", "input": "The kettle is on the stove.", "voice": "anna", "response_format": "wav"}
@@ -214,3 +219,35 @@ def test_a_revocation_ends_the_delivery_of_what_was_spoken_already(refusal, ends
         wait_until(lambda: service.records)
         assert (service.records[0].error_type == "revoked") == ends
         assert (service.records[0].finished is None) == ends
+
+
+@pytest.mark.parametrize(
+    ("faults", "ends"),
+    [
+        ([True, True, False, True, True, False, True], False),  # three promotions, each seen while it was written
+        ([True, True, True], True),
+    ],
+)
+def test_a_journal_that_is_being_written_ends_no_stream_and_a_broken_one_does(monkeypatch, faults, ends):
+    engine, times = ThreadEngine(synthesizer=None), iter(range(100))
+    service = make_service(engine, make_settings())
+    monkeypatch.setattr(streams, "time", SimpleNamespace(perf_counter=lambda: float(next(times))))
+    utterance = Utterance(
+        service=service,
+        request=speech_request(lane="batch"),
+        route="speech",
+        caller=Anonymous(),
+        form="wav",
+        started=SimpleNamespace(candidate_id="c2"),
+    )
+
+    async def look() -> None:
+        for is_damaged in faults:
+            engine.refusal = VoiceDamagedError("the journal is broken") if is_damaged else None
+            await utterance.check_delivery()
+
+    if ends:
+        with pytest.raises(VoiceDamagedError):
+            asyncio.run(look())
+    else:
+        asyncio.run(look())

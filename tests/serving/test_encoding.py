@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.encoding import FORMATS, encode, open_encoder, output_rate, wav_header
+from serving.encoding import FORMATS, TAGGED, encode, encode_file, open_encoder, output_rate, wav_header
 from serving.errors import InvalidRequestError
 
 RATE = 32_000
@@ -94,3 +94,16 @@ def test_telephones_get_8000_hertz():
 def test_a_rate_that_opus_cannot_have_is_refused_with_those_that_it_can():
     with pytest.raises(InvalidRequestError, match=r"44100; it takes 8000, 16000, 24000, 48000"):
         output_rate("opus", RATE, 44_100)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_tags_are_in_the_formats_that_have_them_and_leave_the_sound_alone(form):
+    tagged, plain, tags = io.BytesIO(), io.BytesIO(), {"title": "Spring sale", "artist": "anna"}
+    encode_file(form, io.BytesIO(tone()), tagged, RATE, tags=tags)
+    encode_file(form, io.BytesIO(tone()), plain, RATE)
+    if form not in TAGGED:
+        assert tagged.getvalue() == plain.getvalue()
+        return
+    with av.open(io.BytesIO(tagged.getvalue())) as file:
+        assert {**file.metadata, **file.streams[0].metadata}.items() >= tags.items()
+    assert np.array_equal(decode(tagged.getvalue())[0], decode(plain.getvalue())[0])

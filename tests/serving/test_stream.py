@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from contextlib import suppress
 from itertools import pairwise
@@ -18,7 +19,8 @@ from synthesis_tiny import tiny_synthesizer
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from serving.api.incremental_text import IncrementalText
+from gpt_sovits.text.sentences import SPACELESS_SCRIPTS
+from serving.api.incremental_text import IncrementalText, without_unsettled
 
 CONFIG = {"type": "session.config", "voice": "anna"}
 
@@ -250,3 +252,16 @@ def test_the_words_of_a_sentence_lie_inside_its_file():
     assert 0 <= done[0]["words"][0]["start"] <= done[0]["words"][-1]["end"] <= seconds + 0.05
     # the second file begins with the pause
     assert done[1]["words"][0]["start"] >= service.engine.synthesizer.preset.pause_seconds - 0.001
+
+
+@pytest.mark.parametrize("text", ["a" * 100_000 + " ", "." * 100_000 + " x", "。" * 50_000, " " * 100_000 + "a"])
+def test_reading_a_long_text_takes_a_time_that_grows_with_its_length(text):
+    begin = time.process_time()
+    without_unsettled(text)
+    assert time.process_time() - begin < 0.1
+
+
+@given(st.text(alphabet="ab.? \n中あ한。！「、\u3000'1", max_size=12))
+def test_what_a_text_ends_with_is_left_out_as_its_pattern_says(text):
+    pattern = rf"(?:[^\s{SPACELESS_SCRIPTS}]+|[{SPACELESS_SCRIPTS}。！？｡「」『』、，]{{1,2}})$"
+    assert without_unsettled(text) == re.sub(pattern, "", text)

@@ -186,6 +186,18 @@ def test_what_a_killed_process_left_is_written_by_the_next_one(file, tmp_path):
     living.close()
 
 
+def test_a_damaged_line_that_was_left_stops_neither_the_rows_around_it_nor_those_that_come(file, tmp_path):
+    folder = tmp_path / "audit"
+    dead = Spool(folder, 10**6)
+    dead.append([make_row(RECORD, keep_text=False) for _ in range(2)])
+    dead.path.write_bytes(dead.path.read_bytes().replace(b"\n", b"\n\0\0{\n[]\n", 1))
+    dead.close()
+    recorder = write(file, folder, [RECORD])
+    assert count_rows(file) == 3
+    assert recorder.is_writable
+    assert list(folder.iterdir()) == []
+
+
 def test_rows_beyond_the_bound_of_the_spool_are_counted_as_lost(tmp_path, caplog):
     caplog.set_level(logging.WARNING)
     database = open_database(tmp_path, {SETTING: "postgresql://anna:sesame@127.0.0.1:1/none"})

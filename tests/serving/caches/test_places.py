@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from serving.caches.disk import DiskCache
 from serving.caches.entries import pack, seal, unpack, unseal
-from serving.caches.layers import SETTING, CachePlace, open_cache
+from serving.caches.layers import MAX_WAITING_BYTES, SETTING, CachePlace, LayeredCache, open_cache
 from serving.caches.memory import MemoryCache
 from serving.caches.remote import AWAY_SECONDS, RedisCache
 
@@ -195,13 +197,34 @@ def test_nodes_share_a_redis_and_a_redis_that_is_away_is_a_miss_and_one_line(red
 
 
 def test_a_redis_that_never_answers_costs_one_short_wait(caplog):
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as silent:
         cache = RedisCache(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", keep_seconds=DAY)
         begin = time.perf_counter()
         assert [cache.get(str(number)) for number in range(20)] == [None] * 20
         assert time.perf_counter() - begin < 0.5
+
+
+def test_a_large_entry_is_kept_over_a_slow_network(redis_server):
+    port = int(redis_server.uri.rpartition(":")[2].partition("/")[0])
+
+    def forward(source: socket.socket, target: socket.socket, seconds: float) -> None:
+        while data := source.recv(1 << 16):
+            time.sleep(seconds)
+            target.sendall(data)
+
+    def accept() -> None:
+        for _ in range(2):
+            near, _ = listening.accept()
+            far = socket.create_connection(("127.0.0.1", port))
+            threading.Thread(target=forward, args=(near, far, 0.002), daemon=True).start()
+            threading.Thread(target=forward, args=(far, near, 0.0), daemon=True).start()
+
+    content = bytes(8_000_000)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=accept, daemon=True).start()
+        slow = redis_server.uri.replace(f":{port}/", f":{listening.getsockname()[1]}/")
+        RedisCache(slow, keep_seconds=DAY).put("large", content)
+        assert RedisCache(redis_server.uri, keep_seconds=DAY).get("large") == content
 
 
 def test_a_damaged_entry_in_redis_counts_as_missing(redis_server):
@@ -242,3 +265,33 @@ def test_the_setting_decides_where_speech_is_kept(tmp_path, redis_server):
     assert not (tmp_path / "cache").exists()
     with pytest.raises(ValueError, match="VOXFOUNDRY_REDIS_URI"):
         open_cache(place, {SETTING: "localhost:6379"})
+
+
+class StuckDisk:
+    """Writes nothing until it is free, and then fails once."""
+
+    def __init__(self) -> None:
+        self.free, self.kept = threading.Event(), []
+
+    def get(self, key: str) -> None:
+        return None
+
+    def put(self, key: str, content: bytes) -> None:
+        self.free.wait(10)
+        if not self.kept:
+            self.kept.append("")
+            raise ValueError("a fault that nobody expected")
+        self.kept.append(key)
+
+
+def test_what_waits_for_a_slow_disk_is_bounded_and_a_fault_ends_nothing():
+    disk = StuckDisk()
+    cache = LayeredCache(MemoryCache(0), disk)
+    for number in range(40):
+        cache.put(str(number), bytes(MAX_WAITING_BYTES // 16))
+    disk.free.set()
+    cache.wait()
+    assert disk.kept == ["", *(str(number) for number in range(1, 16))]
+    cache.put("later", b"sound")
+    cache.wait()
+    assert disk.kept[-1] == "later"

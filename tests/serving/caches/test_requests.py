@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
 import pytest
@@ -14,8 +16,8 @@ from serving.caches.entries import pack
 from serving.caches.layers import LayeredCache
 from serving.caches.memory import MemoryCache
 from serving.caches.requests import CachingEngine
-from serving.errors import RevokedError, WorkerLostError
-from serving.messages import AudioPiece
+from serving.errors import LaneNotServedError, RevokedError, WorkerLostError
+from serving.messages import AudioPiece, Started
 
 MAX_BYTES = 8_000_000
 
@@ -50,6 +52,37 @@ def test_another_version_speaks_for_itself_and_a_refusal_counts_for_what_is_kept
         assert (answer.headers["x-cache"], answer.headers["x-voice-version"]) == ("miss", "3")
         engine.refusal = RevokedError("the consent was revoked")
         assert speak(service).status_code == 410
+
+
+def test_a_request_that_was_kept_is_refused_in_a_lane_that_is_no_longer_served():
+    engine = ThreadEngine()
+
+    async def check(request, *, candidate_id=None) -> None:
+        if candidate_id is None:
+            raise LaneNotServedError("not judged", param="lane")
+
+    memory = cached(engine)
+    assert not run(memory, lane="batch")
+    engine.check = check
+    with pytest.raises(LaneNotServedError):
+        run(memory, lane="batch")
+
+
+def test_threads_that_wait_for_a_bucket_hold_up_no_request(tmp_path):
+    free = threading.Event()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        waiting = loop.run_in_executor(None, free.wait, 20)  # such as for a file of a job
+        async with asyncio.timeout(10):
+            memory = cached(ThreadEngine(), DiskCache(tmp_path, max_bytes=10**8, keep_seconds=1e6))
+            async with aclosing(memory.speak(speech_request(lane="batch"))) as events:
+                assert isinstance(await anext(events), Started)
+        free.set()
+        await waiting
+
+    asyncio.run(main())
 
 
 def run(engine: CachingEngine, **changes) -> bool:

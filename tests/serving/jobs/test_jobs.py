@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import io
 import shutil
-import time
 import wave
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,15 +24,15 @@ from serving.errors import (
     NotReadyError,
     OverCapacityError,
     RevokedError,
+    StorageUnreachableError,
     UnknownJobError,
     UnknownVoiceError,
     WorkerLostError,
 )
-from serving.jobs.durable import DeadNodes
-from serving.jobs.speaking import _write_all
+from serving.jobs.speaking import write_all
 from serving.storage.keys import key_of
 from serving.storage.objects import open_object_store
-from serving.tables import JOB_ITEMS, JOBS, NODES
+from serving.tables import JOB_ITEMS, JOBS
 
 TEXT = "Good morning to you. It rains."
 
@@ -295,6 +294,45 @@ def test_a_deleted_job_takes_its_file_unless_another_job_has_the_same(database, 
     run(database, tmp_path, story)
 
 
+def test_a_file_that_could_not_be_deleted_with_its_job_is_deleted_later(database, tmp_path):
+    async def story(desk, _):
+        job = await desk.speak()
+        key = key_of(job.items[0].result.sha256)
+        objects, away = desk.jobs.objects, StorageUnreachableError("away", retry_after=5)
+
+        def fail(_: str) -> None:
+            raise away
+
+        objects.delete = fail
+        with pytest.raises(StorageUnreachableError):
+            await desk.jobs.cancel(job.id, "anna")
+        del objects.delete
+        assert objects.holds(key)
+        await desk.jobs.sweep(datetime.now(UTC) - timedelta(days=1))
+        assert not objects.holds(key)
+        with pytest.raises(GoneError):
+            await desk.jobs.find(job.id, "anna")
+
+    run(database, tmp_path, story)
+
+
+class SlowDisk(io.RawIOBase):
+    """Takes seven bytes at a time, as a disk does that is almost full."""
+
+    def __init__(self) -> None:
+        self.content = b""
+
+    def write(self, block) -> int:
+        self.content += bytes(block[:7])
+        return len(block[:7])
+
+
+def test_samples_are_written_whole_where_the_disk_takes_parts():
+    disk, block = SlowDisk(), bytes(range(100))
+    write_all(disk, block)
+    assert disk.content == block
+
+
 def test_old_jobs_are_deleted_with_their_files_and_rows(database, tmp_path):
     async def story(desk, _):
         job = await desk.speak()
@@ -356,40 +394,3 @@ def test_each_item_is_audited_with_the_lane_and_its_outcome(database, tmp_path):
     assert [(record.status, record.error_type) for record in records] == [(503, "not_ready"), (200, None), (200, None)]
     assert {(record.route, record.request.lane, record.caller) for record in records} == {("job", "batch", "anna")}
     assert not any(record.client_left for record in records)
-
-
-def test_a_disk_that_takes_a_part_of_a_block_gets_the_rest():
-    class Filling(io.RawIOBase):
-        taken = b""
-
-        def write(self, block):
-            self.taken += bytes(block[:3])
-            return len(block[:3])
-
-    file = Filling()
-    _write_all(file, b"0123456789")
-    assert file.taken == b"0123456789"
-
-
-def test_a_fault_in_the_heartbeat_does_not_end_it(database, tmp_path, monkeypatch):
-    monkeypatch.setattr("serving.jobs.durable.BEAT_SECONDS", 0.05)
-    faults = [RuntimeError("a fault of the service")]
-
-    def look(*_):
-        if faults:
-            raise faults.pop()
-        return []
-
-    monkeypatch.setattr(DeadNodes, "look", look)
-
-    def n_beats():
-        with database.transaction() as connection:
-            return connection.scalar(sa.select(sa.func.max(NODES.c.beats)))
-
-    async def story(*_):
-        end = time.monotonic() + 10
-        while faults or n_beats() < 5:
-            assert time.monotonic() < end
-            await asyncio.sleep(0.05)
-
-    run(database, tmp_path, story)

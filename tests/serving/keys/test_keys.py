@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from serving.database import open_database
 from serving.errors import DatabaseUnreachableError, KeyScopeError, RateLimitedError, UnauthenticatedError
+from serving.keys import authorization
 from serving.keys.authorization import KeyTable, Rate
 from serving.keys.bearer import BearerKey, make_key, parse_key
 from serving.keys.store import KeyChangeError, create_key, list_keys, revoke_keys
@@ -98,6 +101,43 @@ def test_a_running_table_follows_new_and_revoked_keys(file):
         await asyncio.sleep(0.3)
         with pytest.raises(UnauthenticatedError):
             await table.authenticate(f"Bearer {key}")
+        await table.close()
+
+    asyncio.run(follow())
+
+
+def test_a_revoked_key_stops_while_all_shared_threads_wait_for_something_else(file):
+    free = threading.Event()
+
+    async def follow() -> None:
+        key = create_key(file, "anna")
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        waiting = loop.run_in_executor(None, free.wait, 20)  # such as for a bucket that does not answer
+        async with asyncio.timeout(10):
+            table = KeyTable(file, refresh_seconds=0.05)
+            await table.start()
+            revoke_keys(file, f"vf_{key.id}")
+            await asyncio.sleep(0.3)
+            with pytest.raises(UnauthenticatedError):
+                await table.authenticate(f"Bearer {key}")
+        await table.close()
+        free.set()
+        await waiting
+
+    asyncio.run(follow())
+
+
+def test_a_table_goes_on_to_follow_after_a_fault_that_nobody_expected(file, monkeypatch):
+    async def follow() -> None:
+        table = KeyTable(file, refresh_seconds=0.05)
+        await table.start()
+        with monkeypatch.context() as damaged:
+            damaged.setattr(authorization, "read_stamp", lambda _: 1 / 0)
+            await asyncio.sleep(0.2)
+        key = create_key(file, "anna")
+        await asyncio.sleep(0.3)
+        assert (await table.authenticate(f"bearer {key}")).name == "anna"
         await table.close()
 
     asyncio.run(follow())

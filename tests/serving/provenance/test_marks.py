@@ -193,6 +193,38 @@ def test_no_damage_changes_the_sound_or_the_facts_of_a_valid_file(root, tmp_path
         assert layer.status in ("invalid", "none") and layer.facts is None
 
 
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (None, "invalid"),
+        ({"activeManifest": {"success": [{"code": "claimSignature.validated"}], "failure": []}}, "invalid"),
+        (
+            {
+                "activeManifest": {
+                    "success": [{"code": "claimSignature.validated"}, {"code": "assertion.dataHash.match"}],
+                    "failure": [],
+                }
+            },
+            "untrusted",
+        ),
+        (
+            {
+                "activeManifest": {
+                    "success": [],
+                    "failure": 9 * [{"code": "signingCredential.untrusted"}]
+                    + [{"code": "assertion.dataHash.mismatch"}],
+                }
+            },
+            "invalid",
+        ),
+    ],
+)
+def test_what_was_not_found_to_be_right_is_not_valid(tmp_path, monkeypatch, answer, status):
+    file, _ = marked(tmp_path, "mp3")
+    monkeypatch.setattr("c2pa.Reader.get_validation_results", lambda _: answer)
+    assert verify(file, trust=load_trust(tmp_path, {})).deciding.status == status
+
+
 class TestIdentity:
     def test_the_development_key_is_private_and_named_as_what_it_is(self, tmp_path):
         identity = load_identity(tmp_path, {})
@@ -229,6 +261,18 @@ class TestIdentity:
         mixed = one | {"VOXFOUNDRY_PROVENANCE_KEY": other["VOXFOUNDRY_PROVENANCE_KEY"]}
         with pytest.raises(CertificateError, match="does not belong"):
             load_identity(tmp_path, mixed)
+
+    def test_a_key_of_somebody_else_may_be_read_by_the_group(self, tmp_path, monkeypatch):
+        """As Kubernetes mounts a secret for a user who is not root."""
+        named = write_identity(tmp_path / "own")
+        (tmp_path / "own/key.pem").chmod(0o440)
+        with pytest.raises(CertificateError, match="chmod 600"):
+            load_identity(tmp_path, named)
+        monkeypatch.setattr("os.getuid", lambda: (tmp_path / "own/key.pem").stat().st_uid + 1)
+        assert not load_identity(tmp_path, named).is_development
+        (tmp_path / "own/key.pem").chmod(0o444)
+        with pytest.raises(CertificateError, match="chmod 600"):
+            load_identity(tmp_path, named)
 
     def test_a_key_that_others_can_read_is_refused(self, tmp_path):
         environment = write_identity(tmp_path / "own")

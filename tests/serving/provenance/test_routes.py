@@ -13,9 +13,13 @@ import soundfile
 from provenance_helpers import marked
 from serving_helpers import one_key, running, speak
 
+from serving.caches.entries import pack
+from serving.caches.memory import MemoryCache
 from serving.encoding import MEDIA_TYPES, encode
+from serving.errors import NotFoundError
 from serving.provenance.routes import provenance_router
 from serving.provenance.service import Provenance
+from serving.provenance.sidecars import read_sidecar
 
 TEXT = "The kettle is on the stove. Who is there?"
 MAX_BYTES = 1_000_000
@@ -145,6 +149,23 @@ def test_a_sidecar_is_forgotten_after_its_time(root):
         answer = speak(one, input=TEXT)
         missing = httpx.get(one.address + answer.headers["x-provenance-url"])
         assert (missing.status_code, missing.json()["error"]["type"]) == (404, "not_found")
+
+
+def test_a_node_has_the_sidecars_of_those_that_it_shares_a_cache_with(root):
+    shared = MemoryCache(1_000_000)
+    one, other = (Provenance(root, seconds=60, shared=shared) for _ in range(2))
+    with running(provenance=one) as service:
+        answer = speak(service, input=TEXT, response_format="opus")
+    name = answer.headers["x-provenance-url"][-32:]
+    (owner,) = {stream.owner for stream in one._streams.values()}
+    file = read_sidecar(other.sidecar_of(name, owner))
+    assert (file.sha256, file.is_signature_right) == (hashlib.sha256(answer.content).hexdigest(), True)
+    with pytest.raises(NotFoundError):
+        other.sidecar_of(name, "another")
+    for damaged in (b"", pack({"owner": owner}, b""), pack({"owner": owner, "until": 0.0}, b"old")):
+        shared.put(f"sidecar/{name}", damaged)
+        with pytest.raises(NotFoundError):
+            other.sidecar_of(name, owner)
 
 
 def test_a_service_that_marks_nothing_says_so(root):

@@ -251,6 +251,22 @@ def test_a_broken_journal_admits_nothing_new_and_ends_what_began_if_it_stays_bro
     following(project, test)
 
 
+def test_a_fault_that_passes_during_a_promotion_leaves_the_champion_in_service(project: Project):
+    async def test(follower: Follower, table: ReleaseTable) -> None:
+        anchor, before = project.store.root / "releases/anna.json", table.champions["anna"]
+        kept = anchor.read_text(encoding="utf-8")
+        anchor.write_text(kept.replace("anna", "amma"), encoding="utf-8")
+        try:
+            assert await follower.look()
+        finally:
+            anchor.write_text(kept, encoding="utf-8")
+        table.drop_loaded(before.pair.candidate_id)  # as if the journal had released one that is not loaded yet
+        await follower.look()
+        assert table.champions["anna"] is before
+
+    following(project, test)
+
+
 def test_a_pair_whose_bytes_changed_is_refused(project: Project):
     async def test(follower: Follower, table: ReleaseTable) -> None:
         release = table.snapshots["bob"].champion

@@ -1,0 +1,90 @@
+"""A slot is filled again whatever ended its worker, and no process is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from engine_helpers import serve_settings
+
+from serving.engine import pool as pools
+from serving.engine.pool import WorkerPool
+
+
+class Process:
+    """Stands for a worker, without a process."""
+
+    made: ClassVar[list[Process]] = []
+
+    def __init__(self, name: str, options: object) -> None:
+        self.name, self.state, self.resident_bytes, self.is_idle = name, "starting", 0, True
+        self.loaded, self.ended = set(), asyncio.Event()
+        self.made.append(self)
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        self.ended.set()
+
+
+@pytest.mark.parametrize("fault", [OSError("disk"), KeyError("x")])
+def test_a_worker_that_cannot_be_prepared_is_ended_and_the_next_one_is_tried(monkeypatch, fault):
+    async def fill() -> None:
+        n_tries = 0
+
+        async def prepare(worker: Process) -> None:
+            nonlocal n_tries
+            n_tries += 1
+            if n_tries == 1:
+                raise fault
+
+        pool = WorkerPool(serve_settings(devices=["cpu"]), Path(), prepare)
+        pool.start()
+        async with asyncio.timeout(10):
+            while not pool.ready:
+                await asyncio.sleep(0.01)
+        first, second = Process.made
+        assert first.ended.is_set()
+        assert pool.ready == [second]
+        await pool.close()
+
+    monkeypatch.setattr(pools, "WorkerProcess", Process)
+    monkeypatch.setattr(pools, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(Process, "made", [])
+    asyncio.run(fill())
+
+
+def test_a_worker_that_has_grown_goes_on_until_another_one_has_its_voices(monkeypatch):
+    async def grow() -> None:
+        is_away = False
+
+        async def prepare(worker: Process) -> None:
+            worker.loaded |= set() if is_away else {"c1"}
+
+        pool = WorkerPool(serve_settings(devices=["cpu"]), Path(), prepare)
+        pool.start()
+
+        async def until(holds) -> None:
+            async with asyncio.timeout(10):
+                while not holds():
+                    await asyncio.sleep(0.01)
+
+        await until(lambda: pool.ready)
+        first, is_away = pool.ready[0], True
+        first.resident_bytes = 5 * 10**9  # of 4
+        await until(lambda: len(Process.made) > 2)
+        assert pool.ready == [first]
+        is_away = False
+        await until(lambda: pool.ready != [first])
+        assert pool.ready[0].loaded == {"c1"}
+        await until(lambda: sum(not process.ended.is_set() for process in Process.made) == 1)
+        await pool.close()
+
+    monkeypatch.setattr(pools, "WorkerProcess", Process)
+    monkeypatch.setattr(pools, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(pools, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(Process, "made", [])
+    asyncio.run(grow())
