@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
-import os
 import re
 import secrets
 import shutil
@@ -20,6 +20,7 @@ from campaigns.report.page import render_page
 from campaigns.report.summary import Summary, summarize
 from serving.database import Database
 from serving.storage.folder import FolderStore
+from serving.storage.keys import sha256_of_key
 from serving.storage.objects import ObjectStore
 
 AUDIO = "audio"
@@ -128,10 +129,10 @@ def _write_files(
         source = objects.folder / asset.url
         target = folder / name
         kept.add(target.name)
-        if target.exists() and source.exists() and target.samefile(source):
+        if _has_hash(target, sha256_of_key(asset.url)):
             continue
         with suppress(FileNotFoundError), replaced(target) as draft:  # it was deleted meanwhile
-            _link_or_copy(source, draft)
+            shutil.copyfile(source, draft)  # a link would let an editor of tags change what the store serves
     for stale in _names_in(folder / TABLE) - kept:
         (folder / AUDIO / stale).unlink(missing_ok=True)
     return len(kept)
@@ -146,10 +147,8 @@ def _names_in(table: Path) -> set[str]:
     return {path.name for path in found if path.parent == PurePosixPath(AUDIO)}
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        raise
-    except OSError:  # another file system
-        shutil.copyfile(source, target)
+def _has_hash(file: Path, sha256: str) -> bool:
+    if not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest() == sha256

@@ -24,7 +24,8 @@ CHUNK_BYTES = 1 << 18
 MAX_SINGLE_BYTES = 32_000_000  # a longer file is sent in parts, so that it is never in memory as a whole
 CACHE_CONTROL = "private, max-age=31536000, immutable"
 RETRIES = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
-TIMES = {"connect_timeout": timedelta(seconds=3), "timeout": timedelta(minutes=10)}
+CONNECT = timedelta(seconds=3)
+TRANSFER, QUESTION = timedelta(minutes=10), timedelta(seconds=20)  # for a file, and for an answer without one
 
 
 class BucketStore:
@@ -44,8 +45,10 @@ class BucketStore:
             public_endpoint: How clients reach the server, empty where as this process does.
         """
         self.shown, self._scratch = f"s3://{bucket}" + (f"/{prefix}" if prefix else ""), scratch
-        self._store = _open(bucket, prefix, os.environ.get("AWS_ENDPOINT_URL", ""))
-        self._public = _open(bucket, prefix, public_endpoint) if public_endpoint else self._store
+        endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+        self._store = _open(bucket, prefix, endpoint, timeout=TRANSFER)
+        self._questions = _open(bucket, prefix, endpoint, timeout=QUESTION)
+        self._public = _open(bucket, prefix, public_endpoint or endpoint, timeout=QUESTION)
 
     def new_file(self) -> AbstractContextManager[Path]:
         """Give the path of a temporary file of this machine."""
@@ -74,7 +77,7 @@ class BucketStore:
         sha256_of_key(key)
         with self._explained():
             try:
-                return obstore.head(self._store, key)["size"]
+                return obstore.head(self._questions, key)["size"]
             except (NotFoundError, FileNotFoundError):
                 return None
 
@@ -103,7 +106,7 @@ class BucketStore:
         sha256_of_key(key)
         with self._explained():
             try:
-                obstore.delete(self._store, key)
+                obstore.delete(self._questions, key)
             except (NotFoundError, FileNotFoundError):
                 return
 
@@ -124,7 +127,11 @@ class BucketStore:
             raise StorageUnreachableError("the store of finished speech cannot be used now", retry_after=5) from None
 
 
-def _open(bucket: str, prefix: str, endpoint: str) -> S3Store:
+def _open(bucket: str, prefix: str, endpoint: str, *, timeout: timedelta) -> S3Store:
     named: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
-    client: dict[str, Any] = {**TIMES, "allow_http": endpoint.startswith("http://")}
+    client: dict[str, Any] = {
+        "connect_timeout": CONNECT,
+        "timeout": timeout,
+        "allow_http": endpoint.startswith("http://"),
+    }
     return S3Store(bucket, prefix=prefix or None, client_options=client, retry_config=RETRIES, **named)

@@ -102,6 +102,19 @@ def test_a_folder_has_the_files_by_recipient_the_table_and_the_report(tmp_path, 
     assert "Hello number" not in page  # no text of a recipient
 
 
+def test_who_edits_a_file_of_the_folder_changes_nothing_in_the_store(tmp_path, database):
+    objects, campaign = run(tmp_path, database, campaign_settings(), rendered(campaign_settings(), 1))
+    write_folder(database, campaign, objects, tmp_path / "out")
+    mine = tmp_path / "out/audio/r-0.wav"
+    sound = mine.read_bytes()
+    with mine.open("ab") as file:
+        file.write(b"a tag")
+    (kept,) = (tmp_path / "results").rglob("*.wav")
+    assert kept.read_bytes() == sound
+    write_folder(database, campaign, objects, tmp_path / "out")
+    assert mine.read_bytes() == sound
+
+
 def test_a_folder_that_is_written_again_loses_files_of_deleted_rows_and_no_others(tmp_path, database):
     objects, campaign = run(tmp_path, database, campaign_settings(), rendered(campaign_settings(), 3))
     audio = tmp_path / "out/audio"
