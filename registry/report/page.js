@@ -12,7 +12,7 @@ function show(button, isPlaying) {
 
 function play(button) {
   if (playing === button) {
-    if (player.paused) player.play();
+    if (player.paused) start();
     else player.pause();
     return;
   }
@@ -21,8 +21,11 @@ function play(button) {
   find("#player").hidden = false;
   find("#playing").textContent = button.getAttribute("aria-label").replace(/^Play /, "");
   player.src = "data:audio/ogg;base64," + button.dataset.sound;
-  player.play();
+  start();
 }
+
+// A sound that is stopped before it has begun is not a fault
+function start() { player.play().catch((error) => { if (error.name !== "AbortError") throw error; }); }
 
 player.addEventListener("play", () => {
   for (const other of all("audio")) if (other !== player) other.pause();

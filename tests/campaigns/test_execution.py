@@ -93,12 +93,12 @@ def test_started_again_it_speaks_nothing_and_one_changed_row_is_spoken_alone(tmp
 
 
 def test_a_paused_campaign_claims_nothing_and_goes_on_when_it_is_resumed(tmp_path, database, engine):
-    engine.seconds = 0.02
+    engine.seconds = 0.1
     plan = campaign_settings()
 
     async def scenario():
         async with running_node(tmp_path, database, engine) as service:
-            campaign = (await submit(service, plan, rendered(plan, 60))).campaign
+            campaign = (await submit(service, plan, rendered(plan, 200))).campaign
             while not any(row["state"] == "done" for row in rows_of(database)):
                 await asyncio.sleep(0.02)
             await service.pause(campaign.id)
@@ -106,14 +106,14 @@ def test_a_paused_campaign_claims_nothing_and_goes_on_when_it_is_resumed(tmp_pat
                 await asyncio.sleep(0.02)
             n_begun = spoken(engine)
             await asyncio.sleep(0.5)
-            assert spoken(engine) == n_begun < 60
+            assert spoken(engine) == n_begun < 200
             with pytest.raises(ConflictError):
                 await service.resume(campaign.id) and await service.resume(campaign.id)
             await wait_for(service, campaign.id, "done")
 
     asyncio.run(scenario())
-    assert spoken(engine) == 60
-    assert Counter(row["state"] for row in rows_of(database)) == {"done": 60}
+    assert spoken(engine) == 200
+    assert Counter(row["state"] for row in rows_of(database)) == {"done": 200}
 
 
 def test_rows_that_need_a_review_are_not_delivered_and_are_spoken_again_by_a_retry(tmp_path, database, engine):

@@ -17,8 +17,10 @@ document.addEventListener("click", (event) => {
     playing = button;
     player.src = "data:audio/ogg;base64," + button.dataset.sound;
   }
-  player.play();
+  start();
 });
+// A sound that is stopped before it has begun is not a fault
+function start() { player.play().catch((error) => { if (error.name !== "AbortError") throw error; }); }
 player.addEventListener("play", () => show(playing, true));
 for (const name of ["pause", "ended"]) player.addEventListener(name, () => show(playing, false));
 
