@@ -16,11 +16,12 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from gpt_sovits.synthesis.words import read_words
+from serving.api.service import Engine
 from serving.caches.code import sound_code
 from serving.caches.entries import pack, unpack
 from serving.caches.layers import LayeredCache
-from serving.engine.client import EngineClient
-from serving.messages import AudioPiece, Event, Finished, Health, SentenceDone, ServedVoice, SpeechRequest, Started
+from serving.engine_layer import EngineLayer
+from serving.messages import AudioPiece, Event, Finished, SentenceDone, ServedVoice, SpeechRequest, Started
 
 N_THREADS = 4  # that read what is not in memory
 MAX_BYTES = 16_000_000  # of the sound of a request that is kept: 4 minutes
@@ -28,10 +29,10 @@ NOT_HEARD = ("request_id", "traceparent", "purpose", "version", "voice")  # fiel
 KINDS = {"sentence": SentenceDone, "finished": Finished}
 
 
-class CachingEngine:
+class CachingEngine(EngineLayer):
     """An engine that remembers what it has said."""
 
-    def __init__(self, engine: EngineClient, *, precision: str, cache: LayeredCache | None) -> None:
+    def __init__(self, engine: Engine, *, precision: str, cache: LayeredCache | None) -> None:
         """Take the engine.
 
         Args:
@@ -39,7 +40,8 @@ class CachingEngine:
             precision: Of its weights, and the kinds of its devices.
             cache: Where requests are kept, None for nowhere.
         """
-        self._engine, self._precision, self._cache = engine, precision, cache
+        super().__init__(engine)
+        self._precision, self._cache = precision, cache
         # Not the threads that everybody shares: those may all wait for a database or a bucket that does not answer
         self._threads = ThreadPoolExecutor(N_THREADS, thread_name_prefix="read-cache")
         if cache is not None:
@@ -80,30 +82,6 @@ class CachingEngine:
         assert isinstance(started, Started)
         if started.candidate_id == served.candidate_id:  # no promotion came between
             self._cache.put(key, _pack(events))
-
-    async def price(self, request: SpeechRequest) -> float:
-        """Return the expected seconds of speech, as the engine does."""
-        return await self._engine.price(request)
-
-    async def check(self, request: SpeechRequest, *, candidate_id: str | None = None) -> None:
-        """Refuse what the engine would not admit now.
-
-        Args:
-            request: How a text is spoken.
-            candidate_id: What has spoken it already.
-
-        Raises:
-            ServingError: It may not be spoken.
-        """
-        await self._engine.check(request, candidate_id=candidate_id)
-
-    def voices(self) -> tuple[ServedVoice, ...]:
-        """Return what the engine serves."""
-        return self._engine.voices()
-
-    def health(self) -> Health:
-        """Return the state of the engine."""
-        return self._engine.health()
 
     async def _recall(self, key: str) -> list[Event] | None:
         """Return the events that were kept, None where there are none that can be read."""

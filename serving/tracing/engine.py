@@ -6,17 +6,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
-from serving.api.service import Engine
-from serving.messages import Event, Finished, Health, SentenceDone, ServedVoice, SpeechRequest, Started
+from serving.engine_layer import EngineLayer
+from serving.messages import Event, Finished, SentenceDone, SpeechRequest, Started
 from serving.tracing.spans import Span, record_span, span
 
 
-class TracedEngine:
+class TracedEngine(EngineLayer):
     """An engine that records a span for each request, with what the worker has noted below it."""
-
-    def __init__(self, engine: Engine) -> None:
-        """Take the engine."""
-        self._engine = engine
 
     async def speak(self, request: SpeechRequest) -> AsyncGenerator[Event, None]:
         """Yield the events of a request.
@@ -34,30 +30,6 @@ class TracedEngine:
                 async for event in events:
                     _note(speaking, request, event)
                     yield event
-
-    async def price(self, request: SpeechRequest) -> float:
-        """Return the expected seconds of speech, as the engine does."""
-        return await self._engine.price(request)
-
-    async def check(self, request: SpeechRequest, *, candidate_id: str | None = None) -> None:
-        """Refuse what the engine would not admit now.
-
-        Args:
-            request: How a text is spoken.
-            candidate_id: What has spoken it already.
-
-        Raises:
-            ServingError: It may not be spoken.
-        """
-        await self._engine.check(request, candidate_id=candidate_id)
-
-    def voices(self) -> tuple[ServedVoice, ...]:
-        """Return what the engine serves."""
-        return self._engine.voices()
-
-    def health(self) -> Health:
-        """Return the state of the engine."""
-        return self._engine.health()
 
 
 def _note(speaking: Span, request: SpeechRequest, event: Event) -> None:

@@ -55,14 +55,12 @@ def queries() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
 def test_a_compose_file_follows_the_schema_of_the_specification(path):
-    pytest.importorskip("check_jsonschema")
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", path]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
 def test_manifests_follow_the_schemas_of_kubernetes():
-    pytest.importorskip("kubernetes_validate")
     command = [sys.executable, "-m", "kubernetes_validate", "--strict", *MANIFESTS]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -29,7 +29,6 @@ class Tracing:
 
 @pytest.fixture
 def tracing(monkeypatch) -> Iterator[Tracing]:
-    pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="the extra [otlp] is not installed")
     with collector() as to:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", to.endpoint)
         tracing = Tracing(to)
