@@ -264,6 +264,9 @@ class KeyOf:
         if (voice, lane) != ("anna", "realtime"):
             raise KeyScopeError("the key is for anna in realtime", param="voice")
 
+    def require_valid(self):
+        pass
+
     def sees(self, voice):
         return voice == "anna"
 

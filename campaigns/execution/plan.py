@@ -202,7 +202,12 @@ def first_id(work_id: str) -> str:
 
 def hand_back_id(work_id: str) -> str:
     """Return another id of the same slice, under which it is queued again."""
-    return f"{first_id(work_id)}.{secrets.token_hex(8)}"
+    return f"{handed_back_prefix(work_id)}{secrets.token_hex(8)}"
+
+
+def handed_back_prefix(work_id: str) -> str:
+    """Return how the ids begin under which a slice was queued again."""
+    return f"{first_id(work_id)}."
 
 
 def parse_slice_id(text: str) -> tuple[str, int]:

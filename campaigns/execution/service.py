@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from campaigns.errors import CampaignError
 from campaigns.execution import control, submitting
 from campaigns.execution.files import DELIVERED, STRAY, remove_files
-from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign, RowState, hand_back_id
+from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign, RowState, hand_back_id, handed_back_prefix
 from campaigns.execution.sealing import open_sealer
 from campaigns.execution.slices import STOPPING, SliceRunner
 from campaigns.execution.speaking import Mark, RowSpeaker
@@ -325,16 +325,15 @@ class CampaignService:
         """Return whether this node serves the voice of a campaign. Whether it may speak is another question."""
         try:
             await self._check(campaign)
-        except NotInServiceError:  # on every node, so the campaign ends
-            return True
-        except UnknownVoiceError:
-            return False
-        except ServingError:
-            return True
+        except ServingError as error:  # a voice that is not in service is so on every node, so the campaign ends
+            return isinstance(error, NotInServiceError) or not isinstance(error, UnknownVoiceError)
         return True
 
     async def _hand_back(self, work_id: str) -> None:
         await self._rows.patiently(self._enqueue_again, hand_back_id(work_id))
+        # delete what DBOS remembers of the times before; this one has not ended yet
+        if self._queue is not None:
+            await asyncio.to_thread(self._queue.forget_all, handed_back_prefix(work_id), status="SUCCESS")
 
     def _enqueue_again(self, database: Database, work_id: str) -> None:
         with database.transaction() as connection:

@@ -98,6 +98,7 @@ async def make_request(
     )
     if manner.lane is None and served is not None and await _may_stream(service, caller, request, served):
         request = replace(request, lane="realtime")
+    caller.require_valid()  # a web socket asks for each of its sentences
     caller.require(voice=request.voice, lane=request.lane, purpose=request.purpose)
     return request
 

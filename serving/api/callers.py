@@ -20,6 +20,10 @@ class Caller(Protocol):
         """Raise KeyScopeError if the key does not cover a use."""
         ...
 
+    def require_valid(self) -> None:
+        """Raise UnauthenticatedError if the key has ended since the request came in."""
+        ...
+
     def sees(self, voice: str) -> bool:
         """Return whether the key covers a voice at all. Others are not shown to it."""
         ...
@@ -36,6 +40,9 @@ class Anonymous:
 
     def require(self, *, voice: str, lane: Lane, purpose: str | None) -> None:
         """Allow the use."""
+
+    def require_valid(self) -> None:
+        """Return, because there is nothing that could end."""
 
     def sees(self, voice: str) -> bool:
         """Return True."""

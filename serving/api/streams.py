@@ -130,9 +130,10 @@ class Utterance:
         await self.service.record(record)
 
     async def check_delivery(self) -> None:
-        """Refuse to deliver more once the consent has ended. What was spoken before may still wait for a slow client.
+        """Refuse to deliver more once consent or key has ended. What was spoken may still wait for a slow client.
 
         Raises:
+            UnauthenticatedError: The key was revoked or has expired.
             RevokedError: The speaker revoked the consent, or the version was taken out of service.
             ConsentError: The consent has ended.
             VoiceDamagedError: The consent cannot be checked, because the journal is broken.
@@ -141,6 +142,7 @@ class Utterance:
         assert self.started is not None
         now = time.perf_counter()
         self._next_check = now + CHECK_SECONDS
+        self.caller.require_valid()
         try:
             await self.service.engine.check(self.request, candidate_id=self.started.candidate_id)
         except (RevokedError, ConsentError):

@@ -170,6 +170,7 @@ class EngineClient:
         return any(live.pair.candidate_id in worker.loaded for live in self.table.champions.values())
 
     async def _admit(self, request: SpeechRequest) -> Admission:
+        self.table.check_wanted(request)  # before a former version is loaded, which costs time and memory
         candidate_id = self.table.candidate_of(request.voice, request.version)
         return self.table.admit(request, await self._loader.ensure(request.voice, candidate_id))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextvars
 import logging
 import secrets
 import threading
@@ -220,10 +221,15 @@ class DurableQueue:
         """Delete what DBOS remembers of jobs that have ended."""
         DBOS.delete_workflows(job_ids)
 
-    def forget_all(self, prefix: str) -> None:
-        """Delete what DBOS remembers of work whose ids begin alike, and which has ended."""
+    def forget_all(self, prefix: str, *, status: str | None = None) -> None:
+        """Delete what DBOS remembers of work whose ids begin alike.
+
+        Args:
+            prefix: How the ids begin.
+            status: Of DBOS that the work must have, None for any. Without one, all of it must have ended.
+        """
         while found := DBOS.list_workflows(
-            workflow_id_prefix=prefix, load_input=False, load_output=False, limit=FORGOTTEN_AT_ONCE
+            workflow_id_prefix=prefix, status=status, load_input=False, load_output=False, limit=FORGOTTEN_AT_ONCE
         ):
             DBOS.delete_workflows([workflow.workflow_id for workflow in found])
 
@@ -232,7 +238,9 @@ class DurableQueue:
         assert self._loop is not None
         if self._stop.is_set():
             raise _Shutdown
-        future = asyncio.run_coroutine_threadsafe(_as_coroutine(work, work_id), self._loop)
+        # In a context of its own: in that of its workflow, DBOS would record each call as a step
+        submit = contextvars.Context().run
+        future = submit(asyncio.run_coroutine_threadsafe, _as_coroutine(work, work_id), self._loop)
         self._running[future] = work.queue
         if self._stop.is_set():  # `close` has cancelled those that it saw
             future.cancel()

@@ -31,10 +31,12 @@ class Principal:
     """Whoever a valid key belongs to. It is a serving.api.callers.Caller.
 
     Attributes:
-        key: The row of the key.
+        key: The row of the key, as it was when the request came in.
+        find_again: Returns the row as it is now, None where it is gone.
     """
 
     key: KeyRow
+    find_again: Callable[[], KeyRow | None]
 
     @property
     def name(self) -> str:
@@ -64,6 +66,14 @@ class Principal:
             if covered is not None and seen not in covered:
                 shown = f"the {param} {seen!r}" if seen is not None else f"a request without a {param}"
                 raise KeyScopeError(f"this key does not cover {shown}, only {', '.join(covered)}", param=param)
+
+    def require_valid(self) -> None:
+        """Refuse to go on with a request whose key has ended meanwhile.
+
+        Raises:
+            UnauthenticatedError: The key was revoked, has expired or is gone.
+        """
+        _refuse_invalid(self.key.id, self.find_again())
 
 
 class KeyTable:
@@ -131,9 +141,9 @@ class KeyTable:
             RateLimitedError: The key has used up its rate.
             DatabaseUnreachableError: The keys could not be read since the start.
         """
-        principal = Principal(self._find(authorization))
-        self._count(principal.key)
-        return principal
+        row = self._find(authorization)
+        self._count(row)
+        return Principal(row, lambda: (self._keys or {}).get(row.id))
 
     async def authorize(self, authorization: str | None, voice: str, lane: Lane, purpose: str | None) -> Principal:
         """Return the caller of a request that its key covers.
@@ -161,9 +171,7 @@ class KeyTable:
         row = self._keys.get(key.id) if key else None
         if key is None or row is None or not has_hash(key.secret, row.secret_sha256):
             raise UnauthenticatedError("the key is not one of this service")
-        reason = row.why_invalid(datetime.now(UTC))
-        if reason is not None:
-            raise UnauthenticatedError(f"the key {row.id} {reason}")
+        _refuse_invalid(row.id, row)
         return row
 
     def _count(self, row: KeyRow) -> None:
@@ -208,3 +216,9 @@ class Rate:
             self._tokens -= 1
             return 0.0
         return (1 - self._tokens) / per_second
+
+
+def _refuse_invalid(key_id: str, row: KeyRow | None) -> None:
+    reason = row.why_invalid(datetime.now(UTC)) if row is not None else "was deleted"
+    if reason is not None:
+        raise UnauthenticatedError(f"the key {key_id} {reason}")

@@ -118,6 +118,14 @@ class ReleaseTable:
         """Take a pair out of service that the workers are about to unload."""
         self.loaded = MappingProxyType({key: live for key, live in self.loaded.items() if key != candidate_id})
 
+    def check_wanted(self, request: SpeechRequest) -> None:
+        """Refuse a request by its voice and purpose alone, whatever would speak it.
+
+        Raises:
+            ServingError: There is no such voice, it was revoked, or its consent does not cover the purpose.
+        """
+        self._check_consent(self._snapshot(request.voice), request, None)
+
     def candidate_of(self, voice: str, version: int | None) -> str:
         """Return the candidate id of what a request asks for, loaded or not.
 

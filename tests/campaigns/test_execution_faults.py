@@ -95,6 +95,25 @@ def test_rows_of_a_dead_node_are_taken_up_after_their_slice_was_handed_back(tmp_
     assert states(database) == {"done": 3}
 
 
+def test_a_slice_that_is_handed_back_again_and_again_leaves_few_rows(tmp_path, database, engine, monkeypatch):
+    monkeypatch.setattr("campaigns.execution.slices.HAND_BACK_SECONDS", 0.02)
+    plan, ids = campaign_settings(), []
+    DBOS.migrate(database.uri)
+    start_campaign(tmp_path, database, plan, rendered(plan, 3))
+    engine.refusal = UnknownVoiceError("no voice 'sample' is served")
+    monkeypatch.setattr(
+        "campaigns.execution.service.hand_back_id", lambda work_id: ids.append(hand_back_id(work_id)) or ids[-1]
+    )
+
+    async def scenario():
+        async with running_node(tmp_path, database, engine):
+            while len(ids) < 8:
+                await asyncio.sleep(0.05)
+            assert len(await DBOS.list_workflows_async()) <= 4
+
+    asyncio.run(scenario())
+
+
 def test_a_fault_in_a_lane_loses_no_row(tmp_path, database, engine, monkeypatch):
     monkeypatch.setattr("campaigns.execution.slices.FAULT_SECONDS", 0.1)
     finish, faults = claims.finish, [RuntimeError("a fault of the service")]

@@ -20,7 +20,7 @@ from serving.api import streams
 from serving.api.app import make_service
 from serving.api.callers import Anonymous
 from serving.api.streams import Utterance, read_ahead
-from serving.errors import NotReadyError, RevokedError, VoiceDamagedError
+from serving.errors import NotReadyError, RevokedError, UnauthenticatedError, VoiceDamagedError
 from serving.messages import AudioPiece
 
 BODY = {"model": "tts-1", "input": "The kettle is on the stove.", "voice": "anna", "response_format": "wav"}
@@ -251,3 +251,32 @@ def test_a_journal_that_is_being_written_ends_no_stream_and_a_broken_one_does(mo
             asyncio.run(look())
     else:
         asyncio.run(look())
+
+
+class Revocable(Anonymous):
+    """A caller whose key can be revoked while it is served."""
+
+    is_revoked = False
+
+    def require_valid(self):
+        if self.is_revoked:
+            raise UnauthenticatedError("the key was revoked")
+
+
+def test_a_key_that_is_revoked_ends_the_stream_that_it_opened():
+    engine, caller = ThreadEngine(repeat=5000), Revocable()
+
+    async def authenticate(authorization):
+        return caller
+
+    with running(engine, authenticate=authenticate) as service:
+        one = raw_request(service, BODY | {"input": "Yes."})
+        wait_until(lambda: engine.n_pieces > 300)
+        caller.is_revoked = True
+        time.sleep(1.1)
+        while one.recv(1 << 20):
+            pass
+        one.close()
+        wait_until(lambda: service.records)
+        assert service.records[0].error_type == "unauthenticated"
+        assert service.records[0].finished is None

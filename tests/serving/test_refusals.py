@@ -30,6 +30,9 @@ class Reader:
         if voice != "anna":
             raise KeyScopeError("the key does not cover this voice")
 
+    def require_valid(self) -> None:
+        pass
+
     def sees(self, voice: str) -> bool:
         return True
 

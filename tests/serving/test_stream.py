@@ -20,7 +20,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from gpt_sovits.text.sentences import SPACELESS_SCRIPTS
+from serving.api.callers import Anonymous
 from serving.api.incremental_text import IncrementalText, without_unsettled
+from serving.errors import UnauthenticatedError
 
 CONFIG = {"type": "session.config", "voice": "anna"}
 
@@ -80,6 +82,26 @@ def test_only_the_first_sentence_is_spoken_without_the_silence_at_its_beginning(
     with running(Recording()) as service:
         talk(service, *say("The kettle is on. Who is there? Nobody."))
     assert [request.continues for request in asked] == [False, True, True]
+
+
+def test_a_key_that_is_revoked_ends_the_session_before_its_next_sentence():
+    class Revoked(Anonymous):
+        n_left = 1
+
+        def require_valid(self):
+            self.n_left -= 1
+            if self.n_left < 0:
+                raise UnauthenticatedError("the key was revoked")
+
+    caller = Revoked()
+
+    async def authenticate(authorization):
+        return caller
+
+    with running(authenticate=authenticate) as service:
+        got = talk(service, *say("The kettle is on. Who is there? Nobody."))
+    assert kinds(got) == ["audio.start", "sound", "audio.done", "error", "closed"]
+    assert got[-2]["error"]["type"] == "unauthenticated" and got[-1]["code"] == 1008
 
 
 def test_the_first_sentence_sounds_before_the_second_was_sent(service):

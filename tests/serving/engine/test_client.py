@@ -34,6 +34,7 @@ from engine_helpers import (
 )
 
 from serving.errors import (
+    ConsentError,
     LanguageNotServedError,
     PresetNotServedError,
     RevokedError,
@@ -122,6 +123,14 @@ def test_events_come_in_their_order(served: Served, lane: str):
 def test_what_is_not_served_is_refused_before_a_worker_hears_of_it(served: Served, changes: dict, error: type):
     with pytest.raises(error):
         served.run(speak(served.engine, speech_request(**changes)))
+
+
+def test_no_version_is_loaded_for_a_use_that_the_consent_does_not_cover(served: Served, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(served.engine._loader, "ensure", lambda *pair: loaded.append(pair))
+    with pytest.raises(ConsentError):
+        served.run(speak(served.engine, speech_request(version=1, purpose="advertising")))
+    assert not loaded
 
 
 def test_a_client_that_leaves_frees_its_worker(served: Served):

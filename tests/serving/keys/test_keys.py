@@ -90,6 +90,22 @@ def test_a_key_ends_when_it_expires_or_is_revoked(file):
         authorize(loaded(file), other)
 
 
+def test_a_caller_whose_key_has_ended_may_not_go_on(file):
+    kept, revoked = create_key(file, "anna"), create_key(file, "ben")
+    brief = create_key(file, "eve", expires_at=datetime.now(UTC) + timedelta(seconds=0.2))
+    table = loaded(file)
+    goes_on, *ended = (authorize(table, key) for key in (kept, revoked, brief))
+    for caller in (goes_on, *ended):
+        caller.require_valid()
+    revoke_keys(file, "ben")
+    asyncio.run(asyncio.sleep(0.25))
+    asyncio.run(table.refresh())
+    goes_on.require_valid()
+    for caller in ended:
+        with pytest.raises(UnauthenticatedError, match=caller.key.id):
+            caller.require_valid()
+
+
 def test_a_running_table_follows_new_and_revoked_keys(file):
     async def follow() -> None:
         table = KeyTable(file, refresh_seconds=0.05)
