@@ -49,6 +49,8 @@ def make_service(
         authenticate = without_keys
     metrics = Metrics()
     metrics.watch(engine.health)
+    if provenance is not None and provenance.is_marking:
+        metrics.certificate_end.set(provenance.marker.identity.ends_at.timestamp())
     return Service(
         engine=engine,
         settings=settings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -46,6 +47,12 @@ class Metrics:
         )
         self.left = Counter("voxfoundry_clients_left_total", "Requests whose client went away.", ("lane",), **own)
         self.unrecorded = Counter("voxfoundry_unrecorded_total", "Requests that the audit could not keep.", **own)
+        self.certificate_end = Gauge(
+            "voxfoundry_certificate_end_timestamp_seconds",
+            "When the certificate ends that signs marks. Infinite where nothing is marked.",
+            **own,
+        )
+        self.certificate_end.set(math.inf)
         self.open = Gauge("voxfoundry_open_requests", "Requests and web sockets that are being answered.", **own)
 
     def watch(self, health: Callable[[], Health]) -> None:

@@ -66,6 +66,7 @@ class Session:
         self._limits = self._service.settings.limits
         self._sentences: asyncio.Queue[str | None] = asyncio.Queue()
         self._n_spoken, self._seconds, self._version = 0, 0.0, None
+        self._limit = asyncio.timeout(None)
 
     async def run(self) -> None:
         """Speak until the text ends.
@@ -81,17 +82,21 @@ class Session:
             raise RequestTimeoutError(
                 f"session.config did not arrive within {self._limits.body_seconds:g} s"
             ) from error
+        self._limit = asyncio.timeout(self._limits.max_request_seconds)
         try:
-            async with asyncio.timeout(self._limits.max_request_seconds), asyncio.TaskGroup() as tasks:
+            async with self._limit, asyncio.TaskGroup() as tasks:
                 reading = tasks.create_task(self._read())
                 await self._speak_all(config)
                 reading.cancel()  # it watches for a client that goes away
         except TimeoutError as error:
-            raise DeadlineError(f"the session took longer than {self._limits.max_request_seconds:g} s") from error
+            raise self._late() from error
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
         done = {"type": "session.done", "total_sentences": self._n_spoken, "seconds_of_audio": self._seconds}
         await self._socket.send_json({**done, "version": self._version})
+
+    def _late(self) -> DeadlineError:
+        return DeadlineError(f"the session took longer than {self._limits.max_request_seconds:g} s")
 
     async def _config(self) -> SessionConfig:
         config = _parsed(Config, await self._message())
@@ -169,7 +174,10 @@ class Session:
             utterance.error, utterance.status = error, error.status
             raise
         except (WebSocketDisconnect, asyncio.CancelledError):
-            utterance.client_left = True
+            if self._limit.expired():
+                utterance.error, utterance.status = self._late(), DeadlineError.status
+            else:
+                utterance.client_left = True
             raise
         finally:
             await utterance.record()

@@ -56,6 +56,7 @@ def choose_worker(
     seconds: float,
     damaged: bool = False,
     waiting: Waiting | None = None,
+    is_admitted: bool = False,
 ) -> WorkerProcess:
     """Return the worker that has the least to do and room for a request.
 
@@ -67,6 +68,7 @@ def choose_worker(
         seconds: Its price.
         damaged: Whether the files of the pair could not be loaded again.
         waiting: Requests of the lane that came before it and are being priced. None: there are none.
+        is_admitted: Whether it was admitted before and its worker died. In the batch lane, there is room for it then.
 
     Raises:
         NotReadyError: No worker is ready.
@@ -88,7 +90,11 @@ def choose_worker(
     else:
         most = settings.max_backlog_seconds
         # A text longer than the bound itself is spoken when nothing else waits
-        free = [w for w in able if w.backlog_seconds(lane) + seconds <= most or not w.backlog_seconds(lane)]
+        free = [
+            worker
+            for worker in able
+            if is_admitted or worker.backlog_seconds(lane) + seconds <= most or not worker.backlog_seconds(lane)
+        ]
         surplus = max(0.0, backlog + seconds - most * len(able))
     if free:
         return min(free, key=lambda worker: (worker.n_running(lane), worker.backlog_seconds(lane)))

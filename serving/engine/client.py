@@ -176,7 +176,7 @@ class EngineClient:
 
     def _begin(self, running: Running) -> tuple[WorkerProcess, int]:
         """Give a request to a worker, and return the worker and the request's number there."""
-        worker = self._choose_worker(running.admission, running.seconds_left)
+        worker = self._choose_worker(running.admission, running.seconds_left, is_admitted=running.n_tries > 0)
         return worker, worker.speak(running)
 
     async def _priced(self, admission: Admission) -> Price:
@@ -188,7 +188,9 @@ class EngineClient:
         finally:
             waiting.end(text, price.seconds if price else None)
 
-    def _choose_worker(self, admission: Admission, seconds: float, *, waiting: Waiting | None = None) -> WorkerProcess:
+    def _choose_worker(
+        self, admission: Admission, seconds: float, *, waiting: Waiting | None = None, is_admitted: bool = False
+    ) -> WorkerProcess:
         candidate_id = admission.live.pair.candidate_id
         return choose_worker(
             self._pool.ready,
@@ -198,6 +200,7 @@ class EngineClient:
             seconds=seconds,
             damaged=candidate_id in self._loader.faults,
             waiting=waiting,
+            is_admitted=is_admitted,
         )
 
     async def _begin_again(self, running: Running, lost: WorkerLost) -> tuple[WorkerProcess, int]:

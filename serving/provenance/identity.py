@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -55,6 +56,11 @@ class Identity:
         """Return the private key in PEM. It stays in this process."""
         form = serialization.PrivateFormat.PKCS8
         return self.key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+
+    @property
+    def ends_at(self) -> datetime:
+        """Return the first moment, in UTC, at which a certificate of the chain does not count."""
+        return min(certificate.not_valid_after_utc for certificate in self.chain)
 
     @property
     def signer(self) -> SignerInfo:

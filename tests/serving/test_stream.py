@@ -175,6 +175,16 @@ def test_an_empty_session_ends_at_once(service):
     assert kinds(talk(service, {"type": "input.done"})) == ["session.done", "closed"]
 
 
+def test_a_session_that_takes_too_long_is_recorded_as_late_and_not_as_left():
+    engine = ThreadEngine(repeat=100, delay=0.05)
+    with running(engine, make_settings(max_request_seconds=0.6)) as service:
+        got = talk(service, *say("The kettle is on the stove."))
+        assert got[-2]["error"]["type"] == "deadline"
+        request_id = got[-2]["error"]["request_id"]
+        record = service.record_of(f"{request_id}-0")
+    assert (record.error_type, record.client_left) == ("deadline", False)
+
+
 def test_a_session_without_its_first_message_is_ended():
     with running(settings=make_settings(body_seconds=0.2)) as service, connect(service.web_socket) as socket:
         error = json.loads(socket.recv(timeout=10))

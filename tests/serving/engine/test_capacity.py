@@ -79,6 +79,13 @@ def test_a_full_batch_lane_says_when_the_text_fits():
     assert refusal.value.retry_after == 2  # 20 s too much at 10 s per second
 
 
+def test_a_text_whose_worker_died_goes_to_a_full_one():
+    full, fuller = worker(batch=(60.0,)), worker(batch=(60.0, 20.0))
+    assert choose(full, fuller, lane="batch", is_admitted=True) is full
+    with pytest.raises(OverCapacityError):
+        choose(full, fuller, lane="batch")
+
+
 def test_a_text_longer_than_the_bound_is_spoken_when_nothing_waits():
     one = worker()
     assert choose(one, lane="batch", seconds=500.0) is one

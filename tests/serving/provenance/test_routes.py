@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
+import time
 
 import httpx
 import numpy as np
@@ -42,6 +44,17 @@ def verify(service, content: bytes, sidecar: bytes | None = None, **headers) -> 
     if sidecar is not None:
         headers["X-Provenance-Sidecar"] = base64.b64encode(sidecar).decode()
     return httpx.post(f"{service.address}/v1/provenance/verify", content=content, headers=headers, timeout=30)
+
+
+def test_prometheus_is_told_when_the_certificate_ends_and_that_none_does(service):
+    def end(of: str) -> float:
+        lines = httpx.get(f"{of}/metrics").text.splitlines()
+        (line,) = [one for one in lines if one.startswith("voxfoundry_certificate_end_timestamp_seconds ")]
+        return float(line.split()[1])
+
+    assert 4 * 365 < (end(service.address) - time.time()) / 86_400 < 6 * 365
+    with running() as unmarked:
+        assert end(unmarked.address) == math.inf
 
 
 @pytest.mark.parametrize("form", ["mp3", "wav", "flac"])
