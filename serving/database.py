@@ -117,7 +117,7 @@ def _file_of(uri: str) -> Path:
 
 def _server_engine(uri: str) -> sa.Engine:
     try:
-        return sa.create_engine(uri, connect_args=POSTGRES_CONNECTION, **POOL)
+        return sa.create_engine(uri, connect_args=POSTGRES_CONNECTION, hide_parameters=True, **POOL)
     except ModuleNotFoundError as error:
         raise DatabaseSettingError(
             f"{SETTING} is PostgreSQL and the driver {error.name} is not installed; pip install 'voxfoundry[postgres]'"
@@ -125,7 +125,8 @@ def _server_engine(uri: str) -> sa.Engine:
 
 
 def _file_engine(uri: str) -> sa.Engine:
-    engine = sa.create_engine(uri, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    connect = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+    engine = sa.create_engine(uri, connect_args=connect, hide_parameters=True)
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _: object) -> None:

@@ -12,6 +12,7 @@ from campaigns.execution.plan import Campaign, ClaimedRow, first_id, parse_slice
 from campaigns.execution.speaking import RowSpeaker
 from campaigns.execution.submitting import UnknownCampaignError
 from campaigns.quality.judging import JudgeLostError
+from serving.api.failures import log_fault
 from serving.errors import (
     BusyError,
     ConsentError,
@@ -96,7 +97,8 @@ class SliceRunner:
             lanes = (self._work(campaign_id, number, claim, is_first=lane == 0) for lane in range(self._n_at_once))
             faults = [fault for fault in await asyncio.gather(*lanes, return_exceptions=True) if fault is not None]
             for fault in faults:
-                LOG.error("a lane of slice %s ended by a fault; its row is taken up again", work_id, exc_info=fault)
+                LOG.error("a lane of slice %s ended by a fault; its row is taken up again", work_id)
+                log_fault(fault, work_id)
             if faults:
                 await asyncio.sleep(FAULT_SECONDS)
         await call(control.end_if_done, campaign_id)
@@ -122,7 +124,7 @@ class SliceRunner:
                 await self._stop(campaign, error)
                 return
             if not isinstance(error, ServingError):
-                LOG.error("row %s ended by a fault of the service", row.request_id, exc_info=error)
+                log_fault(error, row.request_id)
                 error = InternalError("the service has a fault; its log has the place under the id of the row")
             n_failed += isinstance(error, COUNTED)
             if n_failed >= campaign.plan.max_attempts or not self._passes(error):

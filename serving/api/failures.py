@@ -96,10 +96,20 @@ def invalid_fields(faults: list[tuple[tuple[int | str, ...], str, str, object]])
 
 
 def internal_error(error: Exception, request_id: str) -> InternalError:
-    """Log where a fault happened, but not its message, which may hold a text. Return what the client may know."""
-    places = [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
-    log.error("request=%s fault=%s at %s", request_id, type(error).__name__, " < ".join(reversed(places[-6:])))
+    """Log where a fault happened, and return what the client may know."""
+    log_fault(error, request_id)
     return InternalError(FAULT)
+
+
+def log_fault(error: BaseException, name: str) -> None:
+    """Log where a fault happened, but not its message, which may hold a text.
+
+    Args:
+        error: The fault.
+        name: Of the request, the job or the row.
+    """
+    places = [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    log.error("request=%s fault=%s at %s", name, type(error).__name__, " < ".join(reversed(places[-6:])))
 
 
 def _dotted(path: tuple[int | str, ...]) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from serving.api.failures import log_fault
 from serving.database import Database
 from serving.errors import (
     BusyError,
@@ -86,7 +87,7 @@ class JobRunner:
         if error is None or isinstance(error, AttemptEndedError):
             return
         if not isinstance(error, ServingError):
-            LOG.error("job %s ended by a fault of the service", job.id, exc_info=error)
+            log_fault(error, job.id)
             error = InternalError("the service has a fault; its log has the place under the id of the job")
         await self._finish(job, "failed", error)
 
