@@ -104,7 +104,9 @@ class AuditRecorder:
         spool: Spool | None = None
         pending: list[Row] = []  # rows that are not on disk, because it is full
         while True:
-            pending = (pending + self._take())[:MAX_WAITING]
+            pending += self._take()
+            self._lose(len(pending) - MAX_WAITING)
+            del pending[MAX_WAITING:]
             try:
                 spool = spool or self._open_spool()
                 n_kept = spool.append(pending)
@@ -124,6 +126,7 @@ class AuditRecorder:
                 break
             if self._stop.is_set() and self._waiting.empty():
                 break
+        self._lose(len(pending))
         if spool is not None:
             spool.close()
 

@@ -198,6 +198,23 @@ def test_a_damaged_line_that_was_left_stops_neither_the_rows_around_it_nor_those
     assert list(folder.iterdir()) == []
 
 
+def test_rows_that_neither_disk_nor_memory_can_take_are_counted_as_lost(file, tmp_path, monkeypatch):
+    monkeypatch.setattr(recorder_module, "MAX_WAITING", 10)
+    (tmp_path / "audit").write_text("a file where the folder of the spool would be")
+    told = []
+
+    async def go() -> AuditRecorder:
+        recorder = AuditRecorder(file, tmp_path / "audit", settings(), on_lost=told.append)
+        await recorder.start()
+        for _ in range(25):
+            await recorder.record(RECORD)
+            await asyncio.sleep(0.02)
+        await recorder.close()
+        return recorder
+
+    assert asyncio.run(go()).n_lost == sum(told) == 25
+
+
 def test_rows_beyond_the_bound_of_the_spool_are_counted_as_lost(tmp_path, caplog):
     caplog.set_level(logging.WARNING)
     database = open_database(tmp_path, {SETTING: "postgresql://anna:sesame@127.0.0.1:1/none"})
