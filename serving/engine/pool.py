@@ -20,6 +20,7 @@ LOG = logging.getLogger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # before a worker that dies at once is started again, doubled each time
 LONG_ENOUGH = 30.0  # a worker that lived so long may be started again at once
 LOOK_SECONDS = 1.0
+SILENT_LOOKS = 60  # a worker tells its memory every second. One that tells nothing for so many looks hangs
 MOST_SHARE = 1.5  # of the memory that a worker may have, beyond which it is replaced by one that lacks voices too
 
 
@@ -121,12 +122,17 @@ class WorkerPool:
     async def _keep(self, slot: Slot) -> None:
         pause = FIRST_PAUSE
         while True:
-            began, replace_at = time.monotonic(), 0.0
+            began, replace_at, n_frames, n_silent = time.monotonic(), 0.0, 0, 0
             worker = await self._fill(slot)
             while worker is not None and not worker.ended.is_set():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(worker.ended.wait(), LOOK_SECONDS)
                 await self._retire_idle(slot)
+                n_silent = n_silent + 1 if worker.n_frames == n_frames else 0
+                n_frames = worker.n_frames
+                if n_silent >= SILENT_LOOKS and not worker.ended.is_set():
+                    LOG.error("%s hangs, so it is ended", slot.name)
+                    await worker.stop()
                 is_time = time.monotonic() >= replace_at
                 if worker.resident_bytes > self._most_bytes and is_time and not worker.ended.is_set():
                     replace_at = time.monotonic() + LONGEST_PAUSE

@@ -103,7 +103,7 @@ class WorkerProcess:
         self.name, self.options = name, options
         self.state: WorkerState = "starting"
         self.loaded: set[str] = set()
-        self.resident_bytes, self.pid = 0, 0
+        self.resident_bytes, self.pid, self.n_frames = 0, 0, 0
         self.ended = asyncio.Event()
         self._numbers = itertools.count(1)
         self._running: dict[int, Running] = {}
@@ -259,6 +259,7 @@ class WorkerProcess:
 
     def _take(self, header: Header, body: bytes) -> None:
         kind = header["kind"]
+        self.n_frames += 1
         if kind == "status":
             self.resident_bytes = header["resident"]
         elif kind == "ready" and self._started is not None:

@@ -65,6 +65,9 @@ class Scheduler:
     """The tasks of a worker and whose turn it is.
 
     Invariant: at most one task computes at a time, in the thread of the scheduler.
+
+    Attributes:
+        n_faults: Tasks that ended by an error which was not about their text.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -74,7 +77,7 @@ class Scheduler:
         self._slice_end = 0.0
         self._began = 0.0
         self._running: Task | None = None
-        self._was_batch, self._n_urgent = False, 0
+        self._was_batch, self._n_urgent, self.n_faults = False, 0, 0
         set_pause(self._pause)
 
     @property
@@ -104,6 +107,7 @@ class Scheduler:
             running.switch()
         except Exception as error:  # noqa: BLE001 - one request must not end the others, so it alone fails
             task.fail(error)
+            self.n_faults += not isinstance(error, ValueError)
         self.count()
         self._running = None
         if running.dead:

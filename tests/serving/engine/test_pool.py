@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,8 +21,12 @@ class Process:
 
     def __init__(self, name: str, options: object) -> None:
         self.name, self.state, self.resident_bytes, self.is_idle = name, "starting", 0, True
-        self.loaded, self.ended = set(), asyncio.Event()
+        self.loaded, self.ended, self.hangs = set(), asyncio.Event(), False
         self.made.append(self)
+
+    @property
+    def n_frames(self) -> int:
+        return 1 if self.hangs else time.monotonic_ns()
 
     async def start(self) -> None:
         pass
@@ -88,3 +93,29 @@ def test_a_worker_that_has_grown_goes_on_until_another_one_has_its_voices(monkey
     monkeypatch.setattr(pools, "LONGEST_PAUSE", 0.05)
     monkeypatch.setattr(Process, "made", [])
     asyncio.run(grow())
+
+
+def test_a_worker_that_hangs_is_ended_and_another_one_takes_its_place(monkeypatch):
+    async def hang() -> None:
+        async def prepare(worker: Process) -> None:
+            pass
+
+        pool = WorkerPool(serve_settings(devices=["cpu"]), Path(), prepare)
+        pool.start()
+        async with asyncio.timeout(10):
+            while not pool.ready:
+                await asyncio.sleep(0.01)
+            (first,) = pool.ready
+            await asyncio.sleep(0.2)
+            assert pool.ready == [first]
+            first.hangs = True
+            while not first.ended.is_set() or pool.ready in ([], [first]):
+                await asyncio.sleep(0.01)
+        await pool.close()
+
+    monkeypatch.setattr(pools, "WorkerProcess", Process)
+    monkeypatch.setattr(pools, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(pools, "SILENT_LOOKS", 5)
+    monkeypatch.setattr(pools, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(Process, "made", [])
+    asyncio.run(hang())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import socket
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt_sovits.pausing import pause_point, set_pause
+from serving.engine import worker as workers
 from serving.engine.frames import LENGTHS, BrokenFrameError, pack, read_frame, receive_frame
 from serving.engine.scheduler import LEAD_SECONDS, SLICE_SECONDS, Scheduler
 
@@ -173,3 +175,32 @@ def test_what_is_not_a_frame_is_refused(data):
         theirs.close()
         with pytest.raises(BrokenFrameError):
             receive_frame(ours)
+
+
+@pytest.mark.parametrize(("device", "is_lost"), [("cpu", True), ("cuda", False), ("cuda", True)])
+def test_a_worker_ends_after_a_fault_that_has_cost_it_its_gpu(monkeypatch, device, is_lost):
+    class Faulty(Work):
+        def run(self) -> None:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    def synchronize() -> None:
+        if is_lost:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    def leave(code: int) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    monkeypatch.setattr(workers.os, "_exit", leave)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        worker = workers.Worker(theirs, argparse.Namespace(cache="", device=device))
+        worker._end_if_the_gpu_is_lost()
+        worker._scheduler.add(faulty := Faulty("f", [], Clock()))
+        worker._scheduler.turn()
+        assert isinstance(faulty.error, RuntimeError)
+        if device == "cuda" and is_lost:
+            with pytest.raises(SystemExit):
+                worker._end_if_the_gpu_is_lost()
+        else:
+            worker._end_if_the_gpu_is_lost()
