@@ -75,10 +75,15 @@ class LayeredCache:
         if below is not None:
             threading.Thread(target=self._write, name="write-cache", daemon=True).start()
 
-    def get(self, key: str) -> bytes | None:
-        """Return what was put under a key, None where no layer knows it."""
+    def get(self, key: str, *, only_memory: bool = False) -> bytes | None:
+        """Return what was put under a key, None where it is not known.
+
+        Args:
+            key: Of the entry.
+            only_memory: Do not ask the slower place.
+        """
         content = self.memory.get(key)
-        if content is None and self._below is not None:
+        if content is None and self._below is not None and not only_memory:
             content = self._below.get(key)
             if content is not None:
                 self.memory.put(key, content)

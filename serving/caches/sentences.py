@@ -22,7 +22,8 @@ from gpt_sovits.synthesis.speech import SentenceReport, Timings
 from gpt_sovits.synthesis.synthesizer import SpokenSentence
 from gpt_sovits.synthesis.words import read_words
 from serving.caches.code import sound_code
-from serving.caches.entries import ByteCache, pack, unpack
+from serving.caches.entries import pack, unpack
+from serving.caches.layers import LayeredCache
 
 FULL_SCALE = 32767
 
@@ -70,19 +71,20 @@ def sentence_key(how: Pronunciation, sentence: Sentence) -> str:
 class SentenceCache:
     """Keeps spoken sentences as int16."""
 
-    def __init__(self, cache: ByteCache | None) -> None:
+    def __init__(self, cache: LayeredCache | None) -> None:
         """Take where they are kept, None for nowhere."""
         self._cache = cache
         sound_code()  # reads files, which no sentence waits for
 
-    def get(self, key: str, sentence: Sentence) -> SpokenSentence | None:
+    def get(self, key: str, sentence: Sentence, *, only_memory: bool = False) -> SpokenSentence | None:
         """Return a sentence as it was spoken before, with no work in its timings. None where it is not known.
 
         Args:
             key: Of the sentence.
             sentence: To say, whose report it becomes.
+            only_memory: Ask neither the disk nor Redis, for which streams would wait.
         """
-        content = self._cache.get(key) if self._cache is not None else None
+        content = self._cache.get(key, only_memory=only_memory) if self._cache is not None else None
         if content is None:
             return None
         try:

@@ -42,6 +42,7 @@ class BatchRequest:
         self.sentences: list[Sentence] = []
         self.next_to_speak = self.next_to_send = speak.first_sentence
         self.is_ended = False
+        self._asked = -1  # the sentence of which the cache knew nothing below its memory
         self._spoken: dict[int, tuple[SpokenSentence, bool]] = {}
 
     @property
@@ -72,10 +73,14 @@ class BatchRequest:
         return replace(spoken, report=replace(spoken.report, words=words))
 
     def take_known(self) -> None:
-        """Send the next sentences as far as the cache knows them and the client takes them."""
+        """Send the next sentences as far as the cache knows them and the client takes them.
+
+        A sentence that waits for its turn is looked for in the memory only, where it comes if another request says it.
+        """
         while self.has_more:
             index = self.next_to_speak
-            known = self.cache.get(self.sentence_key(index), self.sentences[index])
+            asked, self._asked = self._asked, index
+            known = self.cache.get(self.sentence_key(index), self.sentences[index], only_memory=index == asked)
             if known is None:
                 return
             self.next_to_speak += 1

@@ -16,8 +16,11 @@ from synthesis_tiny import tiny_synthesizer
 from gpt_sovits.synthesis.sentences import Sentence
 from gpt_sovits.synthesis.synthesizer import choose_attempt
 from serving.caches.entries import pack
+from serving.caches.layers import LayeredCache
 from serving.caches.memory import MemoryCache
 from serving.caches.sentences import Pronunciation, SentenceCache, sentence_key
+from serving.engine.batches import BatchRequest, next_batch
+from serving.engine.speaking import Output, Speak
 from serving.errors import RevokedError
 from serving.messages import SentenceDone
 
@@ -76,7 +79,7 @@ def test_phonemes_seed_place_and_bounds_are_in_the_key():
 
 
 def test_a_kept_sentence_comes_back_with_its_samples_and_its_report():
-    sentence, cache = read(), SentenceCache(MemoryCache(10_000_000))
+    sentence, cache = read(), SentenceCache(LayeredCache(MemoryCache(10_000_000), None))
     with torch.inference_mode():
         spoken = choose_attempt(sentence, VOICE.speak([sentence])[0])
     assert cache.get("key", sentence) is None
@@ -93,8 +96,35 @@ def test_a_kept_sentence_comes_back_with_its_samples_and_its_report():
 def test_what_another_version_has_kept_counts_as_missing_and_is_deleted(content):
     memory = MemoryCache(10_000)
     memory.put("key", content)
-    assert SentenceCache(memory).get("key", read()) is None
+    assert SentenceCache(LayeredCache(memory, None)).get("key", read()) is None
     assert memory.get("key") is None
+
+
+class Asked:
+    """A slow cache that knows nothing and counts the questions."""
+
+    def __init__(self) -> None:
+        self.keys = []
+
+    def get(self, key: str) -> None:
+        self.keys.append(key)
+
+    def put(self, key: str, content: bytes) -> None:
+        pass
+
+
+def test_a_sentence_that_waits_is_looked_for_in_the_slow_cache_once():
+    below = Asked()
+    cache = SentenceCache(LayeredCache(MemoryCache(10_000_000), below))
+    requests = []
+    for number in range(3):
+        speak = Speak(id=number, candidate="c1", preset="narration", text=row("Anna"), language="en", seed=number)
+        output = Output(number, lambda *_: None, sample_rate=32_000, max_unread_bytes=1_000_000)
+        requests.append(BatchRequest(speak, VOICE, output, cache=cache, how=HOW))
+        requests[-1].sentences = VOICE.sentences(speak.text, speak.seed)
+    while next_batch(requests, 1, None) is not None:
+        pass
+    assert len(below.keys) == len(set(below.keys)) == 12
 
 
 FIXED = ["Your parcel is on its way to you.", "It comes in the morning.", "Take good care of it."]
