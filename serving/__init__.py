@@ -13,6 +13,7 @@
     provenance/     marks that say that a machine spoke
     tracing/        spans for OpenTelemetry
     settings.py     the section `serve` of params.yaml
+    environment.py  what the processes that it starts may know
     database.py     keys, jobs and the audit in SQLite or PostgreSQL
     keys/           who may use which voices, lanes and purposes
     jobs/           speech that can wait, durably

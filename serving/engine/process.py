@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import json
 import logging
-import os
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from serving.caches.layers import SETTING, CachePlace
 from serving.engine.frames import BrokenFrameError, Header, pack, read_frame
 from serving.engine.running import Running, WorkerLost
+from serving.environment import without_secrets
 from serving.errors import ServingError
 from serving.messages import Lane, WorkerHealth, WorkerState
 
@@ -26,7 +26,6 @@ STOP_SECONDS = 2.0
 # Convolutions that oneDNN keeps compiled, one per length of a sentence. With its default of 1024, a worker grew 150 MB
 # over its first 1000 requests. With few it computes about 5 % longer
 KEPT_PRIMITIVES = "128"
-SECRETS = ("MLFLOW_", "VOXFOUNDRY_", "AWS_", "PG")  # begin the names of variables that a worker does not need
 FIRST_RATE = 2.0  # seconds of speech per second, until the first sentence was measured
 RATE_WEIGHT = 0.2  # of the newest request in the running mean
 
@@ -88,8 +87,7 @@ class WorkerOptions:
         }
         if self.device.startswith("cuda:"):
             changed["CUDA_VISIBLE_DEVICES"] = self.device.removeprefix("cuda:")
-        kept = {name: value for name, value in os.environ.items() if name == SETTING or not name.startswith(SECRETS)}
-        return {**kept, **changed}
+        return {**without_secrets(SETTING), **changed}
 
 
 class WorkerProcess:

@@ -1,6 +1,6 @@
 """Verifies files of strangers in a process of its own, whose time and memory are bounded.
 
-A file that breaks the parser ends that process and not the service.
+A file that breaks the parser ends that process and not the service, whose passwords that process does not have.
 
     python -m serving.provenance.isolation    # reads a request from stdin and prints the answer, both as JSON
 """
@@ -19,6 +19,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from serving.environment import without_secrets
 from serving.errors import InternalError
 from serving.provenance.verification import Layer, Verification, verify
 
@@ -47,7 +48,11 @@ async def verify_isolated(
     pipe = asyncio.subprocess.PIPE
     try:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", __name__, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
+            *(sys.executable, "-P", "-m", __name__),
+            stdin=pipe,
+            stdout=pipe,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=without_secrets(),
         )
     except OSError as error:
         raise InternalError("the process that verifies could not be started") from error

@@ -84,3 +84,13 @@ def test_importing_it_loads_neither_torch_nor_mlflow():
     code = "import sys, serving.database, serving.keys.authorization; print({'torch', 'mlflow'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert out.stdout.strip() == "set()"
+
+
+def test_an_error_of_the_database_does_not_hold_what_was_to_be_written(tmp_path):
+    opened = open_database(tmp_path, {})
+    opened.migrate()
+    with pytest.raises(sa.exc.IntegrityError) as error, opened.transaction() as connection:
+        connection.execute(sa.insert(KEYS).values(id="k1", name="Words that stay here.", secret_sha256=None))
+    assert "[SQL" in str(error.value)
+    assert "Words" not in str(error.value)
+    opened.close()

@@ -115,33 +115,6 @@ def test_a_job_ends_as_a_file_with_true_sizes_under_its_hash(serving_database, t
     run(serving_database, tmp_path, story)
 
 
-def test_a_fault_ends_a_job_and_its_text_is_in_no_log(database, tmp_path, caplog):
-    engine = SmallEngine(errors=[RuntimeError(f"cannot say {TEXT!r}")])
-
-    async def story(desk, _):
-        job = await desk.speak(states=("failed",))
-        assert job.error_type == "internal_error"
-        assert job.id in caplog.text and "RuntimeError" in caplog.text
-        assert TEXT not in caplog.text
-
-    run(database, tmp_path, story, engine)
-
-
-def test_an_error_of_the_database_does_not_hold_what_was_to_be_written(database):
-    row = {
-        "id": "j1",
-        "owner": TEXT,
-        "fingerprint": "f",
-        "state": "queued",
-        "attempt": 0,
-        "created_at": datetime.now(UTC),
-    }
-    with pytest.raises(sa.exc.IntegrityError) as error, database.transaction() as connection:
-        connection.execute(sa.insert(JOBS).values(row | {"request": sa.null()}))
-    assert "[SQL" in str(error.value)
-    assert TEXT not in str(error.value)
-
-
 def test_nodes_without_a_common_disk_keep_their_files_in_a_bucket(database, tmp_path, s3_server, monkeypatch):
     for name, value in s3_server.settings().items():
         monkeypatch.setenv(name, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -19,6 +20,7 @@ from serving.caches.entries import pack
 from serving.caches.memory import MemoryCache
 from serving.encoding import MEDIA_TYPES, encode
 from serving.errors import NotFoundError
+from serving.provenance import isolation
 from serving.provenance.routes import provenance_router
 from serving.provenance.service import Provenance
 from serving.provenance.sidecars import read_sidecar
@@ -123,6 +125,18 @@ def test_every_layer_is_named(service, root):
 def test_a_broken_file_is_invalid_and_no_fault(service):
     answer = verify(service, b"RIFF\x0c\x10\0\0WAVEC2PA\0\x10\0\0" + b"\xff" * 4096)
     assert answer.status_code == 200 and answer.json()["status"] == "invalid"
+
+
+def test_the_process_that_reads_files_of_strangers_has_no_password(tmp_path, monkeypatch):
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\ncat > /dev/null\nenv > {tmp_path}/env\necho '{{}}'\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(isolation.sys, "executable", str(program))
+    for name in ("AWS_SECRET_ACCESS_KEY", "VOXFOUNDRY_REDIS_URI", "OTEL_EXPORTER_OTLP_HEADERS"):
+        monkeypatch.setenv(name, "hunter2")
+    assert asyncio.run(isolation.verify_isolated(tmp_path / "file", sha256="0", trust=(), sidecar=None)) == {}
+    names = (tmp_path / "env").read_text()
+    assert "PATH=" in names and "hunter2" not in names
 
 
 def test_a_file_that_is_too_large_is_refused(service):
