@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import os
+import threading
+import time
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -122,3 +126,17 @@ async def test_a_changed_or_expired_address_reads_nothing(client, store, address
 async def test_nothing_else_of_the_folder_can_be_read(client, address, path):
     answer = await client.get(f"/v1/objects/{path}?{urlsplit(address).query}")
     assert answer.status_code in (404, 422) and "error" in answer.json()
+
+
+@pytest.mark.anyio
+async def test_a_disk_that_hangs_holds_up_nobody_else(client, store, address):
+    secret = (store.folder / "url_secret").read_bytes()
+    (store.folder / "url_secret").unlink()
+    os.mkfifo(store.folder / "url_secret")
+    answering = threading.Timer(1.0, (store.folder / "url_secret").write_bytes, [secret])
+    answering.start()
+    begin = time.monotonic()
+    reading = asyncio.create_task(client.get(address))
+    await asyncio.sleep(0.05)
+    assert time.monotonic() - begin < 0.8
+    assert (await reading).content == SPEECH
