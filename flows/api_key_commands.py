@@ -23,7 +23,9 @@ def api_keys() -> None:
 @click.option("--lane", "lanes", multiple=True, help="A lane that it covers: realtime or batch.  [default: both]")
 @click.option("--purpose", "purposes", multiple=True, help="A purpose that it covers. Repeat it.  [default: all]")
 @click.option("--per-minute", type=int, metavar="N", help="Requests per minute on each node.  [default: no limit]")
-@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="It expires after that many days.")
+@click.option(
+    "--days", type=click.FloatRange(min=0, min_open=True, max=36_500), help="It expires after that many days."
+)
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="It expires at the begin of that day, UTC.")
 def api_keys_create(
     name: str,

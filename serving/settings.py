@@ -77,8 +77,9 @@ class EngineSettings(Section):
         "takes about 250 MB, for each kind of worker."
     )
     max_former_versions: int = Field(
-        ge=0,
-        description="Former versions kept in memory, besides the champion and the one before it of each voice.",
+        ge=1,
+        description="Former versions kept in memory, besides the champion and the one before it of each voice. At "
+        "least 1, because one that is asked for is loaded.",
     )
     pin_cores: bool = Field(
         description="Whether each cpu process keeps to cores of its own. Only where nothing else shares the machine."

@@ -43,4 +43,5 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(call):
 def test_wrong_values_are_refused_with_what_would_be_right(call):
     assert "realtime, batch" in str(call("create", "anna", "--lane", "fast").exception)
     assert "not both" in str(call("create", "anna", "--days", "1", "--until", "2099-01-01").exception)
+    assert "not in the range" in str(call("create", "anna", "--days", "1e9").exception)
     assert "api-keys list" in str(call("revoke", "nobody").exception)

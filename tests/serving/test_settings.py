@@ -39,6 +39,12 @@ def test_an_unknown_key_is_named_with_its_value(raw):
         parse_settings(raw)
 
 
+def test_a_former_version_that_is_asked_for_has_room(raw):
+    raw["engine"]["max_former_versions"] = 0
+    with pytest.raises(ValueError, match=r"serve\.engine\.max_former_versions: .*seen: '0'"):
+        parse_settings(raw)
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "voices.example.org"])
 def test_without_keys_only_loopback_is_served(raw, host):
     with pytest.raises(ValueError, match="require_keys: true"):
