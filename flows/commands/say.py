@@ -49,13 +49,16 @@ def say_text(
 
     Raises:
         ValueError: The version was not scored in the language, so it was not judged in it. The preset likewise. Or it
-            cannot tell when its words are said.
+            cannot tell when its words are said, or a file cannot be written.
         ReleaseRefused: The version may not speak, or its verdict did not pass the preset.
     """
     form = FORMATS.get(output.suffix.lower())
     if form is None:
         raise ValueError(f"-o {output.name}: end the name in {' or '.join(FORMATS)}")
     subtitle_form = _subtitle_form(subtitles) if subtitles is not None else None
+    for option, file in (("-o", output), ("--subtitles", subtitles)):  # before it speaks, which takes time
+        if file is not None and not file.parent.is_dir():
+            raise ValueError(f"{option} {file}: there is no folder {file.parent}; make it first")
     code = language_code(language) if language is not None else None
     released = find_voice(voice, version, purpose=purpose, language=code, preset=preset)
     import soundfile

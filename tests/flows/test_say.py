@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from project import vox
 
+from flows.commands.say import say_text
+
 
 def test_say_speaks_a_language_in_which_the_version_was_scored_by_its_code_or_alias(speaking):
     for code in ("zh", "CN"):
@@ -44,3 +46,11 @@ def test_say_refuses_a_preset_that_was_not_judged_or_not_in_the_language(speakin
     done = vox(speaking, "say", "anna", "hello", "-o", str(output), "--preset", *arguments)
     assert (done.returncode, done.stdout) == (code, "") and message in " ".join(done.stderr.split())
     assert not output.exists()
+
+
+@pytest.mark.parametrize("missing", ["output", "subtitles"])
+def test_say_refuses_a_folder_that_is_missing_before_it_speaks(tmp_path, missing):
+    files = {"output": tmp_path / "a.wav", "subtitles": tmp_path / "a.srt"}
+    files[missing] = tmp_path / "nowhere" / files[missing].name
+    with pytest.raises(ValueError, match="there is no folder"):
+        say_text("anna", "hello", version=None, seed=0, **files)
