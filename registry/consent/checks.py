@@ -98,12 +98,12 @@ def _check_proof(recordings_dir: Path, kind: str, name: str, sha256: str | None)
     inside = path.resolve().is_relative_to(recordings_dir.resolve())
     if relative.is_absolute() or ".." in relative.parts or "\\" in name or not inside:
         raise ConsentError(f"{where} leaves the voice's folder; copy the file into the folder and name it there")
-    if not path.is_file():
-        raise ConsentError(f"{where} is missing; put the file back, or ask the speaker for a new one")
     try:
-        seen = file_sha256(path)
+        seen = file_sha256(path) if path.is_file() else None
     except OSError as error:
         raise ConsentError(f"{where} cannot be read ({error.strerror}); make it readable") from error
+    if seen is None:
+        raise ConsentError(f"{where} is missing; put the file back, or ask the speaker for a new one")
     if seen != sha256:
         raise ConsentError(
             f"{where} has changed: its sha256 is {seen[:12]}..., the record says {str(sha256)[:12]}...; "

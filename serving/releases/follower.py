@@ -134,8 +134,8 @@ class Follower:
             if before is None or self._seen.get(voice) != stamp:
                 try:
                     snapshot = read_snapshot(self.store, voice, today)
-                except RegistryAwayError as error:  # of this voice: a revocation of another one must still count
-                    away.append(f"{voice}: {error}")
+                except Exception as error:  # noqa: BLE001 - a revocation of another voice must still count
+                    away.append(f"{voice}: {error if isinstance(error, RegistryAwayError) else type(error).__name__}")
                     continue
                 is_lasting = snapshot.fault is not None and before is not None and before.fault is not None
                 found[voice] = replace(snapshot, is_lasting=is_lasting)

@@ -22,8 +22,10 @@ from serving.errors import (
     UnknownVersionError,
     VoiceDamagedError,
 )
+from serving.releases import follower as followers
 from serving.releases.follower import Follower
 from serving.releases.pairs import PairRefusedError, find_pair, has_judged_lane
+from serving.releases.snapshots import read_snapshot
 from serving.releases.table import LivePair, ReleaseTable
 
 TODAY = datetime.now(UTC).date()
@@ -304,3 +306,45 @@ def test_a_revocation_is_seen_at_the_next_look_and_binds(project: Project):
 def overwrite(path: Path, data: bytes) -> None:
     path.chmod(0o644)
     path.write_bytes(data)
+
+
+def revoke_bob_while_anna_has(project: Project, **consent: object) -> None:
+    recordings_of(project.store.root, "anna", **consent)
+    recordings_of(project.store.root, "bob", revoked_on=TODAY)
+
+
+@pytest.fixture
+def consents(project: Project):
+    yield
+    for voice in ("anna", "bob"):
+        recordings_of(project.store.root, voice)
+
+
+def test_a_proof_that_cannot_be_looked_at_hides_no_revocation_of_another_voice(project: Project, consents):
+    async def test(follower: Follower, table: ReleaseTable) -> None:
+        revoke_bob_while_anna_has(project, evidence="x" * 300, evidence_sha256="0" * 64)  # the name is too long
+        await follower.look()
+        with pytest.raises(RevokedError):
+            admit(table, voice="bob")
+        with pytest.raises(ConsentError):
+            admit(table)
+
+    following(project, test)
+
+
+def test_a_fault_at_one_voice_hides_no_revocation_of_another(project: Project, consents, monkeypatch):
+    def read(store, voice, today):
+        if voice == "anna":
+            raise KeyError(voice)
+        return read_snapshot(store, voice, today)
+
+    async def test(follower: Follower, table: ReleaseTable) -> None:
+        monkeypatch.setattr(followers, "read_snapshot", read)
+        revoke_bob_while_anna_has(project, speaker="another program")
+        await follower.look()
+        with pytest.raises(RevokedError):
+            admit(table, voice="bob")
+        assert admit(table).live.pair.version == 2
+        assert not follower.is_reachable and "anna: KeyError" in follower.fault
+
+    following(project, test)
