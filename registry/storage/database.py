@@ -25,6 +25,7 @@ POSTGRES_CONNECTION = {
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # ms, for a question that is under way. The kernel alone would send it for 15 min
     "application_name": "voxfoundry",
 }
 METADATA = sa.MetaData()
