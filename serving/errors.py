@@ -294,6 +294,12 @@ class StorageUnreachableError(BusyError):
     status, type, action = 503, "storage_unreachable", "Try again. Speech that is streamed does not need it."
 
 
+class CertificateEndedError(BusyError):
+    """The certificate that signs marks has ended, so files and sidecars cannot be marked."""
+
+    status, type, action = 503, "certificate_ended", "Tell the operator. Speech that is streamed does not need it."
+
+
 class DeadlineError(BusyError):
     """The speech did not end within the time that a request may take."""
 

@@ -130,6 +130,8 @@ class JobRunner:
         return isinstance(error, BusyError) or (is_unknown and not self._engine.health().ready)
 
     async def _speak(self, job: Job, item: Item, traceparent: str | None) -> Result:
+        if self._marker is not None:
+            self._marker.require_valid()  # nothing is spoken again and again that could not be marked
         request = self._request(job, item, traceparent)
         speech = Speech(sentences=[])
         begun, clock = datetime.now(UTC), time.monotonic()

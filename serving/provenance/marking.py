@@ -7,8 +7,10 @@ marked files of the same speech differ. The sound in them does not.
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 
+from serving.errors import CertificateEndedError
 from serving.provenance.embedding import EMBEDDABLE, embed
 from serving.provenance.errors import MarkingError
 from serving.provenance.facts import ProvenanceFacts
@@ -28,6 +30,16 @@ class Marker:
         """Return whether files of a format hold their mark themselves. Others get a sidecar."""
         return form in EMBEDDABLE
 
+    def require_valid(self) -> None:
+        """Refuse to sign with a certificate that does not count any more.
+
+        Raises:
+            CertificateEndedError: The signer's certificate has ended.
+        """
+        end = self.identity.chain[0].not_valid_after_utc
+        if datetime.now(UTC) > end:
+            raise CertificateEndedError(f"the certificate that signs marks ended on {end:%Y-%m-%d}", retry_after=60)
+
     def mark(self, file: Path, form: str, facts: ProvenanceFacts) -> bytes | None:
         """Mark a file.
 
@@ -41,8 +53,10 @@ class Marker:
 
         Raises:
             MarkingError: It could not be marked, and must not be delivered.
+            CertificateEndedError: The certificate has ended.
             OSError: The file cannot be read or replaced.
         """
+        self.require_valid()
         if not self.embeds(form):
             with file.open("rb") as opened:
                 sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
@@ -64,5 +78,9 @@ class Marker:
             facts: What it says.
             sha256: Of the file, in hex.
             n_bytes: Size of the file.
+
+        Raises:
+            CertificateEndedError: The certificate has ended.
         """
+        self.require_valid()
         return make_sidecar(facts, sha256=sha256, n_bytes=n_bytes, identity=self.identity)

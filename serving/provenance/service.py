@@ -6,13 +6,14 @@ import hashlib
 import tempfile
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
 
 from serving.caches.entries import ByteCache, pack, unpack
-from serving.errors import NotFoundError
+from serving.errors import CertificateEndedError, NotFoundError
 from serving.provenance.facts import ProvenanceFacts
 from serving.provenance.identity import load_identity, load_trust
 from serving.provenance.marking import Marker
@@ -109,9 +110,10 @@ class Provenance:
             owner=owner, facts=facts, sha256=sha256, n_bytes=n_bytes, until=now + self._seconds
         )
         if self._shared is not None:  # signed here, because whoever can write there must not have anything signed
-            sidecar = self.marker.sidecar(facts, sha256=sha256, n_bytes=n_bytes)
-            told = {"owner": owner, "until": time.time() + self._seconds}
-            self._shared.put(f"sidecar/{name}", pack(told, sidecar))
+            with suppress(CertificateEndedError):  # the stream itself was delivered
+                sidecar = self.marker.sidecar(facts, sha256=sha256, n_bytes=n_bytes)
+                told = {"owner": owner, "until": time.time() + self._seconds}
+                self._shared.put(f"sidecar/{name}", pack(told, sidecar))
 
     def sidecar_of(self, name: str, owner: str) -> bytes:
         """Return the sidecar of a stream.

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from provenance_helpers import FACTS, marked, sound, write_identity
 
 from serving.encoding import FORMATS
+from serving.errors import CertificateEndedError
 from serving.provenance.errors import CertificateError
 from serving.provenance.identity import load_identity, load_trust
 from serving.provenance.marking import Marker
@@ -96,6 +97,15 @@ def test_a_certificate_that_has_expired_since_is_told(tmp_path):
     for one in files:
         layer = verified(tmp_path, *one, trust)
         assert layer.status == "invalid" and "expired" in layer.reason
+
+
+def test_nothing_is_signed_with_a_certificate_that_has_ended(tmp_path):
+    environment = write_identity(tmp_path / "short", valid_for=timedelta(seconds=0))
+    identity = load_identity(tmp_path, environment)
+    time.sleep(1.1)
+    for form in FORMATS:
+        with pytest.raises(CertificateEndedError, match="ended on 2"):
+            marked(tmp_path, form, identity=identity)
 
 
 @pytest.mark.parametrize("form", FORMATS)
