@@ -21,7 +21,7 @@ from serving.api.bodies import MAX_SEED, InputDone, InputText, SentenceInfo, Ses
 from serving.api.failures import invalid_fields
 from serving.api.incremental_text import IncrementalText
 from serving.api.service import current_caller, request_id_of, service_of
-from serving.api.streams import Utterance, encoded
+from serving.api.streams import CHECK_SECONDS, Utterance, encoded
 from serving.encoding import Encoder, open_encoder, output_rate
 from serving.errors import (
     DeadlineError,
@@ -143,7 +143,7 @@ class Session:
 
     async def _speak_all(self, config: SessionConfig) -> None:
         place = 0
-        while (sentence := await self._sentences.get()) is not None:
+        while (sentence := await self._next_sentence()) is not None:
             check_text(sentence, max_characters=self._limits.max_text_characters, param="text")
             pinned = config if self._version is None else config.model_copy(update={"version": self._version})
             request = await make_request(
@@ -158,6 +158,14 @@ class Session:
             seed = (request.seed + place) % (MAX_SEED + 1)
             await self._speak(replace(request, seed=seed, continues=place > 0), config)
             place += 1
+
+    async def _next_sentence(self) -> str | None:
+        """Return the next sentence, None at the end. Whoever waits for it needs a key that still counts."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_SECONDS):
+                    return await self._sentences.get()
+            self._caller.require_valid()
 
     async def _speak(self, request: SpeechRequest, config: SessionConfig) -> None:
         """Speak one sentence of the client, which the engine may cut into several."""

@@ -104,6 +104,27 @@ def test_a_key_that_is_revoked_ends_the_session_before_its_next_sentence():
     assert got[-2]["error"]["type"] == "unauthenticated" and got[-1]["code"] == 1008
 
 
+def test_a_key_that_is_revoked_ends_a_session_that_waits_for_text():
+    class Revocable(Anonymous):
+        is_revoked = False
+
+        def require_valid(self):
+            if self.is_revoked:
+                raise UnauthenticatedError("the key was revoked")
+
+    caller = Revocable()
+
+    async def authenticate(authorization):
+        return caller
+
+    with running(authenticate=authenticate) as service, connect(service.web_socket) as socket:
+        socket.send(json.dumps(CONFIG))
+        with pytest.raises(TimeoutError):
+            socket.recv(timeout=1.5)
+        caller.is_revoked = True
+        assert json.loads(socket.recv(timeout=5))["error"]["type"] == "unauthenticated"
+
+
 def test_the_first_sentence_sounds_before_the_second_was_sent(service):
     with connect(service.web_socket) as socket:
         socket.send(json.dumps(CONFIG))
