@@ -67,6 +67,7 @@ class Session:
         self._sentences: asyncio.Queue[str | None] = asyncio.Queue()
         self._n_spoken, self._seconds, self._version = 0, 0.0, None
         self._limit = asyncio.timeout(None)
+        self._reading: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Speak until the text ends.
@@ -85,15 +86,23 @@ class Session:
         self._limit = asyncio.timeout(self._limits.max_request_seconds)
         try:
             async with self._limit, asyncio.TaskGroup() as tasks:
-                reading = tasks.create_task(self._read())
+                self._reading = tasks.create_task(self._read())
                 await self._speak_all(config)
-                reading.cancel()  # it watches for a client that goes away
+                self._reading.cancel()  # it watches for a client that goes away
         except TimeoutError as error:
             raise self._late() from error
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
         done = {"type": "session.done", "total_sentences": self._n_spoken, "seconds_of_audio": self._seconds}
         await self._socket.send_json({**done, "version": self._version})
+
+    def _reason(self) -> ServingError | None:
+        """Return what ends the session while it speaks, None where that is the client, who goes away."""
+        if self._limit.expired():
+            return self._late()
+        is_done = self._reading is not None and self._reading.done() and not self._reading.cancelled()
+        fault = self._reading.exception() if is_done else None
+        return fault if isinstance(fault, ServingError) else None
 
     def _late(self) -> DeadlineError:
         return DeadlineError(f"the session took longer than {self._limits.max_request_seconds:g} s")
@@ -182,10 +191,10 @@ class Session:
             utterance.error, utterance.status = error, error.status
             raise
         except (WebSocketDisconnect, asyncio.CancelledError):
-            if self._limit.expired():
-                utterance.error, utterance.status = self._late(), DeadlineError.status
-            else:
-                utterance.client_left = True
+            reason = self._reason()
+            if reason is not None:
+                utterance.error, utterance.status = reason, reason.status
+            utterance.client_left = reason is None
             raise
         finally:
             await utterance.record()

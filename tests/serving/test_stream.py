@@ -206,6 +206,19 @@ def test_a_session_that_takes_too_long_is_recorded_as_late_and_not_as_left():
     assert (record.error_type, record.client_left) == ("deadline", False)
 
 
+def test_a_session_that_a_wrong_message_ends_is_recorded_as_such_and_not_as_left():
+    with running(ThreadEngine(repeat=100, delay=0.05)) as service, connect(service.web_socket) as socket:
+        for message in (CONFIG, *say("The kettle is on the stove.")):
+            socket.send(json.dumps(message))
+        while not isinstance(socket.recv(timeout=10), bytes):
+            pass
+        socket.send("{")
+        while isinstance(answer := socket.recv(timeout=10), bytes):
+            pass
+        record = service.record_of(f"{json.loads(answer)['error']['request_id']}-0")
+    assert (record.error_type, record.client_left) == ("invalid_request", False)
+
+
 def test_a_session_without_its_first_message_is_ended():
     with running(settings=make_settings(body_seconds=0.2)) as service, connect(service.web_socket) as socket:
         error = json.loads(socket.recv(timeout=10))
