@@ -65,19 +65,23 @@ class Scheduler:
     """The tasks of a worker and whose turn it is.
 
     Invariant: at most one task computes at a time, in the thread of the scheduler.
-
-    Attributes:
-        n_faults: Tasks that ended by an error which was not about their text.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin without tasks, and take over the pause points of this process."""
-        self._clock = clock
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, *, on_fault: Callable[[], None] = lambda: None
+    ) -> None:
+        """Begin without tasks, and take over the pause points of this process.
+
+        Args:
+            clock: Returns seconds that only grow.
+            on_fault: Called before a task fails by something else than its text.
+        """
+        self._clock, self._on_fault = clock, on_fault
         self._tasks: dict[Task, greenlet] = {}
         self._slice_end = 0.0
         self._began = 0.0
         self._running: Task | None = None
-        self._was_batch, self._n_urgent, self.n_faults = False, 0, 0
+        self._was_batch, self._n_urgent = False, 0
         set_pause(self._pause)
 
     @property
@@ -106,8 +110,9 @@ class Scheduler:
         try:
             running.switch()
         except Exception as error:  # noqa: BLE001 - one request must not end the others, so it alone fails
+            if not isinstance(error, ValueError):  # it is not about the text
+                self._on_fault()
             task.fail(error)
-            self.n_faults += not isinstance(error, ValueError)
         self.count()
         self._running = None
         if running.dead:

@@ -50,13 +50,12 @@ class Worker:
         """
         self._connection, self._options = connection, options
         self._inbox: queue.SimpleQueue[Header | None] = queue.SimpleQueue()
-        self._scheduler = Scheduler()
+        self._scheduler = Scheduler(on_fault=self._end_if_the_gpu_is_lost)
         self._pairs: dict[str, Voices] = {}
         self._streams: dict[int, StreamTask] = {}
         self._batch: dict[int, BatchRequest] = {}
         self._loaded: queue.SimpleQueue[tuple[str, Voices | Exception]] = queue.SimpleQueue()
         self._send_lock = threading.Lock()
-        self._n_faults = 0
         self._sentences = SentenceCache(open_cache(CachePlace(**json.loads(options.cache))) if options.cache else None)
 
     def run(self) -> None:
@@ -70,7 +69,6 @@ class Worker:
                 self._start_batch()
                 if not self._scheduler.turn():
                     self._wait()
-                self._end_if_the_gpu_is_lost()
                 if (now := time.monotonic()) >= next_status:
                     next_status = now + STATUS_SECONDS
                     self._send({"kind": "status", "resident": psutil.Process().memory_info().rss})
@@ -92,12 +90,13 @@ class Worker:
             os._exit(0)
 
     def _end_if_the_gpu_is_lost(self) -> None:
-        """End the process if nothing can be computed any more, as after an illegal access to the memory of a GPU."""
-        if self._options.device != "cuda" or self._scheduler.n_faults == self._n_faults:
-            return
-        self._n_faults = self._scheduler.n_faults
+        """End the process if nothing can be computed any more, as after an illegal access to the memory of a GPU.
+
+        Its requests are spoken again by another one then.
+        """
         try:
-            torch.cuda.synchronize()
+            if self._options.device == "cuda":
+                torch.cuda.synchronize()
         except RuntimeError:
             print(f"worker {os.getpid()}: the GPU computes nothing any more, so this process ends", file=sys.stderr)
             os._exit(1)
