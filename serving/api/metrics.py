@@ -67,6 +67,11 @@ class Metrics:
             self.first_audio.labels(lane).observe(record.first_audio_seconds)
         if record.client_left:
             self.left.labels(lane).inc()
+        self.count_speech(record)
+
+    def count_speech(self, record: RequestRecord) -> None:
+        """Count what was spoken for a request, or for an item of a job."""
+        lane = record.request.lane
         if record.started is None:
             return  # the name of the voice may be anything
         for sentence in record.sentences:

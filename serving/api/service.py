@@ -92,6 +92,10 @@ class Service:
             except ServingError:  # the request itself was answered
                 self.metrics.unrecorded.inc()
 
+    async def count_job(self, record: RequestRecord) -> None:
+        """Count the speech of an item of a job. Nothing was answered, so nothing else of it is counted."""
+        self.metrics.count_speech(record)
+
 
 def service_of(connection: HTTPConnection) -> Service:
     """Return the service that a request came to."""

@@ -89,6 +89,8 @@ def test_released_voices_are_served_as_the_registry_says_until_a_signal(served: 
         job = httpx.get(f"{served.address}/v1/jobs/{job['id']}").json()
     assert job["status"] in ("done", "needs_review") and job["version"] == 2
     assert httpx.get(f"{served.address}{job['items'][1]['url']}").content.startswith(b"RIFF")
+    counted = re.findall(r'sentences_total{lane="batch",.*} (\d)', httpx.get(f"{served.address}/metrics").text)
+    assert sum(map(int, counted)) == 3  # of the answer and of both items
 
     project.rollback("anna")
     assert served.line(r"voice +anna version (\d)") == "1"
