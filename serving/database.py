@@ -53,14 +53,17 @@ class Database:
         return without_password(self.uri)
 
     @contextmanager
-    def transaction(self) -> Iterator[sa.Connection]:
+    def transaction(self, *, only_reads: bool = False) -> Iterator[sa.Connection]:
         """Open a transaction. It is committed at the end and undone on an exception.
+
+        Args:
+            only_reads: Nothing is written, so on SQLite it waits for no writer.
 
         Raises:
             DatabaseUnreachableError: The database cannot be reached, or the connection was lost.
         """
         try:
-            with self.engine.begin() as connection:
+            with self.engine.execution_options(only_reads=only_reads).begin() as connection:
                 yield connection
         except sa.exc.IntegrityError:
             raise
@@ -136,6 +139,7 @@ def _file_engine(uri: str) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        only_reads = connection.get_execution_options().get("only_reads", False)
+        connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
     return engine

@@ -121,7 +121,7 @@ def create_key(
 
 def list_keys(database: Database) -> list[KeyRow]:
     """Return all keys, the oldest first, revoked and expired ones too."""
-    with database.transaction() as connection:
+    with database.transaction(only_reads=True) as connection:
         rows = connection.execute(sa.select(KEYS).order_by(KEYS.c.created_at, KEYS.c.id)).mappings().all()
     sets = ("voices", "lanes", "purposes")
     return [
@@ -137,7 +137,7 @@ def read_stamp(database: Database) -> tuple[object, ...]:
         sa.func.count(KEYS.c.revoked_at),
         sa.func.max(KEYS.c.revoked_at),
     ).select_from(KEYS)
-    with database.transaction() as connection:
+    with database.transaction(only_reads=True) as connection:
         return tuple(connection.execute(stamp).one())
 
 

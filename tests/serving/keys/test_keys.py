@@ -17,7 +17,7 @@ from serving.errors import DatabaseUnreachableError, KeyScopeError, RateLimitedE
 from serving.keys import authorization
 from serving.keys.authorization import KeyTable, Rate
 from serving.keys.bearer import BearerKey, make_key, parse_key
-from serving.keys.store import KeyChangeError, create_key, list_keys, revoke_keys
+from serving.keys.store import KeyChangeError, create_key, list_keys, read_stamp, revoke_keys
 from serving.tables import KEYS
 
 ANYTHING = {"voice": "sample", "lane": "realtime", "purpose": None}
@@ -142,6 +142,14 @@ def test_a_revoked_key_stops_while_all_shared_threads_wait_for_something_else(fi
         await waiting
 
     asyncio.run(follow())
+
+
+def test_keys_are_read_while_somebody_else_writes(file):
+    """Such as the sweep of jobs, which holds its transaction while a bucket that hangs deletes a file."""
+    key = create_key(file, "anna")
+    with file.transaction(), ThreadPoolExecutor(1) as other:
+        (row,) = other.submit(list_keys, file).result(5)
+        assert row.id == key.id and other.submit(read_stamp, file).result(5)[0] == 1
 
 
 def test_a_table_goes_on_to_follow_after_a_fault_that_nobody_expected(file, monkeypatch):
