@@ -59,7 +59,7 @@ def find(database: Database, job_id: str, owner: str | None = None) -> Job:
     Raises:
         UnknownJobError: There is none that the caller may see.
     """
-    with database.transaction() as connection:
+    with database.transaction(only_reads=True) as connection:
         return _read(connection, job_id, owner)
 
 
@@ -80,7 +80,7 @@ def claim(database: Database, job_id: str) -> Job | None:
 
 def is_current(database: Database, job: Job) -> bool:
     """Return whether an attempt is the newest of a job that has not ended."""
-    with database.transaction() as connection:
+    with database.transaction(only_reads=True) as connection:
         return connection.scalar(sa.select(JOBS.c.id).where(_is_current(job))) is not None
 
 
