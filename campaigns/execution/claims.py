@@ -147,7 +147,7 @@ def finish(
         database: Of serving.
         row: The claim.
         state: done, needs_review or failed.
-        audit: The row of the audit, whose id is made of campaign, recipient and row, so that it is written once.
+        audit: The row of the audit. It is written by the newest claim only, so once.
         error_type: Why it is not done.
         error_message: The same in a sentence.
     """
@@ -157,8 +157,9 @@ def finish(
         "finished_at": datetime.now(UTC),
         "error_type": error_type,
         "error_message": error_message,
-        "former_key": None,
     }
+    if state != "failed":  # its former files stay until there is a new one
+        values["former_keys"] = None
     insert = sqlite.insert if database.is_sqlite else postgresql.insert
     with database.transaction() as connection:
         if not connection.execute(sa.update(ROWS).where(_mine(row)).values(values)).rowcount:
@@ -198,7 +199,7 @@ def _read_row(connection: sa.Connection, this: sa.ColumnElement[bool]) -> Claime
         trace_id=row["trace_id"],
         content=row["content"],
         published={name: row[name] for name in PUBLISHED} if row["object_key"] is not None else {},
-        former_key=row["former_key"],
+        former_keys=tuple((row["former_keys"] or "").split()),
     )
 
 

@@ -89,8 +89,7 @@ def retry(database: Database, campaign_id: str, enqueue: Enqueue) -> tuple[Campa
         lost = connection.scalar(sa.select(sa.func.count()).where(rows, ROWS.c.content.is_(None)))
         if lost:
             raise ConflictError(f"the texts of {lost} rows were deleted after their time; submit the campaign again")
-        keys = {"former_key": sa.func.coalesce(ROWS.c.object_key, ROWS.c.former_key)}
-        n_rows = connection.execute(sa.update(ROWS).where(rows).values(AGAIN | keys | {"state": "queued"})).rowcount
+        n_rows = connection.execute(sa.update(ROWS).where(rows).values(AGAIN | {"state": "queued"})).rowcount
         if n_rows and campaign.state != "paused":
             ended = {"state": "running", "finished_at": None, "error_type": None, "error_message": None}
             connection.execute(sa.update(CAMPAIGNS).where(CAMPAIGNS.c.id == campaign_id).values(ended))
@@ -178,14 +177,14 @@ def stray_keys(
         states: Of the rows.
         limit: At most so many.
     """
-    columns = (ROWS.c.object_key, ROWS.c.sidecar_key, ROWS.c.former_key)
+    columns = (ROWS.c.object_key, ROWS.c.sidecar_key, ROWS.c.former_keys)
     has_file = ROWS.c.object_key.is_not(None) & ROWS.c.deleted_at.is_(None)
     chosen = sa.select(ROWS.c.recipient_id, *columns).where(
-        ROWS.c.campaign_id == campaign_id, ROWS.c.state.in_(states), has_file | ROWS.c.former_key.is_not(None)
+        ROWS.c.campaign_id == campaign_id, ROWS.c.state.in_(states), has_file | ROWS.c.former_keys.is_not(None)
     )
     with database.transaction() as connection:
         found = connection.execute(chosen.limit(limit)).tuples()
-        return [(recipient_id, tuple(key for key in keys if key is not None)) for recipient_id, *keys in found]
+        return [(recipient_id, tuple(" ".join(filter(None, keys)).split())) for recipient_id, *keys in found]
 
 
 def late_keys(database: Database, campaign_id: str, since: datetime) -> list[str]:
@@ -207,7 +206,7 @@ def note_deleted(database: Database, campaign_id: str, recipient_ids: Sequence[s
     """Note that the files of rows were deleted."""
     rows = (ROWS.c.campaign_id == campaign_id) & ROWS.c.recipient_id.in_(recipient_ids)
     with database.transaction() as connection:
-        connection.execute(sa.update(ROWS).where(rows).values(deleted_at=datetime.now(UTC), former_key=None))
+        connection.execute(sa.update(ROWS).where(rows).values(deleted_at=datetime.now(UTC), former_keys=None))
 
 
 def is_needed(database: Database, key: str, *, except_for: tuple[str, str | None] | None = None) -> bool:
@@ -215,11 +214,12 @@ def is_needed(database: Database, key: str, *, except_for: tuple[str, str | None
 
     Args:
         database: Of serving.
-        key: Of the file.
+        key: Of the file, or of the mark beside one.
         except_for: Campaign and recipient of a row that does not count. Without a recipient, none of its rows counts.
     """
     states = ("done", "needs_review", "running")
-    rows = (ROWS.c.object_key == key) & ROWS.c.state.in_(states) & ROWS.c.deleted_at.is_(None)
+    has_it = (ROWS.c.object_key == key) | (ROWS.c.sidecar_key == key)
+    rows = has_it & ROWS.c.state.in_(states) & ROWS.c.deleted_at.is_(None)
     if except_for is not None:
         campaign_id, recipient_id = except_for
         own = ROWS.c.campaign_id == campaign_id

@@ -93,7 +93,7 @@ class ClaimedRow:
         trace_id: 32 hexadecimal digits.
         content: Sealed.
         published: What an earlier attempt wrote before it put the file into the store. Empty where none came so far.
-        former_key: The file of the row before it was changed, None where there is none.
+        former_keys: Of the files that the row had before it was changed or retried.
     """
 
     campaign_id: str
@@ -106,7 +106,7 @@ class ClaimedRow:
     trace_id: str
     content: bytes | None
     published: Mapping[str, Any]
-    former_key: str | None
+    former_keys: tuple[str, ...]
 
     @property
     def request_id(self) -> str:

@@ -105,7 +105,7 @@ class RowSpeaker:
             await self._speak(campaign, row, _Try(request=request, speech=Speech(sentences=[])))
 
     async def _speak(self, campaign: Campaign, row: ClaimedRow, attempt: _Try) -> None:
-        if row.published and await self._stored(self._objects.holds, row.published["object_key"]):
+        if row.published and await self._has_files(row):
             await self._deliver(campaign, row, attempt, _published_asset(row), None)
             return
         with ExitStack() as stack:
@@ -215,18 +215,26 @@ class RowSpeaker:
         if files is not None:
             if row.published:  # of an attempt that ended before its file was there, or as it was put there
                 await self._remove(row.published["object_key"], row)
+                await self._remove(row.published["sidecar_key"], row)
             if not await self.patiently(claims.publish, row, asset):
                 raise AttemptEndedError
             await self._stored(self._put, campaign, asset, files)
-        if row.former_key not in (None, asset.object_key):
-            await self._remove(row.former_key, None)
+        for key in row.former_keys:
+            if key not in (asset.object_key, asset.sidecar_key):
+                await self._remove(key, None)
         why: dict[str, Any] = {}
         if asset.state == "needs_review":
             why = {"error_type": asset.reason_type, "error_message": asset.reason}
         audit = _audit(campaign, attempt, asset=asset)
         if not await self.patiently(claims.finish, row, asset.state, audit=audit, **why):
             await self._remove(asset.object_key, row)
+            await self._remove(asset.sidecar_key, row)
             raise AttemptEndedError
+
+    async def _has_files(self, row: ClaimedRow) -> bool:
+        """Return whether what an earlier attempt has published is in the store. Another row can have the same file."""
+        keys = [key for key in (row.published["object_key"], row.published["sidecar_key"]) if key is not None]
+        return all([await self._stored(self._objects.holds, key) for key in keys])
 
     def _put(self, campaign: Campaign, asset: Asset, files: _Files) -> None:
         form, prefix = campaign.plan.format, asset.object_key.rsplit("/", 2)[0]

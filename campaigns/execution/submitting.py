@@ -31,7 +31,9 @@ from serving.database import Database
 from serving.errors import ConflictError
 
 Enqueue = Callable[[sa.Connection, str], None]
-AGAIN = {  # what a row loses when it is to be spoken again
+_KEYS = [sa.func.coalesce(ROWS.c[name], "") + " " for name in ("former_keys", "object_key", "sidecar_key")]
+AGAIN = {  # what a row loses when it is to be spoken again. The keys of its files are remembered, to delete them later
+    "former_keys": sa.func.nullif(sa.func.trim(_KEYS[0] + _KEYS[1] + _KEYS[2]), ""),
     "claim": None,
     "attempts": 0,
     "object_key": None,
@@ -137,8 +139,7 @@ def add_rows(
             this = mine & (ROWS.c.recipient_id == row["recipient_id"])
             if before.row_sha256 != row["row_sha256"]:
                 n_changed += 1
-                keys = {"former_key": sa.func.coalesce(ROWS.c.former_key, ROWS.c.object_key)}
-                connection.execute(sa.update(ROWS).where(this).values(row | AGAIN | keys))
+                connection.execute(sa.update(ROWS).where(this).values(row | AGAIN))
             elif before.state != "done" or before.deleted_at is not None:
                 # Its text may be deleted, or sealed with a key that was lost
                 connection.execute(sa.update(ROWS).where(this).values(content=row["content"]))
@@ -157,7 +158,7 @@ def start(
 ) -> Campaign:
     """Set a campaign running after its rows were written. Return it as it is then.
 
-    Rows of recipients that this submission does not have are cancelled if they were not spoken yet. Those that an
+    Rows of recipients that this submission does not have are cancelled if they were not delivered yet. Those that an
     earlier end cancelled are queued again, as are those whose file was deleted or whose text could not be opened.
     A campaign that was cancelled while its rows were written stays so.
 
@@ -178,17 +179,16 @@ def start(
                 sa.update(ROWS).where(mine, ROWS.c.state.in_(OPEN_STATES)).values(state="cancelled", claim=None)
             )
             return now
-        gone = mine & (ROWS.c.run < campaign.run)
+        gone = mine & (ROWS.c.run < campaign.run) & (ROWS.c.state != "done")  # no retry may speak it either
         left_out = {"state": "cancelled", "error_type": "left_out", "error_message": "the new list does not have it"}
-        connection.execute(sa.update(ROWS).where(gone, ROWS.c.state.in_(OPEN_STATES)).values(left_out))
+        connection.execute(sa.update(ROWS).where(gone).values(left_out | {"claim": None, "finished_at": _now()}))
         again = mine & ~(ROWS.c.run < campaign.run) & ROWS.c.content.is_not(None)
         again &= (
             ROWS.c.state.in_(("cancelled", "expired"))
             | (ROWS.c.error_type == SealError.type)
             | (ROWS.c.state == "done") & ROWS.c.deleted_at.is_not(None)
         )
-        keys = {"former_key": sa.func.coalesce(ROWS.c.former_key, ROWS.c.object_key)}
-        connection.execute(sa.update(ROWS).where(again).values(AGAIN | keys | {"state": "queued"}))
+        connection.execute(sa.update(ROWS).where(again).values(AGAIN | {"state": "queued"}))
         n_queued = enqueue_slices(connection, campaign.id, campaign.run, enqueue)
         values: dict[str, Any] = {"rejects": dict(rejects), "expected_seconds": expected_seconds}
         n_open = connection.scalar(sa.select(sa.func.count()).where(mine, ROWS.c.state.in_(OPEN_STATES))) or 0
