@@ -120,6 +120,22 @@ def is_current(database: Database, row: ClaimedRow) -> bool:
         return connection.scalar(sa.select(ROWS.c.place).where(_mine(row))) is not None
 
 
+def give_back(database: Database, campaign_id: str, number: int, claim: str) -> None:
+    """Let the rows wait again that are being spoken where a process ends, and do not count their claims.
+
+    Args:
+        database: Of serving.
+        campaign_id: The campaign.
+        number: Of the slice.
+        claim: Of `claim_next`.
+    """
+    mine = (ROWS.c.campaign_id == campaign_id) & (ROWS.c.slice == number) & (ROWS.c.state == "running")
+    mine &= ROWS.c.claim.startswith(claim, autoescape=True)
+    waits = {"state": "queued", "claim": None, "attempts": ROWS.c.attempts - 1}
+    with database.transaction() as connection:
+        connection.execute(sa.update(ROWS).where(mine).values(waits))
+
+
 def publish(database: Database, row: ClaimedRow, asset: Asset) -> bool:
     """Write what a row is about to have in the store. Return False where the claim is not the newest.
 

@@ -140,8 +140,8 @@ def end_if_done(database: Database, campaign_id: str) -> Campaign | None:
 
 
 def open_campaigns(database: Database) -> list[Campaign]:
-    """Return the campaigns that are running or paused."""
-    chosen = sa.select(CAMPAIGNS.c.id).where(CAMPAIGNS.c.state.in_(("running", "paused")))
+    """Return the campaigns that have not ended. One that is submitted again has delivered files already."""
+    chosen = sa.select(CAMPAIGNS.c.id).where(CAMPAIGNS.c.state.in_(("loading", "running", "paused")))
     with database.transaction() as connection:
         return [read_campaign(connection, campaign_id) for campaign_id in connection.scalars(chosen).all()]
 

@@ -6,9 +6,10 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
+from campaigns.errors import ExpiredError
 from campaigns.records import CampaignSettings
 
 CampaignState = Literal["loading", "running", "paused", "done", "cancelled", "expired"]
@@ -171,6 +172,16 @@ class Asset:
             "error_type": self.reason_type,
             "error_message": self.reason,
         }
+
+
+def require_unexpired(settings: CampaignSettings) -> None:
+    """Refuse to speak or deliver after the time of a campaign.
+
+    Raises:
+        ExpiredError: Its expires_at has passed.
+    """
+    if settings.expires_at is not None and settings.expires_at <= datetime.now(UTC):
+        raise ExpiredError(f"the campaign expired at {settings.expires_at.isoformat()}", param="expires_at")
 
 
 def campaign_id_of(owner: str, name: str) -> str:

@@ -11,10 +11,18 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from campaigns.errors import CampaignError
+from campaigns.errors import CampaignError, ExpiredError
 from campaigns.execution import control, submitting
 from campaigns.execution.files import DELIVERED, STRAY, remove_files
-from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign, RowState, hand_back_id, handed_back_prefix
+from campaigns.execution.plan import (
+    QUEUE,
+    WORKFLOW,
+    Campaign,
+    RowState,
+    hand_back_id,
+    handed_back_prefix,
+    require_unexpired,
+)
 from campaigns.execution.sealing import open_sealer
 from campaigns.execution.slices import STOPPING, SliceRunner
 from campaigns.execution.speaking import Mark, RowSpeaker
@@ -50,12 +58,6 @@ SWEEP_SECONDS = 600.0
 PRIORITY = 5
 CPU_SHARE = 0.1  # of the assets, where the judges would take as long as the speech itself
 LOG = logging.getLogger(__name__)
-
-
-class ExpiredError(CampaignError):
-    """The time of a campaign is over."""
-
-    status, type, action = 410, "expired", "Submit it again with a later expires_at."
 
 
 class CampaignService:
@@ -153,8 +155,7 @@ class CampaignService:
             check_url(settings.callback_url)
         await self._require_judge(settings)
         await self._engine.check(_example(settings, version))
-        if settings.expires_at is not None and settings.expires_at <= datetime.now(UTC):
-            raise ExpiredError(f"the campaign expired at {settings.expires_at.isoformat()}", param="expires_at")
+        require_unexpired(settings)
         pair = {"version": version, "candidate_id": candidate_id}
         campaign = await self._call(submitting.begin, settings, owner=owner, **pair)
         counts, place, seconds = [0, 0, 0], 0, 0.0
@@ -259,15 +260,11 @@ class CampaignService:
                 LOG.warning("the files of campaign %s could not be deleted now", campaign.name)
 
     async def _watch(self, campaign: Campaign) -> None:
-        expires = campaign.plan.expires_at
         try:
-            if expires is not None and expires <= datetime.now(UTC):
-                raise ExpiredError(f"the campaign expired at {expires.isoformat()}")
+            require_unexpired(campaign.plan)
             await self._check(campaign)
         except STOPPING as error:
             await self._end_stopped(campaign, error)
-        except ExpiredError as error:
-            await self._end(campaign, "expired", error)
         except ServingError:  # the voice is not loaded yet
             return
         if campaign.state == "running":  # its last row can end while another node submits it again
@@ -276,12 +273,14 @@ class CampaignService:
     async def sweep(self) -> None:
         """Delete texts after their time with the files that nobody reviewed, and what stopped campaigns left."""
         for campaign in await self._call(control.delete_old_contents, datetime.now(UTC)):
-            await self._remove_files(campaign.id, "needs_review")
             if self._queue is not None and campaign.has_ended:  # the rows of another one fail by its work
                 await asyncio.to_thread(self._queue.forget_all, f"{campaign.id}:")
         for campaign in await self._call(control.find_all, limit=None):
-            if campaign.has_ended:
-                await self._remove_files(campaign.id, *await self._kept_by_nobody(campaign))
+            states = await self._kept_by_nobody(campaign) if campaign.has_ended else ()
+            if campaign.content_deleted_at is not None:  # a row without its text cannot be reviewed
+                states += ("needs_review",)
+            if states:
+                await self._remove_files(campaign.id, *states)
 
     async def _kept_by_nobody(self, campaign: Campaign) -> tuple[RowState, ...]:
         """Return the states of the rows of an ended campaign whose files are deleted."""
@@ -308,9 +307,14 @@ class CampaignService:
         return None
 
     async def _end_stopped(self, campaign: Campaign, error: ServingError) -> None:
-        await self._end(campaign, "cancelled", error)
-
-    async def _end(self, campaign: Campaign, state: str, error: ServingError) -> None:
+        state = "cancelled"
+        if isinstance(error, ExpiredError):
+            try:
+                require_unexpired((await self.find(campaign.id, None)).plan)
+            except ExpiredError:
+                state = "expired"
+            else:  # it was submitted again meanwhile
+                return
         await self._call(control.stop, campaign.id, state, error)
         LOG.warning("campaign %s has ended: %s", campaign.name, error.message)
         await self._remove_files(campaign.id, *await self._kept_by_nobody(await self.find(campaign.id, None)))
@@ -322,7 +326,9 @@ class CampaignService:
         await self._engine.check(_example(campaign.plan, campaign.version), candidate_id=campaign.candidate_id)
 
     async def _serves(self, campaign: Campaign) -> bool:
-        """Return whether this node serves the voice of a campaign. Whether it may speak is another question."""
+        """Return whether this node can speak and judge a campaign. Whether it may speak is another question."""
+        if campaign.plan.quality.share and self._judge is None:
+            return False
         try:
             await self._check(campaign)
         except ServingError as error:  # a voice that is not in service is so on every node, so the campaign ends

@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from campaigns.delivery.loudness import set_loudness
 from campaigns.execution import claims, control
-from campaigns.execution.plan import Asset, Campaign, ClaimedRow
+from campaigns.execution.plan import Asset, Campaign, ClaimedRow, require_unexpired
 from campaigns.execution.sealing import Sealer, SealError
-from campaigns.quality.judging import Judge, faults_of
+from campaigns.quality.judging import Judge, JudgeLostError, faults_of
 from campaigns.quality.sampling import is_sampled
 from serving.audit.rows import as_columns, make_row
 from serving.database import Database
@@ -100,6 +100,7 @@ class RowSpeaker:
             ServingError: It could not be spoken, judged or kept now.
             AttemptEndedError: The row is not this attempt's any more.
         """
+        require_unexpired(campaign.plan)
         with span("campaign row", row.traceparent) as working:
             request = replace(self._request(campaign, row), traceparent=working.traceparent or row.traceparent)
             await self._speak(campaign, row, _Try(request=request, speech=Speech(sentences=[])))
@@ -131,6 +132,11 @@ class RowSpeaker:
         why = {"error_type": error.type, "error_message": message}
         await self.patiently(claims.finish, row, "failed", audit=audit, **why)
 
+    async def give_back(self, campaign_id: str, number: int, claim: str) -> None:
+        """Let the rows of a slice be claimed again. See claims.give_back."""
+        with suppress(DatabaseUnreachableError):  # they are taken up like those of a dead node
+            await asyncio.to_thread(claims.give_back, self._database, campaign_id, number, claim)
+
     async def patiently(self, call: Callable[..., T], *arguments: object, **named: object) -> T:
         """Call a function of the tables in a thread, again and again while the database is away."""
         while True:
@@ -153,7 +159,9 @@ class RowSpeaker:
         bad = [done for done in speech.sentences if done.outcome != "spoken"]
         reasons = [(done.outcome, f"sentence {done.sentence + 1}: {done.outcome}") for done in bad]
         judgement = None
-        if not reasons and self._judge is not None and is_sampled(row.row_sha256, plan.quality.share):
+        if not reasons and is_sampled(row.row_sha256, plan.quality.share or 0.0):
+            if self._judge is None:  # the share was raised while this node had the slice
+                raise JudgeLostError("this node has no judges", retry_after=5)
             language = row.language or plan.language or "en"
             judgement = await self._judge.hear(
                 samples,
@@ -211,6 +219,7 @@ class RowSpeaker:
         self, campaign: Campaign, row: ClaimedRow, attempt: _Try, asset: Asset, files: _Files | None
     ) -> None:
         """Publish an asset, put its file where it is not there yet, and record the row."""
+        require_unexpired(campaign.plan)
         await self._engine.check(attempt.request, candidate_id=asset.candidate_id)
         if files is not None:
             if row.published:  # of an attempt that ended before its file was there, or as it was put there

@@ -100,8 +100,13 @@ def begin(database: Database, settings: CampaignSettings, *, owner: str, version
         insert = _insert(database)(CAMPAIGNS).values(row | values).on_conflict_do_nothing()
         connection.execute(insert)
         mine = CAMPAIGNS.c.id == campaign_id
+        before = read_campaign(connection, campaign_id)
         connection.execute(sa.update(CAMPAIGNS).where(mine).values(values | {"run": CAMPAIGNS.c.run + 1}))
-        return read_campaign(connection, campaign_id)
+        campaign = read_campaign(connection, campaign_id)
+        if before.state in ("running", "paused") and _sound_of(before) != _sound_of(campaign):
+            # No row of the submission before is spoken by these settings, also where this one is killed
+            connection.execute(sa.update(CAMPAIGNS).where(mine).values(state="loading"))
+        return campaign
 
 
 def add_rows(

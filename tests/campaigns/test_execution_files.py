@@ -7,6 +7,7 @@ import hashlib
 from collections import Counter
 
 import pytest
+import sqlalchemy as sa
 from campaign_nodes import (
     campaign_settings,
     find_campaign,
@@ -21,8 +22,9 @@ from campaign_nodes import (
 from dbos import DBOS
 from job_helpers import SmallEngine
 
-from campaigns.execution import control
+from campaigns.execution import control, submitting
 from serving.errors import LanguageNotServedError
+from serving.tables import REQUESTS
 
 
 @pytest.fixture
@@ -93,3 +95,21 @@ def test_the_mark_beside_a_file_goes_with_it(tmp_path, database):
     assert Counter(row["state"] for row in rows) == {"done": 3}
     marks = {str(path.relative_to(tmp_path / "results")) for path in (tmp_path / "results").rglob("*.json")}
     assert marks == {row["sidecar_key"] for row in rows}
+
+
+def test_a_submission_that_is_killed_leaves_no_row_to_be_spoken_by_its_settings(tmp_path, database):
+    plan, other = campaign_settings(), campaign_settings(seed=1)
+    DBOS.migrate(database.uri)
+    start_campaign(tmp_path, database, plan, rendered(plan, 3))
+    submitting.begin(database, other, owner="anna", version=3, candidate_id="c3")  # and no more
+
+    async def scenario():
+        async with running_node(tmp_path, database, SmallEngine()) as service:
+            await asyncio.sleep(1.5)
+            assert Counter(row["state"] for row in rows_of(database)) == {"queued": 3}
+            await submit(service, plan, rendered(plan, 3))
+            await wait_for(service, find_campaign(database).id, "done")
+
+    asyncio.run(scenario())
+    with database.transaction() as connection:
+        assert set(connection.scalars(sa.select(REQUESTS.c.seed))) == {0}

@@ -1,0 +1,126 @@
+"""What ends rows and campaigns: their time, the order of a stop, a node that cannot judge, a store that is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from campaign_nodes import (
+    campaign_settings,
+    find_campaign,
+    open_tables,
+    rendered,
+    rows_of,
+    running_node,
+    start_campaign,
+    submit,
+    wait_for,
+)
+from dbos import DBOS
+from job_helpers import SmallEngine
+from pydantic import ValidationError
+
+from campaigns.execution.service import CampaignService
+from campaigns.quality.judging import Judgement
+from serving.errors import StorageUnreachableError
+from serving.storage.folder import FolderStore
+
+
+class Ear:
+    """A judge that hears what was to be said."""
+
+    async def check(self) -> None:
+        pass
+
+    async def hear(self, *_: object, **__: object) -> Judgement:
+        return Judgement(wer=0.0, similarity=None)
+
+
+@pytest.fixture
+def database(tmp_path):
+    opened = open_tables(tmp_path, f"sqlite:///{tmp_path / 'serving.db'}")
+    yield opened
+    opened.close()
+
+
+def states(database) -> Counter:
+    return Counter(row["state"] for row in rows_of(database))
+
+
+def test_a_row_that_is_spoken_when_a_node_is_stopped_waits_as_if_it_had_not_been_claimed(tmp_path, database):
+    plan, engine = campaign_settings(), SmallEngine(seconds=5)
+    DBOS.migrate(database.uri)
+    start_campaign(tmp_path, database, plan, rendered(plan, 1))
+
+    async def stop_while_it_is_spoken():
+        async with running_node(tmp_path, database, engine):
+            while not states(database)["running"]:
+                await asyncio.sleep(0.02)
+
+    asyncio.run(stop_while_it_is_spoken())
+    assert (states(database), rows_of(database)[0]["attempts"]) == ({"queued": 1}, 0)
+
+
+def test_nothing_is_spoken_or_delivered_after_its_time_also_where_nobody_watches(tmp_path, database, monkeypatch):
+    async def watch(_) -> None:
+        pass
+
+    monkeypatch.setattr(CampaignService, "watch", watch)
+    plan = campaign_settings(expires_at=datetime.now(UTC) + timedelta(seconds=3))
+    engine = SmallEngine(seconds=0.5)
+
+    async def scenario():
+        async with running_node(tmp_path, database, engine) as service:
+            campaign = (await submit(service, plan, rendered(plan, 200))).campaign
+            await wait_for(service, campaign.id, "expired")
+
+    asyncio.run(scenario())
+    assert set(states(database)) == {"done", "expired"}
+    assert max(row["finished_at"] for row in rows_of(database, state="done")) < plan.expires_at + timedelta(seconds=1)
+
+
+def test_a_node_without_judges_leaves_what_is_to_be_judged_to_another(tmp_path, database, monkeypatch):
+    monkeypatch.setattr("campaigns.execution.slices.HAND_BACK_SECONDS", 0.1)
+    plan, engine = campaign_settings(quality={"share": 1.0}), SmallEngine()
+    DBOS.migrate(database.uri)
+    start_campaign(tmp_path, database, plan, rendered(plan, 3))
+
+    async def without_judges():
+        async with running_node(tmp_path, database, engine):
+            await asyncio.sleep(1.5)
+
+    async def with_judges():
+        async with running_node(tmp_path, database, engine, judge=Ear()) as service:
+            await wait_for(service, find_campaign(database).id, "done")
+
+    asyncio.run(without_judges())
+    assert states(database) == {"queued": 3}
+    asyncio.run(with_judges())
+    assert [row["wer"] for row in rows_of(database)] == [0.0] * 3
+
+
+def test_what_nobody_reviewed_is_deleted_also_where_the_store_was_away_at_first(tmp_path, database, monkeypatch):
+    plan, engine = campaign_settings(keep_variables_days=1e-9), SmallEngine(outcome="too_long")
+
+    def away(*_) -> None:
+        raise StorageUnreachableError("the store does not answer")
+
+    async def scenario():
+        async with running_node(tmp_path, database, engine) as service:
+            await wait_for(service, (await submit(service, plan, rendered(plan, 2))).campaign.id, "done")
+            with monkeypatch.context() as patched:
+                patched.setattr(FolderStore, "delete", away)
+                with pytest.raises(StorageUnreachableError):
+                    await service.sweep()
+            await service.sweep()
+
+    asyncio.run(scenario())
+    assert [row["content"] for row in rows_of(database)] == [None, None]
+    assert not list((tmp_path / "results/review").rglob("*.wav"))
+
+
+def test_a_prefix_that_would_not_fit_into_the_table_is_refused():
+    with pytest.raises(ValidationError, match="200"):
+        campaign_settings(delivery={"prefix": "/".join(["a" * 60] * 5)})
