@@ -153,13 +153,14 @@ class CampaignService:
         settings = self._with_share(settings)
         if settings.callback_url is not None:
             check_url(settings.callback_url)
-        await self._require_judge(settings)
+        await self._require_judge(settings, settings.language)
         await self._engine.check(_example(settings, version))
         require_unexpired(settings)
         pair = {"version": version, "candidate_id": candidate_id}
         campaign = await self._call(submitting.begin, settings, owner=owner, **pair)
         counts, place, seconds = [0, 0, 0], 0, 0.0
         chunk: list[RenderedRow] = []
+        languages = {settings.language}
 
         async def write() -> None:
             found = await self._call(submitting.add_rows, campaign, self.sealer, chunk, first_place=place)
@@ -169,6 +170,9 @@ class CampaignService:
         async for row in rows:
             chunk.append(row)
             seconds += row.seconds
+            if row.language not in languages:
+                languages.add(row.language)
+                await self._require_judge(settings, row.language)
             if len(chunk) == ROWS_PER_CHUNK:
                 await write()
                 place += len(chunk)
@@ -361,7 +365,7 @@ class CampaignService:
         share = (1.0 if on_gpu else CPU_SHARE) if self._judge is not None else 0.0
         return settings.model_copy(update={"quality": settings.quality.model_copy(update={"share": share})})
 
-    async def _require_judge(self, settings: CampaignSettings) -> None:
+    async def _require_judge(self, settings: CampaignSettings, language: str | None) -> None:
         if not settings.quality.share:
             return
         if self._judge is None:
@@ -369,7 +373,8 @@ class CampaignService:
                 f"quality.share is {settings.quality.share:g}, and this process has no judges; set it to 0",
                 param="quality.share",
             )
-        await self._judge.check()
+        similar = settings.quality.min_similarity is not None
+        await self._judge.check(language=language, voice=settings.voice if similar else None)
 
     async def _call(self, call: Callable[..., T], *arguments: object, **named: object) -> T:
         return await asyncio.to_thread(call, self._database, *arguments, **named)

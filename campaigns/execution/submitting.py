@@ -127,8 +127,7 @@ def add_rows(
     written = [_columns(campaign, sealer, row, first_place + number) for number, row in enumerate(rows)]
     mine = ROWS.c.campaign_id == campaign.id
     with database.transaction() as connection:
-        if _sound_of(read_campaign(connection, campaign.id)) != _sound_of(campaign):  # rows would be spoken by those
-            raise ConflictError("another submission of the campaign with other settings has begun; submit it again")
+        _require_same_sound(read_campaign(connection, campaign.id), campaign)
         ids = [row.recipient_id for row in rows]
         columns = (ROWS.c.recipient_id, ROWS.c.row_sha256, ROWS.c.state, ROWS.c.deleted_at)
         found = connection.execute(sa.select(*columns).where(mine, ROWS.c.recipient_id.in_(ids)))
@@ -173,6 +172,9 @@ def start(
         enqueue: Queues a slice, by its id.
         rejects: Number of rows that the check refused, by reason.
         expected_seconds: Of audio, None where it is not known.
+
+    Raises:
+        ConflictError: Another submission with other settings has begun.
     """
     mine = ROWS.c.campaign_id == campaign.id
     with database.transaction() as connection:
@@ -184,6 +186,7 @@ def start(
                 sa.update(ROWS).where(mine, ROWS.c.state.in_(OPEN_STATES)).values(state="cancelled", claim=None)
             )
             return now
+        _require_same_sound(now, campaign)
         gone = mine & (ROWS.c.run < campaign.run) & (ROWS.c.state != "done")  # no retry may speak it either
         left_out = {"state": "cancelled", "error_type": "left_out", "error_message": "the new list does not have it"}
         connection.execute(sa.update(ROWS).where(gone).values(left_out | {"claim": None, "finished_at": _now()}))
@@ -253,6 +256,12 @@ def _columns(campaign: Campaign, sealer: Sealer, row: RenderedRow, place: int) -
         "state": "queued",
         "attempts": 0,
     }
+
+
+def _require_same_sound(now: Campaign, begun: Campaign) -> None:
+    """Refuse to go on with a submission after another one, by whose settings its rows would be spoken."""
+    if _sound_of(now) != _sound_of(begun):
+        raise ConflictError("another submission of the campaign with other settings has begun; submit it again")
 
 
 def _sound_of(campaign: Campaign) -> tuple[object, ...]:

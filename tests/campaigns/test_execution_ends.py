@@ -31,7 +31,7 @@ from serving.storage.folder import FolderStore
 class Ear:
     """A judge that hears what was to be said."""
 
-    async def check(self) -> None:
+    async def check(self, *, language: str | None, voice: str | None) -> None:
         pass
 
     async def hear(self, *_: object, **__: object) -> Judgement:
