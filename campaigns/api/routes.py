@@ -68,12 +68,13 @@ class _Routes:
         """Submit a campaign, or go on with the one of this name. The same body changes nothing."""
         settings = body.campaign
         caller.require(voice=settings.voice, lane="batch", purpose=settings.purpose)
-        version = await self._service.frozen_version(settings, owner=caller.name)
-        asked = settings if version is None else settings.model_copy(update={"version": version})
+        known = await asyncio.to_thread(control.find_started, self._database, settings, caller.name)
+        asked = settings if known is None else settings.model_copy(update={"version": known.version})
         checked = await asyncio.to_thread(check_request, self._store, asked, body.recipients)
         if body.dry_run:
             return JSONResponse(checked.report.to_json(), status_code=200)
         require_speakable(checked, accept_rejects=body.accept_rejects)
+        settings = settings.model_copy(update={"version": checked.report.version})  # also after another promotion
         version, candidate_id = await self._service.freeze(settings, owner=caller.name)
         submitted = await self._service.submit(
             settings,

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from campaigns.execution.plan import OPEN_STATES, RETRIED_STATES, Campaign, CampaignState, RowState
 from campaigns.execution.submitting import AGAIN, Enqueue, enqueue_slices, read_campaign
+from campaigns.records import CampaignSettings
 from campaigns.tables import CAMPAIGNS, ROWS, WEBHOOKS
 from serving.database import Database
 from serving.errors import ConflictError, ServingError
@@ -48,6 +49,20 @@ def find_all(
     chosen = chosen if name is None else chosen.where(CAMPAIGNS.c.name == name)
     with database.transaction() as connection:
         return [read_campaign(connection, campaign_id) for campaign_id in connection.scalars(chosen.limit(limit)).all()]
+
+
+def find_started(database: Database, settings: CampaignSettings, owner: str) -> Campaign | None:
+    """Return the campaign that another start of these settings goes on with, with its version. None for a new one.
+
+    Args:
+        database: Of serving.
+        settings: Of the campaign. Another voice, or a version that they name, begins anew.
+        owner: Name of the caller.
+    """
+    for known in find_all(database, owner=owner, name=settings.name):
+        if settings.version in (None, known.version) and settings.voice == known.plan.voice:
+            return known
+    return None
 
 
 def pause(database: Database, campaign_id: str) -> Campaign:

@@ -196,7 +196,7 @@ class CampaignService:
         Raises:
             ServingError: It may not be spoken.
         """
-        known = await self._known(settings, owner)
+        known = await self._call(control.find_started, settings, owner)
         if known is not None:
             return known.version, known.candidate_id
         request = _example(settings, settings.version)
@@ -206,16 +206,6 @@ class CampaignService:
             if served.voice == settings.voice and is_asked:
                 return served.version, served.candidate_id
         raise NotReadyError(f"the voice {settings.voice} is being loaded", retry_after=2)
-
-    async def frozen_version(self, settings: CampaignSettings, *, owner: str) -> int | None:
-        """Return the version that a campaign was started with, None where it is a new one.
-
-        Args:
-            settings: Of the campaign.
-            owner: Name of the caller.
-        """
-        known = await self._known(settings, owner)
-        return known.version if known is not None else None
 
     async def require_deliverable(self, campaign: Campaign) -> None:
         """Refuse to give the addresses of files that may not be delivered any more.
@@ -302,13 +292,6 @@ class CampaignService:
         except ServingError:
             return False
         return False
-
-    async def _known(self, settings: CampaignSettings, owner: str) -> Campaign | None:
-        """Return the campaign of this name, if the settings want what it was started with."""
-        for known in await self._call(control.find_all, owner=owner, name=settings.name):
-            if settings.version in (None, known.version) and settings.voice == known.plan.voice:
-                return known
-        return None
 
     async def _end_stopped(self, campaign: Campaign, error: ServingError) -> None:
         state = "cancelled"
