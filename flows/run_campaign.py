@@ -30,7 +30,7 @@ from flows.frozen_version import with_frozen_version
 from flows.paths import CAMPAIGNS
 from registry.actor import current_actor
 from registry.storage.store import Store, open_store
-from serving.errors import DatabaseUnreachableError
+from serving.errors import DatabaseUnreachableError, ServingError
 from serving.settings import parse_settings
 from stages.params import load_params
 
@@ -127,7 +127,10 @@ async def _speak(store: Store, campaign: _CheckedCampaign, *, output: Path | Non
             )
             ended = await _wait(node, submitted.campaign, view=view)
             folder = output or CAMPAIGNS / settings.name
-            return await asyncio.to_thread(write_folder, node.database, ended, node.campaigns.objects, folder)
+            written = await asyncio.to_thread(write_folder, node.database, ended, node.campaigns.objects, folder)
+            with suppress(ServingError):  # another node sends them then
+                await node.campaigns.tell()
+            return written
 
 
 async def _wait(node: Node, campaign: Campaign, *, view: CampaignView) -> Campaign:

@@ -127,6 +127,10 @@ class CampaignService:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def tell(self) -> None:
+        """Send the messages that are due, once, for a process that ends with its campaign."""
+        await self._webhooks.send_due()
+
     async def submit(
         self,
         settings: CampaignSettings,
@@ -302,12 +306,13 @@ class CampaignService:
                 state = "expired"
             else:  # it was submitted again meanwhile
                 return
-        await self._call(control.stop, campaign.id, state, error)
+        if await self._call(control.stop, campaign.id, state, error) is None:  # each of its rows has found out
+            return
         LOG.warning("campaign %s has ended: %s", campaign.name, error.message)
         await self._remove_files(campaign.id, *await self._kept_by_nobody(await self.find(campaign.id, None)))
 
     async def _remove_files(self, campaign_id: str, *states: RowState) -> None:
-        await self._call(remove_files, self.objects, campaign_id, *states)
+        await self._rows.stored(remove_files, self._database, self.objects, campaign_id, *states)
 
     async def _check(self, campaign: Campaign) -> None:
         await self._engine.check(_example(campaign.plan, campaign.version), candidate_id=campaign.candidate_id)

@@ -145,7 +145,7 @@ class RowSpeaker:
             except DatabaseUnreachableError:
                 await asyncio.sleep(DATABASE_WAIT_SECONDS)
 
-    async def _stored(self, call: Callable[..., T], *arguments: object) -> T:
+    async def stored(self, call: Callable[..., T], *arguments: object) -> T:
         """Call a function of the store in a thread of its own, so that one that hangs holds up no table and no key."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
 
@@ -227,7 +227,7 @@ class RowSpeaker:
                 await self._remove(row.published["sidecar_key"], row)
             if not await self.patiently(claims.publish, row, asset):
                 raise AttemptEndedError
-            await self._stored(self._put, campaign, asset, files)
+            await self.stored(self._put, campaign, asset, files)
         for key in row.former_keys:
             if key not in (asset.object_key, asset.sidecar_key):
                 await self._remove(key, None)
@@ -243,7 +243,7 @@ class RowSpeaker:
     async def _has_files(self, row: ClaimedRow) -> bool:
         """Return whether what an earlier attempt has published is in the store. Another row can have the same file."""
         keys = [key for key in (row.published["object_key"], row.published["sidecar_key"]) if key is not None]
-        return all([await self._stored(self._objects.holds, key) for key in keys])
+        return all([await self.stored(self._objects.holds, key) for key in keys])
 
     def _put(self, campaign: Campaign, asset: Asset, files: _Files) -> None:
         form, prefix = campaign.plan.format, asset.object_key.rsplit("/", 2)[0]
@@ -263,7 +263,7 @@ class RowSpeaker:
         except_for = (row.campaign_id, row.recipient_id) if row is not None else None
         current = row is None or await self.patiently(claims.is_current, row)
         if not await self.patiently(control.is_needed, key, except_for=except_for if current else None):
-            await self._stored(self._objects.delete, key)
+            await self.stored(self._objects.delete, key)
 
     def _request(self, campaign: Campaign, row: ClaimedRow) -> SpeechRequest:
         if row.content is None:

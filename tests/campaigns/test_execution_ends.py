@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,7 +26,7 @@ from pydantic import ValidationError
 
 from campaigns.execution.service import CampaignService
 from campaigns.quality.judging import Judgement
-from serving.errors import StorageUnreachableError
+from serving.errors import RevokedError, StorageUnreachableError
 from serving.storage.folder import FolderStore
 
 
@@ -124,3 +126,38 @@ def test_what_nobody_reviewed_is_deleted_also_where_the_store_was_away_at_first(
 def test_a_prefix_that_would_not_fit_into_the_table_is_refused():
     with pytest.raises(ValidationError, match="200"):
         campaign_settings(delivery={"prefix": "/".join(["a" * 60] * 5)})
+
+
+def test_a_store_that_hangs_while_it_deletes_holds_up_no_other_question(tmp_path, database, monkeypatch):
+    answers, calls, delete = threading.Event(), [], FolderStore.delete
+
+    def hanging(self, key) -> None:
+        calls.append(key)
+        answers.wait(30)
+        delete(self, key)
+
+    async def watch(_) -> None:  # so that the rows find out
+        pass
+
+    monkeypatch.setattr(CampaignService, "watch", watch)
+    monkeypatch.setattr(FolderStore, "delete", hanging)
+    plan = campaign_settings(delivery={"delete_on_revocation": True})
+    engine = SmallEngine(seconds=0.2)
+
+    async def scenario():
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+        async with running_node(tmp_path, database, engine) as service:
+            campaign = (await submit(service, plan, rendered(plan, 64))).campaign
+            while not states(database)["done"]:
+                await asyncio.sleep(0.02)
+            engine.refusal = RevokedError("the consent to the voice sample was revoked")
+            while not calls:
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(1)
+            async with asyncio.timeout(1):
+                assert (await service.find(campaign.id, None)).state == "cancelled"
+            n_calls = len(calls)
+            answers.set()
+            return n_calls
+
+    assert asyncio.run(scenario()) == 1  # and not one for each row that was being spoken
