@@ -173,6 +173,7 @@ def finish(
         "finished_at": datetime.now(UTC),
         "error_type": error_type,
         "error_message": error_message,
+        "deleted_at": None,  # its former file can have been deleted meanwhile
     }
     if state != "failed":  # its former files stay until there is a new one
         values["former_keys"] = None

@@ -38,6 +38,7 @@ REVIEW_PREFIX = "review"  # files that are not delivered
 # Marks an encoded file in its place, or returns the mark that goes beside it
 Mark = Callable[[Path, Format, SpeechRequest, Started, datetime], bytes | None]
 STORE_THREADS = 8
+LOUDNESS_AT_ONCE = 2  # each needs 25 bytes of memory per sample
 SPOKEN_BY_AI = "Spoken by an AI voice, version"
 SIDECAR_SUFFIX = ".json"
 SIDECAR_TYPE = "application/json"
@@ -92,6 +93,7 @@ class RowSpeaker:
         self._database, self._engine, self._objects, self._sealer = database, engine, objects, sealer
         self._judge, self._mark = judge, mark
         self._threads = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store of campaigns")
+        self._measuring = asyncio.Semaphore(LOUDNESS_AT_ONCE)
 
     async def speak(self, campaign: Campaign, row: ClaimedRow) -> None:
         """Speak a claimed row and deliver it.
@@ -155,7 +157,8 @@ class RowSpeaker:
         started, finished = speech.started, speech.finished
         assert started is not None and finished is not None
         with full_disk_explained():
-            loudness = await asyncio.to_thread(set_loudness, samples, started.sample_rate, plan.loudness_lufs)
+            async with self._measuring:
+                loudness = await asyncio.to_thread(set_loudness, samples, started.sample_rate, plan.loudness_lufs)
         bad = [done for done in speech.sentences if done.outcome != "spoken"]
         reasons = [(done.outcome, f"sentence {done.sentence + 1}: {done.outcome}") for done in bad]
         judgement = None

@@ -46,10 +46,9 @@ class WebhookSender:
 
     async def send_due(self) -> int:
         """Send the messages whose time has come. Return how many were delivered."""
-        due = await asyncio.to_thread(self._take)
+        due, secret = await asyncio.to_thread(self._take)
         if not due:
             return 0
-        secret = await asyncio.to_thread(load_secret, WEBHOOK_SECRET, self._root, self._environ)
         async with httpx.AsyncClient(
             timeout=SEND_SECONDS,
             follow_redirects=False,
@@ -81,17 +80,18 @@ class WebhookSender:
         await asyncio.to_thread(self._note, message, fault)
         return fault is None
 
-    def _take(self) -> list[sa.RowMapping]:
-        """Return messages whose time has come. No other node gets them for a while."""
+    def _take(self) -> tuple[list[sa.RowMapping], bytes]:
+        """Return messages whose time has come, and the secret that signs. No other node gets them for a while."""
         now = datetime.now(UTC)
         due = sa.select(WEBHOOKS).where(WEBHOOKS.c.next_at <= now).order_by(WEBHOOKS.c.next_at).limit(MAX_AT_ONCE)
         with self._database.transaction() as connection:
             found = list(connection.execute(due.with_for_update(skip_locked=True)).mappings())
-            ids = [message["id"] for message in found]
+            ids, secret = [message["id"] for message in found], b""
             if ids:
+                secret = load_secret(WEBHOOK_SECRET, self._root, self._environ)  # without one, no try is used up
                 lease = {"next_at": now + timedelta(seconds=LEASE_SECONDS), "attempts": WEBHOOKS.c.attempts + 1}
                 connection.execute(sa.update(WEBHOOKS).where(WEBHOOKS.c.id.in_(ids)).values(lease))
-        return found
+        return found, secret
 
     def _note(self, message: sa.RowMapping, fault: str | None) -> None:
         now, tries = datetime.now(UTC), message["attempts"]

@@ -155,6 +155,10 @@ def test_a_name_that_is_looked_up_for_long_holds_up_nothing_else(tmp_path, monke
     rows = [common | {"id": f"msg_{place}", "next_at": datetime(2026, 1, 1, tzinfo=UTC)} for place in range(20)]
     with database.transaction() as connection:
         connection.execute(sa.insert(WEBHOOKS), rows)
+    with pytest.raises(SecretError):
+        asyncio.run(WebhookSender(database, tmp_path, {WEBHOOK_SECRET: "short"}).send_due())
+    with database.transaction() as connection:
+        assert set(connection.scalars(sa.select(WEBHOOKS.c.attempts))) == {0}
 
     async def scenario():
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
