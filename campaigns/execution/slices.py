@@ -161,4 +161,6 @@ def _wait_of(error: ServingError, n_waits: int) -> float:
     """
     if isinstance(error, OverCapacityError):
         return FULL_SECONDS
+    if isinstance(error, VoiceDamagedError):  # so that a moment in which a journal is not readable fails no rows
+        return MAX_WAIT_SECONDS
     return min(MAX_WAIT_SECONDS, max(error.retry_after or 0, 0.25 * 2 ** min(n_waits, 7)))

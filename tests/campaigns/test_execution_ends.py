@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from campaigns.execution.service import CampaignService
 from campaigns.quality.judging import Judgement
-from serving.errors import RevokedError, StorageUnreachableError
+from serving.errors import RevokedError, StorageUnreachableError, VoiceDamagedError
 from serving.storage.folder import FolderStore
 
 
@@ -161,3 +161,19 @@ def test_a_store_that_hangs_while_it_deletes_holds_up_no_other_question(tmp_path
             return n_calls
 
     assert asyncio.run(scenario()) == 1  # and not one for each row that was being spoken
+
+
+def test_a_journal_that_is_unreadable_for_a_moment_fails_no_row(tmp_path, database, monkeypatch):
+    monkeypatch.setattr("campaigns.execution.slices.MAX_WAIT_SECONDS", 2.0)
+    plan, engine = campaign_settings(max_attempts=3), SmallEngine()
+
+    async def scenario():
+        async with running_node(tmp_path, database, engine) as service:
+            campaign = (await submit(service, plan, rendered(plan, 3))).campaign
+            engine.refusal = VoiceDamagedError("the journal of sample is not what was written")
+            await asyncio.sleep(3)
+            engine.refusal = None
+            await wait_for(service, campaign.id, "done")
+
+    asyncio.run(scenario())
+    assert states(database) == {"done": 3}
