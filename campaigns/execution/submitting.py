@@ -129,7 +129,7 @@ def add_rows(
     with database.transaction() as connection:
         _require_same_sound(read_campaign(connection, campaign.id), campaign)
         ids = [row.recipient_id for row in rows]
-        columns = (ROWS.c.recipient_id, ROWS.c.row_sha256, ROWS.c.state, ROWS.c.deleted_at)
+        columns = (ROWS.c.recipient_id, ROWS.c.row_sha256, ROWS.c.state, ROWS.c.deleted_at, ROWS.c.place)
         found = connection.execute(sa.select(*columns).where(mine, ROWS.c.recipient_id.in_(ids)))
         known = {row.recipient_id: row for row in found}
         new = [row for row in written if row["recipient_id"] not in known]
@@ -144,9 +144,12 @@ def add_rows(
             if before.row_sha256 != row["row_sha256"]:
                 n_changed += 1
                 connection.execute(sa.update(ROWS).where(this).values(row | AGAIN))
-            elif before.state != "done" or before.deleted_at is not None:
-                # Its text may be deleted, or sealed with a key that was lost
-                connection.execute(sa.update(ROWS).where(this).values(content=row["content"]))
+                continue
+            kept = {"place": row["place"]} if before.place != row["place"] else {}  # but not its slice, which may run
+            if before.state != "done" or before.deleted_at is not None:
+                kept["content"] = row["content"]  # it may be deleted, or sealed with a key that was lost
+            if kept:
+                connection.execute(sa.update(ROWS).where(this).values(kept))
         seen = mine & ROWS.c.recipient_id.in_(ids) & (ROWS.c.run < campaign.run)
         connection.execute(sa.update(ROWS).where(seen).values(run=campaign.run))
     return len(new), n_changed, len(rows) - len(new) - n_changed

@@ -113,3 +113,11 @@ def test_a_submission_that_is_killed_leaves_no_row_to_be_spoken_by_its_settings(
     asyncio.run(scenario())
     with database.transaction() as connection:
         assert set(connection.scalars(sa.select(REQUESTS.c.seed))) == {0}
+
+
+def test_rows_have_the_order_of_the_newest_list(tmp_path, database):
+    plan = campaign_settings()
+    DBOS.migrate(database.uri)
+    start_campaign(tmp_path, database, plan, rendered(plan, 3))
+    start_campaign(tmp_path, database, plan, list(reversed(rendered(plan, 4))))
+    assert [row["recipient_id"] for row in rows_of(database)] == ["r-3", "r-2", "r-1", "r-0"]
