@@ -377,6 +377,8 @@ def main() -> None:
         answer = enqueue(Path(folder), int(rest[0])) if kind == "enqueue" else asyncio.run(run_node(Path(folder)))
         print(json.dumps(answer))
         return
+    if "reuse" in given.only and given.project is None:
+        parser.error("reuse needs --project, a folder with a released voice")
     lines: list[str] = []
     for part in given.only:
         if part == "reuse":

@@ -11,3 +11,9 @@ class CampaignError(ServingError):
     status, type = 422, "campaign_refused"
     action = "Correct what the message names and send the campaign again."
     close_code = 1008
+
+
+class ExpiredError(CampaignError):
+    """The time of a campaign is over."""
+
+    status, type, action = 410, "expired", "Submit it again with a later expires_at."

@@ -73,7 +73,8 @@ async def open_node(
         mark = await asyncio.to_thread(_asset_marker, settings, store)
         campaigns = CampaignService(database, engine, objects, settings, store.root, judge=judge, mark=mark)
         await stack.enter_async_context(engine)
-        jobs = JobService(database, objects, engine, settings, others=[campaigns.work])
+        work = [campaigns.work]
+        jobs = JobService(database, objects, engine, settings, others=work, takes_jobs=False)  # of any voice
         await jobs.start()
         stack.push_async_callback(jobs.close)
         campaigns.start(jobs.queue)

@@ -36,8 +36,9 @@ class Delivery(Section):
 
     prefix: str = Field(
         default="",
+        max_length=200,
         pattern=r"^(?:[a-z0-9][a-z0-9_-]{0,63}(?:/[a-z0-9][a-z0-9_-]{0,63}){0,7})?$",
-        description="Begin of the keys in the object store: lower case words between slashes, or empty.",
+        description="Begin of the keys in the object store: lower case words between slashes, at most 200 letters.",
     )
     url_seconds: int = Field(
         default=7 * 86_400, ge=60, le=7 * 86_400, description="A signed address works that long. Seconds, 60 to 604800."

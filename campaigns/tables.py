@@ -57,7 +57,7 @@ ROWS = sa.Table(
     sa.Column("object_key", sa.String(300)),  # in the store. Written before the file is put there
     sa.Column("sidecar_key", sa.String(300)),  # of the mark beside it, null where the mark is inside
     sa.Column("is_marked", sa.Boolean),  # whether it says that an AI made it
-    sa.Column("former_key", sa.String(300)),  # of the row before it was changed. Deleted when the new one is there
+    sa.Column("former_keys", sa.Text),  # of files that it had before, between spaces. Deleted when the new one is there
     sa.Column("sha256", sa.String(64)),
     sa.Column("n_bytes", sa.BigInteger),
     sa.Column("seconds", sa.Float),  # of audio
@@ -75,6 +75,7 @@ ROWS = sa.Table(
     sa.Index("campaign_rows_state", "campaign_id", "state", "place"),
     sa.Index("campaign_rows_slice", "campaign_id", "slice", "state"),
     sa.Index("campaign_rows_object", "object_key"),
+    sa.Index("campaign_rows_sidecar", "sidecar_key"),
 )
 
 WEBHOOKS = sa.Table(

@@ -26,11 +26,11 @@ from flows.campaign_judges import project_judges
 from flows.campaign_view import CampaignView
 from flows.commands.campaign_check import print_report
 from flows.console import print_line
+from flows.frozen_version import with_frozen_version
 from flows.paths import CAMPAIGNS
 from registry.actor import current_actor
 from registry.storage.store import Store, open_store
-from serving.database import open_database
-from serving.errors import DatabaseUnreachableError
+from serving.errors import DatabaseUnreachableError, ServingError
 from serving.settings import parse_settings
 from stages.params import load_params
 
@@ -71,7 +71,7 @@ def run_to_end(request: CampaignRequest) -> WrittenFolder | None:
     settings = campaign.settings
     if request.no_judges:
         settings = settings.model_copy(update={"quality": settings.quality.model_copy(update={"share": 0.0})})
-    settings = _with_frozen_version(store, settings)
+    settings = with_frozen_version(store, settings)
     try:
         speaker = find_speaker(store, settings, datetime.now(UTC).date())
     except SpeakerRefusedError as error:
@@ -82,9 +82,10 @@ def run_to_end(request: CampaignRequest) -> WrittenFolder | None:
         pass
     report = check.report()
     print_report(report)
-    if report.fault or (not report.has_passed and not request.accept_rejects):
+    if report.fault or not report.n_accepted or (not report.has_passed and not request.accept_rejects):
         print_line("nothing was spoken; correct the rows, or speak the others with --accept-rejects")
         return None
+    settings = settings.model_copy(update={"version": speaker.version})  # also where another is champion meanwhile
     checked = _CheckedCampaign(settings=settings, recipients=campaign.recipients, speaker=speaker)
     return asyncio.run(_speak(store, checked, output=request.output))
 
@@ -126,7 +127,10 @@ async def _speak(store: Store, campaign: _CheckedCampaign, *, output: Path | Non
             )
             ended = await _wait(node, submitted.campaign, view=view)
             folder = output or CAMPAIGNS / settings.name
-            return await asyncio.to_thread(write_folder, node.database, ended, node.campaigns.objects, folder)
+            written = await asyncio.to_thread(write_folder, node.database, ended, node.campaigns.objects, folder)
+            with suppress(ServingError):  # another node sends them then
+                await node.campaigns.tell()
+            return written
 
 
 async def _wait(node: Node, campaign: Campaign, *, view: CampaignView) -> Campaign:
@@ -155,21 +159,3 @@ async def _wait(node: Node, campaign: Campaign, *, view: CampaignView) -> Campai
 def _signals() -> tuple[signal.Signals, ...]:
     """Return the signals that end the command. Only the main thread may handle them, and Prefect may use another."""
     return (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
-
-
-def _with_frozen_version(store: Store, settings: CampaignSettings) -> CampaignSettings:
-    """Return the settings with the version that the campaign was started with, where it was started before."""
-    if settings.version is not None:
-        return settings
-    from campaigns.database import migrate_campaigns
-
-    database = open_database(store.root)
-    try:
-        database.migrate()
-        migrate_campaigns(database)
-        known = control.find_all(database, owner=current_actor(), name=settings.name)
-    finally:
-        database.close()
-    if not known or known[0].plan.voice != settings.voice:
-        return settings
-    return settings.model_copy(update={"version": known[0].version})

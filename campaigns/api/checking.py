@@ -16,6 +16,8 @@ from campaigns.records import CampaignSettings, Reject, RenderedRow
 from registry.storage.store import Store
 from serving.errors import ConsentError
 
+MAX_CHARACTERS = 10_000_000  # of all texts of a request, which can be much longer than the request
+
 
 class RowsRefusedError(CampaignError):
     """The check refused rows, and the request did not accept that."""
@@ -60,7 +62,18 @@ def check_request(store: Store, settings: CampaignSettings, recipients: Sequence
     except SpeakerRefusedError as error:
         return Checked(rows=(), report=refused_report(settings, error.reason, str(error)), rejects={})
     check = Check(settings, speaker)
-    rows = [row for row in check.rows(recipients_of(recipients)) if not isinstance(row, Reject)]
+    rows, n_characters = [], 0
+    for row in check.rows(recipients_of(recipients)):
+        if isinstance(row, Reject):
+            continue
+        rows.append(row)
+        n_characters += len(row.text)
+        if n_characters > MAX_CHARACTERS:
+            raise CampaignError(
+                f"the texts of the request have more than {MAX_CHARACTERS} characters; divide it into several "
+                "campaigns, or let the operator use `vox campaign run`",
+                param="recipients",
+            )
     report = check.report()
     return Checked(rows=tuple(rows), report=report, rejects={str(reason): n for reason, n in report.n_rejected.items()})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -34,6 +35,7 @@ ROW_PAGE = 1000
 MAX_LISTED = 100
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; media-src data:; frame-ancestors 'none'; base-uri 'none'"
 YIELD_ROWS = 100
+CHECKS_AT_ONCE = 2
 
 
 def campaign_router(service: CampaignService, database: Database, store: Store) -> APIRouter:
@@ -63,17 +65,21 @@ class _Routes:
 
     def __init__(self, service: CampaignService, database: Database, store: Store) -> None:
         self._service, self._database, self._store = service, database, store
+        # A check can take a minute, in which tables and keys must be answered
+        self._checks = ThreadPoolExecutor(CHECKS_AT_ONCE, thread_name_prefix="checks of campaigns")
 
     async def submit(self, body: CampaignBody, response: Response, caller: Asking) -> Any:
-        """Submit a campaign, or go on with the one of this name. The same body changes nothing."""
+        """Submit a campaign, or go on with the one of this name. Rows that are done and did not change stay."""
         settings = body.campaign
         caller.require(voice=settings.voice, lane="batch", purpose=settings.purpose)
-        version = await self._service.frozen_version(settings, owner=caller.name)
-        asked = settings if version is None else settings.model_copy(update={"version": version})
-        checked = await asyncio.to_thread(check_request, self._store, asked, body.recipients)
+        known = await asyncio.to_thread(control.find_started, self._database, settings, caller.name)
+        asked = settings if known is None else settings.model_copy(update={"version": known.version})
+        check = asyncio.get_running_loop().run_in_executor
+        checked = await check(self._checks, check_request, self._store, asked, body.recipients)
         if body.dry_run:
             return JSONResponse(checked.report.to_json(), status_code=200)
         require_speakable(checked, accept_rejects=body.accept_rejects)
+        settings = settings.model_copy(update={"version": checked.report.version})  # also after another promotion
         version, candidate_id = await self._service.freeze(settings, owner=caller.name)
         submitted = await self._service.submit(
             settings,

@@ -120,6 +120,22 @@ def is_current(database: Database, row: ClaimedRow) -> bool:
         return connection.scalar(sa.select(ROWS.c.place).where(_mine(row))) is not None
 
 
+def give_back(database: Database, campaign_id: str, number: int, claim: str) -> None:
+    """Let the rows wait again that are being spoken where a process ends, and do not count their claims.
+
+    Args:
+        database: Of serving.
+        campaign_id: The campaign.
+        number: Of the slice.
+        claim: Of `claim_next`.
+    """
+    mine = (ROWS.c.campaign_id == campaign_id) & (ROWS.c.slice == number) & (ROWS.c.state == "running")
+    mine &= ROWS.c.claim.startswith(claim, autoescape=True)
+    waits = {"state": "queued", "claim": None, "attempts": ROWS.c.attempts - 1}
+    with database.transaction() as connection:
+        connection.execute(sa.update(ROWS).where(mine).values(waits))
+
+
 def publish(database: Database, row: ClaimedRow, asset: Asset) -> bool:
     """Write what a row is about to have in the store. Return False where the claim is not the newest.
 
@@ -147,7 +163,7 @@ def finish(
         database: Of serving.
         row: The claim.
         state: done, needs_review or failed.
-        audit: The row of the audit, whose id is made of campaign, recipient and row, so that it is written once.
+        audit: The row of the audit. It is written by the newest claim only, so once.
         error_type: Why it is not done.
         error_message: The same in a sentence.
     """
@@ -157,8 +173,10 @@ def finish(
         "finished_at": datetime.now(UTC),
         "error_type": error_type,
         "error_message": error_message,
-        "former_key": None,
+        "deleted_at": None,  # its former file can have been deleted meanwhile
     }
+    if state != "failed":  # its former files stay until there is a new one
+        values["former_keys"] = None
     insert = sqlite.insert if database.is_sqlite else postgresql.insert
     with database.transaction() as connection:
         if not connection.execute(sa.update(ROWS).where(_mine(row)).values(values)).rowcount:
@@ -198,7 +216,7 @@ def _read_row(connection: sa.Connection, this: sa.ColumnElement[bool]) -> Claime
         trace_id=row["trace_id"],
         content=row["content"],
         published={name: row[name] for name in PUBLISHED} if row["object_key"] is not None else {},
-        former_key=row["former_key"],
+        former_keys=tuple((row["former_keys"] or "").split()),
     )
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from campaigns.execution.plan import OPEN_STATES, RETRIED_STATES, Campaign, CampaignState, RowState
 from campaigns.execution.submitting import AGAIN, Enqueue, enqueue_slices, read_campaign
+from campaigns.records import CampaignSettings
 from campaigns.tables import CAMPAIGNS, ROWS, WEBHOOKS
 from serving.database import Database
 from serving.errors import ConflictError, ServingError
@@ -48,6 +49,20 @@ def find_all(
     chosen = chosen if name is None else chosen.where(CAMPAIGNS.c.name == name)
     with database.transaction() as connection:
         return [read_campaign(connection, campaign_id) for campaign_id in connection.scalars(chosen.limit(limit)).all()]
+
+
+def find_started(database: Database, settings: CampaignSettings, owner: str) -> Campaign | None:
+    """Return the campaign that another start of these settings goes on with, with its version. None for a new one.
+
+    Args:
+        database: Of serving.
+        settings: Of the campaign. Another voice, or a version that they name, begins anew.
+        owner: Name of the caller.
+    """
+    for known in find_all(database, owner=owner, name=settings.name):
+        if settings.version in (None, known.version) and settings.voice == known.plan.voice:
+            return known
+    return None
 
 
 def pause(database: Database, campaign_id: str) -> Campaign:
@@ -89,8 +104,7 @@ def retry(database: Database, campaign_id: str, enqueue: Enqueue) -> tuple[Campa
         lost = connection.scalar(sa.select(sa.func.count()).where(rows, ROWS.c.content.is_(None)))
         if lost:
             raise ConflictError(f"the texts of {lost} rows were deleted after their time; submit the campaign again")
-        keys = {"former_key": sa.func.coalesce(ROWS.c.object_key, ROWS.c.former_key)}
-        n_rows = connection.execute(sa.update(ROWS).where(rows).values(AGAIN | keys | {"state": "queued"})).rowcount
+        n_rows = connection.execute(sa.update(ROWS).where(rows).values(AGAIN | {"state": "queued"})).rowcount
         if n_rows and campaign.state != "paused":
             ended = {"state": "running", "finished_at": None, "error_type": None, "error_message": None}
             connection.execute(sa.update(CAMPAIGNS).where(CAMPAIGNS.c.id == campaign_id).values(ended))
@@ -141,8 +155,8 @@ def end_if_done(database: Database, campaign_id: str) -> Campaign | None:
 
 
 def open_campaigns(database: Database) -> list[Campaign]:
-    """Return the campaigns that are running or paused."""
-    chosen = sa.select(CAMPAIGNS.c.id).where(CAMPAIGNS.c.state.in_(("running", "paused")))
+    """Return the campaigns that have not ended. One that is submitted again has delivered files already."""
+    chosen = sa.select(CAMPAIGNS.c.id).where(CAMPAIGNS.c.state.in_(("loading", "running", "paused")))
     with database.transaction() as connection:
         return [read_campaign(connection, campaign_id) for campaign_id in connection.scalars(chosen).all()]
 
@@ -178,14 +192,14 @@ def stray_keys(
         states: Of the rows.
         limit: At most so many.
     """
-    columns = (ROWS.c.object_key, ROWS.c.sidecar_key, ROWS.c.former_key)
+    columns = (ROWS.c.object_key, ROWS.c.sidecar_key, ROWS.c.former_keys)
     has_file = ROWS.c.object_key.is_not(None) & ROWS.c.deleted_at.is_(None)
     chosen = sa.select(ROWS.c.recipient_id, *columns).where(
-        ROWS.c.campaign_id == campaign_id, ROWS.c.state.in_(states), has_file | ROWS.c.former_key.is_not(None)
+        ROWS.c.campaign_id == campaign_id, ROWS.c.state.in_(states), has_file | ROWS.c.former_keys.is_not(None)
     )
     with database.transaction() as connection:
         found = connection.execute(chosen.limit(limit)).tuples()
-        return [(recipient_id, tuple(key for key in keys if key is not None)) for recipient_id, *keys in found]
+        return [(recipient_id, tuple(" ".join(filter(None, keys)).split())) for recipient_id, *keys in found]
 
 
 def late_keys(database: Database, campaign_id: str, since: datetime) -> list[str]:
@@ -207,7 +221,7 @@ def note_deleted(database: Database, campaign_id: str, recipient_ids: Sequence[s
     """Note that the files of rows were deleted."""
     rows = (ROWS.c.campaign_id == campaign_id) & ROWS.c.recipient_id.in_(recipient_ids)
     with database.transaction() as connection:
-        connection.execute(sa.update(ROWS).where(rows).values(deleted_at=datetime.now(UTC), former_key=None))
+        connection.execute(sa.update(ROWS).where(rows).values(deleted_at=datetime.now(UTC), former_keys=None))
 
 
 def is_needed(database: Database, key: str, *, except_for: tuple[str, str | None] | None = None) -> bool:
@@ -215,11 +229,12 @@ def is_needed(database: Database, key: str, *, except_for: tuple[str, str | None
 
     Args:
         database: Of serving.
-        key: Of the file.
+        key: Of the file, or of the mark beside one.
         except_for: Campaign and recipient of a row that does not count. Without a recipient, none of its rows counts.
     """
     states = ("done", "needs_review", "running")
-    rows = (ROWS.c.object_key == key) & ROWS.c.state.in_(states) & ROWS.c.deleted_at.is_(None)
+    has_it = (ROWS.c.object_key == key) | (ROWS.c.sidecar_key == key)
+    rows = has_it & ROWS.c.state.in_(states) & ROWS.c.deleted_at.is_(None)
     if except_for is not None:
         campaign_id, recipient_id = except_for
         own = ROWS.c.campaign_id == campaign_id

@@ -11,7 +11,8 @@ from serving.storage.objects import ObjectStore
 
 STRAY: tuple[RowState, ...] = ("cancelled", "expired")  # a row that was stopped while its file was put into the store
 LATE_DAYS = 1  # a file that a dead process was putting is there by then
-DELIVERED: tuple[RowState, ...] = ("done", "needs_review")
+# A row that failed can have a file from before it was changed
+DELIVERED: tuple[RowState, ...] = ("done", "needs_review", "failed", "dead")
 
 
 def remove_files(database: Database, objects: ObjectStore, campaign_id: str, *states: RowState) -> int:

@@ -6,9 +6,10 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
+from campaigns.errors import ExpiredError
 from campaigns.records import CampaignSettings
 
 CampaignState = Literal["loading", "running", "paused", "done", "cancelled", "expired"]
@@ -93,7 +94,7 @@ class ClaimedRow:
         trace_id: 32 hexadecimal digits.
         content: Sealed.
         published: What an earlier attempt wrote before it put the file into the store. Empty where none came so far.
-        former_key: The file of the row before it was changed, None where there is none.
+        former_keys: Of the files that the row had before it was changed or retried.
     """
 
     campaign_id: str
@@ -106,7 +107,7 @@ class ClaimedRow:
     trace_id: str
     content: bytes | None
     published: Mapping[str, Any]
-    former_key: str | None
+    former_keys: tuple[str, ...]
 
     @property
     def request_id(self) -> str:
@@ -171,6 +172,16 @@ class Asset:
             "error_type": self.reason_type,
             "error_message": self.reason,
         }
+
+
+def require_unexpired(settings: CampaignSettings) -> None:
+    """Refuse to speak or deliver after the time of a campaign.
+
+    Raises:
+        ExpiredError: Its expires_at has passed.
+    """
+    if settings.expires_at is not None and settings.expires_at <= datetime.now(UTC):
+        raise ExpiredError(f"the campaign expired at {settings.expires_at.isoformat()}", param="expires_at")
 
 
 def campaign_id_of(owner: str, name: str) -> str:

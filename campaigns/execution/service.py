@@ -11,10 +11,18 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from campaigns.errors import CampaignError
+from campaigns.errors import CampaignError, ExpiredError
 from campaigns.execution import control, submitting
 from campaigns.execution.files import DELIVERED, STRAY, remove_files
-from campaigns.execution.plan import QUEUE, WORKFLOW, Campaign, RowState, hand_back_id, handed_back_prefix
+from campaigns.execution.plan import (
+    QUEUE,
+    WORKFLOW,
+    Campaign,
+    RowState,
+    hand_back_id,
+    handed_back_prefix,
+    require_unexpired,
+)
 from campaigns.execution.sealing import open_sealer
 from campaigns.execution.slices import STOPPING, SliceRunner
 from campaigns.execution.speaking import Mark, RowSpeaker
@@ -50,12 +58,6 @@ SWEEP_SECONDS = 600.0
 PRIORITY = 5
 CPU_SHARE = 0.1  # of the assets, where the judges would take as long as the speech itself
 LOG = logging.getLogger(__name__)
-
-
-class ExpiredError(CampaignError):
-    """The time of a campaign is over."""
-
-    status, type, action = 410, "expired", "Submit it again with a later expires_at."
 
 
 class CampaignService:
@@ -125,6 +127,10 @@ class CampaignService:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def tell(self) -> None:
+        """Send the messages that are due, once, for a process that ends with its campaign."""
+        await self._webhooks.send_due()
+
     async def submit(
         self,
         settings: CampaignSettings,
@@ -151,14 +157,14 @@ class CampaignService:
         settings = self._with_share(settings)
         if settings.callback_url is not None:
             check_url(settings.callback_url)
-        await self._require_judge(settings)
+        await self._require_judge(settings, settings.language)
         await self._engine.check(_example(settings, version))
-        if settings.expires_at is not None and settings.expires_at <= datetime.now(UTC):
-            raise ExpiredError(f"the campaign expired at {settings.expires_at.isoformat()}", param="expires_at")
+        require_unexpired(settings)
         pair = {"version": version, "candidate_id": candidate_id}
         campaign = await self._call(submitting.begin, settings, owner=owner, **pair)
         counts, place, seconds = [0, 0, 0], 0, 0.0
         chunk: list[RenderedRow] = []
+        languages = {settings.language}
 
         async def write() -> None:
             found = await self._call(submitting.add_rows, campaign, self.sealer, chunk, first_place=place)
@@ -168,6 +174,9 @@ class CampaignService:
         async for row in rows:
             chunk.append(row)
             seconds += row.seconds
+            if row.language not in languages:
+                languages.add(row.language)
+                await self._require_judge(settings, row.language)
             if len(chunk) == ROWS_PER_CHUNK:
                 await write()
                 place += len(chunk)
@@ -191,7 +200,7 @@ class CampaignService:
         Raises:
             ServingError: It may not be spoken.
         """
-        known = await self._known(settings, owner)
+        known = await self._call(control.find_started, settings, owner)
         if known is not None:
             return known.version, known.candidate_id
         request = _example(settings, settings.version)
@@ -201,16 +210,6 @@ class CampaignService:
             if served.voice == settings.voice and is_asked:
                 return served.version, served.candidate_id
         raise NotReadyError(f"the voice {settings.voice} is being loaded", retry_after=2)
-
-    async def frozen_version(self, settings: CampaignSettings, *, owner: str) -> int | None:
-        """Return the version that a campaign was started with, None where it is a new one.
-
-        Args:
-            settings: Of the campaign.
-            owner: Name of the caller.
-        """
-        known = await self._known(settings, owner)
-        return known.version if known is not None else None
 
     async def require_deliverable(self, campaign: Campaign) -> None:
         """Refuse to give the addresses of files that may not be delivered any more.
@@ -259,15 +258,11 @@ class CampaignService:
                 LOG.warning("the files of campaign %s could not be deleted now", campaign.name)
 
     async def _watch(self, campaign: Campaign) -> None:
-        expires = campaign.plan.expires_at
         try:
-            if expires is not None and expires <= datetime.now(UTC):
-                raise ExpiredError(f"the campaign expired at {expires.isoformat()}")
+            require_unexpired(campaign.plan)
             await self._check(campaign)
         except STOPPING as error:
             await self._end_stopped(campaign, error)
-        except ExpiredError as error:
-            await self._end(campaign, "expired", error)
         except ServingError:  # the voice is not loaded yet
             return
         if campaign.state == "running":  # its last row can end while another node submits it again
@@ -276,12 +271,14 @@ class CampaignService:
     async def sweep(self) -> None:
         """Delete texts after their time with the files that nobody reviewed, and what stopped campaigns left."""
         for campaign in await self._call(control.delete_old_contents, datetime.now(UTC)):
-            await self._remove_files(campaign.id, "needs_review")
             if self._queue is not None and campaign.has_ended:  # the rows of another one fail by its work
                 await asyncio.to_thread(self._queue.forget_all, f"{campaign.id}:")
         for campaign in await self._call(control.find_all, limit=None):
-            if campaign.has_ended:
-                await self._remove_files(campaign.id, *await self._kept_by_nobody(campaign))
+            states = await self._kept_by_nobody(campaign) if campaign.has_ended else ()
+            if campaign.content_deleted_at is not None:  # a row without its text cannot be reviewed
+                states += ("needs_review",)
+            if states:
+                await self._remove_files(campaign.id, *states)
 
     async def _kept_by_nobody(self, campaign: Campaign) -> tuple[RowState, ...]:
         """Return the states of the rows of an ended campaign whose files are deleted."""
@@ -300,29 +297,30 @@ class CampaignService:
             return False
         return False
 
-    async def _known(self, settings: CampaignSettings, owner: str) -> Campaign | None:
-        """Return the campaign of this name, if the settings want what it was started with."""
-        for known in await self._call(control.find_all, owner=owner, name=settings.name):
-            if settings.version in (None, known.version) and settings.voice == known.plan.voice:
-                return known
-        return None
-
     async def _end_stopped(self, campaign: Campaign, error: ServingError) -> None:
-        await self._end(campaign, "cancelled", error)
-
-    async def _end(self, campaign: Campaign, state: str, error: ServingError) -> None:
-        await self._call(control.stop, campaign.id, state, error)
+        state = "cancelled"
+        if isinstance(error, ExpiredError):
+            try:
+                require_unexpired((await self.find(campaign.id, None)).plan)
+            except ExpiredError:
+                state = "expired"
+            else:  # it was submitted again meanwhile
+                return
+        if await self._call(control.stop, campaign.id, state, error) is None:  # each of its rows has found out
+            return
         LOG.warning("campaign %s has ended: %s", campaign.name, error.message)
         await self._remove_files(campaign.id, *await self._kept_by_nobody(await self.find(campaign.id, None)))
 
     async def _remove_files(self, campaign_id: str, *states: RowState) -> None:
-        await self._call(remove_files, self.objects, campaign_id, *states)
+        await self._rows.stored(remove_files, self._database, self.objects, campaign_id, *states)
 
     async def _check(self, campaign: Campaign) -> None:
         await self._engine.check(_example(campaign.plan, campaign.version), candidate_id=campaign.candidate_id)
 
     async def _serves(self, campaign: Campaign) -> bool:
-        """Return whether this node serves the voice of a campaign. Whether it may speak is another question."""
+        """Return whether this node can speak and judge a campaign. Whether it may speak is another question."""
+        if campaign.plan.quality.share and self._judge is None:
+            return False
         try:
             await self._check(campaign)
         except ServingError as error:  # a voice that is not in service is so on every node, so the campaign ends
@@ -355,7 +353,7 @@ class CampaignService:
         share = (1.0 if on_gpu else CPU_SHARE) if self._judge is not None else 0.0
         return settings.model_copy(update={"quality": settings.quality.model_copy(update={"share": share})})
 
-    async def _require_judge(self, settings: CampaignSettings) -> None:
+    async def _require_judge(self, settings: CampaignSettings, language: str | None) -> None:
         if not settings.quality.share:
             return
         if self._judge is None:
@@ -363,7 +361,8 @@ class CampaignService:
                 f"quality.share is {settings.quality.share:g}, and this process has no judges; set it to 0",
                 param="quality.share",
             )
-        await self._judge.check()
+        similar = settings.quality.min_similarity is not None
+        await self._judge.check(language=language, voice=settings.voice if similar else None)
 
     async def _call(self, call: Callable[..., T], *arguments: object, **named: object) -> T:
         return await asyncio.to_thread(call, self._database, *arguments, **named)

@@ -7,6 +7,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 
+from campaigns.errors import ExpiredError
 from campaigns.execution import claims, control
 from campaigns.execution.plan import Campaign, ClaimedRow, first_id, parse_slice_id
 from campaigns.execution.speaking import RowSpeaker
@@ -29,7 +30,7 @@ from serving.errors import (
 from serving.jobs.speaking import AttemptEndedError, JobEngine
 from serving.releases.table import NotInServiceError
 
-STOPPING = (RevokedError, ConsentError, NotInServiceError)  # they end the whole campaign
+STOPPING = (RevokedError, ConsentError, NotInServiceError, ExpiredError)  # they end the whole campaign
 COUNTED = (
     WorkerLostError,
     DeadlineError,
@@ -39,7 +40,7 @@ COUNTED = (
 MAX_WAIT_SECONDS = 30.0
 FULL_SECONDS = 0.5
 YIELD_SECONDS = 0.2
-HAND_BACK_SECONDS = 2.0  # before a slice is queued again whose voice this node does not serve
+HAND_BACK_SECONDS = 2.0  # before a slice is queued again that this node cannot speak or judge
 FAULT_SECONDS = 2.0  # before a row is taken up again that ended by a fault of the service
 LOG = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class SliceRunner:
             n_at_once: Rows of a slice that are spoken at once, so that the engine can compute them together.
             must_yield: Returns whether something more urgent runs. Then one row at a time is spoken.
             stop: Ends a campaign that may not be spoken any more.
-            serves: Returns whether this node serves the voice of a campaign.
+            serves: Returns whether this node serves the voice of a campaign, and can judge what it says.
             hand_back: Queues a slice again, for another node.
         """
         self._rows, self._engine, self._n_at_once = rows, engine, n_at_once
@@ -95,7 +96,12 @@ class SliceRunner:
             if not await call(claims.has_work, campaign_id, number):
                 break
             lanes = (self._work(campaign_id, number, claim, is_first=lane == 0) for lane in range(self._n_at_once))
-            faults = [fault for fault in await asyncio.gather(*lanes, return_exceptions=True) if fault is not None]
+            try:
+                ended = await asyncio.gather(*lanes, return_exceptions=True)
+            except asyncio.CancelledError:  # the process ends in order, which is not a fault of the rows
+                await self._rows.give_back(campaign_id, number, claim)
+                raise
+            faults = [fault for fault in ended if fault is not None]
             for fault in faults:
                 LOG.error("a lane of slice %s ended by a fault; its row is taken up again", work_id)
                 log_fault(fault, work_id)
@@ -108,7 +114,12 @@ class SliceRunner:
         while True:
             while not is_first and self._must_yield():
                 await asyncio.sleep(YIELD_SECONDS)
-            claimed = await self._rows.patiently(claims.claim_next, campaign_id, number, claim)
+            claiming = asyncio.ensure_future(self._rows.patiently(claims.claim_next, campaign_id, number, claim))
+            try:
+                claimed = await asyncio.shield(claiming)
+            except asyncio.CancelledError:
+                await asyncio.wait([claiming])  # or it would claim what `run` has given back
+                raise
             if claimed is None:
                 return
             await self._speak(*claimed)
@@ -152,4 +163,6 @@ def _wait_of(error: ServingError, n_waits: int) -> float:
     """
     if isinstance(error, OverCapacityError):
         return FULL_SECONDS
+    if isinstance(error, VoiceDamagedError):  # so that a moment in which a journal is not readable fails no rows
+        return MAX_WAIT_SECONDS
     return min(MAX_WAIT_SECONDS, max(error.retry_after or 0, 0.25 * 2 ** min(n_waits, 7)))

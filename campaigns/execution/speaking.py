@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from campaigns.delivery.loudness import set_loudness
 from campaigns.execution import claims, control
-from campaigns.execution.plan import Asset, Campaign, ClaimedRow
+from campaigns.execution.plan import Asset, Campaign, ClaimedRow, require_unexpired
 from campaigns.execution.sealing import Sealer, SealError
-from campaigns.quality.judging import Judge, faults_of
+from campaigns.quality.judging import Judge, JudgeLostError, faults_of
 from campaigns.quality.sampling import is_sampled
 from serving.audit.rows import as_columns, make_row
 from serving.database import Database
@@ -38,6 +38,7 @@ REVIEW_PREFIX = "review"  # files that are not delivered
 # Marks an encoded file in its place, or returns the mark that goes beside it
 Mark = Callable[[Path, Format, SpeechRequest, Started, datetime], bytes | None]
 STORE_THREADS = 8
+LOUDNESS_AT_ONCE = 2  # each needs 25 bytes of memory per sample
 SPOKEN_BY_AI = "Spoken by an AI voice, version"
 SIDECAR_SUFFIX = ".json"
 SIDECAR_TYPE = "application/json"
@@ -92,6 +93,7 @@ class RowSpeaker:
         self._database, self._engine, self._objects, self._sealer = database, engine, objects, sealer
         self._judge, self._mark = judge, mark
         self._threads = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store of campaigns")
+        self._measuring = asyncio.Semaphore(LOUDNESS_AT_ONCE)
 
     async def speak(self, campaign: Campaign, row: ClaimedRow) -> None:
         """Speak a claimed row and deliver it.
@@ -100,12 +102,13 @@ class RowSpeaker:
             ServingError: It could not be spoken, judged or kept now.
             AttemptEndedError: The row is not this attempt's any more.
         """
+        require_unexpired(campaign.plan)
         with span("campaign row", row.traceparent) as working:
             request = replace(self._request(campaign, row), traceparent=working.traceparent or row.traceparent)
             await self._speak(campaign, row, _Try(request=request, speech=Speech(sentences=[])))
 
     async def _speak(self, campaign: Campaign, row: ClaimedRow, attempt: _Try) -> None:
-        if row.published and await self._stored(self._objects.holds, row.published["object_key"]):
+        if row.published and await self._has_files(row):
             await self._deliver(campaign, row, attempt, _published_asset(row), None)
             return
         with ExitStack() as stack:
@@ -131,6 +134,11 @@ class RowSpeaker:
         why = {"error_type": error.type, "error_message": message}
         await self.patiently(claims.finish, row, "failed", audit=audit, **why)
 
+    async def give_back(self, campaign_id: str, number: int, claim: str) -> None:
+        """Let the rows of a slice be claimed again. See claims.give_back."""
+        with suppress(DatabaseUnreachableError):  # they are taken up like those of a dead node
+            await asyncio.to_thread(claims.give_back, self._database, campaign_id, number, claim)
+
     async def patiently(self, call: Callable[..., T], *arguments: object, **named: object) -> T:
         """Call a function of the tables in a thread, again and again while the database is away."""
         while True:
@@ -139,7 +147,7 @@ class RowSpeaker:
             except DatabaseUnreachableError:
                 await asyncio.sleep(DATABASE_WAIT_SECONDS)
 
-    async def _stored(self, call: Callable[..., T], *arguments: object) -> T:
+    async def stored(self, call: Callable[..., T], *arguments: object) -> T:
         """Call a function of the store in a thread of its own, so that one that hangs holds up no table and no key."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
 
@@ -149,11 +157,14 @@ class RowSpeaker:
         started, finished = speech.started, speech.finished
         assert started is not None and finished is not None
         with full_disk_explained():
-            loudness = await asyncio.to_thread(set_loudness, samples, started.sample_rate, plan.loudness_lufs)
+            async with self._measuring:
+                loudness = await asyncio.to_thread(set_loudness, samples, started.sample_rate, plan.loudness_lufs)
         bad = [done for done in speech.sentences if done.outcome != "spoken"]
         reasons = [(done.outcome, f"sentence {done.sentence + 1}: {done.outcome}") for done in bad]
         judgement = None
-        if not reasons and self._judge is not None and is_sampled(row.row_sha256, plan.quality.share):
+        if not reasons and is_sampled(row.row_sha256, plan.quality.share or 0.0):
+            if self._judge is None:  # the share was raised while this node had the slice
+                raise JudgeLostError("this node has no judges", retry_after=5)
             language = row.language or plan.language or "en"
             judgement = await self._judge.hear(
                 samples,
@@ -211,22 +222,31 @@ class RowSpeaker:
         self, campaign: Campaign, row: ClaimedRow, attempt: _Try, asset: Asset, files: _Files | None
     ) -> None:
         """Publish an asset, put its file where it is not there yet, and record the row."""
+        require_unexpired(campaign.plan)
         await self._engine.check(attempt.request, candidate_id=asset.candidate_id)
         if files is not None:
             if row.published:  # of an attempt that ended before its file was there, or as it was put there
                 await self._remove(row.published["object_key"], row)
+                await self._remove(row.published["sidecar_key"], row)
             if not await self.patiently(claims.publish, row, asset):
                 raise AttemptEndedError
-            await self._stored(self._put, campaign, asset, files)
-        if row.former_key not in (None, asset.object_key):
-            await self._remove(row.former_key, None)
+            await self.stored(self._put, campaign, asset, files)
+        for key in row.former_keys:
+            if key not in (asset.object_key, asset.sidecar_key):
+                await self._remove(key, None)
         why: dict[str, Any] = {}
         if asset.state == "needs_review":
             why = {"error_type": asset.reason_type, "error_message": asset.reason}
         audit = _audit(campaign, attempt, asset=asset)
         if not await self.patiently(claims.finish, row, asset.state, audit=audit, **why):
             await self._remove(asset.object_key, row)
+            await self._remove(asset.sidecar_key, row)
             raise AttemptEndedError
+
+    async def _has_files(self, row: ClaimedRow) -> bool:
+        """Return whether what an earlier attempt has published is in the store. Another row can have the same file."""
+        keys = [key for key in (row.published["object_key"], row.published["sidecar_key"]) if key is not None]
+        return all([await self.stored(self._objects.holds, key) for key in keys])
 
     def _put(self, campaign: Campaign, asset: Asset, files: _Files) -> None:
         form, prefix = campaign.plan.format, asset.object_key.rsplit("/", 2)[0]
@@ -246,7 +266,7 @@ class RowSpeaker:
         except_for = (row.campaign_id, row.recipient_id) if row is not None else None
         current = row is None or await self.patiently(claims.is_current, row)
         if not await self.patiently(control.is_needed, key, except_for=except_for if current else None):
-            await self._stored(self._objects.delete, key)
+            await self.stored(self._objects.delete, key)
 
     def _request(self, campaign: Campaign, row: ClaimedRow) -> SpeechRequest:
         if row.content is None:

@@ -31,7 +31,9 @@ from serving.database import Database
 from serving.errors import ConflictError
 
 Enqueue = Callable[[sa.Connection, str], None]
-AGAIN = {  # what a row loses when it is to be spoken again
+_KEYS = [sa.func.coalesce(ROWS.c[name], "") + " " for name in ("former_keys", "object_key", "sidecar_key")]
+AGAIN = {  # what a row loses when it is to be spoken again. The keys of its files are remembered, to delete them later
+    "former_keys": sa.func.nullif(sa.func.trim(_KEYS[0] + _KEYS[1] + _KEYS[2]), ""),
     "claim": None,
     "attempts": 0,
     "object_key": None,
@@ -98,8 +100,13 @@ def begin(database: Database, settings: CampaignSettings, *, owner: str, version
         insert = _insert(database)(CAMPAIGNS).values(row | values).on_conflict_do_nothing()
         connection.execute(insert)
         mine = CAMPAIGNS.c.id == campaign_id
+        before = read_campaign(connection, campaign_id)
         connection.execute(sa.update(CAMPAIGNS).where(mine).values(values | {"run": CAMPAIGNS.c.run + 1}))
-        return read_campaign(connection, campaign_id)
+        campaign = read_campaign(connection, campaign_id)
+        if before.state in ("running", "paused") and _sound_of(before) != _sound_of(campaign):
+            # No row of the submission before is spoken by these settings, also where this one is killed
+            connection.execute(sa.update(CAMPAIGNS).where(mine).values(state="loading"))
+        return campaign
 
 
 def add_rows(
@@ -120,10 +127,9 @@ def add_rows(
     written = [_columns(campaign, sealer, row, first_place + number) for number, row in enumerate(rows)]
     mine = ROWS.c.campaign_id == campaign.id
     with database.transaction() as connection:
-        if _sound_of(read_campaign(connection, campaign.id)) != _sound_of(campaign):  # rows would be spoken by those
-            raise ConflictError("another submission of the campaign with other settings has begun; submit it again")
+        _require_same_sound(read_campaign(connection, campaign.id), campaign)
         ids = [row.recipient_id for row in rows]
-        columns = (ROWS.c.recipient_id, ROWS.c.row_sha256, ROWS.c.state, ROWS.c.deleted_at)
+        columns = (ROWS.c.recipient_id, ROWS.c.row_sha256, ROWS.c.state, ROWS.c.deleted_at, ROWS.c.place)
         found = connection.execute(sa.select(*columns).where(mine, ROWS.c.recipient_id.in_(ids)))
         known = {row.recipient_id: row for row in found}
         new = [row for row in written if row["recipient_id"] not in known]
@@ -137,11 +143,13 @@ def add_rows(
             this = mine & (ROWS.c.recipient_id == row["recipient_id"])
             if before.row_sha256 != row["row_sha256"]:
                 n_changed += 1
-                keys = {"former_key": sa.func.coalesce(ROWS.c.former_key, ROWS.c.object_key)}
-                connection.execute(sa.update(ROWS).where(this).values(row | AGAIN | keys))
-            elif before.state != "done" or before.deleted_at is not None:
-                # Its text may be deleted, or sealed with a key that was lost
-                connection.execute(sa.update(ROWS).where(this).values(content=row["content"]))
+                connection.execute(sa.update(ROWS).where(this).values(row | AGAIN))
+                continue
+            kept = {"place": row["place"]} if before.place != row["place"] else {}  # but not its slice, which may run
+            if before.state != "done" or before.deleted_at is not None:
+                kept["content"] = row["content"]  # it may be deleted, or sealed with a key that was lost
+            if kept:
+                connection.execute(sa.update(ROWS).where(this).values(kept))
         seen = mine & ROWS.c.recipient_id.in_(ids) & (ROWS.c.run < campaign.run)
         connection.execute(sa.update(ROWS).where(seen).values(run=campaign.run))
     return len(new), n_changed, len(rows) - len(new) - n_changed
@@ -157,7 +165,7 @@ def start(
 ) -> Campaign:
     """Set a campaign running after its rows were written. Return it as it is then.
 
-    Rows of recipients that this submission does not have are cancelled if they were not spoken yet. Those that an
+    Rows of recipients that this submission does not have are cancelled if they were not delivered yet. Those that an
     earlier end cancelled are queued again, as are those whose file was deleted or whose text could not be opened.
     A campaign that was cancelled while its rows were written stays so.
 
@@ -167,6 +175,9 @@ def start(
         enqueue: Queues a slice, by its id.
         rejects: Number of rows that the check refused, by reason.
         expected_seconds: Of audio, None where it is not known.
+
+    Raises:
+        ConflictError: Another submission with other settings has begun.
     """
     mine = ROWS.c.campaign_id == campaign.id
     with database.transaction() as connection:
@@ -178,17 +189,17 @@ def start(
                 sa.update(ROWS).where(mine, ROWS.c.state.in_(OPEN_STATES)).values(state="cancelled", claim=None)
             )
             return now
-        gone = mine & (ROWS.c.run < campaign.run)
+        _require_same_sound(now, campaign)
+        gone = mine & (ROWS.c.run < campaign.run) & (ROWS.c.state != "done")  # no retry may speak it either
         left_out = {"state": "cancelled", "error_type": "left_out", "error_message": "the new list does not have it"}
-        connection.execute(sa.update(ROWS).where(gone, ROWS.c.state.in_(OPEN_STATES)).values(left_out))
+        connection.execute(sa.update(ROWS).where(gone).values(left_out | {"claim": None, "finished_at": _now()}))
         again = mine & ~(ROWS.c.run < campaign.run) & ROWS.c.content.is_not(None)
         again &= (
             ROWS.c.state.in_(("cancelled", "expired"))
             | (ROWS.c.error_type == SealError.type)
             | (ROWS.c.state == "done") & ROWS.c.deleted_at.is_not(None)
         )
-        keys = {"former_key": sa.func.coalesce(ROWS.c.former_key, ROWS.c.object_key)}
-        connection.execute(sa.update(ROWS).where(again).values(AGAIN | keys | {"state": "queued"}))
+        connection.execute(sa.update(ROWS).where(again).values(AGAIN | {"state": "queued"}))
         n_queued = enqueue_slices(connection, campaign.id, campaign.run, enqueue)
         values: dict[str, Any] = {"rejects": dict(rejects), "expected_seconds": expected_seconds}
         n_open = connection.scalar(sa.select(sa.func.count()).where(mine, ROWS.c.state.in_(OPEN_STATES))) or 0
@@ -248,6 +259,12 @@ def _columns(campaign: Campaign, sealer: Sealer, row: RenderedRow, place: int) -
         "state": "queued",
         "attempts": 0,
     }
+
+
+def _require_same_sound(now: Campaign, begun: Campaign) -> None:
+    """Refuse to go on with a submission after another one, by whose settings its rows would be spoken."""
+    if _sound_of(now) != _sound_of(begun):
+        raise ConflictError("another submission of the campaign with other settings has begun; submit it again")
 
 
 def _sound_of(campaign: Campaign) -> tuple[object, ...]:

@@ -58,8 +58,16 @@ class Judge(Protocol):
         """
         ...
 
-    async def check(self) -> None:
-        """Raise JudgeLostError where nothing can be judged."""
+    async def check(self, *, language: str | None, voice: str | None) -> None:
+        """Load what is needed to judge assets.
+
+        Args:
+            language: ISO 639 code of their texts, None where it is not known yet.
+            voice: Whose recordings they are compared with, None where similarity is not judged.
+
+        Raises:
+            JudgeLostError: They cannot be judged here.
+        """
         ...
 
 
@@ -111,9 +119,9 @@ class JudgeProcess:
         limit = HEAR_SECONDS + HEAR_SECONDS_PER_SECOND * seconds
         return Judgement(**await self._ask(question | {"voice": voice}, limit))
 
-    async def check(self) -> None:
+    async def check(self, *, language: str | None, voice: str | None) -> None:
         """Load the judges. See Judge."""
-        await self._ask({}, HEAR_SECONDS)
+        await self._ask({"language": language, "voice": voice}, HEAR_SECONDS)
 
     async def close(self) -> None:
         """End the process."""

@@ -14,6 +14,7 @@ import soundfile
 from metrics.errors import MetricsError
 from metrics.judges.asr import load_transcriber
 from metrics.judges.speaker import SpeakerJudge, cosine, load_speaker_judge
+from metrics.judges.transcriber import check_language
 from metrics.normalize import normalize_text
 from metrics.wer import word_errors
 
@@ -36,6 +37,18 @@ class Judges:
         self._speaker: SpeakerJudge | None = None
         self._voices: dict[str, np.ndarray] = {}
 
+    def prepare(self, language: str | None, voice: str | None) -> None:
+        """Load what is needed to hear a language, and to compare with a voice. None where that is not needed."""
+        if language is not None:
+            check_language(self._asr, language)
+        if voice is None:
+            return
+        if self._speaker is None:
+            weights = _folder(self._options.get("speaker_weights"))
+            self._speaker = load_speaker_judge(self._options["speaker"], weights, download=False)
+        if voice not in self._voices:
+            self._voices[voice] = self._embed_recordings(voice)
+
     def hear(self, file: str, sample_rate: int, text: str, language: str, voice: str | None) -> dict[str, Any]:
         """Return the answer about a file of int16 samples."""
         samples = np.fromfile(file, "<i2").astype(np.float32) / 32768
@@ -46,11 +59,8 @@ class Judges:
         return {"wer": wer, "similarity": similarity}
 
     def _similarity(self, samples: np.ndarray, sample_rate: int, voice: str) -> float | None:
-        if self._speaker is None:
-            weights = _folder(self._options.get("speaker_weights"))
-            self._speaker = load_speaker_judge(self._options["speaker"], weights, download=False)
-        if voice not in self._voices:
-            self._voices[voice] = self._embed_recordings(voice)
+        self.prepare(None, voice)
+        assert self._speaker is not None
         try:
             return cosine(self._speaker.embed(samples, sample_rate), self._voices[voice])
         except ValueError:  # no speaker is heard
@@ -84,7 +94,11 @@ def main() -> None:
         question = json.loads(line)
         try:
             judges = judges or Judges(json.loads(sys.argv[1]))
-            answer = judges.hear(**question) if question else {}
+            if "file" in question:
+                answer = judges.hear(**question)
+            else:
+                answer = {}
+                judges.prepare(**question)
         except (MetricsError, OSError, ValueError) as error:
             answer = {"error": " ".join(str(error).split())[:300]}
         answers.write(json.dumps(answer) + "\n")

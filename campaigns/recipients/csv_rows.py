@@ -30,6 +30,11 @@ class _Lines:
         """Begin a row at the next line."""
         self.row_begin, self._room = self.n_lines + 1, MAX_ROW_CHARACTERS
 
+    def spanned(self) -> str:
+        """Return which lines the row takes, where these are many: a quote that is not closed takes rows with it."""
+        is_long = self.n_lines > self.row_begin
+        return f" in the lines {self.row_begin} to {self.n_lines}, which an open quote joins" if is_long else ""
+
     def __iter__(self) -> Iterator[str]:
         while line := self._file.readline(self._room + 1):
             self._room -= len(line)
@@ -65,14 +70,15 @@ def read_csv(path: Path, language: str) -> Iterator[Recipient | Reject]:
             try:
                 row = next(rows, None)
             except csv.Error as error:
-                yield _malformed(lines.row_begin, f"it is not CSV: {error}")
+                yield _malformed(lines.row_begin, f"it is not CSV{lines.spanned()}: {error}")
                 continue
             if row is None:
                 return
             if not row:
                 continue
             if len(row) != len(columns):
-                yield _malformed(lines.row_begin, f"it has {len(row)} cells, and the header has {len(columns)}")
+                counts = f"{len(row)} cells{lines.spanned()}, and the header has {len(columns)}"
+                yield _malformed(lines.row_begin, f"it has {counts}")
                 continue
             yield read_cells(lines.row_begin, dict(zip(columns, row, strict=True)))
 

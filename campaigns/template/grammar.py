@@ -8,8 +8,9 @@ is given. A condition compares texts, or asks `is given` or `is yes`. A bare `if
 
 from __future__ import annotations
 
+import inspect
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from jinja2 import Environment, TemplateError, nodes
@@ -29,6 +30,7 @@ ALLOWED = (
 NAME_FILTERS = ("name", "default")  # those after which a variable is still the name of something
 TESTS = ("given", "yes")
 OPERATORS = ("eq", "ne", "in", "notin")
+Filters = Mapping[str, Callable[..., object]]
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def check_template(source: str, environment: Environment) -> Variables:
     return Variables(frozenset(names), frozenset(said))
 
 
-def _check(node: nodes.Node, filters: Collection[str], names: set[str], *, depth: int) -> None:
+def _check(node: nodes.Node, filters: Filters, names: set[str], *, depth: int) -> None:
     if fault := _fault(node, filters) or ("nested too deeply" if depth > MAX_DEPTH else None):
         raise CampaignError(f"the template, line {node.lineno}: {fault}")
     if isinstance(node, nodes.Name):
@@ -78,7 +80,7 @@ def _check(node: nodes.Node, filters: Collection[str], names: set[str], *, depth
         _check(child, filters, names, depth=depth + 1)
 
 
-def _fault(node: nodes.Node, filters: Collection[str]) -> str | None:
+def _fault(node: nodes.Node, filters: Filters) -> str | None:
     """Return what is wrong with a node itself, None where nothing is."""
     match node:
         case nodes.Name():
@@ -93,6 +95,7 @@ def _fault(node: nodes.Node, filters: Collection[str]) -> str | None:
                 return f"there is no filter {shown(node.name)}; there are {', '.join(sorted(filters))}"
             if node.kwargs or node.dyn_args or node.dyn_kwargs or not _are_simple(node.args):
                 return f"the filter {node.name} takes texts and variables, without names"
+            return _argument_fault(node.name, filters[node.name], len(node.args))
         case nodes.Test():
             if node.name not in TESTS or node.args or node.kwargs or node.dyn_args or node.dyn_kwargs:
                 return f"there is no test {shown(node.name)}; write `is given` or `is yes`"
@@ -110,6 +113,17 @@ def _fault(node: nodes.Node, filters: Collection[str]) -> str | None:
             return _comparison_fault(node)
         case _ if not isinstance(node, ALLOWED):
             return f"{type(node).__name__} is not allowed; a template has variables, filters and conditions only"
+    return None
+
+
+def _argument_fault(name: str, call: Callable[..., object], n_arguments: int) -> str | None:
+    """Return what is wrong with the number of a filter's arguments, None where nothing is."""
+    signature = inspect.signature(call)
+    try:
+        signature.bind(None, *range(n_arguments))
+    except TypeError:
+        names = ", ".join(list(signature.parameters)[1:])
+        return f"the filter {name} is written {name}({names})" if names else f"the filter {name} is written without ()"
     return None
 
 

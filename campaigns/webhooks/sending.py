@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +25,7 @@ WAITS = (5, 60, 300, 1800, 7200, 18_000, 36_000, 36_000)  # seconds after each f
 SEND_SECONDS = 15.0
 LEASE_SECONDS = 60.0  # for a node that dies while it sends
 MAX_AT_ONCE = 20
+LOOKUPS_AT_ONCE = 4
 LOG = logging.getLogger(__name__)
 
 
@@ -39,13 +41,14 @@ class WebhookSender:
             environ: The settings of the process.
         """
         self._database, self._root, self._environ = database, root, environ
+        # A name can take long to be looked up, and a client names it: no key and no revocation waits for that
+        self._lookups = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="names of receivers")
 
     async def send_due(self) -> int:
         """Send the messages whose time has come. Return how many were delivered."""
-        due = await asyncio.to_thread(self._take)
+        due, secret = await asyncio.to_thread(self._take)
         if not due:
             return 0
-        secret = await asyncio.to_thread(load_secret, WEBHOOK_SECRET, self._root, self._environ)
         async with httpx.AsyncClient(
             timeout=SEND_SECONDS,
             follow_redirects=False,
@@ -64,31 +67,31 @@ class WebhookSender:
         headers = signed_headers(secret, message["id"], int(time.time()), message["body"])
         fault = None
         try:
-            target = await asyncio.to_thread(find_target, message["url"], self._environ)
-            extensions = {"sni_hostname": target.server_name} if target.server_name else {}
-            headers["host"] = target.host
-            request = {"content": message["body"].encode(), "headers": headers, "extensions": extensions}
-            async with (
-                asyncio.timeout(SEND_SECONDS),  # a receiver can answer byte by byte, each in time
-                client.stream("POST", target.url, **request) as answer,
-            ):
-                fault = None if answer.is_success else f"it answered {answer.status_code}"
+            async with asyncio.timeout(SEND_SECONDS):  # a receiver can answer byte by byte, each in time
+                lookup = asyncio.get_running_loop().run_in_executor
+                target = await lookup(self._lookups, find_target, message["url"], self._environ)
+                extensions = {"sni_hostname": target.server_name} if target.server_name else {}
+                headers["host"] = target.host
+                request = {"content": message["body"].encode(), "headers": headers, "extensions": extensions}
+                async with client.stream("POST", target.url, **request) as answer:
+                    fault = None if answer.is_success else f"it answered {answer.status_code}"
         except (httpx.HTTPError, httpx.InvalidURL, CampaignError, OSError, ValueError) as error:
             fault = f"{type(error).__name__}: {error}"[:300]
         await asyncio.to_thread(self._note, message, fault)
         return fault is None
 
-    def _take(self) -> list[sa.RowMapping]:
-        """Return messages whose time has come. No other node gets them for a while."""
+    def _take(self) -> tuple[list[sa.RowMapping], bytes]:
+        """Return messages whose time has come, and the secret that signs. No other node gets them for a while."""
         now = datetime.now(UTC)
         due = sa.select(WEBHOOKS).where(WEBHOOKS.c.next_at <= now).order_by(WEBHOOKS.c.next_at).limit(MAX_AT_ONCE)
         with self._database.transaction() as connection:
             found = list(connection.execute(due.with_for_update(skip_locked=True)).mappings())
-            ids = [message["id"] for message in found]
+            ids, secret = [message["id"] for message in found], b""
             if ids:
+                secret = load_secret(WEBHOOK_SECRET, self._root, self._environ)  # without one, no try is used up
                 lease = {"next_at": now + timedelta(seconds=LEASE_SECONDS), "attempts": WEBHOOKS.c.attempts + 1}
                 connection.execute(sa.update(WEBHOOKS).where(WEBHOOKS.c.id.in_(ids)).values(lease))
-        return found
+        return found, secret
 
     def _note(self, message: sa.RowMapping, fault: str | None) -> None:
         now, tries = datetime.now(UTC), message["attempts"]

@@ -15,6 +15,7 @@ from campaigns.files import load_campaign
 from campaigns.recipients.reading import read_recipients
 from campaigns.records import REASONS, Reject
 from flows.console import print_line, print_table
+from flows.frozen_version import with_frozen_version
 from registry.storage.store import open_store
 
 EXIT_PASSED, EXIT_REJECTS, EXIT_REFUSED = 0, 1, 2
@@ -42,11 +43,12 @@ def check_campaign(
 
     Raises:
         CampaignError: The campaign cannot be read.
+        DatabaseUnreachableError: Whether it was started with another version cannot be seen.
     """
-    campaign = load_campaign(file)
-    settings = campaign.settings
+    campaign, store = load_campaign(file), open_store()
+    settings = with_frozen_version(store, campaign.settings)
     try:
-        speaker = find_speaker(open_store(), settings, datetime.now(UTC).date())
+        speaker = find_speaker(store, settings, datetime.now(UTC).date())
     except SpeakerRefusedError as error:
         report = refused_report(settings, error.reason, str(error))
     else:

@@ -17,6 +17,7 @@ from campaigns.pronunciation.listening import DEFAULT_NAMES, DEFAULT_READINGS, P
 from campaigns.pronunciation.sampling import sample_names
 from campaigns.recipients.reading import read_recipients
 from flows.console import print_line, print_table
+from flows.frozen_version import with_frozen_version
 from flows.released_voice import find_voice
 from gpt_sovits.text.lexicon import WordEntry
 from registry.storage.store import open_store
@@ -66,9 +67,9 @@ def pronunciation_of(
         most: Names that are said, at most.
         n_readings: How often each is said.
     """
-    campaign = load_campaign(file)
-    settings = campaign.settings
-    speaker = find_speaker(open_store(), settings, datetime.now(UTC).date())
+    campaign, store = load_campaign(file), open_store()
+    settings = with_frozen_version(store, campaign.settings)
+    speaker = find_speaker(store, settings, datetime.now(UTC).date())
     check = Check(settings, speaker)
     names = sample_names(check, read_recipients(campaign.recipients, check.language), most=most)
     from gpt_sovits.synthesis.voice import load_voice  # torch, which takes a second: after everything that can fail

@@ -1,4 +1,4 @@
-"""`vox campaign status|pause|resume|cancel|retry|report`, and `run`, which flows/campaign_run.py does."""
+"""`vox campaign status|pause|resume|cancel|retry|report`, and `run`, which flows/run_campaign.py does."""
 
 from __future__ import annotations
 

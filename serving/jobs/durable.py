@@ -106,11 +106,12 @@ class DurableQueue:
         Args:
             database: Of serving. DBOS makes its tables in it.
             run: Runs a job, on the event loop that calls `start`.
-            n_at_once: Jobs that run in this process at once.
+            n_at_once: Jobs that run in this process at once. 0 where it takes none.
             others: Other kinds of work.
         """
         self._database = database
-        self._works = (Work(workflow=WORKFLOW, queue=QUEUE, run=run, n_at_once=n_at_once), *others)
+        jobs = Work(workflow=WORKFLOW, queue=QUEUE, run=run, n_at_once=n_at_once)
+        self._works = (jobs, *others) if n_at_once else tuple(others)
         self.node = secrets.token_hex(8)
         self._client = DBOSClient(
             system_database_engine=database.engine, serializer=JSON, application_name=APPLICATION, lazy=True

@@ -55,6 +55,7 @@ class JobService:
         recorders: Sequence[Recorder] = (),
         others: Sequence[Work] = (),
         marker: Marker | None = None,
+        takes_jobs: bool = True,
     ) -> None:
         """Prepare.
 
@@ -66,6 +67,7 @@ class JobService:
             recorders: Get a record of each item.
             others: Other kinds of work that this process does.
             marker: Marks the files. None where nothing is marked.
+            takes_jobs: Whether this process speaks jobs. One that serves some voices only leaves them to others.
         """
         self.settings, self._marker = settings, marker
         self._database, self._engine, self._results = database, engine, ResultStore(objects)
@@ -79,7 +81,8 @@ class JobService:
             recorders=recorders,
             marker=marker,
         )
-        self.queue = DurableQueue(database, self._runner.run, n_at_once=settings.jobs.n_at_once, others=others)
+        n_at_once = settings.jobs.n_at_once if takes_jobs else 0
+        self.queue = DurableQueue(database, self._runner.run, n_at_once=n_at_once, others=others)
         self._submitting: set[tuple[str, str]] = set()
         self._task: asyncio.Task[None] | None = None
         self.is_started = False

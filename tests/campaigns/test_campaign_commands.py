@@ -14,11 +14,16 @@ from imports import ROOT
 from serving_projects import project, serving_template  # noqa: F401 - fixtures
 
 from campaigns.check.rows import Check
+from campaigns.database import migrate_campaigns
 from campaigns.errors import CampaignError
+from campaigns.execution import submitting
 from campaigns.files import load_campaign
 from campaigns.recipients.reading import read_recipients
 from flows.commands.campaign_check import check_campaign
 from flows.commands.campaign_pronounce import pronounce_campaign
+from flows.run_campaign import CampaignRequest, run_to_end
+from registry.actor import current_actor
+from serving.database import open_database
 
 EXAMPLE = ROOT / "examples/campaign"
 SETTINGS = (
@@ -95,6 +100,24 @@ def test_a_wrong_campaign_file_is_refused_with_the_setting(folder: Path, text: s
     (folder / "campaign.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(CampaignError, match=message):
         check_campaign(folder / "campaign.yaml")
+
+
+def test_a_campaign_that_was_started_is_checked_with_its_own_version(folder: Path, capsys):
+    (folder / "rows.csv").write_text("\n".join(ROWS.splitlines()[:3]), encoding="utf-8")
+    database = open_database(Path.cwd())
+    database.migrate()
+    migrate_campaigns(database)
+    settings = load_campaign(folder / "campaign.yaml").settings
+    submitting.begin(database, settings, owner=current_actor(), version=1, candidate_id="c1")
+    database.close()
+    assert check_campaign(folder / "campaign.yaml") == 0
+    assert "by anna version 1" in capsys.readouterr().out
+
+
+def test_a_list_without_a_row_that_can_be_spoken_cancels_nothing(folder: Path, capsys):
+    (folder / "rows.csv").write_text(ROWS.splitlines()[0] + "\n", encoding="utf-8")
+    assert run_to_end(CampaignRequest(file=folder / "campaign.yaml", accept_rejects=True)) is None
+    assert "nothing was spoken" in capsys.readouterr().out
 
 
 def test_names_are_said_by_the_released_voice_and_heard_by_whisper(folder: Path, capsys):

@@ -138,6 +138,17 @@ def test_a_dry_run_speaks_nothing_and_refused_rows_must_be_accepted(tmp_path, da
     with_client(tmp_path, database, scenario)
 
 
+def test_a_short_request_for_endless_texts_is_refused_before_they_fill_the_memory(tmp_path, database, monkeypatch):
+    monkeypatch.setattr(checking, "MAX_CHARACTERS", 90)
+
+    async def scenario(client, service):
+        answer = await client.post("/v1/campaigns", json=BODY)
+        assert (answer.status_code, answer.json()["error"]["type"]) == (422, "campaign_refused")
+        assert "more than 90 characters" in answer.json()["error"]["message"]
+
+    with_client(tmp_path, database, scenario)
+
+
 @pytest.mark.parametrize("name", ["template_file", "lexicon_file", "recipients_file"])
 def test_a_request_that_names_a_file_is_refused(tmp_path, database, name):
     campaign = {key: value for key, value in BODY["campaign"].items() if key != name.removesuffix("_file")}

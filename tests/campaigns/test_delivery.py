@@ -32,7 +32,7 @@ class Ear:
     def __init__(self, wrong: str) -> None:
         self.wrong, self.texts = wrong, []
 
-    async def check(self) -> None:
+    async def check(self, *, language: str | None, voice: str | None) -> None:
         pass
 
     async def hear(self, samples: Path, sample_rate: int, *, text: str, language: str, voice: str | None) -> Judgement:

@@ -170,6 +170,8 @@ def test_of_two_submissions_at_once_with_other_settings_the_first_is_refused(tmp
     submitting.add_rows(database, newest, sealer, rendered(second, 2), first_place=0)
     with pytest.raises(ConflictError, match="other settings"):
         submitting.add_rows(database, overtaken, sealer, rendered(first, 2), first_place=0)
+    with pytest.raises(ConflictError, match="other settings"):
+        submitting.start(database, overtaken, lambda *_: None, rejects={}, expected_seconds=None)
     assert [row["row_sha256"] for row in rows_of(database)] == [row.row_sha256 for row in rendered(second, 2)]
 
 

@@ -28,7 +28,28 @@ def test_a_judge_that_cannot_be_loaded_is_an_error_and_not_a_good_mark(tmp_path)
     async def scenario():
         try:
             with pytest.raises(JudgeLostError, match="cannot be used"):
-                await judge.check()
+                await judge.check(language=None, voice=None)
+        finally:
+            await judge.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"language": "en", "voice": "nobody"}, "no recordings of nobody"),
+        ({"language": "zh", "voice": None}, "cannot hear language 'zh'"),
+    ],
+)
+def test_what_cannot_be_judged_is_known_before_a_word_is_spoken(asked, message):
+    judge = JudgeProcess(JudgeOptions(asr="faster-whisper-tiny.en", speaker="ecapa_small"))
+
+    async def scenario():
+        try:
+            await judge.check(language="en", voice=None)
+            with pytest.raises(JudgeLostError, match=message):
+                await judge.check(**asked)
         finally:
             await judge.close()
 

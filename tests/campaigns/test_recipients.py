@@ -85,6 +85,13 @@ def test_a_bad_row_is_refused_alone(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("end", ["", 'r-9,"Bob\n'])
+def test_rows_that_an_open_quote_swallows_are_named(tmp_path, end):
+    raw = 'recipient_id,name\nr-1,"Anna\n' + "".join(f"r-{n},Eva\n" for n in range(2, 9)) + end
+    (row,) = read(tmp_path, raw.encode())
+    assert row.line == 2 and f"the lines 2 to {10 if end else 9}" in row.message
+
+
 def test_a_bad_line_of_json_is_refused_alone(tmp_path):
     lines = [
         '{"recipient_id": 1, "n": 12.50, "b": true, "x": null}', "[]", "{", '{"recipient_id": "2", "n": [1]}',

@@ -153,6 +153,21 @@ def test_a_template_that_holds_anything_else_is_refused_before_it_runs(source):
         CampaignTemplate(source, None, own_language="en")
 
 
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("{{ amount | money }}", r"is written money\(currency\)"),
+        ("{{ count | plural('one') }}", r"is written plural\(one, other\)"),
+        ("{{ day | date('full', 'day') }}", r"is written date\(style\)"),
+        ("{{ city | name('x') }}", "is written without"),
+        ("{{ city | default }}", r"is written default\(other\)"),
+    ],
+)
+def test_a_filter_with_other_arguments_than_it_takes_is_refused_with_its_spelling(source, message):
+    with pytest.raises(CampaignError, match=message):
+        CampaignTemplate(source, None, own_language="en")
+
+
 TOKENS = st.sampled_from(
     [
         "{{",

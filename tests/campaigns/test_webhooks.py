@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -141,6 +142,34 @@ def test_a_receiver_that_answers_byte_by_byte_holds_up_no_other_message(tmp_path
         errors = connection.scalars(sa.select(WEBHOOKS.c.last_error).order_by(WEBHOOKS.c.id)).all()
     assert errors[0].startswith("TimeoutError")
     slow.close()
+    database.close()
+
+
+def test_a_name_that_is_looked_up_for_long_holds_up_nothing_else(tmp_path, monkeypatch):
+    answers = threading.Event()
+    monkeypatch.setattr("campaigns.webhooks.sending.SEND_SECONDS", 1)
+    monkeypatch.setattr("campaigns.webhooks.sending.find_target", lambda *_: answers.wait(30))
+    database = open_tables(tmp_path, f"sqlite:///{tmp_path / 'serving.db'}")
+    campaign = submitting.begin(database, campaign_settings(), owner="anna", version=3, candidate_id="c3")
+    common = {"campaign_id": campaign.id, "url": "https://example.org", "body": "{}", "attempts": 0}
+    rows = [common | {"id": f"msg_{place}", "next_at": datetime(2026, 1, 1, tzinfo=UTC)} for place in range(20)]
+    with database.transaction() as connection:
+        connection.execute(sa.insert(WEBHOOKS), rows)
+    with pytest.raises(SecretError):
+        asyncio.run(WebhookSender(database, tmp_path, {WEBHOOK_SECRET: "short"}).send_due())
+    with database.transaction() as connection:
+        assert set(connection.scalars(sa.select(WEBHOOKS.c.attempts))) == {0}
+
+    async def scenario():
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+        sending = asyncio.create_task(WebhookSender(database, tmp_path).send_due())
+        await asyncio.sleep(0.3)
+        async with asyncio.timeout(0.5):
+            await asyncio.to_thread(int)
+        assert await asyncio.wait_for(sending, 10) == 0
+        answers.set()
+
+    asyncio.run(scenario())
     database.close()
 
 

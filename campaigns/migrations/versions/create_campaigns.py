@@ -64,7 +64,7 @@ def _create_rows() -> None:
         sa.Column("object_key", sa.String(length=300)),
         sa.Column("sidecar_key", sa.String(length=300)),
         sa.Column("is_marked", sa.Boolean()),
-        sa.Column("former_key", sa.String(length=300)),
+        sa.Column("former_keys", sa.Text()),
         sa.Column("sha256", sa.String(length=64)),
         sa.Column("n_bytes", sa.BigInteger()),
         sa.Column("seconds", sa.Float()),
@@ -83,6 +83,7 @@ def _create_rows() -> None:
         sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], ondelete="CASCADE"),
     )
     op.create_index("campaign_rows_object", "campaign_rows", ["object_key"])
+    op.create_index("campaign_rows_sidecar", "campaign_rows", ["sidecar_key"])
     op.create_index("campaign_rows_slice", "campaign_rows", ["campaign_id", "slice", "state"])
     op.create_index("campaign_rows_state", "campaign_rows", ["campaign_id", "state", "place"])
 
