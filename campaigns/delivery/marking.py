@@ -18,6 +18,14 @@ class AssetMarker:
         """Take who marks."""
         self._marker = marker
 
+    def require_valid(self) -> None:
+        """Refuse to go on with a certificate that has ended.
+
+        Raises:
+            CertificateEndedError: It has ended.
+        """
+        self._marker.require_valid()
+
     def __call__(
         self, file: Path, form: str, request: SpeechRequest, started: Started, created_at: datetime
     ) -> bytes | None:

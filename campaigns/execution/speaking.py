@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from campaigns.delivery.loudness import set_loudness
 from campaigns.execution import claims, control
@@ -35,8 +35,6 @@ DATABASE_WAIT_SECONDS = 0.5
 DELIVERED_PREFIX = "campaigns"  # where the settings name none
 UNREADABLE = "the text front end cannot read its text; `vox campaign check` shows why"
 REVIEW_PREFIX = "review"  # files that are not delivered
-# Marks an encoded file in its place, or returns the mark that goes beside it
-Mark = Callable[[Path, Format, SpeechRequest, Started, datetime], bytes | None]
 STORE_THREADS = 8
 LOUDNESS_AT_ONCE = 2  # each needs 25 bytes of memory per sample
 SPOKEN_BY_AI = "Spoken by an AI voice, version"
@@ -61,6 +59,20 @@ class _Files:
     samples: Path
     encoded: Path
     sidecar: Path
+
+
+class Mark(Protocol):
+    """Marks files. See campaigns.delivery.marking."""
+
+    def require_valid(self) -> None:
+        """Raise ServingError if nothing can be marked now."""
+        ...
+
+    def __call__(
+        self, file: Path, form: Format, request: SpeechRequest, started: Started, created_at: datetime
+    ) -> bytes | None:
+        """Mark an encoded file in its place, or return the mark that goes beside it."""
+        ...
 
 
 class RowSpeaker:
@@ -103,6 +115,8 @@ class RowSpeaker:
             AttemptEndedError: The row is not this attempt's any more.
         """
         require_unexpired(campaign.plan)
+        if self._mark is not None:
+            self._mark.require_valid()  # nothing is spoken again and again that could not be marked
         with span("campaign row", row.traceparent) as working:
             request = replace(self._request(campaign, row), traceparent=working.traceparent or row.traceparent)
             await self._speak(campaign, row, _Try(request=request, speech=Speech(sentences=[])))

@@ -23,7 +23,7 @@ from dbos import DBOS
 from job_helpers import SmallEngine
 
 from campaigns.execution import control, submitting
-from serving.errors import LanguageNotServedError
+from serving.errors import CertificateEndedError, LanguageNotServedError
 from serving.tables import REQUESTS
 
 
@@ -81,16 +81,33 @@ def test_the_file_before_a_change_is_kept_until_the_new_one_is_there_or_all_are_
     assert (len(after), before == after) == (0 if deletes else 1, False)
 
 
-def mark_beside(file, form, request, started, created_at) -> bytes:
+class MarkBeside:
     """Stands for a mark that a format cannot hold."""
-    return hashlib.sha256(file.read_bytes()).hexdigest().encode()
+
+    def __init__(self, n_ended: int = 0) -> None:
+        self.n_ended = n_ended
+
+    def require_valid(self) -> None:
+        self.n_ended -= 1
+        if self.n_ended >= 0:
+            raise CertificateEndedError("the certificate has ended", retry_after=0.1)
+
+    def __call__(self, file, form, request, started, created_at) -> bytes:
+        return hashlib.sha256(file.read_bytes()).hexdigest().encode()
+
+
+def test_no_row_is_spoken_while_the_certificate_that_marks_it_has_ended(tmp_path, database):
+    plan, engine = campaign_settings(), SmallEngine(log=tmp_path / "log")
+    asyncio.run(run_to_end(tmp_path, database, engine, plan, rendered(plan, 3), mark=MarkBeside(n_ended=6)))
+    assert Counter(row["state"] for row in rows_of(database)) == {"done": 3}
+    assert sum(line.startswith("begin") for line in engine.log.read_text().splitlines()) == 3
 
 
 def test_the_mark_beside_a_file_goes_with_it(tmp_path, database):
     plan, engine = campaign_settings(), SmallEngine()
-    asyncio.run(run_to_end(tmp_path, database, engine, plan, rendered(plan, 3), mark=mark_beside))
+    asyncio.run(run_to_end(tmp_path, database, engine, plan, rendered(plan, 3), mark=MarkBeside()))
     assert len(files_of(tmp_path, ".json")) == 3
-    asyncio.run(run_to_end(tmp_path, database, engine, plan, rendered(plan, 3, changed=[1]), mark=mark_beside))
+    asyncio.run(run_to_end(tmp_path, database, engine, plan, rendered(plan, 3, changed=[1]), mark=MarkBeside()))
     rows = rows_of(database)
     assert Counter(row["state"] for row in rows) == {"done": 3}
     marks = {str(path.relative_to(tmp_path / "results")) for path in (tmp_path / "results").rglob("*.json")}
