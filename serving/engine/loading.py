@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -22,13 +23,14 @@ from serving.engine.pool import WorkerPool
 from serving.engine.process import LoadRefusedError, WorkerProcess
 from serving.engine.running import WorkerLost
 from serving.errors import NotReadyError, RegistryUnreachableError, ServingError, VoiceDamagedError
-from serving.releases.pairs import Pair, PairRefusedError, find_pair
+from serving.releases.pairs import Pair, PairRefusedError, find_pair, is_unchanged
 from serving.releases.snapshots import RegistryAwayError
 from serving.releases.table import LivePair, ReleaseTable
 
+T = TypeVar("T")
 LOG = logging.getLogger(__name__)
 RETRY_SECONDS = 30.0  # after a pair could not be loaded
-LACK_SECONDS = 2.0  # between two tries to give a worker what it lacks while the registry is away
+LACK_SECONDS = 2.0  # between two tries to give a worker what it lacks
 
 
 class Loader:
@@ -209,14 +211,17 @@ class Loader:
     async def _complete(self, worker: WorkerProcess, lives: Iterable[LivePair]) -> None:
         """Load pairs that are in service into a worker, their files checked again.
 
+        The registry is asked only for files that are not here any more, so a worker can start while it is away.
+
         Raises:
             WorkerLost: The worker died meanwhile.
         """
         for live in lives:
             pair = live.pair
             try:
-                found = await self._find(pair.voice, Release(pair.version, pair.candidate_id, 0))
-                await worker.load(pair.candidate_id, found.folder, [*pair.presets])
+                if not await self._in_thread(is_unchanged, pair):
+                    pair = await self._find(pair.voice, Release(pair.version, pair.candidate_id, 0))
+                await worker.load(pair.candidate_id, pair.folder, [*pair.presets])
             except RegistryAwayError as error:
                 LOG.warning("version %d of %s cannot be read for %s: %s", pair.version, pair.voice, worker.name, error)
             except (LoadRefusedError, PairRefusedError) as error:
@@ -225,8 +230,10 @@ class Loader:
                 self.faults.pop(pair.candidate_id, None)
 
     async def _find(self, voice: str, release: Release) -> Pair:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, find_pair, self._store, voice, release, self._table.today())
+        return await self._in_thread(find_pair, self._store, voice, release, self._table.today())
+
+    async def _in_thread(self, call: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
 
     def _note_failure(self, voice: str, candidate_id: str, error: Exception) -> None:
         self.n_failed += 1

@@ -13,6 +13,7 @@ from gpt_sovits.synthesis.preset import Preset
 from gpt_sovits.synthesis.preset_files import load_preset
 from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from registry.candidates.artifacts import UnreachableError
+from registry.candidates.fingerprint import CandidateError, hash_candidate, hash_files
 from registry.errors import RegistryError
 from registry.releases.alias import released_version
 from registry.releases.lane_verdicts import lanes_of as passed_by
@@ -44,6 +45,8 @@ class Pair:
         presets: The presets that the verdict passed, the default one first.
         lexicon: The voice's own words, None where it has none.
         verdict: The verdict that it was promoted with, None if it has none.
+        scores_sha256: Of the scorecard that it was registered with, which its candidate id covers.
+        prompts_sha256: Of the prompts that were scored, which its candidate id covers.
     """
 
     voice: str
@@ -53,6 +56,8 @@ class Pair:
     presets: Mapping[str, Preset]
     lexicon: Lexicon | None
     verdict: SignedVerdict | None
+    scores_sha256: str
+    prompts_sha256: str
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -96,11 +101,23 @@ def find_pair(store: Store, voice: str, release: Release, today: date) -> Pair:
             presets={name: load_preset(found.folder, name) for name in names},
             lexicon=load_lexicon(lexicon) if lexicon.exists() else None,
             verdict=verdict,
+            scores_sha256=found.candidate.scores_sha256,
+            prompts_sha256=found.candidate.prompts_sha256,
         )
     except (*UNREACHABLE, UnreachableError) as error:
         raise RegistryAwayError(" ".join(str(error).split())) from error
     except (RegistryError, ValueError) as error:
         raise PairRefusedError(" ".join(str(error).split())) from error
+
+
+def is_unchanged(pair: Pair) -> bool:
+    """Return whether the files of a pair are still what its candidate id says. This reads every byte."""
+    try:
+        files = hash_files(pair.folder)
+    except (CandidateError, OSError):  # gone, or not readable
+        return False
+    proofs = {"scores_sha256": pair.scores_sha256, "prompts_sha256": pair.prompts_sha256}
+    return hash_candidate(pair.voice, files, **proofs) == pair.candidate_id
 
 
 def has_judged_lane(pair: Pair, preset: str, language: str | None = None) -> bool:

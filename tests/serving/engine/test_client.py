@@ -236,19 +236,22 @@ def test_a_registry_that_is_away_is_reported_and_what_is_loaded_speaks_on(served
     served.run(until(lambda: served.engine.health().registry_reachable, 10))
 
 
-def test_a_worker_that_starts_while_the_registry_is_away_gets_the_voices_once_it_is_back(served: Served):
-    database = served.project.store.root / "mlflow.db"
-    away, pid = database.with_suffix(".away"), served.pids()[0]
-    database.rename(away)
+def test_a_worker_that_starts_while_the_registry_is_away_loads_what_is_here_and_the_rest_later(served: Served):
+    database, pid = served.project.store.root / "mlflow.db", served.pids()[0]
+    places = (database, served.project.folder("bob", 1))
+    for place in places:
+        place.rename(place.with_suffix(".away"))
     try:
         os.kill(pid, signal.SIGKILL)
         served.run(until(lambda: [worker.pid for worker in served.engine._pool.ready] not in ([], [pid]), 60))
         assert any("lacks a voice" in reason for reason in served.engine.health().reasons)
+        assert sound(served.run(speak(served.engine, speech_request()))).size
     finally:
-        away.rename(database)
+        for place in places:
+            place.with_suffix(".away").rename(place)
     served.run(until(lambda: served.engine._pool.ready[0].loaded == served.engine.table.loaded.keys(), 30))
     assert not served.engine.health().reasons
-    assert sound(served.run(speak(served.engine, speech_request()))).size
+    assert sound(served.run(speak(served.engine, speech_request(voice="bob")))).size
 
 
 def test_a_version_whose_files_changed_is_not_loaded_and_the_champion_goes_on(served: Served):

@@ -28,6 +28,8 @@ def pair(preset, *lanes) -> Pair:
         presets={"narration": preset, "dialogue": preset},
         lexicon=None,
         verdict=SignedVerdict(verdict, "0" * 64, None),
+        scores_sha256="2" * 64,
+        prompts_sha256="3" * 64,
     )
 
 
