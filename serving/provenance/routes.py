@@ -29,7 +29,8 @@ from serving.provenance.service import Provenance
 from serving.provenance.sidecars import MAX_BYTES
 from serving.storage.scratch import full_disk_explained
 
-MAX_AT_ONCE = 4
+VERIFIED_AT_ONCE = 2  # a hostile file may take all the memory that isolation.py allows
+MAX_OPEN = 32  # that are received or wait; a slow upload must not keep others from being verified
 ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ErrorBody, "description": "The request is the reason."},
     "5XX": {"model": ErrorBody, "description": "The service is the reason."},
@@ -95,7 +96,7 @@ def provenance_router(provenance: Provenance, *, max_bytes: int) -> APIRouter:
         max_bytes: Largest file that is verified.
     """
     router = APIRouter(prefix="/v1/provenance")
-    n_running = 0
+    n_open, verifying = 0, asyncio.Semaphore(VERIFIED_AT_ONCE)
 
     @router.post("/verify", response_model=VerificationInfo, responses=ERRORS, openapi_extra=UPLOAD)
     async def verify(
@@ -105,19 +106,20 @@ def provenance_router(provenance: Provenance, *, max_bytes: int) -> APIRouter:
         ] = None,
     ) -> Any:
         """Tell where a file comes from. The body is the file itself."""
-        nonlocal n_running
+        nonlocal n_open
         sidecar = _sidecar(x_provenance_sidecar)
-        if n_running >= MAX_AT_ONCE:
-            raise OverCapacityError(f"{n_running} files are being verified", retry_after=1)
-        n_running += 1
+        if n_open >= MAX_OPEN:
+            raise OverCapacityError(f"{n_open} files are being received or verified", retry_after=1)
+        n_open += 1
         try:
             with full_disk_explained(), tempfile.TemporaryDirectory(prefix="voxfoundry-verify-") as folder:
                 path = Path(folder) / "file"
                 seconds = service_of(request).settings.limits.body_seconds
                 sha256 = await _receive(request, path, max_bytes=max_bytes, seconds=seconds)
-                return await verify_isolated(path, sha256=sha256, trust=provenance.trust, sidecar=sidecar)
+                async with verifying:
+                    return await verify_isolated(path, sha256=sha256, trust=provenance.trust, sidecar=sidecar)
         finally:
-            n_running -= 1
+            n_open -= 1
 
     @router.get(
         "/{request_id}", response_class=Response, responses=ERRORS | {200: {"content": {"application/json": {}}}}

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import math
+import socket
 import time
 
 import httpx
@@ -202,3 +203,19 @@ def test_a_service_that_marks_nothing_says_so(root):
         samples = speak(one, input=TEXT, response_format="wav").content[HEADER_BYTES:]
         assert answer.headers["x-provenance"] == "none"
         assert answer.content == encode("wav", samples, one.engine.synthesizer.sample_rate)
+
+
+def test_slow_uploads_keep_no_other_file_from_being_verified(service):
+    host, port = service.address.removeprefix("http://").split(":")
+    head = f"POST /v1/provenance/verify HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000\r\n\r\nhalf"
+    slow = [socket.create_connection((host, int(port))) for _ in range(8)]
+    try:
+        for one in slow:
+            one.sendall(head.encode())
+        time.sleep(0.3)
+        begun = time.monotonic()
+        assert verify(service, b"RIFF").status_code == 200
+        assert time.monotonic() - begun < 10
+    finally:
+        for one in slow:
+            one.close()
