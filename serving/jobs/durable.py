@@ -114,7 +114,11 @@ class DurableQueue:
         self._works = (jobs, *others) if n_at_once else tuple(others)
         self.node = secrets.token_hex(8)
         self._client = DBOSClient(
-            system_database_engine=database.engine, serializer=JSON, application_name=APPLICATION, lazy=True
+            system_database_engine=database.engine,
+            serializer=JSON,
+            application_name=APPLICATION,
+            lazy=True,
+            retry_connection_errors=False,  # a heartbeat that waits out an outage would begin again a minute late
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: dict[concurrent.futures.Future[None], str] = {}
@@ -274,7 +278,7 @@ class DurableQueue:
         if self._beats.is_alive():
             owners = set()
             for work in self._works:
-                pending = DBOS.list_workflows(
+                pending = self._client.list_workflows(
                     status="PENDING", load_input=False, load_output=False, queue_name=work.queue
                 )
                 owners |= {workflow.executor_id for workflow in pending if workflow.executor_id}
