@@ -24,6 +24,7 @@ from dbos import DBOS
 from job_helpers import SmallEngine
 from pydantic import ValidationError
 
+from campaigns.execution.files import remove_files
 from campaigns.execution.service import CampaignService
 from campaigns.quality.judging import Judgement
 from serving.errors import RevokedError, StorageUnreachableError, VoiceDamagedError
@@ -129,18 +130,23 @@ def test_a_prefix_that_would_not_fit_into_the_table_is_refused():
 
 
 def test_a_store_that_hangs_while_it_deletes_holds_up_no_other_question(tmp_path, database, monkeypatch):
-    answers, calls, delete = threading.Event(), [], FolderStore.delete
+    answers, removals, delete = threading.Event(), [], FolderStore.delete
 
     def hanging(self, key) -> None:
-        calls.append(key)
         answers.wait(30)
         delete(self, key)
 
-    async def watch(_) -> None:  # so that the rows find out
+    def counted(*arguments) -> None:
+        removals.append(arguments)
+        remove_files(*arguments)
+
+    async def nothing(_) -> None:  # so that the rows find out
         pass
 
-    monkeypatch.setattr(CampaignService, "watch", watch)
+    monkeypatch.setattr(CampaignService, "watch", nothing)
+    monkeypatch.setattr(CampaignService, "sweep", nothing)
     monkeypatch.setattr(FolderStore, "delete", hanging)
+    monkeypatch.setattr("campaigns.execution.service.remove_files", counted)
     plan = campaign_settings(delivery={"delete_on_revocation": True})
     engine = SmallEngine(seconds=0.2)
 
@@ -151,14 +157,14 @@ def test_a_store_that_hangs_while_it_deletes_holds_up_no_other_question(tmp_path
             while not states(database)["done"]:
                 await asyncio.sleep(0.02)
             engine.refusal = RevokedError("the consent to the voice sample was revoked")
-            while not calls:
+            while not removals:
                 await asyncio.sleep(0.02)
             await asyncio.sleep(1)
             async with asyncio.timeout(1):
                 assert (await service.find(campaign.id, None)).state == "cancelled"
-            n_calls = len(calls)
+            n_removals = len(removals)
             answers.set()
-            return n_calls
+            return n_removals
 
     assert asyncio.run(scenario()) == 1  # and not one for each row that was being spoken
 
