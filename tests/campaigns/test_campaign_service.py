@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import httpx
 import pytest
 from campaign_helpers import speaker
-from campaign_nodes import open_tables, running_node, wait_for
+from campaign_nodes import running_node, wait_for
 from job_helpers import SmallEngine, settings
 
 from campaigns.api import checking
@@ -53,13 +52,6 @@ class Engine(SmallEngine):
                 sample_rate=32_000,
             ),
         )
-
-
-@pytest.fixture
-def database(tmp_path) -> Iterator:
-    opened = open_tables(tmp_path, f"sqlite:///{tmp_path / 'serving.db'}")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet
 import pyloudnorm
 import pytest
-from campaign_nodes import campaign_settings, open_tables, rendered, rows_of, running_node, submit, wait_for
+from campaign_nodes import campaign_settings, rendered, rows_of, running_node, submit, wait_for
 from job_helpers import RATE, SmallEngine
 
 from campaigns.delivery.folder import write_folder
@@ -38,13 +38,6 @@ class Ear:
     async def hear(self, samples: Path, sample_rate: int, *, text: str, language: str, voice: str | None) -> Judgement:
         self.texts.append(text)
         return Judgement(wer=0.5 if self.wrong in text else 0.0, similarity=None)
-
-
-@pytest.fixture
-def database(tmp_path):
-    opened = open_tables(tmp_path, f"sqlite:///{tmp_path / 'serving.db'}")
-    yield opened
-    opened.close()
 
 
 def run(folder, database, plan, rows, **parts):

@@ -11,7 +11,6 @@ import pytest
 import sqlalchemy as sa
 from campaign_nodes import (
     campaign_settings,
-    open_tables,
     rendered,
     rows_of,
     running_node,
@@ -24,13 +23,6 @@ from job_helpers import SmallEngine
 
 from serving.errors import ConflictError, RevokedError, UnknownVoiceError
 from serving.tables import REQUESTS
-
-
-@pytest.fixture
-def database(tmp_path):
-    opened = open_tables(tmp_path, f"sqlite:///{tmp_path / 'serving.db'}")
-    yield opened
-    opened.close()
 
 
 def audited(database) -> list:

@@ -12,7 +12,6 @@ import pytest
 from campaign_nodes import (
     campaign_settings,
     find_campaign,
-    open_tables,
     rendered,
     rows_of,
     running_node,
@@ -39,13 +38,6 @@ class Ear:
 
     async def hear(self, *_: object, **__: object) -> Judgement:
         return Judgement(wer=0.0, similarity=None)
-
-
-@pytest.fixture
-def database(tmp_path):
-    opened = open_tables(tmp_path, f"sqlite:///{tmp_path / 'serving.db'}")
-    yield opened
-    opened.close()
 
 
 def states(database) -> Counter:

@@ -17,7 +17,6 @@ import pytest
 import sqlalchemy as sa
 from campaign_nodes import (
     campaign_settings,
-    open_tables,
     rendered,
     rows_of,
     running_node,
@@ -39,13 +38,6 @@ from serving.errors import ConflictError, RevokedError, StorageUnreachableError,
 from serving.releases.table import NotInServiceError
 from serving.storage.folder import FolderStore
 from serving.tables import REQUESTS
-
-
-@pytest.fixture
-def database(tmp_path):
-    opened = open_tables(tmp_path, f"sqlite:///{tmp_path / 'serving.db'}")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

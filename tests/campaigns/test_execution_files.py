@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from campaign_nodes import (
     campaign_settings,
     find_campaign,
-    open_tables,
     rendered,
     rows_of,
     running_node,
@@ -25,13 +24,6 @@ from job_helpers import SmallEngine
 from campaigns.execution import control, submitting
 from serving.errors import CertificateEndedError, LanguageNotServedError
 from serving.tables import REQUESTS
-
-
-@pytest.fixture
-def database(tmp_path):
-    opened = open_tables(tmp_path, f"sqlite:///{tmp_path / 'serving.db'}")
-    yield opened
-    opened.close()
 
 
 def files_of(folder, suffix: str) -> list[str]:
