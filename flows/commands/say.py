@@ -58,7 +58,7 @@ def say_text(
     subtitle_form = _subtitle_form(subtitles) if subtitles is not None else None
     for option, file in (("-o", output), ("--subtitles", subtitles)):  # before it speaks, which takes time
         if file is not None and not file.parent.is_dir():
-            raise ValueError(f"{option} {file}: there is no folder {file.parent}; make it first")
+            raise ValueError(f"{option} {file}: the folder {file.parent} does not exist; make it first")
     code = language_code(language) if language is not None else None
     released = find_voice(voice, version, purpose=purpose, language=code, preset=preset)
     import soundfile

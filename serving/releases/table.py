@@ -122,7 +122,7 @@ class ReleaseTable:
         """Refuse a request by its voice and purpose alone, whatever would speak it.
 
         Raises:
-            ServingError: There is no such voice, it was revoked, or its consent does not cover the purpose.
+            ServingError: The voice is unknown or revoked, or its consent does not cover the purpose.
         """
         self._check_consent(self._snapshot(request.voice), request, None)
 
