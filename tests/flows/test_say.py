@@ -52,5 +52,5 @@ def test_say_refuses_a_preset_that_was_not_judged_or_not_in_the_language(speakin
 def test_say_refuses_a_folder_that_is_missing_before_it_speaks(tmp_path, missing):
     files = {"output": tmp_path / "a.wav", "subtitles": tmp_path / "a.srt"}
     files[missing] = tmp_path / "nowhere" / files[missing].name
-    with pytest.raises(ValueError, match="the folder .* does not exist"):
+    with pytest.raises(ValueError, match=r"the folder .* does not exist"):
         say_text("anna", "hello", version=None, seed=0, **files)
