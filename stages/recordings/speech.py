@@ -7,6 +7,7 @@ read without importing the package, which would import torch: that takes longer 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.util import find_spec
@@ -61,7 +62,10 @@ def find_speech(blocks: Iterable[np.ndarray], level_dbfs: float, params: Segment
             yield np.clip(block * gain, -1, 1)
         yield silence
 
-    probabilities = np.concatenate(list(speech_probabilities(amplified())))
+    found = array("f")  # one buffer, see _FramePowers
+    for some in speech_probabilities(amplified()):
+        found.frombytes(some.tobytes())
+    probabilities = np.array(found)
     n_samples = powers.n_samples
     regions = speech_regions(probabilities, n_samples + 2 * lead, params.vad_threshold, params.min_silence_seconds)
     inside = [(max(start - lead, 0), min(end - lead, n_samples)) for start, end in regions]
@@ -167,14 +171,15 @@ class _FramePowers:
         self.n_samples = 0
         self._hop = hop
         self._rest = np.zeros(0)
-        self._powers: list[np.ndarray] = []
+        # one buffer that grows: small arrays that stay between large ones that go keep malloc from reusing their place
+        self._powers = array("d")
 
     def add(self, block: np.ndarray) -> None:
         self.n_samples += len(block)
         squares = np.concatenate([self._rest, np.square(block, dtype=np.float64)])
         n_whole = len(squares) // self._hop * self._hop
-        self._powers.append(squares[:n_whole].reshape(-1, self._hop).mean(axis=1))
+        self._powers.frombytes(squares[:n_whole].reshape(-1, self._hop).mean(axis=1).tobytes())
         self._rest = squares[n_whole:]
 
     def values(self) -> np.ndarray:
-        return np.concatenate([np.zeros(0), *self._powers])
+        return np.array(self._powers)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,8 @@ from odd_recordings.encoding import speech
 from stages.params import load_params
 from stages.recordings.speech import FRAME, SAMPLE_RATE, find_speech, speech_probabilities, speech_regions
 
-PARAMS = load_params(Path(__file__).resolve().parents[3] / "params.yaml").segment
+ROOT = Path(__file__).resolve().parents[3]
+PARAMS = load_params(ROOT / "params.yaml").segment
 LEVEL = -20.0
 
 
@@ -84,3 +88,33 @@ def test_a_cut_costs_least_in_a_pause_and_more_in_noise_than_in_silence() -> Non
     pause = round((3.0 + 0.05) * 100)
     assert len(costs) == len(waveform) // 160
     assert np.abs(np.argmin(costs[50:-50]) + 50 - pause) <= 5
+
+
+MEMORY = """
+from pathlib import Path
+import numpy as np
+from gpt_sovits.audio import resample_blocks
+from stages.params import load_params
+from stages.recordings.speech import SAMPLE_RATE, find_speech
+
+def megabytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+def blocks():
+    noise = np.random.default_rng(0).standard_normal(65536).astype(np.float32)
+    for number in range(260):
+        if number % 130 == 129:
+            print(megabytes())
+        yield noise * np.float32(0.1)
+
+find_speech(resample_blocks(blocks(), 44100, SAMPLE_RATE), -20.0, load_params().segment)
+"""
+
+
+def test_memory_does_not_grow_with_the_length_of_a_recording_at_another_rate():
+    """It did, by 20 MB a minute: arrays that stayed lay between those that went."""
+    command = [sys.executable, "-c", MEMORY]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+    early, late = map(float, done.stdout.split())
+    assert late - early < 40
