@@ -79,8 +79,19 @@ class MonoSource(Protocol):
 def mono_blocks(blocks: Iterable[np.ndarray], source: MonoSource) -> Iterator[np.ndarray]:
     """Yield the mono sound of (n, n_channels) blocks as (n,) float32, at most a little above 1.0."""
     for block in blocks:
-        channel = block.mean(axis=1, dtype=np.float32) if source.channel is None else block[:, source.channel - 1]
+        channel = mean_of_channels(block) if source.channel is None else block[:, source.channel - 1]
         yield (channel - np.float32(source.dc_offset)) / np.float32(source.full_scale)
+
+
+def mean_of_channels(block: np.ndarray) -> np.ndarray:
+    """Return the mean of the channels of (n, n_channels) float32 as (n,) float32.
+
+    It adds channel by channel, because numpy's own mean over a short last axis is ten times slower.
+    """
+    total = block[:, 0].copy()
+    for number in range(1, block.shape[1]):
+        total += block[:, number]
+    return total / np.float32(block.shape[1]) if block.shape[1] > 1 else total
 
 
 def _checked(path: Path, container: Container, stream: AudioStream) -> Iterator[np.ndarray]:
