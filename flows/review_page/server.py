@@ -104,7 +104,7 @@ class ReviewServer:
             OSError: The port cannot be used, in a sentence.
         """
         token = secrets.token_urlsafe(24)
-        self._socket = socket.socket()
+        self._socket = socket.socket(proto=socket.IPPROTO_TCP)  # or answers wait up to 40 ms for an acknowledgement
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind(("127.0.0.1", port))

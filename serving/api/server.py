@@ -133,7 +133,8 @@ class DrainingServer(uvicorn.Server):
         host, port = self._settings.host, self._settings.port
         try:
             family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            listening = socket.socket(family, socket.SOCK_STREAM)
+            # With the protocol, or asyncio leaves Nagle's algorithm on: answers wait up to 40 ms for an acknowledgement
+            listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(place)
             listening.listen(BACKLOG)

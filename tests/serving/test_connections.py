@@ -184,6 +184,28 @@ def test_a_port_in_use_is_named():
         type(service.server)(service.server.config.app, service.service, settings=settings).bind()
 
 
+def test_parts_of_an_answer_do_not_wait_for_an_acknowledgement():
+    """With Nagle's algorithm on, the second part of an answer is held back, up to 40 ms with Linux's clients."""
+
+    async def accepted_option(listening: socket.socket) -> int:
+        found = asyncio.get_running_loop().create_future()
+
+        async def accept(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            found.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(accept, sock=listening):
+            _, writer = await asyncio.open_connection(*listening.getsockname()[:2])
+            option = await asyncio.wait_for(found, 10)
+            writer.close()
+            return option
+
+    with running() as service:
+        settings = service.service.settings.model_copy(update={"port": 0})
+        listening, _ = type(service.server)(service.server.config.app, service.service, settings=settings).bind()
+        assert asyncio.run(accepted_option(listening))
+
+
 def test_what_waits_for_a_client_is_dropped_when_the_engine_stops_the_request():
     async def speaks():
         for number in range(3):
