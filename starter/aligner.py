@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,19 @@ IMPOSSIBLE = -1e9
 STAY, NEXT, SKIP = 0, 1, 2  # how a frame follows the one before
 
 
+class Alignment(NamedTuple):
+    """The phones of an utterance.
+
+    Attributes:
+        phones: (phone, its end in seconds) in order.
+        score: The mean log posterior of the phones over all frames, at most 0. It is low where the text is not what
+            the speech says.
+    """
+
+    phones: list[tuple[str, float]]
+    score: float
+
+
 def spoken_phones(text: str) -> list[str]:
     """Return the phones of an English text, with a silence before, between and after its words."""
     phones = [SILENCE]
@@ -25,6 +39,22 @@ def spoken_phones(text: str) -> list[str]:
         phones += [from_festival(sound.rstrip("012").lower()) for sound in pronounce(word)]
         phones.append(SILENCE)
     return phones
+
+
+def align_text(log_posteriors: np.ndarray, text: str, frame_seconds: float) -> Alignment | None:
+    """Align an English text, or return None where it has no words or more phones than there are frames.
+
+    Args:
+        log_posteriors: (n_frames, n_phones) of the speech.
+        text: What is said.
+        frame_seconds: Duration of a frame.
+    """
+    phones = spoken_phones(text)
+    n_spoken = sum(phone != SILENCE for phone in phones)
+    if not 0 < n_spoken <= len(log_posteriors):
+        return None
+    found, score = align(log_posteriors, phones)
+    return Alignment([(phone, end * frame_seconds) for phone, end in found], score)
 
 
 def align(log_posteriors: np.ndarray, phones: Sequence[str]) -> tuple[list[tuple[str, int]], float]:
@@ -53,8 +83,8 @@ def align(log_posteriors: np.ndarray, phones: Sequence[str]) -> tuple[list[tuple
     first = np.flatnonzero(~is_silence)[0]
     scores[: first + 1] = heard[0, : first + 1]
     steps = np.zeros((n_frames, n), dtype=np.int8)
+    before = np.full((3, n), IMPOSSIBLE)
     for frame in range(1, n_frames):
-        before = np.full((3, n), IMPOSSIBLE)
         before[STAY] = scores
         before[NEXT, 1:] = scores[:-1]
         before[SKIP, 2:] = np.where(may_skip[2:], scores[:-2], IMPOSSIBLE)

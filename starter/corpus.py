@@ -1,8 +1,8 @@
-"""Stage corpus: five synthetic voices read sentences, with a phone label for every instant.
+"""Stage corpus: flite's voices read sentences, with a phone label for every instant.
 
     python -m starter.corpus VOICE
 
-flite and festival print where each of their phones ends, so the labels are free and exact. The texts are pieces of
+flite prints where each of its phones ends, so the labels are free and exact. The texts are pieces of
 public-domain sentences between two punctuation marks. Short pieces teach the models to stop.
 """
 
@@ -21,13 +21,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
 
 from starter.phones import from_festival
 from starter.settings import CorpusSettings, load_settings, shared_folder, stage_folder
-from starter.store import Utterance, write_corpus
+from starter.store import Utterance, resample_16k, write_corpus
 
-SAMPLE_RATE = 16000
 N_PROCESSES = 2
 PIECE = re.compile(r"[^,.;:!?()\"\[\]]+[,.;:!?]?")
 
@@ -79,48 +77,9 @@ def speak_flite(voice: str, text: str, stretch: float, pitch: float) -> tuple[np
     return waveform, [(phone, float(end)) for phone, _, end in (word.partition(":") for word in printed.split())]
 
 
-def speak_festival(voice: str, texts: list[str], stretches: list[float]) -> list[tuple[np.ndarray, list]]:
-    """Speak many texts with festival in one process, because it takes a third of a second to start.
-
-    Args:
-        voice: The voice's name in festival.
-        texts: The texts to speak.
-        stretches: Factor of all durations, one per text.
-
-    Returns:
-        One pair per text, as speak_flite returns it.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        lines = [f"(voice_{voice})"]
-        for i, (text, stretch) in enumerate(zip(texts, stretches, strict=True)):
-            quoted = text.replace("\\", " ").replace('"', " ")
-            lines += [
-                f"(Parameter.set 'Duration_Stretch {stretch:.3f})",
-                f'(set! u (Utterance Text "{quoted}"))',
-                "(utt.synth u)",
-                f'(utt.save.wave u "{folder}/{i}.wav" \'riff)',
-                f'(format t "@{i} ")',
-                '(mapcar (lambda (s) (format t "%s:%f " (item.name s) (item.feat s \'end)))'
-                " (utt.relation.items u 'Segment))",
-                '(format t "\\n")',
-            ]
-        script = Path(folder) / "speak.scm"
-        script.write_text("\n".join(lines), encoding="utf-8")
-        command = ["festival", "-b", str(script)]
-        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        spoken = []
-        for i, line in enumerate(row for row in printed.splitlines() if row.startswith("@")):
-            words = line.split()[1:]
-            ends = [(phone, float(end)) for phone, _, end in (word.partition(":") for word in words)]
-            spoken.append((_read_wav(Path(folder) / f"{i}.wav"), ends))
-    return spoken
-
-
 def _read_wav(path: Path) -> np.ndarray:
     waveform, rate = soundfile.read(io.BytesIO(path.read_bytes()), dtype="float32")
-    if rate != SAMPLE_RATE:
-        waveform = soxr.resample(waveform, rate, SAMPLE_RATE)
-    return np.round(np.clip(waveform, -1, 1) * 32767).astype(np.int16)
+    return resample_16k(waveform, rate)
 
 
 def speak_texts(settings: CorpusSettings, voice: str, texts: list[str]) -> Iterator[Utterance]:
@@ -136,16 +95,9 @@ def speak_texts(settings: CorpusSettings, voice: str, texts: list[str]) -> Itera
     synthesizer = settings.voices[voice]
     draws = [np.random.default_rng(int(hash_text(f"{voice} {text}")[:8], 16)) for text in texts]
     stretches = [float(d.uniform(*settings.stretch)) for d in draws]
-    pitches = [float(d.uniform(*synthesizer.pitch_hz)) if synthesizer.pitch_hz else 0.0 for d in draws]
+    pitches = [float(d.uniform(*synthesizer.pitch_hz)) for d in draws]
     with ThreadPoolExecutor(N_PROCESSES) as pool:
-        if synthesizer.program == "flite":
-            spoken = pool.map(
-                lambda job: speak_flite(synthesizer.voice, *job), zip(texts, stretches, pitches, strict=True)
-            )
-        else:
-            chunks = [slice(i, i + 100) for i in range(0, len(texts), 100)]
-            made = pool.map(lambda part: speak_festival(synthesizer.voice, texts[part], stretches[part]), chunks)
-            spoken = (pair for chunk in made for pair in chunk)
+        spoken = pool.map(lambda job: speak_flite(synthesizer.voice, *job), zip(texts, stretches, pitches, strict=True))
         for i, (text, (waveform, phones)) in enumerate(zip(texts, spoken, strict=True)):
             yield Utterance(f"{voice}_{i:05d}", voice, text, waveform, [(from_festival(p), end) for p, end in phones])
 
@@ -176,9 +128,8 @@ def main() -> None:
     parser.add_argument("voice", help="a key of corpus.voices in starter/params.yaml")
     voice = parser.parse_args().voice
     settings = load_settings().corpus
-    program = settings.voices[voice].program
-    if shutil.which(program) is None:
-        raise SystemExit(f"{program} is not on PATH; install it (see starter/README.md) and run again")
+    if shutil.which("flite") is None:
+        raise SystemExit("flite is not on PATH; install it (see starter/README.md) and run again")
     texts_file = shared_folder() / "data" / "text" / "ljspeech_transcripts.tsv"
     metadata = shared_folder() / "data" / "ljspeech" / "metadata.csv"
     kept_out = {line.split("|")[0] for line in metadata.read_text(encoding="utf-8").splitlines()}

@@ -24,11 +24,12 @@ from gpt_sovits.text.symbols import SYMBOLS
 from gpt_sovits.weights.checkpoint import save_checkpoint
 from starter.gpt_batches import Batches, Piece, TrainingBatch, collate, join_prompt, piece_from_row, tail
 from starter.gpt_forward import count_aligned, forward, guided_loss
-from starter.gpt_speech import group_by_voice, most_frequent_phones, speech_scores, symbol_phone
+from starter.gpt_speech import most_frequent_phones, speech_scores, symbol_phone
 from starter.phones import NUMBER_OF
 from starter.settings import GPTSettings, load_settings, stage_folder
 from starter.tokens import TOKEN_SECONDS, read_tokens
 from starter.training import Average, Losses, Task, optimizer_step, train
+from starter.voices import held_out_names
 
 EVALUATION_BATCH_SIZE = 20
 OWN_SHARE = 0.25  # share of an embedding's initial variance that does not come from its phone
@@ -61,18 +62,23 @@ class Trainer:
     """A GPT with everything that only its training and evaluation need.
 
     Args:
-        training: The pieces to train on, by voice.
-        held_out: The pieces that are never trained on, by voice, with the texts in one order.
+        training: The pieces to train on, by corpus.
+        held_out: The pieces that are never trained on, by corpus, with the texts in one order.
+        shares: Share of each kind of voices.
         settings: The section `gpt` of params.yaml.
     """
 
     def __init__(
-        self, training: Mapping[str, Sequence[Piece]], held_out: Mapping[str, Sequence[Piece]], settings: GPTSettings
+        self,
+        training: Mapping[str, Sequence[Piece]],
+        held_out: Mapping[str, Sequence[Piece]],
+        shares: Mapping[str, float],
+        settings: GPTSettings,
     ) -> None:
         self.settings = settings
         self.guided = dict.fromkeys(settings.guided_now, False) | dict.fromkeys(settings.guided_next, True)
         self.aligned_layer = settings.guided_next[-1]
-        self.batches = Batches(training, settings)
+        self.batches = Batches(training, shares, settings)
         self.gpt = GPT(GPTConfig(**settings.network)).train()
         if self.gpt.config.dropout:
             raise ValueError(
@@ -86,7 +92,8 @@ class Trainer:
             self.gpt.parameters(), lr=1.0, betas=(0.9, 0.98), weight_decay=settings.weight_decay
         )
         voices = list(held_out.values())
-        chosen = [(v, i) for i in range(len(voices[0])) for v in voices][: settings.n_evaluated]
+        longest = max(map(len, voices))
+        chosen = [(v, i) for i in range(longest) for v in voices if i < len(v)][: settings.n_evaluated]
         self.pieces = [voice[i] for voice, i in chosen]
         self.others = [voice[(i + 1) % len(voice)] for voice, i in chosen]
 
@@ -159,13 +166,14 @@ class Trainer:
 
 def main() -> None:
     """Train the GPT and save the average of its weights."""
-    settings = load_settings()
-    n_common = settings.corpus.n_common
-    voices = {name: [piece_from_row(row) for row in rows] for name, rows in group_by_voice(read_tokens()).items()}
-    training = {name: pieces[:-n_common] for name, pieces in voices.items()}
-    held_out = {name: pieces[-n_common:] for name, pieces in voices.items()}
+    settings, held_out_texts = load_settings(), held_out_names()
+    training: dict[str, list[Piece]] = {}
+    held_out: dict[str, list[Piece]] = {}
+    for row in read_tokens():
+        pieces = held_out if row["name"] in held_out_texts else training
+        pieces.setdefault(row["voice"], []).append(piece_from_row(row))
     with deterministic(settings.gpt.seed, settings.gpt.n_threads):
-        trainer = Trainer(training, held_out, settings.gpt)
+        trainer = Trainer(training, held_out, settings.shares, settings.gpt)
         gpt = trainer.run(stage_folder("gpt"), {"voices": {name: len(pieces) for name, pieces in training.items()}})
         save_checkpoint(stage_folder("gpt") / "gpt", "gpt", gpt.config.to_dict(), gpt.state_dict())
 

@@ -19,7 +19,9 @@ from gpt_sovits.determinism import derive_seed
 from gpt_sovits.gpt.loss import IGNORED_TARGET, next_token_targets
 from gpt_sovits.text.symbols import PUNCTUATION, SYMBOL_IDS
 from starter.settings import GPTPhase, GPTSettings
+from starter.sovits_data import voice_weights
 from starter.tokens import TOKEN_SECONDS
+from starter.voices import PEOPLE
 
 MARKS = frozenset(SYMBOL_IDS[mark] for mark in PUNCTUATION)
 FULL_STOP = SYMBOL_IDS["."]
@@ -162,12 +164,20 @@ def collate(pieces: Sequence[Piece], eos_token: int, inputs: Sequence[np.ndarray
 
 
 class Batches:
-    """Random batches of pieces. The batch of a step follows from the number of the step alone."""
+    """Random batches of pieces. The batch of a step follows from the number of the step alone.
 
-    def __init__(self, voices: Mapping[str, Sequence[Piece]], settings: GPTSettings) -> None:
+    Args:
+        voices: The pieces to train on, by corpus.
+        shares: Share of each kind of voices.
+        settings: The section `gpt` of params.yaml.
+    """
+
+    def __init__(
+        self, voices: Mapping[str, Sequence[Piece]], shares: Mapping[str, float], settings: GPTSettings
+    ) -> None:
         self.voices, self.settings = list(voices.values()), settings
-        sizes = np.array([len(voice) for voice in self.voices], dtype=float)
-        self.shares = sizes / sizes.sum()
+        self.weights = voice_weights(list(voices), shares)
+        self.may_prompt = [name != PEOPLE for name in voices]  # of people there is one clip each
         self.eos_token = settings.network["vocab_size"] - 1
         self.latest: tuple[int, list[list[Piece]]] | None = None
 
@@ -203,11 +213,14 @@ class Batches:
         return [filled[i % len(filled)] for i in order]
 
     def _piece(self, phase: GPTPhase, random: np.random.Generator) -> Piece:
-        voice = self.voices[random.choice(len(self.voices), p=self.shares)]
-        piece = crop(voice[random.integers(len(voice))], round(phase.longest_seconds / TOKEN_SECONDS), random)
-        if random.random() < phase.pairs:
+        number = random.choice(len(self.voices), p=self.weights)
+        voice = self.voices[number]
+        target = int(random.integers(len(voice)))
+        piece = crop(voice[target], round(phase.longest_seconds / TOKEN_SECONDS), random)
+        if self.may_prompt[number] and random.random() < phase.pairs:
             seconds = random.uniform(*self.settings.prompt_seconds)
-            prompt = tail(voice[random.integers(len(voice))], round(seconds / TOKEN_SECONDS))
+            other = (target + int(random.integers(1, len(voice)))) % len(voice)  # never the target itself
+            prompt = tail(voice[other], round(seconds / TOKEN_SECONDS))
             piece = join_prompt(prompt, piece, int(random.integers(self.settings.prompt_silence + 1)))
         return self._shift_positions(piece, random)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+from rapidfuzz.distance import Levenshtein
 
 from gpt_sovits.gpt.generation import Prompt, generate
 from gpt_sovits.gpt.model import GPT
@@ -52,16 +53,6 @@ def written_phones(piece: Piece) -> list[int]:
     return [phone for phone in phones if phone != NUMBER_OF[SILENCE]]
 
 
-def edit_distance(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return the Levenshtein distance of two sequences."""
-    row = list(range(len(other) + 1))
-    for i, a in enumerate(one, start=1):
-        last, row[0] = row[0], i
-        for j, b in enumerate(other, start=1):
-            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (a != b))
-    return row[-1]
-
-
 def phone_error(spoken: Sequence[Sequence[int] | np.ndarray], pieces: Sequence[Piece], phones: np.ndarray) -> float:
     """Return the edits per phone of the texts.
 
@@ -70,7 +61,9 @@ def phone_error(spoken: Sequence[Sequence[int] | np.ndarray], pieces: Sequence[P
         pieces: The pieces with the texts.
         phones: The phone of each token, see most_frequent_phones.
     """
-    edits = [edit_distance(spoken_phones(t, phones), written_phones(p)) for t, p in zip(spoken, pieces, strict=True)]
+    edits = [
+        Levenshtein.distance(spoken_phones(t, phones), written_phones(p)) for t, p in zip(spoken, pieces, strict=True)
+    ]
     return sum(edits) / sum(len(written_phones(piece)) for piece in pieces)
 
 
@@ -114,11 +107,3 @@ def speech_scores(
         scores[f"phone_error_{name}"] = phone_error(spoken, pieces, phones)
         scores[f"length_{name}"] = sum(map(len, spoken)) / sum(len(piece.tokens) for piece in pieces)
     return scores
-
-
-def group_by_voice(rows: Sequence[Mapping]) -> dict[str, list[Mapping]]:
-    """Return the rows of each voice, in order."""
-    voices: dict[str, list[Mapping]] = {}
-    for row in rows:
-        voices.setdefault(row["voice"], []).append(row)
-    return voices

@@ -2,27 +2,145 @@
 
     python -m starter.joint
 
-The sound of the prior, which is what a listener hears, is trained against the discriminators. So is the copy of the
-speech, so that the latent keeps its meaning. The discriminators are saved for the adaptation of voices.
+The sound of the prior, which is what a listener hears, is trained against the discriminators. In some steps so is the
+copy of the speech, so that the latent keeps its meaning. The discriminators are saved for the adaptation of voices.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gpt_sovits.determinism import deterministic
-from gpt_sovits.sovits.config import DiscriminatorConfig
+from gpt_sovits.determinism import derive_seed, deterministic
+from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.sovits.discriminator import Discriminator
-from gpt_sovits.sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss
+from gpt_sovits.sovits.layers.masks import length_mask
+from gpt_sovits.sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss, kl_loss, mel_loss
 from gpt_sovits.sovits.model import SoVITS, take_segments
 from gpt_sovits.weights.checkpoint import save_checkpoint
-from starter.prior import PriorBatch, held_out_losses, load_batches, load_sovits, run_prior
-from starter.settings import JointSettings, load_settings, stage_folder
-from starter.sovits_data import spectral_loss
+from starter.clips import Clip, ClipRounds, Texts, held_out_clips
+from starter.latents import load_sovits
+from starter.settings import JointSettings, Settings, load_settings, stage_folder
+from starter.sovits_data import spectral_loss, spectrogram
+from starter.store import SAMPLE_RATE, Utterance
+from starter.tokens import change_speed, read_tokens
 from starter.training import Average, Losses, Task, optimizer_step, train
+from starter.voices import held_out_names, read_voice
 
 BETAS = (0.8, 0.99)
+N_HELD_OUT = 48  # utterances
+
+
+class JointBatch(NamedTuple):
+    """B clips, padded on the right to T frames."""
+
+    texts: Texts
+    waveforms: Tensor  # (B, T * hop) float32, zero beyond the lengths
+    styles: Tensor  # (B, n_style) float32 of the same speakers
+    noise: Tensor  # (B, latent_channels, T)
+    starts: Tensor  # (B,) first frames of the crops that become sound
+
+
+class Speech:
+    """The sound of the rows of tokens.jsonl, at the speed that they have there."""
+
+    def __init__(self, rows: Sequence[Mapping]) -> None:
+        self.rows = rows
+        utterances = {
+            one.name: one for voice in dict.fromkeys(row["voice"] for row in rows) for one in read_voice(voice)
+        }
+        self.utterances = [utterances[row["name"]] for row in rows]
+        self.of_speaker: dict[str, list[Utterance]] = {}
+        for one in utterances.values():
+            self.of_speaker.setdefault(one.voice, []).append(one)
+
+    def waveform(self, clip: Clip, hop: int) -> np.ndarray:
+        """Return the sound of a clip, (at most n_frames * hop,) int16."""
+        whole = change_speed(self.utterances[clip.number], self.rows[clip.number]["ratio"]).waveform
+        return whole[clip.first_frame * hop : (clip.first_frame + clip.n_frames) * hop]
+
+    def style(self, clip: Clip, n: int, random: np.random.Generator) -> np.ndarray:
+        """Return n samples of random speech of the clip's speaker, repeated where it is shorter, int16."""
+        speech = self.of_speaker[self.utterances[clip.number].voice]
+        whole = change_speed(speech[random.integers(len(speech))], self.rows[clip.number]["ratio"]).waveform
+        start = int(random.integers(0, max(1, len(whole) - n)))
+        return np.resize(whole[start : start + n], n)
+
+
+def collate(
+    clips: Sequence[Clip], speech: Speech, config: SoVITSConfig, settings: JointSettings, *, seed: int
+) -> JointBatch:
+    """Return clips as a batch with random levels, styles, noise and crop starts."""
+    random = np.random.default_rng(seed)
+    texts, hop = Texts(clips), config.hop_length
+    n_crop, n_style = crop_frames(settings, config), round(settings.style_seconds * SAMPLE_RATE)
+    waveforms, styles = torch.zeros(len(clips), texts.n_frames * hop), torch.zeros(len(clips), n_style)
+    for row, clip in enumerate(clips):
+        gain = 10 ** (random.uniform(-4, 4) / 20) / 32768
+        sound = torch.from_numpy(speech.waveform(clip, hop).astype(np.float32)) * gain
+        waveforms[row, : len(sound)] = sound
+        styles[row] = torch.from_numpy(speech.style(clip, n_style, random).astype(np.float32)) * gain
+    last_starts = [max(0, clip.n_frames - n_crop) for clip in clips]
+    return JointBatch(
+        texts,
+        waveforms.clamp(-1, 1),
+        styles.clamp(-1, 1),
+        torch.randn(len(clips), config.latent_channels, texts.n_frames, generator=torch.Generator().manual_seed(seed)),
+        torch.tensor([int(random.integers(0, last + 1)) for last in last_starts]),
+    )
+
+
+def crop_frames(settings: JointSettings, config: SoVITSConfig) -> int:
+    """Return the number of frames of a crop that becomes sound."""
+    return round(settings.crop_seconds * SAMPLE_RATE / config.hop_length)
+
+
+class JointOutput(NamedTuple):
+    """The losses and sounds of a batch spoken from its tokens and text."""
+
+    kl: Tensor  # ()
+    latent: Tensor  # () mean |difference| from the latent of the speech
+    sound: Tensor  # (B, crop samples) through the prior
+    real: Tensor  # (B, crop samples) of the speech
+    style: Tensor  # (B, style_channels, 1)
+    z: Tensor  # (B, latent_channels, T) latent of the speech
+
+
+def speak(model: SoVITS, batch: JointBatch, settings: JointSettings) -> JointOutput:
+    """Predict the latents of a batch from tokens, text and style, and decode a crop of each."""
+    c, texts = model.config, batch.texts
+    n_crop = crop_frames(settings, c)
+    mask = length_mask(texts.lengths, texts.n_frames)
+    style = model.style_embedding(spectrogram(batch.styles, c))
+    _, mean_p, log_p, _ = model.enc_p(
+        model.codewords(texts.tokens), texts.lengths, texts.phoneme_ids, texts.phoneme_lengths, style
+    )
+    z, mean_q, log_q = model.enc_q(model.prepare_spectrogram(spectrogram(batch.waveforms, c)), mask, style, batch.noise)
+    latents = model.flow(z, mask, style), log_q, mean_p, log_p
+    kl = kl_loss(*(latent.float() for latent in latents), mask)
+    # not the posterior's own noise, which would reveal the latent of the speech to the flow
+    noise = batch.noise.flip(0, 1) * settings.noise_scale
+    guess = model.flow((mean_p + noise * log_p.exp()) * mask, mask, style, reverse=True)
+    latent = mel_loss(mean_q.float(), guess.float(), mask)
+    sound = model.dec(take_segments(guess, batch.starts, n_crop), style)[:, 0].float()
+    real = take_segments(batch.waveforms[:, None], batch.starts * c.hop_length, n_crop * c.hop_length)[:, 0]
+    return JointOutput(kl, latent, sound, real, style, z)
+
+
+@torch.no_grad()
+def held_out_losses(model: SoVITS, batches: Sequence[JointBatch], settings: JointSettings) -> Losses:
+    """Return the mean losses over batches of held-out speech."""
+    sums = {"held_out_kl": 0.0, "held_out_latent": 0.0, "held_out_spectral": 0.0}
+    for batch in batches:
+        output = speak(model, batch, settings)
+        sums["held_out_kl"] += output.kl.item() / len(batches)
+        sums["held_out_latent"] += output.latent.item() / len(batches)
+        sums["held_out_spectral"] += spectral_loss(output.real, output.sound).item() / len(batches)
+    return sums
 
 
 class JointTrainer:
@@ -32,8 +150,8 @@ class JointTrainer:
     a trial, the divergence fell from 11 to 3 nats in 100 steps, and the sound became worse.
     """
 
-    def __init__(self, model: SoVITS, settings: JointSettings, n_crop: int) -> None:
-        self.model, self.settings, self.n_crop = model, settings, n_crop  # n_crop: frames per crop that becomes sound
+    def __init__(self, model: SoVITS, settings: JointSettings) -> None:
+        self.model, self.settings = model, settings
         self.discriminator = Discriminator(DiscriminatorConfig(**settings.discriminator))
         self.average = Average(model, settings.average_decay)
         model.enc_q.requires_grad_(False)
@@ -41,13 +159,16 @@ class JointTrainer:
         self.discriminator_optimizer = self._adamw(list(self.discriminator.parameters()))
         model.train()
 
-    def learn(self, batch: PriorBatch, step: int) -> Losses:
+    def learn(self, batch: JointBatch, step: int) -> Losses:
         """Make one step of the discriminators, then one of the SoVITS."""
-        # 1. Speak the batch through the prior, and copy it through the posterior encoder.
+        # 1. Speak the batch through the prior, and in some steps copy it through the posterior encoder.
         with self._autocast():
-            output = run_prior(self.model, batch, self.settings)
-            copies = self.model.dec(take_segments(output.z, batch.starts, self.n_crop), output.style)[:, 0].float()
-            sounds, reals = torch.cat((output.sound, copies)), torch.cat((output.real, output.real))
+            output = speak(self.model, batch, self.settings)
+            sounds, reals = output.sound, output.real
+            if step % self.settings.copy_every == 0:
+                segments = take_segments(output.z, batch.starts, crop_frames(self.settings, self.model.config))
+                copies = self.model.dec(segments, output.style)[:, 0].float()
+                sounds, reals = torch.cat((sounds, copies)), torch.cat((reals, reals))
             # 2. Train the discriminators to tell both from the speech.
             self.discriminator.requires_grad_(True)
             real_scores, fake_scores = self._discriminate(output.real)[0], self._discriminate(sounds.detach())[0]
@@ -62,22 +183,12 @@ class JointTrainer:
         adversarial, feature = adversarial_loss(scores), feature_matching_loss(real_features, features)
         losses = {"spectral": spectral_loss(reals, sounds), "kl": output.kl, "latent": output.latent}
         losses |= {"adversarial": adversarial, "feature": feature}
-        loss = self._weighted_sum(losses)
+        loss = sum(getattr(self.settings, f"{name}_weight") * value for name, value in losses.items())
         norm = optimizer_step(self.generator_optimizer, loss, self.settings.gradient_clip_norm)
         self.average.update(self.model, step)
         return {name: value.item() for name, value in (losses | {"discriminator": critic_loss}).items()} | {
             "norm": norm
         }
-
-    def _weighted_sum(self, losses: dict[str, Tensor]) -> Tensor:
-        settings = self.settings
-        return (
-            settings.spectral_weight * losses["spectral"]
-            + settings.kl_weight * losses["kl"]
-            + settings.latent_weight * losses["latent"]
-            + settings.adversarial_weight * losses["adversarial"]
-            + settings.feature_weight * losses["feature"]
-        )
 
     def _discriminate(self, waveforms: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
         scores, features = self.discriminator(waveforms[:, None])
@@ -90,23 +201,48 @@ class JointTrainer:
         return torch.optim.AdamW(parameters, lr=1.0, betas=BETAS, weight_decay=self.settings.weight_decay)
 
 
+class JointData:
+    """The batches of every step, and those that are never trained on."""
+
+    def __init__(self, settings: Settings, config: SoVITSConfig) -> None:
+        self.settings, self.config, rows = settings.joint, config, read_tokens()
+        longest, held_out = self.settings.longest_seconds, held_out_names()
+        self.rounds = ClipRounds(rows, held_out, settings.shares, longest_seconds=longest, name="joint")
+        self.speech = Speech(rows)
+        self.tests = [
+            self._collate(clips, seed)
+            for seed, clips in enumerate(self._parts(held_out_clips(rows, held_out, longest, N_HELD_OUT)))
+        ]
+
+    def batch(self, step: int) -> JointBatch:
+        """Return the batch of a step."""
+        return self._collate(self.rounds.clips(step, self.settings.batch_size), derive_seed("joint", step))
+
+    def _collate(self, clips: Sequence[Clip], seed: int) -> JointBatch:
+        return collate(clips, self.speech, self.config, self.settings, seed=seed)
+
+    def _parts(self, clips: Sequence[Clip]) -> list[Sequence[Clip]]:
+        n = self.settings.batch_size
+        return [clips[i : i + n] for i in range(0, len(clips), n)]
+
+
 def main() -> None:
     """Train the SoVITS with discriminators, and save its average and the discriminators."""
-    settings, folder = load_settings().joint, stage_folder("joint")
+    all_settings, folder = load_settings(), stage_folder("joint")
+    settings = all_settings.joint
     with deterministic(settings.seed, settings.n_threads):
         model = load_sovits(stage_folder("prior"), "prior")
         config = model.config.to_dict()
-        batches, test_batches = load_batches(model.config, settings, "joint")
-        trainer = JointTrainer(model, settings, batches.n_crop)
+        data, trainer = JointData(all_settings, model.config), JointTrainer(model, settings)
         discriminator, average = trainer.discriminator, trainer.average.module
         task = Task(
             name="joint",
             settings=settings,
             modules={"model": model, "average": average, "discriminator": discriminator},
             optimizers={"generator": trainer.generator_optimizer, "discriminator": trainer.discriminator_optimizer},
-            make_batch=batches.batch,
+            make_batch=data.batch,
             learn=trainer.learn,
-            evaluate=lambda _: held_out_losses(average, test_batches, settings),
+            evaluate=lambda _: held_out_losses(average, data.tests, settings),
             folder=folder,
             inputs={"config": config},
         )

@@ -1,6 +1,6 @@
 """Natural speakers without end: Kokoro-82M speaks English in mixtures of its style vectors, with exact phone labels.
 
-    python -m starter.kokoro SPEAKER...        # or `all`
+    python -m starter.kokoro SPEAKER...        # or `all`; HELD_OUT is a name too
 
 The packages of starter/requirements.txt hold the model (int8 ONNX, Apache-2.0) and five styles of Japanese speakers.
 Given English phones, they speak English, and any convex combination of two or three styles is another speaker. The
@@ -8,7 +8,8 @@ network predicts how many frames of 25 ms each phone takes and then speaks exact
 inside the graph. The sound runs ahead of them by three frames, which Kokoro's own time stamps take off too
 (https://github.com/hexgrad/kokoro, `KPipeline.join_timestamps`).
 
-A stopped run continues where it stopped: each utterance is a file.
+A stopped run continues where it stopped: each utterance is a file. At the end of a speaker they become a corpus at
+16 kHz (store.py).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from gpt_sovits.text.english.normalization import spoken_form
 from gpt_sovits.text.english.phonemes import pronounce
 from starter.everyday import everyday_sentences
 from starter.settings import shared_folder, stage_folder
+from starter.store import Utterance, resample_16k, write_corpus
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -41,10 +43,10 @@ FRAME_SAMPLES = 600  # of one unit of duration
 FRAMES_AHEAD = 3  # of the sound before its duration
 DURATIONS = "/encoder/Clip_output_0"  # the tensor in the graph that holds the frames of each token
 HELD_OUT = "jf_gongitsune"  # the style of the sample voice, which no stage trains on
-STYLES = ("jf_alpha", "jf_nezumi", "jf_tebukuro", "jm_kumo")
-N_SPEAKERS = 48
+STYLES = ("jf_alpha", "jf_nezumi", "jf_tebukuro", "jm_kumo")  # those of the training
+N_SPEAKERS = 32
 N_COMMON = 8  # sentences that every speaker reads; they are held out of all training
-N_OWN = 88  # further sentences of each speaker
+N_OWN = 60  # further sentences of each speaker
 WORD_OR_MARK = re.compile(r"[A-Za-z']*[A-Za-z][A-Za-z']*|[,.;:!?]")
 # Kokoro's symbols of the ARPAbet phones. Its own alphabet has one letter per diphthong and affricate.
 SYMBOLS = {
@@ -69,12 +71,12 @@ class Speaker:
 
     Attributes:
         name: Unique name.
-        weights: Weight of each style in STYLES. They add up to 1.
+        weights: Weight of each style. They add up to 1.
         speed: Factor of the speaking rate.
     """
 
     name: str
-    weights: tuple[float, ...]
+    weights: dict[str, float]
     speed: float
 
 
@@ -87,8 +89,8 @@ class Phone:
 
 
 def speakers() -> list[Speaker]:
-    """Return all speakers: the pure styles, then mixtures of two or three, one sixth of them slightly outside."""
-    pure = [Speaker(name, tuple(float(name == style) for style in STYLES), 1.0) for name in STYLES]
+    """Return the speakers to train on: the pure styles, then mixtures of two or three, one sixth slightly outside."""
+    pure = [Speaker(name, {name: 1.0}, 1.0) for name in STYLES]
     generator = np.random.default_rng(20261129)
     mixed = []
     for number in range(N_SPEAKERS - len(pure)):
@@ -101,8 +103,14 @@ def speakers() -> list[Speaker]:
             weights[weakest] -= 0.2
             weights /= weights.sum()
         speed = float(np.round(generator.uniform(0.88, 1.18), 3))
-        mixed.append(Speaker(f"mix_{number:02d}", tuple(float(weight) for weight in np.round(weights, 4)), speed))
+        mixture = dict(zip(STYLES, map(float, np.round(weights, 4)), strict=True))
+        mixed.append(Speaker(f"mix_{number:02d}", mixture, speed))
     return pure + mixed
+
+
+def held_out_speaker() -> Speaker:
+    """Return the speaker of the sample voice."""
+    return Speaker(HELD_OUT, {HELD_OUT: 1.0}, 1.0)
 
 
 def tokens_of(text: str) -> list[Phone]:
@@ -216,7 +224,7 @@ def speak(text: str, style: np.ndarray, speed: float) -> tuple[np.ndarray, list[
 def style_of(speaker: Speaker) -> np.ndarray:
     """Return (510, 1, 256) float32: the speaker's mixture of styles."""
     _, styles = _vocabulary_and_styles()
-    return sum(weight * styles[name] for weight, name in zip(speaker.weights, STYLES, strict=True))
+    return sum(weight * styles[name] for name, weight in speaker.weights.items())
 
 
 def long_sentences(path: Path, excluded: set[str]) -> list[str]:
@@ -236,7 +244,7 @@ def long_sentences(path: Path, excluded: set[str]) -> list[str]:
 
 
 def texts_of(number: int) -> list[tuple[str, str]]:
-    """Return (name, text) of what speaker `number` reads: the common sentences, then everyday and old ones in turn."""
+    """Return (name, text) of what speaker `number` reads: everyday and old sentences, and last the common ones."""
     data = shared_folder() / "data"
     metadata = (data / "ljspeech" / "metadata.csv").read_text(encoding="utf-8")
     excluded = {line.split("|")[0] for line in metadata.splitlines()}
@@ -245,28 +253,32 @@ def texts_of(number: int) -> list[tuple[str, str]]:
     n_old = N_OWN // 3
     own_old = old[number * n_old : (number + 1) * n_old]
     own = list(islice(everyday_sentences(number + 1), N_OWN - n_old)) + own_old
-    return [(f"common_{i:02d}", text) for i, text in enumerate(common)] + [
-        (f"own_{number:02d}_{i:03d}", text) for i, text in enumerate(own)
+    return [(f"own_{i:03d}", text) for i, text in enumerate(own)] + [
+        (f"common_{i:02d}", text) for i, text in enumerate(common)
     ]
 
 
 def write_speaker(speaker: Speaker, number: int) -> float:
-    """Write the utterances of a speaker that are missing, and return the seconds of speech of all of them."""
+    """Write the corpus of a speaker, of which only missing utterances are spoken, and return its seconds of speech."""
     folder = stage_folder("kokoro") / "speech" / speaker.name
     folder.mkdir(parents=True, exist_ok=True)
     style = style_of(speaker)
-    seconds = 0.0
+    utterances = []
     for name, text in texts_of(number):
         row = folder / f"{name}.json"
         if not row.is_file():
             waveform, phones = speak(text, style, speaker.speed)
             soundfile.write(folder / f"{name}.flac", waveform, SAMPLE_RATE, subtype="PCM_16")
-            content = {"text": text, "n": len(waveform), "phones": [[phone, round(end, 4)] for phone, end in phones]}
+            content = {"text": text, "phones": [[phone, round(end, 4)] for phone, end in phones]}
             partial = row.with_suffix(".part")
             partial.write_text(json.dumps(content), encoding="utf-8")
             partial.replace(row)
-        seconds += json.loads(row.read_text(encoding="utf-8"))["n"] / SAMPLE_RATE
-    return seconds
+        known = json.loads(row.read_text(encoding="utf-8"))
+        waveform, rate = soundfile.read(folder / f"{name}.flac", dtype="float32")
+        phones = [(phone, end) for phone, end in known["phones"]]
+        utterances.append(Utterance(f"{speaker.name}_{name}", speaker.name, text, resample_16k(waveform, rate), phones))
+    write_corpus(stage_folder("corpus") / speaker.name, utterances)
+    return sum(one.seconds for one in utterances)
 
 
 def main() -> None:
@@ -275,7 +287,7 @@ def main() -> None:
     parser.add_argument("speakers", nargs="+", help="names of speakers, or `all`")
     wanted = set(parser.parse_args().speakers)
     total = 0.0
-    for number, speaker in enumerate(speakers()):
+    for number, speaker in enumerate([*speakers(), held_out_speaker()]):
         if speaker.name in wanted or "all" in wanted:
             total += write_speaker(speaker, number)
             print(f"kokoro: {speaker.name} done, {total / 3600:.2f} h in all", flush=True)

@@ -22,14 +22,15 @@ from gpt_sovits.weights.checkpoint import load_checkpoint
 from gpt_sovits.weights.places import BASES_FOLDER
 from starter.phones import PHONES
 from starter.settings import HOME, WORK, stage_folder
+from starter.voices import HELD_OUT_SETS
 
-LARGEST_BYTES = 25_000_000 - 1_200_000  # 25 MB together with the speaker judge, which is in another folder
+LARGEST_BYTES = 32_000_000 - 1_200_000  # 32 MB together with the speaker judge, which is in another folder
 NAME = "starter"
 # stage -> the losses that its curve shows
 STAGES = {
-    "content_encoder": ("frame_error_base", "frame_error_rms", "frame_error_lj"),
-    "autoencoder": ("spectral_base", "spectral_rms", "spectral_lj"),
-    "prior": ("held_out_latent", "held_out_spectral"),
+    "content_encoder": tuple(f"frame_error_{name}" for name in HELD_OUT_SETS),
+    "autoencoder": tuple(f"spectral_{name}" for name in HELD_OUT_SETS),
+    "prior": ("held_out_kl", "held_out_latent"),
     "joint": ("held_out_latent", "held_out_spectral"),
     "gpt": ("loss", "loss_prompted", "loss_wrong_text", "alignment", "phone_error_spoken", "phone_error_prompted"),
 }

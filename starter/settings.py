@@ -24,19 +24,18 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class SyntheticVoice(Section):
-    """A voice of flite or festival."""
+class FliteVoice(Section):
+    """A voice of flite."""
 
-    program: Literal["flite", "festival"]
-    voice: str = Field(description="name of the voice in the program")
+    voice: str = Field(description="name of the voice in flite")
     n_utterances: int = Field(gt=0)
-    pitch_hz: tuple[float, float] | None = Field(None, description="range of the mean pitch, drawn per utterance")
+    pitch_hz: tuple[float, float] = Field(description="range of the mean pitch, drawn per utterance")
 
 
 class CorpusSettings(Section):
     """The stage `corpus`."""
 
-    voices: dict[str, SyntheticVoice]
+    voices: dict[str, FliteVoice]
     stranger: str = Field(description="the one of the voices that no stage trains on")
     characters: tuple[int, int] = Field(description="least and greatest length of a piece of text")
     stretch: tuple[float, float] = Field(description="range of the factor of durations, drawn per utterance")
@@ -63,12 +62,18 @@ class TrainingSettings(Section):
 
 
 class ContentEncoderSettings(TrainingSettings):
-    """The stage `content_encoder`."""
+    """The stage `content_encoder`. n_steps is that of the final head."""
 
-    network: dict[str, Any] = Field(description="keys of transformers.HubertConfig")
-    shares: dict[str, float] = Field(description="share of the crops per voice; `others` for voices without a key")
+    network: dict[str, Any] = Field(description="keys of WhisperHeadConfig: the encoder, and the sizes of the head")
+    shares: dict[str, float] = Field(description="share of the crops per kind of voice, see starter/voices.py")
+    round_steps: tuple[int, int] = Field(
+        description="steps of the heads that only label: one on people that pocketsphinx aligned, one on all voices"
+    )
+    least_score: float = Field(description="least mean log posterior of the phones of an utterance that is trained on")
     crop_seconds: float = Field(gt=0)
-    largest_stretch: float = Field(ge=1, description="greatest factor by which a crop is played faster or slower")
+    largest_stretch: float = Field(ge=1, description="greatest factor by which an utterance is played faster or slower")
+    disturbed_share: float = Field(ge=0, le=1, description="share of the crops from the disturbed copy")
+    dropout: float = Field(ge=0, lt=1, description="share of Whisper's states that are set to 0")
     label_smoothing: float = Field(ge=0, lt=1)
 
 
@@ -77,39 +82,49 @@ class TokenSettings(Section):
 
     n_centres: int = Field(gt=1)
     largest_stretch: float = Field(ge=1)
-    n_sampled: int = Field(gt=0, description="utterances per voice that the centres are computed from")
+    sampled_minutes: float = Field(gt=0, description="speech that the centres are computed from")
+    shares: dict[str, float] = Field(description="share of it per kind of voice, see starter/voices.py")
     seed: int
-    n_threads: int = Field(ge=1)
+    n_processes: int = Field(ge=1)
 
 
 class AutoencoderSettings(TrainingSettings):
     """The stage `autoencoder`."""
 
-    shares: dict[str, float] = Field(description="share of the crops per voice; `others` for voices without a key")
     crop_seconds: float = Field(gt=0)
-    style_seconds: float = Field(gt=0, description="length of the speech of the same utterance that gives the style")
+    style_seconds: float = Field(gt=0, description="length of the speech of the same speaker that gives the style")
     largest_stretch: float = Field(ge=1)
     spectral_weight: float = Field(gt=0)
     kl_weight: float = Field(ge=0, description="weight of the latent's divergence from standard normal, nats per frame")
 
 
+class LatentSettings(Section):
+    """The stage `latents`."""
+
+    n_styles: int = Field(gt=0, description="style embeddings per utterance, of random speech of its speaker")
+    style_seconds: tuple[float, float] = Field(description="least and greatest length of that speech")
+    seed: int
+    n_threads: int = Field(ge=1)
+
+
 class PriorSettings(TrainingSettings):
     """The stage `prior`."""
 
-    longest_seconds: float = Field(gt=0, description="longer utterances are left out")
-    crop_seconds: float = Field(gt=0, description="length of the crops that become sound")
-    style_seconds: float = Field(gt=0)
-    spectral_weight: float = Field(ge=0, description="weight of the loss of the sound from tokens and text")
+    longest_seconds: float = Field(gt=0, description="longer utterances are cut at phone borders")
     kl_weight: float = Field(ge=0)
     latent_weight: float = Field(ge=0, description="weight of |latent from tokens and text - latent of the speech|")
-    noise_scale: float = Field(ge=0, description="deviation of the latent that becomes sound, relative to the prior's")
 
 
 class JointSettings(PriorSettings):
     """The stage `joint`."""
 
+    crop_seconds: float = Field(gt=0, description="length of the crops that become sound")
+    style_seconds: float = Field(gt=0)
+    spectral_weight: float = Field(ge=0, description="weight of the loss of the sound from tokens and text")
+    noise_scale: float = Field(ge=0, description="deviation of the latent that becomes sound, relative to the prior's")
     adversarial_weight: float = Field(ge=0)
     feature_weight: float = Field(ge=0)
+    copy_every: int = Field(gt=0, description="steps per step that also copies the speech, which keeps the latent")
     discriminator: dict[str, Any] = Field(description="keys of gpt_sovits.sovits.config.DiscriminatorConfig")
 
 
@@ -158,7 +173,9 @@ class Settings(Section):
     content_encoder: ContentEncoderSettings
     tokens: TokenSettings
     sovits_network: dict[str, Any] = Field(description="keys of SoVITSConfig that do not follow from other sections")
+    shares: dict[str, float] = Field(description="share of the speech that each of voices.KINDS has in all trainings")
     autoencoder: AutoencoderSettings
+    latents: LatentSettings
     prior: PriorSettings
     joint: JointSettings
     gpt: GPTSettings

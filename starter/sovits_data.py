@@ -14,6 +14,7 @@ from starter.augment import stretch
 from starter.phones import PHONES
 from starter.settings import Settings
 from starter.store import SAMPLE_RATE, Utterance
+from starter.voices import kind_of
 
 RESOLUTIONS = ((2048, 512, 80), (1024, 256, 80), (512, 128, 40), (256, 64, 20))  # n_fft, hop, mel bands
 
@@ -36,18 +37,30 @@ def spectral_loss(real: Tensor, generated: Tensor) -> Tensor:
     ).sum()
 
 
+def voice_weights(voices: Sequence[str], shares: Mapping[str, float]) -> np.ndarray:
+    """Return (n_voices,) probabilities: the voices of a kind have its share in equal parts. They add up to 1."""
+    kinds = [kind_of(voice) for voice in voices]
+    weights = np.array([shares[kind] / kinds.count(kind) for kind in kinds])
+    return weights / weights.sum()
+
+
 class SpeechCrops:
-    """Random crops of speech, each with a longer crop of the same utterance for the style and one ratio for both."""
+    """Random crops of speech, each with a longer crop of the same speaker for the style and one ratio for both."""
 
     def __init__(self, voices: Mapping[str, Sequence[Utterance]], shares: Mapping[str, float]) -> None:
-        self.voices, self.names = dict(voices), list(voices)
-        weights = np.array([shares.get(name, shares["others"]) for name in self.names])
-        self.weights = weights / weights.sum()
+        self.voices = list(voices.values())
+        self.weights = voice_weights(list(voices), shares)
+        self.of_speaker: dict[str, list[Utterance]] = {}
+        for utterances in self.voices:
+            for one in utterances:
+                self.of_speaker.setdefault(one.voice, []).append(one)
 
-    def draw_utterance(self, random: np.random.Generator) -> Utterance:
-        """Return an utterance of a random voice."""
-        voice = self.voices[self.names[random.choice(len(self.names), p=self.weights)]]
-        return voice[random.integers(len(voice))]
+    def draw(self, random: np.random.Generator) -> tuple[Utterance, Utterance]:
+        """Return an utterance of a random voice, and one of the same speaker, which may be the same one."""
+        voice = self.voices[random.choice(len(self.voices), p=self.weights)]
+        one = voice[random.integers(len(voice))]
+        others = self.of_speaker[one.voice]
+        return one, others[random.integers(len(others))]
 
     def batch(
         self, random: np.random.Generator, n_rows: int, n: int, n_style: int, largest_stretch: float
@@ -66,11 +79,11 @@ class SpeechCrops:
         """
         crops, styles = [], []
         for _ in range(n_rows):
-            waveform = self.draw_utterance(random).waveform
+            one, other = self.draw(random)
             ratio = float(np.exp(random.uniform(-1, 1) * np.log(largest_stretch))) if random.random() < 0.7 else 1.0
             gain = 10 ** (random.uniform(-6, 6) / 20)
-            crops.append(gain * _crop(waveform, n, ratio, random))
-            styles.append(gain * _crop(waveform, n_style, ratio, random))
+            crops.append(gain * _crop(one.waveform, n, ratio, random))
+            styles.append(gain * _crop(other.waveform, n_style, ratio, random))
         batch = [np.clip(np.stack(rows), -1, 1).astype(np.float32) for rows in (crops, styles)]
         return torch.from_numpy(batch[0]), torch.from_numpy(batch[1])
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import soxr
 
 from starter.phones import NUMBER_OF, SILENCE
 
@@ -47,6 +48,13 @@ class Utterance:
         numbers = np.array([NUMBER_OF[phone] for phone, _ in self.phones] + [NUMBER_OF[SILENCE]])
         middles = (np.arange(n_frames) + 0.5) * frame_seconds
         return numbers[np.searchsorted(ends, middles, side="right")]
+
+
+def resample_16k(waveform: np.ndarray, rate: int) -> np.ndarray:
+    """Return (n_samples,) int16 at 16 kHz of a waveform, (n,) float in [-1, 1] at `rate` Hz."""
+    if rate != SAMPLE_RATE:
+        waveform = soxr.resample(waveform, rate, SAMPLE_RATE)
+    return np.round(np.clip(waveform, -1, 1) * 32767).astype(np.int16)
 
 
 def write_corpus(folder: Path, utterances: Iterable[Utterance]) -> None:

@@ -4,12 +4,15 @@
 
 A token is the k-means cluster of the square roots of the phone posteriors, averaged over its two frames. Therefore the
 quantiser of SoVITS needs no training: its projection is that average, and its centres are the k-means centres.
+
+Every corpus that is trained on has its rows, the held-out texts of the synthetic voices too. Only utterances that the
+stage content_encoder could label are there.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -24,15 +27,18 @@ from gpt_sovits.content_encoder.encoder import extract_ssl_features, load_conten
 from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.synthesis.pieces import add_full_stop
 from gpt_sovits.text.frontend import phonemize
+from starter import voices
 from starter.augment import stretch
+from starter.hidden_states import check_corpora, training_corpora
 from starter.phones import NUMBER_OF, PHONES, SILENCE
 from starter.scratch import k_means
 from starter.settings import TokenSettings, load_settings, stage_folder
-from starter.speech import base_voices, training_voices
-from starter.store import Utterance, read_corpus
+from starter.store import Utterance
 
 TOKEN_SECONDS = 0.04
-GAP = 0.8  # cost of a phone that only one of two transcriptions has; a different phone costs 1
+# Costs of an alignment, whole numbers so that equal ones are equal: of a phone that only one of two transcriptions has,
+# and of a different phone
+GAP, DIFFERENT = 4, 5
 BOTH, PHONEME_ONLY, PHONE_ONLY = 0, 1, 2  # steps of an alignment
 
 
@@ -50,12 +56,6 @@ def posteriors(encoder: torch.nn.Module, waveform: np.ndarray) -> Tensor:
     features = extract_ssl_features(encoder, torch.from_numpy(waveform.astype(np.float32) / 32768)[None])[0]
     n_tokens = features.shape[1] // 2
     return features[:, : 2 * n_tokens].reshape(len(features), n_tokens, 2).mean(dim=2).T
-
-
-def _difference(phoneme: str, phone: str) -> float:
-    if phoneme == phone:
-        return 0.0
-    return 2 * GAP if SILENCE in (phoneme, phone) else 1.0
 
 
 def align_phonemes(phonemes: Sequence[str], phones: Sequence[tuple[str, float]], n_tokens: int) -> list[int]:
@@ -86,20 +86,23 @@ def align_phonemes(phonemes: Sequence[str], phones: Sequence[tuple[str, float]],
 
 def _cheapest_steps(phonemes: Sequence[str], phones: Sequence[str]) -> np.ndarray:
     """Return (n_phonemes + 1, n_phones + 1): the last step of the cheapest alignment of the first i and j of both."""
-    rows, columns = len(phonemes) + 1, len(phones) + 1
-    costs = np.zeros((rows, columns))
-    costs[:, 0], costs[0] = GAP * np.arange(rows), GAP * np.arange(columns)
-    steps = np.full((rows, columns), BOTH)
-    steps[1:, 0], steps[0, 1:] = PHONEME_ONLY, PHONE_ONLY
-    for i in range(1, rows):
-        for j in range(1, columns):
-            candidates = (
-                costs[i - 1, j - 1] + _difference(phonemes[i - 1], phones[j - 1]),
-                costs[i - 1, j] + GAP,
-                costs[i, j - 1] + GAP,
-            )
-            steps[i, j] = step = min(range(3), key=candidates.__getitem__)
-            costs[i, j] = candidates[step]
+    left = np.array([NUMBER_OF[name] for name in phonemes])
+    right = np.array([NUMBER_OF[name] for name in phones])
+    silence = NUMBER_OF[SILENCE]
+    # A silence is not a variant of a phone: leaving out both costs the same
+    costs_of_both = np.where((left[:, None] == silence) | (right == silence), 2 * GAP, DIFFERENT)
+    costs_of_both[left[:, None] == right] = 0
+    gaps = GAP * np.arange(len(phones) + 1)
+    steps = np.full((len(phonemes) + 1, len(phones) + 1), PHONE_ONLY, dtype=np.int8)
+    steps[0, 0], steps[1:, 0] = BOTH, PHONEME_ONLY
+    costs = gaps
+    for i, of_both in enumerate(costs_of_both, 1):
+        both, phoneme_only = costs[:-1] + of_both, costs + GAP
+        least = phoneme_only.copy()
+        least[1:] = np.minimum(least[1:], both)
+        costs = np.minimum.accumulate(least - gaps) + gaps  # any number of phones alone after the best of both
+        steps[i, 1:][costs[1:] == phoneme_only[1:]] = PHONEME_ONLY
+        steps[i, 1:][costs[1:] == both] = BOTH
     return steps
 
 
@@ -118,11 +121,12 @@ def change_speed(utterance: Utterance, ratio: float) -> Utterance:
 
 
 def tokenize(
-    encoder: torch.nn.Module, centres: Tensor, utterances: Sequence[Utterance], ratios: Sequence[float]
+    voice: str, encoder: torch.nn.Module, centres: Tensor, utterances: Sequence[Utterance], ratios: Sequence[float]
 ) -> Iterator[dict]:
     """Yield the rows of tokens.jsonl.
 
     Args:
+        voice: The corpus of the utterances.
         encoder: The content encoder.
         centres: (n_centres, n_phones) codebook.
         utterances: The utterances as they were spoken.
@@ -134,7 +138,8 @@ def tokenize(
         phonemes = phonemize(add_full_stop(utterance.text), "en")
         yield {
             "name": utterance.name,
-            "voice": utterance.voice,
+            "voice": voice,
+            "speaker": utterance.voice,
             "text": utterance.text,
             "ratio": ratio,
             "phoneme_ids": list(map(int, phonemes.ids)),
@@ -144,22 +149,22 @@ def tokenize(
 
 
 def token_statistics(
-    vectors: Sequence[Tensor], labels: Sequence[np.ndarray], voices: Sequence[int], centres: Tensor
+    vectors: Sequence[Tensor], labels: Sequence[np.ndarray], owners: Sequence[int], centres: Tensor
 ) -> dict[str, float]:
     """Return the entropies of tokens, phones and voices, and the phone error of a table from token to phone.
 
     Args:
         vectors: (n_tokens, n_phones) posteriors of each utterance.
         labels: (n_tokens,) the phone of each token of each utterance.
-        voices: The number of the voice of each utterance.
+        owners: The number of the voice of each utterance.
         centres: (n_centres, n_phones) codebook.
     """
     tokens = torch.cdist(torch.cat(list(vectors)), centres).argmin(dim=1).numpy()
     phones = np.concatenate(labels)
-    speakers = np.repeat(voices, [len(v) for v in vectors])
+    speakers = np.repeat(owners, [len(v) for v in vectors])
     joint = np.zeros((len(centres), len(PHONES)))
     np.add.at(joint, (tokens, phones), 1)
-    by_voice = np.zeros((len(centres), max(voices) + 1))
+    by_voice = np.zeros((len(centres), max(owners) + 1))
     np.add.at(by_voice, (tokens, speakers), 1)
     return {
         "token_entropy_bits": _entropy(joint.sum(axis=1)),
@@ -175,31 +180,50 @@ def _entropy(counts: np.ndarray) -> float:
     return float(-(p * np.log2(p)).sum())
 
 
+def sample_utterances(
+    corpora: Mapping[str, Sequence[Utterance]], settings: TokenSettings
+) -> Iterator[tuple[str, Utterance]]:
+    """Yield (corpus, utterance) at random, until each kind of voice has its share of the minutes.
+
+    Args:
+        corpora: Utterances by corpus.
+        settings: How many minutes, and the share of each kind.
+    """
+    for kind, share in settings.shares.items():
+        pool = [(name, one) for name, ones in corpora.items() if voices.kind_of(name) == kind for one in ones]
+        seconds_left = share * 60 * settings.sampled_minutes
+        for i in np.random.default_rng(derive_seed("codebook", kind, settings.seed)).permutation(len(pool)):
+            if seconds_left <= 0:
+                break
+            yield pool[i]
+            seconds_left -= pool[i][1].seconds
+
+
 def make_codebook(settings: TokenSettings) -> tuple[Tensor, dict[str, float]]:
     """Return the (n_centres, n_phones) k-means centres of a sample of all training voices, and their statistics."""
     encoder = load_content_encoder(stage_folder("content_encoder") / "content_encoder")
-    random = np.random.default_rng(settings.seed)
+    corpora = {name: voices.with_labels(name, ones) for name, ones in voices.training_voices().items()}
+    number_of = {name: number for number, name in enumerate(corpora)}
     sample, labels, owners = [], [], []
-    for number, utterances in enumerate(training_voices().values()):
-        for i in random.permutation(len(utterances))[: settings.n_sampled]:
-            vectors = posteriors(encoder, utterances[i].waveform)
-            sample.append(vectors)
-            labels.append(utterances[i].labels(len(vectors), TOKEN_SECONDS))
-            owners.append(number)
+    for name, utterance in sample_utterances(corpora, settings):
+        sample.append(posteriors(encoder, utterance.waveform))
+        labels.append(utterance.labels(len(sample[-1]), TOKEN_SECONDS))
+        owners.append(number_of[name])
     centres = k_means(torch.cat(sample), settings.n_centres, settings.seed)
     return centres, token_statistics(sample, labels, owners, centres)
 
 
 def tokenize_voice(voice: str) -> str:
-    """Return the rows of one voice as JSON Lines. The common texts keep their speed."""
-    settings, n_common = load_settings().tokens, load_settings().corpus.n_common
-    utterances = read_corpus(stage_folder("corpus") / voice)
-    ratios = [speed_ratio(one.name, settings.largest_stretch) for one in utterances]
-    ratios[-n_common:] = [1.0] * n_common
+    """Return the rows of one corpus as JSON Lines. Held-out utterances keep their speed."""
+    settings, utterances = load_settings().tokens, voices.read_voice(voice)
+    n_held_out = 0 if voice == voices.PEOPLE else voices.n_common(voice)
+    held_out = {one.name for one in utterances[len(utterances) - n_held_out :]}
+    chosen = voices.with_labels(voice, utterances)
+    ratios = [1.0 if one.name in held_out else speed_ratio(one.name, settings.largest_stretch) for one in chosen]
     with deterministic(settings.seed, n_threads=1):
         encoder = load_content_encoder(stage_folder("content_encoder") / "content_encoder")
-        rows = list(tokenize(encoder, read_centres(), utterances, ratios))
-    print(f"tokens: {voice}", flush=True)
+        rows = list(tokenize(voice, encoder, read_centres(), chosen, ratios))
+    print(f"tokens: {voice}, {len(rows)} of {len(utterances)} utterances", flush=True)
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
@@ -215,19 +239,25 @@ def read_centres(folder: Path | None = None) -> Tensor:
 
 
 def main() -> None:
-    """Write the codebook, its statistics, and the tokens of every base voice."""
+    """Write the codebook, its statistics, and the tokens of every corpus that is trained on."""
     settings, folder = load_settings().tokens, stage_folder("tokens")
+    names = training_corpora()
+    check_corpora(names)
+    if missing := [name for name in names if not voices.labels_file(name).is_file()]:
+        raise SystemExit(
+            f"tokens: {', '.join(missing)}: no labels; run `python -m starter.content_encoder`, which writes them"
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    with deterministic(settings.seed, settings.n_threads):
+    with deterministic(settings.seed, n_threads=1):
         centres, figures = make_codebook(settings)
         print("tokens: " + "  ".join(f"{name} {value:.3f}" for name, value in figures.items()), flush=True)
         save_file({"centres": centres.contiguous()}, folder / "codebook.safetensors")
         (folder / "statistics.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     with (
-        ProcessPoolExecutor(settings.n_threads, get_context("spawn")) as pool,
+        ProcessPoolExecutor(settings.n_processes, get_context("spawn")) as pool,
         (folder / "tokens.jsonl.partial").open("w", encoding="utf-8") as file,
     ):
-        for lines in pool.map(tokenize_voice, base_voices()):
+        for lines in pool.map(tokenize_voice, names):
             file.write(lines)
     (folder / "tokens.jsonl.partial").replace(folder / "tokens.jsonl")
 

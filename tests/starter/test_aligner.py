@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starter.aligner import align, spoken_phones
+from starter.aligner import align, align_text, spoken_phones
 from starter.phones import NUMBER_OF, PHONES, SILENCE
 
 
@@ -50,3 +50,20 @@ def test_equal_phones_in_a_row_are_both_there():
 def test_a_text_too_long_for_its_sound_is_refused():
     with pytest.raises(ValueError, match="2 frames are too few for 3 phones"):
         align(posteriors_of([("s", 2)]), [SILENCE, "s", "t", "s", SILENCE])
+
+
+def test_phones_of_a_text_end_in_seconds():
+    found = align_text(posteriors_of([(SILENCE, 3), ("k", 2), ("ae", 4), ("t", 2)]), "Cat.", 0.02)
+    assert [phone for phone, _ in found.phones] == [SILENCE, "k", "ae", "t"]
+    assert [end for _, end in found.phones] == pytest.approx([0.06, 0.1, 0.18, 0.22])
+    assert found.score == pytest.approx(np.log(0.8))
+
+
+def test_another_text_has_a_lower_score():
+    heard = posteriors_of([(SILENCE, 3), ("k", 2), ("ae", 4), ("t", 2)])
+    assert align_text(heard, "Dog.", 0.02).score < align_text(heard, "Cat.", 0.02).score - 1
+
+
+@pytest.mark.parametrize("text", ["", "?!", "A very long text indeed."])
+def test_texts_that_cannot_be_aligned_give_nothing(text):
+    assert align_text(posteriors_of([("s", 5)]), text, 0.02) is None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starter.corpus import read_text_pieces, speak_festival, speak_flite
+from starter.corpus import read_text_pieces, speak_flite
 from starter.phones import NUMBER_OF, PHONES, SILENCE, from_festival, from_sphinx
 from starter.store import Utterance, read_corpus, write_corpus
 
@@ -79,12 +79,3 @@ def test_flite_reports_where_each_phone_ends():
     waveform, phones = speak_flite("slt", "Nine boats.", 1.0, 0.0)
     assert [from_festival(phone) for phone, _ in phones] == [SILENCE, "n", "ay", "n", "b", "ow", "t", "s", SILENCE]
     assert phones[-1][1] == pytest.approx(len(waveform) / 16000, abs=0.03)
-
-
-@pytest.mark.skipif(shutil.which("festival") is None, reason="festival is not installed; only the recipe needs it")
-def test_festival_speaks_many_texts_and_never_runs_a_text_as_code():
-    hostile = 'Ten" (system "touch /nowhere") "boats'
-    spoken = speak_festival("ked_diphone", ["Nine boats.", hostile], [1.0, 1.2])
-    assert len(spoken) == 2
-    assert [from_festival(phone) for phone, _ in spoken[0][1]][1:4] == ["n", "ay", "n"]
-    assert all(len(waveform) > 8000 for waveform, _ in spoken)

@@ -28,10 +28,12 @@ from starter.gpt_batches import (
     tail,
 )
 from starter.gpt_forward import attend, count_aligned, forward, guided_loss
-from starter.gpt_speech import edit_distance, most_frequent_phones, phone_error, speak, spoken_phones, written_phones
+from starter.gpt_speech import most_frequent_phones, phone_error, speak, spoken_phones, written_phones
 from starter.phones import NUMBER_OF
 from starter.settings import GPTSettings, load_settings
+from starter.voices import PEOPLE
 
+SHARES = {"kokoro": 0.6, PEOPLE: 0.4}
 PHONEMES = [SYMBOL_IDS[name] for name in ["B", "D", "F", "G", "K", "L", "M", "N", "S", "T"]]
 FULL_STOP = SYMBOL_IDS["."]
 EOS = 2 * len(PHONEMES) + 2  # two tokens a phoneme and two of silence
@@ -182,9 +184,9 @@ def test_text_without_final_punctuation_gets_a_full_stop():
 
 
 def test_batches_follow_from_their_step_and_have_similar_sizes():
-    voices = {"ann": oracle_pieces(30), "bob": oracle_pieces(10, seed=1)}
+    voices = {"jf_alpha": oracle_pieces(30), "jm_kumo": oracle_pieces(10, seed=1)}
     settings = tiny_settings(n_steps=4 * STEPS_PER_ROUND)
-    one, other = Batches(voices, settings), Batches(voices, settings)
+    one, other = Batches(voices, SHARES, settings), Batches(voices, SHARES, settings)
     other.batch(50)
     for step in (0, 1, 17, 50):
         mine, again = one.batch(step), other.batch(step)
@@ -194,15 +196,29 @@ def test_batches_follow_from_their_step_and_have_similar_sizes():
         assert mine.phoneme_ids.numel() + mine.inputs.numel() < 1.5 * real
 
 
+def test_people_with_one_clip_get_no_prompt_and_the_target_is_never_its_own_prompt():
+    phases = [{"share": 1.0, "longest_seconds": 9.0, "pairs": 1.0}]
+    settings = tiny_settings(phases=phases, moved_share=0.0)
+    voices = {"jf_alpha": oracle_pieces(2), PEOPLE: oracle_pieces(3, seed=5)}
+    batches = Batches(voices, SHARES, settings)
+    random = np.random.default_rng(0)
+    drawn = [batches._piece(batches.phase(0), random).phonemes.tolist() for _ in range(60)]
+    one, other = (piece.phonemes.tolist() for piece in voices["jf_alpha"])
+    alone = [text for text in drawn if text in [piece.phonemes.tolist() for piece in voices[PEOPLE]]]
+    prompted = [text for text in drawn if text not in alone]
+    assert alone and prompted
+    assert {tuple(text) for text in prompted} == {(*one, *other), (*other, *one)}
+
+
 def test_phases_follow_each_other_by_their_shares():
     phases = [{"share": s, "longest_seconds": n, "pairs": 0.0} for s, n in ((0.25, 1.0), (0.25, 2.0), (0.5, 9.0))]
-    batches = Batches({"ann": oracle_pieces(3)}, tiny_settings(n_steps=100, phases=phases))
+    batches = Batches({"jf_alpha": oracle_pieces(3)}, SHARES, tiny_settings(n_steps=100, phases=phases))
     assert [batches.phase(step).longest_seconds for step in (0, 24, 25, 49, 50, 99)] == [1.0, 1.0, 2.0, 2.0, 9.0, 9.0]
 
 
 def test_noise_changes_the_inputs_and_not_the_targets():
     settings = tiny_settings(noise=0.5, moved_share=0.0)
-    batch = Batches({"ann": oracle_pieces(30)}, settings).batch(10**6)
+    batch = Batches({"jf_alpha": oracle_pieces(30)}, SHARES, settings).batch(10**6)
     is_real = torch.arange(batch.inputs.shape[1]) < batch.token_lengths[:, None]
     differs = (batch.inputs != batch.targets[:, :-1])[is_real].float().mean()
     assert 0.3 < differs < 0.6
@@ -234,14 +250,13 @@ def test_phones_of_tokens_and_their_errors():
     assert phones[0] == phones[1] == NUMBER_OF["b"]
     assert phones[EOS - 1] == NUMBER_OF["sil"]
     assert spoken_phones([0, 1, 1, EOS - 1, 2], phones) == [NUMBER_OF["b"], NUMBER_OF["d"]]
-    assert edit_distance("kitten", "sitting") == 3
     without_doubles = [p for p in pieces if (np.diff(p.phonemes) != 0).all()]
     assert phone_error([p.tokens for p in without_doubles], without_doubles, phones) == 0
     assert len(written_phones(pieces[0])) == len(pieces[0].phonemes) - 1
 
 
 def make_trainer(settings: GPTSettings) -> Trainer:
-    return Trainer({"ann": oracle_pieces(200)}, {"ann": oracle_pieces(8, seed=9)}, settings)
+    return Trainer({"jf_alpha": oracle_pieces(200)}, {"jf_alpha": oracle_pieces(8, seed=9)}, SHARES, settings)
 
 
 def test_tiny_gpt_learns_to_read(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +12,14 @@ import pytest
 from starter.kokoro import (
     FRAME_SAMPLES,
     HELD_OUT,
+    N_COMMON,
     SAMPLE_RATE,
-    STYLES,
+    held_out_speaker,
     phone_ends,
     speak,
     speakers,
     style_of,
+    texts_of,
     tokens_of,
 )
 from starter.phones import PHONES
@@ -30,12 +33,20 @@ needs_kokoro = pytest.mark.skipif(
 
 def test_speakers_are_many_named_once_and_without_the_style_of_the_sample_voice() -> None:
     found = speakers()
-    assert len({speaker.name for speaker in found}) == len(found) >= 40
-    assert len({speaker.weights for speaker in found}) == len(found)
-    assert HELD_OUT not in STYLES
+    assert len({speaker.name for speaker in found}) == len(found) >= 30
+    assert len({tuple(speaker.weights.items()) for speaker in found}) == len(found)
     for speaker in found:
-        assert sum(speaker.weights) == pytest.approx(1, abs=1e-3)
-        assert all(-0.5 < weight <= 1 for weight in speaker.weights)
+        assert HELD_OUT not in speaker.weights
+        assert sum(speaker.weights.values()) == pytest.approx(1, abs=1e-3)
+        assert all(-0.5 < weight <= 1 for weight in speaker.weights.values())
+    assert held_out_speaker().weights == {HELD_OUT: 1.0}
+
+
+def test_texts_of_a_speaker_are_their_own_but_for_the_last_which_all_read(shared: Path) -> None:
+    one, other = texts_of(0), texts_of(1)
+    assert [text for _, text in one[-N_COMMON:]] == [text for _, text in other[-N_COMMON:]]
+    assert not {text for _, text in one[:-N_COMMON]} & {text for _, text in other[:-N_COMMON]}
+    assert len({name for name, _ in one}) == len(one)
 
 
 def test_every_token_has_a_phone_of_the_labels_or_is_a_space() -> None:

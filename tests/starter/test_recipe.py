@@ -66,16 +66,14 @@ def test_all_missing_things_are_named_at_once(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("VOXFOUNDRY_SHARED", str(tmp_path / "shared"))
     assert recipe.main() == 2
     output = capsys.readouterr().out
-    for name in ("the program festival", "the program flite", *recipe.NEEDED_DATA, "starter/README.md"):
+    for name in ("the program flite", *recipe.NEEDED_DATA, "starter/README.md"):
         assert name in output
 
 
-def test_a_voice_that_festival_lacks_is_missing(monkeypatch):
-    monkeypatch.setattr(recipe.shutil, "which", lambda program: f"/usr/bin/{program}")
-    monkeypatch.setattr(recipe, "festival_voices", lambda: "(ked_diphone)")
-    lines = recipe.find_missing(SETTINGS.corpus)
-    assert [line for line in lines if "cmu_us_slt_arctic_hts" in line and "festvox-us-slt-hts" in line]
-    assert not [line for line in lines if "ked_diphone" in line]
+def test_missing_packages_are_named_with_the_command_that_installs_them(monkeypatch):
+    monkeypatch.setattr(recipe, "find_spec", lambda name: None if name == "onnx" else object())
+    (line,) = [line for line in recipe.find_missing() if "packages" in line]
+    assert "onnx" in line and "kokoro" not in line and "-r starter/requirements.txt" in line
 
 
 @pytest.fixture
@@ -98,7 +96,7 @@ def project(tmp_path, monkeypatch):
         recipe.subprocess.run(command, cwd=folder, check=True, capture_output=True)
     monkeypatch.setattr(recipe, "HOME", tmp_path / "starter")
     monkeypatch.setattr(recipe, "LOG", tmp_path / "starter" / "run.log")
-    monkeypatch.setattr(recipe, "find_missing", lambda corpus: [])
+    monkeypatch.setattr(recipe, "find_missing", list)
     monkeypatch.setattr(recipe, "lanes", lambda settings: [[["corpus"], ["speech"]], [["gpt"]]])
     return tmp_path
 
@@ -128,6 +126,9 @@ def test_the_deps_of_a_stage_name_every_module_of_the_recipe_that_it_imports(sta
     assert modules - {"__init__.py", "settings.py"} <= set(definition(stage)["deps"])
 
 
+@pytest.mark.skipif(
+    not (HOME / "dvc.lock").exists(), reason="the weights were made by the recipe before this one, see README.md"
+)
 def test_every_file_that_the_lock_names_outside_the_outputs_exists():
     locked = YAML(typ="safe").load((HOME / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     read = {dep["path"] for stage in locked.values() for dep in stage["deps"]}

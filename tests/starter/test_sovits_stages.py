@@ -8,11 +8,18 @@ import torch
 
 from gpt_sovits.sovits.model import SoVITS
 from starter.autoencoder import PARTS, autoencode
-from starter.prior import TokenizedUtterance, collate, run_prior
+from starter.clips import Clip, ClipRounds, Texts, held_out_clips
+from starter.gpt_batches import Piece
+from starter.joint import JointTrainer, Speech, collate, crop_frames, speak
+from starter.latents import Latents
+from starter.prior import PriorTrainer, prior_losses
+from starter.prior import collate as collate_latents
 from starter.scratch import set_codebook
 from starter.settings import load_settings
-from starter.sovits_data import SpeechCrops, sovits_config, spectral_loss
+from starter.sovits_data import SpeechCrops, sovits_config, spectral_loss, voice_weights
 from starter.store import Utterance
+from starter.tokens import change_speed
+from starter.voices import PEOPLE
 
 SETTINGS = load_settings()
 SMALL = {"latent_channels": 8, "hidden_channels": 16, "filter_channels": 16, "posterior_layers": 1, "n_flows": 1}
@@ -34,9 +41,25 @@ def utterance(seconds, voice="slt"):
     return Utterance(f"{voice} {seconds}", voice, "", (2000 * noise).astype(np.int16), [])
 
 
-def tokenized(seconds, ratio=1.0):
-    n = int(seconds / ratio * 25)
-    return TokenizedUtterance(utterance(seconds), ratio, torch.arange(1, 9), torch.arange(n) % 200)
+def piece(n_tokens, before=0):
+    """Return n tokens that say half as many phonemes."""
+    places = np.arange(n_tokens) // 2
+    return Piece(np.arange(1, places[-1] + 2), np.arange(n_tokens) % 200, places, before=(before // 2, before))
+
+
+def row(name, n_tokens, voice="jf_alpha", ratio=1.0):
+    one = piece(n_tokens)
+    lists = {"phoneme_ids": one.phonemes.tolist(), "tokens": one.tokens.tolist(), "places": one.places.tolist()}
+    return {"name": name, "voice": voice, "ratio": ratio, **lists}
+
+
+class TwoUtterances(Speech):
+    """Speech of two rows without a corpus on disk."""
+
+    def __init__(self, ratio=1.0):
+        self.rows = [row("a", 30), row("b", round(50 / ratio), ratio=ratio)]
+        self.utterances = [utterance(1.2), utterance(2.0)]
+        self.of_speaker = {"slt": self.utterances}
 
 
 def test_the_shipped_sizes_are_a_valid_config_with_every_part():
@@ -53,11 +76,26 @@ def test_spectral_loss_is_0_for_the_same_sound_and_ignores_its_sign():
     assert float(spectral_loss(sound, 0.5 * sound)) == pytest.approx(4 * np.log(2), rel=0.05)
 
 
+def test_a_kind_has_its_share_in_equal_parts_and_shares_of_what_is_there_add_up_to_1():
+    weights = voice_weights(["jf_alpha", "jm_kumo", PEOPLE], {"kokoro": 0.5, "flite": 0.25, PEOPLE: 0.25})
+    assert weights == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+
+
 def test_crops_have_the_requested_length_even_of_short_utterances():
-    crops = SpeechCrops({"slt": [utterance(0.2)], "awb": [utterance(3.0, "awb")]}, {"others": 1.0})
+    crops = SpeechCrops({"slt": [utterance(0.2)], "awb": [utterance(3.0, "awb")]}, SETTINGS.shares)
     batch, styles = crops.batch(np.random.default_rng(0), 12, 12800, 32000, 1.2)
     assert batch.shape == (12, 12800) and styles.shape == (12, 32000)
     assert float(batch.abs().max()) <= 1
+
+
+def test_the_style_is_of_the_same_speaker():
+    voices = {"slt": [utterance(0.2), utterance(0.3)], PEOPLE: [utterance(0.4, "19"), utterance(0.5, "26")]}
+    crops, random = SpeechCrops(voices, SETTINGS.shares), np.random.default_rng(1)
+    drawn = [crops.draw(random) for _ in range(80)]
+    assert all(one.voice == other.voice for one, other in drawn)
+    assert {(one.name, other.name) for one, other in drawn if one.voice == "slt"} == {
+        (f"slt {a}", f"slt {b}") for a in (0.2, 0.3) for b in (0.2, 0.3)
+    }
 
 
 def test_autoencoding_keeps_the_length_and_its_gradient_reaches_all_three_parts(model):
@@ -69,37 +107,115 @@ def test_autoencoding_keeps_the_length_and_its_gradient_reaches_all_three_parts(
         assert any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in getattr(model, part).parameters()), part
 
 
-def test_a_batch_holds_the_utterances_at_their_speed(model):
-    utterances = [tokenized(2.0), tokenized(2.5, ratio=1.25)]
-    batch = collate(utterances, model.config, SETTINGS.prior, seed=1)
-    assert batch.lengths.tolist() == [100, 100]  # 2.5 s played 1.25 times as fast become 2 s
-    assert batch.waveforms.shape == (2, batch.noise.shape[2] * 320)
-    assert batch.noise.shape[2] % 32 == 0
-    again = collate(utterances, model.config, SETTINGS.prior, seed=1)
-    assert all(torch.equal(a, b) for a, b in zip(batch, again, strict=True))
+def test_a_batch_holds_the_clips_at_the_speed_of_their_rows(model):
+    speech = TwoUtterances(ratio=1.25)
+    clips = [Clip(0, piece(30)), Clip(1, piece(20, before=20))]
+    batch = collate(clips, speech, model.config, SETTINGS.joint, seed=1)
+    assert batch.texts.lengths.tolist() == [60, 40]
+    assert batch.waveforms.shape == (2, batch.noise.shape[2] * 320) and batch.noise.shape[2] % 32 == 0
+    whole = torch.from_numpy(change_speed(speech.utterances[1], 1.25).waveform.astype(np.float32))
+    part = whole[40 * 320 : 80 * 320]
+    gain = batch.waveforms[1, :12800].norm() / part.norm()
+    torch.testing.assert_close(batch.waveforms[1, :12800], gain * part)
+    again = collate(clips, speech, model.config, SETTINGS.joint, seed=1)
+    assert torch.equal(batch.waveforms, again.waveforms) and torch.equal(batch.noise, again.noise)
 
 
 def test_predicted_sound_is_compared_with_the_same_crop_of_the_speech(model):
-    settings = SETTINGS.prior.model_copy(update={"crop_seconds": 0.64})
-    batch = collate([tokenized(1.2), tokenized(2.0)], model.config, settings, seed=2)
-    output = run_prior(model, batch, settings)
+    settings = SETTINGS.joint.model_copy(update={"crop_seconds": 0.64})
+    batch = collate([Clip(0, piece(30)), Clip(1, piece(50))], TwoUtterances(), model.config, settings, seed=2)
+    output = speak(model, batch, settings)
+    assert crop_frames(settings, model.config) == 32
     assert output.sound.shape == output.real.shape == (2, 32 * 320)
     start = int(batch.starts[0]) * 320
     assert torch.equal(output.real[0], batch.waveforms[0, start : start + 32 * 320])
     assert output.kl.ndim == output.latent.ndim == 0 and float(output.latent) > 0
 
 
-def test_padding_does_not_change_the_losses(model):
-    settings = SETTINGS.prior
-    single = collate([tokenized(1.2)], model.config, settings, seed=3)
-    output = run_prior(model, single, settings)
-    n = single.noise.shape[2]
-    longer = single._replace(
-        waveforms=torch.nn.functional.pad(single.waveforms, (0, 32 * 320)),
-        tokens=torch.nn.functional.pad(single.tokens, (0, 16), value=7),
-        noise=torch.cat((single.noise, torch.full((1, 8, 32), 9.0)), dim=2),
+def test_a_step_of_joint_leaves_the_posterior_encoder_and_the_codebook_as_they_are(model):
+    settings = SETTINGS.joint.model_copy(update={"crop_seconds": 0.64, "precision": "fp32"})
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    trainer = JointTrainer(model, settings)
+    for step in (0, 1):  # with a copy and without
+        batch = collate([Clip(0, piece(30)), Clip(1, piece(50))], TwoUtterances(), model.config, settings, seed=step)
+        losses = trainer.learn(batch, step)
+        assert all(np.isfinite(value) for value in losses.values())
+    changed = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert {"enc_p", "flow", "dec", "ref_enc"} <= changed and not changed & {"enc_q", "quantizer", "ssl_proj"}
+
+
+def latents(model, seed=0):
+    random = np.random.default_rng(seed)
+    n = model.config.latent_channels
+    return Latents(
+        random.standard_normal((160, n)).astype(np.float16),
+        random.standard_normal((160, n)).astype(np.float16) - 2,
+        np.array([0, 60, 160]),
+        random.standard_normal((2, 3, model.config.style_channels)).astype(np.float32),
     )
-    padded = run_prior(model, longer, settings)
-    assert longer.noise.shape[2] == n + 32
-    assert float(padded.kl) == pytest.approx(float(output.kl), rel=1e-4)
-    assert float(padded.latent) == pytest.approx(float(output.latent), rel=1e-4)
+
+
+def test_a_clip_has_the_latents_of_its_place(model):
+    stored = latents(model)
+    batch = collate_latents([Clip(0, piece(30)), Clip(1, piece(20, before=20))], stored, seed=1)
+    assert torch.equal(batch.mean[1, :, :40], torch.from_numpy(stored.mean[100:140].T.astype(np.float32)))
+    assert float(batch.mean[1, :, 40:].abs().max()) == 0
+    assert any(torch.equal(batch.style[1, :, 0], torch.from_numpy(style)) for style in stored.styles[1])
+
+
+def test_padding_does_not_change_the_losses(model):
+    stored = latents(model)
+    alone = collate_latents([Clip(0, piece(30))], stored, seed=3)
+    both = collate_latents([Clip(0, piece(30)), Clip(1, piece(50))], stored, seed=3)
+    n = alone.noise.shape[2]
+    assert both.noise.shape[2] > n
+    texts = Texts([Clip(0, piece(30))])
+    longer = both.texts
+    for name in ("tokens", "phoneme_ids", "lengths", "phoneme_lengths"):
+        setattr(longer, name, getattr(both.texts, name)[:1])
+    noise = both.noise[:1].clone()
+    noise[:, :, :n] = alone.noise
+    padded = both._replace(mean=both.mean[:1], log_deviation=both.log_deviation[:1], noise=noise, style=alone.style)
+    assert [float(loss) for loss in prior_losses(model, padded)] == pytest.approx(
+        [float(loss) for loss in prior_losses(model, alone._replace(texts=texts))], rel=1e-4
+    )
+
+
+def test_only_text_encoder_and_flow_learn_the_prior(model):
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    trainer = PriorTrainer(model, SETTINGS.prior.model_copy(update={"precision": "fp32"}))
+    batch = collate_latents([Clip(0, piece(30)), Clip(1, piece(50))], latents(model), seed=1)
+    trainer.optimizer.param_groups[0]["lr"] = 1e-3
+    first = trainer.learn(batch, 0)
+    last = [trainer.learn(batch, step) for step in range(1, 25)][-1]
+    assert last["latent"] < first["latent"]
+    changed = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"enc_p", "flow"}
+
+
+def test_clips_follow_from_their_step_and_leave_out_what_is_held_out():
+    rows = [row(f"r{i}", 20 + 10 * i) for i in range(6)] + [row(f"p{i}", 300, PEOPLE) for i in range(3)]
+
+    def rounds():
+        return ClipRounds(rows, {"r0", "p1"}, SETTINGS.shares, longest_seconds=2.0, name="test")
+
+    one, other = rounds(), rounds()
+    other.clips(40, 4)
+    for step in (0, 7, 8, 40):
+        mine, again = one.clips(step, 4), other.clips(step, 4)
+        assert [(c.number, c.first_frame, c.n_frames) for c in mine] == [
+            (c.number, c.first_frame, c.n_frames) for c in again
+        ]
+        assert all(clip.number not in (0, 7) and clip.n_frames <= 100 for clip in mine)
+        assert max(clip.n_frames for clip in mine) - min(clip.n_frames for clip in mine) < 100
+
+
+def test_held_out_clips_are_of_all_voices_in_turn_and_not_too_long():
+    rows = [row(f"r{i}", 20 + i) for i in range(4)] + [row(f"s{i}", 30, "jm_kumo") for i in range(4)] + [row("l", 90)]
+    chosen = held_out_clips(rows, {"r2", "r3", "s3", "l"}, 2.0, 2)
+    assert [rows[clip.number]["name"] for clip in chosen] == ["r2", "s3"]
+    assert [rows[clip.number]["name"] for clip in held_out_clips(rows, {"r2", "r3", "s3", "l"}, 2.0, 9)] == [
+        "r2",
+        "r3",
+        "s3",
+    ]

@@ -7,8 +7,17 @@ import pytest
 import torch
 
 from starter.phones import NUMBER_OF, SILENCE
+from starter.settings import load_settings
 from starter.store import Utterance
-from starter.tokens import align_phonemes, change_speed, speed_ratio, token_statistics
+from starter.tokens import (
+    align_phonemes,
+    change_speed,
+    sample_utterances,
+    speed_ratio,
+    token_statistics,
+    tokenize,
+)
+from starter.voices import PEOPLE
 
 
 def test_places_follow_the_phones_in_time():
@@ -64,3 +73,35 @@ def test_tokens_equal_to_the_phones_predict_them_and_tell_nothing_of_the_voice()
     assert figures["token_to_phone_error"] == 0
     assert figures["bits_beyond_the_phone"] == pytest.approx(0)
     assert figures["voice_entropy_left_bits"] == pytest.approx(figures["voice_entropy_bits"]) == pytest.approx(1)
+
+
+def test_the_sample_of_the_codebook_has_each_kind_for_its_share_of_the_minutes():
+    settings = load_settings().tokens.model_copy(update={"sampled_minutes": 4.0})
+    corpora = {
+        name: [Utterance(f"{name}_{i}", name, "", np.zeros(seconds * 16000, np.int16), []) for i in range(400)]
+        for name, seconds in (("mix_00", 4), ("mix_01", 4), ("slt", 2), (PEOPLE, 12))
+    }
+    seconds = dict.fromkeys(corpora, 0.0)
+    for name, one in sample_utterances(corpora, settings):
+        seconds[name] += one.seconds
+    assert seconds["mix_00"] + seconds["mix_01"] == pytest.approx(120, abs=4)
+    assert min(seconds["mix_00"], seconds["mix_01"]) > 30
+    assert seconds[PEOPLE] == pytest.approx(84, abs=12)
+    assert seconds["slt"] == pytest.approx(36, abs=2)
+
+
+def test_rows_hold_the_corpus_and_the_speaker(monkeypatch):
+    monkeypatch.setattr("starter.tokens.posteriors", lambda encoder, waveform: torch.eye(4)[torch.tensor([0, 3, 1])])
+    one = Utterance("61-7-0003", "61", "Hi.", np.zeros(1920, np.int16), [("hh", 0.04), ("ay", 0.12)])
+    (row,) = tokenize(PEOPLE, None, torch.eye(4), [one], [1.0])
+    assert (row["voice"], row["speaker"], row["ratio"]) == (PEOPLE, "61", 1.0)
+    assert row["tokens"] == [0, 3, 1]
+    assert row["places"] == [0, 1, 1]
+
+
+def test_long_sentences_are_aligned_at_once():
+    random = np.random.default_rng(0)
+    names = [name for name in NUMBER_OF if name != SILENCE]
+    symbols = [names[i].upper() for i in random.integers(0, len(names), 200)]
+    phones = [(symbol.lower(), 0.08 * (i + 1)) for i, symbol in enumerate(symbols)]
+    assert align_phonemes(symbols, phones, 400) == list(np.repeat(np.arange(200), 2))
