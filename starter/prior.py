@@ -25,7 +25,7 @@ from starter.latents import Latents, load_sovits, read_latents
 from starter.scratch import set_codebook
 from starter.settings import PriorSettings, Settings, load_settings, stage_folder
 from starter.tokens import read_centres, read_tokens
-from starter.training import Average, Losses, Task, optimizer_step, train
+from starter.training import Average, Losses, Task, hash_inputs, optimizer_step, train
 from starter.voices import held_out_names
 
 N_HELD_OUT = 96  # utterances
@@ -135,7 +135,13 @@ def main() -> None:
             learn=trainer.learn,
             evaluate=lambda _: held_out_losses(average, data.tests),
             folder=folder,
-            inputs={"config": config},
+            inputs=hash_inputs(
+                stage_folder("autoencoder") / "sovits",
+                stage_folder("latents") / "latents.safetensors",
+                stage_folder("tokens") / "codebook.safetensors",
+                stage_folder("tokens") / "tokens.jsonl",
+            )
+            | {"shares": all_settings.shares},
         )
         train(task)
         save_checkpoint(folder / "sovits", "sovits", config, average.state_dict())
