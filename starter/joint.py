@@ -29,7 +29,7 @@ from starter.sovits_data import spectral_loss, spectrogram
 from starter.store import SAMPLE_RATE, Utterance
 from starter.tokens import change_speed, read_tokens
 from starter.training import Average, Losses, Task, hash_inputs, optimizer_step, train
-from starter.voices import held_out_names, read_voice
+from starter.voices import held_out_names, read_trained_on, read_voice
 
 BETAS = (0.8, 0.99)
 N_HELD_OUT = 48  # utterances
@@ -52,8 +52,8 @@ class Speech:
         self.rows, self.corpora = rows, list(dict.fromkeys(row["voice"] for row in rows))
         utterances = {one.name: one for corpus in self.corpora for one in read_voice(corpus)}
         self.utterances = [utterances[row["name"]] for row in rows]
-        self.of_speaker: dict[str, list[Utterance]] = {}
-        for one in utterances.values():
+        self.of_speaker: dict[str, list[Utterance]] = {}  # whose speech gives the styles
+        for one in (one for corpus in self.corpora for one in read_trained_on(corpus)):
             self.of_speaker.setdefault(one.voice, []).append(one)
 
     def waveform(self, clip: Clip, hop: int) -> np.ndarray:
