@@ -108,7 +108,7 @@ def compute_voice(job: tuple[str, list[Mapping]]) -> tuple[list[np.ndarray], lis
         model = load_sovits(stage_folder("autoencoder"), "autoencoder").eval()
         for row in rows:
             one = utterances[row["name"]]
-            pieces = draw_style_speech(speech[one.voice], one.name, row["ratio"], settings)
+            pieces = draw_style_speech(speech[one.voice], f"{one.name} {row['ratio']}", row["ratio"], settings)
             found = [style_of(model, piece) for piece in pieces]
             waveform = change_speed(one, row["ratio"]).waveform
             mean, log_deviation = posterior_of(model, waveform, torch.stack(found).mean(dim=0), 2 * len(row["tokens"]))
