@@ -28,7 +28,7 @@ from gpt_sovits.determinism import deterministic
 from starter import evaluate, kokoro, voices
 from starter.clips import ClipRounds
 from starter.latents import load_sovits
-from starter.prior import PriorData, PriorTrainer, held_out_losses
+from starter.prior import PriorData, PriorTrainer, held_out_losses, inputs_of_prior
 from starter.scoring import N_PROCESSES, load_judges
 from starter.scratch import set_codebook
 from starter.settings import HOME, Settings, load_settings, stage_folder
@@ -137,7 +137,7 @@ def train_prior(name: str, ablation: Ablation, settings: Settings) -> dict[str, 
             learn=trainer.learn,
             evaluate=lambda _: held_out_losses(average, data.tests),
             folder=folder,
-            inputs={"config": model.config.to_dict(), "left_out": sorted(without)},
+            inputs=inputs_of_prior(settings) | {"left_out": sorted(without)},
         )
         train(task)
     return json.loads((folder / "curve.jsonl").read_text(encoding="utf-8").splitlines()[-1])

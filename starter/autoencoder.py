@@ -16,7 +16,7 @@ from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.weights.checkpoint import save_checkpoint
 from starter.settings import load_settings, stage_folder
 from starter.sovits_data import SpeechCrops, sovits_config, spectral_loss, spectrogram
-from starter.training import Average, Losses, Task, optimizer_step, train
+from starter.training import Average, Losses, Task, hash_inputs, optimizer_step, train
 from starter.voices import held_out_sets, training_voices
 
 PARTS = ("ref_enc", "enc_q", "dec")
@@ -66,7 +66,8 @@ def main() -> None:
     """Train the autoencoder and save its average."""
     all_settings = load_settings()
     settings, config = all_settings.autoencoder, sovits_config(all_settings)
-    crops = SpeechCrops(training_voices(), all_settings.shares)
+    voices = training_voices()
+    crops = SpeechCrops(voices, all_settings.shares)
     n, n_style = (round(s * 50) * config.hop_length for s in (settings.crop_seconds, settings.style_seconds))
 
     def make_batch(step: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -101,7 +102,8 @@ def main() -> None:
             learn=learn,
             evaluate=lambda _: copy_losses(average.module),
             folder=folder,
-            inputs={"config": config.to_dict()},
+            inputs=hash_inputs(*(stage_folder("corpus") / name / "samples.i16" for name in voices))
+            | {"config": config.to_dict(), "shares": all_settings.shares},
         )
         train(task)
         save_checkpoint(folder / "sovits", "sovits", config.to_dict(), average.module.state_dict())

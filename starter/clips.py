@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from gpt_sovits.determinism import derive_seed
-from starter.gpt_batches import Piece, crop, piece_from_row
+from starter.gpt_batches import Piece, crop, cut, piece_from_row
 from starter.sovits_data import voice_weights
 from starter.tokens import TOKEN_SECONDS
 
@@ -118,11 +118,14 @@ class ClipRounds:
 
 
 def held_out_clips(rows: Sequence[Mapping], held_out: Collection[str], longest_seconds: float, n: int) -> list[Clip]:
-    """Return n held-out utterances of all synthetic voices in turn, none longer than that, the shortest first."""
+    """Return n held-out utterances of all synthetic voices in turn, the shortest first. Of longer ones, the start."""
     max_tokens = round(longest_seconds / TOKEN_SECONDS)
     by_voice: dict[str, list[Clip]] = {}
     for number, row in enumerate(rows):
-        if row["name"] in held_out and len(row["tokens"]) <= max_tokens:
-            by_voice.setdefault(row["voice"], []).append(Clip(number, piece_from_row(row)))
+        if row["name"] in held_out:
+            piece = piece_from_row(row)
+            if len(piece.tokens) > max_tokens:
+                piece = cut(piece, 0, max_tokens)
+            by_voice.setdefault(row["voice"], []).append(Clip(number, piece))
     turns = zip_longest(*by_voice.values())
     return sorted(islice((clip for turn in turns for clip in turn if clip), n), key=lambda clip: clip.n_frames)

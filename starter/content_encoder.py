@@ -276,9 +276,11 @@ def main() -> None:
         trained_on, held_out = voices.training_voices(), voices.held_out_sets()
 
         def sources(alignments: Mapping[str, Mapping[str, Alignment]]) -> list[Source]:
+            found = {name: labelled(utterances, alignments[name]) for name, utterances in trained_on.items()}
             return [
-                Source(voices.kind_of(name), labelled(utterances, alignments[name]), clean[name], disturbed[name])
-                for name, utterances in trained_on.items()
+                Source(voices.kind_of(name), utterances, clean[name], disturbed[name])
+                for name, utterances in found.items()
+                if utterances  # a voice may not have one that agrees with its text
             ]
 
         people = [one for one in trained_on[voices.PEOPLE] if one.phones]

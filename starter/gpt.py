@@ -28,7 +28,7 @@ from starter.gpt_speech import most_frequent_phones, speech_scores, symbol_phone
 from starter.phones import NUMBER_OF
 from starter.settings import GPTSettings, load_settings, stage_folder
 from starter.tokens import TOKEN_SECONDS, read_tokens
-from starter.training import Average, Losses, Task, optimizer_step, train
+from starter.training import Average, Losses, Task, hash_inputs, optimizer_step, train
 from starter.voices import held_out_names
 
 EVALUATION_BATCH_SIZE = 20
@@ -174,7 +174,8 @@ def main() -> None:
         pieces.setdefault(row["voice"], []).append(piece_from_row(row))
     with deterministic(settings.gpt.seed, settings.gpt.n_threads):
         trainer = Trainer(training, held_out, settings.shares, settings.gpt)
-        gpt = trainer.run(stage_folder("gpt"), {"voices": {name: len(pieces) for name, pieces in training.items()}})
+        inputs = hash_inputs(stage_folder("tokens") / "tokens.jsonl") | {"shares": settings.shares}
+        gpt = trainer.run(stage_folder("gpt"), inputs)
         save_checkpoint(stage_folder("gpt") / "gpt", "gpt", gpt.config.to_dict(), gpt.state_dict())
 
 

@@ -105,9 +105,13 @@ def crop(piece: Piece, max_tokens: int, random: np.random.Generator) -> Piece:
 
 
 def tail(piece: Piece, max_tokens: int) -> Piece:
-    """Return the longest end of the piece that begins at a phone border and has at most `max_tokens` tokens."""
+    """Return the longest end of the piece that begins at a phone border and has at most `max_tokens` tokens.
+
+    Only its last phone may be longer.
+    """
     borders = phone_borders(piece)
-    return cut(piece, int(borders[np.searchsorted(borders, len(piece.tokens) - max_tokens)]), len(piece.tokens))
+    position = min(int(np.searchsorted(borders, len(piece.tokens) - max_tokens)), len(borders) - 2)
+    return cut(piece, int(borders[position]), len(piece.tokens))
 
 
 def join_prompt(prompt: Piece, target: Piece, n_silence: int = 0) -> Piece:

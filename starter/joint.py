@@ -28,8 +28,8 @@ from starter.settings import JointSettings, Settings, load_settings, stage_folde
 from starter.sovits_data import spectral_loss, spectrogram
 from starter.store import SAMPLE_RATE, Utterance
 from starter.tokens import change_speed, read_tokens
-from starter.training import Average, Losses, Task, optimizer_step, train
-from starter.voices import held_out_names, read_voice
+from starter.training import Average, Losses, Task, hash_inputs, optimizer_step, train
+from starter.voices import held_out_names, read_trained_on, read_voice
 
 BETAS = (0.8, 0.99)
 N_HELD_OUT = 48  # utterances
@@ -49,13 +49,11 @@ class Speech:
     """The sound of the rows of tokens.jsonl, at the speed that they have there."""
 
     def __init__(self, rows: Sequence[Mapping]) -> None:
-        self.rows = rows
-        utterances = {
-            one.name: one for voice in dict.fromkeys(row["voice"] for row in rows) for one in read_voice(voice)
-        }
+        self.rows, self.corpora = rows, list(dict.fromkeys(row["voice"] for row in rows))
+        utterances = {one.name: one for corpus in self.corpora for one in read_voice(corpus)}
         self.utterances = [utterances[row["name"]] for row in rows]
-        self.of_speaker: dict[str, list[Utterance]] = {}
-        for one in utterances.values():
+        self.of_speaker: dict[str, list[Utterance]] = {}  # whose speech gives the styles
+        for one in (one for corpus in self.corpora for one in read_trained_on(corpus)):
             self.of_speaker.setdefault(one.voice, []).append(one)
 
     def waveform(self, clip: Clip, hop: int) -> np.ndarray:
@@ -244,7 +242,12 @@ def main() -> None:
             learn=trainer.learn,
             evaluate=lambda _: held_out_losses(average, data.tests, settings),
             folder=folder,
-            inputs={"config": config},
+            inputs=hash_inputs(
+                *(stage_folder("corpus") / name / "samples.i16" for name in data.speech.corpora),
+                stage_folder("prior") / "sovits",
+                stage_folder("tokens") / "tokens.jsonl",
+            )
+            | {"shares": all_settings.shares},
         )
         train(task)
         save_checkpoint(folder / "sovits", "sovits", config, average.state_dict())

@@ -27,7 +27,7 @@ from starter.settings import LatentSettings, load_settings, stage_folder
 from starter.sovits_data import spectrogram
 from starter.store import SAMPLE_RATE, Utterance
 from starter.tokens import change_speed, read_tokens
-from starter.voices import read_voice
+from starter.voices import read_trained_on, read_voice
 
 
 def load_sovits(folder: Path, name: str) -> SoVITS:
@@ -101,14 +101,14 @@ def compute_voice(job: tuple[str, list[Mapping]]) -> tuple[list[np.ndarray], lis
     settings = load_settings().latents
     utterances = {one.name: one for one in read_voice(voice)}
     speech: dict[str, list[Utterance]] = {}
-    for one in utterances.values():
+    for one in read_trained_on(voice):
         speech.setdefault(one.voice, []).append(one)
     means, log_deviations, styles = [], [], []
     with deterministic(settings.seed, n_threads=1):
         model = load_sovits(stage_folder("autoencoder"), "autoencoder").eval()
         for row in rows:
             one = utterances[row["name"]]
-            pieces = draw_style_speech(speech[one.voice], one.name, row["ratio"], settings)
+            pieces = draw_style_speech(speech[one.voice], f"{one.name} {row['ratio']}", row["ratio"], settings)
             found = [style_of(model, piece) for piece in pieces]
             waveform = change_speed(one, row["ratio"]).waveform
             mean, log_deviation = posterior_of(model, waveform, torch.stack(found).mean(dim=0), 2 * len(row["tokens"]))

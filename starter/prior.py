@@ -9,7 +9,7 @@ the latent of the true speech. The latents were computed before (stage latents),
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from starter.latents import Latents, load_sovits, read_latents
 from starter.scratch import set_codebook
 from starter.settings import PriorSettings, Settings, load_settings, stage_folder
 from starter.tokens import read_centres, read_tokens
-from starter.training import Average, Losses, Task, optimizer_step, train
+from starter.training import Average, Losses, Task, hash_inputs, optimizer_step, train
 from starter.voices import held_out_names
 
 N_HELD_OUT = 96  # utterances
@@ -117,6 +117,14 @@ class PriorTrainer:
         return {"kl": kl.item(), "latent": latent.item(), "norm": norm}
 
 
+def inputs_of_prior(settings: Settings) -> dict[str, Any]:
+    """Return the identity of what the stage reads, see Task."""
+    tokens = stage_folder("tokens")
+    latents = stage_folder("latents") / "latents.safetensors"
+    files = stage_folder("autoencoder") / "sovits", latents, tokens / "codebook.safetensors", tokens / "tokens.jsonl"
+    return hash_inputs(*files) | {"shares": settings.shares}
+
+
 def main() -> None:
     """Train the text encoder and the flow, and save the average of the model."""
     all_settings, folder = load_settings(), stage_folder("prior")
@@ -135,7 +143,7 @@ def main() -> None:
             learn=trainer.learn,
             evaluate=lambda _: held_out_losses(average, data.tests),
             folder=folder,
-            inputs={"config": config},
+            inputs=inputs_of_prior(all_settings),
         )
         train(task)
         save_checkpoint(folder / "sovits", "sovits", config, average.state_dict())

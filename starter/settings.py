@@ -82,6 +82,7 @@ class TokenSettings(Section):
 
     n_centres: int = Field(gt=1)
     largest_stretch: float = Field(ge=1)
+    copies: dict[str, int] = Field(description="rows of each utterance per kind of voice, each at another speed")
     sampled_minutes: float = Field(gt=0, description="speech that the centres are computed from")
     shares: dict[str, float] = Field(description="share of it per kind of voice, see starter/voices.py")
     seed: int

@@ -6,7 +6,8 @@ A token is the k-means cluster of the square roots of the phone posteriors, aver
 quantiser of SoVITS needs no training: its projection is that average, and its centres are the k-means centres.
 
 Every corpus that is trained on has its rows, the held-out texts of the synthetic voices too. Only utterances that the
-stage content_encoder could label are there.
+stage content_encoder could label are there. Of people there is little speech, so they have a row at each of several
+speeds.
 """
 
 from __future__ import annotations
@@ -110,6 +111,17 @@ def speed_ratio(name: str, largest: float) -> float:
     """Return how fast the utterance of this name is played in training. Half of the utterances stay unchanged."""
     random = np.random.default_rng(derive_seed("stretch", name))
     return float(np.exp(random.uniform(-1, 1) * np.log(largest))) if random.random() < 0.5 else 1.0
+
+
+def speed_ratios(name: str, largest: float, n: int) -> list[float]:
+    """Return how fast each of the n copies of the utterance of this name is played. The first of several is unchanged.
+
+    Copies at other speeds are other speakers who say the same, so they make more of a corpus of which there is little.
+    """
+    if n == 1:
+        return [speed_ratio(name, largest)]
+    logs = np.random.default_rng(derive_seed("copies", name)).uniform(-1, 1, n - 1) * np.log(largest)
+    return [1.0, *map(float, np.exp(logs))]
 
 
 def change_speed(utterance: Utterance, ratio: float) -> Utterance:
@@ -219,11 +231,18 @@ def tokenize_voice(voice: str) -> str:
     n_held_out = 0 if voice == voices.PEOPLE else voices.n_common(voice)
     held_out = {one.name for one in utterances[len(utterances) - n_held_out :]}
     chosen = voices.with_labels(voice, utterances)
-    ratios = [1.0 if one.name in held_out else speed_ratio(one.name, settings.largest_stretch) for one in chosen]
+    n_copies, largest = settings.copies[voices.kind_of(voice)], settings.largest_stretch
+    copies = [
+        (one, ratio)
+        for one in chosen
+        for ratio in ([1.0] if one.name in held_out else speed_ratios(one.name, largest, n_copies))
+    ]
     with deterministic(settings.seed, n_threads=1):
         encoder = load_content_encoder(stage_folder("content_encoder") / "content_encoder")
-        rows = list(tokenize(voice, encoder, read_centres(), chosen, ratios))
-    print(f"tokens: {voice}, {len(rows)} of {len(utterances)} utterances", flush=True)
+        rows = list(
+            tokenize(voice, encoder, read_centres(), [one for one, _ in copies], [ratio for _, ratio in copies])
+        )
+    print(f"tokens: {voice}, {len(chosen)} of {len(utterances)} utterances, {len(rows)} rows", flush=True)
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 

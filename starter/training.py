@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ class Task:
         learn: Makes one step of all optimisers from a batch and its step, and returns the losses.
         evaluate: Called every `settings.evaluate_every` steps and at the end, with the number of steps made.
         folder: Gets state/ and curve.jsonl.
-        inputs: JSON-able names of the inputs. A stored state of other inputs or settings is not used.
+        inputs: JSON-able identity of all that the stage reads, see hash_inputs. A stored state of other inputs or
+            settings is not used.
     """
 
     name: str
@@ -79,6 +81,24 @@ class Task:
     evaluate: Callable[[int], Losses]
     folder: Path
     inputs: Mapping[str, Any]
+
+
+def hash_inputs(*paths: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file that a stage reads, by its last two names.
+
+    Args:
+        paths: Files, and folders of which all files count.
+
+    Raises:
+        FileNotFoundError: A path does not exist.
+    """
+    hashes = {}
+    for path in paths:
+        for one in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if not one.is_dir():
+                with one.open("rb") as file:
+                    hashes["/".join(one.parts[-2:])] = file_digest(file, "sha256").hexdigest()
+    return hashes
 
 
 def train(task: Task) -> None:

@@ -58,10 +58,15 @@ def read_voice(voice: str) -> list[Utterance]:
     return read_corpus(stage_folder("corpus") / voice)
 
 
+def read_trained_on(voice: str) -> list[Utterance]:
+    """Return the utterances of a corpus that may be trained on, with the labels that their makers gave."""
+    utterances = read_voice(voice)
+    return utterances if voice == PEOPLE else utterances[: -n_common(voice)]
+
+
 def training_voices() -> dict[str, list[Utterance]]:
     """Return the utterances that may be trained on, by corpus, with the labels that their makers gave."""
-    synthetic = {name: read_voice(name)[: -n_common(name)] for name in synthetic_voices()}
-    return synthetic | {PEOPLE: read_voice(PEOPLE)}
+    return {name: read_trained_on(name) for name in (*synthetic_voices(), PEOPLE)}
 
 
 def held_out_names() -> set[str]:

@@ -147,6 +147,11 @@ def test_tail_is_the_longest_end_within_the_limit():
     assert not tail(piece, 4).is_whole
 
 
+def test_tail_keeps_a_last_phone_that_exceeds_the_limit():
+    piece = Piece(np.array(PHONEMES[:2]), np.arange(6), np.array([0, 0, 1, 1, 1, 1]))
+    assert tail(piece, 3).tokens.tolist() == [2, 3, 4, 5]
+
+
 def test_end_of_speech_is_a_target_only_after_whole_utterances():
     piece = oracle_pieces(1)[0]
     n = len(piece.tokens)

@@ -214,8 +214,16 @@ def test_held_out_clips_are_of_all_voices_in_turn_and_not_too_long():
     rows = [row(f"r{i}", 20 + i) for i in range(4)] + [row(f"s{i}", 30, "jm_kumo") for i in range(4)] + [row("l", 90)]
     chosen = held_out_clips(rows, {"r2", "r3", "s3", "l"}, 2.0, 2)
     assert [rows[clip.number]["name"] for clip in chosen] == ["r2", "s3"]
-    assert [rows[clip.number]["name"] for clip in held_out_clips(rows, {"r2", "r3", "s3", "l"}, 2.0, 9)] == [
-        "r2",
-        "r3",
-        "s3",
-    ]
+    chosen = held_out_clips(rows, {"r2", "r3", "s3", "l"}, 2.0, 9)
+    assert [rows[clip.number]["name"] for clip in chosen] == ["r2", "r3", "s3", "l"]
+    assert [clip.n_frames for clip in chosen] == [44, 46, 60, 100]
+    assert chosen[-1].first_frame == 0 and len(chosen[-1].piece.phonemes) == 25
+
+
+def test_styles_come_from_speech_that_is_trained_on(monkeypatch):
+    spoken, read = [utterance(1.0), utterance(2.0)], [row("slt 1.0", 20), row("slt 2.0", 40)]
+    monkeypatch.setattr("starter.joint.read_voice", lambda _: spoken)
+    monkeypatch.setattr("starter.joint.read_trained_on", lambda _: spoken[:1])
+    speech = Speech(read)
+    assert [one.name for one in speech.utterances] == ["slt 1.0", "slt 2.0"]
+    assert speech.of_speaker == {"slt": spoken[:1]}

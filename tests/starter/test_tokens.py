@@ -14,6 +14,7 @@ from starter.tokens import (
     change_speed,
     sample_utterances,
     speed_ratio,
+    speed_ratios,
     token_statistics,
     tokenize,
 )
@@ -56,6 +57,14 @@ def test_half_of_the_utterances_keep_their_speed():
     assert min(ratios) >= 1 / 1.2
     assert max(ratios) <= 1.2
     assert speed_ratio("slt_00000", 1.2) == ratios[0]
+
+
+def test_several_copies_are_the_speech_itself_and_other_speeds():
+    assert speed_ratios("slt_00000", 1.2, 1) == [speed_ratio("slt_00000", 1.2)]
+    ratios = speed_ratios("26-1", 1.2, 4)
+    assert ratios[0] == 1.0 and len(set(ratios)) == 4
+    assert min(ratios) >= 1 / 1.2 and max(ratios) <= 1.2
+    assert speed_ratios("26-1", 1.2, 4) == ratios != speed_ratios("26-2", 1.2, 4)
 
 
 def test_a_faster_utterance_ends_sooner_and_so_do_its_phones():

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from starter.settings import TrainingSettings, load_settings
-from starter.training import Average, Task, learning_rate, optimizer_step, train
+from starter.training import Average, Task, hash_inputs, learning_rate, optimizer_step, train
 
 SETTINGS = TrainingSettings(
     n_steps=8,
@@ -35,7 +35,7 @@ def mlflow_curves(monkeypatch):
     return curves
 
 
-def task(folder, modules, optimizers, **parts):
+def task(folder, modules, optimizers, inputs=None, **parts):
     return Task(
         name="fit",
         settings=SETTINGS,
@@ -43,12 +43,12 @@ def task(folder, modules, optimizers, **parts):
         optimizers=optimizers,
         evaluate=lambda n: {"held_out": 1.0 * n},
         folder=folder,
-        inputs={},
+        inputs=inputs or {},
         **parts,
     )
 
 
-def run(folder, stop_before=None):
+def run(folder, stop_before=None, inputs=None):
     """Fit y = 2 x and return the weights and their average."""
     torch.manual_seed(0)
     model = nn.Linear(1, 1)
@@ -67,7 +67,7 @@ def run(folder, stop_before=None):
         return {"loss": loss.item()}
 
     modules = {"model": model, "average": average.module}
-    train(task(folder, modules, {"adamw": optimizer}, make_batch=batch, learn=learn))
+    train(task(folder, modules, {"adamw": optimizer}, inputs, make_batch=batch, learn=learn))
     return model.state_dict() | {f"average {k}": v for k, v in average.module.state_dict().items()}
 
 
@@ -109,3 +109,13 @@ def test_the_learning_rate_rises_stays_and_falls():
 def test_the_shipped_settings_are_valid_and_the_stranger_is_one_of_the_voices():
     settings = load_settings()
     assert settings.corpus.stranger in settings.corpus.voices
+
+
+def test_a_training_starts_over_after_a_file_that_it_reads_has_changed(tmp_path, capsys):
+    read, folder = tmp_path / "sovits", tmp_path / "stage"
+    read.mkdir()
+    for content, begins in (("a", "starts with"), ("a", "continues at"), ("b", "starts with")):
+        (read / "model.safetensors").write_text(content)
+        run(folder, inputs=hash_inputs(read))
+        assert f"fit: {begins} step" in capsys.readouterr().out
+    assert list(hash_inputs(read)) == list(hash_inputs(read / "model.safetensors")) == ["sovits/model.safetensors"]
