@@ -73,12 +73,14 @@ class Source:
 class Crops:
     """Batches of crops of hidden states with one phone per frame. The batch of a step is always the same."""
 
-    def __init__(self, sources: Sequence[Source], settings: ContentEncoderSettings) -> None:
+    def __init__(
+        self, sources: Sequence[Source], settings: ContentEncoderSettings, shares: Mapping[str, float]
+    ) -> None:
         self.settings = settings
         self.kinds = sorted({source.kind for source in sources})
         self.sources = {kind: [source for source in sources if source.kind == kind] for kind in self.kinds}
-        shares = np.array([settings.shares[kind] for kind in self.kinds])
-        self.shares = shares / shares.sum()
+        weights = np.array([shares[kind] for kind in self.kinds])
+        self.shares = weights / weights.sum()
         self.n_frames = round(settings.crop_seconds / FRAME_SECONDS)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
@@ -162,7 +164,7 @@ def train_head(
         heard: The sets that it is evaluated on.
         folder: Gets the state of the training and its curve.
     """
-    crops = Crops(sources, settings)
+    crops = Crops(sources, settings, load_settings().shares)
     encoder = build_content_encoder(head_config(settings).to_dict())
     encoder.requires_grad_(True)
     average = Average(encoder, settings.average_decay)

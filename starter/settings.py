@@ -65,7 +65,6 @@ class ContentEncoderSettings(TrainingSettings):
     """The stage `content_encoder`. n_steps is that of the final head."""
 
     network: dict[str, Any] = Field(description="keys of WhisperHeadConfig: the encoder, and the sizes of the head")
-    shares: dict[str, float] = Field(description="share of the crops per kind of voice, see starter/voices.py")
     round_steps: tuple[int, int] = Field(
         description="steps of the heads that only label: one on people that pocketsphinx aligned, one on all voices"
     )
@@ -84,7 +83,6 @@ class TokenSettings(Section):
     largest_stretch: float = Field(ge=1)
     copies: dict[str, int] = Field(description="rows of each utterance per kind of voice, each at another speed")
     sampled_minutes: float = Field(gt=0, description="speech that the centres are computed from")
-    shares: dict[str, float] = Field(description="share of it per kind of voice, see starter/voices.py")
     seed: int
     n_processes: int = Field(ge=1)
 

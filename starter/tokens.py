@@ -199,9 +199,9 @@ def sample_utterances(
 
     Args:
         corpora: Utterances by corpus.
-        settings: How many minutes, and the share of each kind.
+        settings: How many minutes.
     """
-    for kind, share in settings.shares.items():
+    for kind, share in load_settings().shares.items():
         pool = [(name, one) for name, ones in corpora.items() if voices.kind_of(name) == kind for one in ones]
         seconds_left = share * 60 * settings.sampled_minutes
         for i in np.random.default_rng(derive_seed("codebook", kind, settings.seed)).permutation(len(pool)):

@@ -19,7 +19,7 @@ from starter.store import Utterance
 
 LOUD, QUIET = NUMBER_OF["aa"], NUMBER_OF[SILENCE]
 WIDTH = 384
-SETTINGS = load_settings().content_encoder
+SETTINGS, SHARES = load_settings().content_encoder, load_settings().shares
 
 
 def beeps(name, seconds, length=0.25):
@@ -47,7 +47,7 @@ def source(kind, utterances):
 
 def test_labels_follow_the_states_at_every_speed_and_end_with_the_speech():
     settings = SETTINGS.model_copy(update={"batch_size": 24})
-    states, labels = Crops([source("kokoro", [beeps("short", 1.7), beeps("long", 8.0)])], settings).batch(0)
+    states, labels = Crops([source("kokoro", [beeps("short", 1.7), beeps("long", 8.0)])], settings, SHARES).batch(0)
     assert states.shape == (24, 150, WIDTH) and states.dtype == torch.float32
     assert labels.shape == (24, 150) and labels.dtype == torch.int64
     is_speech = labels != NO_LABEL
@@ -58,7 +58,7 @@ def test_labels_follow_the_states_at_every_speed_and_end_with_the_speech():
 
 
 def test_each_step_always_has_the_same_batch_of_its_own():
-    crops = Crops([source("kokoro", [beeps("long", 8.0)])], SETTINGS)
+    crops = Crops([source("kokoro", [beeps("long", 8.0)])], SETTINGS, SHARES)
     first, again, other = crops.batch(3), crops.batch(3), crops.batch(4)
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
@@ -69,7 +69,7 @@ def test_each_kind_has_its_share_however_many_corpora_it_has():
     settings = SETTINGS.model_copy(update={"batch_size": 300})
     quiet = [Utterance(f"quiet_{i}", "beep", "", np.zeros(64000, np.int16), [("s", 4.0)]) for i in range(3)]
     sources = [source("kokoro", [beeps("long", 8.0)]), *(source("librispeech", [one]) for one in quiet)]
-    _, labels = Crops(sources, settings).batch(0)
+    _, labels = Crops(sources, settings, SHARES).batch(0)
     share = float((labels[:, 0] == NUMBER_OF["s"]).float().mean())
     assert share == pytest.approx(0.35 / 0.85, abs=0.08)
 
