@@ -8,6 +8,7 @@ which playback, begun with the first bytes, has nothing to play.
     together   N_TOGETHER requests at the same moment, round after round
     batch      the same while long texts keep the batch lane busy
     overload   OVERLOAD times the streams that the service takes at once, for --seconds
+    retry      one client more than has room, who comes back when his refusal told him to, --n times
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from benchmarks.serving.listening import Measured, Texts, open_client, speak
 N_TOGETHER = 4
 OVERLOAD = 3.0
 TEXTS_SEED = 20261129
-PARTS = ("alone", "together", "batch", "overload")
+PARTS = ("alone", "together", "batch", "overload", "retry")
 
 
 async def alone(client: httpx.AsyncClient, voice: str, texts: Texts, n: int) -> list[Measured]:
@@ -80,6 +81,28 @@ async def overload(
     return list(await asyncio.gather(*tasks))
 
 
+async def come_back(client: httpx.AsyncClient, voice: str, texts: Texts, n_rounds: int) -> list[Measured]:
+    """Fill the service until it refuses a stream, and ask for that stream again after its Retry-After.
+
+    Returns:
+        What each second request was answered with, n_rounds of them.
+    """
+    results = []
+    for _ in range(n_rounds):
+        running: list[asyncio.Task[Measured]] = []
+        refused: Measured | None = None
+        while refused is None:
+            task = asyncio.create_task(speak(client, voice, texts.next(3)))
+            running.append(task)
+            await asyncio.wait([task], timeout=0.1)
+            if task.done() and task.result().retry_after is not None:
+                refused = task.result()
+        await asyncio.sleep(refused.retry_after)
+        results.append(await speak(client, voice, texts.next()))
+        await asyncio.gather(*running)
+    return results
+
+
 def summarise(name: str, results: Sequence[Measured]) -> dict[str, str]:
     """Return a row of the table."""
     spoken = [one for one in results if one.status == 200]
@@ -127,6 +150,8 @@ async def measure(address: str, voice: str, parts: Sequence[str], *, n: int, sec
                 results = await together(client, voice, texts, n)
             elif part == "batch":
                 results = await beside_batch(client, voice, texts, n)
+            elif part == "retry":
+                results = await come_back(client, voice, texts, n)
             else:
                 before = await together(client, voice, texts, 3)
                 spent = time.perf_counter() - begin
