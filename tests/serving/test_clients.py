@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import threading
+import time
 
 import httpx
 import openai
 import pytest
-from serving_helpers import speak
+from job_helpers import SmallEngine, make_jobs
+from serving_helpers import running, speak
 
+from serving.database import open_database
 from serving.encoding import FORMATS
+from serving.jobs.routes import job_router
+from serving.provenance.routes import provenance_router
+from serving.provenance.service import Provenance
+from serving.storage.routes import object_router
 
 TEXT = "The kettle is on the stove."
 
@@ -65,15 +74,48 @@ def test_the_published_openapi_names_each_route(service):
 
 @pytest.mark.slow
 def test_schemathesis_finds_nothing(service):
+    attack(service.address)
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    """Jobs that run in a thread of their own."""
+    database = open_database(tmp_path, {})
+    database.migrate()
+    jobs = make_jobs(database, tmp_path / "results", SmallEngine())
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(jobs.start(), loop).result(30)
+    while not jobs.is_started:
+        time.sleep(0.05)
+    yield jobs
+    asyncio.run_coroutine_threadsafe(jobs.close(), loop).result(30)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+    database.close()
+
+
+def test_schemathesis_finds_nothing_in_jobs_marks_and_files(jobs, tmp_path):
+    provenance = Provenance(tmp_path, seconds=60)
+    routers = [job_router(jobs), provenance_router(provenance, max_bytes=100_000), object_router(jobs.objects)]
+    with running(provenance=provenance, routers=routers) as service:
+        assert attack(service.address, within=("/v1/jobs", "/v1/provenance", "/v1/objects")) >= 8
+
+
+def attack(address: str, within: tuple[str, ...] = ("/",)) -> int:
+    """Send what the schema of each route allows and forbids, and return how many routes there are."""
     import schemathesis
     from hypothesis import HealthCheck, given, settings
 
     # a schema cannot say which texts a voice can speak: those are refused with 413 or 422
     accepted = {"checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 404, 413, 422]}}}
     config = schemathesis.Config.from_dict(accepted)
-    schema = schemathesis.openapi.from_url(f"{service.address}/openapi.json", config=config)
-    for result in schema.get_all_operations():
-        operation = result.ok()
+    schema = schemathesis.openapi.from_url(f"{address}/openapi.json", config=config)
+    operations = [result.ok() for result in schema.get_all_operations()]
+    operations = [operation for operation in operations if operation.path.startswith(within)]
+    for operation in operations:
 
         @given(case=operation.as_strategy())
         @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -83,3 +125,4 @@ def test_schemathesis_finds_nothing(service):
             case.call_and_validate(timeout=30)
 
         run()
+    return len(operations)
