@@ -51,7 +51,7 @@ def read_timed_text(text: str) -> str | None:
 
 
 def _labels(lines: Sequence[str]) -> list[str] | None:
-    """Return the labels of lines that each begin with two times, or None where they are no such lines."""
+    """Return the labels of lines that each begin with two times, or None where a line has none."""
     matches = [LABEL_LINE.match(line) for line in lines]
     if matches and all(matches):
         return [match[1] or "" for match in matches if match]
