@@ -219,6 +219,8 @@ READ: dict[str, Writer] = {
     "x.tsv of Whisper": beside("{}.tsv", lambda text: f"start\tend\ttext\n0\t900\t{text}\n"),
     "x.lab": beside("{}.lab", str),
     "x.txt": beside("{}.txt", str),
+    "x.text": beside("{}.text", str),
+    "x.wav.transcript": beside("{}.wav.transcript", str),
     "x.txt in folders of their own": beside("texts/{}.txt", str, "audio/{}.wav"),
     "x.TXT and x.WAV": beside("{}.TXT", str, "{}.WAV"),
     "x.wav.txt": beside("{}.wav.txt", str),
@@ -286,6 +288,10 @@ REFUSED: dict[str, tuple[Writer, str]] = {
     "a format that is not read, named like the recordings": (
         beside("{}.trs", lambda text: f"<Trans>{text}</Trans>"),
         r"no usable recording; 3 rejected, the first: anna_001\.wav: anna_001\.trs: is in a format that is not read",
+    ),
+    "x.wav.trn of THCHS-30": (
+        beside("{}.wav.trn", lambda text: f"{text}\nSH IY1\nsh iy\n"),
+        r"no usable recording; 3 rejected, the first: anna_001\.wav: anna_001\.wav\.trn: is in a format that is not",
     ),
     "a link": (
         several(table("a/metadata.csv", lines(pairs())), lambda folder: link(folder / "a/metadata.csv")),

@@ -20,11 +20,12 @@ from stages.recordings.transcripts.timed import read_textgrid, read_timed_text
 TABLES = (".list", ".csv", ".tsv", ".psv")
 JSON_LINES = (".jsonl", ".ndjson")
 SUBTITLES = (".srt", ".vtt")
-TRANSCRIPT_SUFFIXES = (*TABLES, *JSON_LINES, *SUBTITLES, ".json", ".lab", ".textgrid", ".txt", ".wrd")
+PLAIN_TEXTS = (".txt", ".text", ".trans", ".transcript", ".lab", ".wrd")
+TRANSCRIPT_SUFFIXES = (*TABLES, *JSON_LINES, *SUBTITLES, *PLAIN_TEXTS, ".json", ".textgrid")
 # Texts in formats that are not read. Ignored, they would be replaced by what the recogniser hears
 UNREADABLE_SUFFIXES = (
     *(".xlsx", ".xls", ".ods", ".docx", ".doc", ".odt", ".rtf", ".parquet", ".arrow"),
-    *(".eaf", ".ass", ".ssa", ".sbv", ".lrc", ".stm", ".ctm", ".mlf", ".trs", ".cha", ".ttml", ".dfxp", ".smi"),
+    *(".eaf", ".ass", ".ssa", ".sbv", ".lrc", ".stm", ".ctm", ".trn", ".mlf", ".trs", ".cha", ".ttml", ".dfxp", ".smi"),
 )
 WORD = re.compile(r"[^\W_]+")
 MAX_BYTES = 100_000_000  # the texts of 1,000 hours have 50 MB
