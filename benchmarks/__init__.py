@@ -16,6 +16,7 @@ data_truth.py       texts and word times of long recordings whose every word is 
 true_recordings.py  the recordings of data_truth.py
 true_texts.py       their transcripts with planted faults
 truth_results.py    what align made of them, and tables
+degraded.py         clips with right texts that are kept under music and in a room
 nonspeech.py        sounds without words, and the words that an ASR judge invents for them
 two_judges.py       what two ASR judges hear in the utterances of a scorecard
 gate_damage.py      verdicts on recordings that were damaged on purpose

@@ -1,7 +1,7 @@
 """How fast the first stages read recordings, and how much memory they need, from short ones to very long ones.
 
     python -m benchmarks.data_speed                          # the sample voice, repeated
-    python -m benchmarks.data_speed --recordings FOLDER --align --markdown benchmarks/DATA_SPEED.md
+    python -m benchmarks.data_speed --recordings FOLDER --align mono --markdown benchmarks/DATA_SPEED.md
 
 Each stage runs as its own program. Its speed is the length of the recording over the CPU time of the program and its
 children, start included, so it is that of one core and hardly depends on what else runs. Memory is the largest of one
@@ -163,7 +163,7 @@ def run_stage(root: Path, stage: str, **places: Path | str) -> Use:
 
 
 def as_markdown(figures: Sequence[Figures]) -> str:
-    """Return the table: speeds in multiples of real time on one core, memory in MB."""
+    """Return the table: speeds in multiples of real time on one core, memory in MB, of align beside its speed."""
     lines = [
         "| recording | clips | ingest | segment | both | memory | align |",
         "|---|---|---|---|---|---|---|",
@@ -174,7 +174,7 @@ def as_markdown(figures: Sequence[Figures]) -> str:
         both = seconds / (ingest.cpu_seconds + segment.cpu_seconds)
         memory = max(ingest.memory_mb, segment.memory_mb)
         cells = [case.name, str(n_clips), *(f"{speed:.0f}x" for speed in (*speeds, both)), f"{memory:.0f} MB"]
-        cells.append(f"{seconds / align.cpu_seconds:.1f}x" if align else "")
+        cells.append(f"{seconds / align.cpu_seconds:.1f}x, {align.memory_mb:.0f} MB" if align else "")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -184,16 +184,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.data_speed", description=__doc__.partition("\n")[0])
     parser.add_argument("--recordings", type=Path, default=ROOT / "data/1_recordings/sample", help="what is repeated")
     parser.add_argument("--minutes", type=float, nargs="+", default=[10, 60, 180])
-    parser.add_argument("--align", action="store_true", help="run align too, on the shortest recording")
+    parser.add_argument(
+        "--align", choices=["shortest", "mono"], nargs="?", const="shortest", help="run align too, on these recordings"
+    )
     parser.add_argument("--markdown", type=Path, help="write the table into this file too")
     arguments = parser.parse_args()
     files = sorted(file for file in arguments.recordings.rglob("*") if file.suffix in AUDIO_SUFFIXES)
     audio = [load_audio(file) for file in files]
     sample_rate = audio[0][1]
     sentences = [resample(to_mono(samples), rate, sample_rate) for samples, rate in audio]
-    figures = []
+    figures, n_aligned = [], {"mono": len(arguments.minutes), "shortest": 1, None: 0}[arguments.align]
     for index, case in enumerate(cases(arguments.minutes)):
-        figures.append(measure(case, sentences, sample_rate, with_align=arguments.align and not index))
+        figures.append(measure(case, sentences, sample_rate, with_align=index < n_aligned))
         print(as_markdown(figures[-1:]).splitlines()[-1], flush=True)
     if arguments.markdown:
         arguments.markdown.write_text(as_markdown(figures), encoding="utf-8")

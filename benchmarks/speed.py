@@ -214,8 +214,8 @@ def sovits_figures(setting: Setting, limits: Limits) -> list[Figure]:
     return figures
 
 
-def stream_figures(setting: Setting, _: Limits) -> list[Figure]:
-    """Measure the time from a text to the first sound, and to the last."""
+def random_voice(setting: Setting) -> Synthesizer:
+    """Return a voice with random weights, which speaks each sentence to its longest length."""
     gpt, sovits = random_gpt(setting), random_sovits(setting)
     config, g = sovits.config, torch.Generator().manual_seed(0)
     reference = Reference(
@@ -225,7 +225,12 @@ def stream_figures(setting: Setting, _: Limits) -> list[Figure]:
         torch.rand(config.speaker_dim, generator=g) if config.speaker_dim else None,
     )
     preset = default_preset("en", 0.09, max_length_factor=1.1)  # random weights never end a sentence
-    synthesizer = Synthesizer(gpt, sovits, reference, preset, precision=setting.precision)
+    return Synthesizer(gpt, sovits, reference, preset, precision=setting.precision)
+
+
+def stream_figures(setting: Setting, _: Limits) -> list[Figure]:
+    """Measure the time from a text to the first sound, and to the last."""
+    synthesizer = random_voice(setting)
     firsts, first_work, factors = [], [], []
 
     def speak() -> None:

@@ -119,6 +119,13 @@ def labels(text: str) -> str:
     return f"0.000000\t0.500000\t{head}\n0.500000\t1.000000\t{tail}\n"
 
 
+def spaced_labels(text: str, *, unit: float = 1e7) -> str:
+    """As HTK has them in units of 100 ns, with silence around the words."""
+    words = ["sil", *text.split(), "sil"]
+    times = [round(unit * place / len(words)) for place in range(len(words) + 1)]
+    return "".join(f"{start} {end} {word}\n" for start, end, word in zip(times, times[1:], words, strict=False))
+
+
 def records(name: str = "{}.wav", key: str = "audio_filepath", text: str = "text") -> list[dict[str, object]]:
     return [{key: each, "duration": 1.0, text: said} for each, said in pairs(name)]
 
@@ -200,12 +207,20 @@ READ: dict[str, Writer] = {
     "x.TextGrid": beside("{}.TextGrid", textgrid),
     "x.TextGrid with one tier for each speaker": beside("{}.TextGrid", lambda text: textgrid(text, "anna - words")),
     "x.txt of Audacity": beside("{}.txt", labels),
+    "x.lab of HTK": beside("{}.lab", spaced_labels),
+    "x.lab of HTK with tabs": beside("{}.lab", lambda text: spaced_labels(text).replace(" ", "\t")),
+    "x.wrd of TIMIT": beside("{}.wrd", lambda text: spaced_labels(text, unit=16000).replace("sil", "h#")),
+    "x.txt of TIMIT and its x.wrd": several(
+        beside("{}.txt", lambda text: f"0 16000 {text}\n"), beside("{}.wrd", lambda text: spaced_labels(text.lower()))
+    ),
     "x.txt with a time before each line": beside(
         "{}.txt", lambda text: "[0:00] {}\n[0:01] {}\n".format(*text.split(" ", 1))
     ),
     "x.tsv of Whisper": beside("{}.tsv", lambda text: f"start\tend\ttext\n0\t900\t{text}\n"),
     "x.lab": beside("{}.lab", str),
     "x.txt": beside("{}.txt", str),
+    "x.text": beside("{}.text", str),
+    "x.wav.transcript": beside("{}.wav.transcript", str),
     "x.txt in folders of their own": beside("texts/{}.txt", str, "audio/{}.wav"),
     "x.TXT and x.WAV": beside("{}.TXT", str, "{}.WAV"),
     "x.wav.txt": beside("{}.wav.txt", str),
@@ -269,6 +284,14 @@ REFUSED: dict[str, tuple[Writer, str]] = {
     "an Excel table": (
         lambda folder: (folder / "texts.xlsx").write_bytes(b"PK\3\4"),
         r"texts\.xlsx: is in a format that is not read; save it as CSV or text in UTF-8",
+    ),
+    "a format that is not read, named like the recordings": (
+        beside("{}.trs", lambda text: f"<Trans>{text}</Trans>"),
+        r"no usable recording; 3 rejected, the first: anna_001\.wav: anna_001\.trs: is in a format that is not read",
+    ),
+    "x.wav.trn of THCHS-30": (
+        beside("{}.wav.trn", lambda text: f"{text}\nSH IY1\nsh iy\n"),
+        r"no usable recording; 3 rejected, the first: anna_001\.wav: anna_001\.wav\.trn: is in a format that is not",
     ),
     "a link": (
         several(table("a/metadata.csv", lines(pairs())), lambda folder: link(folder / "a/metadata.csv")),

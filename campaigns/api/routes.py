@@ -32,6 +32,7 @@ from serving.storage.objects import ObjectStore
 Asking = Annotated[Caller, Depends(current_caller)]
 CampaignId = Annotated[str, Field(max_length=40, pattern=r"^campaign_[0-9a-f]{24}$")]
 ROW_PAGE = 1000
+MAX_PLACE = 2**31 - 1  # of a row: what its column holds
 MAX_LISTED = 100
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; media-src data:; frame-ancestors 'none'; base-uri 'none'"
 YIELD_ROWS = 100
@@ -108,7 +109,7 @@ class _Routes:
         campaign_id: CampaignId,
         caller: Asking,
         status: RowState | None = None,
-        cursor: Annotated[int, Query(ge=-1)] = -1,
+        cursor: Annotated[int, Query(ge=-1, le=MAX_PLACE)] = -1,
         limit: Annotated[int, Query(ge=1, le=ROW_PAGE)] = 100,
     ) -> AssetPage:
         """Return rows of a campaign in the order of the recipients, with the addresses of their files."""

@@ -121,6 +121,7 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None, cache: KeyValueCache | None = None) -> Tensor:
         """Compute (B, n, D) from (B, n, D). The arguments are those of `SelfAttention.forward`."""
         x = self.norm1(x + self.dropout(self.self_attn(x, mask, cache)))
+        pause_point()
         feed_forward = self.linear2(self.dropout(F.relu(self.linear1(x))))
         return self.norm2(x + self.dropout(feed_forward))
 
@@ -267,6 +268,7 @@ class GPT(nn.Module):
         for i, layer in enumerate(self.h.layers):
             pause_point()
             x = layer(x, mask, None if caches is None else caches[i])
+        pause_point()
         return x
 
     def logits(self, hidden: Tensor) -> Tensor:

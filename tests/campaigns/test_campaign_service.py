@@ -182,3 +182,15 @@ def test_the_report_of_a_revoked_voice_has_figures_and_no_sound(tmp_path, databa
         assert "data:audio" not in report.text
 
     with_client(tmp_path, database, scenario, engine)
+
+
+@pytest.mark.parametrize("cursor", [2**31, 2**63, 24465844881218401680228352])
+def test_a_cursor_that_no_row_can_have_is_refused(tmp_path, database, cursor):
+    async def scenario(client, service):
+        place = (await client.post("/v1/campaigns", json=BODY)).headers["location"]
+        answer = await client.get(f"{place}/assets", params={"cursor": cursor})
+        assert (answer.status_code, answer.json()["error"]["type"]) == (422, "invalid_request")
+        last = await client.get(f"{place}/assets", params={"cursor": 2**31 - 1})
+        assert (last.status_code, last.json()["data"], last.json()["next_cursor"]) == (200, [], None)
+
+    with_client(tmp_path, database, scenario)

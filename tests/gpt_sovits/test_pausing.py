@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from greenlet import getcurrent, greenlet
 from synthesis_tiny import tiny_synthesizer
 
+from benchmarks.speed import SENTENCE, Setting, random_voice
 from gpt_sovits.pausing import set_pause
 from gpt_sovits.synthesis.streaming import stream
 from gpt_sovits.synthesis.synthesizer import Synthesizer
@@ -81,3 +83,29 @@ def test_speech_that_is_abandoned_at_a_pause_leaves_the_voice_as_it_was():
     assert task.dead
     set_pause(None)
     np.testing.assert_array_equal(streamed(synthesizer, TEXTS[0], 3), alone)
+
+
+def test_a_batch_of_the_starter_base_can_be_paused_every_50_milliseconds():
+    """CPU time between two pause points, because other processes may run at any moment."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    voice = random_voice(Setting("starter", "cpu", "float32", 1, 1, 1.0))
+    voice.decode_batch_size = 1  # as the service has it on a CPU
+    sentences = [SENTENCE] * 8
+    last, steps = 0.0, []
+
+    def pause() -> None:
+        nonlocal last
+        now = time.thread_time()
+        steps.append(now - last)
+        last = now
+
+    with torch.inference_mode():
+        voice.say_many(sentences[:1], [0])  # compiles the decoder's kernel
+        last = time.thread_time()
+        set_pause(pause)
+        voice.say_many(sentences, range(8))
+        pause()
+    torch.set_num_threads(n_threads)
+    assert sum(steps) > 0.5
+    assert max(steps) < 0.05

@@ -132,3 +132,20 @@ def test_a_service_that_needs_keys_does_not_start_without_what_checks_them():
     settings = make_settings().model_copy(update={"require_keys": True})
     with pytest.raises(ValueError, match="nothing that checks keys"):
         make_service(ThreadEngine(), settings)
+
+
+def test_no_log_holds_a_key_or_a_text(caplog):
+    caplog.set_level("DEBUG")
+    settings = make_settings().model_copy(update={"require_keys": True})
+    with running(settings=settings, authenticate=one_key) as service:
+        for key in ("right", "a-stranger-s-key"):
+            for body in ({"input": "Said in confidence."}, {"input": "Said in confidence.", "voice": 7}):
+                httpx.post(
+                    f"{service.address}/v1/audio/speech",
+                    json={"model": "tts-1", "voice": "anna"} | body,
+                    headers={"Authorization": f"Bearer {key}"},
+                    timeout=30,
+                )
+    lines = [record.getMessage() for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]
+    assert any("401" in line for line in lines)
+    assert not [line for line in lines if "confidence" in line or "Bearer" in line or "stranger" in line]

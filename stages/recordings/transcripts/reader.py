@@ -20,11 +20,12 @@ from stages.recordings.transcripts.timed import read_textgrid, read_timed_text
 TABLES = (".list", ".csv", ".tsv", ".psv")
 JSON_LINES = (".jsonl", ".ndjson")
 SUBTITLES = (".srt", ".vtt")
-TRANSCRIPT_SUFFIXES = (*TABLES, *JSON_LINES, *SUBTITLES, ".json", ".lab", ".textgrid", ".txt")
+PLAIN_TEXTS = (".txt", ".text", ".trans", ".transcript", ".lab", ".wrd")
+TRANSCRIPT_SUFFIXES = (*TABLES, *JSON_LINES, *SUBTITLES, *PLAIN_TEXTS, ".json", ".textgrid")
 # Texts in formats that are not read. Ignored, they would be replaced by what the recogniser hears
 UNREADABLE_SUFFIXES = (
     *(".xlsx", ".xls", ".ods", ".docx", ".doc", ".odt", ".rtf", ".parquet", ".arrow"),
-    *(".eaf", ".ass", ".ssa", ".sbv", ".lrc", ".stm", ".ctm"),
+    *(".eaf", ".ass", ".ssa", ".sbv", ".lrc", ".stm", ".ctm", ".trn", ".mlf", ".trs", ".cha", ".ttml", ".dfxp", ".smi"),
 )
 WORD = re.compile(r"[^\W_]+")
 MAX_BYTES = 100_000_000  # the texts of 1,000 hours have 50 MB
@@ -33,7 +34,7 @@ VARIANT = re.compile(
     r"\.(?:normalized|original|[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?)$"
 )  # LibriTTS, and x.en.srt of YouTube
 # Texts of the same words that are worse to read aloud. They count only where a recording has no other text.
-LAST_RESORTS = (".original.txt", ".textgrid")
+LAST_RESORTS = (".original.txt", ".textgrid", ".wrd")
 DOCUMENT = re.compile(r"(?:readme|licen[cs]e|copying|notice|changelog|authors|citation|credits)\b", re.I)
 OUTSIDE = re.compile(r"/|[A-Za-z]:|(?:.*/)?\.\./")
 OTHER_SPEAKER = "speaker {!r} is one of {} and not this voice; its rows must name {!r}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from stages.recordings.transcripts.rows import LayoutError
 from stages.recordings.transcripts.spoken import TAG
@@ -17,10 +17,12 @@ ARROW = re.compile(r"^\s*(?:\d+:)?\d\d?:\d\d[.,]\d{1,3}\s*-->\s", re.M)  # SubRi
 WHISPER_LINE = re.compile(r"^\s*\[(?:\d+:)?\d\d:\d\d\.\d{3} --> (?:\d+:)?\d\d:\d\d\.\d{3}\]\s*(.*)$")
 STAMPED_LINE = re.compile(r"^\s*[\[(]?(?:\d+:)?\d?\d:\d\d(?:[.,]\d{1,3})?[\])]?\s+(\S.*)$")  # [0:12] or 00:01:12.5
 LABEL_LINE = re.compile(r"^\s*-?\d+(?:[.,]\d+)?\t\s*-?\d+(?:[.,]\d+)?(?:\t(.*))?$")  # Audacity: start, end, label
+SPACED_LABEL_LINE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s+(\d+(?:\.\d+)?)\s+(\S.*)$")  # the same of HTK and TIMIT
+MIN_UNITS = 1000  # of a single label from 0 on: TIMIT counts samples, HTK 100 ns
 WHISPER_TSV_HEADER = re.compile(r"^start\tend\ttext\s*$")
 WORD_TIERS = ("words", "word", "text", "transcript", "transcription", "utterance", "utterances", "sentence", "ort")
 INTERVALS = "IntervalTier"  # the other class of tiers has points
-SILENCES = frozenset({"", "sil", "sp", "spn", "silence", "<eps>", "<p:>", "<sil>", "#"})  # of aligners
+SILENCES = frozenset({"", "sil", "sp", "spn", "silence", "<eps>", "<p:>", "<sil>", "#", "pau", "h#"})  # of aligners
 
 
 def read_timed_text(text: str) -> str | None:
@@ -37,12 +39,30 @@ def read_timed_text(text: str) -> str | None:
         return _read_vtt(text) if lines[0].startswith("WEBVTT") else _read_srt(text)
     if WHISPER_TSV_HEADER.match(lines[0]):
         lines = lines[1:]
+    labels = _labels(lines)
+    if labels is not None:
+        return "\n".join(label for label in labels if label.strip().lower() not in SILENCES)
     # one line may begin with the time of day, which is spoken
-    for pattern in (WHISPER_LINE, LABEL_LINE, *([STAMPED_LINE] if len(lines) > 1 else [])):
+    for pattern in (WHISPER_LINE, *([STAMPED_LINE] if len(lines) > 1 else [])):
         matches = [pattern.match(line) for line in lines]
         if matches and all(matches):
             return "\n".join(match[1] or "" for match in matches if match)
     return None
+
+
+def _labels(lines: Sequence[str]) -> list[str] | None:
+    """Return the labels of lines that each begin with two times, or None where a line has none."""
+    matches = [LABEL_LINE.match(line) for line in lines]
+    if matches and all(matches):
+        return [match[1] or "" for match in matches if match]
+    spaced = [match for match in map(SPACED_LABEL_LINE.match, lines) if match]
+    if not spaced or len(spaced) != len(lines):
+        return None
+    # a text may begin with two numbers, but its lines hardly all with times that go forward
+    times = [(float(match[1]), float(match[2])) for match in spaced]
+    forward = all(start < end for start, end in times) and times == sorted(times)
+    is_timed = forward and (len(times) > 1 or (times[0][0] == 0 and times[0][1] >= MIN_UNITS))
+    return [match[3] for match in spaced] if is_timed else None
 
 
 def _read_srt(text: str) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
 from registry.errors import RegistryError
 from serving.engine.loading import Loader
+from serving.errors import NotReadyError, RegistryUnreachableError, ServingError, VoiceDamagedError
 from serving.releases.table import ReleaseTable
 
 
@@ -34,3 +37,37 @@ def test_expected_faults_are_tried_again_and_others_are_seen(monkeypatch, fault,
         return is_running
 
     assert asyncio.run(load()) == goes_on
+
+
+class Pool:
+    ready: ClassVar[list[str]] = ["cpu-0"]
+
+
+@pytest.mark.parametrize(
+    ("faults", "pool", "error"),
+    [
+        ({}, Pool(), RegistryUnreachableError),
+        ({"c1": "other bytes"}, Pool(), VoiceDamagedError),
+        ({}, None, NotReadyError),
+    ],
+)
+def test_a_former_version_that_cannot_be_loaded_now_says_why(monkeypatch, faults, pool, error):
+    release = SimpleNamespace(candidate_id="c1")
+    table = ReleaseTable(allow_unjudged_lane=False)
+    table.snapshots = {"anna": SimpleNamespace(voice="anna", fault=None, past=(release,), champion=None, previous=None)}
+
+    async def ask() -> None:
+        loader = Loader(None, table, max_former=1)
+        loader.pool = pool
+        loader.faults.update(faults)
+
+        async def load(*_: object) -> None:
+            pass  # the registry does not answer
+
+        monkeypatch.setattr(loader, "_load", load)
+        await loader.ensure("anna", "c1")
+
+    with pytest.raises(error) as caught:
+        asyncio.run(ask())
+    assert isinstance(caught.value, ServingError) and caught.value.status == 503
+    assert "other bytes" not in str(caught.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +13,7 @@ from engine_helpers import serve_settings
 
 from serving.engine import pool as pools
 from serving.engine.pool import WorkerPool
+from serving.engine.process import WorkerOptions, WorkerProcess
 
 
 class Process:
@@ -119,3 +121,35 @@ def test_a_worker_that_hangs_is_ended_and_another_one_takes_its_place(monkeypatc
     monkeypatch.setattr(pools, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(Process, "made", [])
     asyncio.run(hang())
+
+
+def test_each_cpu_worker_gets_cores_of_its_own_where_there_are_enough(monkeypatch):
+    monkeypatch.setattr(pools.os, "sched_getaffinity", lambda _: {2, 3, 5, 7})
+
+    def cores(**changes: object) -> list[tuple[int, ...]]:
+        pool = WorkerPool(serve_settings(**changes), Path(), None)
+        return [slot.options.cores for slot in pool.slots]
+
+    assert cores(devices=["cpu", "cpu"], n_threads=2, pin_cores=True) == [(2, 3), (5, 7)]
+    assert cores(devices=["cuda:0", "cpu"], n_threads=1, pin_cores=True) == [(), (2,)]
+    assert cores(devices=["cpu"] * 5, n_threads=1, pin_cores=True) == [()] * 5
+    assert cores(devices=["cpu", "cpu"], n_threads=2, pin_cores=False) == [(), ()]
+
+
+def test_a_worker_stays_on_its_cores_with_its_number_of_threads():
+    core = min(os.sched_getaffinity(0))
+
+    async def start() -> tuple[set[int], str]:
+        options = WorkerOptions(
+            device="cpu", precision="float32", batch_size=1, n_threads=1, unread_bytes=1, folder=Path(), cores=(core,)
+        )
+        worker = WorkerProcess("cpu-0", options)
+        await worker.start()
+        cores = os.sched_getaffinity(worker.pid)
+        threads = Path(f"/proc/{worker.pid}/environ").read_bytes()
+        await worker.stop()
+        return cores, threads.decode()
+
+    cores, environment = asyncio.run(start())
+    assert cores == {core}
+    assert "OMP_NUM_THREADS=1" in environment.split("\0")

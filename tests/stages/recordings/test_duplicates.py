@@ -187,3 +187,19 @@ def test_a_stereo_file_is_measured_on_the_channel_that_is_cut(voice: Path) -> No
     assert (stereo.loudness_lufs, stereo.snr_db) == (mono.loudness_lufs, mono.snr_db)
     assert {stereo.duplicate_of, mono.duplicate_of} == {None, "mono.wav"}
     assert reasons == {}
+
+
+def test_two_talkers_on_two_channels_are_named_or_excluded(voice: Path, capsys: pytest.CaptureFixture) -> None:
+    wave, rate = speech(3)
+    turns = np.arange(len(wave)) < len(wave) // 2
+    soundfile.write(voice / "interview.wav", np.stack([wave * turns, 0.5 * wave[::-1] * ~turns], axis=1), rate)
+    recordings, reasons = run(voice)
+    assert (recordings["interview.wav"].channels, recordings["interview.wav"].channel, reasons) == (
+        "several talkers",
+        1,
+        {},
+    )
+    assert "1 recording with several talkers on several channels: interview.wav" in capsys.readouterr().out
+    recordings, reasons = run(voice, several_talkers="exclude")
+    assert sorted(recordings) == ["1.flac", "2.flac"]
+    assert reasons == {"interview.wav": "other people speak on other channels, and ingest.several_talkers = exclude"}

@@ -215,3 +215,18 @@ def test_more_lost_transcripts_than_allowed_stop_the_run(tmp_path: Path) -> None
     with pytest.raises(LostTranscriptsError, match=r"names 'e'.* raise ingest\.max_lost\w+ = 0\.24$"):
         require_transcripts_used(rows, audio, 0.24)
     require_transcripts_used(rows, audio[:3], 0.0)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("0 4000000 sil\n4000000 9000000 Hello\n", "Hello"),
+        ("0 46797 She had your dark suit.\n", "She had your dark suit."),
+        ("3 4 people came.\n", "3 4 people came."),
+        ("3 4 people came.\n1 2 of them left.\n", "3 4 people came. 1 2 of them left."),
+        ("0 5 was the result.\n", "0 5 was the result."),
+    ],
+)
+def test_times_before_labels_are_no_words_and_numbers_in_a_text_are(tmp_path: Path, content: str, text: str) -> None:
+    (row,) = read(tmp_path, {"a.lab": content}, ["a.wav"])
+    assert (row.text, row.fault) == (text, "")
