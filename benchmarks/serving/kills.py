@@ -85,9 +85,9 @@ def row(root: Path, kind: str, *, n_jobs: int, n_kills: int) -> dict[str, str]:
                 time.sleep(chance.uniform(0.5, 2.0))
                 if _n_done(database) == n_jobs:
                     break
-                running = _running(database)
+                running, begin = _running(database), time.monotonic()
                 nodes.kill_one(chance)
-                waits.append(_until_taken_up(database, running))
+                waits.append(_until_taken_up(database, running) - begin)
             wait_until(lambda: _n_done(database) == n_jobs, LONGEST)
             faults = _faults(database, jobs)
         finally:
@@ -154,16 +154,15 @@ def _running(database: Database) -> dict[str, int]:
 
 
 def _until_taken_up(database: Database, before: Mapping[str, int]) -> float:
-    """Return the seconds until each job that ran at a kill has ended or was begun again.
+    """Return the moment at which each job that ran at a kill has ended or was begun again.
 
     Args:
         database: Of the jobs.
         before: How often each of them had been begun.
     """
-    begin = time.monotonic()
     while any(before.get(job) == attempt for job, attempt in _running(database).items()):
         time.sleep(0.05)
-    return time.monotonic() - begin
+    return time.monotonic()
 
 
 def _faults(database: Database, jobs: list[str]) -> Counter[str]:
