@@ -17,6 +17,7 @@ from serving.errors import (
     DatabaseUnreachableError,
     DeadlineError,
     InternalError,
+    NotReadyError,
     ServingError,
     UnknownVersionError,
     UnknownVoiceError,
@@ -38,6 +39,7 @@ COUNTED = (WorkerLostError, DeadlineError, VoiceDamagedError)  # the text may be
 MAX_COUNTED = 3
 MAX_WAIT_SECONDS = 30.0
 DATABASE_WAIT_SECONDS = 0.5
+WORKER_WAIT_SECONDS = 1.0  # until it is seen for the first time whether a worker is warm
 LOG = logging.getLogger(__name__)
 
 
@@ -120,7 +122,7 @@ class JobRunner:
                 if n_counted >= MAX_COUNTED or not self._passes(error):
                     raise
                 LOG.info("job %s waits: %s", job.id, error.type)
-                await asyncio.sleep(min(MAX_WAIT_SECONDS, max(error.retry_after or 0, 0.25 * 2 ** min(n_waits, 7))))
+                await asyncio.sleep(_seconds_until_next_try(error, n_waits))
                 n_waits += 1
                 await self._require_current(job)
 
@@ -242,3 +244,13 @@ class JobRunner:
                 return await asyncio.to_thread(call, self._database, *arguments, **named)
             except DatabaseUnreachableError:
                 await asyncio.sleep(DATABASE_WAIT_SECONDS)
+
+
+def _seconds_until_next_try(error: ServingError, n_waits: int) -> float:
+    """Return how long a job waits, which gets longer each time.
+
+    A worker that starts is warm after some seconds, so a job looks sooner than clients are told to.
+    """
+    if isinstance(error, NotReadyError):
+        return min(error.retry_after or MAX_WAIT_SECONDS, WORKER_WAIT_SECONDS * 1.5 ** min(n_waits, 7))
+    return min(MAX_WAIT_SECONDS, max(error.retry_after or 0, 0.25 * 2 ** min(n_waits, 7)))
