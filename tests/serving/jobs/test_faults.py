@@ -9,6 +9,8 @@ from datetime import timedelta
 from job_helpers import WISH, SmallEngine, make_jobs, wait_for
 from provenance_helpers import write_identity
 
+from serving.errors import NotReadyError, OverCapacityError
+from serving.jobs import runner
 from serving.provenance.identity import load_identity
 from serving.provenance.marking import Marker
 
@@ -59,3 +61,9 @@ def test_a_job_waits_unspoken_while_the_certificate_that_marks_it_has_ended(serv
         await jobs.close()
 
     asyncio.run(submit())
+
+
+def test_a_job_looks_for_a_warm_worker_sooner_than_clients_are_told_to():
+    waits = [runner._seconds_until_next_try(NotReadyError("soon", retry_after=5), n) for n in range(6)]
+    assert waits == sorted(waits) and waits[0] == 1.0 and waits[-1] == 5
+    assert runner._seconds_until_next_try(OverCapacityError("full", retry_after=8), 0) == 8

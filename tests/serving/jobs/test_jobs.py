@@ -29,7 +29,6 @@ from serving.errors import (
     UnknownVoiceError,
     WorkerLostError,
 )
-from serving.jobs import runner
 from serving.jobs.speaking import write_all
 from serving.storage.keys import key_of
 from serving.storage.objects import open_object_store
@@ -395,9 +394,3 @@ def test_each_item_is_audited_with_the_lane_and_its_outcome(database, tmp_path):
     assert [(record.status, record.error_type) for record in records] == [(503, "not_ready"), (200, None), (200, None)]
     assert {(record.route, record.request.lane, record.caller) for record in records} == {("job", "batch", "anna")}
     assert not any(record.client_left for record in records)
-
-
-def test_a_job_looks_for_a_warm_worker_sooner_than_clients_are_told_to():
-    waits = [runner._seconds_until_next_try(NotReadyError("soon", retry_after=5), n) for n in range(6)]
-    assert waits == sorted(waits) and waits[0] == 1.0 and waits[-1] == 5
-    assert runner._seconds_until_next_try(OverCapacityError("full", retry_after=8), 0) == 8
