@@ -28,12 +28,11 @@ from gpt_sovits.determinism import deterministic
 from starter import evaluate, kokoro, voices
 from starter.clips import ClipRounds
 from starter.latents import load_sovits
-from starter.prior import PriorData, PriorTrainer, held_out_losses, inputs_of_prior
+from starter.prior import PriorData, PriorTrainer, inputs_of_prior
 from starter.scoring import N_PROCESSES, load_judges
 from starter.scratch import set_codebook
 from starter.settings import HOME, Settings, load_settings, stage_folder
 from starter.tokens import read_centres, read_tokens
-from starter.training import Task, train
 
 RESULTS = HOME / "ablations.json"
 ENCODER_FOLDER = "base_models/starter/content_encoder"  # in the repository
@@ -127,19 +126,7 @@ def train_prior(name: str, ablation: Ablation, settings: Settings) -> dict[str, 
                 longest_seconds=section.longest_seconds,
                 name="prior",
             )
-        average = trainer.average.module
-        task = Task(
-            name=name,
-            settings=section,
-            modules={"model": model, "average": average},
-            optimizers={"adamw": trainer.optimizer},
-            make_batch=data.batch,
-            learn=trainer.learn,
-            evaluate=lambda _: held_out_losses(average, data.tests),
-            folder=folder,
-            inputs=inputs_of_prior(settings) | {"left_out": sorted(without)},
-        )
-        train(task)
+        trainer.run(name, data, folder, inputs_of_prior(settings) | {"left_out": sorted(without)})
     return json.loads((folder / "curve.jsonl").read_text(encoding="utf-8").splitlines()[-1])
 
 

@@ -8,7 +8,8 @@ the latent of the true speech. The latents were computed before (stage latents),
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -116,6 +117,22 @@ class PriorTrainer:
         self.average.update(self.model, step)
         return {"kl": kl.item(), "latent": latent.item(), "norm": norm}
 
+    def run(self, name: str, data: PriorData, folder: Path, inputs: Mapping[str, Any]) -> None:
+        """Train. `average` holds the result. See Task for the arguments."""
+        average = self.average.module
+        task = Task(
+            name=name,
+            settings=self.settings,
+            modules={"model": self.model, "average": average},
+            optimizers={"adamw": self.optimizer},
+            make_batch=data.batch,
+            learn=self.learn,
+            evaluate=lambda _: held_out_losses(average, data.tests),
+            folder=folder,
+            inputs=inputs,
+        )
+        train(task)
+
 
 def inputs_of_prior(settings: Settings) -> dict[str, Any]:
     """Return the identity of what the stage reads, see Task."""
@@ -134,18 +151,7 @@ def main() -> None:
         set_codebook(model, read_centres())
         data, trainer = PriorData(all_settings), PriorTrainer(model, settings)
         average, config = trainer.average.module, model.config.to_dict()
-        task = Task(
-            name="prior",
-            settings=settings,
-            modules={"model": model, "average": average},
-            optimizers={"adamw": trainer.optimizer},
-            make_batch=data.batch,
-            learn=trainer.learn,
-            evaluate=lambda _: held_out_losses(average, data.tests),
-            folder=folder,
-            inputs=inputs_of_prior(all_settings),
-        )
-        train(task)
+        trainer.run("prior", data, folder, inputs_of_prior(all_settings))
         save_checkpoint(folder / "sovits", "sovits", config, average.state_dict())
 
 
