@@ -13,10 +13,9 @@ from torch import Tensor
 
 from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.sovits.model import SoVITS
-from gpt_sovits.weights.checkpoint import save_checkpoint
 from starter.settings import load_settings, stage_folder
 from starter.sovits_data import SpeechCrops, sovits_config, spectral_loss, spectrogram
-from starter.training import Average, Losses, Task, hash_inputs, optimizer_step, train
+from starter.training import Average, Losses, Task, hash_inputs, optimizer_step, save_network, train
 from starter.voices import held_out_sets, training_voices
 
 PARTS = ("ref_enc", "enc_q", "dec")
@@ -106,7 +105,7 @@ def main() -> None:
             | {"config": config.to_dict(), "shares": all_settings.shares},
         )
         train(task)
-        save_checkpoint(folder / "sovits", "sovits", config.to_dict(), average.module.state_dict())
+        save_network(folder / "sovits", "sovits", config.to_dict(), average.module.state_dict())
 
 
 if __name__ == "__main__":

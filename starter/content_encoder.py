@@ -29,7 +29,6 @@ from gpt_sovits.content_encoder.encoder import build_content_encoder
 from gpt_sovits.content_encoder.whisper import WhisperHeadConfig, WhisperPosteriors
 from gpt_sovits.content_encoder.whisper_weights import WHISPERS
 from gpt_sovits.determinism import derive_seed, deterministic
-from gpt_sovits.weights.checkpoint import save_checkpoint
 from starter import voices
 from starter.aligner import Alignment, align_text
 from starter.hidden_states import (
@@ -47,7 +46,7 @@ from starter.hidden_states import (
 from starter.phones import PHONES
 from starter.settings import ContentEncoderSettings, load_settings, stage_folder
 from starter.store import Utterance
-from starter.training import Average, Losses, Task, optimizer_step, train
+from starter.training import Average, Losses, Task, optimizer_step, save_network, train
 
 NO_LABEL = -100  # of frames behind the end of an utterance
 Heard = list[tuple[Tensor, np.ndarray]]  # (1, n_frames, width) states and (n_frames,) phones of each utterance
@@ -300,7 +299,7 @@ def main() -> None:
         by_name = {name: one for found in alignments.values() for name, one in found.items()}
         heard = hear_utterances({key: labelled(ones, by_name) for key, ones in held_out.items()}, clean)
         head = train_head("content_encoder", settings, learned_from, heard, folder)
-    save_checkpoint(folder / "content_encoder", "content_encoder", head_config(settings).to_dict(), head.state_dict())
+    save_network(folder / "content_encoder", "content_encoder", head_config(settings).to_dict(), head.state_dict())
 
 
 if __name__ == "__main__":

@@ -51,7 +51,6 @@ from gpt_sovits.weights.checkpoint import load_checkpoint
 from metrics.judges.speaker import cosine
 from metrics.prompts import load_prompts
 from starter import kokoro, voices
-from starter.pack import to_half_precision
 from starter.phones import PHONES
 from starter.scoring import N_PROCESSES, Judges, load_judges, relative_similarity, to_float, unit_mean
 from starter.scratch import GPT_CONFIG
@@ -296,14 +295,14 @@ def build_stage_base(stage: str) -> Base:
     return Base(
         stage,
         gpt,
-        to_half_precision(gpt_state),
+        gpt_state,
         sovits,
-        to_half_precision(sovits_state),
+        sovits_state,
         content_encoder_config={
             **encoder_config,
             "id2label": {str(number): phone for number, phone in enumerate(PHONES)},
         },
-        content_encoder_state=to_half_precision(encoder_state),
+        content_encoder_state=encoder_state,
         languages=("en",),
     )
 

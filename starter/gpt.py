@@ -21,14 +21,13 @@ from gpt_sovits.determinism import deterministic
 from gpt_sovits.gpt.loss import token_loss
 from gpt_sovits.gpt.model import GPT, GPTConfig
 from gpt_sovits.text.symbols import SYMBOLS
-from gpt_sovits.weights.checkpoint import save_checkpoint
 from starter.gpt_batches import Batches, Piece, TrainingBatch, collate, join_prompt, piece_from_row, tail
 from starter.gpt_forward import count_aligned, forward, guided_loss
 from starter.gpt_speech import most_frequent_phones, speech_scores, symbol_phone
 from starter.phones import NUMBER_OF
 from starter.settings import GPTSettings, load_settings, stage_folder
 from starter.tokens import TOKEN_SECONDS, read_tokens
-from starter.training import Average, Losses, Task, hash_inputs, optimizer_step, train
+from starter.training import Average, Losses, Task, hash_inputs, optimizer_step, save_network, train
 from starter.voices import held_out_names
 
 EVALUATION_BATCH_SIZE = 20
@@ -176,7 +175,7 @@ def main() -> None:
         trainer = Trainer(training, held_out, settings.shares, settings.gpt)
         inputs = hash_inputs(stage_folder("tokens") / "tokens.jsonl") | {"shares": settings.shares}
         gpt = trainer.run(stage_folder("gpt"), inputs)
-        save_checkpoint(stage_folder("gpt") / "gpt", "gpt", gpt.config.to_dict(), gpt.state_dict())
+        save_network(stage_folder("gpt") / "gpt", "gpt", gpt.config.to_dict(), gpt.state_dict())
 
 
 if __name__ == "__main__":

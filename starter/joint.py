@@ -21,14 +21,13 @@ from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.layers.masks import length_mask
 from gpt_sovits.sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss, kl_loss, mel_loss
 from gpt_sovits.sovits.model import SoVITS, take_segments
-from gpt_sovits.weights.checkpoint import save_checkpoint
 from starter.clips import Clip, ClipRounds, Texts, held_out_clips
 from starter.latents import load_sovits
 from starter.settings import JointSettings, Settings, load_settings, stage_folder
 from starter.sovits_data import spectral_loss, spectrogram
 from starter.store import SAMPLE_RATE, Utterance
 from starter.tokens import change_speed, read_tokens
-from starter.training import Average, Losses, Task, hash_inputs, optimizer_step, train
+from starter.training import Average, Losses, Task, hash_inputs, optimizer_step, save_network, train
 from starter.voices import held_out_names, read_trained_on, read_voice
 
 BETAS = (0.8, 0.99)
@@ -250,9 +249,9 @@ def main() -> None:
             | {"shares": all_settings.shares},
         )
         train(task)
-        save_checkpoint(folder / "sovits", "sovits", config, average.state_dict())
+        save_network(folder / "sovits", "sovits", config, average.state_dict())
         critic_config, critic_state = discriminator.config.to_dict(), discriminator.state_dict()
-        save_checkpoint(folder / "discriminator", "discriminator", critic_config, critic_state)
+        save_network(folder / "discriminator", "discriminator", critic_config, critic_state)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from torch import Tensor
-
 from gpt_sovits.gpt.model import GPTConfig
 from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.weights.base import Base, load_base, save_base
@@ -36,20 +34,6 @@ STAGES = {
 }
 
 
-def to_half_precision(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Convert the floating-point tensors of a state to float16.
-
-    Raises:
-        ValueError: A number exceeds the range of float16.
-    """
-    small = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
-    if wrong := [name for name, tensor in small.items() if not tensor.isfinite().all()]:
-        raise ValueError(
-            f"pack: {wrong} have numbers that float16 cannot hold (at most 65504); train their stages again"
-        )
-    return small
-
-
 def build_base() -> Base:
     """Return the base model from the networks that the stages saved."""
     gpt_config, gpt_state = load_checkpoint(stage_folder("gpt") / "gpt", "gpt")
@@ -61,13 +45,13 @@ def build_base() -> Base:
     return Base(
         NAME,
         GPTConfig.from_dict(gpt_config),
-        to_half_precision(gpt_state),
+        gpt_state,
         SoVITSConfig.from_dict(sovits_config),
-        to_half_precision(sovits_state),
+        sovits_state,
         DiscriminatorConfig.from_dict(critic_config),
-        to_half_precision(critic_state),
+        critic_state,
         {**encoder_config, "id2label": {str(number): phone for number, phone in enumerate(PHONES)}},
-        to_half_precision(encoder_state),
+        encoder_state,
         languages=("en",),
     )
 

@@ -20,13 +20,12 @@ from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.sovits.layers.masks import length_mask
 from gpt_sovits.sovits.losses import kl_loss, mel_loss
 from gpt_sovits.sovits.model import SoVITS
-from gpt_sovits.weights.checkpoint import save_checkpoint
 from starter.clips import Clip, ClipRounds, Texts, held_out_clips
 from starter.latents import Latents, load_sovits, read_latents
 from starter.scratch import set_codebook
 from starter.settings import PriorSettings, Settings, load_settings, stage_folder
 from starter.tokens import read_centres, read_tokens
-from starter.training import Average, Losses, Task, hash_inputs, optimizer_step, train
+from starter.training import Average, Losses, Task, hash_inputs, optimizer_step, save_network, train
 from starter.voices import held_out_names
 
 N_HELD_OUT = 96  # utterances
@@ -152,7 +151,7 @@ def main() -> None:
         data, trainer = PriorData(all_settings), PriorTrainer(model, settings)
         average, config = trainer.average.module, model.config.to_dict()
         trainer.run("prior", data, folder, inputs_of_prior(all_settings))
-        save_checkpoint(folder / "sovits", "sovits", config, average.state_dict())
+        save_network(folder / "sovits", "sovits", config, average.state_dict())
 
 
 if __name__ == "__main__":

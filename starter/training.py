@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gpt_sovits.adaptation.state import fingerprint, load_training_state, save_training_state
+from gpt_sovits.weights.checkpoint import save_checkpoint
 from starter.settings import TrainingSettings
 
 N_AHEAD = 3  # batches prepared before their step
@@ -133,6 +134,26 @@ def train(task: Task) -> None:
     (task.folder / "curve.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     if settings.n_steps > first:
         log_to_mlflow(task.name, settings, rows)
+
+
+def to_half_precision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Convert the floating-point tensors of a state to float16.
+
+    Raises:
+        ValueError: A number exceeds the range of float16.
+    """
+    small = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    if wrong := [name for name, tensor in small.items() if not tensor.isfinite().all()]:
+        raise ValueError(f"{wrong} have numbers that float16 cannot hold (at most 65504); train their stage again")
+    return small
+
+
+def save_network(folder: Path, kind: str, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
+    """Save what a stage learned, in the float16 in which the base is shipped. See save_checkpoint for the arguments.
+
+    The next stages begin with these numbers. So they go on the same way from a copy in the repository.
+    """
+    save_checkpoint(folder, kind, config, to_half_precision(state))
 
 
 def optimizer_step(optimizer: Optimizer, loss: Tensor, largest_norm: float) -> float:

@@ -86,9 +86,23 @@ class Team:
         ended = self.wait(self.start(deployment, **parameters))
         return ended["state_name"], ended["state"]["message"] or ""
 
-    def answer(self, run_id: str, **answer: str) -> dict:
-        """Answer a run that waits, and return the server's response."""
-        return self.fetch(f"flow_runs/{run_id}/resume", {"run_input": answer})
+    def form(self, run_id: str) -> dict:
+        """Return the fields of the form of a run that waits. Prefect stores it shortly after the state."""
+        state = self.wait(run_id, "PAUSED")["state"]
+        key = state["state_details"]["run_input_keyset"]["schema"]
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            found = self.fetch(f"flow_runs/{run_id}/input/filter", {"prefix": key})
+            if found:
+                return json.loads(found[0]["value"])["properties"]
+            time.sleep(0.3)
+        raise AssertionError(f"{run_id} waits without a form for {SECONDS} s")
+
+    def answer(self, run_id: str, **answer: str) -> str:
+        """Answer a run that waits, once it has its form, and return why the server refuses the answer, or ""."""
+        self.form(run_id)
+        response = self.fetch(f"flow_runs/{run_id}/resume", {"run_input": answer})
+        return "" if response["status"] == "ACCEPT" else response["details"]["reason"]
 
     def runs_of(self, flow: str) -> list[dict]:
         """Return the runs of a flow, the oldest first."""

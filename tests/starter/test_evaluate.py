@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from gpt_sovits.synthesis.synthesizer import Synthesizer
-from gpt_sovits.weights.checkpoint import save_checkpoint
 from starter import evaluate, scoring, settings, voices
 from starter.evaluate import (
     build_set,
@@ -26,6 +25,7 @@ from starter.phones import PHONES
 from starter.scoring import Judges, relative_similarity
 from starter.scratch import babble, make_scratch
 from starter.store import Utterance, write_corpus
+from starter.training import save_network
 
 DIRECTIONS = {"anna": np.array([1.0, 0.0, 0.0]), "bob": np.array([0.0, 1.0, 0.0])}
 SHORT = {"max_length_factor": 1.0, "max_retries": 0, "n_best_of": 1}  # untrained weights never end a sentence
@@ -167,12 +167,12 @@ def test_frame_errors_take_the_final_labels_of_each_corpus(work, base, monkeypat
 
 def test_a_base_before_pack_has_the_sovits_of_its_stage_and_a_gpt_only_if_there_is_one(work, base):
     encoder = {**base.content_encoder_config, "vocab_size": len(PHONES)}
-    save_checkpoint(work / "content_encoder/content_encoder", "content_encoder", encoder, base.content_encoder_state)
-    save_checkpoint(work / "prior/sovits", "sovits", base.sovits_config.to_dict(), base.sovits_state)
+    save_network(work / "content_encoder/content_encoder", "content_encoder", encoder, base.content_encoder_state)
+    save_network(work / "prior/sovits", "sovits", base.sovits_config.to_dict(), base.sovits_state)
     found = build_stage_base("prior")
     assert not found.gpt_state
     assert found.sovits_state["enc_p.proj.weight"].dtype == torch.float16
-    save_checkpoint(work / "gpt/gpt", "gpt", base.gpt_config.to_dict(), base.gpt_state)
+    save_network(work / "gpt/gpt", "gpt", base.gpt_config.to_dict(), base.gpt_state)
     assert build_stage_base("prior").gpt_config == base.gpt_config
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from starter.settings import TrainingSettings, load_settings
-from starter.training import Average, Task, hash_inputs, learning_rate, optimizer_step, train
+from starter.training import Average, Task, hash_inputs, learning_rate, optimizer_step, to_half_precision, train
 
 SETTINGS = TrainingSettings(
     n_steps=8,
@@ -119,3 +119,9 @@ def test_a_training_starts_over_after_a_file_that_it_reads_has_changed(tmp_path,
         run(folder, inputs=hash_inputs(read))
         assert f"fit: {begins} step" in capsys.readouterr().out
     assert list(hash_inputs(read)) == list(hash_inputs(read / "model.safetensors")) == ["sovits/model.safetensors"]
+
+
+def test_a_number_that_half_precision_cannot_hold_is_refused():
+    assert to_half_precision({"a": torch.ones(2), "n": torch.tensor(3)})["n"].dtype == torch.int64
+    with pytest.raises(ValueError, match=r"\['b'\]"):
+        to_half_precision({"a": torch.ones(2), "b": torch.tensor([1e6])})
