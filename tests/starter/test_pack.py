@@ -6,7 +6,6 @@ import hashlib
 import json
 
 import pytest
-import torch
 from ruamel.yaml import YAML
 
 from gpt_sovits.weights.base import load_base
