@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterable, Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -329,9 +330,10 @@ class CampaignService:
 
     async def _hand_back(self, work_id: str) -> None:
         await self._rows.patiently(self._enqueue_again, hand_back_id(work_id))
-        # delete what DBOS remembers of the times before; this one has not ended yet
+        # delete what DBOS remembers of the times before; this one has not ended yet. The next one can do it too
         if self._queue is not None:
-            await asyncio.to_thread(self._queue.forget_all, handed_back_prefix(work_id), status="SUCCESS")
+            with suppress(DatabaseUnreachableError):
+                await asyncio.to_thread(self._queue.forget_all, handed_back_prefix(work_id), status="SUCCESS")
 
     def _enqueue_again(self, database: Database, work_id: str) -> None:
         with database.transaction() as connection:

@@ -12,7 +12,8 @@ import contextvars
 import logging
 import secrets
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -59,7 +60,7 @@ class Work:
     Attributes:
         workflow: Name of the workflow in DBOS.
         queue: Name of the queue in DBOS.
-        run: Does what an id names, on the event loop that calls `start`.
+        run: Does what an id names, on the event loop of `take_work`.
         n_at_once: How many are done in this process at once.
     """
 
@@ -105,7 +106,7 @@ class DurableQueue:
 
         Args:
             database: Of serving. DBOS makes its tables in it.
-            run: Runs a job, on the event loop that calls `start`.
+            run: Runs a job, on the event loop of `take_work`.
             n_at_once: Jobs that run in this process at once. 0 where it takes none.
             others: Other kinds of work.
         """
@@ -123,27 +124,47 @@ class DurableQueue:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: dict[concurrent.futures.Future[None], str] = {}
         self._stop = threading.Event()
+        self._launching = threading.Lock()
         self._beats = threading.Thread(target=self._beat_for_ever, name="heartbeat of jobs", daemon=True)
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Make the tables of DBOS, and begin to run jobs. It blocks for a second.
+    def start(self) -> None:
+        """Make the tables of DBOS, and begin to look for dead nodes. Work can be queued afterwards.
+
+        Raises:
+            DatabaseUnreachableError: The database does not answer.
+        """
+        logging.getLogger("dbos").setLevel(logging.ERROR)
+        with self._reached():
+            DBOS.migrate(self._database.uri)  # nodes that start at once take turns
+            self._beat()  # before the first job, so that whatever this node begins can be taken over
+        self._beats.start()
+
+    def take_work(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to take work from the queues. It blocks for a second.
 
         Args:
-            loop: The event loop on which jobs run.
+            loop: The event loop on which it is done.
 
         Raises:
             DatabaseUnreachableError: The database does not answer.
         """
         self._loop = loop
-        logging.getLogger("dbos").setLevel(logging.ERROR)
+        with self._launching:
+            if self._stop.is_set():
+                return
+            try:
+                with self._reached():
+                    self._launch()
+            except DatabaseUnreachableError:
+                DBOS.destroy(destroy_registry=True)
+                raise
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
         try:
-            DBOS.migrate(self._database.uri)  # nodes that start at once take turns
-            self._beat()  # before the first job, so that whatever this node begins can be taken over
-            self._launch()
+            yield
         except sa.exc.SQLAlchemyError as error:
-            DBOS.destroy(destroy_registry=True)
             raise DatabaseUnreachableError("the database of the jobs cannot be used now", retry_after=2) from error
-        self._beats.start()
 
     def _launch(self) -> None:
         DBOS(
@@ -184,7 +205,8 @@ class DurableQueue:
             future.cancel()
         if self._beats.is_alive():
             self._beats.join(5)
-        DBOS.destroy(destroy_registry=True)
+        with self._launching:
+            DBOS.destroy(destroy_registry=True)
 
     def enqueue(self, connection: sa.Connection, submission: Submission) -> None:
         """Queue a job in a transaction of ours."""
@@ -219,12 +241,22 @@ class DurableQueue:
         return sum(name == queue for name in list(self._running.values()))
 
     def cancel(self, job_id: str) -> None:
-        """Take a job out of the queue. One that runs stops by itself at its next sentence."""
-        DBOS.cancel_workflow(job_id)
+        """Take a job out of the queue. One that runs stops by itself at its next sentence.
+
+        Raises:
+            DatabaseUnreachableError: The database does not answer.
+        """
+        with self._reached():
+            self._client.cancel_workflow(job_id)
 
     def forget(self, job_ids: list[str]) -> None:
-        """Delete what DBOS remembers of jobs that have ended."""
-        DBOS.delete_workflows(job_ids)
+        """Delete what DBOS remembers of jobs that have ended.
+
+        Raises:
+            DatabaseUnreachableError: The database does not answer.
+        """
+        with self._reached():
+            self._client.delete_workflows(job_ids)
 
     def forget_all(self, prefix: str, *, status: str | None = None) -> None:
         """Delete what DBOS remembers of work whose ids begin alike.
@@ -232,11 +264,15 @@ class DurableQueue:
         Args:
             prefix: How the ids begin.
             status: Of DBOS that the work must have, None for any. Without one, all of it must have ended.
+
+        Raises:
+            DatabaseUnreachableError: The database does not answer.
         """
-        while found := DBOS.list_workflows(
-            workflow_id_prefix=prefix, status=status, load_input=False, load_output=False, limit=FORGOTTEN_AT_ONCE
-        ):
-            DBOS.delete_workflows([workflow.workflow_id for workflow in found])
+        with self._reached():
+            while found := self._client.list_workflows(
+                workflow_id_prefix=prefix, status=status, load_input=False, load_output=False, limit=FORGOTTEN_AT_ONCE
+            ):
+                self._client.delete_workflows([workflow.workflow_id for workflow in found])
 
     def _run_workflow(self, work: Work, work_id: str) -> None:
         """Do work on the event loop, and wait here in a thread of DBOS."""
@@ -286,12 +322,17 @@ class DurableQueue:
         return others
 
     def _take_over(self, node: str) -> None:
-        """Queue the jobs of a dead node again. Doing it twice changes nothing."""
-        handles = DBOS._recover_pending_workflows([node])
+        """Queue the jobs of a dead node again. Doing it twice changes nothing.
+
+        It is done by the client, because DBOS itself would wait out an outage of the database for up to a minute.
+        """
+        tables = self._client._sys_db
+        pending = [one.workflow_id for one in tables.get_pending_workflows(node, VERSION)]
+        n_queued = sum(tables.reenqueue_for_recovery(name, [node], QUEUE) for name in pending)
         with self._database.transaction() as connection:
             connection.execute(sa.delete(NODES).where(NODES.c.id == node))
-        if handles:
-            LOG.warning("node %s is dead; %d of its jobs are queued again", node, len(handles))
+        if n_queued:
+            LOG.warning("node %s is dead; %d of its jobs are queued again", node, n_queued)
 
 
 async def _as_coroutine(work: Work, work_id: str) -> None:

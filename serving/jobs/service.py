@@ -39,6 +39,8 @@ from serving.storage.objects import ObjectStore
 T = TypeVar("T")
 SWEEP_SECONDS = 600.0
 START_AGAIN_SECONDS = 1.0
+WARM_SECONDS = 60.0  # longest time that a new node leaves jobs to others because it is not warm
+LOOK_SECONDS = 0.1
 LOG = logging.getLogger(__name__)
 
 
@@ -85,7 +87,8 @@ class JobService:
         self.queue = DurableQueue(database, self._runner.run, n_at_once=n_at_once, others=others)
         self._submitting: set[tuple[str, str]] = set()
         self._task: asyncio.Task[None] | None = None
-        self.is_started = False
+        self.is_started = False  # jobs can be submitted
+        self.is_working = False  # jobs are taken
 
     async def start(self) -> None:
         """Begin to run jobs, in the background where the database does not answer yet."""
@@ -248,8 +251,19 @@ class JobService:
         loop = asyncio.get_running_loop()
         while not self.is_started:
             try:
-                await asyncio.to_thread(self.queue.start, loop)
+                await asyncio.to_thread(self.queue.start)
                 self.is_started = True
+            except DatabaseUnreachableError:
+                await asyncio.sleep(START_AGAIN_SECONDS)
+        # Until it can speak, jobs are for other nodes. After that long, jobs should learn what keeps it from speaking.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WARM_SECONDS):
+                while not self._engine.health().ready:
+                    await asyncio.sleep(LOOK_SECONDS)
+        while not self.is_working:
+            try:
+                await asyncio.to_thread(self.queue.take_work, loop)
+                self.is_working = True
             except DatabaseUnreachableError:
                 await asyncio.sleep(START_AGAIN_SECONDS)
         while True:
