@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import threading
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ class CPUDecoder:
     """A `gpt.decoding.Decoder`: the weights of one GPT, packed.
 
     In float32 nothing is copied: the model's own matrices become views of the packed ones. In other precisions the
-    model keeps its own matrices for the prompts.
+    model keeps its own matrices, which compute the prompts or are copied for them in bfloat16.
     """
 
     def __init__(self, model: GPT, precision: str) -> None:
@@ -50,6 +51,7 @@ class CPUDecoder:
             attention_norm=norm([layer.norm1 for layer in layers]),
             feed_forward_norm=norm([layer.norm2 for layer in layers]),
         )
+        self.prompt_layers = _in_bfloat16(model) if precision in HAS_BFLOAT16_ARITHMETIC else None
         weight, scale = _pack([model.ar_predict_layer.weight], precision)
         self.predict = Linear(weight[0], scale[0], np.zeros(len(scale[0]), np.float32))
         positions = torch.arange(model.config.max_positions)
@@ -72,7 +74,9 @@ class CPUDecoding:
         shape = (config.n_layers, batch, config.n_heads, n_blocks, hidden // config.n_heads, BLOCK)
         self.cache = Cache(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
         use_bfloat16 = decoder.precision in HAS_BFLOAT16_ARITHMETIC
-        self.hidden = compute_prompt(decoder.model, prompts, self._store, use_bfloat16=use_bfloat16)
+        self.hidden = compute_prompt(
+            decoder.model, prompts, self._store, use_bfloat16=use_bfloat16, layers=decoder.prompt_layers
+        )
         self.decoder = decoder
         self.rows = Rows(np.arange(batch), (~prompts.is_real).sum(dim=1).numpy())
         self.position = n_prompt  # the column that the next token fills
@@ -136,6 +140,16 @@ def _in_large_pages(tensor: Tensor) -> Tensor:
     Reading a large array is then 1.5 times as fast.
     """
     return torch.from_numpy(tensor.numpy().copy())
+
+
+def _in_bfloat16(model: GPT) -> nn.ModuleList:
+    """Return a copy of the layers with matrices in bfloat16. Otherwise each prompt would convert them all again."""
+    layers = copy.deepcopy(model.h.layers)
+    for layer in layers:
+        attention = layer.self_attn
+        for weight in (attention.in_proj_weight, attention.out_proj.weight, layer.linear1.weight, layer.linear2.weight):
+            weight.data = weight.data.bfloat16()
+    return layers
 
 
 def _pack(weights: Sequence[nn.Parameter], precision: str) -> tuple[np.ndarray, np.ndarray]:

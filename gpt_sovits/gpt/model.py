@@ -11,6 +11,7 @@ Letters in shapes: B batch, X phonemes, Y semantic tokens, S = X + Y, D hidden s
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -254,18 +255,25 @@ class GPT(nn.Module):
             positions = torch.arange(tokens.shape[1], device=tokens.device)
         return self.dropout(self.ar_audio_position(self.ar_audio_embedding(tokens), positions))
 
-    def run(self, x: Tensor, mask: Tensor | None, caches: list[KeyValueCache] | None = None) -> Tensor:
+    def run(
+        self,
+        x: Tensor,
+        mask: Tensor | None,
+        caches: list[KeyValueCache] | None = None,
+        layers: Sequence[nn.Module] | None = None,
+    ) -> Tensor:
         """Run embedded positions through all layers.
 
         Args:
             x: (B, n, D). With caches, the new positions only.
             mask: See `SelfAttention.forward`.
             caches: One per layer, or None.
+            layers: A copy of the own layers in another precision that computes instead of them.
 
         Returns:
             The last hidden states, (B, n, D).
         """
-        for i, layer in enumerate(self.h.layers):
+        for i, layer in enumerate(layers or self.h.layers):
             pause_point()
             x = layer(x, mask, None if caches is None else caches[i])
         pause_point()

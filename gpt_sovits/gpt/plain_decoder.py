@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from gpt_sovits.gpt.decoding import KeyValueCache, PromptBatch
 from gpt_sovits.gpt.model import GPT
@@ -38,7 +38,14 @@ class PlainDecoding:
             cache.keep_rows(rows)
 
 
-def compute_prompt(model: GPT, prompts: PromptBatch, store: StoreLayer, *, use_bfloat16: bool) -> Tensor:
+def compute_prompt(
+    model: GPT,
+    prompts: PromptBatch,
+    store: StoreLayer,
+    *,
+    use_bfloat16: bool,
+    layers: Sequence[nn.Module] | None = None,
+) -> Tensor:
     """Run the prompts through the layers and hand each layer's keys and values to a fast decoder's cache.
 
     Args:
@@ -46,13 +53,14 @@ def compute_prompt(model: GPT, prompts: PromptBatch, store: StoreLayer, *, use_b
         prompts: The embedded prompts.
         store: Called once per layer with its number, its keys and its values (B, H, S, D/H).
         use_bfloat16: Compute matrix products in bfloat16.
+        layers: A copy of the model's layers in another precision that computes instead of them.
 
     Returns:
         The last hidden states, (B, D) float32.
     """
     caches = [KeyValueCache() for _ in model.h.layers]
     with torch.autocast(prompts.x.device.type, torch.bfloat16, enabled=use_bfloat16):
-        hidden = model.run(prompts.x, prompts.mask, caches)[:, -1]
+        hidden = model.run(prompts.x, prompts.mask, caches, layers)[:, -1]
     n = prompts.x.shape[1]
     for layer, cache in enumerate(caches):
         store(layer, cache.keys[:, :, :n], cache.values[:, :, :n])

@@ -13,9 +13,9 @@ from gpt_sovits.gpt.cpu_kernel import BLOCK, exponential
 from gpt_sovits.gpt.generation import Prompt, generate, prepare_prompts, stream_tokens
 from gpt_sovits.gpt.inference import begin_decoding, prepare_for_inference
 from gpt_sovits.gpt.model import GPT, GPTConfig
-from gpt_sovits.gpt.plain_decoder import PlainDecoding
+from gpt_sovits.gpt.plain_decoder import PlainDecoding, compute_prompt
 from gpt_sovits.gpt.sampling import SamplingOptions
-from gpt_sovits.precision import PRECISIONS
+from gpt_sovits.precision import HAS_BFLOAT16_ARITHMETIC, PRECISIONS
 
 # Head and matrix sizes that no vector length divides, an odd vocabulary, three layers.
 TINY = GPTConfig(vocab_size=37, phoneme_vocab_size=20, hidden_size=36, n_heads=3, n_layers=3, bert_dim=8, dropout=0.0)
@@ -94,6 +94,16 @@ def test_each_precision_stays_within_its_bound(precision):
     assert max(errors) < TOLERANCE[precision]
     if precision != "float32":
         assert max(errors) > TOLERANCE["float32"], "nothing was rounded: another precision is stored"
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("precision", HAS_BFLOAT16_ARITHMETIC)
+def test_prompts_are_computed_as_by_the_own_matrices_which_stay_as_they_are(precision):
+    model = fast_model(precision)
+    batch = prepare_prompts(model, PROMPTS, torch.device("cpu"))
+    expected = compute_prompt(model, batch, lambda *_: None, use_bfloat16=True)
+    assert begin_decoding(model, batch, 1).hidden.equal(expected)
+    assert all(value.equal(plain_model().state_dict()[name]) for name, value in model.state_dict().items())
 
 
 def test_weights_that_fit_float16_lose_nothing_in_it():
