@@ -28,6 +28,8 @@ END_DOUBT = 8.0
 # The text with a missing word put in has one word more, whose probability lowers that of the whole. Of 71 words taken
 # out of LJSpeech without noise, 6 had a doubt of 2.4 to 5. In its right texts, no word more was heard than is written.
 MISSING_DOUBT = 3.0
+# Phones by which what was heard must be longer than what is written, if a word is to be missing beside a wrong one
+MISSING_PHONES = 3
 
 
 class Run(NamedTuple):
@@ -123,8 +125,9 @@ def find_disagreements(path: Path, clip: AlignedClip, asr: str, language: str) -
             as_written = log_probability(
                 [*heard[: run.first_heard], *text[run.first : run.end], *heard[run.end_heard :]]
             )
-            is_missing = run.first == run.end
-            bias = (END_DOUBT if run.end == len(text) else MISSING_DOUBT) if is_missing else 0.0
+            bias = END_DOUBT if run.end == len(text) else MISSING_DOUBT
+            if not lacks_words(text[run.first : run.end], heard[run.first_heard : run.end_heard], language):
+                bias = 0.0
             start, end = run_times(run, text, clip)
             found.append(
                 Doubt(
@@ -143,16 +146,29 @@ def find_disagreements(path: Path, clip: AlignedClip, asr: str, language: str) -
 
 def sound_alike(written: Sequence[str], heard: Sequence[str], language: str) -> bool:
     """Return whether two texts differ in their spelling alone ("teapot", "t pot"). Known for English only."""
-    if language != "en" or not written or not heard:
-        return False
+    sounds = _phones(written, language), _phones(heard, language)
+    return bool(sounds[0]) and sounds[0] == sounds[1]
+
+
+def lacks_words(written: Sequence[str], heard: Sequence[str], language: str) -> bool:
+    """Return whether more was heard than is written: "in" where "and form" is heard lacks a word.
+
+    Beside a wrong word this is known for English only.
+    """
+    if not written:
+        return True
+    sounds = _phones(written, language), _phones(heard, language)
+    return all(sounds) and len(sounds[1]) >= len(sounds[0]) + MISSING_PHONES
+
+
+def _phones(words: Sequence[str], language: str) -> list[str]:
+    """Return the phones of words, or none where they cannot be told."""
+    if language != "en" or not words:
+        return []
     try:
-        sounds = [
-            [phone.rstrip("012") for word in spoken_words(" ".join(words), language) for phone in pronounce(word)]
-            for words in (written, heard)
-        ]
+        return [phone.rstrip("012") for word in spoken_words(" ".join(words), language) for phone in pronounce(word)]
     except ValueError:  # cannot be spoken
-        return False
-    return sounds[0] == sounds[1]
+        return []
 
 
 def run_times(run: Run, text: Sequence[str], clip: AlignedClip) -> tuple[float, float]:

@@ -8,7 +8,15 @@ import pytest
 
 from gpt_sovits.audio import load_audio, to_mono
 from metrics.normalize import normalize_text
-from stages.alignment.disagreements import Doubt, Run, differing_runs, find_disagreements, run_times, wrong_units
+from stages.alignment.disagreements import (
+    Doubt,
+    Run,
+    differing_runs,
+    find_disagreements,
+    lacks_words,
+    run_times,
+    wrong_units,
+)
 from stages.alignment.outcomes import reject_doubted
 from stages.alignment.transcribe import heard_word_times, spoken_words, transcribe, word_times
 from stages.params import load_params
@@ -72,6 +80,7 @@ def test_nothing_is_reported_in_a_right_text(heard: str) -> None:
         (TEXT.replace("second ", ""), "", "2nd"),
         (TEXT.replace(", please?", "."), "", "please"),
         (TEXT.replace("me the", "me to the"), "to", ""),
+        (TEXT.replace("shelf, please", "self"), "self", "shelf please"),
     ],
 )
 def test_a_word_that_is_wrong_missing_or_added_is_reported_with_its_place(
@@ -81,6 +90,26 @@ def test_a_word_that_is_wrong_missing_or_added_is_reported_with_its_place(
     assert [(one.written, one.heard) for one in found] == [(written, said)]
     samples, sample_rate = load_audio(CLIP)
     assert 0 < found[0].start <= found[0].end <= len(to_mono(samples)) / sample_rate
+
+
+@pytest.mark.parametrize(
+    ("written", "heard", "lacks"),
+    [
+        ("", "please", True),
+        ("in", "and form", True),
+        ("teapot", "tea pot", False),
+        ("second", "2nd", False),
+        ("gutenberg", "good in burg", False),
+        ("books", "book", False),
+        ("please", "", False),
+    ],
+)
+def test_more_sound_than_text_is_a_missing_word(written: str, heard: str, lacks: bool) -> None:
+    assert lacks_words(written.split(), heard.split(), "en") is lacks
+
+
+def test_in_other_languages_words_are_missing_where_nothing_is_written() -> None:
+    assert lacks_words([], ["wort"], "de") and not lacks_words(["ein"], ["eine", "form"], "de")
 
 
 def test_a_judge_without_probabilities_reports_nothing() -> None:
