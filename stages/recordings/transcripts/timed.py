@@ -16,9 +16,10 @@ from stages.recordings.transcripts.spoken import TAG
 ARROW = re.compile(r"^\s*(?:\d+:)?\d\d?:\d\d[.,]\d{1,3}\s*-->\s", re.M)  # SubRip and WebVTT
 WHISPER_LINE = re.compile(r"^\s*\[(?:\d+:)?\d\d:\d\d\.\d{3} --> (?:\d+:)?\d\d:\d\d\.\d{3}\]\s*(.*)$")
 STAMPED_LINE = re.compile(r"^\s*[\[(]?(?:\d+:)?\d?\d:\d\d(?:[.,]\d{1,3})?[\])]?\s+(\S.*)$")  # [0:12] or 00:01:12.5
+FIRST_STAMP = re.compile(r"^\s*(?:[\[(]|(?:0+:)?00?:)")  # 0:05, and not the time of day in "10:30 is early"
 LABEL_LINE = re.compile(r"^\s*-?\d+(?:[.,]\d+)?\t\s*-?\d+(?:[.,]\d+)?(?:\t(.*))?$")  # Audacity: start, end, label
 SPACED_LABEL_LINE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s+(\d+(?:\.\d+)?)\s+(\S.*)$")  # the same of HTK and TIMIT
-MIN_UNITS = 1000  # of a single label from 0 on: TIMIT counts samples, HTK 100 ns
+MIN_UNITS = 3000  # that the last label ends at: TIMIT counts samples, HTK 100 ns. Years are smaller
 WHISPER_TSV_HEADER = re.compile(r"^start\tend\ttext\s*$")
 WORD_TIERS = ("words", "word", "text", "transcript", "transcription", "utterance", "utterances", "sentence", "ort")
 INTERVALS = "IntervalTier"  # the other class of tiers has points
@@ -43,7 +44,8 @@ def read_timed_text(text: str) -> str | None:
     if labels is not None:
         return "\n".join(label for label in labels if label.strip().lower() not in SILENCES)
     # one line may begin with the time of day, which is spoken
-    for pattern in (WHISPER_LINE, *([STAMPED_LINE] if len(lines) > 1 else [])):
+    is_stamped = len(lines) > 1 and FIRST_STAMP.match(lines[0])
+    for pattern in (WHISPER_LINE, *([STAMPED_LINE] if is_stamped else [])):
         matches = [pattern.match(line) for line in lines]
         if matches and all(matches):
             return "\n".join(match[1] or "" for match in matches if match)
@@ -60,9 +62,13 @@ def _labels(lines: Sequence[str]) -> list[str] | None:
         return None
     # a text may begin with two numbers, but its lines hardly all with times that go forward
     times = [(float(match[1]), float(match[2])) for match in spaced]
-    forward = all(start < end for start, end in times) and times == sorted(times)
-    is_timed = forward and (len(times) > 1 or (times[0][0] == 0 and times[0][1] >= MIN_UNITS))
-    return [match[3] for match in spaced] if is_timed else None
+    if times != sorted(times) or any(start >= end for start, end in times):
+        return None
+    # "1 2 buckle my shoe" and "3 4 knock at the door" do
+    in_units = times[-1][1] >= MIN_UNITS and (len(times) > 1 or times[0][0] == 0)
+    in_seconds = len(times) > 1 and all("." in match[1] and "." in match[2] for match in spaced)
+    is_joined = len(times) > 1 and [0.0, *(end for _, end in times[:-1])] == [start for start, _ in times]
+    return [match[3] for match in spaced] if in_units or in_seconds or is_joined else None
 
 
 def _read_srt(text: str) -> str:
