@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,7 +32,7 @@ def read_json_lines(text: str, has_audio: Callable[[str], bool]) -> list[Row]:
 
 
 def read_json(text: str, has_audio: Callable[[str], bool], *, has_own_audio: bool) -> list[Row]:
-    """Return the rows of a JSON file. A text of Whisper becomes one row without a name.
+    """Return the rows of a JSON file, which may have an object per line. A text of Whisper becomes one without a name.
 
     Args:
         text: content of the file.
@@ -41,6 +42,8 @@ def read_json(text: str, has_audio: Callable[[str], bool], *, has_own_audio: boo
     Raises:
         LayoutError: it is not JSON, or it holds no texts in a known shape.
     """
+    if text.startswith("{") and "}\n{" in text.replace("\r", ""):  # NeMo calls its JSON Lines manifest.json
+        return read_json_lines(text, has_audio)
     value = _load(text, "")
     if isinstance(value, dict):
         spoken = value.get("text")
@@ -63,9 +66,20 @@ def read_json(text: str, has_audio: Callable[[str], bool], *, has_own_audio: boo
 
 def _load(text: str, where: str) -> Any:
     try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise LayoutError(f"{where}is not JSON ({error})") from error
+        return json.loads(
+            text, object_pairs_hook=_object, parse_constant=lambda _: None
+        )  # pandas writes NaN for nothing
+    except (ValueError, RecursionError) as error:
+        raise LayoutError(f"{where}is not JSON that can be read ({error})") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object. Python's own reader would take the last of two values of one key."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        key = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {key[:80]!r} is there twice; keep the right one")
+    return value
 
 
 def _are_objects(value: object) -> bool:

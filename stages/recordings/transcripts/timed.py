@@ -140,16 +140,18 @@ def read_textgrid(text: str, voice: str) -> str:
 
     try:
         tiers = textgrid_io.parseTextgridStr(text)["tiers"]
-        labels = {tier["name"]: [entry[2] for entry in tier["entries"]] for tier in tiers if tier["class"] == INTERVALS}
+        named = [
+            (tier["name"], [entry[2] for entry in tier["entries"]]) for tier in tiers if tier["class"] == INTERVALS
+        ]
     except (PraatioException, LookupError, TypeError, ValueError, AttributeError) as error:
         raise LayoutError("is not a TextGrid that can be read") from error
-    words = [name for name in labels if re.split(r"[\s_-]+", name.strip().lower())[-1] in WORD_TIERS]
+    words = [tier for tier in named if re.split(r"[\s_-]+", tier[0].strip().lower())[-1] in WORD_TIERS]
     # one tier for each speaker: "anna - words"
-    chosen = [name for name in words if name.lower().startswith(voice.lower())] if len(words) > 1 else words
-    chosen = chosen or (list(labels) if len(labels) == 1 else [])
+    chosen = [tier for tier in words if tier[0].lower().startswith(voice.lower())] if len(words) > 1 else words
+    chosen = chosen or (named if len(named) == 1 else [])
     if len(chosen) != 1:
         raise LayoutError(
-            f"has the tiers {', '.join(map(repr, labels)) or 'without intervals only'}; "
+            f"has the tiers {', '.join(repr(name) for name, _ in named) or 'without intervals only'}; "
             "call the one with the text 'words', or remove the others"
         )
-    return "\n".join(label for label in labels[chosen[0]] if label.strip().lower() not in SILENCES)
+    return "\n".join(label for label in chosen[0][1] if label.strip().lower() not in SILENCES)
