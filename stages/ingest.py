@@ -51,9 +51,6 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date, cac
         LostTranscriptsError: a recording would get the recogniser's text although the user gave one.
     """
     voice = check_consent(recordings_dir, today)
-    for path in (recordings_dir / LEXICON_FILE, recordings_dir / CORRECTIONS_FILE):
-        if path.is_symlink():
-            raise ValueError(f"{path} is a symbolic link, which may leave the voice's folder; copy the file")
     corrections = read_corrections(recordings_dir)
     lexicon = recordings_dir / LEXICON_FILE
     if lexicon.is_file():

@@ -306,6 +306,10 @@ REFUSED: dict[str, tuple[Writer, str]] = {
         lambda folder: [link(move_audio(folder, "a/{}.wav") or folder / f"a/{name}.wav") for name in NAMES],
         r"\) that can be used; a/anna_001\.wav is a symbolic link, which",
     ),
+    "a link to the lexicon": (
+        lambda folder: (folder / "lexicon.yaml").symlink_to("a.yaml"),
+        r"anna/lexicon\.yaml: a symbolic link, which may leave the voice's folder; copy the file$",
+    ),
     "x.xml": (
         beside("{}.xml", lambda text: f"<text>{text}</text>"),
         r"3 rejected, the first: anna_001\.wav: anna_001\.xml: is in a format that is not read",

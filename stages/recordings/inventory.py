@@ -38,10 +38,12 @@ def take_inventory(folder: Path, voice: Voice, max_lost_share: float, *, left_ou
         left_out: paths of further files that are not recordings, relative to the folder.
 
     Raises:
-        ValueError: there is no audio.
+        ValueError: there is no audio, or the lexicon or the corrections are a link.
         LostTranscriptsError: a recording would get the recogniser's text although the user gave one.
     """
     files, rejects = list_files(folder)
+    if unread := next((row for row in rejects if row.path in (LEXICON_FILE, CORRECTIONS_FILE)), None):
+        raise ValueError(f"{folder / unread.path}: {unread.reason}")
     known = {
         VOICE_FILE,
         *(posixpath.normpath(name) for name in voice.consent.proofs()),

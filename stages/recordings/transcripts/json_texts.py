@@ -46,21 +46,23 @@ def read_json(text: str, has_audio: Callable[[str], bool], *, has_own_audio: boo
         return read_json_lines(text, has_audio)
     value = _load(text, "")
     if isinstance(value, dict):
-        spoken = value.get("text")
+        text = value.get("text")
         segments = value.get("segments")
-        if has_own_audio and isinstance(spoken, str) and spoken.strip():
-            return [Row(line=None, name="", text=spoken, subtitles=True)]
+        if has_own_audio and isinstance(text, str) and text.strip():
+            return [Row(line=None, name="", text=text, subtitles=True)]
         if has_own_audio and _are_objects(segments):
             return [_joined(segments)]
         if any(has_audio(name) or is_audio(name) for name in value):
             return [Row(line=None, name=name, text=_text(content, has_audio)) for name, content in value.items()]
-        value = next((part for part in value.values() if _are_objects(part)), [value])
-    if _are_objects(value):
-        rows = [read_fields(item, has_audio, line=None) for item in value]
-        if has_own_audio and not any(row.name for row in rows) and any(row.text for row in rows):
-            return [_joined(value)]
-        if any(row.name and row.text for row in rows):
-            return rows
+        parts = [part for part in value.values() if _are_objects(part)] or [[value]]  # such as train and test
+    else:
+        parts = [value] if _are_objects(value) else []
+    tables = [[read_fields(item, has_audio, line=None) for item in part] for part in parts]
+    if rows := [row for table in tables if any(row.name and row.text for row in table) for row in table]:
+        return rows
+    spoken = [part for part, table in zip(parts, tables, strict=True) if any(row.text for row in table)]
+    if has_own_audio and spoken:
+        return [_joined(spoken[0])]
     raise LayoutError(f"holds JSON in another shape than {SHAPES}")
 
 

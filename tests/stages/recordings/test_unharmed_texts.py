@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,46 @@ def test_two_tiers_of_one_name_are_refused(tmp_path: Path) -> None:
     assert row.fault.startswith("has the tiers 'words', 'words'; call the one with the text 'words'")
     (row,) = read(tmp_path, "a.TextGrid", TEXTGRID + tiers.replace("words", "phones", 1))
     assert row.text == "Bye"
+
+
+def test_many_recordings_of_one_name_are_told_apart_by_their_folders_in_time(tmp_path: Path) -> None:
+    """It took a time that grew with the cube of their number: a minute for these."""
+    audio = tuple(f"sessions/{number}/take.wav" for number in range(1200))
+    start = time.process_time()
+    rows = read(
+        tmp_path, "m.csv", "".join(f"/data/{number}/take.wav|Text {number}.\n" for number in range(1200)), audio
+    )
+    assert [row.audio for row in rows] == [(file,) for file in audio]
+    assert time.process_time() - start < 15
+
+
+def test_every_part_of_a_json_file_is_read(tmp_path: Path) -> None:
+    content = '{"info": [{"id": 1}], "train": [{"file": "a", "text": "One."}], "test": [{"file": "b", "text": "Two."}]}'
+    assert [(row.audio, row.text) for row in read(tmp_path, "m.json", content)] == [
+        (("a.wav",), "One."),
+        (("b.wav",), "Two."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "encoding"),
+    [
+        ("en", "“Café,” she said.", "cp1252"),
+        ("en", "“Café,” she said.", "mac_roman"),
+        ("zh", "今天天气很好。", "gb18030"),
+    ],
+)
+def test_lines_in_several_encodings_are_refused_and_never_misread(
+    tmp_path: Path, language: str, text: str, encoding: str
+) -> None:
+    lines = [f"{name}|{text}\n".encode(encoding) for name in "abc"]
+    for n_utf8 in range(4):
+        (tmp_path / "m.csv").write_bytes(
+            b"".join([*lines[n_utf8:], *(f"{n}|{text}\n".encode() for n in "abc"[:n_utf8])])
+        )
+        rows = read_transcripts(tmp_path, ["m.csv", *AUDIO], "anna", language)
+        assert {row.text for row in rows} <= {"", text}
+        assert any(row.text for row in rows) == (n_utf8 != 1)
 
 
 @pytest.mark.parametrize("name", ["credits", "Notice 1", "authors"])
