@@ -21,6 +21,7 @@ LABEL_LINE = re.compile(r"^\s*-?\d+(?:[.,]\d+)?\t\s*-?\d+(?:[.,]\d+)?(?:\t(.*))?
 SPACED_LABEL_LINE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s+(\d+(?:\.\d+)?)\s+(\S.*)$")  # the same of HTK and TIMIT
 MIN_UNITS = 3000  # that the last label ends at: TIMIT counts samples, HTK 100 ns. Years are smaller
 WHISPER_TSV_HEADER = re.compile(r"^start\tend\ttext\s*$")
+VTT_REMARKS = ("NOTE", "STYLE", "REGION")  # begin a block that is not a subtitle
 WORD_TIERS = ("words", "word", "text", "transcript", "transcription", "utterance", "utterances", "sentence", "ort")
 INTERVALS = "IntervalTier"  # the other class of tiers has points
 SILENCES = frozenset({"", "sil", "sp", "spn", "silence", "<eps>", "<p:>", "<sil>", "#", "pau", "h#"})  # of aligners
@@ -95,6 +96,9 @@ def _read_vtt(text: str) -> str:
     except webvtt.errors.MalformedFileError as error:
         raise LayoutError(f"is not WebVTT ({error})") from error
     _require_all_cues(text, len(cues))
+    for block in re.split(r"\n\s*\n", text.strip())[1:]:  # the parser leaves out what follows a blank line
+        if "-->" not in block and not block.lstrip().startswith(VTT_REMARKS):
+            raise LayoutError(f"holds text that belongs to no subtitle: {' '.join(block.split())[:60]!r}")
     return _join_cues(cue.raw_text for cue in cues)
 
 

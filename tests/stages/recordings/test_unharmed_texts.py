@@ -76,6 +76,19 @@ def test_two_tiers_of_one_name_are_refused(tmp_path: Path) -> None:
     assert row.text == "Bye"
 
 
+def test_a_blank_line_in_a_subtitle_loses_no_words(tmp_path: Path) -> None:
+    cues = "00:01.000 --> 00:02.000\nHello\n{}\n00:02.000 --> 00:03.000\nBye\n"
+    header = "WEBVTT\nKind: captions\n\nSTYLE\n::cue {}\n\nNOTE by hand\n\nfirst\n"
+    (row,) = read(tmp_path, "a.vtt", header + cues.format("\nthere\n"))
+    assert row.fault == "holds text that belongs to no subtitle: 'there'"
+    (row,) = read(tmp_path, "a.vtt", header + cues.format(""))
+    assert row.text == "Hello Bye"
+    (row,) = read(
+        tmp_path, "a.srt", ("1\n" + cues.format("\nthere\n\n2")).replace(" 00", " 00:00").replace("\n00", "\n00:00")
+    )
+    assert row.text == "Hello there Bye"
+
+
 def test_many_recordings_of_one_name_are_told_apart_by_their_folders_in_time(tmp_path: Path) -> None:
     """It took a time that grew with the cube of their number: a minute for these."""
     audio = tuple(f"sessions/{number}/take.wav" for number in range(1200))
