@@ -53,7 +53,7 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date, cac
     voice = check_consent(recordings_dir, today)
     corrections = read_corrections(recordings_dir)
     lexicon = recordings_dir / LEXICON_FILE
-    if lexicon.is_file() and not lexicon.is_symlink():
+    if lexicon.is_file():
         load_lexicon(lexicon)  # finds a fault here, before hours of work
         shutil.copyfile(lexicon, out_dir / LEXICON_FILE)
     audio, transcripts, rejects = take_inventory(recordings_dir, voice, params.max_lost_transcripts_share)

@@ -189,6 +189,7 @@ READ: dict[str, Writer] = {
     "LibriSpeech": table("84-1.trans.txt", lines(pairs(), " ")),
     "Kaldi": table("text", lines(pairs(), " ")),
     "NeMo manifest": table("manifest.json", json.dumps(records())),
+    "NeMo manifest.json, one object per line": table("manifest.json", json_lines(records("/data/{}.wav"))),
     "NeMo manifest, one object per line": table("manifest.jsonl", json_lines(records("/data/{}.wav"))),
     "metadata.jsonl of Hugging Face": table(
         "metadata.jsonl", json_lines(records("audio/{}.wav", "file_name", "transcription")), "audio/{}.wav"
@@ -296,6 +297,34 @@ REFUSED: dict[str, tuple[Writer, str]] = {
     "a link": (
         several(table("a/metadata.csv", lines(pairs())), lambda folder: link(folder / "a/metadata.csv")),
         r"a/metadata\.csv: a symbolic link, which may leave the voice's folder; copy the file\. 3 recordings",
+    ),
+    "a link to a folder of texts": (
+        several(beside("a/texts/{}.txt", str), lambda folder: link(folder / "a/texts")),
+        r"a/texts: a symbolic link, which may leave the voice's folder; copy the file\. 3 recordings",
+    ),
+    "links to all recordings": (
+        lambda folder: [link(move_audio(folder, "a/{}.wav") or folder / f"a/{name}.wav") for name in NAMES],
+        r"\) that can be used; a/anna_001\.wav is a symbolic link, which",
+    ),
+    "a link to the lexicon": (
+        lambda folder: (folder / "lexicon.yaml").symlink_to("a.yaml"),
+        r"anna/lexicon\.yaml: a symbolic link, which may leave the voice's folder; copy the file$",
+    ),
+    "x.xml": (
+        beside("{}.xml", lambda text: f"<text>{text}</text>"),
+        r"3 rejected, the first: anna_001\.wav: anna_001\.xml: is in a format that is not read",
+    ),
+    "a name that is twice in JSON": (
+        table("texts.json", '{"anna_001.wav": "One.", "anna_002.wav": "Two.", "anna_001.wav": "Three."}'),
+        r"texts\.json: is not JSON that can be read \(the key 'anna_001\.wav' is there twice",
+    ),
+    "CSV with quotes that close in the row of another recording": (
+        table("m.csv", 'file,text\nanna_001.wav,"He said\nanna_002.wav,Well"\nanna_003.wav,Third\n'),
+        r"m\.csv: line 2 has quotes that end behind 'anna_002\.wav'",
+    ),
+    "comma CSV without quotes and without a header": (
+        table("m.csv", "".join(f"{name},I said, {text}\n" for name, text in zip(NAMES, "abc", strict=True))),
+        r"m\.csv: has three columns, or two and texts with ',', as in line 1; name them in a first line, such as `fi",
     ),
     "every subtitle is damaged": (
         beside("{}.srt", lambda text: cues(text).replace("2\n00:", "2\nXX:")),

@@ -77,6 +77,11 @@ def decode_texts(contents: Mapping[str, bytes], language: str) -> dict[str, Deco
         language: ISO 639 code of the voice's language.
     """
     unicode_texts = {file: _decode_unicode(raw, language) for file, raw in contents.items()}
+    for file, raw in contents.items():
+        if unicode_texts[file] is None and _has_utf8_lines(raw, language):
+            unicode_texts[file] = DecodedText(
+                "", "", "has lines in UTF-8 and lines in another encoding; save it as UTF-8"
+            )
     others = {file: raw for file, raw in contents.items() if unicode_texts[file] is None}
     if not others:
         return {file: text for file, text in unicode_texts.items() if text is not None}
@@ -107,6 +112,19 @@ def _is_mostly_utf8(raw: bytes) -> bool:
     """Return whether most lines that hold more than ASCII are UTF-8."""
     lines = [line for line in raw.splitlines() if not line.isascii()]
     return 2 * sum(_decode(line, ("utf_8",)) is not None for line in lines) > len(lines)
+
+
+def _has_utf8_lines(raw: bytes, language: str) -> bool:
+    """Return whether some lines that hold more than ASCII are UTF-8. They would be read wrongly in another encoding.
+
+    In languages of other alphabets, characters of two bytes do not count: a word in GBK may be such characters too.
+    """
+    if 0 in raw or b"\x1b$" in raw:  # UTF-16 or ISO-2022-JP
+        return False
+    lines = [_decode(line, ("utf_8",)) for line in raw.splitlines() if not line.isascii()]
+    if language == "en":
+        return any(lines)
+    return any(line and all(char.isascii() or char > "\u07ff" for char in line.text) for line in lines)
 
 
 def _decode_broken_utf8(raw: bytes) -> DecodedText:

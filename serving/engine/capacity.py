@@ -10,9 +10,10 @@ from serving.errors import NotReadyError, OverCapacityError, VoiceDamagedError
 from serving.messages import Lane
 from serving.settings import EngineSettings
 
-MIN_WAIT_SECONDS = 1
 SECONDS_PER_CHARACTER = 0.07  # of speech, until the first text was priced
 PACE_WEIGHT = 0.2  # of the newest text in the running mean
+SLOWNESS = 1.25  # by which speech may take longer than its price and the measured speed say
+SLACK_SECONDS = 0.5  # for what was begun and is not counted, such as the chunk that is made now
 
 
 class Waiting:
@@ -80,30 +81,47 @@ def choose_worker(
         raise VoiceDamagedError("this version could not be loaded again, so it does not speak")
     if not able:
         raise NotReadyError("no engine has loaded this version yet", retry_after=5)
-    n_waiting = waiting.n if waiting else 0
-    backlog = sum(worker.backlog_seconds(lane) for worker in able) + (waiting.seconds if waiting else 0.0)
-    rate = sum(worker.rate(lane) for worker in able)
     if lane == "realtime":
-        rooms = {worker: max_streams(worker, settings) - worker.n_streams for worker in able}
-        free = [worker for worker in able if rooms[worker] > 0 and sum(rooms.values()) > n_waiting]
-        surplus = backlog
+        free, wait = _find_places(able, settings, waiting or Waiting())
     else:
-        most = settings.max_backlog_seconds
-        # A text longer than the bound itself is spoken when nothing else waits
-        free = [
-            worker
-            for worker in able
-            if is_admitted or worker.backlog_seconds(lane) + seconds <= most or not worker.backlog_seconds(lane)
-        ]
-        surplus = max(0.0, backlog + seconds - most * len(able))
+        free, wait = _find_room(able, settings.max_backlog_seconds, seconds)
+        free = able if is_admitted else free
     if free:
         return min(free, key=lambda worker: (worker.n_running(lane), worker.backlog_seconds(lane)))
+    backlog = sum(worker.backlog_seconds(lane) for worker in able) + (waiting.seconds if waiting else 0.0)
+    rate = sum(worker.rate(lane) for worker in able)
     raise OverCapacityError(
         f"{backlog:.0f} s of speech wait in the {lane} lane, and {rate:.1f} s of speech are made per second",
-        retry_after=max(MIN_WAIT_SECONDS, math.ceil(surplus / rate)),
+        retry_after=math.ceil(SLOWNESS * wait + SLACK_SECONDS),
     )
 
 
 def max_streams(worker: WorkerProcess, settings: EngineSettings) -> int:
     """Return how many streams a worker can keep ahead of their listeners, by its measured rate."""
     return max(1, min(settings.max_realtime_streams, int(settings.stream_share * worker.rate("realtime"))))
+
+
+def _find_places(
+    workers: Sequence[WorkerProcess], settings: EngineSettings, waiting: Waiting
+) -> tuple[list[WorkerProcess], float]:
+    """Return the workers with a place for a stream, and in how many seconds there is one where there is none."""
+    most = {worker: max_streams(worker, settings) for worker in workers}
+    n_places = {worker: max(0, most[worker] - worker.n_streams) for worker in workers}
+    n_before = waiting.n - sum(n_places.values())
+    if n_before < 0:
+        return [worker for worker in workers if n_places[worker]], 0.0
+    ends = sorted(end for worker in workers for end in worker.stream_ends()[-most[worker] :])
+    seconds = ends[min(n_before, len(ends) - 1)] if ends else 0.0  # those that are being priced get the first places
+    return [], seconds + waiting.seconds / sum(worker.rate("realtime") for worker in workers)
+
+
+def _find_room(workers: Sequence[WorkerProcess], most: float, seconds: float) -> tuple[list[WorkerProcess], float]:
+    """Return the workers with room for a text, and in how many seconds there is some where there is none.
+
+    A text longer than the bound itself is spoken when nothing else waits. Streams go before it.
+    """
+    backlogs = {worker: worker.backlog_seconds("batch") for worker in workers}
+    surplus = {worker: min(backlog, backlog + seconds - most) for worker, backlog in backlogs.items()}
+    streams = {worker: worker.backlog_seconds("realtime") / worker.rate("realtime") for worker in workers}
+    wait = min(surplus[worker] / worker.rate("batch") + streams[worker] for worker in workers)
+    return [worker for worker in workers if surplus[worker] <= 0], wait

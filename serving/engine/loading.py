@@ -116,15 +116,19 @@ class Loader:
         release = next((r for r in self._table.snapshots[voice].past if r.candidate_id == candidate_id), None)
         if release is None:
             raise NotReadyError(f"a version of {voice} is not loaded", retry_after=1)
-        async with self._lock:
-            if candidate_id not in self._table.loaded:
-                if self._retry_at.get(candidate_id, 0.0) <= time.monotonic():
-                    await self._load(voice, release)
-                self._drop_former()
+        # In a task of its own: if a client that leaves ended it, workers would keep a pair that nobody knows of
+        await asyncio.shield(asyncio.create_task(self._load_former(voice, release)))
         live = self._table.loaded.get(candidate_id)
         if live is None:
             raise self._error(voice, candidate_id)
         return live
+
+    async def _load_former(self, voice: str, release: Release) -> None:
+        async with self._lock:
+            if release.candidate_id not in self._table.loaded:
+                if self._retry_at.get(release.candidate_id, 0.0) <= time.monotonic():
+                    await self._load(voice, release)
+                self._drop_former()
 
     def _error(self, voice: str, candidate_id: str) -> Exception:
         """Return what a client is told about a version that is not loaded. The reason in full is for operators."""

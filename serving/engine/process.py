@@ -203,6 +203,16 @@ class WorkerProcess:
         wanted = [r for r in self._running.values() if lane is None or r.is_stream == (lane == "realtime")]
         return sum(running.seconds_left for running in wanted)
 
+    def stream_ends(self) -> list[float]:
+        """Return in how many seconds each stream is made, soonest first, if they end as they were priced.
+
+        The one whose listener runs dry first goes first, so until one ends, others are made up to its last sample.
+        """
+        streams = list(self.streams())
+        lasts = sorted(one.dry_at + one.seconds_left for one in streams)
+        made = (sum(min(max(0.0, last - one.dry_at), one.seconds_left) for one in streams) for last in lasts)
+        return [seconds / self.rate("realtime") for seconds in made]
+
     def rate(self, lane: Lane) -> float:
         """Return the seconds of speech that it makes per second of work, as measured."""
         return self._rates.get(lane, FIRST_RATE)

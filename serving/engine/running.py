@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from gpt_sovits.synthesis.words import read_words
@@ -34,6 +35,7 @@ class Running:
         self.bytes_of_earlier_tries = 0  # a worker counts what it sent itself
         self._events: asyncio.Queue[Event | Exception] = asyncio.Queue()
         self._held: list[AudioPiece] = []
+        self._plays_from = time.monotonic()
 
     @property
     def is_stream(self) -> bool:
@@ -43,8 +45,12 @@ class Running:
     @property
     def seconds_left(self) -> float:
         """Return how much of its speech is not made yet, by its price."""
-        received = self.received_bytes / 2 / self.admission.live.sample_rate
-        return max(0.0, self.price.seconds - received)
+        return max(0.0, self.price.seconds - self._seconds_received)
+
+    @property
+    def dry_at(self) -> float:
+        """Return when its listener has played all that was made, or its beginning, in seconds of time.monotonic()."""
+        return self._plays_from + self._seconds_received
 
     @property
     def can_be_retried(self) -> bool:
@@ -90,9 +96,8 @@ class Running:
             words = read_words(header["words"])
             self._events.put_nowait(SentenceDone(**{name: header[name] for name in names}, words=words))
         elif kind == "finished":
-            seconds = self.received_bytes / 2 / self.admission.live.sample_rate
             spans = tuple(WorkSpan(*row) for row in header["spans"])
-            self._events.put_nowait(Finished(seconds, header["seconds"], spans))
+            self._events.put_nowait(Finished(self._seconds_received, header["seconds"], spans))
         else:
             self.fail(_error(header))
         return kind in ("finished", "failed")
@@ -117,7 +122,13 @@ class Running:
         check(self.admission)
         return event
 
+    @property
+    def _seconds_received(self) -> float:
+        return self.received_bytes / 2 / self.admission.live.sample_rate
+
     def _put_piece(self, piece: AudioPiece) -> None:
+        if not self.received_bytes:
+            self._plays_from = time.monotonic()
         self.received_bytes += len(piece.pcm)
         self._events.put_nowait(piece)
 

@@ -164,6 +164,9 @@ class DurableQueue:
         try:
             yield
         except sa.exc.SQLAlchemyError as error:
+            # SQLAlchemy's own message holds the statement with its values
+            reason = str(getattr(error, "orig", None) or type(error).__name__).strip().partition("\n")[0]
+            LOG.warning("the database of the jobs cannot be used: %s", reason)
             raise DatabaseUnreachableError("the database of the jobs cannot be used now", retry_after=2) from error
 
     def _launch(self) -> None:

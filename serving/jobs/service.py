@@ -97,12 +97,10 @@ class JobService:
 
     async def close(self) -> None:
         """Stop. Jobs that run are taken up again by another node, or at the next start."""
+        self.is_started = False
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-        if self.is_started:
-            self.is_started = False
+            await asyncio.wait([self._task])  # which does not raise what may have ended it
             await asyncio.to_thread(self.queue.close)
 
     async def submit(
@@ -169,7 +167,8 @@ class JobService:
         await self.find(job_id, owner)
         job = await self._call(store.cancel, job_id, owner, keep_text=self.settings.keep_text)
         if self.is_started:
-            await asyncio.to_thread(self.queue.cancel, job_id)
+            with suppress(DatabaseUnreachableError):  # it has ended: whoever takes it from the queue sees that
+                await asyncio.to_thread(self.queue.cancel, job_id)
         if job.state == "deleted":
             await self._remove_files(job_id)
         return job
@@ -286,8 +285,9 @@ class JobService:
         while old := await self._call(store.ended_before, before):
             for job_id in old:
                 await self._remove_files(job_id)
+            await asyncio.to_thread(self.queue.forget, old)  # before their rows, without which nobody knows their names
+            for job_id in old:
                 await self._call(store.remove, job_id)
-            await asyncio.to_thread(self.queue.forget, old)
             n_removed += len(old)
         return n_removed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ def read_corrections(recordings_dir: Path) -> list[Correction]:
     """
     path = recordings_dir / CORRECTIONS_FILE
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")  # editors on Windows write the mark
     except FileNotFoundError:
         return []
     if not lines[-1]:

@@ -14,6 +14,7 @@ from stages.recordings.ogg import fault_of_ogg
 
 HEAD_BYTES = 4096  # behind an ID3 tag, where the first frame of an mp3 is
 MAX_MISSING_BYTES = 64  # some recorders count their header twice, and nobody hears a millisecond
+MAX_TAG_START = 64  # bytes from the start of the first frame, in which a title may say Info further on
 MAX_MP3_PADDING = 3456  # samples that an encoder may add: three frames
 UNKNOWN_LENGTH_BYTES = 4096  # a length this far below the largest number means that the writer could not seek back
 
@@ -124,7 +125,7 @@ def announced_mp3_samples(path: Path) -> int | None:
     with path.open("rb") as file:
         file.seek(id3_bytes(file))
         head = file.read(HEAD_BYTES)
-    position = max(head.find(b"Xing"), head.find(b"Info"))
+    position = max(head.find(tag, 0, MAX_TAG_START) for tag in (b"Xing", b"Info"))
     if position < 0 or not head[position + 7] & 1:
         return None
     n_frames = int.from_bytes(head[position + 8 : position + 12], "big")

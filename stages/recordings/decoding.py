@@ -22,6 +22,7 @@ from stages.recordings.containers import Container, announced_mp3_samples, recog
 BLOCK_SAMPLES = 65536  # per channel: 1.5 s at 44.1 kHz
 MAX_PEAK = 2.0**31  # of samples as float, if they are those of a 32-bit integer file
 MAX_ANNOUNCED = 2**62  # libsndfile's number for an unknown length is larger
+MIN_RATE = 1000  # Hz; a header that states less is wrong
 MP3_FRAME = 1152  # samples
 SLACK_SECONDS = 0.1  # by which the length in a header may exceed what can be decoded: codecs add delays and padding
 
@@ -57,6 +58,11 @@ def open_audio(path: Path) -> Iterator[AudioStream]:
     with ExitStack() as stack:
         stream = _open_with_soundfile(path, stack) if container.for_soundfile else None
         stream = stream or _open_with_av(path, container, stack)
+        if stream.sample_rate < MIN_RATE:
+            raise AudioError(
+                f"{path.name}: is damaged: its header states {stream.sample_rate} Hz, and no sound below {MIN_RATE} Hz "
+                "is read"
+            )
         yield stream._replace(blocks=_checked(path, container, stream))
 
 

@@ -16,7 +16,7 @@ from stages.corrections.file import CORRECTIONS_FILE
 from stages.recordings.files import list_files
 from stages.recordings.transcripts.audio_names import AUDIO_SUFFIXES, is_audio
 from stages.recordings.transcripts.checks import require_transcripts_used
-from stages.recordings.transcripts.reader import Transcript, is_document, is_transcript, read_transcripts
+from stages.recordings.transcripts.reader import Transcript, is_document, read_transcripts, transcript_files
 from stages.tables import Reject
 
 
@@ -38,10 +38,12 @@ def take_inventory(folder: Path, voice: Voice, max_lost_share: float, *, left_ou
         left_out: paths of further files that are not recordings, relative to the folder.
 
     Raises:
-        ValueError: there is no audio.
+        ValueError: there is no audio, or the lexicon or the corrections are a link.
         LostTranscriptsError: a recording would get the recogniser's text although the user gave one.
     """
     files, rejects = list_files(folder)
+    if unread := next((row for row in rejects if row.path in (LEXICON_FILE, CORRECTIONS_FILE)), None):
+        raise ValueError(f"{folder / unread.path}: {unread.reason}")
     known = {
         VOICE_FILE,
         *(posixpath.normpath(name) for name in voice.consent.proofs()),
@@ -50,10 +52,12 @@ def take_inventory(folder: Path, voice: Voice, max_lost_share: float, *, left_ou
         *left_out,
     }
     files = [file for file in files if file not in known]
-    unusable = {row.path: row.reason for row in rejects if is_transcript(row.path) and row.path not in known}
+    texts = transcript_files([*files, *(row.path for row in rejects if row.path not in known)])
+    # a link to a folder may be one to all transcripts
+    unusable = {row.path: row.reason for row in rejects if row.path in texts or (folder / row.path).is_dir()}
     rejects = [row for row in rejects if row.path not in unusable]
     rejects += [
-        Reject(path=file, reason=_no_recording(file)) for file in files if not (is_audio(file) or is_transcript(file))
+        Reject(path=file, reason=_no_recording(file)) for file in files if not (is_audio(file) or file in texts)
     ]
     transcripts = read_transcripts(folder, files, voice.name, voice.language, unusable=unusable)
     rejects += [Reject(path=row.source, reason=row.fault) for row in transcripts if not row.audio]
@@ -63,6 +67,8 @@ def take_inventory(folder: Path, voice: Voice, max_lost_share: float, *, left_ou
             audio[file].append(row)
     if not audio:
         others = f"; it holds other files, such as {files[0]!r}" if files else ""
+        if refused := next((row for row in rejects if is_audio(row.path)), None):
+            others = f" that can be used; {refused.path} is {refused.reason}"
         raise ValueError(f"{folder} holds no audio file ({', '.join(AUDIO_SUFFIXES)}){others}")
     require_transcripts_used(transcripts, list(audio), max_lost_share)
     return Inventory(audio, transcripts, rejects)

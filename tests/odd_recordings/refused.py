@@ -72,7 +72,8 @@ def _of_impossible_headers(x: np.ndarray) -> Iterator[tuple[str, bytes, str]]:
     yield "no channel.wav", with_format(wav, channels=0), CUT
     yield "65535 channels.wav", with_format(wav, channels=65535), CUT
     yield "0 Hz.wav", with_format(wav, rate=0), DAMAGED
-    yield "1 Hz.wav", with_format(wav, rate=1), r"is longer than ingest\.max_seconds"
+    yield "1 Hz.wav", with_format(wav, rate=1), r"^is damaged: its header states 1 Hz"
+    yield "100 Hz.wav", with_format(wav, rate=100), r"^is damaged: its header states 100 Hz, and no sound below 1000"
     yield "4 GHz.wav", with_format(wav, rate=2**32 - 1), DAMAGED
 
 

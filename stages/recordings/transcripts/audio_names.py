@@ -6,6 +6,7 @@ from another machine is matched by the end of it that only one file has.
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 import unicodedata
@@ -109,10 +110,21 @@ def _spellings(path: str) -> tuple[tuple[int, str], ...]:
 
 def _longest_common_end(path: str, files: Sequence[str]) -> tuple[str, ...]:
     """Return those files that share the largest number of last folders with a path."""
-    wanted = _fold(without_audio_suffix(path)).split("/")[-2::-1]
-    shared = {}
+    wanted, most, found = _folders(path), 0, []
     for file in files:
-        folders = _fold(file).split("/")[-2::-1]
-        same = [a == b for a, b in zip(wanted, folders, strict=False)]
-        shared[file] = (*same, False).index(False)
-    return tuple(file for file in files if shared[file] == max(shared.values()))
+        shared = 0
+        for one, other in zip(wanted, _folders(file), strict=False):
+            if one != other:
+                break
+            shared += 1
+        if shared > most:
+            most, found = shared, []
+        if shared == most:
+            found.append(file)
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _folders(path: str) -> tuple[str, ...]:
+    """Return the folders of a path, the last one first."""
+    return tuple(_fold(path).split("/")[-2::-1])

@@ -42,6 +42,12 @@ def positional_rows(
     narrow = [[line.cells[column] for column in others] for line in lines if len(line.cells) == width]
     text_column, speaker_column = others[-1] if others else 1, None
     if width == 3:
+        for line in lines:
+            if 0 < line.unquoted.count(f"{delimiter} ") < line.unquoted.count(delimiter) and delimiter in ",;":
+                raise LayoutError(
+                    f"has three columns, or two and texts with {delimiter!r}, as in line {line.number}; "
+                    f"{_advice(delimiter)}"
+                )
         text_column, speaker_column = _text_and_speaker(narrow, others, speaker, delimiter)
     return [_row(line, name_column, width, text_column, speaker_column, delimiter) for line in lines]
 
@@ -92,7 +98,8 @@ def _text_and_speaker(
     if speakers == [False, True]:
         return columns[0], columns[1]
     both = [(a, b) for a, b in zip(first, last, strict=True) if a and b]
-    if both and not any(_words(a) & _words(b) for a, b in both):
+    n_alike = sum(a == b or not _words(a).isdisjoint(_words(b)) for a, b in both)
+    if both and 2 * n_alike <= len(both):
         raise LayoutError(
             f"has three columns, and {both[0][0][:30]!r} or {both[0][1][:30]!r} may be the text; {_advice(delimiter)}"
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from stages.recordings.transcripts.columns import positional_rows
@@ -46,14 +47,29 @@ def read_table(text: str, speaker: str, has_audio: Callable[[str], bool], kind: 
         except LayoutError as error:
             errors.append(error)
     tables = [table for table in tables if (_is_table if kind == "unknown" else _has_columns)(table)]
+    if errors and kind != "unknown" and not any(table.n_found for table in tables):
+        raise errors[0]
     if not tables:
-        if errors and kind != "unknown":
-            raise errors[0]
         raise NotATableError("is not a table of names and texts, such as `a|What a.wav says.`")
     table = max(tables, key=lambda table: (table.n_found, bool(table.header), _n_split(table)))  # the first of equals
     if table.header:
-        return [_named_row(table, line, has_audio) for line in table.lines]
-    return positional_rows(table.lines, table.name_column, speaker, table.delimiter, is_list=kind == "list")
+        rows = [_named_row(table, line, has_audio) for line in table.lines]
+    else:
+        rows = positional_rows(table.lines, table.name_column, speaker, table.delimiter, is_list=kind == "list")
+    return rows if table.delimiter == " " else _without_broken_texts(rows, table.lines, has_audio)
+
+
+def _without_broken_texts(rows: Sequence[Row], lines: Sequence[Line], has_audio: Callable[[str], bool]) -> list[Row]:
+    """Return the rows. One whose text goes on in a line of its own has a fault, for its text would lack its end."""
+    checked: list[Row] = []
+    for row, line in zip(rows, lines, strict=True):
+        (alone, *others) = line.cells
+        if checked and not others and any(map(str.isalnum, alone)) and not has_audio(alone):
+            fault = f"its text may go on in line {line.number}, which has one column; write it on one line"
+            checked[-1] = replace(checked[-1], fault=checked[-1].fault or fault)
+        else:
+            checked.append(row)
+    return checked
 
 
 def _n_split(table: Table) -> int:
@@ -76,7 +92,7 @@ def _split(text: str, delimiter: str, has_audio: Callable[[str], bool]) -> Table
     elif delimiter in "|\t":
         lines = [_split_line(number, line, delimiter) for number, line in _numbered_lines(text)]
     else:
-        lines = list(_split_csv(text, delimiter))
+        lines = list(_split_csv(text, delimiter, has_audio))
     if lines and is_header(lines[0].cells) and not any(map(has_audio, lines[0].cells)):
         header, *lines = lines
         rows = [_named_row(Table(delimiter, header.cells, lines, 0, 0), line, has_audio) for line in lines]
@@ -90,14 +106,15 @@ def _split(text: str, delimiter: str, has_audio: Callable[[str], bool]) -> Table
 
 
 def _numbered_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the lines that are not blank. A carriage return ends a line only in a file without line feeds.
-
-    Other characters end none, because a text may hold U+2028.
-    """
-    lines = text.split("\n") if "\n" in text else text.split("\r")
-    for number, line in enumerate(lines, start=1):
+    """Yield the lines that are not blank."""
+    for number, line in enumerate(_lines(text), start=1):
         if line.strip():
-            yield number, line.strip("\r")
+            yield number, line
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines. Only line feeds and carriage returns end one, because a text may hold U+2028."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _split_line(number: int, line: str, delimiter: str) -> Line:
@@ -119,14 +136,24 @@ def _split_line(number: int, line: str, delimiter: str) -> Line:
     return plain
 
 
-def _split_csv(text: str, delimiter: str) -> Iterator[Line]:
-    """Yield the lines of a table separated by commas or semicolons. A quoted text may have several lines."""
+def _split_csv(text: str, delimiter: str, has_audio: Callable[[str], bool]) -> Iterator[Line]:
+    """Yield the lines of a table separated by commas or semicolons. A quoted text may have several lines.
+
+    Raises:
+        LayoutError: it is not CSV, or quotes that are not closed make the rows of other recordings part of a text.
+    """
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = _lines(text)
     reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True, skipinitialspace=True)
     number = 1
     try:
         for cells in reader:
+            further = (cell.strip() for line in lines[number : reader.line_num] for cell in line.split(delimiter))
+            if name := next(filter(has_audio, further), ""):
+                raise LayoutError(
+                    f"line {number} has quotes that end behind {name[:80]!r}; put texts in quotes, and double quotes "
+                    "in them"
+                )
             if any(cell.strip() for cell in cells):
                 written = lines[number - 1] if number == reader.line_num else '"'
                 yield Line(number, [cell.strip() for cell in cells], "" if '"' in written else written)

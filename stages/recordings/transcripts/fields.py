@@ -69,7 +69,7 @@ def _key(written: str) -> str:
 def _written(value: object) -> str:
     if isinstance(value, Mapping):  # {"audio": {"path": ...}} of Hugging Face
         value = value.get("path")
-    return str(value).strip() if isinstance(value, (str, int, float)) else ""
+    return str(value).strip() if isinstance(value, (str, int, float)) and not isinstance(value, bool) else ""
 
 
 def _first(values: Mapping[str, str], keys: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,7 +32,7 @@ def read_json_lines(text: str, has_audio: Callable[[str], bool]) -> list[Row]:
 
 
 def read_json(text: str, has_audio: Callable[[str], bool], *, has_own_audio: bool) -> list[Row]:
-    """Return the rows of a JSON file. A text of Whisper becomes one row without a name.
+    """Return the rows of a JSON file, which may have an object per line. A text of Whisper becomes one without a name.
 
     Args:
         text: content of the file.
@@ -41,31 +42,46 @@ def read_json(text: str, has_audio: Callable[[str], bool], *, has_own_audio: boo
     Raises:
         LayoutError: it is not JSON, or it holds no texts in a known shape.
     """
+    if text.startswith("{") and "}\n{" in text.replace("\r", ""):  # NeMo calls its JSON Lines manifest.json
+        return read_json_lines(text, has_audio)
     value = _load(text, "")
     if isinstance(value, dict):
-        spoken = value.get("text")
+        text = value.get("text")
         segments = value.get("segments")
-        if has_own_audio and isinstance(spoken, str) and spoken.strip():
-            return [Row(line=None, name="", text=spoken, subtitles=True)]
+        if has_own_audio and isinstance(text, str) and text.strip():
+            return [Row(line=None, name="", text=text, subtitles=True)]
         if has_own_audio and _are_objects(segments):
             return [_joined(segments)]
         if any(has_audio(name) or is_audio(name) for name in value):
             return [Row(line=None, name=name, text=_text(content, has_audio)) for name, content in value.items()]
-        value = next((part for part in value.values() if _are_objects(part)), [value])
-    if _are_objects(value):
-        rows = [read_fields(item, has_audio, line=None) for item in value]
-        if has_own_audio and not any(row.name for row in rows) and any(row.text for row in rows):
-            return [_joined(value)]
-        if any(row.name and row.text for row in rows):
-            return rows
+        parts = [part for part in value.values() if _are_objects(part)] or [[value]]  # such as train and test
+    else:
+        parts = [value] if _are_objects(value) else []
+    tables = [[read_fields(item, has_audio, line=None) for item in part] for part in parts]
+    if rows := [row for table in tables if any(row.name and row.text for row in table) for row in table]:
+        return rows
+    spoken = [part for part, table in zip(parts, tables, strict=True) if any(row.text for row in table)]
+    if has_own_audio and spoken:
+        return [_joined(spoken[0])]
     raise LayoutError(f"holds JSON in another shape than {SHAPES}")
 
 
 def _load(text: str, where: str) -> Any:
     try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise LayoutError(f"{where}is not JSON ({error})") from error
+        return json.loads(
+            text, object_pairs_hook=_object, parse_constant=lambda _: None
+        )  # pandas writes NaN for nothing
+    except (ValueError, RecursionError) as error:
+        raise LayoutError(f"{where}is not JSON that can be read ({error})") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object. Python's own reader would take the last of two values of one key."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        key = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {key[:80]!r} is there twice; keep the right one")
+    return value
 
 
 def _are_objects(value: object) -> bool:

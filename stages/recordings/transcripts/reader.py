@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from gpt_sovits.text.encodings import REPLACEMENT, DecodedText, decode_texts
 from gpt_sovits.text.languages import language_code
-from stages.recordings.transcripts.audio_names import MICROPHONES, AudioNames, without_audio_suffix
+from stages.recordings.transcripts.audio_names import MICROPHONES, AudioNames, is_audio, without_audio_suffix
 from stages.recordings.transcripts.delimited import read_table
 from stages.recordings.transcripts.json_texts import read_json, read_json_lines
 from stages.recordings.transcripts.rows import LayoutError, NotATableError, Row
@@ -27,6 +28,8 @@ UNREADABLE_SUFFIXES = (
     *(".xlsx", ".xls", ".ods", ".docx", ".doc", ".odt", ".rtf", ".parquet", ".arrow"),
     *(".eaf", ".ass", ".ssa", ".sbv", ".lrc", ".stm", ".ctm", ".trn", ".mlf", ".trs", ".cha", ".ttml", ".dfxp", ".smi"),
 )
+# Named like a recording, they may hold its text
+UNREADABLE_BESIDE = (".xml", ".html", ".htm", ".md", ".yaml", ".yml", ".pdf")
 WORD = re.compile(r"[^\W_]+")
 MAX_BYTES = 100_000_000  # the texts of 1,000 hours have 50 MB
 KALDI_TEXT = "text"
@@ -34,7 +37,7 @@ VARIANT = re.compile(
     r"\.(?:normalized|original|[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?)$"
 )  # LibriTTS, and x.en.srt of YouTube
 # Texts of the same words that are worse to read aloud. They count only where a recording has no other text.
-LAST_RESORTS = (".original.txt", ".textgrid", ".wrd")
+LAST_RESORTS = (".original.txt", ".textgrid", ".wrd", *UNREADABLE_BESIDE)
 DOCUMENT = re.compile(r"(?:readme|licen[cs]e|copying|notice|changelog|authors|citation|credits)\b", re.I)
 OUTSIDE = re.compile(r"/|[A-Za-z]:|(?:.*/)?\.\./")
 OTHER_SPEAKER = "speaker {!r} is one of {} and not this voice; its rows must name {!r}"
@@ -57,11 +60,17 @@ class Transcript(NamedTuple):
     others: bool = False  # it belongs to another speaker
 
 
-def is_transcript(file: str) -> bool:
-    """Return whether a file's name is that of a transcript."""
-    if is_document(file):
-        return False
-    return file.lower().endswith((*TRANSCRIPT_SUFFIXES, *UNREADABLE_SUFFIXES)) or posixpath.basename(file) == KALDI_TEXT
+def transcript_files(files: Collection[str]) -> set[str]:
+    """Return those files whose names are those of transcripts. credits.txt is one only beside credits.wav."""
+    recorded = {without_audio_suffix(file).casefold() for file in files if is_audio(file)}
+    found = set()
+    for file in files:
+        stem = posixpath.splitext(file)[0]
+        is_beside = not recorded.isdisjoint({stem.casefold(), without_audio_suffix(stem).casefold()})
+        suffixes = (*TRANSCRIPT_SUFFIXES, *UNREADABLE_SUFFIXES, *(UNREADABLE_BESIDE if is_beside else ()))
+        if file.lower().endswith(suffixes) or posixpath.basename(file) == KALDI_TEXT:
+            found |= {file} if is_beside or not is_document(file) else set()
+    return found
 
 
 def is_document(file: str) -> bool:
@@ -83,7 +92,7 @@ def read_transcripts(
     """
     audio = AudioNames(folder, files)
     faults = dict(unusable or {})
-    texts = sorted({*faults, *(file for file in files if is_transcript(file))})
+    texts = sorted({*faults, *transcript_files(files)})
     contents, transcripts = {}, {}
     for file in texts:
         fault = faults.get(file) or _fault_of_file(folder / file)
@@ -99,7 +108,7 @@ def read_transcripts(
 
 def _fault_of_file(path: Path) -> str:
     """Return why a file's content is not looked at, or an empty text."""
-    if path.name.lower().endswith(UNREADABLE_SUFFIXES):
+    if path.name.lower().endswith((*UNREADABLE_SUFFIXES, *UNREADABLE_BESIDE)):
         return "is in a format that is not read; save it as CSV or text in UTF-8"
     try:
         with path.open("rb") as file:
@@ -195,13 +204,16 @@ def _joined_by_start(rows: Sequence[Row]) -> Iterator[Row]:
         if row.start is None or len({piece.start for piece in pieces}) < 2 or row.fault:
             yield row
         elif row is pieces[0]:
-            ordered = sorted(pieces, key=lambda piece: piece.start or 0.0)
+            said = {(piece.start, piece.text): piece for piece in pieces}  # a row may be there twice
+            ordered = sorted(said.values(), key=lambda piece: piece.start or 0.0)
+            clash = next((b.start for a, b in pairwise(ordered) if a.start == b.start), None)
             yield Row(
                 line=row.line,
                 name=row.name,
                 text="\n".join(piece.text for piece in ordered),
                 speaker=row.speaker,
                 language=row.language,
+                fault="" if clash is None else f"two texts begin at {clash:g} s; keep the right one",
                 subtitles=row.subtitles,
             )
 

@@ -16,10 +16,12 @@ from stages.recordings.transcripts.spoken import TAG
 ARROW = re.compile(r"^\s*(?:\d+:)?\d\d?:\d\d[.,]\d{1,3}\s*-->\s", re.M)  # SubRip and WebVTT
 WHISPER_LINE = re.compile(r"^\s*\[(?:\d+:)?\d\d:\d\d\.\d{3} --> (?:\d+:)?\d\d:\d\d\.\d{3}\]\s*(.*)$")
 STAMPED_LINE = re.compile(r"^\s*[\[(]?(?:\d+:)?\d?\d:\d\d(?:[.,]\d{1,3})?[\])]?\s+(\S.*)$")  # [0:12] or 00:01:12.5
+FIRST_STAMP = re.compile(r"^\s*(?:[\[(]|(?:0+:)?00?:)")  # 0:05, and not the time of day in "10:30 is early"
 LABEL_LINE = re.compile(r"^\s*-?\d+(?:[.,]\d+)?\t\s*-?\d+(?:[.,]\d+)?(?:\t(.*))?$")  # Audacity: start, end, label
 SPACED_LABEL_LINE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s+(\d+(?:\.\d+)?)\s+(\S.*)$")  # the same of HTK and TIMIT
-MIN_UNITS = 1000  # of a single label from 0 on: TIMIT counts samples, HTK 100 ns
+MIN_UNITS = 3000  # that the last label ends at: TIMIT counts samples, HTK 100 ns. Years are smaller
 WHISPER_TSV_HEADER = re.compile(r"^start\tend\ttext\s*$")
+VTT_REMARKS = ("NOTE", "STYLE", "REGION")  # begin a block that is not a subtitle
 WORD_TIERS = ("words", "word", "text", "transcript", "transcription", "utterance", "utterances", "sentence", "ort")
 INTERVALS = "IntervalTier"  # the other class of tiers has points
 SILENCES = frozenset({"", "sil", "sp", "spn", "silence", "<eps>", "<p:>", "<sil>", "#", "pau", "h#"})  # of aligners
@@ -43,7 +45,8 @@ def read_timed_text(text: str) -> str | None:
     if labels is not None:
         return "\n".join(label for label in labels if label.strip().lower() not in SILENCES)
     # one line may begin with the time of day, which is spoken
-    for pattern in (WHISPER_LINE, *([STAMPED_LINE] if len(lines) > 1 else [])):
+    is_stamped = len(lines) > 1 and FIRST_STAMP.match(lines[0])
+    for pattern in (WHISPER_LINE, *([STAMPED_LINE] if is_stamped else [])):
         matches = [pattern.match(line) for line in lines]
         if matches and all(matches):
             return "\n".join(match[1] or "" for match in matches if match)
@@ -60,9 +63,13 @@ def _labels(lines: Sequence[str]) -> list[str] | None:
         return None
     # a text may begin with two numbers, but its lines hardly all with times that go forward
     times = [(float(match[1]), float(match[2])) for match in spaced]
-    forward = all(start < end for start, end in times) and times == sorted(times)
-    is_timed = forward and (len(times) > 1 or (times[0][0] == 0 and times[0][1] >= MIN_UNITS))
-    return [match[3] for match in spaced] if is_timed else None
+    if times != sorted(times) or any(start >= end for start, end in times):
+        return None
+    # "1 2 buckle my shoe" and "3 4 knock at the door" do
+    in_units = times[-1][1] >= MIN_UNITS and (len(times) > 1 or times[0][0] == 0)
+    in_seconds = len(times) > 1 and all("." in match[1] and "." in match[2] for match in spaced)
+    is_joined = len(times) > 1 and [0.0, *(end for _, end in times[:-1])] == [start for start, _ in times]
+    return [match[3] for match in spaced] if in_units or in_seconds or is_joined else None
 
 
 def _read_srt(text: str) -> str:
@@ -89,6 +96,9 @@ def _read_vtt(text: str) -> str:
     except webvtt.errors.MalformedFileError as error:
         raise LayoutError(f"is not WebVTT ({error})") from error
     _require_all_cues(text, len(cues))
+    for block in re.split(r"\n\s*\n", text.strip())[1:]:  # the parser leaves out what follows a blank line
+        if "-->" not in block and not block.lstrip().startswith(VTT_REMARKS):
+            raise LayoutError(f"holds text that belongs to no subtitle: {' '.join(block.split())[:60]!r}")
     return _join_cues(cue.raw_text for cue in cues)
 
 
@@ -134,16 +144,18 @@ def read_textgrid(text: str, voice: str) -> str:
 
     try:
         tiers = textgrid_io.parseTextgridStr(text)["tiers"]
-        labels = {tier["name"]: [entry[2] for entry in tier["entries"]] for tier in tiers if tier["class"] == INTERVALS}
+        named = [
+            (tier["name"], [entry[2] for entry in tier["entries"]]) for tier in tiers if tier["class"] == INTERVALS
+        ]
     except (PraatioException, LookupError, TypeError, ValueError, AttributeError) as error:
         raise LayoutError("is not a TextGrid that can be read") from error
-    words = [name for name in labels if re.split(r"[\s_-]+", name.strip().lower())[-1] in WORD_TIERS]
+    words = [tier for tier in named if re.split(r"[\s_-]+", tier[0].strip().lower())[-1] in WORD_TIERS]
     # one tier for each speaker: "anna - words"
-    chosen = [name for name in words if name.lower().startswith(voice.lower())] if len(words) > 1 else words
-    chosen = chosen or (list(labels) if len(labels) == 1 else [])
+    chosen = [tier for tier in words if tier[0].lower().startswith(voice.lower())] if len(words) > 1 else words
+    chosen = chosen or (named if len(named) == 1 else [])
     if len(chosen) != 1:
         raise LayoutError(
-            f"has the tiers {', '.join(map(repr, labels)) or 'without intervals only'}; "
+            f"has the tiers {', '.join(repr(name) for name, _ in named) or 'without intervals only'}; "
             "call the one with the text 'words', or remove the others"
         )
-    return "\n".join(label for label in labels[chosen[0]] if label.strip().lower() not in SILENCES)
+    return "\n".join(label for label in chosen[0][1] if label.strip().lower() not in SILENCES)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from engine_helpers import serve_settings
 
+from serving.engine import running as runnings
 from serving.engine.capacity import Waiting, choose_worker, max_streams
+from serving.engine.pricing import Price
 from serving.engine.process import WorkerOptions, WorkerProcess
+from serving.engine.running import Running
 from serving.errors import NotReadyError, OverCapacityError, VoiceDamagedError
 
 LIMITS = serve_settings(max_realtime_streams=3, max_backlog_seconds=60.0, stream_share=0.5).engine
 
 
 class Spoken:
-    """A request with some seconds of speech left."""
+    """A request with some seconds of speech left, whose listener runs dry at a moment."""
 
-    def __init__(self, seconds: float, *, is_stream: bool) -> None:
-        self.seconds_left, self.is_stream = seconds, is_stream
+    def __init__(self, seconds: float, *, is_stream: bool, dry_at: float = 0.0) -> None:
+        self.seconds_left, self.is_stream, self.dry_at = seconds, is_stream, dry_at
 
 
 def worker(*streams: float, batch: tuple[float, ...] = (), rate: float = 10.0, loaded: bool = True) -> WorkerProcess:
@@ -45,10 +49,37 @@ def test_streams_are_bounded_by_the_measured_speed(rate, most):
     assert max_streams(worker(rate=rate), LIMITS) == most
 
 
-def test_a_full_real_time_lane_says_when_its_speech_is_made():
+def test_a_full_real_time_lane_says_when_its_first_stream_is_made():
     with pytest.raises(OverCapacityError) as refusal:
         choose(worker(10.0, 20.0, 30.0), worker(20.0, 20.0, 20.0))
-    assert refusal.value.retry_after == 6  # 120 s of speech at 20 s per second
+    assert refusal.value.retry_after == 5  # 10 s of each stream of the first worker at 10 s per second, and some more
+
+
+def test_a_stream_that_is_far_ahead_ends_after_others_have_come_as_far():
+    one = worker(5.0, 20.0, 20.0)
+    for stream, dry_at in zip(one._running.values(), (13.0, 1.0, 0.0), strict=True):
+        stream.dry_at = dry_at
+    assert one.stream_ends() == pytest.approx([4.0, 4.4, 4.5])  # 18 s of one, 17 s of another, and its own 5 s
+    assert worker().stream_ends() == []
+
+
+def test_a_listener_runs_dry_when_all_is_played_that_was_made(monkeypatch):
+    moments = iter((100.0, 101.0))
+    monkeypatch.setattr(runnings.time, "monotonic", lambda: next(moments))
+    request, live = SimpleNamespace(lane="realtime"), SimpleNamespace(sample_rate=32_000)
+    stream = Running(SimpleNamespace(request=request, live=live), Price(10.0, 1))
+    assert (stream.dry_at, stream.seconds_left) == (100.0, 10.0)
+    for _ in range(2):
+        stream.take({"kind": "piece", "sentence": 0}, bytes(2 * 32_000))
+    assert (stream.dry_at, stream.seconds_left) == (103.0, 8.0)
+
+
+def test_an_idle_worker_takes_a_stream_although_another_has_become_slow():
+    slow, idle = worker(1.0, 1.0, 1.0, rate=1.0), worker()
+    assert choose(slow, idle) is idle
+    with pytest.raises(OverCapacityError) as refusal:
+        choose(slow)
+    assert refusal.value.retry_after == 5  # when the last of its three streams is made, in 3 s, and some more
 
 
 def test_requests_that_are_being_priced_take_their_room():
@@ -59,7 +90,7 @@ def test_requests_that_are_being_priced_take_their_room():
     waiting.begin("y" * 500)
     with pytest.raises(OverCapacityError) as refusal:
         choose(*workers, waiting=waiting)
-    assert refusal.value.retry_after == 3  # 4 s of speech, and 42 s that are being priced, at 20 s per second
+    assert refusal.value.retry_after == 4  # 2 s at 10 s per second, 42 s that are being priced at 20, and some more
 
 
 def test_what_waits_for_its_price_is_taken_for_as_slow_as_texts_before_it():
@@ -76,7 +107,24 @@ def test_what_waits_for_its_price_is_taken_for_as_slow_as_texts_before_it():
 def test_a_full_batch_lane_says_when_the_text_fits():
     with pytest.raises(OverCapacityError) as refusal:
         choose(worker(batch=(58.0,)), lane="batch", seconds=22.0)
-    assert refusal.value.retry_after == 2  # 20 s too much at 10 s per second
+    assert refusal.value.retry_after == 3  # 20 s too much at 10 s per second, and some more
+
+
+def test_each_worker_must_have_room_for_the_whole_text():
+    for backlogs, seconds, expected in (
+        ((58.0, 58.0), 22.0, 3),  # 20 s too much at 10 s per second, on each
+        ((58.0, 48.0), 22.0, 2),  # the second one has room in 1 s
+        ((50.0, 50.0), 100.0, 7),  # a text longer than the bound waits for a worker without any
+    ):
+        with pytest.raises(OverCapacityError) as refusal:
+            choose(*(worker(batch=(backlog,)) for backlog in backlogs), lane="batch", seconds=seconds)
+        assert refusal.value.retry_after == expected
+
+
+def test_a_text_waits_for_the_streams_too_which_go_first():
+    with pytest.raises(OverCapacityError) as refusal:
+        choose(worker(20.0, 10.0, batch=(58.0,)), lane="batch", seconds=22.0)
+    assert refusal.value.retry_after == 7  # 3 s for the streams, 2 s for what is too much, and some more
 
 
 def test_a_text_whose_worker_died_goes_to_a_full_one():

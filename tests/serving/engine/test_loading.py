@@ -71,3 +71,29 @@ def test_a_former_version_that_cannot_be_loaded_now_says_why(monkeypatch, faults
         asyncio.run(ask())
     assert isinstance(caught.value, ServingError) and caught.value.status == 503
     assert "other bytes" not in str(caught.value)
+
+
+def test_a_former_version_is_loaded_to_its_end_although_its_client_leaves(monkeypatch):
+    """What a worker has loaded and the table does not know, nobody would ever unload."""
+    release = SimpleNamespace(candidate_id="c1")
+    table = ReleaseTable(allow_unjudged_lane=False)
+    table.snapshots = {"anna": SimpleNamespace(voice="anna", fault=None, past=(release,), champion=None, previous=None)}
+
+    async def leave() -> list[str]:
+        loader, begun, goes_on, loaded = Loader(None, table, max_former=1), asyncio.Event(), asyncio.Event(), []
+
+        async def load(_: str, version: SimpleNamespace) -> None:
+            begun.set()
+            await goes_on.wait()
+            loaded.append(version.candidate_id)
+
+        monkeypatch.setattr(loader, "_load", load)
+        client = asyncio.create_task(loader.ensure("anna", "c1"))
+        await begun.wait()
+        client.cancel()
+        await asyncio.wait([client])
+        goes_on.set()
+        await asyncio.sleep(0.01)
+        return loaded
+
+    assert asyncio.run(leave()) == ["c1"]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+import pytest
+import sqlalchemy as sa
+from dbos import DBOS
 from job_helpers import WISH, SmallEngine, make_jobs, wait_for
 from provenance_helpers import write_identity
 
-from serving.errors import NotReadyError, OverCapacityError
+from serving.database import open_database
+from serving.errors import DatabaseUnreachableError, GoneError, NotReadyError, OverCapacityError
 from serving.jobs import runner
 from serving.provenance.identity import load_identity
 from serving.provenance.marking import Marker
@@ -67,3 +72,136 @@ def test_a_job_looks_for_a_warm_worker_sooner_than_clients_are_told_to():
     waits = [runner._seconds_until_next_try(NotReadyError("soon", retry_after=5), n) for n in range(6)]
     assert waits == sorted(waits) and waits[0] == 1.0 and waits[-1] == 5
     assert runner._seconds_until_next_try(OverCapacityError("full", retry_after=8), 0) == 8
+
+
+AWAY = DatabaseUnreachableError("away", retry_after=2)
+
+
+@pytest.fixture
+def database(tmp_path):
+    opened = open_database(tmp_path, {})
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def fail_once(monkeypatch, place, name):
+    """Let a method fail at its first call as in an outage of the database. Return the arguments of all calls."""
+    calls, method = [], getattr(place, name)
+
+    def call(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise AWAY
+        return method(*arguments)
+
+    monkeypatch.setattr(place, name, call)
+    return calls
+
+
+def n_heartbeats():
+    return sum(thread.name == "heartbeat of jobs" for thread in threading.enumerate())
+
+
+def test_a_service_that_stops_while_it_starts_leaves_no_heartbeat(database, tmp_path, monkeypatch):
+    begun, goes_on, migrate = threading.Event(), threading.Event(), DBOS.migrate
+
+    def slowly(uri):
+        begun.set()
+        goes_on.wait(20)
+        migrate(uri)
+
+    monkeypatch.setattr(DBOS, "migrate", slowly)
+
+    async def stop_early():
+        jobs = make_jobs(database, tmp_path, SmallEngine())
+        await jobs.start()
+        await asyncio.to_thread(begun.wait)
+        await jobs.close()
+        goes_on.set()
+
+    asyncio.run(stop_early())  # which waits for the thread that starts
+    time.sleep(0.2)
+    assert n_heartbeats() == 0
+
+
+def test_a_service_whose_jobs_have_a_fault_stops_as_any_other(database, tmp_path, monkeypatch, caplog):
+    async def stop():
+        jobs = make_jobs(database, tmp_path, SmallEngine())
+        monkeypatch.setattr(jobs.queue, "take_work", lambda _: 1 / 0)
+        await jobs.start()
+        await asyncio.wait([jobs._task])
+        await jobs.close()
+
+    asyncio.run(stop())
+    assert n_heartbeats() == 0
+    assert "jobs are not worked on" in caplog.text
+
+
+def test_a_job_that_was_cancelled_is_so_although_the_queue_cannot_be_told(database, tmp_path, monkeypatch):
+    """An error would let a client ask again, and the second DELETE deletes what was spoken."""
+
+    async def cancel():
+        jobs, job = await submitted(database, tmp_path, SmallEngine(is_ready=False))
+        fail_once(monkeypatch, jobs.queue, "cancel")
+        assert (await jobs.cancel(job.id, "anna")).state == "cancelled"
+        await jobs.close()
+
+    asyncio.run(cancel())
+
+
+def test_a_node_leaves_jobs_in_the_queue_until_it_is_warm(database, tmp_path):
+    async def warm_up():
+        engine = SmallEngine(is_ready=False)
+        jobs, job = await submitted(database, tmp_path, engine)
+        await asyncio.sleep(2)
+        assert (await jobs.find(job.id, "anna")).state == "queued"
+        engine.is_ready = True
+        assert (await wait_for(jobs, job.id, "done")).attempt == 1
+        await jobs.close()
+
+    asyncio.run(warm_up())
+
+
+def test_a_job_is_cancelled_and_deleted_by_a_node_that_is_not_warm(database, tmp_path):
+    async def delete():
+        jobs, job = await submitted(database, tmp_path, SmallEngine(is_ready=False))
+        assert (await jobs.cancel(job.id, "anna")).state == "cancelled"
+        await jobs.cancel(job.id, "anna")
+        with pytest.raises(GoneError):
+            await jobs.find(job.id, "anna")
+        await jobs.close()
+
+    asyncio.run(delete())
+
+
+def test_an_outage_amid_a_sweep_leaves_nothing_of_old_jobs_in_the_queue(database, tmp_path, monkeypatch):
+    async def sweep():
+        jobs, job = await submitted(database, tmp_path, SmallEngine())
+        await wait_for(jobs, job.id, "done")
+        calls, later = fail_once(monkeypatch, jobs.queue, "forget"), datetime.now(UTC) + timedelta(days=1)
+        with pytest.raises(DatabaseUnreachableError):
+            await jobs.sweep(later)
+        assert await jobs.sweep(later) == 1
+        assert calls == [([job.id],), ([job.id],)]
+        await jobs.close()
+
+    asyncio.run(sweep())
+
+
+def test_the_log_says_why_jobs_cannot_begin(database, tmp_path, monkeypatch, caplog):
+    refused = sa.exc.ProgrammingError("CREATE SCHEMA dbos", {}, Exception("permission denied for database"))
+
+    def refuse(_):
+        raise refused
+
+    monkeypatch.setattr(DBOS, "migrate", refuse)
+
+    async def start():
+        jobs = make_jobs(database, tmp_path, SmallEngine())
+        await jobs.start()
+        await asyncio.sleep(0.5)
+        await jobs.close()
+
+    asyncio.run(start())
+    assert "permission denied for database" in caplog.text

@@ -175,28 +175,6 @@ def test_what_passes_is_waited_for(database, tmp_path):
     assert job.attempt == 1
 
 
-def test_a_node_leaves_jobs_in_the_queue_until_it_is_warm(database, tmp_path):
-    async def story(desk, engine):
-        job, _ = await desk.submit()
-        await asyncio.sleep(2)
-        assert (await desk.jobs.find(job.id, "anna")).state == "queued"
-        engine.is_ready = True
-        assert (await wait_for(desk.jobs, job.id, "done")).attempt == 1
-
-    run(database, tmp_path, story, SmallEngine(is_ready=False))
-
-
-def test_a_job_is_cancelled_and_deleted_by_a_node_that_is_not_warm(database, tmp_path):
-    async def story(desk, engine):
-        job, _ = await desk.submit()
-        assert (await desk.jobs.cancel(job.id, "anna")).state == "cancelled"
-        await desk.jobs.cancel(job.id, "anna")
-        with pytest.raises(GoneError):
-            await desk.jobs.find(job.id, "anna")
-
-    run(database, tmp_path, story, SmallEngine(is_ready=False))
-
-
 def test_a_voice_that_an_engine_does_not_know_yet_is_waited_for(database, tmp_path, monkeypatch):
     monkeypatch.setattr("serving.jobs.service.WARM_SECONDS", 0.5)
     engine = SmallEngine(errors=[UnknownVoiceError("no voice"), UnknownVoiceError("no voice")], is_ready=False)

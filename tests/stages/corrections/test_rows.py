@@ -75,6 +75,12 @@ def test_a_row_of_the_file_holds_only_what_its_action_takes(tmp_path: Path, monk
     assert "你好" in line
 
 
+def test_a_file_that_was_saved_on_windows_is_read(tmp_path: Path) -> None:
+    content = f"\ufeff{row().line()}\r\n{row('restore').line()}\r\n"
+    (tmp_path / CORRECTIONS_FILE).write_bytes(content.encode())
+    assert read_corrections(tmp_path) == [row(), row("restore")]
+
+
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
     (tmp_path / CORRECTIONS_FILE).write_text(row().line() + "\n<<<<<<< HEAD\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"corrections\.jsonl:2: .*; correct the row, or remove it"):

@@ -10,9 +10,10 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from odd_recordings.encoding import RATE, speech, with_ffmpeg, with_soundfile
-from odd_recordings.headers import with_flac_length
+from odd_recordings.headers import with_flac_length, with_format
 
 from gpt_sovits.audio import AudioError, resample, resample_blocks
+from stages.recordings.containers import announced_mp3_samples
 from stages.recordings.decoding import BLOCK_SAMPLES, mono_blocks, open_audio
 from stages.recordings.measure import measure_file
 
@@ -110,6 +111,21 @@ def test_blocks_are_resampled_to_the_bytes_of_the_whole(lengths: list[int], rate
     blocks = np.split(waveform, np.cumsum(lengths))
     joined = np.concatenate(list(resample_blocks(blocks, 22050, rate)))
     assert (joined == resample(waveform, 22050, rate)).all()
+
+
+def test_an_impossible_sample_rate_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "x.wav").write_bytes(with_format(ENCODED["wav"], rate=100))
+    with pytest.raises(AudioError, match=r"^x\.wav: is damaged: its header states 100 Hz, and no sound below 1000 Hz"):
+        measure_file(tmp_path / "x.wav", 1e9)
+
+
+@pytest.mark.parametrize("place", [4080, 4088, 4090])
+def test_a_word_in_an_mp3_is_not_taken_for_its_tag(tmp_path: Path, place: int) -> None:
+    mp3 = with_ffmpeg(speech(), "mp3", "libmp3lame", write_xing="0", id3v2_version="0")
+    (tmp_path / "x.mp3").write_bytes(mp3[:place] + b"Info\xff\xff\xff\xff" + mp3[place + 8 :])
+    assert announced_mp3_samples(tmp_path / "x.mp3") is None
+    (tmp_path / "x.mp3").write_bytes(with_ffmpeg(speech(), "mp3", "libmp3lame", id3v2_version="0"))
+    assert announced_mp3_samples(tmp_path / "x.mp3") == len(speech())
 
 
 # the inputs of the measured cases

@@ -225,6 +225,13 @@ def test_more_lost_transcripts_than_allowed_stop_the_run(tmp_path: Path) -> None
         ("3 4 people came.\n", "3 4 people came."),
         ("3 4 people came.\n1 2 of them left.\n", "3 4 people came. 1 2 of them left."),
         ("0 5 was the result.\n", "0 5 was the result."),
+        ("1 2 buckle my shoe\n3 4 knock at the door\n", "1 2 buckle my shoe 3 4 knock at the door"),
+        ("1914 1918 the first.\n1939 1945 the second.\n", "1914 1918 the first. 1939 1945 the second."),
+        ("0.5 1.2 Hello\n1.5 2.0 you\n", "Hello you"),
+        ("0 1 Hello\n1 2 you\n", "Hello you"),
+        ("10:30 is early.\n11:15 is late.\n", "10:30 is early. 11:15 is late."),
+        ("0:00 Hello\n0:05 you\n", "Hello you"),
+        ("[1:00] Hello\n[1:05] you\n", "Hello you"),
     ],
 )
 def test_times_before_labels_are_no_words_and_numbers_in_a_text_are(tmp_path: Path, content: str, text: str) -> None:
