@@ -9,19 +9,23 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import sqlalchemy as sa
 from ruamel.yaml import YAML
 
 from gpt_sovits.synthesis.words import Word
-from serving.database import SETTING, open_database
+from serving.database import SETTING, Database, open_database
 from serving.errors import ServingError
+from serving.jobs.durable import DurableQueue, Work
 from serving.jobs.records import OPEN_STATES, Job, Wish
 from serving.jobs.service import JobService
 from serving.messages import AudioPiece, Event, Finished, Health, SentenceDone, SpeechRequest, Started
 from serving.settings import ServeSettings, parse_settings
 from serving.storage.folder import FolderStore
+from serving.tables import NODES
 from stages.execution.processes import die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -135,6 +139,29 @@ def make_jobs(database, folder: Path, engine: SmallEngine, **changes: object) ->
     recorders, marker = changes.pop("recorders", ()), changes.pop("marker", None)
     objects = changes.pop("objects", None) or FolderStore(folder)
     return JobService(database, objects, engine, settings(**changes), recorders=recorders, marker=marker)
+
+
+def make_queues(database: Database, *others: tuple[str, str]) -> None:
+    """Make the tables of DBOS and the rows of the queues, as the first node of a database does.
+
+    DBOS looks for new queues once per second. A node that finds them at its start works a second earlier.
+
+    Args:
+        database: Migrated, and not used by any node.
+        others: The workflow and the queue of each kind of work besides jobs.
+    """
+
+    async def refuse(work_id: str) -> None:
+        raise AssertionError(f"nothing was queued, but {work_id} is to be done")
+
+    works = [Work(workflow=workflow, queue=name, run=refuse, n_at_once=1) for workflow, name in others]
+    queue = DurableQueue(database, refuse, n_at_once=1, others=works)
+    queue.start()
+    with closing(asyncio.new_event_loop()) as loop:
+        queue.take_work(loop)
+        queue.close()
+    with database.transaction() as connection:  # the others would watch this node until it counts as dead
+        connection.execute(sa.delete(NODES))
 
 
 def _words_of(sentence: str) -> tuple[Word, ...]:

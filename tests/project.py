@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from imports import PRODUCT, ROOT
 
-from gpt_sovits.weights.base import save_base
+from gpt_sovits.weights.base import Base, save_base
 from starter.scratch import make_scratch
 
 VOICE = "tiny"
@@ -62,7 +63,7 @@ def make_project(root: Path, n_clips: int = 12, voice: str = VOICE) -> Path:
     shutil.copy(ROOT / ".dvc/config", root / ".dvc/config")
     copy_voice(root / "data/1_recordings" / voice, n_clips)
     # With untrained weights the outcome of a run is known, and the test does not depend on the quality of the base.
-    save_base(replace(make_scratch(), name="starter"), root / "base_models")
+    save_base(_untrained_base(), root / "base_models")
     shutil.rmtree(root / "benchmarks/prompts/custom")  # a user's prompts do not belong to these tests
     (root / "benchmarks/prompts/tiny").mkdir()
     (root / "benchmarks/prompts/tiny/en.yaml").write_text(PROMPTS, encoding="utf-8")
@@ -71,11 +72,16 @@ def make_project(root: Path, n_clips: int = 12, voice: str = VOICE) -> Path:
     run([sys.executable, "-c", code], root)
     for command in (
         ["git", "init", "-q"],
-        ["git", "add", "-A"],
+        ["git", "-c", "core.compression=0", "add", "-A"],  # random weights do not become smaller
         ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "start"],
     ):
         run(command, root)
     return root
+
+
+@cache  # its codebook takes four seconds
+def _untrained_base() -> Base:
+    return replace(make_scratch(), name="starter")
 
 
 def copy_voice(folder: Path, n_clips: int) -> None:

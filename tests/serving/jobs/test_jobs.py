@@ -12,8 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
-from dbos import DBOS
-from job_helpers import RATE, WISH, SmallEngine, make_jobs, speech_of, wait_for
+from job_helpers import RATE, WISH, SmallEngine, make_jobs, make_queues, speech_of, wait_for
 
 from serving.database import DEFAULT_FILE, open_database
 from serving.errors import (
@@ -71,11 +70,11 @@ def run(database, tmp_path, story, engine=None, **changes):
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    """A database with all tables, which takes two seconds to make."""
+    """A database with all tables and queues, which takes two seconds to make."""
     root = tmp_path_factory.mktemp("template")
     opened = open_database(root, {})
     opened.migrate()
-    DBOS.migrate(opened.uri)
+    make_queues(opened)
     opened.close()
     return root / DEFAULT_FILE
 
