@@ -155,7 +155,7 @@ class DurableQueue:
             try:
                 with self._reached():
                     self._launch()
-            except DatabaseUnreachableError:
+            except BaseException:
                 DBOS.destroy(destroy_registry=True)
                 raise
 

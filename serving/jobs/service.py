@@ -39,6 +39,7 @@ from serving.storage.objects import ObjectStore
 T = TypeVar("T")
 SWEEP_SECONDS = 600.0
 START_AGAIN_SECONDS = 1.0
+FAULT_SECONDS = 10.0
 WARM_SECONDS = 60.0  # longest time that a new node leaves jobs to others because it is not warm
 LOOK_SECONDS = 0.1
 LOG = logging.getLogger(__name__)
@@ -88,7 +89,6 @@ class JobService:
         self._submitting: set[tuple[str, str]] = set()
         self._task: asyncio.Task[None] | None = None
         self.is_started = False  # jobs can be submitted
-        self.is_working = False  # jobs are taken
 
     async def start(self) -> None:
         """Begin to run jobs, in the background where the database does not answer yet."""
@@ -248,23 +248,14 @@ class JobService:
 
     async def _start_and_sweep(self) -> None:
         loop = asyncio.get_running_loop()
-        while not self.is_started:
-            try:
-                await asyncio.to_thread(self.queue.start)
-                self.is_started = True
-            except DatabaseUnreachableError:
-                await asyncio.sleep(START_AGAIN_SECONDS)
+        await self._call_until_done(self.queue.start)
+        self.is_started = True
         # Until it can speak, jobs are for other nodes. After that long, jobs should learn what keeps it from speaking.
         with suppress(TimeoutError):
             async with asyncio.timeout(WARM_SECONDS):
                 while not self._engine.health().ready:
                     await asyncio.sleep(LOOK_SECONDS)
-        while not self.is_working:
-            try:
-                await asyncio.to_thread(self.queue.take_work, loop)
-                self.is_working = True
-            except DatabaseUnreachableError:
-                await asyncio.sleep(START_AGAIN_SECONDS)
+        await self._call_until_done(self.queue.take_work, loop)
         while True:
             try:
                 await self.sweep(datetime.now(UTC) - timedelta(days=self.settings.jobs.keep_days))
@@ -273,6 +264,16 @@ class JobService:
             except Exception:  # of DBOS or a disk: texts and speech must not be kept for ever because of it
                 LOG.exception("old jobs could not be deleted, which is tried again")
             await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _call_until_done(self, begin: Callable[..., None], *arguments: object) -> None:
+        while True:
+            try:
+                return await asyncio.to_thread(begin, *arguments)
+            except DatabaseUnreachableError:  # the queue has logged it
+                await asyncio.sleep(START_AGAIN_SECONDS)
+            except Exception:  # of DBOS: a node that gave up would take jobs from clients and work on none
+                LOG.exception("jobs are not worked on yet, which is tried again")
+                await asyncio.sleep(FAULT_SECONDS)
 
     async def sweep(self, before: datetime) -> int:
         """Delete the jobs that ended before a moment, with their speech. Return how many.

@@ -85,14 +85,14 @@ def database(tmp_path):
     opened.close()
 
 
-def fail_once(monkeypatch, place, name):
-    """Let a method fail at its first call as in an outage of the database. Return the arguments of all calls."""
+def fail_once(monkeypatch, place, name, error=AWAY):
+    """Let a method fail at its first call, by default as in an outage of the database. Return the arguments of all."""
     calls, method = [], getattr(place, name)
 
     def call(*arguments):
         calls.append(arguments)
         if len(calls) == 1:
-            raise AWAY
+            raise error
         return method(*arguments)
 
     monkeypatch.setattr(place, name, call)
@@ -125,17 +125,27 @@ def test_a_service_that_stops_while_it_starts_leaves_no_heartbeat(database, tmp_
     assert n_heartbeats() == 0
 
 
-def test_a_service_whose_jobs_have_a_fault_stops_as_any_other(database, tmp_path, monkeypatch, caplog):
+def test_jobs_begin_after_a_fault_and_stop_amid_one(database, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("serving.jobs.service.FAULT_SECONDS", 0.1)
+
+    async def story():
+        jobs, job = await submitted(database, tmp_path, SmallEngine(is_ready=False))
+        fail_once(monkeypatch, jobs.queue, "take_work", ZeroDivisionError())
+        jobs._engine.is_ready = True
+        await wait_for(jobs, job.id, "done")
+        await jobs.close()
+        assert "tried again" in caplog.text
+
     async def stop():
         jobs = make_jobs(database, tmp_path, SmallEngine())
-        monkeypatch.setattr(jobs.queue, "take_work", lambda _: 1 / 0)
+        monkeypatch.setattr(jobs.queue, "start", lambda: 1 / 0)
         await jobs.start()
-        await asyncio.wait([jobs._task])
+        await asyncio.sleep(0.3)
         await jobs.close()
 
+    asyncio.run(story())
     asyncio.run(stop())
     assert n_heartbeats() == 0
-    assert "jobs are not worked on" in caplog.text
 
 
 def test_a_job_that_was_cancelled_is_so_although_the_queue_cannot_be_told(database, tmp_path, monkeypatch):
