@@ -13,7 +13,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -152,12 +152,10 @@ class DurableQueue:
         with self._launching:
             if self._stop.is_set():
                 return
-            try:
-                with self._reached():
-                    self._launch()
-            except BaseException:
-                DBOS.destroy(destroy_registry=True)
-                raise
+            with ExitStack() as undo, self._reached():
+                undo.callback(DBOS.destroy, destroy_registry=True)  # a second launch needs a clean start
+                self._launch()
+                undo.pop_all()
 
     @contextmanager
     def _reached(self) -> Iterator[None]:

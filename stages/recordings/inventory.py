@@ -38,7 +38,7 @@ def take_inventory(folder: Path, voice: Voice, max_lost_share: float, *, left_ou
         left_out: paths of further files that are not recordings, relative to the folder.
 
     Raises:
-        ValueError: there is no audio, or the lexicon or the corrections are a link.
+        ValueError: no audio was found, or a link takes the place of the lexicon or of the corrections.
         LostTranscriptsError: a recording would get the recogniser's text although the user gave one.
     """
     files, rejects = list_files(folder)
