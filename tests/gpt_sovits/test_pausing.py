@@ -85,13 +85,8 @@ def test_speech_that_is_abandoned_at_a_pause_leaves_the_voice_as_it_was():
     np.testing.assert_array_equal(streamed(synthesizer, TEXTS[0], 3), alone)
 
 
-def test_a_batch_of_the_starter_base_can_be_paused_every_50_milliseconds():
-    """CPU time between two pause points, because other processes may run at any moment."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    voice = random_voice(Setting("starter", "cpu", "float32", 1, 1, 1.0))
-    voice.decode_batch_size = 1  # as the service has it on a CPU
-    sentences = [SENTENCE] * 8
+def cpu_seconds_between_pauses(work: Callable[[], object]) -> list[float]:
+    """Return the CPU time of this thread between the pause points of work."""
     last, steps = 0.0, []
 
     def pause() -> None:
@@ -100,12 +95,25 @@ def test_a_batch_of_the_starter_base_can_be_paused_every_50_milliseconds():
         steps.append(now - last)
         last = now
 
+    last = time.thread_time()
+    set_pause(pause)
+    work()
+    pause()
+    set_pause(None)
+    return steps
+
+
+def test_a_batch_of_the_starter_base_can_be_paused_every_50_milliseconds():
+    """The least of three runs, as other processes at the same moment make a step longer, in CPU time too."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    voice = random_voice(Setting("starter", "cpu", "float32", 1, 1, 1.0))
+    voice.decode_batch_size = 1  # as the service has it on a CPU
+    sentences = [SENTENCE] * 8
     with torch.inference_mode():
         voice.say_many(sentences[:1], [0])  # compiles the decoder's kernel
-        last = time.thread_time()
-        set_pause(pause)
-        voice.say_many(sentences, range(8))
-        pause()
+        runs = [cpu_seconds_between_pauses(lambda: voice.say_many(sentences, range(8))) for _ in range(3)]
     torch.set_num_threads(n_threads)
+    steps = [min(times) for times in zip(*runs, strict=True)]  # the same work has the same pause points
     assert sum(steps) > 0.5
     assert max(steps) < 0.05
