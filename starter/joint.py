@@ -8,7 +8,8 @@ copy of the speech, so that the latent keeps its meaning. The discriminators are
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ from starter.settings import JointSettings, Settings, load_settings, stage_folde
 from starter.sovits_data import spectral_loss, spectrogram
 from starter.store import SAMPLE_RATE, Utterance
 from starter.tokens import change_speed, read_tokens
-from starter.training import Average, Losses, Task, hash_inputs, optimizer_step, save_network, train
+from starter.training import Average, Losses, Task, clipped_step, hash_inputs, save_network, train
 from starter.voices import held_out_names, read_trained_on, read_voice
 
 BETAS = (0.8, 0.99)
@@ -107,6 +108,15 @@ class JointOutput(NamedTuple):
     z: Tensor  # (B, latent_channels, T) latent of the speech
 
 
+class Spoken(NamedTuple):
+    """What the discriminators have heard of a part of a batch, and the SoVITS learns from next."""
+
+    output: JointOutput
+    sounds: Tensor  # (B or 2B, crop samples) of the prior, in some steps followed by copies
+    reals: Tensor  # of the same shape, what the speech has there
+    critic_loss: float
+
+
 def speak(model: SoVITS, batch: JointBatch, settings: JointSettings) -> JointOutput:
     """Predict the latents of a batch from tokens, text and style, and decode a crop of each."""
     c, texts = model.config, batch.texts
@@ -154,25 +164,47 @@ class JointTrainer:
         model.enc_q.requires_grad_(False)
         self.generator_optimizer = self._adamw([p for p in model.parameters() if p.requires_grad])
         self.discriminator_optimizer = self._adamw(list(self.discriminator.parameters()))
-        model.train()
+        model.eval()  # without dropout, whose random numbers would depend on the order of the threads
+        self.threads = ThreadPoolExecutor(settings.n_threads, initializer=torch.set_num_threads, initargs=(1,))
 
-    def learn(self, batch: JointBatch, step: int) -> Losses:
-        """Make one step of the discriminators, then one of the SoVITS."""
-        # 1. Speak the batch through the prior, and in some steps copy it through the posterior encoder.
+    def learn(self, parts: Sequence[JointBatch], step: int) -> Losses:
+        """Make one step of the discriminators, then one of the SoVITS. Each part of the batch is a thread's work.
+
+        The sum of two gradients is the same in both orders, so two threads give the same bits every time.
+        """
+        share = 1 / len(parts)
+        copies = step % self.settings.copy_every == 0
+        # 1. Train the discriminators to tell the sounds of the prior, in some steps copies too, from the speech.
+        self.discriminator.requires_grad_(True)
+        self.discriminator_optimizer.zero_grad(set_to_none=True)
+        spoken = self._in_threads(lambda part: self._train_discriminator(part, share, copies=copies), parts)
+        clipped_step(self.discriminator_optimizer, self.settings.gradient_clip_norm)
+        # 2. Train the SoVITS against the discriminators as they are now.
+        self.discriminator.requires_grad_(False)
+        self.generator_optimizer.zero_grad(set_to_none=True)
+        losses = self._in_threads(lambda part: self._train_generator(part, share), spoken)
+        norm = clipped_step(self.generator_optimizer, self.settings.gradient_clip_norm)
+        self.average.update(self.model, step)
+        return {name: share * sum(part[name] for part in losses) for name in losses[0]} | {"norm": norm}
+
+    def _in_threads(self, work: Callable, parts: Sequence) -> list:
+        return list(self.threads.map(work, parts))
+
+    def _train_discriminator(self, batch: JointBatch, share: float, *, copies: bool) -> Spoken:
         with self._autocast():
             output = speak(self.model, batch, self.settings)
             sounds, reals = output.sound, output.real
-            if step % self.settings.copy_every == 0:
+            if copies:
                 segments = take_segments(output.z, batch.starts, crop_frames(self.settings, self.model.config))
-                copies = self.model.dec(segments, output.style)[:, 0].float()
-                sounds, reals = torch.cat((sounds, copies)), torch.cat((reals, reals))
-            # 2. Train the discriminators to tell both from the speech.
-            self.discriminator.requires_grad_(True)
+                sounds = torch.cat((sounds, self.model.dec(segments, output.style)[:, 0].float()))
+                reals = torch.cat((reals, reals))
             real_scores, fake_scores = self._discriminate(output.real)[0], self._discriminate(sounds.detach())[0]
-            critic_loss = discriminator_loss(real_scores, fake_scores)
-        optimizer_step(self.discriminator_optimizer, critic_loss, self.settings.gradient_clip_norm)
-        # 3. Train the SoVITS against the discriminators as they are now.
-        self.discriminator.requires_grad_(False)
+            loss = discriminator_loss(real_scores, fake_scores)
+        (share * loss).backward()
+        return Spoken(output, sounds, reals, loss.item())
+
+    def _train_generator(self, spoken: Spoken, share: float) -> Losses:
+        output, sounds, reals, critic_loss = spoken
         with self._autocast():
             with torch.no_grad():
                 real_features = self._discriminate(reals)[1]
@@ -181,18 +213,17 @@ class JointTrainer:
         losses = {"spectral": spectral_loss(reals, sounds), "kl": output.kl, "latent": output.latent}
         losses |= {"adversarial": adversarial, "feature": feature}
         loss = sum(getattr(self.settings, f"{name}_weight") * value for name, value in losses.items())
-        norm = optimizer_step(self.generator_optimizer, loss, self.settings.gradient_clip_norm)
-        self.average.update(self.model, step)
-        return {name: value.item() for name, value in (losses | {"discriminator": critic_loss}).items()} | {
-            "norm": norm
-        }
+        (share * loss).backward()
+        return {name: value.item() for name, value in losses.items()} | {"discriminator": critic_loss}
 
     def _discriminate(self, waveforms: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
         scores, features = self.discriminator(waveforms[:, None])
         return [s.float() for s in scores], [[f.float() for f in layers] for layers in features]
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.settings.precision == "bf16")
+        # without the cache of converted weights, which threads share: one could lose it while another computes
+        is_on = self.settings.precision == "bf16"
+        return torch.autocast("cpu", torch.bfloat16, enabled=is_on, cache_enabled=False)
 
     def _adamw(self, parameters: list[nn.Parameter]) -> torch.optim.AdamW:
         return torch.optim.AdamW(parameters, lr=1.0, betas=BETAS, weight_decay=self.settings.weight_decay)
@@ -211,9 +242,10 @@ class JointData:
             for seed, clips in enumerate(self._parts(held_out_clips(rows, held_out, longest, N_HELD_OUT)))
         ]
 
-    def batch(self, step: int) -> JointBatch:
-        """Return the batch of a step."""
-        return self._collate(self.rounds.clips(step, self.settings.batch_size), derive_seed("joint", step))
+    def batch(self, step: int) -> list[JointBatch]:
+        """Return the batch of a step in as many parts of similar lengths as there are threads."""
+        clips, n = self.rounds.clips(step, self.settings.batch_size), self.settings.n_threads
+        return [self._collate(clips[part::n], derive_seed("joint", step, part)) for part in range(n)]
 
     def _collate(self, clips: Sequence[Clip], seed: int) -> JointBatch:
         return collate(clips, self.speech, self.config, self.settings, seed=seed)
@@ -227,7 +259,7 @@ def main() -> None:
     """Train the SoVITS with discriminators, and save its average and the discriminators."""
     all_settings, folder = load_settings(), stage_folder("joint")
     settings = all_settings.joint
-    with deterministic(settings.seed, settings.n_threads):
+    with deterministic(settings.seed, n_threads=1):  # each of the trainer's threads computes alone
         model = load_sovits(stage_folder("prior"), "prior")
         config = model.config.to_dict()
         data, trainer = JointData(all_settings, model.config), JointTrainer(model, settings)

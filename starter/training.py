@@ -160,6 +160,11 @@ def optimizer_step(optimizer: Optimizer, loss: Tensor, largest_norm: float) -> f
     """Make one optimiser step with the gradient clipped to `largest_norm`, and return the norm before clipping."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    return clipped_step(optimizer, largest_norm)
+
+
+def clipped_step(optimizer: Optimizer, largest_norm: float) -> float:
+    """Make one optimiser step with the gradient that is there. See optimizer_step."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     norm = nn.utils.clip_grad_norm_(parameters, largest_norm)
     optimizer.step()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 
+from gpt_sovits.determinism import deterministic
 from gpt_sovits.sovits.model import SoVITS
 from starter.autoencoder import PARTS, autoencode
 from starter.clips import Clip, ClipRounds, Texts, held_out_clips
@@ -132,16 +135,34 @@ def test_predicted_sound_is_compared_with_the_same_crop_of_the_speech(model):
     assert output.kl.ndim == output.latent.ndim == 0 and float(output.latent) > 0
 
 
+def parts_of_a_step(model, settings, step):
+    clips = [Clip(0, piece(30)), Clip(1, piece(50))]
+    return [collate([clip], TwoUtterances(), model.config, settings, seed=step) for clip in clips]
+
+
 def test_a_step_of_joint_leaves_the_posterior_encoder_and_the_codebook_as_they_are(model):
     settings = SETTINGS.joint.model_copy(update={"crop_seconds": 0.64, "precision": "fp32"})
     before = {name: value.clone() for name, value in model.state_dict().items()}
     trainer = JointTrainer(model, settings)
     for step in (0, 1):  # with a copy and without
-        batch = collate([Clip(0, piece(30)), Clip(1, piece(50))], TwoUtterances(), model.config, settings, seed=step)
-        losses = trainer.learn(batch, step)
+        losses = trainer.learn(parts_of_a_step(model, settings, step), step)
         assert all(np.isfinite(value) for value in losses.values())
     changed = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert {"enc_p", "flow", "dec", "ref_enc"} <= changed and not changed & {"enc_q", "quantizer", "ssl_proj"}
+
+
+def test_steps_of_joint_in_two_threads_give_the_same_bits_every_time(model):
+    settings = SETTINGS.joint.model_copy(update={"crop_seconds": 0.64, "precision": "bf16", "n_threads": 2})
+    results = []
+    for _ in range(2):
+        with deterministic(1, n_threads=1):
+            trainer = JointTrainer(copy.deepcopy(model), settings)
+            for group in (trainer.generator_optimizer, trainer.discriminator_optimizer):
+                group.param_groups[0]["lr"] = 1e-3
+            for step in range(6):
+                trainer.learn(parts_of_a_step(model, settings, step), step)
+            results.append({**trainer.model.state_dict(), **trainer.discriminator.state_dict()})
+    assert all(torch.equal(value, results[1][name]) for name, value in results[0].items())
 
 
 def latents(model, seed=0):
