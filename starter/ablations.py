@@ -113,7 +113,7 @@ def train_prior(name: str, ablation: Ablation, settings: Settings) -> dict[str, 
     """
     section = settings.prior.model_copy(update={"n_steps": ablation.n_steps, "evaluate_every": ablation.n_steps})
     folder = stage_folder("ablations") / name
-    with deterministic(section.seed, section.n_threads):
+    with deterministic(section.seed, n_threads=1):  # each of the trainer's threads computes alone
         model = load_sovits(stage_folder("autoencoder"), "autoencoder")
         set_codebook(model, read_centres())
         data, trainer, rows = PriorData(settings), PriorTrainer(model, section), read_tokens()

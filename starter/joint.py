@@ -9,7 +9,6 @@ copy of the speech, so that the latent keeps its meaning. The discriminators are
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +27,17 @@ from starter.settings import JointSettings, Settings, load_settings, stage_folde
 from starter.sovits_data import spectral_loss, spectrogram
 from starter.store import SAMPLE_RATE, Utterance
 from starter.tokens import change_speed, read_tokens
-from starter.training import Average, Losses, Task, clipped_step, hash_inputs, save_network, train
+from starter.training import (
+    Average,
+    Losses,
+    Task,
+    autocast,
+    clipped_step,
+    hash_inputs,
+    save_network,
+    thread_pool,
+    train,
+)
 from starter.voices import held_out_names, read_trained_on, read_voice
 
 BETAS = (0.8, 0.99)
@@ -164,14 +173,11 @@ class JointTrainer:
         model.enc_q.requires_grad_(False)
         self.generator_optimizer = self._adamw([p for p in model.parameters() if p.requires_grad])
         self.discriminator_optimizer = self._adamw(list(self.discriminator.parameters()))
-        model.eval()  # without dropout, whose random numbers would depend on the order of the threads
-        self.threads = ThreadPoolExecutor(settings.n_threads, initializer=torch.set_num_threads, initargs=(1,))
+        model.eval()  # without dropout, see thread_pool
+        self.threads = thread_pool(settings.n_threads)
 
     def learn(self, parts: Sequence[JointBatch], step: int) -> Losses:
-        """Make one step of the discriminators, then one of the SoVITS. Each part of the batch is a thread's work.
-
-        The sum of two gradients is the same in both orders, so two threads give the same bits every time.
-        """
+        """Make one step of the discriminators, then one of the SoVITS. Each part of the batch is a thread's work."""
         share = 1 / len(parts)
         copies = step % self.settings.copy_every == 0
         # 1. Train the discriminators to tell the sounds of the prior, in some steps copies too, from the speech.
@@ -191,7 +197,7 @@ class JointTrainer:
         return list(self.threads.map(work, parts))
 
     def _train_discriminator(self, batch: JointBatch, share: float, *, copies: bool) -> Spoken:
-        with self._autocast():
+        with autocast(self.settings.precision):
             output = speak(self.model, batch, self.settings)
             sounds, reals = output.sound, output.real
             if copies:
@@ -205,7 +211,7 @@ class JointTrainer:
 
     def _train_generator(self, spoken: Spoken, share: float) -> Losses:
         output, sounds, reals, critic_loss = spoken
-        with self._autocast():
+        with autocast(self.settings.precision):
             with torch.no_grad():
                 real_features = self._discriminate(reals)[1]
             scores, features = self._discriminate(sounds)
@@ -219,11 +225,6 @@ class JointTrainer:
     def _discriminate(self, waveforms: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
         scores, features = self.discriminator(waveforms[:, None])
         return [s.float() for s in scores], [[f.float() for f in layers] for layers in features]
-
-    def _autocast(self) -> torch.autocast:
-        # without the cache of converted weights, which threads share: one could lose it while another computes
-        is_on = self.settings.precision == "bf16"
-        return torch.autocast("cpu", torch.bfloat16, enabled=is_on, cache_enabled=False)
 
     def _adamw(self, parameters: list[nn.Parameter]) -> torch.optim.AdamW:
         return torch.optim.AdamW(parameters, lr=1.0, betas=BETAS, weight_decay=self.settings.weight_decay)

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from gpt_sovits.determinism import derive_seed, deterministic
@@ -80,7 +81,7 @@ def posterior_of(model: SoVITS, waveform: np.ndarray, style: Tensor, n_frames: i
     mask = torch.ones(1, 1, n_frames)
     noise = torch.zeros(1, model.config.latent_channels, n_frames)
     _, mean, log_deviation = model.enc_q(spectrograms, mask, style, noise)
-    return tuple(values[0].T.numpy().astype(np.float16) for values in (mean, log_deviation))
+    return tuple(values[0].T.contiguous().numpy().astype(np.float16) for values in (mean, log_deviation))
 
 
 def draw_style_speech(
@@ -130,7 +131,13 @@ def main() -> None:
         raise SystemExit("latents: tokens.jsonl does not keep the rows of a voice together; run stage tokens again")
     with ProcessPoolExecutor(settings.n_threads, get_context("spawn")) as pool:
         parts = list(pool.map(compute_voice, by_voice.items()))
-    means, log_deviations, styles = ([one for part in parts for one in part[i]] for i in range(3))
+    write_latents(folder, *([one for part in parts for one in part[i]] for i in range(3)))
+
+
+def write_latents(
+    folder: Path, means: Sequence[np.ndarray], log_deviations: Sequence[np.ndarray], styles: Sequence[np.ndarray]
+) -> None:
+    """Write the posteriors and styles of rows, one entry per row, see Latents."""
     content = {
         "mean": np.concatenate(means),
         "log_deviation": np.concatenate(log_deviations),
@@ -138,7 +145,8 @@ def main() -> None:
         "styles": np.stack(styles),
     }
     partial = folder / "latents.safetensors.partial"
-    save_file(content, partial)
+    # safetensors would write an array in another order than C's as it lies in memory, without an error
+    save_file({name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in content.items()}, partial)
     partial.replace(folder / "latents.safetensors")
 
 

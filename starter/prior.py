@@ -25,7 +25,17 @@ from starter.latents import Latents, load_sovits, read_latents
 from starter.scratch import set_codebook
 from starter.settings import PriorSettings, Settings, load_settings, stage_folder
 from starter.tokens import read_centres, read_tokens
-from starter.training import Average, Losses, Task, hash_inputs, optimizer_step, save_network, train
+from starter.training import (
+    Average,
+    Losses,
+    Task,
+    autocast,
+    clipped_step,
+    hash_inputs,
+    save_network,
+    thread_pool,
+    train,
+)
 from starter.voices import held_out_names
 
 N_HELD_OUT = 96  # utterances
@@ -85,6 +95,7 @@ class PriorData:
     """The batches of every step, and those that are never trained on."""
 
     def __init__(self, settings: Settings) -> None:
+        self.n_threads = settings.prior.n_threads
         self.batch_size, self.latents, rows = settings.prior.batch_size, read_latents(), read_tokens()
         longest, held_out = settings.prior.longest_seconds, held_out_names()
         self.rounds = ClipRounds(rows, held_out, settings.shares, longest_seconds=longest, name="prior")
@@ -92,9 +103,10 @@ class PriorData:
         parts = [tests[i : i + self.batch_size] for i in range(0, len(tests), self.batch_size)]
         self.tests = [collate(part, self.latents, seed) for seed, part in enumerate(parts)]
 
-    def batch(self, step: int) -> PriorBatch:
-        """Return the batch of a step."""
-        return collate(self.rounds.clips(step, self.batch_size), self.latents, derive_seed("prior", step))
+    def batch(self, step: int) -> list[PriorBatch]:
+        """Return the batch of a step in as many parts of similar lengths as there are threads."""
+        clips, n = self.rounds.clips(step, self.batch_size), self.n_threads
+        return [collate(clips[part::n], self.latents, derive_seed("prior", step, part)) for part in range(n)]
 
 
 class PriorTrainer:
@@ -103,18 +115,24 @@ class PriorTrainer:
     def __init__(self, model: SoVITS, settings: PriorSettings) -> None:
         self.model, self.settings = model.requires_grad_(False).eval(), settings
         learning = [p.requires_grad_(True) for part in (model.enc_p, model.flow) for p in part.parameters()]
-        model.enc_p.train()
+        self.threads = thread_pool(settings.n_threads)
         self.average = Average(model, settings.average_decay)
         self.optimizer = torch.optim.AdamW(learning, lr=1.0, betas=(0.8, 0.99), weight_decay=settings.weight_decay)
 
-    def learn(self, batch: PriorBatch, step: int) -> Losses:
-        """Make one step of the optimiser."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.precision == "bf16"):
-            kl, latent = prior_losses(self.model, batch)
-        loss = self.settings.kl_weight * kl + self.settings.latent_weight * latent
-        norm = optimizer_step(self.optimizer, loss, self.settings.gradient_clip_norm)
+    def learn(self, parts: Sequence[PriorBatch], step: int) -> Losses:
+        """Make one step of the optimiser. Each part of the batch is a thread's work."""
+        share = 1 / len(parts)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses = list(self.threads.map(lambda part: self._add_gradient(part, share), parts))
+        norm = clipped_step(self.optimizer, self.settings.gradient_clip_norm)
         self.average.update(self.model, step)
-        return {"kl": kl.item(), "latent": latent.item(), "norm": norm}
+        return {name: share * sum(part[name] for part in losses) for name in losses[0]} | {"norm": norm}
+
+    def _add_gradient(self, batch: PriorBatch, share: float) -> Losses:
+        with autocast(self.settings.precision):
+            kl, latent = prior_losses(self.model, batch)
+        (share * (self.settings.kl_weight * kl + self.settings.latent_weight * latent)).backward()
+        return {"kl": kl.item(), "latent": latent.item()}
 
     def run(self, name: str, data: PriorData, folder: Path, inputs: Mapping[str, Any]) -> None:
         """Train. `average` holds the result. See Task for the arguments."""
@@ -145,7 +163,7 @@ def main() -> None:
     """Train the text encoder and the flow, and save the average of the model."""
     all_settings, folder = load_settings(), stage_folder("prior")
     settings = all_settings.prior
-    with deterministic(settings.seed, settings.n_threads):
+    with deterministic(settings.seed, n_threads=1):  # each of the trainer's threads computes alone
         model = load_sovits(stage_folder("autoencoder"), "autoencoder")
         set_codebook(model, read_centres())
         data, trainer = PriorData(all_settings), PriorTrainer(model, settings)

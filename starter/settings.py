@@ -112,6 +112,9 @@ class PriorSettings(TrainingSettings):
     longest_seconds: float = Field(gt=0, description="longer utterances are cut at phone borders")
     kl_weight: float = Field(ge=0)
     latent_weight: float = Field(ge=0, description="weight of |latent from tokens and text - latent of the speech|")
+    n_threads: int = Field(
+        ge=1, le=2, description="each has a part of a batch; the sum of more than two depends on the order"
+    )
 
 
 class JointSettings(PriorSettings):
@@ -125,9 +128,6 @@ class JointSettings(PriorSettings):
     feature_weight: float = Field(ge=0)
     copy_every: int = Field(gt=0, description="steps per step that also copies the speech, which keeps the latent")
     discriminator: dict[str, Any] = Field(description="keys of gpt_sovits.sovits.config.DiscriminatorConfig")
-    n_threads: int = Field(
-        ge=1, le=2, description="each has a part of a batch; the sum of more than two depends on the order"
-    )
 
 
 class GPTPhase(Section):

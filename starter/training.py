@@ -156,6 +156,20 @@ def save_network(folder: Path, kind: str, config: Mapping[str, Any], state: Mapp
     save_checkpoint(folder, kind, config, to_half_precision(state))
 
 
+def thread_pool(n_threads: int) -> ThreadPoolExecutor:
+    """Return threads that learn from a part of a batch each, which is faster than torch's own threads on short clips.
+
+    The sum of two gradients is the same in both orders, so two threads give the same bits every time. More would not.
+    Dropout has to be off, and autocast without its cache, because threads share random numbers and the cache.
+    """
+    return ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
+
+
+def autocast(precision: str) -> torch.autocast:
+    """Return the context in which the threads of thread_pool compute, "bf16" or "fp32"."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
+
+
 def optimizer_step(optimizer: Optimizer, loss: Tensor, largest_norm: float) -> float:
     """Make one optimiser step with the gradient clipped to `largest_norm`, and return the norm before clipping."""
     optimizer.zero_grad(set_to_none=True)

@@ -14,7 +14,7 @@ from starter.autoencoder import PARTS, autoencode
 from starter.clips import Clip, ClipRounds, Texts, held_out_clips
 from starter.gpt_batches import Piece
 from starter.joint import JointTrainer, Speech, collate, crop_frames, speak
-from starter.latents import Latents
+from starter.latents import Latents, read_latents, write_latents
 from starter.prior import PriorTrainer, prior_losses
 from starter.prior import collate as collate_latents
 from starter.scratch import set_codebook
@@ -176,6 +176,18 @@ def latents(model, seed=0):
     )
 
 
+def test_latents_are_read_as_they_were_computed(tmp_path, monkeypatch, model):
+    random = np.random.default_rng(3)
+    n = model.config.latent_channels
+    rows = [random.standard_normal((n, frames)).astype(np.float16).T for frames in (40, 60)]  # as a network has them
+    write_latents(tmp_path, rows, [row - 2 for row in rows], [np.zeros((2, 4), np.float32)] * 2)
+    monkeypatch.setattr("starter.latents.stage_folder", lambda _: tmp_path)
+    stored = read_latents()
+    mean, log_deviation = stored.posterior(1, 10, 20)
+    np.testing.assert_array_equal(mean.numpy().T, rows[1][10:30])
+    np.testing.assert_array_equal(log_deviation.numpy().T, rows[1][10:30] - 2)
+
+
 def test_a_clip_has_the_latents_of_its_place(model):
     stored = latents(model)
     batch = collate_latents([Clip(0, piece(30)), Clip(1, piece(20, before=20))], stored, seed=1)
@@ -207,8 +219,8 @@ def test_only_text_encoder_and_flow_learn_the_prior(model):
     trainer = PriorTrainer(model, SETTINGS.prior.model_copy(update={"precision": "fp32"}))
     batch = collate_latents([Clip(0, piece(30)), Clip(1, piece(50))], latents(model), seed=1)
     trainer.optimizer.param_groups[0]["lr"] = 1e-3
-    first = trainer.learn(batch, 0)
-    last = [trainer.learn(batch, step) for step in range(1, 25)][-1]
+    first = trainer.learn([batch], 0)
+    last = [trainer.learn([batch], step) for step in range(1, 25)][-1]
     assert last["latent"] < first["latent"]
     changed = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"enc_p", "flow"}
