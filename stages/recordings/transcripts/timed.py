@@ -24,7 +24,8 @@ WHISPER_TSV_HEADER = re.compile(r"^start\tend\ttext\s*$")
 VTT_REMARKS = ("NOTE", "STYLE", "REGION")  # begin a block that is not a subtitle
 WORD_TIERS = ("words", "word", "text", "transcript", "transcription", "utterance", "utterances", "sentence", "ort")
 INTERVALS = "IntervalTier"  # the other class of tiers has points
-SILENCES = frozenset({"", "sil", "sp", "spn", "silence", "<eps>", "<p:>", "<sil>", "#", "pau", "h#"})  # of aligners
+SILENCES = frozenset({"", "sil", "sp", "spn", "<eps>", "<p:>", "<sil>", "#", "pau", "h#"})  # of aligners
+SILENCE = "silence"  # marks a pause too, where a file has no other mark; beside one it is a word
 
 
 def read_timed_text(text: str) -> str | None:
@@ -43,7 +44,7 @@ def read_timed_text(text: str) -> str | None:
         lines = lines[1:]
     labels = _labels(lines)
     if labels is not None:
-        return "\n".join(label for label in labels if label.strip().lower() not in SILENCES)
+        return _spoken(labels)
     # one line may begin with the time of day, which is spoken
     is_stamped = len(lines) > 1 and FIRST_STAMP.match(lines[0])
     for pattern in (WHISPER_LINE, *([STAMPED_LINE] if is_stamped else [])):
@@ -70,6 +71,13 @@ def _labels(lines: Sequence[str]) -> list[str] | None:
     in_seconds = len(times) > 1 and all("." in match[1] and "." in match[2] for match in spaced)
     is_joined = len(times) > 1 and [0.0, *(end for _, end in times[:-1])] == [start for start, _ in times]
     return [match[3] for match in spaced] if in_units or in_seconds or is_joined else None
+
+
+def _spoken(labels: Iterable[str]) -> str:
+    """Return the labels that are not pauses, one per line."""
+    known = [(label, label.strip().lower()) for label in labels]
+    is_marked = any(mark in SILENCES for _, mark in known)
+    return "\n".join(label for label, mark in known if mark not in SILENCES and (is_marked or mark != SILENCE))
 
 
 def _read_srt(text: str) -> str:
@@ -158,4 +166,4 @@ def read_textgrid(text: str, voice: str) -> str:
             f"has the tiers {', '.join(repr(name) for name, _ in named) or 'without intervals only'}; "
             "call the one with the text 'words', or remove the others"
         )
-    return "\n".join(label for label in chosen[0][1] if label.strip().lower() not in SILENCES)
+    return _spoken(chosen[0][1])

@@ -76,6 +76,22 @@ def test_two_tiers_of_one_name_are_refused(tmp_path: Path) -> None:
     assert row.text == "Bye"
 
 
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        (("sil", "silence", "is", "golden", "sil"), "silence is golden"),
+        (("", "Silence", "", "please", ""), "Silence please"),
+        (("silence", "hello", "silence", "world"), "hello world"),
+    ],
+)
+def test_the_word_silence_is_spoken_where_pauses_have_another_mark(
+    tmp_path: Path, labels: tuple[str, ...], text: str
+) -> None:
+    lines = "".join(f"{i}.0\t{i + 1}.0\t{label}\n" for i, label in enumerate(labels))
+    (row,) = read(tmp_path, "a.txt", lines)
+    assert row.text.split() == text.split()
+
+
 def test_a_blank_line_in_a_subtitle_loses_no_words(tmp_path: Path) -> None:
     cues = "00:01.000 --> 00:02.000\nHello\n{}\n00:02.000 --> 00:03.000\nBye\n"
     header = "WEBVTT\nKind: captions\n\nSTYLE\n::cue {}\n\nNOTE by hand\n\nfirst\n"
