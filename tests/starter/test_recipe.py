@@ -126,9 +126,7 @@ def test_the_deps_of_a_stage_name_every_module_of_the_recipe_that_it_imports(sta
     assert modules - {"__init__.py", "settings.py"} <= set(definition(stage)["deps"])
 
 
-@pytest.mark.skipif(
-    not (HOME / "dvc.lock").exists(), reason="the weights were made by the recipe before this one, see README.md"
-)
+@pytest.mark.skipif(not (HOME / "dvc.lock").exists(), reason="the stages ran one by one, without a lock, see README.md")
 def test_every_file_that_the_lock_names_outside_the_outputs_exists():
     locked = YAML(typ="safe").load((HOME / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     read = {dep["path"] for stage in locked.values() for dep in stage["deps"]}

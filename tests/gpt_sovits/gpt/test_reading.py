@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import median
-
 import pytest
 import torch
 from hypothesis import given
@@ -71,20 +69,20 @@ def test_the_longest_run_that_no_index_touches_is_counted(attended, n_phonemes):
     assert longest_unread_run(torch.tensor(attended), n_phonemes) == max(len(run) for run in "".join(read).split("r"))
 
 
-def test_utterances_with_unread_phonemes_are_shorter_too():
-    """The starter base ends many utterances of this sentence at the comma. The head is the one in params.yaml."""
+def test_the_starter_base_reads_on_after_a_comma_and_an_utterance_that_ends_there_has_unread_phonemes():
+    """The head is the one in params.yaml."""
     settings = load_params(ROOT / "params.yaml").evaluate
     model = prepare_for_inference(load_base(STARTER).build_gpt())
     text = "Rain is expected by the evening, and it will turn to snow in the hills."
     prompt = Prompt(torch.tensor(phonemize(text, "en").ids), torch.zeros(0, dtype=torch.int64))
     options = SamplingOptions(settings.top_k, settings.top_p, settings.temperature, settings.repetition_penalty)
     utterances = [one.tokens for one in generate(model, [prompt] * 60, range(60), options, max_tokens=400)]
-    attended = [attended_phonemes(model, prompt, tokens, settings.alignment_head) for tokens in utterances]
-    unread = [longest_unread_run(indices, len(prompt.phoneme_ids)) for indices in attended]
-    complete = [len(tokens) for tokens, n in zip(utterances, unread, strict=True) if n <= MAX_UNREAD]
-    incomplete = [(len(tokens), n) for tokens, n in zip(utterances, unread, strict=True) if n > MAX_UNREAD]
-    assert len(complete) >= 30 and len(incomplete) >= 2
-    usual = median(complete)
-    assert min(complete) > 0.7 * usual
-    for length, n in incomplete:
-        assert length < usual * (1 - 0.5 * n / len(prompt.phoneme_ids)), (length, n)
+
+    def n_unread(tokens: torch.Tensor) -> int:
+        attended = attended_phonemes(model, prompt, tokens, settings.alignment_head)
+        return longest_unread_run(attended, len(prompt.phoneme_ids))
+
+    complete = [tokens for tokens in utterances if n_unread(tokens) <= MAX_UNREAD]
+    assert len(complete) >= 57
+    for tokens in complete:
+        assert n_unread(tokens[: len(tokens) // 2]) > len(prompt.phoneme_ids) // 5
