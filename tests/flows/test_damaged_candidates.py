@@ -115,7 +115,9 @@ def test_sample_voice_passes_with_margin_and_speaks(released):
     voice, real, before = scores["synthesis"], scores["held_out"], scores["before_adaptation"]
     assert voice["wer"] <= 0.35
     assert voice["similarity"] >= 0.9 * real["similarity"]
-    assert voice["similarity"] > before["similarity"] + 0.5
+    # the adaptation brings most of what the base lacks of the speaker
+    gain, lacking = (figures["similarity"] - before["similarity"] for figures in (voice, real))
+    assert gain > 0.7 * lacking > 0
     card = load_scorecard(released / f"data/6_scores/{VOICE}/scorecard.json")
     assert card.second_judges.asr == "pocketsphinx"
     spoken = released / "a.wav"
