@@ -12,7 +12,7 @@ import contextvars
 import logging
 import secrets
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ WORKFLOW = "speak_job"
 QUEUE = "speech"
 VERSION = "1"  # of the workflow. Another one would leave the jobs of the old one alone
 BEAT_SECONDS = 1.0
-BEATS_OF_DEATH = 5  # looks at a heartbeat that stands still, until its node counts as dead
+BEATS_OF_DEATH = 5  # looks at a heartbeat that stands still, until its node counts as dead, or its work as lost
 POLL_SECONDS = 0.5
 FORGOTTEN_AT_ONCE = 500
 LOG = logging.getLogger(__name__)
@@ -70,25 +70,25 @@ class Work:
     n_at_once: int
 
 
-class DeadNodes:
-    """Tells which nodes are dead, from looks at their heartbeats. No two clocks are compared."""
+class StandstillDetector:
+    """Tells what stands still, from looks at counts such as heartbeats. No two clocks are compared."""
 
     def __init__(self) -> None:
         """Begin with nothing seen."""
-        self._seen: dict[str, tuple[int, int]] = {}  # beats, and looks at which they were the same
+        self._seen: dict[str, tuple[int, int]] = {}  # counts, and looks at which they were the same
 
-    def look(self, beats: dict[str, int]) -> list[str]:
-        """Return the nodes whose heartbeat stood still for long enough.
+    def look(self, counts: Mapping[str, int]) -> list[str]:
+        """Return the names whose count stood still for BEATS_OF_DEATH looks.
 
         Args:
-            beats: The heartbeat of every other node.
+            counts: By name. One that is missing is forgotten.
         """
         known = self._seen
         self._seen = {
-            node: (count, known[node][1] + 1 if node in known and known[node][0] == count else 0)
-            for node, count in beats.items()
+            name: (count, known[name][1] + 1 if name in known and known[name][0] == count else 0)
+            for name, count in counts.items()
         }
-        return sorted(node for node, (_, n_same) in self._seen.items() if n_same >= BEATS_OF_DEATH)
+        return sorted(name for name, (_, n_same) in self._seen.items() if n_same >= BEATS_OF_DEATH)
 
 
 class DurableQueue:
@@ -122,7 +122,7 @@ class DurableQueue:
             retry_connection_errors=False,  # a heartbeat that waits out an outage would begin again a minute late
         )
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._running: dict[concurrent.futures.Future[None], str] = {}
+        self._running: dict[concurrent.futures.Future[None], tuple[str, str]] = {}  # queues and ids
         self._stop = threading.Event()
         self._launching = threading.Lock()
         self._beats = threading.Thread(target=self._beat_for_ever, name="heartbeat of jobs", daemon=True)
@@ -239,7 +239,7 @@ class DurableQueue:
 
     def n_running(self, queue: str = QUEUE) -> int:
         """Return how much work of a queue is being done in this process."""
-        return sum(name == queue for name in list(self._running.values()))
+        return sum(name == queue for name, _ in list(self._running.values()))
 
     def cancel(self, job_id: str) -> None:
         """Take a job out of the queue. One that runs stops by itself at its next sentence.
@@ -283,7 +283,7 @@ class DurableQueue:
         # In a context of its own: in that of its workflow, DBOS would record each call as a step
         submit = contextvars.Context().run
         future = submit(asyncio.run_coroutine_threadsafe, _as_coroutine(work, work_id), self._loop)
-        self._running[future] = work.queue
+        self._running[future] = work.queue, work_id
         if self._stop.is_set():  # `close` has cancelled those that it saw
             future.cancel()
         try:
@@ -294,46 +294,64 @@ class DurableQueue:
             self._running.pop(future, None)
 
     def _beat_for_ever(self) -> None:
-        dead = DeadNodes()
+        nodes, claims = StandstillDetector(), StandstillDetector()
         while not self._stop.wait(BEAT_SECONDS):
             try:
                 others = self._beat()
-                for node in dead.look(others):
+                claimed = self._claimed()
+                others |= dict.fromkeys(set(claimed.values()) - others.keys() - {self.node}, -1)
+                for node in nodes.look(others):
                     self._take_over(node)
+                begun = {work_id for _, work_id in list(self._running.values())}
+                unbegun = [name for name, node in claimed.items() if node == self.node and name not in begun]
+                self._give_back(claims.look(dict.fromkeys(unbegun, 0)))
             except (DatabaseUnreachableError, sa.exc.SQLAlchemyError) as error:
                 LOG.warning("no heartbeat for the jobs of this node: %s", type(error).__name__)
             except Exception:  # without a heartbeat the others would take the jobs of this node for ever
                 LOG.exception("no heartbeat for the jobs of this node, which is tried again")
 
     def _beat(self) -> dict[str, int]:
-        """Count up the own heartbeat and return those of the others. A job whose node has none gets -1."""
+        """Count up the own heartbeat and return those of the others."""
         with self._database.transaction() as connection:
             own = NODES.c.id == self.node
             if not connection.execute(sa.update(NODES).where(own).values(beats=NODES.c.beats + 1)).rowcount:
                 connection.execute(sa.insert(NODES).values(id=self.node, beats=0))
-            others = {row.id: row.beats for row in connection.execute(sa.select(NODES).where(~own))}
-        if self._beats.is_alive():
-            owners = set()
-            for work in self._works:
-                pending = self._client.list_workflows(
-                    status="PENDING", load_input=False, load_output=False, queue_name=work.queue
-                )
-                owners |= {workflow.executor_id for workflow in pending if workflow.executor_id}
-            others |= dict.fromkeys(owners - others.keys() - {self.node}, -1)
-        return others
+            return {row.id: row.beats for row in connection.execute(sa.select(NODES).where(~own))}
+
+    def _claimed(self) -> dict[str, str]:
+        """Return the work that nodes have claimed and not ended, and its nodes, by its id."""
+        found = {}
+        for work in self._works:
+            for one in self._client.list_workflows(
+                status="PENDING", load_input=False, load_output=False, queue_name=work.queue
+            ):
+                if one.executor_id:
+                    found[one.workflow_id] = one.executor_id
+        return found
 
     def _take_over(self, node: str) -> None:
         """Queue the jobs of a dead node again. Doing it twice changes nothing.
 
         It is done by the client, because DBOS itself would wait out an outage of the database for up to a minute.
         """
-        tables = self._client._sys_db
-        pending = [one.workflow_id for one in tables.get_pending_workflows(node, VERSION)]
-        n_queued = sum(tables.reenqueue_for_recovery(name, [node], QUEUE) for name in pending)
+        pending = self._client._sys_db.get_pending_workflows(node, VERSION)
+        n_queued = self._queue_again([one.workflow_id for one in pending], node)
         with self._database.transaction() as connection:
             connection.execute(sa.delete(NODES).where(NODES.c.id == node))
         if n_queued:
             LOG.warning("node %s is dead; %d of its jobs are queued again", node, n_queued)
+
+    def _give_back(self, names: Sequence[str]) -> None:
+        """Queue work again that this node claimed and never began.
+
+        A crash of the database leaves it: the claim was kept, but its answer never arrived. DBOS would leave it to the
+        node for as long as the node lives.
+        """
+        if n_queued := self._queue_again(names, self.node):
+            LOG.warning("%d jobs that this node claimed never began; they are queued again", n_queued)
+
+    def _queue_again(self, names: Sequence[str], node: str) -> int:
+        return sum(self._client._sys_db.reenqueue_for_recovery(name, [node], QUEUE) for name in names)
 
 
 async def _as_coroutine(work: Work, work_id: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from dbos import DBOS
+from dbos._sys_db import SystemDatabase
 from hypothesis import given
 from hypothesis import strategies as st
 from job_helpers import WISH, SmallEngine, make_jobs, start_node, wait_for
@@ -25,7 +26,15 @@ from serving_database import DATABASES, database_uri
 from serving.database import SETTING, open_database
 from serving.errors import DatabaseUnreachableError
 from serving.jobs import store
-from serving.jobs.durable import BEATS_OF_DEATH, JSON, QUEUE, WORKFLOW, DeadNodes, DurableQueue, PickleRefusedError
+from serving.jobs.durable import (
+    BEATS_OF_DEATH,
+    JSON,
+    QUEUE,
+    WORKFLOW,
+    DurableQueue,
+    PickleRefusedError,
+    StandstillDetector,
+)
 from serving.jobs.records import Submission
 from serving.tables import JOB_ITEMS, JOBS
 
@@ -186,6 +195,34 @@ def test_a_database_that_crashes_in_the_midst_of_jobs_loses_none(tmp_path):
         database.close()
 
 
+def test_a_job_whose_claim_was_kept_but_never_answered_is_done_by_the_same_node(
+    serving_database, tmp_path, monkeypatch
+):
+    claim, answers = SystemDatabase.start_queued_workflows, []
+
+    def lose_the_first_answer(*arguments, **named):
+        found = claim(*arguments, **named)
+        if found[0] and not answers:
+            answers.append(found[0])
+            raise sa.exc.OperationalError("COMMIT", {}, ConnectionError("the server closed the connection"))
+        return found
+
+    monkeypatch.setattr(SystemDatabase, "start_queued_workflows", lose_the_first_answer)
+
+    async def story() -> None:
+        jobs = make_jobs(serving_database, tmp_path / "results", SmallEngine())
+        await jobs.start()
+        while not jobs.is_started:
+            await asyncio.sleep(0.05)
+        job, _ = await jobs.submit(WISH, ["One."], owner="anna", idempotency_key=None, traceparent=None)
+        await wait_for(jobs, job.id, "done", seconds=30)
+        await jobs.close()
+
+    asyncio.run(story())
+    assert len(answers) == 1
+    check_results(serving_database, tmp_path, 1)
+
+
 def test_nodes_that_get_the_same_key_at_once_make_one_job(serving_database):
     DBOS.migrate(serving_database.uri)
     queue = DurableQueue(serving_database, lambda _: None, n_at_once=1)
@@ -276,7 +313,7 @@ def test_the_engine_is_given_the_id_of_a_job_and_no_text(tmp_path):
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40))
 def test_a_node_is_dead_only_after_enough_looks_at_a_heartbeat_that_stands_still(beating):
-    nodes, beats, n_same = DeadNodes(), 0, None
+    nodes, beats, n_same = StandstillDetector(), 0, None
     for beat in beating:
         beats += beat
         n_same = 0 if n_same is None or beat else n_same + 1
