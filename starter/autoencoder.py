@@ -7,15 +7,27 @@ It needs no text, so real speakers count as much as synthetic ones. The later st
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.sovits.model import SoVITS
-from starter.settings import load_settings, stage_folder
+from starter.settings import AutoencoderSettings, load_settings, stage_folder
 from starter.sovits_data import SpeechCrops, sovits_config, spectral_loss, spectrogram
-from starter.training import Average, Losses, Task, hash_inputs, optimizer_step, save_network, train
+from starter.training import (
+    Average,
+    Losses,
+    Task,
+    autocast,
+    clipped_step,
+    hash_inputs,
+    save_network,
+    thread_pool,
+    train,
+)
 from starter.voices import held_out_sets, training_voices
 
 PARTS = ("ref_enc", "enc_q", "dec")
@@ -61,6 +73,33 @@ def copy_losses(model: SoVITS, seconds: float = 2.4) -> Losses:
     return losses
 
 
+class AutoencoderTrainer:
+    """A SoVITS of which style encoder, posterior encoder and generator learn, its optimiser, and the average."""
+
+    def __init__(self, model: SoVITS, settings: AutoencoderSettings) -> None:
+        self.model, self.settings = model.eval(), settings  # without dropout, see thread_pool
+        self.average = Average(model, settings.average_decay)
+        parameters = [p for part in PARTS for p in getattr(model, part).parameters()]
+        self.optimizer = torch.optim.AdamW(parameters, lr=1.0, betas=(0.8, 0.99), weight_decay=settings.weight_decay)
+        self.threads = thread_pool(settings.n_threads)
+
+    def learn(self, parts: Sequence[tuple[Tensor, Tensor, Tensor]], step: int) -> Losses:
+        """Make one step of the optimiser. Each part of the batch, as autoencode takes it, is a thread's work."""
+        share = 1 / len(parts)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses = list(self.threads.map(lambda part: self._add_gradient(part, share), parts))
+        norm = clipped_step(self.optimizer, self.settings.gradient_clip_norm)
+        self.average.update(self.model, step)
+        return {name: share * sum(part[name] for part in losses) for name in losses[0]} | {"norm": norm}
+
+    def _add_gradient(self, part: tuple[Tensor, Tensor, Tensor], share: float) -> Losses:
+        with autocast(self.settings.precision):
+            copied, kl = autoencode(self.model, *part)
+        spectral = spectral_loss(part[0], copied.float())
+        (share * (self.settings.spectral_weight * spectral + self.settings.kl_weight * kl)).backward()
+        return {"spectral": spectral.item(), "kl": kl.item()}
+
+
 def main() -> None:
     """Train the autoencoder and save its average."""
     all_settings = load_settings()
@@ -69,43 +108,31 @@ def main() -> None:
     crops = SpeechCrops(voices, all_settings.shares)
     n, n_style = (round(s * 50) * config.hop_length for s in (settings.crop_seconds, settings.style_seconds))
 
-    def make_batch(step: int) -> tuple[Tensor, Tensor, Tensor]:
+    def make_batch(step: int) -> list[tuple[Tensor, Tensor, Tensor]]:
         seed = derive_seed("autoencoder", step)
         pair = crops.batch(np.random.default_rng(seed), settings.batch_size, n, n_style, settings.largest_stretch)
         shape = settings.batch_size, config.latent_channels, n // config.hop_length
-        return *pair, torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+        batch = *pair, torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+        return [tuple(tensor[part :: settings.n_threads] for tensor in batch) for part in range(settings.n_threads)]
 
-    with deterministic(settings.seed, settings.n_threads):
+    with deterministic(settings.seed, n_threads=1):  # each of the trainer's threads computes alone
         model = SoVITS(config)
-        average = Average(model, settings.average_decay)
-        parameters = [p for part in PARTS for p in getattr(model, part).parameters()]
-        optimizer = torch.optim.AdamW(parameters, lr=1.0, betas=(0.8, 0.99), weight_decay=settings.weight_decay)
-        model.train()
-
-        def learn(batch: tuple[Tensor, Tensor, Tensor], step: int) -> Losses:
-            with torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bf16"):
-                copied, kl = autoencode(model, *batch)
-            spectral = spectral_loss(batch[0], copied.float())
-            loss = settings.spectral_weight * spectral + settings.kl_weight * kl
-            norm = optimizer_step(optimizer, loss, settings.gradient_clip_norm)
-            average.update(model, step)
-            return {"spectral": spectral.item(), "kl": kl.item(), "norm": norm}
-
-        folder = stage_folder("autoencoder")
+        trainer = AutoencoderTrainer(model, settings)
+        average, folder = trainer.average.module, stage_folder("autoencoder")
         task = Task(
             name="autoencoder",
             settings=settings,
-            modules={"model": model, "average": average.module},
-            optimizers={"adamw": optimizer},
+            modules={"model": model, "average": average},
+            optimizers={"adamw": trainer.optimizer},
             make_batch=make_batch,
-            learn=learn,
-            evaluate=lambda _: copy_losses(average.module),
+            learn=trainer.learn,
+            evaluate=lambda _: copy_losses(average),
             folder=folder,
             inputs=hash_inputs(*(stage_folder("corpus") / name / "samples.i16" for name in voices))
             | {"config": config.to_dict(), "shares": all_settings.shares},
         )
         train(task)
-        save_network(folder / "sovits", "sovits", config.to_dict(), average.module.state_dict())
+        save_network(folder / "sovits", "sovits", config.to_dict(), average.state_dict())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import torch
 
 from gpt_sovits.determinism import deterministic
 from gpt_sovits.sovits.model import SoVITS
-from starter.autoencoder import PARTS, autoencode
+from starter.autoencoder import PARTS, AutoencoderTrainer, autoencode
 from starter.clips import Clip, ClipRounds, Texts, held_out_clips
 from starter.gpt_batches import Piece
 from starter.joint import JointTrainer, Speech, collate, crop_frames, speak
@@ -108,6 +108,26 @@ def test_autoencoding_keeps_the_length_and_its_gradient_reaches_all_three_parts(
     (spectral_loss(crops, copied) + kl).backward()
     for part in PARTS:
         assert any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in getattr(model, part).parameters()), part
+
+
+def test_steps_of_the_autoencoder_in_two_threads_give_the_same_bits_every_time(model):
+    settings, results = SETTINGS.autoencoder.model_copy(update={"precision": "bf16", "n_threads": 2}), []
+    for _ in range(2):
+        with deterministic(1, n_threads=1):
+            trainer = AutoencoderTrainer(copy.deepcopy(model), settings)
+            trainer.optimizer.param_groups[0]["lr"] = 1e-3
+            for step in range(6):
+                random = torch.Generator().manual_seed(step)
+                sizes = ((2, 12800), (2, 16000), (2, 8, 40))
+                parts = [tuple(0.1 * torch.randn(size, generator=random) for size in sizes) for _ in range(2)]
+                losses = trainer.learn(parts, step)
+            assert all(np.isfinite(value) for value in losses.values())
+            results.append(trainer.model.state_dict())
+    changed = {
+        name.split(".")[0] for name, value in results[0].items() if not torch.equal(value, model.state_dict()[name])
+    }
+    assert changed == set(PARTS)
+    assert all(torch.equal(value, results[1][name]) for name, value in results[0].items())
 
 
 def test_a_batch_holds_the_clips_at_the_speed_of_their_rows(model):
