@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from serving.encoding import Format, encode_file
-from serving.errors import ServingError
+from serving.errors import BusyError, ServingError
 from serving.jobs.records import Result
 from serving.jobs.results import ResultStore
 from serving.messages import AudioPiece, Event, Finished, Health, SentenceDone, SpeechRequest, Started
@@ -19,6 +19,7 @@ from serving.storage.scratch import full_disk_explained
 from serving.tracing.spans import span
 
 BLOCK_BYTES = 1 << 18  # of samples that are written at once: 4 s at 32 kHz
+STORE_WAIT_SECONDS = 0.5
 
 
 class JobEngine(Protocol):
@@ -110,12 +111,23 @@ async def speak_item(
             sentences=tuple(_describe(done, speech) for done in speech.sentences),
         )
         await record(result)
-        if not await asyncio.to_thread(
-            results.holds, sha256
-        ):  # another job with the same bytes was deleted before that
-            await asyncio.to_thread(results.put, encoded, form)
+        await _put_again(results, sha256, encoded, form)
     speech.result = result
     return result
+
+
+async def _put_again(results: ResultStore, sha256: str, encoded: Path, form: Format) -> None:
+    """Keep a file again that was deleted before its row was written, with another job that had the same bytes.
+
+    The row names it already, so an outage of the store is waited out. Spoken again, it could get other bytes.
+    """
+    while True:
+        try:
+            if not await asyncio.to_thread(results.holds, sha256):
+                await asyncio.to_thread(results.put, encoded, form)
+            return
+        except BusyError:
+            await asyncio.sleep(STORE_WAIT_SECONDS)
 
 
 def _describe(done: SentenceDone, speech: Speech) -> dict[str, Any]:

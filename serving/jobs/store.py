@@ -103,6 +103,8 @@ def freeze_version(database: Database, job: Job, version: int, candidate_id: str
 def record(database: Database, job: Job, item: int, result: Result, *, keep_text: bool) -> bool:
     """Write the result of an item. Return False where the attempt is not the newest, and then nothing was written.
 
+    An attempt may write it again, because the answer to the first time can be lost.
+
     Args:
         database: Of serving.
         job: The attempt.
@@ -117,7 +119,7 @@ def record(database: Database, job: Job, item: int, result: Result, *, keep_text
         if connection.scalar(sa.select(JOBS.c.id).where(_is_current(job)).with_for_update()) is None:
             return False
         _lock_file(database, connection, result.sha256)
-        place = (JOB_ITEMS.c.job_id == job.id) & (JOB_ITEMS.c.item == item) & JOB_ITEMS.c.sha256.is_(None)
+        place = (JOB_ITEMS.c.job_id == job.id) & (JOB_ITEMS.c.item == item)
         return bool(connection.execute(sa.update(JOB_ITEMS).where(place).values(values)).rowcount)
 
 
