@@ -25,6 +25,7 @@ from serving.errors import (
     WorkerLostError,
 )
 from serving.jobs import store
+from serving.jobs.durable import UnfinishedError
 from serving.jobs.records import Item, Job, Result, State
 from serving.jobs.results import ResultStore
 from serving.jobs.speaking import AttemptEndedError, JobEngine, Speech, speak_item
@@ -76,10 +77,20 @@ class JobRunner:
         self._marker = marker
 
     async def run(self, job_id: str) -> None:
-        """Run a job to its end, or until it is not this attempt's any more. It raises nothing but what is a fault."""
+        """Run a job to its end, or until it is not this attempt's any more.
+
+        Raises:
+            UnfinishedError: Another attempt has taken the job, so it has not ended. Who asked for this one is the one
+                who knows whether the other lives.
+        """
         job = await self._patiently(store.claim, job_id)
         if job is None:
             return
+        await self._run(job)
+        if await self._patiently(store.is_open, job_id):
+            raise UnfinishedError("another attempt has taken the job")
+
+    async def _run(self, job: Job) -> None:
         task = asyncio.ensure_future(self._speak_items(job))
         try:
             await asyncio.wait({task})

@@ -84,6 +84,13 @@ def is_current(database: Database, job: Job) -> bool:
         return connection.scalar(sa.select(JOBS.c.id).where(_is_current(job))) is not None
 
 
+def is_open(database: Database, job_id: str) -> bool:
+    """Return whether a job is there and has not ended."""
+    with database.transaction(only_reads=True) as connection:
+        has_not_ended = (JOBS.c.id == job_id) & JOBS.c.state.in_(OPEN_STATES)
+        return connection.scalar(sa.select(JOBS.c.id).where(has_not_ended)) is not None
+
+
 def freeze_version(database: Database, job: Job, version: int, candidate_id: str) -> bool:
     """Note which version speaks a job, so that its other items get the same one. Return whether the attempt is current.
 
@@ -263,9 +270,10 @@ def _read(connection: sa.Connection, job_id: str, owner: str | None = None) -> J
     row = connection.execute(sa.select(JOBS).where(JOBS.c.id == job_id)).mappings().first()
     if row is None or (owner is not None and row["owner"] != owner):
         raise UnknownJobError(f"this key may see no job {job_id[:40]!r}")
-    items = connection.execute(sa.select(JOB_ITEMS).where(JOB_ITEMS.c.job_id == job_id).order_by(JOB_ITEMS.c.item))
+    chosen = sa.select(JOB_ITEMS).where(JOB_ITEMS.c.job_id == job_id).order_by(JOB_ITEMS.c.item)
+    items = connection.execute(chosen).mappings().all()  # or SQLite keeps its snapshot where the rest raises an error
     known = {name: row[name] for name in row if name not in ("idempotency_key", "fingerprint", "request")}
-    return Job(**known, wish=Wish(**row["request"]), items=tuple(_item(each) for each in items.mappings()))
+    return Job(**known, wish=Wish(**row["request"]), items=tuple(map(_item, items)))
 
 
 def _item(row: sa.RowMapping) -> Item:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 
 import pytest
 import sqlalchemy as sa
@@ -15,8 +16,6 @@ from serving.jobs import store
 from serving.jobs.service import JobService
 from serving.storage.folder import FolderStore
 from serving.tables import JOB_ITEMS, JOBS
-
-STATE = sa.select(JOBS.c.state)
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +105,44 @@ def test_a_job_is_done_whose_store_was_away_after_its_result_was_recorded(servin
 
     asyncio.run(story())
     assert files_in(tmp_path) == hashes(serving_database)
+
+
+def states(database) -> list[str]:
+    with database.transaction() as connection:
+        return list(connection.scalars(sa.select(JOBS.c.state)))
+
+
+def test_a_job_that_only_a_newer_version_can_read_waits_for_it(serving_database, tmp_path, caplog):
+    row = (JOBS.c.owner == "anna") & (JOBS.c.state == "queued")
+
+    def write(request) -> None:
+        with serving_database.transaction() as connection:
+            assert connection.execute(sa.update(JOBS).where(row).values(request=request)).rowcount == 1
+
+    async def story() -> None:
+        engine = SmallEngine(is_ready=False)
+        async with working(serving_database, tmp_path, engine) as jobs:
+            name = await submit(jobs)
+            write(asdict(WISH) | {"whisper": True})
+            engine.is_ready = True
+            while caplog.text.count(f"request={name} fault=TypeError") < 2:  # it was tried again
+                await asyncio.sleep(0.1)
+            assert states(serving_database) == ["queued"]
+            write(asdict(WISH))
+            assert (await wait_for(jobs, name, "done")).attempt == 1
+
+    asyncio.run(asyncio.wait_for(story(), 90))
+
+
+def test_a_job_whose_newest_attempt_is_of_a_node_that_died_is_done_by_the_node_that_has_it(serving_database, tmp_path):
+    """A node that could not reach the database claims after it has lost the job to another one, and dies."""
+
+    async def story() -> None:
+        engine = SmallEngine(seconds=0.2)
+        async with working(serving_database, tmp_path, engine) as jobs:
+            name = await submit(jobs, "One. " * 10)
+            await wait_for(jobs, name, "running")
+            assert store.claim(serving_database, name).attempt == 2
+            assert (await wait_for(jobs, name, "done", seconds=60)).attempt == 3
+
+    asyncio.run(story())
