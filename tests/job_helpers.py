@@ -136,9 +136,9 @@ def speech_of(sentence: str, seed: int) -> bytes:
 
 
 def make_jobs(database, folder: Path, engine: SmallEngine, **changes: object) -> JobService:
-    recorders, marker = changes.pop("recorders", ()), changes.pop("marker", None)
+    parts = {name: changes.pop(name) for name in ("audit", "recorders", "marker") if name in changes}
     objects = changes.pop("objects", None) or FolderStore(folder)
-    return JobService(database, objects, engine, settings(**changes), recorders=recorders, marker=marker)
+    return JobService(database, objects, engine, settings(**changes), **parts)
 
 
 def make_queues(database: Database, *others: tuple[str, str]) -> None:

@@ -55,6 +55,7 @@ class JobService:
         engine: JobEngine,
         settings: ServeSettings,
         *,
+        audit: Recorder | None = None,
         recorders: Sequence[Recorder] = (),
         others: Sequence[Work] = (),
         marker: Marker | None = None,
@@ -67,7 +68,8 @@ class JobService:
             objects: Where the speech is kept. Nodes that share the database share it too.
             engine: Speaks.
             settings: The section `serve`.
-            recorders: Get a record of each item.
+            audit: Gets a record of each try that failed. The row of one that did not is written with its result.
+            recorders: Get a record of each try.
             others: Other kinds of work that this process does.
             marker: Marks the files. None where nothing is marked.
             takes_jobs: Whether this process speaks jobs. One that serves some voices only leaves them to others.
@@ -81,6 +83,7 @@ class JobService:
             self._results,
             max_attempts=settings.jobs.max_attempts,
             keep_text=settings.keep_text,
+            audit=audit,
             recorders=recorders,
             marker=marker,
         )

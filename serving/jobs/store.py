@@ -6,13 +6,14 @@ A job is claimed by an attempt, a number that grows. An attempt that is not the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from serving.audit.rows import insert_rows
 from serving.database import Database
 from serving.errors import IdempotencyMismatchError, UnknownJobError
 from serving.jobs.records import OPEN_STATES, Item, Job, Result, State, Submission, Wish
@@ -107,7 +108,15 @@ def freeze_version(database: Database, job: Job, version: int, candidate_id: str
         return bool(changed.rowcount)
 
 
-def record(database: Database, job: Job, item: int, result: Result, *, keep_text: bool) -> bool:
+def record(
+    database: Database,
+    job: Job,
+    item: int,
+    result: Result,
+    *,
+    keep_text: bool,
+    audit: Mapping[str, Any] | None = None,
+) -> bool:
     """Write the result of an item. Return False where the attempt is not the newest, and then nothing was written.
 
     An attempt may write it again, because the answer to the first time can be lost.
@@ -118,6 +127,7 @@ def record(database: Database, job: Job, item: int, result: Result, *, keep_text
         item: Index of the item.
         result: Its speech.
         keep_text: Whether the text stays in the table.
+        audit: The row of the audit, with an id of its own, so that it is written once. None where nothing is audited.
     """
     values = {"sha256": result.sha256, "n_bytes": result.n_bytes, "seconds_of_audio": result.seconds_of_audio}
     values |= {"sentences": list(result.sentences)} | ({} if keep_text else {"text": None})
@@ -126,6 +136,8 @@ def record(database: Database, job: Job, item: int, result: Result, *, keep_text
         if connection.scalar(sa.select(JOBS.c.id).where(_is_current(job)).with_for_update()) is None:
             return False
         _lock_file(database, connection, result.sha256)
+        if audit is not None:
+            insert_rows(connection, [audit])
         place = (JOB_ITEMS.c.job_id == job.id) & (JOB_ITEMS.c.item == item)
         return bool(connection.execute(sa.update(JOB_ITEMS).where(place).values(values)).rowcount)
 

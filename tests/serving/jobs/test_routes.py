@@ -40,7 +40,7 @@ async def serving(database, folder, engine, *, keys=False, marker=None):
     """Give a client of a running service, whose audit goes to the same database."""
     audit = AuditRecorder(database, folder / "audit", settings())
     await audit.start()
-    jobs = make_jobs(database, folder / "results", engine, recorders=[audit.record], marker=marker)
+    jobs = make_jobs(database, folder / "results", engine, audit=audit.record, marker=marker)
     await jobs.start()
     while not jobs.is_started:
         await asyncio.sleep(0.05)

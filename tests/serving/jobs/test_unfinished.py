@@ -11,11 +11,11 @@ import pytest
 import sqlalchemy as sa
 from job_helpers import WISH, SmallEngine, make_jobs, make_queues, wait_for
 
-from serving.errors import DatabaseUnreachableError, StorageUnreachableError
+from serving.errors import DatabaseUnreachableError, NotReadyError, StorageUnreachableError
 from serving.jobs import store
 from serving.jobs.service import JobService
 from serving.storage.folder import FolderStore
-from serving.tables import JOB_ITEMS, JOBS
+from serving.tables import JOB_ITEMS, JOBS, REQUESTS
 
 
 @pytest.fixture(autouse=True)
@@ -146,3 +146,53 @@ def test_a_job_whose_newest_attempt_is_of_a_node_that_died_is_done_by_the_node_t
             assert (await wait_for(jobs, name, "done", seconds=60)).attempt == 3
 
     asyncio.run(story())
+
+
+async def lose(record) -> None:
+    """Lose a record, as a process does that is killed while the record is in its memory."""
+
+
+def audited(database) -> list[tuple[int, str | None]]:
+    with database.transaction() as connection:
+        return list(connection.execute(sa.select(REQUESTS.c.status, REQUESTS.c.error_type)).tuples())
+
+
+def test_an_item_is_done_with_its_row_of_the_audit_or_not_at_all(serving_database, tmp_path, monkeypatch):
+    write, n_calls = store.record, []
+
+    def lose_the_first_answer(*arguments, **named):
+        written = write(*arguments, **named)
+        n_calls.append(1)
+        if len(n_calls) == 1:
+            raise DatabaseUnreachableError("the server closed the connection", retry_after=2)
+        return written
+
+    monkeypatch.setattr(store, "record", lose_the_first_answer)
+
+    async def story() -> None:
+        async with working(serving_database, tmp_path, SmallEngine(), audit=lose) as jobs:
+            await wait_for(jobs, await submit(jobs, "One.", "Two."), "done")
+
+    asyncio.run(story())
+    assert audited(serving_database) == [(200, None), (200, None)]
+
+
+@pytest.mark.parametrize("serving_database", ["PostgreSQL"], indirect=True)  # SQLite calls it an outage, so jobs wait
+def test_a_job_is_done_while_the_table_of_the_audit_takes_no_rows(serving_database, tmp_path):
+    records = []
+
+    async def keep(record) -> None:
+        records.append(record)
+
+    def rename(before: str, after: str) -> None:
+        with serving_database.transaction() as connection:
+            connection.execute(sa.text(f"ALTER TABLE serving_requests RENAME COLUMN {before} TO {after}"))
+
+    async def story() -> None:
+        engine = SmallEngine(errors=[NotReadyError("soon")])
+        async with working(serving_database, tmp_path, engine, audit=keep) as jobs:
+            rename("seed", "chance")
+            await wait_for(jobs, await submit(jobs), "done")
+
+    asyncio.run(story())
+    assert [(record.status, record.error_type) for record in records] == [(503, "not_ready"), (200, None)]
