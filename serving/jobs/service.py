@@ -1,4 +1,4 @@
-"""Jobs as the API calls them: submit, find, cancel, and get the sound of an item."""
+"""Jobs as the API calls them: submit, find, cancel, delete, and get the sound of an item."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class JobService:
         return job
 
     async def cancel(self, job_id: str, owner: str) -> Job:
-        """Cancel a job that has not ended, or delete one that has with its speech. Return it as it was left.
+        """Cancel a job that has not ended. Return it as it is then: one that has ended stays as it is.
 
         Raises:
             UnknownJobError: There is none that the caller may see.
@@ -169,12 +169,27 @@ class JobService:
         """
         await self.find(job_id, owner)
         job = await self._call(store.cancel, job_id, owner, keep_text=self.settings.keep_text)
-        if self.is_started:
-            with suppress(DatabaseUnreachableError):  # it has ended: whoever takes it from the queue sees that
-                await asyncio.to_thread(self.queue.cancel, job_id)
-        if job.state == "deleted":
-            await self._remove_files(job_id)
+        await self._take_from_queue(job_id)
         return job
+
+    async def delete(self, job_id: str, owner: str) -> Job:
+        """Delete a job with its speech and its texts, also one that has not ended. Return it as it was left.
+
+        Raises:
+            UnknownJobError: There is none that the caller may see.
+            GoneError: It was deleted before.
+        """
+        await self.find(job_id, owner)
+        job = await self._call(store.delete, job_id, owner)
+        await self._take_from_queue(job_id)
+        await self._remove_files(job_id)
+        return job
+
+    async def _take_from_queue(self, job_id: str) -> None:
+        """Tell the queue that a job has ended. Nothing is lost without it, as whoever takes the job sees that."""
+        if self.is_started:
+            with suppress(DatabaseUnreachableError):
+                await asyncio.to_thread(self.queue.cancel, job_id)
 
     async def open_result(self, job_id: str, owner: str, item: int) -> tuple[Job, Item, str]:
         """Return a job, one of its items, and the key of the file with its speech, which may be delivered now.

@@ -1,4 +1,4 @@
-"""Jobs in our tables: submitted, claimed, recorded, finished, cancelled. Every function is one transaction.
+"""Jobs in our tables: submitted, claimed, recorded, finished, cancelled, deleted. Every function is one transaction.
 
 A job is claimed by an attempt, a number that grows. An attempt that is not the newest any more changes nothing.
 """
@@ -170,25 +170,42 @@ def finish(
 
 
 def cancel(database: Database, job_id: str, owner: str, *, keep_text: bool) -> Job:
-    """Cancel a job that has not ended, or mark one that has as deleted. Return it as it is then.
+    """Cancel a job that has not ended. Return it as it is then: one that has ended stays as it is.
 
     Args:
         database: Of serving.
         job_id: Its name.
         owner: Name of the caller, who must own it.
-        keep_text: Whether its texts stay in the table. Those of a deleted job never do.
+        keep_text: Whether its texts stay in the table.
 
     Raises:
         UnknownJobError: There is none that the caller may see.
     """
     with database.transaction() as connection:
-        before = _read(connection, job_id, owner)
-        is_open = before.state in OPEN_STATES
-        states = OPEN_STATES if is_open else (before.state,)
-        values: dict[str, Any] = {"state": "cancelled", "finished_at": _now()} if is_open else {"state": "deleted"}
-        connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id, JOBS.c.state.in_(states)).values(values))
-        if not (is_open and keep_text):
+        _read(connection, job_id, owner)
+        not_ended = (JOBS.c.id == job_id) & JOBS.c.state.in_(OPEN_STATES)
+        values = {"state": "cancelled", "finished_at": _now()}
+        if connection.execute(sa.update(JOBS).where(not_ended).values(values)).rowcount and not keep_text:
             _forget_texts(connection, job_id)
+        return _read(connection, job_id, owner)
+
+
+def delete(database: Database, job_id: str, owner: str) -> Job:
+    """Mark a job as deleted, also one that has not ended, and forget its texts. Return it as it is then.
+
+    Args:
+        database: Of serving.
+        job_id: Its name.
+        owner: Name of the caller, who must own it.
+
+    Raises:
+        UnknownJobError: There is none that the caller may see.
+    """
+    with database.transaction() as connection:
+        _read(connection, job_id, owner)
+        ended = sa.func.coalesce(JOBS.c.finished_at, sa.literal(_now(), JOBS.c.finished_at.type))
+        connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(state="deleted", finished_at=ended))
+        _forget_texts(connection, job_id)
         return _read(connection, job_id, owner)
 
 
