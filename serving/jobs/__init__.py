@@ -3,6 +3,7 @@
     records.py  a job, its items and its states
     store.py    jobs in our tables: submitted, claimed, recorded, finished, cancelled, deleted
     results.py  a folder of files by their sha256, each put once
+    files.py    which of them belong to which item, and who deletes them
     speaking.py speaks one item into that folder
     tries.py    one try at an item, and what is recorded of it
     runner.py   speaks the items of a job, waits out what passes, and stops when the job is not its own any more

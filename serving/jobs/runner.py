@@ -24,7 +24,7 @@ from serving.errors import (
     VoiceDamagedError,
     WorkerLostError,
 )
-from serving.jobs import store
+from serving.jobs import files, store
 from serving.jobs.durable import UnfinishedError
 from serving.jobs.records import Item, Job, Result, State
 from serving.jobs.results import ResultStore
@@ -85,8 +85,8 @@ class JobRunner:
         """Run a job to its end, or until it is not this attempt's any more.
 
         Raises:
-            UnfinishedError: Another attempt has taken the job, so it has not ended. Who asked for this one is the one
-                who knows whether the other lives.
+            UnfinishedError: The job has not ended, because another attempt has taken it. That one may be of a node
+                that died, so DBOS must not record an end.
         """
         job = await self._patiently(store.claim, job_id)
         if job is None:
@@ -161,6 +161,7 @@ class JobRunner:
                 rate=job.wish.sample_rate,
                 results=self._results,
                 watch=lambda _: self._watch(attempt),
+                note=lambda sha256: self._note(attempt, sha256),
                 record=lambda result: self._keep(attempt, result),
                 mark=partial(self._mark, attempt) if self._marker is not None else None,
             )
@@ -184,6 +185,11 @@ class JobRunner:
         else:
             await self._require_current(job)
 
+    async def _note(self, attempt: Try, sha256: str) -> None:
+        place = (attempt.job, attempt.item.item)
+        if not await self._patiently(files.note_file, *place, sha256, self._results.delete):
+            raise AttemptEndedError
+
     async def _keep(self, attempt: Try, result: Result) -> None:
         """Write a result with its row of the audit.
 
@@ -202,7 +208,16 @@ class JobRunner:
             log_fault(error, job.id)
             is_newest = await write(audit=None)
         if not is_newest:
+            await self._drop(job.id, place, result.sha256)
             raise AttemptEndedError
+
+    async def _drop(self, job_id: str, item: int, sha256: str) -> None:
+        """Delete a file that may not be recorded, again and again while the store is away."""
+        while True:
+            try:
+                return await self._patiently(files.drop_refused, job_id, item, sha256, self._results.delete)
+            except BusyError:
+                await asyncio.sleep(DATABASE_WAIT_SECONDS)
 
     def _mark(self, attempt: Try, file: Path, started: Started) -> None:
         assert self._marker is not None

@@ -23,7 +23,7 @@ from serving.errors import (
     NotFoundError,
     StorageUnreachableError,
 )
-from serving.jobs import store
+from serving.jobs import files, store
 from serving.jobs.durable import DurableQueue, Work
 from serving.jobs.records import OPEN_STATES, Item, Job, Submission, Wish
 from serving.jobs.results import ResultStore
@@ -298,7 +298,7 @@ class JobService:
 
         The speech of jobs whose deletion a kill or an outage has cut short is deleted too.
         """
-        for job_id in await self._call(store.deleted_with_results):
+        for job_id in await self._call(files.deleted_with_files):
             await self._remove_files(job_id)
         n_removed = 0
         while old := await self._call(store.ended_before, before):
@@ -311,8 +311,8 @@ class JobService:
         return n_removed
 
     async def _remove_files(self, job_id: str) -> None:
-        for sha256 in await self._call(store.results_of, job_id):
-            await self._call(store.drop_result, job_id, sha256, self._results.delete)
+        for sha256 in await self._call(files.files_of, job_id):
+            await self._call(files.drop_file, job_id, sha256, self._results.delete)
 
     async def _call(self, call: Callable[..., T], *arguments: object, **named: object) -> T:
         return await asyncio.to_thread(call, self._database, *arguments, **named)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from serving.encoding import Format, encode_file
-from serving.errors import BusyError, ServingError
+from serving.errors import ServingError
 from serving.jobs.records import Result
 from serving.jobs.results import ResultStore
 from serving.messages import AudioPiece, Event, Finished, Health, SentenceDone, SpeechRequest, Started
@@ -19,7 +19,6 @@ from serving.storage.scratch import full_disk_explained
 from serving.tracing.spans import span
 
 BLOCK_BYTES = 1 << 18  # of samples that are written at once: 4 s at 32 kHz
-STORE_WAIT_SECONDS = 0.5
 
 
 class JobEngine(Protocol):
@@ -75,6 +74,7 @@ async def speak_item(
     rate: int | None,
     results: ResultStore,
     watch: Callable[[Speech], Awaitable[None]],
+    note: Callable[[str], Awaitable[None]],
     record: Callable[[Result], Awaitable[None]],
     mark: Callable[[Path, Started], None] | None = None,
 ) -> Result:
@@ -88,12 +88,13 @@ async def speak_item(
         rate: Samples per second of the file, None for the default of the format.
         results: Where the file is kept.
         watch: Called when the engine has begun and after each sentence. It raises AttemptEndedError to stop.
+        note: Notes the sha256 of the file before it is kept. It raises AttemptEndedError too.
         record: Writes the row that names the file. It raises AttemptEndedError too.
         mark: Marks the file as made by an AI. None where nothing is marked.
 
     Raises:
         ServingError: It could not be spoken or kept.
-        AttemptEndedError: `watch` or `record` said so.
+        AttemptEndedError: `watch`, `note` or `record` said so.
     """
     with results.new_file() as samples, results.new_file() as encoded:
         await write_samples(engine, request, speech, samples, watch)
@@ -103,7 +104,9 @@ async def speak_item(
             await asyncio.to_thread(_encode, samples, encoded, form, source_rate, rate)
         if mark is not None:
             await asyncio.to_thread(_mark, mark, encoded, speech.started)
-        sha256, n_bytes = await asyncio.to_thread(results.put, encoded, form)
+        sha256 = await asyncio.to_thread(results.hash, encoded)
+        await note(sha256)
+        n_bytes = await asyncio.to_thread(results.put, encoded, sha256, form)
         result = Result(
             sha256=sha256,
             n_bytes=n_bytes,
@@ -111,23 +114,8 @@ async def speak_item(
             sentences=tuple(_describe(done, speech) for done in speech.sentences),
         )
         await record(result)
-        await _put_again(results, sha256, encoded, form)
     speech.result = result
     return result
-
-
-async def _put_again(results: ResultStore, sha256: str, encoded: Path, form: Format) -> None:
-    """Keep a file again that was deleted before its row was written, with another job that had the same bytes.
-
-    The row names it already, so an outage of the store is waited out. Spoken again, it could get other bytes.
-    """
-    while True:
-        try:
-            if not await asyncio.to_thread(results.holds, sha256):
-                await asyncio.to_thread(results.put, encoded, form)
-            return
-        except BusyError:
-            await asyncio.sleep(STORE_WAIT_SECONDS)
 
 
 def _describe(done: SentenceDone, speech: Speech) -> dict[str, Any]:

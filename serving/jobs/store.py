@@ -82,7 +82,7 @@ def claim(database: Database, job_id: str) -> Job | None:
 def is_current(database: Database, job: Job) -> bool:
     """Return whether an attempt is the newest of a job that has not ended."""
     with database.transaction(only_reads=True) as connection:
-        return connection.scalar(sa.select(JOBS.c.id).where(_is_current(job))) is not None
+        return connection.scalar(sa.select(JOBS.c.id).where(current_attempt(job))) is not None
 
 
 def is_open(database: Database, job_id: str) -> bool:
@@ -103,7 +103,7 @@ def freeze_version(database: Database, job: Job, version: int, candidate_id: str
     """
     with database.transaction() as connection:
         changed = connection.execute(
-            sa.update(JOBS).where(_is_current(job)).values(version=version, candidate_id=candidate_id)
+            sa.update(JOBS).where(current_attempt(job)).values(version=version, candidate_id=candidate_id)
         )
         return bool(changed.rowcount)
 
@@ -130,12 +130,12 @@ def record(
         audit: The row of the audit, with an id of its own, so that it is written once. None where nothing is audited.
     """
     values = {"sha256": result.sha256, "n_bytes": result.n_bytes, "seconds_of_audio": result.seconds_of_audio}
-    values |= {"sentences": list(result.sentences)} | ({} if keep_text else {"text": None})
+    values |= {"pending_sha256": None, "sentences": list(result.sentences)} | ({} if keep_text else {"text": None})
     with database.transaction() as connection:
         # The lock on the job's row keeps it current until the commit
-        if connection.scalar(sa.select(JOBS.c.id).where(_is_current(job)).with_for_update()) is None:
+        if connection.scalar(sa.select(JOBS.c.id).where(current_attempt(job)).with_for_update()) is None:
             return False
-        _lock_file(database, connection, result.sha256)
+        lock_file(database, connection, result.sha256)
         if audit is not None:
             insert_rows(connection, [audit])
         place = (JOB_ITEMS.c.job_id == job.id) & (JOB_ITEMS.c.item == item)
@@ -163,7 +163,7 @@ def finish(
     """
     values = {"state": state, "finished_at": _now(), "error_type": error_type, "error_message": error_message}
     with database.transaction() as connection:
-        ended = connection.execute(sa.update(JOBS).where(_is_current(job)).values(values)).rowcount
+        ended = connection.execute(sa.update(JOBS).where(current_attempt(job)).values(values)).rowcount
         if ended and not keep_text:
             _forget_texts(connection, job.id)
         return bool(ended)
@@ -209,42 +209,6 @@ def delete(database: Database, job_id: str, owner: str) -> Job:
         return _read(connection, job_id, owner)
 
 
-def results_of(database: Database, job_id: str) -> list[str]:
-    """Return the sha256 of the files that a job still has."""
-    with database.transaction() as connection:
-        of_job = (JOB_ITEMS.c.job_id == job_id) & JOB_ITEMS.c.sha256.is_not(None)
-        return list(connection.scalars(sa.select(JOB_ITEMS.c.sha256).where(of_job).distinct()))
-
-
-def drop_result(database: Database, job_id: str, sha256: str, delete: Callable[[str], None]) -> None:
-    """Take a file from a deleted job, and delete it unless another job has it too. Nobody can record it meanwhile.
-
-    The row names the file until it is deleted, so that a kill or a store that is away leaves nothing behind.
-
-    Args:
-        database: Of serving.
-        job_id: Of the job.
-        sha256: Of the file.
-        delete: Deletes it.
-    """
-    with database.transaction() as connection:
-        _lock_file(database, connection, sha256)
-        of_file = JOB_ITEMS.c.sha256 == sha256
-        others = sa.select(JOB_ITEMS.c.item).where(of_file, JOB_ITEMS.c.job_id != job_id).limit(1)
-        if connection.scalar(others) is None:
-            delete(sha256)
-        nothing = {"sha256": None, "n_bytes": None, "sentences": None}
-        connection.execute(sa.update(JOB_ITEMS).where(of_file, JOB_ITEMS.c.job_id == job_id).values(nothing))
-
-
-def deleted_with_results(database: Database, limit: int = 100) -> list[str]:
-    """Return the names of jobs that were deleted and still have files, at most `limit` of them."""
-    with database.transaction() as connection:
-        left = sa.select(JOBS.c.id).join(JOB_ITEMS, JOB_ITEMS.c.job_id == JOBS.c.id)
-        left = left.where(JOBS.c.state == "deleted", JOB_ITEMS.c.sha256.is_not(None)).distinct().limit(limit)
-        return list(connection.scalars(left))
-
-
 def ended_before(database: Database, moment: datetime, limit: int = 100) -> list[str]:
     """Return the names of jobs that ended before a moment, at most `limit` of them."""
     with database.transaction() as connection:
@@ -259,7 +223,8 @@ def remove(database: Database, job_id: str) -> None:
         connection.execute(sa.delete(JOBS).where(JOBS.c.id == job_id))
 
 
-def _is_current(job: Job) -> sa.ColumnElement[bool]:
+def current_attempt(job: Job) -> sa.ColumnElement[bool]:
+    """Return the condition that an attempt is the newest of a job that has not ended."""
     return (JOBS.c.id == job.id) & (JOBS.c.attempt == job.attempt) & JOBS.c.state.in_(OPEN_STATES)
 
 
@@ -314,8 +279,14 @@ def _item(row: sa.RowMapping) -> Item:
     return Item(item=row["item"], text=row["text"], text_sha256=row["text_sha256"], result=result)
 
 
-def _lock_file(database: Database, connection: sa.Connection, sha256: str) -> None:
-    """Keep others from recording or deleting a file until the commit. On SQLite the transaction does so already."""
+def lock_file(database: Database, connection: sa.Connection, sha256: str) -> None:
+    """Keep others from recording or deleting a file until the commit. On SQLite the transaction does so already.
+
+    Args:
+        database: Of serving.
+        connection: Of the transaction.
+        sha256: Of the file.
+    """
     if not database.is_sqlite:
         number = int.from_bytes(bytes.fromhex(sha256[:16]), "big", signed=True)
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -71,39 +72,97 @@ def test_a_job_whose_result_was_kept_and_not_answered_is_done(serving_database, 
     assert files_in(tmp_path) == hashes(serving_database)
 
 
-class AwayStore(FolderStore):
-    """A store that is away once, when it is asked for a file."""
+class Mark:
+    """Marks each file with another number, as a mark with a moment does."""
 
-    n_asked = 0
+    n_marked = 0
 
-    def holds(self, key: str) -> bool:
-        self.n_asked += 1
-        if self.n_asked == 1:
-            raise StorageUnreachableError("away", retry_after=1)
-        return super().holds(key)
+    def require_valid(self) -> None:
+        pass
+
+    def mark(self, file, form, facts) -> None:
+        self.n_marked += 1
+        with file.open("ab") as opened:
+            opened.write(bytes([self.n_marked]))
 
 
-def test_a_job_is_done_whose_store_was_away_after_its_result_was_recorded(serving_database, tmp_path):
-    marks = []
+class BusyStore(FolderStore):
+    """A store in which something happens after a file was put, once."""
 
-    class Mark:
-        """Marks each file with another moment."""
+    def __init__(self, folder, happens) -> None:
+        super().__init__(folder)
+        self.happens = [happens]
 
-        def require_valid(self) -> None:
-            pass
+    def put_if_absent(self, *arguments, **named):
+        put = super().put_if_absent(*arguments, **named)
+        if self.happens:
+            self.happens.pop()()
+        return put
 
-        def mark(self, file, form, facts) -> None:
-            marks.append(1)
-            with file.open("ab") as opened:
-                opened.write(bytes([len(marks)]))
 
-    objects = AwayStore(tmp_path / "results")
+def test_a_file_whose_arrival_was_not_answered_is_not_kept_beside_the_next_one(serving_database, tmp_path):
+    def lose_the_answer() -> None:
+        raise StorageUnreachableError("away", retry_after=1)
+
+    objects = BusyStore(tmp_path / "results", lose_the_answer)
 
     async def story() -> None:
         async with working(serving_database, tmp_path, SmallEngine(), objects=objects, marker=Mark()) as jobs:
             await wait_for(jobs, await submit(jobs), "done")
 
     asyncio.run(story())
+    assert not objects.happens
+    assert len(files_in(tmp_path)) == 1
+    assert files_in(tmp_path) == hashes(serving_database)
+
+
+@pytest.mark.parametrize("end", ["cancel", "delete", "claim"])
+def test_a_file_that_arrives_after_its_attempt_has_ended_is_not_kept(serving_database, tmp_path, end):
+    """The next attempt, which takes the job from this one, keeps its own."""
+    names = []
+
+    def end_the_attempt() -> None:
+        ends = {"cancel": {"owner": "anna", "keep_text": False}, "delete": {"owner": "anna"}, "claim": {}}
+        getattr(store, end)(serving_database, names[0], **ends[end])
+
+    objects = BusyStore(tmp_path / "results", end_the_attempt)
+    engine = SmallEngine(is_ready=False)
+
+    async def story() -> None:
+        async with working(serving_database, tmp_path, engine, objects=objects, marker=Mark()) as jobs:
+            names.append(await submit(jobs))
+            engine.is_ready = True
+            while objects.happens or jobs.queue.n_running():
+                await asyncio.sleep(0.05)
+            if end == "claim":
+                await wait_for(jobs, names[0], "done", seconds=60)
+
+    asyncio.run(story())
+    assert len(files_in(tmp_path)) == (end == "claim")
+    assert files_in(tmp_path) == hashes(serving_database) - {None}
+
+
+def test_what_a_stopped_process_has_put_is_not_kept_beside_what_the_next_one_puts(serving_database, tmp_path):
+    mark = Mark()
+
+    async def begin() -> str:
+        has_put, stops = threading.Event(), threading.Event()
+        objects = BusyStore(tmp_path / "results", lambda: (has_put.set(), stops.wait(60)))
+        async with working(serving_database, tmp_path, SmallEngine(), objects=objects, marker=mark) as jobs:
+            name = await submit(jobs)
+            await asyncio.to_thread(has_put.wait, 60)
+        stops.set()
+        return name
+
+    async def end(name: str) -> None:
+        async with working(serving_database, tmp_path, SmallEngine(), marker=mark) as jobs:
+            await wait_for(jobs, name, "done")
+
+    name = asyncio.run(begin())
+    assert len(files_in(tmp_path)) == 1
+    asyncio.run(end(name))
+    assert mark.n_marked == 2
+    assert len(files_in(tmp_path)) == 1
     assert files_in(tmp_path) == hashes(serving_database)
 
 
