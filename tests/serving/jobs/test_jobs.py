@@ -280,38 +280,6 @@ def test_a_queued_job_that_is_cancelled_never_begins(database, tmp_path):
     run(database, tmp_path, story, engine, jobs__n_at_once=1)
 
 
-def test_a_job_that_is_cancelled_twice_keeps_what_was_spoken(serving_database, tmp_path):
-    """A client whose answer got lost sends the request again."""
-
-    async def story(desk, engine):
-        job, _ = await desk.submit("One.", "Two. " * 100)
-        while (await desk.jobs.find(job.id, "anna")).items[0].result is None:
-            await asyncio.sleep(0.05)
-        for _ in range(2):
-            assert (await desk.jobs.cancel(job.id, "anna")).state == "cancelled"
-        assert wav_of(await open_file(desk, job))[1] == speech_of("One", 0)
-        done = await desk.speak("Three.")
-        assert (await desk.jobs.cancel(done.id, "anna")).state == "done"
-
-    run(serving_database, tmp_path, story, SmallEngine(seconds=0.1))
-
-
-def test_a_running_job_that_is_deleted_stops_and_leaves_nothing(serving_database, tmp_path):
-    async def story(desk, engine):
-        job, _ = await desk.submit("One.", "Two. " * 100)
-        while (await desk.jobs.find(job.id, "anna")).items[0].result is None:
-            await asyncio.sleep(0.05)
-        assert (await desk.jobs.delete(job.id, "anna")).state == "deleted"
-        with pytest.raises(GoneError):
-            await desk.jobs.delete(job.id, "anna")
-        await desk.speak("Three.")  # the other one does not keep its place
-
-    run(serving_database, tmp_path, story, SmallEngine(seconds=0.1), jobs__n_at_once=1)
-    assert len([path for path in (tmp_path / "results").rglob("*") if path.is_file()]) == 1
-    with serving_database.transaction() as connection:
-        assert set(connection.scalars(sa.select(JOB_ITEMS.c.text))) == {None}
-
-
 def test_a_deleted_job_takes_its_file_unless_another_job_has_the_same(database, tmp_path):
     async def story(desk, _):
         first, second = await desk.speak(), await desk.speak()

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import asdict
 
 import pytest
 import sqlalchemy as sa
-from job_helpers import WISH, SmallEngine, make_jobs, make_queues, wait_for
+from job_helpers import WISH, SmallEngine, make_queues, submit, wait_for, working
 
 from serving.errors import DatabaseUnreachableError, NotReadyError, StorageUnreachableError
 from serving.jobs import store
-from serving.jobs.service import JobService
 from serving.storage.folder import FolderStore
 from serving.tables import JOB_ITEMS, JOBS, REQUESTS
 
@@ -22,24 +19,6 @@ from serving.tables import JOB_ITEMS, JOBS, REQUESTS
 @pytest.fixture(autouse=True)
 def _queues(serving_database):
     make_queues(serving_database)
-
-
-@asynccontextmanager
-async def working(database, folder, engine, **changes) -> AsyncIterator[JobService]:
-    """Give jobs that are worked on, and stop them."""
-    jobs = make_jobs(database, folder / "results", engine, **changes)
-    await jobs.start()
-    while not jobs.is_started:
-        await asyncio.sleep(0.05)
-    try:
-        yield jobs
-    finally:
-        await jobs.close()
-
-
-async def submit(jobs, *texts: str) -> str:
-    job, _ = await jobs.submit(WISH, texts or ("One.",), owner="anna", idempotency_key=None, traceparent=None)
-    return job.id
 
 
 def files_in(folder) -> set[str]:
