@@ -95,6 +95,11 @@ class StandstillDetector:
         }
         return sorted(name for name, (_, n_same) in self._seen.items() if n_same >= BEATS_OF_DEATH)
 
+    def forget(self, names: Sequence[str]) -> None:
+        """Begin anew with names that something was done about."""
+        for name in names:
+            self._seen.pop(name, None)
+
 
 class DurableQueue:
     """The queues of jobs and other work. There is one per process, because DBOS is one per process."""
@@ -315,7 +320,9 @@ class DurableQueue:
                     self._take_over(node)
                 running = {work_id for _, work_id in list(self._running.values())}
                 idle = [name for name, node in claimed.items() if node == self.node and name not in running]
-                self._give_back(claims.look(dict.fromkeys(idle, 0)))
+                lost = claims.look(dict.fromkeys(idle, 0))
+                self._give_back(lost)
+                claims.forget(lost)  # or work that stops at once would be queued again at each look
             except (DatabaseUnreachableError, sa.exc.SQLAlchemyError) as error:
                 LOG.warning("no heartbeat for the jobs of this node: %s", type(error).__name__)
             except Exception:  # without a heartbeat the others would take the jobs of this node for ever
