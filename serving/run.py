@@ -79,8 +79,16 @@ async def _run(settings: ServeSettings, store: Store, say: Callable[[str], None]
         parts = Parts(settings=settings, store=store, database=database, engine=engine, objects=objects, marker=marker)
         added = [await asyncio.to_thread(extend, parts) for extend in extensions]
         works = [work for extension in added for work in extension.works]
-        recorders = [audit.record, lambda record: service.count_job(record)]
-        jobs = JobService(database, objects, speaker, settings, recorders=recorders, marker=marker, others=works)
+        jobs = JobService(
+            database,
+            objects,
+            speaker,
+            settings,
+            audit=audit.record,
+            recorders=[lambda record: service.count_job(record)],
+            marker=marker,
+            others=works,
+        )
         authenticate = audit.guard(keys.authenticate if keys else without_keys)
         service = make_service(
             speaker, settings, authenticate=authenticate, recorders=[audit.record], provenance=provenance

@@ -72,10 +72,12 @@ JOB_ITEMS = sa.Table(
     sa.Column("text", sa.Text),  # null once it is not needed any more
     sa.Column("text_sha256", sa.String(64), nullable=False),
     sa.Column("sha256", sa.String(64)),  # of the file with the speech, null until it is spoken
+    sa.Column("pending_sha256", sa.String(64)),  # of a file that may be in the store, and is not the item's yet
     sa.Column("n_bytes", sa.BigInteger),
     sa.Column("seconds_of_audio", sa.Float),
     sa.Column("sentences", sa.JSON),  # outcome and retries of each
     sa.Index("serving_job_items_sha256", "sha256"),
+    sa.Index("serving_job_items_pending", "pending_sha256"),
 )
 
 NODES = sa.Table(

@@ -8,8 +8,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import closing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -136,9 +136,28 @@ def speech_of(sentence: str, seed: int) -> bytes:
 
 
 def make_jobs(database, folder: Path, engine: SmallEngine, **changes: object) -> JobService:
-    recorders, marker = changes.pop("recorders", ()), changes.pop("marker", None)
+    parts = {name: changes.pop(name) for name in ("audit", "recorders", "marker") if name in changes}
     objects = changes.pop("objects", None) or FolderStore(folder)
-    return JobService(database, objects, engine, settings(**changes), recorders=recorders, marker=marker)
+    return JobService(database, objects, engine, settings(**changes), **parts)
+
+
+@asynccontextmanager
+async def working(database, folder: Path, engine: SmallEngine, **changes: object) -> AsyncIterator[JobService]:
+    """Give jobs that are worked on, with their files in the folder `results`, and stop them."""
+    jobs = make_jobs(database, folder / "results", engine, **changes)
+    await jobs.start()
+    while not jobs.is_started:
+        await asyncio.sleep(0.05)
+    try:
+        yield jobs
+    finally:
+        await jobs.close()
+
+
+async def submit(jobs: JobService, *texts: str) -> str:
+    """Submit a job of Anna's and return its id."""
+    job, _ = await jobs.submit(WISH, texts or ("One.",), owner="anna", idempotency_key=None, traceparent=None)
+    return job.id
 
 
 def make_queues(database: Database, *others: tuple[str, str]) -> None:

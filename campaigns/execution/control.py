@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from campaigns.execution.plan import OPEN_STATES, RETRIED_STATES, Campaign, CampaignState, RowState
 from campaigns.execution.submitting import AGAIN, Enqueue, enqueue_slices, read_campaign
@@ -16,6 +18,9 @@ from campaigns.records import CampaignSettings
 from campaigns.tables import CAMPAIGNS, ROWS, WEBHOOKS
 from serving.database import Database
 from serving.errors import ConflictError, ServingError
+
+UNREADABLE: set[str] = set()  # ids of campaigns that the log has named, as they are looked for each second
+LOG = logging.getLogger(__name__)
 
 
 def find(database: Database, campaign_id: str, owner: str | None = None) -> Campaign:
@@ -48,7 +53,7 @@ def find_all(
     chosen = chosen if owner is None else chosen.where(CAMPAIGNS.c.owner == owner)
     chosen = chosen if name is None else chosen.where(CAMPAIGNS.c.name == name)
     with database.transaction() as connection:
-        return [read_campaign(connection, campaign_id) for campaign_id in connection.scalars(chosen.limit(limit)).all()]
+        return _read_each(connection, chosen.limit(limit))
 
 
 def find_started(database: Database, settings: CampaignSettings, owner: str) -> Campaign | None:
@@ -158,7 +163,7 @@ def open_campaigns(database: Database) -> list[Campaign]:
     """Return the campaigns that have not ended. One that is submitted again has delivered files already."""
     chosen = sa.select(CAMPAIGNS.c.id).where(CAMPAIGNS.c.state.in_(("loading", "running", "paused")))
     with database.transaction() as connection:
-        return [read_campaign(connection, campaign_id) for campaign_id in connection.scalars(chosen).all()]
+        return _read_each(connection, chosen)
 
 
 def delete_old_contents(database: Database, now: datetime) -> list[Campaign]:
@@ -169,13 +174,12 @@ def delete_old_contents(database: Database, now: datetime) -> list[Campaign]:
     chosen = sa.select(CAMPAIGNS.c.id).where(CAMPAIGNS.c.content_deleted_at.is_(None))
     found = []
     with database.transaction() as connection:
-        for campaign_id in connection.scalars(chosen).all():
-            campaign = read_campaign(connection, campaign_id)
+        for campaign in _read_each(connection, chosen):
             since = max(campaign.submitted_at, campaign.finished_at or campaign.submitted_at)
             if since + timedelta(days=campaign.plan.keep_variables_days) > now:
                 continue
-            connection.execute(sa.update(ROWS).where(ROWS.c.campaign_id == campaign_id).values(content=None))
-            mine = CAMPAIGNS.c.id == campaign_id
+            connection.execute(sa.update(ROWS).where(ROWS.c.campaign_id == campaign.id).values(content=None))
+            mine = CAMPAIGNS.c.id == campaign.id
             connection.execute(sa.update(CAMPAIGNS).where(mine).values(content_deleted_at=now))
             found.append(campaign)
     return found
@@ -241,6 +245,23 @@ def is_needed(database: Database, key: str, *, except_for: tuple[str, str | None
         rows &= ~(own if recipient_id is None else own & (ROWS.c.recipient_id == recipient_id))
     with database.transaction() as connection:
         return connection.scalar(sa.select(ROWS.c.place).where(rows).limit(1)) is not None
+
+
+def _read_each(connection: sa.Connection, chosen: sa.Select[tuple[str]]) -> list[Campaign]:
+    """Return campaigns by their ids, without those that only a newer version of the service can read.
+
+    One of them must not keep a revocation, or a deletion, from the others.
+    """
+    found = []
+    for campaign_id in connection.scalars(chosen).all():
+        try:
+            found.append(read_campaign(connection, campaign_id))
+        except (ValidationError, TypeError) as error:
+            if campaign_id not in UNREADABLE:
+                UNREADABLE.add(campaign_id)
+                reason = type(error).__name__  # its message has the values
+                LOG.error("campaign %s is left to other nodes, as its row cannot be read: %s", campaign_id, reason)
+    return found
 
 
 def _move(connection: sa.Connection, campaign_id: str, states: tuple[CampaignState, ...], to: CampaignState) -> None:

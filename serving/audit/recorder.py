@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from serving.audit.rows import as_columns, make_row
+from serving.audit.rows import UNSTORABLE, as_columns, insert_rows, make_empty_row, make_row
 from serving.audit.spool import Row, Spool
 from serving.database import Database
 from serving.errors import DatabaseUnreachableError
@@ -32,7 +31,6 @@ BATCH_ROWS = 200
 RETRY_SECONDS = 1.0
 CLOSE_SECONDS = 10.0
 MAX_WAITING = 100_000  # rows in memory, should the disk stall. A row has about 1 kB
-UNSTORABLE = (sa.exc.SQLAlchemyError, ValueError, TypeError, ArithmeticError)  # of SQLAlchemy, or of a driver
 LOG = logging.getLogger(__name__)
 
 
@@ -156,6 +154,7 @@ class AuditRecorder:
             try:
                 self._insert_batch(batch)
             except UNSTORABLE as error:  # not an outage: the table cannot hold one of them
+                self._require_table()
                 if len(batch) > 1:
                     for row in batch:
                         self._insert([row])
@@ -164,10 +163,18 @@ class AuditRecorder:
                     self._lose(1)
 
     def _insert_batch(self, rows: list[Row]) -> None:
-        insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
         with self._database.transaction() as connection:
-            statement = insert(REQUESTS).on_conflict_do_nothing(index_elements=["id"])
-            connection.execute(statement, [as_columns(row) for row in rows])
+            insert_rows(connection, [as_columns(row) for row in rows])
+
+    def _require_table(self) -> None:
+        """Raise what keeps the table from taking any row, such as a right or a column that it lacks.
+
+        Then no row is to blame, and all of them wait until somebody has mended the table.
+        """
+        with self._database.transaction() as connection:
+            undone = connection.begin_nested()
+            connection.execute(sa.insert(REQUESTS).values(make_empty_row()))
+            undone.rollback()
 
     def _set_writable(self, is_writable: bool, reason: str) -> None:
         if is_writable != self.is_writable:

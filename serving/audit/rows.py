@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
 from serving.messages import RequestRecord, SentenceDone
-from serving.tables import REQUESTS
+from serving.tables import REQUESTS, UtcTime
 
 ID_BYTES = 16
+UNSTORABLE = (sa.exc.SQLAlchemyError, ValueError, TypeError, ArithmeticError)  # of SQLAlchemy, or of a driver
 
 
 def make_row(record: RequestRecord, *, keep_text: bool) -> dict[str, Any]:
@@ -68,6 +73,30 @@ def _cache(record: RequestRecord) -> str | None:
 def as_columns(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row of JSON as the table takes it."""
     return row | {"started_at": datetime.fromisoformat(row["started_at"])}
+
+
+def insert_rows(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows that the table does not have yet.
+
+    Args:
+        connection: Of a transaction.
+        rows: As the table takes them.
+    """
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(insert(REQUESTS).on_conflict_do_nothing(index_elements=["id"]), [dict(row) for row in rows])
+
+
+def make_empty_row() -> dict[str, Any]:
+    """Return a row as the table takes it if it takes any, with a value in each column that must have one."""
+    row: dict[str, Any] = {"id": secrets.token_hex(ID_BYTES)}
+    for column in REQUESTS.c:
+        if column.nullable or column.name in row:
+            continue
+        if isinstance(column.type, UtcTime):
+            row[column.name] = datetime.now(UTC)
+        else:
+            row[column.name] = [] if isinstance(column.type, sa.JSON) else column.type.python_type()
+    return row
 
 
 def _outcome_of(sentence: SentenceDone) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
 from dbos._serialization import DefaultSerializer
 
+from serving.api.failures import log_fault
 from serving.database import Database
 from serving.errors import DatabaseUnreachableError, ServingError
 from serving.jobs.records import Submission
@@ -41,8 +42,12 @@ class PickleRefusedError(ServingError, ValueError):
     """A row of DBOS says that it is a pickle. Nothing is ever unpickled, because a pickle can run any command."""
 
 
-class _Shutdown(BaseException):
-    """The process ends while a job runs. DBOS does not record it, so that the job is taken up again."""
+class UnfinishedError(Exception):
+    """Work has stopped before its end, and is to be queued again."""
+
+
+class _LeftPending(BaseException):
+    """Work has stopped before its end. DBOS does not record it, as it would an Exception, so it is taken up again."""
 
 
 def _refuse(_: object, serialized_data: str) -> object:
@@ -60,7 +65,7 @@ class Work:
     Attributes:
         workflow: Name of the workflow in DBOS.
         queue: Name of the queue in DBOS.
-        run: Does what an id names, on the event loop of `take_work`.
+        run: Does what an id names, on the event loop of `take_work`. Whatever it raises, the work is queued again.
         n_at_once: How many are done in this process at once.
     """
 
@@ -89,6 +94,11 @@ class StandstillDetector:
             for name, count in counts.items()
         }
         return sorted(name for name, (_, n_same) in self._seen.items() if n_same >= BEATS_OF_DEATH)
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Begin anew with names that something was done about."""
+        for name in names:
+            self._seen.pop(name, None)
 
 
 class DurableQueue:
@@ -279,7 +289,7 @@ class DurableQueue:
         """Do work on the event loop, and wait here in a thread of DBOS."""
         assert self._loop is not None
         if self._stop.is_set():
-            raise _Shutdown
+            raise _LeftPending
         # In a context of its own: in that of its workflow, DBOS would record each call as a step
         submit = contextvars.Context().run
         future = submit(asyncio.run_coroutine_threadsafe, _as_coroutine(work, work_id), self._loop)
@@ -289,7 +299,13 @@ class DurableQueue:
         try:
             future.result()
         except concurrent.futures.CancelledError:
-            raise _Shutdown from None
+            raise _LeftPending from None
+        except UnfinishedError as error:
+            LOG.warning("%s is queued again: %s", work_id, error)
+            raise _LeftPending from None
+        except Exception as error:  # noqa: BLE001 - DBOS would record its end, such as where only a newer node reads it
+            log_fault(error, work_id)
+            raise _LeftPending from None
         finally:
             self._running.pop(future, None)
 
@@ -302,9 +318,11 @@ class DurableQueue:
                 others |= dict.fromkeys(set(claimed.values()) - others.keys() - {self.node}, -1)
                 for node in nodes.look(others):
                     self._take_over(node)
-                begun = {work_id for _, work_id in list(self._running.values())}
-                unbegun = [name for name, node in claimed.items() if node == self.node and name not in begun]
-                self._give_back(claims.look(dict.fromkeys(unbegun, 0)))
+                running = {work_id for _, work_id in list(self._running.values())}
+                idle = [name for name, node in claimed.items() if node == self.node and name not in running]
+                lost = claims.look(dict.fromkeys(idle, 0))
+                self._give_back(lost)
+                claims.forget(lost)  # or work that stops at once would be queued again at each look
             except (DatabaseUnreachableError, sa.exc.SQLAlchemyError) as error:
                 LOG.warning("no heartbeat for the jobs of this node: %s", type(error).__name__)
             except Exception:  # without a heartbeat the others would take the jobs of this node for ever
@@ -342,13 +360,13 @@ class DurableQueue:
             LOG.warning("node %s is dead; %d of its jobs are queued again", node, n_queued)
 
     def _give_back(self, names: Sequence[str]) -> None:
-        """Queue work again that this node claimed and never began.
+        """Queue work again that this node claimed and does not do.
 
-        A crash of the database leaves it: the claim was kept, but its answer never arrived. DBOS would leave it to the
-        node for as long as the node lives.
+        A crash of the database leaves it, where the claim was kept and its answer never arrived, and so does work that
+        has stopped before its end. DBOS would leave it to the node for as long as the node lives.
         """
         if n_queued := self._queue_again(names, self.node):
-            LOG.warning("%d jobs that this node claimed never began; they are queued again", n_queued)
+            LOG.warning("%d jobs that this node claimed and does not do are queued again", n_queued)
 
     def _queue_again(self, names: Sequence[str], node: str) -> int:
         return sum(self._client._sys_db.reenqueue_for_recovery(name, [node], QUEUE) for name in names)

@@ -1,7 +1,7 @@
 """The files of jobs in the store of finished speech.
 
-A file is put before the row that names it, so a row never names a missing file. What is put in the moment in which
-another job deletes the same bytes is found missing by `holds`, and put again.
+A row notes a file before it is put, and names it after. So a row never names a missing file, nobody deletes the bytes
+that another job is about to have, and a kill leaves no file that no row knows (files.py).
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ class ResultStore:
         """
         return self.objects.new_file()
 
-    def put(self, file: Path, form: Format) -> tuple[str, int]:
-        """Keep a file unless it is there. Return its hash and its size in bytes.
+    def hash(self, file: Path) -> str:
+        """Return the sha256 of a file in hex."""
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+
+    def put(self, file: Path, sha256: str, form: Format) -> int:
+        """Keep a file unless it is there. Return its size in bytes.
 
         Args:
             file: The speech.
+            sha256: Of it.
             form: Its format.
         """
-        with file.open("rb") as opened:
-            sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-        return sha256, self.objects.put_if_absent(file, sha256=sha256, content_type=MEDIA_TYPES[form]).n_bytes
-
-    def holds(self, sha256: str) -> bool:
-        """Return whether the file is there."""
-        return self.objects.holds(key_of(sha256))
+        return self.objects.put_if_absent(file, sha256=sha256, content_type=MEDIA_TYPES[form]).n_bytes
 
     def delete(self, sha256: str) -> None:
         """Delete the file, if it is there."""

@@ -1,4 +1,4 @@
-"""POST /v1/jobs, GET and DELETE /v1/jobs/{id}, and the sound of an item."""
+"""POST /v1/jobs, GET and DELETE /v1/jobs/{id}, its cancellation, and the sound of an item."""
 
 from __future__ import annotations
 
@@ -157,10 +157,15 @@ def job_router(jobs: JobService) -> APIRouter:
         """Return a job with the state of each item."""
         return describe(await jobs.find(job_id, caller.name))
 
-    @router.delete("/{job_id}", response_model=JobInfo, responses=ERRORS)
+    @router.post("/{job_id}:cancel", response_model=JobInfo, responses=ERRORS)
     async def cancel(job_id: JobId, caller: Asking) -> JobInfo:
-        """Cancel a job that has not ended. Delete one that has, with its speech."""
+        """Cancel a job that has not ended. What was spoken stays, and so does a job that has ended."""
         return describe(await jobs.cancel(job_id, caller.name))
+
+    @router.delete("/{job_id}", response_model=JobInfo, responses=ERRORS)
+    async def delete(job_id: JobId, caller: Asking) -> JobInfo:
+        """Delete a job with its speech and its texts. One that has not ended is cancelled."""
+        return describe(await jobs.delete(job_id, caller.name))
 
     @router.get("/{job_id}/items/{item}/audio", response_class=Response, responses=ERRORS | _sound())
     async def audio(request: Request, job_id: JobId, item: int, caller: Asking) -> Response:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from serving.api.failures import log_fault
+from serving.audit.rows import UNSTORABLE, as_columns, make_row
 from serving.database import Database
 from serving.errors import (
     BusyError,
@@ -24,10 +24,12 @@ from serving.errors import (
     VoiceDamagedError,
     WorkerLostError,
 )
-from serving.jobs import store
+from serving.jobs import files, store
+from serving.jobs.durable import UnfinishedError
 from serving.jobs.records import Item, Job, Result, State
 from serving.jobs.results import ResultStore
-from serving.jobs.speaking import AttemptEndedError, JobEngine, Speech, speak_item
+from serving.jobs.speaking import AttemptEndedError, JobEngine, speak_item
+from serving.jobs.tries import Try
 from serving.messages import RequestRecord, SpeechRequest, Started
 from serving.provenance.facts import make_facts
 from serving.provenance.marking import Marker
@@ -57,6 +59,7 @@ class JobRunner:
         *,
         max_attempts: int,
         keep_text: bool,
+        audit: Recorder | None = None,
         recorders: Sequence[Recorder] = (),
         marker: Marker | None = None,
     ) -> None:
@@ -68,18 +71,31 @@ class JobRunner:
             results: Where files are kept.
             max_attempts: A job that was claimed more often has failed, because it may be what kills the service.
             keep_text: Whether texts stay in the table when they are spoken.
-            recorders: Get a record of each item.
+            audit: Gets a record of each try that failed. The row of one that did not is written with its result. None
+                where nothing is audited.
+            recorders: Get a record of each try.
             marker: Marks the files. None where nothing is marked.
         """
         self._database, self._engine, self._results = database, engine, results
-        self._max_attempts, self._keep_text, self._recorders = max_attempts, keep_text, tuple(recorders)
+        self._max_attempts, self._keep_text = max_attempts, keep_text
+        self._audit, self._recorders = audit, tuple(recorders)
         self._marker = marker
 
     async def run(self, job_id: str) -> None:
-        """Run a job to its end, or until it is not this attempt's any more. It raises nothing but what is a fault."""
+        """Run a job to its end, or until it is not this attempt's any more.
+
+        Raises:
+            UnfinishedError: The job has not ended, because another attempt has taken it. That one may be of a node
+                that died, so DBOS must not record an end.
+        """
         job = await self._patiently(store.claim, job_id)
         if job is None:
             return
+        await self._run(job)
+        if await self._patiently(store.is_open, job_id):
+            raise UnfinishedError("another attempt has taken the job")
+
+    async def _run(self, job: Job) -> None:
         task = asyncio.ensure_future(self._speak_items(job))
         try:
             await asyncio.wait({task})
@@ -134,48 +150,20 @@ class JobRunner:
     async def _speak(self, job: Job, item: Item, traceparent: str | None) -> Result:
         if self._marker is not None:
             self._marker.require_valid()  # nothing is spoken again and again that could not be marked
-        request = self._request(job, item, traceparent)
-        speech = Speech(sentences=[])
-        begun, clock = datetime.now(UTC), time.monotonic()
+        attempt = Try(job=job, item=item, request=self._request(job, item, traceparent))
         error: ServingError | None = None
-
-        async def watch(so_far: Speech) -> None:
-            started = so_far.started
-            if job.version is None and not so_far.sentences and started is not None:
-                pair = (job, started.version, started.candidate_id)
-                if not await self._patiently(store.freeze_version, *pair):
-                    raise AttemptEndedError
-            else:
-                await self._require_current(job)
-
-        async def record(result: Result) -> None:
-            if not await self._patiently(store.record, job, item.item, result, keep_text=self._keep_text):
-                raise AttemptEndedError
-
-        def mark(file: Path, started: Started) -> None:
-            assert self._marker is not None
-            facts = make_facts(
-                voice=request.voice,
-                version=started.version,
-                candidate_id=started.candidate_id,
-                text_sha256=item.text_sha256,
-                traceparent=job.traceparent,
-                created_at=begun,
-            )
-            self._marker.mark(file, job.wish.format, facts)
-
         try:
-            wish = job.wish
             return await speak_item(
                 self._engine,
-                request,
-                speech,
-                form=wish.format,
-                rate=wish.sample_rate,
+                attempt.request,
+                attempt.speech,
+                form=job.wish.format,
+                rate=job.wish.sample_rate,
                 results=self._results,
-                watch=watch,
-                record=record,
-                mark=mark if self._marker is not None else None,
+                watch=lambda _: self._watch(attempt),
+                note=lambda sha256: self._note(attempt, sha256),
+                record=lambda result: self._keep(attempt, result),
+                mark=partial(self._mark, attempt) if self._marker is not None else None,
             )
         except AttemptEndedError:
             raise
@@ -183,35 +171,65 @@ class JobRunner:
             error = caught
             raise
         finally:
-            await self._record(job, request, speech, begun, time.monotonic() - clock, error)
+            record = attempt.record(result=attempt.speech.result, error=error)
+            audit = [self._audit] if self._audit is not None and not attempt.is_audited else []
+            for recorder in (*audit, *self._recorders):
+                await recorder(record)
 
-    async def _record(
-        self,
-        job: Job,
-        request: SpeechRequest,
-        speech: Speech,
-        begun: datetime,
-        seconds: float,
-        error: ServingError | None,
-    ) -> None:
-        record = RequestRecord(
-            request=request,
-            route="job",
-            caller=job.owner,
-            format=job.wish.format,
-            started_at=begun,
-            started=speech.started,
-            sentences=tuple(speech.sentences),
-            finished=speech.finished,
-            status=error.status if error else 200,
-            error_type=error.type if error else None,
-            client_left=error is None and speech.result is None,
-            first_audio_seconds=None,
-            total_seconds=seconds,
-            n_bytes=speech.result.n_bytes if speech.result else 0,
+    async def _watch(self, attempt: Try) -> None:
+        """Freeze the version when the first item begins, and stop an attempt that is not the newest any more."""
+        job, started = attempt.job, attempt.speech.started
+        if job.version is None and not attempt.speech.sentences and started is not None:
+            if not await self._patiently(store.freeze_version, job, started.version, started.candidate_id):
+                raise AttemptEndedError
+        else:
+            await self._require_current(job)
+
+    async def _note(self, attempt: Try, sha256: str) -> None:
+        place = (attempt.job, attempt.item.item)
+        if not await self._patiently(files.note_file, *place, sha256, self._results.delete):
+            raise AttemptEndedError
+
+    async def _keep(self, attempt: Try, result: Result) -> None:
+        """Write a result with its row of the audit.
+
+        If the table of the audit does not take the row, such as for want of a right, the job is done nevertheless. The
+        row waits with those of other requests.
+        """
+        job, place = attempt.job, attempt.item.item
+        row = None
+        if self._audit is not None:
+            row = as_columns(make_row(attempt.record(result=result), keep_text=self._keep_text))
+        write = partial(self._patiently, store.record, job, place, result, keep_text=self._keep_text)
+        try:
+            is_newest = await write(audit=row)
+            attempt.is_audited = is_newest and row is not None
+        except UNSTORABLE as error:
+            log_fault(error, job.id)
+            is_newest = await write(audit=None)
+        if not is_newest:
+            await self._drop(job.id, place, result.sha256)
+            raise AttemptEndedError
+
+    async def _drop(self, job_id: str, item: int, sha256: str) -> None:
+        """Delete a file that may not be recorded, again and again while the store is away."""
+        while True:
+            try:
+                return await self._patiently(files.drop_refused, job_id, item, sha256, self._results.delete)
+            except BusyError:
+                await asyncio.sleep(DATABASE_WAIT_SECONDS)
+
+    def _mark(self, attempt: Try, file: Path, started: Started) -> None:
+        assert self._marker is not None
+        facts = make_facts(
+            voice=attempt.request.voice,
+            version=started.version,
+            candidate_id=started.candidate_id,
+            text_sha256=attempt.item.text_sha256,
+            traceparent=attempt.job.traceparent,
+            created_at=attempt.begun,
         )
-        for recorder in self._recorders:
-            await recorder(record)
+        self._marker.mark(file, attempt.job.wish.format, facts)
 
     def _request(self, job: Job, item: Item, traceparent: str | None) -> SpeechRequest:
         assert item.text is not None

@@ -1,4 +1,4 @@
-"""Jobs as the API calls them: submit, find, cancel, and get the sound of an item."""
+"""Jobs as the API calls them: submit, find, cancel, delete, and get the sound of an item."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from serving.errors import (
     NotFoundError,
     StorageUnreachableError,
 )
-from serving.jobs import store
+from serving.jobs import files, store
 from serving.jobs.durable import DurableQueue, Work
 from serving.jobs.records import OPEN_STATES, Item, Job, Submission, Wish
 from serving.jobs.results import ResultStore
@@ -55,6 +55,7 @@ class JobService:
         engine: JobEngine,
         settings: ServeSettings,
         *,
+        audit: Recorder | None = None,
         recorders: Sequence[Recorder] = (),
         others: Sequence[Work] = (),
         marker: Marker | None = None,
@@ -67,7 +68,8 @@ class JobService:
             objects: Where the speech is kept. Nodes that share the database share it too.
             engine: Speaks.
             settings: The section `serve`.
-            recorders: Get a record of each item.
+            audit: Gets a record of each try that failed. The row of one that did not is written with its result.
+            recorders: Get a record of each try.
             others: Other kinds of work that this process does.
             marker: Marks the files. None where nothing is marked.
             takes_jobs: Whether this process speaks jobs. One that serves some voices only leaves them to others.
@@ -81,6 +83,7 @@ class JobService:
             self._results,
             max_attempts=settings.jobs.max_attempts,
             keep_text=settings.keep_text,
+            audit=audit,
             recorders=recorders,
             marker=marker,
         )
@@ -158,7 +161,7 @@ class JobService:
         return job
 
     async def cancel(self, job_id: str, owner: str) -> Job:
-        """Cancel a job that has not ended, or delete one that has with its speech. Return it as it was left.
+        """Cancel a job that has not ended. Return it as it is then: one that has ended stays as it is.
 
         Raises:
             UnknownJobError: There is none that the caller may see.
@@ -166,12 +169,27 @@ class JobService:
         """
         await self.find(job_id, owner)
         job = await self._call(store.cancel, job_id, owner, keep_text=self.settings.keep_text)
-        if self.is_started:
-            with suppress(DatabaseUnreachableError):  # it has ended: whoever takes it from the queue sees that
-                await asyncio.to_thread(self.queue.cancel, job_id)
-        if job.state == "deleted":
-            await self._remove_files(job_id)
+        await self._take_from_queue(job_id)
         return job
+
+    async def delete(self, job_id: str, owner: str) -> Job:
+        """Delete a job with its speech and its texts, also one that has not ended. Return it as it was left.
+
+        Raises:
+            UnknownJobError: There is none that the caller may see.
+            GoneError: It was deleted before.
+        """
+        await self.find(job_id, owner)
+        job = await self._call(store.delete, job_id, owner)
+        await self._take_from_queue(job_id)
+        await self._remove_files(job_id)
+        return job
+
+    async def _take_from_queue(self, job_id: str) -> None:
+        """Tell the queue that a job has ended. Nothing is lost without it, as whoever takes the job sees that."""
+        if self.is_started:
+            with suppress(DatabaseUnreachableError):
+                await asyncio.to_thread(self.queue.cancel, job_id)
 
     async def open_result(self, job_id: str, owner: str, item: int) -> tuple[Job, Item, str]:
         """Return a job, one of its items, and the key of the file with its speech, which may be delivered now.
@@ -280,7 +298,7 @@ class JobService:
 
         The speech of jobs whose deletion a kill or an outage has cut short is deleted too.
         """
-        for job_id in await self._call(store.deleted_with_results):
+        for job_id in await self._call(files.deleted_with_files):
             await self._remove_files(job_id)
         n_removed = 0
         while old := await self._call(store.ended_before, before):
@@ -293,8 +311,8 @@ class JobService:
         return n_removed
 
     async def _remove_files(self, job_id: str) -> None:
-        for sha256 in await self._call(store.results_of, job_id):
-            await self._call(store.drop_result, job_id, sha256, self._results.delete)
+        for sha256 in await self._call(files.files_of, job_id):
+            await self._call(files.drop_file, job_id, sha256, self._results.delete)
 
     async def _call(self, call: Callable[..., T], *arguments: object, **named: object) -> T:
         return await asyncio.to_thread(call, self._database, *arguments, **named)

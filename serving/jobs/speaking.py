@@ -74,6 +74,7 @@ async def speak_item(
     rate: int | None,
     results: ResultStore,
     watch: Callable[[Speech], Awaitable[None]],
+    note: Callable[[str], Awaitable[None]],
     record: Callable[[Result], Awaitable[None]],
     mark: Callable[[Path, Started], None] | None = None,
 ) -> Result:
@@ -87,12 +88,13 @@ async def speak_item(
         rate: Samples per second of the file, None for the default of the format.
         results: Where the file is kept.
         watch: Called when the engine has begun and after each sentence. It raises AttemptEndedError to stop.
+        note: Notes the sha256 of the file before it is kept. It raises AttemptEndedError too.
         record: Writes the row that names the file. It raises AttemptEndedError too.
         mark: Marks the file as made by an AI. None where nothing is marked.
 
     Raises:
         ServingError: It could not be spoken or kept.
-        AttemptEndedError: `watch` or `record` said so.
+        AttemptEndedError: `watch`, `note` or `record` said so.
     """
     with results.new_file() as samples, results.new_file() as encoded:
         await write_samples(engine, request, speech, samples, watch)
@@ -102,7 +104,9 @@ async def speak_item(
             await asyncio.to_thread(_encode, samples, encoded, form, source_rate, rate)
         if mark is not None:
             await asyncio.to_thread(_mark, mark, encoded, speech.started)
-        sha256, n_bytes = await asyncio.to_thread(results.put, encoded, form)
+        sha256 = await asyncio.to_thread(results.hash, encoded)
+        await note(sha256)
+        n_bytes = await asyncio.to_thread(results.put, encoded, sha256, form)
         result = Result(
             sha256=sha256,
             n_bytes=n_bytes,
@@ -110,10 +114,6 @@ async def speak_item(
             sentences=tuple(_describe(done, speech) for done in speech.sentences),
         )
         await record(result)
-        if not await asyncio.to_thread(
-            results.holds, sha256
-        ):  # another job with the same bytes was deleted before that
-            await asyncio.to_thread(results.put, encoded, form)
     speech.result = result
     return result
 

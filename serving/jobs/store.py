@@ -1,4 +1,4 @@
-"""Jobs in our tables: submitted, claimed, recorded, finished, cancelled. Every function is one transaction.
+"""Jobs in our tables: submitted, claimed, recorded, finished, cancelled, deleted. Every function is one transaction.
 
 A job is claimed by an attempt, a number that grows. An attempt that is not the newest any more changes nothing.
 """
@@ -6,13 +6,14 @@ A job is claimed by an attempt, a number that grows. An attempt that is not the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from serving.audit.rows import insert_rows
 from serving.database import Database
 from serving.errors import IdempotencyMismatchError, UnknownJobError
 from serving.jobs.records import OPEN_STATES, Item, Job, Result, State, Submission, Wish
@@ -81,7 +82,14 @@ def claim(database: Database, job_id: str) -> Job | None:
 def is_current(database: Database, job: Job) -> bool:
     """Return whether an attempt is the newest of a job that has not ended."""
     with database.transaction(only_reads=True) as connection:
-        return connection.scalar(sa.select(JOBS.c.id).where(_is_current(job))) is not None
+        return connection.scalar(sa.select(JOBS.c.id).where(current_attempt(job))) is not None
+
+
+def is_open(database: Database, job_id: str) -> bool:
+    """Return whether a job is there and has not ended."""
+    with database.transaction(only_reads=True) as connection:
+        has_not_ended = (JOBS.c.id == job_id) & JOBS.c.state.in_(OPEN_STATES)
+        return connection.scalar(sa.select(JOBS.c.id).where(has_not_ended)) is not None
 
 
 def freeze_version(database: Database, job: Job, version: int, candidate_id: str) -> bool:
@@ -95,13 +103,23 @@ def freeze_version(database: Database, job: Job, version: int, candidate_id: str
     """
     with database.transaction() as connection:
         changed = connection.execute(
-            sa.update(JOBS).where(_is_current(job)).values(version=version, candidate_id=candidate_id)
+            sa.update(JOBS).where(current_attempt(job)).values(version=version, candidate_id=candidate_id)
         )
         return bool(changed.rowcount)
 
 
-def record(database: Database, job: Job, item: int, result: Result, *, keep_text: bool) -> bool:
+def record(
+    database: Database,
+    job: Job,
+    item: int,
+    result: Result,
+    *,
+    keep_text: bool,
+    audit: Mapping[str, Any] | None = None,
+) -> bool:
     """Write the result of an item. Return False where the attempt is not the newest, and then nothing was written.
+
+    An attempt may write it again, because the answer to the first time can be lost.
 
     Args:
         database: Of serving.
@@ -109,15 +127,18 @@ def record(database: Database, job: Job, item: int, result: Result, *, keep_text
         item: Index of the item.
         result: Its speech.
         keep_text: Whether the text stays in the table.
+        audit: The row of the audit, with an id of its own, so that it is written once. None where nothing is audited.
     """
     values = {"sha256": result.sha256, "n_bytes": result.n_bytes, "seconds_of_audio": result.seconds_of_audio}
-    values |= {"sentences": list(result.sentences)} | ({} if keep_text else {"text": None})
+    values |= {"pending_sha256": None, "sentences": list(result.sentences)} | ({} if keep_text else {"text": None})
     with database.transaction() as connection:
         # The lock on the job's row keeps it current until the commit
-        if connection.scalar(sa.select(JOBS.c.id).where(_is_current(job)).with_for_update()) is None:
+        if connection.scalar(sa.select(JOBS.c.id).where(current_attempt(job)).with_for_update()) is None:
             return False
-        _lock_file(database, connection, result.sha256)
-        place = (JOB_ITEMS.c.job_id == job.id) & (JOB_ITEMS.c.item == item) & JOB_ITEMS.c.sha256.is_(None)
+        lock_file(database, connection, result.sha256)
+        if audit is not None:
+            insert_rows(connection, [audit])
+        place = (JOB_ITEMS.c.job_id == job.id) & (JOB_ITEMS.c.item == item)
         return bool(connection.execute(sa.update(JOB_ITEMS).where(place).values(values)).rowcount)
 
 
@@ -142,69 +163,50 @@ def finish(
     """
     values = {"state": state, "finished_at": _now(), "error_type": error_type, "error_message": error_message}
     with database.transaction() as connection:
-        ended = connection.execute(sa.update(JOBS).where(_is_current(job)).values(values)).rowcount
+        ended = connection.execute(sa.update(JOBS).where(current_attempt(job)).values(values)).rowcount
         if ended and not keep_text:
             _forget_texts(connection, job.id)
         return bool(ended)
 
 
 def cancel(database: Database, job_id: str, owner: str, *, keep_text: bool) -> Job:
-    """Cancel a job that has not ended, or mark one that has as deleted. Return it as it is then.
+    """Cancel a job that has not ended. Return it as it is then: one that has ended stays as it is.
 
     Args:
         database: Of serving.
         job_id: Its name.
         owner: Name of the caller, who must own it.
-        keep_text: Whether its texts stay in the table. Those of a deleted job never do.
+        keep_text: Whether its texts stay in the table.
 
     Raises:
         UnknownJobError: There is none that the caller may see.
     """
     with database.transaction() as connection:
-        before = _read(connection, job_id, owner)
-        is_open = before.state in OPEN_STATES
-        states = OPEN_STATES if is_open else (before.state,)
-        values: dict[str, Any] = {"state": "cancelled", "finished_at": _now()} if is_open else {"state": "deleted"}
-        connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id, JOBS.c.state.in_(states)).values(values))
-        if not (is_open and keep_text):
+        _read(connection, job_id, owner)
+        not_ended = (JOBS.c.id == job_id) & JOBS.c.state.in_(OPEN_STATES)
+        values = {"state": "cancelled", "finished_at": _now()}
+        if connection.execute(sa.update(JOBS).where(not_ended).values(values)).rowcount and not keep_text:
             _forget_texts(connection, job_id)
         return _read(connection, job_id, owner)
 
 
-def results_of(database: Database, job_id: str) -> list[str]:
-    """Return the sha256 of the files that a job still has."""
-    with database.transaction() as connection:
-        of_job = (JOB_ITEMS.c.job_id == job_id) & JOB_ITEMS.c.sha256.is_not(None)
-        return list(connection.scalars(sa.select(JOB_ITEMS.c.sha256).where(of_job).distinct()))
-
-
-def drop_result(database: Database, job_id: str, sha256: str, delete: Callable[[str], None]) -> None:
-    """Take a file from a deleted job, and delete it unless another job has it too. Nobody can record it meanwhile.
-
-    The row names the file until it is deleted, so that a kill or a store that is away leaves nothing behind.
+def delete(database: Database, job_id: str, owner: str) -> Job:
+    """Mark a job as deleted, also one that has not ended, and forget its texts. Return it as it is then.
 
     Args:
         database: Of serving.
-        job_id: Of the job.
-        sha256: Of the file.
-        delete: Deletes it.
+        job_id: Its name.
+        owner: Name of the caller, who must own it.
+
+    Raises:
+        UnknownJobError: There is none that the caller may see.
     """
     with database.transaction() as connection:
-        _lock_file(database, connection, sha256)
-        of_file = JOB_ITEMS.c.sha256 == sha256
-        others = sa.select(JOB_ITEMS.c.item).where(of_file, JOB_ITEMS.c.job_id != job_id).limit(1)
-        if connection.scalar(others) is None:
-            delete(sha256)
-        nothing = {"sha256": None, "n_bytes": None, "sentences": None}
-        connection.execute(sa.update(JOB_ITEMS).where(of_file, JOB_ITEMS.c.job_id == job_id).values(nothing))
-
-
-def deleted_with_results(database: Database, limit: int = 100) -> list[str]:
-    """Return the names of jobs that were deleted and still have files, at most `limit` of them."""
-    with database.transaction() as connection:
-        left = sa.select(JOBS.c.id).join(JOB_ITEMS, JOB_ITEMS.c.job_id == JOBS.c.id)
-        left = left.where(JOBS.c.state == "deleted", JOB_ITEMS.c.sha256.is_not(None)).distinct().limit(limit)
-        return list(connection.scalars(left))
+        _read(connection, job_id, owner)
+        ended = sa.func.coalesce(JOBS.c.finished_at, sa.literal(_now(), JOBS.c.finished_at.type))
+        connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(state="deleted", finished_at=ended))
+        _forget_texts(connection, job_id)
+        return _read(connection, job_id, owner)
 
 
 def ended_before(database: Database, moment: datetime, limit: int = 100) -> list[str]:
@@ -221,7 +223,8 @@ def remove(database: Database, job_id: str) -> None:
         connection.execute(sa.delete(JOBS).where(JOBS.c.id == job_id))
 
 
-def _is_current(job: Job) -> sa.ColumnElement[bool]:
+def current_attempt(job: Job) -> sa.ColumnElement[bool]:
+    """Return the condition that an attempt is the newest of a job that has not ended."""
     return (JOBS.c.id == job.id) & (JOBS.c.attempt == job.attempt) & JOBS.c.state.in_(OPEN_STATES)
 
 
@@ -261,9 +264,10 @@ def _read(connection: sa.Connection, job_id: str, owner: str | None = None) -> J
     row = connection.execute(sa.select(JOBS).where(JOBS.c.id == job_id)).mappings().first()
     if row is None or (owner is not None and row["owner"] != owner):
         raise UnknownJobError(f"this key may see no job {job_id[:40]!r}")
-    items = connection.execute(sa.select(JOB_ITEMS).where(JOB_ITEMS.c.job_id == job_id).order_by(JOB_ITEMS.c.item))
+    chosen = sa.select(JOB_ITEMS).where(JOB_ITEMS.c.job_id == job_id).order_by(JOB_ITEMS.c.item)
+    items = connection.execute(chosen).mappings().all()  # or SQLite keeps its snapshot where the rest raises an error
     known = {name: row[name] for name in row if name not in ("idempotency_key", "fingerprint", "request")}
-    return Job(**known, wish=Wish(**row["request"]), items=tuple(_item(each) for each in items.mappings()))
+    return Job(**known, wish=Wish(**row["request"]), items=tuple(map(_item, items)))
 
 
 def _item(row: sa.RowMapping) -> Item:
@@ -275,8 +279,14 @@ def _item(row: sa.RowMapping) -> Item:
     return Item(item=row["item"], text=row["text"], text_sha256=row["text_sha256"], result=result)
 
 
-def _lock_file(database: Database, connection: sa.Connection, sha256: str) -> None:
-    """Keep others from recording or deleting a file until the commit. On SQLite the transaction does so already."""
+def lock_file(database: Database, connection: sa.Connection, sha256: str) -> None:
+    """Keep others from recording or deleting a file until the commit. On SQLite the transaction does so already.
+
+    Args:
+        database: Of serving.
+        connection: Of the transaction.
+        sha256: Of the file.
+    """
     if not database.is_sqlite:
         number = int.from_bytes(bytes.fromhex(sha256[:16]), "big", signed=True)
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))

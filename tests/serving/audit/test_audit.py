@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -263,6 +264,36 @@ def test_a_row_that_the_table_cannot_hold_does_not_stop_the_others(serving_datab
     recorder = write(serving_database, tmp_path / "audit", [RECORD, wrong, RECORD])
     assert count_rows(serving_database) == 2
     assert recorder.n_lost == 1
+
+
+def test_rows_wait_on_disk_while_the_table_takes_none(serving_database, tmp_path):
+    def rename(before: str, after: str) -> None:
+        with serving_database.transaction() as connection:
+            connection.execute(sa.text(f"ALTER TABLE serving_requests RENAME COLUMN {before} TO {after}"))
+
+    rename("caller", "client")
+    recorder = write(serving_database, tmp_path / "audit", [RECORD, RECORD])
+    assert (recorder.n_lost, recorder.is_writable) == (0, False)
+    rename("client", "caller")
+    write(serving_database, tmp_path / "audit", [RECORD])
+    assert count_rows(serving_database) == 3
+
+
+def test_rows_wait_on_disk_while_the_service_may_not_write_them(postgres, tmp_path):
+    owned = open_database(tmp_path, {SETTING: postgres.url(postgres.make_database())})
+    owned.migrate()
+    role = f"reader_{secrets.token_hex(4)}"
+    with owned.transaction() as connection:
+        connection.execute(sa.text(f"CREATE ROLE {role}"))
+        connection.execute(sa.text(f"GRANT SELECT ON serving_requests TO {role}"))
+    limited = open_database(tmp_path, {SETTING: owned.uri})
+    sa.event.listen(limited.engine, "begin", lambda connection: connection.exec_driver_sql(f"SET LOCAL ROLE {role}"))
+    recorder = write(limited, tmp_path / "audit", [RECORD])
+    assert (recorder.n_lost, recorder.is_writable) == (0, False)
+    write(owned, tmp_path / "audit", [RECORD])
+    assert count_rows(owned) == 2
+    limited.close()
+    owned.close()
 
 
 @given(st.text(), st.text(max_size=300), st.text(max_size=300))

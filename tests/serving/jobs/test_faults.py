@@ -149,8 +149,6 @@ def test_jobs_begin_after_a_fault_and_stop_amid_one(database, tmp_path, monkeypa
 
 
 def test_a_job_that_was_cancelled_is_so_although_the_queue_cannot_be_told(database, tmp_path, monkeypatch):
-    """An error would let a client ask again, and the second DELETE deletes what was spoken."""
-
     async def cancel():
         jobs, job = await submitted(database, tmp_path, SmallEngine(is_ready=False))
         fail_once(monkeypatch, jobs.queue, "cancel")
@@ -177,7 +175,7 @@ def test_a_job_is_cancelled_and_deleted_by_a_node_that_is_not_warm(database, tmp
     async def delete():
         jobs, job = await submitted(database, tmp_path, SmallEngine(is_ready=False))
         assert (await jobs.cancel(job.id, "anna")).state == "cancelled"
-        await jobs.cancel(job.id, "anna")
+        await jobs.delete(job.id, "anna")
         with pytest.raises(GoneError):
             await jobs.find(job.id, "anna")
         await jobs.close()

@@ -122,9 +122,9 @@ def test_nodes_without_a_common_disk_keep_their_files_in_a_bucket(database, tmp_
     async def story(desk, _):
         first, second = await desk.speak(), await desk.speak()
         assert wav_of(await open_file(desk, first))[0] == RATE
-        await desk.jobs.cancel(first.id, "anna")
+        await desk.jobs.delete(first.id, "anna")
         assert hashlib.sha256(await open_file(desk, second)).hexdigest() == second.items[0].result.sha256
-        await desk.jobs.cancel(second.id, "anna")
+        await desk.jobs.delete(second.id, "anna")
         assert not objects.holds(key_of(second.items[0].result.sha256))
 
     run(database, tmp_path, story, objects=objects)
@@ -237,7 +237,7 @@ def test_one_key_makes_one_job_and_another_body_is_refused(serving_database, tmp
 def test_a_job_is_seen_by_its_owner_only(database, tmp_path):
     async def story(desk, _):
         job, _ = await desk.submit()
-        for call in (desk.jobs.find(job.id, "ben"), desk.jobs.cancel(job.id, "ben"), desk.jobs.find("job_0", "anna")):
+        for call in (desk.jobs.find(job.id, "ben"), desk.jobs.cancel(job.id, "ben"), desk.jobs.delete(job.id, "ben")):
             with pytest.raises(UnknownJobError):
                 await call
 
@@ -283,12 +283,12 @@ def test_a_queued_job_that_is_cancelled_never_begins(database, tmp_path):
 def test_a_deleted_job_takes_its_file_unless_another_job_has_the_same(database, tmp_path):
     async def story(desk, _):
         first, second = await desk.speak(), await desk.speak()
-        await desk.jobs.cancel(first.id, "anna")
+        await desk.jobs.delete(first.id, "anna")
         with pytest.raises(GoneError):
             await desk.jobs.find(first.id, "anna")
         *_, key = await desk.jobs.open_result(second.id, "anna", 0)
         assert desk.jobs.objects.holds(key)
-        await desk.jobs.cancel(second.id, "anna")
+        await desk.jobs.delete(second.id, "anna")
         assert not desk.jobs.objects.holds(key)
 
     run(database, tmp_path, story)
@@ -305,7 +305,7 @@ def test_a_file_that_could_not_be_deleted_with_its_job_is_deleted_later(database
 
         objects.delete = fail
         with pytest.raises(StorageUnreachableError):
-            await desk.jobs.cancel(job.id, "anna")
+            await desk.jobs.delete(job.id, "anna")
         del objects.delete
         assert objects.holds(key)
         await desk.jobs.sweep(datetime.now(UTC) - timedelta(days=1))

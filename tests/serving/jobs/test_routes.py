@@ -40,7 +40,7 @@ async def serving(database, folder, engine, *, keys=False, marker=None):
     """Give a client of a running service, whose audit goes to the same database."""
     audit = AuditRecorder(database, folder / "audit", settings())
     await audit.start()
-    jobs = make_jobs(database, folder / "results", engine, recorders=[audit.record], marker=marker)
+    jobs = make_jobs(database, folder / "results", engine, audit=audit.record, marker=marker)
     await jobs.start()
     while not jobs.is_started:
         await asyncio.sleep(0.05)
@@ -84,6 +84,7 @@ def test_a_job_is_taken_done_delivered_and_deleted(file, tmp_path):
             part = await client.get(job["items"][0]["url"], headers={"Range": "bytes=0-3"})
             assert (part.status_code, part.content) == (206, b"RIFF")
             assert (await client.get(f"/v1/jobs/{job['id']}/items/2/audio")).status_code == 404
+            assert (await client.post(f"/v1/jobs/{job['id']}:cancel")).json()["status"] == "done"
             assert (await client.delete(f"/v1/jobs/{job['id']}")).json()["status"] == "deleted"
             assert (await client.get(f"/v1/jobs/{job['id']}")).status_code == 410
 
@@ -122,6 +123,7 @@ def test_a_key_sees_its_own_jobs_and_only_what_it_covers(file, tmp_path):
             assert (await client.get(url, headers=of_ben)).status_code == 404
             assert (await client.get(f"{url}/items/0/audio", headers=of_ben)).status_code == 404
             assert (await client.delete(url, headers=of_ben)).status_code == 404
+            assert (await client.post(f"{url}:cancel", headers=of_ben)).status_code == 404
             assert (await client.get(f"{url}/items/0/audio", headers=of_anna)).status_code == 200
 
     asyncio.run(story())
