@@ -106,6 +106,45 @@ def test_the_clip_with_a_given_text_and_the_longer_one_stay() -> None:
     assert marked[0].reason == "the same sound as another clip: c-0000"
 
 
+def test_a_clip_whose_text_a_person_corrected_stays_before_one_with_a_given_text_and_that_before_the_asrs() -> None:
+    sources = ("asr", "given", "corrected", "given", "asr")
+    rows = [
+        clip(f"{name}-0000", 9.0 - index, text_source=source)
+        for index, (name, source) in enumerate(zip("abcde", sources, strict=True))
+    ]
+    same = [ClipSound(None, words(0)) for _ in rows]
+    marked = mark_twins(rows, same, params(duplicates="exclude"))
+    assert [row.clip_id for row in marked if row.kept] == ["c-0000"]
+    without = mark_twins(rows[:2], same[:2], params(duplicates="exclude"))
+    assert [row.clip_id for row in without if row.kept] == ["b-0000"]
+
+
+DROPPED = {"kept": False, "reason": "dropped by review: anna 2026-11-29T05:40:12Z"}
+
+
+def test_a_dropped_clip_takes_its_copy_with_it_and_the_reason_says_so() -> None:
+    rows = [clip("a-0000", 9.0, **DROPPED), clip("b-0000"), clip("c-0000")]
+    heard = [ClipSound(None, words(index)) for index in (0, 0, 1)]
+    marked = mark_twins(rows, heard, params(duplicates="exclude"), dropped={"a-0000"})
+    assert [row.kept for row in marked] == [False, False, True]
+    assert marked[0].reason == DROPPED["reason"]
+    assert marked[1].reason == "the same sound as another clip: a-0000, which was dropped by review"
+
+
+def test_a_copy_that_a_person_confirmed_stays_when_the_other_is_dropped() -> None:
+    rows = [clip("a-0000", 9.0, **DROPPED), clip("b-0000")]
+    same = [ClipSound(None, words(0)) for _ in rows]
+    marked = mark_twins(rows, same, params(duplicates="exclude"), confirmed={"b-0000"}, dropped={"a-0000"})
+    assert [row.kept for row in marked] == [False, True]
+
+
+def test_where_duplicates_are_reported_a_drop_is_about_one_clip_alone() -> None:
+    rows = [clip("a-0000", 9.0, **DROPPED), clip("b-0000")]
+    same = [ClipSound(None, words(0)) for _ in rows]
+    marked = mark_twins(rows, same, params(duplicates="report"), dropped={"a-0000"})
+    assert [row.kept for row in marked] == [False, True]
+
+
 def test_of_a_chain_of_overlaps_both_ends_stay() -> None:
     long = words(0, 600)
     heard = [ClipSound(None, part) for part in (long[:300], long[200:400], long[300:])]
@@ -140,6 +179,27 @@ def test_no_split_moves_when_clips_come_or_go_and_no_held_out_clip_has_a_twin_in
     if not any(fallback_rules(list(rows.values())) for rows in (everything, fewer)):
         both = [name for name, row in fewer.items() if row.kept and everything[name].kept]
         assert [fewer[name].split for name in both] == [everything[name].split for name in both]
+
+
+@settings(max_examples=60, deadline=None)
+@given(contents=st.lists(st.integers(0, 4), min_size=1, max_size=12), data=st.data())
+def test_a_drop_lets_no_other_clip_in(contents: list[int], data: st.DataObject) -> None:
+    """Clips hold parts of one long sound that overlap, so they are linked in chains too."""
+    long = words(0, 700)
+    heard = [ClipSound(None, long[100 * content : 100 * content + 300]) for content in contents]
+    sources = st.sampled_from(["corrected", "given", "asr"])
+    rows = [
+        clip(f"{index:03d}-0000", 3.0 + index % 4, text_source=data.draw(sources)) for index in range(len(contents))
+    ]
+    dropped = data.draw(st.sets(st.sampled_from(range(len(rows)))))
+    after = [row.model_copy(update=DROPPED) if index in dropped else row for index, row in enumerate(rows)]
+
+    def kept(chosen: list[AlignedClip]) -> set[str]:
+        names = {rows[index].clip_id for index in dropped}
+        marked = mark_twins(chosen, heard, params(duplicates="exclude"), dropped=names)
+        return {row.clip_id for row in marked if row.kept}
+
+    assert kept(after) == kept(rows) - {rows[index].clip_id for index in dropped}
 
 
 @pytest.mark.parametrize("policy", ["exclude", "report"])
