@@ -109,7 +109,7 @@ def align(
         if speaker is not None:
             hearers = hearing_workers(speaker, processes, cache)
             rows = screen_clips(rows, clips_dir, out_dir, params, speaker, hearers, confirmed_clips(decisions), dropped)
-    rows = hold_out_clips(rows, params)
+    rows = hold_out_clips(rows, clips, params)
     write_table(out_dir / "clips.jsonl", rows)
     write_table(out_dir / "disagreements.jsonl", [*disagreement_rows(rows, clips, doubts, repaired, language), *unsaid])
     print_findings(clips_dir.name, rows, {key for key, some in left.items() if some}, len(unsaid), recordings)

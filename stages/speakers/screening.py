@@ -18,7 +18,7 @@ from stages.sections.data import Align
 from stages.speakers.clip_twins import find_twin_clips, surplus_clips, twin_groups
 from stages.speakers.hearing import ClipSound, hear_clip
 from stages.speakers.voices import find_speakers, speaker_limit
-from stages.tables import AlignedClip
+from stages.tables import AlignedClip, Clip
 
 OTHER_SPEAKER = "another speaker"  # what reasons begin with
 SAME_SOUND = "the same sound as another clip"
@@ -136,17 +136,19 @@ def mark_twins(
     return marked
 
 
-def hold_out_clips(rows: Sequence[AlignedClip], params: Align) -> list[AlignedClip]:
+def hold_out_clips(rows: Sequence[AlignedClip], clips: Sequence[Clip], params: Align) -> list[AlignedClip]:
     """Fill the column split of the kept clips. Where duplicates are kept, none in training repeats a held-out one.
 
-    The split of a clip follows from its own id, see held_out_clips. Moving twins together would move them whenever
+    The split of a clip follows from its own place, see held_out_clips. Moving twins together would move them whenever
     another comes or goes, so the twins of held-out clips are rejected instead.
 
     Args:
         rows: all clips.
+        clips: their rows in the table of segment.
         params: the section `align` of params.yaml.
     """
-    held_out_ids = held_out_clips([row.clip_id for row in rows if row.kept], params.held_out_share)
+    kept = {row.clip_id for row in rows if row.kept}
+    held_out_ids = held_out_clips([clip for clip in clips if clip.clip_id in kept], params.held_out_share)
     held_out_of: dict[str, str] = {}
     if params.duplicates == "report":
         for row in rows:
