@@ -193,7 +193,8 @@ def find_texts(
 ) -> tuple[list[ClipText], list[Disagreement]]:
     """Find the text of each clip, in order, and the passages of transcripts that belong to no clip.
 
-    The clips of a recording are neighbours in the table and are handled together.
+    The clips of a recording are neighbours in the table. They are handled together where they share a transcript, else
+    one by one, so that only changed ones are handled again.
 
     Args:
         clips_dir: output of the stage segment.
@@ -204,9 +205,12 @@ def find_texts(
         asr: name of the ASR judge.
         workers: runs the alignment, see stages/execution/parallel.py.
     """
-    groups = [
-        list(group) for _, group in groupby(zip(clips, asr_texts, strict=True), lambda pair: pair[0].recording_id)
-    ]
+
+    def shared_transcript(pair: tuple[Clip, str]) -> str:
+        clip, _ = pair
+        return clip.clip_id if recordings[clip.recording_id].transcript is None else clip.recording_id
+
+    groups = [list(group) for _, group in groupby(zip(clips, asr_texts, strict=True), shared_transcript)]
     calls = [
         partial(
             clip_texts,
