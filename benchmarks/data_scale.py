@@ -99,12 +99,11 @@ def all_is_speech(blocks: Iterable[np.ndarray], level_dbfs: float, params: Segme
     return FoundSpeech([(0.0, n_samples / VAD_RATE)], costs)
 
 
-def few_numbers(sound: Path, clip_id: str, text: str, *, out_dir: Path, **_: object) -> ExtractedClip:
+def few_numbers(sound: Path, text: str, *, out_file: Path, **_: object) -> ExtractedClip:
     """Write a stand-in for the features of a clip, which reads the clip."""
     samples, _ = soundfile.read(sound, dtype="float32")
-    extracted = ExtractedClip(clip_id, len(text), len(samples) // 1280, tuple(np.full(192, 192**-0.5).tolist()))
-    save_file({"waveform": torch.from_numpy(samples)}, out_dir / extracted.path)
-    return extracted
+    save_file({"waveform": torch.from_numpy(samples)}, out_file)
+    return ExtractedClip(len(text), len(samples) // 1280, tuple(np.full(192, 192**-0.5).tolist()))
 
 
 @contextmanager

@@ -29,7 +29,14 @@ from stages.alignment.outcomes import (
 from stages.alignment.transcribe import judge_version, transcribe
 from stages.corrections.decisions import DROPPED, ClipDecision
 from stages.corrections.file import read_decisions
-from stages.corrections.obeying import correct_texts, decisions_by_clip, is_corrected, obey
+from stages.corrections.obeying import (
+    confirmed_clips,
+    correct_texts,
+    decisions_by_clip,
+    dropped_clips,
+    is_corrected,
+    obey,
+)
 from stages.execution.cache import NO_CACHE, ResultCache, open_cache
 from stages.execution.cached_calls import cached_map
 from stages.execution.outputs import stage_output
@@ -96,13 +103,13 @@ def align(
         doubts = doubts_of_clips(rows, clips_dir, asr, language, params, workers)
         rows, repaired = repair_clips(rows, doubts, decisions.keys(), clips_dir, out_dir, asr, params, workers)
         left = {row.clip_id: doubts_left(row, doubts, repaired) for row in rows}
-        rows = obey([reject_doubted(row, left[row.clip_id], language, params) for row in rows], decisions)
+        rows = [reject_doubted(row, left[row.clip_id], language, params) for row in rows]
+        dropped, rows = dropped_clips(rows, decisions), obey(rows, decisions)
         check_rejected_share(rows, params.max_rejected_share)
         if speaker is not None:
-            confirmed = {clip_id for clip_id, one in decisions.items() if one.verdict == "restore"}
             hearers = hearing_workers(speaker, processes, cache)
-            rows = screen_clips(rows, clips_dir, out_dir, params, speaker, hearers, confirmed)
-    rows = hold_out_clips(rows, params)
+            rows = screen_clips(rows, clips_dir, out_dir, params, speaker, hearers, confirmed_clips(decisions), dropped)
+    rows = hold_out_clips(rows, clips, params)
     write_table(out_dir / "clips.jsonl", rows)
     write_table(out_dir / "disagreements.jsonl", [*disagreement_rows(rows, clips, doubts, repaired, language), *unsaid])
     print_findings(clips_dir.name, rows, {key for key, some in left.items() if some}, len(unsaid), recordings)
@@ -186,7 +193,8 @@ def find_texts(
 ) -> tuple[list[ClipText], list[Disagreement]]:
     """Find the text of each clip, in order, and the passages of transcripts that belong to no clip.
 
-    The clips of a recording are neighbours in the table and are handled together.
+    The clips of a recording are neighbours in the table. They are handled together where they share a transcript, else
+    one by one, so that only changed ones are handled again.
 
     Args:
         clips_dir: output of the stage segment.
@@ -197,9 +205,12 @@ def find_texts(
         asr: name of the ASR judge.
         workers: runs the alignment, see stages/execution/parallel.py.
     """
-    groups = [
-        list(group) for _, group in groupby(zip(clips, asr_texts, strict=True), lambda pair: pair[0].recording_id)
-    ]
+
+    def shared_transcript(pair: tuple[Clip, str]) -> str:
+        clip, _ = pair
+        return clip.clip_id if recordings[clip.recording_id].transcript is None else clip.recording_id
+
+    groups = [list(group) for _, group in groupby(zip(clips, asr_texts, strict=True), shared_transcript)]
     calls = [
         partial(
             clip_texts,

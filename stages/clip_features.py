@@ -25,6 +25,7 @@ from gpt_sovits.text.frontend import phonemize
 from gpt_sovits.text.lexicon import Lexicon, load_lexicon
 from gpt_sovits.weights.base import load_base, shared_part
 from metrics.judges.speaker import SpeakerJudge, load_speaker_judge
+from registry.files import file_sha256
 from stages.profiles import judge_weights
 
 
@@ -32,35 +33,26 @@ class ExtractedClip(NamedTuple):
     """What the table needs to know about the features of a clip.
 
     Attributes:
-        clip_id: id of the clip.
         n_phonemes: phonemes of its text.
         n_tokens: semantic tokens.
         embedding: (D,) unit-norm speaker embedding by the speaker judge.
     """
 
-    clip_id: str
     n_phonemes: int
     n_tokens: int
     embedding: tuple[float, ...]
 
-    @property
-    def path(self) -> str:
-        """POSIX path of the tensors relative to the features folder."""
-        return f"tensors/{self.clip_id}.safetensors"
-
 
 @dataclass(frozen=True, eq=False)
 class Encoders:
-    """What turns a clip and its text into features.
+    """What turns a clip into features.
 
     Attributes:
-        lexicon: the voice's own words.
         content_encoder: gives content features (SSL features).
         sovits: gives semantic tokens.
         speaker_encoder: gives speaker embeddings, for a SoVITS that takes them (v2Pro, v2ProPlus).
     """
 
-    lexicon: Lexicon
     content_encoder: ContentEncoder
     sovits: SoVITS
     speaker_encoder: SpeakerEncoder | None = None
@@ -68,7 +60,6 @@ class Encoders:
 
 def extract_clip(
     sound: Path,
-    clip_id: str,
     text: str,
     *,
     language: str,
@@ -77,13 +68,12 @@ def extract_clip(
     weights: tuple[str, ...],
     speaker: str,
     n_threads: int,
-    out_dir: Path,
+    out_file: Path,
 ) -> ExtractedClip:
-    """Write tensors/CLIP_ID.safetensors of one clip.
+    """Write the tensors of one clip.
 
     Args:
         sound: the clip.
-        clip_id: id of the clip.
         text: what is said in the clip.
         language: ISO 639 code of the text.
         lexicon: file of the voice's own words, None where it has none.
@@ -91,26 +81,29 @@ def extract_clip(
         weights: hashes of its folders. A worker that lives on loads changed ones anew.
         speaker: name of the speaker judge.
         n_threads: CPU threads of torch.
-        out_dir: the output folder, which holds the folder `tensors`.
+        out_file: the safetensors file that is written.
     """
     samples, sample_rate = load_audio(sound)
     waveform = to_mono(samples)
     with deterministic(seed=0, n_threads=n_threads), torch.inference_mode():
-        tensors = clip_tensors(waveform, sample_rate, text, language, load_encoders(base, lexicon, weights))
+        words = Lexicon() if lexicon is None else _lexicon(lexicon, file_sha256(lexicon))
+        tensors = clip_tensors(waveform, sample_rate, text, language, words, load_encoders(base, weights))
         embedding = speaker_judge(speaker).embed(waveform, sample_rate)
-    extracted = ExtractedClip(
-        clip_id, len(tensors["phoneme_ids"]), len(tensors["semantic_tokens"]), tuple(embedding.tolist())
-    )
-    save_file(tensors, out_dir / extracted.path)
-    return extracted
+    save_file(tensors, out_file)
+    return ExtractedClip(len(tensors["phoneme_ids"]), len(tensors["semantic_tokens"]), tuple(embedding.tolist()))
 
 
 @functools.lru_cache(maxsize=1)
-def load_encoders(base_name: str, lexicon: Path | None, weights: tuple[str, ...]) -> Encoders:
+def _lexicon(path: Path, sha256: str) -> Lexicon:
+    """Load a lexicon, once per process and content: a worker of a cluster outlives the stage that wrote it."""
+    return load_lexicon(path)
+
+
+@functools.lru_cache(maxsize=1)
+def load_encoders(base_name: str, weights: tuple[str, ...]) -> Encoders:
     """Load the encoders of a base model, once per process and state of its weights."""
     base = load_base(base_name)
     return Encoders(
-        Lexicon() if lexicon is None else load_lexicon(lexicon),
         base.build_content_encoder(),
         base.build_sovits(),
         load_speaker_encoder(shared_part("speaker_encoder")) if base.sovits_config.speaker_dim else None,
@@ -129,7 +122,7 @@ def speaker_version(name: str) -> str:
 
 
 def clip_tensors(
-    samples: np.ndarray, sample_rate: int, text: str, language: str, encoders: Encoders
+    samples: np.ndarray, sample_rate: int, text: str, language: str, lexicon: Lexicon, encoders: Encoders
 ) -> dict[str, torch.Tensor]:
     """Return the features of one clip, as the networks of gpt_sovits/adaptation take them.
 
@@ -138,6 +131,7 @@ def clip_tensors(
         sample_rate: in Hz.
         text: what is said in the clip.
         language: ISO 639 code of the text.
+        lexicon: the voice's own words.
         encoders: what the features are extracted with.
 
     Returns:
@@ -153,7 +147,7 @@ def clip_tensors(
     n_frames = min(ssl_features.shape[1], len(speech) // config.hop_length) // 2 * 2
     ssl_features, speech = ssl_features[:, :n_frames].contiguous(), speech[: n_frames * config.hop_length].contiguous()
     tensors = {
-        "phoneme_ids": torch.tensor(phonemize(text, language, encoders.lexicon).ids),
+        "phoneme_ids": torch.tensor(phonemize(text, language, lexicon).ids),
         "ssl_features": ssl_features,
         "semantic_tokens": encoders.sovits.semantic_tokens(ssl_features[None])[0],
         "waveform": speech,

@@ -103,12 +103,11 @@ def extract(
     weights = tuple(folder_hash(BASES_FOLDER / name) for name in (profile.base, *SHARED_PARTS.values()))
     if cache.is_on:
         same = {"speaker": next(iter(workers(speaker_version, [profile.speaker])))}
-        workers = cached_map(workers, cache, same=same, out_dir=out_dir, files=lambda one: [one.path])
+        workers = cached_map(workers, cache, same=same)
     calls = [
         partial(
             extract_clip,
             sound,
-            clip.clip_id,
             clip.text,
             language=clip.language,
             lexicon=lexicon,
@@ -116,7 +115,7 @@ def extract(
             weights=weights,
             speaker=profile.speaker,
             n_threads=params.features.n_threads,
-            out_dir=out_dir,
+            out_file=out_dir / f"tensors/{clip.clip_id}.safetensors",
         )
         for clip, sound in zip(clips, sounds, strict=True)
     ]

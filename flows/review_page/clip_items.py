@@ -247,6 +247,8 @@ def _decided_item(item: ClipItem, decided: Decided, *, in_run: ClipDecision | No
         return item
     item = replace(item, is_pending=True)
     last = decided.rows[-1].row
+    if decided.verdict is None and item.reason.startswith(DROPPED):  # it was dropped when the last run began
+        item = replace(item, kept=True, reason="")
     if decided.text is not None:
         item = replace(item, text=decided.text, text_source="corrected", kept=True, reason="")
     if decided.verdict == "restore":

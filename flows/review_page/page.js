@@ -214,7 +214,7 @@ function showDetails() {
   $("remarks").hidden = !remarks.length;
   $("remarks").textContent = remarks.join(" ");
   $("doubts").replaceChildren(...clip.disagreements.map(doubtOf));
-  $("restore").disabled = clip.kept;
+  $("restore").disabled = clip.verdict === "restore";
   $("drop").disabled = clip.verdict === "drop";
   const place = clips.filter((one) => one.path === clip.path).sort(inTime);
   $("merge").disabled = place.length === 0 || place[place.length - 1].key === clip.key;

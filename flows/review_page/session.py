@@ -24,6 +24,7 @@ MANIFESTS, CLIPS, ALIGNED = (Path("data") / name for name in ("1_manifests", "2_
 RUN_IN_PROGRESS = (
     "a run is making the clips anew, or has stopped before its end: the page shows those of the run before"
 )
+VERDICTS = {"drop": "dropped", "restore": "kept by a person", None: "left to the limits"}
 NO_TIMES = "the words of its text were not found in the sound; write what is said instead"
 
 
@@ -230,6 +231,12 @@ class Session:
         after = [one for one in items if one.span.start >= item.span.end - 0.001]
         if not after:
             raise ValueError("this is the last clip of its recording, so no clip follows that it could be merged with")
+        verdicts = [one.decided.verdict if one.decided else None for one in (item, after[0])]
+        if verdicts[0] != verdicts[1]:
+            raise ValueError(
+                f"this clip is {VERDICTS[verdicts[0]]} and the next one is {VERDICTS[verdicts[1]]}, so they cannot be "
+                "merged; drop or keep both of them first"
+            )
         joined = {**_fields(item, "merge"), "end": after[0].span.end}
         seconds, limit = joined["end"] - joined["start"], min(self.limits.max_clip_seconds, LONGEST_SECONDS)
         if seconds > limit:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from stages.alignment.equal_blocks import equal_and_different, equal_blocks
+from stages.tables import Clip
 
 WordTime = tuple[str, float, float]  # word, start, end in seconds
 
@@ -50,22 +51,31 @@ def split_tokens(text: str, words: Sequence[str], spoken_words: Callable[[str], 
     return tokens
 
 
-def held_out_clips(clip_ids: Sequence[str], share: float) -> set[str]:
-    """Choose the clips that training never sees: those whose id hashes to less than `share`.
+def held_out_clips(clips: Sequence[Clip], share: float) -> set[str]:
+    """Choose the clips that training never sees: those whose recording and place in it hash to less than `share`.
 
-    The choice for one clip does not depend on the other clips, because the id begins with a hash of the recording's
-    bytes. There are exceptions, so that there is always something to train on and something to validate on:
+    The place is the whole second that the clip starts in, and the recording's id is a hash of its bytes. So the choice
+    for one clip does not depend on the other clips: not on their number, and not on where they are cut. There are
+    exceptions, so that there is always something to train on and something to validate on:
 
     - at least two of ten or more clips, and one of two or more, are held out (those with the smallest hashes),
     - at most half of the clips are held out,
     - a single clip is used for training.
+
+    Args:
+        clips: the clips to choose from, in any order.
+        share: between 0 and 1.
+
+    Returns:
+        The ids of the clips that are held out.
     """
-    ranked = sorted(clip_ids, key=_hash)
-    n_hashed = sum(_hash(clip_id) < share for clip_id in ranked)
+    ranked = sorted(clips, key=lambda clip: (_hash(clip), clip.recording_id, clip.start))
+    n_hashed = sum(_hash(clip) < share for clip in ranked)
     n_min = MIN_HELD_OUT if len(ranked) >= MANY_CLIPS else 1
-    return set(ranked[: min(max(n_hashed, n_min), len(ranked) // 2)])
+    return {clip.clip_id for clip in ranked[: min(max(n_hashed, n_min), len(ranked) // 2)]}
 
 
-def _hash(clip_id: str) -> float:
-    """Return a number in [0, 1)."""
-    return int.from_bytes(hashlib.sha256(clip_id.encode()).digest()[:6], "big") / 2**48
+def _hash(clip: Clip) -> float:
+    """Return a number in [0, 1). A place to the millisecond would change with segment.padding_seconds."""
+    place = f"{clip.recording_id}-{int(clip.start):04d}"
+    return int.from_bytes(hashlib.sha256(place.encode()).digest()[:6], "big") / 2**48

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from gpt_sovits.audio import load_audio, save_flac, to_mono
 from metrics.normalize import normalize_text
 from stages.alignment.clip_texts import Passage
 from stages.alignment.disagreements import Doubt, Run, find_disagreements, wrong_units
-from stages.alignment.repairs import repair_clip
+from stages.alignment.repairs import Repair, repair_clip
 from stages.clip_audio import TRIMMED
 from stages.execution.parallel import Map, call
 from stages.sections.data import Align
@@ -42,7 +43,9 @@ def doubts_of_clips(
         for row in rows
         if row.cer and (row.kept or ("trim" in params.repair and row.reason.startswith(CER_REASON)))
     }
-    calls = [partial(find_disagreements, clips_dir / row.path, row, asr, language) for row in checked.values()]
+    calls = [
+        partial(find_disagreements, clips_dir / row.path, _without_name(row), asr, language) for row in checked.values()
+    ]
     found = {
         clip_id: [one for one in result if one.doubt >= params.min_doubt]
         for clip_id, result in zip(checked, workers(call, calls), strict=True)
@@ -83,16 +86,28 @@ def repair_clips(
         row for row in rows if row.clip_id in doubts and row.clip_id not in decided and row.text_source == "given"
     ]
     calls = [
-        partial(repair_clip, clips_dir / row.path, row, doubts[row.clip_id], asr, params) for row in repaired
-    ]  # fmt: skip
-    repairs = {row.clip_id: repair for row, repair in zip(repaired, workers(call, calls), strict=True)}
+        partial(repair_clip, clips_dir / row.path, _without_name(row), doubts[row.clip_id], asr, params)
+        for row in repaired
+    ]
+    repairs = {row.clip_id: _named(repair, row) for row, repair in zip(repaired, workers(call, calls), strict=True)}
     for row in repaired:
         if span := repairs[row.clip_id].span:
             samples, sample_rate = load_audio(clips_dir / row.path)
             (out_dir / TRIMMED).mkdir(exist_ok=True)
-            save_flac(out_dir / TRIMMED / f"{row.clip_id}.flac", to_mono(samples)[span[0] : span[1]], sample_rate)
+            save_flac(out_dir / repairs[row.clip_id].row.path, to_mono(samples)[span[0] : span[1]], sample_rate)
     new = [repairs[row.clip_id].row if row.clip_id in repairs else row for row in rows]
     return new, {clip_id: repair.runs for clip_id, repair in repairs.items() if repair.runs}
+
+
+def _without_name(row: AlignedClip) -> AlignedClip:
+    """Return a clip as workers see it: what they find is kept, and found again for the clip under another name."""
+    return row.model_copy(update={"clip_id": "", "path": ""})
+
+
+def _named(repair: Repair, row: AlignedClip) -> Repair:
+    """Return the repair of a clip without a name as that of `row`."""
+    path = f"{TRIMMED}/{row.clip_id}.flac" if repair.span else row.path
+    return replace(repair, row=repair.row.model_copy(update={"clip_id": row.clip_id, "path": path}))
 
 
 def doubts_left(

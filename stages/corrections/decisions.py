@@ -59,6 +59,8 @@ def fold(rows: Iterable[NumberedCorrection]) -> tuple[list[Decided], list[Unused
     Returns:
         Decisions on spans that do not overlap, in order of time, and the rows that a later one on a span that only
         overlaps with theirs replaced. A clip that is split or merged was seen, so its rows are done and not replaced.
+        Its parts, or the clip that it becomes a part of, keep its verdict. Where merged clips have different ones, the
+        merged clip has none, and their verdicts count as replaced.
     """
     standing: list[Decided] = []  # by time
     unused: list[UnusedCorrection] = []
@@ -70,15 +72,16 @@ def fold(rows: Iterable[NumberedCorrection]) -> tuple[list[Decided], list[Unused
         if len(spans) == len(touched) == 1 and same_span(touched[0].span, spans[0]):
             made = [replace(touched[0], rows=(*touched[0].rows, numbered))]
         else:
-            made = [Decided(span, (numbered,)) for span in spans]
+            seen = [one for one in touched if _takes_up(row, one.span)]
+            made = [_recut(span, seen, numbered) for span in spans]
+            replaced = [old for one in touched if one not in seen for old in one.rows]
+            replaced += [old for one in seen if _loses_verdict(one, made) for old in one.rows if _gives_verdict(old)]
             unused += [
                 UnusedCorrection(old.number, f"{old.row.where()}: replaced by the {row.where()} in line {number}")
-                for one in touched
-                if not _takes_up(row, one.span)
-                for old in one.rows
+                for old in replaced
             ]
         standing[first:end] = [_decide(one, row) for one in made]
-    return standing, sorted(unused)
+    return standing, sorted(set(unused))
 
 
 def decide(
@@ -123,12 +126,51 @@ def _takes_up(row: Correction, span: Span) -> bool:
     return inside and row.action in ("split", "merge")
 
 
+def _recut(span: Span, seen: Sequence[Decided], numbered: NumberedCorrection) -> Decided:
+    """Return what stands of a new clip that a row makes, with the verdict that the clips in its place have in common.
+
+    Args:
+        span: the new clip.
+        seen: what stood of the clips that the row cuts or joins, by time.
+        numbered: the row.
+    """
+    there = [one for one in seen if _overlap(one.span, span)]
+    if not there or len({one.verdict for one in there}) > 1 or there[0].verdict is None:
+        return Decided(span, (numbered,))
+    if there[0].span.start > span.start + TOLERANCE_SECONDS or there[-1].span.end < span.end - TOLERANCE_SECONDS:
+        return Decided(span, (numbered,))  # joined with a clip that nobody decided on
+    origins = sorted({old for one in there for old in one.rows if _gives_verdict(old)}, key=lambda old: old.number)
+    return Decided(span, (*origins, numbered), verdict=there[0].verdict)
+
+
+def _loses_verdict(one: Decided, made: Sequence[Decided]) -> bool:
+    return any(_overlap(one.span, new.span) and one.verdict not in (None, new.verdict) for new in made)
+
+
+def _gives_verdict(numbered: NumberedCorrection) -> bool:
+    return numbered.row.action in ("drop", "restore")
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return min(one.end, other.end) - max(one.start, other.start) > TOLERANCE_SECONDS
+
+
 def _decide(decided: Decided, row: Correction) -> Decided:
-    if row.action == "text":  # who writes down what is said in a dropped clip wants it back
-        return replace(decided, text=row.text, verdict=None if decided.verdict == "drop" else decided.verdict)
+    if row.action == "text":
+        # who writes down what is said in a dropped clip wants it back, but not who cuts a clip that has a text
+        is_wanted = decided.verdict == "drop" and not _came_with_a_cut(decided, row)
+        return replace(decided, text=row.text, verdict=None if is_wanted else decided.verdict)
     if row.action in ("drop", "restore"):
         return replace(decided, verdict=row.action)
     return decided
+
+
+def _came_with_a_cut(decided: Decided, text: Correction) -> bool:
+    """Return whether a text is of the same request as the split or merge that made the clip."""
+    return any(
+        old.row.action in ("split", "merge") and (old.row.by, old.row.when) == (text.by, text.when)
+        for old in decided.rows
+    )
 
 
 def _misplaced(row: Correction, recordings: Mapping[str, Recording]) -> str:

@@ -85,6 +85,33 @@ def is_corrected(decisions: Mapping[str, ClipDecision], clip_id: str) -> bool:
     return clip_id in decisions and decisions[clip_id].text is not None
 
 
+def confirmed_clips(decisions: Mapping[str, ClipDecision]) -> set[str]:
+    """Return the ids of the clips that a person heard and wants to keep: they were restored, or their text corrected.
+
+    Args:
+        decisions: the decisions by clip id.
+    """
+    return {
+        clip_id
+        for clip_id, one in decisions.items()
+        if one.verdict == "restore" or (one.verdict is None and one.text is not None)
+    }
+
+
+def dropped_clips(rows: Sequence[AlignedClip], decisions: Mapping[str, ClipDecision]) -> set[str]:
+    """Return the ids of the clips that only a person rejects.
+
+    Args:
+        rows: all clips, kept or rejected by the limits.
+        decisions: the decisions by clip id.
+    """
+    return {
+        row.clip_id
+        for row in rows
+        if row.kept and row.clip_id in decisions and decisions[row.clip_id].verdict == "drop"
+    }
+
+
 def obey(rows: Sequence[AlignedClip], decisions: Mapping[str, ClipDecision]) -> list[AlignedClip]:
     """Keep and reject clips as a person decided, whatever the limits say.
 

@@ -1,7 +1,8 @@
 """A map over workers that computes only what the cache lacks.
 
-The key of a result is a hash of the function's code and of its arguments, where a file counts by its bytes. So a
-function that is called through this map must depend on nothing but its arguments, what `same` names, and the code.
+The key of a result is a hash of the function's code and of its arguments, where a file counts by its bytes and by the
+ending of its name. So a function that is called through this map must depend on nothing but its arguments, what `same`
+names, and the code, and its result holds no name of a file. A clip that gets another name is then not computed again.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from stages.execution.cache import ResultCache
 from stages.execution.code_identity import code_of
 from stages.execution.parallel import Map, call
 
-FORMAT = 1  # of the keys and entries; another number makes all older ones useless
+FORMAT = 2  # of the keys and entries; another number makes all older ones useless
 WITHOUT_EFFECT = {"n_jobs"}  # settings in rows and sections that change no result
 OUT_DIR = "out_dir"  # name of the argument that says where the files of a result are written; not part of the key
+OUT_FILE = "out_file"  # name of the argument that says which file is written, where it is the only one; nor is this
+ONLY_FILE = "."  # relative to itself
 
 
 def cached_map(
@@ -45,7 +48,8 @@ def cached_map(
         workers: computes what the cache lacks, see parallel.py.
         results: the cache. Where it is off, `workers` is returned.
         same: what all results depend on besides code and arguments, such as the version of a judge, as JSON values.
-        out_dir: where the functions write files, which is their argument `out_dir`.
+        out_dir: where the functions write files, which is their argument `out_dir`. Functions that write one file have
+            the argument `out_file` instead.
         files: returns the paths of a result's files relative to `out_dir`.
         keep: whether a result is kept. One that could be another the next time must not be.
     """
@@ -57,17 +61,22 @@ def cached_map(
         calls = [item if function is call else partial(function, item) for item in items]
         keys = [_key_if_readable(one, same) for one in calls]
         adapter = _result_type(calls[0]) if calls else None
-        kept = [_read(results, key, adapter, out_dir) if key else () for key in keys]
+        places = [_arguments(one).get(OUT_FILE) for one in calls]
+        kept = [
+            _read(results, key, adapter, place or out_dir) if key else ()
+            for key, place in zip(keys, places, strict=True)
+        ]
         missing = [item for item, found in zip(items, kept, strict=True) if not found]
         computed = iter(workers(function, missing) if missing else ())
-        for key, found in zip(keys, kept, strict=True):
+        for key, place, found in zip(keys, places, kept, strict=True):
             if found:
                 yield found[0]
                 continue
             result = next(computed)
             text = adapter.dump_json(result).decode()
             if key and keep(result):
-                results.put(key, text, {name: out_dir / name for name in files(result)})
+                written = {ONLY_FILE: place} if place else {name: out_dir / name for name in files(result)}
+                results.put(key, text, written)
             yield adapter.validate_json(text)
         results.trim()
 
@@ -84,10 +93,8 @@ def key_of(function: Callable[..., Any], same: Mapping[str, Any]) -> str:
     Raises:
         TypeError: an argument is of a kind that has no key.
     """
-    target, arguments, keywords = _unpack(function)
-    bound = inspect.signature(target).bind(*arguments, **keywords)
-    bound.apply_defaults()
-    inputs = {name: _value(value) for name, value in bound.arguments.items() if name != OUT_DIR}
+    target, *_ = _unpack(function)
+    inputs = {name: _value(value) for name, value in _arguments(function).items() if name not in (OUT_DIR, OUT_FILE)}
     code = code_of(Path(inspect.getfile(target)).resolve())
     parts = {"format": FORMAT, "function": target.__qualname__, "code": code, "same": same, "inputs": inputs}
     return hashlib.sha256(json.dumps(parts, sort_keys=True, allow_nan=False).encode()).hexdigest()
@@ -109,6 +116,14 @@ def _unpack(function: Callable[..., Any]) -> tuple[Callable[..., Any], tuple[Any
     return target, (*arguments, *function.args), {**keywords, **function.keywords}
 
 
+def _arguments(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the arguments of a call that is ready to be made, by name."""
+    target, arguments, keywords = _unpack(function)
+    bound = inspect.signature(target).bind(*arguments, **keywords)
+    bound.apply_defaults()
+    return bound.arguments
+
+
 def _result_type(function: Callable[..., Any]) -> TypeAdapter[Any]:
     target, *_ = _unpack(function)
     return _adapter(target)
@@ -120,9 +135,9 @@ def _adapter(target: Callable[..., Any]) -> TypeAdapter[Any]:
 
 
 def _value(value: Any) -> Any:
-    """Return an argument as JSON values: a file as its name and the hash of its bytes, a row as its fields."""
+    """Return an argument as JSON values: a file as the hash of its bytes and its ending, a row as its fields."""
     if isinstance(value, Path):
-        return {"sha256": file_sha256(value), "name": value.name}  # errors may hold the name, decoders look at it
+        return {"sha256": file_sha256(value), "suffix": value.suffix}  # decoders look at the ending
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", exclude=WITHOUT_EFFECT)
     if isinstance(value, list | tuple):

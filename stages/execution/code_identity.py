@@ -1,7 +1,9 @@
 """Which code a result comes from: hashes that change with any module, data file or package that could change it.
 
 DVC compares the modules under `deps` in dvc.yaml for the same reason. tests/write_deps.py finds those with
-`import_closure`, so DVC and the result cache (cache.py) agree on what a stage depends on.
+`import_closure`, so DVC and the result cache (cache.py) agree on the modules that a stage depends on. Of packages, DVC
+sees the lock, which says what should be installed. These hashes hold the versions that are installed, so a package that
+was upgraded by hand never answers with results of the one before it.
 """
 
 from __future__ import annotations
@@ -10,12 +12,15 @@ import ast
 import functools
 import hashlib
 import platform
+import re
 from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("stages", "registry", "metrics", "gpt_sovits")  # whose code makes results
 LOCK = ROOT / "requirements.lock"
+PIN = re.compile(r"^([\w.-]+)==", re.MULTILINE)  # a package in it
 DATA_SUFFIXES = (".json", ".yaml", ".safetensors")
 
 
@@ -74,6 +79,21 @@ def imported_files(path: Path, nodes: Iterable[ast.AST], packages: tuple[str, ..
     return found
 
 
+@functools.cache
+def _installed_packages() -> str:
+    """Return the packages that the lock names with their installed versions. Those that are not installed are left out.
+
+    Others, such as an editor's, change no result.
+    """
+    found = {}
+    for name in PIN.findall(LOCK.read_text(encoding="utf-8")):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # of an extra, or of another system
+            continue
+    return " ".join(f"{name}=={installed}" for name, installed in sorted(found.items()))
+
+
 def _files(name: str) -> set[Path]:
     """Return the files of the packages and the module of a dotted name, whose last part may be a name in the module."""
     parts, found = name.split("."), set()
@@ -91,9 +111,10 @@ def _is_data(file: Path) -> bool:
 
 
 def _hash_files(files: Iterable[Path]) -> str:
-    """Return a hash of files with their paths, of the lock of the packages, and of what runs them."""
+    """Return a hash of files with their paths, of the installed packages, and of what runs them."""
     whole = hashlib.sha256(f"{platform.python_version()} {platform.machine()}\n".encode())
-    for file in [LOCK, *sorted(files)]:
+    whole.update(f"{_installed_packages()}\n".encode())
+    for file in sorted(files):
         name = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file.name
         whole.update(f"{name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
     return whole.hexdigest()

@@ -1,7 +1,8 @@
 """Which clips hold the same sound, and which of them stay. Pure.
 
 A clip in training that repeats a held-out one would make the loss on held-out clips too good. The split of a clip
-follows from its own id and never moves when other clips come or go. So twins are not moved together. One of them goes.
+follows from its own place and never moves when other clips come or go. So twins are not moved together. One of them
+goes.
 """
 
 from __future__ import annotations

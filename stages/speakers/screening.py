@@ -11,16 +11,18 @@ import numpy as np
 
 from stages.alignment.matching import held_out_clips
 from stages.clip_audio import clip_file
+from stages.corrections.decisions import DROPPED
 from stages.execution.parallel import Map
 from stages.execution.progress import report_progress
 from stages.sections.data import Align
 from stages.speakers.clip_twins import find_twin_clips, surplus_clips, twin_groups
 from stages.speakers.hearing import ClipSound, hear_clip
 from stages.speakers.voices import find_speakers, speaker_limit
-from stages.tables import AlignedClip
+from stages.tables import AlignedClip, Clip
 
 OTHER_SPEAKER = "another speaker"  # what reasons begin with
 SAME_SOUND = "the same sound as another clip"
+TEXT_SOURCES = ("corrected", "given", "asr")  # from the most to the least trusted
 N_NAMED = 3
 
 
@@ -32,6 +34,7 @@ def screen_clips(
     speaker: str,
     workers: Map,
     confirmed: Collection[str] = (),
+    dropped: Collection[str] = (),
 ) -> list[AlignedClip]:
     """Name the speaker of each kept clip and its twins, and reject what the configuration excludes.
 
@@ -43,21 +46,24 @@ def screen_clips(
         speaker: name of the speaker judge.
         workers: runs the judge, see stages/execution/parallel.py.
         confirmed: ids of clips that a person wants to keep, whatever is found.
+        dropped: ids of clips that are rejected only because a person dropped them.
 
     Returns:
-        All clips. The columns speaker, speaker_similarity and duplicate_group of the kept ones are filled.
+        All clips. The columns speaker, speaker_similarity and duplicate_group of the kept ones are filled. Where
+        duplicates are excluded, so is duplicate_group of the dropped ones.
 
     Raises:
         ValueError: no clip is left.
     """
-    kept = [row for row in rows if row.kept]
-    sounds = workers(partial(hear_clip, speaker=speaker), [clip_file(row, clips_dir, aligned_dir) for row in kept])
-    heard = list(report_progress(sounds, len(kept), f"align {clips_dir.name}: compared {{}} clips", every=100))
-    screened = mark_speakers(kept, heard, params, confirmed)
-    screened = mark_twins(screened, heard, params, confirmed)
-    if kept and not any(row.kept for row in screened):
+    compared = [row for row in rows if row.kept or (params.duplicates == "exclude" and row.clip_id in dropped)]
+    sounds = workers(partial(hear_clip, speaker=speaker), [clip_file(row, clips_dir, aligned_dir) for row in compared])
+    heard = list(report_progress(sounds, len(compared), f"align {clips_dir.name}: compared {{}} clips", every=100))
+    screened = mark_speakers(compared, heard, params, confirmed)
+    screened = mark_twins(screened, heard, params, confirmed, dropped)
+    if any(row.kept for row in rows) and not any(row.kept for row in screened):
+        first = next(row for row, before in zip(screened, compared, strict=True) if before.kept)
         raise ValueError(
-            f"no clip is left, the first: {screened[0].clip_id}: {screened[0].reason}; check that the recordings are "
+            f"no clip is left, the first: {first.clip_id}: {first.reason}; check that the recordings are "
             f"of one speaker, or set align.other_speakers to report"
         )
     by_id = {row.clip_id: row for row in screened}
@@ -69,9 +75,10 @@ def mark_speakers(
 ) -> list[AlignedClip]:
     """Fill the columns speaker and speaker_similarity, and reject clips of others where they are excluded.
 
-    A clip in which no speaker can be heard keeps both columns empty.
+    A clip in which no speaker can be heard keeps both columns empty. So does a rejected clip, which does not count for
+    the voice.
     """
-    known = [index for index, one in enumerate(heard) if one.embedding is not None]
+    known = [index for index, one in enumerate(heard) if one.embedding is not None and rows[index].kept]
     if not known:
         return list(rows)
     found = find_speakers(
@@ -95,42 +102,53 @@ def mark_speakers(
 
 
 def mark_twins(
-    rows: Sequence[AlignedClip], heard: Sequence[ClipSound], params: Align, confirmed: Collection[str] = ()
+    rows: Sequence[AlignedClip],
+    heard: Sequence[ClipSound],
+    params: Align,
+    confirmed: Collection[str] = (),
+    dropped: Collection[str] = (),
 ) -> list[AlignedClip]:
     """Fill the column duplicate_group, and keep one of the clips with the same sound where duplicates are excluded.
 
-    A clip that a person confirmed is the best, then one with a given text, then the longer one.
+    A clip that a person confirmed is the best, then one with a corrected text, one with a given text, and the longer
+    one. Where duplicates are excluded, the clips in `dropped` are compared as if they were kept. So a clip goes on
+    keeping its copies out after a person dropped it.
     """
-    kept = [index for index, row in enumerate(rows) if row.kept]
-    twins = find_twin_clips([heard[index].fingerprint for index in kept])
+    dropped = dropped if params.duplicates == "exclude" else ()
+    compared = [index for index, row in enumerate(rows) if row.kept or row.clip_id in dropped]
+    twins = find_twin_clips([heard[index].fingerprint for index in compared])
 
-    def preference(position: int) -> tuple[bool, bool, float, str]:
-        row = rows[kept[position]]
-        return (row.clip_id not in confirmed, row.text_source != "given", -row.seconds, row.clip_id)
+    def preference(position: int) -> tuple[bool, int, float, str]:
+        row = rows[compared[position]]
+        return (row.clip_id not in confirmed, TEXT_SOURCES.index(row.text_source), -row.seconds, row.clip_id)
 
     marked = list(rows)
     for group in twin_groups(twins):
-        best = rows[kept[min(group, key=preference)]].clip_id
+        best = rows[compared[min(group, key=preference)]].clip_id
         for position in group:
-            marked[kept[position]] = marked[kept[position]].model_copy(update={"duplicate_group": best})
+            marked[compared[position]] = marked[compared[position]].model_copy(update={"duplicate_group": best})
     if params.duplicates == "exclude":
         for position, better in surplus_clips(twins, preference).items():
-            reason = f"{SAME_SOUND}: {rows[kept[better]].clip_id}"
-            marked[kept[position]] = marked[kept[position]].model_copy(update={"kept": False, "reason": reason})
+            row, other = marked[compared[position]], rows[compared[better]]
+            if row.kept:
+                reason = f"{SAME_SOUND}: {other.clip_id}{'' if other.kept else f', which was {DROPPED}'}"
+                marked[compared[position]] = row.model_copy(update={"kept": False, "reason": reason})
     return marked
 
 
-def hold_out_clips(rows: Sequence[AlignedClip], params: Align) -> list[AlignedClip]:
+def hold_out_clips(rows: Sequence[AlignedClip], clips: Sequence[Clip], params: Align) -> list[AlignedClip]:
     """Fill the column split of the kept clips. Where duplicates are kept, none in training repeats a held-out one.
 
-    The split of a clip follows from its own id, see held_out_clips. Moving twins together would move them whenever
+    The split of a clip follows from its own place, see held_out_clips. Moving twins together would move them whenever
     another comes or goes, so the twins of held-out clips are rejected instead.
 
     Args:
         rows: all clips.
+        clips: their rows in the table of segment.
         params: the section `align` of params.yaml.
     """
-    held_out_ids = held_out_clips([row.clip_id for row in rows if row.kept], params.held_out_share)
+    kept = {row.clip_id for row in rows if row.kept}
+    held_out_ids = held_out_clips([clip for clip in clips if clip.clip_id in kept], params.held_out_share)
     held_out_of: dict[str, str] = {}
     if params.duplicates == "report":
         for row in rows:

@@ -7,18 +7,24 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from registry.files import file_sha256
 from stages.align import align
 from stages.alignment import clip_texts
 from stages.alignment import transcribe as transcribing
+from stages.corrections.file import append_corrections
+from stages.corrections.rows import Correction
 from stages.execution.cache import NO_CACHE, ResultCache
 from stages.ingest import ingest
 from stages.params import load_params
 from stages.recordings import measured_files
 from stages.segment import segment
+from stages.tables import AlignedClip, Clip, read_table
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "data" / "1_recordings" / "sample"
@@ -100,6 +106,36 @@ def test_only_a_new_recording_and_a_corrected_text_are_computed(monkeypatch, tmp
     assert len(aligned) == 2  # also the corrected text
     whole = voice_of(tmp_path / "whole", [*old, new])
     assert after == cut_and_align(whole, tmp_path / "whole/work", NO_CACHE) != before
+
+
+@pytest.mark.slow  # half a minute: pocketsphinx loads for every clip
+def test_after_a_merge_only_the_merged_clip_is_heard_again(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    folder, cache = new_voice(tmp_path / "anna"), ResultCache(tmp_path / "results", 10**9)
+    spoken = [soundfile.read(SAMPLE / "wavs" / f"sample_{number:03d}.flac", dtype="float32") for number in NUMBERS]
+    rate = spoken[0][1]
+    pause = np.zeros(round(1.5 * rate), np.float32)
+    soundfile.write(folder / "all.flac", np.concatenate([part for one, _ in spoken for part in (one, pause)]), rate)
+    before = cut_and_align(folder, tmp_path / "work", cache)
+    clips = read_table(tmp_path / "work/clips/clips.jsonl", Clip)
+    assert len(clips) == len(NUMBERS)
+    merge = Correction(
+        recording_sha256=file_sha256(folder / "all.flac"),
+        start=clips[1].start,
+        end=clips[2].end,
+        action="merge",
+        by="anna",
+        when="2026-11-29T05:40:12Z",
+    )
+    append_corrections(folder, lambda _: [merge])
+    heard, aligned = [], []
+    count_calls(monkeypatch, transcribing.loaded_judge("pocketsphinx"), "listen", heard)
+    count_calls(monkeypatch, clip_texts, "word_times", aligned)
+    after = cut_and_align(folder, tmp_path / "work", cache)
+    assert len(heard) == len(aligned) == 1
+    assert after == cut_and_align(folder, tmp_path / "whole", NO_CACHE) != before
+    texts = [row.asr_text for row in read_table(tmp_path / "work/aligned/clips.jsonl", AlignedClip)]
+    assert len(texts) == len(NUMBERS) - 1
 
 
 def count_calls(monkeypatch, owner: object, name: str, calls: list) -> None:

@@ -116,6 +116,25 @@ def test_a_corrected_text_goes_into_both_parts_of_a_split_and_into_a_merge(addre
     assert clips_of(address)[0] == {**clip, "pending": False, "decided": False}
 
 
+def test_both_parts_of_a_dropped_clip_stay_dropped_and_so_does_what_they_are_merged_to(address, project):
+    clip = clips_of(address)[0]
+    decide(address, clip, "text", text="Hello, " + TEXTS[0])
+    decide(address, clip, "drop")
+    parts = decide(address, clip, "split", at=details_of(address, clip)["words"][3][1])["clips"][:2]
+    assert [part["kept"] for part in parts] == [False, False]
+    assert all(part["reason"].startswith("dropped by review: anna 20") for part in parts)
+    merged = decide(address, parts[0], "merge")["clips"][0]
+    assert (merged["key"], merged["text"], merged["kept"]) == (clip["key"], "Hello, " + TEXTS[0], False)
+    status, error = refused(address, merged, "merge")
+    assert status == 409
+    assert error.startswith("this clip is dropped and the next one is left to the limits, so they cannot be merged")
+    decide(address, clips_of(address)[1], "restore")
+    assert "the next one is kept by a person" in refused(address, merged, "merge")[1]
+    decide(address, merged, "restore")
+    assert decide(address, merged, "merge")["clips"][0]["kept"]
+    assert [row.action for row in rows_of(project)][-3:] == ["restore", "merge", "text"]
+
+
 def test_undo_takes_back_the_last_request_of_this_reviewer_alone(address, project):
     first, second = clips_of(address)[:2]
     decide(address, first, "drop")
@@ -135,11 +154,12 @@ def test_a_page_that_shows_something_older_is_refused_and_told_so(address, proje
         f"{address}decide", {"key": clip["key"], "revision": stale, "action": "text", "text": "x"}
     )
     assert status == 410 and "anna decided about this clip meanwhile" in json.loads(content)["error"]
-    decide(address, clip, "restore")
+    for one in clips_of(address)[:2]:
+        decide(address, one, "restore")
     decide(address, clip, "merge")
     status, _, content = request(f"{address}decide", {"key": clip["key"], "revision": stale, "action": "drop"})
     assert status == 410 and "cut in another way meanwhile" in json.loads(content)["error"]
-    assert [row.action for row in rows_of(project)] == ["drop", "restore", "merge"]
+    assert [row.action for row in rows_of(project)] == ["drop", "restore", "restore", "merge"]
 
 
 def test_two_pages_that_decide_at_once_lose_no_row(address, project):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -103,6 +104,20 @@ def test_a_trimmed_clip_lies_where_its_sound_lies() -> None:
     (item,) = recording_items(RECORDING, [table_clip(cut, row, file=Path("x.flac"), disagreements=rows)], decided=[])
     assert item.span == (11.5, 14.5)
     assert item.disagreements == (("a", "b", 0.5, 1.0, 6.0),)  # what was repaired is not in it any more
+
+
+def test_a_dropped_clip_shows_its_parts_as_dropped_and_a_merge_that_lost_the_drop_as_left_to_the_limits() -> None:
+    reason = {"kept": False, "reason": "dropped by review: anna x"}
+    clips = [replace(CLIPS[0], aligned=CLIPS[0].aligned.model_copy(update=reason)), *CLIPS[1:]]
+    in_run = [known(0, 4, verdict="drop")]
+    drop = ("drop", 0, 4, {})
+    split = recording_items(RECORDING, clips, decided=decided(drop, ("split", 0, 4, {"at": 2.0})), in_run=in_run)
+    assert [(item.kept, item.reason[:17], item.is_pending) for item in split[:2]] == [
+        (False, "dropped by review", True),
+        (False, "dropped by review", True),
+    ]
+    merged = recording_items(RECORDING, clips, decided=decided(drop, ("merge", 0, 6.5, {})), in_run=in_run)[0]
+    assert (merged.kept, merged.reason, merged.is_pending) == (True, "", True)
 
 
 def test_a_recording_without_clips_shows_none() -> None:

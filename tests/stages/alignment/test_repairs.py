@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,14 @@ import pytest
 from gpt_sovits.audio import load_audio, save_flac, to_mono
 from metrics.normalize import normalize_text
 from metrics.wer import character_errors
+from stages.alignment import disagreements, repairs
 from stages.alignment.clip_texts import clip_texts
 from stages.alignment.disagreements import Doubt, find_disagreements
-from stages.alignment.outcomes import repair_clips
+from stages.alignment.outcomes import doubts_of_clips, repair_clips
 from stages.alignment.repairs import Repair, repair_clip
 from stages.alignment.transcribe import transcribe
+from stages.execution.cache import ResultCache
+from stages.execution.cached_calls import cached_map
 from stages.params import load_params
 from stages.tables import AlignedClip
 
@@ -67,6 +71,30 @@ def test_a_clip_that_a_person_decided_on_is_not_repaired(recording: tuple[Path, 
             [row], {row.clip_id: doubts}, decided, recording[0].parent, tmp_path, ASR, params, map
         )
         assert (clips == [row]) == bool(decided) == (not runs)
+
+
+def test_a_clip_with_another_name_is_repaired_as_before_without_a_judge(
+    recording: tuple[Path, float, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier clip of the recording was split, so this one has the next number."""
+    row, doubts = doubted(recording, right_text().replace("me the blue", "me blue"))
+    params = PARAMS.model_copy(update={"repair": ("trim",)})
+    workers = cached_map(map, ResultCache(tmp_path / "results", 10**9), same={})
+    (tmp_path / "out").mkdir()
+    found = []
+    for number in (0, 1):
+        named = row.model_copy(update={"clip_id": f"x-{number:04d}", "path": f"x-{number:04d}.flac"})
+        shutil.copyfile(recording[0], tmp_path / named.path)
+        assert list(doubts_of_clips([named], tmp_path, ASR, "en", params, workers).values()) == [doubts]
+        (clip,), _ = repair_clips(
+            [named], {named.clip_id: doubts}, (), tmp_path, tmp_path / "out", ASR, params, workers
+        )
+        assert (clip.clip_id, clip.path) == (named.clip_id, f"trimmed/{named.clip_id}.flac")
+        assert (tmp_path / "out" / clip.path).is_file()
+        found.append(clip.model_copy(update={"clip_id": "", "path": ""}))
+        monkeypatch.setattr(repairs, "loaded_judge", None)
+        monkeypatch.setattr(disagreements, "loaded_judge", None)
+    assert found[0] == found[1]
 
 
 def right_text() -> str:

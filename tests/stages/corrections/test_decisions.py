@@ -62,6 +62,41 @@ def test_a_clip_that_is_split_or_merged_was_seen_so_its_text_is_not_reported() -
     assert standing(text, row("merge", 1, 8)) == ([(1, 8, None, None)], [])
 
 
+@pytest.mark.parametrize("verdict", ["drop", "restore"])
+def test_the_parts_of_a_split_and_a_merge_keep_the_verdict(verdict: str) -> None:
+    decided, split = row(verdict, 1, 5), row("split", 1, 5, at=2.5)
+    assert standing(decided, split) == ([(1, 2.5, None, verdict), (2.5, 5, None, verdict)], [])
+    again = row("split", 2.5, 5, at=3.5)
+    assert standing(decided, split, again)[0][1:] == [(2.5, 3.5, None, verdict), (3.5, 5, None, verdict)]
+    assert standing(decided, split, row("merge", 1, 5)) == ([(1, 5, None, verdict)], [])
+    assert standing(decided, row(verdict, 5.5, 8), row("merge", 1, 8)) == ([(1, 8, None, verdict)], [])
+    assert standing(decided, split, undo(decided)) == ([(1, 2.5, None, None), (2.5, 5, None, None)], [])
+    other = row("restore" if verdict == "drop" else "drop", 1, 2.5)
+    assert standing(decided, split, other)[0][0] == (1, 2.5, None, other.action)
+
+
+def test_a_text_that_a_cut_took_along_brings_no_dropped_clip_back_but_a_later_one_does() -> None:
+    dropped = row("text", 1, 5, text="Good evening."), row("drop", 1, 5)
+    when = {"when": "2026-11-29T05:41:00Z"}
+    cut_ = row("split", 1, 5, at=2.5, **when), row("text", 1, 2.5, text="Good", **when)
+    assert standing(*dropped, *cut_) == ([(1, 2.5, "Good", "drop"), (2.5, 5, None, "drop")], [])
+    later = row("text", 1, 2.5, text="Good", when="2026-11-29T05:42:00Z")
+    assert standing(*dropped, *cut_, later)[0][0] == (1, 2.5, "Good", None)
+
+
+def test_a_merge_of_clips_with_different_verdicts_has_none_and_reports_what_is_lost() -> None:
+    drop, merge = row("drop", 1, 5), row("merge", 1, 8)
+    lost = [(1, "drop of 1.00-5.00 s: replaced by the merge of 1.00-8.00 s in line 2")]
+    assert standing(drop, merge) == ([(1, 8, None, None)], lost)
+    assert standing(drop, row("restore", 5, 8), merge) == (
+        [(1, 8, None, None)],
+        [
+            (1, "drop of 1.00-5.00 s: replaced by the merge of 1.00-8.00 s in line 3"),
+            (2, "restore of 5.00-8.00 s: replaced by the merge of 1.00-8.00 s in line 3"),
+        ],
+    )
+
+
 def test_a_decision_on_another_span_replaces_what_it_overlaps_and_that_is_reported() -> None:
     rows = row("text", 1, 5, text="Good."), row("text", 8, 9, text="Yes."), row("drop", 4, 8.5)
     assert standing(*rows) == (

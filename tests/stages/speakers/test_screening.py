@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.made_up_sound import DISGUISES
@@ -16,7 +16,7 @@ from stages.params import load_params
 from stages.sections.data import Align
 from stages.speakers.hearing import ClipSound
 from stages.speakers.screening import hold_out_clips, mark_speakers, mark_twins, screen_clips, screening_findings
-from stages.tables import AlignedClip
+from stages.tables import AlignedClip, Clip
 
 ROOT = Path(__file__).resolve().parents[3]
 PARAMS = load_params(ROOT / "params.yaml").align
@@ -42,6 +42,22 @@ def clip(clip_id: str, seconds: float = 5.0, **changes: object) -> AlignedClip:
         language="en",
     )
     return row.model_copy(update=changes)
+
+
+def cut(rows: list[AlignedClip]) -> list[Clip]:
+    """Segment's rows of clips that are each alone in their recording."""
+    return [
+        Clip(
+            clip_id=row.clip_id,
+            recording_id=row.clip_id.rpartition("-")[0],
+            path=row.path,
+            start=0.0,
+            end=row.seconds,
+            seconds=row.seconds,
+            gain_db=0.0,
+        )
+        for row in rows
+    ]
 
 
 def words(seed: int, n_words: int = 200) -> np.ndarray:
@@ -106,6 +122,45 @@ def test_the_clip_with_a_given_text_and_the_longer_one_stay() -> None:
     assert marked[0].reason == "the same sound as another clip: c-0000"
 
 
+def test_a_clip_whose_text_a_person_corrected_stays_before_one_with_a_given_text_and_that_before_the_asrs() -> None:
+    sources = ("asr", "given", "corrected", "given", "asr")
+    rows = [
+        clip(f"{name}-0000", 9.0 - index, text_source=source)
+        for index, (name, source) in enumerate(zip("abcde", sources, strict=True))
+    ]
+    same = [ClipSound(None, words(0)) for _ in rows]
+    marked = mark_twins(rows, same, params(duplicates="exclude"))
+    assert [row.clip_id for row in marked if row.kept] == ["c-0000"]
+    without = mark_twins(rows[:2], same[:2], params(duplicates="exclude"))
+    assert [row.clip_id for row in without if row.kept] == ["b-0000"]
+
+
+DROPPED = {"kept": False, "reason": "dropped by review: anna 2026-11-29T05:40:12Z"}
+
+
+def test_a_dropped_clip_takes_its_copy_with_it_and_the_reason_says_so() -> None:
+    rows = [clip("a-0000", 9.0, **DROPPED), clip("b-0000"), clip("c-0000")]
+    heard = [ClipSound(None, words(index)) for index in (0, 0, 1)]
+    marked = mark_twins(rows, heard, params(duplicates="exclude"), dropped={"a-0000"})
+    assert [row.kept for row in marked] == [False, False, True]
+    assert marked[0].reason == DROPPED["reason"]
+    assert marked[1].reason == "the same sound as another clip: a-0000, which was dropped by review"
+
+
+def test_a_copy_that_a_person_confirmed_stays_when_the_other_is_dropped() -> None:
+    rows = [clip("a-0000", 9.0, **DROPPED), clip("b-0000")]
+    same = [ClipSound(None, words(0)) for _ in rows]
+    marked = mark_twins(rows, same, params(duplicates="exclude"), confirmed={"b-0000"}, dropped={"a-0000"})
+    assert [row.kept for row in marked] == [False, True]
+
+
+def test_where_duplicates_are_reported_a_drop_is_about_one_clip_alone() -> None:
+    rows = [clip("a-0000", 9.0, **DROPPED), clip("b-0000")]
+    same = [ClipSound(None, words(0)) for _ in rows]
+    marked = mark_twins(rows, same, params(duplicates="report"), dropped={"a-0000"})
+    assert [row.kept for row in marked] == [False, True]
+
+
 def test_of_a_chain_of_overlaps_both_ends_stay() -> None:
     long = words(0, 600)
     heard = [ClipSound(None, part) for part in (long[:300], long[200:400], long[300:])]
@@ -128,7 +183,7 @@ def test_no_split_moves_when_clips_come_or_go_and_no_held_out_clip_has_a_twin_in
     def split(chosen: list[int]) -> dict[str, AlignedClip]:
         rows = [all_rows[index] for index in chosen]
         heard = [ClipSound(None, words(contents[index], 64)) for index in chosen]
-        return {row.clip_id: row for row in hold_out_clips(mark_twins(rows, heard, settings_), settings_)}
+        return {row.clip_id: row for row in hold_out_clips(mark_twins(rows, heard, settings_), cut(rows), settings_)}
 
     everything = split(list(range(len(contents))))
     fewer = split(sorted(data.draw(st.sets(st.sampled_from(range(len(contents))), min_size=len(contents) // 2))))
@@ -142,14 +197,70 @@ def test_no_split_moves_when_clips_come_or_go_and_no_held_out_clip_has_a_twin_in
         assert [fewer[name].split for name in both] == [everything[name].split for name in both]
 
 
+@settings(max_examples=60, deadline=None)
+@given(contents=st.lists(st.integers(0, 4), min_size=1, max_size=12), data=st.data())
+def test_a_drop_lets_no_other_clip_in(contents: list[int], data: st.DataObject) -> None:
+    """Clips hold parts of one long sound that overlap, so they are linked in chains too."""
+    long = words(0, 700)
+    heard = [ClipSound(None, long[100 * content : 100 * content + 300]) for content in contents]
+    sources = st.sampled_from(["corrected", "given", "asr"])
+    rows = [
+        clip(f"{index:03d}-0000", 3.0 + index % 4, text_source=data.draw(sources)) for index in range(len(contents))
+    ]
+    dropped = data.draw(st.sets(st.sampled_from(range(len(rows)))))
+    after = [row.model_copy(update=DROPPED) if index in dropped else row for index, row in enumerate(rows)]
+
+    def kept(chosen: list[AlignedClip]) -> set[str]:
+        names = {rows[index].clip_id for index in dropped}
+        marked = mark_twins(chosen, heard, params(duplicates="exclude"), dropped=names)
+        return {row.clip_id for row in marked if row.kept}
+
+    assert kept(after) == kept(rows) - {rows[index].clip_id for index in dropped}
+
+
 @pytest.mark.parametrize("policy", ["exclude", "report"])
 def test_many_copies_of_one_sound_are_on_one_side_of_the_split(policy: str) -> None:
     rows = [clip(f"{index:03d}-0000", 3.0) for index in range(40)]
     settings_ = params(duplicates=policy, held_out_share=0.25)
     heard = [ClipSound(None, words(0, 64)) for _ in rows]
-    found = [row for row in hold_out_clips(mark_twins(rows, heard, settings_), settings_) if row.kept]
+    found = [row for row in hold_out_clips(mark_twins(rows, heard, settings_), cut(rows), settings_) if row.kept]
     assert len({row.split for row in found}) == 1
     assert len(found) == (1 if policy == "exclude" else sum(row.split == "held_out" for row in found))
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_the_split_of_a_clip_does_not_move_when_others_of_its_recording_are_merged_split_or_removed(
+    data: st.DataObject,
+) -> None:
+    lengths = data.draw(st.lists(st.floats(1.0, 12.0), min_size=60, max_size=80))
+    ends = np.cumsum(lengths).round(6).tolist()
+    before = list(zip([0.0, *ends], ends, strict=False))
+    after: list[tuple[float, float]] = []
+    is_joined = False
+    for start, end in before:
+        change = data.draw(st.sampled_from(["none", "none", "none", "merge", "split", "remove"]))
+        if is_joined:
+            after[-1] = (after[-1][0], end)
+        elif change == "split":
+            after += [(start, (start + end) / 2), ((start + end) / 2, end)]
+        elif change != "remove":
+            after.append((start, end))
+        is_joined = change == "merge" and not is_joined
+
+    def splits(spans: list[tuple[float, float]]) -> tuple[dict[tuple[float, float], str], bool]:
+        rows = [clip(f"0123456789ab-{number:04d}", end - start) for number, (start, end) in enumerate(spans)]
+        cuts = [
+            one.model_copy(update={"start": start, "end": end})
+            for one, (start, end) in zip(cut(rows), spans, strict=True)
+        ]
+        found = hold_out_clips(rows, cuts, params(held_out_share=0.25))
+        return {span: row.split for span, row in zip(spans, found, strict=True)}, fallback_rules(found)
+
+    (old, is_few), (new, is_few_after) = splits(before), splits(after)
+    assume(not is_few and not is_few_after)
+    same = old.keys() & new.keys()
+    assert {span: new[span] for span in same} == {span: old[span] for span in same}
 
 
 def fallback_rules(rows: list[AlignedClip]) -> bool:
@@ -201,4 +312,4 @@ def test_clips_that_were_rejected_before_are_left_alone(policy: str, tmp_path: P
     rejected = [clip("a-0000", kept=False, reason="the ASR heard no word")]
     screened = screen_clips(rejected, tmp_path, tmp_path, params(duplicates=policy), "ecapa_small", map)
     assert screened == rejected
-    assert hold_out_clips(screened, params(duplicates=policy)) == rejected
+    assert hold_out_clips(screened, cut(rejected), params(duplicates=policy)) == rejected
