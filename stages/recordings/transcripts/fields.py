@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+import posixpath
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from stages.recordings.transcripts.audio_names import without_audio_suffix
+from stages.recordings.transcripts.folders import fold
 from stages.recordings.transcripts.rows import Row
 
 # The better one of two that are both there comes first.
@@ -42,6 +45,8 @@ def read_fields(
 ) -> Row:
     """Return the row that named values make. Its name is the first that is audio, its text the first that is not empty.
 
+    A path that was looked for in vain is not replaced by its last part, which may be in another folder.
+
     Args:
         fields: values by the names of their columns.
         has_audio: whether a name is that of an audio file.
@@ -53,13 +58,26 @@ def read_fields(
     start = _first(values, STARTS)
     return Row(
         line=line,
-        name=next((name for name in names if has_audio(name)), names[0] if names else ""),
+        name=_best_name(names, has_audio),
         text=_first(values, TEXTS),
         speaker=_first(values, SPEAKERS),
         language=_first(values, LANGUAGES),
         start=_seconds(start) if start else None,
         subtitles=subtitles,
     )
+
+
+def _best_name(names: Sequence[str], has_audio: Callable[[str], bool]) -> str:
+    best = next(filter(has_audio, names), names[0] if names else "")
+    folder, last = _split(best)
+    paths = [] if folder else [name for name in names if _split(name)[0] and _split(name)[1] == last]
+    return next(filter(has_audio, paths), paths[0] if paths else best)
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Return the folder of a path, and its last part in the form in which it is compared."""
+    folder, last = posixpath.split(name.replace("\\", "/"))
+    return folder, fold(without_audio_suffix(last))
 
 
 def _key(written: str) -> str:

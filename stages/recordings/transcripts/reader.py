@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,15 @@ from typing import NamedTuple
 
 from gpt_sovits.text.encodings import REPLACEMENT, DecodedText, decode_texts
 from gpt_sovits.text.languages import language_code
-from stages.recordings.transcripts.audio_names import MICROPHONES, AudioNames, is_audio, without_audio_suffix
+from stages.recordings.transcripts.audio_names import (
+    FOREIGN,
+    MICROPHONES,
+    AudioNames,
+    Match,
+    is_audio,
+    keep_closest,
+    without_audio_suffix,
+)
 from stages.recordings.transcripts.delimited import read_table
 from stages.recordings.transcripts.json_texts import read_json, read_json_lines
 from stages.recordings.transcripts.rows import LayoutError, NotATableError, Row
@@ -39,7 +48,6 @@ VARIANT = re.compile(
 # Texts of the same words that are worse to read aloud. They count only where a recording has no other text.
 LAST_RESORTS = (".original.txt", ".textgrid", ".wrd", *UNREADABLE_BESIDE)
 DOCUMENT = re.compile(r"(?:readme|licen[cs]e|copying|notice|changelog|authors|citation|credits)\b", re.I)
-OUTSIDE = re.compile(r"/|[A-Za-z]:|(?:.*/)?\.\./")
 OTHER_SPEAKER = "speaker {!r} is one of {} and not this voice; its rows must name {!r}"
 
 
@@ -93,16 +101,17 @@ def read_transcripts(
     audio = AudioNames(folder, files)
     faults = dict(unusable or {})
     texts = sorted({*faults, *transcript_files(files)})
+    own_audio = _own_audio(texts, audio)
     contents, transcripts = {}, {}
     for file in texts:
         fault = faults.get(file) or _fault_of_file(folder / file)
         if fault:
-            transcripts[file] = [Transcript(file, _own_audio(file, audio), "", fault, file)]
+            transcripts[file] = [Transcript(file, own_audio[file], "", fault, file)]
         else:
             contents[file] = (folder / file).read_bytes()
     decoded = decode_texts(contents, language)
     for file in contents:
-        transcripts[file] = _read_file(file, decoded[file], audio, speaker, language)
+        transcripts[file] = _read_file(file, decoded[file], own_audio[file], audio, speaker, language)
     return _without_last_resorts([row for file in texts for row in transcripts[file]])
 
 
@@ -118,9 +127,10 @@ def _fault_of_file(path: Path) -> str:
     return f"has {size} bytes, which no transcript has; at most {MAX_BYTES} are read" if size > MAX_BYTES else ""
 
 
-def _read_file(file: str, decoded: DecodedText, audio: AudioNames, speaker: str, language: str) -> list[Transcript]:
+def _read_file(
+    file: str, decoded: DecodedText, own_audio: tuple[str, ...], audio: AudioNames, speaker: str, language: str
+) -> list[Transcript]:
     """Return the transcripts of one file. A file that cannot be read is one transcript with a fault."""
-    own_audio = _own_audio(file, audio)
     rows: list[Row] = []
     fault = decoded.fault
     try:
@@ -131,7 +141,9 @@ def _read_file(file: str, decoded: DecodedText, audio: AudioNames, speaker: str,
         fault = fault or ("the transcript is empty" if own_audio else "is empty")
         return [Transcript(file, own_audio, "", fault, file, encoding=decoded.encoding)]
     place = posixpath.dirname(file)
-    placed = [(row, audio.find(row.name, place) if row.name else own_audio) for row in _joined_by_start(rows)]
+    rows = list(_joined_by_start(rows))
+    matches = keep_closest([audio.find(row.name, place) if row.name else Match(own_audio) for row in rows])
+    placed = [(row, match.files) for row, match in zip(rows, matches, strict=True)]
     speakers = {row.speaker for row, found in placed if row.speaker and found}
     transcripts = []
     for row, found in placed:
@@ -139,7 +151,9 @@ def _read_file(file: str, decoded: DecodedText, audio: AudioNames, speaker: str,
         others = len(speakers) > 1 and row.speaker != speaker and row.speaker != ""
         spoken = spoken_text(row.text, speaker, subtitles=row.subtitles)
         fault = (
-            OTHER_SPEAKER.format(row.speaker, len(speakers), speaker) if others else _fault(row, found, file, language)
+            OTHER_SPEAKER.format(row.speaker, len(speakers), speaker)
+            if others
+            else _fault(row, found, language) or ("" if found else _missing_audio(row.name, file, audio))
         )
         fault = fault or ("" if spoken.text else "the transcript is empty")
         text = "" if fault else spoken.text
@@ -154,7 +168,7 @@ def _rows(file: str, text: str, own_audio: tuple[str, ...], audio: AudioNames, s
     text, name, place = text.removeprefix("\ufeff"), file.lower(), posixpath.dirname(file)
 
     def has_audio(written: str) -> bool:
-        return bool(written) and bool(audio.find(written, place))
+        return bool(written) and bool(audio.find(written, place).files)
 
     if not text.strip():
         return []
@@ -177,20 +191,30 @@ def _rows(file: str, text: str, own_audio: tuple[str, ...], audio: AudioNames, s
     try:
         return read_table(text, speaker, has_audio, "unknown")
     except NotATableError as error:
-        raise LayoutError(f"transcript without audio: no recording has its name, and it {error}") from error
+        near = audio.of_same_name(posixpath.splitext(file)[0])
+        reason = f"{near[0]} is in another folder" if near else "no recording has its name"
+        raise LayoutError(f"transcript without audio: {reason}, and it {error}") from error
 
 
-def _own_audio(file: str, audio: AudioNames) -> tuple[str, ...]:
-    """Return the audio that a text file is named like: x.txt, x.wav.txt or x.normalized.txt for x.wav."""
-    name = posixpath.splitext(posixpath.basename(file))[0]
-    while name:
-        if found := audio.find_beside(name, file):
-            return found
-        shorter = VARIANT.sub("", name)
-        if shorter == name:
-            return ()
-        name = shorter
-    return ()
+def _own_audio(files: Iterable[str], audio: AudioNames) -> dict[str, tuple[str, ...]]:
+    """Return the audio that each text file is named like: x.txt, x.wav.txt or x.normalized.txt for x.wav.
+
+    Of texts of one kind, such as x.txt and day1/x.txt, only those that lie closest to the audio have it.
+    """
+    found: dict[str, Match] = {}
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        name, kind = posixpath.splitext(posixpath.basename(file))
+        while not (match := audio.find_beside(name, file)).files and (shorter := VARIANT.sub("", name)) not in (
+            "",
+            name,
+        ):
+            name, kind = shorter, name[len(shorter) :] + kind
+        found[file] = match
+        kinds[kind.lower()].append(file)
+    for alike in kinds.values():
+        found.update(zip(alike, keep_closest([found[file] for file in alike]), strict=True))
+    return {file: match.files for file, match in found.items()}
 
 
 def _joined_by_start(rows: Sequence[Row]) -> Iterator[Row]:
@@ -218,29 +242,29 @@ def _joined_by_start(rows: Sequence[Row]) -> Iterator[Row]:
             )
 
 
-def _fault(row: Row, found: tuple[str, ...], file: str, language: str) -> str:
-    """Return why a row cannot be used, or an empty text."""
+def _fault(row: Row, found: tuple[str, ...], language: str) -> str:
+    """Return why a row cannot be used, or an empty text. Whether its audio is missing is not looked at."""
     if row.fault:
         return row.fault
     if REPLACEMENT in row.text or REPLACEMENT in row.name:
         return "holds characters that were lost (U+FFFD), or bytes that are not UTF-8; write them again"
     if row.language and (fault := _language_fault(row.language, language)):
         return fault
-    if not found:
-        return _missing_audio(row.name, file)
     takes = {MICROPHONES.sub("", without_audio_suffix(name)) for name in found}
     if len(found) > 1 and not (len(takes) == 1 and all(MICROPHONES.search(without_audio_suffix(n)) for n in found)):
         return f"belongs to any of {', '.join(found)}; keep one of them"
     return ""
 
 
-def _missing_audio(name: str, file: str) -> str:
+def _missing_audio(name: str, file: str, audio: AudioNames) -> str:
     """Return what was looked for in vain, by the name in a row or by that of the text file."""
-    if not name:
-        return f"transcript without audio: there is no {posixpath.splitext(file)[0][:80]!r} with an audio ending"
-    if OUTSIDE.match(name.replace("\\", "/")):
+    wanted = name or posixpath.splitext(file)[0]
+    missing = f"transcript without audio: there is no {wanted[:80]!r}" + ("" if name else " with an audio ending")
+    if near := audio.of_same_name(wanted):
+        return f"{missing}; {near[0]} is in another folder, so move it, or correct the name of the folder"
+    if FOREIGN.match(name.replace("\\", "/")):
         return f"transcript without audio: {name[:80]!r} points outside the voice's folder; copy the audio into it"
-    return f"transcript without audio: there is no {name[:80]!r}"
+    return missing
 
 
 def _language_fault(written: str, language: str) -> str:
