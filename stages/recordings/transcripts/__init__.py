@@ -6,6 +6,7 @@ audio_names.py  from a name to an audio file; folders.py tells which folders spe
 delimited.py    tables as text: LJSpeech, VCTK, `.list`, CSV, TSV; columns.py and fields.py tell their columns apart
 json_texts.py   JSON Lines, JSON, Whisper's JSON
 timed.py        SubRip, WebVTT, TextGrid and label tracks
+stamps.py       lines with times in front of them; clock.py knows how times are written
 spoken.py       what of a text is spoken
 rows.py         what the readers return
 """

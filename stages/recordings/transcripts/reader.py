@@ -25,17 +25,18 @@ from stages.recordings.transcripts.delimited import read_table
 from stages.recordings.transcripts.json_texts import read_json, read_json_lines
 from stages.recordings.transcripts.rows import LayoutError, NotATableError, Row
 from stages.recordings.transcripts.spoken import spoken_text
+from stages.recordings.transcripts.stamps import require_no_times
 from stages.recordings.transcripts.timed import read_textgrid, read_timed_text
 
 TABLES = (".list", ".csv", ".tsv", ".psv")
 JSON_LINES = (".jsonl", ".ndjson")
-SUBTITLES = (".srt", ".vtt")
+SUBTITLES = (".srt", ".vtt", ".sbv")
 PLAIN_TEXTS = (".txt", ".text", ".trans", ".transcript", ".lab", ".wrd")
 TRANSCRIPT_SUFFIXES = (*TABLES, *JSON_LINES, *SUBTITLES, *PLAIN_TEXTS, ".json", ".textgrid")
 # Texts in formats that are not read. Ignored, they would be replaced by what the recogniser hears
 UNREADABLE_SUFFIXES = (
     *(".xlsx", ".xls", ".ods", ".docx", ".doc", ".odt", ".rtf", ".parquet", ".arrow"),
-    *(".eaf", ".ass", ".ssa", ".sbv", ".lrc", ".stm", ".ctm", ".trn", ".mlf", ".trs", ".cha", ".ttml", ".dfxp", ".smi"),
+    *(".eaf", ".ass", ".ssa", ".lrc", ".stm", ".ctm", ".trn", ".mlf", ".trs", ".cha", ".ttml", ".dfxp", ".smi"),
 )
 # Named like a recording, they may hold its text
 UNREADABLE_BESIDE = (".xml", ".html", ".htm", ".md", ".yaml", ".yml", ".pdf")
@@ -187,6 +188,7 @@ def _rows(file: str, text: str, own_audio: tuple[str, ...], audio: AudioNames, s
     if name.endswith(TABLES):
         return read_table(text, speaker, has_audio, "list" if name.endswith(".list") else "table")
     if own_audio:
+        require_no_times(text)
         return [Row(line=None, name="", text=text)]
     try:
         return read_table(text, speaker, has_audio, "unknown")
