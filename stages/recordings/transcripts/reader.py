@@ -5,8 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,9 +20,10 @@ from stages.recordings.transcripts.audio_names import (
     keep_closest,
     without_audio_suffix,
 )
-from stages.recordings.transcripts.delimited import read_table
+from stages.recordings.transcripts.delimited import TableKind, read_table
 from stages.recordings.transcripts.json_texts import read_json, read_json_lines
-from stages.recordings.transcripts.rows import LayoutError, NotATableError, Row
+from stages.recordings.transcripts.pieces import join, join_by_start
+from stages.recordings.transcripts.rows import LayoutError, NotATableError, NotTranscriptsError, Row
 from stages.recordings.transcripts.spoken import spoken_text
 from stages.recordings.transcripts.stamps import require_no_times
 from stages.recordings.transcripts.timed import read_textgrid, read_timed_text
@@ -66,7 +66,7 @@ class Transcript(NamedTuple):
     name: str = ""  # what it says about its audio
     encoding: str = ""  # of the file, such as UTF-8
     shortened: bool = False  # tags, names of speakers or notes on sounds were left out
-    others: bool = False  # it belongs to another speaker
+    others: bool = False  # it belongs to another speaker, or is not a transcript, and so is not lost
 
 
 def transcript_files(files: Collection[str]) -> set[str]:
@@ -133,23 +133,29 @@ def _read_file(
 ) -> list[Transcript]:
     """Return the transcripts of one file. A file that cannot be read is one transcript with a fault."""
     rows: list[Row] = []
-    fault = decoded.fault
+    fault, is_other = decoded.fault, False
     try:
         rows = [] if fault else _rows(file, decoded.text, own_audio, audio, speaker)
     except LayoutError as error:
-        fault = str(error)
+        fault, is_other = str(error), isinstance(error, NotTranscriptsError)
     if fault or not rows:
         fault = fault or ("the transcript is empty" if own_audio else "is empty")
-        return [Transcript(file, own_audio, "", fault, file, encoding=decoded.encoding)]
+        found = () if is_other else own_audio
+        return [Transcript(file, found, "", fault, file, encoding=decoded.encoding, others=is_other)]
     place = posixpath.dirname(file)
-    rows = list(_joined_by_start(rows))
-    matches = keep_closest([audio.find(row.name, place) if row.name else Match(own_audio) for row in rows])
-    placed = [(row, match.files) for row, match in zip(rows, matches, strict=True)]
-    speakers = {row.speaker for row, found in placed if row.speaker and found}
+    if own_audio and len(rows) > 1 and not any(row.name for row in rows):
+        rows = [join(rows)]
+
+    def match_of(row: Row) -> Match:
+        return audio.find(row.name, place) if row.name else Match(own_audio)
+
+    speakers = {row.speaker for row in rows if row.speaker and match_of(row).files}
+    rows = list(join_by_start(rows))
+    matches = keep_closest([match_of(row) for row in rows])
     transcripts = []
-    for row, found in placed:
+    for row, (found, _) in zip(rows, matches, strict=True):
         source = f"{file}:{row.line}" if row.line else file
-        others = len(speakers) > 1 and row.speaker != speaker and row.speaker != ""
+        others = len(speakers) > 1 and row.speaker not in (speaker, "")
         spoken = spoken_text(row.text, speaker, subtitles=row.subtitles)
         fault = (
             OTHER_SPEAKER.format(row.speaker, len(speakers), speaker)
@@ -176,7 +182,7 @@ def _rows(file: str, text: str, own_audio: tuple[str, ...], audio: AudioNames, s
     if name.endswith(".textgrid"):
         return [Row(line=None, name="", text=read_textgrid(text, speaker), subtitles=True)]
     if name.endswith(JSON_LINES):
-        return read_json_lines(text, has_audio)
+        return read_json_lines(text, has_audio, has_own_audio=bool(own_audio))
     if name.endswith(".json"):
         return read_json(text, has_audio, has_own_audio=bool(own_audio))
     if not name.endswith(TABLES) or own_audio:
@@ -186,7 +192,8 @@ def _rows(file: str, text: str, own_audio: tuple[str, ...], audio: AudioNames, s
     if name.endswith(SUBTITLES):
         raise LayoutError("holds no subtitle with a time")
     if name.endswith(TABLES):
-        return read_table(text, speaker, has_audio, "list" if name.endswith(".list") else "table")
+        kind: TableKind = "list" if name.endswith(".list") else "table"
+        return read_table(text, speaker, has_audio, kind, has_own_audio=bool(own_audio))
     if own_audio:
         require_no_times(text)
         return [Row(line=None, name="", text=text)]
@@ -217,31 +224,6 @@ def _own_audio(files: Iterable[str], audio: AudioNames) -> dict[str, tuple[str, 
     for alike in kinds.values():
         found.update(zip(alike, keep_closest([found[file] for file in alike]), strict=True))
     return {file: match.files for file, match in found.items()}
-
-
-def _joined_by_start(rows: Sequence[Row]) -> Iterator[Row]:
-    """Yield the rows. Those of one name that begin at different times become one, in the order of their times."""
-    parts: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.start is not None and row.name and not row.fault:
-            parts.setdefault(row.name, []).append(row)
-    for row in rows:
-        pieces = parts.get(row.name, [])
-        if row.start is None or len({piece.start for piece in pieces}) < 2 or row.fault:
-            yield row
-        elif row is pieces[0]:
-            said = {(piece.start, piece.text): piece for piece in pieces}  # a row may be there twice
-            ordered = sorted(said.values(), key=lambda piece: piece.start or 0.0)
-            clash = next((b.start for a, b in pairwise(ordered) if a.start == b.start), None)
-            yield Row(
-                line=row.line,
-                name=row.name,
-                text="\n".join(piece.text for piece in ordered),
-                speaker=row.speaker,
-                language=row.language,
-                fault="" if clash is None else f"two texts begin at {clash:g} s; keep the right one",
-                subtitles=row.subtitles,
-            )
 
 
 def _fault(row: Row, found: tuple[str, ...], language: str) -> str:
