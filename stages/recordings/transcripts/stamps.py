@@ -13,15 +13,15 @@ from stages.recordings.transcripts.rows import LayoutError
 DASH = r"\s*(?:--?>|→|[-–—~～]|to\b)\s*"
 GAP = rf"{DASH}|,|\s*[;|]\s*|\s+"
 STAMP = re.compile(
-    rf"\s*(?:[-*•]\s+)?[*_`]{{0,3}}(?P<open>[\[(])?\s*(?P<start>{CLOCK})(?:(?P<gap>{GAP})(?P<end>{CLOCK}))?"
+    rf"(?:[-*•]\s+)?[*_`]{{0,3}}(?:(?P<open>[\[(])\s*)?(?P<start>{CLOCK})(?:(?P<gap>{GAP})(?P<end>{CLOCK}))?"
     r"(?:\s*(?P<close>[\])]))?(?P<rest>.*)"
 )
 REST = re.compile(r":?[*_`]{0,3}(?:\s*[-–—|:,;]+(?=\s|$)|[,;|](?=\S))?\s*(.*)")
 SECOND = r"\d+(?:\.\d+)?\s*s?"
-SECONDS = re.compile(rf"\s*\[\s*(?P<start>{SECOND}){DASH}(?P<end>{SECOND})\s*\]:?\s*(?P<text>.*)")  # of faster-whisper
+SECONDS = re.compile(rf"\[\s*(?P<start>{SECOND}){DASH}(?P<end>{SECOND})\s*\]:?\s*(?P<text>.*)")  # of faster-whisper
 NAMED = re.compile(
-    rf"\s*[*_]{{0,3}}(?P<name>[^\W\d_][^:;!?\[\](){{}}|\t]{{0,59}}?)(?P<gap>\s*[\[(|–—]\s*|\s{{2,}}|\t\s*|:?\s)"
-    rf"(?P<start>{CLOCK})(?:{DASH}{CLOCK})?\s*[\])]?\s*:?[*_]{{0,3}}\s*"
+    rf"[*_]{{0,3}}(?P<name>[^\W\d_][^:;!?\[\](){{}}|\t]{{0,59}}?)(?P<gap>\s*[\[(|–—]\s*|\s{{2,}}|\t\s*|:?\s)"
+    rf"(?P<start>{CLOCK})(?:{DASH}{CLOCK})?(?:\s*[\])])?(?:\s*:)?[*_]{{0,3}}"
 )
 ZERO = re.compile(r"(?:0+:)?00?:")  # 0:05, and not the time of day in "10:30 is early"
 CHARACTERS_PER_SECOND = (2, 60)  # of speech between two times, pauses and all scripts included
@@ -35,7 +35,8 @@ CERTAIN_TIMES = re.compile(
 )
 LIKELY_TIMES = re.compile(
     rf"\[[^\[\]\n]{{0,60}}{CLOCK}[^\[\]\n]{{0,20}}\]|\([^()\n]{{0,40}}{CLOCK}\s*\)|\b\d\d:\d\d:\d\d\b"
-    r"|^\W*00?:[0-5]\d(?!\d)|^\s*-?\d+(?:[.,]\d+)?\t\s*-?\d+(?:[.,]\d+)?(?=\t|\s*$)|^\s*\d+\.\d+\s+\d+\.\d+\s",
+    r"|^[^\w\n]*00?:[0-5]\d(?!\d)|^[ \t]*-?\d+(?:[.,]\d+)?\t[ \t]*-?\d+(?:[.,]\d+)?(?=\t|[ \t]*$)"
+    r"|^[ \t]*\d+\.\d+[ \t]+\d+\.\d+\s",
     re.M,
 )
 
@@ -106,6 +107,7 @@ def require_no_times(text: str) -> None:
 
 
 def _stamp(line: str) -> Stamp | None:
+    line = line.strip()
     if (match := SECONDS.fullmatch(line)) and re.search(r"[.s]", match["start"]) and re.search(r"[.s]", match["end"]):
         start, end = (float(match[part].rstrip("s ")) for part in ("start", "end"))
         return Stamp(match["start"], start, end, "[", is_exact=True, text=match["text"].strip())
@@ -157,11 +159,12 @@ def _are_of_media(stamps: Sequence[Stamp], lines: Sequence[str], places: Sequenc
     """
     first, is_alone = stamps[0], len(stamps) == 1
     is_zero = ZERO.match(first.written) is not None
+    no_text = {*places, len(lines)}
     if first.style == "word":  # "Anna 0:03", or "We met at 10:30"
-        if is_zero and not is_alone and all(place + 1 < len(lines) and place + 1 not in places for place in places):
+        if is_zero and not is_alone and all(place + 1 not in no_text for place in places):
             raise LayoutError(f"holds times in a form that is not read, such as {lines[places[0]]!r}; {ADVICE}")
         return False
-    if first.style == "name" and places[0] == len(lines) - 1:
+    if first.style == "name" and all(place + 1 in no_text for place in places):
         return False
     if first.is_exact or first.style == "[" or (first.style == "(" and (is_zero or not is_alone)):
         return True

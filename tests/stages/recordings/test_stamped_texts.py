@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,16 @@ def test_times_that_cannot_be_told_from_words_stop_the_run(tmp_path: Path, conte
     assert row.text == ""
     assert fault in row.fault
     assert "\n" not in row.fault
+
+
+def test_a_table_of_names_and_times_has_no_speakers(tmp_path: Path) -> None:
+    (tmp_path / "times.txt").write_text("a.wav\t0:03\nb.wav\t0:04\n")
+    (row,) = read_transcripts(tmp_path, ["a.wav", "b.wav", "times.txt"], "anna", "en")
+    assert row.fault.startswith("has only numbers beside the names, which may be durations or labels")
+
+
+@pytest.mark.parametrize("content", [" " * 100_000 + "x", "0:00 " + " " * 100_000 + "x", "0:0" * 50_000, "A " * 50_000])
+def test_time_to_look_for_times_grows_with_the_length_of_the_text_only(tmp_path: Path, content: str) -> None:
+    start = time.process_time()
+    read(tmp_path, "a.txt", content)
+    assert time.process_time() - start < 5
