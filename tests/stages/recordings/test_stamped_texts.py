@@ -73,6 +73,7 @@ def test_files_of_other_kinds_hold_times_too(tmp_path: Path, file: str, content:
         "We leave at 0:30.\nWe arrive at 0:45",
         "We leave at 0:30\nWe arrive at 0:45",
         "The score was 3:16 and then 4:20.",
+        "It is 10:30:15 now\nand was 10:30:10 then.",
         "Lunch  12:30\nDinner  18:30",
     ],
 )
