@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from stages.recordings.transcripts.columns import positional_rows
-from stages.recordings.transcripts.fields import is_header, is_text_field, read_fields
-from stages.recordings.transcripts.rows import LayoutError, Line, NotATableError, Row
+from stages.recordings.transcripts.fields import (
+    is_header,
+    is_known_field,
+    is_name_field,
+    is_start_field,
+    is_text_field,
+    known_twice,
+    read_fields,
+)
+from stages.recordings.transcripts.rows import LayoutError, Line, NotATableError, NotTranscriptsError, Row
 
 TableKind = Literal["list", "table", "unknown"]
 DELIMITERS = ("|", "\t", ";", ",")
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[ \t]*(?=\r|\n|$)', re.I)  # written by and for Excel
+NUMBER = re.compile(r"[-+]?\d+(?:[.,:]\d+)*(?:e[-+]?\d+)?\s*(?:ms|s|sec)?", re.I)
+MEASURES = re.compile(
+    r"(?:.*[ _])?(?:durations?|lengths?|secs?|seconds|ms|milliseconds|samples|frames|rate|channels|size|bytes|snr)"
+    r"(?:[ _]?[\[(].*)?"
+)
 MAX_FIELD_CHARACTERS = 2**31 - 1  # the csv module's own limit, 131072, is shorter than the text of three hours
 
 
@@ -26,7 +41,9 @@ class Table(NamedTuple):
     n_found: int  # lines that name audio
 
 
-def read_table(text: str, speaker: str, has_audio: Callable[[str], bool], kind: TableKind) -> list[Row]:
+def read_table(
+    text: str, speaker: str, has_audio: Callable[[str], bool], kind: TableKind, *, has_own_audio: bool = False
+) -> list[Row]:
     """Return the rows of a table. Of all delimiters, that one counts with which most lines name audio.
 
     Args:
@@ -35,13 +52,18 @@ def read_table(text: str, speaker: str, has_audio: Callable[[str], bool], kind: 
         has_audio: whether a name is that of an audio file.
         kind: list for a GPT-SoVITS `.list`, table for other tables. An unknown file is a table only if most of its
             lines name audio, or if all of them have a bar or a tab.
+        has_own_audio: whether the file is named like a recording.
 
     Raises:
         NotATableError: it has no columns.
+        NotTranscriptsError: its columns are others, such as durations.
         LayoutError: it is damaged, or it cannot be known which of its columns is the text.
     """
     tables, errors = [], []
-    for delimiter in (*DELIMITERS, " ") if kind == "unknown" else DELIMITERS:
+    delimiters = (*DELIMITERS, " ") if kind == "unknown" else DELIMITERS
+    if separator := SEPARATOR_LINE.match(text):
+        delimiters, text = (separator[1],), text[separator.end() :]  # the numbers of the lines stay
+    for delimiter in delimiters:
         try:
             tables.append(_split(text, delimiter, has_audio))
         except LayoutError as error:
@@ -53,8 +75,12 @@ def read_table(text: str, speaker: str, has_audio: Callable[[str], bool], kind: 
         raise NotATableError("is not a table of names and texts, such as `a|What a.wav says.`")
     table = max(tables, key=lambda table: (table.n_found, bool(table.header), _n_split(table)))  # the first of equals
     if table.header:
-        rows = [_named_row(table, line, has_audio) for line in table.lines]
+        if twice := known_twice(table.header):
+            raise LayoutError(f"has the column {twice!r} twice; keep the right one")
+        are_segments = has_own_audio and any(map(is_start_field, table.header))
+        rows = [_named_row(table, line, has_audio, are_segments=are_segments) for line in table.lines]
     else:
+        _require_texts(table, has_audio)
         rows = positional_rows(table.lines, table.name_column, speaker, table.delimiter, is_list=kind == "list")
     return rows if table.delimiter == " " else _without_broken_texts(rows, table.lines, has_audio)
 
@@ -70,6 +96,32 @@ def _without_broken_texts(rows: Sequence[Row], lines: Sequence[Line], has_audio:
         else:
             checked.append(row)
     return checked
+
+
+def _require_texts(table: Table, has_audio: Callable[[str], bool]) -> None:
+    """Check that the columns without names that are read hold more than numbers.
+
+    Raises:
+        NotTranscriptsError: they are durations, by their names in the first line.
+        LayoutError: they may be numbers that are spoken, or others.
+    """
+    first, *lines = table.lines
+    others = [cell.lower() for column, cell in enumerate(first.cells) if column != table.name_column]
+    is_named = any(map(is_name_field, first.cells)) and not any(map(has_audio, first.cells))
+    values = [
+        cell
+        for line in (lines if is_named else table.lines)
+        for column, cell in enumerate(line.cells)
+        if column != table.name_column and cell
+    ]
+    if not table.n_found or not values or not all(map(NUMBER.fullmatch, values)):
+        return
+    if is_named and all(map(MEASURES.fullmatch, others)):
+        raise NotTranscriptsError(f"holds {', '.join(others)[:80]} of the recordings, not texts")
+    raise LayoutError(
+        "has only numbers beside the names, which may be durations or labels; if they are spoken, name the columns in "
+        "a first line, such as `file|text`"
+    )
 
 
 def _n_split(table: Table) -> int:
@@ -93,10 +145,14 @@ def _split(text: str, delimiter: str, has_audio: Callable[[str], bool]) -> Table
         lines = [_split_line(number, line, delimiter) for number, line in _numbered_lines(text)]
     else:
         lines = list(_split_csv(text, delimiter, has_audio))
-    if lines and is_header(lines[0].cells) and not any(map(has_audio, lines[0].cells)):
-        header, *lines = lines
-        rows = [_named_row(Table(delimiter, header.cells, lines, 0, 0), line, has_audio) for line in lines]
-        return Table(delimiter, header.cells, lines, 0, sum(has_audio(row.name) for row in rows))
+    if lines and is_header(lines[0].cells):
+        header, *rest = lines
+        table = Table(delimiter, header.cells, rest, 0, 0)
+        n_found = sum(has_audio(_named_row(table, line, has_audio).name) for line in rest)
+        # a recording may be called audio.wav, but hardly says "text"
+        is_certain = all(map(is_known_field, header.cells)) and 2 * n_found > len(rest)
+        if is_certain or not any(map(has_audio, header.cells)):
+            return table._replace(n_found=n_found)
     width = max((len(line.cells) for line in lines), default=0)
     counts = [
         sum(column < len(line.cells) and has_audio(line.cells[column]) for line in lines) for column in range(width)
@@ -164,11 +220,12 @@ def _split_csv(text: str, delimiter: str, has_audio: Callable[[str], bool]) -> I
         ) from error
 
 
-def _named_row(table: Table, line: Line, has_audio: Callable[[str], bool]) -> Row:
+def _named_row(table: Table, line: Line, has_audio: Callable[[str], bool], *, are_segments: bool = False) -> Row:
     cells, n_columns = line.cells, len(table.header)
     if is_text_field(table.header[-1]):
         cells = line.joined(n_columns, table.delimiter)
-    row = read_fields(dict(zip(table.header, cells, strict=False)), has_audio, line=line.number)
+    fields = dict(zip(table.header, cells, strict=False))
+    row = read_fields(fields, has_audio, line=line.number, has_own_audio=are_segments)
     if len(cells) <= n_columns:
         return row
     fault = f"{len(cells)} columns where the first line names {n_columns}; put the text in quotes"

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from stages.recordings.transcripts.audio_names import is_audio
-from stages.recordings.transcripts.fields import read_fields
+from stages.recordings.transcripts.fields import is_text_field, read_fields
+from stages.recordings.transcripts.pieces import join, several
 from stages.recordings.transcripts.rows import LayoutError, Row
 
+SEGMENTS = ("segments", "chunks", "utterances", "sentences", "cues")
+NOT_A_TEXT = "has a list where its text should be; write one text"
+WORD = re.compile(r"[^\W_]+")
 SHAPES = '{"text": ...}, [{"file": ..., "text": ...}] and {"a.wav": ...}'
 
 
-def read_json_lines(text: str, has_audio: Callable[[str], bool]) -> list[Row]:
+def read_json_lines(text: str, has_audio: Callable[[str], bool], *, has_own_audio: bool) -> list[Row]:
     """Return the rows of JSON Lines, such as a NeMo manifest or metadata.jsonl of Hugging Face.
+
+    Args:
+        text: content of the file.
+        has_audio: whether a name is that of an audio file.
+        has_own_audio: whether the file's own name is that of audio.
 
     Raises:
         LayoutError: a line is not a JSON object.
@@ -27,7 +38,7 @@ def read_json_lines(text: str, has_audio: Callable[[str], bool]) -> list[Row]:
         value = _load(line, f"line {number} ")
         if not isinstance(value, dict):
             raise LayoutError(f"line {number} is not a JSON object but {line.strip()[:40]!r}")
-        rows.append(read_fields(value, has_audio, line=number))
+        rows.append(_row(value, has_audio, line=number, has_own_audio=has_own_audio))
     return rows
 
 
@@ -43,26 +54,25 @@ def read_json(text: str, has_audio: Callable[[str], bool], *, has_own_audio: boo
         LayoutError: it is not JSON, or it holds no texts in a known shape.
     """
     if text.startswith("{") and "}\n{" in text.replace("\r", ""):  # NeMo calls its JSON Lines manifest.json
-        return read_json_lines(text, has_audio)
+        return read_json_lines(text, has_audio, has_own_audio=has_own_audio)
     value = _load(text, "")
     if isinstance(value, dict):
-        text = value.get("text")
-        segments = value.get("segments")
-        if has_own_audio and isinstance(text, str) and text.strip():
-            return [Row(line=None, name="", text=text, subtitles=True)]
-        if has_own_audio and _are_objects(segments):
-            return [_joined(segments)]
-        if any(has_audio(name) or is_audio(name) for name in value):
-            return [Row(line=None, name=name, text=_text(content, has_audio)) for name, content in value.items()]
+        if has_own_audio and isinstance(text := value.get("text"), str) and text.strip():
+            pieces = [piece for key in SEGMENTS for piece in _pieces(value.get(key))]
+            return [Row(line=None, name="", text=text, fault=several(pieces), subtitles=True)]
+        if any((has_audio(name) and not (has_own_audio and name.isdecimal())) or is_audio(name) for name in value):
+            return [_named_row(name, content, has_audio) for name, content in value.items()]
         parts = [part for part in value.values() if _are_objects(part)] or [[value]]  # such as train and test
     else:
         parts = [value] if _are_objects(value) else []
-    tables = [[read_fields(item, has_audio, line=None) for item in part] for part in parts]
+    tables = [[_row(item, has_audio, line=None, has_own_audio=has_own_audio) for item in part] for part in parts]
     if rows := [row for table in tables if any(row.name and row.text for row in table) for row in table]:
         return rows
-    spoken = [part for part, table in zip(parts, tables, strict=True) if any(row.text for row in table)]
+    spoken = [_joined(part) for part, table in zip(parts, tables, strict=True) if any(row.text for row in table)]
+    if len({"".join(WORD.findall(row.text.casefold())) for row in spoken}) > 1:
+        raise LayoutError("holds several lists of texts with different words; keep the right one")
     if has_own_audio and spoken:
-        return [_joined(spoken[0])]
+        return [spoken[0]]
     raise LayoutError(f"holds JSON in another shape than {SHAPES}")
 
 
@@ -88,12 +98,38 @@ def _are_objects(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
-def _joined(segments: list[Mapping[str, Any]]) -> Row:
-    texts = [str(segment.get("text") or "").strip() for segment in segments]
-    return Row(line=None, name="", text="\n".join(texts), subtitles=True)
+def _row(
+    item: Mapping[str, Any], has_audio: Callable[[str], bool], *, line: int | None, has_own_audio: bool = False
+) -> Row:
+    """Return the row of an object, whose text may be in a list of segments."""
+    row = read_fields(item, has_audio, line=line, has_own_audio=has_own_audio)
+    segments = next((item[key] for key in SEGMENTS if _are_objects(item.get(key))), None)
+    if segments is None:
+        is_list = not row.text and any(is_text_field(key) and isinstance(item[key], list) and item[key] for key in item)
+        return replace(row, fault=row.fault or (NOT_A_TEXT if is_list else ""))
+    if row.text:
+        return replace(row, fault=row.fault or several(_pieces(segments)))
+    joined = _joined(segments)
+    return replace(row, text=joined.text, fault=row.fault or joined.fault, subtitles=True)
 
 
-def _text(content: object, has_audio: Callable[[str], bool]) -> str:
+def _named_row(name: str, content: object, has_audio: Callable[[str], bool]) -> Row:
+    """Return the row of a value whose key names the audio: a text, an object or a list of segments."""
     if isinstance(content, dict):
-        return read_fields(content, has_audio, line=None).text
-    return content if isinstance(content, str) else ""
+        return replace(_row(content, has_audio, line=None), name=name)
+    if _are_objects(content):
+        return replace(_joined(content), name=name)
+    fault = NOT_A_TEXT if isinstance(content, list) and content else ""
+    return Row(line=None, name=name, text=content if isinstance(content, str) else "", fault=fault)
+
+
+def _joined(segments: object) -> Row:
+    """Return the texts of segments as a row without a name. Whoever is named in them is not the voice's name."""
+    return replace(join(_pieces(segments)), speaker="", language="", subtitles=True)
+
+
+def _pieces(segments: object) -> list[Row]:
+    if not isinstance(segments, list):
+        return []
+    rows = [read_fields(item, lambda _: False, line=None) for item in segments if isinstance(item, dict)]
+    return [replace(row, name="") for row in rows]

@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from gpt_sovits.text.encodings import REPLACEMENT, DecodedText, decode_texts
 from gpt_sovits.text.languages import language_code
-from stages.recordings.transcripts.audio_names import MICROPHONES, AudioNames, is_audio, without_audio_suffix
-from stages.recordings.transcripts.delimited import read_table
+from stages.recordings.transcripts.audio_names import (
+    FOREIGN,
+    MICROPHONES,
+    AudioNames,
+    Match,
+    is_audio,
+    keep_closest,
+    without_audio_suffix,
+)
+from stages.recordings.transcripts.delimited import TableKind, read_table
 from stages.recordings.transcripts.json_texts import read_json, read_json_lines
-from stages.recordings.transcripts.rows import LayoutError, NotATableError, Row
+from stages.recordings.transcripts.pieces import join, join_by_start
+from stages.recordings.transcripts.rows import LayoutError, NotATableError, NotTranscriptsError, Row
 from stages.recordings.transcripts.spoken import spoken_text
+from stages.recordings.transcripts.stamps import require_no_times
 from stages.recordings.transcripts.timed import read_textgrid, read_timed_text
 
 TABLES = (".list", ".csv", ".tsv", ".psv")
 JSON_LINES = (".jsonl", ".ndjson")
-SUBTITLES = (".srt", ".vtt")
+SUBTITLES = (".srt", ".vtt", ".sbv")
 PLAIN_TEXTS = (".txt", ".text", ".trans", ".transcript", ".lab", ".wrd")
 TRANSCRIPT_SUFFIXES = (*TABLES, *JSON_LINES, *SUBTITLES, *PLAIN_TEXTS, ".json", ".textgrid")
 # Texts in formats that are not read. Ignored, they would be replaced by what the recogniser hears
 UNREADABLE_SUFFIXES = (
     *(".xlsx", ".xls", ".ods", ".docx", ".doc", ".odt", ".rtf", ".parquet", ".arrow"),
-    *(".eaf", ".ass", ".ssa", ".sbv", ".lrc", ".stm", ".ctm", ".trn", ".mlf", ".trs", ".cha", ".ttml", ".dfxp", ".smi"),
+    *(".eaf", ".ass", ".ssa", ".lrc", ".stm", ".ctm", ".trn", ".mlf", ".trs", ".cha", ".ttml", ".dfxp", ".smi"),
 )
 # Named like a recording, they may hold its text
 UNREADABLE_BESIDE = (".xml", ".html", ".htm", ".md", ".yaml", ".yml", ".pdf")
@@ -39,7 +49,6 @@ VARIANT = re.compile(
 # Texts of the same words that are worse to read aloud. They count only where a recording has no other text.
 LAST_RESORTS = (".original.txt", ".textgrid", ".wrd", *UNREADABLE_BESIDE)
 DOCUMENT = re.compile(r"(?:readme|licen[cs]e|copying|notice|changelog|authors|citation|credits)\b", re.I)
-OUTSIDE = re.compile(r"/|[A-Za-z]:|(?:.*/)?\.\./")
 OTHER_SPEAKER = "speaker {!r} is one of {} and not this voice; its rows must name {!r}"
 
 
@@ -57,7 +66,7 @@ class Transcript(NamedTuple):
     name: str = ""  # what it says about its audio
     encoding: str = ""  # of the file, such as UTF-8
     shortened: bool = False  # tags, names of speakers or notes on sounds were left out
-    others: bool = False  # it belongs to another speaker
+    others: bool = False  # it belongs to another speaker, or is not a transcript, and so is not lost
 
 
 def transcript_files(files: Collection[str]) -> set[str]:
@@ -93,16 +102,17 @@ def read_transcripts(
     audio = AudioNames(folder, files)
     faults = dict(unusable or {})
     texts = sorted({*faults, *transcript_files(files)})
+    own_audio = _own_audio(texts, audio)
     contents, transcripts = {}, {}
     for file in texts:
         fault = faults.get(file) or _fault_of_file(folder / file)
         if fault:
-            transcripts[file] = [Transcript(file, _own_audio(file, audio), "", fault, file)]
+            transcripts[file] = [Transcript(file, own_audio[file], "", fault, file)]
         else:
             contents[file] = (folder / file).read_bytes()
     decoded = decode_texts(contents, language)
     for file in contents:
-        transcripts[file] = _read_file(file, decoded[file], audio, speaker, language)
+        transcripts[file] = _read_file(file, decoded[file], own_audio[file], audio, speaker, language)
     return _without_last_resorts([row for file in texts for row in transcripts[file]])
 
 
@@ -118,28 +128,39 @@ def _fault_of_file(path: Path) -> str:
     return f"has {size} bytes, which no transcript has; at most {MAX_BYTES} are read" if size > MAX_BYTES else ""
 
 
-def _read_file(file: str, decoded: DecodedText, audio: AudioNames, speaker: str, language: str) -> list[Transcript]:
+def _read_file(
+    file: str, decoded: DecodedText, own_audio: tuple[str, ...], audio: AudioNames, speaker: str, language: str
+) -> list[Transcript]:
     """Return the transcripts of one file. A file that cannot be read is one transcript with a fault."""
-    own_audio = _own_audio(file, audio)
     rows: list[Row] = []
-    fault = decoded.fault
+    fault, is_other = decoded.fault, False
     try:
         rows = [] if fault else _rows(file, decoded.text, own_audio, audio, speaker)
     except LayoutError as error:
-        fault = str(error)
+        fault, is_other = str(error), isinstance(error, NotTranscriptsError)
     if fault or not rows:
         fault = fault or ("the transcript is empty" if own_audio else "is empty")
-        return [Transcript(file, own_audio, "", fault, file, encoding=decoded.encoding)]
+        found = () if is_other else own_audio
+        return [Transcript(file, found, "", fault, file, encoding=decoded.encoding, others=is_other)]
     place = posixpath.dirname(file)
-    placed = [(row, audio.find(row.name, place) if row.name else own_audio) for row in _joined_by_start(rows)]
-    speakers = {row.speaker for row, found in placed if row.speaker and found}
+    if own_audio and len(rows) > 1 and not any(row.name for row in rows):
+        rows = [join(rows)]
+
+    def match_of(row: Row) -> Match:
+        return audio.find(row.name, place) if row.name else Match(own_audio)
+
+    speakers = {row.speaker for row in rows if row.speaker and match_of(row).files}
+    rows = list(join_by_start(rows))
+    matches = keep_closest([match_of(row) for row in rows])
     transcripts = []
-    for row, found in placed:
+    for row, (found, _) in zip(rows, matches, strict=True):
         source = f"{file}:{row.line}" if row.line else file
-        others = len(speakers) > 1 and row.speaker != speaker and row.speaker != ""
+        others = len(speakers) > 1 and row.speaker not in (speaker, "")
         spoken = spoken_text(row.text, speaker, subtitles=row.subtitles)
         fault = (
-            OTHER_SPEAKER.format(row.speaker, len(speakers), speaker) if others else _fault(row, found, file, language)
+            OTHER_SPEAKER.format(row.speaker, len(speakers), speaker)
+            if others
+            else _fault(row, found, language) or ("" if found else _missing_audio(row.name, file, audio))
         )
         fault = fault or ("" if spoken.text else "the transcript is empty")
         text = "" if fault else spoken.text
@@ -154,14 +175,14 @@ def _rows(file: str, text: str, own_audio: tuple[str, ...], audio: AudioNames, s
     text, name, place = text.removeprefix("\ufeff"), file.lower(), posixpath.dirname(file)
 
     def has_audio(written: str) -> bool:
-        return bool(written) and bool(audio.find(written, place))
+        return bool(written) and bool(audio.find(written, place).files)
 
     if not text.strip():
         return []
     if name.endswith(".textgrid"):
         return [Row(line=None, name="", text=read_textgrid(text, speaker), subtitles=True)]
     if name.endswith(JSON_LINES):
-        return read_json_lines(text, has_audio)
+        return read_json_lines(text, has_audio, has_own_audio=bool(own_audio))
     if name.endswith(".json"):
         return read_json(text, has_audio, has_own_audio=bool(own_audio))
     if not name.endswith(TABLES) or own_audio:
@@ -171,76 +192,63 @@ def _rows(file: str, text: str, own_audio: tuple[str, ...], audio: AudioNames, s
     if name.endswith(SUBTITLES):
         raise LayoutError("holds no subtitle with a time")
     if name.endswith(TABLES):
-        return read_table(text, speaker, has_audio, "list" if name.endswith(".list") else "table")
+        kind: TableKind = "list" if name.endswith(".list") else "table"
+        return read_table(text, speaker, has_audio, kind, has_own_audio=bool(own_audio))
     if own_audio:
+        require_no_times(text)
         return [Row(line=None, name="", text=text)]
     try:
         return read_table(text, speaker, has_audio, "unknown")
     except NotATableError as error:
-        raise LayoutError(f"transcript without audio: no recording has its name, and it {error}") from error
+        near = audio.of_same_name(posixpath.splitext(file)[0])
+        reason = f"{near[0]} is in another folder" if near else "no recording has its name"
+        raise LayoutError(f"transcript without audio: {reason}, and it {error}") from error
 
 
-def _own_audio(file: str, audio: AudioNames) -> tuple[str, ...]:
-    """Return the audio that a text file is named like: x.txt, x.wav.txt or x.normalized.txt for x.wav."""
-    name = posixpath.splitext(posixpath.basename(file))[0]
-    while name:
-        if found := audio.find_beside(name, file):
-            return found
-        shorter = VARIANT.sub("", name)
-        if shorter == name:
-            return ()
-        name = shorter
-    return ()
+def _own_audio(files: Iterable[str], audio: AudioNames) -> dict[str, tuple[str, ...]]:
+    """Return the audio that each text file is named like: x.txt, x.wav.txt or x.normalized.txt for x.wav.
+
+    Of texts of one kind, such as x.txt and day1/x.txt, only those that lie closest to the audio have it.
+    """
+    found: dict[str, Match] = {}
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        name, kind = posixpath.splitext(posixpath.basename(file))
+        while not (match := audio.find_beside(name, file)).files and (shorter := VARIANT.sub("", name)) not in (
+            "",
+            name,
+        ):
+            name, kind = shorter, name[len(shorter) :] + kind
+        found[file] = match
+        kinds[kind.lower()].append(file)
+    for alike in kinds.values():
+        found.update(zip(alike, keep_closest([found[file] for file in alike]), strict=True))
+    return {file: match.files for file, match in found.items()}
 
 
-def _joined_by_start(rows: Sequence[Row]) -> Iterator[Row]:
-    """Yield the rows. Those of one name that begin at different times become one, in the order of their times."""
-    parts: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.start is not None and row.name and not row.fault:
-            parts.setdefault(row.name, []).append(row)
-    for row in rows:
-        pieces = parts.get(row.name, [])
-        if row.start is None or len({piece.start for piece in pieces}) < 2 or row.fault:
-            yield row
-        elif row is pieces[0]:
-            said = {(piece.start, piece.text): piece for piece in pieces}  # a row may be there twice
-            ordered = sorted(said.values(), key=lambda piece: piece.start or 0.0)
-            clash = next((b.start for a, b in pairwise(ordered) if a.start == b.start), None)
-            yield Row(
-                line=row.line,
-                name=row.name,
-                text="\n".join(piece.text for piece in ordered),
-                speaker=row.speaker,
-                language=row.language,
-                fault="" if clash is None else f"two texts begin at {clash:g} s; keep the right one",
-                subtitles=row.subtitles,
-            )
-
-
-def _fault(row: Row, found: tuple[str, ...], file: str, language: str) -> str:
-    """Return why a row cannot be used, or an empty text."""
+def _fault(row: Row, found: tuple[str, ...], language: str) -> str:
+    """Return why a row cannot be used, or an empty text. Whether its audio is missing is not looked at."""
     if row.fault:
         return row.fault
     if REPLACEMENT in row.text or REPLACEMENT in row.name:
         return "holds characters that were lost (U+FFFD), or bytes that are not UTF-8; write them again"
     if row.language and (fault := _language_fault(row.language, language)):
         return fault
-    if not found:
-        return _missing_audio(row.name, file)
     takes = {MICROPHONES.sub("", without_audio_suffix(name)) for name in found}
     if len(found) > 1 and not (len(takes) == 1 and all(MICROPHONES.search(without_audio_suffix(n)) for n in found)):
         return f"belongs to any of {', '.join(found)}; keep one of them"
     return ""
 
 
-def _missing_audio(name: str, file: str) -> str:
+def _missing_audio(name: str, file: str, audio: AudioNames) -> str:
     """Return what was looked for in vain, by the name in a row or by that of the text file."""
-    if not name:
-        return f"transcript without audio: there is no {posixpath.splitext(file)[0][:80]!r} with an audio ending"
-    if OUTSIDE.match(name.replace("\\", "/")):
+    wanted = name or posixpath.splitext(file)[0]
+    missing = f"transcript without audio: there is no {wanted[:80]!r}" + ("" if name else " with an audio ending")
+    if near := audio.of_same_name(wanted):
+        return f"{missing}; {near[0]} is in another folder, so move it, or correct the name of the folder"
+    if FOREIGN.match(name.replace("\\", "/")):
         return f"transcript without audio: {name[:80]!r} points outside the voice's folder; copy the audio into it"
-    return f"transcript without audio: there is no {name[:80]!r}"
+    return missing
 
 
 def _language_fault(written: str, language: str) -> str:

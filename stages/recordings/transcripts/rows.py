@@ -16,6 +16,10 @@ class NotATableError(LayoutError):
     """A file has no columns at all."""
 
 
+class NotTranscriptsError(LayoutError):
+    """A file is about the recordings, such as their durations, and holds no texts for certain."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One transcript as written in a file.

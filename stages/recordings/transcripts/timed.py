@@ -12,16 +12,15 @@ from collections.abc import Iterable, Sequence
 
 from stages.recordings.transcripts.rows import LayoutError
 from stages.recordings.transcripts.spoken import TAG
+from stages.recordings.transcripts.stamps import read_stamped
 
-ARROW = re.compile(r"^\s*(?:\d+:)?\d\d?:\d\d[.,]\d{1,3}\s*-->\s", re.M)  # SubRip and WebVTT
-WHISPER_LINE = re.compile(r"^\s*\[(?:\d+:)?\d\d:\d\d\.\d{3} --> (?:\d+:)?\d\d:\d\d\.\d{3}\]\s*(.*)$")
-STAMPED_LINE = re.compile(r"^\s*[\[(]?(?:\d+:)?\d?\d:\d\d(?:[.,]\d{1,3})?[\])]?\s+(\S.*)$")  # [0:12] or 00:01:12.5
-FIRST_STAMP = re.compile(r"^\s*(?:[\[(]|(?:0+:)?00?:)")  # 0:05, and not the time of day in "10:30 is early"
+ARROW = re.compile(r"^[ \t]*(?:\d+:)?\d\d?:\d\d[.,]\d{1,3}\s*-->\s", re.M)  # SubRip and WebVTT
 LABEL_LINE = re.compile(r"^\s*-?\d+(?:[.,]\d+)?\t\s*-?\d+(?:[.,]\d+)?(?:\t(.*))?$")  # Audacity: start, end, label
+SPECTRAL_LINE = re.compile(r"^\s*\\\t\s*-?\d+(?:[.,]\d+)?\t\s*-?\d+(?:[.,]\d+)?\s*$")  # its frequencies, below it
 SPACED_LABEL_LINE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s+(\d+(?:\.\d+)?)\s+(\S.*)$")  # the same of HTK and TIMIT
 MIN_UNITS = 3000  # that the last label ends at: TIMIT counts samples, HTK 100 ns. Years are smaller
-WHISPER_TSV_HEADER = re.compile(r"^start\tend\ttext\s*$")
-VTT_REMARKS = ("NOTE", "STYLE", "REGION")  # begin a block that is not a subtitle
+TSV_HEADER = re.compile(r"^start(?:[ _]?time)?\tend(?:[ _]?time)?\ttext\s*$", re.I)  # of Whisper
+VTT_REMARK = re.compile(r"\s*(?:NOTE(?:[ \t\n]|$)|(?:STYLE|REGION)[ \t]*(?:\n|$))")  # a block that is not a subtitle
 WORD_TIERS = ("words", "word", "text", "transcript", "transcription", "utterance", "utterances", "sentence", "ort")
 INTERVALS = "IntervalTier"  # the other class of tiers has points
 SILENCES = frozenset({"", "sil", "sp", "spn", "<eps>", "<p:>", "<sil>", "#", "pau", "h#"})  # of aligners
@@ -32,7 +31,7 @@ def read_timed_text(text: str) -> str | None:
     """Return the text of subtitles, one cue or label per line, or None where the text has no times.
 
     Raises:
-        LayoutError: it has times, but is damaged.
+        LayoutError: it has times, but is damaged, or they may be spoken.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = [line for line in text.split("\n") if line.strip()]
@@ -40,23 +39,15 @@ def read_timed_text(text: str) -> str | None:
         return None
     if ARROW.search(text):
         return _read_vtt(text) if lines[0].startswith("WEBVTT") else _read_srt(text)
-    if WHISPER_TSV_HEADER.match(lines[0]):
+    if TSV_HEADER.match(lines[0]):
         lines = lines[1:]
     labels = _labels(lines)
-    if labels is not None:
-        return _spoken(labels)
-    # one line may begin with the time of day, which is spoken
-    is_stamped = len(lines) > 1 and FIRST_STAMP.match(lines[0])
-    for pattern in (WHISPER_LINE, *([STAMPED_LINE] if is_stamped else [])):
-        matches = [pattern.match(line) for line in lines]
-        if matches and all(matches):
-            return "\n".join(match[1] or "" for match in matches if match)
-    return None
+    return read_stamped(lines) if labels is None else _spoken(labels)
 
 
 def _labels(lines: Sequence[str]) -> list[str] | None:
     """Return the labels of lines that each begin with two times, or None where a line has none."""
-    matches = [LABEL_LINE.match(line) for line in lines]
+    matches = [LABEL_LINE.match(line) for line in lines if not SPECTRAL_LINE.match(line)]
     if matches and all(matches):
         return [match[1] or "" for match in matches if match]
     spaced = [match for match in map(SPACED_LABEL_LINE.match, lines) if match]
@@ -105,7 +96,7 @@ def _read_vtt(text: str) -> str:
         raise LayoutError(f"is not WebVTT ({error})") from error
     _require_all_cues(text, len(cues))
     for block in re.split(r"\n\s*\n", text.strip())[1:]:  # the parser leaves out what follows a blank line
-        if "-->" not in block and not block.lstrip().startswith(VTT_REMARKS):
+        if "-->" not in block and not VTT_REMARK.match(block):
             raise LayoutError(f"holds text that belongs to no subtitle: {' '.join(block.split())[:60]!r}")
     return _join_cues(cue.raw_text for cue in cues)
 
@@ -157,9 +148,9 @@ def read_textgrid(text: str, voice: str) -> str:
         ]
     except (PraatioException, LookupError, TypeError, ValueError, AttributeError) as error:
         raise LayoutError("is not a TextGrid that can be read") from error
-    words = [tier for tier in named if re.split(r"[\s_-]+", tier[0].strip().lower())[-1] in WORD_TIERS]
+    words = [(tier, speaker) for tier in named if (speaker := _speaker_of_tier(tier[0])) is not None]
     # one tier for each speaker: "anna - words"
-    chosen = [tier for tier in words if tier[0].lower().startswith(voice.lower())] if len(words) > 1 else words
+    chosen = [tier for tier, speaker in words if len(words) == 1 or speaker == _spaced(voice)]
     chosen = chosen or (named if len(named) == 1 else [])
     if len(chosen) != 1:
         raise LayoutError(
@@ -167,3 +158,13 @@ def read_textgrid(text: str, voice: str) -> str:
             "call the one with the text 'words', or remove the others"
         )
     return _spoken(chosen[0][1])
+
+
+def _speaker_of_tier(name: str) -> str | None:
+    """Return whose words a tier has, an empty text where it does not say, or None where it is not one of words."""
+    *speaker, kind = _spaced(name).split(" ")
+    return " ".join(speaker) if kind in WORD_TIERS else None
+
+
+def _spaced(name: str) -> str:
+    return " ".join(re.split(r"[\s_-]+", name.strip().lower()))

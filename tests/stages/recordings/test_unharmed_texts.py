@@ -76,6 +76,24 @@ def test_two_tiers_of_one_name_are_refused(tmp_path: Path) -> None:
     assert row.text == "Bye"
 
 
+def test_a_tier_of_another_speaker_whose_name_begins_alike_is_not_taken(tmp_path: Path) -> None:
+    tiers = "".join(f'"IntervalTier"\n"{{}} - words"\n0\n1\n1\n0\n1\n"{word}"\n' for word in ("Hello", "Bye"))
+    (row,) = read(tmp_path, "a.TextGrid", TEXTGRID + tiers.format("annabel", "bob"))
+    assert row.fault.startswith("has the tiers 'annabel - words', 'bob - words'; call the one with the text 'words'")
+    (row,) = read(tmp_path, "a.TextGrid", TEXTGRID + tiers.format("annabel", "Anna"))
+    assert row.text == "Bye"
+
+
+@pytest.mark.parametrize("block", ["NOTED by all", "NOTES\nof hers", "STYLED anew", "STYLE matters", "REGIONS"])
+def test_a_block_of_webvtt_that_only_begins_like_a_remark_is_not_dropped(tmp_path: Path, block: str) -> None:
+    cues = "WEBVTT\n\n00:01.000 --> 00:02.000\nHello\n\n{}\n\n00:02.000 --> 00:03.000\nBye\n"
+    (row,) = read(tmp_path, "a.vtt", cues.format(block))
+    assert row.fault == f"holds text that belongs to no subtitle: {' '.join(block.split())!r}"
+    for remark in ("NOTE", "NOTE by hand", "NOTE\nby hand", "STYLE\n::cue {}", "REGION\nid:1"):
+        (row,) = read(tmp_path, "a.vtt", cues.format(remark))
+        assert row.text == "Hello Bye"
+
+
 @pytest.mark.parametrize(
     ("labels", "text"),
     [
