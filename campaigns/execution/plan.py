@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -212,8 +211,9 @@ def first_id(work_id: str) -> str:
 
 
 def hand_back_id(work_id: str) -> str:
-    """Return another id of the same slice, under which it is queued again."""
-    return f"{handed_back_prefix(work_id)}{secrets.token_hex(8)}"
+    """Return the next id of the same slice, under which it is queued again. It is greater than all before."""
+    n_before = int(work_id.removeprefix(first_id(work_id)).removeprefix(".") or 0)
+    return f"{handed_back_prefix(work_id)}{n_before + 1:012d}"
 
 
 def handed_back_prefix(work_id: str) -> str:

@@ -259,6 +259,18 @@ class DurableQueue:
         with self._reached():
             self._client.delete_workflows(job_ids)
 
+    def open_work(self, prefix: str) -> list[str]:
+        """Return the ids of the work that waits or is being done, and whose ids begin alike.
+
+        Raises:
+            DatabaseUnreachableError: The database does not answer.
+        """
+        with self._reached():
+            found = self._client.list_workflows(
+                workflow_id_prefix=prefix, status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
+            )
+        return [workflow.workflow_id for workflow in found]
+
     def forget_all(self, prefix: str, *, status: str | None = None) -> None:
         """Delete what DBOS remembers of work whose ids begin alike.
 
