@@ -21,6 +21,7 @@ CAMPAIGNS = sa.Table(
     sa.Column("plan", sa.JSON, nullable=False),  # how it is spoken and delivered, without any personal data
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("run", sa.Integer, nullable=False),  # counts submissions, resumptions and retries
+    sa.Column("stopped_run", sa.Integer, nullable=False, server_default="0"),  # submissions up to it were stopped
     sa.Column("version", sa.Integer, nullable=False),  # frozen at the start
     sa.Column("candidate_id", sa.String(100), nullable=False),
     sa.Column("error_type", sa.String(64)),  # why it stopped before its end

@@ -117,6 +117,8 @@ def stop(
 ) -> Campaign | None:
     """End a campaign before its rows are done: they are cancelled, also those that are being spoken.
 
+    A person ends with it also a submission that is under way, whatever the state of the campaign is.
+
     Args:
         database: Of serving.
         campaign_id: The campaign.
@@ -130,8 +132,11 @@ def stop(
     now = datetime.now(UTC)
     with database.transaction() as connection:
         open_campaign = (CAMPAIGNS.c.id == campaign_id) & CAMPAIGNS.c.state.in_(("loading", "running", "paused"))
-        values = {"state": state, "finished_at": now} | why
+        stopped: dict[str, Any] = {"stopped_run": CAMPAIGNS.c.run}
+        values = stopped | {"state": state, "finished_at": now} | why
         if not connection.execute(sa.update(CAMPAIGNS).where(open_campaign).values(values)).rowcount:
+            if error is None:
+                connection.execute(sa.update(CAMPAIGNS).where(CAMPAIGNS.c.id == campaign_id).values(stopped))
             return None
         rows = (ROWS.c.campaign_id == campaign_id) & ROWS.c.state.in_(OPEN_STATES)
         row_values = {"state": state, "claim": None, "finished_at": now} | why

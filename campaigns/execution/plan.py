@@ -41,6 +41,7 @@ class Campaign:
         plan: Its settings without template, lexicon and names of files.
         state: Where it is.
         run: Counts submissions, resumptions and retries.
+        stopped_run: The run at which it was stopped last, 0 for never. A submission up to it does not start.
         version: That speaks it, frozen at the start.
         candidate_id: Of that version.
         error_type: Why it stopped before its end, None where it did not.
@@ -60,6 +61,7 @@ class Campaign:
     plan: CampaignSettings
     state: CampaignState
     run: int
+    stopped_run: int
     version: int
     candidate_id: str
     error_type: str | None

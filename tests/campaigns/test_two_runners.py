@@ -4,48 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import asynccontextmanager
 
 import pytest
 import sqlalchemy as sa
-from campaign_nodes import campaign_settings, find_campaign, rendered, rows_of, running_node, start_campaign
+from campaign_nodes import campaign_settings, find_campaign, idle_node, rendered, rows_of, running_node, start_campaign
 from dbos import DBOS
-from job_helpers import SmallEngine, make_queues, settings
+from job_helpers import SmallEngine, make_queues
 
-from campaigns.database import migrate_campaigns
 from campaigns.execution import claims
 from campaigns.execution.plan import QUEUE, WORKFLOW, slice_id
-from campaigns.execution.service import CampaignService
 from serving.errors import UnknownVoiceError
 from serving.jobs.durable import DurableQueue
-from serving.storage.objects import open_object_store
 from serving.tables import NODES
 
 
 @pytest.fixture
-def database(serving_database):
-    migrate_campaigns(serving_database)
-    DBOS.migrate(serving_database.uri)
-    return serving_database
+def database(each_database):
+    return each_database
 
 
 def outcome(database) -> Counter:
     return Counter((row["state"], row["attempts"]) for row in rows_of(database))
-
-
-@asynccontextmanager
-async def heart_of_a_node(folder, database, engine):
-    """Yield the campaigns of a node whose heart beats. It takes no work from DBOS, so a test can give it some."""
-    objects = open_object_store("folder:results", root=folder)
-    service = CampaignService(database, engine, objects, settings(), folder)
-    queue = DurableQueue(database, lambda _: None, n_at_once=1, others=[service.work])
-    queue.start()
-    service.start(queue)
-    try:
-        yield service
-    finally:
-        await service.close()
-        queue.close()
 
 
 def test_two_living_runners_of_a_slice_take_no_row_from_each_other(tmp_path, database):
@@ -55,8 +34,8 @@ def test_two_living_runners_of_a_slice_take_no_row_from_each_other(tmp_path, dat
 
     async def scenario():
         async with (
-            heart_of_a_node(tmp_path, database, engine) as one,
-            heart_of_a_node(tmp_path, database, engine) as other,
+            idle_node(tmp_path, database, engine) as one,
+            idle_node(tmp_path, database, engine) as other,
         ):
             await asyncio.gather(*(service.work.run(work_id) for service in (one, other, other)))
 
@@ -81,7 +60,7 @@ def test_a_row_of_a_node_that_dies_after_the_others_ran_dry_is_taken_up(tmp_path
             connection.execute(sa.delete(NODES).where(NODES.c.id == "late"))
 
     async def scenario():
-        async with heart_of_a_node(tmp_path, database, SmallEngine()) as service:
+        async with idle_node(tmp_path, database, SmallEngine()) as service:
             await asyncio.gather(service.work.run(work_id), die_later())
 
     asyncio.run(scenario())

@@ -1,0 +1,115 @@
+"""A campaign is cancelled while rows are submitted: whatever was before and whatever the clocks say, it stays so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from campaign_nodes import (
+    campaign_settings,
+    find_campaign,
+    idle_node,
+    rendered,
+    rows_of,
+    start_campaign,
+    stream,
+    submit,
+)
+from job_helpers import SmallEngine
+
+from campaigns.execution import control
+from campaigns.execution.plan import slice_id
+
+
+@pytest.fixture
+def database(each_database):
+    return each_database
+
+
+class SlowClock(datetime):
+    """The clock of a node that is 2 s behind the others."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) - timedelta(seconds=2)
+
+
+def states(database) -> Counter:
+    return Counter(row["state"] for row in rows_of(database))
+
+
+async def submit_and(service, plan, rows, act):
+    """Submit rows, and do something after 250 of them were written."""
+
+    async def interrupted():
+        async for row in stream(rows):
+            if row is rows[260]:
+                await act(find_campaign(service._database).id)
+            yield row
+
+    return await service.submit(plan, interrupted(), owner="anna", version=3, candidate_id="c3")
+
+
+def test_a_cancellation_by_a_node_whose_clock_is_behind_is_kept(tmp_path, database, monkeypatch):
+    plan = campaign_settings()
+    monkeypatch.setattr(control, "datetime", SlowClock)
+
+    async def scenario():
+        async with idle_node(tmp_path, database, SmallEngine()) as service:
+            submitted = await submit_and(service, plan, rendered(plan, 300), service.cancel)
+            assert submitted.campaign.state == "cancelled"
+            assert states(database) == {"cancelled": 300}
+            assert (await submit(service, plan, rendered(plan, 300))).campaign.state == "running"
+
+    asyncio.run(scenario())
+    assert states(database) == {"queued": 300}
+
+
+def test_a_cancellation_of_another_submission_after_the_end_is_kept(tmp_path, database):
+    plan = campaign_settings()
+    start_campaign(tmp_path, database, plan, rendered(plan, 3))
+
+    async def scenario():
+        async with idle_node(tmp_path, database, SmallEngine()) as service:
+            await service.work.run(slice_id(find_campaign(database).id, 0, 1))
+            assert find_campaign(database).state == "done"
+            submitted = await submit_and(service, plan, rendered(plan, 300), service.cancel)
+            assert submitted.campaign.state == "cancelled"
+
+    asyncio.run(scenario())
+    assert states(database) == {"done": 3, "cancelled": 297}
+
+
+def test_a_cancellation_before_a_submission_by_a_clock_that_is_behind_does_not_stop_it(tmp_path, database, monkeypatch):
+    plan = campaign_settings()
+    start_campaign(tmp_path, database, plan, rendered(plan, 3))
+
+    async def scenario():
+        async with idle_node(tmp_path, database, SmallEngine()) as service:
+            await service.cancel(find_campaign(database).id)
+            with monkeypatch.context() as patched:
+                patched.setattr("campaigns.execution.submitting.datetime", SlowClock)
+                assert (await submit(service, plan, rendered(plan, 3))).campaign.state == "running"
+
+    asyncio.run(scenario())
+    assert states(database) == {"queued": 3}
+
+
+def test_a_retry_after_the_cancellation_of_a_submission_goes_on(tmp_path, database):
+    plan = campaign_settings()
+
+    async def scenario():
+        async with idle_node(tmp_path, database, SmallEngine()) as service:
+
+            async def cancel_and_retry(campaign_id):
+                await service.cancel(campaign_id)
+                await service.retry(campaign_id)
+
+            submitted = await submit_and(service, plan, rendered(plan, 300), cancel_and_retry)
+            assert submitted.campaign.state == "running"
+
+    asyncio.run(scenario())
+    assert states(database) == {"queued": 300}
+    assert find_campaign(database).submitted_at < datetime.now(UTC)
