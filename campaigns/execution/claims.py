@@ -65,6 +65,15 @@ def claim_of(owner: str, node: str) -> str:
     return f"{owner}{node}.{secrets.token_hex(8)}"
 
 
+def next_claim(runner: str) -> str:
+    """Return a name for one claim of a runner. A row that was changed while it was spoken can come back to it.
+
+    Args:
+        runner: Of `claim_of`.
+    """
+    return f"{runner}.{secrets.token_hex(4)}"
+
+
 def adopt(
     database: Database,
     campaign_id: str,
@@ -116,15 +125,17 @@ def claim_next(database: Database, campaign_id: str, number: int, claim: str) ->
         database: Of serving.
         campaign_id: The campaign.
         number: Of the slice.
-        claim: Names the work at the slice. Each claim gets a name of its own, because a row that was changed while it
-            was spoken can come back to the same work.
+        claim: Of `next_claim`. A call whose answer was lost is repeated with the same one, and has its row already.
     """
     with database.transaction() as connection:
+        in_slice = (ROWS.c.campaign_id == campaign_id) & (ROWS.c.slice == number)
+        if claimed := _read_row(connection, in_slice & (ROWS.c.state == "running") & (ROWS.c.claim == claim)):
+            return read_campaign(connection, campaign_id), claimed
         if not _is_running(connection, campaign_id):
             return None
         waiting = (
             sa.select(ROWS.c.recipient_id)
-            .where(ROWS.c.campaign_id == campaign_id, ROWS.c.slice == number, ROWS.c.state == "queued")
+            .where(in_slice, ROWS.c.state == "queued")
             .order_by(ROWS.c.place)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -133,8 +144,7 @@ def claim_next(database: Database, campaign_id: str, number: int, claim: str) ->
         if recipient_id is None:
             return None
         this = (ROWS.c.campaign_id == campaign_id) & (ROWS.c.recipient_id == recipient_id)
-        own = f"{claim}.{secrets.token_hex(4)}"
-        values = {"state": "running", "claim": own, "attempts": ROWS.c.attempts + 1, "finished_at": None}
+        values = {"state": "running", "claim": claim, "attempts": ROWS.c.attempts + 1, "finished_at": None}
         connection.execute(sa.update(ROWS).where(this).values(values))
         started = CAMPAIGNS.c.started_at
         now = sa.func.coalesce(started, sa.literal(datetime.now(UTC), started.type))

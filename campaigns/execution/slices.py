@@ -133,7 +133,8 @@ class SliceRunner:
         while True:
             while not is_first and self._must_yield():
                 await asyncio.sleep(YIELD_SECONDS)
-            claiming = asyncio.ensure_future(self._rows.patiently(claims.claim_next, campaign_id, number, claim))
+            own = claims.next_claim(claim)
+            claiming = asyncio.ensure_future(self._rows.patiently(claims.claim_next, campaign_id, number, own))
             try:
                 claimed = await asyncio.shield(claiming)
             except asyncio.CancelledError:
