@@ -112,6 +112,23 @@ def retry(database: Database, campaign_id: str, enqueue: Enqueue) -> tuple[Campa
         return campaign, n_rows
 
 
+def queue_again(database: Database, campaign: Campaign, enqueue: Enqueue) -> bool:
+    """Queue the slices of a running campaign again. Return False where somebody has started it meanwhile, or ended it.
+
+    Args:
+        database: Of serving.
+        campaign: As it was seen.
+        enqueue: Queues a slice, by its id.
+    """
+    as_seen = (CAMPAIGNS.c.id == campaign.id) & (CAMPAIGNS.c.run == campaign.run) & (CAMPAIGNS.c.state == "running")
+    with database.transaction() as connection:
+        run = campaign.run + 1
+        if not connection.execute(sa.update(CAMPAIGNS).where(as_seen).values(run=run)).rowcount:
+            return False
+        enqueue_slices(connection, campaign.id, run, enqueue)
+        return True
+
+
 def stop(
     database: Database, campaign_id: str, state: CampaignState, error: ServingError | None = None
 ) -> Campaign | None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 import sqlalchemy as sa
 
 from campaigns.execution.plan import QUEUE, WORKFLOW, first_id, hand_back_id, handed_back_prefix
+from campaigns.tables import ROWS
 from serving.database import Database
 from serving.errors import DatabaseUnreachableError
 from serving.jobs.durable import DurableQueue
@@ -45,6 +46,20 @@ class SliceQueue:
         """
         self._ready().enqueue_work(connection, work_id, workflow=WORKFLOW, queue=QUEUE, priority=PRIORITY)
 
+    def lacks_work(self, database: Database, campaign_id: str) -> bool:
+        """Return whether rows of a campaign wait, and nothing will come for them.
+
+        A submission that was killed on the way leaves such rows in a campaign that runs.
+
+        Raises:
+            DatabaseUnreachableError: The database does not answer.
+        """
+        waiting = sa.select(ROWS.c.place).where(ROWS.c.campaign_id == campaign_id, ROWS.c.state == "queued")
+        with database.transaction(only_reads=True) as connection:
+            if connection.scalar(waiting.limit(1)) is None:
+                return False
+        return not self._ready().open_work(f"{campaign_id}:", queue=QUEUE, limit=1)
+
     def hand_back(self, database: Database, work_id: str) -> None:
         """Queue the work at a slice again, for another node.
 
@@ -59,7 +74,7 @@ class SliceQueue:
             DatabaseUnreachableError: The database does not answer.
         """
         first = first_id(work_id)
-        if any(other > work_id and first_id(other) == first for other in self._ready().open_work(first)):
+        if any(other > work_id and first_id(other) == first for other in self._ready().open_work(first, queue=QUEUE)):
             return
         with database.transaction() as connection:
             self.enqueue(connection, hand_back_id(work_id))

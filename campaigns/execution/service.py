@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -38,7 +38,7 @@ from serving.errors import (
     StorageUnreachableError,
     UnknownVoiceError,
 )
-from serving.jobs.durable import DurableQueue, Work
+from serving.jobs.durable import DurableQueue, StandstillDetector, Work
 from serving.jobs.speaking import JobEngine
 from serving.messages import SpeechRequest
 from serving.releases.table import NotInServiceError
@@ -86,7 +86,7 @@ class CampaignService:
         self.sealer = open_sealer(root)
         self._webhooks = WebhookSender(database, root)
         self._rows = RowSpeaker(database, engine, objects, self.sealer, judge=judge, mark=mark)
-        self._queue = SliceQueue()
+        self._queue, self._standstills = SliceQueue(), StandstillDetector()
         self._slices = SliceRunner(
             self._rows,
             engine,
@@ -247,12 +247,14 @@ class CampaignService:
         return await self.find(campaign_id, None)
 
     async def watch(self) -> None:
-        """End the campaigns that may not go on: revoked, or over their time."""
-        for campaign in await self._call(control.open_campaigns):
+        """End the campaigns that may not go on: revoked, or over their time. Queue rows that nobody comes for."""
+        campaigns = await self._call(control.open_campaigns)
+        for campaign in campaigns:
             try:
                 await self._watch(campaign)
             except StorageUnreachableError:  # what it left is deleted by `sweep`, and the others are watched as before
                 LOG.warning("the files of campaign %s could not be deleted now", campaign.name)
+        await self._queue_lost_rows([campaign for campaign in campaigns if campaign.state == "running"])
 
     async def _watch(self, campaign: Campaign) -> None:
         try:
@@ -264,6 +266,13 @@ class CampaignService:
             return
         if campaign.state == "running":  # its last row can end while another node submits it again
             await self._call(control.end_if_done, campaign.id)
+
+    async def _queue_lost_rows(self, campaigns: Sequence[Campaign]) -> None:
+        """Queue the rows of running campaigns that wait, and that nobody came for during some looks."""
+        lacking = {one.id: one for one in campaigns if await self._call(self._queue.lacks_work, one.id)}
+        for campaign_id in self._standstills.look({name: campaign.run for name, campaign in lacking.items()}):
+            if await self._call(control.queue_again, lacking[campaign_id], self._queue.enqueue):
+                LOG.warning("rows of campaign %s waited for nobody; they are queued again", lacking[campaign_id].name)
 
     async def sweep(self) -> None:
         """Delete texts after their time with the files that nobody reviewed, and what stopped campaigns left."""

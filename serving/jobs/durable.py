@@ -259,15 +259,25 @@ class DurableQueue:
         with self._reached():
             self._client.delete_workflows(job_ids)
 
-    def open_work(self, prefix: str) -> list[str]:
+    def open_work(self, prefix: str, *, queue: str, limit: int | None = None) -> list[str]:
         """Return the ids of the work that waits or is being done, and whose ids begin alike.
+
+        Args:
+            prefix: How the ids begin.
+            queue: Name of its queue.
+            limit: At most so many, None for all.
 
         Raises:
             DatabaseUnreachableError: The database does not answer.
         """
         with self._reached():
             found = self._client.list_workflows(
-                workflow_id_prefix=prefix, status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
+                workflow_id_prefix=prefix,
+                status=["ENQUEUED", "PENDING"],
+                queue_name=queue,
+                limit=limit,
+                load_input=False,
+                load_output=False,
             )
         return [workflow.workflow_id for workflow in found]
 

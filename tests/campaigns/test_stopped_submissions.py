@@ -1,4 +1,4 @@
-"""A campaign is cancelled while rows are submitted: whatever was before and whatever the clocks say, it stays so."""
+"""A submission that is stopped on the way: by a person, whatever the clocks say, or by a kill."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from campaign_nodes import (
     idle_node,
     rendered,
     rows_of,
+    running_node,
     start_campaign,
     stream,
     submit,
+    wait_for,
 )
-from job_helpers import SmallEngine
+from job_helpers import SmallEngine, make_queues
 
-from campaigns.execution import control
-from campaigns.execution.plan import slice_id
+from campaigns.execution import control, submitting
+from campaigns.execution.plan import QUEUE, WORKFLOW, slice_id
+from campaigns.execution.sealing import open_sealer
 
 
 @pytest.fixture
@@ -113,3 +116,19 @@ def test_a_retry_after_the_cancellation_of_a_submission_goes_on(tmp_path, databa
     asyncio.run(scenario())
     assert states(database) == {"queued": 300}
     assert find_campaign(database).submitted_at < datetime.now(UTC)
+
+
+def test_rows_of_a_submission_that_was_killed_are_spoken_while_their_campaign_runs(tmp_path, database):
+    make_queues(database, (WORKFLOW, QUEUE))
+    plan, engine = campaign_settings(), SmallEngine(seconds=1)
+
+    async def scenario():
+        async with running_node(tmp_path, database, engine) as service:
+            campaign = (await submit(service, plan, rendered(plan, 3))).campaign
+            began = submitting.begin(database, plan, owner="anna", version=3, candidate_id="c3")
+            submitting.add_rows(database, began, open_sealer(tmp_path), rendered(plan, 40), first_place=0)
+            engine.seconds = 0
+            await wait_for(service, campaign.id, "done", seconds=40)
+
+    asyncio.run(scenario())
+    assert states(database) == {"done": 40}

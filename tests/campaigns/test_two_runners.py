@@ -100,9 +100,9 @@ def test_of_two_works_that_hand_a_slice_back_one_stays(tmp_path, database, monke
     async def scenario():
         async with running_node(tmp_path, database, engine):
             async with asyncio.timeout(20):
-                while len(queue.open_work(first)) > 1:  # a chain is 2 at times
+                while len(queue.open_work(first, queue=QUEUE)) > 1:  # a chain is 2 at times
                     await asyncio.sleep(0.05)
             await asyncio.sleep(1)
-            assert queue.open_work(first)
+            assert queue.open_work(first, queue=QUEUE)
 
     asyncio.run(scenario())
