@@ -32,6 +32,8 @@ CAMPAIGNS = sa.Table(
     sa.Column("submitted_at", UtcTime, nullable=False),  # when it was submitted last
     sa.Column("started_at", UtcTime),
     sa.Column("finished_at", UtcTime),
+    # A person wants what was delivered deleted, until somebody starts the campaign again
+    sa.Column("delete_delivered", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("content_deleted_at", UtcTime),  # when texts and variables were deleted
     sa.UniqueConstraint("owner", "name", name="campaigns_name"),
 )

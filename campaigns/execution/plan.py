@@ -52,6 +52,7 @@ class Campaign:
         submitted_at: When it was submitted last.
         started_at: When its first row was claimed.
         finished_at: When it ended.
+        delete_delivered: Whether a person wants what was delivered deleted.
         content_deleted_at: When its texts were deleted.
     """
 
@@ -72,6 +73,7 @@ class Campaign:
     submitted_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    delete_delivered: bool
     content_deleted_at: datetime | None
 
     @property

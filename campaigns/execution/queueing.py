@@ -13,6 +13,7 @@ from serving.errors import DatabaseUnreachableError
 from serving.jobs.durable import DurableQueue
 
 PRIORITY = 5
+ENDED = ("SUCCESS", "ERROR", "CANCELLED")  # states of work in DBOS
 
 
 class SliceQueue:
@@ -85,12 +86,12 @@ class SliceQueue:
             self._ready().forget_all(handed_back_prefix(work_id), status="SUCCESS")
 
     def forget(self, campaign_id: str) -> None:
-        """Delete what DBOS remembers of a campaign that has ended.
+        """Delete what DBOS remembers of a campaign that has ended. Work stays that a new start has queued.
 
         Raises:
             DatabaseUnreachableError: The database does not answer.
         """
-        self._ready().forget_all(f"{campaign_id}:")
+        self._ready().forget_all(f"{campaign_id}:", status=ENDED)
 
     def _ready(self) -> DurableQueue:
         if self._queue is None:

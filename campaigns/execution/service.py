@@ -242,7 +242,7 @@ class CampaignService:
             campaign_id: The campaign.
             delete: Whether what was delivered is deleted.
         """
-        await self._call(control.stop, campaign_id, "cancelled")
+        await self._call(control.stop, campaign_id, "cancelled", delete=delete)
         await self._remove_files(campaign_id, *STRAY, *(DELIVERED if delete else ()))
         return await self.find(campaign_id, None)
 
@@ -276,19 +276,21 @@ class CampaignService:
 
     async def sweep(self) -> None:
         """Delete texts after their time with the files that nobody reviewed, and what stopped campaigns left."""
-        for campaign in await self._call(control.delete_old_contents, datetime.now(UTC)):
-            if campaign.has_ended:  # the rows of another one fail by its work
-                await asyncio.to_thread(self._queue.forget, campaign.id)
+        await self._call(control.delete_old_contents, datetime.now(UTC))
         for campaign in await self._call(control.find_all, limit=None):
             states = await self._kept_by_nobody(campaign) if campaign.has_ended else ()
             if campaign.content_deleted_at is not None:  # a row without its text cannot be reviewed
                 states += ("needs_review",)
+                if campaign.has_ended:  # the rows of another one fail by its work
+                    await asyncio.to_thread(self._queue.forget, campaign.id)
             if states:
                 await self._remove_files(campaign.id, *states)
 
     async def _kept_by_nobody(self, campaign: Campaign) -> tuple[RowState, ...]:
         """Return the states of the rows of an ended campaign whose files are deleted."""
-        deletes = campaign.plan.delivery.delete_on_revocation and await self._is_revoked(campaign)
+        deletes = campaign.delete_delivered or (
+            campaign.plan.delivery.delete_on_revocation and await self._is_revoked(campaign)
+        )
         return (*STRAY, *(DELIVERED if deletes else ()))
 
     async def _is_revoked(self, campaign: Campaign) -> bool:

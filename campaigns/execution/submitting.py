@@ -199,6 +199,7 @@ def start(
         connection.execute(sa.update(ROWS).where(again).values(AGAIN | {"state": "queued"}))
         n_queued = enqueue_slices(connection, campaign.id, campaign.run, enqueue)
         values: dict[str, Any] = {"rejects": dict(rejects), "expected_seconds": expected_seconds}
+        values["delete_delivered"] = False
         n_open = connection.scalar(sa.select(sa.func.count()).where(mine, ROWS.c.state.in_(OPEN_STATES))) or 0
         state = {"state": "running", "finished_at": None, "error_type": None, "error_message": None}
         if not (n_queued or n_open):  # there is nothing to do
