@@ -21,6 +21,7 @@ CAMPAIGNS = sa.Table(
     sa.Column("plan", sa.JSON, nullable=False),  # how it is spoken and delivered, without any personal data
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("run", sa.Integer, nullable=False),  # counts submissions, resumptions and retries
+    sa.Column("stopped_run", sa.Integer, nullable=False, server_default="0"),  # submissions up to it were stopped
     sa.Column("version", sa.Integer, nullable=False),  # frozen at the start
     sa.Column("candidate_id", sa.String(100), nullable=False),
     sa.Column("error_type", sa.String(64)),  # why it stopped before its end
@@ -31,6 +32,8 @@ CAMPAIGNS = sa.Table(
     sa.Column("submitted_at", UtcTime, nullable=False),  # when it was submitted last
     sa.Column("started_at", UtcTime),
     sa.Column("finished_at", UtcTime),
+    # A person wants what was delivered deleted, until somebody starts the campaign again
+    sa.Column("delete_delivered", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("content_deleted_at", UtcTime),  # when texts and variables were deleted
     sa.UniqueConstraint("owner", "name", name="campaigns_name"),
 )

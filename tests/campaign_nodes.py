@@ -104,6 +104,21 @@ async def running_node(
         await jobs.close()
 
 
+@asynccontextmanager
+async def idle_node(folder: Path, database: Database, engine: SmallEngine) -> AsyncIterator[CampaignService]:
+    """Yield the campaigns of a node that has a heartbeat. It takes no work from DBOS, so a test can give it some."""
+    objects = open_object_store("folder:results", root=folder)
+    service = CampaignService(database, engine, objects, settings(), folder)
+    queue = DurableQueue(database, lambda _: None, n_at_once=1, others=[service.work])
+    queue.start()
+    service.start(queue)
+    try:
+        yield service
+    finally:
+        await service.close()
+        queue.close()
+
+
 def open_tables(folder: Path, uri: str) -> Database:
     """Return a migrated database with the tables of campaigns."""
     database = open_database(folder, {SETTING: uri})

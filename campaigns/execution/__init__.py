@@ -6,6 +6,7 @@
     claims.py     rows claimed, published and finished. Only the newest claim of a row may write
     control.py    pause, resume, cancel, retry, the end, and what is deleted after its time
     speaking.py   one row: spoken, checked, encoded, marked and put into the store
+    queueing.py   slices in the durable queue: queued, handed back, forgotten
     slices.py     the rows of a slice, which DBOS gives to one node
     service.py    all of it together, as API and command line call it
 

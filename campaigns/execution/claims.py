@@ -7,18 +7,19 @@ as a running row. So a kill between the two leaves no file that nothing names, a
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from campaigns.execution.plan import Asset, Campaign, ClaimedRow, RowState
+from campaigns.execution.plan import OPEN_STATES, Asset, Campaign, ClaimedRow, RowState
 from campaigns.execution.submitting import read_campaign
 from campaigns.tables import CAMPAIGNS, ROWS
 from serving.database import Database
-from serving.tables import REQUESTS
+from serving.tables import NODES, REQUESTS
 
 PUBLISHED = (
     "object_key",
@@ -41,18 +42,60 @@ PUBLISHED = (
 )
 
 
-def adopt(database: Database, campaign_id: str, number: int, owner: str, *, max_attempts: int) -> None:
-    """Take over what an earlier attempt at the same work at a slice left.
+@dataclass(frozen=True, kw_only=True)
+class SliceWork:
+    """What is left to do in a slice.
+
+    Attributes:
+        has_queued: Whether a row waits, in a campaign that is running.
+        has_running: Whether a row of this work is being spoken.
+    """
+
+    has_queued: bool
+    has_running: bool
+
+
+def claim_of(owner: str, node: str) -> str:
+    """Return a name for the claims of one runner. No two runners have the same.
+
+    Args:
+        owner: Begin of the claims of the work, however often it is begun.
+        node: The node of the runner, as the table of nodes has it.
+    """
+    return f"{owner}{node}.{secrets.token_hex(8)}"
+
+
+def next_claim(runner: str) -> str:
+    """Return a name for one claim of a runner. A row that was changed while it was spoken can come back to it.
+
+    Args:
+        runner: Of `claim_of`.
+    """
+    return f"{runner}.{secrets.token_hex(4)}"
+
+
+def adopt(
+    database: Database,
+    campaign_id: str,
+    number: int,
+    owner: str,
+    *,
+    node: str,
+    living: Collection[str],
+    max_attempts: int,
+) -> None:
+    """Take over the rows of a slice whose runners are gone. Two that live have the same slice where a heartbeat stalls.
 
     Args:
         database: Of serving.
         campaign_id: The campaign.
         number: Of the slice.
         owner: Begin of the claims of this work.
+        node: This node.
+        living: Claims of the other runners of this node.
         max_attempts: Rows that were claimed so often are dead.
     """
-    left = (ROWS.c.campaign_id == campaign_id) & (ROWS.c.slice == number) & (ROWS.c.state == "running")
-    left &= ROWS.c.claim.startswith(owner, autoescape=True)
+    running = (ROWS.c.campaign_id == campaign_id) & (ROWS.c.slice == number) & (ROWS.c.state == "running")
     dead = {
         "state": "dead",
         "claim": None,
@@ -61,6 +104,14 @@ def adopt(database: Database, campaign_id: str, number: int, owner: str, *, max_
         "error_message": f"the process that spoke it died {max_attempts} times",
     }
     with database.transaction() as connection:
+        begins_alike = ROWS.c.claim.startswith(owner, autoescape=True)
+        claims = connection.scalars(sa.select(ROWS.c.claim).where(running, begins_alike)).all()
+        if not claims:
+            return
+        # After the claims: a node is in its table before it claims anything
+        others = set(connection.scalars(sa.select(NODES.c.id).where(NODES.c.id != node)))
+        begins = (*living, *(f"{owner}{other}." for other in others))
+        left = running & ROWS.c.claim.in_([claim for claim in claims if not claim.startswith(begins)])
         connection.execute(sa.update(ROWS).where(left, ROWS.c.attempts >= max_attempts).values(dead))
         connection.execute(sa.update(ROWS).where(left).values(state="queued", claim=None))
 
@@ -74,15 +125,17 @@ def claim_next(database: Database, campaign_id: str, number: int, claim: str) ->
         database: Of serving.
         campaign_id: The campaign.
         number: Of the slice.
-        claim: Names the work at the slice. Each claim gets a name of its own, because a row that was changed while it
-            was spoken can come back to the same work.
+        claim: Of `next_claim`. A call whose answer was lost is repeated with the same one, and has its row already.
     """
     with database.transaction() as connection:
+        in_slice = (ROWS.c.campaign_id == campaign_id) & (ROWS.c.slice == number)
+        if claimed := _read_row(connection, in_slice & (ROWS.c.state == "running") & (ROWS.c.claim == claim)):
+            return read_campaign(connection, campaign_id), claimed
         if not _is_running(connection, campaign_id):
             return None
         waiting = (
             sa.select(ROWS.c.recipient_id)
-            .where(ROWS.c.campaign_id == campaign_id, ROWS.c.slice == number, ROWS.c.state == "queued")
+            .where(in_slice, ROWS.c.state == "queued")
             .order_by(ROWS.c.place)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -91,8 +144,7 @@ def claim_next(database: Database, campaign_id: str, number: int, claim: str) ->
         if recipient_id is None:
             return None
         this = (ROWS.c.campaign_id == campaign_id) & (ROWS.c.recipient_id == recipient_id)
-        own = f"{claim}.{secrets.token_hex(4)}"
-        values = {"state": "running", "claim": own, "attempts": ROWS.c.attempts + 1, "finished_at": None}
+        values = {"state": "running", "claim": claim, "attempts": ROWS.c.attempts + 1, "finished_at": None}
         connection.execute(sa.update(ROWS).where(this).values(values))
         started = CAMPAIGNS.c.started_at
         now = sa.func.coalesce(started, sa.literal(datetime.now(UTC), started.type))
@@ -186,19 +238,30 @@ def finish(
         return True
 
 
-def has_work(database: Database, campaign_id: str, number: int) -> bool:
-    """Return whether a slice of a running campaign has a row to claim.
+def find_work(database: Database, campaign_id: str, number: int, owner: str) -> SliceWork:
+    """Return what is left to do in a slice.
 
-    The work at a slice ends after this said no. Whoever sets a campaign running again queues its slices in the same
-    transaction, so no row is left without somebody who will come for it.
+    The work at a slice ends after this said nothing. Whoever sets a campaign running again queues its slices in the
+    same transaction, so no row is left without somebody who will come for it.
+
+    Args:
+        database: Of serving.
+        campaign_id: The campaign.
+        number: Of the slice.
+        owner: Begin of the claims of this work.
     """
     with database.transaction() as connection:
-        if not _is_running(connection, campaign_id):
-            return False
-        waiting = sa.select(ROWS.c.place).where(
-            ROWS.c.campaign_id == campaign_id, ROWS.c.slice == number, ROWS.c.state == "queued"
-        )
-        return connection.scalar(waiting.limit(1)) is not None
+        goes_on = _is_running(connection, campaign_id)
+        # Both with one statement, so that a row that is claimed meanwhile is in one of them
+        found = connection.execute(
+            sa.select(ROWS.c.state, ROWS.c.claim).where(
+                ROWS.c.campaign_id == campaign_id, ROWS.c.slice == number, ROWS.c.state.in_(OPEN_STATES)
+            )
+        ).all()
+    return SliceWork(
+        has_queued=goes_on and any(row.state == "queued" for row in found),
+        has_running=any(row.state == "running" and row.claim.startswith(owner) for row in found),
+    )
 
 
 def _read_row(connection: sa.Connection, this: sa.ColumnElement[bool]) -> ClaimedRow | None:

@@ -82,13 +82,17 @@ def pause(database: Database, campaign_id: str) -> Campaign:
 
 
 def resume(database: Database, campaign_id: str, enqueue: Enqueue) -> Campaign:
-    """Claim rows again after a pause.
+    """Claim rows again after a pause. One that runs already, such as by a call whose answer was lost, stays so.
 
     Raises:
-        ConflictError: It is not paused.
+        ConflictError: It is neither paused nor running.
     """
     with database.transaction() as connection:
-        _move(connection, campaign_id, ("paused",), "running")
+        before = sa.select(CAMPAIGNS.c.state).where(CAMPAIGNS.c.id == campaign_id).with_for_update()
+        runs = connection.scalar(before) == "running"
+        _move(connection, campaign_id, ("running", "paused"), "running")
+        if runs:
+            return read_campaign(connection, campaign_id)
         return _enqueue_again(connection, campaign_id, enqueue)
 
 
@@ -111,22 +115,48 @@ def retry(database: Database, campaign_id: str, enqueue: Enqueue) -> tuple[Campa
             raise ConflictError(f"the texts of {lost} rows were deleted after their time; submit the campaign again")
         n_rows = connection.execute(sa.update(ROWS).where(rows).values(AGAIN | {"state": "queued"})).rowcount
         if n_rows and campaign.state != "paused":
-            ended = {"state": "running", "finished_at": None, "error_type": None, "error_message": None}
-            connection.execute(sa.update(CAMPAIGNS).where(CAMPAIGNS.c.id == campaign_id).values(ended))
+            goes_on = {"finished_at": None, "error_type": None, "error_message": None, "delete_delivered": False}
+            mine = CAMPAIGNS.c.id == campaign_id
+            connection.execute(sa.update(CAMPAIGNS).where(mine).values(state="running", **goes_on))
             campaign = _enqueue_again(connection, campaign_id, enqueue)
         return campaign, n_rows
 
 
+def queue_again(database: Database, campaign: Campaign, enqueue: Enqueue) -> bool:
+    """Queue the slices of a running campaign again. Return False where somebody has started it meanwhile, or ended it.
+
+    Args:
+        database: Of serving.
+        campaign: As it was seen.
+        enqueue: Queues a slice, by its id.
+    """
+    as_seen = (CAMPAIGNS.c.id == campaign.id) & (CAMPAIGNS.c.run == campaign.run) & (CAMPAIGNS.c.state == "running")
+    with database.transaction() as connection:
+        run = campaign.run + 1
+        if not connection.execute(sa.update(CAMPAIGNS).where(as_seen).values(run=run)).rowcount:
+            return False
+        enqueue_slices(connection, campaign.id, run, enqueue)
+        return True
+
+
 def stop(
-    database: Database, campaign_id: str, state: CampaignState, error: ServingError | None = None
+    database: Database,
+    campaign_id: str,
+    state: CampaignState,
+    error: ServingError | None = None,
+    *,
+    delete: bool = False,
 ) -> Campaign | None:
     """End a campaign before its rows are done: they are cancelled, also those that are being spoken.
+
+    A person ends with it also a submission that is under way, whatever the state of the campaign is.
 
     Args:
         database: Of serving.
         campaign_id: The campaign.
         state: cancelled or expired.
         error: Why, None where a person cancelled it.
+        delete: Whether that person wants what was delivered deleted.
 
     Returns:
         The campaign, or None where it had ended before.
@@ -135,8 +165,11 @@ def stop(
     now = datetime.now(UTC)
     with database.transaction() as connection:
         open_campaign = (CAMPAIGNS.c.id == campaign_id) & CAMPAIGNS.c.state.in_(("loading", "running", "paused"))
-        values = {"state": state, "finished_at": now} | why
+        stopped: dict[str, Any] = {"stopped_run": CAMPAIGNS.c.run} | ({"delete_delivered": True} if delete else {})
+        values = stopped | {"state": state, "finished_at": now} | why
         if not connection.execute(sa.update(CAMPAIGNS).where(open_campaign).values(values)).rowcount:
+            if error is None:
+                connection.execute(sa.update(CAMPAIGNS).where(CAMPAIGNS.c.id == campaign_id).values(stopped))
             return None
         rows = (ROWS.c.campaign_id == campaign_id) & ROWS.c.state.in_(OPEN_STATES)
         row_values = {"state": state, "claim": None, "finished_at": now} | why

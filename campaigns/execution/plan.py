@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +41,7 @@ class Campaign:
         plan: Its settings without template, lexicon and names of files.
         state: Where it is.
         run: Counts submissions, resumptions and retries.
+        stopped_run: The run at which it was stopped last, 0 for never. A submission up to it does not start.
         version: That speaks it, frozen at the start.
         candidate_id: Of that version.
         error_type: Why it stopped before its end, None where it did not.
@@ -52,6 +52,7 @@ class Campaign:
         submitted_at: When it was submitted last.
         started_at: When its first row was claimed.
         finished_at: When it ended.
+        delete_delivered: Whether a person wants what was delivered deleted.
         content_deleted_at: When its texts were deleted.
     """
 
@@ -61,6 +62,7 @@ class Campaign:
     plan: CampaignSettings
     state: CampaignState
     run: int
+    stopped_run: int
     version: int
     candidate_id: str
     error_type: str | None
@@ -71,6 +73,7 @@ class Campaign:
     submitted_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    delete_delivered: bool
     content_deleted_at: datetime | None
 
     @property
@@ -212,8 +215,9 @@ def first_id(work_id: str) -> str:
 
 
 def hand_back_id(work_id: str) -> str:
-    """Return another id of the same slice, under which it is queued again."""
-    return f"{handed_back_prefix(work_id)}{secrets.token_hex(8)}"
+    """Return the next id of the same slice, under which it is queued again. It is greater than all before."""
+    n_before = int(work_id.removeprefix(first_id(work_id)).removeprefix(".") or 0)
+    return f"{handed_back_prefix(work_id)}{n_before + 1:012d}"
 
 
 def handed_back_prefix(work_id: str) -> str:

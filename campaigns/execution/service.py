@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
-
-import sqlalchemy as sa
 
 from campaigns.errors import CampaignError, ExpiredError
 from campaigns.execution import control, submitting
@@ -20,10 +17,9 @@ from campaigns.execution.plan import (
     WORKFLOW,
     Campaign,
     RowState,
-    hand_back_id,
-    handed_back_prefix,
     require_unexpired,
 )
+from campaigns.execution.queueing import SliceQueue
 from campaigns.execution.sealing import open_sealer
 from campaigns.execution.slices import STOPPING, SliceRunner
 from campaigns.execution.speaking import Mark, RowSpeaker
@@ -42,7 +38,7 @@ from serving.errors import (
     StorageUnreachableError,
     UnknownVoiceError,
 )
-from serving.jobs.durable import DurableQueue, Work
+from serving.jobs.durable import DurableQueue, StandstillDetector, Work
 from serving.jobs.speaking import JobEngine
 from serving.messages import SpeechRequest
 from serving.releases.table import NotInServiceError
@@ -56,7 +52,6 @@ ROWS_PER_CHUNK = 250
 WEBHOOK_SECONDS = 2.0
 WATCH_SECONDS = 1.0  # a revocation ends a campaign within this time after the engine knows of it
 SWEEP_SECONDS = 600.0
-PRIORITY = 5
 CPU_SHARE = 0.1  # of the assets, where the judges would take as long as the speech itself
 LOG = logging.getLogger(__name__)
 
@@ -91,16 +86,17 @@ class CampaignService:
         self.sealer = open_sealer(root)
         self._webhooks = WebhookSender(database, root)
         self._rows = RowSpeaker(database, engine, objects, self.sealer, judge=judge, mark=mark)
+        self._queue, self._standstills = SliceQueue(), StandstillDetector()
         self._slices = SliceRunner(
             self._rows,
             engine,
             n_at_once=ROWS_PER_BATCH_PLACE * settings.engine.batch_size,
-            must_yield=self._jobs_are_running,
+            must_yield=lambda: self._queue.n_jobs() > 0,
             stop=self._end_stopped,
             serves=self._serves,
             hand_back=self._hand_back,
+            node=self._queue.node,
         )
-        self._queue: DurableQueue | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -114,7 +110,7 @@ class CampaignService:
         Args:
             queue: Of this process. It has `work`.
         """
-        self._queue = queue
+        self._queue.use(queue)
         loops = (
             (self.watch, WATCH_SECONDS),
             (self.sweep, SWEEP_SECONDS),
@@ -185,7 +181,7 @@ class CampaignService:
         if chunk:
             await write()
         campaign = await self._call(
-            submitting.start, campaign, self._enqueue, rejects=rejects(), expected_seconds=seconds
+            submitting.start, campaign, self._queue.enqueue, rejects=rejects(), expected_seconds=seconds
         )
         return Submitted(campaign=campaign, n_new=counts[0], n_changed=counts[1], n_same=counts[2])
 
@@ -231,13 +227,13 @@ class CampaignService:
     async def resume(self, campaign_id: str) -> Campaign:
         """Go on after a pause, if the campaign may still be spoken."""
         await self._check(await self.find(campaign_id, None))
-        campaign = await self._call(control.resume, campaign_id, self._enqueue)
+        campaign = await self._call(control.resume, campaign_id, self._queue.enqueue)
         return await self._call(control.end_if_done, campaign_id) or campaign
 
     async def retry(self, campaign_id: str) -> tuple[Campaign, int]:
         """Speak the rows again that are not done, if the campaign may still be spoken. Return it and their number."""
         await self._check(await self.find(campaign_id, None))
-        return await self._call(control.retry, campaign_id, self._enqueue)
+        return await self._call(control.retry, campaign_id, self._queue.enqueue)
 
     async def cancel(self, campaign_id: str, *, delete: bool = False) -> Campaign:
         """End a campaign. What was delivered stays, unless it is to be deleted.
@@ -246,17 +242,19 @@ class CampaignService:
             campaign_id: The campaign.
             delete: Whether what was delivered is deleted.
         """
-        await self._call(control.stop, campaign_id, "cancelled")
+        await self._call(control.stop, campaign_id, "cancelled", delete=delete)
         await self._remove_files(campaign_id, *STRAY, *(DELIVERED if delete else ()))
         return await self.find(campaign_id, None)
 
     async def watch(self) -> None:
-        """End the campaigns that may not go on: revoked, or over their time."""
-        for campaign in await self._call(control.open_campaigns):
+        """End the campaigns that may not go on: revoked, or over their time. Queue rows that nobody comes for."""
+        campaigns = await self._call(control.open_campaigns)
+        for campaign in campaigns:
             try:
                 await self._watch(campaign)
             except StorageUnreachableError:  # what it left is deleted by `sweep`, and the others are watched as before
                 LOG.warning("the files of campaign %s could not be deleted now", campaign.name)
+        await self._queue_lost_rows([campaign for campaign in campaigns if campaign.state == "running"])
 
     async def _watch(self, campaign: Campaign) -> None:
         try:
@@ -269,21 +267,30 @@ class CampaignService:
         if campaign.state == "running":  # its last row can end while another node submits it again
             await self._call(control.end_if_done, campaign.id)
 
+    async def _queue_lost_rows(self, campaigns: Sequence[Campaign]) -> None:
+        """Queue the rows of running campaigns that wait, and that nobody came for during some looks."""
+        lacking = {one.id: one for one in campaigns if await self._call(self._queue.lacks_work, one.id)}
+        for campaign_id in self._standstills.look({name: campaign.run for name, campaign in lacking.items()}):
+            if await self._call(control.queue_again, lacking[campaign_id], self._queue.enqueue):
+                LOG.warning("rows of campaign %s waited for nobody; they are queued again", lacking[campaign_id].name)
+
     async def sweep(self) -> None:
         """Delete texts after their time with the files that nobody reviewed, and what stopped campaigns left."""
-        for campaign in await self._call(control.delete_old_contents, datetime.now(UTC)):
-            if self._queue is not None and campaign.has_ended:  # the rows of another one fail by its work
-                await asyncio.to_thread(self._queue.forget_all, f"{campaign.id}:")
+        await self._call(control.delete_old_contents, datetime.now(UTC))
         for campaign in await self._call(control.find_all, limit=None):
             states = await self._kept_by_nobody(campaign) if campaign.has_ended else ()
             if campaign.content_deleted_at is not None:  # a row without its text cannot be reviewed
                 states += ("needs_review",)
+                if campaign.has_ended:  # the rows of another one fail by its work
+                    await asyncio.to_thread(self._queue.forget, campaign.id)
             if states:
                 await self._remove_files(campaign.id, *states)
 
     async def _kept_by_nobody(self, campaign: Campaign) -> tuple[RowState, ...]:
         """Return the states of the rows of an ended campaign whose files are deleted."""
-        deletes = campaign.plan.delivery.delete_on_revocation and await self._is_revoked(campaign)
+        deletes = campaign.delete_delivered or (
+            campaign.plan.delivery.delete_on_revocation and await self._is_revoked(campaign)
+        )
         return (*STRAY, *(DELIVERED if deletes else ()))
 
     async def _is_revoked(self, campaign: Campaign) -> bool:
@@ -329,23 +336,9 @@ class CampaignService:
         return True
 
     async def _hand_back(self, work_id: str) -> None:
-        await self._rows.patiently(self._enqueue_again, hand_back_id(work_id))
-        # delete what DBOS remembers of the times before; this one has not ended yet. The next one can do it too
-        if self._queue is not None:
-            with suppress(DatabaseUnreachableError):
-                await asyncio.to_thread(self._queue.forget_all, handed_back_prefix(work_id), status="SUCCESS")
-
-    def _enqueue_again(self, database: Database, work_id: str) -> None:
-        with database.transaction() as connection:
-            self._enqueue(connection, work_id)
-
-    def _jobs_are_running(self) -> bool:
-        return self._queue is not None and self._queue.n_running() > 0
-
-    def _enqueue(self, connection: sa.Connection, work_id: str) -> None:
-        if self._queue is None:
-            raise DatabaseUnreachableError("campaigns cannot be taken yet", retry_after=2)
-        self._queue.enqueue_work(connection, work_id, workflow=WORKFLOW, queue=QUEUE, priority=PRIORITY)
+        await self._rows.patiently(self._queue.hand_back, work_id)
+        # The times before; this one has not ended yet. The next one can do it too
+        await asyncio.to_thread(self._queue.forget_handed_back, work_id)
 
     def _with_share(self, settings: CampaignSettings) -> CampaignSettings:
         """Return the settings with the share of the assets that is judged on this machine."""

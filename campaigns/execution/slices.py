@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Awaitable, Callable
 
 from campaigns.errors import ExpiredError
@@ -14,6 +13,7 @@ from campaigns.execution.speaking import RowSpeaker
 from campaigns.execution.submitting import UnknownCampaignError
 from campaigns.quality.judging import JudgeLostError
 from serving.api.failures import log_fault
+from serving.database import Database
 from serving.errors import (
     BusyError,
     ConsentError,
@@ -40,6 +40,7 @@ COUNTED = (
 MAX_WAIT_SECONDS = 30.0
 FULL_SECONDS = 0.5
 YIELD_SECONDS = 0.2
+OTHERS_SECONDS = 1.0  # between two looks at rows that another living runner of the slice speaks
 HAND_BACK_SECONDS = 2.0  # before a slice is queued again that this node cannot speak or judge
 FAULT_SECONDS = 2.0  # before a row is taken up again that ended by a fault of the service
 LOG = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class SliceRunner:
         stop: Callable[[Campaign, ServingError], Awaitable[None]],
         serves: Callable[[Campaign], Awaitable[bool]],
         hand_back: Callable[[str], Awaitable[None]],
+        node: Callable[[Database], str],
     ) -> None:
         """Prepare.
 
@@ -69,9 +71,12 @@ class SliceRunner:
             stop: Ends a campaign that may not be spoken any more.
             serves: Returns whether this node serves the voice of a campaign, and can judge what it says.
             hand_back: Queues a slice again, for another node.
+            node: Returns the name of this node, as the table of nodes has it.
         """
         self._rows, self._engine, self._n_at_once = rows, engine, n_at_once
         self._must_yield, self._stop, self._serves, self._hand_back = must_yield, stop, serves, hand_back
+        self._node = node
+        self._living: set[str] = set()  # claims of the runners of this node
 
     async def run(self, work_id: str) -> None:
         """Speak the rows of a slice until none is left, or until its campaign is not running any more.
@@ -90,31 +95,46 @@ class SliceRunner:
             await self._hand_back(work_id)
             return
         owner = f"{first_id(work_id)}#"  # the same for a slice that was handed back, which has the rows of a dead node
-        claim = owner + secrets.token_hex(8)
-        while True:
-            await call(claims.adopt, campaign_id, number, owner, max_attempts=campaign.plan.max_attempts)
-            if not await call(claims.has_work, campaign_id, number):
-                break
-            lanes = (self._work(campaign_id, number, claim, is_first=lane == 0) for lane in range(self._n_at_once))
-            try:
-                ended = await asyncio.gather(*lanes, return_exceptions=True)
-            except asyncio.CancelledError:  # the process ends in order, which is not a fault of the rows
-                await self._rows.give_back(campaign_id, number, claim)
-                raise
-            faults = [fault for fault in ended if fault is not None]
-            for fault in faults:
-                LOG.error("a lane of slice %s ended by a fault; its row is taken up again", work_id)
-                log_fault(fault, work_id)
-            if faults:
-                await asyncio.sleep(FAULT_SECONDS)
+        node = await call(self._node)
+        claim = claims.claim_of(owner, node)
+        self._living.add(claim)
+        try:
+            while True:
+                living = self._living - {claim}  # what this runner still has at this place was lost by a fault
+                limit = campaign.plan.max_attempts
+                which = (campaign_id, number, owner)
+                await call(claims.adopt, *which, node=node, living=living, max_attempts=limit)
+                left = await call(claims.find_work, *which)
+                if left.has_queued:
+                    await self._speak_rows(work_id, claim)
+                elif left.has_running:  # its node can die, and nobody else would come for its row
+                    await asyncio.sleep(OTHERS_SECONDS)
+                else:
+                    break
+        finally:
+            # Where the process ends in order, or by a fault, which is not one of the rows. Else nothing is left
+            await self._rows.give_back(campaign_id, number, claim)
+            self._living.discard(claim)
         await call(control.end_if_done, campaign_id)
+
+    async def _speak_rows(self, work_id: str, claim: str) -> None:
+        """Speak rows of a slice until none waits."""
+        campaign_id, number = parse_slice_id(work_id)
+        lanes = (self._work(campaign_id, number, claim, is_first=lane == 0) for lane in range(self._n_at_once))
+        faults = [fault for fault in await asyncio.gather(*lanes, return_exceptions=True) if fault is not None]
+        for fault in faults:
+            LOG.error("a lane of slice %s ended by a fault; its row is taken up again", work_id)
+            log_fault(fault, work_id)
+        if faults:
+            await asyncio.sleep(FAULT_SECONDS)
 
     async def _work(self, campaign_id: str, number: int, claim: str, *, is_first: bool) -> None:
         """Speak one row after the other, each by the settings that its campaign had when it was claimed."""
         while True:
             while not is_first and self._must_yield():
                 await asyncio.sleep(YIELD_SECONDS)
-            claiming = asyncio.ensure_future(self._rows.patiently(claims.claim_next, campaign_id, number, claim))
+            own = claims.next_claim(claim)
+            claiming = asyncio.ensure_future(self._rows.patiently(claims.claim_next, campaign_id, number, own))
             try:
                 claimed = await asyncio.shield(claiming)
             except asyncio.CancelledError:

@@ -167,7 +167,7 @@ def start(
 
     Rows of recipients that this submission does not have are cancelled if they were not delivered yet. Those that an
     earlier end cancelled are queued again, as are those whose file was deleted or whose text could not be opened.
-    A campaign that was cancelled while its rows were written stays so.
+    A campaign that was stopped while its rows were written does not start.
 
     Args:
         database: Of serving.
@@ -184,11 +184,8 @@ def start(
         # Whoever ends it waits until here, so that what is counted below is still true when it is written
         connection.execute(sa.select(CAMPAIGNS.c.id).where(CAMPAIGNS.c.id == campaign.id).with_for_update())
         now = read_campaign(connection, campaign.id)
-        if now.state == "cancelled" and now.finished_at is not None and now.finished_at > campaign.submitted_at:
-            connection.execute(
-                sa.update(ROWS).where(mine, ROWS.c.state.in_(OPEN_STATES)).values(state="cancelled", claim=None)
-            )
-            return now
+        if now.stopped_run >= campaign.run:
+            return _give_up(connection, now)
         _require_same_sound(now, campaign)
         gone = mine & (ROWS.c.run < campaign.run) & (ROWS.c.state != "done")  # no retry may speak it either
         left_out = {"state": "cancelled", "error_type": "left_out", "error_message": "the new list does not have it"}
@@ -202,6 +199,7 @@ def start(
         connection.execute(sa.update(ROWS).where(again).values(AGAIN | {"state": "queued"}))
         n_queued = enqueue_slices(connection, campaign.id, campaign.run, enqueue)
         values: dict[str, Any] = {"rejects": dict(rejects), "expected_seconds": expected_seconds}
+        values["delete_delivered"] = False
         n_open = connection.scalar(sa.select(sa.func.count()).where(mine, ROWS.c.state.in_(OPEN_STATES))) or 0
         state = {"state": "running", "finished_at": None, "error_type": None, "error_message": None}
         if not (n_queued or n_open):  # there is nothing to do
@@ -259,6 +257,20 @@ def _columns(campaign: Campaign, sealer: Sealer, row: RenderedRow, place: int) -
         "state": "queued",
         "attempts": 0,
     }
+
+
+def _give_up(connection: sa.Connection, campaign: Campaign) -> Campaign:
+    """End a submission that was stopped on the way. Return the campaign."""
+    if not campaign.has_ended:  # somebody has set it going again since, and its rows with it
+        return campaign
+    state = "expired" if campaign.state == "expired" else "cancelled"
+    rows = (ROWS.c.campaign_id == campaign.id) & ROWS.c.state.in_(OPEN_STATES)
+    ended = {"state": state, "claim": None, "finished_at": _now()}
+    if connection.execute(sa.update(ROWS).where(rows).values(ended)).rowcount:  # it can have been done before
+        connection.execute(
+            sa.update(CAMPAIGNS).where(CAMPAIGNS.c.id == campaign.id).values(state=state, finished_at=_now())
+        )
+    return read_campaign(connection, campaign.id)
 
 
 def _require_same_sound(now: Campaign, begun: Campaign) -> None:

@@ -269,19 +269,42 @@ class DurableQueue:
         with self._reached():
             self._client.delete_workflows(job_ids)
 
-    def forget_all(self, prefix: str, *, status: str | None = None) -> None:
-        """Delete what DBOS remembers of work whose ids begin alike.
+    def open_work(self, prefix: str, *, queue: str, limit: int | None = None) -> list[str]:
+        """Return the ids of the work that waits or is being done, and whose ids begin alike.
 
         Args:
             prefix: How the ids begin.
-            status: Of DBOS that the work must have, None for any. Without one, all of it must have ended.
+            queue: Name of its queue.
+            limit: At most so many, None for all.
 
         Raises:
             DatabaseUnreachableError: The database does not answer.
         """
         with self._reached():
+            found = self._client.list_workflows(
+                workflow_id_prefix=prefix,
+                status=["ENQUEUED", "PENDING"],
+                queue_name=queue,
+                limit=limit,
+                load_input=False,
+                load_output=False,
+            )
+        return [workflow.workflow_id for workflow in found]
+
+    def forget_all(self, prefix: str, *, status: str | Sequence[str]) -> None:
+        """Delete what DBOS remembers of work whose ids begin alike.
+
+        Args:
+            prefix: How the ids begin.
+            status: Of DBOS that the work must have, or several. They are of work that has ended.
+
+        Raises:
+            DatabaseUnreachableError: The database does not answer.
+        """
+        chosen = status if isinstance(status, str) else list(status)
+        with self._reached():
             while found := self._client.list_workflows(
-                workflow_id_prefix=prefix, status=status, load_input=False, load_output=False, limit=FORGOTTEN_AT_ONCE
+                workflow_id_prefix=prefix, status=chosen, load_input=False, load_output=False, limit=FORGOTTEN_AT_ONCE
             ):
                 self._client.delete_workflows([workflow.workflow_id for workflow in found])
 

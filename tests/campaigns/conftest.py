@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from campaign_nodes import open_tables
+from dbos import DBOS
 from job_helpers import make_queues
 
+from campaigns.database import migrate_campaigns
 from campaigns.execution.plan import QUEUE, WORKFLOW
 from serving.database import SETTING, Database, open_database
 
@@ -32,3 +34,11 @@ def database(tmp_path: Path, template: Path) -> Iterator[Database]:
     opened = open_database(tmp_path, {SETTING: f"sqlite:///{file}"})
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def each_database(serving_database: Database) -> Database:
+    """A database with all tables, once of each kind."""
+    migrate_campaigns(serving_database)
+    DBOS.migrate(serving_database.uri)
+    return serving_database

@@ -68,7 +68,7 @@ def test_rows_of_a_dead_node_are_taken_up_after_their_slice_was_handed_back(tmp_
     engine.refusal = UnknownVoiceError("no voice 'sample' is served")
     handed_back = []
     monkeypatch.setattr(
-        "campaigns.execution.service.hand_back_id", lambda work_id: handed_back.append(1) or hand_back_id(work_id)
+        "campaigns.execution.queueing.hand_back_id", lambda work_id: handed_back.append(1) or hand_back_id(work_id)
     )
 
     async def scenario():
@@ -94,7 +94,7 @@ def test_a_slice_that_is_handed_back_again_and_again_leaves_few_rows(tmp_path, d
     start_campaign(tmp_path, database, plan, rendered(plan, 3))
     engine.refusal = UnknownVoiceError("no voice 'sample' is served")
     monkeypatch.setattr(
-        "campaigns.execution.service.hand_back_id", lambda work_id: ids.append(hand_back_id(work_id)) or ids[-1]
+        "campaigns.execution.queueing.hand_back_id", lambda work_id: ids.append(hand_back_id(work_id)) or ids[-1]
     )
 
     async def scenario():
