@@ -102,7 +102,8 @@ def gate(voice: VoiceName, version: Version | None = None, *, first_release: boo
 
     Args:
         voice: The name of a voice in params.yaml.
-        version: The version to gate. Without one, the newest.
+        version: The version to gate. Without one, the one that the last run in the worker's project folder made, or the
+            newest where no run has made one there.
         first_release: Accept that there is no champion to compare the candidate with.
     """
     _begin(voice)
@@ -111,6 +112,8 @@ def gate(voice: VoiceName, version: Version | None = None, *, first_release: boo
         "gate",
         lambda log: gate_and_promote.gate_version(voice, policy, version=version, first_release=first_release),
     )
+    if candidate.note:
+        get_run_logger().info("%s", candidate.note)
     publish_verdict(voice, candidate)
     return _state_of(candidate)
 

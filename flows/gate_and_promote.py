@@ -29,10 +29,12 @@ class GatedCandidate:
     Attributes:
         signed: The verdict.
         is_earlier: Whether the verdict was given by an earlier run and is still up to date.
+        note: Why this candidate was taken, where the user should know. Else empty.
     """
 
     signed: SignedVerdict
     is_earlier: bool
+    note: str = ""
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row per figure, for Prefect's table artifact."""
@@ -102,9 +104,20 @@ def gate_newest(voice: str, policy: GatePolicy, *, first_release: bool) -> Gated
 
 
 def gate_version(voice: str, policy: GatePolicy, *, version: int | None, first_release: bool) -> GatedCandidate:
-    """Return a new verdict about a registered version, or about the newest for None."""
-    signed = _gate(voice, policy, version=version, candidate_id=None, first_release=first_release)
-    return GatedCandidate(signed, is_earlier=False)
+    """Return a new verdict about a registered version, or for None about the candidate that this checkout made.
+
+    Another job may have registered a newer version in the same registry. It is gated only where this checkout has made
+    no candidate, and the note says so.
+    """
+    wanted = candidate_id(voice) if version is None else None
+    signed = _gate(voice, policy, version=version, candidate_id=wanted, first_release=first_release)
+    note = ""
+    if version is None and wanted is None:
+        note = (
+            f"this checkout has made no candidate of {voice}, so the newest in the registry is gated: version "
+            f"{signed.verdict.candidate.version}"
+        )
+    return GatedCandidate(signed, is_earlier=False, note=note)
 
 
 def is_champion(candidate: GatedCandidate) -> bool:

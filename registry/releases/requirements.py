@@ -206,7 +206,7 @@ def _check_verdict(
         signed = newest_verdict(store, candidate.voice, candidate_id=candidate.candidate_id)
     except VerdictError as error:
         return None, [*reasons, str(error)]
-    gate_it = f"run `vox gate {candidate.voice}`"
+    gate_it = f"run `vox gate {candidate.voice} --candidate {candidate.version}`"
     if signed is None:
         return None, [*reasons, f"it has no verdict; {gate_it}"]
     verdict = signed.verdict
