@@ -12,6 +12,7 @@ from flows.paths import CANDIDATES, REPORTS, recordings_dir
 from metrics.prompt_sets import load_language, load_other_languages, prompts_of_lane, prompts_of_preset
 from metrics.prompts import PromptSet
 from metrics.scores import LaneScores, PresetScores, Scorecard
+from registry.gate.decision import Decision
 from registry.gate.errors import CannotMeasure
 from registry.gate.policy import GatePolicy, parse_policy
 from registry.releases.journal import champion
@@ -94,7 +95,7 @@ def gate_newest(voice: str, policy: GatePolicy, *, first_release: bool) -> Gated
         raise CannotMeasure(f"{voice} has no candidate; run `vox run {voice}`")
     release = champion(store, voice)
     first_release = first_release and release is None
-    earlier = current_verdict(store, voice, candidate_id=wanted, policy=policy)
+    earlier = current_verdict(store, voice, candidate_id=wanted, policy=policy, locked_prompts=locked_prompts)
     # The verdict that made the candidate champion stays its verdict: compared with itself it could only pass
     is_champion = release is not None and release.candidate_id == wanted
     if earlier is not None and (is_champion or earlier.verdict.decision.first_release == first_release):
@@ -143,7 +144,9 @@ def find_passed(voice: str, version: int | None) -> GatedCandidate:
     store = open_store()
     candidate = find_candidate(store, voice, version)
     policy = parse_policy(load_params().gate)
-    signed = current_verdict(store, voice, candidate_id=candidate.candidate_id, policy=policy)
+    signed = current_verdict(
+        store, voice, candidate_id=candidate.candidate_id, policy=policy, locked_prompts=locked_prompts
+    )
     if signed is None or signed.verdict.outcome != "pass":
         found = f"its verdict is {signed.verdict.outcome}" if signed else "it has no verdict that is up to date"
         raise ReleaseRefused(
@@ -179,6 +182,7 @@ def promote(voice: str, *, version: int | None, first_release: bool, actor: str 
         approvals=params.releases.approvals,
         actor=actor,
         today=datetime.now(UTC).date(),
+        locked_prompts=locked_prompts,
     )
     return move.note
 
@@ -223,6 +227,36 @@ def write_report(candidate: GatedCandidate) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, report_html(signed))
     return path
+
+
+def locked_prompts(decision: Decision) -> dict[str, str]:
+    """Return the sha256 of the locked prompts of today for each part of a decision, as `vox gate` would ask for them.
+
+    Args:
+        decision: What was decided, in which languages, with which presets and in which lanes.
+
+    Returns:
+        The hashes by `language CODE`, `preset NAME` and `lane NAME`. A part that params.yaml has no more has none left,
+        and its hash is empty.
+
+    Raises:
+        ValueError: A prompt file is missing or malformed, or differs from its lock.
+    """
+    params = load_params()
+    settings, presets, lanes = params.evaluate, params.presets, params.evaluate.lanes
+    folder, others = Path(settings.prompts), [part.language for part in decision.other_languages]
+    own = load_language(folder, decision.language)
+    sets = [own, *load_other_languages(folder, decision.language, others, settings.n_other_language_prompts)]
+    hashes = {f"language {prompts.language}": prompts.sha256 for prompts in sets}
+    for part in decision.presets:
+        preset = presets.get(part.name)
+        prompts = prompts_of_preset(own, part.name, preset.categories) if preset else None
+        hashes[f"preset {part.name}"] = prompts.sha256 if prompts else ""
+    for part in decision.lanes:
+        lane = lanes.get(part.name)
+        prompts = prompts_of_lane(own, part.name, lane.n_prompts, lane.n_seeds) if lane else None
+        hashes[f"lane {part.name}"] = prompts.sha256 if prompts else ""
+    return hashes
 
 
 def _gate(
