@@ -18,7 +18,7 @@ from registry.gate.policy import GatePolicy, parse_policy
 from registry.releases.journal import champion
 from registry.storage.store import open_store
 from registry.verdicts.gating import current_verdict, gate_candidate
-from registry.verdicts.store import SignedVerdict, newest_verdict
+from registry.verdicts.store import SignedVerdict
 from stages.execution.outputs import write_atomically
 from stages.params import load_params
 
@@ -60,28 +60,28 @@ def candidate_id(voice: str) -> str | None:
 
 
 def candidate_is_registered(voice: str) -> bool:
-    """Return whether the registry in use holds the candidate, which DVC cannot know.
-
-    A verdict about the candidate proves that it does, and is quicker to find than the candidate.
-    """
+    """Return whether the registry in use holds the candidate with every byte as registered, which DVC cannot know."""
     wanted = candidate_id(voice)
     if wanted is None:
         return False
-    store = open_store()
-    if newest_verdict(store, voice, candidate_id=wanted) is not None:
-        return True
-    from registry.candidates.candidate import find_candidate
+    from registry.candidates.candidate import find_candidate, score_folder_of, voice_folder_of
     from registry.candidates.fingerprint import CandidateError
 
+    store = open_store()
     try:
-        find_candidate(store, voice, candidate_id=wanted)
-    except CandidateError:
+        candidate = find_candidate(store, voice, candidate_id=wanted)
+        voice_folder_of(store, candidate)
+        score_folder_of(store, candidate)
+    except (CandidateError, ValueError):  # ValueError: the scorecard is not one any more
         return False
     return True
 
 
 def gate_newest(voice: str, policy: GatePolicy, *, first_release: bool) -> GatedCandidate:
     """Return the verdict about the candidate of the last run: an earlier one that is up to date, else a new one.
+
+    An earlier one is not repeated where the candidate was registered again since, because it names a version that is
+    gone or damaged.
 
     Args:
         voice: The voice.
@@ -98,7 +98,7 @@ def gate_newest(voice: str, policy: GatePolicy, *, first_release: bool) -> Gated
     earlier = current_verdict(store, voice, candidate_id=wanted, policy=policy, locked_prompts=locked_prompts)
     # The verdict that made the candidate champion stays its verdict: compared with itself it could only pass
     is_champion = release is not None and release.candidate_id == wanted
-    if earlier is not None and (is_champion or earlier.verdict.decision.first_release == first_release):
+    if earlier is not None and (is_champion or _is_about(earlier, _registered_version(voice, wanted), first_release)):
         return GatedCandidate(earlier, is_earlier=True)
     signed = _gate(voice, policy, version=None, candidate_id=wanted, first_release=first_release)
     return GatedCandidate(signed, is_earlier=False)
@@ -204,7 +204,20 @@ def promote_if_passed(candidate: GatedCandidate) -> str:
     verdict = candidate.signed.verdict
     if verdict.outcome != "pass":
         return f"not promoted: the verdict is {verdict.outcome}"
-    return promote(verdict.voice, version=verdict.candidate.version, first_release=verdict.decision.first_release)
+    version = _registered_version(verdict.voice, verdict.candidate.candidate_id)
+    return promote(verdict.voice, version=version, first_release=verdict.decision.first_release)
+
+
+def _registered_version(voice: str, candidate_id: str) -> int:
+    """Return the number of a candidate in the registry. It is a new one where the candidate was registered again."""
+    from registry.candidates.candidate import find_candidate
+
+    return find_candidate(open_store(), voice, candidate_id=candidate_id).version
+
+
+def _is_about(signed: SignedVerdict, version: int, first_release: bool) -> bool:
+    verdict = signed.verdict
+    return (verdict.candidate.version, verdict.decision.first_release) == (version, first_release)
 
 
 def report_html(signed: SignedVerdict) -> str:
