@@ -313,6 +313,8 @@ def _champion_scores(
                 f"was scored under other {name} than the candidate: {_shorten(of_champion)} and "
                 f"{_shorten(of_candidate)}; {remedy}"
             )
+        if own.voice_embedding is None and other.voice_embedding is not None:  # registered before it was kept
+            problem = problem or f"has scores that do not say whose recordings they are measured against; {remedy}"
     if not problem and set(other.languages) <= set(own.languages):
         return own, current.scores_sha256
     parts = _parts_of_champion(store, current, own, lanes=lanes) - set(policy.retired)
