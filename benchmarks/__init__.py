@@ -19,6 +19,7 @@ truth_results.py    what align made of them, and tables
 degraded.py         clips with right texts that are kept under music and in a room
 nonspeech.py        sounds without words, and the words that an ASR judge invents for them
 two_judges.py       what two ASR judges hear in the utterances of a scorecard
+same_speaker.py     the cosine at which the gate tells two speakers apart
 gate_damage.py      verdicts on recordings that were damaged on purpose
 gate_oc.py          operating characteristic of the gate, by simulation
 gate_oc_voices.py   simulated pairs of voices

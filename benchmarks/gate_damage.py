@@ -34,6 +34,7 @@ from stages.evaluation.scoring import (
     Utterance,
     VoiceEmbeddings,
     judges_of,
+    round_embedding,
     score_utterances,
     similarity_floor,
 )
@@ -160,6 +161,7 @@ def score(clips: Sequence[Clip], n_jobs: int = 2) -> Scorecard:
         rows=tuple(row.model_copy(update={"seed": seed}) for row in rows for seed in SEEDS),
         held_out=tuple(_as_recording(row) for row in rows[:12]),
         similarity_floor=similarity_floor(known, judges),
+        voice_embedding=round_embedding(known.centroid),
     )
 
 

@@ -95,7 +95,9 @@ def run(
 
 @vox.command()
 @voice_argument
-@click.option("--candidate", type=version_number, metavar="N", help="Version to gate.  [default: the newest]")
+@click.option(
+    "--candidate", type=version_number, metavar="N", help="Version to gate.  [default: the one that this checkout made]"
+)
 @first_release_option
 @click.option("--json", "json_file", type=FILE, help="Write the signed verdict here.")
 @click.option("--markdown", "markdown_file", type=FILE, help="Write a summary for CI here.")

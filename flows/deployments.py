@@ -92,7 +92,7 @@ def train_and_release(voice: VoiceName, *, promote: bool = False, first_release:
         if default_remote():
             PrefectEngine().step("push to the DVC remote", lambda log: push_outputs(voice, on_line=log))
     if promote:
-        _put_up_for_promotion(outcome.candidate, first_release=first_release)
+        _put_up_for_promotion(outcome.candidate)
     return _state_of(outcome.candidate)
 
 
@@ -102,7 +102,8 @@ def gate(voice: VoiceName, version: Version | None = None, *, first_release: boo
 
     Args:
         voice: The name of a voice in params.yaml.
-        version: The version to gate. Without one, the newest.
+        version: The version to gate. Without one, the one that the last run in the worker's project folder made, or the
+            newest where no run has made one there.
         first_release: Accept that there is no champion to compare the candidate with.
     """
     _begin(voice)
@@ -111,6 +112,8 @@ def gate(voice: VoiceName, version: Version | None = None, *, first_release: boo
         "gate",
         lambda log: gate_and_promote.gate_version(voice, policy, version=version, first_release=first_release),
     )
+    if candidate.note:
+        get_run_logger().info("%s", candidate.note)
     publish_verdict(voice, candidate)
     return _state_of(candidate)
 
@@ -204,15 +207,23 @@ def campaign(file: CampaignPath, *, accept_rejects: bool = False) -> State:
     return Failed(message=note) if n_missing else Completed(message=note)
 
 
-def _put_up_for_promotion(candidate: GatedCandidate, *, first_release: bool) -> None:
-    """Start a promotion, which waits for a person, where the verdict is a pass that nobody was asked about."""
+def _put_up_for_promotion(candidate: GatedCandidate) -> None:
+    """Start a promotion, which waits for a person, where the verdict is a pass that nobody was asked about.
+
+    It is put up as a first release only where the verdict is about one. A run may ask for a first release although the
+    voice has a champion, and such a promotion would be refused after a person had approved it.
+    """
     signed = candidate.signed
     if signed.verdict.outcome != "pass" or gate_and_promote.is_champion(candidate):
         return
     version = signed.verdict.candidate.version
     waiting = run_deployment(
         PROMOTE,
-        parameters={"voice": signed.verdict.voice, "version": version, "first_release": first_release},
+        parameters={
+            "voice": signed.verdict.voice,
+            "version": version,
+            "first_release": signed.verdict.decision.first_release,
+        },
         timeout=0,
         idempotency_key=signed.sha256,  # one question per verdict
         as_subflow=False,  # this run ends now

@@ -12,12 +12,13 @@ from flows.paths import CANDIDATES, REPORTS, recordings_dir
 from metrics.prompt_sets import load_language, load_other_languages, prompts_of_lane, prompts_of_preset
 from metrics.prompts import PromptSet
 from metrics.scores import LaneScores, PresetScores, Scorecard
+from registry.gate.decision import Decision
 from registry.gate.errors import CannotMeasure
 from registry.gate.policy import GatePolicy, parse_policy
 from registry.releases.journal import champion
 from registry.storage.store import open_store
 from registry.verdicts.gating import current_verdict, gate_candidate
-from registry.verdicts.store import SignedVerdict, newest_verdict
+from registry.verdicts.store import SignedVerdict
 from stages.execution.outputs import write_atomically
 from stages.params import load_params
 
@@ -29,10 +30,12 @@ class GatedCandidate:
     Attributes:
         signed: The verdict.
         is_earlier: Whether the verdict was given by an earlier run and is still up to date.
+        note: Why this candidate was taken, where the user should know. Else empty.
     """
 
     signed: SignedVerdict
     is_earlier: bool
+    note: str = ""
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row per figure, for Prefect's table artifact."""
@@ -57,28 +60,28 @@ def candidate_id(voice: str) -> str | None:
 
 
 def candidate_is_registered(voice: str) -> bool:
-    """Return whether the registry in use holds the candidate, which DVC cannot know.
-
-    A verdict about the candidate proves that it does, and is quicker to find than the candidate.
-    """
+    """Return whether the registry in use holds the candidate with every byte as registered, which DVC cannot know."""
     wanted = candidate_id(voice)
     if wanted is None:
         return False
-    store = open_store()
-    if newest_verdict(store, voice, candidate_id=wanted) is not None:
-        return True
-    from registry.candidates.candidate import find_candidate
+    from registry.candidates.candidate import find_candidate, score_folder_of, voice_folder_of
     from registry.candidates.fingerprint import CandidateError
 
+    store = open_store()
     try:
-        find_candidate(store, voice, candidate_id=wanted)
-    except CandidateError:
+        candidate = find_candidate(store, voice, candidate_id=wanted)
+        voice_folder_of(store, candidate)
+        score_folder_of(store, candidate)
+    except (CandidateError, ValueError):  # ValueError: the scorecard is not one any more
         return False
     return True
 
 
 def gate_newest(voice: str, policy: GatePolicy, *, first_release: bool) -> GatedCandidate:
     """Return the verdict about the candidate of the last run: an earlier one that is up to date, else a new one.
+
+    An earlier one is not repeated where the candidate was registered again since, because it names a version that is
+    gone or damaged.
 
     Args:
         voice: The voice.
@@ -92,19 +95,30 @@ def gate_newest(voice: str, policy: GatePolicy, *, first_release: bool) -> Gated
         raise CannotMeasure(f"{voice} has no candidate; run `vox run {voice}`")
     release = champion(store, voice)
     first_release = first_release and release is None
-    earlier = current_verdict(store, voice, candidate_id=wanted, policy=policy)
+    earlier = current_verdict(store, voice, candidate_id=wanted, policy=policy, locked_prompts=locked_prompts)
     # The verdict that made the candidate champion stays its verdict: compared with itself it could only pass
     is_champion = release is not None and release.candidate_id == wanted
-    if earlier is not None and (is_champion or earlier.verdict.decision.first_release == first_release):
+    if earlier is not None and (is_champion or _is_about(earlier, _registered_version(voice, wanted), first_release)):
         return GatedCandidate(earlier, is_earlier=True)
     signed = _gate(voice, policy, version=None, candidate_id=wanted, first_release=first_release)
     return GatedCandidate(signed, is_earlier=False)
 
 
 def gate_version(voice: str, policy: GatePolicy, *, version: int | None, first_release: bool) -> GatedCandidate:
-    """Return a new verdict about a registered version, or about the newest for None."""
-    signed = _gate(voice, policy, version=version, candidate_id=None, first_release=first_release)
-    return GatedCandidate(signed, is_earlier=False)
+    """Return a new verdict about a registered version, or for None about the candidate that this checkout made.
+
+    Another job may have registered a newer version in the same registry. It is gated only where this checkout has made
+    no candidate, and the note says so.
+    """
+    wanted = candidate_id(voice) if version is None else None
+    signed = _gate(voice, policy, version=version, candidate_id=wanted, first_release=first_release)
+    note = ""
+    if version is None and wanted is None:
+        note = (
+            f"this checkout has made no candidate of {voice}, so the newest in the registry is gated: version "
+            f"{signed.verdict.candidate.version}"
+        )
+    return GatedCandidate(signed, is_earlier=False, note=note)
 
 
 def is_champion(candidate: GatedCandidate) -> bool:
@@ -130,7 +144,9 @@ def find_passed(voice: str, version: int | None) -> GatedCandidate:
     store = open_store()
     candidate = find_candidate(store, voice, version)
     policy = parse_policy(load_params().gate)
-    signed = current_verdict(store, voice, candidate_id=candidate.candidate_id, policy=policy)
+    signed = current_verdict(
+        store, voice, candidate_id=candidate.candidate_id, policy=policy, locked_prompts=locked_prompts
+    )
     if signed is None or signed.verdict.outcome != "pass":
         found = f"its verdict is {signed.verdict.outcome}" if signed else "it has no verdict that is up to date"
         raise ReleaseRefused(
@@ -166,6 +182,7 @@ def promote(voice: str, *, version: int | None, first_release: bool, actor: str 
         approvals=params.releases.approvals,
         actor=actor,
         today=datetime.now(UTC).date(),
+        locked_prompts=locked_prompts,
     )
     return move.note
 
@@ -187,7 +204,20 @@ def promote_if_passed(candidate: GatedCandidate) -> str:
     verdict = candidate.signed.verdict
     if verdict.outcome != "pass":
         return f"not promoted: the verdict is {verdict.outcome}"
-    return promote(verdict.voice, version=verdict.candidate.version, first_release=verdict.decision.first_release)
+    version = _registered_version(verdict.voice, verdict.candidate.candidate_id)
+    return promote(verdict.voice, version=version, first_release=verdict.decision.first_release)
+
+
+def _registered_version(voice: str, candidate_id: str) -> int:
+    """Return the number of a candidate in the registry. It is a new one where the candidate was registered again."""
+    from registry.candidates.candidate import find_candidate
+
+    return find_candidate(open_store(), voice, candidate_id=candidate_id).version
+
+
+def _is_about(signed: SignedVerdict, version: int, first_release: bool) -> bool:
+    verdict = signed.verdict
+    return (verdict.candidate.version, verdict.decision.first_release) == (version, first_release)
 
 
 def report_html(signed: SignedVerdict) -> str:
@@ -210,6 +240,36 @@ def write_report(candidate: GatedCandidate) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, report_html(signed))
     return path
+
+
+def locked_prompts(decision: Decision) -> dict[str, str]:
+    """Return the sha256 of the locked prompts of today for each part of a decision, as `vox gate` would ask for them.
+
+    Args:
+        decision: What was decided, in which languages, with which presets and in which lanes.
+
+    Returns:
+        The hashes by `language CODE`, `preset NAME` and `lane NAME`. A part that params.yaml has no more has none left,
+        and its hash is empty.
+
+    Raises:
+        ValueError: A prompt file is missing or malformed, or differs from its lock.
+    """
+    params = load_params()
+    settings, presets, lanes = params.evaluate, params.presets, params.evaluate.lanes
+    folder, others = Path(settings.prompts), [part.language for part in decision.other_languages]
+    own = load_language(folder, decision.language)
+    sets = [own, *load_other_languages(folder, decision.language, others, settings.n_other_language_prompts)]
+    hashes = {f"language {prompts.language}": prompts.sha256 for prompts in sets}
+    for part in decision.presets:
+        preset = presets.get(part.name)
+        prompts = prompts_of_preset(own, part.name, preset.categories) if preset else None
+        hashes[f"preset {part.name}"] = prompts.sha256 if prompts else ""
+    for part in decision.lanes:
+        lane = lanes.get(part.name)
+        prompts = prompts_of_lane(own, part.name, lane.n_prompts, lane.n_seeds) if lane else None
+        hashes[f"lane {part.name}"] = prompts.sha256 if prompts else ""
+    return hashes
 
 
 def _gate(

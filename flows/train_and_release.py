@@ -184,7 +184,7 @@ def build(voice: str, view: RunView, *, engine: Engine) -> list[StageResult]:
     """
     stale = engine.step("ask DVC what is stale", lambda log: stale_stages(voice))
     if not stale and not candidate_is_registered(voice):
-        stale = {"register": "the candidate is not in this registry"}
+        stale = {"register": "the candidate is not in this registry, or not as it was registered"}
     results: list[StageResult] = []
     has_run = False
     for stage in STAGES:
@@ -205,7 +205,7 @@ def build(voice: str, view: RunView, *, engine: Engine) -> list[StageResult]:
 
 
 def _reproduce(stage: str, voice: str, *, log: Log) -> StageResult:
-    # DVC keeps the stage's output, not the registry: after a move to another registry it must run again
+    # DVC keeps the stage's output, not the registry: after a loss there, or a move to another one, it must run again
     force = stage == "register" and not candidate_is_registered(voice)
     return reproduce(stage, voice, on_line=log, force=force)
 

@@ -181,6 +181,12 @@ class Scorecard(Row):
         default=(), description="the lanes besides batch, in which everything else was spoken, sorted by name"
     )
     similarity_floor: Similarities = Field(description="what other speakers reach under the same speaker judge")
+    voice_embedding: tuple[float, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="the voice's reference embedding, which `similarity` is the cosine to: mean embedding of its "
+        "training clips by the speaker judge, unit norm, six decimals; null in scorecards from before it was kept",
+    )
     mos_judge: str = Field(default="", description="name and version of the MOS judge; empty where there is none")
     second_judges: SecondJudges = Field(default=SecondJudges(), description="the judges of the second opinions")
 

@@ -27,6 +27,7 @@ from stages.evaluation.scoring import (
     embed_voice,
     judges_of,
     mos_judge_version,
+    round_embedding,
     score_utterances,
     similarity_floor,
 )
@@ -62,8 +63,7 @@ def evaluate(
             parts), recordings/ (held-out clips of the speaker) and resynthesis/ (the pair saying the same).
         params: all of params.yaml.
     """
-    settings, profile = params.evaluate, PROFILES[params.profile]
-    inputs = load_scoring_inputs(folders, params)
+    settings, profile, inputs = params.evaluate, PROFILES[params.profile], load_scoring_inputs(folders, params)
     synthesis_inputs = load_synthesis_inputs(folders, inputs, params)
     prompts, reference_text = inputs.prompts, inputs.reference_clip.text
     with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
@@ -102,6 +102,7 @@ def evaluate(
         held_out=tuple(opinions.held_out),
         resynthesis=tuple(resynthesis_rows),
         similarity_floor=similarity_floor(embeddings, judges),
+        voice_embedding=round_embedding(inputs.centroid),
         mos_judge=mos_judge_version(settings.mos),
         second_judges=opinions.judges,
     )

@@ -122,6 +122,7 @@ def scorecard(voice: str = "anna", n_prompts: int = 20, seeds: tuple[int, ...] =
         "rows": rows,
         "held_out": (),
         "similarity_floor": FLOOR,
+        "voice_embedding": (1.0, 0.0),
     }
     return Scorecard.model_validate(settings | changes)
 

@@ -93,6 +93,7 @@ def score_folder(folder: Path, heard: dict[str, str], n_seeds: int = 1, **change
         "seeds": tuple(range(n_seeds)),
         "rows": rows,
         "similarity_floor": FLOOR,
+        "voice_embedding": (1.0, 0.0),
         "held_out": real,
         "resynthesis": resynthesis,
     }

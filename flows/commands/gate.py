@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.commands.verdicts import print_verdict
+from flows.console import print_line
 from flows.errors import named_errors
 from flows.gate_and_promote import GatedCandidate, gate_version, report_html
 from flows.guard import explain
@@ -51,7 +52,7 @@ def gate_voice(voice: str, version: int | None, *, first_release: bool, files: V
 
     Args:
         voice: The voice.
-        version: The version to gate, None for the newest.
+        version: The version to gate, None for the one that this checkout made.
         first_release: Whether the user accepts that there is no champion to compare with.
         files: Where the verdict is written.
         with_prefect: Whether the gate is a flow run of the project's Prefect server.
@@ -64,6 +65,8 @@ def gate_voice(voice: str, version: int | None, *, first_release: bool, files: V
         files.write_unmeasured(voice, explain(error))
         raise
     files.write(candidate.signed)
+    if candidate.note:
+        print_line(candidate.note)
     print_verdict(candidate.signed, is_earlier=False)
     return candidate.signed.verdict.exit_code
 

@@ -110,7 +110,7 @@ def find_comparable_scorecard(
 ) -> Scorecard | None:
     """Return the newest later scorecard of a version with the same judges, prompts and seeds as `like`, or None.
 
-    One with every language of `like` comes first.
+    One with every language of `like` comes first. Each says whose recordings it is measured against, where `like` does.
 
     Args:
         store: Where MLflow is.
@@ -126,7 +126,8 @@ def find_comparable_scorecard(
         # scores that nobody with a trusted key kept are passed over: anybody who can write to MLflow can add some
         if rescore.judges == like.judges and _is_signed(store, candidate, rescore):
             card = scorecard_of_rescore(store, candidate, rescore)
-            if not differences(card, like) and card.parts >= set(parts):
+            names_speaker = card.voice_embedding is not None or like.voice_embedding is None
+            if not differences(card, like) and card.parts >= set(parts) and names_speaker:
                 if set(like.languages) <= set(card.languages):
                     return card
                 newest = newest or card

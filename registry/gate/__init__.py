@@ -5,6 +5,7 @@ decision.py           the Decision and the records that it is made of
 policy.py             the policy, the `gate` section of params.yaml
 errors.py             CannotMeasure: there is no decision
 faults.py             what makes scores incomplete or not comparable
+speakers.py           whether both were measured against the recordings of one speaker
 counting.py           scores in the form in which they count
 tables.py             scores as arrays
 checks.py             every check in turn, and the outcome

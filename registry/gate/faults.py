@@ -10,6 +10,7 @@ from metrics.scores import Scorecard, UtteranceScore, pooled
 from registry.gate.errors import CannotMeasure
 from registry.gate.part_kinds import LANE, LANGUAGE, PART_KINDS, PartKind, PartScores
 from registry.gate.policy import GatePolicy
+from registry.gate.speakers import speaker_faults
 from registry.gate.tables import slice_label
 
 MAX_ROWS = 5  # named in one fault; the count says how many there are
@@ -158,6 +159,8 @@ def _comparison_faults(candidate: Scorecard, champion: Scorecard) -> list[str]:
         "score both again under the same ones"
         for name, of_candidate, of_champion in differences(candidate, champion)
     ]
+    if candidate.judges.speaker == champion.judges.speaker:
+        faults += speaker_faults(candidate, champion)
     faults += _pairing_faults(candidate, champion)
     for _, _, part, same in _common_parts(candidate, champion):
         faults += _pairing_faults(part, same)

@@ -169,7 +169,8 @@ def _verdict_link(store: Store, candidate: Candidate, row: Row | None) -> Link:
     if signed is None:
         if row is not None:
             return broken(name, compared, f"row {row.number} released it, and no verdict has its hash", digest or "")
-        return unchecked(name, compared, f"version {candidate.version} has no verdict; run `vox gate {voice}`")
+        gate_it = f"run `vox gate {voice} --candidate {candidate.version}`"
+        return unchecked(name, compared, f"version {candidate.version} has no verdict; {gate_it}")
     if reason := _why_not_about(signed, candidate):
         return broken(name, compared, reason, signed.sha256)
     if row is not None and signed.verdict.outcome != "pass":

@@ -13,12 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from registry.candidates.candidate import as_candidate, voice_folder_of
+from registry.candidates.fingerprint import CandidateError
 from registry.candidates.signed_registrations import is_registered, why_not_registered
 from registry.errors import RegistryError
 from registry.releases.journal import append
 from registry.releases.state import Action, Entry, Release, ReleaseState, Row
 from registry.storage.database import exclusive_lock
 from registry.storage.model_registry import delete_alias, find_version, find_versions, read_alias, set_alias
+from registry.storage.model_version import VersionRow
 from registry.storage.store import Store
 
 CHAMPION = "champion"
@@ -78,6 +81,9 @@ def is_at(alias: NamedVersion | None, candidate_id: str | None) -> bool:
 def released_version(store: Store, voice: str, release: Release) -> int | None:
     """Return the number by which MLflow knows a released candidate today, None where it is gone.
 
+    A candidate that was damaged is registered again under a new number. Of several, the released one counts while its
+    files are as registered, then the newest whose files are.
+
     Args:
         store: Where MLflow is.
         voice: The voice's name.
@@ -86,10 +92,19 @@ def released_version(store: Store, voice: str, release: Release) -> int | None:
     found = find_versions(store, voice, release.candidate_id)
     # Anybody who can write to MLflow can make a version with this id, so those that were registered come first
     registered = [row for row in found if why_not_registered(store, voice, row.tags) is None]
-    versions = [row.version for row in registered or found]
-    if release.version in versions:
-        return release.version
-    return versions[0] if versions else None
+    rows = sorted(registered or found, key=lambda row: row.version != release.version)
+    if len(rows) > 1:  # else the caller says what is wrong with its files
+        rows = [row for row in rows if _has_whole_voice(store, row)] or rows
+    return rows[0].version if rows else None
+
+
+def _has_whole_voice(store: Store, row: VersionRow) -> bool:
+    """Return whether every byte of a version's voice is as registered."""
+    try:
+        voice_folder_of(store, as_candidate(row))
+    except CandidateError:
+        return False
+    return True
 
 
 def move_alias(

@@ -63,7 +63,8 @@ def approve(store: Store, voice: str, *, version: int | None = None, actor: str 
         raise ReleaseRefused(str(error)) from error
     name = f"{voice} version {candidate.version}"
     if signed is None:
-        raise ReleaseRefused(f"{name} has no verdict to approve; run `vox gate {voice}`")
+        gate_it = f"run `vox gate {voice} --candidate {candidate.version}`"
+        raise ReleaseRefused(f"{name} has no verdict to approve; {gate_it}")
     if signed.verdict.outcome != "pass":
         reason = signed.verdict.decision.reasons[0].text
         raise ReleaseRefused(f"{name} cannot be approved: its verdict is {signed.verdict.outcome}: {reason}")

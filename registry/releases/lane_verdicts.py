@@ -65,7 +65,8 @@ def why_lane_not_passed(
         return f"{lane!r} is not a lane; the lanes are {', '.join([BATCH, *LANE_OPTIONS])}"
     signed = verdict_about(store, candidate, release)
     if signed is None:
-        return f"{who} has no verdict, so it is served in {BATCH} only; run `vox gate {voice}`"
+        gate_it = f"run `vox gate {voice} --candidate {candidate.version}`"
+        return f"{who} has no verdict, so it is served in {BATCH} only; {gate_it}"
     decision = signed.verdict.decision
     judged = next((part for part in decision.lanes if part.name == lane), None)
     if judged is None:

@@ -63,7 +63,8 @@ def why_not_passed(store: Store, candidate: Candidate, release: Release | None, 
     voice, who = candidate.voice, f"{candidate.voice} version {candidate.version}"
     signed = verdict_about(store, candidate, release)
     if signed is None:
-        return f"{who} has no verdict, so it may not speak with the preset {preset}; run `vox gate {voice}`"
+        gate_it = f"run `vox gate {voice} --candidate {candidate.version}`"
+        return f"{who} has no verdict, so it may not speak with the preset {preset}; {gate_it}"
     presets = {part.name: part.outcome for part in signed.verdict.decision.presets}
     if preset not in presets:
         known = ", ".join([DEFAULT_PRESET, *sorted(presets)])

@@ -32,6 +32,7 @@ from registry.releases.state import Entry, Release, ReleaseState, Row
 from registry.storage.anchor import AnchorError
 from registry.storage.record import JournalError
 from registry.storage.store import Store
+from registry.verdicts.gating import LockedPrompts
 
 SmokeTest = Callable[[Path, Mapping[str, str]], None]  # (voice folder, texts), raises CannotSpeakError
 
@@ -49,11 +50,12 @@ def promote(
     actor: str | None = None,
     today: date | None = None,
     smoke: SmokeTest | None = None,
+    locked_prompts: LockedPrompts | None = None,
 ) -> AliasMove:
     """Make a candidate the champion. Promoting the champion again changes nothing.
 
-    It needs a signed `pass` of exactly these files against the current champion under this policy, valid consent, and a
-    voice that speaks.
+    It needs a signed `pass` of exactly these files on the prompts of today, against the current champion and under this
+    policy, valid consent, and a voice that speaks.
 
     Args:
         store: Where MLflow and the journal are.
@@ -67,6 +69,7 @@ def promote(
         actor: Who releases, default current_actor().
         today: The day on which the consent must be valid, default today in UTC.
         smoke: Replaces the smoke test.
+        locked_prompts: Gives the locked prompts of today, None where they are not known.
 
     Raises:
         ReleaseRefused: With every reason. Nothing has changed.
@@ -76,7 +79,7 @@ def promote(
     require_voice_name(voice)
     day = today or datetime.now(UTC).date()
     request = PromotionRequest(
-        voice, version, policy, recordings_dir, first_release, actor or current_actor(), day, approvals
+        voice, version, policy, recordings_dir, first_release, actor or current_actor(), day, approvals, locked_prompts
     )
     # 1. Check everything that a promotion needs
     with release_lock(store, voice):

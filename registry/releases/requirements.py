@@ -6,6 +6,7 @@ rollback needs the same without the verdict. All reasons are collected, so that 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,8 +22,9 @@ from registry.releases.recovery import recover_under_lock
 from registry.releases.state import Release, ReleaseState
 from registry.storage.model_registry import find_version
 from registry.storage.store import Store
-from registry.verdicts.gating import votes_for, why_stale
+from registry.verdicts.gating import LockedPrompts, votes_for, why_stale
 from registry.verdicts.store import VerdictError, newest_verdict
+from registry.verdicts.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class PromotionRequest:
     actor: str
     today: date
     approvals: int = 0  # release managers who must have approved it
+    locked_prompts: LockedPrompts | None = None  # None: not known, so a verdict's prompts are not checked
 
 
 @dataclass(frozen=True)
@@ -206,14 +209,16 @@ def _check_verdict(
         signed = newest_verdict(store, candidate.voice, candidate_id=candidate.candidate_id)
     except VerdictError as error:
         return None, [*reasons, str(error)]
-    gate_it = f"run `vox gate {candidate.voice}`"
+    gate_it = f"run `vox gate {candidate.voice} --candidate {candidate.version}`"
     if signed is None:
         return None, [*reasons, f"it has no verdict; {gate_it}"]
     verdict = signed.verdict
     if verdict.outcome != "pass":
         reasons.append(f"its verdict is {verdict.outcome}: {verdict.decision.reasons[0].text}")
     votes = votes_for(store, request.policy, candidate_id=candidate.candidate_id, release=champion)
-    if stale := why_stale(verdict, champion, policy=request.policy, votes=votes):
+    prompts, unreadable = _read_prompts(request, verdict)
+    reasons += unreadable
+    if stale := why_stale(verdict, champion, policy=request.policy, votes=votes, prompts=prompts):
         reasons.append(f"its verdict is stale: {', '.join(stale)}; {gate_it} again")
     subject = verdict.candidate
     if (subject.weights_sha256, subject.scores_sha256) != (candidate.weights_sha256, candidate.scores_sha256):
@@ -223,3 +228,11 @@ def _check_verdict(
     if missing := why_not_approved(store, signed, request.approvals):
         reasons.append(missing)
     return signed.sha256, reasons
+
+
+def _read_prompts(request: PromotionRequest, verdict: Verdict) -> tuple[Mapping[str, str], list[str]]:
+    """Return the sha256 of the locked prompts of today by part, and why they cannot be read."""
+    try:
+        return (request.locked_prompts(verdict.decision) if request.locked_prompts else {}), []
+    except ValueError as error:  # a prompt file is gone, or differs from its lock
+        return {}, [str(error)]

@@ -33,8 +33,12 @@ def report_of(store: Store, signed: SignedVerdict, rule: str = "") -> str:
 
 
 def _load_version(store: Store, voice: str, subject: Subject) -> ScoredVersion:
-    candidate = find_candidate(store, voice, subject.version, subject.candidate_id)
-    scorecard = scorecard_of(store, candidate)
+    try:
+        candidate = find_candidate(store, voice, subject.version, subject.candidate_id)
+        scorecard = scorecard_of(store, candidate)
+    except CandidateError:  # gone or damaged, and perhaps registered again
+        candidate = find_candidate(store, voice, candidate_id=subject.candidate_id)
+        scorecard = scorecard_of(store, candidate)
     lineage = {name: candidate.tags[name] for name in LINEAGE if name in candidate.tags}
     try:
         return ScoredVersion(scorecard, score_folder_of(store, candidate), lineage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from gpt_sovits.synthesis.preset_files import DEFAULT_FILE, list_presets
@@ -20,9 +20,10 @@ from registry.candidates.candidate import (
 from registry.candidates.fingerprint import CandidateError, check_presets
 from registry.candidates.rescoring import find_comparable_scorecard
 from registry.gate.deciding import decide
+from registry.gate.decision import Decision
 from registry.gate.errors import CannotMeasure
 from registry.gate.faults import differences
-from registry.gate.part_kinds import LANE
+from registry.gate.part_kinds import LANE, LANGUAGE, PART_KINDS
 from registry.gate.policy import GatePolicy, policy_sha256
 from registry.gate.preference import PreferenceVotes
 from registry.listening.votes import preference_votes
@@ -38,6 +39,8 @@ from registry.verdicts.verdict import Subject, Verdict
 
 CHALLENGER = "challenger"
 MAX_CHARACTERS = 200  # of a value shown in an error
+# Gives the sha256 of the locked prompts of today for each part of a decision: `language en`, `preset NAME`, `lane NAME`
+LockedPrompts = Callable[[Decision], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -149,17 +152,20 @@ def _faults(scorecard: Scorecard, prompt_sets: Sequence[PromptSet]) -> list[str]
     return [*find_miscounts(scorecard), *find_other_texts(scorecard, prompt_sets)]
 
 
-def current_verdict(store: Store, voice: str, *, candidate_id: str, policy: GatePolicy) -> SignedVerdict | None:
+def current_verdict(
+    store: Store, voice: str, *, candidate_id: str, policy: GatePolicy, locked_prompts: LockedPrompts | None = None
+) -> SignedVerdict | None:
     """Return the newest verdict about a candidate, or None where there is none or it is stale. Needs no MLflow.
 
-    A verdict is current while the policy, the champion and, where the policy asks for them, the listeners' votes are
-    the same. It stays current after the candidate became champion because of it.
+    A verdict is current while the policy, the champion, the prompts and, where the policy asks for them, the listeners'
+    votes are the same. It stays current after the candidate became champion because of it.
 
     Args:
         store: Where journal, votes and verdicts are.
         voice: Name of the voice.
         candidate_id: Which candidate.
         policy: The one of today.
+        locked_prompts: Gives the locked prompts of today, None where they are not known.
     """
     signed = newest_verdict(store, voice, candidate_id=candidate_id)
     if signed is None:
@@ -168,7 +174,8 @@ def current_verdict(store: Store, voice: str, *, candidate_id: str, policy: Gate
     if release is not None and release.candidate_id == candidate_id:
         return signed if signed.verdict.decision.policy_sha256 == policy_sha256(policy) else None
     votes = votes_for(store, policy, candidate_id=candidate_id, release=release)
-    return None if why_stale(signed.verdict, release, policy=policy, votes=votes) else signed
+    prompts = locked_prompts(signed.verdict.decision) if locked_prompts else {}
+    return None if why_stale(signed.verdict, release, policy=policy, votes=votes, prompts=prompts) else signed
 
 
 def votes_for(
@@ -191,7 +198,12 @@ def votes_for(
 
 
 def why_stale(
-    verdict: Verdict, release: Release | None, *, policy: GatePolicy, votes: PreferenceVotes | None
+    verdict: Verdict,
+    release: Release | None,
+    *,
+    policy: GatePolicy,
+    votes: PreferenceVotes | None,
+    prompts: Mapping[str, str],
 ) -> list[str]:
     """Return what has changed since a verdict was given, in words. Empty where it is current.
 
@@ -200,6 +212,7 @@ def why_stale(
         release: The champion's of today, or None.
         policy: The one of today.
         votes: The votes so far, None where the policy asks for none.
+        prompts: The sha256 of the locked prompts of today, as LockedPrompts gives them, where known.
     """
     reasons = []
     then = verdict.champion
@@ -211,7 +224,17 @@ def why_stale(
         reasons.append("it was given under another gate policy than the one in params.yaml")
     elif votes is not None and _has_other_votes(verdict, votes):
         reasons.append("listeners have voted since it was given")
+    seen = _prompts_of(verdict.decision)
+    if replaced := sorted(part for part, sha256 in prompts.items() if seen.get(part, sha256) != sha256):
+        reasons.append(f"the prompts of {', '.join(replaced)} were replaced since it was given")
     return reasons
+
+
+def _prompts_of(decision: Decision) -> dict[str, str]:
+    """Return the sha256 of the prompts that a decision rests on, by part as LockedPrompts names them."""
+    own = {LANGUAGE.slice_of(decision.language): decision.prompts_sha256}
+    parts = ((kind, part) for kind in PART_KINDS for part in getattr(decision, kind.field))
+    return own | {kind.slice_of(kind.name_of(part)): part.prompts_sha256 for kind, part in parts}
 
 
 def _find_champion(store: Store, voice: str, *, release: Release) -> Candidate:
@@ -290,6 +313,8 @@ def _champion_scores(
                 f"was scored under other {name} than the candidate: {_shorten(of_champion)} and "
                 f"{_shorten(of_candidate)}; {remedy}"
             )
+        if own.voice_embedding is None and other.voice_embedding is not None:  # registered before it was kept
+            problem = problem or f"has scores that do not say whose recordings they are measured against; {remedy}"
     if not problem and set(other.languages) <= set(own.languages):
         return own, current.scores_sha256
     parts = _parts_of_champion(store, current, own, lanes=lanes) - set(policy.retired)

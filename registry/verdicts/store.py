@@ -116,7 +116,8 @@ def verdict_of(store: Store, record: Record) -> SignedVerdict:
         VerdictError: The verdict is gone or is not what was signed.
     """
     voice, content = record.stamp.voice, record.values
-    name, remedy = f"the verdict in row {record.number} about {voice}", f"run the gate again (`vox gate {voice}`)"
+    name = f"the verdict in row {record.number} about {voice}"
+    remedy = f"run the gate on that version again (`vox gate {voice} --candidate N`)"
     # 1. The payload is the one that was signed
     payload = _payload(store, content["sha256"])
     if payload is None:

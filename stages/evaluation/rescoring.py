@@ -16,6 +16,7 @@ from stages.evaluation.scoring import (
     embed_voice,
     judges_of,
     mos_judge_version,
+    round_embedding,
     score_utterances,
     similarity_floor,
 )
@@ -77,6 +78,7 @@ def rescore_voice(
         lanes=lanes,
         held_out=tuple(held_out),
         similarity_floor=similarity_floor(embeddings, judges),
+        voice_embedding=round_embedding(inputs.centroid),
         mos_judge=mos_judge_version(settings.mos),
     )
 

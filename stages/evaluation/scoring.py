@@ -104,6 +104,11 @@ def embed_voice(centroid: np.ndarray, held_out: Sequence[Utterance], profile: Pr
     )
 
 
+def round_embedding(centroid: np.ndarray) -> tuple[float, ...]:
+    """Return an embedding (D,) as the scorecard keeps it, with six decimals."""
+    return tuple(round(float(value), 6) for value in centroid)
+
+
 def similarity_floor(voice: VoiceEmbeddings, judges: Judges) -> Similarities:
     """Return the mean cosines of other speakers to the voice.
 

@@ -135,4 +135,5 @@ def scorecard_of(scores: ScoreTable) -> Scorecard:
         seeds=tuple(range(n_seeds)),
         rows=tuple(rows),
         held_out=tuple(rows[:1]),
+        voice_embedding=(1.0, 0.0),
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from checkouts import make_checkout
 from filelock import FileLock
 from imports import ROOT
 from pipeline_helpers import LENIENT
@@ -118,3 +119,24 @@ def speaking(tmp_path_factory) -> Path:
         register_candidate(store, "anna", voice_folder=voice, scorecard_path=scores, lineage=LINEAGE)
         promote_first(store, rules=policy(presets={"dialogue": language_rules()}))
     return root
+
+
+@pytest.fixture
+def checkout(checkout_template, tmp_path, monkeypatch) -> Path:
+    """Return a project whose registry holds two versions of the voice anna. It is the working folder."""
+    root = shutil.copytree(checkout_template, tmp_path / "checkout")
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def checkout_template(tmp_path_factory) -> Path:
+    """Return the project that `checkout` copies."""
+    root = tmp_path_factory.mktemp("checkout")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in SETTINGS:
+            patch.delenv(name, raising=False)
+        patch.chdir(root)
+        return make_checkout(root)

@@ -20,7 +20,8 @@ def project(speaking, tmp_path, monkeypatch):
     """Return a copy of a project whose newest candidate of the voice anna is its champion."""
     for name in ("mlflow.db", "params.yaml"):
         shutil.copy(speaking / name, tmp_path)
-    shutil.copytree(speaking / ".vox", tmp_path / ".vox")
+    for name in (".vox", "mlartifacts"):
+        shutil.copytree(speaking / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         monkeypatch.delenv(name, raising=False)
@@ -56,9 +57,11 @@ def test_voice_without_candidate_cannot_be_gated(project):
         gate_newest("berta", policy(), first_release=True)
 
 
-def test_candidate_with_a_verdict_is_registered(project):
+def test_candidate_whose_files_are_there_is_registered(project):
     assert candidate_is_registered("anna")
     assert not candidate_is_registered("berta")
+    shutil.rmtree(project / "mlartifacts")
+    assert not candidate_is_registered("anna")
 
 
 @pytest.mark.parametrize("is_followed", [True, False])

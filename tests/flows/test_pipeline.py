@@ -40,6 +40,7 @@ def test_run_ends_with_verdict_reasons_and_report(undisturbed):
     )
     for row in (resynthesis, real):
         assert file_sha256(root / f"data/6_scores/{VOICE}" / row.audio) == row.audio_sha256
+    assert sum(value**2 for value in card.voice_embedding) == pytest.approx(1, abs=1e-4)
     (report,) = (root / ".vox/reports").glob(f"{VOICE}-1-*.html")
     assert f"report:  {report}" in printed
     assert f"Version 1 of the voice “{VOICE}” must not be released" in report.read_text(encoding="utf-8")

@@ -103,7 +103,8 @@ def test_deleted_and_edited_verdicts_are_found(desk):
     desk.release(1)
     edit(desk, "UPDATE voxfoundry_verdicts_by_hash SET payload = replace(payload, '0.2', '0.1')")
     assert audit(desk.store, "anna") == (
-        "row 5: the verdict in row 4 about anna was changed after it was signed; run the gate again (`vox gate anna`)",
+        "row 5: the verdict in row 4 about anna was changed after it was signed; "
+        "run the gate on that version again (`vox gate anna --candidate N`)",
     )
     edit(desk, "DELETE FROM voxfoundry_verdicts_by_hash")
     assert "row 5: the verdict in row 4 about anna is gone from the database" in audit(desk.store, "anna")[0]

@@ -198,7 +198,8 @@ def test_command_approves_and_says_how_many_are_required(desk, team, monkeypatch
     (desk.store.root / "params.yaml").write_text(params, encoding="utf-8")
     monkeypatch.chdir(desk.store.root)
     assert approve_voice("anna", 1) == 1
-    assert "refused: anna version 1 has no verdict to approve; run `vox gate anna`" in capsys.readouterr().err
+    refusal = "refused: anna version 1 has no verdict to approve; run `vox gate anna --candidate 1`"
+    assert refusal in capsys.readouterr().err
     desk.gate(1, first_release=True)
     assert [approve_voice("anna", 1) for _ in range(2)] == [0, 0]
     first, second = capsys.readouterr().out.splitlines()

@@ -65,7 +65,8 @@ def test_actor_is_read_from_the_environment(desk, monkeypatch):
 
 
 def test_candidate_without_a_verdict_is_refused(desk):
-    desk.assert_refused("has no verdict; run `vox gate anna`", lambda: desk.promote(1, first_release=True))
+    message = "has no verdict; run `vox gate anna --candidate 1`"
+    desk.assert_refused(message, lambda: desk.promote(1, first_release=True))
 
 
 def test_failed_verdict_is_refused(desk):

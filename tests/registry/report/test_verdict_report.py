@@ -73,8 +73,15 @@ def test_audio_that_is_not_what_was_scored_is_not_played_and_the_page_states_why
     assert 'class="play"' not in page and "must not be released" in page
 
 
-def test_report_about_a_version_that_is_gone_is_refused(gated):
+def test_report_about_a_candidate_that_is_gone_is_refused(gated):
     store, _, signed = gated
-    subject = signed.verdict.candidate.model_copy(update={"version": 9})
-    with pytest.raises(CandidateError, match="no version 9"):
+    subject = signed.verdict.candidate.model_copy(update={"version": 9, "candidate_id": "0" * 64})
+    with pytest.raises(CandidateError, match="no registered candidate with the id 0000"):
         report_of(store, replace(signed, verdict=signed.verdict.model_copy(update={"candidate": subject})))
+
+
+def test_report_about_a_candidate_that_has_another_number_now_is_made(gated):
+    store, candidate, signed = gated
+    subject = signed.verdict.candidate.model_copy(update={"version": 9})
+    page = report_of(store, replace(signed, verdict=signed.verdict.model_copy(update={"candidate": subject})))
+    assert candidate.candidate_id in page

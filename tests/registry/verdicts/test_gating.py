@@ -96,6 +96,21 @@ def test_champion_that_was_scored_again_and_kept_is_compared_by_those_scores(sto
     assert again == decision
 
 
+def test_champion_registered_before_its_speaker_was_kept_is_compared_after_a_rescore(store, tmp_path):
+    before = scorecard(VOICE, voice_embedding=None)
+    champion = register(store, tmp_path / "scores", 1, before)
+    make_champion(store, champion)
+    register(store, tmp_path / "scores", 2, scorecard(VOICE))
+    message = f"do not say whose recordings they are measured against; {REMEDY}"
+    with pytest.raises(CannotMeasure, match=message):
+        gate_candidate(store, VOICE, policy=policy(), version=2)
+    save_rescore(store, champion, before, findings=())  # by an installation of before: it does not help
+    with pytest.raises(CannotMeasure, match=message):
+        gate_candidate(store, VOICE, policy=policy(), version=2)
+    save_rescore(store, champion, scorecard(VOICE), findings=())
+    assert gate_candidate(store, VOICE, policy=policy(), version=2).verdict.outcome == "pass"
+
+
 def test_champion_scored_again_in_a_language_of_the_candidate_is_compared_in_it(store, tmp_path):
     zh = language_scores(wer=0.1)
     champion = register(store, tmp_path / "scores", 1, scorecard(VOICE))
