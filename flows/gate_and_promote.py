@@ -14,7 +14,7 @@ from metrics.prompts import PromptSet
 from metrics.scores import LaneScores, PresetScores, Scorecard
 from registry.gate.errors import CannotMeasure
 from registry.gate.policy import GatePolicy, parse_policy
-from registry.releases.journal import champion
+from registry.releases.journal import champion, read_journal
 from registry.storage.store import open_store
 from registry.verdicts.gating import current_verdict, gate_candidate
 from registry.verdicts.store import SignedVerdict, newest_verdict
@@ -122,10 +122,11 @@ def find_passed(voice: str, version: int | None) -> GatedCandidate:
         version: The version, None for the newest.
 
     Raises:
-        ReleaseRefused: If there is no verdict, or it is out of date or not a pass.
+        ReleaseRefused: If there is no verdict, it is out of date or not a pass, or the version was taken back since.
     """
     from registry.candidates.candidate import find_candidate
     from registry.releases.alias import ReleaseRefused
+    from registry.releases.requirements import why_taken_back
 
     store = open_store()
     candidate = find_candidate(store, voice, version)
@@ -137,6 +138,8 @@ def find_passed(voice: str, version: int | None) -> GatedCandidate:
             f"{voice} version {candidate.version} cannot be promoted: {found}; see "
             f"`vox gate {voice} --candidate {candidate.version}`"
         )
+    if taken_back := why_taken_back(read_journal(store, voice).require_whole().state, candidate, signed):
+        raise ReleaseRefused(f"{voice} version {candidate.version} cannot be promoted: {taken_back}")
     return GatedCandidate(signed, is_earlier=True)
 
 

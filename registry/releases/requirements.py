@@ -22,7 +22,7 @@ from registry.releases.state import Release, ReleaseState
 from registry.storage.model_registry import find_version
 from registry.storage.store import Store
 from registry.verdicts.gating import votes_for, why_stale
-from registry.verdicts.store import VerdictError, newest_verdict
+from registry.verdicts.store import SignedVerdict, VerdictError, newest_verdict
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def plan_promotion(store: Store, request: PromotionRequest) -> PromotionPlan:
     if state.champion is not None and state.champion.candidate_id == candidate.candidate_id:
         return PromotionPlan(candidate, None, None, None, state, recovery.notes)
     # 3. Collect every reason against it
-    verdict_sha256, verdict_reasons = _check_verdict(store, candidate, state.champion, request)
+    verdict_sha256, verdict_reasons = _check_verdict(store, candidate, state, request)
     consent = check_speaker(request.recordings_dir, voice, request.today, state)
     reasons = [*consent.reasons, *verdict_reasons, *file_reasons(store, candidate, candidate.candidate_id)]
     if reasons:
@@ -195,11 +195,34 @@ def file_reasons(store: Store, candidate: Candidate, candidate_id: str) -> list[
     return []
 
 
+def why_taken_back(state: ReleaseState, candidate: Candidate, signed: SignedVerdict) -> str | None:
+    """Return why a verdict does not allow a promotion any more, None where it does.
+
+    A verdict allows one promotion. Once its candidate was champion on it and is champion no more, somebody took it
+    back, and the next command must not undo that. A verdict against another champion is a newer one, and so is one
+    under another policy or with more votes.
+
+    Args:
+        state: The voice's release state.
+        candidate: What would be promoted.
+        signed: The newest verdict about it.
+    """
+    release, champion = state.past_release(candidate.candidate_id), state.champion
+    if release is None or release.row < signed.stamp.number:
+        return None
+    if champion is not None and champion.candidate_id == candidate.candidate_id:
+        return None
+    return (
+        f"its verdict is older than its release, which was taken back since; make it champion again with "
+        f"`vox rollback {candidate.voice} --to {candidate.version}`"
+    )
+
+
 def _check_verdict(
-    store: Store, candidate: Candidate, champion: Release | None, request: PromotionRequest
+    store: Store, candidate: Candidate, state: ReleaseState, request: PromotionRequest
 ) -> tuple[str | None, list[str]]:
     """Return the sha256 of the verdict that allows the promotion, and every reason against it."""
-    reasons = []
+    reasons, champion = [], state.champion
     if request.first_release and champion is not None:
         reasons.append(f"--first-release is given but version {champion.version} is champion; leave the flag out")
     try:
@@ -215,6 +238,8 @@ def _check_verdict(
     votes = votes_for(store, request.policy, candidate_id=candidate.candidate_id, release=champion)
     if stale := why_stale(verdict, champion, policy=request.policy, votes=votes):
         reasons.append(f"its verdict is stale: {', '.join(stale)}; {gate_it} again")
+    elif taken_back := why_taken_back(state, candidate, signed):
+        reasons.append(taken_back)
     subject = verdict.candidate
     if (subject.weights_sha256, subject.scores_sha256) != (candidate.weights_sha256, candidate.scores_sha256):
         reasons.append(f"its verdict is about version {subject.version} with other weights or scores; {gate_it} again")

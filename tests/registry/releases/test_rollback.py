@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from release_desk import LENIENT
+from release_helpers import policy
 
 from registry.gate.errors import CannotMeasure
 from registry.releases.audit import audit
@@ -61,3 +63,35 @@ def test_candidate_cannot_be_gated_against_a_deleted_champion(desk):
     mlflow_client(desk.store).delete_model_version("anna", "1")
     with pytest.raises(CannotMeasure, match="the champion of anna, version 1, is gone"):
         desk.gate(2)
+
+
+def test_release_that_was_rolled_back_is_not_promoted_again_on_its_old_verdict(desk):
+    """A scheduled `vox run --promote` finds the verdict of the candidate still up to date after a rollback."""
+    desk.release(1, 2)
+    desk.rollback()
+    given_again = desk.gate(2)  # equal to the one before, so it is that one
+    message = "its verdict is older than its release, which was taken back since; .* with `vox rollback anna --to 2`"
+    desk.assert_refused(message, lambda: desk.promote(2))
+    desk.assert_refused(message, lambda: desk.promote(2, approvals=1))
+    assert given_again.verdict.outcome == "pass"
+    assert desk.rollback(to=2).changed
+    desk.assert_champion(2)
+    desk.rollback()
+    desk.assert_refused(message, lambda: desk.promote(2))
+    assert audit(desk.store, "anna") == ()
+
+
+def test_release_that_was_rolled_back_is_promoted_on_a_newer_verdict(desk):
+    desk.release(1, 2)
+    desk.rollback()
+    assert desk.gate(2, **LENIENT).verdict.outcome == "pass"  # a new policy asks for a new verdict
+    assert desk.promote(2, policy=policy(**LENIENT)).changed
+    desk.assert_champion(2)
+
+
+def test_release_that_another_one_replaced_is_not_promoted_again_on_its_old_verdict(desk):
+    """Version 1 replaced version 2 by a promotion, as a rollback would have done."""
+    desk.release(1, 2)
+    desk.gate(1, **LENIENT)
+    assert desk.promote(1, policy=policy(**LENIENT)).changed
+    desk.assert_refused("which was taken back since", lambda: desk.promote(2))
