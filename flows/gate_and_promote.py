@@ -173,16 +173,21 @@ def promote(voice: str, *, version: int | None, first_release: bool, actor: str 
     return move.note
 
 
-def rollback(voice: str, *, to: int | None) -> str:
-    """Make a former champion the champion again, None for the one before, and return what happened in a sentence.
+def rollback(voice: str, *, to: int | None, request: str = "") -> str:
+    """Make a former champion the champion again and return what happened in a sentence.
+
+    Args:
+        voice: The voice.
+        to: The version to go back to, None for the champion before.
+        request: Names what asked for it. A rollback that was done for it is not done again.
 
     Raises:
         ReleaseRefused: With every reason.
     """
     from registry.releases import promotion
 
-    today = datetime.now(UTC).date()
-    return promotion.rollback(open_store(), voice, recordings_dir=recordings_dir(voice), to=to, today=today).note
+    today, folder = datetime.now(UTC).date(), recordings_dir(voice)
+    return promotion.rollback(open_store(), voice, recordings_dir=folder, to=to, today=today, request=request).note
 
 
 def promote_if_passed(candidate: GatedCandidate) -> str:

@@ -15,9 +15,9 @@ from registry.candidates.fingerprint import CandidateError
 from registry.consent.checks import check_consent
 from registry.consent.record import ConsentError, consent_sha256
 from registry.gate.policy import GatePolicy
-from registry.releases.alias import ReleaseRefused, released_version
+from registry.releases.alias import ReleaseRefused, begin_refusals_with, released_version
 from registry.releases.approvals import why_not_approved
-from registry.releases.recovery import recover_under_lock
+from registry.releases.recovery import Recovery, recover_under_lock
 from registry.releases.state import Release, ReleaseState
 from registry.storage.model_registry import find_version
 from registry.storage.store import Store
@@ -72,15 +72,20 @@ def plan_promotion(store: Store, request: PromotionRequest) -> PromotionPlan:
         JournalError: The journal is broken.
     """
     # 1. Recover a half-done release, and read what the journal says now
-    voice = request.voice
-    recovery = recover_under_lock(store, voice, request.actor)
-    state = recovery.journal.state
+    recovery = recover_under_lock(store, request.voice, request.actor)
+    with begin_refusals_with(recovery.notes):
+        return _plan_recovered(store, request, recovery)
+
+
+def _plan_recovered(store: Store, request: PromotionRequest, recovery: Recovery) -> PromotionPlan:
+    voice, state = request.voice, recovery.journal.state
     # 2. Find the candidate; the champion needs no promotion
     try:
         candidate = find_candidate(store, voice, request.version)
     except CandidateError as error:
         raise ReleaseRefused(str(error)) from error
     if state.champion is not None and state.champion.candidate_id == candidate.candidate_id:
+        recovery.require_service(candidate.version)
         return PromotionPlan(candidate, None, None, None, state, recovery.notes)
     # 3. Collect every reason against it
     verdict_sha256, verdict_reasons = _check_verdict(store, candidate, state, request)
