@@ -2,9 +2,10 @@
 
     python -m benchmarks.release_speed PROJECT VOICE --markdown benchmarks/RELEASE_SPEED.md
 
-The voice needs a champion, a former champion, and a verdict that lets the champion be promoted again after a rollback.
-Its releases are rolled back and promoted again, so take a copy of a project. Each command runs in its own process. What
-it takes until it loads torch, which is to speak, is in its own column: the rest depends on the voice and the text.
+The voice needs a champion that passes against a former champion. Its releases are rolled back and promoted again, each
+time under a policy with another seed, because a verdict allows one promotion. So take a copy of a project. Each command
+runs in its own process. What it takes until it loads torch, which is to speak, is in its own column: the rest depends
+on the voice and the text.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -95,10 +97,17 @@ def measure_all(project: Path, voice: str, n_rounds: int) -> dict[str, Use]:
         }.items()
     }
     uses: dict[str, list[Use]] = {name: [] for name in commands}
-    for _ in range(n_rounds):
+    for number in range(n_rounds):
+        _set_seed(project, time.time_ns() % 2**31 + number)
         for name, run in commands.items():
             uses[name].append(run())
     return {name: min(each) for name, each in uses.items()}
+
+
+def _set_seed(project: Path, seed: int) -> None:
+    """Change the seed of the gate's policy, so that the gate gives a new verdict."""
+    code = f"from flows.settings import apply_settings; apply_settings(['gate.seed={seed}'])"
+    subprocess.run([sys.executable, "-c", code], cwd=project, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
 
 
 def to_markdown(uses: dict[str, Use]) -> str:

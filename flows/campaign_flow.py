@@ -30,7 +30,7 @@ def run_with_prefect(request: CampaignRequest) -> WrittenFolder | None:
     written: list[WrittenFolder | None] = []
     moment = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
-    @flow(name="campaign", flow_run_name=f"{request.file.stem}-{moment}", persist_result=False)
+    @flow(name="campaign", flow_run_name=f"{request.file.stem}-{moment}", persist_result=False, retries=0)
     def run(parameters: dict[str, object]) -> None:
         written.append(run_and_publish(request))
 

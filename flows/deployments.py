@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
-from prefect import flow, get_client, get_run_logger, suspend_flow_run
+from prefect import flow, get_client, get_run_logger, runtime, suspend_flow_run
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.concurrency.sync import concurrency
 from prefect.context import FlowRunContext
@@ -76,7 +76,7 @@ class Approval(RunInput):
     verdict: str = Field(description="SHA-256 of the verdict that you decide about. Leave it as it is.")
 
 
-@flow(name="train_and_release", flow_run_name="{voice}", persist_result=False)
+@flow(name="train_and_release", flow_run_name="{voice}", persist_result=False, retries=0)
 def train_and_release(voice: VoiceName, *, promote: bool = False, first_release: bool = False) -> State:
     """Bring a voice up to date and gate its candidate.
 
@@ -96,7 +96,7 @@ def train_and_release(voice: VoiceName, *, promote: bool = False, first_release:
     return _state_of(outcome.candidate)
 
 
-@flow(name="gate", flow_run_name="{voice}", persist_result=False)
+@flow(name="gate", flow_run_name="{voice}", persist_result=False, retries=0)
 def gate(voice: VoiceName, version: Version | None = None, *, first_release: bool = False) -> State:
     """Decide whether a candidate may replace the champion.
 
@@ -118,7 +118,7 @@ def gate(voice: VoiceName, version: Version | None = None, *, first_release: boo
     return _state_of(candidate)
 
 
-@flow(name="promote", flow_run_name="{voice}", persist_result=False)
+@flow(name="promote", flow_run_name="{voice}", persist_result=False, retries=0)
 def promote(
     voice: VoiceName,
     version: Version | None = None,
@@ -165,20 +165,23 @@ def promote(
     return Completed(message=note)
 
 
-@flow(name="rollback", flow_run_name="{voice}", persist_result=False)
+@flow(name="rollback", flow_run_name="{voice}", persist_result=False, retries=0)
 def rollback(voice: VoiceName, to_version: Version | None = None) -> State:
-    """Go back to the champion before this one. It waits for nothing.
+    """Go back to the champion before this one. It waits for nothing. A run that is repeated goes back once.
 
     Args:
         voice: The name of a voice in params.yaml.
         to_version: A version that was champion before. Without one, the release before.
     """
     _begin(voice)
-    note = PrefectEngine().step("rollback", lambda log: gate_and_promote.rollback(voice, to=to_version))
+    request = f"Prefect run {runtime.flow_run.id}"
+    note = PrefectEngine().step(
+        "rollback", lambda log: gate_and_promote.rollback(voice, to=to_version, request=request)
+    )
     return Completed(message=note)
 
 
-@flow(name="evaluate_champion", flow_run_name="{voice}", persist_result=False)
+@flow(name="evaluate_champion", flow_run_name="{voice}", persist_result=False, retries=0)
 def evaluate_champion(voice: VoiceName, version: Version | None = None) -> RescoreResult:
     """Score the champion again and look for drift. Drift fails the run.
 
@@ -190,7 +193,7 @@ def evaluate_champion(voice: VoiceName, version: Version | None = None) -> Resco
         return evaluate_champion_flow.fn(voice, version)
 
 
-@flow(name="campaign", flow_run_name="{file}", persist_result=False)
+@flow(name="campaign", flow_run_name="{file}", persist_result=False, retries=0)
 def campaign(file: CampaignPath, *, accept_rejects: bool = False) -> State:
     """Speak a campaign to its end. What was spoken before is not spoken again.
 

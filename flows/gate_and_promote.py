@@ -15,7 +15,7 @@ from metrics.scores import LaneScores, PresetScores, Scorecard
 from registry.gate.decision import Decision
 from registry.gate.errors import CannotMeasure
 from registry.gate.policy import GatePolicy, parse_policy
-from registry.releases.journal import champion
+from registry.releases.journal import champion, read_journal
 from registry.storage.store import open_store
 from registry.verdicts.gating import current_verdict, gate_candidate
 from registry.verdicts.store import SignedVerdict
@@ -136,10 +136,11 @@ def find_passed(voice: str, version: int | None) -> GatedCandidate:
         version: The version, None for the newest.
 
     Raises:
-        ReleaseRefused: If there is no verdict, or it is out of date or not a pass.
+        ReleaseRefused: If there is no verdict, it is out of date or not a pass, or the version was taken back since.
     """
     from registry.candidates.candidate import find_candidate
     from registry.releases.alias import ReleaseRefused
+    from registry.releases.requirements import why_taken_back
 
     store = open_store()
     candidate = find_candidate(store, voice, version)
@@ -153,6 +154,8 @@ def find_passed(voice: str, version: int | None) -> GatedCandidate:
             f"{voice} version {candidate.version} cannot be promoted: {found}; see "
             f"`vox gate {voice} --candidate {candidate.version}`"
         )
+    if taken_back := why_taken_back(read_journal(store, voice).require_whole().state, candidate, signed):
+        raise ReleaseRefused(f"{voice} version {candidate.version} cannot be promoted: {taken_back}")
     return GatedCandidate(signed, is_earlier=True)
 
 
@@ -187,16 +190,21 @@ def promote(voice: str, *, version: int | None, first_release: bool, actor: str 
     return move.note
 
 
-def rollback(voice: str, *, to: int | None) -> str:
-    """Make a former champion the champion again, None for the one before, and return what happened in a sentence.
+def rollback(voice: str, *, to: int | None, request: str = "") -> str:
+    """Make a former champion the champion again and return what happened in a sentence.
+
+    Args:
+        voice: The voice.
+        to: The version to go back to, None for the champion before.
+        request: Names what asked for it. A rollback that was done for it is not done again.
 
     Raises:
         ReleaseRefused: With every reason.
     """
     from registry.releases import promotion
 
-    today = datetime.now(UTC).date()
-    return promotion.rollback(open_store(), voice, recordings_dir=recordings_dir(voice), to=to, today=today).note
+    today, folder = datetime.now(UTC).date(), recordings_dir(voice)
+    return promotion.rollback(open_store(), voice, recordings_dir=folder, to=to, today=today, request=request).note
 
 
 def promote_if_passed(candidate: GatedCandidate) -> str:

@@ -92,7 +92,7 @@ class DriftFound(FlowError, RuntimeError):  # noqa: N818  (an answer, which make
         self.result = result
 
 
-@flow(name="evaluate_champion", flow_run_name="{voice}", persist_result=False)
+@flow(name="evaluate_champion", flow_run_name="{voice}", persist_result=False, retries=0)
 def evaluate_champion_flow(voice: str, version: int | None = None) -> RescoreResult:
     """Score the champion again and keep the trend as a table and the findings as Markdown. Raises DriftFound."""
     result = evaluate_champion(voice, version, engine=PrefectEngine())
@@ -122,7 +122,7 @@ def rescore_on_schedule(voice: str, cron: str) -> None:
 def _run_as_flow(name: str, voice: str, *, work: Callable[[], T], parameters: dict[str, object]) -> T:
     """Run work() as a flow run that shows its parameters, after runs of the voice that a kill left open are ended."""
 
-    @flow(name=name, flow_run_name=f"{voice}-{datetime.now(UTC):%Y%m%d-%H%M%S}", persist_result=False)
+    @flow(name=name, flow_run_name=f"{voice}-{datetime.now(UTC):%Y%m%d-%H%M%S}", persist_result=False, retries=0)
     def run(parameters: dict[str, object]) -> T:
         end_lost_runs(voice)
         return work()

@@ -47,7 +47,7 @@ TABLES = {
         "--only forgeries --forgeries 500 --folder /dev/shm",
         "The project has released, unjudged, failed and unapproved versions. After each forgery, eight commands are "
         "given, among them promotions of the last three. Then the forgery is undone, and a version is gated, approved, "
-        "promoted, rolled back and promoted again. A fault is: a version speaks or is released that should not, a "
+        "promoted, rolled back and made champion again. A fault is: a version speaks or is released that should not, a "
         "command fails after the forgery was undone, a password or a control character is printed, an error is not a "
         "sentence, or something was executed. Many forgeries leave the champion as it was, so that releases, audit and "
         "rollback work beside them.",

@@ -51,7 +51,7 @@ AFTERWARDS: tuple[Command, ...] = (  # given when the forgery was undone; all of
     ("approve", "--version", str(UNJUDGED)),
     ("promote", "--version", str(UNJUDGED)),
     ("rollback",),
-    ("promote", "--version", str(UNJUDGED)),
+    ("rollback", "--to", str(UNJUDGED)),
     ("audit",),
     ("releases",),
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from flows.console import print_error, print_line, print_table
 from registry.errors import RegistryError
@@ -13,10 +15,11 @@ from registry.keys.ed25519 import public_pem
 from registry.keys.roles import WHAT_A_ROLE_DOES, Role
 from registry.keys.signing import own_public_key
 from registry.keys.trust import TRUST_FILE, TrustedKey, format_moment, load_trust, parse_moment
-from registry.storage.records import list_voices
+from registry.storage.records import list_voices, next_moment
 from registry.storage.store import Store, find_root, open_store
 
 COLUMNS = ("name", "key", "roles", "from (UTC)", "until (UTC)", "")
+SMALL_DIFFERENCE = timedelta(seconds=2)  # between the clocks of machines, not worth a word
 KEY_DIGITS = 16  # of a public key in a table: enough to tell keys apart
 
 
@@ -38,7 +41,7 @@ def trust(name: str, key: str | None, *, roles: tuple[str, ...], since: str | No
     if not chosen:
         what = "; ".join(f"{role} {does}" for role, does in WHAT_A_ROLE_DOES.items())
         raise ValueError(f"name what {name} may sign with --role: {what}")
-    print_line(changes.trust_key(root, name, public_key, chosen, since=_moment(since)))
+    print_line(changes.trust_key(root, name, public_key, chosen, since=_moment(since), moment=_next_moment(root)))
     _print_commit(root)
     return 0
 
@@ -63,7 +66,7 @@ def show(*, as_json: bool) -> int:
 def rotate() -> int:
     """Replace this machine's key."""
     root = find_root()
-    old, new = changes.rotate_own_key(root)
+    old, new = changes.rotate_own_key(root, moment=_next_moment(root))
     print_line(f"this machine signs with {new[:KEY_DIGITS]}... now; what {old[:KEY_DIGITS]}... signed stays valid")
     _print_commit(root)
     return 0
@@ -72,7 +75,7 @@ def rotate() -> int:
 def revoke(who: str, *, since: str | None) -> int:
     """Revoke keys, print which, and put champions back that were released with them since. Return 1 if one was not."""
     root = find_root()
-    for entry in changes.revoke_keys(root, who, since=_moment(since)):
+    for entry in changes.revoke_keys(root, who, since=_moment(since) or _next_moment(root)):
         until = format_moment(entry.revoked_on or datetime.now(UTC))
         print_line(f"the key {entry.public_key[:KEY_DIGITS]}... of {entry.name} does not count from {until} on")
     _print_commit(root)
@@ -99,6 +102,25 @@ def _recover(store: Store, voice: str) -> bool:
         print_error(f"{voice}: {error}")
         return False
     return True
+
+
+def _next_moment(root: Path) -> datetime:
+    """Return the moment at which a key ends: now, or right after the newest row where a clock was ahead.
+
+    Keys can be changed where no journal can be read. Then the moment is now.
+    """
+    now = datetime.now(UTC)
+    try:
+        moment = next_moment(open_store(root))
+    except (RegistryError, SQLAlchemyError) as error:
+        print_error(f"the journal cannot be read, so the moment of the change is this machine's clock: {error}")
+        return now
+    if moment - now > SMALL_DIFFERENCE:
+        print_error(
+            f"the newest row of the journal is ahead of this machine's clock, so the change is dated "
+            f"{format_moment(moment)}; correct the clock that is wrong"
+        )
+    return moment
 
 
 def _moment(given: str | None) -> datetime | None:

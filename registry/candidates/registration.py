@@ -45,6 +45,7 @@ from registry.candidates.fingerprint import (
 from registry.candidates.signed_registrations import record_registration
 from registry.files import file_sha256
 from registry.storage.database import exclusive_lock, sha256_text
+from registry.storage.model_version import VersionRow
 from registry.storage.moved_project import rebase_addresses
 from registry.storage.store import Store, mlflow_client
 
@@ -196,10 +197,26 @@ def _create_version(client: MlflowClient, store: Store, experiment_id: str, subm
         # 4. Sign what it is. A row without its version is harmless, a version without its row would not count
         record_registration(store, voice, tags)
         # 5. The version appears last and with all its tags, so at no moment can half of one be found
-        version = client.create_model_version(
-            voice, source=logged.model_uri, run_id=run_id, tags=tags, model_id=logged.model_id
-        )
-    return as_candidate(version)
+        client.create_model_version(voice, source=logged.model_uri, run_id=run_id, tags=tags, model_id=logged.model_id)
+        # 6. MLflow's client asks again where an answer is lost, and each question makes a version
+        return as_candidate(_keep_first_version(client, store, voice, tags))
+
+
+def _keep_first_version(client: MlflowClient, store: Store, voice: str, tags: Mapping[str, str]) -> VersionRow:
+    """Return the version that was made of a logged model just now, and delete copies of it.
+
+    Raises:
+        CandidateError: MLflow has no such version.
+    """
+    found = find_versions(store, voice, tags["candidate_id"])
+    made = sorted(
+        (row for row in found if row.tags.get("model_sha256") == tags["model_sha256"]), key=lambda row: row.version
+    )
+    if not made:
+        raise CandidateError(f"MLflow made no version of {voice} and gave no error; register the candidate again")
+    for copy in made[1:]:
+        client.delete_model_version(voice, str(copy.version))
+    return made[0]
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from metrics.scores import Judges, Scorecard, load_scorecard, pooled
 from registry.candidates.candidate import SCORECARD, Candidate, run_file
 from registry.candidates.fingerprint import CandidateError
 from registry.candidates.registration import ensure_experiment, tracking_at
-from registry.candidates.signed_registrations import is_rescore, record_rescore
+from registry.candidates.signed_registrations import list_rescores, record_rescore
 from registry.files import file_sha256
 from registry.gate.faults import differences
 from registry.storage.store import Store, mlflow_client
@@ -110,7 +110,8 @@ def find_comparable_scorecard(
 ) -> Scorecard | None:
     """Return the newest later scorecard of a version with the same judges, prompts and seeds as `like`, or None.
 
-    One with every language of `like` comes first. Each says whose recordings it is measured against, where `like` does.
+    The newest is the one whose signed row comes last in the voice's journal. One with every language of `like` comes
+    first. Each says whose recordings it is measured against, where `like` does.
 
     Args:
         store: Where MLflow is.
@@ -122,9 +123,11 @@ def find_comparable_scorecard(
         CandidateError: The bytes of that scorecard have changed since it was kept.
     """
     newest = None
-    for rescore in reversed(rescores_of(store, candidate)):
-        # scores that nobody with a trusted key kept are passed over: anybody who can write to MLflow can add some
-        if rescore.judges == like.judges and _is_signed(store, candidate, rescore):
+    kept = {(rescore.run_id, rescore.scores_sha256): rescore for rescore in rescores_of(store, candidate)}
+    # scores that nobody with a trusted key kept are passed over: anybody who can write to MLflow can add some
+    for signed in list_rescores(store, candidate.voice, candidate.candidate_id):
+        rescore = kept.get(signed)
+        if rescore is not None and rescore.judges == like.judges:
             card = scorecard_of_rescore(store, candidate, rescore)
             names_speaker = card.voice_embedding is not None or like.voice_embedding is None
             if not differences(card, like) and card.parts >= set(parts) and names_speaker:
@@ -153,16 +156,6 @@ def scorecard_of_rescore(store: Store, candidate: Candidate, rescore: Rescore) -
             f"gone; score it again with `vox rescore {candidate.voice}`"
         ) from error
     return load_scorecard(path)
-
-
-def _is_signed(store: Store, candidate: Candidate, rescore: Rescore) -> bool:
-    return is_rescore(
-        store,
-        candidate.voice,
-        candidate_id=candidate.candidate_id,
-        run_id=rescore.run_id,
-        scores_sha256=rescore.scores_sha256,
-    )
 
 
 def _as_rescores(runs: Iterable[Any]) -> list[Rescore]:

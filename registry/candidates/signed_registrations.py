@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from registry.storage.record import Kind, Record
-from registry.storage.records import append_record, find_signed
+from registry.storage.records import append_record, find_signed, list_signed
 from registry.storage.store import Store
 
 REGISTRATION: Kind = "registration"
@@ -76,15 +76,18 @@ def record_rescore(store: Store, voice: str, *, candidate_id: str, run_id: str, 
     append_record(store, voice, RESCORE, content)
 
 
-def is_rescore(store: Store, voice: str, *, candidate_id: str, run_id: str, scores_sha256: str) -> bool:
-    """Return whether somebody with a trusted key kept exactly these later scores.
+def list_rescores(store: Store, voice: str, candidate_id: str) -> list[tuple[str, str]]:
+    """Return the later scores of a candidate that somebody with a trusted key kept, newest first.
+
+    The order is that of the journal. The times that MLflow shows come from the clocks of different machines.
 
     Args:
         store: Where the journal is.
         voice: The voice's name.
         candidate_id: The candidate that was scored again.
-        run_id: The MLflow run that keeps the scores.
-        scores_sha256: Of the scorecard's bytes.
+
+    Returns:
+        (run_id, scores_sha256) of each: the MLflow run that keeps the scores, and the hash of the scorecard's bytes.
     """
-    values = {"candidate_id": candidate_id, "run_id": run_id, "scores_sha256": scores_sha256}
-    return find_signed(store, voice, RESCORE, **values) is not None
+    records = list_signed(store, voice, RESCORE, candidate_id=candidate_id)
+    return [(str(record.values.get("run_id")), str(record.values.get("scores_sha256"))) for record in records]

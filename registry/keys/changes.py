@@ -40,7 +40,15 @@ HEADER = (
 )
 
 
-def trust_key(root: Path, name: str, public_key: str, roles: tuple[Role, ...], *, since: datetime | None = None) -> str:
+def trust_key(
+    root: Path,
+    name: str,
+    public_key: str,
+    roles: tuple[Role, ...],
+    *,
+    since: datetime | None = None,
+    moment: datetime | None = None,
+) -> str:
     """Trust a key in some roles, and return what changed in a sentence.
 
     The first key is the machine's own. It is trusted from the beginning, so that what it signed before stays valid.
@@ -51,7 +59,9 @@ def trust_key(root: Path, name: str, public_key: str, roles: tuple[Role, ...], *
         name: The person or service who holds the key.
         public_key: The key in hex.
         roles: What its signatures count for.
-        since: From when, default now.
+        since: From when, default now, or `moment` where the key gets other roles.
+        moment: The moment at which roles end. `next_moment` of registry/storage/records.py gives one that no row is
+            after, also where a clock is ahead. Default now.
 
     Raises:
         SigningError: The trust file is missing and this is not the own key, or the result would be wrong.
@@ -63,26 +73,27 @@ def trust_key(root: Path, name: str, public_key: str, roles: tuple[Role, ...], *
                     f"there is no {TRUST_FILE} yet, and the first key must be this machine's own, or it could not sign "
                     "any more; run `vox keys trust YOUR_NAME` first"
                 )
-            entries, moment = [_new_entry(name, public_key, ROLES, None)], datetime.now(UTC)
+            entries, moment = [_new_entry(name, public_key, ROLES, None)], moment or datetime.now(UTC)
             if set(roles) != set(ROLES):  # what it signed before, alone and in every role, stays valid
                 entries[0]["revoked_on"] = format_moment(moment)
                 entries.append(_new_entry(name, public_key, roles, moment))
             _replace(file, _new_document(entries))
             return f"wrote {file}: {name} is trusted as {', '.join(roles)}; from now on no other key is"
-        moment, document = since or datetime.now(UTC), _load(file)
+        now, document = datetime.now(UTC), _load(file)
         open_entries = [
             (number, entry)
             for number, entry in enumerate(read_entries(file))
             if entry.public_key == public_key and entry.revoked_on is None
         ]
+        start = since or ((moment or now) if open_entries else now)
         for number, entry in open_entries:
             if (entry.name, set(entry.roles)) == (name, set(roles)):
                 return f"{name} is trusted as {', '.join(roles)} already"
-            document["keys"][number]["revoked_on"] = format_moment(moment)
-        document["keys"].append(_new_entry(name, public_key, roles, moment))
+            document["keys"][number]["revoked_on"] = format_moment(start)
+        document["keys"].append(_new_entry(name, public_key, roles, start))
         _replace(file, document)
     before = f" instead of {', '.join(open_entries[-1][1].roles)}" if open_entries else ""
-    return f"{name} is trusted as {', '.join(roles)}{before} from {format_moment(moment)} on"
+    return f"{name} is trusted as {', '.join(roles)}{before} from {format_moment(start)} on"
 
 
 def revoke_keys(root: Path, who: str, *, since: datetime | None = None) -> tuple[TrustedKey, ...]:
@@ -128,13 +139,15 @@ def revoke_keys(root: Path, who: str, *, since: datetime | None = None) -> tuple
     return tuple(ended)
 
 
-def rotate_own_key(root: Path) -> tuple[str, str]:
+def rotate_own_key(root: Path, *, moment: datetime | None = None) -> tuple[str, str]:
     """Replace this machine's key by a new one in the same roles, and return the old and the new one in hex.
 
     A rotation that was killed is finished by the next one.
 
     Args:
         root: The project's root.
+        moment: The moment at which the old key ends. `next_moment` of registry/storage/records.py gives one that no row
+            is after, also where a clock is ahead. Default now.
 
     Raises:
         SigningError: The key is not trusted by a trust file, or the environment names it.
@@ -150,16 +163,16 @@ def rotate_own_key(root: Path) -> tuple[str, str]:
         # 1. Write the new private key beside the old one
         make_key(next_path)
         new = public_key_of(next_path)
-        # 2. End the old key's entries, and let the new key begin at the same moment in the same roles
+        # 2. End the old key's entries, and let the new key begin now in the same roles
         if not any(entry.public_key == new for entry in entries):
-            moment, document = datetime.now(UTC), _load(file)
+            now, document = datetime.now(UTC), _load(file)
             own = [n for n, entry in enumerate(entries) if entry.public_key == old and entry.revoked_on is None]
             if not own:
                 next_path.unlink()
                 raise SigningError(f"this machine's key is not trusted now, so it has no roles to pass on; see {file}")
-            document["keys"][own[-1]]["revoked_on"] = format_moment(moment)
+            document["keys"][own[-1]]["revoked_on"] = format_moment(moment or now)
             entry = entries[own[-1]]
-            document["keys"].append(_new_entry(entry.name, new, entry.roles, moment))
+            document["keys"].append(_new_entry(entry.name, new, entry.roles, now))
             _replace(file, document)
         # 3. Put the new private key into place; the old one is gone, because nothing can be signed with it any more
         next_path.replace(path)

@@ -7,6 +7,7 @@ by its owner only, or the PEM file that VOXFOUNDRY_SIGNING_KEY names.
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 
 from registry.keys.ed25519 import Signature, SigningError, make_key, public_key_of, sign_with
@@ -14,13 +15,14 @@ from registry.keys.roles import WHAT_A_ROLE_DOES, Role
 from registry.keys.trust import load_trust, private_key_path
 
 
-def sign(root: Path, message: str, *, role: Role | None = None) -> Signature:
+def sign(root: Path, message: str, *, role: Role | None = None, utc: str | datetime | None = None) -> Signature:
     """Sign a text with this machine's key, which is made if there is none.
 
     Args:
         root: The project's root.
         message: The text.
         role: The role that whoever reads the signature will require, None for any.
+        utc: The moment at which they will require it, default now.
 
     Raises:
         SigningError: The key is unreadable or unsafe, is not trusted, or does not have the role.
@@ -28,10 +30,10 @@ def sign(root: Path, message: str, *, role: Role | None = None) -> Signature:
     path = ensure_own_key(root)
     signature = sign_with(path, message)
     trust = load_trust(root)
-    roles = trust.roles_of(signature.public_key)
+    roles = trust.roles_of(signature.public_key, utc)
     key = f"this machine's key {signature.public_key[:16]}..."
     if not roles:
-        reason = trust.why_not_valid(message, signature)
+        reason = trust.why_not_valid(message, signature, utc=utc)
         raise SigningError(
             f"{key} is not trusted now ({reason}), so nobody would accept its signature; "
             f"whoever keeps {trust.file} can trust it with `vox keys trust`"

@@ -4,6 +4,7 @@
     requirements.py  what has to be true before a release, and every reason against it
     alias.py         the one place that moves the alias `champion`
     recovery.py      finish or undo what a killed release left behind
+    repeated_rollback.py  a rollback that is given again does not go back twice
     journal.py       the release rows in the journal of a voice
     state.py         what the rows say: champion, rollback stack, revocation
     service.py       the one door to a voice that may speak

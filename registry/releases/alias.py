@@ -21,7 +21,7 @@ from registry.releases.journal import append
 from registry.releases.state import Action, Entry, Release, ReleaseState, Row
 from registry.storage.database import exclusive_lock
 from registry.storage.model_registry import delete_alias, find_version, find_versions, read_alias, set_alias
-from registry.storage.model_version import VersionRow
+from registry.storage.model_version import ModelRegistryError, VersionRow
 from registry.storage.store import Store
 
 CHAMPION = "champion"
@@ -50,6 +50,21 @@ class NamedVersion:
 
     version: int
     candidate_id: str | None  # None where nobody registered the version
+
+
+@contextmanager
+def begin_refusals_with(recovery: tuple[str, ...]) -> Iterator[None]:
+    """Begin every refusal with what was recovered before, because that has changed something.
+
+    Args:
+        recovery: What was recovered, in words.
+    """
+    try:
+        yield
+    except ReleaseRefused as refusal:
+        if not recovery:
+            raise
+        raise ReleaseRefused("; ".join((*recovery, str(refusal)))) from refusal
 
 
 @contextmanager
@@ -136,6 +151,7 @@ def move_alias(
 
     Raises:
         ReleaseRefused: MLflow did not move the alias. Everything is as before.
+        ModelRegistryError: MLflow does not tell whether it moved the alias. The next release command finds out.
         JournalError: Another release came first. Everything is as before.
     """
     before = state.champion
@@ -155,8 +171,9 @@ def move_alias(
     # 1. Write the `started` row: from here on a killed move can be found and finished or undone
     started = append(store, voice, entry, last_seen=state.last_row)
     # 2. Move the alias and read it back
-    if error := place_alias(store, voice, target.version):
-        undo_move(store, voice, started, actor, error)
+    error = place_alias(store, voice, target.version)
+    if error is not None and not _has_moved(store, voice, started, error):
+        append_end(store, voice, started, "undone", actor, f"MLflow: {error}")
         raise ReleaseRefused(f"{voice}: MLflow did not move the alias ({error}); the champion is as before")
     # 3. Write the `done` row, which makes the target champion
     append_end(store, voice, started, "done", actor, note)
@@ -165,10 +182,20 @@ def move_alias(
     return AliasMove(voice, True, entry.from_version, entry.to_version, "; ".join((*recovery, outcome)))
 
 
-def undo_move(store: Store, voice: str, started: Row, actor: str, error: str) -> None:
-    """End a move that MLflow refused. Where the alias stands on the target all the same, recovery decides."""
-    if not is_at(champion_alias(store, voice), started.candidate_id):
-        append_end(store, voice, started, "undone", actor, f"MLflow: {error}")
+def _has_moved(store: Store, voice: str, started: Row, error: str) -> bool:
+    """Return whether the alias is on the target of a move after all, although MLflow answered with an error.
+
+    Raises:
+        ModelRegistryError: MLflow does not tell. The move stays half done, and recovery ends it.
+    """
+    try:
+        return is_at(champion_alias(store, voice), started.candidate_id)
+    except (RegistryError, OSError) as unknown:
+        raise ModelRegistryError(
+            f"MLflow does not tell whether it moved the alias of {voice} ({error}), so the {started.action} to "
+            f"{version_name(started.to_version)} is half done; once MLflow answers, the next release command of the "
+            "voice finishes or undoes it"
+        ) from unknown
 
 
 def append_end(store: Store, voice: str, started: Row, state: Literal["done", "undone"], actor: str, note: str) -> Row:
@@ -202,20 +229,26 @@ def append_end(store: Store, voice: str, started: Row, state: Literal["done", "u
 def place_alias(store: Store, voice: str, version: int | None) -> str | None:
     """Move or remove the alias and read it back.
 
+    What is read back counts. An error of the move alone says nothing: the answer of a move that was done may be lost.
+
     Returns:
         None if it is where it should be, else what MLflow says.
     """
+    said = None
     try:
         if version is None:
             delete_alias(store, voice, CHAMPION)
         else:
             set_alias(store, voice, CHAMPION, version)
+    except (RegistryError, OSError) as error:
+        said = " ".join(str(error).split())
+    try:
         seen = read_alias(store, voice, CHAMPION)
     except (RegistryError, OSError) as error:
-        return " ".join(str(error).split())
+        return said or " ".join(str(error).split())
     if seen == version:
         return None
-    return f"the alias reads {version_name(seen)} after it was set to {version_name(version)}"
+    return said or f"the alias reads {version_name(seen)} after it was set to {version_name(version)}"
 
 
 def version_name(version: int | None) -> str:

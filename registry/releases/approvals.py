@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from registry.actor import current_actor
 from registry.candidates.candidate import find_candidate
@@ -17,7 +18,7 @@ from registry.keys.signing import own_public_key
 from registry.keys.trust import Trust, load_trust
 from registry.releases.alias import ReleaseRefused
 from registry.storage.record import Record
-from registry.storage.records import append_record, find_records
+from registry.storage.records import append_record, find_records, next_moment
 from registry.storage.store import Store
 from registry.verdicts.store import SignedVerdict, VerdictError, newest_verdict
 
@@ -94,7 +95,7 @@ def approvers_of(store: Store, signed: SignedVerdict, trust: Trust) -> tuple[str
     """
     voice, digest = signed.verdict.voice, signed.sha256
     found = find_records(store, voice, APPROVAL, since=signed.stamp.number, verdict_sha256=digest)
-    return _names_at(found, trust, None)
+    return _names_at(found, trust, next_moment(store))
 
 
 def why_not_approved(store: Store, signed: SignedVerdict, needed: int) -> str | None:
@@ -142,8 +143,8 @@ def find_approval_problems(records: Iterable[Record], trust: Trust) -> list[str]
     return problems
 
 
-def _names_at(records: Iterable[Record], trust: Trust, utc: str | None) -> tuple[str, ...]:
-    """Return who signed approvals and is a release manager at a moment, default now, each name once, sorted."""
+def _names_at(records: Iterable[Record], trust: Trust, utc: str | datetime) -> tuple[str, ...]:
+    """Return who signed approvals and is a release manager at a moment, each name once, sorted."""
     keys = {record.stamp.public_key for record in records}
     names = {trust.signer_of(key) or "" for key in keys if APPROVER in trust.roles_of(key, utc)}
     return tuple(sorted(names))

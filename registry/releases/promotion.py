@@ -18,10 +18,24 @@ from registry.candidates.smoke import CannotSpeakError, speak_once
 from registry.consent.file import load_voice, revoke_consent
 from registry.consent.record import ConsentError, consent_sha256, require_voice_name
 from registry.gate.policy import GatePolicy
-from registry.releases.alias import AliasMove, ReleaseRefused, append_end, move_alias, place_alias, release_lock
+from registry.releases.alias import (
+    AliasMove,
+    ReleaseRefused,
+    append_end,
+    begin_refusals_with,
+    move_alias,
+    place_alias,
+    release_lock,
+)
 from registry.releases.journal import append, read_journal
 from registry.releases.recovery import recover_under_lock
+from registry.releases.repeated_rollback import (
+    find_done_rollback,
+    name_target_in_errors,
+    target_of_unfinished_rollback,
+)
 from registry.releases.requirements import (
+    ConsentCheck,
     PromotionRequest,
     check_speaker,
     file_reasons,
@@ -86,13 +100,14 @@ def promote(
         plan = plan_promotion(store, request)
     if plan.folder is None:
         return _no_move(voice, plan.candidate.version, plan.recovery)
-    # 2. Let the voice speak, without the lock: it takes seconds, and a rollback must never wait for it
-    try:
-        (smoke or speak_once)(plan.folder, smoke_texts)
-    except CannotSpeakError as error:
-        raise ReleaseRefused(str(error)) from error
-    # 3. Check again under the lock, because another release may have come between, and move the alias
-    return _promote_checked(store, request, plan.candidate.version, plan.recovery)
+    with begin_refusals_with(plan.recovery):
+        # 2. Let the voice speak, without the lock: it takes seconds, and a rollback must never wait for it
+        try:
+            (smoke or speak_once)(plan.folder, smoke_texts)
+        except CannotSpeakError as error:
+            raise ReleaseRefused(str(error)) from error
+        # 3. Check again under the lock, because another release may have come between, and move the alias
+        return _promote_checked(store, request, plan.candidate.version, plan.recovery)
 
 
 def rollback(
@@ -103,10 +118,12 @@ def rollback(
     to: int | None = None,
     actor: str | None = None,
     today: date | None = None,
+    request: str = "",
 ) -> AliasMove:
     """Go back to the release before, or to any version that was champion once.
 
-    It needs valid consent and files that are as registered, but no verdict: the version was released before.
+    It needs valid consent and files that are as registered, but no verdict: the version was released before. Given
+    again without `to`, it goes back one release more, so an error that leaves open what was done names the version.
 
     Args:
         store: Where MLflow and the journal are.
@@ -115,45 +132,44 @@ def rollback(
         to: Which former champion, default the release before the current one.
         actor: Who releases, default current_actor().
         today: The day on which the consent must be valid, default today in UTC.
+        request: Names what asked for it, such as `Prefect run 1234`. The rows keep it as their note. A rollback that
+            was done for it is not done again. By default every call is a new request.
 
     Raises:
         ReleaseRefused: There is no such release, or a check failed. Nothing has changed.
         JournalError: The journal is broken.
+        AnchorError, DatabaseUnreachableError, LockLostError, ModelRegistryError: The rollback may be done or not.
         BusyError: Another release of the voice takes too long.
     """
     require_voice_name(voice)
     actor, today = actor or current_actor(), today or datetime.now(UTC).date()
-    with release_lock(store, voice):
+    with name_target_in_errors(voice) as targets, release_lock(store, voice):
         # 1. Recover a half-done release. One that was a rollback is what was asked for, so it must not go back twice
+        targets += target_of_unfinished_rollback(store, voice) if to is None else []
         recovery = recover_under_lock(store, voice, actor)
-        state, done = recovery.journal.state, recovery.finished
-        if to is None and done is not None and done.action == "rollback":
-            note = "; ".join((*recovery.notes, "give the command again to go back one release more"))
-            return AliasMove(voice, True, done.from_version, done.to_version, note)
-        # 2. Find the release to go back to
-        target = find_rollback_target(store, voice, state, to)
-        if state.champion is not None and target.candidate_id == state.champion.candidate_id:
-            return _no_move(voice, target.version, recovery.notes)
-        # 3. Check consent and files
-        consent = check_speaker(recordings_dir, voice, today, state)
-        reasons = list(consent.reasons)
-        try:
-            candidate = find_candidate(store, voice, target.version)
-            reasons += file_reasons(store, candidate, target.candidate_id)
-        except CandidateError as error:
-            reasons.append(str(error))
-        if reasons:
-            raise ReleaseRefused(f"{voice} cannot go back to version {target.version}: " + "; ".join(reasons))
-        # 4. Move the alias between two journal rows
-        return move_alias(
-            store,
-            voice,
-            action="rollback",
-            state=state,
-            target=replace(target, consent_sha256=consent.sha256),
-            actor=actor,
-            recovery=recovery.notes,
-        )
+        state = recovery.journal.state
+        with begin_refusals_with(recovery.notes):
+            if (done := find_done_rollback(store, voice, recovery, to=to, request=request)) is not None:
+                return done
+            # 2. Find the release to go back to
+            target = find_rollback_target(store, voice, state, to)
+            targets += [target.version] if to is None else []
+            if state.champion is not None and target.candidate_id == state.champion.candidate_id:
+                recovery.require_service(target.version)
+                return _no_move(voice, target.version, recovery.notes)
+            # 3. Check consent and files
+            consent_sha256 = _check_rollback(store, voice, target, check_speaker(recordings_dir, voice, today, state))
+            # 4. Move the alias between two journal rows
+            return move_alias(
+                store,
+                voice,
+                action="rollback",
+                state=state,
+                target=replace(target, consent_sha256=consent_sha256),
+                actor=actor,
+                note=request,
+                recovery=recovery.notes,
+            )
 
 
 def revoke(
@@ -236,6 +252,23 @@ def recover(store: Store, voice: str, actor: str | None = None) -> tuple[str, ..
         return recover_under_lock(store, voice, actor or current_actor()).notes
 
 
+def _check_rollback(store: Store, voice: str, target: Release, consent: ConsentCheck) -> str | None:
+    """Return the consent's sha256.
+
+    Raises:
+        ReleaseRefused: The consent is not valid, or the files are not those that were registered, with every reason.
+    """
+    reasons = list(consent.reasons)
+    try:
+        candidate = find_candidate(store, voice, target.version)
+        reasons += file_reasons(store, candidate, target.candidate_id)
+    except CandidateError as error:
+        reasons.append(str(error))
+    if reasons:
+        raise ReleaseRefused(f"{voice} cannot go back to version {target.version}: " + "; ".join(reasons))
+    return consent.sha256
+
+
 def _start_revocation(
     store: Store, voice: str, consent: str | None, actor: str, today: date
 ) -> tuple[ReleaseState, Row | None]:
@@ -291,18 +324,19 @@ def _promote_checked(
         plan = plan_promotion(store, replace(request, version=version))
         if plan.folder is None:
             return _no_move(request.voice, version, first_recovery)
-        return move_alias(
-            store,
-            request.voice,
-            action="promote",
-            state=plan.state,
-            target=Release(plan.candidate.version, plan.candidate.candidate_id, 0, plan.consent_sha256),
-            actor=request.actor,
-            verdict_sha256=plan.verdict_sha256,
-            approvals=request.approvals,
-            note="first release" if request.first_release else "",
-            recovery=first_recovery + plan.recovery,
-        )
+        with begin_refusals_with(plan.recovery):
+            return move_alias(
+                store,
+                request.voice,
+                action="promote",
+                state=plan.state,
+                target=Release(plan.candidate.version, plan.candidate.candidate_id, 0, plan.consent_sha256),
+                actor=request.actor,
+                verdict_sha256=plan.verdict_sha256,
+                approvals=request.approvals,
+                note="first release" if request.first_release else "",
+                recovery=first_recovery + plan.recovery,
+            )
 
 
 def _no_move(voice: str, version: int, recovery: tuple[str, ...]) -> AliasMove:

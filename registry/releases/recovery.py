@@ -12,6 +12,7 @@ from registry.candidates.candidate import find_candidate, voice_folder_of
 from registry.candidates.fingerprint import CandidateError
 from registry.releases.alias import (
     NamedVersion,
+    ReleaseRefused,
     append_end,
     champion_alias,
     is_at,
@@ -37,11 +38,22 @@ class Recovery:
         journal: Of the voice, whole, after the recovery.
         notes: What was done, in words. Empty if there was nothing to recover.
         finished: The `started` row of a release that the recovery finished, None where there was none.
+        alias_is_right: Whether the alias names the champion now, or nothing where there is no champion.
     """
 
     journal: Journal
     notes: tuple[str, ...]
     finished: Row | None
+    alias_is_right: bool = True
+
+    def require_service(self, version: int) -> None:
+        """Refuse to call a version the champion already where the alias does not name it.
+
+        Raises:
+            ReleaseRefused: The alias could not be put back, or the champion's files are gone or damaged.
+        """
+        if not self.alias_is_right:
+            raise ReleaseRefused(f"so version {version} is the champion in the journal, and it is not in service")
 
 
 def recover_under_lock(store: Store, voice: str, actor: str) -> Recovery:
@@ -72,13 +84,14 @@ def recover_under_lock(store: Store, voice: str, actor: str) -> Recovery:
         alias = champion_alias(store, voice)
         finished = started if notes[0].startswith("finished") else None
     # 3. Compare MLflow's alias with the journal, and put it back where they differ
-    if note := _restore_alias(store, voice, journal, alias, actor):
+    note, alias_is_right = _restore_alias(store, voice, journal, alias, actor)
+    if note is not None:
         notes.append(note)
         journal = read_journal(store, voice).require_whole()
     # 4. Bind MLflow's model to this journal, and keep the journal quick to read
     _bind(store, voice, journal)
     write_checkpoint_if_due(store, voice, journal)
-    return Recovery(journal, tuple(notes), finished)
+    return Recovery(journal, tuple(notes), finished, alias_is_right)
 
 
 def check_binding(store: Store, voice: str, journal: Journal, alias: NamedVersion | None) -> None:
@@ -129,18 +142,21 @@ def _end_unfinished(store: Store, voice: str, started: Row, alias: NamedVersion 
     return f"undid {what}"
 
 
-def _restore_alias(store: Store, voice: str, journal: Journal, alias: NamedVersion | None, actor: str) -> str | None:
+def _restore_alias(
+    store: Store, voice: str, journal: Journal, alias: NamedVersion | None, actor: str
+) -> tuple[str | None, bool]:
     """Let the alias name the champion, or nothing where the champion is gone, between two journal rows.
 
     Returns:
-        What was done, in words. None where the alias is where it should be.
+        (note, is_right). The note says what was done, None where nothing was to do. The alias is right where it names
+        the champion, or nothing where there is no champion.
     """
     # 1. Find the version that is the champion, with every byte as registered
     champion, target, gone = journal.state.champion, None, ""
     if champion is not None:
         target = released_version(store, voice, champion)
         if target is not None and is_at(alias, champion.candidate_id) and alias.version == target:
-            return None
+            return None, True
         gone = f"version {champion.version}, the champion, is gone from MLflow; roll back to a former one"
         if target is not None:
             try:
@@ -148,7 +164,7 @@ def _restore_alias(store: Store, voice: str, journal: Journal, alias: NamedVersi
             except CandidateError as error:
                 target, gone = None, f"{error}; roll back to a former one"
     if target is None and alias is None:
-        return gone or None
+        return gone or None, not gone
     # 2. Move the alias there
     note = f"the alias was at {version_name(alias.version if alias else None)}, moved by hand or lost with a version"
     entry = Entry(
@@ -166,8 +182,7 @@ def _restore_alias(store: Store, voice: str, journal: Journal, alias: NamedVersi
     started = append(store, voice, entry, last_seen=journal.state.last_row)
     if error := place_alias(store, voice, target):
         append_end(store, voice, started, "undone", actor, f"MLflow: {error}")
-        return f"could not put the alias back to {version_name(target)}: {error}"
+        return f"could not put the alias back to {version_name(target)}: {error}", False
     append_end(store, voice, started, "done", actor, note)
-    return "; ".join(
-        filter(None, (f"put the alias back to {version_name(target)}", note, gone if target is None else ""))
-    )
+    why_not = gone if target is None else ""
+    return "; ".join(filter(None, (f"put the alias back to {version_name(target)}", note, why_not))), not why_not

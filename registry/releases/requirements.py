@@ -16,14 +16,14 @@ from registry.candidates.fingerprint import CandidateError
 from registry.consent.checks import check_consent
 from registry.consent.record import ConsentError, consent_sha256
 from registry.gate.policy import GatePolicy
-from registry.releases.alias import ReleaseRefused, released_version
+from registry.releases.alias import ReleaseRefused, begin_refusals_with, released_version
 from registry.releases.approvals import why_not_approved
-from registry.releases.recovery import recover_under_lock
+from registry.releases.recovery import Recovery, recover_under_lock
 from registry.releases.state import Release, ReleaseState
 from registry.storage.model_registry import find_version
 from registry.storage.store import Store
 from registry.verdicts.gating import LockedPrompts, votes_for, why_stale
-from registry.verdicts.store import VerdictError, newest_verdict
+from registry.verdicts.store import SignedVerdict, VerdictError, newest_verdict
 from registry.verdicts.verdict import Verdict
 
 
@@ -75,18 +75,23 @@ def plan_promotion(store: Store, request: PromotionRequest) -> PromotionPlan:
         JournalError: The journal is broken.
     """
     # 1. Recover a half-done release, and read what the journal says now
-    voice = request.voice
-    recovery = recover_under_lock(store, voice, request.actor)
-    state = recovery.journal.state
+    recovery = recover_under_lock(store, request.voice, request.actor)
+    with begin_refusals_with(recovery.notes):
+        return _plan_recovered(store, request, recovery)
+
+
+def _plan_recovered(store: Store, request: PromotionRequest, recovery: Recovery) -> PromotionPlan:
+    voice, state = request.voice, recovery.journal.state
     # 2. Find the candidate; the champion needs no promotion
     try:
         candidate = find_candidate(store, voice, request.version)
     except CandidateError as error:
         raise ReleaseRefused(str(error)) from error
     if state.champion is not None and state.champion.candidate_id == candidate.candidate_id:
+        recovery.require_service(candidate.version)
         return PromotionPlan(candidate, None, None, None, state, recovery.notes)
     # 3. Collect every reason against it
-    verdict_sha256, verdict_reasons = _check_verdict(store, candidate, state.champion, request)
+    verdict_sha256, verdict_reasons = _check_verdict(store, candidate, state, request)
     consent = check_speaker(request.recordings_dir, voice, request.today, state)
     reasons = [*consent.reasons, *verdict_reasons, *file_reasons(store, candidate, candidate.candidate_id)]
     if reasons:
@@ -198,11 +203,34 @@ def file_reasons(store: Store, candidate: Candidate, candidate_id: str) -> list[
     return []
 
 
+def why_taken_back(state: ReleaseState, candidate: Candidate, signed: SignedVerdict) -> str | None:
+    """Return why a verdict does not allow a promotion any more, None where it does.
+
+    A verdict allows one promotion. Once its candidate was champion on it and is champion no more, somebody took it
+    back, and the next command must not undo that. A verdict against another champion is a newer one, and so is one
+    under another policy or with more votes.
+
+    Args:
+        state: The voice's release state.
+        candidate: What would be promoted.
+        signed: The newest verdict about it.
+    """
+    release, champion = state.past_release(candidate.candidate_id), state.champion
+    if release is None or release.row < signed.stamp.number:
+        return None
+    if champion is not None and champion.candidate_id == candidate.candidate_id:
+        return None
+    return (
+        f"its verdict is older than its release, which was taken back since; make it champion again with "
+        f"`vox rollback {candidate.voice} --to {candidate.version}`"
+    )
+
+
 def _check_verdict(
-    store: Store, candidate: Candidate, champion: Release | None, request: PromotionRequest
+    store: Store, candidate: Candidate, state: ReleaseState, request: PromotionRequest
 ) -> tuple[str | None, list[str]]:
     """Return the sha256 of the verdict that allows the promotion, and every reason against it."""
-    reasons = []
+    reasons, champion = [], state.champion
     if request.first_release and champion is not None:
         reasons.append(f"--first-release is given but version {champion.version} is champion; leave the flag out")
     try:
@@ -220,6 +248,8 @@ def _check_verdict(
     reasons += unreadable
     if stale := why_stale(verdict, champion, policy=request.policy, votes=votes, prompts=prompts):
         reasons.append(f"its verdict is stale: {', '.join(stale)}; {gate_it} again")
+    elif taken_back := why_taken_back(state, candidate, signed):
+        reasons.append(taken_back)
     subject = verdict.candidate
     if (subject.weights_sha256, subject.scores_sha256) != (candidate.weights_sha256, candidate.scores_sha256):
         reasons.append(f"its verdict is about version {subject.version} with other weights or scores; {gate_it} again")

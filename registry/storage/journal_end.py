@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
 import sqlalchemy as sa
 
 from registry.keys.ed25519 import Signature
@@ -34,9 +38,7 @@ def find_end_fault(
         if last is not None:
             return Fault(voice, number, "the signed end of the journal is missing")
     else:
-        stamp = Stamp(identity, voice, head["number"], str(head["utc"]), "", "", "", head["hash"], "", "")
-        signature = Signature(str(head["public_key"]), str(head["signature"]))
-        if reason := why_not_signed(head_message(stamp), signature):
+        if reason := _why_not_genuine(identity, head, why_not_signed):
             return Fault(voice, max(number, 1), f"the signed end of the journal is not genuine: {reason}")
         if head["number"] != number:
             missing = f"the signed end of the journal says {head['number']} rows and there are {number}"
@@ -73,6 +75,33 @@ def find_anchor_fault(
         if record.number == anchor.number:
             return None if record.stamp.hash == anchor.hash else changed
     return changed
+
+
+def time_of_next_row(connection: sa.Connection, identity: str, now: datetime, why_not_signed: WhyNotSigned) -> str:
+    """Return the time of the next row of any voice: now, or right after the newest row where a clock was ahead.
+
+    Every row is later than all rows before it, of whichever voice. So a moment that is found in the same way separates
+    the rows before a change of the trusted keys from those after it.
+
+    Args:
+        connection: To the database.
+        identity: The id of the database.
+        now: What the clock of this machine says.
+        why_not_signed: Tells whether a signature counts.
+    """
+    utc = now.isoformat(timespec="milliseconds")
+    ahead = connection.execute(sa.select(HEADS).where(HEADS.c.utc >= utc)).mappings()
+    # Nobody who can write to the database alone may date the rows to come
+    genuine = [str(head["utc"]) for head in ahead if _why_not_genuine(identity, head, why_not_signed) is None]
+    if not genuine:
+        return utc
+    return (datetime.fromisoformat(max(genuine)) + timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
+
+
+def _why_not_genuine(identity: str, head: Mapping[Any, Any], why_not_signed: WhyNotSigned) -> str | None:
+    """Return why the signed end of a voice's journal is not genuine, None where it is."""
+    stamp = Stamp(identity, head["voice"], head["number"], str(head["utc"]), "", "", "", head["hash"], "", "")
+    return why_not_signed(head_message(stamp), Signature(str(head["public_key"]), str(head["signature"])))
 
 
 def head_message(stamp: Stamp) -> str:

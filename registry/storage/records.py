@@ -12,7 +12,7 @@ with the number of rows. Rows before the checkpoint are counted. `read_records(.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -33,7 +33,7 @@ from registry.storage.database import (
     sha256_text,
 )
 from registry.storage.identity import ensure_database_id, read_database_id, signature_check
-from registry.storage.journal_end import find_anchor_fault, find_end_fault, head_message
+from registry.storage.journal_end import find_anchor_fault, find_end_fault, head_message, time_of_next_row
 from registry.storage.record import (
     FIRST_PREVIOUS,
     Fault,
@@ -175,19 +175,37 @@ def find_signed(store: Store, voice: str, kind: Kind, **equal: Any) -> Record | 
         kind: Of the row.
         **equal: Names and values that its content must have.
     """
+    with closing(_walk_signed(store, voice, kind, equal)) as found:
+        return next(found, None)
+
+
+def list_signed(store: Store, voice: str, kind: Kind, **equal: Any) -> tuple[Record, ...]:
+    """Return the rows of a kind whose content has these values and whose signers might write them, newest first.
+
+    Each is checked as in `find_signed`.
+
+    Args:
+        store: Where the journal is.
+        voice: The voice's name.
+        kind: Of the rows.
+        **equal: Names and values that their content must have.
+    """
+    return tuple(_walk_signed(store, voice, kind, equal))
+
+
+def _walk_signed(store: Store, voice: str, kind: Kind, equal: Mapping[str, Any]) -> Iterator[Record]:
     with open_snapshot(store) as connection:
         trust = load_trust(store.root)
         identity = None if connection is None else read_database_id(connection, trust.why_not_authentic)
         if connection is None or identity is None or missing_tables(connection, RECORDS):
-            return None
+            return
         is_wanted = (RECORDS.c.voice == voice) & (RECORDS.c.kind == kind)
         for row in connection.execute(sa.select(RECORDS).where(is_wanted).order_by(RECORDS.c.number.desc())).mappings():
             record = as_record(identity, row)
             if why_not_genuine(record.stamp, trust.why_not_authentic) is not None:
                 continue
             if _matches(record, kind, equal) and why_without_effect(record, trust) is None:
-                return record
-    return None
+                yield record
 
 
 def append_record(
@@ -220,23 +238,23 @@ def append_record(
         if last_seen is not None:
             _refuse_stale(connection, voice, kind, last_seen)
         # 2. Link the new row to the last one, and sign it
-        text, now = canonical(content), datetime.now(UTC).isoformat(timespec="milliseconds")
+        text, utc = canonical(content), time_of_next_row(connection, database_id, datetime.now(UTC), why_not_signed)
         fields = {
             "database_id": database_id,
             "voice": voice,
             "number": last.number + 1 if last else 1,
-            "utc": max(now, last.stamp.utc) if last else now,  # a clock that was set back does not set the journal back
+            "utc": utc,
             "kind": kind,
             "content_sha256": sha256_text(text),
             "prev_hash": last.stamp.hash if last else FIRST_PREVIOUS,
             "public_key": public_key_of(ensure_own_key(store.root)),
         }
         digest = stamp_hash(**fields)
-        signature = sign(store.root, record_message(digest), role=role_for(kind, content))
+        signature = sign(store.root, record_message(digest), role=role_for(kind, content), utc=utc)
         record = Record(Stamp(**fields, hash=digest, signature=signature.signature), text)
         connection.execute(sa.insert(RECORDS).values(**as_row(record)))
         # 3. Sign the new end; the transaction makes it appear together with the row
-        head_signature = sign(store.root, head_message(record.stamp))
+        head_signature = sign(store.root, head_message(record.stamp), utc=utc)
         head = {"number": record.number, "hash": digest, "utc": record.utc, **asdict(head_signature)}
         connection.execute(sa.delete(HEADS).where(HEADS.c.voice == voice))
         connection.execute(sa.insert(HEADS).values(voice=voice, **head))
@@ -244,6 +262,25 @@ def append_record(
     write_anchor(store.root, record.stamp)
     publish_anchor(record.stamp)
     return record
+
+
+def next_moment(store: Store) -> datetime:
+    """Return the moment that the next row will have at least: now, or right after the newest row of any voice.
+
+    A row is ahead of this machine's clock where the clock of the machine that wrote it is. What a key signed stays
+    valid if the key ends at this moment, and it can sign no row after it.
+
+    Raises:
+        JournalError: The database's id is not what was signed.
+    """
+    now = datetime.now(UTC)
+    with open_snapshot(store) as connection:
+        check = load_trust(store.root).why_not_authentic
+        identity = None if connection is None else read_database_id(connection, check)
+        if connection is None or identity is None or missing_tables(connection, HEADS):
+            return now
+        utc = time_of_next_row(connection, identity, now, check)
+    return max(now, datetime.fromisoformat(utc))
 
 
 def require_published(store: Store, voice: str) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 
 import pytest
 from imports import ROOT
+from process_helpers import environment
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
@@ -34,6 +37,28 @@ def test_six_flows_are_deployed_under_their_names():
         "evaluate_champion",
         "campaign",
     ]
+
+
+def test_flows_are_not_retried_whatever_prefect_is_set_to():
+    """A rollback that was done would be done again, and go back two releases."""
+    code = """
+import flows.deployments, flows.prefect_engine
+from prefect import Flow
+modules = (flows.deployments, flows.prefect_engine)
+found = [value for module in modules for value in vars(module).values() if isinstance(value, Flow)]
+print(sorted({flow.retries for flow in found}), len(found) >= 7)
+"""
+    settings = environment() | {"PREFECT_FLOW_DEFAULT_RETRIES": "3", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=settings, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[0] True"
+
+
+def test_flows_that_are_made_at_a_run_are_not_retried_either():
+    for file in (ROOT / "flows").glob("*.py"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            assert "@flow(" not in line or line.endswith("retries=0)"), f"{file.name}: {line}"
 
 
 @pytest.mark.parametrize("name", ["", " ", "Ada\nBob", "\x1b[31mAda", "A" * 101])

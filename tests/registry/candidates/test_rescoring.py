@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -69,3 +70,14 @@ def test_scores_that_nobody_signed_are_passed_over(store, candidate):
 def test_scores_of_another_voice_are_refused(store, candidate):
     with pytest.raises(ValueError, match="'bert'"):
         save_rescore(store, candidate, scorecard(voice="bert"), ())
+
+
+def test_newest_scores_are_those_whose_row_comes_last_whatever_the_clocks_say(store, candidate, monkeypatch):
+    """A machine whose clock is ahead kept scores, and then another machine kept newer ones."""
+    with monkeypatch.context() as ahead:
+        time_now = time.time
+        ahead.setattr(time, "time", lambda: time_now() + 7200)
+        save_rescore(store, candidate, scorecard(wer=0.4, judges=NEWER), ())
+    newest = scorecard(wer=0.2, judges=NEWER)
+    save_rescore(store, candidate, newest, ())
+    assert find_comparable_scorecard(store, candidate, like=scorecard(judges=NEWER)) == newest

@@ -17,6 +17,7 @@ from registry.releases.alias import ReleaseRefused
 from registry.releases.audit import audit
 from registry.releases.promotion import recover
 from registry.releases.service import find_servable
+from registry.storage.model_version import ModelRegistryError
 from registry.storage.record import JournalError
 from registry.storage.records import append_record
 from registry.storage.store import mlflow_client, open_store
@@ -140,6 +141,92 @@ def test_alias_that_mlflow_does_not_move_leaves_the_champion_and_an_undone_row(d
     desk.assert_champion(1)
     assert desk.moves()[-1] == ("promote", "undone", 1, 2)
     assert desk.promote(2).changed
+
+
+def losing_its_answer(call):
+    """Return a function that makes a call, and then fails as where a gateway answers for MLflow."""
+
+    def call_and_fail(*arguments):
+        call(*arguments)
+        raise ModelRegistryError("the MLflow server answered with status 500")
+
+    return call_and_fail
+
+
+def refuse(*_):
+    raise ModelRegistryError("the MLflow server answered with status 503")
+
+
+def test_move_that_was_done_counts_although_its_answer_was_lost(desk, monkeypatch):
+    monkeypatch.setattr(alias_module, "set_alias", losing_its_answer(alias_module.set_alias))
+    monkeypatch.setattr(alias_module, "delete_alias", losing_its_answer(alias_module.delete_alias))
+    desk.release(1, 2)
+    desk.assert_champion(2)
+    assert desk.rollback().changed
+    desk.assert_champion(1)
+    desk.revoke()
+    desk.assert_champion(None)
+    assert [move[1] for move in desk.moves()] == ["started", "done"] * 4
+    assert audit(desk.store, "anna") == ()
+
+
+@pytest.mark.parametrize("has_moved", [True, False])
+def test_move_about_which_mlflow_does_not_tell_is_not_called_refused(desk, monkeypatch, has_moved):
+    desk.release(1)
+    desk.gate(2)
+    with monkeypatch.context() as patched:
+        patched.setattr(alias_module, "read_alias", refuse_after_the_move(alias_module, patched))
+        patched.setattr(alias_module, "set_alias", losing_its_answer(alias_module.set_alias) if has_moved else refuse)
+        with pytest.raises(ModelRegistryError, match="so the promote to version 2 is half done; once MLflow answers"):
+            desk.promote(2)
+    assert desk.moves()[-1] == ("promote", "started", 1, 2)
+    assert recover(desk.store, "anna")[0].startswith("finished" if has_moved else "undid")
+    desk.assert_champion(2 if has_moved else 1)
+
+
+def refuse_after_the_move(module, patched):
+    """Return a read_alias that answers until the alias was to be moved."""
+    read_alias = module.read_alias
+
+    def read(store, name, alias):
+        if journal.read_journal(store, name).state.unfinished is not None:
+            refuse()
+        return read_alias(store, name, alias)
+
+    return read
+
+
+def test_refusals_begin_with_what_was_recovered(desk, monkeypatch):
+    desk.release(1)
+    desk.gate(2)
+    with monkeypatch.context() as patched, pytest.raises(JournalError):
+        patched.setattr(alias_module, "append_end", lambda *_: (_ for _ in ()).throw(JournalError("killed")))
+        desk.promote(2)
+    with pytest.raises(
+        ReleaseRefused, match=r"^finished the promote to version 2 of row 8; anna version 3 is not prom"
+    ):
+        desk.promote(3)
+    mlflow_client(desk.store).set_registered_model_alias("anna", "champion", "3")
+    with pytest.raises(ReleaseRefused, match=r"^put the alias back to version 2; .*; version 3 of anna never was"):
+        desk.rollback(to=3)
+
+
+@pytest.mark.parametrize("command", ["promote", "rollback"])
+def test_champion_whose_alias_cannot_be_put_back_is_not_called_champion_already(desk, monkeypatch, command):
+    desk.release(1, 2)
+    mlflow_client(desk.store).set_registered_model_alias("anna", "champion", "3")
+    give = (lambda: desk.promote(2)) if command == "promote" else (lambda: desk.rollback(to=2))
+    with monkeypatch.context() as patched:
+        patched.setattr(alias_module, "set_alias", refuse)
+        message = (
+            r"could not put the alias back to version 2: .* status 503; so version 2 is the champion in the journal"
+        )
+        with pytest.raises(ReleaseRefused, match=message):
+            give()
+    assert desk.alias() == 3
+    moved = give()
+    assert not moved.changed and moved.note.startswith("put the alias back to version 2")
+    desk.assert_champion(2)
 
 
 def test_every_alias_move_lies_between_two_journal_rows(desk, monkeypatch):

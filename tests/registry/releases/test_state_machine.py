@@ -69,6 +69,9 @@ class Releases(RuleBasedStateMachine):
         self.past: dict[int, date] = {}  # version to the day of the consent that it was released under
         self.revoked_on: date | None = None
         self.revoked_grants: set[date] = set()
+        self.n_events = 0  # verdicts and releases, to tell which came first
+        self.judged: dict[int, tuple[int | None, int]] = {}  # version to its verdict: against whom, and which event
+        self.released: dict[int, int] = {}  # version to the event that made it champion last
 
     def teardown(self) -> None:
         if hasattr(self, "root"):
@@ -86,9 +89,20 @@ class Releases(RuleBasedStateMachine):
             return False
         return self.revoked_on is None or self.granted_on >= self.revoked_on
 
+    def is_taken_back(self, version: int) -> bool:
+        """Whether a version was champion on the verdict that the gate would give again."""
+        champion = self.stack[-1] if self.stack else None
+        judged_against, number = self.judged.get(version, (None, 0))
+        is_same_verdict = version in self.judged and judged_against == champion
+        return version in self.past and is_same_verdict and self.released[version] > number
+
     def promote(self, version: int) -> bool:
         first = not self.stack
+        champion = None if first else self.stack[-1]
         self.desk.gate(version, first_release=first)
+        if version not in self.judged or self.judged[version][0] != champion:  # an equal verdict is not written twice
+            self.n_events += 1
+            self.judged[version] = (champion, self.n_events)
         return self.desk.promote(version, first_release=first, today=self.day).changed
 
     def rollback(self, to: int | None = None) -> AliasMove:
@@ -97,7 +111,8 @@ class Releases(RuleBasedStateMachine):
 
     def expect_champion(self, version: int) -> None:
         """Note that a version became champion under the consent of today."""
-        self.past[version] = self.granted_on
+        self.n_events += 1
+        self.past[version], self.released[version] = self.granted_on, self.n_events
 
     @rule(version=VERSIONS)
     def promote_version(self, version: int) -> None:
@@ -109,12 +124,15 @@ class Releases(RuleBasedStateMachine):
         elif self.stack and version == 1:  # 1 says more words wrong than 2, so it does not replace it
             with pytest.raises(ReleaseRefused, match="verdict is"):
                 self.promote(version)
+        elif self.is_taken_back(version):
+            with pytest.raises(ReleaseRefused, match="which was taken back since"):
+                self.promote(version)
         else:
             assert self.promote(version)
             self.stack.append(version)
             self.expect_champion(version)
 
-    @precondition(lambda self: self.stack and self.stack[-1] == 1 and self.consent_counts)
+    @precondition(lambda self: self.stack and self.stack[-1] == 1 and self.consent_counts and not self.is_taken_back(2))
     @rule(step=st.sampled_from(("before the alias", "after the alias", "before the journal")))
     def promotion_is_killed(self, step: str) -> None:
         self.killed(lambda: self.promote(2), step)

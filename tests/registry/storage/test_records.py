@@ -215,7 +215,7 @@ def test_clock_that_was_set_back_does_not_set_the_journal_back(filled, monkeypat
 
     before = read_records(filled, "anna").rows[-1].utc
     monkeypatch.setattr(records_module, "datetime", EarlyClock)
-    assert append_record(filled, "anna", "verdict", {}).utc == before
+    assert append_record(filled, "anna", "verdict", {}).utc > before
     assert read_records(filled, "anna").fault is None
 
 
