@@ -98,7 +98,9 @@ def gate_newest(voice: str, policy: GatePolicy, *, first_release: bool) -> Gated
     earlier = current_verdict(store, voice, candidate_id=wanted, policy=policy, locked_prompts=locked_prompts)
     # The verdict that made the candidate champion stays its verdict: compared with itself it could only pass
     is_champion = release is not None and release.candidate_id == wanted
-    if earlier is not None and (is_champion or _is_about(earlier, _registered_version(voice, wanted), first_release)):
+    if earlier is not None and (
+        is_champion or _is_about(earlier, _registered_version(voice, wanted), first_release=first_release)
+    ):
         return GatedCandidate(earlier, is_earlier=True)
     signed = _gate(voice, policy, version=None, candidate_id=wanted, first_release=first_release)
     return GatedCandidate(signed, is_earlier=False)
@@ -223,7 +225,7 @@ def _registered_version(voice: str, candidate_id: str) -> int:
     return find_candidate(open_store(), voice, candidate_id=candidate_id).version
 
 
-def _is_about(signed: SignedVerdict, version: int, first_release: bool) -> bool:
+def _is_about(signed: SignedVerdict, version: int, *, first_release: bool) -> bool:
     verdict = signed.verdict
     return (verdict.candidate.version, verdict.decision.first_release) == (version, first_release)
 

@@ -42,7 +42,7 @@ class PickleRefusedError(ServingError, ValueError):
     """A row of DBOS says that it is a pickle. Nothing is ever unpickled, because a pickle can run any command."""
 
 
-class UnfinishedError(Exception):
+class UnfinishedError(ServingError):
     """Work has stopped before its end, and is to be queued again."""
 
 
