@@ -138,7 +138,7 @@ def find_passed(voice: str, version: int | None) -> GatedCandidate:
         version: The version, None for the newest.
 
     Raises:
-        ReleaseRefused: If there is no verdict, it is out of date or not a pass, or the version was taken back since.
+        ReleaseRefused: If the verdict is missing, out of date or not a pass, or the version was taken back since.
     """
     from registry.candidates.candidate import find_candidate
     from registry.releases.alias import ReleaseRefused

@@ -38,7 +38,7 @@ class Recovery:
         journal: Of the voice, whole, after the recovery.
         notes: What was done, in words. Empty if there was nothing to recover.
         finished: The `started` row of a release that the recovery finished, None where there was none.
-        alias_is_right: Whether the alias names the champion now, or nothing where there is no champion.
+        alias_is_right: Whether the alias names the champion now, or nothing where the voice has none.
     """
 
     journal: Journal
@@ -149,7 +149,7 @@ def _restore_alias(
 
     Returns:
         (note, is_right). The note says what was done, None where nothing was to do. The alias is right where it names
-        the champion, or nothing where there is no champion.
+        the champion, or nothing where the voice has none.
     """
     # 1. Find the version that is the champion, with every byte as registered
     champion, target, gone = journal.state.champion, None, ""

@@ -32,17 +32,23 @@ def hashes(database) -> set[str]:
         return set(connection.scalars(sa.select(JOB_ITEMS.c.sha256)))
 
 
-def test_a_job_whose_result_was_kept_and_not_answered_is_done(serving_database, tmp_path, monkeypatch):
-    write, n_calls = store.record, []
+def lose_the_first_answer(monkeypatch) -> list[int]:
+    """Let the first result be written and its answer be lost. Return a list that has an entry per call."""
+    write, calls = store.record, []
 
-    def lose_the_first_answer(*arguments, **named):
+    def record(*arguments, **named):
         written = write(*arguments, **named)
-        n_calls.append(1)
-        if len(n_calls) == 1:
+        calls.append(1)
+        if len(calls) == 1:
             raise DatabaseUnreachableError("the server closed the connection", retry_after=2)
         return written
 
-    monkeypatch.setattr(store, "record", lose_the_first_answer)
+    monkeypatch.setattr(store, "record", record)
+    return calls
+
+
+def test_a_job_whose_result_was_kept_and_not_answered_is_done(serving_database, tmp_path, monkeypatch):
+    n_calls = lose_the_first_answer(monkeypatch)
 
     async def story() -> None:
         async with working(serving_database, tmp_path, SmallEngine()) as jobs:
@@ -202,16 +208,7 @@ def audited(database) -> list[tuple[int, str | None]]:
 
 
 def test_an_item_is_done_with_its_row_of_the_audit_or_not_at_all(serving_database, tmp_path, monkeypatch):
-    write, n_calls = store.record, []
-
-    def lose_the_first_answer(*arguments, **named):
-        written = write(*arguments, **named)
-        n_calls.append(1)
-        if len(n_calls) == 1:
-            raise DatabaseUnreachableError("the server closed the connection", retry_after=2)
-        return written
-
-    monkeypatch.setattr(store, "record", lose_the_first_answer)
+    lose_the_first_answer(monkeypatch)
 
     async def story() -> None:
         async with working(serving_database, tmp_path, SmallEngine(), audit=lose) as jobs:
