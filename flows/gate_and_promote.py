@@ -142,7 +142,7 @@ def find_passed(voice: str, version: int | None) -> GatedCandidate:
     """
     from registry.candidates.candidate import find_candidate
     from registry.releases.alias import ReleaseRefused
-    from registry.releases.requirements import why_taken_back
+    from registry.releases.taken_back import why_taken_back
 
     store = open_store()
     candidate = find_candidate(store, voice, version)

@@ -79,6 +79,8 @@ def keys_revoke(who: str, *, since: str | None) -> int:
 
     WHO is a name, or the first eight or more digits of a key. What was signed before stays valid. Of a key that was
     stolen, give the moment of the theft: what it signed since then does not count.
+
+    Exit code: 0 revoked, 1 a champion that was released with a stolen key could not be put back.
     """
     from flows.commands.keys import revoke
 

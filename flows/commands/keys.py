@@ -87,7 +87,7 @@ def revoke(who: str, *, since: str | None) -> int:
 
 
 def _recover(store: Store, voice: str) -> bool:
-    """Print which rows of a voice have no effect, and recover its champion. Return whether that worked."""
+    """Print which rows of a voice have no effect, and recover its champion. Return whether it is in service then."""
     from registry.releases.journal import read_journal
     from registry.releases.promotion import recover
 
@@ -96,12 +96,13 @@ def _recover(store: Store, voice: str) -> bool:
         if not void:
             return True
         print_line(f"{voice}: without effect are the rows {', '.join(map(str, void))}, see `vox releases {voice}`")
-        for note in recover(store, voice):
-            print_line(f"{voice}: {note}")
+        recovery = recover(store, voice)
     except RegistryError as error:
         print_error(f"{voice}: {error}")
         return False
-    return True
+    for note in recovery.notes:
+        (print_line if recovery.alias_is_right else print_error)(f"{voice}: {note}")
+    return recovery.alias_is_right
 
 
 def _next_moment(root: Path) -> datetime:

@@ -10,6 +10,7 @@
     service.py       the one door to a voice that may speak
     preset_verdicts.py  whether a version may speak with a preset
     lane_verdicts.py    whether a version may be served in a lane besides batch
+    taken_back.py    why a verdict does not bring a release back that was taken back
     approvals.py     release managers agree that a version may be promoted
     unproven.py      what an audit cannot prove, and what it would take
     audit.py         prove that journal, verdicts and MLflow agree

@@ -17,6 +17,8 @@ from registry.keys.roles import Role
 from registry.keys.signing import own_public_key
 from registry.keys.trust import Trust, load_trust
 from registry.releases.alias import ReleaseRefused
+from registry.releases.journal import read_journal
+from registry.releases.taken_back import why_taken_back
 from registry.storage.record import Record
 from registry.storage.records import append_record, find_records, next_moment
 from registry.storage.store import Store
@@ -53,7 +55,7 @@ def approve(store: Store, voice: str, *, version: int | None = None, actor: str 
         actor: Who approves, default current_actor(). What counts is the name of the key in the trust file.
 
     Raises:
-        ReleaseRefused: There is no such version, or no verdict that passed.
+        ReleaseRefused: There is no such version, no verdict that passed, or its release was taken back since.
         JournalError: The journal is broken.
         SigningError: This machine's key is not a release manager's.
     """
@@ -69,6 +71,8 @@ def approve(store: Store, voice: str, *, version: int | None = None, actor: str 
     if signed.verdict.outcome != "pass":
         reason = signed.verdict.decision.reasons[0].text
         raise ReleaseRefused(f"{name} cannot be approved: its verdict is {signed.verdict.outcome}: {reason}")
+    if taken_back := why_taken_back(read_journal(store, voice).require_whole().state, candidate, signed):
+        raise ReleaseRefused(f"{name} cannot be approved: {taken_back}")
     trust = load_trust(store.root)
     own = trust.signer_of(own_public_key(store.root) or "")
     if own is not None and own in (before := approvers_of(store, signed, trust)):

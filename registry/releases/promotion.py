@@ -28,7 +28,7 @@ from registry.releases.alias import (
     release_lock,
 )
 from registry.releases.journal import append, read_journal
-from registry.releases.recovery import recover_under_lock
+from registry.releases.recovery import Recovery, recover_under_lock
 from registry.releases.repeated_rollback import (
     find_done_rollback,
     name_target_in_errors,
@@ -232,7 +232,7 @@ def revoke(
     return AliasMove(voice, started is not None, before, None, outcome)
 
 
-def recover(store: Store, voice: str, actor: str | None = None) -> tuple[str, ...]:
+def recover(store: Store, voice: str, actor: str | None = None) -> Recovery:
     """Finish or undo what a killed release left behind, as every release does before anything else.
 
     Args:
@@ -241,7 +241,7 @@ def recover(store: Store, voice: str, actor: str | None = None) -> tuple[str, ..
         actor: Who recovers, default current_actor().
 
     Returns:
-        What was done, in words. Empty if there was nothing to recover.
+        What was done, and whether the alias names the champion now.
 
     Raises:
         JournalError: The journal is broken, or does not belong to MLflow's registered model.
@@ -249,7 +249,7 @@ def recover(store: Store, voice: str, actor: str | None = None) -> tuple[str, ..
     """
     require_voice_name(voice)
     with release_lock(store, voice):
-        return recover_under_lock(store, voice, actor or current_actor()).notes
+        return recover_under_lock(store, voice, actor or current_actor())
 
 
 def _check_rollback(store: Store, voice: str, target: Release, consent: ConsentCheck) -> str | None:

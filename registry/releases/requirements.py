@@ -20,10 +20,11 @@ from registry.releases.alias import ReleaseRefused, begin_refusals_with, release
 from registry.releases.approvals import why_not_approved
 from registry.releases.recovery import Recovery, recover_under_lock
 from registry.releases.state import Release, ReleaseState
+from registry.releases.taken_back import why_taken_back
 from registry.storage.model_registry import find_version
 from registry.storage.store import Store
 from registry.verdicts.gating import LockedPrompts, votes_for, why_stale
-from registry.verdicts.store import SignedVerdict, VerdictError, newest_verdict
+from registry.verdicts.store import VerdictError, newest_verdict
 from registry.verdicts.verdict import Verdict
 
 
@@ -201,29 +202,6 @@ def file_reasons(store: Store, candidate: Candidate, candidate_id: str) -> list[
     except CandidateError as error:
         return [str(error)]
     return []
-
-
-def why_taken_back(state: ReleaseState, candidate: Candidate, signed: SignedVerdict) -> str | None:
-    """Return why a verdict does not allow a promotion any more, None where it does.
-
-    A verdict allows one promotion. Once its candidate was champion on it and is champion no more, somebody took it
-    back, and the next command must not undo that. A verdict against another champion is a newer one, and so is one
-    under another policy or with more votes.
-
-    Args:
-        state: The voice's release state.
-        candidate: What would be promoted.
-        signed: The newest verdict about it.
-    """
-    release, champion = state.past_release(candidate.candidate_id), state.champion
-    if release is None or release.row < signed.stamp.number:
-        return None
-    if champion is not None and champion.candidate_id == candidate.candidate_id:
-        return None
-    return (
-        f"its verdict is older than its release, which was taken back since; make it champion again with "
-        f"`vox rollback {candidate.voice} --to {candidate.version}`"
-    )
 
 
 def _check_verdict(

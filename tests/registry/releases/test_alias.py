@@ -27,11 +27,11 @@ def test_alias_moved_by_hand_is_put_back_and_journalled(desk):
     desk.release(1, 2)
     mlflow_client(desk.store).set_registered_model_alias("anna", "champion", "3")
     assert audit(desk.store, "anna")[0].startswith("the alias champion is at version 3 and the journal says version 2")
-    assert recover(desk.store, "anna", "tester")[0].startswith("put the alias back to version 2")
+    assert recover(desk.store, "anna", "tester").notes[0].startswith("put the alias back to version 2")
     desk.assert_champion(2)
     assert desk.moves()[-1] == ("restore", "done", 3, 2)
     assert audit(desk.store, "anna") == ()
-    assert recover(desk.store, "anna") == ()
+    assert recover(desk.store, "anna").notes == ()
 
 
 @pytest.mark.parametrize("version", ["four", "", -1, 2**40, 1.5])
@@ -42,7 +42,7 @@ def test_alias_that_names_no_number_of_a_version_is_put_back(desk, version):
         connection.execute("UPDATE registered_model_aliases SET version = ?", (version,))
     connection.close()
     assert audit(desk.store, "anna")[0].startswith("the alias champion is at version ")
-    assert recover(desk.store, "anna")[0].startswith("put the alias back to version 1")
+    assert recover(desk.store, "anna").notes[0].startswith("put the alias back to version 1")
     desk.assert_champion(1)
     assert audit(desk.store, "anna") == ()
 
@@ -107,13 +107,15 @@ def test_voice_registered_anew_is_not_served_by_the_numbers_of_the_old_one(desk)
     client.create_registered_model("anna")
     for _ in range(2):  # versions 1 and 2 are now candidate 3, which nobody judged
         client.create_model_version("anna", source=source, run_id=unjudged.run_id, tags=unjudged.tags)
-    assert recover(desk.store, "anna") == ("version 2, the champion, is gone from MLflow; roll back to a former one",)
+    assert recover(desk.store, "anna").notes == (
+        "version 2, the champion, is gone from MLflow; roll back to a former one",
+    )
     assert desk.alias() is None
     with pytest.raises(CandidateError, match="version 2, the champion of anna, is gone from MLflow"):
         find_servable(desk.store, "anna", recordings_dir=desk.recordings, today=TODAY)
     desk.assert_refused("anna has no version 1", desk.rollback)
     client.set_registered_model_alias("anna", "champion", "2")  # looks right by its number
-    assert "the alias was at version 2, moved by hand" in recover(desk.store, "anna")[0]
+    assert "the alias was at version 2, moved by hand" in recover(desk.store, "anna").notes[0]
     assert desk.alias() is None
 
 
@@ -125,7 +127,7 @@ def test_version_whose_tags_claim_to_be_the_champion_is_not_put_into_service(des
     client.delete_model_version("anna", "2")
     for name in ("candidate_id", "scores_sha256", "prompts_sha256", "weights_sha256"):
         client.set_model_version_tag("anna", "3", name, champion_tags[name])
-    assert "anna version 3 is not what was registered" in recover(desk.store, "anna")[0]
+    assert "anna version 3 is not what was registered" in recover(desk.store, "anna").notes[0]
     assert desk.alias() is None
     with pytest.raises(CandidateError, match="is not what was registered"):
         find_servable(desk.store, "anna", recordings_dir=desk.recordings, today=TODAY)
@@ -180,7 +182,7 @@ def test_move_about_which_mlflow_does_not_tell_is_not_called_refused(desk, monke
         with pytest.raises(ModelRegistryError, match="so the promote to version 2 is half done; once MLflow answers"):
             desk.promote(2)
     assert desk.moves()[-1] == ("promote", "started", 1, 2)
-    assert recover(desk.store, "anna")[0].startswith("finished" if has_moved else "undid")
+    assert recover(desk.store, "anna").notes[0].startswith("finished" if has_moved else "undid")
     desk.assert_champion(2 if has_moved else 1)
 
 

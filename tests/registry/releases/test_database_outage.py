@@ -59,7 +59,7 @@ def test_database_that_goes_away_before_the_alias_moves_leaves_a_release_to_undo
         gated.promote(2)
     outage.start()
     assert gated.alias() == 1
-    (undone,) = recover(gated.store, "anna", "tester")
+    (undone,) = recover(gated.store, "anna", "tester").notes
     assert undone.startswith("undid the promote to version 2 of row")
     assert gated.promote(2).changed
     assert audit(gated.store, "anna") == ()

@@ -15,11 +15,13 @@ from flows.commands.releases import show_releases
 from registry.keys.changes import read_public_key, revoke_keys, trust_key
 from registry.keys.ed25519 import SigningError
 from registry.keys.roles import ROLES
+from registry.releases import alias as alias_module
 from registry.releases.alias import ReleaseRefused, champion_alias, place_alias
 from registry.releases.approvals import approve
 from registry.releases.audit import audit
 from registry.releases.journal import champion, read_journal, write_checkpoint_if_due
 from registry.releases.promotion import recover
+from registry.storage.model_version import ModelRegistryError
 
 BEFORE = datetime.now(UTC) - timedelta(days=1)
 
@@ -125,6 +127,25 @@ def test_command_that_revokes_a_stolen_key_puts_the_champion_back(desk, team, mo
     assert "anna: without effect are the rows" in printed
     assert "put the alias back to version 1" in printed
     assert live(desk) == 1
+
+
+def test_command_that_revokes_a_stolen_key_fails_where_the_champion_cannot_be_put_back(desk, team, monkeypatch, capsys):
+    desk.release(1)
+    theft = datetime.now(UTC)
+    team("rita", "engineer", "release_manager")
+    desk.gate(2)
+    desk.promote(2)
+    team("anna")
+    (desk.store.root / "params.yaml").write_text("{}")
+    monkeypatch.chdir(desk.store.root)
+
+    def refuse(*_):
+        raise ModelRegistryError("MLflow is read-only")
+
+    monkeypatch.setattr(alias_module, "set_alias", refuse)
+    assert revoke("rita", since=theft.isoformat()) == 1
+    assert "anna: could not put the alias back to version 1: MLflow is read-only" in capsys.readouterr().err
+    assert live(desk) == 2  # services ask the journal too, and it names no release of hers
 
 
 def test_checkpoint_that_a_stolen_key_wrote_or_saw_is_not_believed(desk, team):

@@ -31,7 +31,7 @@ def test_promotion_killed_between_journal_and_alias_is_undone(desk, cold_desk, m
     with monkeypatch.context() as patched:
         patched.setattr(alias, "set_alias", kill_self)
         killed(lambda: cold.promote(2))
-    (undone,) = recover(cold.store, "anna", "tester")
+    (undone,) = recover(cold.store, "anna", "tester").notes
     assert undone.startswith("undid the promote to version 2 of row")
     assert cold.promote(2).changed
     cold.assert_champion(2)

@@ -48,7 +48,7 @@ def test_promotion_killed_before_the_journal_is_written_changes_nothing(gated, m
         patched.setattr(alias_module, "append", kill_self)
         killed(lambda: gated.promote(2))
     assert states(gated) == ["started", "done"]
-    assert recover(gated.store, "anna") == ()
+    assert recover(gated.store, "anna").notes == ()
 
 
 def test_promotion_killed_between_journal_and_alias_is_undone(gated, monkeypatch):
@@ -58,7 +58,7 @@ def test_promotion_killed_between_journal_and_alias_is_undone(gated, monkeypatch
     assert states(gated) == ["started", "done", "started"]
     assert champion(gated.store, "anna").version == gated.alias() == 1
     assert audit(gated.store, "anna") == ()
-    assert recover(gated.store, "anna", "tester") == ("undid the promote to version 2 of row 8",)
+    assert recover(gated.store, "anna", "tester").notes == ("undid the promote to version 2 of row 8",)
     assert states(gated) == ["started", "done", "started", "undone"]
     assert gated.promote(2).changed and gated.alias() == 2
     assert audit(gated.store, "anna") == ()
@@ -93,7 +93,7 @@ def test_killed_recovery_is_recovered(gated, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(alias_module, "append", kill_self)
         killed(lambda: recover(gated.store, "anna"))
-    assert len(recover(gated.store, "anna")) == 1
+    assert len(recover(gated.store, "anna").notes) == 1
     assert audit(gated.store, "anna") == ()
 
 
@@ -103,7 +103,7 @@ def test_alias_moved_by_hand_after_a_kill_is_put_where_the_journal_says(gated, m
         killed(lambda: gated.promote(2))
     mlflow_client(gated.store).set_registered_model_alias("anna", "champion", "3")
     assert audit(gated.store, "anna") != ()
-    assert len(recover(gated.store, "anna")) == 2
+    assert len(recover(gated.store, "anna").notes) == 2
     assert gated.alias() == champion(gated.store, "anna").version == 1
 
 

@@ -182,7 +182,7 @@ def test_revocation_killed_anywhere_is_in_force_and_finished_by_the_next_command
     shutil.copy(desk.recordings / "voice.yaml", cold.recordings / "voice.yaml")
     with pytest.raises(ReleaseRefused, match="revoked"):
         find_servable(cold.store, "anna", recordings_dir=cold.recordings, today=TODAY)
-    assert recover(cold.store, "anna") == ("finished the revocation of row 7",)
+    assert recover(cold.store, "anna").notes == ("finished the revocation of row 7",)
     cold.assert_champion(None)
     assert audit(cold.store, "anna") == ()
     cold.revoke()

@@ -10,6 +10,7 @@ from registry.gate.errors import CannotMeasure
 from registry.releases import alias as alias_module
 from registry.releases import journal, promotion
 from registry.releases.alias import ReleaseRefused
+from registry.releases.approvals import approve
 from registry.releases.audit import audit
 from registry.storage.anchor import AnchorError
 from registry.storage.database import DatabaseUnreachableError, LockLostError
@@ -78,6 +79,7 @@ def test_release_that_was_rolled_back_is_not_promoted_again_on_its_old_verdict(d
     message = "its verdict is older than its release, which was taken back since; .* with `vox rollback anna --to 2`"
     desk.assert_refused(message, lambda: desk.promote(2))
     desk.assert_refused(message, lambda: desk.promote(2, approvals=1))
+    desk.assert_refused(message, lambda: approve(desk.store, "anna", version=2))
     assert given_again.verdict.outcome == "pass"
     assert desk.rollback(to=2).changed
     desk.assert_champion(2)
