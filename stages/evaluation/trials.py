@@ -226,7 +226,7 @@ def _epoch(folder: Path) -> int:
 
 def _interpolated_checkpoint(base: Base, sovits_folder: Path, weight: float, folder: Path) -> Path:
     config, adapted = load_checkpoint(sovits_folder, "sovits")
-    path = folder / f"{sovits_folder.name}_{round(100 * weight)}"
+    path = folder / f"{sovits_folder.name}_{weight!r}"  # in full, because two weights may round to the same
     if not path.is_dir():
         save_checkpoint(path, "sovits", config, interpolate_states(base.sovits_state, adapted, weight))
     return path

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from imports import ROOT
 from release_helpers import utterance
+from sovits_tiny import TINY, tiny_sovits
 
+from gpt_sovits.weights.checkpoint import checkpoint_sha256, load_checkpoint, save_checkpoint
+from gpt_sovits.weights.interpolation import interpolate_states
 from metrics.prompts import Prompt, PromptSet
 from stages.evaluation.outputs import print_choice
-from stages.evaluation.trials import BASE_EPOCHS, CheckpointPair, checkpoint_pairs, choose_checkpoints
+from stages.evaluation.trials import BASE_EPOCHS, CheckpointPair, CheckpointTrials, checkpoint_pairs, choose_checkpoints
 from stages.params import load_params
 
 PROMPTS = PromptSet(
@@ -86,3 +90,17 @@ def test_every_gpt_is_paired_with_every_sovits(tmp_path):
 def test_a_folder_without_checkpoints_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"holds no checkpoint \(epoch_NNNN\); run the adaptation again"):
         checkpoint_pairs(tmp_path, tmp_path)
+
+
+def test_interpolation_weights_of_the_same_percent_have_checkpoints_of_their_own(tmp_path):
+    base = SimpleNamespace(sovits_state=tiny_sovits().state_dict())
+    save_checkpoint(tmp_path / "epoch_0005", "sovits", TINY.to_dict(), tiny_sovits(seed=1).state_dict())
+    pair = CheckpointPair(tmp_path, tmp_path / "epoch_0005")
+    inputs, folder = SimpleNamespace(base=base), tmp_path / "interpolated"
+    trials = CheckpointTrials({(1, 5): pair}, inputs, None, 0, tmp_path, folder)
+    weights = (0.502, 0.498, 0.502)
+    first, second, again = (checkpoint_sha256(trials.interpolated_pair((1, 5), weight).sovits) for weight in weights)
+    assert first != second and first == again
+    expected = interpolate_states(base.sovits_state, tiny_sovits(seed=1).state_dict(), 0.498)
+    written = load_checkpoint(trials.interpolated_pair((1, 5), 0.498).sovits, "sovits")[1]
+    assert all(written[name].equal(tensor) for name, tensor in expected.items())
