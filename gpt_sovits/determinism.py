@@ -22,7 +22,11 @@ def deterministic(seed: int, n_threads: int, device: str = "cpu") -> Iterator[No
         seed: Seed of torch's random states.
         n_threads: CPU threads of torch, at least 1.
         device: The device of the body, like "cpu" or "cuda:0".
+
+    Raises:
+        ValueError: `n_threads` is below 1, or torch does not find the device.
     """
+    require_device(device)
     if n_threads < 1:
         raise ValueError(f"n_threads must be at least 1, not {n_threads}")
     if device.startswith("cuda"):
@@ -44,6 +48,23 @@ def deterministic(seed: int, n_threads: int, device: str = "cpu") -> Iterator[No
             torch.set_num_threads(before[0])
             torch.use_deterministic_algorithms(before[1], warn_only=before[2])
             torch.utils.deterministic.fill_uninitialized_memory = before[3]
+
+
+def require_device(device: str, setting: str = "device") -> None:
+    """Check that torch finds a device.
+
+    Args:
+        device: The device, like "cpu" or "cuda:0".
+        setting: Name of the setting that asks for it, for the message.
+
+    Raises:
+        ValueError: It is a GPU, and torch finds none.
+    """
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(
+            f"{setting} is {device}, and torch finds no GPU here; set {setting} to cpu, or use a machine with a GPU "
+            "and a torch that was built for it"
+        )
 
 
 def derive_seed(*parts: int | str) -> int:

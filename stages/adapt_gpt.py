@@ -10,6 +10,7 @@ from gpt_sovits.adaptation.gpt_recipe import AdaptGPTOptions
 from gpt_sovits.adaptation.loop import Adaptation, OnEpoch
 from gpt_sovits.weights.base import load_base
 from stages.adaptation import load_clips, run_adaptation, voice_language
+from stages.execution.code_identity import code_of
 from stages.execution.program import run_stage
 from stages.params import Params
 from stages.profiles import PROFILES
@@ -31,7 +32,16 @@ def fine_tune(features_dir: Path, params: Params, resume_folder: Path, on_epoch:
         for split in ("train", "held_out")
     )
     settings = options(params, voice_language(features_dir))
-    return adapt_gpt(base.gpt_config, base.gpt_state, train, held_out, settings, resume_folder, on_epoch)
+    return adapt_gpt(
+        base.gpt_config,
+        base.gpt_state,
+        train,
+        held_out,
+        settings,
+        resume_folder,
+        on_epoch,
+        code=code_of(Path(__file__).resolve()),
+    )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from gpt_sovits.adaptation.sovits_batch import SoVITSClip
 from gpt_sovits.adaptation.sovits_recipe import AdaptSoVITSOptions
 from gpt_sovits.weights.base import load_base
 from stages.adaptation import load_clips, run_adaptation
+from stages.execution.code_identity import code_of
 from stages.execution.program import run_stage
 from stages.params import Params
 from stages.profiles import PROFILES
@@ -48,6 +49,7 @@ def fine_tune(features_dir: Path, params: Params, resume_folder: Path, on_epoch:
         options(params),
         resume_folder,
         on_epoch,
+        code=code_of(Path(__file__).resolve()),
     )
 
 

@@ -1,6 +1,7 @@
 """What adapt_gpt and adapt_sovits share: they load clips, train, and write checkpoints, the loss curve and a summary.
 
-A killed run resumes from a folder outside the outputs of the stage.
+A killed run resumes from a folder outside the outputs of the stage. It starts over where the inputs, the code or the
+checkpoints in that folder are not those of the stored state.
 
 The environment variable VOX_TORCHRUN holds arguments of torchrun, such as `--nproc-per-node 2`. The stage then starts
 itself in that many processes, which share the batches of a step. It is not in params.yaml, because the result has the
@@ -22,9 +23,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gpt_sovits.adaptation.data_parallel import disconnect, is_first_process
-from gpt_sovits.adaptation.loop import Adaptation, EpochRecord, OnEpoch
+from gpt_sovits.adaptation.loop import Adaptation, EpochRecord, OnEpoch, saved_epochs
 from gpt_sovits.adaptation.options import TrainingOptions
-from gpt_sovits.weights.checkpoint import save_checkpoint
+from gpt_sovits.adaptation.state import remove_training_state
+from gpt_sovits.weights.checkpoint import CheckpointError, checkpoint_sha256, save_checkpoint
 from stages.execution.outputs import stage_output
 from stages.execution.processes import die_with_parent
 from stages.params import Params, load_params
@@ -77,6 +79,7 @@ def run_adaptation(
     resume_folder = RESUME / voice / model
     options = options_of(params, voice_language(arguments.features))
     if not is_first_process():
+        _forget_incomplete_state(stage, resume_folder)
         fine_tune(arguments.features, params, resume_folder, lambda *_: None)
         disconnect()
         return
@@ -85,19 +88,42 @@ def run_adaptation(
 
     def on_epoch(epoch: int, network: nn.Module, record: EpochRecord) -> None:
         if record.is_saved:
-            folder = resume_folder / f"epoch_{epoch:04d}"
-            save_checkpoint(folder, model, network.config.to_dict(), network.state_dict())
+            save_checkpoint(
+                resume_folder / _checkpoint_name(epoch), model, network.config.to_dict(), network.state_dict()
+            )
         print(f"{stage}: {_record_line(record)}", flush=True)
 
     with stage_output(arguments.out, stage, voice) as out:
         resume_folder.mkdir(parents=True, exist_ok=True)
+        _forget_incomplete_state(stage, resume_folder)
         adaptation = fine_tune(arguments.features, params, resume_folder, on_epoch)
         _write(out, resume_folder, adaptation, options.recipe)
         for clip in adaptation.dropped:
             print(f"{stage}: dropped {clip.clip_id}: {clip.reason}", flush=True)
         print(f"{stage}: {_summary(adaptation)}", flush=True)
+    # The state first: one that was left without its checkpoints would be taken for a finished training
+    remove_training_state(resume_folder)
     shutil.rmtree(resume_folder)
     disconnect()
+
+
+def _checkpoint_name(epoch: int) -> str:
+    return f"epoch_{epoch:04d}"
+
+
+def _forget_incomplete_state(stage: str, resume_folder: Path) -> None:
+    """Remove a stored state that counts on a checkpoint which is missing or damaged, so that training starts over.
+
+    Every process that shares the training does this before it trains. None of them stores a new state before all have
+    compared what they begin with.
+    """
+    for epoch in saved_epochs(resume_folder):
+        try:
+            checkpoint_sha256(resume_folder / _checkpoint_name(epoch))
+        except CheckpointError as error:
+            print(f"{stage}: training starts over, because a checkpoint of the killed run is lost: {error}", flush=True)
+            remove_training_state(resume_folder)
+            return
 
 
 def _start_processes(stage: str) -> None:
@@ -114,7 +140,7 @@ def _write(out: Path, resume_folder: Path, adaptation: Adaptation, recipe: str) 
     """Write checkpoints/epoch_NNNN, curve.csv, dropped.jsonl and summary.json."""
     for record in adaptation.records:
         if record.is_saved:
-            name = f"epoch_{record.epoch:04d}"
+            name = _checkpoint_name(record.epoch)
             shutil.copytree(resume_folder / name, out / "checkpoints" / name)
     (out / "curve.csv").write_text(csv_text(adaptation.rows()), encoding="utf-8")
     write_table(out / "dropped.jsonl", [Reject(path=clip.clip_id, reason=clip.reason) for clip in adaptation.dropped])

@@ -22,7 +22,7 @@ from gpt_sovits.adaptation.groups import parameter_groups
 from gpt_sovits.adaptation.loop import Adaptation, OnEpoch, run_epochs, stops_early
 from gpt_sovits.adaptation.precision import Stepper
 from gpt_sovits.adaptation.state import fingerprint
-from gpt_sovits.determinism import derive_seed, deterministic
+from gpt_sovits.determinism import derive_seed, deterministic, require_device
 from gpt_sovits.gpt.loss import (
     TokenLoss,
     corrupt_tokens,
@@ -43,6 +43,8 @@ def adapt_gpt(
     options: AdaptGPTOptions,
     resume_folder: Path,
     on_epoch: OnEpoch,
+    *,
+    code: str = "",
 ) -> Adaptation:
     """Fine-tune a base's GPT.
 
@@ -57,11 +59,13 @@ def adapt_gpt(
         options: the settings.
         resume_folder: folder of the state, which stays when training ends (state.remove_training_state).
         on_epoch: called after each epoch, see loop.run_epochs.
+        code: names the code that trains, for instance by its hash. A state of other code is not used.
 
     Raises:
-        ValueError: a clip cannot be trained on, or settings or weights do not fit.
+        ValueError: a clip cannot be trained on, settings or weights do not fit, or torch does not find the device.
         TrainingDivergedError: losses or gradients stay NaN or infinite.
     """
+    require_device(options.device, f"{options.section}.device")
     for clip in (*train_clips, *held_out_clips):
         check_clip(clip, config)
     train, held_out, dropped = usable_clips(
@@ -71,7 +75,7 @@ def adapt_gpt(
         model = GPT(config)
         load_weights(model, state, "adapt_gpt: the base's gpt")
         training = _GPTTraining(model.to(options.device), train, held_out, options)
-        values = {"config": config.to_dict(), "options": options.identity()}
+        values = {"config": config.to_dict(), "options": options.identity(), "code": code}
         inputs_fingerprint = fingerprint(values, dict(_named_inputs(state, train, held_out)))
         records = run_epochs(training, resume_folder, inputs_fingerprint, on_epoch)
     return Adaptation(records, dropped, training.held_out_names, stops_early(records, options))

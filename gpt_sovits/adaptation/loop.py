@@ -23,7 +23,7 @@ from gpt_sovits.adaptation.data_parallel import DataParallel
 from gpt_sovits.adaptation.filters import DroppedClip
 from gpt_sovits.adaptation.options import TrainingOptions
 from gpt_sovits.adaptation.precision import Stepper
-from gpt_sovits.adaptation.state import load_training_state, save_training_state
+from gpt_sovits.adaptation.state import load_training_state, save_training_state, stored_progress
 from gpt_sovits.errors import GptSovitsError
 
 STATE_SECONDS = 60.0  # between states inside an epoch, unless a number of steps is set
@@ -203,6 +203,16 @@ def run_epochs(training: Training, resume_folder: Path, fingerprint: str, on_epo
         )
         keeper.save(progress)
     return _with_final_marks(progress.records, options)
+
+
+def saved_epochs(resume_folder: Path) -> list[int]:
+    """Return the epochs whose checkpoints the state in a folder counts on, [] without a state.
+
+    Those are the epochs that were marked as saved when on_epoch was called. Training goes on after them and never calls
+    it for them again.
+    """
+    records = stored_progress(resume_folder).get("records", ())
+    return [record["epoch"] for record in records if record["is_saved"]]
 
 
 def _require_steps(training: Training) -> None:

@@ -24,7 +24,7 @@ from gpt_sovits.adaptation.precision import Stepper
 from gpt_sovits.adaptation.sovits_batch import SoVITSBatch, SoVITSClip, check_clip, collate, draw_noise
 from gpt_sovits.adaptation.sovits_recipe import RECIPES, AdaptSoVITSOptions, extend_to_min_steps
 from gpt_sovits.adaptation.state import fingerprint
-from gpt_sovits.determinism import derive_seed, deterministic
+from gpt_sovits.determinism import derive_seed, deterministic, require_device
 from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.layers.masks import length_mask
@@ -46,6 +46,8 @@ def adapt_sovits(
     options: AdaptSoVITSOptions,
     resume_folder: Path,
     on_epoch: OnEpoch,
+    *,
+    code: str = "",
 ) -> Adaptation:
     """Fine-tune a base's SoVITS.
 
@@ -64,11 +66,14 @@ def adapt_sovits(
         options: the settings.
         resume_folder: folder of the state, which stays when training ends (state.remove_training_state).
         on_epoch: called after each epoch, see loop.run_epochs.
+        code: names the code that trains, for instance by its hash. A state of other code is not used.
 
     Raises:
-        ValueError: a clip cannot be trained on, settings or weights do not fit, or the base has no posterior encoder.
+        ValueError: a clip cannot be trained on, settings or weights do not fit, the base has no posterior encoder, or
+            torch does not find the device.
         TrainingDivergedError: losses or gradients stay NaN or infinite.
     """
+    require_device(options.device, f"{options.section}.device")
     _require_posterior(state)
     for clip in (*train_clips, *held_out_clips):
         check_clip(clip, config)
@@ -84,7 +89,8 @@ def adapt_sovits(
         options = training.options
         inputs = dict(_named_inputs(state, discriminator_state, train, held_out))
         configs = {"sovits": config.to_dict(), "discriminator": discriminator_config.to_dict()}
-        inputs_fingerprint = fingerprint({"config": configs, "options": options.identity()}, inputs)
+        values = {"config": configs, "options": options.identity(), "code": code}
+        inputs_fingerprint = fingerprint(values, inputs)
         records = run_epochs(training, resume_folder, inputs_fingerprint, on_epoch)
     return Adaptation(records, dropped, training.held_out_names, stops_early(records, options))
 

@@ -29,7 +29,7 @@ def fingerprint(values: Any, tensors: Mapping[str, Tensor]) -> str:
     """Return the sha256 over a training's inputs, which says what a state belongs to.
 
     Args:
-        values: JSON-ready values, such as options and configs.
+        values: JSON-ready values, such as options, configs and what names the code that trains.
         tensors: base weights and features, by name.
     """
     digest = hashlib.sha256(json.dumps([STATE_FORMAT, torch.__version__, values], sort_keys=True).encode())
@@ -131,6 +131,15 @@ def load_training_state(
     if "random/cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["random/cuda"])
     return json.loads(metadata["progress"])
+
+
+def stored_progress(folder: Path) -> dict[str, Any]:
+    """Return the progress in a folder's state, whatever it belongs to. {} without a state that can be read."""
+    try:
+        with safe_open(folder / STATE_FILE, framework="pt") as file:
+            return json.loads((file.metadata() or {}).get("progress", "{}"))
+    except (SafetensorError, OSError):
+        return {}
 
 
 def remove_training_state(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,7 @@ from ruamel.yaml import YAML
 from safetensors.torch import save_file
 
 from gpt_sovits.adaptation import loop
+from gpt_sovits.adaptation.precision import Stepper
 from gpt_sovits.weights.checkpoint import load_checkpoint
 from stages import adapt_gpt, adaptation
 from stages.execution.program import run_stage
@@ -130,3 +132,59 @@ def test_a_learning_rate_of_zero_for_a_module_is_refused(project, monkeypatch, c
     with pytest.raises(SystemExit):
         run(monkeypatch)
     assert "to stop a module from training, list it in `frozen`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_changed", [True, False])
+def test_a_killed_training_resumes_with_the_same_code_only(project, monkeypatch, is_changed):
+    """What two versions of the code have trained would belong to neither."""
+    with killed_at(0, Stepper, "backward") as whole:
+        run(monkeypatch, "whole/gpt")
+    set_params(project, state_every_steps=1)
+    with killed_at(len(whole), Stepper, "backward"), pytest.raises(InterruptionError):
+        run(monkeypatch, "cut/gpt")
+    if is_changed:
+        monkeypatch.setattr(adapt_gpt, "code_of", lambda module: f"{module.name} of today")
+    with killed_at(0, Stepper, "backward") as calls:
+        run(monkeypatch, "cut/gpt")
+    assert len(calls) == (len(whole) if is_changed else 1)
+    assert hashes(project / "cut/gpt") == hashes(project / "whole/gpt")
+
+
+def test_a_stage_killed_while_it_removes_its_states_runs_again(project, monkeypatch):
+    resume = project / ".cache/resume/voice/gpt"
+
+    def kill_after_a_checkpoint(folder, **_options):
+        if folder == resume.relative_to(project):
+            remove(folder / "epoch_0003")
+            raise InterruptionError
+        remove(folder, **_options)
+
+    with monkeypatch.context() as patch:
+        remove = shutil.rmtree
+        patch.setattr(shutil, "rmtree", kill_after_a_checkpoint)
+        with pytest.raises(InterruptionError):
+            run(monkeypatch)
+    assert resume.is_dir() and not list(resume.glob("*.safetensors")), "a state is left without its checkpoints"
+    run(monkeypatch)
+    assert len(list((project / "voice/gpt/checkpoints").iterdir())) >= 2 and not resume.exists()
+
+
+@pytest.mark.parametrize("damage", [shutil.rmtree, lambda folder: (folder / "model.safetensors").write_bytes(b"0")])
+def test_a_killed_training_whose_checkpoint_is_lost_starts_over(project, monkeypatch, capsys, damage):
+    run(monkeypatch, "whole/gpt")
+    with killed_at(1, adaptation, "write_json"), pytest.raises(InterruptionError):
+        run(monkeypatch, "cut/gpt")
+    damage(project / ".cache/resume/cut/gpt/epoch_0002")
+    run(monkeypatch, "cut/gpt")
+    assert "training starts over, because a checkpoint of the killed run is lost" in capsys.readouterr().out
+    assert hashes(project / "cut/gpt") == hashes(project / "whole/gpt")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_refused_in_one_line(project, monkeypatch, capsys):
+    set_params(project, device="cuda")
+    with pytest.raises(SystemExit):
+        run(monkeypatch)
+    error = capsys.readouterr().err
+    assert error.startswith("error: adapt_gpt.device is cuda, and torch finds no GPU here; set adapt_gpt.device to cpu")
+    assert error.count("\n") == 1 and not (project / "voice/gpt").exists()
