@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from flows.dvc_remote import default_remote
 from flows.dvc_stages import STAGES, StageResult, reproduce, stale_stages
 from flows.gate_and_promote import (
     GatedCandidate,
@@ -22,10 +23,11 @@ from flows.run_view import RunView
 from metrics.prompt_sets import load_language, load_other_languages, prompts_of_lane, prompts_of_preset
 from registry.consent.checks import check_consent
 from registry.gate.policy import GatePolicy, parse_policy
+from stages.capabilities import check_speaking_settings, find_device_faults
 from stages.execution.locks import locked
 from stages.judges import check_judges
 from stages.params import Params, load_params
-from stages.profiles import require_language, require_other_languages
+from stages.profiles import PROFILES, require_language, require_other_languages
 
 T = TypeVar("T")
 Log = Callable[[str], None]
@@ -181,10 +183,15 @@ def build(voice: str, view: RunView, *, engine: Engine) -> list[StageResult]:
 
     DVC says once which stages are stale. From the first stale stage on, it is asked to reproduce each one, because
     the outputs of the stages before may have changed.
+
+    Raises:
+        ValueError: A stage that would run cannot do what params.yaml says, on this base model or this machine.
+        StageFailedError: A stage failed.
     """
     stale = engine.step("ask DVC what is stale", lambda log: stale_stages(voice))
     if not stale and not candidate_is_registered(voice):
         stale = {"register": "the candidate is not in this registry, or not as it was registered"}
+    _check_stages(STAGES[min(map(STAGES.index, stale), default=len(STAGES)) :], view)
     results: list[StageResult] = []
     has_run = False
     for stage in STAGES:
@@ -202,6 +209,21 @@ def build(voice: str, view: RunView, *, engine: Engine) -> list[StageResult]:
     if not has_run:
         view.print_line(f"all {len(STAGES)} stages are up to date")
     return results
+
+
+def _check_stages(stages: Sequence[str], view: RunView) -> None:
+    """Refuse before the first of these stages runs what a later one would refuse."""
+    params = load_params()
+    if "evaluate" in stages:
+        from gpt_sovits.weights.base import load_base  # it loads torch, which a run without stale stages does without
+
+        check_speaking_settings(params, load_base(PROFILES[params.profile].base))
+    if not (faults := find_device_faults(params, stages)):
+        return
+    if not (remote := default_remote()):
+        raise ValueError("\n".join(faults))
+    for fault in faults:  # a machine with a GPU may have trained already, as a run on a second worker expects
+        view.print_line(f"{fault}. The run goes on, because {remote} may have what the stage writes")
 
 
 def _reproduce(stage: str, voice: str, *, log: Log) -> StageResult:

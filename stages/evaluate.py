@@ -81,7 +81,7 @@ def evaluate(
         choice = choose_checkpoints(trials, prompts, settings, pooled(held_out)["similarity"])
         print_choice(choice)
         # 3. Save the voice. Synthesise and score every prompt, and the texts of the recordings that are kept.
-        synthesizer = _save_and_load(out_dir / "voice", choice.pair, synthesis_inputs, inputs, folders)
+        synthesizer = _save_and_load(out_dir / "voice", choice.pair, synthesis_inputs, inputs)
         rows, parts, timings = _score_prompts(scorer, synthesizer, inputs, out_dir)
         resynthesis = resynthesize(synthesizer, kept, prompts.seeds[0], out_dir / "resynthesis", reference_text)
         resynthesis_rows = score_utterances(resynthesis, scoring, workers)
@@ -108,14 +108,14 @@ def evaluate(
     )
     trials.remove_files()
     write_scores(out_dir, scorecard, choice.rows)
-    save_timings(voice, timings)
+    save_timings(voice, timings, out_dir / "scorecard.json")
 
 
 def _save_and_load(
-    folder: Path, pair: CheckpointPair, synthesis: SynthesisInputs, inputs: ScoringInputs, folders: VoiceFolders
+    folder: Path, pair: CheckpointPair, synthesis: SynthesisInputs, inputs: ScoringInputs
 ) -> Synthesizer:
     save_voice(folder, pair.gpt, pair.sovits, synthesis.reference, synthesis.preset, inputs.lexicon_file)
-    save_presets(folder, inputs, synthesis, folders)
+    save_presets(folder, synthesis.further_presets)
     return load_voice(folder)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from pathlib import Path
 
@@ -32,13 +33,13 @@ def register(voice: str, manifest_dir: Path, scores_dir: Path, out_dir: Path) ->
     # 1. A voice that cannot speak a sentence is not registered.
     speak_once(scores_dir / "voice", params.register_.smoke_text)
     # 2. Register it, or find it if the same candidate is registered already.
-    origin = lineage(voice, manifest_dir, params)
+    origin, scorecard = lineage(voice, manifest_dir, params), scores_dir / "scorecard.json"
     candidate = register_candidate(
         open_store(),
         voice,
         voice_folder=scores_dir / "voice",
-        scorecard_path=scores_dir / "scorecard.json",
-        lineage={**origin.tags, **_real_time_factor(voice)},
+        scorecard_path=scorecard,
+        lineage={**origin.tags, **_real_time_factor(voice, scorecard)},
         lineage_files=origin.files,
     )
     print(f"register: {voice} version {candidate.version}, candidate {candidate.candidate_id[:12]}", flush=True)
@@ -48,10 +49,18 @@ def register(voice: str, manifest_dir: Path, scores_dir: Path, out_dir: Path) ->
     write_json(out_dir / "candidate.json", record)
 
 
-def _real_time_factor(voice: str) -> dict[str, str]:
-    """Return how fast evaluate spoke, as a tag. It differs from run to run, so it is not an output of a stage."""
+def _real_time_factor(voice: str, scorecard: Path) -> dict[str, str]:
+    """Return how fast evaluate spoke what the scorecard scores, as a tag. {} where this machine did not evaluate it.
+
+    It differs from run to run, so it is not an output of a stage.
+    """
     path = Path(".cache/timings") / f"{voice}.json"
-    return {"synthesis_rtf": f"{json.loads(path.read_text(encoding='utf-8'))['rtf']:.4f}"} if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    timings = json.loads(path.read_text(encoding="utf-8"))
+    # The scores may come from DVC's cache or from another machine. The timings are those of the last evaluation here.
+    is_same = timings.get("scorecard_sha256") == hashlib.sha256(scorecard.read_bytes()).hexdigest()
+    return {"synthesis_rtf": f"{timings['rtf']:.4f}"} if is_same else {}
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from gpt_sovits.text.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from gpt_sovits.weights.base import Base, load_base
 from metrics.prompt_sets import load_language, load_other_languages, prompts_of_lane, prompts_of_preset
 from metrics.prompts import PromptSet
+from stages.capabilities import check_speaking_settings
 from stages.params import Params
 from stages.profiles import PROFILES, require_heard, require_other_languages
 from stages.sections.evaluation import Evaluate
@@ -62,12 +63,22 @@ class ScoringInputs:
 
 
 @dataclass(frozen=True, eq=False)
+class FurtherPreset:
+    """A preset besides the default one, as it is saved with the voice."""
+
+    name: str
+    preset: Preset
+    reference: Reference | None  # None: the voice's own
+
+
+@dataclass(frozen=True, eq=False)
 class SynthesisInputs:
     """What a checkpoint pair needs in order to speak as the voice."""
 
     base: Base
     reference: Reference
     preset: Preset
+    further_presets: tuple[FurtherPreset, ...]  # one per preset besides the default one
     lexicon: Lexicon
 
 
@@ -104,13 +115,29 @@ def load_scoring_inputs(folders: VoiceFolders, params: Params) -> ScoringInputs:
 
 
 def load_synthesis_inputs(folders: VoiceFolders, inputs: ScoringInputs, params: Params) -> SynthesisInputs:
-    """Load the base models and the reference clip, and make the preset of the voice."""
+    """Load the base models and the reference clips, and make all presets of the voice.
+
+    Raises:
+        ValueError: the base cannot speak with the settings of `evaluate` or of a preset. The message names the key.
+    """
     base = load_base(PROFILES[params.profile].base)
-    reference = load_reference(folders, inputs.reference_clip.clip_id)
-    return SynthesisInputs(base, reference, make_preset(inputs, base, params.evaluate), inputs.lexicon)
+    check_speaking_settings(params, base)
+    presets = []
+    for further in inputs.presets:
+        # A preset is judged in the voice's own language, so it serves no other
+        preset = _make_preset(inputs, base, further.settings).model_copy(update={"other_languages": ()})
+        clip = None if further.clip is None else _load_reference(folders, further.clip.clip_id)
+        presets.append(FurtherPreset(further.name, preset, clip))
+    return SynthesisInputs(
+        base=base,
+        reference=_load_reference(folders, inputs.reference_clip.clip_id),
+        preset=_make_preset(inputs, base, params.evaluate),
+        further_presets=tuple(presets),
+        lexicon=inputs.lexicon,
+    )
 
 
-def load_reference(folders: VoiceFolders, clip_id: str) -> Reference:
+def _load_reference(folders: VoiceFolders, clip_id: str) -> Reference:
     """Load what the stage features made of a clip, as a reference."""
     tensors = load_file(folders.features / "tensors" / f"{clip_id}.safetensors")
     return Reference(
@@ -121,7 +148,7 @@ def load_reference(folders: VoiceFolders, clip_id: str) -> Reference:
     )
 
 
-def make_preset(inputs: ScoringInputs, base: Base, settings: Evaluate) -> Preset:
+def _make_preset(inputs: ScoringInputs, base: Base, settings: Evaluate) -> Preset:
     """Return the preset of a voice with these settings."""
     return Preset(
         language=inputs.prompts.language,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -100,12 +101,19 @@ def print_choice(choice: CheckpointChoice) -> None:
     print(f"evaluate: best pair is GPT epoch {gpt_epoch} with SoVITS epoch {sovits_epoch}{suffix}", flush=True)
 
 
-def save_timings(voice: str, timings: Sequence[UtteranceTiming]) -> None:
-    """Save the real-time factor of synthesis. It differs from run to run, so it is not an output of the stage."""
+def save_timings(voice: str, timings: Sequence[UtteranceTiming], scorecard: Path) -> None:
+    """Save the real-time factor of synthesis. It differs from run to run, so it is not an output of the stage.
+
+    Args:
+        voice: name of the voice.
+        timings: one row per utterance.
+        scorecard: the scores of the same utterances. Their hash is kept, which tells register whose speed it is.
+    """
     audio = sum(timing.seconds for timing in timings)
     rtf = sum(timing.synthesis_seconds for timing in timings) / audio if audio else float("nan")
     TIMINGS.mkdir(parents=True, exist_ok=True)
-    content = {"rtf": rtf, "utterances": [timing._asdict() for timing in timings]}
+    sha256 = hashlib.sha256(scorecard.read_bytes()).hexdigest()
+    content = {"scorecard_sha256": sha256, "rtf": rtf, "utterances": [timing._asdict() for timing in timings]}
     write_atomically(TIMINGS / f"{voice}.json", json.dumps(content))
     print(f"evaluate: synthesis took {rtf:.3f} of real time while the judges were running", flush=True)
 

@@ -9,32 +9,15 @@ from pathlib import Path
 from gpt_sovits.synthesis.preset_files import list_presets, preset_sha256
 from gpt_sovits.synthesis.voice import load_voice, save_preset
 from metrics.scores import PresetScores
-from stages.evaluation.inputs import (
-    PresetInputs,
-    ScoringInputs,
-    SynthesisInputs,
-    VoiceFolders,
-    load_reference,
-    make_preset,
-)
+from stages.evaluation.inputs import FurtherPreset, PresetInputs
 from stages.evaluation.trials import PromptScorer, placed_in
 from stages.evaluation.utterances import UtteranceTiming
 
 
-def save_presets(folder: Path, inputs: ScoringInputs, synthesis: SynthesisInputs, folders: VoiceFolders) -> None:
-    """Write every preset of params.yaml into the folder of a voice.
-
-    Args:
-        folder: the voice's folder.
-        inputs: the presets.
-        synthesis: what the voice speaks with.
-        folders: where the reference clips are.
-    """
-    for preset in inputs.presets:
-        # A preset is judged in the voice's own language, so it serves no other
-        settings = make_preset(inputs, synthesis.base, preset.settings).model_copy(update={"other_languages": ()})
-        reference = None if preset.clip is None else load_reference(folders, preset.clip.clip_id)
-        save_preset(folder, preset.name, settings, reference)
+def save_presets(folder: Path, presets: Sequence[FurtherPreset]) -> None:
+    """Write presets besides the default one into the folder of a voice."""
+    for further in presets:
+        save_preset(folder, further.name, further.preset, further.reference)
 
 
 def score_presets(
