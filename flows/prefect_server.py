@@ -101,8 +101,8 @@ def _never_proxy_loopback() -> None:
 def _start() -> str:
     """Start a server on a free port, record its address and process, and wait until it answers.
 
-    A run that ends meanwhile, such as by Ctrl-C, ends the server too. One that is killed leaves it to the next run, which
-    finds it in the record.
+    A run that ends meanwhile, such as by Ctrl-C, ends the server too. One that is killed leaves it to the next run,
+    which finds it in the record.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
