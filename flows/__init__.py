@@ -31,6 +31,7 @@ What they use:
     consent_terms.py      what a user says about a consent
     statements.py         check a spoken statement of consent
     erasure.py            delete the data of a revoked voice
+    delivered_speech.py   delete what a revoked voice has spoken in jobs and campaigns
     dvc_objects.py        delete a voice's objects from DVC's cache
     released_voice.py     the folder of a champion or of another version
     settings.py           changes of params.yaml that keep its comments

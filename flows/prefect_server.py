@@ -11,8 +11,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from urllib.parse import quote
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import psutil
 
 from flows.errors import FlowError
 from stages.execution.locks import locked
@@ -58,7 +62,7 @@ def ensure_server() -> str:
     database = quote(str(HOME.absolute() / "prefect.db"), safe="/ #")
     os.environ.setdefault("PREFECT_API_DATABASE_CONNECTION_URL", f"sqlite+aiosqlite:///{database}")
     with locked("prefect-server", wait_seconds=STARTUP_SECONDS):
-        url = running_server() or _start()
+        url = running_server() or _wait_for_started() or _start()
     os.environ["PREFECT_API_URL"] = url
     return url
 
@@ -71,14 +75,17 @@ def running_server() -> str | None:
 
 
 def stop_server() -> bool:
-    """Stop this project's background server and return whether one was running."""
+    """Stop this project's background server, also one that does not answer yet. Return whether one was running."""
     record = _record()
-    if not record or not running_server():
+    if not record or not (running_server() or _is_alive(record)):
         return False
-    os.killpg(record["pid"], signal.SIGTERM)
+    with suppress(ProcessLookupError):
+        os.killpg(record["pid"], signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
-    while _answers(record["url"]) and time.monotonic() < deadline:
+    while (_answers(record["url"]) or _is_alive(record)) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
+    if _is_alive(record):
+        _kill(record["pid"])
     (HOME / "server.json").unlink(missing_ok=True)
     return True
 
@@ -92,7 +99,11 @@ def _never_proxy_loopback() -> None:
 
 
 def _start() -> str:
-    """Start a server on a free port, wait until it answers, and record its address and process."""
+    """Start a server on a free port, record its address and process, and wait until it answers.
+
+    A run that ends meanwhile, such as by Ctrl-C, ends the server too. One that is killed leaves it to the next run,
+    which finds it in the record.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -107,23 +118,56 @@ def _start() -> str:
             env={**os.environ, UI_API: url},  # or the pages look for the server on port 4200
             start_new_session=True,  # it outlives this run, for the next one
         )
-    deadline = time.monotonic() + STARTUP_SECONDS
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise PrefectServerError(
-                f"the Prefect server ended with code {server.returncode}; see {log_path}, or use --no-prefect"
-            )
-        if _answers(url):
-            write_atomically(HOME / "server.json", json.dumps({"url": url, "pid": server.pid}))
-            return url
-        time.sleep(POLL_SECONDS)
-    os.killpg(server.pid, signal.SIGKILL)
+    with ExitStack() as undo:
+        undo.callback((HOME / "server.json").unlink, missing_ok=True)
+        undo.callback(_kill, server.pid)
+        write_atomically(HOME / "server.json", json.dumps({"url": url, "pid": server.pid}))
+        deadline = time.monotonic() + STARTUP_SECONDS
+        while time.monotonic() < deadline:
+            if server.poll() is not None:
+                raise PrefectServerError(
+                    f"the Prefect server ended with code {server.returncode}; see {log_path}, or use --no-prefect"
+                )
+            if _answers(url):
+                undo.pop_all()
+                return url
+            time.sleep(POLL_SECONDS)
     raise PrefectServerError(
         f"the Prefect server did not answer within {STARTUP_SECONDS} s; see {log_path}, or use --no-prefect"
     )
 
 
-def _record() -> dict | None:
+def _wait_for_started() -> str | None:
+    """Return the address of a server that a killed run has started, once it answers. None where none is starting."""
+    record = _record()
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while record is not None and _is_alive(record):
+        if _answers(record["url"]):
+            return record["url"]
+        if time.monotonic() > deadline:
+            _kill(record["pid"])
+            return None
+        time.sleep(POLL_SECONDS)
+    return None
+
+
+def _is_alive(record: dict[str, Any]) -> bool:
+    """Return whether the process of a record is still our server. After a restart another may have its number."""
+    try:
+        command = psutil.Process(record["pid"]).cmdline()
+    except psutil.Error:
+        return False
+    port = str(urlsplit(record["url"]).port)
+    return "prefect" in command and command[-2:] == ["--port", port]
+
+
+def _kill(pid: int) -> None:
+    """Kill a server and its children, which are a process group."""
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _record() -> dict[str, Any] | None:
     try:
         record = json.loads((HOME / "server.json").read_text(encoding="utf-8"))
         return record if isinstance(record.get("pid"), int) and isinstance(record.get("url"), str) else None

@@ -128,8 +128,8 @@ def voice_revoke(name: str, *, delete: Deletion | None) -> int:
     """Record that the consent for NAME was withdrawn.
 
     Its champion goes out of service at once and can never come back without a new consent. With --delete derived,
-    everything made of the recordings is deleted, with --delete all the recordings too. The same command finishes what
-    was interrupted.
+    everything made of the recordings is deleted, with --delete all the recordings and the speech of jobs and campaigns
+    too. The same command finishes what was interrupted.
     """
     from flows.commands.revocation import revoke_voice
 

@@ -52,6 +52,11 @@ class Database:
         """Return the address without its secrets."""
         return without_password(self.uri)
 
+    @property
+    def exists(self) -> bool:
+        """Return whether there can be tables: it is a server, or a file that somebody made."""
+        return not self.is_sqlite or _file_of(self.uri).is_file()
+
     @contextmanager
     def transaction(self, *, only_reads: bool = False) -> Iterator[sa.Connection]:
         """Open a transaction. It is committed at the end and undone on an exception.

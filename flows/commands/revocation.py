@@ -19,6 +19,16 @@ from registry.storage.records import append_record, read_records
 from registry.storage.store import Store, open_store
 from stages.params import load_params
 
+NOT_REACHED = (
+    "copies in a DVC remote, in git's history, in backups and in former versions that a bucket keeps, exported voices, "
+    "and speech that clients have or that was written elsewhere (`vox say --output`, `vox campaign run --output`); "
+    "delete them by hand",
+    "what other machines keep: project folders, DVC's caches, .vox/cache, and a database and storage of their own; "
+    "give this command there too",
+    "speech in a Redis server, where VOXFOUNDRY_REDIS_URI names one; it is not served any more and ends after "
+    "serve.cache.keep_days, or at once where you delete the keys voxfoundry:*",
+)
+
 
 def revoke_voice(name: str, *, delete: Deletion | None = None) -> int:
     """Withdraw a voice's consent, take its champion out of service, and delete what the policy says.
@@ -84,11 +94,15 @@ def _erase(store: Store, revocation: Revocation, *, voice: str, what: Deletion) 
     """Delete, between two records of the journal, and say what was deleted and what was not."""
     content = revocation.model_dump(mode="json") | {"deleted": what, "actor": current_actor()}
     append_record(store, voice, "erasure", content | {"state": "started"})
-    erased = erase(store, voice, with_recordings=what == "all")
+    erased = erase(store, voice, everything=what == "all")
     append_record(store, voice, "erasure", content | {"state": "done"} | asdict(erased))
     path = write_revocation(store.root, voice, revocation.model_copy(update={"deleted": what}))
     print_line(
         f"Deleted: {erased.n_files} files of the project, {erased.n_objects} objects of DVC's cache, the files of "
-        f"{erased.n_models} runs and models in MLflow. Commit {path.relative_to(store.root)}, which refuses the voice."
+        f"{erased.n_models} runs and models in MLflow, {erased.n_spoken} results of jobs and campaigns. "
+        f"Commit {path.relative_to(store.root)}, which refuses the voice."
     )
-    print_line("Not deleted: copies in a DVC remote, in git's history and in backups, and exported voices.")
+    if what == "derived":
+        print_line(f"Not deleted: speech of jobs and campaigns; `vox voice revoke {voice} --delete all` does that")
+    for left in NOT_REACHED:
+        print_line(f"Not deleted: {left}")

@@ -64,6 +64,13 @@ def find(database: Database, job_id: str, owner: str | None = None) -> Job:
         return _read(connection, job_id, owner)
 
 
+def find_of_voice(database: Database, voice: str) -> list[tuple[str, str]]:
+    """Return the names and owners of all jobs that a voice speaks or spoke, also of those that were deleted."""
+    chosen = sa.select(JOBS.c.id, JOBS.c.owner).where(JOBS.c.request["voice"].as_string() == voice)
+    with database.transaction(only_reads=True) as connection:
+        return list(connection.execute(chosen.order_by(JOBS.c.created_at, JOBS.c.id)).tuples())
+
+
 def claim(database: Database, job_id: str) -> Job | None:
     """Begin a new attempt at a job and return it, or None where it has ended or is gone."""
     with database.transaction() as connection:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
 
 import pytest
+from process_helpers import assert_ends, children
 from project import environment, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -79,6 +83,45 @@ def test_a_proxy_for_the_rest_of_the_world_and_an_odd_path_do_not_stop_the_serve
     )
     assert done.stdout.strip().endswith("42")
     assert (folder / ".prefect/prefect.db").is_file()
+
+
+def start_and_end(folder, how: signal.Signals) -> int:
+    """Start a run, end it by a signal while it waits for its server, and return the server's process."""
+    waiting = subprocess.Popen(ENSURE, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not (servers := children(waiting.pid)):
+        assert waiting.poll() is None
+        time.sleep(0.05)
+    time.sleep(1)  # it is about to answer in some more
+    waiting.send_signal(how)
+    assert waiting.communicate(timeout=20)[0] == b"", "the server answered before the signal"
+    return servers[0]
+
+
+def test_ctrl_c_while_the_server_starts_ends_the_server_too(tmp_path):
+    server = start_and_end(tmp_path, signal.SIGINT)
+    try:
+        assert_ends(server)
+        assert not (tmp_path / ".prefect/server.json").exists()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server, signal.SIGKILL)
+
+
+def test_server_of_a_run_that_was_killed_is_found_and_stopped_by_the_next(tmp_path):
+    server = start_and_end(tmp_path, signal.SIGKILL)
+    stop = [sys.executable, "-c", "from flows.prefect_server import stop_server; print(stop_server())"]
+    try:
+        run(ENSURE, tmp_path)
+        assert json.loads((tmp_path / ".prefect/server.json").read_text())["pid"] == server
+        assert run(stop, tmp_path).stdout.strip() == "True"
+        assert_ends(server)
+        server = start_and_end(tmp_path, signal.SIGKILL)
+        assert run(stop, tmp_path).stdout.strip() == "True"  # it does not answer yet
+        assert_ends(server)
+        assert run(stop, tmp_path).stdout.strip() == "False"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server, signal.SIGKILL)
 
 
 def test_step_runs_as_task_and_its_log_reaches_server(project):

@@ -40,7 +40,12 @@ DERIVED = (
     ".cache/rebuilds/tmp0/anna-3/data/1_recordings/anna/1.wav",
     ".vox/cache/ab/abcd",
 )
-OF_OTHERS = ("data/2_clips/bob/clip.flac", "data/2_clips/anna-2/clip.flac", ".vox/reports/anna-2-3-0123abcd.html")
+OF_OTHERS = (
+    "data/2_clips/bob/clip.flac",
+    "data/2_clips/anna-2/clip.flac",
+    "data/8_campaigns/anna/audio/r-1.flac",  # a campaign of this name, which bob speaks
+    ".vox/reports/anna-2-3-0123abcd.html",
+)
 
 
 @pytest.fixture(scope="module")
@@ -234,3 +239,72 @@ def test_objects_of_all_runs_of_the_voice_are_deleted_from_the_cache_of_dvc(tmp_
     shutil.rmtree("data/2_clips/bob")
     subprocess.run([*dvc, "checkout", "-q", "clips@bob"], check=True)
     assert Path("data/2_clips/bob/own").read_text() == "bob2"
+
+
+def dvc(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "dvc", *arguments, "-q"], check=True)
+
+
+def cached() -> set[str]:
+    """Return what the objects in DVC's cache say, without its lists of files."""
+    found = (path for path in find_dvc_cache().objects.rglob("*") if path.is_file() and path.suffix != ".dir")
+    return {path.read_text() for path in found}
+
+
+@pytest.fixture
+def added(project):
+    """The project with the recordings of anna and bob in DVC's cache, anna's in three states that no stage has read."""
+    dvc("init", "--no-scm")
+    anna, bob = Path("data/1_recordings/anna"), Path("data/1_recordings/bob")
+    bob.mkdir()
+    (bob / "voice.yaml").write_text("name: bob")
+    (bob / "a.flac").write_text("sound of bob")
+    (bob / "signed.txt").write_text("a paper that both have signed")
+    shutil.copy(bob / "signed.txt", anna)
+    dvc("add", "data/1_recordings")  # both in one list
+    Path("data/1_recordings.dvc").unlink()
+    for text in ("first drop", "second drop"):
+        (anna / "corrections.jsonl").write_text(text)
+        dvc("add", "data/1_recordings/anna")
+    dvc("add", "data/1_recordings/bob")
+    (anna / "b.flac").write_text("not added")
+    (anna / "corrections.jsonl").write_text("third drop")
+    return project
+
+
+OF_ANNA = {"sound", "first drop", "second drop"}
+OF_BOB = {"name: bob", "sound of bob", "a paper that both have signed"}
+
+
+def test_recordings_that_dvc_has_added_are_deleted_in_every_state_and_cannot_come_back(added, capsys):
+    assert cached() >= OF_ANNA | OF_BOB
+    record = Path("data/1_recordings/anna/voice.yaml").read_text()
+    assert record in cached()
+    revoke_voice("anna", delete="all")
+    assert "6 objects of DVC's cache" in capsys.readouterr().out  # four files, and two lists
+    assert cached() == OF_BOB
+    assert not Path("data/1_recordings/anna.dvc").exists()
+    shutil.rmtree("data/1_recordings/bob")
+    dvc("checkout")
+    assert Path("data/1_recordings/bob/signed.txt").read_text() == "a paper that both have signed"
+    assert not Path("data/1_recordings/anna").exists()
+
+
+def test_recordings_stay_in_the_cache_where_only_what_was_made_of_them_is_deleted(added):
+    Path("data/2_clips/anna/copy.flac").write_text("sound")  # the bytes of a recording
+    revoke_voice("anna", delete="derived")
+    assert cached() >= OF_ANNA | OF_BOB
+
+
+def test_voice_of_the_same_name_in_another_project_keeps_its_recordings_in_a_shared_cache(added, tmp_path):
+    other = tmp_path / "other"
+    (other / "data/1_recordings/anna").mkdir(parents=True)
+    (other / "data/1_recordings/anna/voice.yaml").write_text("name: anna  # of another project")
+    (other / "data/1_recordings/anna/c.flac").write_text("sound of another anna")
+    shared = tmp_path / "cache"
+    shutil.move(".dvc/cache", shared)
+    dvc("config", "cache.dir", str(shared))
+    for command in (("init", "--no-scm"), ("config", "cache.dir", str(shared)), ("add", "data/1_recordings/anna")):
+        dvc("--cd", str(other), *command)
+    revoke_voice("anna", delete="all")
+    assert cached() == OF_BOB | {"name: anna  # of another project", "sound of another anna"}
