@@ -15,7 +15,6 @@ from serving.engine.running import Running, WorkerLost
 from serving.errors import NotReadyError, ServingError, WorkerLostError
 from serving.messages import AudioPiece, Event, Finished, Health, Lane, ServedVoice, SpeechRequest, Started
 from serving.releases.follower import Follower
-from serving.releases.pairs import has_judged_lane
 from serving.releases.table import Admission, ReleaseTable
 from serving.settings import ServeSettings
 from serving.tracing.spans import span
@@ -86,7 +85,16 @@ class EngineClient:
         worker, number = self._begin(running)
         self._running.add(running)
         try:
-            yield _started(admission, price)
+            yield Started(
+                version=admission.live.pair.version,
+                candidate_id=admission.live.pair.candidate_id,
+                preset=request.preset,
+                sample_rate=admission.live.sample_rate,
+                n_sentences=price.n_sentences,
+                expected_seconds=price.seconds,
+                pause_seconds=admission.live.pair.presets[request.preset].pause_seconds,
+                is_lane_judged=admission.is_lane_judged,
+            )
             while True:
                 try:
                     event = await running.events(self.table.check_delivery)
@@ -217,18 +225,3 @@ class EngineClient:
                 self.table.check_delivery(running.admission)
             except ServingError as error:
                 running.fail(error)
-
-
-def _started(admission: Admission, price: Price) -> Started:
-    """Return the first event of an admitted request."""
-    request, live = admission.request, admission.live
-    return Started(
-        version=live.pair.version,
-        candidate_id=live.pair.candidate_id,
-        preset=request.preset,
-        sample_rate=live.sample_rate,
-        n_sentences=price.n_sentences,
-        expected_seconds=price.seconds,
-        pause_seconds=live.pair.presets[request.preset].pause_seconds,
-        is_lane_judged=request.lane != "realtime" or has_judged_lane(live.pair, request.preset, admission.language),
-    )

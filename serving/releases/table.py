@@ -73,6 +73,12 @@ class Admission:
     snapshot: VoiceSnapshot
     day: date
 
+    @property
+    def is_lane_judged(self) -> bool:
+        """Return whether the verdict holds for the lane. Where it does not, `serve.allow_unjudged_lane` is set."""
+        request = self.request
+        return request.lane != "realtime" or has_judged_lane(self.live.pair, request.preset, self.language)
+
 
 class ReleaseTable:
     """What is served now.
