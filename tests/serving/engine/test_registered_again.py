@@ -98,11 +98,11 @@ def test_sessions_jobs_and_named_versions_are_spoken_by_it(again: Project, tmp_p
             wish = replace(WISH, voice="anna", preset="narration")
             async with working(database, tmp_path, engine) as jobs:
                 job, _ = await jobs.submit(wish, ("One.", "Two."), owner="anna", idempotency_key=None, traceparent=None)
-                job = await wait_for(jobs, job.id, "done", "needs_review")
+                job = await wait_for(jobs, job.id, "done", "needs_review", seconds=120)
             database.close()
             assert (job.version, job.candidate_id) == (2, champion.candidate_id)
 
-    asyncio.run(asyncio.wait_for(story(), 240))
+    asyncio.run(asyncio.wait_for(story(), 270))
 
 
 def test_a_campaign_keeps_the_number_that_it_was_started_with(again: Project):
