@@ -35,12 +35,17 @@ class ServingError(Exception):
     @property
     def message(self) -> str:
         """Return the message in one line."""
-        return " ".join(str(self).split())
+        return _as_unicode(" ".join(str(self).split()))
 
     def body(self, request_id: str) -> dict[str, Any]:
         """Return the documented shape of the answer."""
-        inner = {"type": self.type, "message": self.message, "param": self.param, "request_id": request_id}
-        return {"error": inner}
+        inner = {"type": self.type, "message": self.message, "param": self.param and _as_unicode(self.param)}
+        return {"error": {**inner, "request_id": request_id}}
+
+
+def _as_unicode(text: str) -> str:
+    """Return a text that UTF-8 can hold, with each half of a character as an escape, such as a JSON body may name."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class ClientError(ServingError):

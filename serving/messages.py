@@ -37,6 +37,8 @@ class SpeechRequest:
         continues: Whether it goes on after other speech, so that the silence at its beginning is a part of the pause.
         word_times: Whether to tell when each word is said.
         words: Pronunciations of this text, which take precedence over the voice's own.
+        candidate_id: What spoke the begin of a session, a job or a campaign, and speaks the rest. It counts before
+            `version`, because a candidate can get another number. None where nothing was spoken yet.
     """
 
     request_id: str
@@ -52,6 +54,7 @@ class SpeechRequest:
     continues: bool = False
     word_times: bool = False
     words: tuple[WordEntry, ...] = ()
+    candidate_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,7 @@ class Started:
         expected_seconds: Length of the speech at the voice's pace, in seconds.
         pause_seconds: Silence of the preset between two sentences, for texts that arrive sentence by sentence.
         is_cached: Whether it was spoken before and is sent from memory.
+        is_lane_judged: False where it is spoken in real time only because `serve.allow_unjudged_lane` is set.
     """
 
     version: int
@@ -77,6 +81,7 @@ class Started:
     expected_seconds: float
     pause_seconds: float
     is_cached: bool = False
+    is_lane_judged: bool = True
 
 
 @dataclass(frozen=True)
@@ -167,7 +172,8 @@ class ServedVoice:
         presets: Presets that its verdict passed, the default one first.
         lanes: Lanes that it is served in.
         sample_rate: Samples per second of its speech.
-        has_judged_lane: False where real time is offered only because `serve.allow_unjudged_lane` is set.
+        has_judged_lane: False where real time is offered with the default preset, in the voice's own language, only
+            because `serve.allow_unjudged_lane` is set.
     """
 
     voice: str
@@ -183,6 +189,20 @@ class ServedVoice:
     lanes: tuple[Lane, ...]
     sample_rate: int
     has_judged_lane: bool = True
+
+    def is_asked_for(self, voice: str, version: int | None, candidate_id: str | None = None) -> bool:
+        """Return whether a request gets this version.
+
+        Args:
+            voice: Name of the voice that the request names.
+            version: Version that it names, None for the champion.
+            candidate_id: What spoke the begin of the same speech, None where nothing was spoken yet.
+        """
+        if candidate_id is not None:
+            is_it = self.candidate_id == candidate_id
+        else:
+            is_it = self.is_champion if version is None else self.version == version
+        return self.voice == voice and is_it
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -148,6 +148,7 @@ class ThreadEngine:
             n_sentences=len(sentences),
             expected_seconds=await self.price(request),
             pause_seconds=self.synthesizer.preset.pause_seconds,
+            is_lane_judged=request.lane != "realtime" or served.has_judged_lane,
         )
         timed = {"with_words": True} if request.word_times and speaker is stream else {}
         chunks = speaker(self.synthesizer, request.text, request.seed, language=request.language, **timed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from campaigns.errors import CampaignError
 from campaigns.records import CampaignSettings, RejectReason
@@ -24,6 +25,7 @@ class Speaker:
         voice: Name of the voice.
         version: Version of its model.
         candidate_id: Hash over everything that it consists of.
+        folder: The voice's folder. Its bytes were checked when this was made.
         preset: How it speaks.
         languages: ISO 639 codes in which it was judged with the preset, its own first.
         lexicon: The voice's own words, None where it has none.
@@ -33,6 +35,7 @@ class Speaker:
     voice: str
     version: int
     candidate_id: str
+    folder: Path
     preset: Preset
     languages: tuple[str, ...]
     lexicon: Lexicon | None
@@ -106,6 +109,7 @@ def speaker_of(pair: Pair, snapshot: VoiceSnapshot, settings: CampaignSettings) 
         voice=pair.voice,
         version=pair.version,
         candidate_id=pair.candidate_id,
+        folder=pair.folder,
         preset=pair.presets[settings.preset],
         languages=pair.languages_of(settings.preset),
         lexicon=pair.lexicon,

@@ -203,8 +203,7 @@ class CampaignService:
         request = _example(settings, settings.version)
         await self._engine.check(request)  # which loads the version
         for served in self._engine.voices():
-            is_asked = served.is_champion if settings.version is None else served.version == settings.version
-            if served.voice == settings.voice and is_asked:
+            if served.is_asked_for(settings.voice, settings.version):
                 return served.version, served.candidate_id
         raise NotReadyError(f"the voice {settings.voice} is being loaded", retry_after=2)
 

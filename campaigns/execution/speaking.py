@@ -293,6 +293,7 @@ class RowSpeaker:
             words=tuple((language, word, symbols) for language, word, symbols in content["words"]),
             voice=campaign.plan.voice,
             version=campaign.version,
+            candidate_id=campaign.candidate_id,
             preset=campaign.plan.preset,
             language=row.language,
             purpose=campaign.plan.purpose,

@@ -18,7 +18,6 @@ from campaigns.pronunciation.sampling import sample_names
 from campaigns.recipients.reading import read_recipients
 from flows.console import print_line, print_table
 from flows.frozen_version import with_frozen_version
-from flows.released_voice import find_voice
 from gpt_sovits.text.lexicon import WordEntry
 from registry.storage.store import open_store
 from stages.params import load_params
@@ -77,8 +76,7 @@ def pronunciation_of(
 
     asr = PROFILES[load_params().profile].asr
     judge = load_transcriber(asr, judge_weights(asr))
-    folder = find_voice(speaker.voice, speaker.version, purpose=settings.purpose, preset=settings.preset).folder
-    voice = load_voice(folder, preset=settings.preset)
+    voice = load_voice(speaker.folder, preset=settings.preset)
 
     def say(
         texts: Sequence[str], seeds: Sequence[int], language: str, words: tuple[WordEntry, ...]

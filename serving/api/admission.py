@@ -52,7 +52,14 @@ def check_text(text: str, *, max_characters: int, param: str) -> None:
 
 
 async def make_request(
-    service: Service, caller: Caller, manner: Manner, *, text: str, request_id: str, traceparent: str | None
+    service: Service,
+    caller: Caller,
+    manner: Manner,
+    *,
+    text: str,
+    request_id: str,
+    traceparent: str | None,
+    candidate_id: str | None = None,
 ) -> SpeechRequest:
     """Return the request for the engine, in a lane that the voice is served in.
 
@@ -66,13 +73,14 @@ async def make_request(
         text: What to say, checked.
         request_id: Id of the request.
         traceparent: Its trace context.
+        candidate_id: What spoke the begin of the same session, None where nothing was spoken yet.
 
     Raises:
         SpeedNotServedError: Another speed than 1 was asked for.
         LanguageNotServedError: The language is not known.
         KeyScopeError: The key does not cover the use.
     """
-    served = find_served(service, manner.voice, manner.version)
+    served = find_served(service, manner.voice, manner.version, candidate_id)
     if manner.speed != 1.0:
         presets = served.presets if served is not None else (DEFAULT_PRESET,)
         raise SpeedNotServedError(
@@ -95,6 +103,7 @@ async def make_request(
         lane=manner.lane or "batch",
         traceparent=traceparent,
         word_times=manner.timestamps,
+        candidate_id=candidate_id,
     )
     if manner.lane is None and served is not None and await _may_stream(service, caller, request, served):
         request = replace(request, lane="realtime")
@@ -119,9 +128,8 @@ async def _may_stream(service: Service, caller: Caller, request: SpeechRequest, 
     return True
 
 
-def find_served(service: Service, voice: str, version: int | None) -> ServedVoice | None:
-    """Return a version of a voice as the engine serves it, its champion where no version is named."""
-    for served in service.engine.voices():
-        if served.voice == voice and (served.is_champion if version is None else served.version == version):
-            return served
-    return None
+def find_served(
+    service: Service, voice: str, version: int | None, candidate_id: str | None = None
+) -> ServedVoice | None:
+    """Return the version of a voice that a request gets, as the engine serves it. See ServedVoice.is_asked_for."""
+    return next((one for one in service.engine.voices() if one.is_asked_for(voice, version, candidate_id)), None)

@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from serving.api.admission import find_served
 from serving.api.bodies import SentenceInfo, StreamFormat
 from serving.api.streams import Utterance
 from serving.encoding import MEDIA_TYPES, Format, output_rate
@@ -41,7 +40,6 @@ def headers_of(utterance: Utterance, output: Output) -> list[tuple[bytes, bytes]
     """Return the headers of an answer whose request was admitted."""
     started, request = utterance.started, utterance.request
     assert started is not None
-    served = find_served(utterance.service, request.voice, started.version)
     headers = {
         "content-type": MEDIA_TYPES_OF.get(output.stream, MEDIA_TYPES[output.form]),
         "x-voice": request.voice,
@@ -55,7 +53,7 @@ def headers_of(utterance: Utterance, output: Output) -> list[tuple[bytes, bytes]
         "x-accel-buffering": "no",  # proxies pass on what arrives
         **_provenance_headers(utterance, output),
     }
-    if request.lane == "realtime" and served is not None and not served.has_judged_lane:
+    if not started.is_lane_judged:
         headers["x-lane-judged"] = "false"
     return [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
 

@@ -113,14 +113,14 @@ def log_fault(error: BaseException, name: str) -> None:
 
 
 def _dotted(path: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in path)
+    return ".".join(shorten(part) for part in path)
 
 
 def _translated(request: Request, error: HTTPException) -> ServingError:
     if error.status_code == 404:
         return NotFoundError(f"there is nothing at {shorten(request.url.path)}")
     if error.status_code == 405:
-        return MethodNotAllowedError(f"{request.method} is not answered at {request.url.path}")
+        return MethodNotAllowedError(f"{request.method} is not answered at {shorten(request.url.path)}")
     if error.status_code == 400:
         return InvalidJsonError("the body is not JSON in UTF-8, or nested too deeply")
     return ClientError("the request cannot be answered")

@@ -37,6 +37,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 SIGNED_PATHS = "/v1/objects/"  # their addresses are signed, which serving/storage/routes.py checks
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/metrics", "/openapi.json"})  # no key, no limit, also in a drain
 UPLOAD_PATHS = frozenset({"/v1/provenance/verify"})  # their routes read the body themselves, with limits of their own
+UNREAD_PATHS = OPEN_PATHS | UPLOAD_PATHS  # an open path takes no body, and nobody counts who sends one
 log = logging.getLogger(__name__)
 
 
@@ -89,7 +90,7 @@ class Guard:
             elif not self._service.settings.require_keys and is_foreign(headers):
                 raise NotFoundError("there is nothing here")
             has_body = scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS")
-            if has_body and scope["path"] not in UPLOAD_PATHS:
+            if has_body and scope["path"] not in UNREAD_PATHS:
                 receive = _replayed(await self._body(headers, receive), receive)
             await self._app(scope, receive, send)
         except ServingError as error:  # of the checks above: those of the routes were answered there

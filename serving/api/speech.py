@@ -80,17 +80,15 @@ class SpeechResponse(Response):
         """Send the answer, unless the client goes away."""
         utterance, state = self._utterance, scope["state"]
         try:
-            utterance.client_left = not await while_connected(self._send(send), receive)
+            async with utterance.recorded():
+                utterance.client_left = not await while_connected(self._send(send), receive)
         except ServingError as error:
-            utterance.error, utterance.status = error, error.status
             state["error_type"] = error.type
             if not self._has_begun:
                 raise
             if self._output.stream == "sse":
                 event = {"type": "error", **error.body(utterance.request.request_id)}
                 await send({"type": "http.response.body", "body": _event(event), "more_body": False})
-        finally:
-            await utterance.record()
 
     async def _send(self, send: Any) -> None:
         async with aclosing(self._parts()) as parts:

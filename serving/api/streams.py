@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from starlette.websockets import WebSocketDisconnect
+
 from serving.api.bodies import WordInfo
 from serving.api.callers import Caller
+from serving.api.failures import internal_error
 from serving.api.service import Service
 from serving.encoding import Encoder, Format
 from serving.errors import (
@@ -108,8 +111,33 @@ class Utterance:
             self._first_audio = time.perf_counter() - self._begin
         self._n_bytes += n_bytes
 
-    async def record(self) -> None:
-        """Give the record to the metrics and the audit. It is called once, at the end."""
+    @asynccontextmanager
+    async def recorded(self) -> AsyncIterator[None]:
+        """Do the work of the request in this context, which records it at the end with what ended it.
+
+        Raises:
+            ServingError: What the work raised. Any other fault is logged and becomes an InternalError.
+        """
+        try:
+            yield
+        except ServingError as error:
+            self.fail(error)
+            raise
+        except WebSocketDisconnect:
+            raise
+        except Exception as error:  # else the audit would say 200 of what the client gets as 500
+            fault = internal_error(error, self.request.request_id)
+            self.fail(fault)
+            raise fault from error
+        finally:
+            await self._record()
+
+    def fail(self, error: ServingError) -> None:
+        """Note what ended the request."""
+        self.error, self.status = error, error.status
+
+    async def _record(self) -> None:
+        """Give the record to the metrics and the audit."""
         record = RequestRecord(
             request=self.request,
             route=self.route,

@@ -18,13 +18,14 @@ from starlette.websockets import WebSocketDisconnect
 
 from serving.api.admission import check_text, make_request
 from serving.api.bodies import MAX_SEED, InputDone, InputText, SentenceInfo, SessionConfig, WordInfo
-from serving.api.failures import invalid_fields
+from serving.api.failures import FAULT, internal_error, invalid_fields
 from serving.api.incremental_text import IncrementalText
 from serving.api.service import current_caller, request_id_of, service_of
 from serving.api.streams import CHECK_SECONDS, Utterance, encoded
 from serving.encoding import Encoder, open_encoder, output_rate
 from serving.errors import (
     DeadlineError,
+    InternalError,
     InvalidJsonError,
     InvalidRequestError,
     RequestTimeoutError,
@@ -50,11 +51,12 @@ async def speech_stream(socket: WebSocket) -> None:
         await socket.close()
     except WebSocketDisconnect:
         socket.scope["state"]["error_type"] = "client_left"
-    except ServingError as error:
-        socket.scope["state"]["error_type"] = error.type
+    except Exception as error:  # noqa: BLE001 - a client that hears of no error waits for more
+        reason = error if isinstance(error, ServingError) else internal_error(error, request_id_of(socket))
+        socket.scope["state"]["error_type"] = reason.type
         with suppress(WebSocketDisconnect, RuntimeError):  # the client may have gone meanwhile
-            await socket.send_json({"type": "error", **error.body(request_id_of(socket))})
-            await socket.close(error.close_code, error.type)
+            await socket.send_json({"type": "error", **reason.body(request_id_of(socket))})
+            await socket.close(reason.close_code, reason.type)
 
 
 class Session:
@@ -65,7 +67,8 @@ class Session:
         self._socket, self._service, self._caller = socket, service_of(socket), current_caller(socket)
         self._limits = self._service.settings.limits
         self._sentences: asyncio.Queue[str | None] = asyncio.Queue()
-        self._n_spoken, self._seconds, self._version = 0, 0.0, None
+        self._n_spoken, self._seconds = 0, 0.0
+        self._speaker: Started | None = None  # of the first sentence, which speaks the others too
         self._limit = asyncio.timeout(None)
         self._reading: asyncio.Task[None] | None = None
 
@@ -94,15 +97,21 @@ class Session:
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
         done = {"type": "session.done", "total_sentences": self._n_spoken, "seconds_of_audio": self._seconds}
-        await self._socket.send_json({**done, "version": self._version})
+        await self._socket.send_json({**done, "version": self._speaker.version if self._speaker is not None else None})
 
     def _reason(self) -> ServingError | None:
         """Return what ends the session while it speaks, None where that is the client, who goes away."""
         if self._limit.expired():
             return self._late()
-        is_done = self._reading is not None and self._reading.done() and not self._reading.cancelled()
-        fault = self._reading.exception() if is_done else None
-        return fault if isinstance(fault, ServingError) else None
+        fault = self._fault_of_reading()
+        if fault is None or isinstance(fault, WebSocketDisconnect):
+            return None
+        return fault if isinstance(fault, ServingError) else InternalError(FAULT)
+
+    def _fault_of_reading(self) -> BaseException | None:
+        """Return what the reading ended with, None while it goes on."""
+        reading = self._reading
+        return reading.exception() if reading is not None and reading.done() and not reading.cancelled() else None
 
     def _late(self) -> DeadlineError:
         return DeadlineError(f"the session took longer than {self._limits.max_request_seconds:g} s")
@@ -154,14 +163,14 @@ class Session:
         place = 0
         while (sentence := await self._next_sentence()) is not None:
             check_text(sentence, max_characters=self._limits.max_text_characters, param="text")
-            pinned = config if self._version is None else config.model_copy(update={"version": self._version})
             request = await make_request(
                 self._service,
                 self._caller,
-                pinned,
+                config,
                 text=sentence,
                 request_id=f"{request_id_of(self._socket)}-{place}",
                 traceparent=self._socket.scope["state"]["traceparent"],
+                candidate_id=self._speaker.candidate_id if self._speaker is not None else None,
             )
             # a sentence that comes twice sounds different, as within one text
             seed = (request.seed + place) % (MAX_SEED + 1)
@@ -183,23 +192,24 @@ class Session:
         )
         self._socket.scope["state"]["is_recorded"] = True  # by the utterance
         files = SentenceFiles(self._socket, utterance, config, first=self._n_spoken)
-        try:
-            async with aclosing(utterance.events()) as events:
-                async for event in events:
-                    await files.take(event)
-        except ServingError as error:
-            utterance.error, utterance.status = error, error.status
-            raise
-        except (WebSocketDisconnect, asyncio.CancelledError):
-            reason = self._reason()
-            if reason is not None:
-                utterance.error, utterance.status = reason, reason.status
-            utterance.client_left = reason is None
-            raise
-        finally:
-            await utterance.record()
+        async with utterance.recorded():
+            try:
+                async with aclosing(utterance.events()) as events:
+                    async for event in events:
+                        await files.take(event)
+            except (WebSocketDisconnect, asyncio.CancelledError):
+                reason = self._reason()
+                if reason is not None:
+                    utterance.fail(reason)
+                utterance.client_left = reason is None
+                raise
+            except RuntimeError as error:  # of uvicorn, where something is sent after the client was seen to go away
+                if not isinstance(self._fault_of_reading(), WebSocketDisconnect):
+                    raise
+                utterance.client_left = True
+                raise WebSocketDisconnect(1006) from error
         assert utterance.started is not None and utterance.finished is not None
-        self._version = utterance.started.version
+        self._speaker = self._speaker or utterance.started
         self._n_spoken += len(utterance.sentences)
         self._seconds += files.seconds
 
@@ -259,6 +269,7 @@ class SentenceFiles:
             "sample_rate": output_rate(config.response_format, rate, config.sample_rate),
             "version": self._started().version,
             "lane": self._utterance.request.lane,
+            "is_lane_judged": self._started().is_lane_judged,
         }
         await self._socket.send_json(start)
 

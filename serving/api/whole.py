@@ -34,13 +34,11 @@ class WholeResponse(Response):
         """Speak, and send the answer unless the client goes away before."""
         utterance = self._utterance
         try:
-            utterance.client_left = not await while_connected(self._send(send), receive)
+            async with utterance.recorded():
+                utterance.client_left = not await while_connected(self._send(send), receive)
         except ServingError as error:
-            utterance.error, utterance.status = error, error.status
             scope["state"]["error_type"] = error.type
             raise
-        finally:
-            await utterance.record()
 
     async def _send(self, send: Any) -> None:
         utterance = self._utterance

@@ -25,7 +25,7 @@ from serving.messages import AudioPiece, Event, Finished, SentenceDone, ServedVo
 
 N_THREADS = 4  # that read what is not in memory
 MAX_BYTES = 16_000_000  # of the sound of a request that is kept: 4 minutes
-NOT_HEARD = ("request_id", "traceparent", "purpose", "version", "voice")  # fields of a request; the candidate counts
+NOT_HEARD = ("request_id", "traceparent", "purpose", "version", "voice", "candidate_id")  # the key has what speaks it
 KINDS = {"sentence": SentenceDone, "finished": Finished}
 
 
@@ -59,12 +59,12 @@ class CachingEngine(EngineLayer):
         served = self._served(request)
         key = self._key(request, served) if served is not None else None
         known = await self._recall(key) if key is not None else None
-        if known is not None:
+        if served is not None and known is not None:
             started, *others = known
             assert isinstance(started, Started)
             await self._engine.check(request)  # its lane and the voice's own language too
             await self._engine.check(request, candidate_id=started.candidate_id)
-            yield replace(started, is_cached=True)
+            yield replace(started, version=served.version, is_cached=True)  # its number may have changed
             for event in others:
                 yield event
             return
@@ -100,15 +100,18 @@ class CachingEngine(EngineLayer):
     def _served(self, request: SpeechRequest) -> ServedVoice | None:
         """Return the version that would speak a request now. None where nothing is kept or it is not loaded."""
         for served in self._engine.voices() if self._cache is not None else ():
-            is_asked = served.is_champion if request.version is None else served.version == request.version
-            if served.voice == request.voice and is_asked:
+            if served.is_asked_for(request.voice, request.version, request.candidate_id):
                 return served
         return None
 
     def _key(self, request: SpeechRequest, served: ServedVoice) -> str:
-        """Return the hash of what decides the sound: every field of the request that does not only name it."""
+        """Return the hash of what decides the sound: every field of the request that does not only name it.
+
+        The verdict decides whether the lane was judged, which the first event says.
+        """
         how = {name: value for name, value in asdict(request).items() if name not in NOT_HEARD}
-        decides = json.dumps([sound_code(), served.candidate_id, self._precision, how], sort_keys=True)
+        released = (served.candidate_id, served.verdict_sha256)
+        decides = json.dumps([sound_code(), *released, self._precision, how], sort_keys=True)
         return "request/" + hashlib.sha256(decides.encode()).hexdigest()
 
 

@@ -93,6 +93,7 @@ class EngineClient:
                 n_sentences=price.n_sentences,
                 expected_seconds=price.seconds,
                 pause_seconds=admission.live.pair.presets[request.preset].pause_seconds,
+                is_lane_judged=admission.is_lane_judged,
             )
             while True:
                 try:
@@ -171,7 +172,7 @@ class EngineClient:
 
     async def _admit(self, request: SpeechRequest) -> Admission:
         self.table.check_wanted(request)  # before a former version is loaded, which costs time and memory
-        candidate_id = self.table.candidate_of(request.voice, request.version)
+        candidate_id = self.table.candidate_of(request.voice, request.version, candidate_id=request.candidate_id)
         return self.table.admit(request, await self._loader.ensure(request.voice, candidate_id))
 
     def _begin(self, running: Running) -> tuple[WorkerProcess, int]:

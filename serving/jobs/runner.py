@@ -42,6 +42,7 @@ MAX_COUNTED = 3
 MAX_WAIT_SECONDS = 30.0
 DATABASE_WAIT_SECONDS = 0.5
 WORKER_WAIT_SECONDS = 1.0  # until it is seen for the first time whether a worker is warm
+FAULT = "the service has a fault; its log has the place under the id of the job"
 LOG = logging.getLogger(__name__)
 
 
@@ -106,7 +107,7 @@ class JobRunner:
             return
         if not isinstance(error, ServingError):
             log_fault(error, job.id)
-            error = InternalError("the service has a fault; its log has the place under the id of the job")
+            error = InternalError(FAULT)
         await self._finish(job, "failed", error)
 
     async def _speak_items(self, job: Job) -> None:
@@ -167,8 +168,8 @@ class JobRunner:
             )
         except AttemptEndedError:
             raise
-        except ServingError as caught:
-            error = caught
+        except Exception as caught:  # also one of ours, or the audit would say 200 of a job that failed
+            error = caught if isinstance(caught, ServingError) else InternalError(FAULT)
             raise
         finally:
             record = attempt.record(result=attempt.speech.result, error=error)
@@ -238,6 +239,7 @@ class JobRunner:
             text=item.text,
             voice=job.wish.voice,
             version=job.version or job.wish.version,
+            candidate_id=job.candidate_id,
             preset=job.wish.preset,
             language=job.wish.language,
             purpose=job.wish.purpose,

@@ -39,7 +39,8 @@ class Pair:
 
     Attributes:
         voice: Name of the voice.
-        version: Version of its model in MLflow.
+        version: Number under which the journal released it. MLflow may know it by another one, after it was registered
+            again.
         candidate_id: Hash over everything that it consists of.
         folder: The voice's folder. Its bytes were checked when this was made.
         presets: The presets that the verdict passed, the default one first.
@@ -83,19 +84,19 @@ def find_pair(store: Store, voice: str, release: Release, today: date) -> Pair:
         PairRefusedError: It may not speak, or its bytes are not those that were released.
     """
     try:
-        version = released_version(store, voice, release)
-        if version is None:
+        registered = released_version(store, voice, release)
+        if registered is None:
             read_heads(store)  # raises where it is the whole database that is gone
             raise PairRefusedError(f"version {release.version} of {voice} is gone from MLflow")
-        found = find_servable(store, voice, version=version, recordings_dir=recordings_of(store, voice), today=today)
+        found = find_servable(store, voice, version=registered, recordings_dir=recordings_of(store, voice), today=today)
         if found.candidate.candidate_id != release.candidate_id:
-            raise PairRefusedError(f"version {version} of {voice} in MLflow is not the candidate that was released")
+            raise PairRefusedError(f"version {registered} of {voice} in MLflow is not the candidate that was released")
         verdict = release_verdict(store, voice, release)
         names = [DEFAULT_PRESET, *_passed_presets(verdict)]
         lexicon = found.folder / LEXICON_FILE
         return Pair(
             voice=voice,
-            version=version,
+            version=release.version,
             candidate_id=release.candidate_id,
             folder=found.folder,
             presets={name: load_preset(found.folder, name) for name in names},

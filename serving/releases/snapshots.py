@@ -66,9 +66,13 @@ class VoiceSnapshot:
         """Return the release of a version that was champion, if it was."""
         return next((release for release in reversed(self.past) if release.version == version), None)
 
+    def find_candidate(self, candidate_id: str) -> Release | None:
+        """Return the release of a candidate that was champion since the last revocation, if it was."""
+        return next((release for release in self.past if release.candidate_id == candidate_id), None)
+
     def includes(self, candidate_id: str) -> bool:
         """Return whether a candidate was champion since the last revocation."""
-        return any(release.candidate_id == candidate_id for release in self.past)
+        return self.find_candidate(candidate_id) is not None
 
 
 def recordings_of(store: Store, voice: str) -> Path:

@@ -7,7 +7,7 @@ of a voice, when the workers have loaded another one. So whoever reads sees one 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from types import MappingProxyType
 
@@ -73,6 +73,12 @@ class Admission:
     snapshot: VoiceSnapshot
     day: date
 
+    @property
+    def is_lane_judged(self) -> bool:
+        """Return whether the verdict holds for the lane. Where it does not, `serve.allow_unjudged_lane` is set."""
+        request = self.request
+        return request.lane != "realtime" or has_judged_lane(self.live.pair, request.preset, self.language)
+
 
 class ReleaseTable:
     """What is served now.
@@ -99,8 +105,12 @@ class ReleaseTable:
         A fault that may pass takes no champion away: the next one would have to be loaded before the voice spoke again.
         """
         champions = {}
+        # The journal gives a candidate a new number where it was registered again and then released again
+        loaded = {key: _numbered(live, snapshots.get(live.pair.voice)) for key, live in self.loaded.items()}
+        self.loaded = MappingProxyType(loaded)
         for voice, snapshot in snapshots.items():
             release, before = snapshot.champion, self.champions.get(voice)
+            before = loaded.get(before.pair.candidate_id, before) if before is not None else None
             if release is not None and release.candidate_id in self.loaded:
                 champions[voice] = self.loaded[release.candidate_id]
             elif release is not None and before is not None and snapshot.includes(before.pair.candidate_id):
@@ -126,17 +136,22 @@ class ReleaseTable:
         """
         self._check_consent(self._snapshot(request.voice), request, None)
 
-    def candidate_of(self, voice: str, version: int | None) -> str:
+    def candidate_of(self, voice: str, version: int | None, *, candidate_id: str | None = None) -> str:
         """Return the candidate id of what a request asks for, loaded or not.
 
         Args:
             voice: Name of the voice.
             version: Version of its model, None for the champion in service.
+            candidate_id: What spoke the begin of the same speech. It goes on, whatever number it has now.
 
         Raises:
             ServingError: There is no such voice or version, or it was revoked.
         """
         snapshot = self._snapshot(voice)
+        if candidate_id is not None:
+            if not snapshot.includes(candidate_id):
+                raise RevokedError(f"the version of {voice} that spoke the begin was taken out of service")
+            return candidate_id
         if version is None:
             live = self.champions.get(voice)
             if live is not None:
@@ -146,7 +161,7 @@ class ReleaseTable:
         if release is None:
             known = ", ".join(str(each.version) for each in sorted(snapshot.past, key=lambda each: each.version))
             raise UnknownVersionError(
-                f"version {version} of {voice} never was its champion; those that were: {known or 'none'}",
+                f"{voice} has no released version {version}; released versions: {known or 'none'}",
                 param="version",
             )
         return release.candidate_id
@@ -296,3 +311,11 @@ class ReleaseTable:
                 f"{request.voice} was not judged in {code} with the preset {request.preset}, {judged}", param="language"
             )
         return code
+
+
+def _numbered(live: LivePair, snapshot: VoiceSnapshot | None) -> LivePair:
+    """Return a pair under the number that the journal knows it by now."""
+    release = snapshot.find_candidate(live.pair.candidate_id) if snapshot is not None else None
+    if release is None or release.version == live.pair.version:
+        return live
+    return replace(live, pair=replace(live.pair, version=release.version))

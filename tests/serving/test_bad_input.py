@@ -95,6 +95,21 @@ def test_half_of_a_character_is_refused(service):
     assert answer.json()["error"]["type"] in ("unspeakable_text", "invalid_request", "invalid_json")
 
 
+@pytest.mark.parametrize("field", ["language", "preset", "seed", "lane", "voice", "speed"])
+def test_half_of_a_character_is_refused_in_every_field(service, field):
+    body = {"input": "Yes.", "voice": "anna", field: "\ud800"}
+    answer = post(service, json.dumps(body).encode())
+    message = check(answer, 422, answer.json()["error"]["type"], field)
+    assert "\\ud800" in message
+
+
+def test_an_unknown_name_is_told_short_and_also_where_it_is_half_of_a_character(service):
+    for name, told in (("\ud800", "\\ud800"), ("x" * 200_000, "x" * 60)):
+        answer = post(service, json.dumps({"input": "Yes.", "voice": "anna", name: 1}).encode())
+        check(answer, 422, "invalid_request", told)
+        assert len(answer.content) < 1000
+
+
 @pytest.mark.parametrize(
     "kind", ["text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", None]
 )

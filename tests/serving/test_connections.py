@@ -43,6 +43,14 @@ def wait_until(condition, seconds: float = 10.0) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/", "/openapi.json"])
+def test_an_open_path_waits_for_no_body(service, path):
+    host, port = service.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as one:
+        one.sendall(f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 999999\r\n\r\nbegin".encode())
+        assert one.recv(1000).startswith(b"HTTP/1.1 405")
+
+
 def test_a_client_that_leaves_frees_its_worker_within_a_chunk():
     engine = ThreadEngine(repeat=10_000, delay=0.01)
     with running(engine) as service:

@@ -69,6 +69,20 @@ def test_a_refused_request_has_one_record_with_what_is_known_of_it(changes, stat
     assert record.started is None
 
 
+@pytest.mark.parametrize(
+    ("form", "fail_after", "status"),
+    [("audio", 0, 500), ("json", 0, 500), ("json", 1, 500), ("sse", 1, 200)],
+    ids=["before its sound", "whole, before its sound", "whole", "in a stream"],
+)
+def test_a_fault_of_the_service_is_no_success_in_the_audit(form, fail_after, status):
+    with running(ThreadEngine(error=ZeroDivisionError("a text"), fail_after=fail_after)) as service:
+        answer = speak(service, stream_format=form)
+        assert answer.status_code == status
+        assert "internal_error" in answer.text and "a text" not in answer.text
+        record = service.record_of(answer.headers["x-request-id"])
+    assert (record.status, record.error_type, record.client_left) == (500, "internal_error", False)
+
+
 def test_a_request_that_reached_the_engine_has_one_record_and_other_addresses_have_none():
     with running(ThreadEngine()) as service:
         assert speak(service, voice="nobody").status_code == 404

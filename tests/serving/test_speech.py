@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+from contextlib import aclosing
+from dataclasses import replace
 
 import httpx
 import numpy as np
@@ -16,7 +18,7 @@ from gpt_sovits.synthesis.streaming import stream
 from serving.audit.rows import make_row
 from serving.encoding import FORMATS, MEDIA_TYPES, open_encoder
 from serving.errors import OverCapacityError, WorkerLostError
-from serving.messages import SentenceDone
+from serving.messages import SentenceDone, Started
 
 TEXT = "The kettle is on the stove. Who is there?"
 
@@ -89,6 +91,24 @@ def test_an_unjudged_lane_is_named_in_the_answer():
     with running(ThreadEngine(served=(ANNA.but(has_judged_lane=False),))) as service:
         assert speak(service).headers["x-lane-judged"] == "false"
         assert "x-lane-judged" not in speak(service, lane="batch").headers
+
+
+def test_the_engine_says_whether_the_lane_was_judged_for_what_it_speaks():
+    class Unjudged(ThreadEngine):
+        async def check(self, request, *, candidate_id=None):  # the dialogue was not judged, and is allowed
+            pass
+
+        async def speak(self, request):
+            async with aclosing(super().speak(request)) as events:
+                async for event in events:
+                    is_started = isinstance(event, Started)
+                    yield replace(event, is_lane_judged=request.preset == "narration") if is_started else event
+
+    served = (ANNA.but(presets=("narration", "dialogue")),)
+    with running(Unjudged(served=served)) as service:
+        assert "x-lane-judged" not in speak(service).headers
+        unjudged = speak(service, preset="dialogue")
+        assert (unjudged.headers["x-lane"], unjudged.headers["x-lane-judged"]) == ("realtime", "false")
 
 
 def test_a_refusal_of_the_engine_has_its_status_and_when_to_come_back():

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serving_helpers import ThreadEngine, make_settings, running
+from serving_helpers import ANNA, ThreadEngine, make_settings, running
 from synthesis_tiny import tiny_synthesizer
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -64,11 +64,51 @@ def test_each_sentence_has_a_start_its_sound_and_an_end(service):
     assert [m["sentence_text"] for m in starts] == ["The kettle is on the stove.", "Who is there?", "Nobody"]
     assert [m["sentence_index"] for m in starts] == [0, 1, 2]
     assert all(m["format"] == "pcm" and m["sample_rate"] == 24_000 and m["version"] == 2 for m in starts)
+    assert all(m["lane"] == "realtime" and m["is_lane_judged"] for m in starts)
     done = got[-2]
     assert done["total_sentences"] == 3
     n_bytes = sum(len(m) for m in got if isinstance(m, bytes))
     assert n_bytes / 2 / 24_000 == pytest.approx(done["seconds_of_audio"], abs=0.05)
     assert got[-1]["code"] == 1000
+
+
+def test_an_unjudged_lane_is_named_before_each_sentence():
+    with running(ThreadEngine(served=(ANNA.but(has_judged_lane=False),))) as service:
+        got = talk(service, *say("The kettle is on. Who is there?"))
+    starts = [m for m in got if not isinstance(m, bytes) and m["type"] == "audio.start"]
+    assert [m["is_lane_judged"] for m in starts] == [False, False]
+
+
+def test_a_session_goes_on_with_the_candidate_of_its_first_sentence():
+    asked = []
+
+    class Promoting(ThreadEngine):
+        def speak(self, request):
+            asked.append(request)
+            return super().speak(request)
+
+    with running(Promoting()) as service:
+        talk(service, *say("The kettle is on. Who is there? Nobody."), config=CONFIG | {"version": 2})
+    assert [(request.version, request.candidate_id) for request in asked] == [(2, None), (2, "c2"), (2, "c2")]
+
+
+def test_a_fault_is_told_to_the_client_and_to_the_audit():
+    with running(ThreadEngine(error=ZeroDivisionError("a text"), fail_after=3)) as service:
+        got = talk(service, *say("The kettle is on. Who is there? Nobody."))
+        assert got[-2]["type"] == "error" and got[-2]["error"]["type"] == "internal_error"
+        assert "a text" not in got[-2]["error"]["message"] and got[-1]["code"] == 1011
+        last = service.records[-1]
+    assert (last.status, last.error_type, last.client_left) == (500, "internal_error", False)
+
+
+def test_a_fault_before_a_sentence_is_told_too():
+    class Faulty(ThreadEngine):
+        def voices(self):
+            raise ZeroDivisionError
+
+    with running(Faulty()) as service:
+        got = talk(service, *say("Yes."))
+    assert kinds(got) == ["error", "closed"] and got[0]["error"]["type"] == "internal_error"
 
 
 def test_only_the_first_sentence_is_spoken_without_the_silence_at_its_beginning():

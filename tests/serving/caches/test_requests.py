@@ -54,6 +54,18 @@ def test_another_version_speaks_for_itself_and_a_refusal_counts_for_what_is_kept
         assert speak(service).status_code == 410
 
 
+def test_what_was_kept_has_the_number_that_its_candidate_has_now_and_a_new_verdict_is_asked():
+    engine = ThreadEngine()
+    with running(cached(engine)) as service:
+        speak(service)
+        engine.served = (ANNA.but(version=3),)
+        answer = speak(service, version=3)
+        assert (answer.headers["x-cache"], answer.headers["x-voice-version"]) == ("hit", "3")
+        engine.served = (ANNA.but(verdict_sha256="cd" * 32, has_judged_lane=False),)
+        answer = speak(service)
+        assert (answer.headers["x-cache"], answer.headers["x-lane-judged"]) == ("miss", "false")
+
+
 def test_a_request_that_was_kept_is_refused_in_a_lane_that_is_no_longer_served():
     engine = ThreadEngine()
 

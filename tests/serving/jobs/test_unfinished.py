@@ -218,6 +218,23 @@ def test_an_item_is_done_with_its_row_of_the_audit_or_not_at_all(serving_databas
     assert audited(serving_database) == [(200, None), (200, None)]
 
 
+@pytest.mark.parametrize("serving_database", ["SQLite"], indirect=True)
+def test_a_fault_of_the_service_is_no_success_in_the_audit(serving_database, tmp_path):
+    records = []
+
+    async def keep(record) -> None:
+        records.append(record)
+
+    async def story() -> None:
+        async with working(serving_database, tmp_path, SmallEngine(errors=[ZeroDivisionError()]), audit=keep) as jobs:
+            await wait_for(jobs, await submit(jobs), "failed")
+
+    asyncio.run(story())
+    assert [(record.status, record.error_type, record.client_left) for record in records] == [
+        (500, "internal_error", False)
+    ]
+
+
 @pytest.mark.parametrize("serving_database", ["PostgreSQL"], indirect=True)  # SQLite calls it an outage, so jobs wait
 def test_a_job_is_done_while_the_table_of_the_audit_takes_no_rows(serving_database, tmp_path):
     records = []

@@ -63,7 +63,7 @@ def test_the_champion_and_former_champions_are_admitted_and_nothing_else(project
         assert admit(table).live.pair.version == 2
         assert admit(table, version=1).live.pair.version == 1
         assert admit(table, voice="bob").live.pair.version == 1
-        with pytest.raises(UnknownVersionError, match="version 7 of anna never was its champion"):
+        with pytest.raises(UnknownVersionError, match="anna has no released version 7; released versions: 1, 2"):
             admit(table, version=7)
         served = [(voice.voice, voice.version, voice.is_champion, voice.lanes) for voice in table.voices()]
         both = ("realtime", "batch")
@@ -181,14 +181,28 @@ def test_a_preset_that_tries_again_is_real_time_only_where_that_is_allowed(proje
         object.__setattr__(pair, "presets", {"narration": retrying})
         assert not has_judged_lane(pair, "narration")
         assert admit(table, lane="batch")
+        assert admit(table, lane="batch").is_lane_judged
         if table.allow_unjudged_lane:
-            assert admit(table) and not table.voices()[0].has_judged_lane
+            assert not admit(table).is_lane_judged and not table.voices()[0].has_judged_lane
         else:
             with pytest.raises(LaneNotServedError):
                 admit(table)
 
     for allowed in (False, True):
         following(project, test, allow_unjudged_lane=allowed)
+
+
+def test_a_lane_counts_as_judged_for_the_preset_that_speaks(project: Project):
+    async def test(follower: Follower, table: ReleaseTable) -> None:
+        pair = table.champions["anna"].pair
+        plain = pair.presets["narration"]
+        retrying = plain.model_copy(update={"max_retries": 2})
+        for narration, dialogue in ((plain, retrying), (retrying, plain)):
+            object.__setattr__(pair, "presets", {"narration": narration, "dialogue": dialogue})
+            judged = {preset: admit(table, preset=preset).is_lane_judged for preset in pair.presets}
+            assert judged == {"narration": narration is plain, "dialogue": dialogue is plain}
+
+    following(project, test, allow_unjudged_lane=True)
 
 
 def test_a_registry_that_is_away_changes_nothing_and_is_reported(project: Project):
