@@ -49,6 +49,7 @@ class GPUDecoder:
         ]
         self.predict = model.ar_predict_layer.weight.detach().to(self.dtype)
         device = self.predict.device
+        self.is_recorded = device.type == "cuda"  # whether steps are recorded and replayed
         positions = torch.arange(model.config.max_positions, device=device)
         zeros = torch.zeros(len(positions), model.config.hidden_size, device=device)
         self.sines = model.ar_audio_position(zeros, positions).detach()  # alpha * sine, computed once
@@ -90,7 +91,7 @@ class _Step:
 
     def run(self) -> None:
         """Read tokens, token_positions and position. Write keys, values, visible and logits, and advance position."""
-        if self.logits.device.type != "cuda":
+        if not self.decoder.is_recorded:
             self._compute()
             return
         if self.graph is None:
@@ -98,20 +99,32 @@ class _Step:
         self.graph.replay()
 
     def _record(self) -> None:
-        kept = [t.clone() for t in (self.position, self.visible, self.keys, self.values)]
+        """Record the graph. Where that fails, nothing has changed, and the next step tries again."""
+        changed = (self.position, self.visible, self.keys, self.values)
+        kept = [t.clone() for t in changed]
+        try:
+            self.graph = self._recorded()
+        finally:
+            for tensor, before in zip(changed, kept, strict=True):
+                tensor.copy_(before)
+
+    def _recorded(self) -> torch.cuda.CUDAGraph:
         self.visible[:, 0] = True  # no softmax over nothing
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(N_WARM_UPS):
-                self.position.zero_()
-                self._compute()
-        torch.cuda.current_stream().wait_stream(side)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        current, side = torch.cuda.current_stream(), torch.cuda.Stream()
+        side.wait_stream(current)
+        try:
+            with torch.cuda.stream(side):
+                for _ in range(N_WARM_UPS):
+                    self.position.zero_()
+                    self._compute()
+        finally:
+            current.wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        # Another thread may load a pair meanwhile, whose cudaMalloc would end a recording in the mode "global". A
+        # recording that fails leaves its own stream the current one, hence the outer block
+        with torch.cuda.stream(current), torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._compute()
-        for tensor, before in zip((self.position, self.visible, self.keys, self.values), kept, strict=True):
-            tensor.copy_(before)
+        return graph
 
     def _compute(self) -> None:
         decoder = self.decoder

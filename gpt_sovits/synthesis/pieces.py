@@ -79,6 +79,11 @@ def require_speakable_length(text: str) -> None:
         )
 
 
+def has_words(sentence: str) -> bool:
+    """Return whether a sentence has a letter or digit. Without one it is left out beside others: an emoji, a line."""
+    return any(character.isalnum() for character in sentence)
+
+
 def add_full_stop(text: str) -> str:
     """Return the text with a full stop added if it ends with a letter or digit.
 
@@ -101,7 +106,7 @@ def clauses(sentence: str, most: int) -> list[str]:
         if groups[-1] and width(groups[-1] + clause) > most:
             groups.append("")
         groups[-1] += clause
-    spoken = [group.strip(LOOSE) for group in groups if any(character.isalnum() for character in group)]
+    spoken = [group.strip(LOOSE) for group in groups if has_words(group)]
     return spoken if len(spoken) > 1 else [sentence]
 
 
@@ -111,4 +116,4 @@ def _pieces(text: str) -> list[str]:
     if not pieces:
         raise ValueError("the text is empty: there is nothing to say; it needs at least one word or number")
     # If none has a letter or digit, the front end refuses the text or reads a lone symbol by its name
-    return [piece for piece in pieces if any(character.isalnum() for character in piece)] or pieces
+    return [piece for piece in pieces if has_words(piece)] or pieces

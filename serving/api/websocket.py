@@ -8,6 +8,7 @@ session.done. Closing the socket cancels everything. One pair of models speaks t
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Annotated, TypeVar
@@ -16,6 +17,7 @@ from fastapi import APIRouter, WebSocket
 from pydantic import Field, TypeAdapter, ValidationError
 from starlette.websockets import WebSocketDisconnect
 
+from gpt_sovits.synthesis.pieces import has_words
 from serving.api.admission import check_text, make_request
 from serving.api.bodies import MAX_SEED, InputDone, InputText, SentenceInfo, SessionConfig, WordInfo
 from serving.api.failures import FAULT, internal_error, invalid_fields
@@ -161,8 +163,7 @@ class Session:
 
     async def _speak_all(self, config: SessionConfig) -> None:
         place = 0
-        while (sentence := await self._next_sentence()) is not None:
-            check_text(sentence, max_characters=self._limits.max_text_characters, param="text")
+        async for sentence in self._sentences_to_say():
             request = await make_request(
                 self._service,
                 self._caller,
@@ -176,6 +177,19 @@ class Session:
             seed = (request.seed + place) % (MAX_SEED + 1)
             await self._speak(replace(request, seed=seed, continues=place > 0), config)
             place += 1
+
+    async def _sentences_to_say(self) -> AsyncIterator[str]:
+        """Yield the sentences that have words. Where none has, yield all, as of a text that comes as a whole."""
+        without_words, is_silent = list[str](), True
+        while (sentence := await self._next_sentence()) is not None:
+            check_text(sentence, max_characters=self._limits.max_text_characters, param="text")
+            if has_words(sentence):
+                is_silent = False
+                yield sentence
+            elif is_silent:
+                without_words.append(sentence)
+        for sentence in without_words if is_silent else ():
+            yield sentence
 
     async def _next_sentence(self) -> str | None:
         """Return the next sentence, None at the end. Whoever waits for it needs a key that still counts."""

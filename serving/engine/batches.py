@@ -1,13 +1,15 @@
 """The batch lane: what `vox say` speaks, sentences of several requests together.
 
 A request becomes sentences first. Then each batch takes sentences of all requests that speak with the same voice and
-preset, one of each in turn, so that a book does not hold up a sentence. Batched sums are rounded differently, by at
+preset, one of each in turn. Voices and presets, and requests beyond the size of a batch, take turns too. So a book does
+not hold up a sentence, whoever speaks it. Batched sums are rounded differently, by at
 most 1e-4 of full scale (Synthesizer.say_many). A sentence that the cache knows, or that stands in the batch already
 (serving/caches/sentences.py says when two are the same), is not spoken again.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 
@@ -42,6 +44,7 @@ class BatchRequest:
         self.sentences: list[Sentence] = []
         self.next_to_speak = self.next_to_send = speak.first_sentence
         self.is_ended = False
+        self.last_turn: tuple[int, float] | None = None  # number of the batch it was in and its place there
         self._asked = -1  # the sentence of which the cache knew nothing below its memory
         self._spoken: dict[int, tuple[SpokenSentence, bool]] = {}
 
@@ -232,15 +235,21 @@ class BatchTask:
 def next_batch(requests: list[BatchRequest], size: int, scheduler: Scheduler) -> BatchTask | None:
     """Return the next batch of at most `size` different sentences, None where nobody has one to speak.
 
-    The oldest request decides the voice. Requests with the same voice and preset give one sentence each in turn.
+    The request that has waited for its turn longest decides the voice. Requests with the same voice and preset give one
+    sentence each in turn. A new request comes before those of the batch before and after those that wait already, so
+    that neither holds up the other.
 
     Args:
         requests: Oldest first.
         size: Sentences of a batch.
         scheduler: Gives the turns.
     """
+    newest = max((request.last_turn[0] for request in requests if request.last_turn is not None), default=0)
+    for request in requests:
+        if request.last_turn is None:
+            request.last_turn = newest - 1, math.inf
     members: dict[str, list[Member]] = {}
-    sharing = requests
+    sharing = sorted(requests, key=lambda request: request.last_turn)
     while sharing:
         still_sharing = []
         for request in sharing:
@@ -252,6 +261,7 @@ def next_batch(requests: list[BatchRequest], size: int, scheduler: Scheduler) ->
                 continue
             members.setdefault(key, []).append((request, request.next_to_speak))
             request.next_to_speak += 1
+            request.last_turn = newest + 1, sum(map(len, members.values()))
             still_sharing.append(request)
         sharing = still_sharing
     return BatchTask(members, scheduler) if members else None

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
+from gpt_sovits.text.sentences import width
 from serving.engine.process import WorkerProcess
 from serving.errors import NotReadyError, OverCapacityError, VoiceDamagedError
 from serving.messages import Lane
 from serving.settings import EngineSettings
 
 SECONDS_PER_CHARACTER = 0.07  # of speech, until the first text was priced
+LEAST_SECONDS_PER_LETTER = 0.02  # a third of what usual readers take, as a preset may be faster
 PACE_WEIGHT = 0.2  # of the newest text in the running mean
 SLOWNESS = 1.25  # by which speech may take longer than its price and the measured speed say
 SLACK_SECONDS = 0.5  # for what was begun and is not counted, such as the chunk that is made now
@@ -115,13 +118,43 @@ def _find_places(
     return [], seconds + waiting.seconds / sum(worker.rate("realtime") for worker in workers)
 
 
+def least_seconds(text: str) -> float:
+    """Return how long the speech of a text is at least, for a first look before it is priced."""
+    return LEAST_SECONDS_PER_LETTER * width("".join(filter(str.isalnum, text)))
+
+
 def _find_room(workers: Sequence[WorkerProcess], most: float, seconds: float) -> tuple[list[WorkerProcess], float]:
     """Return the workers with room for a text, and in how many seconds there is some where there is none.
 
     A text longer than the bound itself is spoken when nothing else waits. Streams go before it.
     """
-    backlogs = {worker: worker.backlog_seconds("batch") for worker in workers}
-    surplus = {worker: min(backlog, backlog + seconds - most) for worker, backlog in backlogs.items()}
+    work = {worker: _work_before_room(worker.batch_seconds(), most, seconds) for worker in workers}
     streams = {worker: worker.backlog_seconds("realtime") / worker.rate("realtime") for worker in workers}
-    wait = min(surplus[worker] / worker.rate("batch") + streams[worker] for worker in workers)
-    return [worker for worker in workers if surplus[worker] <= 0], wait
+    wait = min(work[worker] / worker.rate("batch") + streams[worker] for worker in workers)
+    return [worker for worker in workers if not work[worker]], wait
+
+
+def _work_before_room(lefts: Sequence[float], most: float, seconds: float) -> float:
+    """Return how much speech a worker makes before it has room for a text, 0 where it has room now.
+
+    Requests take turns (serving/engine/batches.py), so the text waits for each of the others only until as much of
+    that one is spoken as the text itself has.
+
+    Args:
+        lefts: Seconds of speech that each request has still to make.
+        most: The bound for all.
+        seconds: Of the text.
+    """
+    room = max(0.0, most - seconds)
+
+    def waited_for(turn: float) -> float:
+        """Return for how much speech the text would wait after `turn` seconds of each request were made."""
+        return sum(min(max(0.0, left - turn), seconds) for left in lefts)
+
+    if waited_for(0.0) <= room:
+        return 0.0
+    turns = sorted({0.0, *lefts, *(max(0.0, left - seconds) for left in lefts)})  # straight lines lie between them
+    begin, end = next((begin, end) for begin, end in pairwise(turns) if waited_for(end) <= room)
+    before, after = waited_for(begin), waited_for(end)
+    turn = begin + (end - begin) * (before - room) / (before - after)
+    return sum(min(left, turn) for left in lefts)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Self
 
 from registry.storage.store import Store
-from serving.engine.capacity import Waiting, choose_worker
+from serving.engine.capacity import Waiting, choose_worker, least_seconds
 from serving.engine.loading import Loader
 from serving.engine.pool import WorkerPool
 from serving.engine.pricing import Price, Pricing
@@ -78,7 +78,7 @@ class EngineClient:
         """
         admission = await self._admit(request)
         # Under overload the refusal comes before the work of pricing, and those who are being priced count
-        self._choose_worker(admission, 0.0, waiting=self._waiting[request.lane])
+        self._choose_worker(admission, least_seconds(request.text), waiting=self._waiting[request.lane])
         with span("price", request.traceparent):
             price = await self._priced(admission)
         running = Running(admission, price)

@@ -36,7 +36,8 @@ LACK_SECONDS = 2.0  # between two tries to give a worker what it lacks
 class Loader:
     """Keeps the workers' pairs as the table wants them.
 
-    Invariant: one load at a time, so a worker that starts gets every pair that is in service by then.
+    Invariant: one load at a time into the workers that are ready. A worker that starts loads beside that, until it has
+    tried every pair that is in service by then, so one that starts slowly or hangs holds up nobody else.
     """
 
     def __init__(self, store: Store, table: ReleaseTable, *, max_former: int) -> None:
@@ -92,11 +93,23 @@ class Loader:
         self._wanted.set()
 
     async def prepare(self, worker: WorkerProcess) -> None:
-        """Load every pair that is in service into a new worker, its files checked again."""
-        async with self._lock:
-            await self._complete(worker, self._table.loaded.values())
-            for candidate_id in worker.loaded - self._table.loaded.keys():  # withdrawn meanwhile
-                worker.unload(candidate_id)
+        """Load every pair that is in service into a new worker, its files checked again.
+
+        The worker must take requests before others have a turn, lest a pair goes into service that it lacks.
+
+        Raises:
+            WorkerLost: The worker died meanwhile.
+        """
+        tried: set[str] = set()
+        while True:
+            async with self._lock:  # what is being loaded into the others goes into service first
+                due = [live for candidate_id, live in self._table.loaded.items() if candidate_id not in tried]
+                if not due:
+                    for candidate_id in worker.loaded - self._table.loaded.keys():  # withdrawn meanwhile
+                        worker.unload(candidate_id)
+                    break
+            tried.update(live.pair.candidate_id for live in due)
+            await self._complete(worker, due)
         self.wake()
 
     async def ensure(self, voice: str, candidate_id: str) -> LivePair:

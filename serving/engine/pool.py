@@ -21,6 +21,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # before a worker that dies at once is s
 LONG_ENOUGH = 30.0  # a worker that lived so long may be started again at once
 LOOK_SECONDS = 1.0
 SILENT_LOOKS = 60  # a worker tells its memory every second. One that tells nothing for so many looks hangs
+# While it starts, it tells nothing until torch is imported, nor while the first sentence compiles. A slow disk or a
+# busy machine must not end it then, and nobody but its own slot waits for it
+SILENT_LOOKS_AT_START = 300
 MOST_SHARE = 1.5  # of the memory that a worker may have, beyond which it is replaced by one that lacks voices too
 
 
@@ -85,6 +88,7 @@ class WorkerPool:
         ]
         self._keep_spares, self._spares = engine.keep_spares, dict[WorkerOptions, WorkerProcess]()
         self._tasks: list[asyncio.Task[None]] = []
+        self._watches: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Condition()
 
     @property
@@ -101,9 +105,10 @@ class WorkerPool:
 
     async def close(self) -> None:
         """End all workers."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._watches]
+        for task in tasks:
             task.cancel()
-        for task in self._tasks:
+        for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
         every = [worker for slot in self.slots for worker in (slot.worker, *slot.retiring) if worker is not None]
@@ -122,17 +127,12 @@ class WorkerPool:
     async def _keep(self, slot: Slot) -> None:
         pause = FIRST_PAUSE
         while True:
-            began, replace_at, n_frames, n_silent = time.monotonic(), 0.0, 0, 0
+            began, replace_at = time.monotonic(), 0.0
             worker = await self._fill(slot)
             while worker is not None and not worker.ended.is_set():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(worker.ended.wait(), LOOK_SECONDS)
                 await self._retire_idle(slot)
-                n_silent = n_silent + 1 if worker.n_frames == n_frames else 0
-                n_frames = worker.n_frames
-                if n_silent >= SILENT_LOOKS and not worker.ended.is_set():
-                    LOG.error("%s hangs, so it is ended", slot.name)
-                    await worker.stop()
                 is_time = time.monotonic() >= replace_at
                 if worker.resident_bytes > self._most_bytes and is_time and not worker.ended.is_set():
                     replace_at = time.monotonic() + LONGEST_PAUSE
@@ -142,6 +142,12 @@ class WorkerPool:
             pause = FIRST_PAUSE if time.monotonic() - began > LONG_ENOUGH else min(2 * pause, LONGEST_PAUSE)
             await asyncio.sleep(pause / 2)
 
+    def _watch(self, worker: WorkerProcess) -> None:
+        """Watch a worker from before its start to its end."""
+        watch = asyncio.create_task(_end_silent(worker), name=f"watch {worker.name}")
+        self._watches.add(watch)
+        watch.add_done_callback(self._watches.discard)
+
     async def _keep_spare(self, options: WorkerOptions) -> None:
         """Keep a process that has imported everything and loaded nothing, once all slots are filled."""
         while True:
@@ -150,6 +156,7 @@ class WorkerPool:
             if len(self.ready) < len(self.slots) or (spare is not None and not spare.ended.is_set()):
                 continue
             spare = WorkerProcess("spare", options)
+            self._watch(spare)
             try:
                 await spare.start()
             except (WorkerLost, OSError) as error:
@@ -184,6 +191,7 @@ class WorkerPool:
             slot.worker = worker
         try:
             if spare is None:
+                self._watch(worker)
                 await worker.start()
             await self._prepare(worker)
         except WorkerLost:
@@ -222,6 +230,20 @@ class WorkerPool:
             if worker.is_idle or worker.ended.is_set():
                 slot.retiring.remove(worker)
                 await worker.stop()
+
+
+async def _end_silent(worker: WorkerProcess) -> None:
+    """End a worker once it hangs, and return when it has ended. What waits for it gets WorkerLost."""
+    n_frames, n_silent = worker.n_frames, 0
+    while not worker.ended.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(worker.ended.wait(), LOOK_SECONDS)
+        n_silent = n_silent + 1 if worker.n_frames == n_frames else 0
+        n_frames = worker.n_frames
+        most = SILENT_LOOKS_AT_START if worker.state == "starting" else SILENT_LOOKS
+        if n_silent >= most and not worker.ended.is_set():
+            LOG.error("%s hangs, so it is ended", worker.name)
+            await worker.stop()
 
 
 def _share_cores(settings: ServeSettings) -> list[tuple[int, ...]]:

@@ -203,6 +203,10 @@ class WorkerProcess:
         wanted = [r for r in self._running.values() if lane is None or r.is_stream == (lane == "realtime")]
         return sum(running.seconds_left for running in wanted)
 
+    def batch_seconds(self) -> list[float]:
+        """Return the seconds of speech that each request of the batch lane has still to make."""
+        return [running.seconds_left for running in self._running.values() if not running.is_stream]
+
     def stream_ends(self) -> list[float]:
         """Return in how many seconds each stream is made, soonest first, if they end as they were priced.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,12 +14,14 @@ from registry.consent.words import PURPOSES
 from registry.names import check_voice_name
 from serving.database import Database
 from serving.errors import ServingError
-from serving.keys.bearer import BearerKey, hash_secret, make_key
+from serving.keys.bearer import ID_BYTES, PREFIX, BearerKey, hash_secret, make_key
 from serving.messages import Lane
 from serving.tables import KEYS
 
 LANES: tuple[Lane, ...] = get_args(Lane)
 MAX_NAME = 100
+SHOWN_ID = re.compile(rf"^{PREFIX}_([0-9a-f]{{12}})(_.*)?$")  # a name can begin with vf_ too
+N_PUBLIC = len(PREFIX) + 1 + 2 * ID_BYTES  # characters of a key before its secret
 
 
 class KeyChangeError(ServingError, ValueError):
@@ -146,15 +149,17 @@ def revoke_keys(database: Database, who: str) -> list[KeyRow]:
 
     Args:
         database: Of serving.
-        who: The id of a key (12 hex digits, also with vf_ in front), or a name.
+        who: The id of a key (12 hex digits, also with vf_ in front), a whole key, or a name. Where one key has it as
+            its id and others as their name, it is the id.
 
     Raises:
-        KeyChangeError: There is no such key.
+        KeyChangeError: No key has this id or name.
     """
-    wanted = who.strip().removeprefix("vf_")[:12] if who.startswith("vf_") else who.strip()
-    found = [row for row in list_keys(database) if wanted in (row.id, row.name)]
+    who = who.strip()
+    key_id, rows = SHOWN_ID.sub(r"\1", who), list_keys(database)
+    found = [row for row in rows if row.id == key_id] or [row for row in rows if row.name == who]
     if not found:
-        shown = wanted if who.startswith("vf_") else who[:MAX_NAME]
+        shown = who[:N_PUBLIC] if who.startswith(f"{PREFIX}_") else who[:MAX_NAME]  # without the secret of a key
         raise KeyChangeError(f"there is no key with the id or name {shown!r}; `vox api-keys list` shows all")
     ids = [row.id for row in found if row.revoked_at is None]
     with database.transaction() as connection:

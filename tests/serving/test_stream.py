@@ -19,6 +19,7 @@ from synthesis_tiny import tiny_synthesizer
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from gpt_sovits.synthesis.pieces import split_text
 from gpt_sovits.text.sentences import SPACELESS_SCRIPTS
 from serving.api.callers import Anonymous
 from serving.api.incremental_text import IncrementalText, without_unsettled
@@ -230,6 +231,34 @@ def test_a_wrong_message_ends_the_session_with_a_documented_error(service, messa
     assert error["type"] == "error" and error["error"]["type"] == kind
     assert set(error["error"]) == {"type", "message", "param", "request_id"}
     assert closed["code"] == code
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "🎉 That is great! 🎉\n\n---\n```\nNext one is here. 👍",
+        "That is great! . ! ?\n***\nNext one is here.",
+        "…\n\n\n🎉🎉\n\nThat is great!\n\n🎉\n\nNext one is here.\n\n🎉",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 1000])
+def test_what_has_no_words_is_left_out_as_of_a_text_that_comes_as_a_whole(service, text, size):
+    got = talk(service, *say(*(text[start : start + size] for start in range(0, len(text), size))))
+    starts = [m for m in got if not isinstance(m, bytes) and m["type"] == "audio.start"]
+    pieces = split_text(text, service.engine.synthesizer.preset)
+    assert [m["sentence_text"] for m in starts] == pieces
+    assert [m["sentence_index"] for m in starts] == [0, 1]
+    assert got[-2]["type"] == "session.done" and got[-2]["total_sentences"] == 2
+
+
+def test_signs_alone_are_read_by_their_names_as_of_a_text_that_comes_as_a_whole(service):
+    got = talk(service, *say("%\n\n&"))
+    assert [m["sentence_text"] for m in got if not isinstance(m, bytes) and m["type"] == "audio.start"] == ["%", "&"]
+
+
+def test_a_control_character_beside_words_ends_the_session(service):
+    *_, error, _ = talk(service, *say("That is great!\n\n\x00\n\nNext."))
+    assert error["error"]["type"] == "unspeakable_text"
 
 
 def test_an_empty_session_ends_at_once(service):

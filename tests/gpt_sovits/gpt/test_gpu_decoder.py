@@ -2,6 +2,9 @@
 
 import copy
 import functools
+import threading
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -79,6 +82,93 @@ def test_two_decodings_at_a_time_do_not_share_memory():
 def test_int8_is_refused():
     with pytest.raises(ValueError, match="'int8' is for CPUs"):
         GPUDecoder(model(), "int8")
+
+
+class Cuda:
+    """Stands for torch.cuda: streams do nothing, and a graph computes the step of a decoding where it was recorded.
+
+    `n_failures` recordings fail at their end, and so does each in a mode in which other threads may not allocate.
+    """
+
+    def __init__(self, n_failures: int) -> None:
+        self.n_failures, self.n_recorded, self.stream_now, self.decoding = n_failures, 0, "first", None
+
+    def current_stream(self) -> SimpleNamespace:
+        return SimpleNamespace(name=self.stream_now, wait_stream=lambda _: None)
+
+    def Stream(self) -> SimpleNamespace:  # noqa: N802 - as in torch
+        return SimpleNamespace(name="side", wait_stream=lambda _: None)
+
+    def CUDAGraph(self) -> SimpleNamespace:  # noqa: N802 - as in torch
+        def replay() -> None:
+            if not graph.is_recorded:
+                raise RuntimeError("replay without a preceding successful capture")
+            self.decoding.work._compute()
+
+        graph = SimpleNamespace(is_recorded=False, replay=replay)
+        return graph
+
+    @contextmanager
+    def stream(self, stream: SimpleNamespace):
+        before, self.stream_now = self.stream_now, stream.name
+        try:
+            yield
+        finally:
+            self.stream_now = before
+
+    @contextmanager
+    def graph(self, graph: SimpleNamespace, capture_error_mode: str = "global"):
+        before, self.stream_now = self.stream_now, "of the recording"
+        yield
+        self.n_failures -= 1
+        if self.n_failures >= 0 or capture_error_mode == "global":
+            raise RuntimeError("capture invalidated")  # and the stream stays, as in torch 2.11
+        self.stream_now, graph.is_recorded, self.n_recorded = before, True, self.n_recorded + 1
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("is_same", [True, False], ids=["the same decoding", "another one"])
+def test_a_recording_that_failed_is_made_again(monkeypatch, is_same):
+    cuda, batch = Cuda(n_failures=1), prepare_prompts(model(), PROMPTS[:1], torch.device("cpu"))
+    decoder, unrecorded = GPUDecoder(model(), "float32"), GPUDecoder(model(), "float32").begin(batch, 5)
+    decoder.is_recorded = True
+    for name in ("current_stream", "Stream", "CUDAGraph", "stream", "graph"):
+        monkeypatch.setattr(torch.cuda, name, getattr(cuda, name))
+    cuda.decoding = decoder.begin(batch, 5)
+    with pytest.raises(RuntimeError, match="capture invalidated"):
+        cuda.decoding.step(torch.tensor([0]), torch.tensor([4]))
+    if not is_same:
+        cuda.decoding = None  # gives its step back
+        cuda.decoding = decoder.begin(batch, 5)
+    for token in range(3):
+        tokens, positions = torch.tensor([token]), torch.tensor([4 + token])
+        assert cuda.decoding.step(tokens, positions).equal(unrecorded.step(tokens, positions))
+    assert (cuda.n_recorded, cuda.stream_now) == (1, "first")
+
+
+@pytest.mark.gpu
+@NEEDS_GPU
+@torch.inference_mode()
+def test_another_thread_may_allocate_while_a_graph_is_recorded():
+    is_over, faults, kept = threading.Event(), [], []
+
+    def allocate() -> None:
+        try:
+            while not is_over.wait(0.005) and len(kept) < 100:
+                kept.append(torch.empty(1 << 25, dtype=torch.uint8, device="cuda"))  # too large for a block in store
+        except RuntimeError as error:
+            faults.append(error)
+
+    thread = threading.Thread(target=allocate)
+    thread.start()
+    try:
+        on_gpu = copy.deepcopy(model()).cuda()
+        for _ in range(10):
+            assert largest_error(GPUDecoder(on_gpu, "float32"), PROMPTS, 12) < TOLERANCE["float32"]
+    finally:
+        is_over.set()
+        thread.join()
+    assert not faults
 
 
 @pytest.mark.gpu

@@ -9,7 +9,7 @@ import pytest
 from engine_helpers import serve_settings
 
 from serving.engine import running as runnings
-from serving.engine.capacity import Waiting, choose_worker, max_streams
+from serving.engine.capacity import Waiting, choose_worker, least_seconds, max_streams
 from serving.engine.pricing import Price
 from serving.engine.process import WorkerOptions, WorkerProcess
 from serving.engine.running import Running
@@ -104,34 +104,69 @@ def test_what_waits_for_its_price_is_taken_for_as_slow_as_texts_before_it():
     assert (waiting.n, waiting.seconds) == (0, 0.0)
 
 
+FULL = (15.0, 15.0, 15.0, 13.0)  # seconds of speech that run in the batch lane of a worker
+
+
 def test_a_full_batch_lane_says_when_the_text_fits():
     with pytest.raises(OverCapacityError) as refusal:
-        choose(worker(batch=(58.0,)), lane="batch", seconds=22.0)
+        choose(worker(batch=FULL), lane="batch", seconds=22.0)
     assert refusal.value.retry_after == 3  # 20 s too much at 10 s per second, and some more
 
 
 def test_each_worker_must_have_room_for_the_whole_text():
     for backlogs, seconds, expected in (
-        ((58.0, 58.0), 22.0, 3),  # 20 s too much at 10 s per second, on each
-        ((58.0, 48.0), 22.0, 2),  # the second one has room in 1 s
-        ((50.0, 50.0), 100.0, 7),  # a text longer than the bound waits for a worker without any
+        ((FULL, FULL), 22.0, 3),  # 20 s too much at 10 s per second, on each
+        ((FULL, (24.0, 24.0)), 22.0, 2),  # the second one has room once both have 19 s left, in 1 s
+        (((50.0,), (50.0,)), 100.0, 7),  # a text longer than the bound waits for a worker without any
     ):
         with pytest.raises(OverCapacityError) as refusal:
-            choose(*(worker(batch=(backlog,)) for backlog in backlogs), lane="batch", seconds=seconds)
+            choose(*(worker(batch=backlog) for backlog in backlogs), lane="batch", seconds=seconds)
         assert refusal.value.retry_after == expected
+
+
+def test_a_text_waits_for_a_longer_one_only_as_long_as_it_takes_itself():
+    one = worker(batch=(1200.0, 1000.0))
+    assert choose(one, lane="batch", seconds=20.0) is one
+    with pytest.raises(OverCapacityError):
+        choose(one, lane="batch", seconds=20.1)
+    with pytest.raises(OverCapacityError):  # another chapter of a book waits for those before it
+        choose(one, lane="batch", seconds=1000.0)
+    assert choose(worker(batch=(1200.0, *[5.0] * 9)), one, lane="batch", seconds=5.0) is one
+
+
+def test_what_a_client_waits_for_is_there_when_it_comes_back():
+    for batch, seconds in (((1200.0, *[5.0] * 11), 5.0), ((30.0, 80.0, 4.0, 21.0), 20.0), ((100.0,) * 6, 10.0)):
+        one = worker(batch=batch)
+        with pytest.raises(OverCapacityError) as refusal:
+            choose(one, lane="batch", seconds=seconds)
+        wait = (refusal.value.retry_after - 0.5) / 1.25
+        made = 0.0
+        while made < wait * 10.0:  # all requests in turns
+            running = [spoken for spoken in one._running.values() if spoken.seconds_left > 0]
+            for spoken in running:
+                spoken.seconds_left = max(0.0, spoken.seconds_left - 0.1 / len(running))
+            made += 0.1
+        assert choose(one, lane="batch", seconds=seconds) is one
 
 
 def test_a_text_waits_for_the_streams_too_which_go_first():
     with pytest.raises(OverCapacityError) as refusal:
-        choose(worker(20.0, 10.0, batch=(58.0,)), lane="batch", seconds=22.0)
+        choose(worker(20.0, 10.0, batch=FULL), lane="batch", seconds=22.0)
     assert refusal.value.retry_after == 7  # 3 s for the streams, 2 s for what is too much, and some more
 
 
 def test_a_text_whose_worker_died_goes_to_a_full_one():
     full, fuller = worker(batch=(60.0,)), worker(batch=(60.0, 20.0))
-    assert choose(full, fuller, lane="batch", is_admitted=True) is full
+    assert choose(full, fuller, lane="batch", seconds=60.0, is_admitted=True) is full
     with pytest.raises(OverCapacityError):
-        choose(full, fuller, lane="batch")
+        choose(full, fuller, lane="batch", seconds=60.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "least"), [("The kettle is on.", 0.26), ("今天天气很好。", 0.36), ("-" * 4000 + "Hi", 0.04), ("", 0.0)]
+)
+def test_a_text_is_not_taken_for_longer_than_it_is_before_it_is_priced(text, least):
+    assert least_seconds(text) == pytest.approx(least)
 
 
 def test_a_text_longer_than_the_bound_is_spoken_when_nothing_waits():

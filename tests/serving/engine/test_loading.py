@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
+from engine_helpers import serve_settings, until
 
 from registry.errors import RegistryError
+from registry.releases.state import Release
+from serving.engine import loading
+from serving.engine import pool as pools
 from serving.engine.loading import Loader
+from serving.engine.pool import WorkerPool
+from serving.engine.running import WorkerLost
 from serving.errors import NotReadyError, RegistryUnreachableError, ServingError, VoiceDamagedError
+from serving.releases.snapshots import VoiceSnapshot
 from serving.releases.table import ReleaseTable
 
 
@@ -97,3 +105,100 @@ def test_a_former_version_is_loaded_to_its_end_although_its_client_leaves(monkey
         return loaded
 
     assert asyncio.run(leave()) == ["c1"]
+
+
+class Process:
+    """Stands for a worker, without a process. Each load of the third one that is made hangs."""
+
+    made: ClassVar[list[Process]] = []
+    n_frames = resident_bytes = 0
+    is_idle = True
+
+    def __init__(self, name: str, options: object) -> None:
+        self.name, self.state, self.loaded, self.ended = name, "starting", set(), asyncio.Event()
+        self.is_loading, self.hangs = False, len(self.made) == 2
+        self.made.append(self)
+
+    async def start(self) -> None:
+        pass
+
+    async def load(self, candidate: str, *_: object) -> int:
+        self.is_loading = True
+        if self.hangs:
+            await self.ended.wait()
+            raise WorkerLost(self.name)
+        self.loaded.add(candidate)
+        return 32_000
+
+    def unload(self, candidate: str) -> None:
+        self.loaded.discard(candidate)
+
+    async def stop(self) -> None:
+        self.ended.set()
+
+
+def test_a_worker_that_hangs_while_it_starts_holds_up_no_promotion(monkeypatch):
+    async def promote() -> None:
+        table = ReleaseTable(allow_unjudged_lane=False)
+        loader = Loader(None, table, max_former=1)
+        pool = WorkerPool(serve_settings(devices=["cpu", "cpu"], keep_spares=False), Path(), loader.prepare)
+
+        def release(*candidates: str) -> None:
+            past = tuple(Release(number, candidate, number) for number, candidate in enumerate(candidates, 1))
+            table.set_snapshots({"anna": VoiceSnapshot(voice="anna", champion=past[-1], past=past)})
+            loader.wake()
+
+        def in_service(candidate: str) -> bool:
+            return "anna" in table.champions and table.champions["anna"].pair.candidate_id == candidate
+
+        release("c1")
+        pool.start()
+        loader.start(pool)
+        await until(lambda: in_service("c1") and len(pool.ready) == 2)
+        Process.made[1].ended.set()
+        await until(lambda: len(Process.made) == 3 and Process.made[2].is_loading)
+        release("c1", "c2")
+        await until(lambda: in_service("c2"))
+        assert not Process.made[2].ended.is_set()
+        monkeypatch.setattr(pools, "SILENT_LOOKS_AT_START", 3)
+        await until(lambda: len(pool.ready) == 2)
+        assert Process.made[2].ended.is_set() and Process.made[3].loaded == {"c1", "c2"}
+        await loader.close()
+        await pool.close()
+
+    def find(store: object, voice: str, version: Release, today: object) -> SimpleNamespace:
+        return SimpleNamespace(
+            voice=voice, version=version.version, candidate_id=version.candidate_id, folder=None, presets={}
+        )
+
+    monkeypatch.setattr(loading, "find_pair", find)
+    monkeypatch.setattr(loading, "is_unchanged", lambda pair: True)
+    monkeypatch.setattr(pools, "WorkerProcess", Process)
+    monkeypatch.setattr(pools, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(pools, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(pools, "SILENT_LOOKS", 10**9)
+    monkeypatch.setattr(Process, "made", [])
+    asyncio.run(promote())
+
+
+def test_a_worker_that_starts_gets_what_is_promoted_meanwhile_and_loses_what_is_withdrawn():
+    async def start() -> set[str]:
+        table = ReleaseTable(allow_unjudged_lane=False)
+        loader = Loader(None, table, max_former=1)
+        live = {name: SimpleNamespace(pair=SimpleNamespace(voice="anna", candidate_id=name)) for name in ("c1", "c2")}
+        worker, asked = SimpleNamespace(loaded=set()), []
+
+        async def complete(_: object, lives: list[SimpleNamespace]) -> None:
+            asked.append([one.pair.candidate_id for one in lives])
+            worker.loaded |= {*asked[-1]}
+            if len(asked) == 1:
+                table.drop_loaded("c1")
+                table.add_loaded(live["c2"])
+
+        loader._complete, worker.unload = complete, worker.loaded.discard
+        table.add_loaded(live["c1"])
+        await loader.prepare(worker)
+        assert asked == [["c1"], ["c2"]]
+        return worker.loaded
+
+    assert asyncio.run(start()) == {"c2"}

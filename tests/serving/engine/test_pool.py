@@ -14,6 +14,7 @@ from engine_helpers import serve_settings
 from serving.engine import pool as pools
 from serving.engine.pool import WorkerPool
 from serving.engine.process import WorkerOptions, WorkerProcess
+from serving.engine.running import WorkerLost
 
 
 class Process:
@@ -118,6 +119,42 @@ def test_a_worker_that_hangs_is_ended_and_another_one_takes_its_place(monkeypatc
     monkeypatch.setattr(pools, "WorkerProcess", Process)
     monkeypatch.setattr(pools, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(pools, "SILENT_LOOKS", 5)
+    monkeypatch.setattr(pools, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(Process, "made", [])
+    asyncio.run(hang())
+
+
+@pytest.mark.parametrize("where", ["start", "load"])
+def test_a_worker_that_hangs_while_it_starts_is_ended_later_and_another_one_takes_its_place(monkeypatch, where):
+    async def hang() -> None:
+        async def wait(worker: Process) -> None:
+            worker.hangs = len(Process.made) == 1
+            if worker.hangs:
+                await worker.ended.wait()
+                raise WorkerLost(worker.name)
+
+        async def pass_on(worker: Process) -> None:
+            pass
+
+        monkeypatch.setattr(Process, "start", wait if where == "start" else pass_on)
+        pool = WorkerPool(serve_settings(devices=["cpu"]), Path(), wait if where == "load" else pass_on)
+        pool.start()
+        async with asyncio.timeout(10):
+            while not Process.made:
+                await asyncio.sleep(0.01)
+            (first,) = Process.made
+            await asyncio.sleep(0.2)
+            assert not first.ended.is_set()  # one that is slow has more time than one that is ready
+            monkeypatch.setattr(pools, "SILENT_LOOKS_AT_START", 5)
+            while not pool.ready:
+                await asyncio.sleep(0.01)
+            assert first.ended.is_set() and pool.ready == [Process.made[1]]
+        await pool.close()
+        assert not pool._watches
+
+    monkeypatch.setattr(pools, "WorkerProcess", Process)
+    monkeypatch.setattr(pools, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(pools, "SILENT_LOOKS", 3)
     monkeypatch.setattr(pools, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(Process, "made", [])
     asyncio.run(hang())

@@ -238,10 +238,20 @@ def test_a_key_that_cannot_be_is_refused_and_not_written(file, wrong):
     assert list_keys(file) == []
 
 
+def test_a_name_that_looks_like_an_id_revokes_no_key_of_somebody_else(file):
+    own = {name: create_key(file, name).id for name in ("vf_reader", "reader", "vf_reader of the shop")}
+    named_like_an_id = create_key(file, own["reader"]).id
+    assert [row.id for row in revoke_keys(file, "vf_reader")] == [own["vf_reader"]]
+    assert [row.id for row in revoke_keys(file, own["reader"])] == [own["reader"]]
+    assert [row.id for row in revoke_keys(file, "vf_reader of the shop")] == [own["vf_reader of the shop"]]
+    assert [row.id for row in list_keys(file) if row.revoked_at is None] == [named_like_an_id]
+
+
 def test_an_unknown_key_cannot_be_revoked(file):
     with pytest.raises(KeyChangeError, match="list"):
         revoke_keys(file, "nobody")
     key = create_key(file, "anna")
-    with pytest.raises(KeyChangeError) as caught:  # a whole key was pasted
-        revoke_keys(file, str(BearerKey(make_key().id, key.secret)))
-    assert key.secret not in str(caught.value)
+    for pasted in ("{}", " {}", "{}\n"):
+        with pytest.raises(KeyChangeError) as caught:  # a whole key was pasted
+            revoke_keys(file, pasted.format(BearerKey(make_key().id, key.secret)))
+        assert key.secret not in str(caught.value)
