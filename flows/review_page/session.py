@@ -27,7 +27,7 @@ RUN_IN_PROGRESS = (
 )
 VERDICTS = {"drop": "dropped", "restore": "kept by a person", None: "left to the limits"}
 NO_TIMES = "the words of its text were not found in the sound; write what is said instead"
-NO_SCORED_WORDS = "errors are counted in words, and its text has none after normalisation; write what is said, or drop it"
+NO_SCORED_WORDS = "its text has no word that errors are counted in; write what is said, or drop it"
 
 
 class ClipChangedError(FlowError):

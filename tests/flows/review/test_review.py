@@ -87,7 +87,7 @@ def test_a_clip_whose_text_has_no_scored_word_cannot_be_kept(address, project):
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     first = clips_of(address)[0]
     status, error = refused(address, first, "restore")
-    assert status == 409 and "errors are counted in words, and its text has none" in error
+    assert status == 409 and "its text has no word that errors are counted in" in error
     decide(address, first, "text", text="Mm-hmm, yes.")
     decide(address, clips_of(address)[0], "restore")
     assert [row.action for row in rows_of(project)] == ["text", "restore"]
