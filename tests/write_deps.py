@@ -8,8 +8,8 @@ from imports import ROOT, import_closure
 
 STAGE = re.compile(r"(?m)^  (?P<name>\w+):\n(?:    .*\n|\n)*?    deps:\n(?P<deps>(?:      - .*\n)+)")
 
-# Files that a module loads besides code: a stage that imports it depends on them too. Weights that `vox pull` brings are
-# not here, because DVC has no deps that may be missing.
+# Files that a module loads besides code: a stage that imports it depends on them too. Weights that `vox pull` brings
+# are not here, because DVC has no deps that may be missing.
 WEIGHTS = {
     "metrics/judges/ecapa_small/model.py": (
         "metrics/judges/ecapa_small/config.json",
