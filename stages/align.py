@@ -39,6 +39,7 @@ from stages.corrections.obeying import (
 )
 from stages.execution.cache import NO_CACHE, ResultCache, open_cache
 from stages.execution.cached_calls import cached_map
+from stages.execution.one_version import with_one_version
 from stages.execution.outputs import stage_output
 from stages.execution.parallel import Map, call, worker_processes
 from stages.execution.program import run_stage
@@ -81,9 +82,8 @@ def align(
     require_heard(asr, language)
     decisions = decisions_on(clips, recordings, manifest_dir)
     with worker_processes(params.n_jobs) as processes:
-        workers = processes
-        if cache.is_on:
-            workers = cached_map(workers, cache, same={"asr": next(iter(processes(judge_version, [asr])))})
+        asr_version, workers = with_one_version(processes, partial(judge_version, asr))
+        workers = cached_map(workers, cache, same={"asr": asr_version})
         heard = transcribe_clips(clips_dir, clips, asr, language, workers)
         asr_texts = [h.text for h in heard]
         texts, unsaid = find_texts(clips_dir, clips, asr_texts, recordings, language, asr, workers)

@@ -26,7 +26,7 @@ from gpt_sovits.text.lexicon import Lexicon, load_lexicon
 from gpt_sovits.weights.base import load_base, shared_part
 from metrics.judges.speaker import SpeakerJudge, load_speaker_judge
 from registry.files import file_sha256
-from stages.profiles import judge_weights
+from stages.profiles import judge_weights, weights_stamp
 
 
 class ExtractedClip(NamedTuple):
@@ -110,9 +110,13 @@ def load_encoders(base_name: str, weights: tuple[str, ...]) -> Encoders:
     )
 
 
-@functools.lru_cache(maxsize=1)
 def speaker_judge(name: str) -> SpeakerJudge:
-    """Load a speaker judge, once per process."""
+    """Return a speaker judge, which a process loads once, and again where its weights were replaced."""
+    return _load_speaker_judge(name, weights_stamp(name))
+
+
+@functools.lru_cache(maxsize=1)
+def _load_speaker_judge(name: str, stamp: tuple[tuple[str, int, int], ...]) -> SpeakerJudge:
     return load_speaker_judge(name, judge_weights(name))
 
 

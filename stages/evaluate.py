@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,7 @@ from stages.evaluation.presets import save_presets, score_presets
 from stages.evaluation.scoring import (
     ScoringContext,
     embed_voice,
-    judges_of,
-    mos_judge_version,
+    judges_in_use,
     round_embedding,
     score_utterances,
     similarity_floor,
@@ -42,6 +42,7 @@ from stages.evaluation.trials import (
     choose_checkpoints,
 )
 from stages.evaluation.utterances import UtteranceTiming, held_out_utterances, keep_recordings, resynthesize
+from stages.execution.one_version import with_one_version
 from stages.execution.outputs import stage_output
 from stages.execution.parallel import worker_processes
 from stages.execution.program import run_stage
@@ -66,7 +67,8 @@ def evaluate(
     settings, profile, inputs = params.evaluate, PROFILES[params.profile], load_scoring_inputs(folders, params)
     synthesis_inputs = load_synthesis_inputs(folders, inputs, params)
     prompts, reference_text = inputs.prompts, inputs.reference_clip.text
-    with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
+    with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as processes:
+        used, workers = with_one_version(processes, partial(judges_in_use, profile, prompts.language, settings.mos))
         # 1. Score the speaker's held-out recordings, which show what the judges make of real speech.
         recordings = held_out_utterances(folders, inputs, inputs.reference_clip.language)
         kept = keep_recordings(recordings[: settings.n_resynthesized], out_dir / "recordings")
@@ -86,14 +88,13 @@ def evaluate(
         resynthesis = resynthesize(synthesizer, kept, prompts.seeds[0], out_dir / "resynthesis", reference_text)
         resynthesis_rows = score_utterances(resynthesis, scoring, workers)
         # 4. Ask the second judges, which the gate does not read.
-        opinions = ask_second_judges(settings, scored_prompts(rows, out_dir), scored(held_out, recordings), workers)
+        opinions = ask_second_judges(settings, scored_prompts(rows, out_dir), scored(held_out, recordings), processes)
     # 5. Write the scores, and remove what only the selection needed.
-    judges = judges_of(profile, prompts.language)
     scorecard = Scorecard(
         voice=voice,
         language=prompts.language,
         pair=_pair(choice),
-        judges=judges,
+        judges=used.judges,
         prompts_sha256=prompts.sha256,
         seeds=prompts.seeds,
         reference_clip=inputs.reference_clip.clip_id,
@@ -101,9 +102,9 @@ def evaluate(
         **parts,
         held_out=tuple(opinions.held_out),
         resynthesis=tuple(resynthesis_rows),
-        similarity_floor=similarity_floor(embeddings, judges),
+        similarity_floor=similarity_floor(embeddings, used.judges),
         voice_embedding=round_embedding(inputs.centroid),
-        mos_judge=mos_judge_version(settings.mos),
+        mos_judge=used.mos,
         second_judges=opinions.judges,
     )
     trials.remove_files()

@@ -19,6 +19,7 @@ from stages.clip_audio import clip_file
 from stages.clip_features import ExtractedClip, extract_clip, speaker_version
 from stages.execution.cache import NO_CACHE, ResultCache, folder_hash, open_cache
 from stages.execution.cached_calls import cached_map
+from stages.execution.one_version import with_one_version
 from stages.execution.outputs import stage_output
 from stages.execution.parallel import Map, call, worker_processes
 from stages.execution.program import run_stage
@@ -101,9 +102,8 @@ def extract(
     profile = PROFILES[params.profile]
     (out_dir / "tensors").mkdir()
     weights = tuple(folder_hash(BASES_FOLDER / name) for name in (profile.base, *SHARED_PARTS.values()))
-    if cache.is_on:
-        same = {"speaker": next(iter(workers(speaker_version, [profile.speaker])))}
-        workers = cached_map(workers, cache, same=same)
+    version, workers = with_one_version(workers, partial(speaker_version, profile.speaker))
+    workers = cached_map(workers, cache, same={"speaker": version})
     calls = [
         partial(
             extract_clip,

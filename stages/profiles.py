@@ -43,6 +43,17 @@ def judge_weights(name: str) -> Path | None:
     return BASES_FOLDER if (BASES_FOLDER / PULL_NAMES.get(name, name)).is_dir() else None
 
 
+def weights_stamp(name: str) -> tuple[tuple[str, int, int], ...]:
+    """Return what changes when a judge's weights are replaced, so that a process that lives on loads them anew.
+
+    Returns:
+        Path, size in bytes and time of the last change in ns of each file that `vox pull` brought, nothing where the
+        judge's library keeps the weights.
+    """
+    files = sorted(path for path in (BASES_FOLDER / PULL_NAMES.get(name, name)).rglob("*") if path.is_file())
+    return tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+
+
 def require_language(voice: str, language: str, profile_name: str) -> None:
     """Check before anything is computed that a profile can make a voice of a language.
 

@@ -18,7 +18,6 @@ LENIENT = (
     "reason: a test}]",
     "gate.non_inferiority=[{metric: similarity, margin: 0.1, unit: cosine, reason: a test}]",
     "gate.slices=[]",
-    "gate.confidence=0.9",  # four prompts prove nothing at 0.95
 )
 
 

@@ -47,6 +47,7 @@ SETTINGS = (
     "evaluate.second_asr=null",  # test_damaged_candidates.py has it, with a voice that speaks
     "align.n_jobs=1",
     "evaluate.n_jobs=1",
+    "gate.confidence=0.8",  # at 0.95 the gate refuses a policy for four prompts, which prove nothing there
     "gate.min_prompts=4",
     "gate.lanes.realtime.min_prompts=4",
 )

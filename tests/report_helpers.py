@@ -105,7 +105,7 @@ def verdict_on(candidate: ScoredVersion, champion: ScoredVersion | None) -> Sign
     decision = decide(
         candidate.scorecard,
         champion.scorecard if champion else None,
-        policy=policy(min_prompts=2),
+        policy=policy().model_copy(update={"min_prompts": 2}),
         first_release=champion is None,
     )
     verdict = Verdict(

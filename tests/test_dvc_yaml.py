@@ -13,8 +13,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from imports import PRODUCT, ROOT, import_closure
+from imports import PRODUCT, ROOT
 from ruamel.yaml import YAML
+from write_deps import WEIGHTS, modules_of, weights_of
 
 from flows.dvc_stages import STAGES
 from stages.params import Params, load_params
@@ -23,10 +24,6 @@ DVC_YAML = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8")
 SECTIONS = {(field.alias or name): field.annotation for name, field in Params.model_fields.items()}
 # These choose what is built or decide on what was built. No output of a stage depends on them.
 NOT_FOR_STAGES = {"voices", "consent", "releases", "serve", "gate", "settings_for"}
-
-
-def modules_of(stage: str) -> set[str]:
-    return {str(path.relative_to(ROOT)) for path in import_closure(ROOT / "stages" / f"{stage}.py")}
 
 
 def test_the_stages_are_those_of_the_pipeline_in_dag_order():
@@ -46,6 +43,18 @@ def test_deps_name_exactly_the_imported_modules(stage):
     imported = modules_of(stage)
     assert not imported - named, f"add to deps of {stage}"
     assert not named - imported, f"remove from deps of {stage}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_name_the_weights_that_the_imported_modules_load(stage):
+    assert not weights_of(stage) - set(DVC_YAML[stage]["deps"]), f"add to deps of {stage}: `make deps`"
+    judged = "metrics/judges/speaker.py" in modules_of(stage)
+    assert judged == (stage in ("align", "features", "evaluate")) == bool(weights_of(stage))
+
+
+def test_weights_beside_modules_are_those_that_stages_depend_on():
+    beside = {str(path.relative_to(ROOT)) for package in PRODUCT for path in (ROOT / package).rglob("*.safetensors")}
+    assert beside == {file for files in WEIGHTS.values() for file in files if file.endswith(".safetensors")}
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -13,6 +13,7 @@ from flows.errors import FlowError
 from flows.paths import recordings_dir
 from flows.review_page.clip_items import ClipItem, TableClip, recording_items, table_clip
 from flows.review_page.text_parts import cut_text, join_texts
+from metrics.normalize import normalize_text
 from stages.clip_audio import clip_file
 from stages.corrections.decisions import DECISIONS_FILE, ClipDecision, Decided, decided_by_recording
 from stages.corrections.file import CORRECTIONS_FILE, append_corrections, read_corrections, read_decisions
@@ -26,6 +27,7 @@ RUN_IN_PROGRESS = (
 )
 VERDICTS = {"drop": "dropped", "restore": "kept by a person", None: "left to the limits"}
 NO_TIMES = "the words of its text were not found in the sound; write what is said instead"
+NO_SCORED_WORDS = "its text has no word that errors are counted in; write what is said, or drop it"
 
 
 class ClipChangedError(FlowError):
@@ -202,6 +204,8 @@ class Session:
             return self._split(item, at)
         if action == "merge":
             return self._merge(state, item)
+        if action == "restore" and not normalize_text(item.text, item.recording.language):
+            raise ValueError(f"this clip cannot be kept: {NO_SCORED_WORDS}")
         if action == "restore" and not item.words and not item.is_pending:
             raise ValueError(f"this clip cannot be kept: {NO_TIMES}")
         return [_fields(item, action, **({"text": text} if action == "text" else {}))]

@@ -71,14 +71,10 @@ class Bootstrap:
         return float(stdtr(degrees, distance / spread - stdtrit(degrees, 1 - CAUTION * level)))
 
     def _widened(self, level: float) -> float:
-        degrees = self.n_prompts - 1
-        return float(ndtr(-stdtrit(degrees, 1 - CAUTION * level) * math.sqrt(self.n_prompts / degrees)))
+        return _quantile_share(level, self.n_prompts)
 
     def _narrowed(self, n_beyond: int) -> float:
-        """Return the level whose bound just touches: the inverse of `_widened` at the share of resamples beyond."""
-        share = (n_beyond + 1) / (len(self.resampled) + 2)  # never 0 or 1, which resamples cannot prove
-        degrees = self.n_prompts - 1
-        return min(1.0, float(stdtr(degrees, ndtri(share) * math.sqrt(degrees / self.n_prompts))) / CAUTION)
+        return _p_value(n_beyond, n_resamples=len(self.resampled), n_prompts=self.n_prompts)
 
 
 @dataclass(frozen=True)
@@ -150,6 +146,39 @@ def _draws(n_prompts: int, n_resamples: int, seed: int) -> np.ndarray:
         rows[:] = generator.multinomial(n_prompts, chances, size=len(rows))
     drawn.flags.writeable = False
     return drawn
+
+
+def smallest_p(n_prompts: int, n_resamples: int) -> float:
+    """Return the smallest p-value there can be: that of a candidate which is not worse in any resample.
+
+    Args:
+        n_prompts: Number of scored prompts, 2 or more.
+        n_resamples: How many times they are drawn.
+    """
+    return _p_value(0, n_resamples=n_resamples, n_prompts=n_prompts)
+
+
+def needed_resamples(level: float, n_prompts: int) -> float:
+    """Return how many resamples let the smallest p-value of this number of prompts reach a level.
+
+    Returns:
+        A whole number, or infinity where the level is too small for any.
+    """
+    share = _quantile_share(level, n_prompts)
+    return math.ceil(1 / share) - 2 if share > 0 else math.inf
+
+
+def _quantile_share(level: float, n_prompts: int) -> float:
+    """Return the share of resamples at which the bound of a level is read."""
+    degrees = n_prompts - 1
+    return float(ndtr(-stdtrit(degrees, 1 - CAUTION * level) * math.sqrt(n_prompts / degrees)))
+
+
+def _p_value(n_beyond: int, *, n_resamples: int, n_prompts: int) -> float:
+    """Return the level whose bound just touches: the inverse of `_quantile_share` at the share of resamples beyond."""
+    share = (n_beyond + 1) / (n_resamples + 2)  # never 0 or 1, which resamples cannot prove
+    degrees = n_prompts - 1
+    return min(1.0, float(stdtr(degrees, ndtri(share) * math.sqrt(degrees / n_prompts))) / CAUTION)
 
 
 def holm(p_values: Sequence[float], level: float) -> list[tuple[float, bool]]:

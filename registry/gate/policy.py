@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from metrics.normalize import LANGUAGES
 from metrics.scores import SMALLER_IS_BETTER
+from registry.gate.noninferiority import needed_resamples, smallest_p
 from registry.gate.preference import PreferenceVotes, p_above
 from registry.names import shorten
 from registry.storage.database import canonical, sha256_text
@@ -42,6 +43,8 @@ LARGEST_MARGIN = 0.1  # one word in ten, or the gap between a good copy and a po
 # Words of a prompt, ends included. Where errors are counted in characters, two characters stand for a word.
 LENGTHS = {"short": (1, 5), "medium": (6, 15), "long": (16, None)}
 CHARACTERS_PER_WORD = 2
+MOST_RESAMPLES = 1_000_000
+MOST_PROMPTS = 1_000  # that the advice names: beyond it, further prompts hardly lower the smallest p-value
 
 
 class PolicyPart(BaseModel):
@@ -234,7 +237,7 @@ class GatePolicy(PolicyPart):
     superiority: Superiority | None = Field(default=None, description="a gain that must be shown")
     preference: Preference | None = Field(default=None, description="the rule about listeners' votes")
     confidence: float = Field(ge=0.8, lt=1, description="level of the one-sided bounds, Holm-corrected over metrics")
-    n_resamples: int = Field(ge=1000, le=1_000_000, description="bootstrap resamples of the prompts")
+    n_resamples: int = Field(ge=1000, le=MOST_RESAMPLES, description="bootstrap resamples of the prompts")
     seed: int = Field(ge=0, description="seed of the bootstrap")
     min_prompts: int = Field(ge=2, description="with fewer scored prompts the gate cannot decide")
 
@@ -318,6 +321,28 @@ class GatePolicy(PolicyPart):
                 f"{votes.worse_than} at {self.confidence:.0%} confidence; raise min_votes"
             )
         return self
+
+    @model_validator(mode="after")
+    def _can_be_met_on_the_fewest_prompts(self) -> GatePolicy:
+        n_tests = len(self.non_inferiority) + (self.preference is not None)
+        level = (1 - self.confidence) / n_tests  # that Holm's procedure gives the smallest p-value
+        smallest = smallest_p(self.min_prompts, self.n_resamples)
+        if smallest > level:
+            raise ValueError(
+                f"with {self.min_prompts} prompts (min_prompts) and {self.n_resamples} resamples (gate.n_resamples) a "
+                f"p-value is at least {smallest:.2g}, and {n_tests} tests at {self.confidence:g} confidence need "
+                f"{level:.2g}: nothing could pass on so few, not even a copy of the champion; {self._remedy(level)}"
+            )
+        return self
+
+    def _remedy(self, level: float) -> str:
+        """Return what lets the smallest p-value reach a level."""
+        more = range(self.min_prompts + 1, MOST_PROMPTS + 1)
+        prompts = next((n for n in more if smallest_p(n, self.n_resamples) <= level), None)
+        resamples = needed_resamples(level, self.min_prompts)
+        ways = [f"raise min_prompts to {prompts}"] if prompts else []
+        ways += [f"raise gate.n_resamples to {resamples}"] if resamples <= MOST_RESAMPLES else []
+        return " or ".join(ways or ["lower gate.confidence"])
 
 
 def threshold_name(metric: str, scale: str | None) -> str:

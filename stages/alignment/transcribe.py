@@ -24,17 +24,28 @@ from metrics.judges.asr import load_transcriber
 from metrics.judges.transcriber import Transcriber, Transcription
 from stages.alignment.matching import WordTime
 from stages.alignment.noise import SAMPLE_RATE, end_before_pauses, is_noisy, with_less_noise
-from stages.profiles import judge_weights
+from stages.profiles import judge_weights, weights_stamp
 
 WORD = re.compile(r"[A-Za-z']*[A-Za-z][A-Za-z']*")
 WITHOUT_PROBABILITIES = ("pocketsphinx",)  # judges that cannot align words
 LEAST_PROBABLE = 1e-9  # of a word
-load_transcriber_once = functools.lru_cache(maxsize=1)(load_transcriber)
+
+
+@functools.lru_cache(maxsize=1)
+def load_transcriber_once(asr: str, weights_dir: Path | None, stamp: tuple[tuple[str, int, int], ...]) -> Transcriber:
+    """Load an ASR judge, once per process and state of its weights.
+
+    Args:
+        asr: name of the judge.
+        weights_dir: see load_transcriber.
+        stamp: state of its weights, see weights_stamp.
+    """
+    return load_transcriber(asr, weights_dir)
 
 
 def loaded_judge(asr: str) -> Transcriber:
-    """Return an ASR judge, which a worker process loads once."""
-    return load_transcriber_once(asr, judge_weights(asr))
+    """Return an ASR judge, which a worker process loads once, and again where its weights were replaced."""
+    return load_transcriber_once(asr, judge_weights(asr), weights_stamp(asr))
 
 
 def judge_version(asr: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from metrics.normalize import normalize_text
 from stages.alignment.clip_texts import ClipText, clip_texts
 from stages.corrections.decisions import DROPPED, TOLERANCE_SECONDS, ClipDecision, same_span
 from stages.corrections.rows import Span
@@ -14,6 +15,7 @@ from stages.execution.parallel import Map, call
 from stages.tables import AlignedClip, Clip
 
 RESTORE_NEEDS_WORDS = "a person restored it, but its words have no times; correct its text too"
+RESTORE_NEEDS_TEXT = "a person restored it, but errors are counted in words and its text has none; correct or drop it"
 
 
 def decisions_by_clip(
@@ -115,6 +117,9 @@ def dropped_clips(rows: Sequence[AlignedClip], decisions: Mapping[str, ClipDecis
 def obey(rows: Sequence[AlignedClip], decisions: Mapping[str, ClipDecision]) -> list[AlignedClip]:
     """Keep and reject clips as a person decided, whatever the limits say.
 
+    A clip cannot be restored whose words have no times, or whose text has no words after normalisation: training needs
+    the first, and scoring fails without the second.
+
     Args:
         rows: all clips, kept or rejected by the limits.
         decisions: the decisions by clip id.
@@ -130,6 +135,8 @@ def _obey(row: AlignedClip, decision: ClipDecision | None) -> AlignedClip:
         return row.model_copy(update={"kept": False, "reason": reason})
     if row.kept:
         return row
+    if not normalize_text(row.text, row.language):
+        return row.model_copy(update={"reason": f"{row.reason}; {RESTORE_NEEDS_TEXT}"})
     if not row.words:
         return row.model_copy(update={"reason": f"{row.reason}; {RESTORE_NEEDS_WORDS}"})
     return row.model_copy(update={"kept": True, "reason": ""})

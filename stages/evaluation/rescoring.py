@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
 from gpt_sovits.determinism import deterministic
@@ -14,14 +15,14 @@ from stages.evaluation.presets import score_presets
 from stages.evaluation.scoring import (
     ScoringContext,
     embed_voice,
-    judges_of,
-    mos_judge_version,
+    judges_in_use,
     round_embedding,
     score_utterances,
     similarity_floor,
 )
 from stages.evaluation.trials import PromptScorer
 from stages.evaluation.utterances import held_out_utterances
+from stages.execution.one_version import with_one_version
 from stages.execution.parallel import worker_processes
 from stages.params import Params
 from stages.profiles import PROFILES
@@ -53,8 +54,8 @@ def rescore_voice(
     settings, profile = params.evaluate, PROFILES[params.profile]
     inputs = load_scoring_inputs(folders, params)
     prompts, reference_text = inputs.prompts, inputs.reference_clip.text
-    judges = judges_of(profile, prompts.language)
-    with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as workers:
+    with deterministic(seed=0, n_threads=settings.n_threads), worker_processes(settings.n_jobs) as processes:
+        used, workers = with_one_version(processes, partial(judges_in_use, profile, prompts.language, settings.mos))
         recordings = held_out_utterances(folders, inputs, inputs.reference_clip.language)
         embeddings = embed_voice(inputs.centroid, recordings, profile, workers)
         scoring = ScoringContext(embeddings, profile, prompts.language, settings.mos)
@@ -68,7 +69,7 @@ def rescore_voice(
         voice=voice,
         language=prompts.language,
         pair=pair,
-        judges=judges,
+        judges=used.judges,
         prompts_sha256=prompts.sha256,
         seeds=prompts.seeds,
         reference_clip=inputs.reference_clip.clip_id,
@@ -77,9 +78,9 @@ def rescore_voice(
         presets=presets,
         lanes=lanes,
         held_out=tuple(held_out),
-        similarity_floor=similarity_floor(embeddings, judges),
+        similarity_floor=similarity_floor(embeddings, used.judges),
         voice_embedding=round_embedding(inputs.centroid),
-        mos_judge=mos_judge_version(settings.mos),
+        mos_judge=used.mos,
     )
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from metrics.sound import measure_sound
 from metrics.wer import character_errors, word_errors
 from stages.execution.parallel import Map
 from stages.execution.progress import report_progress
-from stages.profiles import Profile, judge_weights
+from stages.profiles import Profile, judge_weights, weights_stamp
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,29 @@ def judges_of(profile: Profile, language: str) -> Judges:
     )
 
 
+class JudgesInUse(NamedTuple):
+    """The judges that a process scores with.
+
+    Attributes:
+        judges: for the scorecard.
+        mos: name and version of the MOS judge, empty for none.
+    """
+
+    judges: Judges
+    mos: str
+
+
+def judges_in_use(profile: Profile, language: str, mos: str | None) -> JudgesInUse:
+    """Return the judges of the process that calls this, which loads them.
+
+    Args:
+        profile: names the ASR judge and the speaker judge.
+        language: ISO 639 code of the voice.
+        mos: name of the MOS judge, None for none.
+    """
+    return JudgesInUse(judges_of(profile, language), mos_judge_version(mos))
+
+
 def mos_judge_version(mos: str | None) -> str:
     """Return the name and version of a MOS judge for the scorecard, or an empty text for None."""
     return f"{mos} {_mos_judge(mos).version}" if mos else ""
@@ -214,7 +238,7 @@ def _score_utterance(utterance: Utterance, context: ScoringContext) -> Utterance
 def embed_file(audio: Path, speaker_name: str) -> np.ndarray | None:
     """Return the (D,) embedding of an audio file, or None where the speaker judge hears no speaker."""
     samples, sample_rate = load_audio(audio)
-    return _embed(_speaker_judge(speaker_name), to_mono(samples), sample_rate)
+    return _embed(loaded_speaker_judge(speaker_name), to_mono(samples), sample_rate)
 
 
 def _embed(speaker: SpeakerJudge, waveform: np.ndarray, sample_rate: int) -> np.ndarray | None:
@@ -226,14 +250,22 @@ def _embed(speaker: SpeakerJudge, waveform: np.ndarray, sample_rate: int) -> np.
         return None
 
 
-@lru_cache(maxsize=1)
+def loaded_speaker_judge(name: str) -> SpeakerJudge:
+    """Return a speaker judge, which a process loads once, and again where its weights were replaced."""
+    return _load_speaker_judge(name, weights_stamp(name))
+
+
 def _judges(asr_name: str, speaker_name: str) -> tuple[Transcriber, SpeakerJudge]:
-    """Load the judges of this process once."""
-    return load_transcriber(asr_name, judge_weights(asr_name)), _speaker_judge(speaker_name)
+    return _load_transcriber(asr_name, weights_stamp(asr_name)), loaded_speaker_judge(speaker_name)
 
 
 @lru_cache(maxsize=1)
-def _speaker_judge(name: str) -> SpeakerJudge:
+def _load_transcriber(name: str, stamp: tuple[tuple[str, int, int], ...]) -> Transcriber:
+    return load_transcriber(name, judge_weights(name))
+
+
+@lru_cache(maxsize=1)
+def _load_speaker_judge(name: str, stamp: tuple[tuple[str, int, int], ...]) -> SpeakerJudge:
     return load_speaker_judge(name, judge_weights(name))
 
 

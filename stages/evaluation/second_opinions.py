@@ -16,14 +16,16 @@ import numpy as np
 
 from gpt_sovits.audio import load_audio, to_mono
 from metrics.judges.asr import load_transcriber
-from metrics.judges.speaker import cosine, load_speaker_judge
+from metrics.judges.speaker import cosine
+from metrics.judges.transcriber import Transcriber
 from metrics.normalize import normalize_text
 from metrics.scores import SecondJudges, UtteranceScore
 from metrics.wer import word_errors
-from stages.evaluation.scoring import Utterance, VoiceEmbeddings, embed_file
+from stages.evaluation.scoring import Utterance, VoiceEmbeddings, embed_file, loaded_speaker_judge
+from stages.execution.one_version import with_one_version
 from stages.execution.parallel import Map
 from stages.execution.progress import report_progress
-from stages.profiles import judge_weights
+from stages.profiles import judge_weights, weights_stamp
 from stages.sections.evaluation import Evaluate
 
 
@@ -52,6 +54,13 @@ class SecondOpinions(NamedTuple):
     held_out: list[UtteranceScore]
 
 
+class _SecondInUse(NamedTuple):
+    """The second judges of a worker, and the languages that its ASR judge hears."""
+
+    judges: SecondJudges
+    languages: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class _Opinion:
     """What the second judges heard in one file, None where a judge was not asked or heard no speaker."""
@@ -75,10 +84,13 @@ def ask_second_judges(
     """
     seed = min((row.seed for row, _ in prompts), default=0)
     heard = [*(one for one in prompts if one.row.seed == seed), *held_out]
-    judges, languages = _second_judges(settings, seed, heard)
-    if not judges.asr and not judges.speaker:
+    if not settings.second_asr and not settings.second_speaker:
+        judges = SecondJudges(seed=seed)
         return SecondOpinions(judges, [row for row, _ in prompts], [row for row, _ in held_out])
-    listen = partial(_listen, asr_name=settings.second_asr, speaker_name=settings.second_speaker, languages=languages)
+    names = {"asr_name": settings.second_asr, "speaker_name": settings.second_speaker}
+    used, workers = with_one_version(workers, partial(_judges_in_use, **names))
+    judges = used.judges.model_copy(update={"seed": seed, "note": _unheard_note(used, heard)})
+    listen = partial(_listen, **names, languages=used.languages)
     opinions = list(report_progress(workers(listen, heard), len(heard), "second opinions on {} utterances"))
     voice = _voice([audio for _, audio in held_out], opinions[len(heard) - len(held_out) :])
     answered = [_with_opinion(*one, opinion, voice) for one, opinion in zip(heard, opinions, strict=True)]
@@ -87,24 +99,29 @@ def ask_second_judges(
     return SecondOpinions(judges, rows, list(in_order))
 
 
-def _second_judges(settings: Evaluate, seed: int, heard: Sequence[ScoredAudio]) -> tuple[SecondJudges, tuple[str, ...]]:
-    """Return the judges for the scorecard, and the languages that the ASR judge hears."""
+def _judges_in_use(asr_name: str | None, speaker_name: str | None) -> _SecondInUse:
+    """Return the second judges of the process that calls this, which loads them."""
     names: dict[str, str] = {}
     languages: tuple[str, ...] = ()
-    if settings.second_asr:
-        asr = _transcriber(settings.second_asr)
+    if asr_name:
+        asr = _transcriber(asr_name)
         names |= {"asr": asr.name, "asr_version": asr.version}
         languages = tuple(asr.languages)
-        unknown = [row.language for row, _ in heard if row.language not in languages]
-        if unknown:
-            names["note"] = (
-                f"not measured: {asr.name} does not know the language of {len(unknown)} of {len(heard)} utterances "
-                f"({', '.join(sorted(set(unknown)))})"
-            )
-    if settings.second_speaker:
-        speaker = load_speaker_judge(settings.second_speaker, judge_weights(settings.second_speaker))
+    if speaker_name:
+        speaker = loaded_speaker_judge(speaker_name)
         names |= {"speaker": speaker.name, "speaker_version": speaker.version}
-    return SecondJudges(seed=seed, **names), languages
+    return _SecondInUse(SecondJudges(**names), languages)
+
+
+def _unheard_note(used: _SecondInUse, heard: Sequence[ScoredAudio]) -> str:
+    """Return which speech the ASR judge is not asked about, empty where it knows every language."""
+    unknown = [row.language for row, _ in heard if row.language not in used.languages]
+    if not used.judges.asr or not unknown:
+        return ""
+    return (
+        f"not measured: {used.judges.asr} does not know the language of {len(unknown)} of {len(heard)} utterances "
+        f"({', '.join(sorted(set(unknown)))})"
+    )
 
 
 def _listen(one: ScoredAudio, asr_name: str | None, speaker_name: str | None, languages: tuple[str, ...]) -> _Opinion:
@@ -143,4 +160,10 @@ def _with_opinion(row: UtteranceScore, audio: Path, opinion: _Opinion, voice: Vo
     )
 
 
-_transcriber = lru_cache(maxsize=1)(lambda name: load_transcriber(name, judge_weights(name)))
+def _transcriber(name: str) -> Transcriber:
+    return _load_transcriber(name, weights_stamp(name))
+
+
+@lru_cache(maxsize=1)
+def _load_transcriber(name: str, stamp: tuple[tuple[str, int, int], ...]) -> Transcriber:
+    return load_transcriber(name, judge_weights(name))

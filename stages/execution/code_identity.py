@@ -41,8 +41,12 @@ def code_of(module: Path) -> str:
 
 @functools.cache
 def code_of_packages() -> str:
-    """Return a hash of all modules of PACKAGES and of the installed packages, 64 hex digits."""
-    return _hash_files(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+    """Return a hash of all modules of PACKAGES, their data files and the installed packages, 64 hex digits.
+
+    Data files are the weights of ecapa_small too. A process that lives on keeps what it loaded, and its first hash.
+    """
+    files = (file for package in PACKAGES for file in (ROOT / package).rglob("*"))
+    return _hash_files(file for file in files if file.suffix == ".py" or _is_data(file))
 
 
 def import_closure(path: Path, packages: tuple[str, ...]) -> set[Path]:

@@ -89,12 +89,12 @@ def item_name(item: Any) -> str:
     """Return the first path or name among an item's parts, an empty text where it has none.
 
     Args:
-        item: a path, a text, an object with a `path`, or a call that is ready to be made (functools.partial) with one
-            of them.
+        item: a path, a text, an object with a `path` or an `audio`, or a call that is ready to be made
+            (functools.partial) with one of them.
     """
     if isinstance(item, Path | str):
         return str(item)
-    if path := getattr(item, "path", None):
+    if path := getattr(item, "path", None) or getattr(item, "audio", None):
         return str(path)
     if isinstance(item, functools.partial):
         item = (*item.args, *item.keywords.values())

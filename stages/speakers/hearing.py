@@ -13,8 +13,9 @@ from metrics.judges.speaker import SpeakerJudge, load_speaker_judge
 from stages.execution.arrays import Array
 from stages.execution.cache import ResultCache
 from stages.execution.cached_calls import cached_map
+from stages.execution.one_version import with_one_version
 from stages.execution.parallel import Map
-from stages.profiles import judge_weights
+from stages.profiles import judge_weights, weights_stamp
 from stages.recordings.sound.fingerprint import FingerprintMeter
 from stages.recordings.sound.spectra import NarrowReader
 
@@ -31,8 +32,12 @@ class ClipSound(NamedTuple):
     fingerprint: Array
 
 
-@functools.lru_cache(maxsize=1)
 def _loaded_judge(speaker: str) -> SpeakerJudge:
+    return _load_judge(speaker, weights_stamp(speaker))
+
+
+@functools.lru_cache(maxsize=1)
+def _load_judge(speaker: str, stamp: tuple[tuple[str, int, int], ...]) -> SpeakerJudge:
     torch.set_num_threads(1)  # or the last bits would depend on the number of threads
     return load_speaker_judge(speaker, judge_weights(speaker))
 
@@ -51,10 +56,12 @@ def hear_clip(path: Path, speaker: str) -> ClipSound:
 
 
 def hearing_workers(speaker: str, workers: Map, cache: ResultCache) -> Map:
-    """Return a map for hear_clip that takes from the cache what the speaker judge `speaker` heard before."""
-    if not cache.is_on:
-        return workers
-    return cached_map(workers, cache, same={"speaker": next(iter(workers(_judge_version, [speaker])))})
+    """Return a map for hear_clip that takes from the cache what the speaker judge `speaker` heard before.
+
+    All of its workers hear with the same version of the judge.
+    """
+    version, workers = with_one_version(workers, functools.partial(_judge_version, speaker))
+    return cached_map(workers, cache, same={"speaker": version})
 
 
 def _judge_version(speaker: str) -> str:

@@ -33,6 +33,7 @@ from review_helpers import (
 from flows.commands.review import review_voice
 from flows.review_page.server import ReviewServer
 from flows.review_page.session import Session
+from stages.align import NO_WORDS
 from stages.params import load_params
 
 REVIEW = (sys.executable, "-u", "-m", "flows.cli", "review")
@@ -77,6 +78,19 @@ def test_a_text_a_drop_and_a_restore_are_shown_before_the_next_run(address, proj
     assert [row.action for row in rows_of(project)] == ["text", "drop", "restore", "drop"]
     assert {row.by for row in rows_of(project)} == {"anna"}
     assert details_of(address, now[2])["text_source"] == "corrected"
+
+
+def test_a_clip_whose_text_has_no_scored_word_cannot_be_kept(address, project):
+    path = project / "data/3_aligned" / VOICE / "clips.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[0] |= {"text": "Mm-hmm.", "words": [["Mm-hmm", 0.1, 0.9]], "kept": False, "reason": NO_WORDS}
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    first = clips_of(address)[0]
+    status, error = refused(address, first, "restore")
+    assert status == 409 and "its text has no word that errors are counted in" in error
+    decide(address, first, "text", text="Mm-hmm, yes.")
+    decide(address, clips_of(address)[0], "restore")
+    assert [row.action for row in rows_of(project)] == ["text", "restore"]
 
 
 def test_a_split_shows_both_parts_with_their_words_and_sound(address, project):

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from project import ROOT
 from pydantic import ValidationError
-from release_helpers import policy
+from release_helpers import language_rules, policy, scorecard, utterance
 from ruamel.yaml import YAML
 
+from registry.gate.deciding import decide
 from registry.gate.policy import UNITS, GatePolicy, PolicyPart, parse_policy
 
 WER = {"metric": "wer", "at_most": 0.3, "unit": "errors per word", "reason": "x"}
@@ -89,11 +90,27 @@ VOTES = {"min_votes": 20, "worse_than": 0.4, "reason": "x"}
         # statistics
         ({"confidence": 0.500001}, "greater than or equal to 0.8"),
         ({"n_resamples": 10}, "greater than or equal to 1000"),
+        # so few prompts or resamples that not even the champion itself would pass
+        ({"min_prompts": 2}, r"with 2 prompts \(min_prompts\) and 2000 .* raise min_prompts to 8 "),
+        ({"min_prompts": 5, "n_resamples": 10_000}, "raise min_prompts to 6 or raise gate.n_resamples to 71447 "),
+        ({"min_prompts": 100, "n_resamples": 1000, "confidence": 0.999}, "raise gate.n_resamples to 8686 "),
+        ({"min_prompts": 2, "confidence": 0.999_999}, "lower gate.confidence "),
+        ({"n_resamples": 1000, "preference": VOTES}, "and 3 tests at 0.95 confidence need 0.017"),
+        ({"presets": {"dialogue": language_rules(min_prompts=4)}}, "gate.presets.dialogue: with 4 prompts .* to 6"),
     ],
 )  # fmt: skip
 def test_policy_that_would_decide_nothing_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         policy(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"min_prompts": 8}, {"min_prompts": 6, "n_resamples": 10_000}, {"min_prompts": 5, "confidence": 0.85}]
+)
+def test_copy_of_the_champion_passes_on_the_fewest_prompts_that_a_policy_may_have(changes):
+    rules = policy(**changes)
+    card = scorecard(rows=[utterance(n, 0) for n in range(rules.min_prompts)], seeds=(0,))
+    assert decide(card, card, policy=rules).outcome == "pass"
 
 
 def test_one_metric_may_have_a_threshold_of_each_kind():

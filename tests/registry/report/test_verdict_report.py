@@ -51,7 +51,7 @@ def gated(store, tmp_path):
         lineage=LINEAGE,
     )
     shutil.rmtree(folder)
-    signed = gate_candidate(store, "robin", policy=policy(min_prompts=2), first_release=True)
+    signed = gate_candidate(store, "robin", policy=policy().model_copy(update={"min_prompts": 2}), first_release=True)
     return store, candidate, signed
 
 

@@ -12,7 +12,7 @@ import pytest
 from http_helpers import ask, request
 from review_helpers import VOICE, aligned_row, clips_of, make_reviewable, reviewing
 
-from stages.align import align, check_rejected_share
+from stages.align import NO_WORDS, align, check_rejected_share
 from stages.corrections.decisions import ClipDecision
 from stages.corrections.file import read_corrections
 from stages.corrections.obeying import obey
@@ -139,6 +139,13 @@ def test_a_clip_without_word_times_cannot_be_restored_and_says_so() -> None:
     (row,) = obey([aligned(words=())], {"1-0000": decision("restore")})
     assert not row.kept
     assert row.reason == "above a limit: 0.5; a person restored it, but its words have no times; correct its text too"
+
+
+def test_a_clip_without_scored_words_cannot_be_restored_and_says_so() -> None:
+    said = aligned(text="Mm-hmm.", words=(("Mm-hmm", 0.1, 0.9),), reason=NO_WORDS)
+    (row,) = obey([said], {"1-0000": decision("restore")})
+    assert not row.kept and row.words
+    assert row.reason.startswith(f"{NO_WORDS}; a person restored it, but errors are counted in words")
 
 
 def test_dropped_clips_do_not_count_as_rejected_but_something_must_be_left() -> None:

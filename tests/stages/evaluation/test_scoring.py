@@ -23,6 +23,7 @@ from stages.evaluation.scoring import (
     similarity_floor,
 )
 from stages.execution.parallel import worker_processes
+from stages.execution.tasks import WorkError
 from stages.profiles import PROFILES
 
 SAMPLE = Path(__file__).resolve().parents[3] / "data/1_recordings/sample"
@@ -193,3 +194,10 @@ def test_the_mos_judge_scores_where_the_context_names_it(voice: VoiceEmbeddings)
 def test_a_language_that_the_judge_cannot_hear_is_refused(voice: VoiceEmbeddings) -> None:
     with pytest.raises(ValueError, match=r"'xx'"):
         score_utterances(recordings(1), context(voice, language="xx"), map)
+
+
+def test_an_utterance_that_cannot_be_scored_is_named(voice: VoiceEmbeddings) -> None:
+    (speech,) = recordings(1)
+    silent = Utterance(**{**vars(speech), "text": "Mm-hmm."})
+    with worker_processes(1) as workers, pytest.raises(WorkError, match=rf"{speech.audio.name}: .*empty"):
+        score_utterances([silent], context(voice), workers)

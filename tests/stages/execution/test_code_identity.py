@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from imports import ROOT
+
+from stages.execution import code_identity
 
 HASH = "from stages.execution.code_identity import code_of_packages; print(code_of_packages())"
 
@@ -23,6 +26,18 @@ def code_with(folder: Path, packages: dict[str, str]) -> str:
         [sys.executable, "-c", HASH], env=environment, cwd=folder, check=True, capture_output=True, text=True
     )
     return done.stdout.strip()
+
+
+def test_other_weights_beside_the_code_are_other_code(tmp_path: Path) -> None:
+    (tmp_path / "judges").mkdir()
+    found = set()
+    for content in (b"old", b"new"):
+        (tmp_path / "judges/weights.safetensors").write_bytes(content)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(code_identity, "ROOT", tmp_path)
+            patch.setattr(code_identity, "PACKAGES", ("judges",))
+            found.add(code_identity.code_of_packages.__wrapped__())
+    assert len(found) == 2
 
 
 def test_a_package_that_was_upgraded_by_hand_gives_other_results(tmp_path: Path) -> None:
