@@ -11,13 +11,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from prefect import flow, tags
+from prefect import flow
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from campaigns.delivery.folder import WrittenFolder
 from campaigns.report.page import duration
 from campaigns.report.summary import Summary
-from flows.prefect_engine import process_tag
+from flows.prefect_engine import connected, end_lost_runs_with
 from flows.run_campaign import CampaignRequest, run_to_end
 
 
@@ -26,15 +26,21 @@ def run_with_prefect(request: CampaignRequest) -> WrittenFolder | None:
 
     Args:
         request: What to do.
+
+    Raises:
+        PrefectServerError: The server went away meanwhile.
     """
     written: list[WrittenFolder | None] = []
+    tag = f"campaign:{request.file.stem}"
     moment = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
     @flow(name="campaign", flow_run_name=f"{request.file.stem}-{moment}", persist_result=False, retries=0)
     def run(parameters: dict[str, object]) -> None:
+        end_lost_runs_with(tag)
         written.append(run_and_publish(request))
 
-    with tags(f"campaign:{request.file.stem}", process_tag()):
+    remedy = "what was spoken is kept: the same command goes on from there, with a new server or without --prefect"
+    with connected(tag, remedy=remedy):
         run({key: str(value) if isinstance(value, Path) else value for key, value in asdict(request).items()})
     return written[0]
 

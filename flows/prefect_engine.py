@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -18,6 +18,7 @@ from prefect import flow, get_client, get_run_logger, runtime, tags, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.schedules import CronSchedule
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Crashed
 
@@ -108,15 +109,32 @@ def evaluate_champion_flow(voice: str, version: int | None = None) -> RescoreRes
 def rescore_with_prefect(voice: str, version: int | None) -> RescoreResult:
     """Run evaluate_champion as a flow run of the server that PREFECT_API_URL names."""
     try:
-        with _connected(voice):
+        with _connected_for(voice):
             return evaluate_champion_flow(voice, version)
     except DriftFound as found:
         return found.result
 
 
-def rescore_on_schedule(voice: str, cron: str) -> None:
-    """Serve evaluate_champion for a voice until interrupted. Prefect starts it at the times of `cron`."""
-    evaluate_champion_flow.serve(name=voice, cron=cron, parameters={"voice": voice}, tags=[f"voice:{voice}"])
+def rescore_on_schedule(voice: str, version: int | None, *, cron: str) -> None:
+    """Serve evaluate_champion for a voice until interrupted. Prefect starts it at the times of `cron`.
+
+    Args:
+        voice: The voice.
+        version: The version, None for what is champion at that time.
+        cron: When, as a line of cron in UTC.
+
+    Raises:
+        ValueError: `cron` is not a line of cron.
+    """
+    try:
+        CronSchedule(cron=cron)
+    except ValueError as error:
+        raise ValueError(
+            f"--every {cron!r} is not a time of cron; write minute, hour, day, month and weekday, such as '0 6 * * 1'"
+        ) from error
+    name = voice if version is None else f"{voice}-version-{version}"
+    parameters = {"voice": voice, "version": version}
+    evaluate_champion_flow.serve(name=name, cron=cron, parameters=parameters, tags=[f"voice:{voice}"])
 
 
 def _run_as_flow(name: str, voice: str, *, work: Callable[[], T], parameters: dict[str, object]) -> T:
@@ -127,20 +145,32 @@ def _run_as_flow(name: str, voice: str, *, work: Callable[[], T], parameters: di
         end_lost_runs(voice)
         return work()
 
-    with _connected(voice):
+    with _connected_for(voice):
         return run(parameters)
 
 
+def _connected_for(voice: str) -> AbstractContextManager[None]:
+    remedy = "stages that ended are kept: the same command goes on from there, with a new server or with --no-prefect"
+    return connected(f"voice:{voice}", remedy=remedy)
+
+
 @contextmanager
-def _connected(voice: str) -> Iterator[None]:
-    """Tag flow runs with their voice and process. Raises PrefectServerError where the server goes away meanwhile."""
+def connected(tag: str, *, remedy: str) -> Iterator[None]:
+    """Tag flow runs with what they are about and with their process.
+
+    Args:
+        tag: What they are about, such as `voice:anna`.
+        remedy: What to do where the server goes away, for the error.
+
+    Raises:
+        PrefectServerError: The server went away meanwhile.
+    """
     try:
-        with tags(f"voice:{voice}", process_tag()):
+        with tags(tag, process_tag()):
             yield
     except TransportError as error:
         raise PrefectServerError(
-            f"the Prefect server at {os.environ['PREFECT_API_URL']} went away during the run ({error}); stages that "
-            "ended are kept: the same command goes on from there, with a new server or with --no-prefect"
+            f"the Prefect server at {os.environ['PREFECT_API_URL']} went away during the run ({error}); {remedy}"
         ) from error
 
 
@@ -178,8 +208,13 @@ def tag_run(voice: str, *, names_process: bool) -> None:
 
 def end_lost_runs(voice: str) -> None:
     """End runs of this voice whose process on this machine is gone. A kill leaves them `Running`."""
+    end_lost_runs_with(f"voice:{voice}")
+
+
+def end_lost_runs_with(tag: str) -> None:
+    """End runs with this tag whose process on this machine is gone."""
     unfinished = FlowRunFilter.model_validate(
-        {"tags": {"all_": [f"voice:{voice}"]}, "state": {"type": {"any_": ["RUNNING", "PENDING"]}}}
+        {"tags": {"all_": [tag]}, "state": {"type": {"any_": ["RUNNING", "PENDING"]}}}
     )
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs(flow_run_filter=unfinished, sort=FlowRunSort.START_TIME_DESC, limit=MAX_LOST_RUNS)

@@ -9,9 +9,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
 
 from registry.gate.policy import parse_policy
 from serving.settings import parse_settings
+from stages.execution.locks import locked
 from stages.execution.outputs import write_atomically
 from stages.params import parse_params
 
@@ -26,6 +28,7 @@ def apply_settings(settings: Sequence[str]) -> list[str]:
 
     Raises:
         ValueError: For an unknown key or a value that the key cannot take. The file is then untouched.
+        StageBusyError: Another process has been changing the file for too long.
     """
 
     def change(document: CommentedMap) -> list[str]:
@@ -40,7 +43,7 @@ def apply_settings(settings: Sequence[str]) -> list[str]:
                 section = section.get(part) if isinstance(section, CommentedMap) else None
             if not isinstance(section, CommentedMap) or last not in section:
                 raise ValueError(f"-S {setting}: params.yaml has no key {key}; the file itself lists the keys")
-            value = YAML().load(text)  # keeps [0, 1] on one line
+            value = _load(YAML(), text, f"-S {setting}: the value")  # keeps [0, 1] on one line
             if section[last] != value:
                 changes.append(f"params.yaml: {key}: {section[last]} -> {value}")
                 section[last] = value
@@ -74,20 +77,35 @@ def unlist_voice(name: str) -> None:
 
 
 def _edit(change: Callable[[CommentedMap], list[str]]) -> list[str]:
+    with locked("params"):  # from the reading on, or a change that is written meanwhile is lost
+        document = _load(_round_trip(), PARAMS.read_text(encoding="utf-8"), str(PARAMS))
+        changes = change(document)
+        if changes:
+            text = StringIO()
+            _round_trip().dump(document, text)
+            # checked as it will be read: by the safe loader, as plain values
+            source = "params.yaml with these settings"
+            plain = _load(YAML(typ="safe"), text.getvalue(), source)
+            parse_params(plain, source)
+            parse_policy(plain["gate"])
+            parse_settings(plain["serve"])
+            write_atomically(PARAMS, text.getvalue())
+        return changes
+
+
+def _round_trip() -> YAML:
+    """Return a reader and writer that keeps comments, quotes and lines as params.yaml has them."""
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096  # never fold a line that a person wrote
     yaml.indent(mapping=2, sequence=4, offset=2)  # as params.yaml is written
     yaml.representer.add_representer(type(None), lambda as_, _: as_.represent_scalar("tag:yaml.org,2002:null", "null"))
-    document = yaml.load(PARAMS.read_text(encoding="utf-8"))
-    changes = change(document)
-    if changes:
-        text = StringIO()
-        yaml.dump(document, text)
-        # checked as it will be read: by the safe loader, as plain values
-        plain = YAML(typ="safe").load(text.getvalue())
-        parse_params(plain, "params.yaml with these settings")
-        parse_policy(plain["gate"])
-        parse_settings(plain["serve"])
-        write_atomically(PARAMS, text.getvalue())
-    return changes
+    return yaml
+
+
+def _load(yaml: YAML, text: str, source: str) -> Any:
+    try:
+        return yaml.load(text)
+    # ValueError: a day that does not exist such as 2030-02-31
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from error

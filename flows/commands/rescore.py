@@ -7,6 +7,7 @@ from rich.text import Text
 from flows.console import print_line, print_table
 from flows.evaluate_champion import RescoreResult, evaluate_champion
 from flows.prefect_server import ensure_server
+from flows.released_voice import find_voice
 from flows.train_and_release import DirectEngine
 
 
@@ -17,15 +18,25 @@ def rescore_voice(voice: str, version: int | None, *, with_prefect: bool, cron: 
         voice: The voice.
         version: The version, None for the champion.
         with_prefect: Whether this is a flow run of the project's Prefect server.
-        cron: When to score the champion again, until interrupted. None for once, now.
+        cron: When to score it again, until interrupted. None for once, now.
         as_json: Whether the result is printed as JSON and nothing else is.
+
+    Raises:
+        ValueError: --json was given with --every, or `cron` is not a line of cron.
+        ReleaseRefused: There is no champion, or the speaker's consent does not allow it.
+        CandidateError: The version does not exist, or its bytes have changed.
     """
     if cron is not None:
+        if as_json:
+            raise ValueError("--json prints one result and --every makes many; leave one of them out")
+        # as each run will do: what would make all of them fail is refused now
+        find_voice(voice, version)
         ensure_server()
         from flows.prefect_engine import rescore_on_schedule  # after ensure_server, as in _rescore
 
-        print_line(f"scoring the champion of {voice} again at {cron!r} (cron, UTC) for as long as this process runs")
-        rescore_on_schedule(voice, cron)
+        what = f"the champion of {voice}" if version is None else f"version {version} of {voice}"
+        print_line(f"scoring {what} again at {cron!r} (cron, UTC) for as long as this process runs")
+        rescore_on_schedule(voice, version, cron=cron)
         return 0
     result = _rescore(voice, version, with_prefect=with_prefect)
     if as_json:

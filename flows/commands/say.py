@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,8 +60,8 @@ def say_text(
         raise ValueError(f"-o {output.name}: end the name in {' or '.join(FORMATS)}")
     subtitle_form = _subtitle_form(subtitles) if subtitles is not None else None
     for option, file in (("-o", output), ("--subtitles", subtitles)):  # before it speaks, which takes time
-        if file is not None and not file.parent.is_dir():
-            raise ValueError(f"{option} {file}: the folder {file.parent} does not exist; make it first")
+        if file is not None:
+            _check_folder(file, option=option)
     code = language_code(language) if language is not None else None
     released = find_voice(voice, version, purpose=purpose, language=code, preset=preset)
     import soundfile
@@ -69,10 +72,10 @@ def say_text(
     spoken_language = _check_language(synthesizer.preset, code, name=preset)
     speech, words = _speak(synthesizer, text, seed=seed, language=spoken_language, with_words=subtitles is not None)
     if subtitles is not None and subtitle_form is not None:
-        _write_subtitles(subtitles, words, form=subtitle_form)
-    partial = output.with_name(f".{output.name}.partial")
-    soundfile.write(partial, speech.waveform, speech.sample_rate, format=form, subtype="PCM_16")
-    partial.replace(output)
+        _write(subtitles, _subtitle_text(words, form=subtitle_form).encode(), option="--subtitles")
+    sound = BytesIO()  # not the file: of a full disk, soundfile says only "System error"
+    soundfile.write(sound, speech.waveform, speech.sample_rate, format=form, subtype="PCM_16")
+    _write(output, sound.getvalue(), option="-o")
     with_preset = "" if preset == DEFAULT_PRESET else f" with preset {preset}"
     seconds = len(speech.waveform) / speech.sample_rate
     print_line(f"{output}: {seconds:.1f} s, {voice} version {released.version}{with_preset}")
@@ -93,12 +96,39 @@ def _speak(
     return say_with_words(synthesizer, text, seed, language)
 
 
-def _write_subtitles(file: Path, words: list[tuple[Word, ...]], *, form: SubtitleFormat) -> None:
+def _check_folder(file: Path, *, option: str) -> None:
+    """Raise ValueError where a file cannot be written, as far as this shows before there is something to write."""
+    if not file.parent.is_dir():
+        raise ValueError(f"{option} {file}: the folder {file.parent} does not exist; make it first")
+    try:
+        with tempfile.TemporaryFile(dir=file.parent):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"{option} {file}: the folder {file.parent} cannot be written ({error.strerror}); name a file in another"
+        ) from error
+
+
+def _write(file: Path, content: bytes, *, option: str) -> None:
+    """Write a file as a whole or not at all. Raises ValueError where it cannot be written."""
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(file)
+    except OSError as error:
+        raise ValueError(
+            f"{option} {file}: {len(content)} bytes cannot be written ({error.strerror}); free space, or name a file "
+            "elsewhere, and run the same command again"
+        ) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _subtitle_text(words: list[tuple[Word, ...]], *, form: SubtitleFormat) -> str:
     from gpt_sovits.synthesis.subtitles import write_subtitles
 
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(write_subtitles(words, form), encoding="utf-8")
-    partial.replace(file)
+    return write_subtitles(words, form)
 
 
 def _subtitle_form(file: Path) -> SubtitleFormat:

@@ -6,5 +6,5 @@ text_parts.py   divides a text where its clip is split (pure)
 sounds.py       the sound of a clip as a WAV file
 server.py       the routes, on FastAPI
 guard.py        who gets an answer: this machine, with the token of the address, from the page itself
-page.html, page.css, page.js, timeline.js   the page, sent as one document
+page.html, page.css, page.js, text.js, timeline.js   the page, sent as one document
 """

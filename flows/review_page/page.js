@@ -1,4 +1,4 @@
-// The list of clips, the decisions and the keys. Decisions go to the server at once; nothing is kept in the page.
+// The list of clips, the decisions and the keys. Decisions go to the server at once. The page keeps only texts that are not saved yet.
 const $ = (id) => document.getElementById(id);
 const isDoubtful = (clip) => !clip.decided && (clip.doubt > 0 || clip.stranger);
 const ROWS = 200, POLL_MILLISECONDS = 5000, TOAST_MILLISECONDS = 3500;
@@ -16,7 +16,7 @@ const ORDERS = {
 };
 const WHO = { text: "text by", drop: "dropped by", restore: "kept by", split: "split by", merge: "merged by" };
 const DONE = { text: "Text kept.", drop: "Dropped.", restore: "Kept.", split: "Split.", merge: "Merged." };
-let clips = [], shown = [], current = null, details = null, version = "", filter = "check", nRows = ROWS, busy = false, failedPoll = false;
+let clips = [], notes = [], shown = [], current = null, details = null, version = "", filter = "check", nRows = ROWS, busy = false, failedPoll = false;
 let wanted = 0; // counts the clips that were opened, so that a slow answer for an earlier one is dropped
 const ready = new Map(); // what was fetched ahead: key to a promise of [details, sound]
 
@@ -25,7 +25,7 @@ timeline.onPlaying = (isPlaying) => { $("play").firstChild.data = isPlaying ? "�
 
 function inTime(a, b) { return a.path < b.path ? -1 : a.path > b.path ? 1 : a.start - b.start; }
 const headOf = (clip) => clip.kept ? "" : clip.reason.split(":")[0];
-const isDirty = () => details !== null && $("text").value.trim() !== details.text;
+const exists = (key) => clips.some((clip) => clip.key === key);
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, "0")}`;
 
 class Refused extends Error { constructor(message, status) { super(message); this.status = status; } }
@@ -53,10 +53,14 @@ function toast(text) {
 
 // The list
 
-function select() { // which clips are listed, in which order: called where a person changes that, not after a decision
+function choose(stay) { // which clips are listed, in which order; the clip that stays is listed whatever the filter says
   const test = FILTERS.find(([name]) => name === filter)[2], reason = $("reasons").value, words = $("search").value.trim().toLowerCase();
-  shown = clips.filter((clip) => test(clip) && (!reason || headOf(clip) === reason) && (!words || `${clip.text} ${clip.path}`.toLowerCase().includes(words)));
-  shown.sort(ORDERS[$("order").value]);
+  const fits = (clip) => test(clip) && (!reason || headOf(clip) === reason) && (!words || `${clip.text} ${clip.path}`.toLowerCase().includes(words));
+  shown = clips.filter((clip) => clip.key === stay || fits(clip)).sort(ORDERS[$("order").value]);
+}
+
+function select() { // called where a person changes what is listed, not after a decision
+  choose();
   nRows = ROWS;
   drawList();
   if (!shown.length) return showNothing();
@@ -115,7 +119,7 @@ function drawList() {
 
 function take(answer) { // the clips of one recording as the server has them after a decision; the list keeps its order
   version = answer.version;
-  showNotes(answer.notes);
+  notes = answer.notes;
   const id = `${answer.recording}:`, isOld = (clip) => clip.key.startsWith(id), fresh = new Map(answer.clips.map((clip) => [clip.key, clip]));
   const place = shown.findIndex((clip) => isOld(clip) && !fresh.has(clip.key)), known = new Set(clips.map((clip) => clip.key));
   clips = [...clips.filter((clip) => !isOld(clip)), ...answer.clips];
@@ -123,39 +127,45 @@ function take(answer) { // the clips of one recording as the server has them aft
   if (added.length) shown.splice(place < 0 ? 0 : place, 0, ...added);
   shown = shown.filter((clip) => !isOld(clip) || fresh.has(clip.key)).map((clip) => fresh.get(clip.key) ?? clip);
   for (const key of [...ready.keys()]) if (key.startsWith(id)) ready.delete(key);
+  showNotes();
   drawChips();
   drawList();
   return added;
 }
 
-function showNotes(notes) {
-  $("notes").hidden = !notes.length;
-  $("notes").firstElementChild.textContent = notes.length === 1 ? "1 note" : `${notes.length} notes`;
-  $("notes").open = notes.length > 0;
-  $("notes").lastElementChild.replaceChildren(...notes.map((note) => make("li", note)));
+function showNotes() { // what the server says, and the texts whose clips are gone
+  const lost = [...drafts].filter(([key]) => !exists(key)).map(([, text]) => `not saved, because its clip was cut anew: ${text}`);
+  const all = [...notes, ...lost], isNew = all.length !== $("notes").lastElementChild.children.length;
+  $("notes").hidden = !all.length;
+  $("notes").firstElementChild.textContent = all.length === 1 ? "1 note" : `${all.length} notes`;
+  if (isNew) $("notes").open = true;
+  $("notes").lastElementChild.replaceChildren(...all.map((note) => make("li", note)));
 }
 
 async function load() { // everything, where something changed: another page, or a run of the pipeline
   const answer = await fetchJson(`clips?known=${encodeURIComponent(version)}`);
   if (answer.version === version) return;
-  const before = clips.find((clip) => clip.key === current), isFirst = version === "";
+  const before = clips.find((clip) => clip.key === current) ?? details, isFirst = version === "";
   version = answer.version;
   clips = answer.clips;
+  notes = answer.notes;
   ready.clear();
-  showNotes(answer.notes);
+  showNotes();
   if (isFirst && !clips.some(FILTERS[0][2])) filter = "all";
   drawChips();
   if (isFirst) return select();
-  const order = new Map(shown.map((clip, index) => [clip.key, index])), fresh = new Map(clips.map((clip) => [clip.key, clip]));
-  shown = shown.some((clip) => !fresh.has(clip.key)) ? [] : shown.map((clip) => fresh.get(clip.key));
-  if (!shown.length) return before ? (select(), openNear(before)) : select();
+  const fresh = new Map(clips.map((clip) => [clip.key, clip]));
+  if (shown.length && shown.every((clip) => fresh.has(clip.key))) shown = shown.map((clip) => fresh.get(clip.key));
+  else choose(current);
   drawList();
-  if (order.has(current) && before && JSON.stringify(fresh.get(current)) !== JSON.stringify(before)) await open(current, { keepText: isDirty() });
+  if (fresh.has(current)) { if (JSON.stringify(fresh.get(current)) !== JSON.stringify(before)) await open(current); }
+  else if (isWriting()) complain(new Error(GONE)); // what is typed next would go into another clip
+  else openNear(before);
 }
 
-function openNear(clip) {
-  const near = shown.filter((one) => one.path === clip.path).sort((a, b) => Math.abs(a.start - clip.start) - Math.abs(b.start - clip.start))[0];
-  if (near) open(near.key);
+function openNear(clip) { // the clip of the list that is nearest to one that is gone, the first if its recording has none, or nothing
+  const near = shown.filter((one) => one.path === clip?.path).sort((a, b) => Math.abs(a.start - clip.start) - Math.abs(b.start - clip.start))[0] ?? shown[0];
+  if (near) open(near.key); else showNothing();
 }
 
 // One clip
@@ -174,9 +184,11 @@ function fetched(key) {
   return ready.get(key);
 }
 
-async function open(key, { keepText = false } = {}) {
-  const turn = ++wanted, typed = $("text").value;
+async function open(key) {
+  const turn = ++wanted;
   current = key;
+  showNotes();
+  if ($("error").textContent === GONE) $("error").hidden = true;
   for (const button of $("list").querySelectorAll("button")) button.setAttribute("aria-current", button.dataset.key === key);
   $("list").querySelector('[aria-current="true"]')?.scrollIntoView({ block: "nearest" });
   timeline.stop();
@@ -187,7 +199,6 @@ async function open(key, { keepText = false } = {}) {
     $("clip").hidden = false;
     $("empty").hidden = true;
     showDetails();
-    if (keepText) $("text").value = typed;
     timeline.show(found, sound);
     $("clip").dataset.shown = key;
     const next = shown[placeOf(key) + 1];
@@ -206,8 +217,8 @@ function showDetails() {
   $("state").textContent = `${clip.kept ? "kept" : "rejected"}${clip.action ? `, ${WHO[clip.action]} ${clip.by}` : ""}${clip.pending ? ", from the next run" : ""}`;
   $("reason").hidden = !clip.reason;
   $("reason").textContent = clip.reason;
-  $("text").value = clip.text;
-  $("source").textContent = { given: "(from the transcript)", asr: "(from the speech recogniser, nobody wrote it down)", corrected: "(corrected by a person)" }[clip.text_source];
+  $("text").value = drafts.get(clip.key) ?? clip.text;
+  showSource();
   $("heard").hidden = !clip.heard;
   $("heard").textContent = `The recogniser heard: ${clip.heard}${clip.cer === null ? "" : ` (character error rate ${clip.cer.toFixed(2)})`}`;
   const remarks = [clip.repair && `The pipeline changed it: ${clip.repair}.`, clip.stranger && `It sounds like another speaker${clip.similarity === null ? "" : ` (speaker similarity ${clip.similarity.toFixed(2)})`}. If it is, drop it.`].filter(Boolean);
@@ -219,28 +230,6 @@ function showDetails() {
   const place = clips.filter((one) => one.path === clip.path).sort(inTime);
   $("merge").disabled = place.length === 0 || place[place.length - 1].key === clip.key;
   $("split").disabled = clip.seconds < 2 * Number(document.body.dataset.shortest);
-}
-
-function doubtOf([written, heard, start, end]) {
-  const line = document.createElement("li"), said = document.createElement("span");
-  if (written && heard) said.append("The text says ", make("b", written), ", but the sound says ", make("b", heard));
-  else if (written) said.append("The text says ", make("b", written), ", which is not heard");
-  else said.append("The sound says ", make("b", heard), ", which the text lacks");
-  const hear = make("button", "▶ Hear it", "small");
-  hear.addEventListener("click", () => timeline.play(Math.max(0, start - 0.4), Math.min(details.seconds, end + 0.4)));
-  line.append(said, hear);
-  const place = written ? $("text").value.toLowerCase().indexOf(written.toLowerCase()) : -1;
-  if (place >= 0 && heard) {
-    const use = make("button", "Use what is heard", "small");
-    use.addEventListener("click", () => {
-      const text = $("text").value, at = text.toLowerCase().indexOf(written.toLowerCase());
-      if (at >= 0) $("text").value = text.slice(0, at) + heard + text.slice(at + written.length);
-      edit();
-    });
-    line.append(use);
-  }
-  for (const button of line.querySelectorAll("button")) button.type = "button";
-  return line;
 }
 
 function showNothing() {
@@ -271,8 +260,11 @@ async function act(work) {
   catch (error) {
     complain(error);
     if (error.status === 410) { // somebody else decided: show that, and keep what was typed here
-      const keepText = isDirty();
-      try { await load(); if (clips.some((clip) => clip.key === current)) { ready.delete(current); await open(current, { keepText }); } } catch (second) { complain(second); }
+      try {
+        await load();
+        if (exists(current)) { ready.delete(current); await open(current); }
+        else if (isWriting()) complain(new Error(GONE));
+      } catch (second) { complain(second); }
     }
   }
   finally { busy = false; }
@@ -283,6 +275,7 @@ function decide(action, more = {}) {
   const from = details.key, next = shown[placeOf(from) + 1]?.key;
   act(async () => {
     const added = take(await fetchJson("decide", { key: from, revision: details.revision, action, ...more }));
+    if (action === "text" && drafts.get(from)?.trim() === more.text) drafts.delete(from);
     if (document.activeElement === $("text")) $("text").blur();
     toast(`${DONE[action]} U takes it back.`);
     if (added.length) await open(added[0].key);
@@ -291,14 +284,15 @@ function decide(action, more = {}) {
   });
 }
 
-function saveText() {
-  const text = $("text").value.trim();
-  if (!text) return complain(new Error("The text is empty. Write what is said, or drop the clip with D."));
-  decide("text", { text });
+function merge() {
+  if (isDirty()) complain(new Error(UNSAVED));
+  else if ($("merge").disabled) toast("This is the last clip of its recording.");
+  else decide("merge");
 }
 
 function split() {
   if (!details) return;
+  if (isDirty()) return complain(new Error(UNSAVED));
   if (timeline.cursor === null) return complain(new Error("Where? Choose a word with ← →, or click into the picture: the clip is split at the line."));
   decide("split", { at: timeline.cursor });
 }
@@ -313,9 +307,6 @@ function undo() {
   });
 }
 
-function edit() { $("text").focus(); $("text").setSelectionRange($("text").value.length, $("text").value.length); }
-function cancel() { if (details) $("text").value = details.text; $("text").blur(); }
-
 const KEYS = {
   " ": () => timeline.playing ? timeline.stop() : timeline.play(),
   ArrowLeft: () => timeline.playWord(timeline.chosen < 0 ? 0 : timeline.chosen - 1),
@@ -327,7 +318,7 @@ const KEYS = {
   d: () => decide("drop"),
   k: () => { if (!$("restore").disabled) decide("restore"); },
   s: split,
-  m: () => { if ($("merge").disabled) toast("This is the last clip of its recording."); else decide("merge"); },
+  m: merge,
   u: undo,
   f: () => { filter = FILTERS[(FILTERS.findIndex(([name]) => name === filter) + 1) % FILTERS.length][0]; drawChips(); select(); },
   "/": () => $("search").focus(),
@@ -357,6 +348,7 @@ for (const [id, action] of [["play", KEYS[" "]], ["confirm", saveText], ["edit",
   $(id).addEventListener("click", action);
 }
 $("text").addEventListener("focus", () => { $("editing").hidden = false; $("deciding").hidden = true; timeline.stop(); });
+$("text").addEventListener("input", keepDraft);
 $("text").addEventListener("blur", () => { $("editing").hidden = true; $("deciding").hidden = false; });
 $("search").addEventListener("input", select);
 $("reasons").addEventListener("change", select);

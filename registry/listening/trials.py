@@ -10,6 +10,7 @@ from metrics.failures import FAILURES
 from registry.candidates.candidate import Candidate, find_candidate, score_folder_of, scorecard_of
 from registry.errors import RegistryError
 from registry.listening.randomization import Key, Side, candidate_side, next_key, trial_id
+from registry.releases.alias import released_version
 from registry.releases.journal import champion
 from registry.storage.store import Store
 
@@ -71,9 +72,14 @@ def open_listening(store: Store, voice: str, version: int | None = None) -> List
     release = champion(store, voice)
     if release is None:
         raise ListeningError(f"{voice} has no champion to compare with, and the first release needs no votes")
-    candidate, reigning = find_candidate(store, voice, version), find_candidate(store, voice, release.version)
-    if reigning.candidate_id != release.candidate_id:
-        raise ListeningError(f"version {release.version} is not the one that was promoted; run `vox audit {voice}`")
+    now = released_version(store, voice, release)  # it may have been registered again under another number
+    if now is None:
+        raise ListeningError(
+            f"the champion of {voice}, version {release.version}, is gone from MLflow; register it again with "
+            f"`vox run {voice}`, or roll back with `vox rollback {voice}`"
+        )
+    candidate = find_candidate(store, voice, version)
+    reigning = find_candidate(store, voice, now, candidate_id=release.candidate_id)
     if candidate.candidate_id == reigning.candidate_id:
         raise ListeningError(
             f"version {candidate.version} of {voice} is the champion itself; name another with --candidate"

@@ -153,6 +153,38 @@ def test_error_names_server_that_does_not_answer(tmp_path):
     assert "--no-prefect" in done.stderr
 
 
+CAMPAIGN = """
+import os
+from pathlib import Path
+from flows.prefect_server import ensure_server, stop_server
+ensure_server()
+from flows import campaign_flow
+from flows.run_campaign import CampaignRequest
+campaign_flow.run_to_end = lambda request: {end}
+campaign_flow.run_with_prefect(CampaignRequest(file=Path("spring.yaml")))
+"""
+CAMPAIGN_STATES = """
+from flows.prefect_server import ensure_server
+ensure_server()
+from prefect import get_client
+with get_client(sync_client=True) as client:
+    print(sorted(run.state_name for run in client.read_flow_runs() if "campaign:spring" in run.tags))
+"""
+
+
+def test_a_campaign_whose_process_was_killed_is_ended_by_the_next_run_of_it(project):
+    killed = run([sys.executable, "-c", CAMPAIGN.format(end="os.kill(os.getpid(), 9)")], project, check=False)
+    assert killed.returncode == -9
+    run([sys.executable, "-c", CAMPAIGN.format(end="None")], project)
+    assert run([sys.executable, "-c", CAMPAIGN_STATES], project).stdout.strip() == "['Completed', 'Crashed']"
+
+
+def test_a_campaign_says_that_the_server_went_away(project):
+    done = run([sys.executable, "-c", CAMPAIGN.format(end="stop_server() and None")], project, check=False)
+    assert done.returncode != 0
+    assert "PrefectServerError" in done.stderr and "without --prefect" in done.stderr
+
+
 def test_error_names_server_that_goes_away_during_run(project):  # comes last: it stops the server
     code = """
 from flows.prefect_server import ensure_server, stop_server

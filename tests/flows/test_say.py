@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
-from project import vox
+from project import run, vox
 
 from flows.commands.say import say_text
 
@@ -54,3 +56,19 @@ def test_say_refuses_a_folder_that_is_missing_before_it_speaks(tmp_path, missing
     files[missing] = tmp_path / "nowhere" / files[missing].name
     with pytest.raises(ValueError, match=r"the folder .* does not exist"):
         say_text("anna", "hello", version=None, seed=0, **files)
+
+
+def test_say_names_a_file_that_does_not_fit_and_leaves_no_part_of_it(speaking, tmp_path):
+    output, text = tmp_path / "hello.wav", "Hello there, who are you and where do you go? " * 24
+    # blocks of 512 bytes, of every file that it writes: enough for a database, and as a full disk for the sound
+    limited = ["sh", "-c", 'ulimit -f 128; exec "$@"', "sh", sys.executable, "-m", "flows.cli"]
+    done = run([*limited, "say", "anna", text, "-o", str(output)], speaking, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"-o {output}: " in done.stderr and "bytes cannot be written (File too large)" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_say_refuses_a_folder_that_takes_no_file_before_it_speaks(speaking):
+    done = vox(speaking, "say", "anna", "hello", "-o", "/proc/sys/hello.wav")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "-o /proc/sys/hello.wav: the folder /proc/sys cannot be written" in " ".join(done.stderr.split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from imports import ROOT
@@ -41,6 +42,11 @@ def test_same_value_changes_nothing():
         ("segment.vad_threshold=3", "vad_threshold"),
         ("gate.confidence=2", "confidence"),
         ("profile=v9", "profile"),
+        ("profile=[", "-S profile=.: the value is not valid YAML"),
+        ("profile=*a", "not valid YAML.*undefined alias"),
+        ("profile=!!x 1", "not valid YAML"),
+        ("profile=!x 1", "not valid YAML"),
+        ("profile=&a [*a]", "profile"),
     ],
 )
 def test_wrong_setting_is_refused_and_file_stays(setting, message):
@@ -48,6 +54,26 @@ def test_wrong_setting_is_refused_and_file_stays(setting, message):
     with pytest.raises(ValueError, match=message):
         apply_settings(["align.max_cer=0.3", setting])
     assert PARAMS.read_text(encoding="utf-8") == before
+
+
+def test_settings_of_commands_that_run_at_the_same_time_are_all_kept():
+    settings = ["segment.max_clip_seconds=9", "align.max_cer=0.25", "gate.confidence=0.9", "ingest.n_jobs=2"]
+    with ThreadPoolExecutor(len(settings) + 1) as pool:
+        listed = pool.submit(list_voice, "anna")
+        changed = list(pool.map(lambda setting: apply_settings([setting]), settings))
+        listed.result()
+    assert [len(lines) for lines in changed] == [1] * len(settings)
+    params = load_params()
+    assert (params.segment.max_clip_seconds, params.align.max_cer, params.ingest.n_jobs) == (9, 0.25, 2)
+    assert params.gate["confidence"] == 0.9
+    assert params.voices == ("sample", "anna")
+    assert not [path for path in PARAMS.absolute().parent.iterdir() if path.name.endswith(".partial")]
+
+
+def test_a_file_that_is_not_yaml_is_named():
+    PARAMS.write_text("voices: [", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"params\.yaml is not valid YAML"):
+        apply_settings([])
 
 
 def test_voice_is_listed_once():

@@ -183,6 +183,86 @@ def test_a_text_that_was_typed_is_kept_where_another_page_was_faster(browser, ad
     assert [row.action for row in rows_of(project)] == ["drop", "text"]
 
 
+def decide(page, address, clip, action, **more):
+    """Decide about a clip as another page does."""
+    revision = page.request.get(f"{address}clip", params={"key": clip["key"]}).json()["revision"]
+    answer = page.request.post(
+        f"{address}decide", data={"key": clip["key"], "revision": revision, "action": action, **more}
+    )
+    assert answer.ok, answer.text()
+
+
+def test_a_text_that_is_typed_stays_while_other_clips_are_cut_and_decided(browser, address, project):
+    page, seen = begin(browser, address)
+    page.locator("#list button").nth(1).click()
+    shown(page, TEXTS[5])
+    press(page, "Enter", "Control+a")
+    page.keyboard.type("My wor")
+    gone = next(clip for clip in clips_of(address) if not clip["kept"])
+    decide(page, address, gone, "split", at=1.0)
+    page.evaluate("load()")
+    shown(page)
+    page.keyboard.type("ds")
+    own = next(clip for clip in clips_of(address) if clip["text"] == TEXTS[5])
+    decide(page, address, own, "drop")  # it no longer fits the filter
+    decide(page, address, next(clip for clip in clips_of(address) if clip["start"] == gone["start"]), "merge")
+    page.evaluate("load()")
+    wait_for(page, "!busy && details.verdict === 'drop'")
+    page.keyboard.type(".")
+    assert page.locator("#text").input_value() == "My words."
+    assert "not saved yet" in page.locator("#source").inner_text()
+    press(page, "Enter")
+    wait_for(page, "!busy && clips.some((clip) => clip.text === 'My words.' && clip.kept)")
+    assert [(row.action, row.start) for row in rows_of(project)][-1] == ("text", pytest.approx(own["start"]))
+    assert not seen.complaints
+
+
+def test_a_text_that_was_not_saved_is_there_when_its_clip_is_opened_again(browser, address, project):
+    page, _ = begin(browser, address)
+    text = page.locator("#text").input_value()
+    press(page, "Enter", "Control+a")
+    page.keyboard.type("My words.")
+    page.locator("#list button").nth(1).click()
+    shown(page, TEXTS[5])
+    page.locator("#list button").first.click()
+    shown(page, "My words.")
+    for key in "sm":  # these would take the old text
+        press(page, key)
+        assert "is not saved" in page.get_by_role("alert").inner_text()
+    press(page, "Enter", "Escape", "ArrowDown")
+    shown(page, TEXTS[5])
+    press(page, "ArrowUp")
+    shown(page, text)
+    assert rows_of(project) == []
+
+
+def test_a_text_whose_clip_is_cut_anew_is_neither_lost_nor_written_to_another(browser, address, project):
+    page, _ = begin(browser, address)
+    press(page, "Enter", "Control+a")
+    page.keyboard.type("My wor")
+    own = next(clip for clip in clips_of(address) if not clip["kept"])
+    decide(page, address, own, "split", at=1.0)
+    page.evaluate("load()")
+    page.get_by_role("alert").wait_for(state="visible")
+    page.keyboard.type("ds.")
+    press(page, "Enter")
+    wait_for(page, "!busy")
+    assert page.locator("#text").input_value() == "My words."
+    assert "cut anew" in page.get_by_role("alert").inner_text()
+    assert [row.action for row in rows_of(project)] == ["split"]
+    page.locator("#list button").last.click()
+    shown(page)
+    assert page.locator("#text").input_value() != "My words."
+    assert page.locator("#notes li").all_inner_texts()[-1].endswith("its clip was cut anew: My words.")
+    assert page.get_by_role("alert").is_hidden()
+    decide(page, address, next(clip for clip in clips_of(address) if clip["start"] == own["start"]), "merge")
+    page.evaluate("load()")
+    wait_for(page, f"clips.some((clip) => clip.key === {own['key']!r})")
+    page.evaluate(f"open({own['key']!r})")
+    shown(page, "My words.")
+    assert page.locator("#notes").is_hidden()
+
+
 def test_the_page_says_that_the_server_went_away(browser, project):
     with reviewing(project) as (_, url):
         page, _ = begin(browser, url)

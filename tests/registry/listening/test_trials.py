@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 from listening_helpers import N_PROMPTS, vote_for, votes_of
+from release_helpers import LINEAGE
 
 from registry.candidates.fingerprint import CandidateError
+from registry.candidates.registration import register_candidate
 from registry.listening.trials import ListeningError, draw_trial, open_listening
-from registry.storage.store import open_store
+from registry.storage.store import mlflow_client, open_store
 
 
 def test_utterances_of_both_sides_can_be_heard_and_the_others_are_counted(listening):
@@ -39,6 +41,24 @@ def test_champion_against_itself_and_a_voice_without_champion_are_refused(store,
         open_listening(store, "anna", 1)
     with pytest.raises(ListeningError, match="has no champion"):
         open_listening(open_store(tmp_path / "empty"), "anna")
+
+
+def test_a_champion_that_was_lost_is_named_and_heard_again_once_it_is_registered_again(store, released):
+    before = open_listening(store, "anna", 2)
+    mlflow_client(store).delete_model_version("anna", "1")
+    with pytest.raises(ListeningError, match="version 1, is gone from MLflow; register it again with `vox run anna`"):
+        open_listening(store, "anna", 2)
+    build = released / "build_1"
+    register_candidate(
+        store, "anna", voice_folder=build / "voice", scorecard_path=build / "scorecard.json", lineage=LINEAGE
+    )
+    again = open_listening(store, "anna", 2)
+    assert (again.candidate.version, again.champion.version) == (2, 3)
+    assert again.champion.candidate_id == before.champion.candidate_id
+    assert again.utterances.keys() == before.utterances.keys()
+    assert vote_for(store, again, "anna") and votes_of(store, before).counts().n_votes == 1
+    with pytest.raises(ListeningError, match="version 3 of anna is the champion itself"):
+        open_listening(store, "anna")
 
 
 def test_audio_that_is_not_what_was_scored_is_not_played(store, listening):
