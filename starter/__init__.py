@@ -35,6 +35,7 @@ The product never imports this package. `make starter` runs it, and README.md in
     gpt_batches.py      pieces of utterances that the GPT reads
     gpt_forward.py      the GPT's forward pass for training on a CPU
     gpt_speech.py       free speech of the GPT, and its phone error
+    melody.py           whether speech has a voice and a melody
     scoring.py          the judges of evaluate and people
     people_table.py     the table of people.py
     listening.py        a page to listen to a person before and after adaptation

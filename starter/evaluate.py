@@ -13,6 +13,7 @@
 The sets are those of voices.held_out_sets. Whisper and pocketsphinx count word errors (`wer`, `wer_pocketsphinx`). The
 texts of LibriSpeech are Whisper's own, so its `wer` of their recordings says nothing. A similarity is the cosine to
 other recordings of the speaker. `floor` is that of other speakers, and `relative` is 0 there and 1 at the recordings.
+`voiced` is 1 where as much of the speech has a pitch as of the recordings, 0 where it is whispered (melody.py).
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ from gpt_sovits.weights.checkpoint import load_checkpoint
 from metrics.judges.speaker import cosine
 from metrics.prompts import load_prompts
 from starter import kokoro, voices
+from starter.melody import melody_scores
 from starter.phones import PHONES
 from starter.scoring import N_PROCESSES, Judges, load_judges, relative_similarity, to_float, unit_mean
 from starter.scratch import GPT_CONFIG
@@ -242,7 +244,7 @@ def speak_texts(base: Base, speech: SpeechSet, settings: Mapping[str, object] | 
 def score_part(
     part: str, base: Base, speech: SpeechSet, judges: Judges, settings: Mapping[str, object] | None = None
 ) -> dict[str, float]:
-    """Return the word error rates and the similarity, and for copies the spectral loss.
+    """Return the word error rates, the similarity and the melody, and for copies the spectral loss.
 
     Args:
         part: "real", "copy", "resynthesis" or "speech".
@@ -264,6 +266,7 @@ def score_part(
         waveforms = [makers[part](one) for one in speech.utterances]
     scores = judges.word_error_rates(waveforms, [one.text for one in speech.utterances])
     scores["similarity"] = mean_similarity(waveforms, speech, judges)
+    scores |= melody_scores(waveforms, [to_float(one) for one in speech.utterances])
     if part == "copy":
         losses = [_spectral(one, waveform) for one, waveform in zip(speech.utterances, waveforms, strict=True)]
         scores["spectral"] = float(np.mean(losses))
