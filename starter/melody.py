@@ -16,7 +16,7 @@ LOWEST_HZ, HIGHEST_HZ = 60.0, 450.0
 
 
 def pitch_of(waveform: np.ndarray) -> np.ndarray:
-    """Return the pitch of every 10 ms in semitones above LOWEST_HZ, NaN where there is none, by pYIN (Mauch, Dixon 2014).
+    """Return the pitch of every 10 ms in semitones above LOWEST_HZ, NaN where there is none, by pYIN (Mauch 2014).
 
     Args:
         waveform: (n_samples,) float in [-1, 1] at 16 kHz.
