@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from pathlib import Path
 
 from campaigns.check.rows import Check
 from campaigns.check.speaker import Speaker
@@ -35,6 +36,7 @@ def speaker(**changes: object) -> Speaker:
         "voice": "anna",
         "version": 3,
         "candidate_id": "c" * 64,
+        "folder": Path("voice"),
         "preset": default_preset("en", 0.08),
         "languages": ("en",),
         "lexicon": None,
