@@ -36,7 +36,7 @@ def speaker(**changes: object) -> Speaker:
         "voice": "anna",
         "version": 3,
         "candidate_id": "c" * 64,
-        "folder": Path("anna"),
+        "folder": Path("voice"),
         "preset": default_preset("en", 0.08),
         "languages": ("en",),
         "lexicon": None,
