@@ -49,7 +49,7 @@ def delete_speech(root: Path, voice: str) -> DeletedSpeech:
     try:
         database = open_database(root)
         try:
-            return _delete(database, root, voice) if database.exists else DeletedSpeech(0, ())
+            return _delete(database, voice, root=root) if database.exists else DeletedSpeech(0, ())
         finally:
             database.close()
     except ServingError as error:
@@ -75,7 +75,7 @@ def campaign_folders(voice: str, *, unreported: Collection[str] = ()) -> list[Pa
     return found
 
 
-def _delete(database: Database, root: Path, voice: str) -> DeletedSpeech:
+def _delete(database: Database, voice: str, *, root: Path) -> DeletedSpeech:
     database.migrate()
     migrate_campaigns(database)
     # 1. Mark all jobs and campaigns: a node of the service then deletes what arrives late or is out of reach here

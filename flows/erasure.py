@@ -33,7 +33,7 @@ TIMINGS = Path(".cache/timings")
 RESUME = Path(".cache/resume")  # of an adaptation that was interrupted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Erased:
     """How much was deleted."""
 
@@ -67,7 +67,7 @@ def erase(store: Store, voice: str, *, everything: bool) -> Erased:
         n_objects = 0 if cache is None else delete_objects(cache, voice, with_recordings=everything)
         n_files = sum(map(_delete, _derived(voice)))
         if not everything:
-            return Erased(n_files, n_objects, n_models, n_spoken=0)
+            return Erased(n_files=n_files, n_objects=n_objects, n_models=n_models, n_spoken=0)
         unlist_voice(voice)
         # in one step, so that a kill never leaves recordings without their record
         if recordings_dir(voice).exists():
@@ -77,7 +77,7 @@ def erase(store: Store, voice: str, *, everything: bool) -> Erased:
     n_files += sum(map(_delete, campaign_folders(voice)))
     speech = delete_speech(store.root, voice)
     n_files += sum(map(_delete, campaign_folders(voice, unreported=speech.campaigns)))
-    return Erased(n_files, n_objects, n_models, n_spoken=speech.n_results)
+    return Erased(n_files=n_files, n_objects=n_objects, n_models=n_models, n_spoken=speech.n_results)
 
 
 def _derived(voice: str) -> list[Path]:
