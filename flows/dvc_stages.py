@@ -128,7 +128,7 @@ def reproduce(stage: str, voice: str, *, on_line: Callable[[str], None], force: 
     command = [*_dvc(), "repro", "--single-item", f"{stage}@{voice}"]
     command += ["--force"] if force else ["--pull"] if default_remote() else []
     for n_left in reversed(range(MAX_RUNS)):
-        result, changes = _reproduce_once(command, stage, voice, on_line, is_last=not n_left)
+        result, changes = _reproduce_once(stage, voice, command=command, on_line=on_line, is_last=not n_left)
         if result is not None:
             return result
         if n_left:
@@ -140,7 +140,7 @@ def reproduce(stage: str, voice: str, *, on_line: Callable[[str], None], force: 
 
 
 def _reproduce_once(
-    command: list[str], stage: str, voice: str, on_line: Callable[[str], None], *, is_last: bool
+    stage: str, voice: str, *, command: list[str], on_line: Callable[[str], None], is_last: bool
 ) -> tuple[StageResult | None, list[str]]:
     """Run a stage, or restore its outputs, and keep nothing that DVC recorded of other inputs than those that it read.
 
@@ -160,7 +160,7 @@ def _reproduce_once(
             message = _last_error(log) or f"dvc repro ended with exit code {code}"
             raise StageFailedError(f"stage {stage} of {voice}: {message}")
         state: State = next((state for state, mark in MARKS.items() if any(mark in line for line in log)), "ran")
-        changes = [] if state == "unchanged" else find_false_record(stage, voice, before)
+        changes = [] if state == "unchanged" else find_false_record(stage, voice, before=before)
         if changes:
             forget_record(stage, voice)
         forget_note(stage, voice)

@@ -30,7 +30,7 @@ LOCK = Path("dvc.lock")
 PARAMS = "params.yaml"  # the key of a record's parameters
 
 
-def find_false_record(stage: str, voice: str, before: StageInputs) -> list[str]:
+def find_false_record(stage: str, voice: str, *, before: StageInputs) -> list[str]:
     """Return what differs between what a stage read and what DVC recorded, empty where the record is true.
 
     Args:
@@ -55,7 +55,7 @@ def forget_killed_runs(stages: Sequence[str], voice: str) -> None:
     for stage in stages:
         if note := read_note(stage, voice):
             is_recorded = LOCK.exists() and LOCK.stat().st_mtime_ns >= note_path(stage, voice).stat().st_mtime_ns
-            if is_recorded and find_false_record(stage, voice, note):
+            if is_recorded and find_false_record(stage, voice, before=note):
                 forget_record(stage, voice)
             forget_note(stage, voice)
 
@@ -74,6 +74,8 @@ def forget_record(stage: str, voice: str) -> None:
         for path in cache.runs.glob("*/*/*"):
             if path.is_file() and _has_same_inputs(YAML(typ="safe").load(path.read_text(encoding="utf-8")), entry):
                 path.unlink(missing_ok=True)
+                if not any(path.parent.iterdir()):
+                    path.parent.rmdir()  # DVC fails where it is empty
     # 2. dvc.lock, whose other stages keep their lines
     yaml, text = YAML(), io.StringIO()
     whole = yaml.load(LOCK.read_text(encoding="utf-8"))

@@ -65,15 +65,18 @@ def segment(
         calls.append(partial(cut_recording, path, recording, params, out_dir, its_decisions))
     clips, rejects = [], []
     template = f"segment {recordings_dir.name}: {{}} recordings"
-    with worker_processes(params.n_jobs) as workers:
-        workers = cached_map(workers, cache, same={}, out_dir=out_dir, files=lambda cut: [clip.path for clip in cut[0]])
-        for rows, rejected in report_progress(workers(call, calls), len(calls), template):
-            clips += rows
-            rejects += rejected
-    # They are not among the deps in dvc.yaml, since the manifest has their hashes. So DVC would not see this.
-    for path, state in states.items():
-        if file_state(path) != state:
-            raise _changed(path, manifest_dir)
+    try:
+        with worker_processes(params.n_jobs) as workers:
+            workers = cached_map(workers, cache, same={}, out_dir=out_dir, files=_clip_paths)
+            for rows, rejected in report_progress(workers(call, calls), len(calls), template):
+                clips += rows
+                rejects += rejected
+    finally:
+        # Recordings are not among the deps in dvc.yaml, since the manifest has their hashes. So DVC does not compare
+        # them. One that changed also explains whatever went wrong with it above.
+        for path, state in states.items():
+            if file_state(path) != state:
+                raise _changed(path, manifest_dir)
     if not clips:
         raise ValueError(f"{recordings_dir}: no clip in {len(recordings)} recordings; the first: {rejects[0].reason}")
     write_table(out_dir / "clips.jsonl", clips)
@@ -192,6 +195,10 @@ def loudness_gain(waveform: np.ndarray, params: Segment) -> float | None:
         return None
     gain_db = min(params.loudness_lufs - loudness, params.max_peak_dbfs - 20 * math.log10(peak))
     return math.floor(gain_db * 1e4) / 1e4  # rounded down, so that the peak cannot exceed its limit
+
+
+def _clip_paths(cut: tuple[list[Clip], list[Reject]]) -> list[str]:
+    return [clip.path for clip in cut[0]]
 
 
 def _changed(path: Path, manifest_dir: Path) -> ValueError:

@@ -52,7 +52,7 @@ class StageInputs:
     files: dict[str, dict[str, str]]
 
     def read_again(self, path: Path) -> None:
-        """Take the state of one file anew, just before the stage reads it. What happened to it before is no change."""
+        """Take the state of one file anew, just before the stage reads it. An earlier edit of it does not count."""
         for dep, stamps in self.files.items():
             if path.is_relative_to(dep):
                 stamps.pop(str(path), None)
