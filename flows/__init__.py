@@ -16,6 +16,7 @@ The pipeline:
     gate_and_promote.py   the steps after the stages: gate, promote, report
     evaluate_champion.py  score the champion again and look for drift
     dvc_stages.py         ask DVC what is stale and reproduce one stage
+    stage_records.py      take back what DVC recorded of inputs that changed during a stage
     dvc_remote.py         the DVC remote through which machines share outputs
     dvc_locks.py          remove killed processes from DVC's list of locks
     run_view.py           progress of a run on the terminal or in a log

@@ -9,16 +9,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from ruamel.yaml import YAML
-
 from flows.dvc_locks import forget_dead_holders
 from flows.dvc_remote import default_remote
 from flows.errors import FlowError
+from flows.paths import recordings_dir
+from flows.stage_records import (
+    find_false_record,
+    forget_killed_runs,
+    forget_note,
+    forget_record,
+    read_records,
+)
+from stages.corrections.file import hold_corrections
+from stages.execution.inputs import changed_files, join_changes, read_inputs
 from stages.execution.locks import locked
 from stages.execution.processes import RUN_PID, die_with_parent
 
@@ -57,6 +65,7 @@ STAGE_BEGINS = re.compile(r"Running stage '(\w+)@")  # of DVC
 # Not for stages in another folder: they would lead to this project's registry, or past that folder's modules.
 OWN_SETTINGS = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "VOXFOUNDRY_DATABASE_URI", "PYTHONSAFEPATH")
 LOCK_WAIT_SECONDS = 86_400.0  # another voice's run may take hours
+MAX_RUNS = 4  # of a stage whose recordings change while it runs
 
 
 class StageFailedError(FlowError, RuntimeError):
@@ -84,6 +93,7 @@ def stale_stages(voice: str) -> dict[str, str]:
     """
     targets = [f"{stage}@{voice}" for stage in STAGES]
     with _exclusive_dvc():
+        forget_killed_runs(STAGES, voice)
         status = subprocess.run(
             [*_dvc(), "status", "--json", *targets],
             capture_output=True,
@@ -95,20 +105,15 @@ def stale_stages(voice: str) -> dict[str, str]:
     if status.returncode:
         raise StageFailedError(f"dvc status: {_last_error(status.stderr.splitlines()) or 'failed without a message'}")
     changes = json.loads(status.stdout or "{}")
-    known = _stages_that_ran()  # of the others DVC says that everything is modified or deleted
+    known = read_records()  # of the others DVC says that everything is modified or deleted
     return {name.split("@")[0]: _reason(why) if name in known else NEVER_RAN for name, why in changes.items()}
-
-
-def _stages_that_ran() -> set[str]:
-    """Return the stages in dvc.lock, each as `ingest@sample`."""
-    path = Path("dvc.lock")
-    return set(YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]) if path.exists() else set()
 
 
 def reproduce(stage: str, voice: str, *, on_line: Callable[[str], None], force: bool = False) -> StageResult:
     """Run `dvc repro` for one stage of one voice.
 
-    Where the project has a default remote, DVC looks there too for outputs of equal inputs.
+    Where the project has a default remote, DVC looks there too for outputs of equal inputs. Where recordings, or the
+    decisions beside them, change while the stage runs, it runs again, so that its output is made from all of them.
 
     Args:
         stage: The stage's name.
@@ -117,16 +122,60 @@ def reproduce(stage: str, voice: str, *, on_line: Callable[[str], None], force: 
         force: Whether the stage runs even if nothing changed.
 
     Raises:
-        StageFailedError: With the stage's own last error line.
+        StageFailedError: With the stage's own last error line, or because its parameters or its recordings went on
+            changing.
     """
     command = [*_dvc(), "repro", "--single-item", f"{stage}@{voice}"]
     command += ["--force"] if force else ["--pull"] if default_remote() else []
-    code, log = _run_dvc(command, on_line)
-    if code:
-        message = _last_error(log) or f"dvc repro ended with exit code {code}"
-        raise StageFailedError(f"stage {stage} of {voice}: {message}")
-    state: State = next((state for state, mark in MARKS.items() if any(mark in line for line in log)), "ran")
-    return StageResult(stage=stage, state=state)
+    for n_left in reversed(range(MAX_RUNS)):
+        result, changes = _reproduce_once(stage, voice, command=command, on_line=on_line, is_last=not n_left)
+        if result is not None:
+            return result
+        if n_left:
+            on_line(f"{join_changes(changes)} changed meanwhile: {stage} runs again")
+    raise StageFailedError(
+        f"stage {stage} of {voice}: {join_changes(changes)} changed while {stage} ran, {MAX_RUNS} times; run again "
+        "once nothing is copied into the recordings any more"
+    )
+
+
+def _reproduce_once(
+    stage: str, voice: str, *, command: list[str], on_line: Callable[[str], None], is_last: bool
+) -> tuple[StageResult | None, list[str]]:
+    """Run a stage, or restore its outputs, and keep nothing that DVC recorded of other inputs than those that it read.
+
+    A reviewer may decide as often as ingest runs. In the last run, their decisions wait for its end.
+
+    Returns:
+        The result, and nothing else. Or None, and which recordings changed, where the stage is to run again.
+    """
+    with _exclusive_dvc(), hold_corrections(recordings_dir(voice)) if is_last else nullcontext():
+        forget_note(stage, voice)
+        before = read_inputs(stage, voice)
+        code, log = _run_dvc(command, on_line)
+        if code:
+            changes = changed_files(before, read_inputs(stage, voice))
+            if only_recordings := [path for path in changes if _is_recording(path, voice)]:
+                return None, only_recordings
+            message = _last_error(log) or f"dvc repro ended with exit code {code}"
+            raise StageFailedError(f"stage {stage} of {voice}: {message}")
+        state: State = next((state for state, mark in MARKS.items() if any(mark in line for line in log)), "ran")
+        changes = [] if state == "unchanged" else find_false_record(stage, voice, before=before)
+        if changes:
+            forget_record(stage, voice)
+        forget_note(stage, voice)
+    if not changes:
+        return StageResult(stage=stage, state=state), []
+    if state == "restored" or all(_is_recording(path, voice) for path in changes):
+        return None, changes
+    raise StageFailedError(
+        f"stage {stage} of {voice}: {join_changes(changes)} changed while {stage} ran, so its output is not kept; "
+        "run again"
+    )
+
+
+def _is_recording(path: str, voice: str) -> bool:
+    return Path(path).is_relative_to(recordings_dir(voice))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,15 +236,19 @@ def push_outputs(voice: str, *, on_line: Callable[[str], None]) -> None:
         StageFailedError: With DVC's last error line.
     """
     targets = [f"{stage}@{voice}" for stage in STAGES]
-    code, log = _run_dvc([*_dvc(), "push", "--run-cache", *targets], on_line)
+    with _exclusive_dvc():
+        code, log = _run_dvc([*_dvc(), "push", "--run-cache", *targets], on_line)
     if code:
         raise StageFailedError(f"dvc push of {voice} to {default_remote()}: {_last_error(log)}")
 
 
 def _run_dvc(command: list[str], on_line: Callable[[str], None]) -> tuple[int, list[str]]:
-    """Run a DVC command, hand on its lines without noise, and return its exit code and all lines."""
+    """Run a DVC command, hand on its lines without noise, and return its exit code and all lines.
+
+    The caller is in _exclusive_dvc.
+    """
     log = []
-    with _exclusive_dvc(), _StreamedProcess(command) as process:
+    with _StreamedProcess(command) as process:
         for line in process:
             log.append(line)
             if not line.startswith(NOISE) and not line.endswith(EMPTY_OUTPUT):

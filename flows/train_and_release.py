@@ -20,14 +20,17 @@ from flows.gate_and_promote import (
 from flows.paths import recordings_dir
 from flows.proof.commit import describe_changes
 from flows.run_view import RunView
+from flows.stage_records import read_records
 from metrics.prompt_sets import load_language, load_other_languages, prompts_of_lane, prompts_of_preset
 from registry.consent.checks import check_consent
 from registry.gate.policy import GatePolicy, parse_policy
 from stages.capabilities import check_speaking_settings, find_device_faults
+from stages.execution.inputs import changed_files, join_changes, read_inputs
 from stages.execution.locks import locked
 from stages.judges import check_judges
 from stages.params import Params, load_params
 from stages.profiles import PROFILES, require_language, require_other_languages
+from stages.used_settings import require_same_settings
 
 T = TypeVar("T")
 Log = Callable[[str], None]
@@ -185,9 +188,11 @@ def build(voice: str, view: RunView, *, engine: Engine) -> list[StageResult]:
     the outputs of the stages before may have changed.
 
     Raises:
-        ValueError: A stage that would run cannot do what params.yaml says, on this base model or this machine.
+        ValueError: A stage that would run cannot do what params.yaml says, on this base model or this machine, or
+            params.yaml has changed since an earlier stage of the run.
         StageFailedError: A stage failed.
     """
+    recordings = read_inputs("ingest", voice)
     stale = engine.step("ask DVC what is stale", lambda log: stale_stages(voice))
     if not stale and not candidate_is_registered(voice):
         stale = {"register": "the candidate is not in this registry, or not as it was registered"}
@@ -199,15 +204,19 @@ def build(voice: str, view: RunView, *, engine: Engine) -> list[StageResult]:
             view.end_stage(stage, "fresh")
             results.append(StageResult(stage=stage, state="fresh"))
             continue
+        _check_settings([result.stage for result in results], voice)
         view.start_stage(stage, stale.get(stage, "a stage before it ran"))
         result = engine.step(
             stage, lambda log, stage=stage: _reproduce(stage, voice, log=_log_to_both(view, stage, log=log))
         )
         view.end_stage(stage, result.state)
         has_run = True
+        recordings = read_inputs("ingest", voice) if stage == "ingest" else recordings
         results.append(result)
     if not has_run:
         view.print_line(f"all {len(STAGES)} stages are up to date")
+    if changes := changed_files(recordings, read_inputs("ingest", voice)):
+        view.print_line(f"{join_changes(changes)} changed after ingest; `vox run {voice}` takes that in")
     return results
 
 
@@ -224,6 +233,16 @@ def _check_stages(stages: Sequence[str], view: RunView) -> None:
         raise ValueError("\n".join(faults))
     for fault in faults:  # a machine with a GPU may have trained already, as a run on a second worker expects
         view.print_line(f"{fault}. The run goes on, because {remote} may have what the stage writes")
+
+
+def _check_settings(stages: Sequence[str], voice: str) -> None:
+    """Raise ValueError where one of these stages ran with other parameters than params.yaml has now.
+
+    The registration would refuse that too, hours later.
+    """
+    names = {f"{stage}@{voice}" for stage in stages}
+    records = {name: entry for name, entry in read_records().items() if name in names}
+    require_same_settings(records, load_params().model_dump(mode="json", by_alias=True))
 
 
 def _reproduce(stage: str, voice: str, *, log: Log) -> StageResult:

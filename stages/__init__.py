@@ -14,6 +14,7 @@ params.py    params.yaml as frozen types                  sections/
 profiles.py  the base models and judges of each profile
 judges.py    whether the judges that a run needs are there
 capabilities.py  whether the base model and the machine can do what params.yaml says
+used_settings.py  whether settings are those that the stages ran with
 tables.py    the rows that pass from stage to stage
 errors.py    the errors of this package
 corrections/  what a person decided about clips, which ingest, segment and align obey

@@ -27,6 +27,7 @@ from gpt_sovits.adaptation.loop import Adaptation, EpochRecord, OnEpoch, saved_e
 from gpt_sovits.adaptation.options import TrainingOptions
 from gpt_sovits.adaptation.state import remove_training_state
 from gpt_sovits.weights.checkpoint import CheckpointError, checkpoint_sha256, save_checkpoint
+from stages.execution.inputs import read_inputs
 from stages.execution.outputs import stage_output
 from stages.execution.processes import die_with_parent
 from stages.params import Params, load_params
@@ -75,7 +76,9 @@ def run_adaptation(
     parser.add_argument("--features", type=Path, required=True, help="data/4_features/VOICE")
     parser.add_argument("--out", type=Path, required=True, help=f"data/5_checkpoints/VOICE/{model}")
     arguments = parser.parse_args()
-    voice, params = arguments.out.parent.name, load_params()
+    voice = arguments.out.parent.name
+    inputs = read_inputs(stage, voice)  # before anything is read
+    params = load_params()
     resume_folder = RESUME / voice / model
     options = options_of(params, voice_language(arguments.features))
     if not is_first_process():
@@ -93,7 +96,7 @@ def run_adaptation(
             )
         print(f"{stage}: {_record_line(record)}", flush=True)
 
-    with stage_output(arguments.out, stage, voice) as out:
+    with stage_output(arguments.out, stage, voice, inputs=inputs) as out:
         resume_folder.mkdir(parents=True, exist_ok=True)
         _forget_incomplete_state(stage, resume_folder)
         adaptation = fine_tune(arguments.features, params, resume_folder, on_epoch)

@@ -317,8 +317,8 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, required=True, help="data/1_manifests/VOICE")
     parser.add_argument("--out", type=Path, required=True, help="data/3_aligned/VOICE")
     arguments = parser.parse_args()
-    params = load_params()
     with stage_output(arguments.out, "align", arguments.clips.name) as folder:
+        params = load_params()
         profile = PROFILES[params.profile]
         align(arguments.clips, arguments.manifest, folder, params.align, profile.asr, profile.speaker, open_cache())
 

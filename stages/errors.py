@@ -13,6 +13,10 @@ class StageBusyError(StageError, RuntimeError):
     """Another process holds the lock that this one needs."""
 
 
+class InputsChangedError(StageError, RuntimeError):
+    """What a stage reads was edited while the stage ran."""
+
+
 def is_expected(error: Exception) -> bool:
     """Return whether an exception tells the user something, rather than being a fault of this code.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from stages.corrections.decisions import DECISIONS_FILE, decide
 from stages.corrections.file import CORRECTIONS_FILE, read_corrections
 from stages.execution.cache import NO_CACHE, ResultCache, open_cache
 from stages.execution.cached_calls import cached_map
+from stages.execution.inputs import read_inputs
 from stages.execution.outputs import stage_output
 from stages.execution.parallel import worker_processes
 from stages.execution.program import run_stage
@@ -33,7 +34,15 @@ from stages.sections.data import Ingest
 from stages.tables import Reject, write_table
 
 
-def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date, cache: ResultCache = NO_CACHE) -> None:
+def ingest(
+    recordings_dir: Path,
+    out_dir: Path,
+    params: Ingest,
+    today: date,
+    cache: ResultCache = NO_CACHE,
+    *,
+    before_corrections: Callable[[Path], None] = lambda path: None,
+) -> None:
     """Write recordings.jsonl and rejects.jsonl, both sorted by path, and what the voice has besides.
 
     That is lexicon.yaml, and decisions.jsonl from its corrections.jsonl.
@@ -44,6 +53,8 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date, cac
         params: the section `ingest` of params.yaml.
         today: the day on which the consent must be valid.
         cache: holds what earlier runs measured in the same files.
+        before_corrections: called with corrections.jsonl just before it is read, which is late, because somebody may
+            be adding decisions.
 
     Raises:
         ConsentError: the voice may not be used.
@@ -51,10 +62,10 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date, cac
         LostTranscriptsError: a recording would get the recogniser's text although the user gave one.
     """
     voice = check_consent(recordings_dir, today)
-    corrections = read_corrections(recordings_dir)
+    read_corrections(recordings_dir)  # finds a fault here, before hours of work
     lexicon = recordings_dir / LEXICON_FILE
     if lexicon.is_file():
-        load_lexicon(lexicon)  # finds a fault here, before hours of work
+        load_lexicon(lexicon)  # the same
         shutil.copyfile(lexicon, out_dir / LEXICON_FILE)
     audio, transcripts, rejects = take_inventory(recordings_dir, voice, params.max_lost_transcripts_share)
     measured: list[MeasuredRecording] = []
@@ -64,7 +75,8 @@ def ingest(recordings_dir: Path, out_dir: Path, params: Ingest, today: date, cac
     recordings, same_bytes = remove_duplicates([one.row for one in measured])
     kept_paths = {row.path for row in recordings}
     recordings, same_sound = mark_duplicates([one for one in measured if one.row.path in kept_paths], params.duplicates)
-    decisions, unused = decide(corrections, {row.sha256: row for row in recordings})
+    before_corrections(recordings_dir / CORRECTIONS_FILE)
+    decisions, unused = decide(read_corrections(recordings_dir), {row.sha256: row for row in recordings})
     rejects += [Reject(path=f"{CORRECTIONS_FILE}:{row.number}", reason=row.reason) for row in unused]
     if unused:
         print(f"ingest {voice.name}: {len(unused)} corrections change nothing, see rejects.jsonl", flush=True)
@@ -95,9 +107,11 @@ def main() -> None:
     parser.add_argument("--recordings", type=Path, required=True, help="data/1_recordings/VOICE")
     parser.add_argument("--out", type=Path, required=True, help="data/1_manifests/VOICE")
     arguments = parser.parse_args()
-    params = load_params().ingest
-    with stage_output(arguments.out, "ingest", arguments.recordings.name) as folder:
-        ingest(arguments.recordings, folder, params, date.today(), open_cache())
+    inputs = read_inputs("ingest", arguments.recordings.name)
+    with stage_output(arguments.out, "ingest", arguments.recordings.name, inputs=inputs) as folder:
+        params = load_params().ingest
+        today = date.today()
+        ingest(arguments.recordings, folder, params, today, open_cache(), before_corrections=inputs.read_again)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from stages.params import Params
+from stages.used_settings import require_same_settings
 
 UNRELATED_SECTIONS = {"voices", "consent", "releases", "gate", "serve"}  # they do not change the model
 
@@ -38,10 +39,12 @@ def lineage(voice: str, manifest_dir: Path, params: Params) -> Lineage:
         params: all of params.yaml.
 
     Raises:
-        ValueError: dvc.lock is missing.
+        ValueError: dvc.lock is missing, or a stage ran with other parameters than these.
     """
-    locked = json.dumps(locked_stages(voice, Path("dvc.lock")), sort_keys=True)
-    settings = json.dumps(params.model_dump(mode="json", by_alias=True, exclude=UNRELATED_SECTIONS), sort_keys=True)
+    stages = locked_stages(voice, Path("dvc.lock"))
+    values = params.model_dump(mode="json", by_alias=True, exclude=UNRELATED_SECTIONS)
+    require_same_settings(stages, values)
+    locked, settings = (json.dumps(one, sort_keys=True) for one in (stages, values))
     tags = {
         "git_commit": git_commit(),
         "dvc_lock_sha256": _sha256(locked),

@@ -22,6 +22,7 @@ from stages.corrections.fixed_clips import cut_around, fixed_spans
 from stages.cutting import Limits, Span
 from stages.execution.cache import NO_CACHE, ResultCache, open_cache
 from stages.execution.cached_calls import cached_map
+from stages.execution.inputs import file_state
 from stages.execution.outputs import stage_output
 from stages.execution.parallel import call, worker_processes
 from stages.execution.program import run_stage
@@ -54,20 +55,28 @@ def segment(
     recordings = read_table(manifest_dir / "recordings.jsonl", Recording)
     decisions = read_decisions(manifest_dir)
     (out_dir / "audio").mkdir()
-    calls = []
+    calls, states = [], {}
     for recording in recordings:
         path = recordings_dir / recording.path
+        states[path] = file_state(path)
         if file_sha256(path) != recording.sha256:
-            raise ValueError(f"{path} has changed since ingest wrote {manifest_dir}; run the ingest stage again")
+            raise _changed(path, manifest_dir)
         its_decisions = decisions.get(recording.recording_id, ())
         calls.append(partial(cut_recording, path, recording, params, out_dir, its_decisions))
     clips, rejects = [], []
     template = f"segment {recordings_dir.name}: {{}} recordings"
-    with worker_processes(params.n_jobs) as workers:
-        workers = cached_map(workers, cache, same={}, out_dir=out_dir, files=lambda cut: [clip.path for clip in cut[0]])
-        for rows, rejected in report_progress(workers(call, calls), len(calls), template):
-            clips += rows
-            rejects += rejected
+    try:
+        with worker_processes(params.n_jobs) as workers:
+            workers = cached_map(workers, cache, same={}, out_dir=out_dir, files=_clip_paths)
+            for rows, rejected in report_progress(workers(call, calls), len(calls), template):
+                clips += rows
+                rejects += rejected
+    finally:
+        # Recordings are not among the deps in dvc.yaml, since the manifest has their hashes. So DVC does not compare
+        # them. One that changed also explains whatever went wrong with it above.
+        for path, state in states.items():
+            if file_state(path) != state:
+                raise _changed(path, manifest_dir)
     if not clips:
         raise ValueError(f"{recordings_dir}: no clip in {len(recordings)} recordings; the first: {rejects[0].reason}")
     write_table(out_dir / "clips.jsonl", clips)
@@ -188,6 +197,14 @@ def loudness_gain(waveform: np.ndarray, params: Segment) -> float | None:
     return math.floor(gain_db * 1e4) / 1e4  # rounded down, so that the peak cannot exceed its limit
 
 
+def _clip_paths(cut: tuple[list[Clip], list[Reject]]) -> list[str]:
+    return [clip.path for clip in cut[0]]
+
+
+def _changed(path: Path, manifest_dir: Path) -> ValueError:
+    return ValueError(f"{path} has changed since ingest wrote {manifest_dir}; run the ingest stage again")
+
+
 def _reject(recording: Recording, span: Span, rate: int, reason: str) -> Reject:
     place = f"{span.start / rate:.2f}-{span.end / rate:.2f} s"
     return Reject(path=recording.path, reason=f"{place}: {reason}", seconds=round((span.end - span.start) / rate, 6))
@@ -200,9 +217,8 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, required=True, help="data/1_manifests/VOICE")
     parser.add_argument("--out", type=Path, required=True, help="data/2_clips/VOICE")
     arguments = parser.parse_args()
-    params = load_params().segment
     with stage_output(arguments.out, "segment", arguments.recordings.name) as folder:
-        segment(arguments.recordings, arguments.manifest, folder, params, open_cache())
+        segment(arguments.recordings, arguments.manifest, folder, load_params().segment, open_cache())
 
 
 if __name__ == "__main__":

@@ -6,8 +6,11 @@ import hashlib
 import json
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from imports import ROOT
 from release_helpers import promote_first, recordings_of, scorecard, write_scores, write_voice_folder
 from ruamel.yaml import YAML
 
@@ -15,9 +18,11 @@ from flows.proof.data import hash_tree, list_files
 from registry.candidates.registration import register_candidate
 from registry.files import file_sha256
 from registry.storage.store import Store, open_store
+from stages.params import load_params
 
 VOICE = "anna"
 CODE = "stages/code.py"
+PARAMS = {"profile": "starter", "segment": load_params(ROOT / "params.yaml").segment.model_dump(mode="json")}
 # what each stage reads and writes
 STAGES = {
     "ingest": ((CODE, "data/1_recordings/anna"), ("data/1_manifests/anna",)),
@@ -38,8 +43,11 @@ def git(root: Path, *arguments: str) -> str:
     return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def make_released(root: Path) -> Store:
-    """Make a project in which version 1 of anna was registered with its whole origin and promoted."""
+def make_released(root: Path, *, settings: Mapping[str, Any] = PARAMS) -> Store:
+    """Make a project in which version 1 of anna was registered with its whole origin and promoted.
+
+    The stages ran with PARAMS, and `settings` are registered.
+    """
     # 1. Code in git, a base model outside git, recordings, and what each stage wrote
     for name, text in (
         (CODE, "code"),
@@ -71,6 +79,7 @@ def make_released(root: Path) -> Store:
     stages = {
         f"{stage}@{VOICE}": {
             "deps": [_entry(root, path) for path in deps],
+            "params": {"params.yaml": {key: PARAMS[key] for key in ("profile", stage) if key in PARAMS}},
             "outs": [_entry(root, path) for path in outs],
         }
         for stage, (deps, outs) in STAGES.items()
@@ -78,7 +87,7 @@ def make_released(root: Path) -> Store:
     with (root / "dvc.lock").open("w", encoding="utf-8") as file:
         YAML().dump({"schema": "2.0", "stages": stages}, file)
     # 3. Registered and released
-    files = {"dvc_lock.json": json.dumps(stages, sort_keys=True), "params.json": '{"profile": "tiny"}'}
+    files = {"dvc_lock.json": json.dumps(stages, sort_keys=True), "params.json": json.dumps(settings)}
     lineage = {
         "git_commit": git(root, "rev-parse", "HEAD"),
         "dvc_lock_sha256": _sha256(files["dvc_lock.json"]),

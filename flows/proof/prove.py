@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +52,8 @@ def prove(store: Store, voice: str, *, version: int | None) -> ProvenVersion:
     links, origin = list(dict.fromkeys(text for text in (locked, params) if isinstance(text, Link))), None
     if isinstance(locked, str):
         origin = read_origin(candidate, locked)
-        links += list_stage_links(origin, Path(), finder=finder)
+        settings = json.loads(params) if isinstance(params, str) else None
+        links += list_stage_links(origin, Path(), settings=settings, finder=finder)
     else:
         links.append(unchecked("recordings ... scores", "every stage", "the registration does not say what DVC did"))
     proof = Proof(voice, candidate.version, candidate.candidate_id, (*links, *list_release_links(store, candidate)))

@@ -17,6 +17,7 @@ from registry.candidates.candidate import SCORECARD, Candidate
 from registry.candidates.fingerprint import hash_candidate
 from registry.files import file_sha256
 from registry.proof.links import Link, broken, unchecked
+from stages.used_settings import find_other_settings
 
 # What each stage's link is called, in the order in which a voice is made
 CHAIN = {
@@ -75,18 +76,22 @@ def read_origin(candidate: Candidate, locked: str, *, lock: Path = Path("dvc.loc
     return Origin(candidate, stages, ours)
 
 
-def list_stage_links(origin: Origin, root: Path, *, finder: DataFinder) -> list[Link]:
-    """Return the links from code and recordings to the scores.
+def list_stage_links(
+    origin: Origin, root: Path, *, settings: Mapping[str, Any] | None, finder: DataFinder
+) -> list[Link]:
+    """Return the links from code, settings and recordings to the scores.
 
     Args:
         origin: Of the version.
         root: The project's root.
+        settings: The registered params.json, None where it is missing, which another link says.
         finder: Where data is looked for.
     """
     if missing := [stage for stage in CHAIN if stage not in origin.stages]:
         return [broken("lineage", "stages in dvc_lock.json", f"it has no entry for {', '.join(missing)}")]
     return [
         _code_link(origin, root, finder=finder),
+        *([] if settings is None else [_settings_link(origin, settings)]),
         _recordings_link(origin, root, finder=finder),
         *(_stage_link(origin, stage, name=name, finder=finder) for stage, name in CHAIN.items()),
         _scored_link(origin, finder),
@@ -143,7 +148,7 @@ def find_outside_inputs(origin: Origin, root: Path, *, finder: DataFinder) -> di
 
 def _code_link(origin: Origin, root: Path, *, finder: DataFinder) -> Link:
     commit = origin.candidate.tags.get("git_commit", "")
-    name, compared = "code and settings", "everything else that the stages read with the git commit"
+    name, compared = "code", "everything else that the stages read with the git commit"
     if reason := why_not_checked_out(root, commit):
         return unchecked(name, compared, reason, commit)
     try:
@@ -156,6 +161,17 @@ def _code_link(origin: Origin, root: Path, *, finder: DataFinder) -> Link:
             more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
             return link(name, compared, reasons[0] + more, commit)
     return Link(name, f"{compared}: {len(places)} files and folders", "ok", commit)
+
+
+def _settings_link(origin: Origin, settings: Mapping[str, Any]) -> Link:
+    link = ("settings", "params.json with the parameters that DVC recorded of each stage")
+    digest = origin.candidate.tags.get("params_sha256", "")
+    if unknown := [stage for stage in CHAIN if not origin.stages[stage].get("params")]:
+        return unchecked(*link, f"dvc_lock.json has no parameters of {', '.join(unknown)}", digest)
+    if others := list(find_other_settings(origin.stages, settings)):
+        more = f", and {len(others) - 1} more" if len(others) > 1 else ""
+        return broken(*link, others[0] + more, digest)
+    return Link(*link, "ok", digest)
 
 
 def _recordings_link(origin: Origin, root: Path, *, finder: DataFinder) -> Link:

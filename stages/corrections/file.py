@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -60,7 +61,7 @@ def append_corrections(
         StageBusyError: another process keeps the file locked.
     """
     path = recordings_dir / CORRECTIONS_FILE
-    with locked(f"corrections-{recordings_dir.name}"):
+    with hold_corrections(recordings_dir):
         before = read_corrections(recordings_dir)
         new = make_rows(before)
         content = path.read_bytes() if path.exists() else b""
@@ -69,6 +70,17 @@ def append_corrections(
         content += "".join(f"{row.line()}\n" for row in new).encode()
         _replace(path, content)
     return [*before, *new]
+
+
+@contextmanager
+def hold_corrections(recordings_dir: Path) -> Iterator[None]:
+    """Let nobody else append rows to a voice's corrections.jsonl inside the block. They wait.
+
+    Raises:
+        StageBusyError: another process keeps the file locked.
+    """
+    with locked(f"corrections-{recordings_dir.name}"):
+        yield
 
 
 def read_decisions(manifest_dir: Path) -> dict[str, list[ClipDecision]]:

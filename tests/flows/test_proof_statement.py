@@ -10,7 +10,7 @@ import os
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from proof_helpers import VOICE, make_released
+from proof_helpers import PARAMS, VOICE, make_released
 
 from flows.commands.verify import verify_voice
 from registry.proof.envelope import encode_for_signature
@@ -59,10 +59,10 @@ def test_statement_of_a_proven_release(tmp_path, monkeypatch, capsys):
         name = f"data/1_recordings/anna/{number}.wav"
         assert inputs[name]["sha256"] == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
     assert {"code", "prompts", "base_models/base"} <= set(inputs)
-    assert statement["predicate"]["buildDefinition"]["externalParameters"]["params"] == {"profile": "tiny"}
+    assert statement["predicate"]["buildDefinition"]["externalParameters"]["params"] == PARAMS
     # 2. A changed statement does not have the signature
     envelope = json.loads(file.read_text())
-    payload = base64.b64decode(envelope["payload"]).replace(b"tiny", b"huge")
+    payload = base64.b64decode(envelope["payload"]).replace(b"starter", b"altered")
     envelope["payload"] = base64.b64encode(payload).decode()
     with pytest.raises(InvalidSignature):
         read_envelope(json.dumps(envelope))

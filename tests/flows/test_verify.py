@@ -7,10 +7,11 @@ import shutil
 
 import pytest
 from click.testing import CliRunner
-from proof_helpers import CODE, VOICE, git, keep_in_cache, make_released
+from proof_helpers import CODE, PARAMS, VOICE, git, keep_in_cache, make_released
 from release_helpers import LINEAGE, scorecard, write_scores, write_voice_folder
 
 from flows.cli import vox
+from flows.proof import stage_links
 from flows.proof.prove import prove
 from registry.candidates.registration import register_candidate
 from registry.storage.store import open_store
@@ -52,7 +53,7 @@ def test_untouched_release_is_proven(project):
     proof = verify()
     assert proof.exit_code == 0, proof.links
     assert [link.name for link in proof.links] == [
-        "code and settings", "recordings", "manifest", "clips", "texts", "features", "checkpoints (SoVITS)",
+        "code", "settings", "recordings", "manifest", "clips", "texts", "features", "checkpoints (SoVITS)",
         "checkpoints (GPT)", "scores", "scored voice", "registered scores", "registered candidate", "verdict",
         "release",
     ]  # fmt: skip
@@ -121,20 +122,50 @@ def test_code_that_is_not_in_the_commit_is_not_proven(project):
     git(project, "reflog", "expire", "--expire=now", "--all")
     git(project, "gc", "-q", "--prune=now")
     proof = verify()
-    assert (proof.exit_code, names(proof, "unchecked")) == (2, ["code and settings"])
+    assert (proof.exit_code, names(proof, "unchecked")) == (2, ["code"])
     assert "does not have the commit" in proof.unchecked[0].reason
 
 
 def test_other_base_model_in_the_workspace_is_not_proven(project):
     (project / "base_models/base/w").write_text("another model")
     proof = verify()
-    assert (proof.exit_code, names(proof, "unchecked")) == (2, ["code and settings"])
+    assert (proof.exit_code, names(proof, "unchecked")) == (2, ["code"])
 
 
 def test_edited_origin_in_the_registry_is_broken(project):
     (file,) = (project / "mlartifacts").rglob("dvc_lock.json")
     file.write_text(file.read_text().replace("data/2_clips", "data/2_clip"))
     assert verify().first_broken.name == "lineage"
+
+
+@pytest.mark.parametrize("registered", [12, 9.0])
+def test_registered_parameters_that_did_not_make_the_version_are_broken(tmp_path, monkeypatch, registered):
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    make_released(tmp_path, settings=PARAMS | {"segment": PARAMS["segment"] | {"max_clip_seconds": registered}})
+    proof = verify()
+    if registered == 12:  # the stages ran with 12.0
+        assert proof.exit_code == 0
+        return
+    assert (proof.exit_code, names(proof, "broken")) == (1, ["settings"])
+    assert proof.first_broken.reason == "segment ran with segment.max_clip_seconds 12.0, not 9.0"
+    refused = CliRunner().invoke(vox, ["verify", VOICE, "--statement", "made.json"], standalone_mode=False)
+    assert refused.return_value == 1 and not (tmp_path / "made.json").exists()
+
+
+def test_stages_without_recorded_parameters_are_not_proven(project, monkeypatch):
+    read = stage_links.read_origin
+
+    def without_params(candidate, locked):
+        stages = json.loads(locked)
+        del stages["align@anna"]["params"]
+        return read(candidate, json.dumps(stages))
+
+    monkeypatch.setattr("flows.proof.prove.read_origin", without_params)
+    proof = verify()
+    assert (proof.exit_code, names(proof, "unchecked")) == (2, ["settings"])
+    assert "no parameters of align" in proof.unchecked[0].reason
 
 
 def test_registration_without_its_origin_is_not_proven(project):
@@ -166,7 +197,7 @@ def test_command_prints_a_line_per_link_and_names_the_first_broken_one(project):
     done = CliRunner().invoke(vox, ["verify", VOICE], standalone_mode=False)
     assert done.return_value == 1
     lines = done.output.splitlines()
-    assert lines[0].startswith("ok: code and settings: ")
+    assert lines[0].startswith("ok: code: ")
     assert [line.split(":")[1].strip() for line in lines if line.startswith("broken")] == ["clips", "features"]
     assert lines[-1] == "not proven: the first broken link of version 1 of anna is 'clips'"
     done = CliRunner().invoke(vox, ["verify", VOICE, "--json"], standalone_mode=False)

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt_sovits.audio import resample
+from stages import segment as segmenting
 from stages.cutting import Span
 from stages.ingest import ingest
 from stages.params import load_params
@@ -157,6 +158,21 @@ def test_a_recording_that_changed_since_ingest_is_refused(tmp_path: Path, uttera
     soundfile.write(tmp_path / "recordings" / "x.wav", utterances[1], 16000)
     (tmp_path / "again").mkdir()
     with pytest.raises(ValueError, match=r"x\.wav has changed since ingest .* run the ingest stage again"):
+        segment(tmp_path / "recordings", tmp_path, tmp_path / "again", PARAMS)
+
+
+def test_a_recording_that_changes_while_it_is_cut_is_refused(
+    tmp_path: Path, utterances: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, {"x.wav": (utterances[0], 16000)})
+    (tmp_path / "again").mkdir()
+
+    def copy_then_cut(calls, *_):
+        soundfile.write(tmp_path / "recordings" / "x.wav", utterances[1], 16000)
+        return calls
+
+    monkeypatch.setattr(segmenting, "report_progress", copy_then_cut)
+    with pytest.raises(ValueError, match=r"x\.wav has changed since ingest"):
         segment(tmp_path / "recordings", tmp_path, tmp_path / "again", PARAMS)
 
 
