@@ -29,7 +29,7 @@ from stages.params import load_params
 RULES = {
     "thresholds": [{"metric": "wer", "at_most": 0.5, "unit": "errors per word", "reason": "test"}],
     "non_inferiority": [{"metric": "wer", "margin": 0.05, "unit": "errors per word", "reason": "test"}],
-    "min_prompts": 4,
+    "min_prompts": 6,
 }
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 
