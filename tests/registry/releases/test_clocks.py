@@ -76,8 +76,8 @@ def test_revoked_key_keeps_what_it_signed_and_signs_and_approves_nothing_more(pr
     rita = make_signer(tmp_path_factory.mktemp("keys"), "rita")
     keys.trust("rita", rita.public_key, roles=("engineer", "release_manager"), since=None)
     monkeypatch.setenv("VOXFOUNDRY_SIGNING_KEY", str(rita.path))
-    assert project.rollback().changed
     assert approve(project.store, "anna", version=2).approvers == ("rita",)
+    assert project.rollback().changed
     monkeypatch.delenv("VOXFOUNDRY_SIGNING_KEY")
     assert keys.revoke("rita", since=None) == 0
     assert_in_service(project, 1)
