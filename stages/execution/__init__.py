@@ -7,6 +7,7 @@ inputs.py        tells whether what a stage reads changed while it ran
 outputs.py       writes a folder or a file completely or not at all
 parallel.py      spreads a function over processes of this machine or of a cluster, through joblib
 tasks.py         what a worker does with one item
+one_version.py   keeps all workers to one version of a judge
 clusters.py      connects to Dask and Ray
 cache.py         keeps results of single recordings and clips
 cached_calls.py  computes only what the cache lacks
