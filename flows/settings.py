@@ -43,7 +43,7 @@ def apply_settings(settings: Sequence[str]) -> list[str]:
                 section = section.get(part) if isinstance(section, CommentedMap) else None
             if not isinstance(section, CommentedMap) or last not in section:
                 raise ValueError(f"-S {setting}: params.yaml has no key {key}; the file itself lists the keys")
-            value = _load(YAML(), text, f"-S {setting}: the value")  # keeps [0, 1] on one line
+            value = _load(YAML(), text, source=f"-S {setting}: the value")  # keeps [0, 1] on one line
             if section[last] != value:
                 changes.append(f"params.yaml: {key}: {section[last]} -> {value}")
                 section[last] = value
@@ -78,14 +78,14 @@ def unlist_voice(name: str) -> None:
 
 def _edit(change: Callable[[CommentedMap], list[str]]) -> list[str]:
     with locked("params"):  # from the reading on, or a change that is written meanwhile is lost
-        document = _load(_round_trip(), PARAMS.read_text(encoding="utf-8"), str(PARAMS))
+        document = _load(_round_trip(), PARAMS.read_text(encoding="utf-8"), source=str(PARAMS))
         changes = change(document)
         if changes:
             text = StringIO()
             _round_trip().dump(document, text)
             # checked as it will be read: by the safe loader, as plain values
             source = "params.yaml with these settings"
-            plain = _load(YAML(typ="safe"), text.getvalue(), source)
+            plain = _load(YAML(typ="safe"), text.getvalue(), source=source)
             parse_params(plain, source)
             parse_policy(plain["gate"])
             parse_settings(plain["serve"])
@@ -103,7 +103,7 @@ def _round_trip() -> YAML:
     return yaml
 
 
-def _load(yaml: YAML, text: str, source: str) -> Any:
+def _load(yaml: YAML, text: str, *, source: str) -> Any:
     try:
         return yaml.load(text)
     # ValueError: a day that does not exist such as 2030-02-31
