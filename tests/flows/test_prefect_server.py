@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 from process_helpers import assert_ends, children
@@ -91,10 +92,23 @@ def start_and_end(folder, how: signal.Signals) -> int:
     while not (servers := children(waiting.pid)):
         assert waiting.poll() is None
         time.sleep(0.05)
-    time.sleep(1)  # it is about to answer in some more
+    while b"\0start\0" not in Path(f"/proc/{servers[0]}/cmdline").read_bytes():  # a run waits for its child to begin
+        time.sleep(0.05)
+    os.kill(servers[0], signal.SIGSTOP)  # or it answers first, where this test waits for a busy machine
+    wait_for(folder / ".prefect/server.json")
     waiting.send_signal(how)
     assert waiting.communicate(timeout=20)[0] == b"", "the server answered before the signal"
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(servers[0], signal.SIGCONT)
     return servers[0]
+
+
+def wait_for(path) -> None:
+    """Wait until a file is there."""
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path.name} does not come"
+        time.sleep(0.05)
 
 
 def test_ctrl_c_while_the_server_starts_ends_the_server_too(tmp_path):
