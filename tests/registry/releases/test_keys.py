@@ -113,7 +113,8 @@ def test_release_by_a_key_that_was_stolen_is_undone_once_the_theft_is_known(desk
     assert problems and all("no effect" in line or "does not count" in line for line in problems)
 
 
-def test_command_that_revokes_a_stolen_key_puts_the_champion_back(desk, team, monkeypatch, capsys):
+def release_with_a_stolen_key(desk, team, monkeypatch) -> datetime:
+    """Release version 1 rightly and 2 with rita's key, go into the project, and return the moment of the theft."""
     desk.release(1)
     theft = datetime.now(UTC)
     team("rita", "engineer", "release_manager")
@@ -122,6 +123,11 @@ def test_command_that_revokes_a_stolen_key_puts_the_champion_back(desk, team, mo
     team("anna")
     (desk.store.root / "params.yaml").write_text("{}")
     monkeypatch.chdir(desk.store.root)
+    return theft
+
+
+def test_command_that_revokes_a_stolen_key_puts_the_champion_back(desk, team, monkeypatch, capsys):
+    theft = release_with_a_stolen_key(desk, team, monkeypatch)
     assert revoke("rita", since=theft.isoformat()) == 0
     printed = capsys.readouterr().out
     assert "anna: without effect are the rows" in printed
@@ -130,14 +136,7 @@ def test_command_that_revokes_a_stolen_key_puts_the_champion_back(desk, team, mo
 
 
 def test_command_that_revokes_a_stolen_key_fails_where_the_champion_cannot_be_put_back(desk, team, monkeypatch, capsys):
-    desk.release(1)
-    theft = datetime.now(UTC)
-    team("rita", "engineer", "release_manager")
-    desk.gate(2)
-    desk.promote(2)
-    team("anna")
-    (desk.store.root / "params.yaml").write_text("{}")
-    monkeypatch.chdir(desk.store.root)
+    theft = release_with_a_stolen_key(desk, team, monkeypatch)
 
     def refuse(*_):
         raise ModelRegistryError("MLflow is read-only")
