@@ -94,6 +94,9 @@ def delete_objects(cache: DvcCache, voice: str, *, with_recordings: bool, lock: 
     present = [path for md5 in ordered if (path := _object(cache, md5)).exists()]
     for path in (*present, *own_runs):
         path.unlink(missing_ok=True)
+    for folder in cache.runs.glob("*/*"):  # DVC fails at one that is empty
+        with suppress(OSError):  # it holds the records of others
+            folder.rmdir()
     return len(present)
 
 
