@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 
 from registry.candidates.registration import register_candidate
 from registry.candidates.smoke import speak_once
+from registry.files import file_sha256
 from registry.storage.store import open_store
 from stages.execution.outputs import stage_output
 from stages.execution.program import run_stage
@@ -59,7 +59,7 @@ def _real_time_factor(voice: str, scorecard: Path) -> dict[str, str]:
         return {}
     timings = json.loads(path.read_text(encoding="utf-8"))
     # The scores may come from DVC's cache or from another machine. The timings are those of the last evaluation here.
-    is_same = timings.get("scorecard_sha256") == hashlib.sha256(scorecard.read_bytes()).hexdigest()
+    is_same = timings.get("scorecard_sha256") == file_sha256(scorecard)
     return {"synthesis_rtf": f"{timings['rtf']:.4f}"} if is_same else {}
 
 

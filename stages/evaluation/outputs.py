@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from metrics.failures import unmeasurable_failures
 from metrics.normalize import error_unit
 from metrics.scores import Scorecard, pooled
 from metrics.second_opinions import MAX_DISAGREEMENT, disagreement, second_opinion
+from registry.files import file_sha256
 from registry.report.page import ScoredVersion, render_report
 from stages.evaluation.selection import RULE
 from stages.evaluation.trials import BASE_EPOCHS, CheckpointChoice
@@ -112,7 +112,7 @@ def save_timings(voice: str, timings: Sequence[UtteranceTiming], scorecard: Path
     audio = sum(timing.seconds for timing in timings)
     rtf = sum(timing.synthesis_seconds for timing in timings) / audio if audio else float("nan")
     TIMINGS.mkdir(parents=True, exist_ok=True)
-    sha256 = hashlib.sha256(scorecard.read_bytes()).hexdigest()
+    sha256 = file_sha256(scorecard)
     content = {"scorecard_sha256": sha256, "rtf": rtf, "utterances": [timing._asdict() for timing in timings]}
     write_atomically(TIMINGS / f"{voice}.json", json.dumps(content))
     print(f"evaluate: synthesis took {rtf:.3f} of real time while the judges were running", flush=True)
