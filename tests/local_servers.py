@@ -23,6 +23,8 @@ from postgres_server import find_programs, skip_without_server
 
 PACKAGES = ("psycopg", "boto3", "flask_wtf", "dvc_s3")  # of the extra [servers]
 N_PORTS = 10
+GRPC = 10_000  # a server of SeaweedFS listens on its port and on this much above it
+FIRST_CLIENT_PORT = 32_768  # the kernel gives the ports from here on to clients
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,11 @@ class LocalServers:
 
 
 def free_ports(n: int) -> int:
-    """Return the first of n ports in a row on which nobody listens at the moment."""
+    """Return the first of n ports in a row on which, and on whose gRPC ports, nobody listens at the moment."""
     while True:
-        first = random.randrange(15_000, 30_000 - n)  # below the ports that the kernel gives to clients
+        first = random.randrange(15_000, FIRST_CLIENT_PORT - GRPC - n)
         try:
-            for port in range(first, first + n):
+            for port in (*range(first, first + n), *range(first + GRPC, first + GRPC + n)):
                 with socket.socket() as probe:
                     probe.bind(("127.0.0.1", port))
         except OSError:
