@@ -8,13 +8,16 @@ It needs no text, so real speakers count as much as synthetic ones. The later st
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gpt_sovits.determinism import derive_seed, deterministic
+from gpt_sovits.sovits.generators.harmonics import Voice
 from gpt_sovits.sovits.model import SoVITS
+from gpt_sovits.sovits.pitch import pitch_loss, track_pitch
 from starter.settings import AutoencoderSettings, load_settings, stage_folder
 from starter.sovits_data import SpeechCrops, sovits_config, spectral_loss, spectrogram
 from starter.training import (
@@ -33,7 +36,15 @@ from starter.voices import held_out_sets, training_voices
 PARTS = ("ref_enc", "enc_q", "dec")
 
 
-def autoencode(model: SoVITS, crops: Tensor, styles: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+class Copies(NamedTuple):
+    """Copies of speech, and what it costs to make them."""
+
+    waveforms: Tensor  # (B, n_samples)
+    kl: Tensor  # () divergence of the latents from standard normal, nats per frame
+    pitch: Tensor  # () mean |difference| of the predicted pitch where there is one, semitones
+
+
+def autoencode(model: SoVITS, crops: Tensor, styles: Tensor, noise: Tensor, *, own_pitch: bool = False) -> Copies:
     """Copy speech through the posterior encoder and the generator.
 
     Args:
@@ -41,16 +52,17 @@ def autoencode(model: SoVITS, crops: Tensor, styles: Tensor, noise: Tensor) -> t
         crops: (B, n_samples) speech to copy.
         styles: (B, n_style_samples) other speech of the same voice.
         noise: (B, latent_channels, n_frames) standard normal, or zeros for the mean of the latent.
-
-    Returns:
-        The copies, (B, n_samples), and the divergence of their latents from standard normal in nats per frame.
+        own_pitch: Speak at the predicted pitch, not at that of the speech.
     """
     c = model.config
     style = model.style_embedding(spectrogram(styles, c))
     z, mean, log_deviation = _encode(model, crops, style, noise)
     mean, log_deviation = mean.float(), log_deviation.float()  # half precision is too coarse for sums of many
     kl = 0.5 * (mean.square() + (2 * log_deviation).exp() - 1 - 2 * log_deviation).sum(dim=1).mean()
-    return model.dec(z, style)[:, 0], kl
+    semitones, voiced = track_pitch(crops, c.sample_rate)
+    predicted = model.dec.predict_pitch(z, style)
+    waveforms = model.dec(z, style, voice=Voice(predicted if own_pitch else semitones))[:, 0]
+    return Copies(waveforms, kl, pitch_loss(predicted, semitones, voiced))
 
 
 def _encode(model: SoVITS, crops: Tensor, style: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -68,8 +80,9 @@ def copy_losses(model: SoVITS, seconds: float = 2.4) -> Losses:
         rows = [one.waveform[:n].astype(np.float32) / 32768 for one in utterances if len(one.waveform) >= n]
         crops = torch.from_numpy(np.stack(rows))
         noise = torch.zeros(len(crops), model.config.latent_channels, n // model.config.hop_length)
-        copied, kl = autoencode(model, crops, crops, noise)
-        losses |= {f"spectral_{name}": float(spectral_loss(crops, copied)), f"kl_{name}": float(kl)}
+        copied = autoencode(model, crops, crops, noise, own_pitch=True)
+        losses |= {f"spectral_{name}": float(spectral_loss(crops, copied.waveforms)), f"kl_{name}": float(copied.kl)}
+        losses[f"pitch_{name}"] = float(copied.pitch)
     return losses
 
 
@@ -94,10 +107,10 @@ class AutoencoderTrainer:
 
     def _add_gradient(self, part: tuple[Tensor, Tensor, Tensor], share: float) -> Losses:
         with autocast(self.settings.precision):
-            copied, kl = autoencode(self.model, *part)
-        spectral = spectral_loss(part[0], copied.float())
-        (share * (self.settings.spectral_weight * spectral + self.settings.kl_weight * kl)).backward()
-        return {"spectral": spectral.item(), "kl": kl.item()}
+            copied = autoencode(self.model, *part)
+        losses = {"spectral": spectral_loss(part[0], copied.waveforms.float()), "kl": copied.kl, "pitch": copied.pitch}
+        (share * sum(getattr(self.settings, f"{name}_weight") * loss for name, loss in losses.items())).backward()
+        return {name: loss.item() for name, loss in losses.items()}
 
 
 def main() -> None:

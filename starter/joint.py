@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.sovits.discriminator import Discriminator
+from gpt_sovits.sovits.generators.harmonics import Voice
 from gpt_sovits.sovits.layers.masks import length_mask
 from gpt_sovits.sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss, kl_loss, mel_loss
 from gpt_sovits.sovits.model import SoVITS, take_segments
+from gpt_sovits.sovits.pitch import pitch_loss, track_pitch
 from starter.clips import Clip, ClipRounds, Texts, held_out_clips
 from starter.latents import load_sovits
 from starter.settings import JointSettings, Settings, load_settings, stage_folder
@@ -111,10 +113,12 @@ class JointOutput(NamedTuple):
 
     kl: Tensor  # ()
     latent: Tensor  # () mean |difference| from the latent of the speech
+    pitch: Tensor  # () mean |difference| of the pitch that both latents have from that of the speech, semitones
     sound: Tensor  # (B, crop samples) through the prior
     real: Tensor  # (B, crop samples) of the speech
     style: Tensor  # (B, style_channels, 1)
     z: Tensor  # (B, latent_channels, T) latent of the speech
+    voice: Voice  # pitch of the crops of the speech, at which both sounds are made
 
 
 class Spoken(NamedTuple):
@@ -142,19 +146,25 @@ def speak(model: SoVITS, batch: JointBatch, settings: JointSettings) -> JointOut
     noise = batch.noise.flip(0, 1) * settings.noise_scale
     guess = model.flow((mean_p + noise * log_p.exp()) * mask, mask, style, reverse=True)
     latent = mel_loss(mean_q.float(), guess.float(), mask)
-    sound = model.dec(take_segments(guess, batch.starts, n_crop), style)[:, 0].float()
+    semitones, voiced = track_pitch(batch.waveforms, c.sample_rate)
+    pitch = sum(
+        pitch_loss(model.dec.predict_pitch(x, style, texts.lengths), semitones, voiced * mask[:, 0]) for x in (z, guess)
+    )
+    voice = Voice(take_segments(semitones[:, None], batch.starts, n_crop)[:, 0])
+    sound = model.dec(take_segments(guess, batch.starts, n_crop), style, voice=voice)[:, 0].float()
     real = take_segments(batch.waveforms[:, None], batch.starts * c.hop_length, n_crop * c.hop_length)[:, 0]
-    return JointOutput(kl, latent, sound, real, style, z)
+    return JointOutput(kl, latent, pitch, sound, real, style, z, voice)
 
 
 @torch.no_grad()
 def held_out_losses(model: SoVITS, batches: Sequence[JointBatch], settings: JointSettings) -> Losses:
     """Return the mean losses over batches of held-out speech."""
-    sums = {"held_out_kl": 0.0, "held_out_latent": 0.0, "held_out_spectral": 0.0}
+    sums = {"held_out_kl": 0.0, "held_out_latent": 0.0, "held_out_pitch": 0.0, "held_out_spectral": 0.0}
     for batch in batches:
         output = speak(model, batch, settings)
         sums["held_out_kl"] += output.kl.item() / len(batches)
         sums["held_out_latent"] += output.latent.item() / len(batches)
+        sums["held_out_pitch"] += output.pitch.item() / len(batches)
         sums["held_out_spectral"] += spectral_loss(output.real, output.sound).item() / len(batches)
     return sums
 
@@ -202,7 +212,7 @@ class JointTrainer:
             sounds, reals = output.sound, output.real
             if copies:
                 segments = take_segments(output.z, batch.starts, crop_frames(self.settings, self.model.config))
-                sounds = torch.cat((sounds, self.model.dec(segments, output.style)[:, 0].float()))
+                sounds = torch.cat((sounds, self.model.dec(segments, output.style, voice=output.voice)[:, 0].float()))
                 reals = torch.cat((reals, reals))
             real_scores, fake_scores = self._discriminate(output.real)[0], self._discriminate(sounds.detach())[0]
             loss = discriminator_loss(real_scores, fake_scores)
@@ -217,7 +227,7 @@ class JointTrainer:
             scores, features = self._discriminate(sounds)
         adversarial, feature = adversarial_loss(scores), feature_matching_loss(real_features, features)
         losses = {"spectral": spectral_loss(reals, sounds), "kl": output.kl, "latent": output.latent}
-        losses |= {"adversarial": adversarial, "feature": feature}
+        losses |= {"pitch": output.pitch, "adversarial": adversarial, "feature": feature}
         loss = sum(getattr(self.settings, f"{name}_weight") * value for name, value in losses.items())
         (share * loss).backward()
         return {name: value.item() for name, value in losses.items()} | {"discriminator": critic_loss}

@@ -95,6 +95,7 @@ class AutoencoderSettings(TrainingSettings):
     largest_stretch: float = Field(ge=1)
     spectral_weight: float = Field(gt=0)
     kl_weight: float = Field(ge=0, description="weight of the latent's divergence from standard normal, nats per frame")
+    pitch_weight: float = Field(ge=0, description="weight of |predicted pitch - pitch of the speech|, semitones")
 
 
 class LatentSettings(Section):
@@ -124,6 +125,7 @@ class JointSettings(PriorSettings):
     style_seconds: float = Field(gt=0)
     spectral_weight: float = Field(ge=0, description="weight of the loss of the sound from tokens and text")
     noise_scale: float = Field(ge=0, description="deviation of the latent that becomes sound, relative to the prior's")
+    pitch_weight: float = Field(ge=0, description="weight of |predicted pitch - pitch of the speech|, semitones")
     adversarial_weight: float = Field(ge=0)
     feature_weight: float = Field(ge=0)
     copy_every: int = Field(gt=0, description="steps per step that also copies the speech, which keeps the latent")

@@ -48,6 +48,8 @@ TINY_ISTFT = SoVITSConfig.from_dict(
     }
 )
 
+TINY_HARMONICS = SoVITSConfig.from_dict(TINY_ISTFT.to_dict() | {"istft_harmonics": True})
+
 TINY_DISCRIMINATOR = DiscriminatorConfig(
     periods=(2, 3), scale_channels=(2, 4, 4, 4, 4, 4), scale_groups=(1, 2, 2, 2, 2, 1), period_channels=(2, 4, 4)
 )

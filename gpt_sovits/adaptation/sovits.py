@@ -30,10 +30,11 @@ from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.layers.masks import length_mask
 from gpt_sovits.sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss, kl_loss, mel_loss
 from gpt_sovits.sovits.model import SoVITS, TrainingOutput, take_segments
+from gpt_sovits.sovits.pitch import pitch_loss, track_pitch
 from gpt_sovits.sovits.spectrogram import log_mel_from_spectrogram, log_mel_spectrogram
 from gpt_sovits.weights.checkpoint import load_weights
 
-LOSSES = ("mel", "kl", "latent", "prior_mel", "adversarial", "feature", "discriminator")
+LOSSES = ("mel", "kl", "latent", "prior_mel", "pitch", "adversarial", "feature", "discriminator")
 
 
 def adapt_sovits(
@@ -52,8 +53,9 @@ def adapt_sovits(
     """Fine-tune a base's SoVITS.
 
     The losses of the curve have no weights. mel is the mean absolute difference of log-mels, kl is in nats per frame,
-    latent and prior_mel are the differences of what tokens and text alone give. Losses that the options do not use are
-    0. Training losses are means over steps, held-out losses means over clips. The held-out `loss`, which decides which
+    latent and prior_mel are the differences of what tokens and text alone give. pitch is the sum of how far the pitch
+    of the copy and of what tokens and text give is off, in semitones. Losses that the options do not use are 0.
+    Training losses are means over steps, held-out losses means over clips. The held-out `loss`, which decides which
     epoch is best, is the weighted sum of the losses without a discriminator.
 
     Args:
@@ -114,6 +116,7 @@ class _PreparedBatch(NamedTuple):
     share_of_frames: float
     share_of_crop_frames: float
     first_slot: int
+    pitch: tuple[Tensor, Tensor] | None = None  # of track_pitch, for a base with harmonics
 
 
 class _SoVITSTraining:
@@ -130,7 +133,12 @@ class _SoVITSTraining:
         self.model, self.discriminator, self.options = model, discriminator, options
         self.clips, self.held_out_clips, self.has_held_out = clips, held_out_clips, bool(held_out_clips)
         self.recipe = RECIPES[options.recipe]
-        self.spectral_names = ("mel", "kl", *(("latent", "prior_mel") if options.uses_prior else ()))
+        self.has_pitch = model.config.istft_harmonics and options.pitch_weight > 0
+        self.spectral_names = (
+            *("mel", "kl"),
+            *(("latent", "prior_mel") if options.uses_prior else ()),
+            *(("pitch",) if self.has_pitch else ()),
+        )
         self.held_out_names = ("loss", *(f"{name}_loss" for name in self.spectral_names))
         model.ref_enc.padding_leaks = self.recipe.padding_leaks
         generator_groups = parameter_groups(model, options.frozen, options.learning_rate_factors, options.section)
@@ -242,9 +250,12 @@ class _SoVITSTraining:
             seed_batch(part, self.options.seed, epoch, prepared.first_slot)
 
     def _on_device(self, prepared: _PreparedBatch) -> _PreparedBatch:
-        device = self.options.device
+        device, batch = self.options.device, prepared.batch.to(self.options.device)
+        pitch = None
+        if self.model.config.istft_harmonics:
+            pitch = track_pitch(batch.waveforms[:, 0], self.model.config.sample_rate)
         return prepared._replace(
-            batch=prepared.batch.to(device), starts=prepared.starts.to(device), noise=prepared.noise.to(device)
+            batch=batch, starts=prepared.starts.to(device), noise=prepared.noise.to(device), pitch=pitch
         )
 
     def _forward(self, prepared: _PreparedBatch) -> TrainingOutput:
@@ -260,6 +271,7 @@ class _SoVITSTraining:
                 prepared.starts,
                 self.options.segment_frames,
                 batch.speaker_embeddings,
+                semitones=None if prepared.pitch is None else prepared.pitch[0],
             )
         return TrainingOutput(*(tensor.float() for tensor in out))
 
@@ -303,11 +315,21 @@ class _SoVITSTraining:
         }
         if self.options.uses_prior:
             with self.stepper.autocast():
-                z, waveforms = self.model.reconstruct_from_prior(out, prepared.starts, n)
+                semitones = None if prepared.pitch is None else prepared.pitch[0]
+                z, waveforms = self.model.reconstruct_from_prior(out, prepared.starts, n, semitones=semitones)
             # The posterior is the target, so it must not move towards what the tokens give
             losses["latent"] = prepared.share_of_frames * mel_loss(out.mean_posterior.detach(), z.float(), out.mask)
             losses["prior_mel"] = prepared.share_of_crop_frames * self._mel(prepared, waveforms.float(), inside)
+        if self.has_pitch:
+            latents = (out.z, z) if self.options.uses_prior else (out.z,)
+            losses["pitch"] = prepared.share_of_frames * sum(self._pitch(prepared, out, latent) for latent in latents)
         return losses
+
+    def _pitch(self, prepared: _PreparedBatch, out: TrainingOutput, latent: Tensor) -> Tensor:
+        with self.stepper.autocast():
+            predicted = self.model.dec.predict_pitch(latent, out.style, prepared.batch.frame_lengths)
+        semitones, voiced = prepared.pitch
+        return pitch_loss(predicted, semitones, voiced * out.mask[:, 0])
 
     def _mel(self, prepared: _PreparedBatch, waveforms: Tensor, inside: Tensor) -> Tensor:
         c, n = self.model.config, self.options.segment_frames

@@ -76,6 +76,8 @@ class AdaptSoVITSOptions(TrainingOptions):
         latent_weight: weight of the distance between the latent that tokens and text give and the posterior's mean, at
             least 0. The original does not have it. A small base needs it, with enc_q frozen.
         prior_mel_weight: weight of the mel loss of the speech that tokens and text give, at least 0. As latent_weight.
+        pitch_weight: weight of the distance between the predicted pitch and that of the speech, in semitones, at least
+            0. Only bases with harmonics predict it.
         learning_rate_decay: factor on the learning rate per epoch, from the first on, in (0, 1].
         min_steps: a voice with few clips gets more epochs until this number of steps is taken, at least 0. See
             `extend_to_min_steps`.
@@ -88,6 +90,7 @@ class AdaptSoVITSOptions(TrainingOptions):
     feature_weight: float = 1.0
     latent_weight: float = 0.0
     prior_mel_weight: float = 0.0
+    pitch_weight: float = 0.0
     learning_rate_decay: float = 0.999875
     min_steps: int = 0
     learning_rate_factors: Mapping[str, float] = field(default_factory=lambda: dict(TEXT_FACTORS))
@@ -100,7 +103,7 @@ class AdaptSoVITSOptions(TrainingOptions):
         super().__post_init__()
         self.require(("segment_frames",), at_least=8)
         self.require(("mel_weight", "kl_weight", "adversarial_weight", "feature_weight"), at_least=0)
-        self.require(("latent_weight", "prior_mel_weight", "min_steps"), at_least=0)
+        self.require(("latent_weight", "prior_mel_weight", "pitch_weight", "min_steps"), at_least=0)
         self.require(("learning_rate_decay",), above=0, at_most=1)
 
     @property

@@ -5,6 +5,7 @@ config.py             its sizes, and those of the official versions
 checks.py             the checks of what is to be decoded
 streaming.py          speech piece by piece
 spectrogram.py        linear and log-mel spectrograms
+pitch.py              the pitch of each frame of speech
 noise.py              the noise of the latent
 quantizer.py          content features to semantic tokens and back
 text_encoder.py       the prior: tokens, phonemes and style to the latent

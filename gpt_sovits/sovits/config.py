@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
@@ -21,18 +21,21 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # keys that weights stored before them lack, whose default says what those weights are
+    added: ClassVar[frozenset[str]] = frozenset()
+
     def to_dict(self) -> dict[str, Any]:
         """Return the config as a JSON-ready dict. `from_dict` reads it back."""
         return self.model_dump(mode="json")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Read the values of `to_dict`, every key of which is required.
+        """Read the values of `to_dict`, every key of which is required, but for those that older weights lack.
 
         Raises:
             ValueError: For missing, unknown and wrong keys, which it names (pydantic.ValidationError is a ValueError).
         """
-        missing = sorted(set(cls.model_fields) - set(values))
+        missing = sorted(set(cls.model_fields) - set(values) - cls.added)
         if missing:
             raise ValueError(f"{cls.__name__} lacks {', '.join(missing)}; add what the weights were made with")
         return cls.model_validate(values)
@@ -40,6 +43,8 @@ class ModelConfig(BaseModel):
 
 class SoVITSConfig(ModelConfig):
     """Every size of SoVITS. The defaults are official v2."""
+
+    added: ClassVar[frozenset[str]] = frozenset({"istft_harmonics"})
 
     sample_rate: PositiveInt = Field(32000, description="of the speech it makes, Hz")
     n_fft: PositiveInt = Field(2048, description="of the linear spectrogram, also its window length, samples")
@@ -88,6 +93,7 @@ class SoVITSConfig(ModelConfig):
     )
     istft_n_fft: int = Field(0, ge=0, description="istft only: frame and window of the inverse STFT, samples, even")
     istft_hop: int = Field(0, ge=0, description="istft only: from one such frame to the next, samples, even")
+    istft_harmonics: bool = Field(False, description="istft only: the voice is a sum of harmonics at a predicted pitch")
 
     @property
     def spectrogram_bins(self) -> int:
@@ -120,6 +126,8 @@ class SoVITSConfig(ModelConfig):
                     f"istft_n_fft {n_fft}, istft_hop {hop} and trunk_dilations {self.trunk_dilations} must be 0, 0 and "
                     "() with the generator hifigan, because only istft has such parts"
                 )
+            if self.istft_harmonics:
+                yield "istft_harmonics must be False with the generator hifigan, because only istft has a pitch"
             return
         if prod(self.upsample_rates) * hop != self.hop_length:
             yield (

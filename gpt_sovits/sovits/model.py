@@ -22,6 +22,7 @@ from gpt_sovits.sovits.checks import check_decode, require, resolve_lengths
 from gpt_sovits.sovits.config import FRAMES_PER_TOKEN, OFFICIAL, SoVITSConfig
 from gpt_sovits.sovits.flow import Flow, PosteriorEncoder
 from gpt_sovits.sovits.generators.fast_hifigan import FastHiFiGANGenerator
+from gpt_sovits.sovits.generators.harmonics import Voice
 from gpt_sovits.sovits.generators.hifigan import HiFiGANGenerator
 from gpt_sovits.sovits.generators.istft import ISTFTGenerator
 from gpt_sovits.sovits.layers.masks import length_mask
@@ -111,7 +112,8 @@ class SoVITS(nn.Module):
             if isinstance(self.dec, HiFiGANGenerator) and on_cpu and torch.backends.mkldnn.is_available():
                 self.dec = FastHiFiGANGenerator(self.dec, dtype)
             else:
-                self.dec.to(dtype)
+                for name, part in self.dec.named_children():
+                    part.to(torch.float32 if name == "pitch" else dtype)  # a pitch of 8 bits would be out of tune
         return self.eval().requires_grad_(False)
 
     @torch.no_grad()
@@ -274,18 +276,22 @@ class SoVITS(nn.Module):
         is_unpadded = bool((lengths == z.shape[2]).all())
         return self.generate_waveform(z * mask, style, None if is_unpadded else lengths)
 
-    def generate_waveform(self, z: Tensor, style: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def generate_waveform(
+        self, z: Tensor, style: Tensor, lengths: Tensor | None = None, *, voice: Voice | None = None
+    ) -> Tensor:
         """Run the generator and clip its waveform. An istft generator may be too loud.
 
         Args:
             z: (B, latent_channels, T)
             style: (B, style_channels, 1)
             lengths: Frames of each row, (B,). None means T.
+            voice: Pitch and phase of the harmonics, for a generator that has them. None means the predicted pitch.
 
         Returns:
             (B, T * hop_length) in [-1, 1], zero beyond the lengths.
         """
-        return self.dec(z, style, lengths).squeeze(1).clamp(-1.0, 1.0)
+        waveform = self.dec(z, style, lengths) if voice is None else self.dec(z, style, lengths, voice)
+        return waveform.squeeze(1).clamp(-1.0, 1.0)
 
     def forward(
         self,
@@ -299,6 +305,7 @@ class SoVITS(nn.Module):
         segment_frames: int,
         speaker_embeddings: Tensor | None = None,
         *,
+        semitones: Tensor | None = None,
         learn_codebook: bool = False,
     ) -> TrainingOutput:
         """Run one training pass, in which each clip is its own reference. All randomness is an argument.
@@ -314,6 +321,8 @@ class SoVITS(nn.Module):
                 crop exceeds its clip, the sound is zero from the end of the clip on.
             segment_frames: Length of the crops.
             speaker_embeddings: (B, speaker_dim), required exactly where config.speaker_dim is not 0.
+            semitones: (B, T) pitch of the speech, at which its harmonics are made, for a generator that has them. None
+                means the predicted pitch.
             learn_codebook: Move the codebook. Only for training a base from scratch, because it changes the semantic
                 tokens, which every GPT was trained on. ssl_proj must require gradients too.
 
@@ -341,11 +350,12 @@ class SoVITS(nn.Module):
         )
         z, mean_q, log_q = self.enc_q(self.prepare_spectrogram(spectrograms), mask, style, posterior_noise)
         z_prior = self.flow(z, mask, style)
-        waveforms = self._generate_crops(z, style, frame_lengths - segment_starts, segment_starts, segment_frames)
+        n_left = frame_lengths - segment_starts
+        waveforms = self._generate_crops(z, style, n_left, segment_starts, segment_frames, semitones)
         return TrainingOutput(waveforms, mask, z, z_prior, mean_p, log_p, mean_q, log_q, commitment_loss, style)
 
     def reconstruct_from_prior(
-        self, out: TrainingOutput, segment_starts: Tensor, segment_frames: int
+        self, out: TrainingOutput, segment_starts: Tensor, segment_frames: int, *, semitones: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Speak the batch from its tokens and text only, without noise, as the prior has learned to speak.
 
@@ -353,6 +363,7 @@ class SoVITS(nn.Module):
             out: What `forward` returned.
             segment_starts: What `forward` was given.
             segment_frames: What `forward` was given.
+            semitones: As in `forward`.
 
         Returns:
             The latent (B, latent_channels, T), to compare with out.mean_posterior, and the sound of its crops
@@ -360,13 +371,18 @@ class SoVITS(nn.Module):
         """
         z = self.flow(out.mean_prior * out.mask, out.mask, out.style, reverse=True)
         n_left = out.mask.sum(dim=(1, 2)).long() - segment_starts
-        return z, self._generate_crops(z, out.style, n_left, segment_starts, segment_frames)
+        return z, self._generate_crops(z, out.style, n_left, segment_starts, segment_frames, semitones)
 
-    def _generate_crops(self, z: Tensor, style: Tensor, n_left: Tensor, starts: Tensor, n: int) -> Tensor:
+    def _generate_crops(
+        self, z: Tensor, style: Tensor, n_left: Tensor, starts: Tensor, n: int, semitones: Tensor | None
+    ) -> Tensor:
         """Turn n frames of each row from `starts` on into sound. n_left: (B,), frames from there to the row's end."""
         crop_lengths = n_left.clamp(max=n)
         is_unpadded = bool((crop_lengths == n).all())
-        return self.dec(take_segments(z, starts, n), style, None if is_unpadded else crop_lengths)
+        crops, lengths = take_segments(z, starts, n), None if is_unpadded else crop_lengths
+        if semitones is None:
+            return self.dec(crops, style, lengths)
+        return self.dec(crops, style, lengths, Voice(take_segments(semitones[:, None], starts, n)[:, 0]))
 
 
 def _build_generator(c: SoVITSConfig) -> HiFiGANGenerator | ISTFTGenerator:
@@ -381,7 +397,14 @@ def _build_generator(c: SoVITSConfig) -> HiFiGANGenerator | ISTFTGenerator:
     )
     if c.generator == "hifigan":
         return HiFiGANGenerator(*sizes)
-    return ISTFTGenerator(*sizes, trunk_dilations=c.trunk_dilations, n_fft=c.istft_n_fft, hop=c.istft_hop)
+    return ISTFTGenerator(
+        *sizes,
+        trunk_dilations=c.trunk_dilations,
+        n_fft=c.istft_n_fft,
+        hop=c.istft_hop,
+        harmonics=c.istft_harmonics,
+        sample_rate=c.sample_rate,
+    )
 
 
 def take_segments(x: Tensor, starts: Tensor, n: int) -> Tensor:

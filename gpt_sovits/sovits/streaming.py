@@ -20,6 +20,7 @@ from torch import Tensor
 
 from gpt_sovits.sovits.checks import check_decode, require
 from gpt_sovits.sovits.config import FRAMES_PER_TOKEN, SoVITSConfig
+from gpt_sovits.sovits.generators.harmonics import PITCH_CONTEXT, Voice, phase_of_frames
 from gpt_sovits.sovits.generators.hifigan import EDGE_KERNEL
 from gpt_sovits.sovits.generators.istft import TRUNK_KERNEL
 from gpt_sovits.sovits.layers.masks import length_mask
@@ -38,8 +39,10 @@ def generator_context(config: SoVITSConfig) -> int:
 
     It is computed from the samples of one frame back to the frames that they depend on.
     """
-    edge = EDGE_KERNEL // 2
+    edge, pitch = EDGE_KERNEL // 2, 0
     first, last = 0, config.hop_length - 1
+    if config.istft_harmonics:
+        pitch = _harmonics_context(config)
     if config.generator == "istft":  # an inverse STFT reaches as far as a transposed convolution
         first, last = _upsampling_inputs(first, last, config.istft_hop, config.istft_n_fft)
     first, last = first - edge, last + edge
@@ -50,7 +53,17 @@ def generator_context(config: SoVITSConfig) -> int:
     for rate, kernel in zip(reversed(config.upsample_rates), reversed(config.upsample_kernel_sizes), strict=True):
         first, last = _upsampling_inputs(first - widest, last + widest, rate, kernel)
     at_frame_rate = edge + sum((d + 1) * (TRUNK_KERNEL // 2) for row in config.trunk_dilations for d in row)
-    return max(at_frame_rate - first, last + at_frame_rate)
+    return max(pitch, at_frame_rate - first, last + at_frame_rate)
+
+
+def _harmonics_context(config: SoVITSConfig) -> int:
+    """Return how many frames on either side the harmonics of a frame depend on, but for their phase."""
+    hop, n_fft, n = config.istft_hop, config.istft_n_fft, config.hop_length
+    frames = _upsampling_inputs(0, n - 1, hop, n_fft)  # of the inverse STFT, each of which a forward STFT made
+    overhang = (n_fft - hop) // 2
+    first, last = frames[0] * hop - overhang, frames[1] * hop - overhang + n_fft - 1
+    # the pitch of a sample lies between those of the two nearest middles of frames
+    return PITCH_CONTEXT + max((n // 2 - first + n - 1) // n, (last + n // 2) // n)
 
 
 def _upsampling_inputs(first: int, last: int, rate: int, kernel: int) -> tuple[int, int]:
@@ -60,8 +73,15 @@ def _upsampling_inputs(first: int, last: int, rate: int, kernel: int) -> tuple[i
 
 
 def render_window(
-    model: SoVITS, z_prior: Tensor, style: Tensor, start: int, stop: int, *, context: int | None = None
-) -> Tensor:
+    model: SoVITS,
+    z_prior: Tensor,
+    style: Tensor,
+    start: int,
+    stop: int,
+    *,
+    context: int | None = None,
+    cycles: Tensor | None = None,
+) -> tuple[Tensor, Tensor | None]:
     """Turn frames start to stop of a longer latent into sound.
 
     Args:
@@ -71,10 +91,12 @@ def render_window(
         start: First frame.
         stop: Frame after the last.
         context: Frames on either side that are taken into account. With None, all that matter, the window equals that
-            part of the whole up to rounding (a few 1e-6 in float32).
+            part of the whole up to rounding (a few 1e-6 in float32, and more with harmonics, whose phase adds it up).
+        cycles: (B, 1) phase of the harmonics at the beginning of the window, of a generator that has them. None: 0.
 
     Returns:
-        (B, (stop - start) * hop_length) in [-1, 1]
+        (B, (stop - start) * hop_length) in [-1, 1], and the phase of the harmonics at the beginning of each frame and
+        at the end, (B, stop - start + 1) float64, or None where the generator has none.
     """
     c = model.config
     n_frames = z_prior.shape[2]
@@ -86,8 +108,12 @@ def render_window(
     window = z_prior[:, :, left:right]
     z = model.flow(window, torch.ones_like(window[:, :1]), style, reverse=True)
     near_left, near_right = max(0, start - after_flow), min(n_frames, stop + after_flow)
-    waveform = model.generate_waveform(z[:, :, near_left - left : near_right - left], style)
-    return waveform[:, (start - near_left) * c.hop_length : (stop - near_left) * c.hop_length]
+    z, voice, phases = z[:, :, near_left - left : near_right - left], None, None
+    if c.istft_harmonics:
+        voice = Voice(model.dec.predict_pitch(z, style), start - near_left, cycles)
+        phases = phase_of_frames(voice, c.hop_length, c.sample_rate)[:, : stop - start + 1]
+    waveform = model.generate_waveform(z, style, voice=voice)
+    return waveform[:, (start - near_left) * c.hop_length : (stop - near_left) * c.hop_length], phases
 
 
 @torch.no_grad()
@@ -132,9 +158,12 @@ def decode_in_pieces(
         speed,
     )
     z_prior = _sample(mean, log_deviation, noise_scale, generator)
-    n_frames = z_prior.shape[2]
+    n_frames, cycles = z_prior.shape[2], None
     for start in range(0, n_frames, piece_frames):
-        yield render_window(model, z_prior, style, start, min(start + piece_frames, n_frames))[0]
+        stop = min(start + piece_frames, n_frames)
+        waveform, phases = render_window(model, z_prior, style, start, stop, cycles=cycles)
+        cycles = None if phases is None else phases[:, -1:]
+        yield waveform[0]
 
 
 class StreamingDecoder:
@@ -201,7 +230,7 @@ class StreamingDecoder:
         self._hidden = style.new_zeros(1, model.config.hidden_channels, 0)  # fixed frames
         self._outgoing = self._hidden  # the next frames as the previous pass computed them
         self._z_prior = style.new_zeros(1, model.config.latent_channels, 0)
-        self._n_rendered = 0
+        self._n_rendered, self._cycles = 0, None
         self._tail = style.new_zeros(0)  # rendered already, fades out under the next piece
         self._finished = False
 
@@ -258,7 +287,12 @@ class StreamingDecoder:
         """Render the frames up to stop, faded in over the tail of the previous piece."""
         hop = self._model.config.hop_length
         end = min(stop + self._crossfade, self._z_prior.shape[2])
-        waveform = render_window(self._model, self._z_prior, self._style, self._n_rendered, end)[0]
+        waveforms, phases = render_window(
+            self._model, self._z_prior, self._style, self._n_rendered, end, cycles=self._cycles
+        )
+        if phases is not None:
+            self._cycles = phases[:, stop - self._n_rendered, None]
+        waveform = waveforms[0]
         n = min(len(self._tail), len(waveform))
         weight = (torch.arange(n, device=waveform.device, dtype=waveform.dtype) + 0.5) / max(n, 1)
         waveform[:n] = torch.lerp(self._tail[:n], waveform[:n], weight)

@@ -93,6 +93,11 @@ class AdaptSovits(Adaptation):
     prior_mel_weight: float = Field(
         ge=0, description="Weight of the log-mel L1 loss of speech made from tokens and text alone. At least 0."
     )
+    pitch_weight: float = Field(
+        ge=0,
+        description="Weight of the distance between the predicted pitch and that of the speech, in semitones. Only "
+        "bases with harmonics predict it. At least 0.",
+    )
     learning_rate_decay: float = Field(
         gt=0, le=1, description="Factor by which the learning rate is multiplied every epoch. Above 0, at most 1."
     )

@@ -103,9 +103,9 @@ def test_the_style_is_of_the_same_speaker():
 
 def test_autoencoding_keeps_the_length_and_its_gradient_reaches_all_three_parts(model):
     crops, styles = torch.randn(2, 12800) * 0.1, torch.randn(2, 16000) * 0.1
-    copied, kl = autoencode(model, crops, styles, torch.randn(2, 8, 40))
-    assert copied.shape == crops.shape
-    (spectral_loss(crops, copied) + kl).backward()
+    copied = autoencode(model, crops, styles, torch.randn(2, 8, 40))
+    assert copied.waveforms.shape == crops.shape and copied.pitch.ndim == 0
+    (spectral_loss(crops, copied.waveforms) + copied.kl + copied.pitch).backward()
     for part in PARTS:
         assert any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in getattr(model, part).parameters()), part
 
@@ -152,7 +152,8 @@ def test_predicted_sound_is_compared_with_the_same_crop_of_the_speech(model):
     assert output.sound.shape == output.real.shape == (2, 32 * 320)
     start = int(batch.starts[0]) * 320
     assert torch.equal(output.real[0], batch.waveforms[0, start : start + 32 * 320])
-    assert output.kl.ndim == output.latent.ndim == 0 and float(output.latent) > 0
+    assert output.kl.ndim == output.latent.ndim == output.pitch.ndim == 0 and float(output.latent) > 0
+    assert output.voice.semitones.shape == (2, 32)
 
 
 def parts_of_a_step(model, settings, step):

@@ -16,7 +16,7 @@ from adaptation_tiny import (
     killed_at,
     run_sovits,
 )
-from sovits_tiny import TINY, TINY_ISTFT, tiny_clip, tiny_sovits
+from sovits_tiny import TINY, TINY_HARMONICS, TINY_ISTFT, tiny_clip, tiny_sovits
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from gpt_sovits.adaptation.loop import TrainingDivergedError
@@ -115,6 +115,23 @@ def test_losses_of_the_prior_improve_what_tokens_and_text_give(
     parts = last.held_out
     total = 45 * (parts["mel_loss"] + parts["prior_mel_loss"]) + parts["kl_loss"] + 30 * parts["latent_loss"]
     assert parts["loss"] == pytest.approx(total)
+
+
+def test_a_base_with_harmonics_learns_the_pitch_of_the_speech(tmp_path: Path) -> None:
+    weights = {"pitch_weight": 2.0, "latent_weight": 30.0, "adversarial_weight": 0.0, "feature_weight": 0.0}
+    options = replace(SOVITS_OPTIONS, n_epochs=12, learning_rate=2e-3, frozen=("enc_q",), **weights)
+    base = tiny_sovits(config=TINY_HARMONICS).state_dict()
+    run = run_sovits(tmp_path, options, config=TINY_HARMONICS, state=base)
+    first, last = run.records[0], run.records[-1]
+    assert last.train["pitch_loss"] < 0.7 * first.train["pitch_loss"]
+    assert last.held_out["pitch_loss"] < 0.7 * first.held_out["pitch_loss"]
+    parts = last.held_out
+    total = 45 * parts["mel_loss"] + parts["kl_loss"] + 30 * parts["latent_loss"] + 2 * parts["pitch_loss"]
+    assert parts["loss"] == pytest.approx(total)
+    without = run_sovits(
+        tmp_path / "other", replace(options, n_epochs=1, pitch_weight=0.0), config=TINY_HARMONICS, state=base
+    )
+    assert "pitch_loss" not in without.records[0].held_out and without.records[0].train["pitch_loss"] == 0
 
 
 def test_frozen_modules_stay_and_all_others_are_trained(tmp_path: Path) -> None:

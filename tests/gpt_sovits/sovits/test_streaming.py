@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sovits_tiny import TINY, TINY_ISTFT, tiny_sovits
+from sovits_tiny import TINY, TINY_HARMONICS, TINY_ISTFT, tiny_sovits
 from torch import Tensor
 
 from gpt_sovits.sovits.config import OFFICIAL, SoVITSConfig
@@ -23,6 +23,7 @@ from gpt_sovits.sovits.streaming import (
 
 # A few units in the last place of float32 for waveforms in (-1, 1): what "equal up to rounding" means here.
 BOUND = 1e-5
+PHASE_BOUND = 1e-3  # with harmonics, whose phase adds up the rounding of the pitch
 N_TOKENS = 40
 WITH_SPEAKERS = SoVITSConfig.from_dict(TINY.to_dict() | {"speaker_dim": 5, "style_channels": 10})
 
@@ -31,6 +32,10 @@ def utterance(n_tokens: int = N_TOKENS) -> tuple[Tensor, Tensor]:
     """Make codes (1, n_tokens) and phonemes (1, 9)."""
     g = torch.Generator().manual_seed(3)
     return torch.randint(0, 9, (1, n_tokens), generator=g), torch.randint(0, 20, (1, 9), generator=g)
+
+
+def bound(config: SoVITSConfig) -> float:
+    return PHASE_BOUND if config.istft_harmonics else BOUND
 
 
 def seeded(seed: int = 7) -> torch.Generator:
@@ -87,28 +92,33 @@ def test_contexts_at_the_official_sizes() -> None:
 @given(st.data())
 @settings(max_examples=40, deadline=None)
 def test_any_window_equals_that_part_of_the_whole(data: st.DataObject) -> None:
-    model = tiny_sovits(config=data.draw(st.sampled_from([TINY, TINY_ISTFT])))
+    model = tiny_sovits(config=data.draw(st.sampled_from([TINY, TINY_ISTFT, TINY_HARMONICS])))
     n = data.draw(st.integers(1, 60))
     start = data.draw(st.integers(0, n - 1))
     stop = data.draw(st.integers(start + 1, n))
     z, style = torch.randn(1, 8, n, generator=seeded(n)), a_style(model)
     with torch.no_grad():
         whole = model.render(z, style, torch.tensor([n]))
-        window = render_window(model, z, style, start, stop)
+        cycles = render_window(model, z, style, 0, start)[1] if start else None
+        window, phases = render_window(model, z, style, start, stop, cycles=None if cycles is None else cycles[:, -1:])
+    assert (phases is None) == (model.config is not TINY_HARMONICS)
+    assert phases is None or phases.shape == (1, stop - start + 1)
     assert window.shape == (1, (stop - start) * TINY.hop_length)
-    torch.testing.assert_close(window, whole[:, start * 64 : stop * 64], rtol=0, atol=BOUND)
+    torch.testing.assert_close(window, whole[:, start * 64 : stop * 64], rtol=0, atol=bound(model.config))
 
 
 @pytest.mark.parametrize("piece_frames", [1, 9, 200])
 @pytest.mark.parametrize("speed", [1.0, 1.3])
-@pytest.mark.parametrize("config", [TINY, WITH_SPEAKERS, TINY_ISTFT], ids=["v2", "v2Pro", "istft"])
+@pytest.mark.parametrize(
+    "config", [TINY, WITH_SPEAKERS, TINY_ISTFT, TINY_HARMONICS], ids=["v2", "v2Pro", "istft", "harmonics"]
+)
 def test_pieces_of_known_tokens_equal_the_whole(config: SoVITSConfig, piece_frames: int, speed: float) -> None:
     model, (codes, phonemes) = tiny_sovits(config=config).for_inference(), utterance()
     arguments = {"style": a_style(model), "speed": speed}
     whole, _ = model.decode(codes, phonemes, **arguments, generator=seeded())
     pieces = list(decode_in_pieces(model, codes, phonemes, **arguments, piece_frames=piece_frames, generator=seeded()))
     assert all(len(piece) == piece_frames * 64 for piece in pieces[:-1])
-    torch.testing.assert_close(torch.cat(pieces), whole[0], rtol=0, atol=BOUND)
+    torch.testing.assert_close(torch.cat(pieces), whole[0], rtol=0, atol=bound(config))
 
 
 def stream(model: SoVITS, cuts: list[int], **options: object) -> list[Tensor]:
@@ -131,13 +141,13 @@ def test_a_stream_whose_tokens_come_at_once_equals_the_whole(prior_lookahead: in
 
 @given(
     st.lists(st.integers(0, 12), max_size=8).filter(lambda cuts: sum(cuts) <= N_TOKENS),
-    st.sampled_from([TINY, TINY_ISTFT]),
+    st.sampled_from([TINY, TINY_ISTFT, TINY_HARMONICS]),
 )
 @settings(max_examples=40, deadline=None)
 def test_with_a_local_prior_a_stream_equals_the_whole_whatever_its_parts(cuts: list[int], config: SoVITSConfig) -> None:
     model, (codes, phonemes) = local_model(config), utterance()
     whole, _ = model.decode(codes, phonemes, a_style(model), generator=seeded())
-    torch.testing.assert_close(torch.cat(stream(model, cuts)), whole[0], rtol=0, atol=BOUND)
+    torch.testing.assert_close(torch.cat(stream(model, cuts)), whole[0], rtol=0, atol=bound(config))
 
 
 @pytest.mark.parametrize("speed", [0.7, 1.4, 2.5])
