@@ -19,9 +19,9 @@ from gpt_sovits.determinism import derive_seed, deterministic
 from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.sovits.discriminator import Discriminator
 from gpt_sovits.sovits.generators.harmonics import Voice
-from gpt_sovits.sovits.layers.masks import length_mask
+from gpt_sovits.sovits.layers.masks import length_mask, take_segments
 from gpt_sovits.sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss, kl_loss, mel_loss
-from gpt_sovits.sovits.model import SoVITS, take_segments
+from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.sovits.pitch import pitch_loss, track_pitch
 from starter.clips import Clip, ClipRounds, Texts, held_out_clips
 from starter.latents import load_sovits

@@ -27,9 +27,9 @@ from gpt_sovits.adaptation.state import fingerprint
 from gpt_sovits.determinism import derive_seed, deterministic, require_device
 from gpt_sovits.sovits.config import DiscriminatorConfig, SoVITSConfig
 from gpt_sovits.sovits.discriminator import Discriminator
-from gpt_sovits.sovits.layers.masks import length_mask
+from gpt_sovits.sovits.layers.masks import length_mask, take_segments
 from gpt_sovits.sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss, kl_loss, mel_loss
-from gpt_sovits.sovits.model import SoVITS, TrainingOutput, take_segments
+from gpt_sovits.sovits.model import SoVITS, TrainingOutput
 from gpt_sovits.sovits.pitch import pitch_loss, track_pitch
 from gpt_sovits.sovits.spectrogram import log_mel_from_spectrogram, log_mel_spectrogram
 from gpt_sovits.weights.checkpoint import load_weights

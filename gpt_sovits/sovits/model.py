@@ -21,11 +21,11 @@ from gpt_sovits.precision import HAS_BFLOAT16_ARITHMETIC, check_precision
 from gpt_sovits.sovits.checks import check_decode, require, resolve_lengths
 from gpt_sovits.sovits.config import FRAMES_PER_TOKEN, OFFICIAL, SoVITSConfig
 from gpt_sovits.sovits.flow import Flow, PosteriorEncoder
+from gpt_sovits.sovits.generators.build import build_generator
 from gpt_sovits.sovits.generators.fast_hifigan import FastHiFiGANGenerator
 from gpt_sovits.sovits.generators.harmonics import Voice
 from gpt_sovits.sovits.generators.hifigan import HiFiGANGenerator
-from gpt_sovits.sovits.generators.istft import ISTFTGenerator
-from gpt_sovits.sovits.layers.masks import length_mask
+from gpt_sovits.sovits.layers.masks import length_mask, take_segments
 from gpt_sovits.sovits.layers.weight_norm import fold_weight_norm
 from gpt_sovits.sovits.noise import row_noise
 from gpt_sovits.sovits.quantizer import Quantizer
@@ -71,7 +71,7 @@ class SoVITS(nn.Module):
             mrte_channels=c.mrte_channels,
             mrte_heads=c.mrte_heads,
         )
-        self.dec = _build_generator(c)
+        self.dec = build_generator(c)
         if c.posterior_layers:
             self.enc_q = PosteriorEncoder(
                 c.spectrogram_bins,
@@ -383,33 +383,3 @@ class SoVITS(nn.Module):
         if semitones is None:
             return self.dec(crops, style, lengths)
         return self.dec(crops, style, lengths, Voice(take_segments(semitones[:, None], starts, n)[:, 0]))
-
-
-def _build_generator(c: SoVITSConfig) -> HiFiGANGenerator | ISTFTGenerator:
-    sizes = (
-        c.latent_channels,
-        c.upsample_initial_channel,
-        c.upsample_rates,
-        c.upsample_kernel_sizes,
-        c.resblock_kernel_sizes,
-        c.resblock_dilations,
-        c.style_channels,
-    )
-    if c.generator == "hifigan":
-        return HiFiGANGenerator(*sizes)
-    return ISTFTGenerator(
-        *sizes,
-        trunk_dilations=c.trunk_dilations,
-        n_fft=c.istft_n_fft,
-        hop=c.istft_hop,
-        harmonics=c.istft_harmonics,
-        sample_rate=c.sample_rate,
-    )
-
-
-def take_segments(x: Tensor, starts: Tensor, n: int) -> Tensor:
-    """Cut n frames out of each row: row b of the result (B, C, n) is x[b, :, starts[b] : starts[b] + n].
-
-    x: (B, C, T), starts: (B,) int
-    """
-    return torch.stack([row[:, start : start + n] for row, start in zip(x, starts.tolist(), strict=True)])

@@ -20,8 +20,9 @@ from sovits_golden import (
 )
 from torch import Tensor
 
+from gpt_sovits.sovits.layers.masks import take_segments
 from gpt_sovits.sovits.losses import adversarial_loss, discriminator_loss, feature_matching_loss, kl_loss, mel_loss
-from gpt_sovits.sovits.model import SoVITS, TrainingOutput, take_segments
+from gpt_sovits.sovits.model import SoVITS, TrainingOutput
 from gpt_sovits.sovits.spectrogram import linear_spectrogram, log_mel_from_spectrogram, log_mel_spectrogram
 from gpt_sovits.sovits.streaming import decode_latest
 
