@@ -41,7 +41,7 @@ class Copies(NamedTuple):
 
     waveforms: Tensor  # (B, n_samples)
     kl: Tensor  # () divergence of the latents from standard normal, nats per frame
-    pitch: Tensor  # () mean |difference| of the predicted pitch where there is one, semitones
+    pitch: Tensor  # () mean |difference| of the predicted pitch where there is one, semitones; 0 without harmonics
 
 
 def autoencode(model: SoVITS, crops: Tensor, styles: Tensor, noise: Tensor, *, own_pitch: bool = False) -> Copies:
@@ -59,6 +59,8 @@ def autoencode(model: SoVITS, crops: Tensor, styles: Tensor, noise: Tensor, *, o
     z, mean, log_deviation = _encode(model, crops, style, noise)
     mean, log_deviation = mean.float(), log_deviation.float()  # half precision is too coarse for sums of many
     kl = 0.5 * (mean.square() + (2 * log_deviation).exp() - 1 - 2 * log_deviation).sum(dim=1).mean()
+    if not c.istft_harmonics:
+        return Copies(model.dec(z, style)[:, 0], kl, kl.new_zeros(()))
     semitones, voiced = track_pitch(crops, c.sample_rate)
     predicted = model.dec.predict_pitch(z, style)
     waveforms = model.dec(z, style, voice=Voice(predicted if own_pitch else semitones))[:, 0]
@@ -82,7 +84,8 @@ def copy_losses(model: SoVITS, seconds: float = 2.4) -> Losses:
         noise = torch.zeros(len(crops), model.config.latent_channels, n // model.config.hop_length)
         copied = autoencode(model, crops, crops, noise, own_pitch=True)
         losses |= {f"spectral_{name}": float(spectral_loss(crops, copied.waveforms)), f"kl_{name}": float(copied.kl)}
-        losses[f"pitch_{name}"] = float(copied.pitch)
+        if model.config.istft_harmonics:
+            losses[f"pitch_{name}"] = float(copied.pitch)
     return losses
 
 

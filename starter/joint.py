@@ -118,7 +118,7 @@ class JointOutput(NamedTuple):
     real: Tensor  # (B, crop samples) of the speech
     style: Tensor  # (B, style_channels, 1)
     z: Tensor  # (B, latent_channels, T) latent of the speech
-    voice: Voice  # pitch of the crops of the speech, at which both sounds are made
+    voice: Voice | None  # pitch of the crops of the speech, at which both sounds are made; None without harmonics
 
 
 class Spoken(NamedTuple):
@@ -146,11 +146,12 @@ def speak(model: SoVITS, batch: JointBatch, settings: JointSettings) -> JointOut
     noise = batch.noise.flip(0, 1) * settings.noise_scale
     guess = model.flow((mean_p + noise * log_p.exp()) * mask, mask, style, reverse=True)
     latent = mel_loss(mean_q.float(), guess.float(), mask)
-    semitones, voiced = track_pitch(batch.waveforms, c.sample_rate)
-    pitch = sum(
-        pitch_loss(model.dec.predict_pitch(x, style, texts.lengths), semitones, voiced * mask[:, 0]) for x in (z, guess)
-    )
-    voice = Voice(take_segments(semitones[:, None], batch.starts, n_crop)[:, 0])
+    pitch, voice = kl.new_zeros(()), None
+    if c.istft_harmonics:
+        semitones, voiced = track_pitch(batch.waveforms, c.sample_rate)
+        predicted = (model.dec.predict_pitch(x, style, texts.lengths) for x in (z, guess))
+        pitch = sum(pitch_loss(one, semitones, voiced * mask[:, 0]) for one in predicted)
+        voice = Voice(take_segments(semitones[:, None], batch.starts, n_crop)[:, 0])
     sound = model.dec(take_segments(guess, batch.starts, n_crop), style, voice=voice)[:, 0].float()
     real = take_segments(batch.waveforms[:, None], batch.starts * c.hop_length, n_crop * c.hop_length)[:, 0]
     return JointOutput(kl, latent, pitch, sound, real, style, z, voice)
