@@ -211,8 +211,8 @@ def test_a_nan_loss_stops_training_at_once(tmp_path: Path) -> None:
 def test_a_step_that_is_not_finite_is_skipped_by_both_networks_and_counted(undisturbed: Run, tmp_path: Path) -> None:
     forward, calls = SoVITS.forward, []
 
-    def overflowing(self: SoVITS, *arguments: object) -> object:
-        out = forward(self, *arguments)
+    def overflowing(self: SoVITS, *arguments: object, **options: object) -> object:
+        out = forward(self, *arguments, **options)
         calls.append(self.training)
         return out._replace(waveforms=out.waveforms * float("nan")) if len(calls) == 2 else out
 
