@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from gpt_sovits.adaptation.batches import StepGroup, step_groups
@@ -251,12 +252,22 @@ class _SoVITSTraining:
 
     def _on_device(self, prepared: _PreparedBatch) -> _PreparedBatch:
         device, batch = self.options.device, prepared.batch.to(self.options.device)
-        pitch = None
-        if self.model.config.istft_harmonics:
-            pitch = track_pitch(batch.waveforms[:, 0], self.model.config.sample_rate)
+        pitch = self._track_pitch(batch) if self.model.config.istft_harmonics else None
         return prepared._replace(
             batch=batch, starts=prepared.starts.to(device), noise=prepared.noise.to(device), pitch=pitch
         )
+
+    def _track_pitch(self, batch: SoVITSBatch) -> tuple[Tensor, Tensor]:
+        """Return what track_pitch finds in each clip without its padding, zero beyond its end, two times (B, T)."""
+        c, n_frames = self.model.config, batch.spectrograms.shape[2]
+        lengths = batch.frame_lengths.tolist()
+        found = [
+            track_pitch(waveform[:, : n * c.hop_length], c.sample_rate)
+            for waveform, n in zip(batch.waveforms, lengths, strict=True)
+        ]
+        padded = [[F.pad(row, (0, n_frames - n)) for row in rows] for rows, n in zip(found, lengths, strict=True)]
+        semitones, voiced = (torch.cat(rows) for rows in zip(*padded, strict=True))
+        return semitones, voiced
 
     def _forward(self, prepared: _PreparedBatch) -> TrainingOutput:
         batch = prepared.batch

@@ -28,7 +28,9 @@ def to_hertz(semitones: Tensor) -> Tensor:
 
 @torch.no_grad()
 def track_pitch(waveform: Tensor, sample_rate: int) -> tuple[Tensor, Tensor]:
-    """Return the pitch of every frame of 20 ms, and how likely it is voiced. A row does not depend on the others.
+    """Return the pitch of every frame of 20 ms, and how likely it is voiced.
+
+    A row does not depend on the others, but on its own padding, which lowers its mean level.
 
     Args:
         waveform: (B, n), n a multiple of sample_rate / 50, at least 1 frame.

@@ -24,6 +24,7 @@ from gpt_sovits.adaptation.precision import Stepper
 from gpt_sovits.adaptation.sovits_recipe import extend_to_min_steps
 from gpt_sovits.sovits.config import SoVITSConfig
 from gpt_sovits.sovits.model import SoVITS
+from gpt_sovits.sovits.pitch import track_pitch
 from gpt_sovits.weights.checkpoint import CheckpointError
 
 LONG_CLIPS = [tiny_clip(n, i) for i, n in enumerate((40, 44, 36))]
@@ -132,6 +133,23 @@ def test_a_base_with_harmonics_learns_the_pitch_of_the_speech(tmp_path: Path) ->
         tmp_path / "other", replace(options, n_epochs=1, pitch_weight=0.0), config=TINY_HARMONICS, state=base
     )
     assert "pitch_loss" not in without.records[0].held_out and without.records[0].train["pitch_loss"] == 0
+
+
+def test_the_pitch_of_a_clip_does_not_depend_on_the_batch_that_pads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[int, set[tuple[int, ...]]] = {}
+
+    def tracked(waveform: torch.Tensor, sample_rate: int) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.setdefault(batch_size, set()).add(tuple(waveform.shape))
+        return track_pitch(waveform, sample_rate)
+
+    monkeypatch.setattr("gpt_sovits.adaptation.sovits.track_pitch", tracked)
+    base = tiny_sovits(config=TINY_HARMONICS).state_dict()
+    for batch_size in (1, 5):
+        options = replace(SOVITS_OPTIONS, n_epochs=1, batch_size=batch_size, pitch_weight=2.0)
+        run_sovits(tmp_path / str(batch_size), options, config=TINY_HARMONICS, state=base)
+    assert seen[1] == seen[5] and len(seen[1]) > 2
 
 
 def test_frozen_modules_stay_and_all_others_are_trained(tmp_path: Path) -> None:
