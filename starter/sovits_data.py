@@ -11,7 +11,7 @@ from torch import Tensor
 from gpt_sovits.sovits.config import SoVITSConfig
 from gpt_sovits.sovits.spectrogram import linear_spectrogram, log_mel_spectrogram
 from starter.augment import stretch
-from starter.phones import PHONES
+from starter.content_encoder import head_config
 from starter.settings import Settings
 from starter.store import SAMPLE_RATE, Utterance
 from starter.voices import kind_of
@@ -21,7 +21,8 @@ RESOLUTIONS = ((2048, 512, 80), (1024, 256, 80), (512, 128, 40), (256, 64, 20)) 
 
 def sovits_config(settings: Settings) -> SoVITSConfig:
     """Return the sizes of the starter base's SoVITS."""
-    sizes = settings.sovits_network | {"ssl_dim": len(PHONES), "codebook_size": settings.tokens.n_centres}
+    width = head_config(settings.content_encoder).feature_width
+    sizes = settings.sovits_network | {"ssl_dim": width, "codebook_size": settings.tokens.n_centres}
     return SoVITSConfig(sample_rate=SAMPLE_RATE, **sizes)
 
 

@@ -77,6 +77,8 @@ def _names(config: Mapping[str, Any], architecture: str) -> bool:
 
 def content_width(config: Mapping[str, Any]) -> int:
     """Return ssl_dim, the width of the features of an encoder with this config."""
+    if _names(config, WHISPER_HEAD):
+        return WhisperHeadConfig.from_dict(config).feature_width
     name, default = ("vocab_size", 32) if has_posteriors(config) else ("hidden_size", 768)  # transformers' defaults
     return config.get(name, default)
 
@@ -109,7 +111,7 @@ def extract_ssl_features(encoder: ContentEncoder, waveform: Tensor) -> Tensor:
     n_frames = waveform.shape[1] // SAMPLES_PER_FRAME
     waveform = waveform[:, : n_frames * SAMPLES_PER_FRAME]
     if isinstance(encoder, WhisperPosteriors):
-        features = encoder(waveform).softmax(dim=2).sqrt()
+        features = encoder.features(waveform)
     else:
         features = _hubert_features(encoder, waveform)
     assert features.shape[1] == n_frames, f"{features.shape[1]} frames of {waveform.shape[1]} samples"
