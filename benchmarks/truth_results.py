@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from benchmarks.timed_sentences import TimedToken
 from benchmarks.true_recordings import TrueRecording
@@ -74,7 +75,7 @@ def truth_result(
         disagreements: of align.
     """
     tokens = [token for sentence in recording.sentences for token in sentence]
-    said = [[token for token in tokens if clip.start <= token.middle < clip.end] for clip in clips]
+    said = _said(tokens, clips, rows)
     spoken = [index for index, own in enumerate(said) if own]
     right = {index: _normalized(said[index]) == normalize_text(rows[index].text) for index in spoken}
     untouched = [index for index in spoken if not any(_touches(fault, clips[index]) for fault in text.faults)]
@@ -95,6 +96,26 @@ def truth_result(
         n_good_starts=sum(abs(start) <= GOOD_SECONDS for start, _ in errors),
         n_good_ends=sum(abs(end) <= GOOD_SECONDS for _, end in errors),
     )
+
+
+def _said(tokens: Sequence[TimedToken], clips: Sequence[Clip], rows: Sequence[AlignedClip]) -> list[list[TimedToken]]:
+    """Return the tokens that are said in each clip: those whose middle is there.
+
+    A token that a cut divides is in the other of the two clips if then both have the right text, for its true times
+    hold a pause beside it too.
+    """
+    said = [[token for token in tokens if clip.start <= token.middle < clip.end] for clip in clips]
+    for left, (clip, after) in enumerate(pairwise(clips)):
+        for share in ([*said[left], *said[left + 1][:1]], said[left][:-1]):
+            rest = [*said[left], *said[left + 1]][len(share) :]
+            moved = (share if len(share) > len(said[left]) else said[left])[-1:]
+            is_divided = any(token.start < clip.end and token.end > after.start for token in moved)
+            if is_divided and [_normalized(share), _normalized(rest)] == [
+                normalize_text(row.text) for row in rows[left : left + 2]
+            ]:
+                said[left : left + 2] = share, rest
+                break
+    return said
 
 
 def _normalized(tokens: Sequence[TimedToken]) -> str:

@@ -7,6 +7,7 @@ this, it could stand in the text of the wrong clip unnoticed. So both clips are 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
@@ -16,6 +17,21 @@ from stages.alignment.matching import Token, WordTime
 MAX_UNHEARD = 10  # tokens at a border. More of them are another fault than a border
 MIN_HEARD_SHARE = 0.5  # of what is heard in a clip that its text must have, or the text belongs to other speech
 MIN_SIMILARITY = 0.5  # of letters, from which words were heard in another spelling
+
+
+class Edge(NamedTuple):
+    """The tokens at one end of a clip that the ASR did not hear, and the number of units that it heard instead."""
+
+    n_tokens: int
+    n_heard: int
+
+
+class Edges(NamedTuple):
+    """Both ends of a clip."""
+
+    head: Edge
+    tail: Edge
+
 
 AlignPair = Callable[[int, list[str]], list[WordTime]]  # first of two clips, the words of both: times in both, joined
 
@@ -43,10 +59,12 @@ def settled_borders(
         before, after = settled[left], settled[left + 1]
         if not before or not after or after[0] < before[-1]:
             continue
-        edges = [_unheard_edges(share, units, heard[left + side]) for side, share in enumerate((before, after))]
-        if None in edges:
+        first_edges = _unheard_edges(before, units, heard[left])
+        second_edges = _unheard_edges(after, units, heard[left + 1])
+        if first_edges is None or second_edges is None:
             continue
-        n_tail, n_head = edges[0][1], edges[1][0]
+        n_tail = _without_place(first_edges.tail, second_edges.head)
+        n_head = _without_place(second_edges.head, first_edges.tail)
         if not 1 <= n_tail + n_head <= MAX_UNHEARD:
             continue
         both = [*before, *after]
@@ -59,10 +77,16 @@ def settled_borders(
     return settled
 
 
-def _unheard_edges(
-    share: Sequence[int], units: Sequence[Sequence[str]], heard: Sequence[str]
-) -> tuple[int, int] | None:
-    """Return how many tokens at the start and at the end of a clip were not heard, or None where most were not."""
+def _without_place(edge: Edge, other: Edge) -> int:
+    """Return how many tokens at an edge may belong to the clip beside it.
+
+    None where at least as many words were heard there, and at the other edge none: these were misheard in their place.
+    """
+    return 0 if edge.n_heard >= edge.n_tokens and not other.n_heard else edge.n_tokens
+
+
+def _unheard_edges(share: Sequence[int], units: Sequence[Sequence[str]], heard: Sequence[str]) -> Edges | None:
+    """Return what was not heard at both ends of a clip, or None where most was not."""
     written = [unit for index in share for unit in units[index]]
     owners = [place for place, index in enumerate(share) for _ in units[index]]
     blocks = equal_blocks(written, heard)
@@ -72,7 +96,7 @@ def _unheard_edges(
     end, end_heard = last.first + last.size, last.second + last.size
     n_head = 0 if _resemble(written[: first.first], heard[: first.second]) else owners[first.first]
     n_tail = 0 if _resemble(written[end:], heard[end_heard:]) else len(share) - 1 - owners[end - 1]
-    return n_head, n_tail
+    return Edges(Edge(n_head, first.second), Edge(n_tail, len(heard) - end_heard))
 
 
 def _resemble(written: Sequence[str], heard: Sequence[str]) -> bool:

@@ -95,3 +95,22 @@ def test_kept_reported_and_wrong_clips_are_counted() -> None:
     assert (result.n_faults, result.n_reported, result.n_wrong) == (1, 1, 1)
     assert (result.n_words, result.n_good_starts, result.n_good_ends) == (35, 35, 0)
     assert "| one | 10 | 8/10 = 80.0% | 7/9 = 77.8% |" in table([result], "text", lambda one: one.text)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "n_wrong"), [(4, 6, 0), (5, 5, 0), (4, 5, 1), (5, 6, 1), (3, 7, 2)]
+)  # words of the sentence in each clip, and how many of both clips are wrong
+def test_a_word_that_a_cut_divides_may_be_in_either_clip_but_in_one(first: int, second: int, n_wrong: int) -> None:
+    tokens = [TimedToken(word, ((word, number * 0.5, number * 0.5 + 0.5),)) for number, word in enumerate("abcdefghij")]
+    cut = 2.3  # in "e", from 2.0 to 2.5, whose middle is in the first clip
+    clips = [
+        clip(0).model_copy(update={"clip_id": f"r-{number}", "start": start, "end": end})
+        for number, (start, end) in enumerate([(0.0, cut), (cut, 5.0)])
+    ]
+    rows = [
+        aligned(0, " ".join(token.written for token in part)).model_copy(update={"clip_id": f"r-{number}"})
+        for number, part in enumerate((tokens[:first], tokens[-second:]))
+    ]
+    recording = TrueRecording((tuple(tokens),), np.zeros(0, np.float32))
+    result = truth_result(("x", 10, None, "exact"), recording, TruthText("", ()), clips, rows, [])
+    assert result.n_wrong == n_wrong

@@ -88,3 +88,17 @@ def test_a_clip_whose_text_belongs_to_other_speech_gives_and_takes_nothing() -> 
 def test_words_that_do_not_fit_the_sound_stay() -> None:
     shares = [["now", "of", "the", "last"], ["letter", "is", "fine"]]
     assert texts(shares, SAID, ["now of the first", "letter is fine"]) == ["now of the last", "letter is fine"]
+
+
+@pytest.mark.parametrize(
+    ("heard", "stays"),
+    [
+        (["so I invented an ending", "the good joke is short"], True),
+        (["so I invented an ending", "good joke is short"], False),
+        (["so I invented an ending the", "the good joke is short"], False),
+    ],
+)
+def test_a_word_that_was_misheard_in_one_clip_alone_stays_there(heard: list[str], stays: bool) -> None:
+    shares = [["so", "I", "invented", "an", "ending"], ["a", "good", "joke", "is", "short"]]
+    said = [[*shares[0], "a"], shares[1][1:]]  # an aligner that finds "a" in the noise after the first clip's words
+    assert texts(shares, said, heard) == [" ".join(words) for words in (shares if stays else said)]

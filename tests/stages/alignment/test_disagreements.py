@@ -92,6 +92,18 @@ def test_a_word_that_is_wrong_missing_or_added_is_reported_with_its_place(
     assert 0 < found[0].start <= found[0].end <= len(to_mono(samples)) / sample_rate
 
 
+@pytest.mark.parametrize("missing", ["second", "pass me", "shelf, please?"])
+def test_missing_words_are_reported_where_they_are_said(missing: str, heard: str) -> None:
+    words = spoken_words(TEXT, "en")
+    said = spoken_words(missing, "en")
+    first = next(place for place in range(len(words)) if words[place : place + len(said)] == said)
+    times = word_times([CLIP], words)[first : first + len(said)]
+    (found,) = reported(TEXT.replace(missing, ""), heard)
+    assert (found.written, len(found.heard.split())) == ("", len(said))
+    assert found.start == pytest.approx(times[0][1], abs=0.25)
+    assert found.end == pytest.approx(times[-1][2], abs=0.25)
+
+
 @pytest.mark.parametrize(
     ("written", "heard", "lacks"),
     [
