@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gpt_sovits.content_encoder.encoder import content_width
 from gpt_sovits.sovits.config import SoVITSConfig
 from gpt_sovits.sovits.spectrogram import linear_spectrogram, log_mel_spectrogram
 from starter.augment import stretch
@@ -21,7 +22,7 @@ RESOLUTIONS = ((2048, 512, 80), (1024, 256, 80), (512, 128, 40), (256, 64, 20)) 
 
 def sovits_config(settings: Settings) -> SoVITSConfig:
     """Return the sizes of the starter base's SoVITS."""
-    width = head_config(settings.content_encoder).feature_width
+    width = content_width(head_config(settings.content_encoder).to_dict())
     sizes = settings.sovits_network | {"ssl_dim": width, "codebook_size": settings.tokens.n_centres}
     return SoVITSConfig(sample_rate=SAMPLE_RATE, **sizes)
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from gpt_sovits.content_encoder.melody import N_MELODY, melody_features
+from gpt_sovits.content_encoder.melody import melody_features
 from gpt_sovits.content_encoder.whisper_weights import WHISPERS, load_whisper_encoder_weights
 from gpt_sovits.sovits.config import ModelConfig
 from gpt_sovits.weights.checkpoint import CheckpointError
@@ -46,11 +46,6 @@ class WhisperHeadConfig(ModelConfig):
     vocab_size: int = Field(gt=1, le=4096, description="number of phones")
     id2label: dict[str, str] | None = Field(default=None, description="phone of each output")
     melody_weight: float = Field(default=0.0, ge=0, le=10, description="of the melody (melody.py), 0: without it")
-
-    @property
-    def feature_width(self) -> int:
-        """Return the width of the features: the phones, and the melody where it has a weight."""
-        return self.vocab_size + (N_MELODY if self.melody_weight else 0)
 
 
 class WhisperEncoder(nn.Module):
@@ -151,7 +146,7 @@ class WhisperPosteriors(nn.Module):
         return self.classify(self.hidden(waveform))
 
     def features(self, waveform: Tensor) -> Tensor:
-        """Return the square roots of the posteriors, then the weighted melody: (B, n // 320, feature_width)."""
+        """Return the square roots of the posteriors, then the weighted melody: (B, n // 320, ssl_dim)."""
         posteriors = self(waveform).softmax(dim=2).sqrt()
         if not self.melody_weight:
             return posteriors
