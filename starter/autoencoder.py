@@ -19,7 +19,7 @@ from gpt_sovits.sovits.generators.harmonics import Voice
 from gpt_sovits.sovits.model import SoVITS
 from gpt_sovits.sovits.pitch import pitch_loss, track_pitch
 from starter.settings import AutoencoderSettings, load_settings, stage_folder
-from starter.sovits_data import SpeechCrops, sovits_config, spectral_loss, spectrogram
+from starter.sovits_data import PARTS, SpeechCrops, sovits_config, spectral_loss, spectrogram
 from starter.training import (
     Average,
     Losses,
@@ -32,8 +32,6 @@ from starter.training import (
     train,
 )
 from starter.voices import held_out_sets, training_voices
-
-PARTS = ("ref_enc", "enc_q", "dec")
 
 
 class Copies(NamedTuple):

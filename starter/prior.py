@@ -24,6 +24,7 @@ from starter.clips import Clip, ClipRounds, Texts, held_out_clips
 from starter.latents import Latents, load_sovits, read_latents
 from starter.scratch import set_codebook
 from starter.settings import PriorSettings, Settings, load_settings, stage_folder
+from starter.sovits_data import PARTS, sovits_config
 from starter.tokens import read_centres, read_tokens
 from starter.training import (
     Average,
@@ -164,7 +165,10 @@ def main() -> None:
     all_settings, folder = load_settings(), stage_folder("prior")
     settings = all_settings.prior
     with deterministic(settings.seed, n_threads=1):  # each of the trainer's threads computes alone
-        model = load_sovits(stage_folder("autoencoder"), "autoencoder")
+        model = SoVITS(sovits_config(all_settings))
+        trained = load_sovits(stage_folder("autoencoder"), "autoencoder")  # before tokens, so of any codebook
+        for part in PARTS:
+            getattr(model, part).load_state_dict(getattr(trained, part).state_dict())
         set_codebook(model, read_centres())
         data, trainer = PriorData(all_settings), PriorTrainer(model, settings)
         average, config = trainer.average.module, model.config.to_dict()

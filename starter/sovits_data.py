@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gpt_sovits.content_encoder.encoder import WHISPER_HEAD, content_width
 from gpt_sovits.sovits.config import SoVITSConfig
 from gpt_sovits.sovits.spectrogram import linear_spectrogram, log_mel_spectrogram
 from starter.augment import stretch
@@ -16,12 +17,14 @@ from starter.settings import Settings
 from starter.store import SAMPLE_RATE, Utterance
 from starter.voices import kind_of
 
+PARTS = ("ref_enc", "enc_q", "dec")  # of SoVITS, which the stage autoencoder trains
 RESOLUTIONS = ((2048, 512, 80), (1024, 256, 80), (512, 128, 40), (256, 64, 20))  # n_fft, hop, mel bands
 
 
 def sovits_config(settings: Settings) -> SoVITSConfig:
     """Return the sizes of the starter base's SoVITS."""
-    sizes = settings.sovits_network | {"ssl_dim": len(PHONES), "codebook_size": settings.tokens.n_centres}
+    head = settings.content_encoder.network | {"architectures": (WHISPER_HEAD,), "vocab_size": len(PHONES)}
+    sizes = settings.sovits_network | {"ssl_dim": content_width(head), "codebook_size": settings.tokens.n_centres}
     return SoVITSConfig(sample_rate=SAMPLE_RATE, **sizes)
 
 

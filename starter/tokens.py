@@ -2,8 +2,9 @@
 
     python -m starter.tokens
 
-A token is the k-means cluster of the square roots of the phone posteriors, averaged over its two frames. Therefore the
-quantiser of SoVITS needs no training: its projection is that average, and its centres are the k-means centres.
+A token is the k-means cluster of the content features, averaged over its two frames: the square roots of the phone
+posteriors, and the melody beside them. Therefore the quantiser of SoVITS needs no training: its projection is that
+average, and its centres are the k-means centres.
 
 Every corpus that is trained on has its rows, the held-out texts of the synthetic voices too. Only utterances that the
 stage content_encoder could label are there. Of people there is little speech, so they have a row at each of several
@@ -44,15 +45,15 @@ BOTH, PHONEME_ONLY, PHONE_ONLY = 0, 1, 2  # steps of an alignment
 
 
 @torch.inference_mode()
-def posteriors(encoder: torch.nn.Module, waveform: np.ndarray) -> Tensor:
-    """Return the square roots of the phone posteriors, averaged over the two frames of a token.
+def token_features(encoder: torch.nn.Module, waveform: np.ndarray) -> Tensor:
+    """Return the content features, averaged over the two frames of a token.
 
     Args:
         encoder: The content encoder.
         waveform: (n_samples,) int16 at 16 kHz.
 
     Returns:
-        (n_tokens, n_phones).
+        (n_tokens, ssl_dim).
     """
     features = extract_ssl_features(encoder, torch.from_numpy(waveform.astype(np.float32) / 32768)[None])[0]
     n_tokens = features.shape[1] // 2
@@ -140,13 +141,13 @@ def tokenize(
     Args:
         voice: The corpus of the utterances.
         encoder: The content encoder.
-        centres: (n_centres, n_phones) codebook.
+        centres: (n_centres, ssl_dim) codebook.
         utterances: The utterances as they were spoken.
         ratios: How fast each of them is played.
     """
     for original, ratio in zip(utterances, ratios, strict=True):
         utterance = change_speed(original, ratio)
-        tokens = torch.cdist(posteriors(encoder, utterance.waveform), centres).argmin(dim=1).tolist()
+        tokens = torch.cdist(token_features(encoder, utterance.waveform), centres).argmin(dim=1).tolist()
         phonemes = phonemize(add_full_stop(utterance.text), "en")
         yield {
             "name": utterance.name,
@@ -166,10 +167,10 @@ def token_statistics(
     """Return the entropies of tokens, phones and voices, and the phone error of a table from token to phone.
 
     Args:
-        vectors: (n_tokens, n_phones) posteriors of each utterance.
+        vectors: (n_tokens, ssl_dim) content features of each utterance.
         labels: (n_tokens,) the phone of each token of each utterance.
         owners: The number of the voice of each utterance.
-        centres: (n_centres, n_phones) codebook.
+        centres: (n_centres, ssl_dim) codebook.
     """
     tokens = torch.cdist(torch.cat(list(vectors)), centres).argmin(dim=1).numpy()
     phones = np.concatenate(labels)
@@ -212,13 +213,13 @@ def sample_utterances(
 
 
 def make_codebook(settings: TokenSettings) -> tuple[Tensor, dict[str, float]]:
-    """Return the (n_centres, n_phones) k-means centres of a sample of all training voices, and their statistics."""
+    """Return the (n_centres, ssl_dim) k-means centres of a sample of all training voices, and their statistics."""
     encoder = load_content_encoder(stage_folder("content_encoder") / "content_encoder")
     corpora = {name: voices.with_labels(name, ones) for name, ones in voices.training_voices().items()}
     number_of = {name: number for number, name in enumerate(corpora)}
     sample, labels, owners = [], [], []
     for name, utterance in sample_utterances(corpora, settings):
-        sample.append(posteriors(encoder, utterance.waveform))
+        sample.append(token_features(encoder, utterance.waveform))
         labels.append(utterance.labels(len(sample[-1]), TOKEN_SECONDS))
         owners.append(number_of[name])
     centres = k_means(torch.cat(sample), settings.n_centres, settings.seed)
@@ -253,7 +254,7 @@ def read_tokens(folder: Path | None = None) -> list[dict]:
 
 
 def read_centres(folder: Path | None = None) -> Tensor:
-    """Return the (n_centres, n_phones) codebook in the stage's folder or in another one."""
+    """Return the (n_centres, ssl_dim) codebook in the stage's folder or in another one."""
     return load_file((folder or stage_folder("tokens")) / "codebook.safetensors")["centres"]
 
 

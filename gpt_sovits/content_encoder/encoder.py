@@ -4,7 +4,8 @@ The config's `architectures` names the network and what the features are:
 
     HubertModel        transformers' HuBERT, official (chinese-hubert-base) or small: its last hidden state
     HubertForCTC       the same with a head: the square root of its phone posteriors
-    WhisperPosteriors  a frozen Whisper with a head (whisper.py): the square root of its phone posteriors
+    WhisperPosteriors  a frozen Whisper with a head (whisper.py): the square root of its phone posteriors, and beside
+                       them, where the head has a melody_weight, the melody (melody.py)
 
 The hidden state of a small encoder describes the speaker. Its posteriors describe the sound.
 """
@@ -20,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gpt_sovits.content_encoder.melody import N_MELODY
 from gpt_sovits.content_encoder.whisper import WhisperHeadConfig, WhisperPosteriors
 from gpt_sovits.weights.checkpoint import load_checkpoint, load_weights
 
@@ -78,7 +80,7 @@ def _names(config: Mapping[str, Any], architecture: str) -> bool:
 def content_width(config: Mapping[str, Any]) -> int:
     """Return ssl_dim, the width of the features of an encoder with this config."""
     name, default = ("vocab_size", 32) if has_posteriors(config) else ("hidden_size", 768)  # transformers' defaults
-    return config.get(name, default)
+    return config.get(name, default) + (N_MELODY if config.get("melody_weight") else 0)
 
 
 def load_content_encoder(folder: Path) -> ContentEncoder:
@@ -109,7 +111,7 @@ def extract_ssl_features(encoder: ContentEncoder, waveform: Tensor) -> Tensor:
     n_frames = waveform.shape[1] // SAMPLES_PER_FRAME
     waveform = waveform[:, : n_frames * SAMPLES_PER_FRAME]
     if isinstance(encoder, WhisperPosteriors):
-        features = encoder(waveform).softmax(dim=2).sqrt()
+        features = encoder.features(waveform)
     else:
         features = _hubert_features(encoder, waveform)
     assert features.shape[1] == n_frames, f"{features.shape[1]} frames of {waveform.shape[1]} samples"

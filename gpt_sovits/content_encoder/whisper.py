@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from gpt_sovits.content_encoder.melody import melody_features
 from gpt_sovits.content_encoder.whisper_weights import WHISPERS, load_whisper_encoder_weights
 from gpt_sovits.sovits.config import ModelConfig
 from gpt_sovits.weights.checkpoint import CheckpointError
@@ -33,6 +35,8 @@ NORM_EPS = 1e-5
 class WhisperHeadConfig(ModelConfig):
     """Sizes of a head, and which encoder it was trained on."""
 
+    added: ClassVar[frozenset[str]] = frozenset({"melody_weight"})
+
     architectures: tuple[str, ...] = ("WhisperPosteriors",)
     encoder: str = Field(description="key of WHISPERS")
     encoder_sha256: str = Field(description="hash of the weights that the head was trained on")
@@ -41,6 +45,7 @@ class WhisperHeadConfig(ModelConfig):
     kernel_size: int = Field(gt=0, le=99, description="frames that each of them sees, odd")
     vocab_size: int = Field(gt=1, le=4096, description="number of phones")
     id2label: dict[str, str] | None = Field(default=None, description="phone of each output")
+    melody_weight: float = Field(default=0.0, ge=0, le=10, description="of the melody (melody.py), 0: without it")
 
 
 class WhisperEncoder(nn.Module):
@@ -111,6 +116,7 @@ class WhisperPosteriors(nn.Module):
             for before, after in pairwise(widths)
         )
         self.output = nn.Conv1d(widths[-1], config.vocab_size, 1)
+        self.melody_weight = config.melody_weight
 
     def hidden(self, waveform: Tensor) -> Tensor:
         """Return the encoder's states of (B, n) samples, at one level: (B, n // 320, width)."""
@@ -138,6 +144,14 @@ class WhisperPosteriors(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         """Return the logits of (B, n) samples at 16 kHz: (B, n // 320, vocab_size)."""
         return self.classify(self.hidden(waveform))
+
+    def features(self, waveform: Tensor) -> Tensor:
+        """Return the square roots of the posteriors, then the weighted melody: (B, n // 320, ssl_dim)."""
+        posteriors = self(waveform).softmax(dim=2).sqrt()
+        if not self.melody_weight:
+            return posteriors
+        n = posteriors.shape[1] * FRAME_SAMPLES
+        return torch.cat([posteriors, self.melody_weight * melody_features(waveform[:, :n], SAMPLE_RATE)], dim=2)
 
 
 def at_level(waveform: Tensor) -> Tensor:

@@ -150,7 +150,8 @@ class Base:
         if labels is None or not has_posteriors(config):
             return None
         codewords = self.sovits_state["quantizer.vq.layers.0._codebook.embed"]
-        return label_codewords(codewords, [labels[str(i)] for i in range(codewords.shape[1])])
+        n_phones = len(labels)  # a codeword goes on with the melody
+        return label_codewords(codewords[:, :n_phones], [labels[str(i)] for i in range(n_phones)])
 
 
 def load_base(name: str, folder: Path | None = None) -> Base:

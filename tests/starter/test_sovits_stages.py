@@ -10,7 +10,7 @@ import torch
 
 from gpt_sovits.determinism import deterministic
 from gpt_sovits.sovits.model import SoVITS
-from starter.autoencoder import PARTS, AutoencoderTrainer, autoencode
+from starter.autoencoder import AutoencoderTrainer, autoencode
 from starter.clips import Clip, ClipRounds, Texts, held_out_clips
 from starter.gpt_batches import Piece
 from starter.joint import JointTrainer, Speech, collate, crop_frames, speak
@@ -19,7 +19,7 @@ from starter.prior import PriorTrainer, prior_losses
 from starter.prior import collate as collate_latents
 from starter.scratch import set_codebook
 from starter.settings import load_settings
-from starter.sovits_data import SpeechCrops, sovits_config, spectral_loss, voice_weights
+from starter.sovits_data import PARTS, SpeechCrops, sovits_config, spectral_loss, voice_weights
 from starter.store import Utterance
 from starter.tokens import change_speed
 from starter.voices import PEOPLE

@@ -100,7 +100,9 @@ def test_the_sample_of_the_codebook_has_each_kind_for_its_share_of_the_minutes()
 
 
 def test_rows_hold_the_corpus_and_the_speaker(monkeypatch):
-    monkeypatch.setattr("starter.tokens.posteriors", lambda encoder, waveform: torch.eye(4)[torch.tensor([0, 3, 1])])
+    monkeypatch.setattr(
+        "starter.tokens.token_features", lambda encoder, waveform: torch.eye(4)[torch.tensor([0, 3, 1])]
+    )
     one = Utterance("61-7-0003", "61", "Hi.", np.zeros(1920, np.int16), [("hh", 0.04), ("ay", 0.12)])
     (row,) = tokenize(PEOPLE, None, torch.eye(4), [one], [1.0])
     assert (row["voice"], row["speaker"], row["ratio"]) == (PEOPLE, "61", 1.0)

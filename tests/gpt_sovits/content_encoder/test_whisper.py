@@ -31,10 +31,15 @@ CONFIG = WhisperHeadConfig(
 )
 
 
+@pytest.fixture(scope="module", params=[0.0, 0.5], ids=["phones", "melody"])
+def config(request) -> dict:
+    return CONFIG.model_copy(update={"melody_weight": request.param}).to_dict()
+
+
 @pytest.fixture(scope="module")
-def encoder() -> WhisperPosteriors:
+def encoder(config) -> WhisperPosteriors:
     torch.manual_seed(0)
-    return build_content_encoder(CONFIG.to_dict())
+    return build_content_encoder(config)
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +69,19 @@ def test_spectrogram_is_that_of_openai_whisper(speech):
 
 
 @pytest.mark.parametrize("n", [320, 639, 640, 16000, 16319, 31 * 16000, 62 * 16000 + 5])
-def test_features_come_at_exactly_50_hz(encoder, n):
+def test_features_come_at_exactly_50_hz(config, encoder, n):
     features = extract_ssl_features(encoder, torch.randn(2, n) * 0.1)
-    assert features.shape == (2, content_width(CONFIG.to_dict()), n // 320)
-    assert torch.allclose(features.square().sum(dim=1), torch.ones(2, n // 320))
+    assert features.shape == (2, content_width(config), n // 320)
+    phones, melody = features.split([9, content_width(config) - 9], dim=1)
+    assert torch.allclose(phones.square().sum(dim=1), torch.ones(2, n // 320))
+    assert torch.allclose(melody.square().sum(dim=1), torch.full((2, n // 320), config["melody_weight"] ** 2))
+
+
+def test_a_head_that_was_saved_before_the_melody_has_none():
+    old = {key: value for key, value in CONFIG.to_dict().items() if key != "melody_weight"}
+    assert content_width(old) == content_width(CONFIG.to_dict()) == 9
+    assert build_content_encoder(old).melody_weight == 0
+    assert old.keys() < CONFIG.to_dict().keys()
 
 
 def test_loudness_does_not_matter_and_silence_is_no_error(encoder, speech):
@@ -89,11 +103,12 @@ def test_speech_beyond_30_s_is_heard_in_windows_that_agree(encoder, speech):
     features = extract_ssl_features(encoder, long)
     first = extract_ssl_features(encoder, long[:, : 29 * 16000])
     n = 1200  # frames of the first window that are far from its end
-    assert (features[..., :n].argmax(dim=1) == first[..., :n].argmax(dim=1)).float().mean() > 0.95
+    phones, first_phones = features[:, :9, :n], first[:, :9, :n]  # the melody is relative to the whole recording
+    assert (phones.argmax(dim=1) == first_phones.argmax(dim=1)).float().mean() > 0.95
 
 
-def test_only_the_head_is_saved_and_the_encoder_comes_from_its_package(encoder, tmp_path, speech):
-    save_checkpoint(tmp_path / "content_encoder", "content_encoder", CONFIG.to_dict(), encoder.state_dict())
+def test_only_the_head_is_saved_and_the_encoder_comes_from_its_package(config, encoder, tmp_path, speech):
+    save_checkpoint(tmp_path / "content_encoder", "content_encoder", config, encoder.state_dict())
     assert sum(tensor.numel() for tensor in encoder.state_dict().values()) < 60_000
     loaded = load_content_encoder(tmp_path / "content_encoder")
     assert torch.equal(extract_ssl_features(loaded, speech), extract_ssl_features(encoder, speech))

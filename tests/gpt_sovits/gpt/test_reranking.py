@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpt_sovits.content_encoder.melody import N_MELODY
 from gpt_sovits.gpt.generation import Prompt, generate
 from gpt_sovits.gpt.inference import prepare_for_inference
 from gpt_sovits.gpt.reranking import count_phone_errors, label_codewords, phones_of_text, phones_of_tokens
@@ -48,6 +49,21 @@ def test_a_base_whose_features_are_not_named_phones_has_no_phones_of_tokens(miss
         config["hidden_size"] = base.sovits_config.ssl_dim
     assert replace(base, content_encoder_config=config).token_phones() is None
     assert replace(base, content_encoder_config=None).token_phones() is None
+
+
+def test_the_melody_of_a_codeword_does_not_change_its_phone():
+    base = load_base(STARTER)
+    key = "quantizer.vq.layers.0._codebook.embed"
+    codewords = base.sovits_state[key]
+    n_phones = len(base.content_encoder_config["id2label"])
+    melody = torch.rand(len(codewords), N_MELODY) + 1  # more than any posterior
+    with_melody = replace(
+        base,
+        content_encoder_config=base.content_encoder_config | {"melody_weight": 1.0},
+        sovits_config=base.sovits_config.model_copy(update={"ssl_dim": n_phones + N_MELODY}),
+        sovits_state=base.sovits_state | {key: torch.cat([codewords[:, :n_phones], melody], dim=1)},
+    )
+    assert with_melody.token_phones() == base.token_phones()
 
 
 def test_utterances_of_the_starter_base_have_the_fewest_errors_against_their_own_text():
