@@ -13,7 +13,7 @@ from torch import Tensor
 from gpt_sovits.sovits.pitch import track_pitch
 
 LEVELS = (-7.0, -4.0, -2.0, 0.0, 2.0, 4.0, 7.0)  # semitones; a pitch between two belongs to both in part
-N_MELODY = 1 + len(LEVELS)  # the first says that there is no pitch
+N_MELODY = 1 + len(LEVELS)  # the first stands for frames without pitch
 
 
 def melody_features(waveform: Tensor, sample_rate: int) -> Tensor:

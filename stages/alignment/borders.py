@@ -80,7 +80,7 @@ def settled_borders(
 def _without_place(edge: Edge, other: Edge) -> int:
     """Return how many tokens at an edge may belong to the clip beside it.
 
-    None where at least as many words were heard there, and at the other edge none: these were misheard in their place.
+    These are 0 if at least as many words were heard there, and none at the other edge: they were misheard in place.
     """
     return 0 if edge.n_heard >= edge.n_tokens and not other.n_heard else edge.n_tokens
 
